@@ -1,0 +1,1 @@
+"""The relay: MongoDB change stream in, typed WebSocket messages out."""

@@ -1,0 +1,1 @@
+"""Who may see a task: tokens, principals, visibility."""

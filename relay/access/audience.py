@@ -1,0 +1,158 @@
+"""Visibility rules as two things that agree: keys for live delivery, a Mongo filter for states. Pure.
+
+Rules of this file: deny by default; a claim that is absent, null or empty matches nothing; the keys
+of a document and the keys of a principal meet exactly where the principal's filter selects the
+document (a property test holds the two together).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bson import ObjectId
+
+from relay.tasks.mapping import Visibility
+from relay.tasks.values import Document
+
+Keys = frozenset[str]
+Filter = dict[str, Any]
+
+ALL = "all"  # the key every task has; who sees everything holds it
+NOTHING: Filter = {"$expr": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is speaking, as the token says.
+
+    `expires_at` is in seconds since the epoch, by the wall clock.
+    """
+
+    sub: str
+    claims: Mapping[str, Any]
+    expires_at: float
+
+
+class Audience:
+    """One deployment's visibility rules."""
+
+    def __init__(self, visibility: Visibility) -> None:
+        self._visibility = visibility
+
+    def keys_of(self, document: Document) -> Keys:
+        """The keys of a document: whoever holds one of them may see it."""
+        keys = {ALL}
+        for rule in self._visibility.rules:
+            for path in rule.field:
+                values = list(_values(document, path.split(".")))
+                keys.update(key for value in values if (key := _key(rule.name, value)) is not None)
+                if not _is_null(document, path):
+                    break  # the first present candidate is the one that counts
+        return frozenset(keys)
+
+    def keys_for(self, principal: Principal) -> Keys:
+        """The keys a principal holds."""
+        if self._sees_all(principal):
+            return frozenset((ALL,))
+        keys: set[str] = set()
+        for rule in self._visibility.rules:
+            for value in _claim_values(principal.claims.get(rule.claim)):
+                keys.add(_text_key(rule.name, value))
+                if ObjectId.is_valid(value):
+                    keys.add(_id_key(rule.name, ObjectId(value)))
+        return frozenset(keys)
+
+    def filter_for(self, principal: Principal) -> Filter:
+        """The Mongo filter that selects what the principal may see."""
+        if self._sees_all(principal):
+            return {}
+        branches: list[Filter] = []
+        for rule in self._visibility.rules:
+            wanted: list[Any] = []
+            for value in _claim_values(principal.claims.get(rule.claim)):
+                wanted.append(value)
+                if ObjectId.is_valid(value):
+                    wanted.append(ObjectId(value))
+            if wanted:
+                branches += _candidates(rule.field, wanted)
+        return {"$or": branches} if branches else NOTHING
+
+    def _sees_all(self, principal: Principal) -> bool:
+        return any(
+            role.value in _claim_values(principal.claims.get(role.claim))
+            for role in self._visibility.sees_all
+        )
+
+
+def _candidates(paths: Sequence[str], wanted: list[Any]) -> Iterator[Filter]:
+    for index, path in enumerate(paths):
+        # {path: null} is "missing or null": every candidate before this one is not present.
+        yield {**dict.fromkeys(paths[:index]), path: {"$in": wanted}}
+
+
+def _claim_values(claim: Any) -> list[str]:
+    values = claim if isinstance(claim, list) else [claim]
+    shown = [
+        str(value) if isinstance(value, int) and not isinstance(value, bool) else value for value in values
+    ]
+    return [value for value in shown if isinstance(value, str) and value]
+
+
+def _key(rule: str, value: Any) -> str | None:
+    if isinstance(value, str):
+        return _text_key(rule, value)
+    if isinstance(value, ObjectId):
+        return _id_key(rule, value)
+    return None
+
+
+def _text_key(rule: str, value: str) -> str:
+    return f"{rule}:{value}"
+
+
+def _id_key(rule: str, value: ObjectId) -> str:
+    return f"{rule}::{value}"
+
+
+# How MongoDB reads a dotted path: arrays on the way are looked into, element by element, and by
+# number; an array at the end offers its elements.
+
+
+def _values(value: Any, path: Sequence[str]) -> Iterator[Any]:
+    if not path:
+        if isinstance(value, list):
+            yield from value
+        else:
+            yield value
+        return
+    name, rest = path[0], path[1:]
+    if isinstance(value, Mapping):
+        if name in value:
+            yield from _values(value[name], rest)
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, Mapping):
+                yield from _values(item, path)
+        if name.isdigit() and int(name) < len(value):
+            yield from _values(value[int(name)], rest)
+
+
+def _is_null(document: Document, path: str) -> bool:
+    """Would `{path: null}` match?"""
+    return _null_at(document, path.split("."))
+
+
+def _null_at(value: Any, path: Sequence[str]) -> bool:
+    if not path:
+        return value is None or (isinstance(value, list) and any(item is None for item in value))
+    name, rest = path[0], path[1:]
+    if isinstance(value, Mapping):
+        return name not in value or _null_at(value[name], rest)
+    if isinstance(value, list):
+        found = [_null_at(item, path) for item in value if isinstance(item, Mapping)]
+        if name.isdigit() and int(name) < len(value):
+            found.append(_null_at(value[int(name)], rest))
+        return any(found)
+    return True

@@ -1,0 +1,251 @@
+"""The composition root: every stage, put together, from start to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import random
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from pymongo import AsyncMongoClient
+from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+
+from relay.access.audience import Audience
+from relay.access.tokens import Verifier
+from relay.config import Settings
+from relay.errors import StartupError, Unavailable
+from relay.feed.known import Known
+from relay.feed.pump import Pump
+from relay.gateway.http import application
+from relay.gateway.session import Desk
+from relay.gateway.websocket import Connections
+from relay.hub.hub import Hub
+from relay.hub.joining import Joining
+from relay.metrics import Metrics
+from relay.source.reader import Reader
+from relay.source.stream import Tail
+from relay.tasks.mapping import Mapping, load
+from relay.tasks.translate import Translator
+
+log = logging.getLogger(__name__)
+
+STALE_AFTER_S = 5.0  # no reply of the database for so long: what is shown may be old
+HEALTH_S = 0.5
+OPEN_RETRY_S = 1.0
+
+
+class Relay:
+    """One relay. `run` serves until `stop`, or raises StartupError when it cannot."""
+
+    def __init__(self, settings: Settings) -> None:
+        if not settings.relay_mongo_url.get_secret_value():
+            raise StartupError(
+                "RELAY_MONGO_URL is not set: where is MongoDB, such as mongodb://localhost:27017/?replicaSet=rs0."
+            )
+        if settings.relay_jwt_secret is None:
+            raise StartupError(
+                "RELAY_JWT_SECRET is not set: the relay needs the shared secret its tokens are signed with, "
+                "at least 32 bytes."
+            )
+        self._settings = settings
+        self._secret = settings.relay_jwt_secret.get_secret_value()
+        self._mapping = load(settings.relay_mapping) if settings.relay_mapping else Mapping()
+        self._stop = asyncio.Event()
+        self.url = ""  # where it listens, once `on_listening` was called
+
+    def stop(self) -> None:
+        """Ask for the end; `run` returns when everything is closed."""
+        self._stop.set()
+
+    async def run(self, on_listening: Callable[[], None] = lambda: None) -> None:
+        """Serve. `on_listening` is called once the port is open and the stream followed."""
+        settings = self._settings
+        listening = _bind(settings.relay_host, settings.relay_port)
+        host, port = settings.relay_host, listening.getsockname()[1]
+        self.url = settings.relay_public_url or f"http://{_shown(host)}:{port}"
+
+        metrics = Metrics()
+        audience = Audience(self._mapping.visibility)
+        translator = Translator(self._mapping, audience.keys_of, max_text=settings.relay_max_text_length)
+        hub = Hub(self._mapping.event, metrics)
+        # Two clients: the tail's waiting getMore must not take a connection from the reads (F15).
+        clients = [_client(settings), _client(settings)]
+        where = (settings.relay_mongo_database, settings.relay_tasks_collection)
+        tail = Tail(clients[0], *where, jitter=random.random)
+        reader = Reader(clients[1], *where)
+        known = Known(settings.relay_known_tasks_max, hub.is_listened)
+        verifier = Verifier(
+            self._secret,
+            settings.relay_jwt_algorithms,
+            issuer=settings.relay_jwt_issuer,
+            audience=settings.relay_jwt_audience,
+        )
+        try:
+            async with Joining(hub, reader, translator, metrics) as joining:
+                desk = Desk(settings, verifier, audience, hub, joining)
+                connections = Connections(desk, _origins(settings, port), metrics)
+                health = _Health(tail, hub)
+                server = _server(settings, application(connections, metrics, health.state))
+                pump = Pump(tail, reader, translator, known, joining, metrics)
+                async with asyncio.TaskGroup() as group:
+                    serving = group.create_task(server.serve(sockets=[listening]))
+                    background = [
+                        group.create_task(connections.sweep()),
+                        group.create_task(health.watch()),
+                        group.create_task(self._follow(tail, hub, pump, on_listening)),
+                    ]
+                    await self._stop.wait()
+                    health.stopping = True
+                    connections.close_all()
+                    server.should_exit = True
+                    await serving
+                    for task in background:
+                        task.cancel()
+        except* StartupError as failures:
+            raise failures.exceptions[0] from None
+        finally:
+            listening.close()
+            for client in clients:
+                await client.close()
+
+    async def _follow(self, tail: Tail, hub: Hub, pump: Pump, on_listening: Callable[[], None]) -> None:
+        while True:
+            try:
+                hub.move_to(await tail.open())
+                break
+            except Unavailable as failure:
+                log.warning(
+                    "MongoDB cannot be reached; trying again",
+                    extra={"hosts": _hosts(self._settings), "error": str(failure)},
+                )
+                await asyncio.sleep(OPEN_RETRY_S)
+        log.info("following the change stream", extra={"hosts": _hosts(self._settings)})
+        on_listening()
+        await pump.run()
+
+
+class _Health:
+    """Is what we show current?"""
+
+    def __init__(self, tail: Tail, hub: Hub) -> None:
+        self._tail = tail
+        self._hub = hub
+        self.stopping = False
+
+    def state(self) -> dict[str, Any]:
+        silence = self._silence()
+        stale = silence is None or silence > STALE_AFTER_S
+        state: dict[str, Any] = {"ready": not stale and not self.stopping, "stale": stale}
+        if silence is not None:
+            state["lastReplyMs"] = round(silence * 1000)
+        return state
+
+    async def watch(self) -> None:
+        """Tell the listeners when the database falls silent, and when it is back."""
+        while True:
+            await asyncio.sleep(HEALTH_S)
+            silence = self._silence()
+            if silence is not None:
+                self._hub.announce("stale" if silence > STALE_AFTER_S else "live", round(silence * 1000))
+
+    def _silence(self) -> float | None:
+        last = self._tail.last_reply
+        return None if last is None else time.monotonic() - last
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: the relay decides what a signal means."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _server(settings: Settings, app: Any) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            http="httptools",
+            ws="websockets-sansio",
+            ws_max_size=settings.relay_max_message_bytes,
+            ws_ping_interval=settings.relay_ping_interval_ms / 1000,
+            ws_ping_timeout=settings.relay_ping_timeout_ms / 1000,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=3,
+        )
+    )
+
+
+def on_signals(stop: Callable[[], None]) -> None:
+    """SIGTERM and SIGINT ask for the end, once; a second SIGINT is Python's own."""
+    loop = asyncio.get_running_loop()
+
+    def handle(number: signal.Signals) -> None:
+        loop.remove_signal_handler(number)
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, handle, number)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as failure:
+        if failure.errno == errno.EADDRINUSE:
+            reason = "another program listens there; choose another with --port or RELAY_PORT"
+        else:
+            reason = failure.strerror or str(failure)
+        raise StartupError(f"Port {port} of {host} cannot be opened: {reason}.") from failure
+
+
+def _client(settings: Settings) -> AsyncMongoClient[Any]:
+    try:
+        return AsyncMongoClient(
+            settings.relay_mongo_url.get_secret_value(),
+            appname="relay",
+            serverSelectionTimeoutMS=5000,
+            connectTimeoutMS=5000,
+            socketTimeoutMS=30_000,  # longer than any wait we ask for, so that a dead peer is noticed
+        )
+    except (InvalidURI, ConfigurationError, ValueError) as failure:
+        # The message of these may repeat the URL; a password must not be shown.
+        raise StartupError("RELAY_MONGO_URL is not a MongoDB connection string.") from failure
+    except PyMongoError as failure:
+        raise StartupError(f"RELAY_MONGO_URL cannot be used: {type(failure).__name__}.") from failure
+
+
+def _hosts(settings: Settings) -> str:
+    """Where MongoDB is, without user or password."""
+    return urlsplit(settings.relay_mongo_url.get_secret_value()).netloc.rpartition("@")[2]
+
+
+def _shown(host: str) -> str:
+    if host in ("0.0.0.0", "::"):
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def _origins(settings: Settings, port: int) -> list[str]:
+    origins = list(settings.relay_allowed_origins)
+    if settings.relay_public_url:
+        parts = urlsplit(settings.relay_public_url)
+        return [*origins, f"{parts.scheme}://{parts.netloc}"]
+    hosts = {_shown(settings.relay_host)}
+    if settings.relay_host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "::"):
+        hosts |= {"localhost", "127.0.0.1", "[::1]"}
+    return origins + [f"http://{host}:{port}" for host in sorted(hosts)]

@@ -1,0 +1,180 @@
+"""The command line: serve, demo, mongod, tail, token.
+
+Exit codes: 0 done, 2 bad arguments, 3 could not start (one sentence on standard error says why).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from relay import config, logs
+from relay.errors import StartupError
+
+EXIT_CANNOT_START = 3
+
+cli = typer.Typer(
+    name="relay",
+    help="Live updates for tasks in MongoDB: tails the change stream, pushes typed messages over WebSocket.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes any free port.")]
+
+
+def main() -> None:
+    """What `relay` on the command line runs."""
+    try:
+        cli()
+    except StartupError as failure:
+        typer.echo(f"relay: {failure}", err=True)
+        raise SystemExit(EXIT_CANNOT_START) from None
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; RELAY_HOST.")] = None,
+    port: Port = None,
+) -> None:
+    """Run the relay, configured by the environment (RELAY_MONGO_URL, RELAY_JWT_SECRET, …)."""
+    from relay.app import Relay, on_signals
+
+    settings = config.load(relay_host=host, relay_port=port)
+    logs.configure(settings.relay_log_format, settings.relay_log_level)
+
+    async def run() -> None:
+        relay = Relay(settings)
+        on_signals(relay.stop)
+        await relay.run(lambda: typer.echo(f"relay: listening on {relay.url}", err=True))
+
+    _run(run())
+
+
+@cli.command()
+def demo(
+    port: Port = 8080,
+    once: Annotated[
+        bool, typer.Option("--once", help="Play one task's life, print every message received, and end.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Keep the database here instead of a temporary directory.")
+    ] = None,
+    pace: Annotated[float, typer.Option(min=0.01, help="Seconds between two steps of a task's life.")] = 1.5,
+) -> None:
+    """Show the whole thing: a real MongoDB, a legacy-style writer, the relay, and a page per user."""
+    from relay.demo import show
+
+    _run(show.once(data=data) if once else show.forever(port=port or 0, data=data, pace=pace))
+
+
+@cli.command()
+def mongod(
+    port: Port = None,
+    data: Annotated[Path | None, typer.Option(help="Keep the database here.")] = None,
+) -> None:
+    """Run only the embedded replica set, in the foreground, and print its URL."""
+    from relay.app import on_signals
+    from relay.demo import mongod as embedded
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        on_signals(stop.set)
+        with embedded.start(port=port, data=data) as server:
+            typer.echo(server.url)
+            await stop.wait()
+
+    _run(run())
+
+
+@cli.command()
+def tail(
+    url: Annotated[str | None, typer.Option(help="The relay's address; RELAY_URL.")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="The token; RELAY_TOKEN keeps it out of the process list.")
+    ] = None,
+    task: Annotated[list[str] | None, typer.Option(help="A task to follow; may be repeated.")] = None,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Follow the dashboard.")] = False,
+    since: Annotated[int | None, typer.Option(min=0, help="Print the timeline from this index on.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One message a line, as received.")] = False,
+    duration: Annotated[float | None, typer.Option(min=0, help="End after so many seconds.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="End after so many messages.")] = None,
+) -> None:
+    """Follow the relay's messages on a terminal; reconnects and resumes."""
+    from relay import tail as tailing
+
+    url = url or os.environ.get("RELAY_URL") or "http://127.0.0.1:8080"
+    token = token or os.environ.get("RELAY_TOKEN")
+    if not token:
+        typer.echo("relay tail: a token is needed, with --token or in RELAY_TOKEN.", err=True)
+        raise typer.Exit(2)
+    options = tailing.TailOptions(
+        url=url,
+        token=token,
+        tasks=tuple(task or ()),
+        dashboard=dashboard,
+        since=since,
+        json=json,
+        duration=duration,
+        count=count,
+    )
+    raise typer.Exit(_run(tailing.run(options, out=sys.stdout, err=sys.stderr)) or 0)
+
+
+@cli.command()
+def token(
+    sub: Annotated[str, typer.Option(help="The user.")],
+    claim: Annotated[
+        list[str] | None, typer.Option(help="name=value; a value with commas, or given twice, is a list.")
+    ] = None,
+    ttl: Annotated[str, typer.Option(help="How long it is valid: 90s, 30m, 1h, 7d.")] = "1h",
+) -> None:
+    """Print a development token signed with RELAY_JWT_SECRET."""
+    from relay.access.tokens import issue
+
+    settings = config.load()
+    if settings.relay_jwt_secret is None:
+        raise StartupError("RELAY_JWT_SECRET is not set: there is nothing to sign a token with.")
+    claims: dict[str, Any] = {"sub": sub}
+    for pair in claim or ():
+        name, separator, value = pair.partition("=")
+        if not name or not separator:
+            raise typer.BadParameter(f"{pair!r} is not name=value.", param_hint="--claim")
+        if name in claims or "," in value:
+            before = claims.get(name, [])
+            claims[name] = [*(before if isinstance(before, list) else [before]), *value.split(",")]
+        else:
+            claims[name] = value
+    typer.echo(
+        issue(
+            settings.relay_jwt_secret.get_secret_value(),
+            settings.relay_jwt_algorithms[0],
+            claims,
+            ttl_s=_seconds(ttl),
+            now=time.time(),
+        )
+    )
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a time such as 30m or 1h.", param_hint="--ttl")
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def _run(work: Coroutine[Any, Any, int | None]) -> int | None:
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,1 @@
+"""What `relay demo` needs besides the relay: a database, users, a writer."""

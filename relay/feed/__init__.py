@@ -1,0 +1,1 @@
+"""The pump: batches in, translated steps out."""

@@ -1,0 +1,409 @@
+"""One conversation: who speaks, what they ask for, what they get. Knows no socket.
+
+Rules of this file: nothing here waits; the first frame sent is `welcome`; every known field of a
+request is checked before anything of it is done; what a peer did wrong gets a short stable word.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import orjson
+
+from relay.access.audience import Audience, Principal
+from relay.access.limits import TokenBucket
+from relay.access.tokens import Verifier
+from relay.config import Settings
+from relay.errors import BadRequest, Refused
+from relay.hub.hub import Answer, Hub, Listener
+from relay.hub.joining import Joining
+from relay.protocol import (
+    DASHBOARD_LIMIT_DEFAULT,
+    DASHBOARD_LIMIT_MAX,
+    MAX_BATCH,
+    MAX_REQUEST_ID,
+    VERSION,
+    Close,
+    ErrorCode,
+    Kind,
+    Request,
+    encode,
+    error,
+    rfc3339,
+)
+
+EXPIRY_NOTICE_S = 30  # before its token ends, a connection is told so
+MAX_TASK_ID = 1024  # characters
+MAX_HEAD = 128  # characters
+RATE_BURST = 2  # seconds' worth of requests at once
+ABUSE_COUNT, ABUSE_WINDOW_S = 100, 10.0  # so many refused requests in so long close 4429
+
+
+class Carrier(Protocol):
+    """What a conversation runs over."""
+
+    def send(self, frame: bytes) -> None:
+        """Queue one ready-made frame; never waits, and does nothing once closed."""
+
+    def close(self, code: int, reason: str) -> None:
+        """End the conversation after what is queued; does nothing the second time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every conversation of a relay shares."""
+
+    settings: Settings
+    verifier: Verifier
+    audience: Audience
+    hub: Hub
+    joining: Joining
+    wall: Callable[[], float] = time.time  # tokens end by the wall clock
+    monotonic: Callable[[], float] = time.monotonic  # everything else is timed by this one
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What an endpoint asks for in the client's name, right after the welcome."""
+
+    dashboard_limit: int | None = None
+    task_id: str | None = None
+    since: int | None = None
+    head: str | None = None
+
+
+class Session:
+    """One conversation, from its opening to `closed`."""
+
+    __slots__ = (
+        "_abuse",
+        "_bucket",
+        "_carrier",
+        "_deadline",
+        "_desk",
+        "_expiry_told",
+        "_heartbeat_at",
+        "_listener",
+        "_opening",
+        "_principal",
+    )
+
+    def __init__(self, desk: Desk, carrier: Carrier, opening: Opening) -> None:
+        now = desk.monotonic()
+        rate = desk.settings.relay_messages_per_second
+        self._desk = desk
+        self._carrier = carrier
+        self._opening = opening
+        self._principal: Principal | None = None
+        self._listener: Listener | None = None
+        self._deadline = now + desk.settings.relay_auth_timeout_ms / 1000
+        self._heartbeat_at = now + desk.settings.relay_heartbeat_ms / 1000
+        self._expiry_told = False
+        self._bucket = TokenBucket(rate, rate * RATE_BURST, now)
+        self._abuse: deque[float] = deque(maxlen=ABUSE_COUNT)
+
+    # What the carrier says.
+
+    def authenticate(self, token: str, reply_to: str | None = None) -> None:
+        """Begin with this token. Raises Refused."""
+        desk = self._desk
+        principal = desk.verifier.verify(token)
+        self._principal = principal
+        listener = Listener(
+            desk.audience.keys_for(principal), desk.audience.filter_for(principal), self._carrier.send
+        )
+        self._listener = listener
+        settings = desk.settings
+        self._carrier.send(
+            encode(
+                Kind.WELCOME,
+                {
+                    "connectionId": secrets.token_hex(8),
+                    "sub": principal.sub,
+                    "protocol": VERSION,
+                    "heartbeatMs": settings.relay_heartbeat_ms,
+                    "expiresAt": _moment(principal.expires_at),
+                    "limits": {
+                        "maxMessageBytes": settings.relay_max_message_bytes,
+                        "messagesPerSecond": settings.relay_messages_per_second,
+                        "maxTasks": settings.relay_max_tasks_per_connection,
+                    },
+                },
+                reply_to=reply_to,
+            )
+        )
+        desk.hub.enter(listener)
+        if desk.hub.status == "stale":
+            self._carrier.send(desk.hub.status_frame())
+        opening = self._opening
+        if opening.dashboard_limit is not None:
+            desk.joining.join_dashboard(listener, opening.dashboard_limit, None)
+        if opening.task_id is not None:
+            desk.joining.join_task(listener, opening.task_id, opening.since, opening.head, None)
+
+    def receive(self, frame: str) -> None:
+        """One text frame of the client. Raises Refused when the conversation must end."""
+        try:
+            request = _parse(frame)
+        except BadRequest as bad:
+            if self._listener is None:
+                raise Refused(Close.UNAUTHENTICATED, "unauthenticated") from bad
+            if self._within_rate(None):
+                self._carrier.send(_error(bad, None))
+            return
+        if self._listener is None:
+            if request.type != Request.AUTH:
+                raise Refused(Close.UNAUTHENTICATED, "unauthenticated")
+            try:
+                token = _text(request.data, "token", 64 * 1024)
+            except BadRequest as bad:
+                raise Refused(Close.UNAUTHENTICATED, "unauthenticated") from bad
+            self.authenticate(token, request.id)
+            return
+        if not self._within_rate(request.id):
+            return
+        try:
+            self._execute(self._listener, request)
+        except BadRequest as bad:
+            self._carrier.send(_error(bad, request.id))
+
+    def tick(self) -> None:
+        """What time alone brings; to be called a few times a second. Raises Refused."""
+        desk, principal = self._desk, self._principal
+        now = desk.monotonic()
+        if principal is None:
+            if now >= self._deadline:
+                raise Refused(Close.TIMEOUT, "auth_timeout")
+            return
+        left = principal.expires_at - desk.wall()
+        if left <= 0:
+            raise Refused(Close.UNAUTHENTICATED, "token_expired")
+        if left <= EXPIRY_NOTICE_S and not self._expiry_told:
+            self._expiry_told = True
+            data = {"expiresAt": _moment(principal.expires_at)}
+            self._carrier.send(encode(Kind.AUTH_EXPIRING, data))
+        if now >= self._heartbeat_at:
+            self._heartbeat_at = now + desk.settings.relay_heartbeat_ms / 1000
+            self._carrier.send(encode(Kind.HEARTBEAT, {"serverTime": _moment(desk.wall())}))
+
+    def closed(self) -> None:
+        """The carrier is gone."""
+        if self._listener is not None:
+            self._desk.hub.leave(self._listener)
+            self._listener = None
+
+    # Requests.
+
+    def _within_rate(self, request_id: str | None) -> bool:
+        now = self._desk.monotonic()
+        wait = self._bucket.take(now)
+        if not wait:
+            return True
+        retry_after_ms = max(1, round(wait * 1000))
+        self._abuse.append(now)
+        if len(self._abuse) == ABUSE_COUNT and now - self._abuse[0] < ABUSE_WINDOW_S:
+            raise Refused(Close.RATE_LIMITED, f"rate_limited:{retry_after_ms}")
+        message = "Too many requests."
+        self._carrier.send(
+            error(ErrorCode.RATE_LIMITED, message, retry_after_ms=retry_after_ms, reply_to=request_id)
+        )
+        return False
+
+    def _execute(self, listener: Listener, request: _Request) -> None:
+        data, carrier, joining = request.data, self._carrier, self._desk.joining
+        match request.type:
+            case Request.PING:
+                server_time = _moment(self._desk.wall())
+                carrier.send(encode(Kind.PONG, {"serverTime": server_time}, reply_to=request.id))
+            case Request.AUTH:
+                self._refresh(listener, _text(data, "token", 64 * 1024), request.id)
+            case Request.DASHBOARD_JOIN:
+                limit = data.get("limit", DASHBOARD_LIMIT_DEFAULT)
+                joining.join_dashboard(listener, check_limit(limit), request.id)
+            case Request.DASHBOARD_LEAVE:
+                self._desk.hub.leave_dashboard(listener)
+                carrier.send(encode(Kind.DASHBOARD_LEFT, {}, reply_to=request.id))
+            case Request.TASK_JOIN:
+                self._join_tasks(listener, _wanted(data), request.id)
+            case Request.TASK_LEAVE:
+                task_id = _text(data, "taskId", MAX_TASK_ID)
+                joining.leave_task(listener, task_id)
+                carrier.send(encode(Kind.TASK_LEFT, {"taskId": task_id}, reply_to=request.id))
+            case Request.RESYNC:
+                self._resync(listener, _listed(data, "taskIds"), request.id)
+            case _:
+                raise BadRequest(ErrorCode.UNKNOWN_TYPE, "There is no request of this type.")
+
+    def _join_tasks(self, listener: Listener, wanted: list[_Wanted], request_id: str | None) -> None:
+        joining = self._desk.joining
+        new = {one.task_id for one in wanted if not joining.is_joined(listener, one.task_id)}
+        limit = self._desk.settings.relay_max_tasks_per_connection
+        if len(new) + len(listener.rooms) + len(listener.pending) > limit:
+            raise BadRequest(ErrorCode.TOO_MANY_TASKS, f"A connection may join {limit} tasks.")
+        for one in wanted:
+            joining.join_task(listener, one.task_id, one.since, one.head, request_id)
+
+    def _resync(self, listener: Listener, wanted: list[_Wanted], request_id: str | None) -> None:
+        resync = _Resync(self._carrier, request_id, len(wanted))
+        resync.finish_if_complete()
+        for one in wanted:
+            self._desk.joining.show_task(
+                listener, one.task_id, one.since, one.head, resync.answers(one.task_id), request_id
+            )
+
+    def _refresh(self, listener: Listener, token: str, request_id: str | None) -> None:
+        assert self._principal is not None
+        principal = self._desk.verifier.verify(token)
+        if principal.sub != self._principal.sub:
+            raise BadRequest(ErrorCode.FORBIDDEN, "A connection keeps its user; open another one.")
+        self._principal = principal
+        self._expiry_told = False
+        data = {"expiresAt": _moment(principal.expires_at)}
+        self._carrier.send(encode(Kind.AUTH_OK, data, reply_to=request_id))
+        audience = self._desk.audience
+        self._desk.joining.change_rights(
+            listener, audience.keys_for(principal), audience.filter_for(principal)
+        )
+
+
+@dataclass(slots=True)
+class _Resync:
+    """One `resync_requested` being answered: the states come one by one, then `resync:done`."""
+
+    carrier: Carrier
+    request_id: str | None
+    left: int
+    given: list[str] = field(default_factory=list)
+    forbidden: list[str] = field(default_factory=list)
+    unavailable: bool = False
+
+    def answers(self, task_id: str) -> Callable[[Answer], None]:
+        def answered(answer: Answer) -> None:
+            match answer:
+                case "given":
+                    self.given.append(task_id)
+                case "forbidden":
+                    self.forbidden.append(task_id)
+                case "unavailable":
+                    self.unavailable = True
+            self.left -= 1
+            self.finish_if_complete()
+
+        return answered
+
+    def finish_if_complete(self) -> None:
+        if self.left:
+            return
+        if self.unavailable:
+            message = "The database is away; try again."
+            self.carrier.send(error(ErrorCode.UNAVAILABLE, message, reply_to=self.request_id))
+        else:
+            data = {"taskIds": self.given, "forbidden": self.forbidden}
+            self.carrier.send(encode(Kind.RESYNC_DONE, data, reply_to=self.request_id))
+
+
+# Reading requests.
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    type: str
+    id: str | None
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    task_id: str
+    since: int | None = None
+    head: str | None = None
+
+
+def _parse(frame: str) -> _Request:
+    try:
+        envelope = orjson.loads(frame)
+    except orjson.JSONDecodeError:
+        raise BadRequest(ErrorCode.BAD_MESSAGE, "This is not JSON.") from None
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("type"), str):
+        raise BadRequest(ErrorCode.BAD_MESSAGE, 'A message is an object with a text "type".')
+    request_id, data = envelope.get("id"), envelope.get("data", {})
+    if request_id is not None and not (isinstance(request_id, str) and len(request_id) <= MAX_REQUEST_ID):
+        raise BadRequest(ErrorCode.BAD_MESSAGE, f'"id" is a text of at most {MAX_REQUEST_ID} characters.')
+    if not isinstance(data, dict):
+        raise BadRequest(ErrorCode.BAD_MESSAGE, '"data" is an object.')
+    return _Request(envelope["type"], request_id, data)
+
+
+def _wanted(data: dict[str, Any]) -> list[_Wanted]:
+    if "tasks" in data:
+        if "taskId" in data:
+            raise BadRequest(ErrorCode.BAD_REQUEST, 'Either "taskId" or "tasks", not both.')
+        return _listed(data, "tasks", objects_only=True)
+    return [_one(data)]
+
+
+def _listed(data: dict[str, Any], name: str, *, objects_only: bool = False) -> list[_Wanted]:
+    listed = data.get(name)
+    if not isinstance(listed, list) or len(listed) > MAX_BATCH:
+        raise BadRequest(ErrorCode.BAD_REQUEST, f'"{name}" is a list of at most {MAX_BATCH}.')
+    wanted = []
+    for item in listed:
+        if isinstance(item, str) and not objects_only:
+            item = {"taskId": item}
+        if not isinstance(item, dict):
+            raise BadRequest(ErrorCode.BAD_REQUEST, f'An element of "{name}" is not what it should be.')
+        wanted.append(_one(item))
+    return wanted
+
+
+def _one(data: dict[str, Any]) -> _Wanted:
+    since, head = data.get("since"), data.get("head")
+    return _Wanted(_text(data, "taskId", MAX_TASK_ID), *check_position(since, head))
+
+
+def check_position(since: Any, head: Any) -> tuple[int | None, str | None]:
+    """A position as a client gives it. Raises BadRequest."""
+    whole = isinstance(since, int) and not isinstance(since, bool) and since >= 0
+    if since is not None and not whole:
+        raise BadRequest(ErrorCode.BAD_REQUEST, '"since" is a whole number from 0 on.')
+    if head is not None and not (isinstance(head, str) and len(head) <= MAX_HEAD):
+        raise BadRequest(ErrorCode.BAD_REQUEST, '"head" is the text a state or an event came with.')
+    return since, head
+
+
+def check_limit(limit: Any) -> int:
+    """The length of a dashboard's list. Raises BadRequest."""
+    whole = isinstance(limit, int) and not isinstance(limit, bool)
+    if not whole or not 1 <= limit <= DASHBOARD_LIMIT_MAX:
+        raise BadRequest(ErrorCode.BAD_REQUEST, f'"limit" is a whole number from 1 to {DASHBOARD_LIMIT_MAX}.')
+    return int(limit)
+
+
+def _text(data: dict[str, Any], name: str, limit: int) -> str:
+    value = data.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= limit:
+        raise BadRequest(ErrorCode.BAD_REQUEST, f'"{name}" is a text of 1 to {limit} characters.')
+    return value
+
+
+def _error(bad: BadRequest, request_id: str | None) -> bytes:
+    return error(
+        ErrorCode(bad.code),
+        bad.message,
+        task_id=bad.task_id,
+        retry_after_ms=bad.retry_after_ms,
+        reply_to=request_id,
+    )
+
+
+def _moment(seconds: float) -> str:
+    try:
+        return rfc3339(datetime.fromtimestamp(seconds, UTC))
+    except (ValueError, OverflowError, OSError):
+        return rfc3339(datetime.max)  # a token that outlives the calendar

@@ -1,0 +1,100 @@
+"""One step as frames, each encoded once and only when somebody is there to get it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+
+from relay.hub.states import Progress, TaskState
+from relay.protocol import Kind, encode
+from relay.tasks.mapping import EventFields
+from relay.tasks.timeline import event_json, extend, head
+from relay.tasks.translate import EventAdded, Lifecycle, Listed, StateReset, Step, SummaryUpdated
+
+
+class StepFrames:
+    """The frames of one step. Room frames carry a position, so they are made from the room's progress
+    and move it on; all who are served from the same progress share them."""
+
+    def __init__(self, step: Step, fields: EventFields) -> None:
+        self.step = step
+        self._fields = fields
+        self._lifecycles: dict[int, bytes] = {}
+        self._for_room: list[tuple[bytes, bool]] | None = None
+        self._after = Progress(0, b"")
+        self._for_dashboard: list[tuple[bytes, bool]] | None = None
+
+    def for_room(self, progress: Progress) -> list[tuple[bytes, bool]]:
+        """(frame, is it a lifecycle message) in order; `progress` is moved past this step."""
+        if self._for_room is None:
+            self._for_room = list(self._room_frames(progress))
+            self._after = Progress(progress.next, progress.digest)
+        progress.next, progress.digest = self._after.next, self._after.digest
+        return self._for_room
+
+    def for_dashboard(self) -> list[tuple[bytes, bool]]:
+        """(frame, is it a lifecycle message) in order, for who sees the task before and after."""
+        if self._for_dashboard is None:
+            self._for_dashboard = list(self._dashboard_frames())
+        return self._for_dashboard
+
+    def upserted(self) -> bytes:
+        assert self.step.after is not None
+        data = {"change": "upserted", **self.step.after.summary}
+        return encode(Kind.LIST_UPDATED, data, at=self.step.at)
+
+    def gone_from_list(self) -> bytes:
+        change = "deleted" if self.step.after is None else "revoked"
+        return encode(Kind.LIST_UPDATED, {"change": change, "taskId": self.step.id}, at=self.step.at)
+
+    def gone_from_room(self) -> bytes:
+        kind = Kind.DELETED if self.step.after is None else Kind.REVOKED
+        return encode(kind, {"taskId": self.step.id}, at=self.step.at)
+
+    def _room_frames(self, progress: Progress) -> Iterator[tuple[bytes, bool]]:
+        step = self.step
+        assert step.after is not None
+        for index, message in enumerate(step.messages):
+            match message:
+                case EventAdded(position, event):
+                    shown = event_json(event, self._fields)
+                    progress.next, progress.digest = position + 1, extend(progress.digest, shown)
+                    data = {
+                        "taskId": step.id,
+                        "index": position,
+                        "event": orjson.Fragment(shown),
+                        "next": progress.next,
+                        "head": head(progress.digest),
+                    }
+                    yield encode(Kind.EVENT_ADDED, data, at=step.at), False
+                case StateReset(events):
+                    state = TaskState(step.after, events, self._fields)
+                    end = state.progress()
+                    progress.next, progress.digest = end.next, end.digest
+                    for page in state.pages(at=step.at):
+                        yield page, False
+                case SummaryUpdated():
+                    data = {"taskId": step.id, "task": step.after.summary}
+                    yield encode(Kind.UPDATED, data, at=step.at), False
+                case Lifecycle():
+                    yield self._lifecycle(index, message), True
+                case Listed():
+                    pass
+
+    def _dashboard_frames(self) -> Iterator[tuple[bytes, bool]]:
+        for index, message in enumerate(self.step.messages):
+            match message:
+                case Lifecycle():
+                    yield self._lifecycle(index, message), True
+                case Listed():
+                    yield self.upserted(), False
+                case EventAdded() | StateReset() | SummaryUpdated():
+                    pass
+
+    def _lifecycle(self, index: int, message: Lifecycle) -> bytes:
+        frame = self._lifecycles.get(index)
+        if frame is None:
+            data = {"taskId": self.step.id, **message.data}
+            frame = self._lifecycles[index] = encode(message.kind, data, at=self.step.at)
+        return frame

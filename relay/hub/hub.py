@@ -1,0 +1,310 @@
+"""Who listens to what; publishing costs what its recipients cost, and never waits.
+
+Rules of this file: `publish` is synchronous; a listener that may not see a task is never touched for
+it; whoever loses a task is told so before anything else of that change is sent; a connection that is
+in a task's room and on a dashboard gets each message once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bson import Timestamp
+
+from relay.hub.frames import StepFrames
+from relay.hub.states import Progress
+from relay.metrics import Metrics
+from relay.protocol import Kind, StreamState, encode
+from relay.tasks.mapping import EventFields
+from relay.tasks.translate import Keys, Step
+
+Answer = Literal["given", "forbidden", "unavailable"]
+
+
+class Listener:
+    """One connection as the hub sees it: what it may see, where it sits, how to reach it.
+
+    `send` queues a ready-made frame and never waits.
+    """
+
+    __slots__ = ("dashboard", "filter", "keys", "limit", "pending", "rooms", "send")
+
+    def __init__(self, keys: Keys, filter: dict[str, Any], send: Callable[[bytes], None]) -> None:
+        self.keys = keys
+        self.filter = filter  # the Mongo filter that agrees with the keys
+        self.send = send
+        self.rooms: set[bytes] = set()  # keys of the tasks it is served live
+        self.dashboard: Group | None = None
+        self.limit = 0  # of its dashboard's state
+        self.pending: dict[str, list[Joiner]] = {}  # unanswered joins by taskId
+
+    def may_see(self, keys: Keys) -> bool:
+        return not self.keys.isdisjoint(keys)
+
+
+@dataclass(eq=False, slots=True)
+class Joiner:
+    """One request for a task's state. `stay`: serve it live from there on. `answered`, if there is
+    one, hears how it ended instead of the listener. `healing`: nobody asked, the relay itself lost its place."""
+
+    listener: Listener
+    task_id: str
+    since: int | None
+    head: str | None
+    reply_to: str | None
+    stay: bool
+    answered: Callable[[Answer], None] | None = None
+    healing: bool = False
+    active: bool = True
+
+
+@dataclass(eq=False, slots=True)
+class TaskReading:
+    """A read of one task in flight at `position`, shared by all who join meanwhile; `since` holds
+    the steps published after it, under whichever of the keys its taskId may stand for."""
+
+    task_id: str
+    keys: tuple[bytes, ...]
+    position: Timestamp
+    caught_up: bool = False  # read at or after the moment its requests arrived
+    joiners: list[Joiner] = field(default_factory=list)
+    since: list[StepFrames] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardJoiner:
+    """One request for a dashboard's state."""
+
+    listener: Listener
+    reply_to: str | None
+    healing: bool
+
+
+@dataclass(eq=False, slots=True)
+class DashboardReading:
+    """A read of what a group may see in flight at `position`, shared likewise."""
+
+    position: Timestamp
+    limit: int
+    joiners: list[DashboardJoiner] = field(default_factory=list)
+    since: list[tuple[bytes, bytes, bool]] = field(default_factory=list)  # (task, frame, lifecycle?)
+
+
+@dataclass(eq=False, slots=True)
+class Room:
+    """The listeners of one task that are served live, and how far they have been told."""
+
+    id: str
+    keys: Keys  # who may see the task now
+    progress: Progress
+    live: set[Listener] = field(default_factory=set)
+
+
+@dataclass(eq=False, slots=True)
+class Group:
+    """The dashboards of all who may see the same."""
+
+    keys: Keys
+    filter: dict[str, Any]
+    live: set[Listener] = field(default_factory=set)
+    readings: list[DashboardReading] = field(default_factory=list)
+
+
+class Hub:
+    """The membership of rooms and dashboards, and the position S of everything published.
+
+    What has to be read for a join is the business of `Joining`, which fills in rooms and groups.
+    """
+
+    def __init__(self, fields: EventFields, metrics: Metrics) -> None:
+        self._fields = fields
+        self._metrics = metrics
+        self.position = Timestamp(0, 0)
+        self.rooms: dict[bytes, Room] = {}
+        self.readings: dict[bytes, list[TaskReading]] = {}
+        self.groups: dict[Keys, Group] = {}
+        self._groups_by_key: dict[str, set[Group]] = {}
+        self._waiting: list[tuple[Timestamp, asyncio.Future[None]]] = []
+        self._listeners: set[Listener] = set()
+        self.status: StreamState = "live"
+
+    # What the pump says.
+
+    def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
+        for step in steps:
+            self._publish(StepFrames(step, self._fields))
+        self.move_to(position)
+
+    def move_to(self, position: Timestamp) -> None:
+        """Everything up to `position` has been published; wake who waits for that."""
+        self.position = position
+        if self._waiting:
+            for moment, reached in self._waiting:
+                if moment <= position and not reached.done():
+                    reached.set_result(None)
+            self._waiting = [(moment, reached) for moment, reached in self._waiting if not reached.done()]
+
+    async def reached(self, moment: Timestamp) -> None:
+        """Return once everything up to `moment` has been published."""
+        if self.position < moment:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((moment, future))
+            await future
+
+    def is_listened(self, key: bytes) -> bool:
+        return key in self.rooms
+
+    def _publish(self, frames: StepFrames) -> None:
+        step = frames.step
+        for reading in self.readings.get(step.key, ()):
+            reading.since.append(frames)
+        room = self.rooms.get(step.key)
+        if room is not None:
+            self._to_room(room, frames)
+        self._to_dashboards(room, frames)
+
+    def _to_room(self, room: Room, frames: StepFrames) -> None:
+        step = frames.step
+        if step.after is None:
+            self._send_all(room.live, frames.gone_from_room())
+            for listener in list(room.live):
+                self.leave_room(listener, step.key)
+            return
+        if step.after.keys != room.keys:
+            room.keys = step.after.keys
+            for listener in [one for one in room.live if not one.may_see(room.keys)]:
+                self._send_all((listener,), frames.gone_from_room())
+                self.leave_room(listener, step.key)
+        if room.live:
+            for frame, _ in frames.for_room(room.progress):
+                self._send_all(room.live, frame)
+
+    def _to_dashboards(self, room: Room | None, frames: StepFrames) -> None:
+        step = frames.step
+        saw = self._seeing(step.before.keys) if step.before is not None else set()
+        sees = self._seeing(step.after.keys) if step.after is not None else set()
+        for group in saw - sees:
+            self._to_group(group, step.key, [(frames.gone_from_list(), False)], room)
+        # Becoming visible is `upserted` and nothing else; being created is not becoming visible.
+        shown = sees - saw if step.before is not None else set()
+        for group in shown:
+            self._to_group(group, step.key, [(frames.upserted(), False)], room)
+        for group in sees - shown:
+            self._to_group(group, step.key, frames.for_dashboard(), room)
+
+    def _to_group(
+        self, group: Group, key: bytes, frames: Sequence[tuple[bytes, bool]], room: Room | None
+    ) -> None:
+        for reading in group.readings:
+            reading.since += [(key, frame, lifecycle) for frame, lifecycle in frames]
+        for frame, lifecycle in frames:
+            if lifecycle and room is not None and room.live:
+                # Who is in the room as well got it there, in its place among the events.
+                self._send_all(group.live - room.live, frame)
+            else:
+                self._send_all(group.live, frame)
+
+    def _seeing(self, keys: Keys) -> set[Group]:
+        found: set[Group] = set()
+        for key in keys:
+            found |= self._groups_by_key.get(key, _NO_GROUPS)
+        return found
+
+    def _send_all(self, listeners: Iterable[Listener], frame: bytes) -> None:
+        count = 0
+        for listener in listeners:
+            listener.send(frame)
+            count += 1
+        self._metrics.frames.inc(count)
+
+    # Who is there.
+
+    def enter(self, listener: Listener) -> None:
+        self._listeners.add(listener)
+
+    def leave(self, listener: Listener) -> None:
+        """The connection is gone, with everything it listened to."""
+        self._listeners.discard(listener)
+        for key in list(listener.rooms):
+            self.leave_room(listener, key)
+        self.leave_dashboard(listener)
+        for task_id in list(listener.pending):
+            self.forget_joins(listener, task_id)
+
+    def announce(self, status: StreamState, lag_ms: int) -> None:
+        """Tell everyone whether the relay is current, when that changed."""
+        if status != self.status:
+            self.status = status
+            self._send_all(self._listeners, self.status_frame(lag_ms))
+
+    def status_frame(self, lag_ms: int = 0) -> bytes:
+        return encode(Kind.STREAM_STATUS, {"state": self.status, "lagMs": lag_ms})
+
+    def forget_joins(self, listener: Listener, task_id: str) -> None:
+        """Joins of this task not yet answered are answered no more."""
+        for joiner in listener.pending.pop(task_id, ()):
+            joiner.stay = False
+            joiner.active = joiner.answered is not None  # a resync answers all it was asked for
+
+    def settle(self, joiner: Joiner) -> None:
+        """This join is about to be answered."""
+        waiting = joiner.listener.pending.get(joiner.task_id)
+        if waiting is not None and joiner in waiting:
+            waiting.remove(joiner)
+            if not waiting:
+                del joiner.listener.pending[joiner.task_id]
+
+    def close_reading(self, reading: TaskReading) -> None:
+        """What is published from here on is not held for it any more."""
+        for key in reading.keys:
+            readings = self.readings[key]
+            readings.remove(reading)
+            if not readings:
+                del self.readings[key]
+
+    def join_room(self, listener: Listener, key: bytes, room: Room) -> None:
+        self.rooms[key] = room
+        room.live.add(listener)
+        listener.rooms.add(key)
+        self._metrics.rooms.set(len(self.rooms))
+
+    def leave_room(self, listener: Listener, key: bytes) -> None:
+        listener.rooms.discard(key)
+        room = self.rooms.get(key)
+        if room is not None:
+            room.live.discard(listener)
+            if not room.live:
+                del self.rooms[key]
+                self._metrics.rooms.set(len(self.rooms))
+
+    def group_of(self, listener: Listener) -> Group:
+        """The group of the listener's rights, made if it is the first one."""
+        group = self.groups.get(listener.keys)
+        if group is None:
+            group = self.groups[listener.keys] = Group(listener.keys, listener.filter)
+            for key in group.keys:
+                self._groups_by_key.setdefault(key, set()).add(group)
+        return group
+
+    def leave_dashboard(self, listener: Listener) -> None:
+        group, listener.dashboard = listener.dashboard, None
+        if group is not None:
+            group.live.discard(listener)
+            for reading in group.readings:
+                reading.joiners = [joiner for joiner in reading.joiners if joiner.listener is not listener]
+            self.drop_if_empty(group)
+
+    def drop_if_empty(self, group: Group) -> None:
+        if not group.live and not group.readings and self.groups.get(group.keys) is group:
+            del self.groups[group.keys]
+            for key in group.keys:
+                others = self._groups_by_key[key]
+                others.discard(group)
+                if not others:
+                    del self._groups_by_key[key]
+
+
+_NO_GROUPS: set[Group] = set()

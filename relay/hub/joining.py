@@ -1,0 +1,400 @@
+"""States at S for joins, shared between simultaneous joins, without a seam to the live messages.
+
+A join reads at the position S of the moment it starts; what is published meanwhile is held with the
+read; then the state, what was held, and from there on live. Because a read at S answers exactly what
+was true at S, nothing is missed and nothing comes twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from bson import Timestamp
+
+from relay.errors import PositionLost, SourceError, Unavailable
+from relay.hub.frames import StepFrames
+from relay.hub.hub import (
+    Answer,
+    DashboardJoiner,
+    DashboardReading,
+    Group,
+    Hub,
+    Joiner,
+    Listener,
+    Room,
+    TaskReading,
+)
+from relay.hub.states import TaskState, dashboard_pages
+from relay.metrics import Metrics
+from relay.protocol import ErrorCode, Kind, encode, error, with_reply_to
+from relay.source.changes import key_of
+from relay.tasks.timeline import head
+from relay.tasks.translate import Step, Task, Translator
+from relay.tasks.values import candidate_ids
+
+log = logging.getLogger(__name__)
+
+CATCH_UP_S = 1.0  # how long a join may wait for the relay to see a task just written (PROTOCOL.md 6.8)
+PARALLEL_READS = 32
+RETRY_S = 0.5
+MANY_EVENTS = 1000  # encoding more than these happens in a thread
+
+
+class Reads(Protocol):
+    """Where states come from."""
+
+    async def read_at(
+        self,
+        position: Timestamp,
+        filter: Mapping[str, Any],
+        *,
+        projection: Mapping[str, Any] | None = None,
+        sort: Mapping[str, int] | None = None,
+        limit: int = 0,
+    ) -> Sequence[dict[str, Any]]: ...
+
+    async def now(self) -> Timestamp: ...
+
+
+class Joining:
+    """Answers joins, resyncs and catch-ups. Its methods return at once; use it as a context manager,
+    which ends what is still being read."""
+
+    def __init__(self, hub: Hub, reads: Reads, translator: Translator, metrics: Metrics) -> None:
+        self._hub = hub
+        self._reads = reads
+        self._translator = translator
+        self._metrics = metrics
+        self._parallel = asyncio.Semaphore(PARALLEL_READS)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # What a conversation asks for.
+
+    def join_task(
+        self,
+        listener: Listener,
+        task_id: str,
+        since: int | None,
+        position: str | None,
+        reply_to: str | None,
+    ) -> None:
+        """A `task:state`, then live messages; or an `error` naming the task."""
+        self._begin(Joiner(listener, task_id, since, position, reply_to, stay=True))
+
+    def show_task(
+        self,
+        listener: Listener,
+        task_id: str,
+        since: int | None,
+        position: str | None,
+        answered: Callable[[Answer], None],
+        reply_to: str | None,
+    ) -> None:
+        """A `task:state` that joins nothing; for a joined task it takes its place in the live order."""
+        joined = any(key in listener.rooms for key in self._keys(task_id))
+        self._begin(Joiner(listener, task_id, since, position, reply_to, stay=joined, answered=answered))
+
+    def leave_task(self, listener: Listener, task_id: str) -> None:
+        self._hub.forget_joins(listener, task_id)
+        for key in self._keys(task_id):
+            self._hub.leave_room(listener, key)
+
+    def is_joined(self, listener: Listener, task_id: str) -> bool:
+        return task_id in listener.pending or any(key in listener.rooms for key in self._keys(task_id))
+
+    def join_dashboard(
+        self, listener: Listener, limit: int, reply_to: str | None, *, healing: bool = False
+    ) -> None:
+        """A `dashboard:state`, then live messages. `healing`: nobody asked for it."""
+        self._hub.leave_dashboard(listener)
+        group = listener.dashboard = self._hub.group_of(listener)
+        listener.limit = limit
+        joiner = DashboardJoiner(listener, reply_to, healing)
+        for reading in group.readings:
+            if reading.limit == limit:
+                reading.joiners.append(joiner)
+                return
+        reading = DashboardReading(self._hub.position, limit, [joiner])
+        group.readings.append(reading)
+        self._spawn(self._serve_dashboard(group, reading))
+
+    def change_rights(self, listener: Listener, keys: frozenset[str], filter: dict[str, Any]) -> None:
+        """What the listener may see is now this: revoke what it may not, show what it newly may."""
+        if keys == listener.keys:
+            return
+        dashboard = listener.dashboard is not None
+        if dashboard:
+            self._hub.leave_dashboard(listener)
+        listener.keys, listener.filter = keys, filter
+        for key in list(listener.rooms):
+            room = self._hub.rooms[key]
+            if not listener.may_see(room.keys):
+                listener.send(encode(Kind.REVOKED, {"taskId": room.id}))
+                self._hub.leave_room(listener, key)
+        if dashboard:
+            self.join_dashboard(listener, listener.limit, None, healing=True)
+
+    # What the pump says (feed.pump.Publisher).
+
+    def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
+        self._hub.publish(steps, position)
+
+    def heal(self, position: Timestamp) -> None:
+        """The stream's place was lost: bring every listener up to date from the documents."""
+        hub = self._hub
+        hub.move_to(position)
+        for reading in {one for readings in hub.readings.values() for one in readings}:
+            reading.position = position  # what is being read is read again, at the new place
+            reading.since.clear()
+        for group in list(hub.groups.values()):
+            for dashboard in group.readings:
+                dashboard.position = position
+                dashboard.since.clear()
+            for listener in list(group.live):
+                self.join_dashboard(listener, listener.limit, None, healing=True)
+        for key, room in list(hub.rooms.items()):
+            since, at = room.progress.next, head(room.progress.digest)
+            for listener in list(room.live):
+                # Still a member: should the task be gone, it is told so.
+                hub.leave_room(listener, key)
+                self._begin(Joiner(listener, room.id, since, at, None, stay=True, healing=True))
+
+    # Reading.
+
+    def _keys(self, task_id: str) -> tuple[bytes, ...]:
+        return tuple(key_of(candidate) for candidate in candidate_ids(task_id))
+
+    def _begin(self, joiner: Joiner) -> None:
+        listener = joiner.listener
+        if joiner.stay:
+            listener.pending.setdefault(joiner.task_id, []).append(joiner)
+            for key in self._keys(joiner.task_id):  # from here on it is served from the read
+                self._hub.leave_room(listener, key)
+        self._read_for(joiner, caught_up=False)
+
+    def _read_for(self, joiner: Joiner, *, caught_up: bool) -> None:
+        keys = self._keys(joiner.task_id)
+        for reading in self._hub.readings.get(keys[0], ()):
+            if reading.caught_up >= caught_up:
+                reading.joiners.append(joiner)
+                return
+        reading = TaskReading(joiner.task_id, keys, self._hub.position, caught_up, [joiner])
+        for key in keys:
+            self._hub.readings.setdefault(key, []).append(reading)
+        self._spawn(self._serve_task(reading))
+
+    async def _serve_task(self, reading: TaskReading) -> None:
+        found: _Found | None = None
+        answer: Answer = "unavailable"
+        try:
+            found = await self._find(reading)
+            answer = "forbidden"  # to whom it may not be given
+        except SourceError as failure:
+            log.warning("a join could not be read", extra={"error": str(failure)})
+        finally:
+            self._hub.close_reading(reading)
+        # From here on nothing waits, so nothing is published in between.
+        room = found and self._room_after(found)
+        unseen = []
+        for joiner in reading.joiners:
+            if not joiner.active:
+                continue
+            if found and room and joiner.listener.may_see(found.state.task.keys):
+                self._hub.settle(joiner)
+                self._give(joiner, found, room)
+            else:
+                unseen.append(joiner)
+        if unseen and answer == "forbidden" and not reading.caught_up:
+            self._spawn(self._look_again(unseen))
+            return
+        for joiner in unseen:
+            self._hub.settle(joiner)
+            _refuse(joiner, answer, exists=found is not None)
+
+    async def _find(self, reading: TaskReading) -> _Found | None:
+        """The task of this reading at its position, or None if there is none."""
+        documents = await self._at_position(
+            reading,
+            {"_id": {"$in": candidate_ids(reading.task_id)}},
+            patient=lambda: any(joiner.healing for joiner in reading.joiners),
+        )
+        stored = {key_of(document["_id"]): document for document in documents}
+        for key in reading.keys:  # the first candidate wins
+            if key in stored:
+                task = self._translator.read(stored[key])
+                state = await self._state_of(task)
+                return _Found(key, state, [one for one in reading.since if one.step.key == key])
+        return None
+
+    async def _state_of(self, task: Task) -> TaskState:
+        events = task.timeline.events or ()
+        fields = self._translator.mapping.event
+        if len(events) < MANY_EVENTS:
+            return TaskState(task, events, fields)
+        return await asyncio.to_thread(TaskState, task, events, fields)
+
+    async def _look_again(self, joiners: Sequence[Joiner]) -> None:
+        """Read once more when the relay has seen everything written before these joins arrived."""
+        with suppress(TimeoutError, Unavailable):
+            async with asyncio.timeout(CATCH_UP_S):
+                await self._hub.reached(await self._reads.now())
+        for joiner in joiners:
+            if joiner.active:
+                self._read_for(joiner, caught_up=True)
+
+    def _room_after(self, found: _Found) -> Room | None:
+        """The room of this task as it is now; None when the task went away meanwhile."""
+        room = self._hub.rooms.get(found.key)
+        if room is not None:
+            return room
+        progress, keys = found.state.progress(), found.state.task.keys
+        for frames in found.since:
+            if frames.step.after is None:
+                break
+            frames.for_room(progress)
+            keys = frames.step.after.keys
+        return Room(found.state.task.id, keys, progress)
+
+    def _give(self, joiner: Joiner, found: _Found, room: Room) -> None:
+        """The state, what was held since, and a seat in the room."""
+        listener = joiner.listener
+        for page in found.state.pages(joiner.since, joiner.head):
+            listener.send(with_reply_to(page, joiner.reply_to))
+        if joiner.answered is not None:
+            joiner.answered("given")
+        if not joiner.stay:
+            return
+        progress = found.state.progress()
+        for frames in found.since:
+            after = frames.step.after
+            if after is None or not listener.may_see(after.keys):
+                listener.send(frames.gone_from_room())
+                return
+            for frame, lifecycle in frames.for_room(progress):
+                if not (lifecycle and listener.dashboard is not None):  # it came there already
+                    listener.send(frame)
+        self._hub.join_room(listener, found.key, room)
+
+    async def _serve_dashboard(self, group: Group, reading: DashboardReading) -> None:
+        order = self._translator.mapping.list_order
+        summaries: list[dict[str, Any]] | None = None
+        try:
+            documents = await self._at_position(
+                reading,
+                group.filter,
+                patient=lambda: any(joiner.healing for joiner in reading.joiners),
+                projection=self._translator.list_projection(),
+                sort={order: -1} if order == "_id" else {order: -1, "_id": -1},
+                limit=reading.limit,
+            )
+            summaries = [self._translator.summarise(document) for document in documents]
+        except SourceError as failure:
+            log.warning("a dashboard could not be read", extra={"error": str(failure)})
+        finally:
+            group.readings.remove(reading)
+        if summaries is not None:
+            pages = dashboard_pages(summaries)
+        for joiner in reading.joiners:
+            listener = joiner.listener
+            if summaries is None:
+                listener.dashboard = None
+                listener.send(_unavailable(joiner.reply_to))
+                continue
+            for page in pages:
+                listener.send(with_reply_to(page, joiner.reply_to))
+            for key, frame, lifecycle in reading.since:
+                if not (lifecycle and key in listener.rooms):  # it came there already
+                    listener.send(frame)
+            group.live.add(listener)
+        self._hub.drop_if_empty(group)
+
+    async def _at_position(
+        self,
+        reading: TaskReading | DashboardReading,
+        filter: Mapping[str, Any],
+        *,
+        patient: Callable[[], bool],
+        **options: Any,
+    ) -> Sequence[dict[str, Any]]:
+        """What is there at the reading's position, which moves on where it can no longer be read.
+
+        `patient`: somebody depends on this read without having asked, so it is tried until it works.
+        Raises Unavailable.
+        """
+        while True:
+            position = reading.position
+            try:
+                if not position.time:
+                    raise PositionLost("the stream is not open yet")
+                async with self._parallel:
+                    documents = await self._reads.read_at(position, filter, **options)
+            except PositionLost:
+                # The collection or the server is younger than S: a later position will do.
+                try:
+                    async with asyncio.timeout(CATCH_UP_S):
+                        await self._hub.reached(Timestamp(position.time, position.inc + 1))
+                except TimeoutError:
+                    if not patient():
+                        raise Unavailable("no position can be read") from None
+                reading.position = self._hub.position
+                reading.since.clear()
+            except Unavailable:
+                if not patient():
+                    raise
+                await asyncio.sleep(RETRY_S)
+            else:
+                self._metrics.reads.inc()
+                if reading.position == position:
+                    return documents
+                # The stream was reopened meanwhile, and what was held is not complete any more.
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            log.error("a join failed", exc_info=failure)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A task as it was at a reading's position, and what was published of it since."""
+
+    key: bytes
+    state: TaskState
+    since: Sequence[StepFrames]
+
+
+def _refuse(joiner: Joiner, answer: Answer, *, exists: bool) -> None:
+    listener = joiner.listener
+    if joiner.healing:
+        kind = Kind.REVOKED if exists else Kind.DELETED
+        listener.send(encode(kind, {"taskId": joiner.task_id}))
+    elif joiner.answered is not None:
+        joiner.answered(answer)
+    elif answer == "forbidden":
+        message = "There is no such task, or you may not see it."
+        listener.send(error(ErrorCode.FORBIDDEN, message, task_id=joiner.task_id, reply_to=joiner.reply_to))
+    else:
+        listener.send(_unavailable(joiner.reply_to, joiner.task_id))
+
+
+def _unavailable(reply_to: str | None, task_id: str | None = None) -> bytes:
+    message = "The database is away; try again."
+    return error(ErrorCode.UNAVAILABLE, message, task_id=task_id, retry_after_ms=1000, reply_to=reply_to)

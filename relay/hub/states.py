@@ -1,0 +1,102 @@
+"""States as frames: a task's timeline in pages, a dashboard's list in pages. Pure.
+
+Rules of this file: every page covers exactly what has been sent up to its own end, and no page passes
+PAGE_BYTES unless a single element does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from relay.protocol import PAGE_BYTES, Kind, encode
+from relay.tasks.mapping import EventFields
+from relay.tasks.timeline import START, event_json, extend, head
+from relay.tasks.translate import Summary, Task
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the listeners of a room have been told: `next`, and the digest `head` stands for."""
+
+    next: int
+    digest: bytes
+
+
+class TaskState:
+    """One task at one moment, its events ready to be sent: encoded, and with the digest of every
+    prefix, so that any `(since, head)` can be checked."""
+
+    def __init__(self, task: Task, events: Sequence[Any], fields: EventFields) -> None:
+        self.task = task
+        self.events = [event_json(event, fields) for event in events]
+        self.digests = [START]
+        for event in self.events:
+            self.digests.append(extend(self.digests[-1], event))
+
+    def progress(self) -> Progress:
+        """Where a listener stands who was given all of it."""
+        return Progress(len(self.events), self.digests[-1])
+
+    def resumes(self, since: int | None, position: str | None) -> bool:
+        """Do the first `since` events have the digest `position`? (PROTOCOL.md 6.2)"""
+        return (
+            since is not None
+            and position is not None
+            and 0 <= since <= len(self.events)
+            and head(self.digests[since]) == position
+        )
+
+    def pages(
+        self, since: int | None = None, position: str | None = None, *, at: str | None = None
+    ) -> list[bytes]:
+        """`task:state` frames from the position given, or from 0 when it is not one of this timeline."""
+        resumed = self.resumes(since, position)
+        start = since if resumed and since is not None else 0
+        chunks = list(_chunks(self.events, start))
+        frames = []
+        for index, (begin, end) in enumerate(chunks):
+            data = {
+                "taskId": self.task.id,
+                "task": self.task.summary,
+                "events": orjson.Fragment(b"[" + b",".join(self.events[begin:end]) + b"]"),
+                "from": begin,
+                "next": end,
+                "head": head(self.digests[end]),
+                "reset": not resumed and index == 0,
+                "more": index < len(chunks) - 1,
+            }
+            frames.append(encode(Kind.TASK_STATE, data, at=at))
+        return frames
+
+
+def dashboard_pages(summaries: Iterable[Summary]) -> list[bytes]:
+    """`dashboard:state` frames for a list that is already in its order."""
+    encoded = [orjson.dumps(summary) for summary in summaries]
+    chunks = list(_chunks(encoded, 0))
+    return [
+        encode(
+            Kind.DASHBOARD_STATE,
+            {
+                "tasks": orjson.Fragment(b"[" + b",".join(encoded[begin:end]) + b"]"),
+                "reset": index == 0,
+                "more": index < len(chunks) - 1,
+            },
+        )
+        for index, (begin, end) in enumerate(chunks)
+    ]
+
+
+def _chunks(items: Sequence[bytes], start: int) -> Iterator[tuple[int, int]]:
+    """Ranges of at most a page's bytes each; one empty range where there is nothing."""
+    begin, size = start, 0
+    for index in range(start, len(items)):
+        length = len(items[index]) + 1
+        if size and size + length > PAGE_BYTES:
+            yield begin, index
+            begin, size = index, 0
+        size += length
+    yield begin, len(items)

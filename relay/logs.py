@@ -1,0 +1,62 @@
+"""Logging: one line a record, a stable phrase and its fields; never a token, never a document."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import orjson
+
+from relay.protocol import rfc3339
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def configure(format: Literal["console", "json"], level: str) -> None:
+    """Send everything to standard error, the libraries' own records only from WARNING on: at INFO
+    the server would show query strings, and at DEBUG headers and frames."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json() if format == "json" else _Console())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("relay").setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "websockets", "pymongo"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+def _time(record: logging.LogRecord) -> str:
+    return rfc3339(datetime.fromtimestamp(record.created, UTC))
+
+
+class _Console(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = "".join(f" {name}={value!r}" for name, value in _fields(record).items())
+        line = f"{_time(record)} {record.levelname:<7} {_printable(record.getMessage())}{fields}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "at": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(entry, default=str).decode()
+
+
+def _printable(message: str) -> str:
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)

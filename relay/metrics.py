@@ -1,0 +1,35 @@
+"""Counters and gauges, as Prometheus text. Labels never carry a user or a task."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """One relay's figures, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.changes = Counter("relay_changes", "Changes read from the stream.", registry=registry)
+        self.loads = Counter(
+            "relay_task_loads", "Tasks read because a change met one not known.", registry=registry
+        )
+        self.reopened = Counter(
+            "relay_stream_reopened", "Times the place in the stream was lost and healed.", registry=registry
+        )
+        self.frames = Counter("relay_frames_sent", "Frames queued for listeners.", registry=registry)
+        self.reads = Counter("relay_state_reads", "Reads of the database for states.", registry=registry)
+        self.connections = Gauge("relay_connections", "Open connections.", registry=registry)
+        self.rooms = Gauge("relay_rooms", "Tasks somebody listens to.", registry=registry)
+        self.closed = Counter("relay_closed", "Connections closed, by code.", ["code"], registry=registry)
+        self.batch_delay = Histogram(
+            "relay_change_age_seconds",
+            "From the database's wall time of a change to its publication.",
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+            registry=registry,
+        )
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)

@@ -1,0 +1,190 @@
+"""The vocabulary of the wire: message types, close codes, encoding. Pure.
+
+PROTOCOL.md is the contract; this module is its spelling in Python. Rules of this file:
+names here are wire names; nothing here knows MongoDB or sockets; a value that is missing is
+absent from the JSON, never null or "".
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
+from typing import Any, Literal, NotRequired, TypedDict
+
+import orjson
+
+VERSION = 1
+SUBPROTOCOL = "relay.v1"
+BEARER_PREFIX = "bearer."
+PAGE_BYTES = 256 * 1024  # states leave in pages of at most this size
+MAX_BATCH = 100  # tasks in one task:join or resync_requested
+DASHBOARD_LIMIT_DEFAULT = 500
+DASHBOARD_LIMIT_MAX = 5000
+MAX_REQUEST_ID = 64  # characters
+
+
+class Request(StrEnum):
+    """Types a client may send (section 4)."""
+
+    AUTH = "auth"
+    DASHBOARD_JOIN = "dashboard:join"
+    DASHBOARD_LEAVE = "dashboard:leave"
+    TASK_JOIN = "task:join"
+    TASK_LEAVE = "task:leave"
+    RESYNC = "resync_requested"
+    PING = "ping"
+
+
+class Kind(StrEnum):
+    """Types the server sends (section 5)."""
+
+    WELCOME = "welcome"
+    HEARTBEAT = "heartbeat"
+    PONG = "pong"
+    DASHBOARD_STATE = "dashboard:state"
+    DASHBOARD_LEFT = "dashboard:left"
+    TASK_STATE = "task:state"
+    TASK_LEFT = "task:left"
+    RESYNC_DONE = "resync:done"
+    CREATED = "task:created"
+    ANALYZING = "task:analyzing"
+    CLARIFICATION_NEEDED = "task:clarification_needed"
+    DISPATCHED = "task:dispatched"
+    PR_OPENED = "task:pr_opened"
+    PR_MERGED = "task:pr_merged"
+    FAILED = "task:failed"
+    EVENT_ADDED = "task:event_added"
+    UPDATED = "task:updated"
+    LIST_UPDATED = "dashboard:task_list_updated"
+    DELETED = "task:deleted"
+    REVOKED = "task:revoked"
+    STREAM_STATUS = "stream:status"
+    AUTH_EXPIRING = "auth:expiring"
+    AUTH_OK = "auth:ok"
+    DRAINING = "server:draining"
+    ERROR = "error"
+
+
+class Close(IntEnum):
+    """Close codes (section 7): 4000–4499 reconnect, 4500–4999 do not."""
+
+    DONE = 1000
+    GOING_AWAY = 1001
+    BINARY = 1003
+    PROTOCOL_ABUSE = 1008
+    TOO_BIG = 1009
+    INTERNAL = 1011
+    UNAUTHENTICATED = 4401
+    TIMEOUT = 4408
+    RATE_LIMITED = 4429
+    AT_CAPACITY = 4430
+    BAD_HANDSHAKE = 4500
+    FEATURE_DISABLED = 4502
+
+
+class ErrorCode(StrEnum):
+    """Codes of an `error` message (section 5)."""
+
+    BAD_MESSAGE = "bad_message"
+    UNKNOWN_TYPE = "unknown_type"
+    BAD_REQUEST = "bad_request"
+    FORBIDDEN = "forbidden"
+    RATE_LIMITED = "rate_limited"
+    TOO_MANY_TASKS = "too_many_tasks"
+    FEATURE_DISABLED = "feature_disabled"
+    UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
+
+
+TEMPORARY_ERRORS = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL})
+
+
+class TaskSummary(TypedDict):
+    """What a list shows of a task; absent where the document says nothing."""
+
+    taskId: str
+    eventCount: int
+    title: NotRequired[str]
+    creator: NotRequired[str]
+    status: NotRequired[str]
+    createdAt: NotRequired[str]
+    updatedAt: NotRequired[str]
+    issueUrl: NotRequired[str]
+    issueNumber: NotRequired[int]
+    prUrl: NotRequired[str]
+    prNumber: NotRequired[int]
+    mergeCommitSha: NotRequired[str]
+    error: NotRequired[str]
+    questions: NotRequired[list[str]]
+
+
+class Event(TypedDict):
+    """One element of a timeline. `data` is the whole sub-document as plain JSON."""
+
+    type: str | None
+    at: str | None
+    data: Any
+
+
+class Limits(TypedDict):
+    """The limits a `welcome` announces."""
+
+    maxMessageBytes: int
+    messagesPerSecond: int
+    maxTasks: int
+
+
+StreamState = Literal["live", "stale"]
+
+# The fields of each lifecycle message besides taskId and status, in the order of section 5.
+LIFECYCLE_FIELDS: dict[Kind, tuple[str, ...]] = {
+    Kind.ANALYZING: (),
+    Kind.CLARIFICATION_NEEDED: ("questions",),
+    Kind.DISPATCHED: ("issueUrl", "issueNumber"),
+    Kind.PR_OPENED: ("prUrl", "prNumber"),
+    Kind.PR_MERGED: ("mergeCommitSha",),
+    Kind.FAILED: ("error",),
+}
+CREATED_FIELDS = ("title", "creator", "status", "createdAt")
+
+
+def encode(kind: Kind, data: dict[str, Any], *, at: str | None = None, reply_to: str | None = None) -> bytes:
+    """One message as the JSON text of a frame, UTF-8. `data` must already be plain JSON values
+    (`orjson.Fragment` included)."""
+    frame: dict[str, Any] = {"type": kind.value, "data": data}
+    if at is not None:
+        frame["at"] = at
+    if reply_to is not None:
+        frame["replyTo"] = reply_to
+    return orjson.dumps(frame)
+
+
+def with_reply_to(frame: bytes, reply_to: str | None) -> bytes:
+    """A shared, ready-made frame as the answer to one particular request."""
+    if reply_to is None:
+        return frame
+    return frame[:-1] + b',"replyTo":' + orjson.dumps(reply_to) + b"}"
+
+
+def error(
+    code: ErrorCode,
+    message: str,
+    *,
+    task_id: str | None = None,
+    retry_after_ms: int | None = None,
+    reply_to: str | None = None,
+) -> bytes:
+    """An `error` message."""
+    data: dict[str, Any] = {"code": code.value, "message": message, "temporary": code in TEMPORARY_ERRORS}
+    if task_id is not None:
+        data["taskId"] = task_id
+    if retry_after_ms is not None:
+        data["retryAfterMs"] = retry_after_ms
+    return encode(Kind.ERROR, data, reply_to=reply_to)
+
+
+def rfc3339(moment: datetime) -> str:
+    """RFC 3339 UTC with milliseconds; a naive datetime is taken as UTC, as BSON dates are."""
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return moment.isoformat(timespec="milliseconds") + "Z"

@@ -1,0 +1,1 @@
+"""From MongoDB: what changed, and what was true at a position."""

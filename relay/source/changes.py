@@ -1,0 +1,154 @@
+"""A raw change event -> Change: all knowledge of the stream's BSON shapes. Pure.
+
+Rules of this file: it never raises on what the server may send, it decides nothing about meaning,
+and an operation it does not know becomes nothing (the position still moves past it).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import bson
+from bson import Timestamp
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import InvalidBSON
+from bson.raw_bson import RawBSONDocument
+
+log = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+# Dates past year 9999 and broken UTF-8 are somebody's data, not our failure (FAILURES.md F8).
+LENIENT: CodecOptions[dict[str, Any]] = CodecOptions(
+    document_class=dict,
+    tz_aware=False,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="replace",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """A document appeared, or was written whole (`replace`)."""
+
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """The update description: values set by path, paths removed, arrays cut to a new size."""
+
+    fields: Mapping[str, Any]
+    removed: Sequence[str] = ()
+    truncated: Sequence[tuple[str, int]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The document was written whole; what changed in it is not told."""
+
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The document is gone; all that is left is its `_id`."""
+
+
+Operation = Inserted | Updated | Replaced | Deleted
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one task.
+
+    `key` is the task's identity inside the relay (see `key_of`), `time` the cluster time, `wall` the
+    database's wall clock, UTC and naive as BSON dates are.
+    """
+
+    key: bytes
+    id: Any
+    time: Timestamp
+    wall: datetime | None
+    operation: Operation
+
+
+def key_of(document_id: Any) -> bytes:
+    """The identity of a task: the BSON of its `_id`.
+
+    Python's equality would make one task of 1, 1.0 and True, and `_id`s may be unhashable documents.
+    """
+    return bson.encode({"": document_id})
+
+
+def decode(raw: bytes) -> Document:
+    """One stored document, leniently. Raises `bson.errors.InvalidBSON` on true garbage."""
+    return bson.decode(raw, codec_options=LENIENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The collection was dropped or renamed: the stream dies with it."""
+
+    reason: str
+
+
+def read_change(raw: RawBSONDocument) -> Change | Ended | None:
+    """What one element of a change stream's batch says; None for operations of no concern."""
+    try:
+        event = decode(bytes(raw.raw))
+    except InvalidBSON:
+        log.error("undecodable change skipped", extra={"bytes": len(raw.raw)})
+        return None
+    operation = _operation(event)
+    if operation is None or isinstance(operation, Ended):
+        return operation
+    document_id = event["documentKey"]["_id"]
+    wall = event.get("wallTime")
+    return Change(
+        key_of(document_id),
+        document_id,
+        event["clusterTime"],
+        wall if isinstance(wall, datetime) else None,
+        operation,
+    )
+
+
+def _operation(event: Document) -> Operation | Ended | None:
+    match event.get("operationType"):
+        case "insert":
+            return Inserted(event["fullDocument"])
+        case "update":
+            described = event["updateDescription"]
+            return Updated(
+                described.get("updatedFields") or {},
+                described.get("removedFields") or (),
+                [(cut["field"], cut["newSize"]) for cut in described.get("truncatedArrays") or ()],
+            )
+        case "replace":
+            return Replaced(event["fullDocument"])
+        case "delete":
+            return Deleted()
+        case "drop" | "rename" | "dropDatabase" | "invalidate" as name:
+            return Ended(name)
+        case _:
+            return None
+
+
+def token_time(token: Mapping[str, Any]) -> Timestamp:
+    """The cluster time inside a resume token.
+
+    `_data` is hexadecimal: 0x82, then a big-endian Timestamp (seconds, increment). The format is the
+    server's own, so it is checked at start against a known time. Raises ValueError when it differs.
+    """
+    data = token.get("_data")
+    if not isinstance(data, str):
+        raise ValueError("a resume token without _data text")
+    head = bytes.fromhex(data[:18])
+    if len(head) != 9 or head[0] != 0x82:
+        raise ValueError("a resume token of an unknown format")
+    return Timestamp(int.from_bytes(head[1:5], "big"), int.from_bytes(head[5:9], "big"))

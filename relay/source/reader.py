@@ -1,0 +1,103 @@
+"""`read_at`: the collection as it was at one moment of the last minutes.
+
+Everything the relay reads, it reads at its own position S in the change stream, so what it has read
+and what it will be told never overlap and never leave a gap (PROTOCOL.md 6.7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bson import Timestamp
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from relay.errors import PositionLost, Unavailable
+from relay.source.changes import decode
+
+RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+
+# SnapshotUnavailable (the collection was created or renamed since, or the server restarted after it)
+# and SnapshotTooOld (past minSnapshotHistoryWindowInSeconds): never retried at the same position.
+LOST_CODES = frozenset({239, 246})
+
+
+class Reader:
+    """Reads one collection at a cluster time.
+
+    The client should not be the tail's: a waiting getMore holds a connection of its pool (F15).
+    """
+
+    def __init__(
+        self, client: AsyncMongoClient[Any], database: str, collection: str, *, max_time_ms: int = 10_000
+    ) -> None:
+        self._client = client
+        self._database = client[database]
+        self._collection = collection
+        self._max_time_ms = max_time_ms  # without a majority a snapshot read would wait for ever
+
+    async def read_at(
+        self,
+        position: Timestamp,
+        filter: Mapping[str, Any],
+        *,
+        projection: Mapping[str, Any] | None = None,
+        sort: Mapping[str, int] | None = None,
+        limit: int = 0,
+    ) -> list[dict[str, Any]]:
+        """The matching documents as they were at `position`, deleted ones since included.
+
+        Raises PositionLost when that moment can no longer be read, Unavailable when the database
+        does not answer in time.
+        """
+        command: dict[str, Any] = {
+            "find": self._collection,
+            "filter": filter,
+            "readConcern": {"level": "snapshot", "atClusterTime": position},
+            "maxTimeMS": self._max_time_ms,
+            "batchSize": 1000,
+        }
+        if projection is not None:
+            command["projection"] = projection
+        if sort is not None:
+            command["sort"] = sort
+        if limit:
+            command["limit"] = limit
+        try:
+            return await self._run(command)
+        except OperationFailure as failure:
+            if failure.code in LOST_CODES:
+                raise PositionLost(f"read at {position}: code {failure.code}") from failure
+            raise Unavailable(f"read failed with code {failure.code}") from failure
+        except PyMongoError as failure:
+            raise Unavailable(f"read failed: {type(failure).__name__}") from failure
+
+    async def _run(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+        # A getMore outside the find's session is refused, and a causally consistent session would
+        # add its own read concern: so each read has a session of its own.
+        async with self._client.start_session(causal_consistency=False) as session:
+            reply = await self._database.command(command, codec_options=RAW, session=session)
+            cursor = reply["cursor"]
+            documents = [decode(raw.raw) for raw in cursor["firstBatch"]]
+            while cursor["id"]:
+                more = {"getMore": cursor["id"], "collection": self._collection, "batchSize": 1000}
+                reply = await self._database.command(more, codec_options=RAW, session=session)
+                cursor = reply["cursor"]
+                documents += [decode(raw.raw) for raw in cursor["nextBatch"]]
+        return documents
+
+    async def now(self) -> Timestamp:
+        """The database's latest operation: what was acknowledged to anybody is at or before it.
+
+        Raises Unavailable.
+        """
+        try:
+            reply = await self._client.admin.command("ping")
+        except PyMongoError as failure:
+            raise Unavailable(f"ping failed: {type(failure).__name__}") from failure
+        moment = reply["operationTime"]
+        assert isinstance(moment, Timestamp)
+        return moment

@@ -1,0 +1,314 @@
+"""The tail: opens the change stream, resumes it, backs off, starts again.
+
+Rules of this file: a batch ends only between two cluster times; a token is remembered only where a
+batch ended; the position never goes back. aggregate and getMore are sent as commands, because the
+driver's own iterator closes for good when it is cancelled and hides the token of an empty reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from bson import Timestamp
+from bson.raw_bson import RawBSONDocument
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import OperationFailure, PyMongoError
+
+from relay.errors import StartupError, Unavailable
+from relay.source.changes import Change, Ended, read_change, token_time
+from relay.source.reader import RAW
+
+log = logging.getLogger(__name__)
+
+BATCH_SIZE = 1000  # changes; unbounded batches cost 119 MB when a backlog is read
+AWAIT_MS = 100  # how long a getMore waits for news: S is at most this far behind on a quiet collection
+BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 10.0
+
+# The place in the stream is gone, or the token is not one: open afresh and heal the listeners.
+# 286 ChangeStreamHistoryLost, 280 ChangeStreamFatalError, 260 InvalidResumeToken, 9 FailedToParse.
+LOST_CODES = frozenset({286, 280, 260, 9})
+# The configuration is wrong, and no retry mends it: 13 Unauthorized, 18 AuthenticationFailed,
+# 59 CommandNotFound, 20 IllegalOperation, 40415 unknown field, 40573 not a replica set.
+FATAL_CODES = frozenset({13, 18, 59, 20, 40415, 40573})
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All changes up to and including `position`; empty when only the position moved."""
+
+    changes: Sequence[Change]
+    position: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """The stream's place was lost; it goes on at `position`, and what lay between is unknown:
+    whoever listens has to be brought up to date from the documents."""
+
+    position: Timestamp
+    reason: str
+
+
+class Tail:
+    """The change stream of one collection, as an endless iterator of batches.
+
+    `last_reply` is the monotonic time of the last answer of the database, None before the first:
+    a reader of health compares it with now.
+    """
+
+    def __init__(
+        self,
+        client: AsyncMongoClient[Any],
+        database: str,
+        collection: str,
+        *,
+        jitter: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._database = client[database]
+        self._collection = collection
+        self._jitter = jitter  # a number in [0, 1)
+        self._clock = clock
+        self._token: RawBSONDocument | None = None
+        self._lost: str | None = None  # why the place in the stream was given up
+        self.position = Timestamp(0, 0)
+        self.last_reply: float | None = None
+
+    async def open(self) -> Timestamp:
+        """Fix the position the stream starts from, and check that it will work.
+
+        Raises StartupError when this database cannot serve a change stream, Unavailable when it
+        does not answer: then try again.
+        """
+        try:
+            cursor = await self._open_cursor(await self._now())
+            await cursor.close()
+        except OperationFailure as failure:
+            if failure.code in FATAL_CODES:
+                raise StartupError(_fatal_sentence(failure)) from failure
+            raise Unavailable(f"code {failure.code}") from failure
+        except PyMongoError as failure:
+            raise Unavailable(type(failure).__name__) from failure
+        except ValueError as failure:
+            raise StartupError(f"This database is not one the relay can follow: {failure}.") from failure
+        return self.position
+
+    async def batches(self) -> AsyncGenerator[Batch | Reopened]:
+        """Every batch from the position of `open` on; the next one is fetched while the consumer
+        works on this one. Ends only by cancellation."""
+        failures = 0
+        while True:
+            try:
+                if self._lost is not None:
+                    cursor = await self._open_cursor(await self._now())
+                    reason, self._lost = self._lost, None
+                    log.warning("change stream reopened", extra={"reason": reason})
+                    yield Reopened(self.position, reason)
+                else:
+                    cursor = await self._open_cursor(None)
+                failures = 0
+                async with aclosing(self._follow(cursor)) as batches:
+                    async for batch in batches:
+                        yield batch
+                        if self._lost is not None:
+                            break
+                self._lost = self._lost or cursor.ended
+            except (PyMongoError, StartupError, ValueError) as failure:
+                failures += 1
+                if _is_lost(failure):
+                    self._lost = f"the position is gone ({_code(failure)})"
+                wait = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2**failures) * (0.5 + self._jitter() / 2)
+                log.warning(
+                    "change stream interrupted",
+                    extra={
+                        "error": type(failure).__name__,
+                        "code": _code(failure),
+                        "retry_in_s": round(wait, 2),
+                    },
+                )
+                await asyncio.sleep(wait)
+
+    def reopen(self, reason: str) -> None:
+        """Give up the place in the stream: after the batch in hand comes a `Reopened`."""
+        self._lost = reason
+
+    async def _follow(self, cursor: _Cursor) -> AsyncGenerator[Batch]:
+        """One cursor's life; `cursor.ended` says afterwards that the collection ended with it."""
+        pending: asyncio.Task[_Reply] | None = None
+        held: list[Change] = []
+        try:
+            while True:
+                reply = await (pending or cursor.get_more(AWAIT_MS))
+                pending = None
+                held += reply.changes
+                if cursor.ended is None:
+                    # A transaction may go on in the next reply; one that is empty closes it.
+                    wait_ms = 1 if reply.open_group else AWAIT_MS
+                    pending = asyncio.ensure_future(cursor.get_more(wait_ms))
+                    if reply.open_group:
+                        continue
+                batch, held = held, []
+                self._token = cursor.token
+                self.position = max(self.position, reply.position)
+                yield Batch(batch, self.position)
+                if cursor.ended is not None:
+                    return
+        finally:
+            if pending is not None:
+                pending.cancel()
+                with suppress(asyncio.CancelledError, PyMongoError):
+                    await pending
+            await cursor.close()
+
+    async def _now(self) -> Timestamp:
+        reply = await self._client.admin.command("ping")
+        moment = reply.get("operationTime")
+        if not isinstance(moment, Timestamp):
+            raise StartupError(STANDALONE)
+        return moment
+
+    async def _open_cursor(self, start: Timestamp | None) -> _Cursor:
+        """A cursor from the remembered token, or afresh from `start`, which becomes the position."""
+        stage = {"startAtOperationTime": start} if start is not None else {"resumeAfter": self._token}
+        # Both ways of opening may repeat what is at or before the position.
+        skip = self.position if start is None else start
+        cursor = _Cursor(self._database, self._collection, skip_until=skip, replied=self._replied)
+        await cursor.open(stage)
+        if start is not None:
+            if token_time(cursor.token).time < start.time:
+                await cursor.close()
+                raise ValueError("its resume tokens do not carry the cluster time")
+            self._token = cursor.token
+            self.position = start
+        return cursor
+
+    def _replied(self) -> None:
+        self.last_reply = self._clock()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    changes: list[Change]
+    position: Timestamp
+    open_group: bool  # the last cluster time may have more changes than these
+
+
+class _Cursor:
+    """One server-side cursor, driven by commands in a session of its own."""
+
+    def __init__(
+        self,
+        database: AsyncDatabase[Any],
+        collection: str,
+        *,
+        skip_until: Timestamp,
+        replied: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._collection = collection
+        self._skip_until = skip_until
+        self._replied = replied
+        self._session = database.client.start_session(causal_consistency=False)
+        self._id = 0
+        self.token: RawBSONDocument
+        self.ended: str | None = None
+
+    async def open(self, stage: dict[str, Any]) -> None:
+        try:
+            reply = await self._command(
+                {
+                    "aggregate": self._collection,
+                    "pipeline": [{"$changeStream": stage}],
+                    "cursor": {"batchSize": 0},
+                }
+            )
+        except BaseException:
+            await self._session.end_session()
+            raise
+        self._id = reply["cursor"]["id"]
+        self.token = reply["cursor"]["postBatchResumeToken"]
+
+    async def get_more(self, wait_ms: int) -> _Reply:
+        reply = await self._command(
+            {
+                "getMore": self._id,
+                "collection": self._collection,
+                "batchSize": BATCH_SIZE,
+                "maxTimeMS": wait_ms,
+            }
+        )
+        cursor = reply["cursor"]
+        self._id = cursor["id"]
+        self.token = cursor["postBatchResumeToken"]
+        changes: list[Change] = []
+        transaction = False
+        for raw in cursor["nextBatch"]:
+            change = read_change(raw)
+            if isinstance(change, Ended):
+                self.ended = change.reason
+                break
+            if change is not None and change.time > self._skip_until:
+                changes.append(change)
+                transaction = "txnNumber" in raw
+        if not self._id and self.ended is None:
+            self.ended = "the cursor was closed"
+        position = token_time(self.token)
+        # Only transactions put several changes on one cluster time, and only they have txnNumber
+        # (from MongoDB 8.0 on any change may). A token past the last change means nothing follows.
+        open_group = transaction and position <= changes[-1].time
+        return _Reply(changes, position, open_group)
+
+    async def close(self) -> None:
+        """Best effort: the server reaps what is left behind."""
+        if self._id:
+            with suppress(PyMongoError):
+                await self._command({"killCursors": self._collection, "cursors": [self._id]})
+        await self._session.end_session()
+
+    async def _command(self, command: dict[str, Any]) -> RawBSONDocument:
+        reply: RawBSONDocument = await self._database.command(
+            command, codec_options=RAW, session=self._session
+        )
+        self._replied()
+        return reply
+
+
+def _code(failure: Exception) -> int | None:
+    return failure.code if isinstance(failure, OperationFailure) else None
+
+
+def _is_lost(failure: Exception) -> bool:
+    return _code(failure) in LOST_CODES or (
+        isinstance(failure, PyMongoError) and failure.has_error_label("NonResumableChangeStreamError")
+    )
+
+
+STANDALONE = (
+    "This MongoDB is a standalone server, and only replica sets have change streams: start it with "
+    "--replSet rs0 and run rs.initiate() once (a set of one member is enough)."
+)
+
+
+def _fatal_sentence(failure: OperationFailure) -> str:
+    match failure.code:
+        case 40573:
+            return STANDALONE
+        case 13 | 18:
+            return (
+                "MongoDB refuses the relay's user: it needs the actions find and changeStream on the "
+                f"tasks collection (code {failure.code})."
+            )
+        case 59 | 40415 | 20:
+            return (
+                f"This MongoDB does not support change streams as the relay needs them (code {failure.code})."
+            )
+        case code:
+            return f"MongoDB refused the change stream with code {code}."

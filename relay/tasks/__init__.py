@@ -1,0 +1,1 @@
+"""What a change means: mapping, translation, timelines. Pure."""

@@ -1,0 +1,111 @@
+"""The part of a document that is kept, and an update description applied to it. Pure.
+
+Rules of this file: nothing is changed in place; a path that the kept part does not hold changes
+nothing; a path whose middle is not there is a field name with dots in it (MONGO-FACTS: the stream
+does not tell the two apart) and concerns nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+# What to keep: a name leads to None (all of it) or to the names to keep inside.
+Tree = Mapping[str, "Tree | None"]
+
+
+def tree_of(paths: Iterable[str]) -> Tree:
+    """Dotted paths, none inside another, as a tree."""
+    tree: dict[str, Any] = {}
+    for path in paths:
+        *middle, last = path.split(".")
+        node = tree
+        for name in middle:
+            node = node.setdefault(name, {})
+        node[last] = None
+    return tree
+
+
+def prune(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
+    """The kept part of a document. A middle that is no sub-document is kept as it is, so that later
+    paths through it are understood as the database understands them."""
+    kept: dict[str, Any] = {}
+    for name, inner in tree.items():
+        if name in document:
+            kept[name] = _pruned(document[name], inner)
+    return kept
+
+
+def _pruned(value: Any, inner: Tree | None) -> Any:
+    return prune(value, inner) if inner is not None and isinstance(value, Mapping) else value
+
+
+def with_value(container: Any, path: Sequence[str], value: Any, tree: Tree | None = None) -> Any:
+    """A copy with the value at `path` set, as `$set` does it."""
+    name, rest = path[0], path[1:]
+    if isinstance(container, list):
+        if not name.isdigit():
+            return container
+        index = int(name)
+        if rest:
+            if index >= len(container):
+                return container
+            changed = with_value(container[index], rest, value)
+            return [*container[:index], changed, *container[index + 1 :]]
+        padded = container + [None] * (index - len(container))
+        return [*padded[:index], value, *padded[index + 1 :]]
+    if not isinstance(container, Mapping) or (tree is not None and name not in tree):
+        return container
+    inner = tree[name] if tree is not None else None
+    if not rest:
+        return {**container, name: _pruned(value, inner)}
+    if name not in container:
+        return container
+    return {**container, name: with_value(container[name], rest, value, inner)}
+
+
+def without(container: Any, path: Sequence[str]) -> Any:
+    """A copy with the field at `path` gone, as `$unset` does it in sub-documents."""
+    name, rest = path[0], path[1:]
+    if isinstance(container, list):
+        if not rest or not name.isdigit() or int(name) >= len(container):
+            return container
+        index = int(name)
+        return [*container[:index], without(container[index], rest), *container[index + 1 :]]
+    if not isinstance(container, Mapping) or name not in container:
+        return container
+    if rest:
+        return {**container, name: without(container[name], rest)}
+    return {key: value for key, value in container.items() if key != name}
+
+
+def cut(container: Any, path: Sequence[str], size: int) -> Any:
+    """A copy with the array at `path` cut to its first `size` elements."""
+    if not path:
+        return container[:size] if isinstance(container, list) else container
+    name, rest = path[0], path[1:]
+    if isinstance(container, list):
+        if not name.isdigit() or int(name) >= len(container):
+            return container
+        index = int(name)
+        return [*container[:index], cut(container[index], rest, size), *container[index + 1 :]]
+    if not isinstance(container, Mapping) or name not in container:
+        return container
+    return {**container, name: cut(container[name], rest, size)}
+
+
+def apply(
+    container: Any,
+    fields: Mapping[str, Any],
+    removed: Iterable[str],
+    truncated: Iterable[tuple[str, int]],
+    tree: Tree | None = None,
+) -> Any:
+    """The container after an update description: first cut, then removed, then set."""
+    for path, size in truncated:
+        container = cut(container, path.split("."), size)
+    for path in removed:
+        container = without(container, path.split("."))
+    for path, value in fields.items():
+        container = with_value(container, path.split("."), value, tree)
+    return container

@@ -1,0 +1,215 @@
+"""BSON values as plain JSON, and the questions a mapping asks of a document. Pure.
+
+Rules of this file: `plain` never raises and never loses a key; what JSON cannot hold becomes text
+(PROTOCOL.md, "Values").
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from bson import (
+    Binary,
+    DatetimeMS,
+    DBRef,
+    Decimal128,
+    Int64,
+    MaxKey,
+    MinKey,
+    ObjectId,
+    Regex,
+    Timestamp,
+)
+from bson.json_util import CANONICAL_JSON_OPTIONS
+from bson.json_util import dumps as extended_json
+from bson.json_util import loads as from_extended_json
+
+from relay.protocol import rfc3339
+
+Document = dict[str, Any]
+
+MAX_DEPTH = 100  # levels of nesting; deeper content is replaced by a mark
+SAFE_INTEGER = 2**53 - 1  # beyond it a browser's numbers lose digits, so they travel as text
+_MISSING = object()
+
+
+def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """The same value in terms of JSON: text, numbers, booleans, null, lists, objects."""
+    match value:
+        case None | bool() | str():
+            return value
+        case int():
+            return int(value) if -SAFE_INTEGER <= value <= SAFE_INTEGER else str(int(value))
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case Mapping():
+            if not depth:
+                return "[nested too deeply]"
+            return {str(key): plain(item, depth - 1) for key, item in value.items()}
+        case list() | tuple():
+            if not depth:
+                return "[nested too deeply]"
+            return [plain(item, depth - 1) for item in value]
+        case datetime():
+            return rfc3339(value)
+        case ObjectId() | Decimal128():
+            return str(value)
+        case DatetimeMS():
+            return int(value)  # a date outside years 1 to 9999, as milliseconds
+        case Binary():
+            return _binary(value)
+        case bytes():
+            return b64encode(value).decode()
+        case UUID():
+            return str(value)
+        case Regex():
+            return str(value.pattern)
+        case re.Pattern():
+            return str(value.pattern)
+        case Timestamp():
+            return {"t": value.time, "i": value.inc}
+        case DBRef():
+            return plain(value.as_doc(), depth)
+        case MinKey():
+            return "MinKey"
+        case MaxKey():
+            return "MaxKey"
+        case _:
+            return str(value)
+
+
+def _binary(value: Binary) -> str:
+    if value.subtype == 4 and len(value) == 16:
+        return str(UUID(bytes=bytes(value)))
+    return b64encode(bytes(value)).decode()
+
+
+def wire_id(document_id: Any) -> str:
+    """A task's `_id` as the `taskId` of the wire (PROTOCOL.md, head)."""
+    match document_id:
+        case str():
+            return document_id
+        case ObjectId():
+            return str(document_id)
+        case _:
+            return extended_json(document_id, json_options=CANONICAL_JSON_OPTIONS)
+
+
+def candidate_ids(task_id: str) -> list[Any]:
+    """The `_id`s a `taskId` may stand for, the one that wins first."""
+    candidates: list[Any] = []
+    if ObjectId.is_valid(task_id):
+        candidates.append(ObjectId(task_id))
+    elif task_id and (task_id[0] in "{[-0123456789tfn"):
+        other = _from_extended(task_id)
+        # Only the one spelling we send names the task: no second name for the same _id.
+        if not isinstance(other, str | ObjectId) and wire_id(other) == task_id:
+            candidates.append(other)
+    candidates.append(task_id)
+    return candidates
+
+
+def _from_extended(task_id: str) -> Any:
+    try:
+        return from_extended_json(task_id, json_options=CANONICAL_JSON_OPTIONS)
+    except Exception:  # any text is a valid string _id, whatever this reader makes of it
+        return task_id
+
+
+def at_path(document: Any, path: str) -> Any:
+    """The value at a dotted path through sub-documents, or None."""
+    for name in path.split("."):
+        if not isinstance(document, Mapping):
+            return None
+        document = document.get(name)
+    return document
+
+
+def first_present(documents: Iterable[Any], paths: Sequence[str]) -> Any:
+    """The first value that is there and not null: documents in order, then candidates in order."""
+    for document in documents:
+        for path in paths:
+            value = at_path(document, path)
+            if value is not None:
+                return value
+    return None
+
+
+def text(value: Any, limit: int) -> str | None:
+    """A scalar as bounded text; None for what is no text."""
+    match value:
+        case bool():
+            return None
+        case str():
+            shown = value
+        case int() | float() | ObjectId() | UUID() | Decimal128():
+            shown = str(value)
+        case Binary() if value.subtype == 4:
+            shown = _binary(value)
+        case _:
+            return None
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def number(value: Any) -> int | None:
+    """A whole number, also where a writer stored it as a float or as digits."""
+    match value:
+        case bool():
+            return None
+        case int() | Int64():
+            return int(value) if abs(value) <= SAFE_INTEGER else None
+        case float() if value.is_integer() and abs(value) <= SAFE_INTEGER:
+            return int(value)
+        case str() if re.fullmatch(r"[0-9]{1,15}", value):
+            return int(value)
+        case _:
+            return None
+
+
+def moment(value: Any) -> str | None:
+    """A time as RFC 3339: BSON dates, ISO texts, numbers (from 10¹¹ on milliseconds, else seconds)."""
+    match value:
+        case bool():
+            return None
+        case datetime():
+            return rfc3339(value)
+        case str():
+            return _from_iso(value)
+        case int() | float():
+            return _from_epoch(float(value))
+        case _:
+            return None
+
+
+def _from_iso(value: str) -> str | None:
+    if not re.match(r"\d{4}-\d{2}-\d{2}", value) or len(value) > 40:
+        return None
+    try:
+        return rfc3339(datetime.fromisoformat(value))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _from_epoch(value: float) -> str | None:
+    if not math.isfinite(value):
+        return None
+    seconds = value / 1000 if abs(value) >= 1e11 else value
+    try:
+        return rfc3339(datetime.fromtimestamp(seconds, UTC))
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+@lru_cache(maxsize=4096)
+def snake(name: str) -> str:
+    """`task:pr_opened`, `PR_OPENED`, `prOpened` and `pr-opened` are one name: `pr_opened`."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    snaked = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")
+    return snaked.removeprefix("task_") if snaked != "task_" else snaked

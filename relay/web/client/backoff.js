@@ -1,0 +1,17 @@
+// @ts-check
+// How long to wait before the next try. Pure.
+
+const BASE_MS = 500;
+const FACTOR = 2;
+const CAP_MS = 20_000;
+
+/**
+ * Full jitter: anywhere between nothing and the bound, so that the clients of a relay that
+ * restarts do not come back together.
+ * @param {number} failures in a row so far, at least 1
+ * @param {() => number} [random] in [0, 1)
+ * @returns {number} ms
+ */
+export function backoff(failures, random = Math.random) {
+  return random() * Math.min(CAP_MS, BASE_MS * FACTOR ** (failures - 1));
+}

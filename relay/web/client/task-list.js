@@ -1,0 +1,109 @@
+// @ts-check
+// The tasks a dashboard shows, newest first, kept current by states and list updates.
+
+import { Listeners } from "./listeners.js";
+
+/** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
+/** @typedef {import("./protocol.js").DashboardState} DashboardState */
+/** @typedef {import("./protocol.js").ListUpserted} ListUpserted */
+/** @typedef {import("./protocol.js").ListRemoved} ListRemoved */
+
+const OBJECT_ID = /^[0-9a-f]{24}$/;
+
+export class TaskList {
+  /**
+   * `loading` until the first state is complete, then `ready`; otherwise the code of the error
+   * that refused the join.
+   * @type {string}
+   */
+  state = "loading";
+  /** Grows with every change: equal versions, equal content. */
+  version = 0;
+
+  /** @type {Map<string, TaskSummary>} */
+  #byId = new Map();
+  /** @type {Map<string, TaskSummary>} The pages of a state until its last one has come. */
+  #incoming = new Map();
+  /** @type {readonly TaskSummary[] | null} */
+  #sorted = null;
+  /** @type {Listeners<TaskList>} */
+  #listeners = new Listeners();
+
+  /** All tasks, newest first. The same array until something changes; do not modify it. */
+  get tasks() {
+    this.#sorted ??= newestFirst(this.#byId.values());
+    return this.#sorted;
+  }
+
+  /** @param {string} taskId */
+  get(taskId) {
+    return this.#byId.get(taskId);
+  }
+
+  /**
+   * @param {(list: TaskList) => void} listener
+   * @returns {import("./listeners.js").Unsubscribe}
+   */
+  onChange(listener) {
+    return this.#listeners.add(listener);
+  }
+
+  /**
+   * A page of a state. What was there stays readable until the last page replaces it.
+   * @param {DashboardState} page
+   */
+  replace({ tasks, reset, more }) {
+    if (reset) this.#incoming = new Map();
+    for (const task of tasks) this.#incoming.set(task.taskId, task);
+    if (more) return;
+    this.#byId = this.#incoming;
+    this.#incoming = new Map();
+    this.state = "ready";
+    this.#changed();
+  }
+
+  /** @param {ListUpserted | ListRemoved} update */
+  update(update) {
+    if (update.change === "upserted") {
+      const { change, ...task } = update;
+      this.#byId.set(task.taskId, task);
+    } else if (!this.#byId.delete(update.taskId)) {
+      return;
+    }
+    this.#changed();
+  }
+
+  /**
+   * The join was refused for good.
+   * @param {string} code
+   */
+  end(code) {
+    this.#byId.clear();
+    this.state = code;
+    this.#changed();
+  }
+
+  #changed() {
+    this.#sorted = null;
+    this.version += 1;
+    this.#listeners.tell(this);
+  }
+}
+
+/** @param {Iterable<TaskSummary>} tasks */
+function newestFirst(tasks) {
+  return [...tasks]
+    .map((task) => ({ task, born: bornAt(task) }))
+    .sort((a, b) => b.born - a.born || (a.task.taskId < b.task.taskId ? 1 : -1))
+    .map(({ task }) => task);
+}
+
+/**
+ * An ObjectId begins with its second of birth and orders the list as the relay does; other ids
+ * say nothing about age.
+ * @param {TaskSummary} task
+ */
+function bornAt({ taskId, createdAt }) {
+  if (OBJECT_ID.test(taskId)) return parseInt(taskId.slice(0, 8), 16) * 1000;
+  return (createdAt && Date.parse(createdAt)) || 0;
+}

@@ -1,0 +1,116 @@
+// @ts-check
+// What statuses and event types mean to a person: stages, sections, steps, labels. Pure.
+// The words are those of the relay's default mapping.
+
+/** @typedef {import("/client/index.js").TaskSummary} TaskSummary */
+/** @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} Stage */
+/** @typedef {"needs-you" | "in-progress" | "failed" | "completed"} Section */
+
+/** @type {Record<Stage, {label: string, section: Section}>} */
+const STAGES = {
+  created: { label: "Created", section: "in-progress" },
+  analyzing: { label: "Analyzing", section: "in-progress" },
+  questions: { label: "Questions", section: "needs-you" },
+  dispatched: { label: "Dispatched", section: "in-progress" },
+  review: { label: "Review ready", section: "needs-you" },
+  done: { label: "Merged", section: "completed" },
+  failed: { label: "Failed", section: "failed" },
+};
+
+/** @type {Record<string, Stage>} */
+const STAGE_OF_STATUS = {
+  analyzing: "analyzing",
+  clarification_needed: "questions",
+  needs_clarification: "questions",
+  dispatched: "dispatched",
+  pr_opened: "review",
+  in_review: "review",
+  merged: "done",
+  pr_merged: "done",
+  failed: "failed",
+};
+
+// Statuses the relay has no message for, but whose end is plain. Their own word is the label.
+/** @type {Record<string, Stage>} */
+const STAGE_OF_OTHER_STATUS = {
+  completed: "done",
+  done: "done",
+  closed: "done",
+  resolved: "done",
+  cancelled: "done",
+  canceled: "done",
+  error: "failed",
+};
+
+/** The way of a task, in order. */
+export const STEPS = /** @type {const} */ (["created", "analyzing", "dispatched", "review", "merged"]);
+/** @typedef {(typeof STEPS)[number]} Step */
+
+/** @type {Record<string, Step>} */
+const STEP_OF_EVENT = {
+  created: "created",
+  analyzing: "analyzing",
+  analysis_started: "analyzing",
+  llm_started: "analyzing",
+  dispatched: "dispatched",
+  issue_created: "dispatched",
+  pr_opened: "review",
+  pull_request_opened: "review",
+  pr_merged: "merged",
+  merged: "merged",
+  pull_request_merged: "merged",
+};
+
+const ACRONYMS = /\b(pr|ci|llm|api|url|id)\b/g;
+
+/**
+ * @param {TaskSummary} task
+ * @returns {{stage: Stage, label: string, section: Section}}
+ */
+export function standing(task) {
+  const status = snake(task.status ?? "");
+  const known = STAGE_OF_STATUS[status];
+  const stage = further(task, known ?? STAGE_OF_OTHER_STATUS[status] ?? "created");
+  const { label, section } = STAGES[stage];
+  const ownWord = !known && task.status && stage !== "review";
+  return { stage, section, label: ownWord ? readable(task.status ?? "") : label };
+}
+
+/**
+ * Some writers only record the pull request and leave the status behind.
+ * @param {TaskSummary} task
+ * @param {Stage} stage
+ * @returns {Stage}
+ */
+function further(task, stage) {
+  if (stage !== "created" && stage !== "dispatched") return stage;
+  if (task.mergeCommitSha) return "done";
+  return task.prUrl || task.prNumber ? "review" : stage;
+}
+
+/**
+ * @param {string | null | undefined} eventType
+ * @returns {Step | undefined}
+ */
+export function stepOfEvent(eventType) {
+  return STEP_OF_EVENT[snake(eventType ?? "")];
+}
+
+/**
+ * `task:pr_opened`, `PR_OPENED` and `prOpened` all read "PR opened".
+ * @param {string} name
+ */
+export function readable(name) {
+  const words = snake(name).replaceAll("_", " ").replace(ACRONYMS, (word) => word.toUpperCase());
+  return words === "" ? name : words[0].toUpperCase() + words.slice(1);
+}
+
+/** @param {string} name */
+function snake(name) {
+  return name
+    .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, "_")
+    .replace(/^_|_$/g, "")
+    .replace(/^task_(?=.)/, "");
+}

@@ -1,0 +1,146 @@
+"""Append or rewrite? Every shape in which the change stream tells what happened to an array."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.source.changes import Deleted, Inserted, Replaced, Updated
+from relay.tasks.mapping import EventFields
+from relay.tasks.timeline import (
+    Appended,
+    NeedsEvents,
+    Outcome,
+    Rewritten,
+    Timeline,
+    advance,
+    digest_of,
+    event_json,
+    extend,
+    timeline_of,
+)
+
+FIELDS = EventFields()
+E0, E1, E2 = ({"type": "log", "n": n} for n in range(3))
+
+
+def told(before: list[Any] | None, operation: Any, path: str = "events") -> tuple[list[Any], Outcome]:
+    timeline = Timeline(0, False, ()) if before is None else Timeline(len(before), True, before)
+    after, outcome = advance(timeline, operation, path, FIELDS)
+    return list(after.events or ()), outcome
+
+
+@pytest.mark.parametrize(
+    ("before", "fields", "added"),
+    [
+        pytest.param(None, {"events": [E0]}, [E0], id="the first push, no array yet"),
+        pytest.param([], {"events": [E0]}, [E0], id="the first push, an empty array"),
+        pytest.param([E0], {"events.1": E1, "status": "b"}, [E1], id="a push with a status"),
+        pytest.param([E0], {"events.1": E1, "events.2": E2}, [E1, E2], id="a push of several"),
+        pytest.param([E0], {"events.2": E2}, [None, E2], id="a set past the end leaves a hole"),
+        pytest.param([E0], {"events": [E0, E1]}, [E1], id="a whole array that only adds"),
+        pytest.param([E0], {"events": [{"n": 0, "type": "log"}, E1]}, [E1], id="keys in another order"),
+    ],
+)
+def test_what_only_adds_at_the_end_is_an_append(before: Any, fields: Any, added: Any) -> None:
+    after, outcome = told(before, Updated(fields))
+    assert outcome == Appended(added)
+    assert after == [*(before or []), *added]
+
+
+@pytest.mark.parametrize(
+    ("before", "update", "after"),
+    [
+        pytest.param([E0, E1], Updated({"events": [E1]}), [E1], id="pull or slice"),
+        pytest.param([E0, E1], Updated({"events": [E2, E0, E1]}), [E2, E0, E1], id="a push in front"),
+        pytest.param([E0, E1], Updated({"events.1.n": 9}), [E0, {**E1, "n": 9}], id="an edit in place"),
+        pytest.param([E0, E1], Updated({"events.1": None}), [E0, None], id="an unset element"),
+        pytest.param([E0], Updated({}, ["events.0.n"]), [{"type": "log"}], id="an unset field"),
+        pytest.param([E0, E1], Updated({}, (), [("events", 1)]), [E0], id="a pipeline that shortens"),
+        pytest.param(
+            [E0, E1], Updated({"events.1": E2}, (), [("events", 1)]), [E0, E2], id="shortens and appends"
+        ),
+        pytest.param([E0], Updated({}, ["events"]), [], id="the array unset"),
+        pytest.param([E0], Updated({"events": "gone"}), [], id="no array any more"),
+        pytest.param([E0], Replaced({"events": [E1]}), [E1], id="a replacement"),
+    ],
+)
+def test_everything_else_is_a_rewrite(before: list[Any], update: Any, after: list[Any]) -> None:
+    held, outcome = told(before, update)
+    assert held == after
+    assert isinstance(outcome, Rewritten)
+    assert (list(outcome.events), outcome.before) == (after, before)
+
+
+@pytest.mark.parametrize(
+    ("before", "update"),
+    [
+        pytest.param([E0], Updated({"status": "b"}), id="another field"),
+        pytest.param([E0], Updated({"events": [E0]}), id="the same array again"),
+        pytest.param([E0], Replaced({"events": [E0], "x": 1}), id="a replacement that leaves it equal"),
+        pytest.param(None, Updated({"events": {"3": E0}}), id="an object in its place"),
+        pytest.param(None, Updated({"events.0": E0}), id="a path where no array is"),
+        pytest.param([E0], Updated({"eventsCount": 3}), id="a name that begins alike"),
+    ],
+)
+def test_what_leaves_the_array_equal_is_nothing(before: Any, update: Any) -> None:
+    assert told(before, update) == (before or [], None)
+
+
+def test_a_push_needs_no_array_in_memory() -> None:
+    after, outcome = advance(Timeline(5, True), Updated({"events.5": E0}), "events", FIELDS)
+    assert outcome == Appended([E0])
+    assert after == Timeline(6, True)
+
+
+@pytest.mark.parametrize(
+    "operation", [Updated({"events": [E0]}), Updated({"events.0.n": 1}), Replaced({"events": [E0]})]
+)
+def test_a_doubt_asks_for_the_array(operation: Any) -> None:
+    before = Timeline(2, True)
+    assert advance(before, operation, "events", FIELDS) == (before, NeedsEvents())
+
+
+def test_a_path_of_several_names() -> None:
+    assert told(None, Updated({"log": {"items": [E0]}}), "log.items") == ([E0], Appended([E0]))
+    assert told(None, Updated({"log.items": [E0]}), "log.items") == ([E0], Appended([E0]))
+    assert told([E0], Updated({"log.items.1": E1}), "log.items") == ([E0, E1], Appended([E1]))
+    assert told([E0], Updated({"log": 1}), "log.items") == ([], Rewritten((), [E0]))
+
+
+def test_delete_and_insert_begin_anew() -> None:
+    assert told([E0], Deleted()) == ([], None)
+    assert timeline_of({"events": [E0]}, "events") == Timeline(1, True, [E0])
+    assert told(None, Inserted({"events": [E0]}))[0] == [E0]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(st.lists(JSON, max_size=8), st.integers(0, 8))
+def test_a_digest_goes_on_where_a_prefix_ended(events: list[Any], cut: int) -> None:
+    shown = [event_json(event, FIELDS) for event in events]
+    digest = digest_of(shown[:cut])
+    for event in shown[cut:]:
+        digest = extend(digest, event)
+    assert digest == digest_of(shown)
+
+
+@given(st.lists(JSON, max_size=6), st.lists(JSON, max_size=6))
+def test_a_whole_array_says_what_it_means(before: list[Any], after: list[Any]) -> None:
+    held, outcome = told(before, Updated({"events": after}))
+    match outcome:
+        case Appended(events):
+            held = [*before, *events]
+        case Rewritten(events):
+            held = list(events)
+        case None:
+            held = before
+    assert [event_json(one, FIELDS) for one in held] == [event_json(one, FIELDS) for one in after]

@@ -1,0 +1,221 @@
+"""What a change means: the lifecycle rule, summaries, and the fields of messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from bson import ObjectId, Timestamp
+
+from relay.access.audience import Audience
+from relay.protocol import Kind
+from relay.source.changes import Change, Deleted, Inserted, Operation, Replaced, Updated, key_of
+from relay.tasks.mapping import Mapping
+from relay.tasks.translate import (
+    EventAdded,
+    Lifecycle,
+    Listed,
+    StateReset,
+    Step,
+    SummaryUpdated,
+    Translator,
+)
+
+ID = ObjectId("65f000000000000000000001")
+MAPPING = Mapping()
+
+
+def translator(mapping: Mapping = MAPPING) -> Translator:
+    return Translator(mapping, Audience(mapping.visibility).keys_of, max_text=50)
+
+
+def told(before: dict[str, Any] | None, operation: Operation, mapping: Mapping = MAPPING) -> Step:
+    reader = translator(mapping)
+    task = reader.read({"_id": ID, **before}) if before is not None else None
+    change = Change(key_of(ID), ID, Timestamp(10, 1), datetime(2026, 1, 2, 3, 4, 5), operation)
+    return reader.translate(task, change)
+
+
+def names(step: Step) -> list[str]:
+    """The messages of a step, lifecycle ones by their short name."""
+    return [
+        one.kind.value.removeprefix("task:") if isinstance(one, Lifecycle) else type(one).__name__
+        for one in step.messages
+    ]
+
+
+def event(kind: str, **more: Any) -> dict[str, Any]:
+    return {"type": kind, **more}
+
+
+def test_an_insert_is_created_and_what_its_status_says() -> None:
+    document = {
+        "_id": ID,
+        "title": "Fix",
+        "createdBy": "alice",
+        "status": "analyzing",
+        "events": [event("x")],
+    }
+    step = told(None, Inserted(document))
+    assert names(step) == ["created", "analyzing", "Listed"]
+    assert step.messages[0] == Lifecycle(
+        Kind.CREATED, {"title": "Fix", "creator": "alice", "status": "analyzing"}
+    )
+    assert step.at == "2026-01-02T03:04:05.000Z"
+
+
+@pytest.mark.parametrize(
+    ("before", "fields", "expected"),
+    [
+        pytest.param(
+            {"status": "new"},
+            {"events": [event("analysis_started")], "status": "analyzing"},
+            ["EventAdded", "analyzing", "SummaryUpdated", "Listed"],
+            id="event and status in one update: one message",
+        ),
+        pytest.param(
+            {"status": "analyzing"},
+            {"events": [event("analysis_started")]},
+            ["EventAdded", "Listed"],
+            id="the event after its status: its pair",
+        ),
+        pytest.param(
+            {"status": "new", "events": [event("dispatched")]},
+            {"status": "dispatched"},
+            ["SummaryUpdated", "Listed"],
+            id="the status after its event: its pair",
+        ),
+        pytest.param(
+            {"status": "new"},
+            {"status": "merged"},
+            ["pr_merged", "SummaryUpdated", "Listed"],
+            id="status only",
+        ),
+        pytest.param(
+            {"status": "new"},
+            {"events": [event("PR_OPENED")]},
+            ["EventAdded", "pr_opened", "Listed"],
+            id="event only",
+        ),
+        pytest.param(
+            {"status": "pr_opened", "events": [event("pr_opened")]},
+            {"events.1": event("pr_opened")},
+            ["EventAdded", "pr_opened", "Listed"],
+            id="a second pull request",
+        ),
+        pytest.param(
+            {"status": "new", "events": [event("log")]},
+            {"events.1": event("dispatched"), "events.2": event("prOpened"), "status": "in_review"},
+            ["EventAdded", "dispatched", "EventAdded", "pr_opened", "SummaryUpdated", "Listed"],
+            id="several events of one change",
+        ),
+        pytest.param({"status": "a"}, {"unmapped": 1}, [], id="nothing that anybody sees"),
+        pytest.param({"status": "a"}, {"updatedAt": 1700000000}, ["Listed"], id="only the time moved"),
+    ],
+)
+def test_the_lifecycle_rule(before: dict[str, Any], fields: dict[str, Any], expected: list[str]) -> None:
+    assert names(told(before, Updated(fields))) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [("events", ["EventAdded", "dispatched"]), ("status", ["EventAdded", "analyzing"])],
+)
+def test_a_mapping_may_listen_to_one_side_only(source: Any, expected: list[str]) -> None:
+    mapping = replace(MAPPING, lifecycle_from=source)
+    step = told({"status": "new"}, Updated({"events": [event("dispatched")], "status": "analyzing"}), mapping)
+    assert names(step)[:2] == expected
+
+
+def test_a_rewrite_is_a_state_and_the_lifecycle_of_what_it_brought() -> None:
+    before = {"status": "new", "events": [event("dispatched"), event("log")]}
+    step = told(before, Updated({"events": [event("dispatched"), event("failed", error="no")]}))
+    assert names(step) == ["StateReset", "failed"]
+    assert step.messages[1] == Lifecycle(Kind.FAILED, {"status": "new", "error": "no"})
+
+
+def test_a_full_array_that_is_pushed_to_keeps_its_lifecycle() -> None:
+    old = [event("log", n=n) for n in range(3)]
+    step = told({"status": "new", "events": old}, Updated({"events": [*old[1:], event("merged")]}))
+    assert names(step) == ["StateReset", "pr_merged"]
+
+
+def test_fields_come_from_the_event_first_then_from_the_document() -> None:
+    before = {"status": "new", "prUrl": "https://x/old", "prNumber": 7}
+    step = told(before, Updated({"events": [event("pr_opened", data={"prUrl": "https://x/new"})]}))
+    assert step.messages[1] == Lifecycle(
+        Kind.PR_OPENED, {"status": "new", "prUrl": "https://x/new", "prNumber": 7}
+    )
+
+
+def test_a_delete_carries_who_could_see_it() -> None:
+    step = told({"createdBy": "alice"}, Deleted())
+    assert step.after is None
+    assert step.before is not None
+    assert "creator:alice" in step.before.keys
+    assert step.messages == ()
+
+
+def test_an_unset_candidate_uncovers_the_next() -> None:
+    step = told({"title": "a", "name": "b"}, Updated({}, ["title"]))
+    assert step.after is not None
+    assert step.after.summary["title"] == "b"
+
+
+def test_a_change_inside_an_array_of_members_moves_the_keys() -> None:
+    step = told({"members": ["alice", "bob"]}, Updated({"members.1": "carol"}))
+    assert step.after is not None
+    assert step.after.keys == {"all", "member:alice", "member:carol"}
+
+
+def test_summaries_take_what_the_document_says_in_the_type_the_wire_promises() -> None:
+    document = {
+        "_id": ID,
+        "name": "x" * 80,
+        "state": "open",
+        "creator": ID,
+        "created_at": 1_700_000_000,
+        "github": {"issueUrl": "https://i/1", "issueNumber": 12.0},
+        "pullRequest": {"url": "https://p/2", "number": "34"},
+        "errorMessage": {"message": "broke"},
+        "clarificationQuestions": ["why?", {"text": "when?"}, 5, None],
+        "events": "none",
+    }
+    assert translator().read(document).summary == {
+        "taskId": str(ID),
+        "eventCount": 0,
+        "title": "x" * 49 + "…",
+        "creator": str(ID),
+        "status": "open",
+        "createdAt": "2023-11-14T22:13:20.000Z",
+        "issueUrl": "https://i/1",
+        "issueNumber": 12,
+        "prUrl": "https://p/2",
+        "prNumber": 34,
+        "error": "broke",
+        "questions": ["why?", "when?", "5"],
+    }
+
+
+def test_a_summary_read_for_a_list_is_the_same() -> None:
+    document = {"_id": ID, "title": "a", "github": {"prUrl": "https://p"}, "events": [1, 2]}
+    reader = translator()
+    projected = {key: value for key, value in document.items() if key != "events"} | {"relay_event_count": 2}
+    assert reader.summarise(projected) == reader.read(document).summary
+
+
+@pytest.mark.parametrize("operation", [Updated({"title": "x"}), Deleted()])
+def test_a_change_of_a_task_that_was_not_there_says_nothing(operation: Operation) -> None:
+    step = told(None, operation)
+    assert (step.before, step.after, step.messages) == (None, None, ())
+
+
+def test_a_replacement_is_compared_with_what_was() -> None:
+    before = {"status": "new", "title": "a", "events": [event("log")]}
+    step = told(
+        before, Replaced({"_id": ID, "status": "new", "title": "b", "events": [event("log"), event("log")]})
+    )
+    assert step.messages == (EventAdded(1, event("log")), SummaryUpdated(), Listed())
+    assert not any(isinstance(one, StateReset) for one in step.messages)
