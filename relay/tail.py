@@ -139,12 +139,11 @@ class Renderer:
                 if self._since is not None:
                     self._timeline(task_id).append(index, event)
                 if index >= (self._since or 0):
-                    yield _event_entry(task_id, index, event, at or _event_time(event), at)
+                    yield _event_entry(message.type, task_id, index, event, at or _event_time(event), at)
             case _:
                 if message.type in (Kind.DELETED, Kind.REVOKED):
                     self._timelines.pop(task_id, None)  # created again, it is another task
-                label, style = _LABELS.get(message.type, (visible(message.type, 13), ""))
-                yield _Entry(label, style, task_id, _essential(message), at, at)
+                yield _Entry(message.type, task_id, _essential(message), at, at)
 
     def _state_entries(self, message: Message, task_id: str) -> Iterator[_Entry]:
         data = message.data
@@ -161,20 +160,20 @@ class Renderer:
         fresh = timeline.replace(start, events, remember=self._since is not None)
         at = _moment(message.at)
         if self._json and (self._since is None or rewritten):
-            yield _Entry("state", "", task_id, "", at, at)
+            yield _Entry(message.type, task_id, "", at, at)
         elif timeline.as_events:
             for index in fresh:
                 if index >= (self._since or 0):
                     timeline.shown += 1
                     event = events[index - start]
-                    yield _event_entry(task_id, index, event, _event_time(event), None)
+                    yield _event_entry(message.type, task_id, index, event, _event_time(event), None)
         if self._since is None and timeline.shown == 0 and not timeline.unfinished and not self._json:
             task = data.get("task")
             task = task if isinstance(task, dict) else {}
             what = f"{'rewritten, ' if rewritten else ''}{_counted(_integer(data.get('next')), 'event')}"
             status = f", status {visible(_string(task['status']))}" if "status" in task else ""
             text = _joined(what + status, _quoted(task), _links(task))
-            yield _Entry("state", "bold", task_id, text, at, at)
+            yield _Entry(message.type, task_id, text, at, at)
 
     def _list_entries(self, message: Message) -> Iterator[_Entry]:
         tasks = message.data.get("tasks")
@@ -189,7 +188,7 @@ class Renderer:
             if others := len(self._listed) - sum(count for _, count in statuses.most_common(len(parts))):
                 parts.append(f"{others} other")
             total = _counted(len(self._listed), "task")
-            yield _Entry("tasks", "bold", "", f"{total}: {', '.join(parts)}" if parts else total, at, at)
+            yield _Entry(message.type, "", f"{total}: {', '.join(parts)}" if parts else total, at, at)
             self._listed = []
 
     def _timeline(self, task_id: str) -> _Timeline:
@@ -209,7 +208,7 @@ class Renderer:
         late = "" if entry.caused is None else f"{(now - entry.caused).total_seconds() * 1000:+.0f} ms"
         text = Text(no_wrap=True)
         text.append(f"{clock:12}  {late:>8}  ", "dim")
-        text.append(f"{entry.label:13}", entry.style)
+        text.append(f"{visible(entry.type, TYPE_WIDTH):{TYPE_WIDTH}}", _STYLES.get(entry.type, ""))
         text.append(f"  {visible(entry.task_id):24}  {entry.text}")
         text.rstrip()
         return _ansi(text) if self._color else text.plain
@@ -269,8 +268,7 @@ async def _follow(
 class _Entry:
     """One line to print; `time` is what the clock column shows, `caused` what the delay is counted from."""
 
-    label: str
-    style: str
+    type: str
     task_id: str
     text: str
     time: datetime | None
@@ -322,21 +320,25 @@ _CONVERSATION = frozenset(
     }
 )  # fmt: skip
 
-_LABELS: dict[str, tuple[str, str]] = {
-    Kind.CREATED: ("created", "cyan"),
-    Kind.ANALYZING: ("analyzing", "blue"),
-    Kind.CLARIFICATION_NEEDED: ("questions", "yellow"),
-    Kind.DISPATCHED: ("dispatched", "magenta"),
-    Kind.PR_OPENED: ("pr_opened", "green"),
-    Kind.PR_MERGED: ("pr_merged", "bold green"),
-    Kind.FAILED: ("failed", "bold red"),
-    Kind.UPDATED: ("updated", "dim"),
-    Kind.LIST_UPDATED: ("list", "dim"),
-    Kind.DELETED: ("deleted", "red"),
-    Kind.REVOKED: ("revoked", "red"),
-    Kind.STREAM_STATUS: ("stream", "yellow"),
-    Kind.ERROR: ("error", "bold red"),
+_STYLES: dict[str, str] = {
+    Kind.CREATED: "cyan",
+    Kind.ANALYZING: "blue",
+    Kind.CLARIFICATION_NEEDED: "yellow",
+    Kind.DISPATCHED: "magenta",
+    Kind.PR_OPENED: "green",
+    Kind.PR_MERGED: "bold green",
+    Kind.FAILED: "bold red",
+    Kind.TASK_STATE: "bold",
+    Kind.DASHBOARD_STATE: "bold",
+    Kind.EVENT_ADDED: "",
+    Kind.UPDATED: "dim",
+    Kind.LIST_UPDATED: "dim",
+    Kind.DELETED: "red",
+    Kind.REVOKED: "red",
+    Kind.STREAM_STATUS: "yellow",
+    Kind.ERROR: "bold red",
 }
+TYPE_WIDTH = max(len(Kind.LIST_UPDATED), len(Kind.CLARIFICATION_NEEDED))
 
 # Where writers put what an event has to say, first found wins.
 _TEXT_KEYS = ("message", "text", "summary", "description", "title", "reason", "error", "note", "comment")
@@ -366,7 +368,7 @@ def _essential(message: Message) -> str:
             return _joined(f"{visible(_string(data.get('code')))}: {_one_line(data.get('message'))}", hint)
         case Kind.DELETED | Kind.REVOKED:
             return ""
-        case _ if message.type in _LABELS:
+        case _ if message.type in _STYLES:
             return _summary(data)
         case _:
             return visible(_compact(data))
@@ -390,10 +392,10 @@ def _summary(task: dict[str, Any]) -> str:
 
 
 def _event_entry(
-    task_id: str, index: int, event: object, time: datetime | None, caused: datetime | None
+    kind: str, task_id: str, index: int, event: object, time: datetime | None, caused: datetime | None
 ) -> _Entry:
     if not isinstance(event, dict):
-        return _Entry("event", "", task_id, f"#{index} (nothing)", time, caused)
+        return _Entry(kind, task_id, f"#{index} (nothing)", time, caused)
     type_, data = event.get("type"), event.get("data")
     name = visible(type_) if isinstance(type_, str) else "(no type)"
     said = ""
@@ -405,7 +407,7 @@ def _event_entry(
         links = _joined(*(_links(layer) for layer in layers))
     elif data is not None:
         said = visible(_compact(data))
-    return _Entry("event", "", task_id, _joined(f"#{index} {name}", said, links), time, caused)
+    return _Entry(kind, task_id, _joined(f"#{index} {name}", said, links), time, caused)
 
 
 def _links(document: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.client import Client, Message
-from relay.tail import Renderer, TailOptions, run, visible
+from relay.tail import TYPE_WIDTH, Renderer, TailOptions, run, visible
 
 NOON = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 AT = "2026-05-01T12:00:00.000Z"
@@ -59,7 +59,7 @@ class Tail:
 
     def columns(self) -> list[tuple[str, str]]:
         """The type and the text of each line."""
-        return [(line[24:37].strip(), line[65:]) for line in self.out.lines]
+        return [(line[24 : 24 + TYPE_WIDTH].strip(), line[52 + TYPE_WIDTH :]) for line in self.out.lines]
 
 
 def line_of(type_: str, data: dict[str, Any], at: str | None = AT, **options: Any) -> str:
@@ -73,7 +73,7 @@ def line_of(type_: str, data: dict[str, Any], at: str | None = AT, **options: An
 def test_a_line_says_when_how_late_what_and_whose() -> None:
     data = {"taskId": "65f0c0ffee0123456789abcd", "status": "in_review", "prUrl": "https://git/pr/7"}
     assert line_of("task:pr_opened", data) == (
-        "12:00:00.000   +250 ms  pr_opened      65f0c0ffee0123456789abcd  in_review  https://git/pr/7"
+        "12:00:00.000   +250 ms  task:pr_opened               65f0c0ffee0123456789abcd  in_review  https://git/pr/7"
     )
 
 
@@ -127,7 +127,7 @@ def test_another_day_is_shown_as_a_date() -> None:
 
 def test_colour_is_only_where_it_was_asked_for() -> None:
     data = {"taskId": "t1", "status": "failed"}
-    assert "\x1b[1;31mfailed" in line_of("task:failed", data, color=True)
+    assert "\x1b[1;31mtask:failed" in line_of("task:failed", data, color=True)
     assert "\x1b" not in line_of("task:failed", data)
 
 
@@ -178,7 +178,7 @@ async def test_without_arguments_the_dashboard_is_tailed() -> None:
     async with FakeRelay({"t1": []}) as relay:
         tail = Tail(relay.url, count=1)
         assert await tail.ending == 0
-        assert tail.columns() == [("tasks", "1 task: 1 dispatched")]
+        assert tail.columns() == [("dashboard:state", "1 task: 1 dispatched")]
         assert tail.err.lines == [f"connected to {relay.url.replace('http', 'ws')}/ws"]
 
 
@@ -189,8 +189,8 @@ async def test_a_task_is_a_summary_and_then_its_events() -> None:
         await relay.append("t1", event("d"), AT)
         assert await tail.ending == 0
     assert tail.columns() == [
-        ("state", "3 events, status dispatched  “Fix it”"),
-        ("event", "#3 analyzing  d"),
+        ("task:state", "3 events, status dispatched  “Fix it”"),
+        ("task:event_added", "#3 analyzing  d"),
     ]
 
 
@@ -238,7 +238,7 @@ def state(start: int, events: list[Any], reset: bool, more: bool = False) -> Mes
 
 
 def texts(renderer: Renderer, *messages: Message) -> list[str]:
-    return [line[65:] for message in messages for line in renderer.lines(message)]
+    return [line[52 + TYPE_WIDTH :] for message in messages for line in renderer.lines(message)]
 
 
 def test_what_was_missed_without_since_is_told_event_by_event() -> None:

@@ -66,6 +66,8 @@ class Mongod:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
 

@@ -10,6 +10,7 @@ import { moment, shortTime } from "./time.js";
 /** @typedef {{element: HTMLElement, event: Event | null}} Entry */
 
 const AT_END_PX = 16; // this near to the end counts as there
+const SLIDING_MAX = 20; // more than these at once are a state, not news
 const TEXT_FIELDS = ["message", "text", "summary", "title", "error"];
 const PAYLOAD_FIELDS = ["data", "payload", "metadata", "details"];
 const TYPE_AND_TIME_FIELDS = new Set(["type", "eventType", "event", "kind", "at", "timestamp", "createdAt", "time"]);
@@ -61,7 +62,7 @@ export class EntriesView {
     for (const { element } of this.#entries.splice(events.length)) element.remove();
     const arrived = [...fresh.children];
     this.#list.append(fresh);
-    if (arrive) arrived.forEach(slideIn);
+    if (arrive && arrived.length <= SLIDING_MAX) arrived.forEach(slideIn);
     if (this.#following) this.#seen = events.length;
     else this.#seen = Math.min(this.#seen, events.length);
     this.#keepEnd();

@@ -35,7 +35,7 @@ export class FreshnessView {
       this.#banner.hidden = trouble === "" || (state === "refused" && !hasList);
       setText(find("p", this.#banner), trouble);
       find("button", this.#banner).hidden = state !== "offline";
-      document.body.classList.toggle("not-live", trouble !== "");
+      document.body.classList.toggle("not-live", trouble !== "" && hasList);
     }
     this.tick();
   }
