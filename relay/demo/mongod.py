@@ -78,7 +78,7 @@ def start(*, port: int | None = None, data: Path | None = None, extra_args: Sequ
     Raises StartupError, one sentence that says what is missing and the ways out.
     """
     binary = _binary()
-    port = port or _free_port()
+    port = _free_port(port)
     temporary = Path(tempfile.mkdtemp(prefix="relay-mongod-")) if data is None else None
     directory = temporary or data
     assert directory is not None
@@ -158,7 +158,7 @@ def _initiate(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     asked = False
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise StartupError(_why_it_died(process, port, log))
+            raise StartupError(_why_it_died(process, log))
         # A client remembers that it saw a server without a replica set, so each look is by a new one.
         with (
             MongoClient[dict[str, Any]](
@@ -191,7 +191,7 @@ def _configure(client: MongoClient[dict[str, Any]], port: int) -> None:
                 client.admin.command("replSetReconfig", config, force=True)
 
 
-def _why_it_died(process: subprocess.Popen[bytes], port: int, log: Path) -> str:
+def _why_it_died(process: subprocess.Popen[bytes], log: Path) -> str:
     said = process.stderr.read().decode(errors="replace") if process.stderr is not None else ""
     missing = re.search(r"shared libraries: (\S+):", said)
     if missing:
@@ -199,15 +199,18 @@ def _why_it_died(process: subprocess.Popen[bytes], port: int, log: Path) -> str:
     if process.returncode == -signal.SIGILL:
         return f"This mongod needs a CPU with AVX; {WAYS_OUT}."
     written = log.read_text(errors="replace") if log.exists() else ""
-    if "Address already in use" in written:
-        return f"Port {port} is taken: choose another one for mongod."
     if "DBPathInUse" in written:
         return "Another mongod is using this data directory."
     return f"mongod ended with status {process.returncode} before it was ready; {WAYS_OUT}."
 
 
-def _free_port() -> int:
+def _free_port(wanted: int | None) -> int:
+    # Asked before it starts: on a port that is taken, the server that answers would be somebody else's.
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server itself does
+        try:
+            probe.bind(("127.0.0.1", wanted or 0))
+        except OSError as failure:
+            raise StartupError(f"Port {wanted} is taken: choose another one for mongod.") from failure
         port: int = probe.getsockname()[1]
         return port

@@ -187,7 +187,8 @@ def _opening(query: QueryParams, *, dashboard: bool, task_id: str | None) -> Ope
         raise Refused(Close.BAD_HANDSHAKE, "token_in_query")
     try:
         if dashboard:
-            return Opening(dashboard_limit=check_limit(_number(query, "limit") or DASHBOARD_LIMIT_DEFAULT))
+            limit = _number(query, "limit")
+            return Opening(dashboard_limit=check_limit(DASHBOARD_LIMIT_DEFAULT if limit is None else limit))
         if task_id is not None:
             if not 0 < len(task_id) <= 1024:
                 raise Refused(Close.BAD_HANDSHAKE, "bad_handshake")

@@ -91,22 +91,24 @@ def decode(raw: bytes) -> Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """The collection was dropped or renamed: the stream dies with it."""
+class Invalidated:
+    """The collection was dropped or renamed, which ends the stream; `token` is where to go on."""
 
-    reason: str
+    token: RawBSONDocument
 
 
-def read_change(raw: RawBSONDocument) -> Change | Ended | None:
+def read_change(raw: RawBSONDocument) -> Change | Invalidated | None:
     """What one element of a change stream's batch says; None for operations of no concern."""
     try:
         event = decode(bytes(raw.raw))
     except InvalidBSON:
         log.error("undecodable change skipped", extra={"bytes": len(raw.raw)})
         return None
+    if event.get("operationType") == "invalidate":
+        return Invalidated(raw["_id"])
     operation = _operation(event)
-    if operation is None or isinstance(operation, Ended):
-        return operation
+    if operation is None:
+        return None
     document_id = event["documentKey"]["_id"]
     wall = event.get("wallTime")
     return Change(
@@ -118,7 +120,7 @@ def read_change(raw: RawBSONDocument) -> Change | Ended | None:
     )
 
 
-def _operation(event: Document) -> Operation | Ended | None:
+def _operation(event: Document) -> Operation | None:
     match event.get("operationType"):
         case "insert":
             return Inserted(event["fullDocument"])
@@ -133,10 +135,8 @@ def _operation(event: Document) -> Operation | Ended | None:
             return Replaced(event["fullDocument"])
         case "delete":
             return Deleted()
-        case "drop" | "rename" | "dropDatabase" | "invalidate" as name:
-            return Ended(name)
         case _:
-            return None
+            return None  # drop and rename among them: an invalidate follows
 
 
 def token_time(token: Mapping[str, Any]) -> Timestamp:

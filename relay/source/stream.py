@@ -22,7 +22,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import StartupError, Unavailable
-from relay.source.changes import Change, Ended, read_change, token_time
+from relay.source.changes import Change, Invalidated, read_change, token_time
 from relay.source.reader import RAW
 
 log = logging.getLogger(__name__)
@@ -105,6 +105,7 @@ class Tail:
         """Every batch from the position of `open` on; the next one is fetched while the consumer
         works on this one. Ends only by cancellation."""
         failures = 0
+        ended = False
         while True:
             try:
                 if self._lost is not None:
@@ -114,13 +115,17 @@ class Tail:
                     yield Reopened(self.position, reason)
                 else:
                     cursor = await self._open_cursor(None)
+                if ended:
+                    # Its documents went without a word of each; the listeners hear it from a read.
+                    yield Reopened(self.position, "the collection was dropped or renamed")
+                    ended = False
                 failures = 0
                 async with aclosing(self._follow(cursor)) as batches:
                     async for batch in batches:
                         yield batch
                         if self._lost is not None:
                             break
-                self._lost = self._lost or cursor.ended
+                ended = cursor.invalidated
             except (PyMongoError, StartupError, ValueError) as failure:
                 failures += 1
                 if _is_lost(failure):
@@ -141,7 +146,7 @@ class Tail:
         self._lost = reason
 
     async def _follow(self, cursor: _Cursor) -> AsyncGenerator[Batch]:
-        """One cursor's life; `cursor.ended` says afterwards that the collection ended with it."""
+        """One cursor's life: until it fails, or ends with the collection."""
         pending: asyncio.Task[_Reply] | None = None
         held: list[Change] = []
         try:
@@ -149,7 +154,7 @@ class Tail:
                 reply = await (pending or cursor.get_more(AWAIT_MS))
                 pending = None
                 held += reply.changes
-                if cursor.ended is None:
+                if cursor.is_open:
                     # A transaction may go on in the next reply; one that is empty closes it.
                     wait_ms = 1 if reply.open_group else AWAIT_MS
                     pending = asyncio.ensure_future(cursor.get_more(wait_ms))
@@ -159,7 +164,7 @@ class Tail:
                 self._token = cursor.token
                 self.position = max(self.position, reply.position)
                 yield Batch(batch, self.position)
-                if cursor.ended is not None:
+                if not cursor.is_open:
                     return
         finally:
             if pending is not None:
@@ -177,8 +182,9 @@ class Tail:
 
     async def _open_cursor(self, start: Timestamp | None) -> _Cursor:
         """A cursor from the remembered token, or afresh from `start`, which becomes the position."""
-        stage = {"startAtOperationTime": start} if start is not None else {"resumeAfter": self._token}
-        # Both ways of opening may repeat what is at or before the position.
+        stage = {"startAtOperationTime": start} if start is not None else {"startAfter": self._token}
+        # startAfter is resumeAfter that also goes on after an invalidate. Both ways of opening may repeat
+        # what is at or before the position.
         skip = self.position if start is None else start
         cursor = _Cursor(self._database, self._collection, skip_until=skip, replied=self._replied)
         await cursor.open(stage)
@@ -219,7 +225,12 @@ class _Cursor:
         self._session = database.client.start_session(causal_consistency=False)
         self._id = 0
         self.token: RawBSONDocument
-        self.ended: str | None = None
+        self.invalidated = False
+
+    @property
+    def is_open(self) -> bool:
+        """Can there be more? Not after the collection was dropped or renamed."""
+        return bool(self._id) and not self.invalidated
 
     async def open(self, stage: dict[str, Any]) -> None:
         try:
@@ -252,14 +263,13 @@ class _Cursor:
         transaction = False
         for raw in cursor["nextBatch"]:
             change = read_change(raw)
-            if isinstance(change, Ended):
-                self.ended = change.reason
+            if isinstance(change, Invalidated):
+                self.invalidated = True
+                self.token = change.token
                 break
             if change is not None and change.time > self._skip_until:
                 changes.append(change)
                 transaction = "txnNumber" in raw
-        if not self._id and self.ended is None:
-            self.ended = "the cursor was closed"
         position = token_time(self.token)
         # Only transactions put several changes on one cluster time, and only they have txnNumber
         # (from MongoDB 8.0 on any change may). A token past the last change means nothing follows.

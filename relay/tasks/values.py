@@ -43,8 +43,10 @@ _MISSING = object()
 def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
     """The same value in terms of JSON: text, numbers, booleans, null, lists, objects."""
     match value:
-        case None | bool() | str():
+        case None | bool():
             return value
+        case str():
+            return str(value)
         case int():
             return int(value) if -SAFE_INTEGER <= value <= SAFE_INTEGER else str(int(value))
         case float():
@@ -105,15 +107,23 @@ def wire_id(document_id: Any) -> str:
 def candidate_ids(task_id: str) -> list[Any]:
     """The `_id`s a `taskId` may stand for, the one that wins first."""
     candidates: list[Any] = []
-    if ObjectId.is_valid(task_id):
+    if ObjectId.is_valid(task_id) and task_id == task_id.lower():
         candidates.append(ObjectId(task_id))
-    elif task_id and (task_id[0] in "{[-0123456789tfn"):
+    elif task_id and (task_id[0] in "{tfn"):
         other = _from_extended(task_id)
         # Only the one spelling we send names the task: no second name for the same _id.
-        if not isinstance(other, str | ObjectId) and wire_id(other) == task_id:
+        if _may_be_id(other) and wire_id(other) == task_id:
             candidates.append(other)
     candidates.append(task_id)
     return candidates
+
+
+def _may_be_id(value: Any) -> bool:
+    """What MongoDB accepts as an `_id`, texts and ObjectIds aside: a pattern or an operator would be
+    understood as a question in a query."""
+    if isinstance(value, Mapping):
+        return not any(name.startswith("$") for name in value)
+    return not isinstance(value, str | ObjectId | list | Regex | re.Pattern)
 
 
 def _from_extended(task_id: str) -> Any:

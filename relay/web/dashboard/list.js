@@ -8,7 +8,14 @@ import { duration, moment } from "./time.js";
 
 /** @typedef {import("/client/index.js").TaskSummary} TaskSummary */
 /** @typedef {import("./stages.js").Section} Section */
-/** @typedef {{element: HTMLElement, age: HTMLElement, task: TaskSummary | null, section: Section}} Row */
+/**
+ * @typedef {object} Row
+ * @property {HTMLElement} element
+ * @property {HTMLElement} age
+ * @property {TaskSummary | null} task
+ * @property {number | undefined} changedAt ms since the epoch
+ * @property {Section} section
+ */
 
 /** @type {Section[]} */
 const SECTIONS = ["needs-you", "in-progress", "failed", "completed"];
@@ -61,17 +68,12 @@ export class ListView {
     }
     this.#known = new Set(tasks.map(({ taskId }) => taskId));
     this.#first = false;
-    this.tick();
     return matching.length;
   }
 
   /** Ages move on without a render. */
   tick() {
-    const now = Date.now();
-    for (const { age, task } of this.#rows.values()) {
-      const ms = moment(task?.updatedAt) ?? moment(task?.createdAt);
-      setText(age, ms === undefined ? "" : duration(now - ms));
-    }
+    for (const row of this.#rows.values()) showAge(row);
   }
 
   /**
@@ -103,7 +105,7 @@ export class ListView {
       const element = stamp("row-template");
       element.dataset.taskId = task.taskId;
       /** @type {HTMLAnchorElement} */ (find(".row-title", element)).href = `#/tasks/${encodeURIComponent(task.taskId)}`;
-      row = { element, age: find(".age", element), task: null, section };
+      row = { element, age: find(".age", element), task: null, changedAt: undefined, section };
       this.#rows.set(task.taskId, row);
     }
     row.section = section;
@@ -132,7 +134,8 @@ export class ListView {
  * @param {TaskSummary} task
  * @param {boolean} isNew
  */
-function patch({ element, age }, task, isNew) {
+function patch(row, task, isNew) {
+  const { element } = row;
   const title = find(".row-title", element);
   setText(title, task.title ?? "Untitled");
   title.classList.toggle("untitled", task.title === undefined);
@@ -141,7 +144,14 @@ function patch({ element, age }, task, isNew) {
   showReferences(element, task);
   setText(find(".events-count", element), String(task.eventCount));
   setAttribute(find(".events", element), "title", `${task.eventCount} events`);
-  showExactTime(age, moment(task.updatedAt) ?? moment(task.createdAt));
+  row.changedAt = moment(task.updatedAt) ?? moment(task.createdAt);
+  showExactTime(row.age, row.changedAt);
+  showAge(row);
+}
+
+/** @param {Row} row */
+function showAge({ age, changedAt }) {
+  setText(age, changedAt === undefined ? "" : duration(Date.now() - changedAt));
 }
 
 /**

@@ -105,8 +105,22 @@ export function readable(name) {
   return words === "" ? name : words[0].toUpperCase() + words.slice(1);
 }
 
+/** @type {Map<string, string>} */
+const snakes = new Map();
+const SNAKES_MAX = 1000; // there are few words; if they should be many, they are worked out again
+
 /** @param {string} name */
 function snake(name) {
+  let words = snakes.get(name);
+  if (words === undefined) {
+    if (snakes.size >= SNAKES_MAX) snakes.clear();
+    snakes.set(name, (words = inSnakeCase(name)));
+  }
+  return words;
+}
+
+/** @param {string} name */
+function inSnakeCase(name) {
   return name
     .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
     .toLowerCase()

@@ -1,0 +1,215 @@
+"""The command line, as processes: what starts, what cannot and says why, what stays behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import SECRET, SOON_S
+
+from relay.demo import mongod as embedded
+
+RELAY = [sys.executable, "-c", "from relay.cli import main; main()"]
+LIFE = ["task:created", "task:analyzing", "task:dispatched", "task:pr_opened", "task:pr_merged"]
+
+
+def environment(**given: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RELAY_", "FEATURE_"))}
+    return kept | {"PYTHONUNBUFFERED": "1"} | given
+
+
+def run(*arguments: str, timeout: float = 60, **given: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*RELAY, *arguments], capture_output=True, text=True, timeout=timeout, env=environment(**given)
+    )
+
+
+class Process(subprocess.Popen[bytes]):
+    """A command of the relay, both its outputs in one."""
+
+    def __init__(self, *arguments: str, **given: str) -> None:
+        super().__init__(
+            [*RELAY, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            env=environment(**given),
+        )
+
+    def printed(self, until: str | None = None) -> str:
+        """What it prints, up to and with `until`, or to its end."""
+        assert self.stdout is not None
+        text, deadline = b"", time.monotonic() + 30
+        while until is None or until.encode() not in text:
+            assert select.select([self.stdout], [], [], max(0, deadline - time.monotonic()))[0], text
+            more = os.read(self.stdout.fileno(), 65_536)
+            if not more:
+                assert until is None, text
+                break
+            text += more
+        return text.decode()
+
+
+@contextmanager
+def started(*arguments: str, until: str, **given: str) -> Iterator[tuple[Process, str]]:
+    """A running command, and what it printed up to and with `until`."""
+    with Process(*arguments, **given) as process:
+        try:
+            yield process, process.printed(until)
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+@pytest.fixture
+def good(mongo_url: str, database_name: str) -> dict[str, str]:
+    return {
+        "RELAY_MONGO_URL": mongo_url,
+        "RELAY_MONGO_DATABASE": database_name,
+        "RELAY_JWT_SECRET": SECRET,
+        "RELAY_PORT": "0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"RELAY_MONGO_URL": ""}, "RELAY_MONGO_URL is not set"),
+        (
+            {"RELAY_MONGO_URL": "postgres://user:hunter2@x"},
+            "RELAY_MONGO_URL is not a MongoDB connection string",
+        ),
+        ({"RELAY_JWT_SECRET": ""}, "RELAY_JWT_SECRET is not set"),
+        ({"RELAY_JWT_SECRET": "hunter2"}, "RELAY_JWT_SECRET: must be at least 32 bytes long"),
+        ({"RELAY_MAPPING": "/nowhere.toml"}, "The mapping file /nowhere.toml cannot be read"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_one_sentence(
+    good: dict[str, str], given: dict[str, str], says: str
+) -> None:
+    ended = run("serve", **good | given)
+    assert ended.returncode == 3
+    assert ended.stderr.startswith(f"relay: {says}")
+    assert ended.stderr.count("\n") == 1
+    assert "hunter2" not in ended.stderr
+
+
+def test_a_port_in_use_is_said(good: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = run("serve", "--port", str(taken.getsockname()[1]), **good)
+    assert ended.returncode == 3
+    assert "another program listens there" in ended.stderr
+
+
+def test_a_standalone_mongod_is_said_with_the_remedy(good: dict[str, str], tmp_path: Path) -> None:
+    with standalone(tmp_path) as url:
+        ended = run("serve", **good | {"RELAY_MONGO_URL": url})
+    assert ended.returncode == 3
+    assert "standalone" in ended.stderr
+    assert "rs.initiate()" in ended.stderr
+
+
+@contextmanager
+def standalone(directory: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [embedded._binary(), "--dbpath", str(directory), "--port", str(port), "--bind_ip", "127.0.0.1"],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        yield f"mongodb://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.wait(SOON_S)
+
+
+def test_a_mongod_that_cannot_be_reached_is_waited_for(good: dict[str, str]) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        closed = f"mongodb://user:hunter2@127.0.0.1:{probe.getsockname()[1]}/?serverSelectionTimeoutMS=200"
+        with started("serve", until="trying again", **good | {"RELAY_MONGO_URL": closed}) as (
+            process,
+            printed,
+        ):
+            assert process.poll() is None
+            process.terminate()
+            assert process.wait(SOON_S) == 0
+    assert "127.0.0.1" in printed
+    assert "hunter2" not in printed
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_relay_cleanly(good: dict[str, str], number: signal.Signals) -> None:
+    with started("serve", until="listening on", **good) as (process, _):
+        process.send_signal(number)
+        assert process.wait(SOON_S) == 0
+        assert "Traceback" not in process.printed()
+
+
+def left_behind() -> set[str]:
+    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("relay-mongod-")}
+
+
+def test_the_demo_plays_one_life_and_leaves_nothing_behind() -> None:
+    before = left_behind()
+    ended = run("demo", "--once", timeout=100)
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    positions = [next(number for number, line in enumerate(lines) if f"  {kind} " in line) for kind in LIFE]
+    assert positions == sorted(positions)
+    for kind in (*LIFE, "task:event_added", "dashboard:task_list_updated"):
+        assert re.search(rf"\+\d+ ms  {kind} ", ended.stdout), kind
+    assert left_behind() == before
+
+
+def test_ctrl_c_ends_the_demo_its_mongod_and_its_directory() -> None:
+    before = left_behind()
+    with started("demo", "--port", "0", "--pace", "0.05", until="Ctrl-C ends it all") as (process, printed):
+        assert len(re.findall(r"http://\S+/#token=\S+", printed)) >= 3
+        assert re.search(r"RELAY_URL=\S+ RELAY_TOKEN=\S+ scripts/tail", printed)
+        assert len(left_behind() - before) == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    assert left_behind() == before
+
+
+def test_the_tail_follows_what_is_written(good: dict[str, str], mongo: Any, database_name: str) -> None:
+    token = run("token", "--sub", "alice", "--claim", "teams=red,blue", **good).stdout.strip()
+    with started("serve", until="listening on", **good) as (_, printed):
+        url = re.search(r"http://\S+", printed)
+        assert url is not None
+        given = {"RELAY_URL": url[0], "RELAY_TOKEN": token}
+        with started("tail", "--count", "3", until="dashboard:state", **given) as (tail, _):
+            mongo[database_name]["tasks"].insert_one({"title": "Red\x1b[31m", "teamId": "red"})
+            rest = tail.printed()
+            assert tail.wait(SOON_S) == 0
+    assert "task:created" in rest
+    assert "\x1b[31m" not in rest
+
+
+def test_a_tail_without_a_token_or_a_relay_says_so() -> None:
+    assert run("tail", "--url", "http://127.0.0.1:9").returncode == 2
+    refused = run("tail", "--url", "http://127.0.0.1:9", RELAY_TOKEN="a.b.c")
+    assert refused.returncode == 3
+    assert refused.stdout == ""
+    assert refused.stderr.count("\n") == 1
+
+
+def test_help_names_every_command() -> None:
+    shown = run("--help").stdout
+    for command in ("serve", "demo", "mongod", "tail", "token"):
+        assert command in shown

@@ -1,0 +1,223 @@
+"""The conversation: handshakes, tokens, and what bad input gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from running import Ear, listening, running, settings_for, token
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+
+@pytest.fixture
+def settings(mongo_url: str, database_name: str) -> Any:
+    return settings_for(mongo_url, database_name)
+
+
+def address(relay: Any, path: str = "/ws") -> str:
+    return relay.url.replace("http", "ws", 1) + path
+
+
+async def closing(socket: Any) -> tuple[int, str]:
+    """How the server ends this connection, whatever it sends before."""
+    try:
+        while True:
+            await Ear(socket).next()
+    except ConnectionClosed as closed:
+        assert closed.rcvd is not None
+        return closed.rcvd.code, closed.rcvd.reason
+
+
+async def test_a_browser_offers_its_token_as_a_subprotocol_and_never_gets_it_back(settings: Any) -> None:
+    async with running(settings) as relay:
+        offer: Any = ["relay.v1", f"bearer.{token('alice')}"]
+        async with connect(address(relay), subprotocols=offer, proxy=None) as socket:
+            assert socket.subprotocol == "relay.v1"
+            welcome = (await Ear(socket).next())["data"]
+    assert (welcome["sub"], welcome["protocol"], welcome["heartbeatMs"]) == ("alice", 1, 25000)
+    assert set(welcome["limits"]) == {"maxMessageBytes", "messagesPerSecond", "maxTasks"}
+
+
+async def test_a_token_may_come_as_the_first_frame(settings: Any) -> None:
+    async with running(settings) as relay, connect(address(relay), proxy=None) as socket:
+        await Ear(socket).send("auth", {"token": token("alice")}, id="a")
+        assert (await Ear(socket).next())["replyTo"] == "a"
+
+
+@pytest.mark.parametrize("first", ['{"type": "ping"}', "nonsense", '{"type": "auth", "data": {}}'])
+async def test_another_first_frame_is_refused(settings: Any, first: str) -> None:
+    async with running(settings) as relay, connect(address(relay), proxy=None) as socket:
+        await socket.send(first)
+        assert await closing(socket) == (4401, "unauthenticated")
+
+
+async def test_silence_is_refused_in_time(mongo_url: str, database_name: str) -> None:
+    settings = settings_for(mongo_url, database_name, relay_auth_timeout_ms=100)
+    async with running(settings) as relay, connect(address(relay), proxy=None) as socket:
+        assert await closing(socket) == (4408, "auth_timeout")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "ending"),
+    [
+        ("/ws", {"Authorization": "Bearer x.y.z"}, (4401, "unauthenticated")),
+        ("/ws", {"Authorization": "Basic YTpi"}, (4500, "bad_handshake")),
+        ("/ws?token=x", {}, (4500, "token_in_query")),
+        ("/ws?access_token=x", {}, (4500, "token_in_query")),
+        ("/ws/dashboard?limit=0", {}, (4500, "bad_handshake")),
+        ("/ws/dashboard?limit=many", {}, (4500, "bad_handshake")),
+        ("/ws/tasks/t?since=-1", {}, (4500, "bad_handshake")),
+    ],
+)
+async def test_a_bad_handshake_is_closed_with_its_code(
+    settings: Any, path: str, headers: dict[str, str], ending: tuple[int, str]
+) -> None:
+    async with (
+        running(settings) as relay,
+        connect(address(relay, path), additional_headers=headers, proxy=None) as socket,
+    ):
+        assert await closing(socket) == ending
+
+
+async def test_two_tokens_at_once_are_refused(settings: Any) -> None:
+    async with running(settings) as relay:
+        offer: Any = ["relay.v1", f"bearer.{token('alice')}"]
+        headers = {"Authorization": f"Bearer {token('alice')}"}
+        async with connect(
+            address(relay), subprotocols=offer, additional_headers=headers, proxy=None
+        ) as socket:
+            assert await closing(socket) == (4500, "bad_handshake")
+
+
+async def test_a_foreign_origin_gets_403_and_our_own_is_welcome(settings: Any) -> None:
+    async with running(settings) as relay:
+        headers = {"Authorization": f"Bearer {token('alice')}"}
+        for origin in ("https://evil.test", f"{relay.url}.evil.test", "null"):
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(address(relay), origin=origin, additional_headers=headers, proxy=None)  # type: ignore[arg-type]
+            assert refused.value.response.status_code == 403
+        async with connect(
+            address(relay),
+            origin=relay.url,  # type: ignore[arg-type]
+            additional_headers=headers,
+            proxy=None,
+        ) as socket:
+            assert (await Ear(socket).next())["type"] == "welcome"
+
+
+async def test_a_token_that_ends_is_announced_and_ends_the_connection(settings: Any) -> None:
+    async with running(settings) as relay:
+        headers = {"Authorization": f"Bearer {token('alice', ttl_s=1.5)}"}
+        async with connect(address(relay), additional_headers=headers, proxy=None) as socket:
+            ear = Ear(socket)
+            await ear.until("auth:expiring")
+            assert await closing(socket) == (4401, "token_expired")
+
+
+async def test_heartbeats_come_by_themselves(mongo_url: str, database_name: str) -> None:
+    settings = settings_for(mongo_url, database_name, relay_heartbeat_ms=300)
+    async with running(settings) as relay, listening(relay) as ear:
+        await ear.until("heartbeat")
+        await ear.until("heartbeat")
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ("nonsense", "bad_message"),
+        ("[]", "bad_message"),
+        ("{}", "bad_message"),
+        ('{"type": 5}', "bad_message"),
+        ('{"type": "ping", "id": 5}', "bad_message"),
+        ('{"type": "ping", "data": []}', "bad_message"),
+        ('{"type": "dance"}', "unknown_type"),
+        ('{"type": "task:join"}', "bad_request"),
+        ('{"type": "task:join", "data": {"taskId": {"$ne": null}}}', "bad_request"),
+        ('{"type": "task:join", "data": {"taskId": ""}}', "bad_request"),
+        ('{"type": "task:join", "data": {"taskId": "t", "since": true}}', "bad_request"),
+        ('{"type": "task:join", "data": {"taskId": "t", "since": 1, "head": 1}}', "bad_request"),
+        ('{"type": "task:join", "data": {"tasks": [{"taskId": "t"}, 5]}}', "bad_request"),
+        ('{"type": "task:leave", "data": {}}', "bad_request"),
+        ('{"type": "dashboard:join", "data": {"limit": 5001}}', "bad_request"),
+        ('{"type": "resync_requested", "data": {"taskIds": "t"}}', "bad_request"),
+        ("[" * 10_000, "bad_message"),
+    ],
+)
+async def test_a_malformed_frame_gets_an_error_and_the_connection_lives(
+    settings: Any, frame: str, code: str
+) -> None:
+    async with running(settings) as relay, listening(relay) as ear:
+        await ear.socket.send(frame)
+        error = await ear.next()
+        assert (error["type"], error["data"]["code"], error["data"]["temporary"]) == ("error", code, False)
+        assert await ear.quiet() == []
+
+
+async def test_nothing_of_a_request_with_one_bad_element_is_done(settings: Any) -> None:
+    async with running(settings) as relay, listening(relay) as ear:
+        await ear.send("task:join", {"tasks": [{"taskId": "a"}, {"taskId": 5}]}, id="j")
+        assert [(one["type"], one["replyTo"]) for one in await ear.quiet()] == [("error", "j")]
+
+
+async def test_a_binary_frame_and_one_too_long_end_the_connection(settings: Any) -> None:
+    async with running(settings) as relay:
+        async with listening(relay) as ear:
+            await ear.socket.send(b"binary")
+            assert (await closing(ear.socket))[0] == 1003
+        async with listening(relay) as ear:
+            await ear.socket.send("x" * 65_537)
+            assert (await closing(ear.socket))[0] == 1009
+
+
+async def test_too_many_tasks_and_too_many_requests_are_told(mongo_url: str, database_name: str) -> None:
+    settings = settings_for(
+        mongo_url, database_name, relay_max_tasks_per_connection=2, relay_messages_per_second=1
+    )
+    async with running(settings) as relay, listening(relay) as ear:
+        await ear.send("task:join", {"tasks": [{"taskId": str(number)} for number in range(3)]})
+        assert (await ear.until("error"))["data"]["code"] == "too_many_tasks"
+        for _ in range(2):
+            await ear.send("ping")
+        error = (await ear.until("error"))["data"]
+        assert (error["code"], error["temporary"]) == ("rate_limited", True)
+        assert error["retryAfterMs"] > 0
+        for _ in range(100):
+            await ear.send("ping")
+        code, reason = await closing(ear.socket)
+        assert code == 4429
+        assert reason.startswith("rate_limited:")
+
+
+async def test_a_stop_tells_everyone_to_come_back(settings: Any) -> None:
+    async with running(settings) as relay:
+        headers = {"Authorization": f"Bearer {token('alice')}"}
+        async with connect(address(relay), additional_headers=headers, proxy=None) as socket:
+            await Ear(socket).until("welcome")
+            relay.stop()
+            assert (await closing(socket))[0] == 1001
+
+
+async def test_health_metrics_and_pages_are_served(settings: Any) -> None:
+    import asyncio
+    import urllib.request
+
+    def get(url: str) -> tuple[int, Any, bytes]:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.headers, answer.read()
+
+    async with running(settings) as relay, listening(relay):
+        for path, part in [
+            ("/healthz", b"alive"),
+            ("/readyz", b'"ready":true'),
+            ("/metrics", b"relay_connections 1.0"),
+            ("/", b"<title>"),
+            ("/client/index.js", b"export"),
+        ]:
+            status, headers, body = await asyncio.to_thread(get, relay.url + path)
+            assert status == 200
+            assert part in body
+            assert "default-src 'none'" in headers["content-security-policy"]
+        ready = orjson.loads((await asyncio.to_thread(get, relay.url + "/readyz"))[2])
+        assert ready["stale"] is False

@@ -1,0 +1,264 @@
+"""Joins, resumes and resyncs: the state, then exactly what comes after it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from bson import Int64, ObjectId
+from pymongo import AsyncMongoClient, MongoClient
+from running import Ear, listening, running, settings_for
+
+Tasks = Any
+
+
+@pytest.fixture
+def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Tasks:
+    """The collection, as a synchronous legacy writer has it."""
+    return mongo[database_name]["tasks"]
+
+
+def push(tasks: Tasks, task_id: Any, *events: Any, **sets: Any) -> None:
+    update: dict[str, Any] = {"$push": {"events": {"$each": list(events)}}}
+    tasks.update_one({"_id": task_id}, update | ({"$set": sets} if sets else {}))
+
+
+def mine(events: list[Any] | None = None, **more: Any) -> dict[str, Any]:
+    return {"_id": ObjectId(), "title": "t", "createdBy": "alice", "events": events or [], **more}
+
+
+@pytest.fixture
+def settings(mongo_url: str, database_name: str) -> Any:
+    return settings_for(mongo_url, database_name)
+
+
+async def joined(ear: Ear, task_id: Any, **position: Any) -> dict[str, Any]:
+    await ear.send("task:join", {"taskId": str(task_id), **position}, id="j")
+    state = await ear.until("task:state")
+    assert state["replyTo"] == "j"
+    return state["data"]
+
+
+async def test_a_state_tells_where_it_stands_and_live_goes_on_from_there(tasks: Tasks, settings: Any) -> None:
+    task = mine([{"type": "log", "n": 0}, {"type": "log", "n": 1}], status="analyzing")
+    tasks.insert_one(task)
+    async with running(settings) as relay, listening(relay) as ear:
+        state = await joined(ear, task["_id"])
+        assert (state["from"], state["next"], state["reset"], state["more"]) == (0, 2, True, False)
+        assert [event["data"]["n"] for event in state["events"]] == [0, 1]
+        assert state["task"]["status"] == "analyzing"
+        push(tasks, task["_id"], {"type": "log", "n": 2})
+        added = (await ear.until("task:event_added"))["data"]
+        assert (added["index"], added["next"], added["event"]["data"]["n"]) == (2, 3, 2)
+
+
+async def test_a_position_resumes_after_a_restart_of_the_relay(tasks: Tasks, settings: Any) -> None:
+    task = mine([{"n": 0}])
+    tasks.insert_one(task)
+    async with running(settings) as relay, listening(relay) as ear:
+        await joined(ear, task["_id"])
+        push(tasks, task["_id"], {"n": 1})
+        position = (await ear.until("task:event_added"))["data"]
+    push(tasks, task["_id"], {"n": 2}, {"n": 3})
+    async with running(settings) as relay, listening(relay) as ear:
+        state = await joined(ear, task["_id"], since=position["next"], head=position["head"])
+    assert (state["from"], state["next"], state["reset"]) == (2, 4, False)
+    assert [event["data"]["n"] for event in state["events"]] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("since", "head"), [(1, "1.beef"), (2, None), (9, "same"), (None, "same"), (0, "same")]
+)
+async def test_a_position_of_another_timeline_starts_anew(
+    tasks: Tasks, settings: Any, since: int | None, head: str | None
+) -> None:
+    task = mine([{"n": 0}, {"n": 1}])
+    tasks.insert_one(task)
+    async with running(settings) as relay, listening(relay) as ear:
+        given = await joined(ear, task["_id"])
+        position = {"since": since, "head": given["head"] if head == "same" else head}
+        state = await joined(ear, task["_id"], **{k: v for k, v in position.items() if v is not None})
+    assert (state["from"], state["next"], state["reset"]) == (0, 2, True)
+
+
+async def test_a_rewritten_timeline_resets_the_room_and_voids_old_positions(
+    tasks: Tasks, settings: Any
+) -> None:
+    task = mine([{"n": 0}, {"n": 1}])
+    tasks.insert_one(task)
+    async with running(settings) as relay, listening(relay) as ear:
+        before = await joined(ear, task["_id"])
+        tasks.update_one({"_id": task["_id"]}, {"$pull": {"events": {"n": 0}}})
+        state = (await ear.until("task:state"))["data"]
+        assert (state["reset"], state["from"], state["next"]) == (True, 0, 1)
+        assert (await joined(ear, task["_id"], since=1, head=before["head"]))["reset"] is True
+        assert (await joined(ear, task["_id"], since=1, head=state["head"]))["reset"] is False
+
+
+async def test_a_long_timeline_comes_in_pages(tasks: Tasks, settings: Any) -> None:
+    task = mine([{"n": n, "text": "x" * 10_000} for n in range(60)])
+    tasks.insert_one(task)
+    async with running(settings) as relay, listening(relay) as ear:
+        pages = [await joined(ear, task["_id"])]
+        while pages[-1]["more"]:
+            pages.append((await ear.next())["data"])
+        middle = pages[1]
+        resumed = await joined(ear, task["_id"], since=middle["next"], head=middle["head"])
+    assert len(pages) > 2
+    assert [page["reset"] for page in pages] == [True] + [False] * (len(pages) - 1)
+    assert [page["from"] for page in pages] == [0, *(page["next"] for page in pages[:-1])]
+    assert [event["data"]["n"] for page in pages for event in page["events"]] == list(range(60))
+    assert resumed["from"] == middle["next"]
+
+
+@pytest.mark.parametrize("known", [1, 1000])
+async def test_joins_amid_a_burst_see_every_event_once(
+    tasks: Tasks, mongo_url: str, database_name: str, known: int
+) -> None:
+    settings = settings_for(mongo_url, database_name, relay_known_tasks_max=known)
+    chosen = [mine() for _ in range(3)]
+    tasks.insert_many(chosen)
+    async with running(settings) as relay, AsyncMongoClient[dict[str, Any]](mongo_url) as client:
+        target = client[database_name]["tasks"]
+
+        async def write() -> None:
+            for n in range(300):
+                await target.update_one({"_id": chosen[n % 3]["_id"]}, {"$push": {"events": {"n": n // 3}}})
+
+        async def join_and_check(delay: int) -> None:
+            for _ in range(delay):  # a moment of its own, counted in turns of the loop
+                await asyncio.sleep(0)
+            async with listening(relay) as ear:
+                task = chosen[delay % 3]
+                seen = [event["data"]["n"] for event in (await joined(ear, task["_id"]))["events"]]
+                while len(seen) < 100:
+                    added = (await ear.until("task:event_added"))["data"]
+                    assert added["index"] == len(seen)
+                    seen.append(added["event"]["data"]["n"])
+                assert seen == list(range(100))
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(write())
+            for delay in range(0, 1200, 40):
+                group.create_task(join_and_check(delay))
+
+
+async def test_a_transaction_is_published_whole(tasks: Tasks, mongo: Any, settings: Any) -> None:
+    one, other = mine(), mine()
+    tasks.insert_many([one, other])
+    async with running(settings) as relay, listening(relay) as ear:
+        await joined(ear, one["_id"])
+        await joined(ear, other["_id"])
+
+        def write(session: Any) -> None:
+            for n in range(20):
+                for task in (one, other):
+                    tasks.update_one({"_id": task["_id"]}, {"$push": {"events": {"n": n}}}, session=session)
+
+        with mongo.start_session() as session:
+            session.with_transaction(write)
+        added = [(await ear.until("task:event_added"))["data"] for _ in range(40)]
+    for task in (one, other):
+        mine_only = [data for data in added if data["taskId"] == str(task["_id"])]
+        assert [data["index"] for data in mine_only] == list(range(20))
+        assert [data["event"]["data"]["n"] for data in mine_only] == list(range(20))
+
+
+async def test_a_task_just_written_is_found(mongo_url: str, database_name: str, settings: Any) -> None:
+    async with (
+        running(settings) as relay,
+        listening(relay) as ear,
+        AsyncMongoClient[dict[str, Any]](mongo_url) as client,
+    ):
+        tasks = client[database_name].get_collection("tasks")
+        for _ in range(10):
+            task = mine()
+            await tasks.insert_one(task)
+            assert (await joined(ear, task["_id"]))["taskId"] == str(task["_id"])
+
+
+async def test_a_task_that_is_not_there_and_one_that_is_not_yours_are_not_told_apart(
+    tasks: Tasks, settings: Any
+) -> None:
+    theirs = mine(createdBy="bob")
+    tasks.insert_one(theirs)
+    async with running(settings) as relay, listening(relay) as ear:
+        answers = []
+        for task_id in (str(theirs["_id"]), str(ObjectId()), "no such", '{"$ne": null}'):
+            await ear.send("task:join", {"taskId": task_id}, id="j")
+            answer = await ear.until("error")
+            assert answer["data"].pop("taskId") == task_id
+            answers.append(answer)
+    assert all(answer == answers[0] for answer in answers)
+    assert answers[0]["data"]["code"] == "forbidden"
+
+
+async def test_ids_of_every_kind_can_be_joined_by_the_name_the_dashboard_gives(
+    tasks: Tasks, settings: Any
+) -> None:
+    ids = ["plain", "a/b c?", 7, Int64(7_000_000_000), 1.5, True, {"k": 1}, "", "0" * 23]
+    tasks.insert_many([mine() | {"_id": one, "title": repr(one)} for one in ids])
+    async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
+        listed = (await ear.until("dashboard:state"))["data"]["tasks"]
+        named = [summary for summary in listed if summary["taskId"]]
+        for summary in named:
+            assert (await joined(ear, summary["taskId"]))["task"]["title"] == summary["title"]
+    assert len(named) == len(ids) - 1  # the empty text names nothing on the wire
+
+
+async def test_a_resync_answers_each_task_and_joins_nothing(tasks: Tasks, settings: Any) -> None:
+    task = mine([{"n": 0}])
+    tasks.insert_one(task)
+    async with running(settings) as relay, listening(relay) as ear:
+        await ear.send("resync_requested", {"taskIds": [str(task["_id"]), "nowhere"]}, id="r")
+        state = await ear.until("task:state")
+        done = await ear.until("resync:done")
+        assert (state["replyTo"], done["replyTo"]) == ("r", "r")
+        assert done["data"] == {"taskIds": [str(task["_id"])], "forbidden": ["nowhere"]}
+        push(tasks, task["_id"], {"n": 1})
+        async with listening(relay) as other:
+            await joined(other, task["_id"])  # the push has passed when this is answered
+        assert await ear.quiet() == []
+
+
+async def test_what_was_left_says_nothing_more(tasks: Tasks, settings: Any) -> None:
+    task = mine()
+    tasks.insert_one(task)
+    async with running(settings) as relay, listening(relay) as ear, listening(relay) as other:
+        await joined(ear, task["_id"])
+        await joined(other, task["_id"])
+        await ear.send("task:leave", {"taskId": str(task["_id"])}, id="l")
+        assert (await ear.until("task:left"))["data"] == {"taskId": str(task["_id"])}
+        push(tasks, task["_id"], {"n": 0})
+        await other.until("task:event_added")
+        assert await ear.quiet() == []
+
+
+async def test_a_dashboard_lists_the_newest_first_up_to_its_limit(tasks: Tasks, settings: Any) -> None:
+    tasks.insert_many([mine(title=str(n)) for n in range(5)] + [mine(createdBy="bob", title="not mine")])
+    async with running(settings) as relay, listening(relay, "/ws/dashboard?limit=3") as ear:
+        state = (await ear.until("dashboard:state"))["data"]
+    assert [task["title"] for task in state["tasks"]] == ["4", "3", "2"]
+    assert (state["reset"], state["more"]) == (True, False)
+
+
+async def test_a_collection_that_comes_later_is_no_trouble(tasks: Tasks, settings: Any) -> None:
+    async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
+        assert (await ear.until("dashboard:state"))["data"]["tasks"] == []
+        task = mine()
+        tasks.insert_one(task)
+        await ear.until("task:created")
+        assert (await joined(ear, task["_id"]))["next"] == 0
+
+
+async def test_a_dropped_collection_heals_by_itself(tasks: Tasks, settings: Any) -> None:
+    task = mine([{"n": 0}])
+    tasks.insert_one(task)
+    async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
+        await joined(ear, task["_id"])
+        tasks.drop()
+        await ear.until("task:deleted", taskId=str(task["_id"]))
+        again = mine(title="after the drop")
+        tasks.insert_one(again)
+        await ear.until("task:created", title="after the drop")

@@ -1,0 +1,92 @@
+"""The embedded replica set: starts, ends, and says why it cannot."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+
+from relay.demo import mongod
+from relay.errors import StartupError
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # One that has ended but was not waited for does not count.
+    status = Path(f"/proc/{pid}/status")
+    return not status.exists() or "State:\tZ" not in status.read_text()
+
+
+def test_it_is_a_replica_set_that_takes_writes_and_goes_without_a_trace() -> None:
+    with mongod.start() as server, MongoClient(server.url) as client:
+        directory = server._temporary
+        assert directory is not None
+        assert directory.exists()
+        assert client.admin.command("hello")["setName"] == "rs0"
+        client.demo.tasks.insert_one({})
+    server.stop()  # the second time does no harm
+    assert not alive(server.pid)
+    assert not directory.exists()
+
+
+def test_a_directory_of_ones_own_stays_and_works_on_another_port(tmp_path: Path) -> None:
+    for number in range(2):
+        with mongod.start(data=tmp_path / "db") as server, MongoClient(server.url) as client:
+            assert client.demo.tasks.count_documents({}) == number
+            client.demo.tasks.insert_one({})
+    assert (tmp_path / "db").exists()
+
+
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    binary = tmp_path / "mongod"
+    binary.write_text(f"#!/bin/sh\n{script}\n")
+    binary.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        (
+            "echo 'mongod: error while loading shared libraries: libssl.so.9: cannot open' >&2; exit 127",
+            "needs the library libssl.so.9",
+        ),
+        ("kill -ILL $$", "a CPU with AVX"),
+        ("exit 5", "status 5"),
+    ],
+)
+def test_what_is_missing_is_said_with_the_ways_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, says: str
+) -> None:
+    fake(tmp_path, monkeypatch, script)
+    with pytest.raises(StartupError, match=says) as failure:
+        mongod.start()
+    assert "RELAY_MONGO_URL" in str(failure.value)
+
+
+def test_a_port_in_use_is_said() -> None:
+    with mongod.start() as server, pytest.raises(StartupError, match=f"Port {server.port} is taken"):
+        mongod.start(port=server.port)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child's life to its parent's")
+def test_it_dies_with_a_parent_that_is_killed() -> None:
+    code = (
+        "from relay.demo import mongod; s = mongod.start(); print(s.pid, s._temporary, flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pid, directory = parent.stdout.readline().split()
+        parent.kill()
+    subprocess.run(["tail", f"--pid={pid}", "-f", "/dev/null"], timeout=10, check=True)
+    assert not alive(int(pid))
+    subprocess.run(["rm", "-r", directory], check=True)
