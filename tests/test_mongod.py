@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -78,15 +80,25 @@ def test_a_port_in_use_is_said() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child's life to its parent's")
 def test_it_dies_with_a_parent_that_is_killed() -> None:
-    code = (
-        "from relay.demo import mongod; s = mongod.start(); print(s.pid, s._temporary, flush=True); input()"
-    )
+    code = "from relay.demo import mongod; s = mongod.start(); print(s.pid, s.port, s._temporary, flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as parent:
         assert parent.stdout is not None
-        pid, directory = parent.stdout.readline().split()
+        pid, port, directory = parent.stdout.readline().split()
         parent.kill()
     subprocess.run(["tail", f"--pid={pid}", "-f", "/dev/null"], timeout=10, check=True)
     assert not alive(int(pid))
     subprocess.run(["rm", "-r", directory], check=True)
+    assert not list(Path(tempfile.gettempdir()).glob(f"mongodb-{port}.sock"))
+
+
+def test_it_outlives_the_thread_that_started_it() -> None:
+    """Linux ties it to the thread that spawned it, and it was killed when that one ended."""
+    started: list[mongod.Mongod] = []
+    thread = threading.Thread(target=lambda: started.append(mongod.start()))
+    thread.start()
+    thread.join()
+    with started[0] as server, MongoClient(server.url) as client:
+        client.demo.tasks.insert_one({})
+        assert alive(server.pid)

@@ -25,33 +25,33 @@ def unsigned(algorithm: str) -> str:
     def part(value: dict[str, Any]) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
-    return f"{part({'alg': algorithm, 'typ': 'JWT'})}.{part({'sub': 'a', 'exp': NOW + 60})}."
+    return f"{part({'alg': algorithm, 'typ': 'JWT'})}.{part({'sub': 'a', 'exp': NOW + 3600})}."
 
 
 def test_a_good_token_names_its_user_and_its_end() -> None:
     principal = Verifier(SECRET, ["HS256"]).verify(
-        issue(SECRET, "HS256", {"sub": "alice", "teams": ["red"]}, ttl_s=60, now=NOW)
+        issue(SECRET, "HS256", {"sub": "alice", "teams": ["red"]}, ttl_s=3600, now=NOW)
     )
     assert principal.sub == "alice"
     assert principal.claims["teams"] == ["red"]
-    assert principal.expires_at == int(NOW + 60)
+    assert principal.expires_at == int(NOW + 3600)
 
 
 @pytest.mark.parametrize(
     "token",
     [
         pytest.param(signed({"sub": "a"}), id="no exp"),
-        pytest.param(signed({"exp": NOW + 60}), id="no sub"),
-        pytest.param(signed({"sub": "", "exp": NOW + 60}), id="an empty sub"),
-        pytest.param(signed({"sub": "a", "exp": str(int(NOW + 60))}), id="exp as text"),
+        pytest.param(signed({"exp": NOW + 3600}), id="no sub"),
+        pytest.param(signed({"sub": "", "exp": NOW + 3600}), id="an empty sub"),
+        pytest.param(signed({"sub": "a", "exp": str(int(NOW + 3600))}), id="exp as text"),
         pytest.param(signed({"sub": "a", "exp": 1e30}), id="exp past all calendars"),
-        pytest.param(signed({"sub": "a", "exp": [NOW + 60]}), id="exp as a list"),
-        pytest.param(signed({"sub": "a", "exp": NOW + 60, "nbf": NOW + 600}), id="not yet valid"),
-        pytest.param(signed({"sub": "a", "exp": NOW + 60}, secret=SECRET[::-1]), id="another secret"),
+        pytest.param(signed({"sub": "a", "exp": [NOW + 3600]}), id="exp as a list"),
+        pytest.param(signed({"sub": "a", "exp": NOW + 3600, "nbf": NOW + 7200}), id="not yet valid"),
+        pytest.param(signed({"sub": "a", "exp": NOW + 3600}, secret=SECRET[::-1]), id="another secret"),
         pytest.param(
-            signed({"sub": "a", "exp": NOW + 60}, secret=SECRET * 2, algorithm="HS512"), id="another alg"
+            signed({"sub": "a", "exp": NOW + 3600}, secret=SECRET * 2, algorithm="HS512"), id="another alg"
         ),
-        pytest.param(signed({"sub": "a", "exp": NOW + 60}, crit=["x"], x=1), id="crit"),
+        pytest.param(signed({"sub": "a", "exp": NOW + 3600}, crit=["x"], x=1), id="crit"),
         pytest.param(unsigned("none"), id="none"),
         pytest.param(unsigned("nOnE"), id="nOnE"),
         pytest.param("", id="nothing"),
@@ -74,7 +74,7 @@ def test_a_token_that_ended_is_refused_by_name(age: float) -> None:
 
 def test_issuer_and_audience_count_where_they_are_configured() -> None:
     strict = Verifier(SECRET, ["HS256"], issuer="https://id", audience="relay")
-    base = {"sub": "a", "exp": NOW + 60}
+    base = {"sub": "a", "exp": NOW + 3600}
     assert strict.verify(signed({**base, "iss": "https://id", "aud": ["relay", "other"]})).sub == "a"
     for claims in ({}, {"iss": "https://id.evil", "aud": "relay"}, {"iss": "https://id", "aud": "other"}):
         with pytest.raises(Refused):

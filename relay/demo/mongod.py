@@ -19,8 +19,10 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -125,25 +127,40 @@ def _spawn(
     options: dict[str, Any] = {"start_new_session": True}  # Ctrl-C is ours to hear, not the server's
     if sys.platform == "linux":
         options["preexec_fn"] = _die_with_parent()
-    return subprocess.Popen(  # noqa: S603 - the server the user installed, with our own arguments
-        [
-            binary,
-            *("--replSet", "rs0", "--bind_ip", "127.0.0.1", "--port", str(port)),
-            *("--dbpath", str(directory), "--logpath", str(log), "--logappend"),
-            # Change streams wait for the journal; the default of 100 ms would be most of our latency.
-            *("--journalCommitInterval", "1"),
-            *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "100"),
-            *extra_args,
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,  # only the loader writes there
-        **options,
-    )
+    command = [
+        binary,
+        *("--replSet", "rs0", "--bind_ip", "127.0.0.1", "--port", str(port)),
+        *("--dbpath", str(directory), "--logpath", str(log), "--logappend"),
+        "--nounixsocket",  # killed, it would leave one in /tmp
+        # Change streams wait for the journal; the default of 100 ms would be most of our latency.
+        *("--journalCommitInterval", "1"),
+        *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "100"),
+        *extra_args,
+    ]
+    started: Future[subprocess.Popen[bytes]] = Future()
+
+    def keep() -> None:
+        try:
+            process = subprocess.Popen(  # noqa: S603 - the server the user installed, our own arguments
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,  # only the loader writes there
+                **options,
+            )
+        except BaseException as failure:
+            started.set_exception(failure)
+        else:
+            started.set_result(process)
+            process.wait()
+
+    threading.Thread(target=keep, name="mongod", daemon=True).start()
+    return started.result()
 
 
 def _die_with_parent() -> Callable[[], None]:
-    # Bound to the thread that spawns: it is the main one, or one that lives as long as the server.
+    # Linux binds this to the thread that spawns, so that one waits as long as the server lives: `start`
+    # may be called in a thread that ends.
     libc = ctypes.CDLL(None, use_errno=True)
     pr_set_pdeathsig = 1
 

@@ -5,6 +5,7 @@ It imports nothing of the relay, and the relay gives it nothing but a database.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo import MongoClient, WriteConcern
 from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
 
 Tasks = Collection[dict[str, Any]]
 Pause = Callable[[float], None]  # waits so many steps' worth of time
@@ -160,7 +162,9 @@ def _live_on(tasks: Tasks, rng: random.Random, stop: threading.Event, pace: floa
         pause(delay)
         while True:
             kind = rng.choices(("merged", "clarified", "failed"), (5, 3, 2))[0]
-            play(tasks, create(tasks, rng), plot(kind, rng), pause)
+            # A database that is away ends this life only; the next one finds it back.
+            with contextlib.suppress(PyMongoError):
+                play(tasks, create(tasks, rng), plot(kind, rng), pause)
             pause(3)
     except _Stopped:
         pass
