@@ -91,9 +91,10 @@ class Relay:
         try:
             async with Joining(hub, reader, translator, metrics) as joining:
                 desk = Desk(settings, verifier, audience, hub, joining)
-                connections = Connections(desk, _origins(settings, port), metrics)
+                origins = _origins(settings, port)
+                connections = Connections(desk, origins, metrics)
                 health = _Health(tail, hub)
-                server = _server(settings, application(connections, metrics, health.state))
+                server = _server(settings, application(connections, metrics, health.state, origins))
                 pump = Pump(tail, reader, translator, known, joining, metrics)
                 async with asyncio.TaskGroup() as group:
                     serving = group.create_task(server.serve(sockets=[listening]))

@@ -107,7 +107,7 @@ def tail(
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Follow the dashboard.")] = False,
     since: Annotated[int | None, typer.Option(min=0, help="Print the timeline from this index on.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One message a line, as received.")] = False,
-    duration: Annotated[float | None, typer.Option(min=0, help="End after so many seconds.")] = None,
+    duration: Annotated[float | None, typer.Option(min=0.001, help="End after so many seconds.")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="End after so many messages.")] = None,
 ) -> None:
     """Follow the relay's messages on a terminal; reconnects and resumes."""

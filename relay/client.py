@@ -38,11 +38,11 @@ from relay.protocol import DASHBOARD_LIMIT_DEFAULT, MAX_BATCH, SUBPROTOCOL, Clos
 __all__ = [
     "Client",
     "Connected",
+    "ConnectionRefused",
     "Disconnected",
     "Item",
     "Message",
     "Position",
-    "Refused",
     "TokenSource",
     "judge",
     "websocket_url",
@@ -59,6 +59,7 @@ CLOSE_TIMEOUT_S = 1.0  # for the peer's half of the closing handshake; past it t
 ANNOUNCED_WAIT_MAX_S = 600.0  # a longer retryAfterMs or reconnectAfterMs is shortened to this
 INBOX_MAX_ITEMS = 256  # past it nothing more is read, and the relay sees a slow reader
 FRAME_MAX_BYTES = 16 * 1024 * 1024  # a larger frame from the relay ends the connection with 1009
+SINCE_MAX = 2**31 - 1  # more events than a document can hold; a larger one is nobody's position
 REQUEST_BYTES_DEFAULT = 65_536  # the largest frame we send, until a `welcome` says otherwise
 
 ABNORMAL = 1006  # what RFC 6455 7.1.5 calls an end without a close frame
@@ -66,6 +67,11 @@ ABNORMAL = 1006  # what RFC 6455 7.1.5 calls an end without a close frame
 TokenSource = str | Callable[[], str | Awaitable[str]]
 Room = str | None  # a task by its id; None is the dashboard
 Verdict = Literal["again", "fresh_token", "done", "refused"]
+
+
+class ConnectionRefused(Refused):
+    """The relay does not want this client, and coming again would be no use. `code` is a close code, or the
+    HTTP status that came instead of an upgrade."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,8 @@ class Client:
     """A connection that is kept, and the rooms that are wanted on it.
 
     Iterating yields `Message`, `Connected` and `Disconnected`, in the order things happened. It ends when the
-    relay says it is done (1000) or the context is left, and raises `Refused` where coming again is no use.
+    relay says it is done (1000) or the context is left, and raises ConnectionRefused where coming again is no
+    use.
     An OSError of the token callable is retried like a lost connection; any other exception of it is raised
     from the iteration. The rooms may change at any time, before and during the context, from the event loop's
     thread.
@@ -153,12 +160,14 @@ class Client:
 
     def join_task(self, task_id: str, since: int | None = None, head: str | None = None) -> None:
         """Want one task, from the start or from a position received earlier; called again, a fresh
-        `task:state` is asked for. Raises ValueError for half a position or an id that is not Unicode text."""
+        `task:state` is asked for. Raises ValueError for an id or a position that cannot be one."""
         if not task_id:
             raise ValueError("a task id must not be empty")
         task_id.encode()
         if (since is None) != (head is None):
             raise ValueError("since counts only together with head")
+        if since is not None and not 0 <= since <= SINCE_MAX:
+            raise ValueError("since must be a number of events")
         self._tasks[task_id] = None if since is None or head is None else Position(since, head)
         self._changed(task_id)
 
@@ -242,7 +251,7 @@ class Client:
                     await self._deliver(Disconnected(ending.reason, ending.code, None))
                     return
                 case "refused":
-                    raise Refused(ending.code or 0, ending.reason)
+                    raise ConnectionRefused(ending.code or 0, ending.reason)
                 case never:
                     assert_never(never)
 
@@ -254,6 +263,8 @@ class Client:
             status = refusal.response.status_code
             wait_s = _seconds(refusal.response.headers.get("Retry-After"), unit_s=1.0)
             return _Ending(f"HTTP {status}", status, token, wait_s)
+        except ImportError:
+            return _Ending("the SOCKS proxy of the environment needs the package python-socks", None, token)
         except (OSError, WebSocketException) as error:
             return _Ending(_cause(error), None, token)
         talk = self._talk = _Talk(ws, token)
@@ -266,10 +277,7 @@ class Client:
                     talk.stop()
         finally:
             self._talk = None
-            try:
-                await ws.close()
-            finally:
-                ws.transport.abort()  # does nothing after a finished goodbye
+            await _say_goodbye(ws)
         if talk.error is not None:
             raise talk.error
         lived_s = None if talk.welcomed_at is None else self._clock() - talk.welcomed_at
@@ -454,14 +462,14 @@ class Client:
     # Tokens, pauses, the inbox.
 
     async def _ask_token(self, spent: _Ending | None = None) -> str:
-        """The token to use now. Raises Refused when it is the one that was just turned down."""
+        """The token to use now. Raises ConnectionRefused when it is the one that was just turned down."""
         if isinstance(self._token, str):
             token = self._token
         else:
             answer = self._token()
             token = _checked(await answer if inspect.isawaitable(answer) else answer)
         if spent is not None and token == spent.token:
-            raise Refused(spent.code or 0, spent.reason)
+            raise ConnectionRefused(spent.code or 0, spent.reason)
         return token
 
     async def _refresh_token(self, talk: _Talk) -> None:
@@ -622,6 +630,25 @@ def _batches(
 
 
 _ENVELOPE_BYTES = 128  # what surrounds the entries of a join: type, id, brackets
+
+
+async def _say_goodbye(ws: ClientConnection) -> None:
+    """Close in good order. What still arrives is dropped: it stands before the peer's half of the goodbye."""
+
+    async def drop() -> None:
+        try:
+            while True:
+                await ws.recv()
+        except ConnectionClosed:
+            pass
+
+    async with asyncio.TaskGroup() as group:
+        dropping = group.create_task(drop())
+        try:
+            await ws.close()
+        finally:
+            dropping.cancel()
+            ws.transport.abort()  # does nothing after a finished goodbye
 
 
 def _answered(open_: dict[Room, str], room: Room, reply_to: str | None) -> None:

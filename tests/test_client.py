@@ -17,10 +17,10 @@ from relay.client import (
     BACKOFF_CAP_S,
     Client,
     Connected,
+    ConnectionRefused,
     Disconnected,
     Item,
     Message,
-    Refused,
     decode,
     judge,
     websocket_url,
@@ -216,14 +216,14 @@ async def test_a_close_that_may_pass_is_followed_by_another_try(code: int) -> No
 @pytest.mark.parametrize("code", [1003, 1007, 1008, 1009, 4500, 4502, 4999])
 async def test_a_close_that_is_final_is_raised(code: int) -> None:
     async with FakeRelay({}, close(code, "word")) as relay, client_of(relay, FakeTime()) as client:
-        with pytest.raises(Refused) as refusal:
+        with pytest.raises(ConnectionRefused) as refusal:
             await until(client, Disconnected)
         assert (refusal.value.code, refusal.value.reason) == (code, "word")
 
 
 async def test_a_refusal_before_the_upgrade_is_raised() -> None:
     async with FakeRelay({}, refuse(403)) as relay, client_of(relay, FakeTime()) as client:
-        with pytest.raises(Refused) as refusal:
+        with pytest.raises(ConnectionRefused) as refusal:
             await anext(client)
         assert refusal.value.code == 403
         assert len(relay.tokens) == 1
@@ -322,13 +322,13 @@ def tokens(*values: str) -> Callable[[], str]:
 
 async def test_a_fixed_token_that_is_turned_down_is_final() -> None:
     async with FakeRelay({}, close(4401, "token_expired")) as relay, client_of(relay, FakeTime()) as client:
-        with pytest.raises(Refused, match="4401 token_expired"):
+        with pytest.raises(ConnectionRefused, match="4401 token_expired"):
             await until(client, Disconnected)
 
 
 async def test_a_callable_with_nothing_new_to_say_is_final_too() -> None:
     async with FakeRelay({}, close(4401)) as relay, client_of(relay, FakeTime(), tokens("same")) as client:
-        with pytest.raises(Refused, match="4401"):
+        with pytest.raises(ConnectionRefused, match="4401"):
             await until(client, Disconnected)
 
 

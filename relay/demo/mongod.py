@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import ctypes
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -36,6 +37,7 @@ READY_S = 30.0  # until it is a writable primary
 STOP_S = 10.0  # until SIGKILL follows SIGTERM
 POLL_S = 0.02
 ALREADY_INITIALISED = 23
+EXIT_NET_ERROR = 48  # how mongod ends when it cannot listen
 WAYS_OUT = "install a mongod (6.0 or newer) and have it on PATH, or set RELAY_MONGO_URL to one that runs"
 
 
@@ -81,13 +83,10 @@ def start(*, port: int | None = None, data: Path | None = None, extra_args: Sequ
     """
     binary = _binary()
     port = _free_port(port)
-    temporary = Path(tempfile.mkdtemp(prefix="relay-mongod-")) if data is None else None
-    directory = temporary or data
-    assert directory is not None
+    directory, temporary = _directory(data)
+    log = _Log(directory / "mongod.log")
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        log = directory / "mongod.log"
-        process = _spawn(binary, port, directory, log, extra_args)
+        process = _spawn(binary, port, directory, log.path, extra_args)
     except OSError as failure:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -101,6 +100,43 @@ def start(*, port: int | None = None, data: Path | None = None, extra_args: Sequ
         server.stop()
         raise
     return server
+
+
+class _Log:
+    """What this start writes to mongod's log: a directory that is used again has older lines in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._start = path.stat().st_size if path.exists() else 0
+
+    def text(self) -> str:
+        if not self.path.exists():
+            return ""
+        with self.path.open("rb") as file:
+            file.seek(self._start)
+            return file.read().decode(errors="replace")
+
+    def complaint(self) -> str | None:
+        """The last line that says what went wrong, in mongod's words."""
+        for line in reversed(self.text().splitlines()):
+            with contextlib.suppress(ValueError, AttributeError):
+                entry = json.loads(line)
+                if entry.get("s") in ("E", "F"):
+                    error = entry.get("attr", {}).get("error")
+                    return str(error.get("errmsg") if isinstance(error, dict) else error or entry.get("msg"))
+        return None
+
+
+def _directory(data: Path | None) -> tuple[Path, Path | None]:
+    """Where the data goes, and the same again if it goes with the process."""
+    try:
+        if data is None:
+            temporary = Path(tempfile.mkdtemp(prefix="relay-mongod-"))
+            return temporary, temporary
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise StartupError(f"There is no directory for the data: {failure}.") from failure
+    return data, None
 
 
 def _binary() -> str:
@@ -170,12 +206,12 @@ def _die_with_parent() -> Callable[[], None]:
     return in_child
 
 
-def _initiate(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _initiate(process: subprocess.Popen[bytes], port: int, log: _Log) -> None:
     deadline = time.monotonic() + READY_S
     asked = False
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise StartupError(_why_it_died(process, log))
+            raise StartupError(_why_it_died(process, port, log))
         # A client remembers that it saw a server without a replica set, so each look is by a new one.
         with (
             MongoClient[dict[str, Any]](
@@ -208,17 +244,27 @@ def _configure(client: MongoClient[dict[str, Any]], port: int) -> None:
                 client.admin.command("replSetReconfig", config, force=True)
 
 
-def _why_it_died(process: subprocess.Popen[bytes], log: Path) -> str:
+def _why_it_died(process: subprocess.Popen[bytes], port: int, log: _Log) -> str:
     said = process.stderr.read().decode(errors="replace") if process.stderr is not None else ""
     missing = re.search(r"shared libraries: (\S+):", said)
     if missing:
         return f"mongod needs the library {missing[1]}, which this system does not have; {WAYS_OUT}."
+    older = re.search(r"version `(\S+)' not found", said)
+    if older:
+        return f"mongod needs {older[1]}, and this system's libraries are older; {WAYS_OUT}."
     if process.returncode == -signal.SIGILL:
         return f"This mongod needs a CPU with AVX; {WAYS_OUT}."
-    written = log.read_text(errors="replace") if log.exists() else ""
-    if "DBPathInUse" in written:
+    if process.returncode == EXIT_NET_ERROR:
+        return _taken(port)  # between our look and its own
+    if "DBPathInUse" in log.text():
         return "Another mongod is using this data directory."
-    return f"mongod ended with status {process.returncode} before it was ready; {WAYS_OUT}."
+    complaint = log.complaint()
+    reason = f" ({complaint})" if complaint else ""
+    return f"mongod ended with status {process.returncode} before it was ready{reason}; {WAYS_OUT}."
+
+
+def _taken(port: int | None) -> str:
+    return f"Port {port} is taken: choose another one for mongod."
 
 
 def _free_port(wanted: int | None) -> int:
@@ -228,6 +274,6 @@ def _free_port(wanted: int | None) -> int:
         try:
             probe.bind(("127.0.0.1", wanted or 0))
         except OSError as failure:
-            raise StartupError(f"Port {wanted} is taken: choose another one for mongod.") from failure
+            raise StartupError(_taken(wanted)) from failure
         port: int = probe.getsockname()[1]
         return port

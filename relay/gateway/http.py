@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
@@ -33,9 +34,13 @@ HEADERS = (
 
 
 def application(
-    connections: Connections, metrics: Metrics, readiness: Callable[[], dict[str, Any]]
+    connections: Connections,
+    metrics: Metrics,
+    readiness: Callable[[], dict[str, Any]],
+    origins: Sequence[str],
 ) -> Starlette:
-    """Every endpoint of the relay. `readiness()["ready"]` decides between 200 and 503."""
+    """Every endpoint of the relay. `readiness()["ready"]` decides between 200 and 503; pages of
+    `origins` may import the client."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"alive": True})
@@ -61,7 +66,8 @@ def application(
         Mount("/client", StaticFiles(directory=WEB / "client")),
         Mount("/dashboard", StaticFiles(directory=WEB / "dashboard")),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders)])
+    cors = Middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET"])
+    return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders), cors])
 
 
 class SecurityHeaders:

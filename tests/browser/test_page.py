@@ -271,6 +271,21 @@ def test_resumes_where_it_was_when_the_connection_is_lost(page: Page, site: Any)
     assert [join.get("since") for join in joins] == [None, 3]
 
 
+def test_catches_up_after_the_relay_was_away(page: Page, site: Any) -> None:
+    task_id = write_task(site, title="Away", events=[{"type": "before"}])
+    site.open()
+    row(page, task_id).click()
+    expect(entry(page, 0)).to_be_visible()
+    site.stop()
+    expect(connection(page, "live")).to_have_count(0)
+    push(site, "Away", "meanwhile")
+    other = write_task(site, title="Written meanwhile")
+    site.start()
+    expect(row(page, other)).to_be_visible(timeout=3 * SOON_MS)
+    expect(entry(page, 1)).to_contain_text("Meanwhile")
+    expect(connection(page, "live")).to_be_visible()
+
+
 def test_says_so_while_it_is_not_connected(page: Page, site: Any) -> None:
     sockets: list[WebSocketRoute] = []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import urllib.request
 from typing import Any
 
 import orjson
@@ -199,10 +201,18 @@ async def test_a_stop_tells_everyone_to_come_back(settings: Any) -> None:
             assert (await closing(socket))[0] == 1001
 
 
-async def test_health_metrics_and_pages_are_served(settings: Any) -> None:
-    import asyncio
-    import urllib.request
+async def test_pages_of_an_allowed_origin_may_import_the_client(mongo_url: str, database_name: str) -> None:
+    settings = settings_for(mongo_url, database_name, relay_allowed_origins="https://app.example.com")
+    async with running(settings) as relay:
+        for origin, allowed in (("https://app.example.com", True), ("https://evil.test", False)):
+            request = urllib.request.Request(f"{relay.url}/client/index.js", headers={"Origin": origin})
+            answer = await asyncio.to_thread(urllib.request.urlopen, request, timeout=10)
+            with answer:
+                assert (answer.headers["access-control-allow-origin"] == origin) is allowed
+                assert answer.headers["vary"] == "Origin" or not allowed
 
+
+async def test_health_metrics_and_pages_are_served(settings: Any) -> None:
     def get(url: str) -> tuple[int, Any, bytes]:
         with urllib.request.urlopen(url, timeout=10) as answer:
             return answer.status, answer.headers, answer.read()
