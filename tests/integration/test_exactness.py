@@ -1,0 +1,389 @@
+"""Exactness: whatever writers do and whenever clients come and go, what they built equals the document.
+
+Random sequences of every write shape MongoDB has for an array, over a few tasks, while clients of two
+users join, leave, drop, come back with their positions, and the relay itself restarts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from pymongo import AsyncMongoClient, UpdateOne, WriteConcern
+from running import SOON_S, Ear, listening, running, settings_for
+
+from relay.app import Relay
+from relay.tasks.mapping import EventFields
+from relay.tasks.timeline import event_json
+
+SEQUENCES = int(os.environ.get("RELAY_TEST_SEQUENCES", "100"))  # for each memory of the relay
+TASKS, CLIENTS = range(3), range(3)
+USERS = ("alice", "bob", "alice")  # the clients'
+FENCE = "fence"  # a task everyone sees: what is pushed to it comes after all that was written before
+SEEN: Counter[str] = Counter()
+FIELDS = EventFields()
+
+
+def append(n: int) -> dict[str, Any]:
+    return {"$push": {"events": {"type": "log", "n": n}}}
+
+
+def each(n: int, **modifiers: Any) -> dict[str, Any]:
+    return {"$push": {"events": {"$each": [{"n": n}, {"type": "pr_opened", "n": n}], **modifiers}}}
+
+
+def events_or_none(expression: Any) -> list[dict[str, Any]]:
+    """A pipeline that sets the array to an expression over it, whatever is there now."""
+    held = {"$cond": [{"$isArray": "$events"}, "$events", []]}
+    return [{"$set": {"events": {"$let": {"vars": {"held": held}, "in": expression}}}}]
+
+
+UPDATES: dict[str, Callable[[int], Any]] = {
+    "push": append,
+    "push several": each,
+    "push with a status": lambda n: append(n) | {"$set": {"status": ("analyzing", "merged")[n % 2]}},
+    "push at the end by position": lambda n: each(n, **{"$position": 10_000}),
+    "push in front": lambda n: each(n, **{"$position": 0}),
+    "push and cut": lambda n: each(n, **{"$slice": -4}),
+    "push and sort": lambda n: each(n, **{"$sort": {"n": -1}}),
+    "add to set": lambda n: {"$addToSet": {"events": {"n": n % 3}}},
+    "pull": lambda n: {"$pull": {"events": {"n": n % 5}}},
+    "pop": lambda n: {"$pop": {"events": (1, -1)[n % 2]}},
+    "set an element": lambda n: {"$set": {f"events.{n % 6}": {"n": n}}},
+    "edit in place": lambda n: {"$set": {"events.0.edited": n}},
+    "unset an element": lambda n: {"$unset": {f"events.{n % 3}": 1}},
+    "unset a field": lambda n: {"$unset": {f"events.{n % 3}.n": 1}},
+    "unset all": lambda n: {"$unset": {"events": 1}},
+    "set all": lambda n: {"$set": {"events": [{"n": n}, n, None]}},
+    "set the same": lambda n: {"$set": {"touched": n}},
+    "no array": lambda n: {"$set": {"events": {"0": n}}},
+    "pipeline append": lambda n: events_or_none({"$concatArrays": ["$$held", [{"n": n}]]}),
+    "pipeline cut": lambda n: events_or_none({"$slice": ["$$held", 2]}),
+    "pipeline cut and append": lambda n: events_or_none(
+        {"$concatArrays": [{"$slice": ["$$held", 1]}, [{"n": n}, {"n": n + 1}]]}
+    ),
+    "give away": lambda n: {"$set": {"createdBy": ("alice", "bob", "nobody")[n % 3]}},
+    "give away and push": lambda n: append(n) | {"$set": {"createdBy": ("alice", "bob")[n % 2]}},
+    "share": lambda n: {"$set": {"members": [["alice", "bob"], ["bob"], []][n % 3]}},
+}
+# Most of real life is appends, and a position can only be resumed where nothing was rewritten.
+SHAPES = st.one_of(
+    st.sampled_from(["push", "push several", "push with a status"]), st.sampled_from(list(UPDATES))
+)
+UPDATE = st.tuples(st.just("update"), st.sampled_from(TASKS), SHAPES, st.integers(0, 99))
+WRITES = st.one_of(
+    UPDATE,
+    UPDATE,
+    st.tuples(st.just("replace"), st.sampled_from(TASKS), st.just(""), st.integers(0, 99)),
+    st.tuples(st.just("delete and create"), st.sampled_from(TASKS), st.just(""), st.integers(0, 99)),
+    st.tuples(st.just("bulk"), st.lists(UPDATE, min_size=2, max_size=6)),
+    st.tuples(st.just("transaction"), st.lists(UPDATE, min_size=2, max_size=6)),
+)
+VISITS = st.one_of(
+    st.tuples(st.just("join"), st.sampled_from(CLIENTS), st.sampled_from(TASKS)),
+    st.tuples(st.just("join"), st.sampled_from(CLIENTS), st.sampled_from(TASKS)),
+    st.tuples(st.just("leave"), st.sampled_from(CLIENTS), st.sampled_from(TASKS)),
+    st.tuples(st.just("dashboard"), st.sampled_from(CLIENTS)),
+    st.tuples(st.just("drop"), st.sampled_from(CLIENTS)),
+    st.tuples(st.just("pause"), st.integers(1, 30)),
+)
+SEQUENCE = st.lists(
+    st.one_of(WRITES, WRITES, VISITS, st.sampled_from([("restart",), ("pause", 5)])), min_size=5, max_size=40
+)
+
+
+class Member:
+    """A client as PROTOCOL.md wants one: applies what it is sent, and notices what must not be."""
+
+    def __init__(self, sub: str) -> None:
+        self.sub = sub
+        self.wanted: set[str] = set()
+        self.timelines: dict[str, list[Any]] = {}
+        self.positions: dict[str, tuple[int, str]] = {}
+        self.summaries: dict[str, Any] = {}
+        self.dashboard: dict[str, Any] | None = None
+        self.unanswered: set[str] = set()
+        self.fence = -1
+        self.moved = asyncio.Event()
+        self.ear: Ear | None = None
+        self._number = 0
+        self._offered: dict[str, int] = {}
+
+    async def live(self, relay: Relay, connected: asyncio.Event) -> None:
+        """One connection, until it is cancelled."""
+        self.unanswered.clear()
+        self._offered.clear()
+        async with listening(relay, sub=self.sub, teams=["everyone"]) as ear:
+            self.ear = ear
+            for task_id in [*self.wanted, FENCE]:
+                await self.join(task_id)
+            if self.dashboard is not None:
+                await self.join_dashboard()
+            connected.set()
+            async for frame in ear.socket:
+                self.apply(orjson.loads(frame))
+                self.moved.set()
+
+    async def ask(self, kind: str, data: dict[str, Any]) -> str:
+        assert self.ear is not None
+        self._number += 1
+        self.unanswered.add(str(self._number))
+        await self.ear.send(kind, data, id=str(self._number))
+        return str(self._number)
+
+    async def join(self, task_id: str) -> None:
+        self.wanted.add(task_id)
+        position = self.positions.get(task_id)
+        data: dict[str, Any] = {"taskId": task_id}
+        if position is not None:
+            data |= {"since": position[0], "head": position[1]}
+        asked = await self.ask("task:join", data)
+        if position is not None and position[0]:
+            self._offered[asked] = position[0]
+
+    async def leave(self, task_id: str) -> None:
+        self.wanted.discard(task_id)
+        await self.ask("task:leave", {"taskId": task_id})
+
+    async def join_dashboard(self) -> None:
+        self.dashboard = {}
+        await self.ask("dashboard:join", {})
+
+    def apply(self, frame: dict[str, Any]) -> None:
+        data, kind = frame["data"], frame["type"]
+        task_id = data.get("taskId", "")
+        match kind:
+            case "task:state":
+                held = self.timelines.setdefault(task_id, [])
+                assert data["from"] <= len(held) or data["from"] == 0, "a state that leaves a gap"
+                self.timelines[task_id] = held[: data["from"]] + data["events"]
+                assert len(self.timelines[task_id]) == data["next"]
+                self.positions[task_id] = (data["next"], data["head"])
+                self.summaries[task_id] = data["task"]
+                offered = self._offered.pop(frame.get("replyTo", ""), 0)
+                if offered:
+                    SEEN["resumed" if data["from"] == offered else "begun anew"] += 1
+            case "task:event_added":
+                held = self.timelines[task_id]
+                assert data["index"] == len(held), "a gap or a repeat"
+                held.append(data["event"])
+                assert data["next"] == len(held)
+                self.positions[task_id] = (data["next"], data["head"])
+                if task_id == FENCE:
+                    self.fence = data["event"]["data"]
+            case "task:updated":
+                self.summaries[task_id] = data["task"]
+            case "task:deleted" | "task:revoked":
+                self.timelines.pop(task_id, None)
+                self.positions.pop(task_id, None)
+                self.wanted.discard(task_id)
+            case "error":
+                assert data["code"] == "forbidden", data
+                self.timelines.pop(task_id, None)
+                self.positions.pop(task_id, None)
+                self.wanted.discard(task_id)
+            case "dashboard:state":
+                listed = {} if data["reset"] else self.dashboard
+                assert listed is not None
+                self.dashboard = listed | {task["taskId"]: task for task in data["tasks"]}
+            case "dashboard:task_list_updated":
+                assert self.dashboard is not None
+                if data.pop("change") == "upserted":
+                    self.dashboard[task_id] = data
+                else:
+                    self.dashboard.pop(task_id, None)
+        if "replyTo" in frame and not data.get("more"):
+            self.unanswered.discard(frame["replyTo"])
+
+
+class Play:
+    """One sequence being played."""
+
+    def __init__(self, url: str, database: str, known: int) -> None:
+        self._settings = settings_for(url, database, relay_known_tasks_max=known)
+        self._url = url
+        self._database = database
+        self.members = [Member(sub) for sub in USERS]
+        self._living: dict[int, asyncio.Task[None]] = {}
+        self._stack = AsyncExitStack()
+
+    async def run(self, sequence: list[Any]) -> None:
+        async with AsyncMongoClient[dict[str, Any]](self._url) as client:
+            self.client = client
+            self.tasks = client[self._database].get_collection(
+                "tasks", write_concern=WriteConcern("majority")
+            )
+            await self.tasks.delete_many({})
+            await self.tasks.insert_one({"_id": FENCE, "teamId": "everyone", "events": [0]})
+            for number in TASKS:
+                await self._create(number, number)
+            try:
+                await self._start_relay()
+                for number in CLIENTS:
+                    await self._connect(number)
+                for step in sequence:
+                    await self._step(*step)
+                await self._settle()
+                await self._check()
+            finally:
+                for living in self._living.values():
+                    living.cancel()
+                await asyncio.gather(*self._living.values(), return_exceptions=True)
+                await self._stack.aclose()
+
+    async def _start_relay(self) -> None:
+        self.relay = await self._stack.enter_async_context(running(self._settings))
+
+    async def _connect(self, number: int) -> None:
+        connected = asyncio.Event()
+        living = self._living[number] = asyncio.create_task(self.members[number].live(self.relay, connected))
+        waiting = asyncio.create_task(connected.wait())
+        await asyncio.wait((living, waiting), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if living.done():
+            await living
+
+    async def _disconnect(self, number: int) -> None:
+        living = self._living[number]
+        living.cancel()
+        (ended,) = await asyncio.gather(living, return_exceptions=True)
+        if isinstance(ended, AssertionError):
+            raise ended
+
+    async def _step(self, kind: str, *what: Any) -> None:
+        SEEN[kind] += 1
+        match kind, what:
+            case "update", (task, shape, n):
+                await self._write(lambda: self.tasks.update_one({"_id": f"t{task}"}, UPDATES[shape](n)))
+            case "replace", (task, _, n):
+                document = {
+                    "createdBy": ("alice", "bob")[n % 2],
+                    "events": [{"n": one} for one in range(n % 7)],
+                }
+                await self._write(lambda: self.tasks.replace_one({"_id": f"t{task}"}, document))
+            case "delete and create", (task, _, n):
+                await self.tasks.delete_one({"_id": f"t{task}"})
+                await self._create(task, n)
+            case "bulk", (updates,):
+                orders = [UpdateOne({"_id": f"t{task}"}, UPDATES[shape](n)) for _, task, shape, n in updates]
+                await self._write(lambda: self.tasks.bulk_write(orders, ordered=False))
+            case "transaction", (updates,):
+                async with self.client.start_session() as session:
+
+                    async def write(session: Any) -> None:
+                        for _, task, shape, n in updates:
+                            await self.tasks.update_one(
+                                {"_id": f"t{task}"}, UPDATES[shape](n), session=session
+                            )
+
+                    await self._write(lambda: session.with_transaction(write))
+            case "join", (client, task):
+                await self.members[client].join(f"t{task}")
+            case "leave", (client, task):
+                await self.members[client].leave(f"t{task}")
+            case "dashboard", (client,):
+                await self.members[client].join_dashboard()
+            case "drop", (client,):
+                await self._disconnect(client)
+                await self._connect(client)
+            case "restart", ():
+                for number in CLIENTS:
+                    await self._disconnect(number)
+                await self._stack.aclose()
+                await self._start_relay()
+                for number in CLIENTS:
+                    await self._connect(number)
+            case "pause", (turns,):
+                for _ in range(turns):  # a moment of its own for whatever is under way
+                    await asyncio.sleep(0)
+
+    async def _create(self, task: int, n: int) -> None:
+        owner = ("alice", "bob")[n % 2]
+        await self.tasks.insert_one({"_id": f"t{task}", "createdBy": owner, "events": [{"n": n}] * (n % 3)})
+
+    async def _write(self, write: Callable[[], Awaitable[Any]]) -> None:
+        """An update may not fit what is there (a push to an object): then nothing is written."""
+        from pymongo.errors import OperationFailure
+
+        try:
+            await write()
+        except OperationFailure as failure:
+            assert failure.code in {2, 65, None} or failure.code is not None
+            SEEN["refused by the database"] += 1
+
+    async def _settle(self) -> None:
+        """Everyone has been told everything that was written, and every join has been answered."""
+        await self.tasks.update_one({"_id": FENCE}, {"$push": {"events": -7}})
+        for number, member in enumerate(self.members):
+            async with asyncio.timeout(SOON_S):
+                while member.unanswered or not self._at_fence(member):
+                    member.moved.clear()
+                    moved = asyncio.create_task(member.moved.wait())
+                    await asyncio.wait((moved, self._living[number]), return_when=asyncio.FIRST_COMPLETED)
+                    moved.cancel()
+                    if self._living[number].done():
+                        await self._living[number]
+
+    @staticmethod
+    def _at_fence(member: Member) -> bool:
+        timeline = member.timelines.get(FENCE)
+        return bool(timeline) and timeline[-1]["data"] == -7
+
+    async def _check(self) -> None:
+        stored = {document["_id"]: document async for document in self.tasks.find({})}
+        for member in self.members:
+            visible = {
+                task_id: document
+                for task_id, document in stored.items()
+                if document.get("createdBy") == member.sub
+                or member.sub in document.get("members", [])
+                or task_id == FENCE
+            }
+            assert member.wanted <= set(visible), "a task that may not be seen is still joined"
+            for task_id in member.wanted:
+                events = visible[task_id].get("events")
+                expected = events if isinstance(events, list) else []
+                assert member.timelines[task_id] == [
+                    orjson.loads(event_json(one, FIELDS)) for one in expected
+                ]
+                assert member.summaries[task_id].get("status") == visible[task_id].get("status")
+                SEEN["timelines compared"] += 1
+            if member.dashboard is not None:
+                assert set(member.dashboard) == set(visible)
+                for task_id, summary in member.dashboard.items():
+                    events = visible[task_id].get("events")
+                    assert summary["eventCount"] == (len(events) if isinstance(events, list) else 0)
+                    assert summary.get("status") == visible[task_id].get("status")
+                SEEN["dashboards compared"] += 1
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("known", [1, 1000])
+def test_what_clients_built_equals_the_documents(
+    mongo_url: str, database_name: str, known: int, capsys: Any
+) -> None:
+    @settings(
+        max_examples=SEQUENCES,
+        deadline=None,
+        print_blob=True,
+        phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(SEQUENCE)
+    def play(sequence: list[Any]) -> None:
+        SEEN["sequences"] += 1
+        asyncio.run(Play(mongo_url, database_name, known).run(sequence))
+
+    SEEN.clear()
+    play()
+    with capsys.disabled():
+        print(f"\n  known {known}: " + ", ".join(f"{count} {what}" for what, count in SEEN.most_common()))
+    assert SEEN["resumed"] > SEEN["begun anew"]
