@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -24,12 +24,6 @@ class Metrics:
         self.connections = Gauge("relay_connections", "Open connections.", registry=registry)
         self.rooms = Gauge("relay_rooms", "Tasks somebody listens to.", registry=registry)
         self.closed = Counter("relay_closed", "Connections closed, by code.", ["code"], registry=registry)
-        self.batch_delay = Histogram(
-            "relay_change_age_seconds",
-            "From the database's wall time of a change to its publication.",
-            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
-            registry=registry,
-        )
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

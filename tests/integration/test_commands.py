@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
 from running import SECRET, SOON_S
 
 from relay.demo import mongod as embedded
@@ -207,6 +208,16 @@ def test_a_tail_without_a_token_or_a_relay_says_so() -> None:
     assert refused.returncode == 3
     assert refused.stdout == ""
     assert refused.stderr.count("\n") == 1
+
+
+def test_the_embedded_mongod_runs_alone_until_it_is_asked_to_stop() -> None:
+    before = left_behind()
+    with started("mongod", until="replicaSet=rs0") as (process, printed):
+        with MongoClient[dict[str, Any]](printed.strip()) as client:
+            assert client.admin.command("hello")["isWritablePrimary"]
+        process.terminate()
+        assert process.wait(20) == 0
+    assert left_behind() == before
 
 
 def test_help_names_every_command() -> None:

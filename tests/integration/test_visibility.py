@@ -10,6 +10,7 @@ from bson import ObjectId
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from mongomock_motor import AsyncMongoMockClient
 from pymongo import MongoClient
 from running import listening, running, settings_for
 
@@ -149,8 +150,16 @@ def test_keys_and_filter_agree_on_a_real_mongod(tasks: Any, documents: Any, rule
         tasks.insert_many([{"_id": number, **document} for number, document in enumerate(documents)])
     held = audience.keys_for(principal)
     by_keys = {number for number, document in enumerate(documents) if held & audience.keys_of(document)}
-    by_filter = {document["_id"] for document in tasks.find(audience.filter_for(principal), {"_id": 1})}
-    assert by_keys == by_filter
+    filter = audience.filter_for(principal)
+    assert by_keys == {document["_id"] for document in tasks.find(filter, {"_id": 1})}
+    assert by_keys == asyncio.run(mongomock(documents, filter))
+
+
+async def mongomock(documents: Any, filter: Any) -> set[int]:
+    collection = AsyncMongoMockClient()["mock"]["tasks"]
+    for number, document in enumerate(documents):
+        await collection.insert_one({"_id": number, **document})
+    return {document["_id"] async for document in collection.find(filter)}
 
 
 async def test_the_strangers_loop_is_not_even_touched(tasks: Any, settings: Any) -> None:
