@@ -1,4 +1,4 @@
-"""The stream on a terminal: render messages as lines, and the loop behind `relay tail`. Only `run` does I/O.
+"""The stream on a terminal: describe and render messages, and the loop behind `relay tail`. Only `run` does I/O.
 
 Rules of this file: stdout carries messages and nothing else; no character of somebody's text reaches a
 terminal unless it is printable; an event of a timeline is printed once, whatever happens to the connection.
@@ -24,7 +24,7 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
-from relay.client import Client, Connected, Disconnected, Message, Refused, TokenSource
+from relay.client import ABNORMAL, Client, Connected, ConnectionRefused, Disconnected, Message, TokenSource
 from relay.protocol import Close, Kind
 
 EXIT_DONE = 0
@@ -45,20 +45,21 @@ class TailOptions:
     since: int | None = None  # join from 0, print from this index
     json: bool = False
     duration: float | None = None  # seconds
-    count: int | None = None  # printed lines
+    count: int | None = None  # printed lines; what keeps the conversation going is not counted
     color: bool | None = None
 
 
 async def run(
     options: TailOptions,
-    *,
     out: TextIO,
     err: TextIO,
+    *,
     connect: Callable[[str, TokenSource], Client] = Client,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
 ) -> int:
-    """Tail until the count, the duration, Ctrl-C or the end of the reader of `out`; the exit code."""
+    """Tail until the count, the duration, Ctrl-C or the end of the reader of `out`; the exit code: 0 after a
+    normal end, 2 for arguments that make no sense, 3 if the first try found no relay or the relay refused."""
     try:
         _check(options)
         client = connect(options.url, options.token)
@@ -111,11 +112,14 @@ class Renderer:
         self._escape_json = escape_json
         self._now = now
         self._timelines: dict[str, _Timeline] = {}
-        self._listed: list[dict[str, Any]] = []
+        self._listed: list[Any] = []
 
     def lines(self, message: Message) -> Iterator[str]:
-        """The lines of one message, without line ends; none for what only keeps the conversation going."""
-        if message.type in _CONVERSATION:
+        """The lines of one message, without line ends; for people, none for what only keeps the conversation
+        going."""
+        if message.type in CONVERSATION:
+            if self._json:
+                yield self._frame(message)
             return
         entries = list(self._entries(message))
         if self._json:
@@ -139,11 +143,12 @@ class Renderer:
                 if self._since is not None:
                     self._timeline(task_id).append(index, event)
                 if index >= (self._since or 0):
-                    yield _event_entry(message.type, task_id, index, event, at or _event_time(event), at)
+                    text = _event_text(index, event)
+                    yield _Entry(message.type, task_id, text, at or _event_time(event), at)
             case _:
                 if message.type in (Kind.DELETED, Kind.REVOKED):
                     self._timelines.pop(task_id, None)  # created again, it is another task
-                yield _Entry(message.type, task_id, _essential(message), at, at)
+                yield _Entry(message.type, task_id, describe(message.type, message.data), at, at)
 
     def _state_entries(self, message: Message, task_id: str) -> Iterator[_Entry]:
         data = message.data
@@ -166,29 +171,19 @@ class Renderer:
                 if index >= (self._since or 0):
                     timeline.shown += 1
                     event = events[index - start]
-                    yield _event_entry(message.type, task_id, index, event, _event_time(event), None)
+                    yield _Entry(message.type, task_id, _event_text(index, event), _event_time(event), None)
         if self._since is None and timeline.shown == 0 and not timeline.unfinished and not self._json:
-            task = data.get("task")
-            task = task if isinstance(task, dict) else {}
-            what = f"{'rewritten, ' if rewritten else ''}{_counted(_integer(data.get('next')), 'event')}"
-            status = f", status {visible(_string(task['status']))}" if "status" in task else ""
-            text = _joined(what + status, _quoted(task), _links(task))
+            text = ("rewritten, " if rewritten else "") + describe(message.type, data)
             yield _Entry(message.type, task_id, text, at, at)
 
     def _list_entries(self, message: Message) -> Iterator[_Entry]:
         tasks = message.data.get("tasks")
         if message.data.get("reset") is True:
             self._listed = []
-        self._listed += [task for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
+        self._listed += tasks if isinstance(tasks, list) else []
         at = _moment(message.at)
         if self._json or message.data.get("more") is not True:
-            named = (visible(_string(task.get("status")), 40) for task in self._listed)
-            statuses = Counter(status or "no status" for status in named)
-            parts = [f"{count} {status}" for status, count in statuses.most_common(SUMMARY_STATUSES_MAX)]
-            if others := len(self._listed) - sum(count for _, count in statuses.most_common(len(parts))):
-                parts.append(f"{others} other")
-            total = _counted(len(self._listed), "task")
-            yield _Entry(message.type, "", f"{total}: {', '.join(parts)}" if parts else total, at, at)
+            yield _Entry(message.type, "", describe(message.type, {"tasks": self._listed}), at, at)
             self._listed = []
 
     def _timeline(self, task_id: str) -> _Timeline:
@@ -212,6 +207,33 @@ class Renderer:
         text.append(f"  {visible(entry.task_id):24}  {entry.text}")
         text.rstrip()
         return _ansi(text) if self._color else text.plain
+
+
+def describe(kind: str, data: dict[str, Any]) -> str:
+    """The essential of one message in one line of plain, printable text; without its time, type and task."""
+    match kind:
+        case Kind.EVENT_ADDED:
+            return _event_text(_integer(data.get("index")), data.get("event"))
+        case Kind.TASK_STATE:
+            return _state_text(data)
+        case Kind.DASHBOARD_STATE:
+            return _list_text(data.get("tasks"))
+        case Kind.LIST_UPDATED if data.get("change") != "upserted":
+            return visible(_string(data.get("change")))
+        case Kind.UPDATED if isinstance(data.get("task"), dict):
+            return _summary(data["task"])
+        case Kind.STREAM_STATUS:
+            return f"{visible(_string(data.get('state')))}, {_integer(data.get('lagMs'))} ms behind"
+        case Kind.ERROR:
+            again = data.get("retryAfterMs")
+            hint = f"(again in {_integer(again)} ms)" if again is not None else ""
+            return _joined(f"{visible(_string(data.get('code')))}: {_one_line(data.get('message'))}", hint)
+        case Kind.DELETED | Kind.REVOKED:
+            return ""
+        case _ if kind in _STYLES:
+            return _summary(data)
+        case _:
+            return visible(_compact(data))
 
 
 def visible(text: str, limit: int = TEXT_MAX_CHARS) -> str:
@@ -239,14 +261,14 @@ async def _follow(
                     _say(err, "resumed" if was_connected else f"connected to {client.url}")
                     was_connected = True
                 case Disconnected():
-                    if not was_connected and (item.code is None or item.code < Close.DONE):
+                    if not was_connected and _nobody_there(item.code):
                         _say(err, f"relay tail: could not connect to {client.url}: {visible(item.reason)}")
                         return EXIT_REFUSED
                     _say(err, _lost(item))
                 case Message():
                     for line in renderer.lines(item):
                         out.write(line + "\n")
-                        printed += 1
+                        printed += item.type not in CONVERSATION
                         if printed == options.count:
                             out.flush()
                             return EXIT_DONE
@@ -256,7 +278,7 @@ async def _follow(
                     open_tasks -= _left(item, open_tasks)
                     if not open_tasks and not dashboard:
                         return _nothing_left(item, err)
-    except Refused as refusal:
+    except ConnectionRefused as refusal:
         _say(err, f"relay tail: {_refusal(refusal)}")
         return EXIT_REFUSED
     except BrokenPipeError:
@@ -313,7 +335,7 @@ class _Timeline:
 
 
 # What keeps the conversation going says nothing about tasks.
-_CONVERSATION = frozenset(
+CONVERSATION = frozenset(
     {
         Kind.WELCOME, Kind.HEARTBEAT, Kind.PONG, Kind.AUTH_OK, Kind.AUTH_EXPIRING, Kind.DRAINING,
         Kind.TASK_LEFT, Kind.DASHBOARD_LEFT, Kind.RESYNC_DONE,
@@ -353,27 +375,6 @@ _REFUSALS: dict[int, str] = {
 }
 
 
-def _essential(message: Message) -> str:
-    data = message.data
-    match message.type:
-        case Kind.LIST_UPDATED if data.get("change") != "upserted":
-            return visible(_string(data.get("change")))
-        case Kind.UPDATED if isinstance(data.get("task"), dict):
-            return _summary(data["task"])
-        case Kind.STREAM_STATUS:
-            return f"{visible(_string(data.get('state')))}, {_integer(data.get('lagMs'))} ms behind"
-        case Kind.ERROR:
-            again = data.get("retryAfterMs")
-            hint = f"(again in {_integer(again)} ms)" if again is not None else ""
-            return _joined(f"{visible(_string(data.get('code')))}: {_one_line(data.get('message'))}", hint)
-        case Kind.DELETED | Kind.REVOKED:
-            return ""
-        case _ if message.type in _STYLES:
-            return _summary(data)
-        case _:
-            return visible(_compact(data))
-
-
 def _summary(task: dict[str, Any]) -> str:
     """Status, title and what else the moment is about, in one line."""
     questions = task.get("questions")
@@ -391,11 +392,30 @@ def _summary(task: dict[str, Any]) -> str:
     )
 
 
-def _event_entry(
-    kind: str, task_id: str, index: int, event: object, time: datetime | None, caused: datetime | None
-) -> _Entry:
+def _state_text(state: dict[str, Any]) -> str:
+    """How long the timeline is, and how the task stands."""
+    task = state.get("task")
+    task = task if isinstance(task, dict) else {}
+    status = f", status {visible(_string(task['status']))}" if "status" in task else ""
+    return _joined(_counted(_integer(state.get("next")), "event") + status, _quoted(task), _links(task))
+
+
+def _list_text(tasks: object) -> str:
+    """How many tasks, and how they stand."""
+    listed = [task for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
+    statuses = Counter(visible(_string(task.get("status")), 40) or "no status" for task in listed)
+    named = statuses.most_common(SUMMARY_STATUSES_MAX)
+    parts = [f"{count} {status}" for status, count in named]
+    if others := len(listed) - sum(count for _, count in named):
+        parts.append(f"{others} other")
+    total = _counted(len(listed), "task")
+    return f"{total}: {', '.join(parts)}" if parts else total
+
+
+def _event_text(index: int, event: object) -> str:
+    """Where in the timeline, its type, what it says and where it leads."""
     if not isinstance(event, dict):
-        return _Entry(kind, task_id, f"#{index} (nothing)", time, caused)
+        return f"#{index} (nothing)"
     type_, data = event.get("type"), event.get("data")
     name = visible(type_) if isinstance(type_, str) else "(no type)"
     said = ""
@@ -407,7 +427,7 @@ def _event_entry(
         links = _joined(*(_links(layer) for layer in layers))
     elif data is not None:
         said = visible(_compact(data))
-    return _Entry(kind, task_id, _joined(f"#{index} {name}", said, links), time, caused)
+    return _joined(f"#{index} {name}", said, links)
 
 
 def _links(document: dict[str, Any]) -> str:
@@ -519,6 +539,11 @@ def _nothing_left(last: Message, err: TextIO) -> int:
     return EXIT_REFUSED
 
 
+def _nobody_there(code: int | None) -> bool:
+    """No answer, an HTTP answer, or an end without a word: not a relay that asks to come again."""
+    return code is None or code < Close.DONE or code == ABNORMAL
+
+
 def _lost(item: Disconnected) -> str:
     code = "" if item.code is None else f"{item.code} "
     if item.retry_in is None:
@@ -526,7 +551,7 @@ def _lost(item: Disconnected) -> str:
     return f"not connected ({code}{visible(item.reason)}): reconnecting in {item.retry_in:.1f} s"
 
 
-def _refusal(refusal: Refused) -> str:
+def _refusal(refusal: ConnectionRefused) -> str:
     sentence = _REFUSALS.get(refusal.code, "the relay refused the connection")
     return f"{sentence} ({refusal.code} {visible(refusal.reason)})"
 

@@ -106,9 +106,10 @@ def test_an_event_shows_the_text_and_the_links_of_its_payload() -> None:
 
 
 @pytest.mark.parametrize("type_", ["welcome", "heartbeat", "pong", "auth:ok", "server:draining", "task:left"])
-def test_what_keeps_the_conversation_going_is_not_printed(type_: str) -> None:
-    for as_json in (False, True):
-        assert list(Renderer(json=as_json).lines(Message(type_, {}))) == []
+def test_what_keeps_the_conversation_going_is_for_programs_only(type_: str) -> None:
+    message = Message(type_, {}, raw="{}")
+    assert list(Renderer().lines(message)) == []
+    assert list(Renderer(json=True).lines(message)) == ["{}"]
 
 
 def test_a_list_is_one_line_when_its_last_page_is_there() -> None:

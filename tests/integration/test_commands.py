@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -161,31 +160,31 @@ def test_a_signal_ends_the_relay_cleanly(good: dict[str, str], number: signal.Si
         assert "Traceback" not in process.printed()
 
 
-def left_behind() -> set[str]:
-    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("relay-mongod-")}
+@pytest.fixture
+def temporary(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A directory for temporary files that has to be empty afterwards."""
+    yield {"TMPDIR": str(tmp_path)}
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_the_demo_plays_one_life_and_leaves_nothing_behind() -> None:
-    before = left_behind()
-    ended = run("demo", "--once", timeout=100)
+def test_the_demo_plays_one_life_and_leaves_nothing_behind(temporary: dict[str, str]) -> None:
+    ended = run("demo", "--once", timeout=100, **temporary)
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
     positions = [next(number for number, line in enumerate(lines) if f"  {kind} " in line) for kind in LIFE]
     assert positions == sorted(positions)
     for kind in (*LIFE, "task:event_added", "dashboard:task_list_updated"):
         assert re.search(rf"\+\d+ ms  {kind} ", ended.stdout), kind
-    assert left_behind() == before
 
 
-def test_ctrl_c_ends_the_demo_its_mongod_and_its_directory() -> None:
-    before = left_behind()
-    with started("demo", "--port", "0", "--pace", "0.05", until="Ctrl-C ends it all") as (process, printed):
+def test_ctrl_c_ends_the_demo_its_mongod_and_its_directory(temporary: dict[str, str]) -> None:
+    arguments = ("demo", "--port", "0", "--pace", "0.05")
+    with started(*arguments, until="Ctrl-C ends it all", **temporary) as (process, printed):
         assert len(re.findall(r"http://\S+/#token=\S+", printed)) >= 3
         assert re.search(r"RELAY_URL=\S+ RELAY_TOKEN=\S+ scripts/tail", printed)
-        assert len(left_behind() - before) == 1
+        assert len(os.listdir(temporary["TMPDIR"])) == 1
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
-    assert left_behind() == before
 
 
 def test_the_tail_follows_what_is_written(good: dict[str, str], mongo: Any, database_name: str) -> None:
@@ -210,14 +209,12 @@ def test_a_tail_without_a_token_or_a_relay_says_so() -> None:
     assert refused.stderr.count("\n") == 1
 
 
-def test_the_embedded_mongod_runs_alone_until_it_is_asked_to_stop() -> None:
-    before = left_behind()
-    with started("mongod", until="replicaSet=rs0") as (process, printed):
+def test_the_embedded_mongod_runs_alone_until_it_is_asked_to_stop(temporary: dict[str, str]) -> None:
+    with started("mongod", until="replicaSet=rs0", **temporary) as (process, printed):
         with MongoClient[dict[str, Any]](printed.strip()) as client:
             assert client.admin.command("hello")["isWritablePrimary"]
         process.terminate()
         assert process.wait(20) == 0
-    assert left_behind() == before
 
 
 def test_help_names_every_command() -> None:
