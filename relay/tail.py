@@ -199,7 +199,7 @@ class Renderer:
         when = (entry.time or now).astimezone(now.tzinfo)
         clock = when.strftime("%H:%M:%S.") + f"{when.microsecond // 1000:03}"
         if when.date() != now.date():
-            clock = when.strftime("%Y-%m-%d")
+            clock = when.strftime("%m-%d %H:%M" if when.year == now.year else "%Y-%m-%d")
         late = "" if entry.caused is None else f"{(now - entry.caused).total_seconds() * 1000:+.0f} ms"
         text = Text(no_wrap=True)
         text.append(f"{clock:12}  {late:>8}  ", "dim")

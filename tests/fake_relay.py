@@ -97,7 +97,10 @@ class Peer:
     async def send(self, frame: str | bytes) -> None:
         if self.fault.silent and self.sent >= self.fault.after:
             return
-        await self.ws.send(frame)
+        try:
+            await self.ws.send(frame)
+        except ConnectionClosed:
+            return  # whoever has left hears nothing, and is no fault
         self.sent += 1
         await self.fail_if_due()
 

@@ -1,4 +1,4 @@
-"""The client against a scripted relay: what it keeps, what it gives up, and what it never does twice."""
+"""The client against a scripted relay: what it keeps, gives up, and never does twice. Real sockets, a fake clock."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from relay.client import (
     judge,
     websocket_url,
 )
+from relay.errors import Refused
 
 
 def client_of(relay: FakeRelay, time: FakeTime, token: Any = "t0ken", random: float = 0.5) -> Client:
@@ -121,6 +122,9 @@ async def test_no_request_is_larger_than_the_relay_allows() -> None:
 
 def test_half_a_position_and_an_empty_task_id_are_refused_at_once() -> None:
     client = Client("http://relay", "t0ken")
+    for since in (-1, 2**70):
+        with pytest.raises(ValueError, match="since must be a number of events"):
+            client.join_task("t1", since, "v1:0")
     for arguments in [{"since": 3}, {"head": "v1:0"}]:
         with pytest.raises(ValueError, match="since counts only together with head"):
             client.join_task("t1", **arguments)  # type: ignore[arg-type]
@@ -226,6 +230,7 @@ async def test_a_refusal_before_the_upgrade_is_raised() -> None:
         with pytest.raises(ConnectionRefused) as refusal:
             await anext(client)
         assert refusal.value.code == 403
+        assert isinstance(refusal.value, Refused)
         assert len(relay.tokens) == 1
 
 
@@ -463,6 +468,27 @@ async def test_nothing_is_left_behind() -> None:
         assert not left
         await peer.ws.wait_closed()
         assert peer.ws.close_code == 1000
+
+
+async def test_a_backlog_does_not_hold_up_the_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "INBOX_MAX_ITEMS", 2)
+    async with FakeRelay() as relay:
+        async with client_of(relay, FakeTime()) as client:
+            await until(client, Connected)
+            for _ in range(100):
+                await relay.say("pong", {})
+            assert client._talk is not None
+            ws = client._talk.ws
+        assert ws.close_code == 1000  # 1006 where the peer's half was not waited for
+
+
+async def test_a_proxy_that_needs_another_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_the_package(*_: object, **__: object) -> None:
+        raise ImportError
+
+    monkeypatch.setattr(client_module, "connect", without_the_package)
+    async with Client("http://relay", "t0ken", sleep=FakeTime().sleep) as client:
+        assert "python-socks" in (await until(client, Disconnected)).reason
 
 
 async def test_leaving_ends_the_iteration_of_others() -> None:

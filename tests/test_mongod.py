@@ -60,6 +60,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
             "echo 'mongod: error while loading shared libraries: libssl.so.9: cannot open' >&2; exit 127",
             "needs the library libssl.so.9",
         ),
+        ('echo "mongod: libc.so.6: version \\`GLIBC_9.9\' not found" >&2; exit 1', "needs GLIBC_9.9"),
         ("kill -ILL $$", "a CPU with AVX"),
         ("exit 5", "status 5"),
     ],
@@ -71,6 +72,36 @@ def test_what_is_missing_is_said_with_the_ways_out(
     with pytest.raises(StartupError, match=says) as failure:
         mongod.start()
     assert "RELAY_MONGO_URL" in str(failure.value)
+
+
+def test_what_mongod_itself_complains_of_is_passed_on() -> None:
+    with pytest.raises(StartupError, match="unknown storage engine: abacus"):
+        mongod.start(extra_args=["--storageEngine", "abacus"])
+
+
+def test_a_port_that_is_taken_while_it_starts_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake(tmp_path, monkeypatch, "exit 48")
+    with pytest.raises(StartupError, match=r"Port \d+ is taken"):
+        mongod.start()
+
+
+def test_a_directory_in_use_is_said_and_only_as_long_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "db"
+    with mongod.start(data=data), pytest.raises(StartupError, match="Another mongod"):
+        mongod.start(data=data)
+    fake(tmp_path, monkeypatch, "exit 5")
+    with pytest.raises(StartupError, match="status 5"):  # the log still has the line of before
+        mongod.start(data=data)
+
+
+def test_a_place_that_is_no_directory_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StartupError, match="no directory for the data"):
+        mongod.start(data=tmp_path / "file")
 
 
 def test_a_port_in_use_is_said() -> None:

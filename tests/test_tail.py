@@ -1,4 +1,4 @@
-"""What `relay tail` prints, when it ends, and with which code."""
+"""What `relay tail` prints, when it ends, and with which code. Real sockets on loopback, a fake clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.client import Client, Message
-from relay.tail import TYPE_WIDTH, Renderer, TailOptions, run, visible
+from relay.tail import TYPE_WIDTH, Renderer, TailOptions, describe, run, visible
 
 NOON = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 AT = "2026-05-01T12:00:00.000Z"
@@ -38,6 +38,11 @@ class Tape(io.StringIO):
     @property
     def lines(self) -> list[str]:
         return self.getvalue().splitlines()
+
+    async def has_lines(self, count: int) -> None:
+        while len(self.lines) < count:
+            self.written.clear()
+            await self.written.wait()
 
 
 class Tail:
@@ -120,10 +125,30 @@ def test_a_list_is_one_line_when_its_last_page_is_there() -> None:
     assert line.endswith("3 tasks: 2 failed, 1 merged")
 
 
-def test_another_day_is_shown_as_a_date() -> None:
-    assert line_of("task:deleted", {"taskId": "t1"}, "2026-04-30T12:00:00Z").startswith(
-        "2026-04-30    +86400"
-    )
+@pytest.mark.parametrize(
+    ("kind", "data", "text"),
+    [
+        ("task:state", {"next": 12, "task": {"status": "dispatched"}}, "12 events, status dispatched"),
+        (
+            "dashboard:state",
+            {"tasks": [{"status": "new"}, {}, {"status": "new"}]},
+            "3 tasks: 2 new, 1 no status",
+        ),
+        ("task:event_added", {"index": 3, "event": event("Reading")}, "#3 analyzing  Reading"),
+        ("task:created", {"title": "Fix\x1b[2J", "status": "new"}, r"new  “Fix\x1b[2J”"),
+        ("task:deleted", {"taskId": "t1"}, ""),
+        ("task:state", {}, "0 events"),
+    ],
+)
+def test_the_essence_can_be_had_without_a_line(kind: str, data: dict[str, Any], text: str) -> None:
+    assert describe(kind, data) == text
+
+
+@pytest.mark.parametrize(
+    ("at", "clock"), [("2026-04-30T09:05:00Z", "04-30 09:05 "), ("2025-05-01T12:00:00Z", "2025-05-01  ")]
+)
+def test_another_day_is_shown_with_its_date(at: str, clock: str) -> None:
+    assert line_of("task:deleted", {"taskId": "t1"}, at).startswith(f"{clock}  +")
 
 
 def test_colour_is_only_where_it_was_asked_for() -> None:
@@ -215,7 +240,7 @@ async def test_no_event_is_printed_twice_wherever_the_connection_drops(after: in
         tail = Tail(relay.url, tasks=("t1",), since=0, json=as_json, count=5 if as_json else 9)
         assert await tail.ending == 0
     if as_json:
-        printed = [each for line in tail.out.lines for each in json.loads(line)["data"]["events"]]
+        printed = [each for line in tail.out.lines for each in json.loads(line)["data"].get("events", [])]
         assert printed == stored
     else:
         assert [text for _, text in tail.columns()] == [f"#{n} analyzing  {n}" for n in range(9)]
@@ -225,9 +250,7 @@ async def test_no_event_is_printed_twice_wherever_the_connection_drops(after: in
 async def test_after_a_rewrite_only_what_is_new_is_printed() -> None:
     async with FakeRelay({"t1": [event("a"), event("b")]}, page=1) as relay:
         tail = Tail(relay.url, tasks=("t1",), since=0, count=4)
-        while len(tail.out.lines) < 2:
-            tail.out.written.clear()
-            await tail.out.written.wait()
+        await tail.out.has_lines(2)
         await relay.rewrite("t1", [event("new"), event("b"), event("a"), event("a")])
         assert await tail.ending == 0
     assert [text[-3:] for _, text in tail.columns()] == ["  a", "  b", "new", "  a"]
@@ -273,10 +296,11 @@ def test_a_rewrite_is_told_in_json_even_below_since() -> None:
 async def test_json_is_the_frame_as_received() -> None:
     async with FakeRelay() as relay:
         tail = Tail(relay.url, json=True, count=2)
-        await tail.out.written.wait()
+        await tail.out.has_lines(2)
         await relay.say_raw('{ "type": "task:created",  "data": {"title":"é\\u001b"} }')
         assert await tail.ending == 0
-    assert tail.out.lines[1] == '{ "type": "task:created",  "data": {"title":"é\\u001b"} }'
+    assert [json.loads(line)["type"] for line in tail.out.lines[:2]] == ["welcome", "dashboard:state"]
+    assert tail.out.lines[2:] == ['{ "type": "task:created",  "data": {"title":"é\\u001b"} }']
 
 
 async def test_the_duration_ends_the_tail() -> None:
@@ -359,6 +383,7 @@ async def test_nobody_there_is_code_3_and_one_sentence() -> None:
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
+        (drop(after=0), "/ws: connection lost"),
         (refuse(403), "the relay does not let this client in (403 HTTP 403)"),
         (refuse(503), "HTTP 503"),
         (close(4401, "unauthenticated"), "the token is not accepted or has expired (4401 unauthenticated)"),

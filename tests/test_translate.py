@@ -154,7 +154,7 @@ def test_a_delete_carries_who_could_see_it() -> None:
     step = told({"createdBy": "alice"}, Deleted())
     assert step.after is None
     assert step.before is not None
-    assert "creator:alice" in step.before.keys
+    assert "creator:s:alice" in step.before.keys
     assert step.messages == ()
 
 
@@ -167,7 +167,7 @@ def test_an_unset_candidate_uncovers_the_next() -> None:
 def test_a_change_inside_an_array_of_members_moves_the_keys() -> None:
     step = told({"members": ["alice", "bob"]}, Updated({"members.1": "carol"}))
     assert step.after is not None
-    assert step.after.keys == {"all", "member:alice", "member:carol"}
+    assert step.after.keys == {"all", "member:s:alice", "member:s:carol"}
 
 
 def test_summaries_take_what_the_document_says_in_the_type_the_wire_promises() -> None:

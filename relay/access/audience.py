@@ -14,7 +14,7 @@ from typing import Any
 from bson import ObjectId
 
 from relay.tasks.mapping import Visibility
-from relay.tasks.values import Document
+from relay.tasks.values import Document, array_index
 
 Keys = frozenset[str]
 Filter = dict[str, Any]
@@ -97,7 +97,12 @@ def _claim_values(claim: Any) -> list[str]:
     shown = [
         str(value) if isinstance(value, int) and not isinstance(value, bool) else value for value in values
     ]
-    return [value for value in shown if isinstance(value, str) and value]
+    return [value for value in shown if isinstance(value, str) and value and is_encodable(value)]
+
+
+def is_encodable(text: str) -> bool:
+    """JSON can spell half a character, which neither BSON nor UTF-8 can hold."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _key(rule: str, value: Any) -> str | None:
@@ -109,11 +114,11 @@ def _key(rule: str, value: Any) -> str | None:
 
 
 def _text_key(rule: str, value: str) -> str:
-    return f"{rule}:{value}"
+    return f"{rule}:s:{value}"
 
 
 def _id_key(rule: str, value: ObjectId) -> str:
-    return f"{rule}::{value}"
+    return f"{rule}:o:{value}"
 
 
 # How MongoDB reads a dotted path: arrays on the way are looked into, element by element, and by
@@ -135,8 +140,13 @@ def _values(value: Any, path: Sequence[str]) -> Iterator[Any]:
         for item in value:
             if isinstance(item, Mapping):
                 yield from _values(item, path)
-        if name.isdigit() and int(name) < len(value):
-            yield from _values(value[int(name)], rest)
+        index = array_index(name)
+        if index is not None and index < len(value):
+            element = value[index]
+            if rest:
+                yield from _values(element, rest)
+            else:
+                yield element  # one that is an array itself is not looked into
 
 
 def _is_null(document: Document, path: str) -> bool:
@@ -152,7 +162,9 @@ def _null_at(value: Any, path: Sequence[str]) -> bool:
         return name not in value or _null_at(value[name], rest)
     if isinstance(value, list):
         found = [_null_at(item, path) for item in value if isinstance(item, Mapping)]
-        if name.isdigit() and int(name) < len(value):
-            found.append(_null_at(value[int(name)], rest))
+        index = array_index(name)
+        if index is not None and index < len(value):
+            element = value[index]
+            found.append(_null_at(element, rest) if rest else element is None)
         return any(found)
     return True

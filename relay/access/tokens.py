@@ -12,7 +12,7 @@ from typing import Any
 
 import jwt
 
-from relay.access.audience import Principal
+from relay.access.audience import Principal, is_encodable
 from relay.errors import Refused
 from relay.protocol import Close
 
@@ -68,7 +68,14 @@ class Verifier:
         sub, exp = claims.get("sub"), claims.get("exp")
         number = isinstance(exp, int | float) and not isinstance(exp, bool) and math.isfinite(exp)
         # 2**40 seconds lie past every calendar: no token means that.
-        if not isinstance(sub, str) or not sub or not number or not exp or exp > 2**40:
+        if (
+            not isinstance(sub, str)
+            or not sub
+            or not is_encodable(sub)
+            or not number
+            or not exp
+            or exp > 2**40
+        ):
             raise Refused(Close.UNAUTHENTICATED, "unauthenticated")
         if exp <= self._clock():
             # Within the leeway, but a connection lives no longer than its token by our own clock.

@@ -90,6 +90,11 @@ class Pump:
                 # Reading the same moment again would fail for ever.
                 self._source.reopen(str(lost))
                 continue
+            except Exception:
+                # One change that we cannot read must not keep everyone from the others.
+                log.exception("a batch could not be translated")
+                self._source.reopen("a batch could not be translated")
+                continue
             self._publisher.publish(steps, item.position)
             self._known.shrink()
             self._metrics.changes.inc(len(item.changes))

@@ -49,7 +49,11 @@ class Carrier(Protocol):
     """What a conversation runs over."""
 
     def send(self, frame: bytes) -> None:
-        """Queue one ready-made frame; never waits, and does nothing once closed."""
+        """Queue one ready-made frame of the live delivery; never waits, and does nothing once closed.
+        Too many that wait end the conversation."""
+
+    def answer(self, frame: bytes) -> None:
+        """Queue one that was asked for: however big, it is not what makes a reader slow."""
 
     def close(self, code: int, reason: str) -> None:
         """End the conversation after what is queued; does nothing the second time."""
@@ -116,7 +120,10 @@ class Session:
         principal = desk.verifier.verify(token)
         self._principal = principal
         listener = Listener(
-            desk.audience.keys_for(principal), desk.audience.filter_for(principal), self._carrier.send
+            desk.audience.keys_for(principal),
+            desk.audience.filter_for(principal),
+            send=self._carrier.send,
+            answer=self._carrier.answer,
         )
         self._listener = listener
         settings = desk.settings
@@ -244,7 +251,7 @@ class Session:
         joining = self._desk.joining
         new = {one.task_id for one in wanted if not joining.is_joined(listener, one.task_id)}
         limit = self._desk.settings.relay_max_tasks_per_connection
-        if len(new) + len(listener.rooms) + len(listener.pending) > limit:
+        if len(new) + self._desk.hub.wanted_rooms(listener) > limit:
             raise BadRequest(ErrorCode.TOO_MANY_TASKS, f"A connection may join {limit} tasks.")
         for one in wanted:
             joining.join_task(listener, one.task_id, one.since, one.head, request_id)

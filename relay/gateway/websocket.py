@@ -20,6 +20,7 @@ from relay.protocol import BEARER_PREFIX, DASHBOARD_LIMIT_DEFAULT, SUBPROTOCOL, 
 log = logging.getLogger(__name__)
 
 SWEEP_S = 0.25  # how exact heartbeats and expiries are
+ANSWERS_FACTOR = 64  # answers may wait up to so many times what live messages may: documents have 16 MB
 TOKEN_PARAMETERS = ("token", "access_token", "jwt")
 
 
@@ -69,6 +70,7 @@ class Connections:
         offered = websocket.scope.get("subprotocols") or []
         await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
         carrier = _QueueCarrier(websocket, self._desk.settings.relay_outbox_max_bytes)
+        session: Session | None = None
         try:
             opening = _opening(websocket.query_params, dashboard=dashboard, task_id=task_id)
             token = _token(websocket.headers.getlist("authorization"), offered)
@@ -76,8 +78,15 @@ class Connections:
             if token is not None:
                 session.authenticate(token)
         except Refused as refused:
-            self._metrics.closed.labels(refused.code).inc()
+            self._closed(refused.code)
             await websocket.close(refused.code, refused.reason)
+            return
+        except Exception:
+            log.exception("a conversation could not begin")
+            if session is not None:
+                session.closed()
+            self._closed(Close.INTERNAL)
+            await websocket.close(Close.INTERNAL, "internal error")
             return
         await self._converse(websocket, carrier, session)
 
@@ -92,11 +101,18 @@ class Connections:
         finally:
             del self._open[carrier]
             self._metrics.connections.dec()
-            self._metrics.closed.labels(carrier.code or 1006).inc()
+            self._closed(carrier.code)
             session.closed()
             reading.cancel()
             with suppress(asyncio.CancelledError):
                 await reading
+
+    def _closed(self, code: int | None) -> None:
+        # What a peer sends as its code is the peer's, and must not make labels.
+        self._metrics.closed.labels(code if code in _CODES else "other").inc()
+
+
+_CODES = frozenset(int(code) for code in Close)
 
 
 async def _receive_all(websocket: WebSocket, carrier: _QueueCarrier, session: Session) -> None:
@@ -123,20 +139,28 @@ class _QueueCarrier:
     def __init__(self, websocket: WebSocket, max_bytes: int) -> None:
         self._websocket = websocket
         self._max_bytes = max_bytes
-        self._frames: deque[bytes] = deque()
-        self._bytes = 0
+        self._frames: deque[tuple[bytes, bool]] = deque()  # (frame, was it asked for?)
+        self._live_bytes = 0
+        self._answer_bytes = 0
         self._wake = asyncio.Event()
         self._ended = False
         self._reason = ""
         self.code: int | None = None  # how the connection ended, once it has
 
     def send(self, frame: bytes) -> None:
+        self._live_bytes += len(frame)
+        self._queue(frame, answer=False)
+
+    def answer(self, frame: bytes) -> None:
+        self._answer_bytes += len(frame)
+        self._queue(frame, answer=True)
+
+    def _queue(self, frame: bytes, *, answer: bool) -> None:
         if self._ended:
             return
-        self._frames.append(frame)
-        self._bytes += len(frame)
+        self._frames.append((frame, answer))
         self._wake.set()
-        if self._bytes > self._max_bytes:
+        if self._live_bytes > self._max_bytes or self._answer_bytes > self._max_bytes * ANSWERS_FACTOR:
             self._frames.clear()
             self.close(Close.TIMEOUT, "stalled")
 
@@ -157,8 +181,11 @@ class _QueueCarrier:
         send: Any = self._websocket.send
         while True:
             while self._frames:
-                frame = self._frames.popleft()
-                self._bytes -= len(frame)
+                frame, answer = self._frames.popleft()
+                if answer:
+                    self._answer_bytes -= len(frame)
+                else:
+                    self._live_bytes -= len(frame)
                 await send({"type": "websocket.send", "text": frame.decode()})
             if self._ended:
                 break

@@ -19,6 +19,7 @@ class StepFrames:
 
     def __init__(self, step: Step, fields: EventFields) -> None:
         self.step = step
+        self.told: set[object] = set()  # the listeners that had its lifecycle messages: each has them once
         self._fields = fields
         self._lifecycles: dict[int, bytes] = {}
         self._for_room: list[tuple[bytes, bool]] | None = None

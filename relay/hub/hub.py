@@ -27,19 +27,27 @@ Answer = Literal["given", "forbidden", "unavailable"]
 class Listener:
     """One connection as the hub sees it: what it may see, where it sits, how to reach it.
 
-    `send` queues a ready-made frame and never waits.
+    `send` queues a ready-made frame of the live delivery, `answer` one that was asked for; neither waits.
     """
 
-    __slots__ = ("dashboard", "filter", "keys", "limit", "pending", "rooms", "send")
+    __slots__ = ("answer", "dashboard", "filter", "keys", "limit", "pending", "rooms", "send")
 
-    def __init__(self, keys: Keys, filter: dict[str, Any], send: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        filter: dict[str, Any],
+        *,
+        send: Callable[[bytes], None],
+        answer: Callable[[bytes], None],
+    ) -> None:
         self.keys = keys
         self.filter = filter  # the Mongo filter that agrees with the keys
         self.send = send
+        self.answer = answer
         self.rooms: set[bytes] = set()  # keys of the tasks it is served live
         self.dashboard: Group | None = None
         self.limit = 0  # of its dashboard's state
-        self.pending: dict[str, list[Joiner]] = {}  # unanswered joins by taskId
+        self.pending: dict[str, list[Joiner]] = {}  # requests for states not answered yet, by taskId
 
     def may_see(self, keys: Keys) -> bool:
         return not self.keys.isdisjoint(keys)
@@ -47,8 +55,12 @@ class Listener:
 
 @dataclass(eq=False, slots=True)
 class Joiner:
-    """One request for a task's state. `stay`: serve it live from there on. `answered`, if there is
-    one, hears how it ended instead of the listener. `healing`: nobody asked, the relay itself lost its place."""
+    """One request for a task's state.
+
+    `stay`: serve it live from there on. `answered`, if there is one, hears how it ended instead of the
+    listener. `healing`: nobody asked, the relay itself lost its place. `was_at`: the listener was in the
+    room, told up to this position.
+    """
 
     listener: Listener
     task_id: str
@@ -58,13 +70,14 @@ class Joiner:
     stay: bool
     answered: Callable[[Answer], None] | None = None
     healing: bool = False
+    was_at: Progress | None = None
     active: bool = True
 
 
 @dataclass(eq=False, slots=True)
 class TaskReading:
-    """A read of one task in flight at `position`, shared by all who join meanwhile; `since` holds
-    the steps published after it, under whichever of the keys its taskId may stand for."""
+    """A read of one task in flight at `position`; `since` holds the steps published after it, under
+    whichever of the keys its taskId may stand for. It is shared by all who join while there are none."""
 
     task_id: str
     keys: tuple[bytes, ...]
@@ -74,23 +87,25 @@ class TaskReading:
     since: list[StepFrames] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class DashboardJoiner:
-    """One request for a dashboard's state."""
+    """One request for a dashboard's state; `healing` and `stay` as in `Joiner`."""
 
     listener: Listener
     reply_to: str | None
     healing: bool
+    held: int  # how many frames the reading had held when this one came
+    stay: bool = True
 
 
 @dataclass(eq=False, slots=True)
 class DashboardReading:
-    """A read of what a group may see in flight at `position`, shared likewise."""
+    """A read of what a group may see in flight at `position`, shared by all who join meanwhile."""
 
     position: Timestamp
     limit: int
     joiners: list[DashboardJoiner] = field(default_factory=list)
-    since: list[tuple[bytes, bytes, bool]] = field(default_factory=list)  # (task, frame, lifecycle?)
+    since: list[tuple[bytes, StepFrames | None]] = field(default_factory=list)  # the step of a lifecycle
 
 
 @dataclass(eq=False, slots=True)
@@ -164,7 +179,7 @@ class Hub:
         room = self.rooms.get(step.key)
         if room is not None:
             self._to_room(room, frames)
-        self._to_dashboards(room, frames)
+        self._to_dashboards(frames)
 
     def _to_room(self, room: Room, frames: StepFrames) -> None:
         step = frames.step
@@ -179,33 +194,34 @@ class Hub:
                 self._send_all((listener,), frames.gone_from_room())
                 self.leave_room(listener, step.key)
         if room.live:
-            for frame, _ in frames.for_room(room.progress):
+            made = frames.for_room(room.progress)
+            for frame, _ in made:
                 self._send_all(room.live, frame)
+            if any(lifecycle for _, lifecycle in made):
+                frames.told |= room.live
 
-    def _to_dashboards(self, room: Room | None, frames: StepFrames) -> None:
+    def _to_dashboards(self, frames: StepFrames) -> None:
         step = frames.step
         saw = self._seeing(step.before.keys) if step.before is not None else set()
         sees = self._seeing(step.after.keys) if step.after is not None else set()
         for group in saw - sees:
-            self._to_group(group, step.key, [(frames.gone_from_list(), False)], room)
+            self._to_group(group, frames, [(frames.gone_from_list(), False)])
         # Becoming visible is `upserted` and nothing else; being created is not becoming visible.
         shown = sees - saw if step.before is not None else set()
         for group in shown:
-            self._to_group(group, step.key, [(frames.upserted(), False)], room)
+            self._to_group(group, frames, [(frames.upserted(), False)])
         for group in sees - shown:
-            self._to_group(group, step.key, frames.for_dashboard(), room)
+            self._to_group(group, frames, frames.for_dashboard())
 
-    def _to_group(
-        self, group: Group, key: bytes, frames: Sequence[tuple[bytes, bool]], room: Room | None
-    ) -> None:
+    def _to_group(self, group: Group, step: StepFrames, made: Sequence[tuple[bytes, bool]]) -> None:
         for reading in group.readings:
-            reading.since += [(key, frame, lifecycle) for frame, lifecycle in frames]
-        for frame, lifecycle in frames:
-            if lifecycle and room is not None and room.live:
-                # Who is in the room as well got it there, in its place among the events.
-                self._send_all(group.live - room.live, frame)
-            else:
-                self._send_all(group.live, frame)
+            reading.since += [(frame, step if lifecycle else None) for frame, lifecycle in made]
+        # Who is in the room as well got the lifecycle there, in its place among the events.
+        untold = group.live - step.told if step.told else group.live
+        for frame, lifecycle in made:
+            self._send_all(untold if lifecycle else group.live, frame)
+        if any(lifecycle for _, lifecycle in made):
+            step.told |= group.live
 
     def _seeing(self, keys: Keys) -> set[Group]:
         found: set[Group] = set()
@@ -231,8 +247,10 @@ class Hub:
         for key in list(listener.rooms):
             self.leave_room(listener, key)
         self.leave_dashboard(listener)
-        for task_id in list(listener.pending):
-            self.forget_joins(listener, task_id)
+        for joiners in listener.pending.values():
+            for joiner in joiners:
+                joiner.active = False
+        listener.pending.clear()
 
     def announce(self, status: StreamState, lag_ms: int) -> None:
         """Tell everyone whether the relay is current, when that changed."""
@@ -244,18 +262,33 @@ class Hub:
         return encode(Kind.STREAM_STATUS, {"state": self.status, "lagMs": lag_ms})
 
     def forget_joins(self, listener: Listener, task_id: str) -> None:
-        """Joins of this task not yet answered are answered no more."""
+        """Joins of this task not yet answered are answered no more; a resync answers all it was asked for."""
+        kept = []
         for joiner in listener.pending.pop(task_id, ()):
-            joiner.stay = False
-            joiner.active = joiner.answered is not None  # a resync answers all it was asked for
+            joiner.stay, joiner.was_at = False, None
+            joiner.active = joiner.answered is not None
+            if joiner.active:
+                kept.append(joiner)
+        if kept:
+            listener.pending[task_id] = kept
 
-    def settle(self, joiner: Joiner) -> None:
-        """This join is about to be answered."""
-        waiting = joiner.listener.pending.get(joiner.task_id)
-        if waiting is not None and joiner in waiting:
+    def settle(self, joiner: Joiner) -> bool:
+        """This request is about to be answered; True if it is the listener's last for this task, which
+        takes its seat. Until then it is held, so that nothing comes before its time."""
+        waiting = joiner.listener.pending.get(joiner.task_id, [])
+        if joiner in waiting:
             waiting.remove(joiner)
-            if not waiting:
-                del joiner.listener.pending[joiner.task_id]
+        if waiting:
+            waiting[-1].stay |= joiner.stay
+            waiting[-1].was_at = waiting[-1].was_at or joiner.was_at
+            return False
+        joiner.listener.pending.pop(joiner.task_id, None)
+        return True
+
+    def wanted_rooms(self, listener: Listener) -> int:
+        """How many tasks it has joined or is joining."""
+        joining = sum(any(one.stay for one in joiners) for joiners in listener.pending.values())
+        return len(listener.rooms) + joining
 
     def close_reading(self, reading: TaskReading) -> None:
         """What is published from here on is not held for it any more."""
@@ -289,13 +322,29 @@ class Hub:
                 self._groups_by_key.setdefault(key, set()).add(group)
         return group
 
-    def leave_dashboard(self, listener: Listener) -> None:
+    def hold_dashboard(self, listener: Listener) -> None:
+        """Stop the live delivery; states already asked for still come, and are only that."""
+        if listener.dashboard is not None:
+            listener.dashboard.live.discard(listener)
+            for joiner in self._dashboard_joins(listener):
+                joiner.stay = False
+
+    def leave_dashboard(self, listener: Listener) -> list[str | None]:
+        """No dashboard from here on; the requests that were not answered yet."""
         group, listener.dashboard = listener.dashboard, None
-        if group is not None:
-            group.live.discard(listener)
-            for reading in group.readings:
-                reading.joiners = [joiner for joiner in reading.joiners if joiner.listener is not listener]
-            self.drop_if_empty(group)
+        if group is None:
+            return []
+        group.live.discard(listener)
+        unanswered = []
+        for reading in group.readings:
+            unanswered += [one.reply_to for one in reading.joiners if one.listener is listener]
+            reading.joiners = [one for one in reading.joiners if one.listener is not listener]
+        self.drop_if_empty(group)
+        return unanswered
+
+    def _dashboard_joins(self, listener: Listener) -> list[DashboardJoiner]:
+        readings = listener.dashboard.readings if listener.dashboard is not None else []
+        return [joiner for reading in readings for joiner in reading.joiners if joiner.listener is listener]
 
     def drop_if_empty(self, group: Group) -> None:
         if not group.live and not group.readings and self.groups.get(group.keys) is group:

@@ -29,7 +29,7 @@ from relay.hub.hub import (
     Room,
     TaskReading,
 )
-from relay.hub.states import TaskState, dashboard_pages
+from relay.hub.states import Progress, TaskState, dashboard_pages
 from relay.metrics import Metrics
 from relay.protocol import ErrorCode, Kind, encode, error, with_reply_to
 from relay.source.changes import key_of
@@ -104,8 +104,7 @@ class Joining:
         reply_to: str | None,
     ) -> None:
         """A `task:state` that joins nothing; for a joined task it takes its place in the live order."""
-        joined = any(key in listener.rooms for key in self._keys(task_id))
-        self._begin(Joiner(listener, task_id, since, position, reply_to, stay=joined, answered=answered))
+        self._begin(Joiner(listener, task_id, since, position, reply_to, stay=False, answered=answered))
 
     def leave_task(self, listener: Listener, task_id: str) -> None:
         self._hub.forget_joins(listener, task_id)
@@ -113,31 +112,30 @@ class Joining:
             self._hub.leave_room(listener, key)
 
     def is_joined(self, listener: Listener, task_id: str) -> bool:
-        return task_id in listener.pending or any(key in listener.rooms for key in self._keys(task_id))
+        return any(one.stay for one in listener.pending.get(task_id, ())) or any(
+            key in listener.rooms for key in self._keys(task_id)
+        )
 
     def join_dashboard(
         self, listener: Listener, limit: int, reply_to: str | None, *, healing: bool = False
     ) -> None:
         """A `dashboard:state`, then live messages. `healing`: nobody asked for it."""
-        self._hub.leave_dashboard(listener)
+        self._hub.hold_dashboard(listener)
         group = listener.dashboard = self._hub.group_of(listener)
         listener.limit = limit
-        joiner = DashboardJoiner(listener, reply_to, healing)
-        for reading in group.readings:
-            if reading.limit == limit:
-                reading.joiners.append(joiner)
-                return
-        reading = DashboardReading(self._hub.position, limit, [joiner])
-        group.readings.append(reading)
-        self._spawn(self._serve_dashboard(group, reading))
+        reading = next((one for one in group.readings if one.limit == limit), None)
+        if reading is None:
+            reading = DashboardReading(self._hub.position, limit)
+            group.readings.append(reading)
+            self._spawn(self._serve_dashboard(group, reading))
+        reading.joiners.append(DashboardJoiner(listener, reply_to, healing, held=len(reading.since)))
 
     def change_rights(self, listener: Listener, keys: frozenset[str], filter: dict[str, Any]) -> None:
         """What the listener may see is now this: revoke what it may not, show what it newly may."""
         if keys == listener.keys:
             return
         dashboard = listener.dashboard is not None
-        if dashboard:
-            self._hub.leave_dashboard(listener)
+        unanswered = self._hub.leave_dashboard(listener)
         listener.keys, listener.filter = keys, filter
         for key in list(listener.rooms):
             room = self._hub.rooms[key]
@@ -145,7 +143,10 @@ class Joining:
                 listener.send(encode(Kind.REVOKED, {"taskId": room.id}))
                 self._hub.leave_room(listener, key)
         if dashboard:
-            self.join_dashboard(listener, listener.limit, None, healing=True)
+            for reply_to in unanswered:
+                self.join_dashboard(listener, listener.limit, reply_to)
+            if not unanswered:
+                self.join_dashboard(listener, listener.limit, None, healing=True)
 
     # What the pump says (feed.pump.Publisher).
 
@@ -165,30 +166,41 @@ class Joining:
                 dashboard.since.clear()
             for listener in list(group.live):
                 self.join_dashboard(listener, listener.limit, None, healing=True)
-        for key, room in list(hub.rooms.items()):
-            since, at = room.progress.next, head(room.progress.digest)
+        for room in list(hub.rooms.values()):
             for listener in list(room.live):
-                # Still a member: should the task be gone, it is told so.
-                hub.leave_room(listener, key)
-                self._begin(Joiner(listener, room.id, since, at, None, stay=True, healing=True))
+                self._heal(listener, room.id, room.progress)
 
     # Reading.
 
     def _keys(self, task_id: str) -> tuple[bytes, ...]:
         return tuple(key_of(candidate) for candidate in candidate_ids(task_id))
 
+    def _heal(self, listener: Listener, task_id: str, progress: Progress) -> None:
+        """Bring a member of a room up to date from where it was told to."""
+        position = (progress.next, head(progress.digest))
+        self._begin(Joiner(listener, task_id, *position, None, stay=True, healing=True))
+
     def _begin(self, joiner: Joiner) -> None:
+        """Hold the listener from here on; the last of its requests to be answered releases it."""
         listener = joiner.listener
-        if joiner.stay:
-            listener.pending.setdefault(joiner.task_id, []).append(joiner)
-            for key in self._keys(joiner.task_id):  # from here on it is served from the read
+        for key in self._keys(joiner.task_id):
+            if key in listener.rooms:
+                progress = self._hub.rooms[key].progress
+                joiner.stay, joiner.was_at = True, Progress(progress.next, progress.digest)
                 self._hub.leave_room(listener, key)
+        waiting = listener.pending.setdefault(joiner.task_id, [])
+        waiting.append(joiner)
+        if len(waiting) > 1:
+            # What the other answers leave the client with is not what its positions were given for.
+            for one in waiting:
+                one.since = one.head = None
         self._read_for(joiner, caught_up=False)
 
     def _read_for(self, joiner: Joiner, *, caught_up: bool) -> None:
         keys = self._keys(joiner.task_id)
         for reading in self._hub.readings.get(keys[0], ()):
-            if reading.caught_up >= caught_up:
+            # Nothing was published since it began, so it answers what is true now.
+            if reading.caught_up >= caught_up and not reading.since:
                 reading.joiners.append(joiner)
                 return
         reading = TaskReading(joiner.task_id, keys, self._hub.position, caught_up, [joiner])
@@ -204,6 +216,8 @@ class Joining:
             answer = "forbidden"  # to whom it may not be given
         except SourceError as failure:
             log.warning("a join could not be read", extra={"error": str(failure)})
+        except Exception:
+            log.exception("a join failed")
         finally:
             self._hub.close_reading(reading)
         # From here on nothing waits, so nothing is published in between.
@@ -213,7 +227,6 @@ class Joining:
             if not joiner.active:
                 continue
             if found and room and joiner.listener.may_see(found.state.task.keys):
-                self._hub.settle(joiner)
                 self._give(joiner, found, room)
             else:
                 unseen.append(joiner)
@@ -221,23 +234,24 @@ class Joining:
             self._spawn(self._look_again(unseen))
             return
         for joiner in unseen:
-            self._hub.settle(joiner)
-            _refuse(joiner, answer, exists=found is not None)
+            self._refuse(joiner, answer, exists=found is not None)
 
     async def _find(self, reading: TaskReading) -> _Found | None:
         """The task of this reading at its position, or None if there is none."""
-        documents = await self._at_position(
-            reading,
-            {"_id": {"$in": candidate_ids(reading.task_id)}},
-            patient=lambda: any(joiner.healing for joiner in reading.joiners),
-        )
-        stored = {key_of(document["_id"]): document for document in documents}
-        for key in reading.keys:  # the first candidate wins
-            if key in stored:
-                task = self._translator.read(stored[key])
-                state = await self._state_of(task)
+        while True:
+            documents = await self._at_position(
+                reading,
+                {"_id": {"$in": candidate_ids(reading.task_id)}},
+                patient=lambda: any(joiner.healing for joiner in reading.joiners),
+            )
+            position = reading.position
+            stored = {key_of(document["_id"]): document for document in documents}
+            key = next((one for one in reading.keys if one in stored), None)  # the first candidate wins
+            if key is None:
+                return None
+            state = await self._state_of(self._translator.read(stored[key]))
+            if reading.position == position:  # else the stream was reopened meanwhile
                 return _Found(key, state, [one for one in reading.since if one.step.key == key])
-        return None
 
     async def _state_of(self, task: Task) -> TaskState:
         events = task.timeline.events or ()
@@ -269,24 +283,45 @@ class Joining:
         return Room(found.state.task.id, keys, progress)
 
     def _give(self, joiner: Joiner, found: _Found, room: Room) -> None:
-        """The state, what was held since, and a seat in the room."""
+        """The state; and if nothing else is being read for it, what was held since, and its seat."""
         listener = joiner.listener
         for page in found.state.pages(joiner.since, joiner.head):
-            listener.send(with_reply_to(page, joiner.reply_to))
+            listener.answer(with_reply_to(page, joiner.reply_to))
+        last = self._hub.settle(joiner)
+        if last and joiner.stay:
+            self._seat(listener, found, room)
         if joiner.answered is not None:
             joiner.answered("given")
-        if not joiner.stay:
-            return
+
+    def _seat(self, listener: Listener, found: _Found, room: Room) -> None:
         progress = found.state.progress()
         for frames in found.since:
             after = frames.step.after
             if after is None or not listener.may_see(after.keys):
                 listener.send(frames.gone_from_room())
                 return
-            for frame, lifecycle in frames.for_room(progress):
-                if not (lifecycle and listener.dashboard is not None):  # it came there already
+            made = frames.for_room(progress)
+            told = listener in frames.told  # on its dashboard
+            for frame, lifecycle in made:
+                if not (lifecycle and told):
                     listener.send(frame)
+            if any(lifecycle for _, lifecycle in made):
+                frames.told.add(listener)
         self._hub.join_room(listener, found.key, room)
+
+    def _refuse(self, joiner: Joiner, answer: Answer, *, exists: bool) -> None:
+        listener = joiner.listener
+        last = self._hub.settle(joiner)
+        if joiner.answered is not None:
+            joiner.answered(answer)
+        elif not joiner.healing:
+            listener.answer(_refusal(joiner, answer))
+        if last and joiner.was_at is not None:  # it is a member of the room, whatever it asked
+            if answer == "unavailable":
+                self._heal(listener, joiner.task_id, joiner.was_at)
+            else:
+                kind = Kind.REVOKED if exists else Kind.DELETED
+                listener.send(encode(kind, {"taskId": joiner.task_id}))
 
     async def _serve_dashboard(self, group: Group, reading: DashboardReading) -> None:
         order = self._translator.mapping.list_order
@@ -303,6 +338,8 @@ class Joining:
             summaries = [self._translator.summarise(document) for document in documents]
         except SourceError as failure:
             log.warning("a dashboard could not be read", extra={"error": str(failure)})
+        except Exception:
+            log.exception("a dashboard failed")
         finally:
             group.readings.remove(reading)
         if summaries is not None:
@@ -310,13 +347,20 @@ class Joining:
         for joiner in reading.joiners:
             listener = joiner.listener
             if summaries is None:
-                listener.dashboard = None
-                listener.send(_unavailable(joiner.reply_to))
+                listener.dashboard = None if joiner.stay else listener.dashboard
+                listener.answer(_unavailable(joiner.reply_to))
                 continue
             for page in pages:
-                listener.send(with_reply_to(page, joiner.reply_to))
-            for key, frame, lifecycle in reading.since:
-                if not (lifecycle and key in listener.rooms):  # it came there already
+                listener.answer(with_reply_to(page, joiner.reply_to))
+            if not joiner.stay:
+                continue
+            told: set[StepFrames] = set()
+            for number, (frame, step) in enumerate(reading.since):
+                if step is None:
+                    listener.send(frame)
+                elif number >= joiner.held and (step in told or listener not in step.told):
+                    told.add(step)
+                    step.told.add(listener)
                     listener.send(frame)
             group.live.add(listener)
         self._hub.drop_if_empty(group)
@@ -381,18 +425,11 @@ class _Found:
     since: Sequence[StepFrames]
 
 
-def _refuse(joiner: Joiner, answer: Answer, *, exists: bool) -> None:
-    listener = joiner.listener
-    if joiner.healing:
-        kind = Kind.REVOKED if exists else Kind.DELETED
-        listener.send(encode(kind, {"taskId": joiner.task_id}))
-    elif joiner.answered is not None:
-        joiner.answered(answer)
-    elif answer == "forbidden":
-        message = "There is no such task, or you may not see it."
-        listener.send(error(ErrorCode.FORBIDDEN, message, task_id=joiner.task_id, reply_to=joiner.reply_to))
-    else:
-        listener.send(_unavailable(joiner.reply_to, joiner.task_id))
+def _refusal(joiner: Joiner, answer: Answer) -> bytes:
+    if answer == "unavailable":
+        return _unavailable(joiner.reply_to, joiner.task_id)
+    message = "There is no such task, or you may not see it."
+    return error(ErrorCode.FORBIDDEN, message, task_id=joiner.task_id, reply_to=joiner.reply_to)
 
 
 def _unavailable(reply_to: str | None, task_id: str | None = None) -> bytes:

@@ -58,6 +58,8 @@ class Reader:
             "filter": filter,
             "readConcern": {"level": "snapshot", "atClusterTime": position},
             "maxTimeMS": self._max_time_ms,
+            # Rights are compared exactly, whatever the collection's own order of letters.
+            "collation": {"locale": "simple"},
             "batchSize": 1000,
         }
         if projection is not None:

@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bson import DBRef
+
+from relay.tasks.values import array_index
+
 # What to keep: a name leads to None (all of it) or to the names to keep inside.
 Tree = Mapping[str, "Tree | None"]
 
@@ -42,18 +46,15 @@ def _pruned(value: Any, inner: Tree | None) -> Any:
 
 def with_value(container: Any, path: Sequence[str], value: Any, tree: Tree | None = None) -> Any:
     """A copy with the value at `path` set, as `$set` does it."""
+    container = _opened(container)
     name, rest = path[0], path[1:]
     if isinstance(container, list):
-        if not name.isdigit():
+        index = array_index(name)
+        if index is None or (rest and index >= len(container)):
             return container
-        index = int(name)
         if rest:
-            if index >= len(container):
-                return container
-            changed = with_value(container[index], rest, value)
-            return [*container[:index], changed, *container[index + 1 :]]
-        padded = container + [None] * (index - len(container))
-        return [*padded[:index], value, *padded[index + 1 :]]
+            return _with_element(container, index, with_value(container[index], rest, value))
+        return _with_element(container + [None] * (index - len(container)), index, value)
     if not isinstance(container, Mapping) or (tree is not None and name not in tree):
         return container
     inner = tree[name] if tree is not None else None
@@ -66,12 +67,13 @@ def with_value(container: Any, path: Sequence[str], value: Any, tree: Tree | Non
 
 def without(container: Any, path: Sequence[str]) -> Any:
     """A copy with the field at `path` gone, as `$unset` does it in sub-documents."""
+    container = _opened(container)
     name, rest = path[0], path[1:]
     if isinstance(container, list):
-        if not rest or not name.isdigit() or int(name) >= len(container):
+        index = array_index(name)
+        if not rest or index is None or index >= len(container):
             return container
-        index = int(name)
-        return [*container[:index], without(container[index], rest), *container[index + 1 :]]
+        return _with_element(container, index, without(container[index], rest))
     if not isinstance(container, Mapping) or name not in container:
         return container
     if rest:
@@ -81,17 +83,27 @@ def without(container: Any, path: Sequence[str]) -> Any:
 
 def cut(container: Any, path: Sequence[str], size: int) -> Any:
     """A copy with the array at `path` cut to its first `size` elements."""
+    container = _opened(container)
     if not path:
         return container[:size] if isinstance(container, list) else container
     name, rest = path[0], path[1:]
     if isinstance(container, list):
-        if not name.isdigit() or int(name) >= len(container):
+        index = array_index(name)
+        if index is None or index >= len(container):
             return container
-        index = int(name)
-        return [*container[:index], cut(container[index], rest, size), *container[index + 1 :]]
+        return _with_element(container, index, cut(container[index], rest, size))
     if not isinstance(container, Mapping) or name not in container:
         return container
     return {**container, name: cut(container[name], rest, size)}
+
+
+def _with_element(array: list[Any], index: int, element: Any) -> list[Any]:
+    return [*array[:index], element, *array[index + 1 :]]
+
+
+def _opened(value: Any) -> Any:
+    # The driver makes an object of what has the fields of a reference; to an update it is a document.
+    return value.as_doc() if isinstance(value, DBRef) else value
 
 
 def apply(

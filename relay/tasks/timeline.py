@@ -16,7 +16,7 @@ import orjson
 from relay.source.changes import Deleted, Inserted, Operation, Replaced, Updated
 from relay.tasks.document import apply
 from relay.tasks.mapping import EventFields
-from relay.tasks.values import at_path, first_present, moment, plain
+from relay.tasks.values import array_index, at_path, first_present, moment, plain
 
 DIGEST_VERSION = "1."
 START = b""  # the digest of no events
@@ -120,9 +120,10 @@ def _added(length: int, entries: Sequence[tuple[str, Any]]) -> list[Any] | None:
     """What `events.N` paths at or past the end append, holes included; None if they do more."""
     numbered: dict[int, Any] = {}
     for name, value in entries:
-        if not name.isdigit() or int(name) < length:
+        index = array_index(name)
+        if index is None or index < length:
             return None
-        numbered[int(name)] = value
+        numbered[index] = value
     return [numbered.get(index) for index in range(length, max(numbered) + 1)]
 
 

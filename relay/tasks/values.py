@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import bson
 from bson import (
     Binary,
     DatetimeMS,
@@ -27,6 +28,7 @@ from bson import (
     Regex,
     Timestamp,
 )
+from bson.errors import InvalidDocument
 from bson.json_util import CANONICAL_JSON_OPTIONS
 from bson.json_util import dumps as extended_json
 from bson.json_util import loads as from_extended_json
@@ -121,9 +123,15 @@ def candidate_ids(task_id: str) -> list[Any]:
 def _may_be_id(value: Any) -> bool:
     """What MongoDB accepts as an `_id`, texts and ObjectIds aside: a pattern or an operator would be
     understood as a question in a query."""
-    if isinstance(value, Mapping):
-        return not any(name.startswith("$") for name in value)
-    return not isinstance(value, str | ObjectId | list | Regex | re.Pattern)
+    if isinstance(value, str | ObjectId | list | Regex | re.Pattern):
+        return False
+    if isinstance(value, Mapping) and any(name.startswith("$") for name in value):
+        return False
+    try:
+        bson.encode({"_id": value})
+    except (InvalidDocument, OverflowError, UnicodeError, RecursionError):
+        return False  # Extended JSON can write down what BSON cannot hold
+    return True
 
 
 def _from_extended(task_id: str) -> Any:
@@ -131,6 +139,14 @@ def _from_extended(task_id: str) -> Any:
         return from_extended_json(task_id, json_options=CANONICAL_JSON_OPTIONS)
     except Exception:  # any text is a valid string _id, whatever this reader makes of it
         return task_id
+
+
+def array_index(name: str) -> int | None:
+    """The array index a part of a path stands for, None where it can only be a field's name. No array
+    of MongoDB is longer than seven digits tell."""
+    if name.isascii() and name.isdigit() and len(name) <= 7 and (name == "0" or name[0] != "0"):
+        return int(name)
+    return None
 
 
 def at_path(document: Any, path: str) -> Any:

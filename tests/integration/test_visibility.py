@@ -152,7 +152,9 @@ def test_keys_and_filter_agree_on_a_real_mongod(tasks: Any, documents: Any, rule
     by_keys = {number for number, document in enumerate(documents) if held & audience.keys_of(document)}
     filter = audience.filter_for(principal)
     assert by_keys == {document["_id"] for document in tasks.find(filter, {"_id": 1})}
-    assert by_keys == asyncio.run(mongomock(documents, filter))
+    if not any("." in path for paths, _ in rules for path in paths):
+        # (mongomock reads dotted paths through arrays and scalars otherwise than MongoDB does.)
+        assert by_keys == asyncio.run(mongomock(documents, filter))
 
 
 async def mongomock(documents: Any, filter: Any) -> set[int]:
