@@ -191,14 +191,14 @@ def _server(settings: Settings, app: Any) -> _Server:
 
 
 def on_signals(stop: Callable[[], None]) -> None:
-    """SIGTERM and SIGINT ask for the end, once; a second SIGINT is Python's own."""
+    """SIGTERM, SIGINT and a terminal that closes ask for the end, once; a second SIGINT is Python's own."""
     loop = asyncio.get_running_loop()
 
     def handle(number: signal.Signals) -> None:
         loop.remove_signal_handler(number)
         stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, handle, number)
 
 

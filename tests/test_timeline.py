@@ -90,6 +90,12 @@ def test_what_leaves_the_array_equal_is_nothing(before: Any, update: Any) -> Non
     assert told(before, update) == (before or [], None)
 
 
+@pytest.mark.parametrize("name", ["²", "٣", "01", "-1", "9" * 5000, "999999999", "", "x"])
+def test_a_field_name_that_only_looks_like_an_index_is_none(name: str) -> None:
+    assert told([E0], Updated({f"events.{name}": E1})) == ([E0], None)
+    assert told([E0], Updated({}, [f"events.{name}.n"])) == ([E0], None)
+
+
 def test_a_push_needs_no_array_in_memory() -> None:
     after, outcome = advance(Timeline(5, True), Updated({"events.5": E0}), "events", FIELDS)
     assert outcome == Appended([E0])

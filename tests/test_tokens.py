@@ -42,6 +42,7 @@ def test_a_good_token_names_its_user_and_its_end() -> None:
     [
         pytest.param(signed({"sub": "a"}), id="no exp"),
         pytest.param(signed({"exp": NOW + 3600}), id="no sub"),
+        pytest.param(signed({"sub": "\ud800", "exp": NOW + 3600}), id="half a character"),
         pytest.param(signed({"sub": "", "exp": NOW + 3600}), id="an empty sub"),
         pytest.param(signed({"sub": "a", "exp": str(int(NOW + 3600))}), id="exp as text"),
         pytest.param(signed({"sub": "a", "exp": 1e30}), id="exp past all calendars"),

@@ -94,7 +94,16 @@ def test_the_name_of_a_task_leads_back_to_it(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ['{"$ne": null}', '{"$gt": ""}', "[1]", '{"$regularExpression": {"pattern": "", "options": ""}}', "{"],
+    [
+        '{"$ne": null}',
+        '{"$gt": ""}',
+        "[1]",
+        '{"$regularExpression": {"pattern": "", "options": ""}}',
+        "{",
+        '{"$numberLong": "99999999999999999999"}',
+        '{"a\\u0000b": 1}',
+        '{"a": "\\ud800"}',
+    ],
 )
 def test_a_name_is_never_a_question(name: str) -> None:
     assert candidate_ids(name) == [name]

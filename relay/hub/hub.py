@@ -47,7 +47,7 @@ class Listener:
         self.rooms: set[bytes] = set()  # keys of the tasks it is served live
         self.dashboard: Group | None = None
         self.limit = 0  # of its dashboard's state
-        self.pending: dict[str, list[Joiner]] = {}  # requests for states not answered yet, by taskId
+        self.pending: dict[str, Pending] = {}  # requests for states not answered yet, by taskId
 
     def may_see(self, keys: Keys) -> bool:
         return not self.keys.isdisjoint(keys)
@@ -57,9 +57,8 @@ class Listener:
 class Joiner:
     """One request for a task's state.
 
-    `stay`: serve it live from there on. `answered`, if there is one, hears how it ended instead of the
-    listener. `healing`: nobody asked, the relay itself lost its place. `was_at`: the listener was in the
-    room, told up to this position.
+    `joins`: it asks to be served live from there on. `answered`, if there is one, hears how it ended
+    instead of the listener. `healing`: nobody asked, the relay itself lost its place.
     """
 
     listener: Listener
@@ -67,11 +66,24 @@ class Joiner:
     since: int | None
     head: str | None
     reply_to: str | None
-    stay: bool
+    joins: bool
     answered: Callable[[Answer], None] | None = None
     healing: bool = False
-    was_at: Progress | None = None
     active: bool = True
+
+
+@dataclass(eq=False, slots=True)
+class Pending:
+    """A listener's unanswered requests for one task. While there are any it is served nothing live of
+    it; the last one to be answered gives what was held.
+
+    `inside`: it has been told, or will have been told by then, that it is in the room. `was_at`: how
+    far it had been told when it was held, where no answer has moved it since.
+    """
+
+    inside: bool = False
+    was_at: Progress | None = None
+    joiners: list[Joiner] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)
@@ -83,6 +95,7 @@ class TaskReading:
     keys: tuple[bytes, ...]
     position: Timestamp
     caught_up: bool = False  # read at or after the moment its requests arrived
+    moved: bool = False  # to a later position than it began with: what was published between is not held
     joiners: list[Joiner] = field(default_factory=list)
     since: list[StepFrames] = field(default_factory=list)
 
@@ -104,6 +117,7 @@ class DashboardReading:
 
     position: Timestamp
     limit: int
+    moved: bool = False
     joiners: list[DashboardJoiner] = field(default_factory=list)
     since: list[tuple[bytes, StepFrames | None]] = field(default_factory=list)  # the step of a lifecycle
 
@@ -236,6 +250,11 @@ class Hub:
             count += 1
         self._metrics.frames.inc(count)
 
+    def move_reading(self, reading: TaskReading | DashboardReading) -> None:
+        """Read again, at the position of now."""
+        reading.position, reading.moved = self.position, True
+        reading.since.clear()
+
     # Who is there.
 
     def enter(self, listener: Listener) -> None:
@@ -247,8 +266,8 @@ class Hub:
         for key in list(listener.rooms):
             self.leave_room(listener, key)
         self.leave_dashboard(listener)
-        for joiners in listener.pending.values():
-            for joiner in joiners:
+        for pending in listener.pending.values():
+            for joiner in pending.joiners:
                 joiner.active = False
         listener.pending.clear()
 
@@ -263,32 +282,32 @@ class Hub:
 
     def forget_joins(self, listener: Listener, task_id: str) -> None:
         """Joins of this task not yet answered are answered no more; a resync answers all it was asked for."""
-        kept = []
-        for joiner in listener.pending.pop(task_id, ()):
-            joiner.stay, joiner.was_at = False, None
-            joiner.active = joiner.answered is not None
-            if joiner.active:
-                kept.append(joiner)
-        if kept:
-            listener.pending[task_id] = kept
+        pending = listener.pending.get(task_id)
+        if pending is None:
+            return
+        pending.inside, pending.was_at = False, None
+        for joiner in pending.joiners:
+            joiner.joins, joiner.active = False, joiner.answered is not None
+        pending.joiners = [joiner for joiner in pending.joiners if joiner.active]
+        if not pending.joiners:
+            del listener.pending[task_id]
 
-    def settle(self, joiner: Joiner) -> bool:
-        """This request is about to be answered; True if it is the listener's last for this task, which
-        takes its seat. Until then it is held, so that nothing comes before its time."""
-        waiting = joiner.listener.pending.get(joiner.task_id, [])
-        if joiner in waiting:
-            waiting.remove(joiner)
-        if waiting:
-            waiting[-1].stay |= joiner.stay
-            waiting[-1].was_at = waiting[-1].was_at or joiner.was_at
-            return False
-        joiner.listener.pending.pop(joiner.task_id, None)
-        return True
+    def settle(self, joiner: Joiner) -> tuple[Pending, bool]:
+        """This request is about to be answered; True if no other of this task is waiting."""
+        pending = joiner.listener.pending[joiner.task_id]
+        pending.joiners.remove(joiner)
+        if pending.joiners:
+            return pending, False
+        del joiner.listener.pending[joiner.task_id]
+        return pending, True
 
     def wanted_rooms(self, listener: Listener) -> int:
         """How many tasks it has joined or is joining."""
-        joining = sum(any(one.stay for one in joiners) for joiners in listener.pending.values())
-        return len(listener.rooms) + joining
+        return len(listener.rooms) + sum(map(_is_joining, listener.pending.values()))
+
+    def is_joining(self, listener: Listener, task_id: str) -> bool:
+        pending = listener.pending.get(task_id)
+        return pending is not None and _is_joining(pending)
 
     def close_reading(self, reading: TaskReading) -> None:
         """What is published from here on is not held for it any more."""
@@ -354,6 +373,10 @@ class Hub:
                 others.discard(group)
                 if not others:
                     del self._groups_by_key[key]
+
+
+def _is_joining(pending: Pending) -> bool:
+    return pending.inside or any(joiner.joins for joiner in pending.joiners)
 
 
 _NO_GROUPS: set[Group] = set()

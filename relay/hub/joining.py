@@ -26,6 +26,7 @@ from relay.hub.hub import (
     Hub,
     Joiner,
     Listener,
+    Pending,
     Room,
     TaskReading,
 )
@@ -92,7 +93,7 @@ class Joining:
         reply_to: str | None,
     ) -> None:
         """A `task:state`, then live messages; or an `error` naming the task."""
-        self._begin(Joiner(listener, task_id, since, position, reply_to, stay=True))
+        self._begin(Joiner(listener, task_id, since, position, reply_to, joins=True))
 
     def show_task(
         self,
@@ -104,7 +105,7 @@ class Joining:
         reply_to: str | None,
     ) -> None:
         """A `task:state` that joins nothing; for a joined task it takes its place in the live order."""
-        self._begin(Joiner(listener, task_id, since, position, reply_to, stay=False, answered=answered))
+        self._begin(Joiner(listener, task_id, since, position, reply_to, joins=False, answered=answered))
 
     def leave_task(self, listener: Listener, task_id: str) -> None:
         self._hub.forget_joins(listener, task_id)
@@ -112,7 +113,7 @@ class Joining:
             self._hub.leave_room(listener, key)
 
     def is_joined(self, listener: Listener, task_id: str) -> bool:
-        return any(one.stay for one in listener.pending.get(task_id, ())) or any(
+        return self._hub.is_joining(listener, task_id) or any(
             key in listener.rooms for key in self._keys(task_id)
         )
 
@@ -158,12 +159,10 @@ class Joining:
         hub = self._hub
         hub.move_to(position)
         for reading in {one for readings in hub.readings.values() for one in readings}:
-            reading.position = position  # what is being read is read again, at the new place
-            reading.since.clear()
+            hub.move_reading(reading)
         for group in list(hub.groups.values()):
             for dashboard in group.readings:
-                dashboard.position = position
-                dashboard.since.clear()
+                hub.move_reading(dashboard)
             for listener in list(group.live):
                 self.join_dashboard(listener, listener.limit, None, healing=True)
         for room in list(hub.rooms.values()):
@@ -175,24 +174,25 @@ class Joining:
     def _keys(self, task_id: str) -> tuple[bytes, ...]:
         return tuple(key_of(candidate) for candidate in candidate_ids(task_id))
 
-    def _heal(self, listener: Listener, task_id: str, progress: Progress) -> None:
+    def _heal(self, listener: Listener, task_id: str, progress: Progress | None) -> None:
         """Bring a member of a room up to date from where it was told to."""
-        position = (progress.next, head(progress.digest))
-        self._begin(Joiner(listener, task_id, *position, None, stay=True, healing=True))
+        since = progress.next if progress is not None else None
+        at = head(progress.digest) if progress is not None else None
+        self._begin(Joiner(listener, task_id, since, at, None, joins=True, healing=True))
 
     def _begin(self, joiner: Joiner) -> None:
         """Hold the listener from here on; the last of its requests to be answered releases it."""
         listener = joiner.listener
+        pending = listener.pending.setdefault(joiner.task_id, Pending())
         for key in self._keys(joiner.task_id):
             if key in listener.rooms:
                 progress = self._hub.rooms[key].progress
-                joiner.stay, joiner.was_at = True, Progress(progress.next, progress.digest)
+                pending.inside, pending.was_at = True, Progress(progress.next, progress.digest)
                 self._hub.leave_room(listener, key)
-        waiting = listener.pending.setdefault(joiner.task_id, [])
-        waiting.append(joiner)
-        if len(waiting) > 1:
+        pending.joiners.append(joiner)
+        if len(pending.joiners) > 1:
             # What the other answers leave the client with is not what its positions were given for.
-            for one in waiting:
+            for one in pending.joiners:
                 one.since = one.head = None
         self._read_for(joiner, caught_up=False)
 
@@ -203,7 +203,7 @@ class Joining:
             if reading.caught_up >= caught_up and not reading.since:
                 reading.joiners.append(joiner)
                 return
-        reading = TaskReading(joiner.task_id, keys, self._hub.position, caught_up, [joiner])
+        reading = TaskReading(joiner.task_id, keys, self._hub.position, caught_up, joiners=[joiner])
         for key in keys:
             self._hub.readings.setdefault(key, []).append(reading)
         self._spawn(self._serve_task(reading))
@@ -251,7 +251,8 @@ class Joining:
                 return None
             state = await self._state_of(self._translator.read(stored[key]))
             if reading.position == position:  # else the stream was reopened meanwhile
-                return _Found(key, state, [one for one in reading.since if one.step.key == key])
+                since = [one for one in reading.since if one.step.key == key]
+                return _Found(key, state, since, reading.moved)
 
     async def _state_of(self, task: Task) -> TaskState:
         events = task.timeline.events or ()
@@ -285,10 +286,14 @@ class Joining:
     def _give(self, joiner: Joiner, found: _Found, room: Room) -> None:
         """The state; and if nothing else is being read for it, what was held since, and its seat."""
         listener = joiner.listener
+        pending, last = self._hub.settle(joiner)
+        if found.moved and pending.was_at is not None and not joiner.healing:
+            # It had been told more than its position says, and not what came between.
+            joiner.since = joiner.head = None
         for page in found.state.pages(joiner.since, joiner.head):
             listener.answer(with_reply_to(page, joiner.reply_to))
-        last = self._hub.settle(joiner)
-        if last and joiner.stay:
+        pending.inside, pending.was_at = pending.inside or joiner.joins, None
+        if last and pending.inside:
             self._seat(listener, found, room)
         if joiner.answered is not None:
             joiner.answered("given")
@@ -311,17 +316,19 @@ class Joining:
 
     def _refuse(self, joiner: Joiner, answer: Answer, *, exists: bool) -> None:
         listener = joiner.listener
-        last = self._hub.settle(joiner)
+        pending, last = self._hub.settle(joiner)
         if joiner.answered is not None:
             joiner.answered(answer)
         elif not joiner.healing:
             listener.answer(_refusal(joiner, answer))
-        if last and joiner.was_at is not None:  # it is a member of the room, whatever it asked
-            if answer == "unavailable":
-                self._heal(listener, joiner.task_id, joiner.was_at)
-            else:
-                kind = Kind.REVOKED if exists else Kind.DELETED
-                listener.send(encode(kind, {"taskId": joiner.task_id}))
+        if not pending.inside:
+            return
+        if answer == "forbidden":
+            pending.inside = False
+            kind = Kind.REVOKED if exists else Kind.DELETED
+            listener.send(encode(kind, {"taskId": joiner.task_id}))
+        elif last:  # it is a member of the room, whatever it asked
+            self._heal(listener, joiner.task_id, pending.was_at)
 
     async def _serve_dashboard(self, group: Group, reading: DashboardReading) -> None:
         order = self._translator.mapping.list_order
@@ -393,8 +400,7 @@ class Joining:
                 except TimeoutError:
                     if not patient():
                         raise Unavailable("no position can be read") from None
-                reading.position = self._hub.position
-                reading.since.clear()
+                self._hub.move_reading(reading)
             except Unavailable:
                 if not patient():
                     raise
@@ -423,6 +429,7 @@ class _Found:
     key: bytes
     state: TaskState
     since: Sequence[StepFrames]
+    moved: bool
 
 
 def _refusal(joiner: Joiner, answer: Answer) -> bytes:

@@ -153,6 +153,10 @@ class Tail:
             while True:
                 reply = await (pending or cursor.get_more(AWAIT_MS))
                 pending = None
+                # Python 3.11's wait_for, with which the driver sends, can swallow a cancellation.
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise asyncio.CancelledError
                 held += reply.changes
                 if cursor.is_open:
                     # A transaction may go on in the next reply; one that is empty closes it.

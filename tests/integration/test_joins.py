@@ -222,6 +222,50 @@ async def test_a_resync_answers_each_task_and_joins_nothing(tasks: Tasks, settin
         assert await ear.quiet() == []
 
 
+async def test_requests_for_one_task_at_once_are_all_answered_and_nothing_comes_twice(
+    tasks: Tasks, settings: Any
+) -> None:
+    task = mine([{"n": 0}])
+    tasks.insert_one(task)
+    async with running(settings) as relay, listening(relay) as ear:
+        for number in range(3):
+            await ear.send("task:join", {"taskId": str(task["_id"])}, id=f"j{number}")
+            await ear.send("resync_requested", {"taskIds": [str(task["_id"])]}, id=f"r{number}")
+        answers = [await ear.next() for _ in range(9)]
+        assert {frame["replyTo"] for frame in answers} == {"j0", "j1", "j2", "r0", "r1", "r2"}
+        push(tasks, task["_id"], {"n": 1})
+        assert (await ear.next())["data"]["index"] == 1
+        assert await ear.quiet() == []
+
+
+async def test_dashboards_asked_for_at_once_are_all_answered(tasks: Tasks, settings: Any) -> None:
+    async with running(settings) as relay, listening(relay) as ear:
+        for number in range(3):
+            await ear.send("dashboard:join", {"limit": 5 + number % 2}, id=str(number))
+        answers = [await ear.until("dashboard:state") for _ in range(3)]
+        assert {frame["replyTo"] for frame in answers} == {"0", "1", "2"}
+        tasks.insert_one(mine())
+        assert [(await ear.next())["type"] for _ in range(2)] == [
+            "task:created",
+            "dashboard:task_list_updated",
+        ]
+        assert await ear.quiet() == []
+
+
+async def test_a_state_larger_than_the_outbox_is_delivered(
+    tasks: Tasks, mongo_url: str, database_name: str
+) -> None:
+    settings = settings_for(mongo_url, database_name, relay_outbox_max_bytes=65_536)
+    task = mine([{"n": n, "text": "x" * 100_000} for n in range(40)])
+    tasks.insert_one(task)
+    async with running(settings) as relay, listening(relay) as ear:
+        page = await joined(ear, task["_id"])
+        while page["more"]:
+            page = (await ear.next())["data"]
+        assert page["next"] == 40
+        assert await ear.quiet() == []
+
+
 async def test_what_was_left_says_nothing_more(tasks: Tasks, settings: Any) -> None:
     task = mine()
     tasks.insert_one(task)

@@ -164,6 +164,26 @@ async def mongomock(documents: Any, filter: Any) -> set[int]:
     return {document["_id"] async for document in collection.find(filter)}
 
 
+async def test_a_text_that_spells_the_key_of_an_id_opens_nothing(tasks: Any, settings: Any) -> None:
+    tasks.insert_one({"createdBy": OWNER})
+    async with running(settings) as relay:
+        for sub in (f":{OWNER}", f"o:{OWNER}", f"s:{OWNER}"):
+            async with listening(relay, "/ws/dashboard", sub=sub) as ear:
+                await ear.until("dashboard:state", tasks=[])
+                tasks.update_one({}, {"$set": {"title": sub}})
+                tasks.insert_one({"createdBy": sub, "title": "a fence"})
+                assert (await ear.next())["data"]["title"] == "a fence"
+
+
+async def test_the_letters_of_a_name_count_whatever_the_collation(
+    mongo: MongoClient[dict[str, Any]], database_name: str, settings: Any
+) -> None:
+    tasks = mongo[database_name].create_collection("tasks", collation={"locale": "en", "strength": 2})
+    tasks.insert_one({"createdBy": "Alice"})
+    async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
+        assert (await ear.until("dashboard:state"))["data"]["tasks"] == []
+
+
 async def test_the_strangers_loop_is_not_even_touched(tasks: Any, settings: Any) -> None:
     async with (
         running(settings) as relay,
