@@ -6,12 +6,13 @@ It imports nothing of the relay, and the relay gives it nothing but a database.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
@@ -21,6 +22,7 @@ from pymongo.errors import PyMongoError
 
 Tasks = Collection[dict[str, Any]]
 Pause = Callable[[float], None]  # waits so many steps' worth of time
+Clock = Callable[[], datetime]
 
 REPOSITORY = "https://github.com/example/shop"
 LIVES_AT_ONCE = 4
@@ -97,10 +99,16 @@ def _chat(rng: random.Random) -> Step:
     return Step(event, says={"message": message}, wait=0.6)
 
 
-def create(tasks: Tasks, rng: random.Random, *, owner: str | None = None) -> ObjectId:
+def the_time() -> datetime:
+    return datetime.now(UTC)
+
+
+def create(
+    tasks: Tasks, rng: random.Random, *, owner: str | None = None, clock: Clock = the_time
+) -> ObjectId:
     """A user submits a task."""
     owner = owner or rng.choice(("alice", "bob"))
-    now = datetime.now(UTC)
+    now = clock()
     task = {
         "title": rng.choice(TITLES),
         "status": "created",
@@ -115,11 +123,13 @@ def create(tasks: Tasks, rng: random.Random, *, owner: str | None = None) -> Obj
     return identifier
 
 
-def play(tasks: Tasks, task: ObjectId, steps: Iterator[Step], pause: Pause) -> None:
+def play(
+    tasks: Tasks, task: ObjectId, steps: Iterator[Step], pause: Pause, *, clock: Clock = the_time
+) -> None:
     """Write one life, step by step."""
     for step in steps:
         pause(step.wait)
-        now = datetime.now(UTC)
+        now = clock()
         event = {"type": step.event, "at": now, **step.says}
         tasks.update_one({"_id": task}, {"$push": {"events": event}, "$set": {**step.sets, "updatedAt": now}})
 
@@ -138,7 +148,12 @@ def seed_history(tasks: Tasks, rng: random.Random) -> None:
     for index in range(HISTORY):
         steps = list(plot(("merged", "clarified", "failed")[index % 3], rng))
         kept = len(steps) if index % 3 == 2 or index % 2 else rng.randrange(2, len(steps))
-        play(tasks, create(tasks, rng), iter(steps[:kept]), lambda _: None)
+        minutes = itertools.count(-37 * (HISTORY - index), 2)
+
+        def clock(minutes: Iterator[int] = minutes) -> datetime:
+            return the_time() + timedelta(minutes=next(minutes))
+
+        play(tasks, create(tasks, rng, clock=clock), iter(steps[:kept]), lambda _: None, clock=clock)
 
 
 def run(url: str, database: str, collection: str, stop: threading.Event, pace: float) -> None:

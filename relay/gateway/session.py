@@ -12,22 +12,27 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
-
-import orjson
+from typing import Protocol
 
 from relay.access.audience import Audience, Principal
 from relay.access.limits import TokenBucket
 from relay.access.tokens import Verifier
 from relay.config import Settings
 from relay.errors import BadRequest, Refused
+from relay.gateway.requests import (
+    MAX_TASK_ID,
+    ClientRequest,
+    Wanted,
+    check_limit,
+    listed_tasks,
+    parse,
+    text_of,
+    wanted_tasks,
+)
 from relay.hub.hub import Answer, Hub, Listener
 from relay.hub.joining import Joining
 from relay.protocol import (
     DASHBOARD_LIMIT_DEFAULT,
-    DASHBOARD_LIMIT_MAX,
-    MAX_BATCH,
-    MAX_REQUEST_ID,
     VERSION,
     Close,
     ErrorCode,
@@ -39,8 +44,6 @@ from relay.protocol import (
 )
 
 EXPIRY_NOTICE_S = 30  # before its token ends, a connection is told so
-MAX_TASK_ID = 1024  # characters
-MAX_HEAD = 128  # characters
 RATE_BURST = 2  # seconds' worth of requests at once
 ABUSE_COUNT, ABUSE_WINDOW_S = 100, 10.0  # so many refused requests in so long close 4429
 
@@ -157,7 +160,7 @@ class Session:
     def receive(self, frame: str) -> None:
         """One text frame of the client. Raises Refused when the conversation must end."""
         try:
-            request = _parse(frame)
+            request = parse(frame)
         except BadRequest as bad:
             if self._listener is None:
                 raise Refused(Close.UNAUTHENTICATED, "unauthenticated") from bad
@@ -168,7 +171,7 @@ class Session:
             if request.type != Request.AUTH:
                 raise Refused(Close.UNAUTHENTICATED, "unauthenticated")
             try:
-                token = _text(request.data, "token", 64 * 1024)
+                token = text_of(request.data, "token", 64 * 1024)
             except BadRequest as bad:
                 raise Refused(Close.UNAUTHENTICATED, "unauthenticated") from bad
             self.authenticate(token, request.id)
@@ -222,14 +225,14 @@ class Session:
         )
         return False
 
-    def _execute(self, listener: Listener, request: _Request) -> None:
+    def _execute(self, listener: Listener, request: ClientRequest) -> None:
         data, carrier, joining = request.data, self._carrier, self._desk.joining
         match request.type:
             case Request.PING:
                 server_time = _moment(self._desk.wall())
                 carrier.send(encode(Kind.PONG, {"serverTime": server_time}, reply_to=request.id))
             case Request.AUTH:
-                self._refresh(listener, _text(data, "token", 64 * 1024), request.id)
+                self._refresh(listener, text_of(data, "token", 64 * 1024), request.id)
             case Request.DASHBOARD_JOIN:
                 limit = data.get("limit", DASHBOARD_LIMIT_DEFAULT)
                 joining.join_dashboard(listener, check_limit(limit), request.id)
@@ -237,17 +240,17 @@ class Session:
                 self._desk.hub.leave_dashboard(listener)
                 carrier.send(encode(Kind.DASHBOARD_LEFT, {}, reply_to=request.id))
             case Request.TASK_JOIN:
-                self._join_tasks(listener, _wanted(data), request.id)
+                self._join_tasks(listener, wanted_tasks(data), request.id)
             case Request.TASK_LEAVE:
-                task_id = _text(data, "taskId", MAX_TASK_ID)
+                task_id = text_of(data, "taskId", MAX_TASK_ID)
                 joining.leave_task(listener, task_id)
                 carrier.send(encode(Kind.TASK_LEFT, {"taskId": task_id}, reply_to=request.id))
             case Request.RESYNC:
-                self._resync(listener, _listed(data, "taskIds"), request.id)
+                self._resync(listener, listed_tasks(data, "taskIds"), request.id)
             case _:
                 raise BadRequest(ErrorCode.UNKNOWN_TYPE, "There is no request of this type.")
 
-    def _join_tasks(self, listener: Listener, wanted: list[_Wanted], request_id: str | None) -> None:
+    def _join_tasks(self, listener: Listener, wanted: list[Wanted], request_id: str | None) -> None:
         joining = self._desk.joining
         new = {one.task_id for one in wanted if not joining.is_joined(listener, one.task_id)}
         limit = self._desk.settings.relay_max_tasks_per_connection
@@ -256,7 +259,7 @@ class Session:
         for one in wanted:
             joining.join_task(listener, one.task_id, one.since, one.head, request_id)
 
-    def _resync(self, listener: Listener, wanted: list[_Wanted], request_id: str | None) -> None:
+    def _resync(self, listener: Listener, wanted: list[Wanted], request_id: str | None) -> None:
         resync = _Resync(self._carrier, request_id, len(wanted))
         resync.finish_if_complete()
         for one in wanted:
@@ -313,90 +316,6 @@ class _Resync:
         else:
             data = {"taskIds": self.given, "forbidden": self.forbidden}
             self.carrier.send(encode(Kind.RESYNC_DONE, data, reply_to=self.request_id))
-
-
-# Reading requests.
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    type: str
-    id: str | None
-    data: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    task_id: str
-    since: int | None = None
-    head: str | None = None
-
-
-def _parse(frame: str) -> _Request:
-    try:
-        envelope = orjson.loads(frame)
-    except orjson.JSONDecodeError:
-        raise BadRequest(ErrorCode.BAD_MESSAGE, "This is not JSON.") from None
-    if not isinstance(envelope, dict) or not isinstance(envelope.get("type"), str):
-        raise BadRequest(ErrorCode.BAD_MESSAGE, 'A message is an object with a text "type".')
-    request_id, data = envelope.get("id"), envelope.get("data", {})
-    if request_id is not None and not (isinstance(request_id, str) and len(request_id) <= MAX_REQUEST_ID):
-        raise BadRequest(ErrorCode.BAD_MESSAGE, f'"id" is a text of at most {MAX_REQUEST_ID} characters.')
-    if not isinstance(data, dict):
-        raise BadRequest(ErrorCode.BAD_MESSAGE, '"data" is an object.')
-    return _Request(envelope["type"], request_id, data)
-
-
-def _wanted(data: dict[str, Any]) -> list[_Wanted]:
-    if "tasks" in data:
-        if "taskId" in data:
-            raise BadRequest(ErrorCode.BAD_REQUEST, 'Either "taskId" or "tasks", not both.')
-        return _listed(data, "tasks", objects_only=True)
-    return [_one(data)]
-
-
-def _listed(data: dict[str, Any], name: str, *, objects_only: bool = False) -> list[_Wanted]:
-    listed = data.get(name)
-    if not isinstance(listed, list) or len(listed) > MAX_BATCH:
-        raise BadRequest(ErrorCode.BAD_REQUEST, f'"{name}" is a list of at most {MAX_BATCH}.')
-    wanted = []
-    for item in listed:
-        if isinstance(item, str) and not objects_only:
-            item = {"taskId": item}
-        if not isinstance(item, dict):
-            raise BadRequest(ErrorCode.BAD_REQUEST, f'An element of "{name}" is not what it should be.')
-        wanted.append(_one(item))
-    return wanted
-
-
-def _one(data: dict[str, Any]) -> _Wanted:
-    since, head = data.get("since"), data.get("head")
-    return _Wanted(_text(data, "taskId", MAX_TASK_ID), *check_position(since, head))
-
-
-def check_position(since: Any, head: Any) -> tuple[int | None, str | None]:
-    """A position as a client gives it. Raises BadRequest."""
-    whole = isinstance(since, int) and not isinstance(since, bool) and since >= 0
-    if since is not None and not whole:
-        raise BadRequest(ErrorCode.BAD_REQUEST, '"since" is a whole number from 0 on.')
-    if head is not None and not (isinstance(head, str) and len(head) <= MAX_HEAD):
-        raise BadRequest(ErrorCode.BAD_REQUEST, '"head" is the text a state or an event came with.')
-    return since, head
-
-
-def check_limit(limit: Any) -> int:
-    """The length of a dashboard's list. Raises BadRequest."""
-    whole = isinstance(limit, int) and not isinstance(limit, bool)
-    if not whole or not 1 <= limit <= DASHBOARD_LIMIT_MAX:
-        raise BadRequest(ErrorCode.BAD_REQUEST, f'"limit" is a whole number from 1 to {DASHBOARD_LIMIT_MAX}.')
-    return int(limit)
-
-
-def _text(data: dict[str, Any], name: str, limit: int) -> str:
-    value = data.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= limit:
-        raise BadRequest(ErrorCode.BAD_REQUEST, f'"{name}" is a text of 1 to {limit} characters.')
-    return value
 
 
 def _error(bad: BadRequest, request_id: str | None) -> bytes:

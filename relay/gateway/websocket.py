@@ -13,7 +13,8 @@ from starlette.datastructures import QueryParams
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from relay.errors import BadRequest, Refused
-from relay.gateway.session import Desk, Opening, Session, check_limit, check_position
+from relay.gateway.requests import MAX_TASK_ID, check_limit, check_position
+from relay.gateway.session import Desk, Opening, Session
 from relay.metrics import Metrics
 from relay.protocol import BEARER_PREFIX, DASHBOARD_LIMIT_DEFAULT, SUBPROTOCOL, Close
 
@@ -217,7 +218,7 @@ def _opening(query: QueryParams, *, dashboard: bool, task_id: str | None) -> Ope
             limit = _number(query, "limit")
             return Opening(dashboard_limit=check_limit(DASHBOARD_LIMIT_DEFAULT if limit is None else limit))
         if task_id is not None:
-            if not 0 < len(task_id) <= 1024:
+            if not 0 < len(task_id) <= MAX_TASK_ID:
                 raise Refused(Close.BAD_HANDSHAKE, "bad_handshake")
             since, head = check_position(_number(query, "since"), query.get("head"))
             return Opening(task_id=task_id, since=since, head=head)

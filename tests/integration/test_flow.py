@@ -3,51 +3,133 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import statistics
+import subprocess
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
+import orjson
 import pytest
 from bson import ObjectId
 from pymongo import AsyncMongoClient, MongoClient, WriteConcern
 from running import listening, running, settings_for
 
-Write = Callable[..., Awaitable[Any]]  # (method name, arguments) -> the driver's result
 MAJORITY = WriteConcern("majority")
+OWNER = "65f0c0ffee65f0c0ffee65f0"
+MONGOOSE = Path(__file__).parent.parent / "writers" / "mongoose"
+
+
+class Writer(Protocol):
+    """A legacy service: it creates a task, and writes an event into it together with other fields."""
+
+    async def create(self, task: dict[str, Any]) -> str: ...
+
+    async def step(self, task_id: str, event: dict[str, Any], sets: dict[str, Any]) -> None: ...
+
+
+class Driver:
+    """A service on one of Python's drivers; `call` runs one of its methods."""
+
+    def __init__(self, call: Callable[..., Awaitable[Any]]) -> None:
+        self._call = call
+
+    async def create(self, task: dict[str, Any]) -> str:
+        return str((await self._call("insert_one", {**task, "createdBy": ObjectId(OWNER)})).inserted_id)
+
+    async def step(self, task_id: str, event: dict[str, Any], sets: dict[str, Any]) -> None:
+        update: dict[str, Any] = {"$push": {"events": event}}
+        if sets:
+            update["$set"] = sets
+        await self._call("update_one", {"_id": ObjectId(task_id)}, update)
 
 
 @asynccontextmanager
-async def pymongo_sync(url: str, database: str) -> AsyncIterator[Write]:
+async def pymongo_sync(url: str, database: str) -> AsyncIterator[Writer]:
     with MongoClient[dict[str, Any]](url) as client:
         tasks = client[database].get_collection("tasks", write_concern=MAJORITY)
-        yield lambda method, *arguments: asyncio.to_thread(getattr(tasks, method), *arguments)
+        yield Driver(lambda method, *arguments: asyncio.to_thread(getattr(tasks, method), *arguments))
 
 
 @asynccontextmanager
-async def pymongo_async(url: str, database: str) -> AsyncIterator[Write]:
+async def pymongo_async(url: str, database: str) -> AsyncIterator[Writer]:
     async with AsyncMongoClient[dict[str, Any]](url) as client:
         tasks = client[database].get_collection("tasks", write_concern=MAJORITY)
-        yield lambda method, *arguments: getattr(tasks, method)(*arguments)
+        yield Driver(lambda method, *arguments: getattr(tasks, method)(*arguments))
 
 
 @asynccontextmanager
-async def motor(url: str, database: str) -> AsyncIterator[Write]:
+async def motor(url: str, database: str) -> AsyncIterator[Writer]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it reached its end of life
         from motor.motor_asyncio import AsyncIOMotorClient
     client: Any = AsyncIOMotorClient(url)
     try:
         tasks = client[database].get_collection("tasks", write_concern=MAJORITY)
-        yield lambda method, *arguments: getattr(tasks, method)(*arguments)
+        yield Driver(lambda method, *arguments: getattr(tasks, method)(*arguments))
     finally:
         client.close()
 
 
-def step(event: dict[str, Any], **sets: Any) -> dict[str, Any]:
-    return {"$push": {"events": event}, "$set": sets} if sets else {"$push": {"events": event}}
+class Mongoose:
+    """A service on Node and Mongoose, writing in one of its styles."""
+
+    def __init__(self, process: asyncio.subprocess.Process, style: str) -> None:
+        self._process = process
+        self._style = style
+
+    async def create(self, task: dict[str, Any]) -> str:
+        return str((await self._order({"create": {**task, "createdBy": OWNER}}))["id"])
+
+    async def step(self, task_id: str, event: dict[str, Any], sets: dict[str, Any]) -> None:
+        await self._order({"style": self._style, "id": task_id, "event": event, "sets": sets})
+
+    async def _order(self, order: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(orjson.dumps(order) + b"\n")
+        answer: dict[str, Any] = orjson.loads(await self._process.stdout.readline())
+        return answer
+
+
+def mongoose(style: str) -> Any:
+    @asynccontextmanager
+    async def opened(url: str, database: str) -> AsyncIterator[Writer]:
+        node, npm = shutil.which("node"), shutil.which("npm")
+        if node is None or npm is None:
+            pytest.skip("Node is not installed")
+        if not (MONGOOSE / "node_modules" / "mongoose").exists():
+            await asyncio.to_thread(subprocess.run, [npm, "ci", "--silent"], cwd=MONGOOSE, check=True)
+        pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+        process = await asyncio.create_subprocess_exec(node, MONGOOSE / "writer.js", url, database, **pipes)
+        try:
+            yield Mongoose(process, style)
+            assert process.stdin is not None
+            process.stdin.close()
+            assert await process.wait() == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    opened.__name__ = f"mongoose {style}"
+    return opened
+
+
+WRITERS = [
+    pymongo_sync,
+    pymongo_async,
+    motor,
+    *map(mongoose, ("save", "findByIdAndUpdate", "bulkWrite", "replace")),
+]
+
+
+def step(event: dict[str, Any], **sets: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    return event, sets
 
 
 STEPS = [
@@ -89,7 +171,7 @@ def expected(*, dashboard: bool, task: bool) -> list[str]:
     return types
 
 
-@pytest.mark.parametrize("writer", [pymongo_sync, pymongo_async, motor], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("writer", WRITERS, ids=lambda one: one.__name__)
 async def test_the_flow_reaches_exactly_who_may_see_it(
     mongo_url: str, database_name: str, writer: Any
 ) -> None:
@@ -97,23 +179,17 @@ async def test_the_flow_reaches_exactly_who_may_see_it(
     async with (
         writer(mongo_url, database_name) as write,
         running(settings) as relay,
-        listening(relay, "/ws/dashboard") as dashboard,
-        listening(relay, "/ws/dashboard") as both,
+        listening(relay, "/ws/dashboard", sub=OWNER) as dashboard,
+        listening(relay, "/ws/dashboard", sub=OWNER) as both,
         listening(relay, "/ws/dashboard", sub="mallory", teams=["blue"]) as stranger,
     ):
         for ear in (dashboard, both, stranger):
             await ear.until("dashboard:state")
-        task = {
-            "title": "Fix payment bug",
-            "status": "created",
-            "createdBy": "alice",
-            "teamId": "red",
-            "events": [],
-        }
-        task_id = str((await write("insert_one", dict(task))).inserted_id)
+        task = {"title": "Fix payment bug", "status": "created", "teamId": "red", "events": []}
+        task_id = await write.create(task)
         await dashboard.until("dashboard:task_list_updated", taskId=task_id)
         await both.until("dashboard:task_list_updated", taskId=task_id)
-        async with listening(relay, f"/ws/tasks/{task_id}") as room:
+        async with listening(relay, f"/ws/tasks/{task_id}", sub=OWNER) as room:
             await room.until("task:state", taskId=task_id)
             await both.send("task:join", {"taskId": task_id}, id="j")
             await both.until("task:state")
@@ -121,8 +197,8 @@ async def test_the_flow_reaches_exactly_who_may_see_it(
                 ear.frames.clear()
 
             # When the writer plays the flow,
-            for update in STEPS:
-                await write("update_one", {"_id": ObjectId(task_id)}, update)
+            for event, sets in STEPS:
+                await write.step(task_id, event, sets)
 
             # then each connection gets its messages, in order and nothing else,
             for ear, subscriptions in (
@@ -145,7 +221,7 @@ def check_contents(frames: list[dict[str, Any]], task_id: str) -> None:
     if events:
         assert [data["index"] for data in events] == list(range(len(STEPS)))
         assert [data["next"] for data in events] == [data["index"] + 1 for data in events]
-        assert [data["event"]["type"] for data in events] == [one["$push"]["events"]["type"] for one in STEPS]
+        assert [data["event"]["type"] for data in events] == [event["type"] for event, _ in STEPS]
     told = [
         (frame["type"], frame["data"]) for frame in frames if frame["type"] in dict(filter(None, LIFECYCLE))
     ]
@@ -157,7 +233,7 @@ def check_contents(frames: list[dict[str, Any]], task_id: str) -> None:
             "taskId": task_id,
             "eventCount": len(STEPS),
             "title": "Fix payment bug",
-            "creator": "alice",
+            "creator": OWNER,
             "status": "merged",
             "issueUrl": "https://g/i/1",
             "issueNumber": 1,
@@ -167,7 +243,7 @@ def check_contents(frames: list[dict[str, Any]], task_id: str) -> None:
         }
 
 
-@pytest.mark.parametrize("writer", [pymongo_sync, pymongo_async, motor], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("writer", WRITERS, ids=lambda one: one.__name__)
 async def test_each_message_comes_well_below_half_a_second(
     mongo_url: str, database_name: str, writer: Any, capsys: Any
 ) -> None:
@@ -175,12 +251,12 @@ async def test_each_message_comes_well_below_half_a_second(
     async with (
         writer(mongo_url, database_name) as write,
         running(settings_for(mongo_url, database_name)) as relay,
-        listening(relay, "/ws/dashboard") as dashboard,
+        listening(relay, "/ws/dashboard", sub=OWNER) as dashboard,
     ):
         await dashboard.until("dashboard:state")
         for number in range(30):
             # When one task after the other is written, its commit is the end of the write,
-            await write("insert_one", {"title": f"task {number}", "createdBy": "alice"})
+            await write.create({"title": f"task {number}"})
             frame = await dashboard.until("dashboard:task_list_updated", title=f"task {number}")
             delays.append((datetime.now(UTC) - datetime.fromisoformat(frame["at"])).total_seconds() * 1000)
     # then what the seed asks for holds with room to spare.

@@ -1,0 +1,107 @@
+"""What a client asks for, read and checked. Pure.
+
+Rules of this file: every known field that is present is checked, needed or not; nothing is done here,
+so one bad element leaves everything undone. Everything raises BadRequest, with a sentence for the peer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from relay.errors import BadRequest
+from relay.protocol import DASHBOARD_LIMIT_MAX, MAX_BATCH, MAX_REQUEST_ID, ErrorCode
+
+MAX_TASK_ID = 1024  # characters
+MAX_HEAD = 128  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRequest:
+    """One frame of a client: what it wants, under which id it wants the answer, and about what."""
+
+    type: str
+    id: str | None
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A task, and how far the client holds it: its first `since` events, which have the digest `head`."""
+
+    task_id: str
+    since: int | None = None
+    head: str | None = None
+
+
+def parse(frame: str) -> ClientRequest:
+    """The envelope of a frame (PROTOCOL.md section 3)."""
+    try:
+        envelope = orjson.loads(frame)
+    except orjson.JSONDecodeError:
+        raise BadRequest(ErrorCode.BAD_MESSAGE, "This is not JSON.") from None
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("type"), str):
+        raise BadRequest(ErrorCode.BAD_MESSAGE, 'A message is an object with a text "type".')
+    request_id, data = envelope.get("id"), envelope.get("data", {})
+    if request_id is not None and not (isinstance(request_id, str) and len(request_id) <= MAX_REQUEST_ID):
+        raise BadRequest(ErrorCode.BAD_MESSAGE, f'"id" is a text of at most {MAX_REQUEST_ID} characters.')
+    if not isinstance(data, dict):
+        raise BadRequest(ErrorCode.BAD_MESSAGE, '"data" is an object.')
+    return ClientRequest(envelope["type"], request_id, data)
+
+
+def wanted_tasks(data: dict[str, Any]) -> list[Wanted]:
+    """What a `task:join` names: one task, or a list under `tasks`."""
+    if "tasks" in data:
+        if "taskId" in data:
+            raise BadRequest(ErrorCode.BAD_REQUEST, 'Either "taskId" or "tasks", not both.')
+        return listed_tasks(data, "tasks", objects_only=True)
+    return [_one(data)]
+
+
+def listed_tasks(data: dict[str, Any], name: str, *, objects_only: bool = False) -> list[Wanted]:
+    """A list of tasks; an element is an object, or unless `objects_only` just the id."""
+    listed = data.get(name)
+    if not isinstance(listed, list) or len(listed) > MAX_BATCH:
+        raise BadRequest(ErrorCode.BAD_REQUEST, f'"{name}" is a list of at most {MAX_BATCH}.')
+    wanted = []
+    for item in listed:
+        if isinstance(item, str) and not objects_only:
+            item = {"taskId": item}
+        if not isinstance(item, dict):
+            raise BadRequest(ErrorCode.BAD_REQUEST, f'An element of "{name}" is not what it should be.')
+        wanted.append(_one(item))
+    return wanted
+
+
+def _one(data: dict[str, Any]) -> Wanted:
+    since, head = data.get("since"), data.get("head")
+    return Wanted(text_of(data, "taskId", MAX_TASK_ID), *check_position(since, head))
+
+
+def check_position(since: Any, head: Any) -> tuple[int | None, str | None]:
+    """A position as a client gives it. Raises BadRequest."""
+    whole = isinstance(since, int) and not isinstance(since, bool) and since >= 0
+    if since is not None and not whole:
+        raise BadRequest(ErrorCode.BAD_REQUEST, '"since" is a whole number from 0 on.')
+    if head is not None and not (isinstance(head, str) and len(head) <= MAX_HEAD):
+        raise BadRequest(ErrorCode.BAD_REQUEST, '"head" is the text a state or an event came with.')
+    return since, head
+
+
+def check_limit(limit: Any) -> int:
+    """The length of a dashboard's list. Raises BadRequest."""
+    whole = isinstance(limit, int) and not isinstance(limit, bool)
+    if not whole or not 1 <= limit <= DASHBOARD_LIMIT_MAX:
+        raise BadRequest(ErrorCode.BAD_REQUEST, f'"limit" is a whole number from 1 to {DASHBOARD_LIMIT_MAX}.')
+    return int(limit)
+
+
+def text_of(data: dict[str, Any], name: str, limit: int) -> str:
+    """A required text of 1 to `limit` characters."""
+    value = data.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= limit:
+        raise BadRequest(ErrorCode.BAD_REQUEST, f'"{name}" is a text of 1 to {limit} characters.')
+    return value
