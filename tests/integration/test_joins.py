@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from typing import Any
 
 import pytest
 from bson import Int64, ObjectId
-from pymongo import AsyncMongoClient, MongoClient
+from pymongo import AsyncMongoClient, MongoClient, UpdateOne
 from running import Ear, listening, running, settings_for
 
 Tasks = Any
@@ -142,6 +144,51 @@ async def test_joins_amid_a_burst_see_every_event_once(
             group.create_task(write())
             for delay in range(0, 1200, 40):
                 group.create_task(join_and_check(delay))
+
+
+async def test_a_thousand_joins_while_a_writer_runs_at_full_speed(
+    tasks: Tasks, mongo_url: str, settings: Any, capsys: Any
+) -> None:
+    chosen = [mine() for _ in range(200)]
+    tasks.insert_many(chosen)
+    over = threading.Event()
+
+    def write() -> float:
+        written, began = 0, time.perf_counter()
+        with MongoClient[dict[str, Any]](mongo_url) as client:
+            target = client[tasks.database.name]["tasks"]
+            while not over.is_set():
+                updates = [UpdateOne({"_id": one["_id"]}, {"$push": {"events": written}}) for one in chosen]
+                written += target.bulk_write(updates, ordered=False).modified_count
+        return written / (time.perf_counter() - began)
+
+    async def join(number: int, room: asyncio.Semaphore) -> None:
+        task_id = str(chosen[number % len(chosen)]["_id"])
+        async with room, listening(relay) as ear:
+            await ear.send("task:join", {"taskId": task_id}, id="j")
+            held = 0
+            for _ in range(1 + number % 10):  # each stays for a while of its own
+                frame = await ear.next()
+                data = frame["data"]
+                if frame["type"] == "task:state":
+                    assert data["from"] == (0 if data["reset"] else held)
+                    held = data["next"]
+                elif frame["type"] == "task:event_added":
+                    assert data["index"] == held
+                    held = data["next"]
+
+    async with running(settings) as relay:
+        writing = asyncio.create_task(asyncio.to_thread(write))
+        room = asyncio.Semaphore(100)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(1000):
+                    group.create_task(join(number, room))
+        finally:
+            over.set()
+        rate = await writing
+    with capsys.disabled():
+        print(f"\n  1000 joins amid {rate:.0f} changes a second")
 
 
 async def test_a_transaction_is_published_whole(tasks: Tasks, mongo: Any, settings: Any) -> None:
