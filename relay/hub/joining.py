@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from bson import Timestamp
 
-from relay.errors import PositionLost, SourceError, Unavailable
+from relay.errors import SourceError, Unavailable
 from relay.hub.frames import StepFrames
 from relay.hub.hub import (
     Answer,
@@ -30,6 +30,7 @@ from relay.hub.hub import (
     Room,
     TaskReading,
 )
+from relay.hub.snapshots import CATCH_UP_S, Reads, Snapshots
 from relay.hub.states import Progress, TaskState, dashboard_pages
 from relay.metrics import Metrics
 from relay.protocol import ErrorCode, Kind, encode, error, with_reply_to
@@ -40,26 +41,7 @@ from relay.tasks.values import candidate_ids
 
 log = logging.getLogger(__name__)
 
-CATCH_UP_S = 1.0  # how long a join may wait for the relay to see a task just written (PROTOCOL.md 6.8)
-PARALLEL_READS = 32
-RETRY_S = 0.5
 MANY_EVENTS = 1000  # encoding more than these happens in a thread
-
-
-class Reads(Protocol):
-    """Where states come from."""
-
-    async def read_at(
-        self,
-        position: Timestamp,
-        filter: Mapping[str, Any],
-        *,
-        projection: Mapping[str, Any] | None = None,
-        sort: Mapping[str, int] | None = None,
-        limit: int = 0,
-    ) -> Sequence[dict[str, Any]]: ...
-
-    async def now(self) -> Timestamp: ...
 
 
 class Joining:
@@ -68,10 +50,9 @@ class Joining:
 
     def __init__(self, hub: Hub, reads: Reads, translator: Translator, metrics: Metrics) -> None:
         self._hub = hub
+        self._snapshots = Snapshots(hub, reads, metrics)
         self._reads = reads
         self._translator = translator
-        self._metrics = metrics
-        self._parallel = asyncio.Semaphore(PARALLEL_READS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -239,7 +220,7 @@ class Joining:
     async def _find(self, reading: TaskReading) -> _Found | None:
         """The task of this reading at its position, or None if there is none."""
         while True:
-            documents = await self._at_position(
+            documents = await self._snapshots.read(
                 reading,
                 {"_id": {"$in": candidate_ids(reading.task_id)}},
                 patient=lambda: any(joiner.healing for joiner in reading.joiners),
@@ -334,7 +315,7 @@ class Joining:
         order = self._translator.mapping.list_order
         summaries: list[dict[str, Any]] | None = None
         try:
-            documents = await self._at_position(
+            documents = await self._snapshots.read(
                 reading,
                 group.filter,
                 patient=lambda: any(joiner.healing for joiner in reading.joiners),
@@ -371,45 +352,6 @@ class Joining:
                     listener.send(frame)
             group.live.add(listener)
         self._hub.drop_if_empty(group)
-
-    async def _at_position(
-        self,
-        reading: TaskReading | DashboardReading,
-        filter: Mapping[str, Any],
-        *,
-        patient: Callable[[], bool],
-        **options: Any,
-    ) -> Sequence[dict[str, Any]]:
-        """What is there at the reading's position, which moves on where it can no longer be read.
-
-        `patient`: somebody depends on this read without having asked, so it is tried until it works.
-        Raises Unavailable.
-        """
-        while True:
-            position = reading.position
-            try:
-                if not position.time:
-                    raise PositionLost("the stream is not open yet")
-                async with self._parallel:
-                    documents = await self._reads.read_at(position, filter, **options)
-            except PositionLost:
-                # The collection or the server is younger than S: a later position will do.
-                try:
-                    async with asyncio.timeout(CATCH_UP_S):
-                        await self._hub.reached(Timestamp(position.time, position.inc + 1))
-                except TimeoutError:
-                    if not patient():
-                        raise Unavailable("no position can be read") from None
-                self._hub.move_reading(reading)
-            except Unavailable:
-                if not patient():
-                    raise
-                await asyncio.sleep(RETRY_S)
-            else:
-                self._metrics.reads.inc()
-                if reading.position == position:
-                    return documents
-                # The stream was reopened meanwhile, and what was held is not complete any more.
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
