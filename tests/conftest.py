@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from pymongo import MongoClient
 
 from relay.demo import mongod as embedded
+
+# A noisy machine may be slow once; that is no failure of what is tested.
+settings.register_profile("relay", deadline=None, print_blob=True)
+settings.load_profile("relay")
 
 
 @pytest.fixture(scope="session")

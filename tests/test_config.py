@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,17 @@ def test_what_is_kept_of_a_document_has_no_path_inside_another() -> None:
 def test_every_setting_of_the_documents_is_spelled_alike() -> None:
     names: Any = config.Settings.model_fields
     assert all(name.startswith(("relay_", "feature_")) for name in names)
+
+
+def test_the_readme_is_true_of_mappings_and_settings(tmp_path: Path) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    read = mapping(tmp_path, example)
+    assert read.events == "history.items"
+    assert read.visibility.rules == (Rule("owner", ("owner.id",), "sub"),)
+    named = set(re.findall(r"`(RELAY_[A-Z_]+)`", readme))
+    assert {name for name in named if name.lower() not in config.Settings.model_fields} == {
+        "RELAY_URL",
+        "RELAY_TOKEN",
+    } & named
+    assert {name.upper() for name in config.Settings.model_fields} <= named
