@@ -48,23 +48,21 @@ export class ListView {
   render(tasks, filter, openTaskId) {
     const matching = filter === "" ? tasks : tasks.filter((task) => matches(task, filter.toLowerCase()));
     const bySection = Map.groupBy(matching, (task) => standing(task).section);
-    const shown = new Set();
-    for (const [key, section] of this.#sections) {
-      const all = bySection.get(key) ?? [];
-      const here = key === "completed" ? all.slice(0, this.#completedShown) : all;
-      setText(find(".count", section), String(all.length));
-      section.classList.toggle("empty", all.length === 0);
-      this.#fill(find(".rows", section), key, here);
-      for (const { taskId } of here) shown.add(taskId);
-    }
     this.#offerRest(bySection.get("completed")?.length ?? 0);
-    for (const [taskId, row] of this.#rows) {
-      if (!shown.has(taskId)) {
-        row.element.remove();
-        this.#rows.delete(taskId);
-      } else {
-        setAttribute(row.element, "aria-current", taskId === openTaskId ? "true" : undefined);
-      }
+    /** @type {Map<Section, readonly TaskSummary[]>} */
+    const shown = new Map(SECTIONS.map((key) => {
+      const all = bySection.get(key) ?? [];
+      return [key, key === "completed" ? all.slice(0, this.#completedShown) : all];
+    }));
+    this.#assign(shown);
+    for (const [key, section] of this.#sections) {
+      const count = bySection.get(key)?.length ?? 0;
+      setText(find(".count", section), String(count));
+      section.classList.toggle("empty", count === 0);
+      this.#fill(find(".rows", section), key, shown.get(key) ?? []);
+    }
+    for (const [taskId, { element }] of this.#rows) {
+      setAttribute(element, "aria-current", taskId === openTaskId ? "true" : undefined);
     }
     this.#known = new Set(tasks.map(({ taskId }) => taskId));
     this.#first = false;
@@ -74,6 +72,26 @@ export class ListView {
   /** Ages move on without a render. */
   tick() {
     for (const row of this.#rows.values()) showAge(row);
+  }
+
+  /**
+   * Which rows stay, and where each belongs, is known before the first one moves: a row that is
+   * about to leave must not make all the others walk around it.
+   * @param {Map<Section, readonly TaskSummary[]>} shown
+   */
+  #assign(shown) {
+    /** @type {Map<string, Section>} */
+    const sections = new Map();
+    for (const [section, tasks] of shown) for (const { taskId } of tasks) sections.set(taskId, section);
+    for (const [taskId, row] of this.#rows) {
+      const section = sections.get(taskId);
+      if (section) {
+        row.section = section;
+      } else {
+        row.element.remove();
+        this.#rows.delete(taskId);
+      }
+    }
   }
 
   /**
@@ -108,7 +126,6 @@ export class ListView {
       row = { element, age: find(".age", element), task: null, changedAt: undefined, section };
       this.#rows.set(task.taskId, row);
     }
-    row.section = section;
     if (row.task !== task) {
       row.task = task;
       patch(row, task, isNew);
