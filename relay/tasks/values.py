@@ -66,7 +66,7 @@ def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
         case ObjectId() | Decimal128():
             return str(value)
         case DatetimeMS():
-            return int(value)  # a date outside years 1 to 9999, as milliseconds
+            return plain(int(value))  # a date outside years 1 to 9999, as milliseconds
         case Binary():
             return _binary(value)
         case bytes():

@@ -7,10 +7,14 @@ import threading
 import time
 from typing import Any
 
+import bson
 import pytest
-from bson import Int64, ObjectId
+from bson import DatetimeMS, Int64, ObjectId
+from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient, MongoClient, UpdateOne
 from running import Ear, listening, running, settings_for
+
+from relay.source.changes import LENIENT
 
 Tasks = Any
 
@@ -341,6 +345,26 @@ async def test_a_collection_that_comes_later_is_no_trouble(tasks: Tasks, setting
         tasks.insert_one(task)
         await ear.until("task:created")
         assert (await joined(ear, task["_id"]))["next"] == 0
+
+
+async def test_dates_past_all_calendars_and_broken_text_are_somebodys_data(
+    tasks: Tasks, settings: Any
+) -> None:
+    broken = bson.encode(mine(title="brXXken", when=DatetimeMS(253402300800001))).replace(b"XX", b"\xff\xfe")
+    neighbour = mine(title="neighbour")
+    async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
+        await ear.until("dashboard:state")
+        # When such a document comes, and an event like it,
+        task_id = bson.decode(broken, LENIENT)["_id"]
+        tasks.insert_one(RawBSONDocument(broken))
+        push(tasks, task_id, {"at": DatetimeMS(-(2**50)), "n": 1})
+        tasks.insert_one(neighbour)
+        # then it is shown as well as can be, and its neighbours are not touched.
+        await ear.until("task:created", title="br\ufffd\ufffdken")
+        await ear.until("dashboard:task_list_updated", eventCount=1)
+        await ear.until("task:created", title="neighbour")
+        state = await joined(ear, task_id)
+        assert state["events"] == [{"type": None, "at": None, "data": {"at": -(2**50), "n": 1}}]
 
 
 async def test_a_dropped_collection_heals_by_itself(tasks: Tasks, settings: Any) -> None:

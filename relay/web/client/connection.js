@@ -63,7 +63,7 @@ export class Connection {
     this.#onMessage = onMessage;
     globalThis.addEventListener("online", this.#wake);
     globalThis.addEventListener("offline", this.#probe);
-    document.addEventListener("visibilitychange", this.#wake);
+    document.addEventListener("visibilitychange", this.#look);
     this.#try();
   }
 
@@ -85,7 +85,7 @@ export class Connection {
   close() {
     globalThis.removeEventListener("online", this.#wake);
     globalThis.removeEventListener("offline", this.#probe);
-    document.removeEventListener("visibilitychange", this.#wake);
+    document.removeEventListener("visibilitychange", this.#look);
     clearTimeout(this.#nextTry);
     this.#attempt += 1;
     this.#socket?.close();
@@ -201,9 +201,12 @@ export class Connection {
   }
 
   #wake = () => {
-    if (document.visibilityState === "hidden") return;
     if (this.status.state === "offline") this.#try();
     else this.#socket?.probe();
+  };
+
+  #look = () => {
+    if (document.visibilityState === "visible") this.#wake();
   };
 
   #probe = () => this.#socket?.probe();
