@@ -48,6 +48,7 @@ export class Connection {
   #refusedToken = null;
   /** @type {number | undefined} */
   #drainMs;
+  #notBefore = 0; // ms since the epoch: a wait the relay asked for holds for all but retry()
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #nextTry;
 
@@ -186,12 +187,14 @@ export class Connection {
 
   /**
    * @param {string} reason
-   * @param {number} [afterMs] instead of the backoff
+   * @param {number} [afterMs] instead of the backoff, and not sooner
    */
   #tryLater(reason, afterMs) {
     this.#failures += 1;
     const waitMs = afterMs ?? backoff(this.#failures);
-    this.#become({ state: "offline", reason, nextTryAt: Date.now() + waitMs });
+    const nextTryAt = Date.now() + waitMs;
+    this.#notBefore = afterMs === undefined ? 0 : nextTryAt;
+    this.#become({ state: "offline", reason, nextTryAt });
     this.#nextTry = setTimeout(() => this.#try(), waitMs);
   }
 
@@ -201,8 +204,8 @@ export class Connection {
   }
 
   #wake = () => {
-    if (this.status.state === "offline") this.#try();
-    else this.#socket?.probe();
+    if (this.status.state !== "offline") this.#socket?.probe();
+    else if (Date.now() >= this.#notBefore) this.#try();
   };
 
   #look = () => {
