@@ -37,6 +37,7 @@ from relay.protocol import (
     Close,
     ErrorCode,
     Kind,
+    Limits,
     Request,
     encode,
     error,
@@ -130,6 +131,11 @@ class Session:
         )
         self._listener = listener
         settings = desk.settings
+        limits: Limits = {
+            "maxMessageBytes": settings.relay_max_message_bytes,
+            "messagesPerSecond": settings.relay_messages_per_second,
+            "maxTasks": settings.relay_max_tasks_per_connection,
+        }
         self._carrier.send(
             encode(
                 Kind.WELCOME,
@@ -139,11 +145,7 @@ class Session:
                     "protocol": VERSION,
                     "heartbeatMs": settings.relay_heartbeat_ms,
                     "expiresAt": _moment(principal.expires_at),
-                    "limits": {
-                        "maxMessageBytes": settings.relay_max_message_bytes,
-                        "messagesPerSecond": settings.relay_messages_per_second,
-                        "maxTasks": settings.relay_max_tasks_per_connection,
-                    },
+                    "limits": limits,
                 },
                 reply_to=reply_to,
             )

@@ -99,10 +99,16 @@ class TaskReading:
     joiners: list[Joiner] = field(default_factory=list)
     since: list[StepFrames] = field(default_factory=list)
 
+    def move(self, position: Timestamp) -> None:
+        """Read again, at a later position."""
+        self.position, self.moved = position, True
+        self.since.clear()
+
 
 @dataclass(eq=False, slots=True)
 class DashboardJoiner:
-    """One request for a dashboard's state; `healing` and `stay` as in `Joiner`."""
+    """One request for a dashboard's state; `healing` as in `Joiner`. Without `stay` a later request is
+    the one that is served live."""
 
     listener: Listener
     reply_to: str | None
@@ -117,9 +123,15 @@ class DashboardReading:
 
     position: Timestamp
     limit: int
-    moved: bool = False
     joiners: list[DashboardJoiner] = field(default_factory=list)
     since: list[tuple[bytes, StepFrames | None]] = field(default_factory=list)  # the step of a lifecycle
+
+    def move(self, position: Timestamp) -> None:
+        """Read again, at a later position."""
+        self.position = position
+        self.since.clear()
+        for joiner in self.joiners:
+            joiner.held = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -249,11 +261,6 @@ class Hub:
             listener.send(frame)
             count += 1
         self._metrics.frames.inc(count)
-
-    def move_reading(self, reading: TaskReading | DashboardReading) -> None:
-        """Read again, at the position of now."""
-        reading.position, reading.moved = self.position, True
-        reading.since.clear()
 
     # Who is there.
 

@@ -30,7 +30,7 @@ from relay.hub.hub import (
     Room,
     TaskReading,
 )
-from relay.hub.snapshots import CATCH_UP_S, Reads, Snapshots
+from relay.hub.snapshots import CATCH_UP_S, RETRY_S, Reads, Snapshots
 from relay.hub.states import Progress, TaskState, dashboard_pages
 from relay.metrics import Metrics
 from relay.protocol import ErrorCode, Kind, encode, error, with_reply_to
@@ -140,10 +140,10 @@ class Joining:
         hub = self._hub
         hub.move_to(position)
         for reading in {one for readings in hub.readings.values() for one in readings}:
-            hub.move_reading(reading)
+            reading.move(position)
         for group in list(hub.groups.values()):
             for dashboard in group.readings:
-                hub.move_reading(dashboard)
+                dashboard.move(position)
             for listener in list(group.live):
                 self.join_dashboard(listener, listener.limit, None, healing=True)
         for room in list(hub.rooms.values()):
@@ -199,6 +199,7 @@ class Joining:
             log.warning("a join could not be read", extra={"error": str(failure)})
         except Exception:
             log.exception("a join failed")
+            await asyncio.sleep(RETRY_S)  # a member that has to be healed will try again
         finally:
             self._hub.close_reading(reading)
         # From here on nothing waits, so nothing is published in between.

@@ -70,7 +70,7 @@ class Snapshots:
                 except TimeoutError:
                     if not patient():
                         raise Unavailable("no position can be read") from None
-                self._hub.move_reading(reading)
+                reading.move(self._hub.position)
             except Unavailable:
                 if not patient():
                     raise

@@ -6,13 +6,14 @@ events are equal when what we send of them is equal; `events` that is not an arr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 import orjson
 
+from relay.protocol import Event
 from relay.source.changes import Deleted, Inserted, Operation, Replaced, Updated
 from relay.tasks.document import apply
 from relay.tasks.mapping import EventFields
@@ -151,7 +152,7 @@ def event_json(element: Any, event: EventFields) -> bytes:
     if element is None:
         return NULL
     kind = first_present((element,), event.type)
-    shown = {
+    shown: Event = {
         "type": kind if isinstance(kind, str) else None,
         "at": moment(first_present((element,), event.at)),
         "data": plain(element),
@@ -162,13 +163,6 @@ def event_json(element: Any, event: EventFields) -> bytes:
 def extend(digest: bytes, event: bytes) -> bytes:
     """The digest of a timeline that goes on with this event's JSON."""
     return blake2b(event, key=digest, digest_size=16).digest()
-
-
-def digest_of(events: Iterable[bytes]) -> bytes:
-    digest = START
-    for event in events:
-        digest = extend(digest, event)
-    return digest
 
 
 def head(digest: bytes) -> str:
