@@ -30,6 +30,7 @@ from relay.gateway.websocket import Connections
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
 from relay.metrics import Metrics
+from relay.source.arrays import Decoder
 from relay.source.reader import Reader
 from relay.source.stream import Tail
 from relay.tasks.mapping import Mapping, load
@@ -78,7 +79,8 @@ class Relay:
         hub = Hub(self._mapping.event, metrics)
         # Two clients: the tail's waiting getMore must not take a connection from the reads (F15).
         clients = [_client(settings), _client(settings)]
-        where = (settings.relay_mongo_database, settings.relay_tasks_collection)
+        decoder = Decoder(self._mapping.events)
+        where = (settings.relay_mongo_database, settings.relay_tasks_collection, decoder)
         tail = Tail(clients[0], *where, jitter=random.random)
         reader = Reader(clients[1], *where)
         known = Known(settings.relay_known_tasks_max, hub.is_listened)

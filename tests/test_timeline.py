@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.source.arrays import Element, decode_element, encode_element
 from relay.source.changes import Deleted, Inserted, Replaced, Updated
 from relay.tasks.mapping import EventFields
 from relay.tasks.timeline import (
+    NOTHING,
     START,
     Appended,
     NeedsEvents,
@@ -19,6 +23,7 @@ from relay.tasks.timeline import (
     Rewritten,
     Timeline,
     advance,
+    brought,
     event_json,
     extend,
     timeline_of,
@@ -29,9 +34,13 @@ E0, E1, E2 = ({"type": "log", "n": n} for n in range(3))
 
 
 def told(before: list[Any] | None, operation: Any, path: str = "events") -> tuple[list[Any], Outcome]:
-    timeline = Timeline(0, False, ()) if before is None else Timeline(len(before), True, before)
+    timeline = NOTHING if before is None else timeline_of({"events": before}, "events")
     after, outcome = advance(timeline, operation, path, FIELDS)
-    return list(after.events or ()), outcome
+    return values(after.elements or ()), outcome
+
+
+def values(elements: Sequence[Element]) -> list[Any]:
+    return [decode_element(element) for element in elements]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +82,7 @@ def test_everything_else_is_a_rewrite(before: list[Any], update: Any, after: lis
     held, outcome = told(before, update)
     assert held == after
     assert isinstance(outcome, Rewritten)
-    assert (list(outcome.events), outcome.before) == (after, before)
+    assert (values(outcome.elements), values(outcome.before)) == (after, before)
 
 
 @pytest.mark.parametrize(
@@ -115,18 +124,20 @@ def test_a_path_of_several_names() -> None:
     assert told(None, Updated({"log": {"items": [E0]}}), "log.items") == ([E0], Appended([E0]))
     assert told(None, Updated({"log.items": [E0]}), "log.items") == ([E0], Appended([E0]))
     assert told([E0], Updated({"log.items.1": E1}), "log.items") == ([E0, E1], Appended([E1]))
-    assert told([E0], Updated({"log": 1}), "log.items") == ([], Rewritten((), [E0]))
+    assert told([E0], Updated({"log": 1}), "log.items") == ([], Rewritten((), [encode_element(E0)]))
+    assert told([E0], Updated({"log": {"items": [E1]}}), "log.items")[0] == [E1]
 
 
 def test_delete_and_insert_begin_anew() -> None:
     assert told([E0], Deleted()) == ([], None)
-    assert timeline_of({"events": [E0]}, "events") == Timeline(1, True, [E0])
+    assert timeline_of({"events": [E0]}, "events") == Timeline(1, True, [encode_element(E0)])
     assert told(None, Inserted({"events": [E0]}))[0] == [E0]
 
 
+NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
     max_leaves=10,
 )
 
@@ -148,8 +159,31 @@ def test_a_whole_array_says_what_it_means(before: list[Any], after: list[Any]) -
     match outcome:
         case Appended(events):
             held = [*before, *events]
-        case Rewritten(events):
-            held = list(events)
+        case Rewritten(elements):
+            held = values(elements)
         case None:
             held = before
     assert [event_json(one, FIELDS) for one in held] == [event_json(one, FIELDS) for one in after]
+
+
+EVENTS = st.lists(st.sampled_from([E0, E1, {"n": 0, "type": "log"}, None, 1, 1.0, True]), max_size=8)
+
+
+@given(EVENTS, EVENTS)
+def test_what_a_rewrite_brought_is_what_was_not_there(before: list[Any], after: list[Any]) -> None:
+    rewritten = Rewritten(*(timeline_of({"a": one}, "a").elements or () for one in (after, before)))
+    fresh = brought(rewritten, FIELDS)
+    shown = [event_json(one, FIELDS) for one in after]
+    # As a multiset of the JSON, it is what the array after has beyond the one before.
+    assert Counter(shown[index] for index in fresh) == Counter(shown) - Counter(
+        event_json(one, FIELDS) for one in before
+    )
+    assert fresh == sorted(fresh)
+
+
+def test_an_element_that_is_reached_into_leaves_the_others_as_they_are() -> None:
+    binary = b"\x03\x00"  # bytes, as elements are
+    held, outcome = told([binary, E0, E1], Updated({"events.1.n": 9, "events.5": binary}))
+    assert held == [binary, {**E0, "n": 9}, E1, None, None, binary]
+    assert isinstance(outcome, Rewritten)
+    assert told([E0, E1, E2], Updated({"events.2": E2}, (), [("events", 1)]))[0] == [E0, None, E2]

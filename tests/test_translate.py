@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 from bson import ObjectId, Timestamp
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relay.access.audience import Audience
 from relay.protocol import Kind
 from relay.source.changes import Change, Deleted, Inserted, Operation, Replaced, Updated, key_of
 from relay.tasks.mapping import Mapping
+from relay.tasks.timeline import Timeline
 from relay.tasks.translate import (
     EventAdded,
     Lifecycle,
@@ -219,3 +222,45 @@ def test_a_replacement_is_compared_with_what_was() -> None:
     )
     assert step.messages == (EventAdded(1, event("log")), SummaryUpdated(), Listed())
     assert not any(isinstance(one, StateReset) for one in step.messages)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 5])
+def test_a_full_array_knows_where_its_task_stands(kept: int) -> None:
+    """The last milestone moves with the array, and goes when it falls out."""
+    old = [event("dispatched"), *(event("log", n=n) for n in range(5))]
+    before = {"status": "new", "events": old}
+    after = [*old[6 - kept :], event("log", n=9)]
+    step = told(before, Updated({"events": after}))
+    assert step.after is not None
+    assert step.after.last == translator().read({"_id": ID, "status": "new", "events": after}).last
+
+
+HISTORY = st.lists(
+    st.sampled_from([event("log"), event("merged"), event("dispatched"), None, "x"]), max_size=60
+)
+
+
+@given(HISTORY, st.sampled_from([None, "gone", {"0": 1}]))
+def test_an_outline_is_the_task_without_its_array(history: list[Any], otherwise: Any) -> None:
+    reader = translator()
+    for stored in (history, otherwise):
+        document = {"_id": ID, "title": "a", "github": 5, "members": ["a", {"b": 1}], "events": stored}
+        task = reader.read(document)
+        # What the database makes of the projection; test_exactness holds it to the real one.
+        is_array = isinstance(stored, list)
+        projected = {
+            **{name: value for name, value in document.items() if name != "events"},
+            "relay_event_count": len(stored) if is_array else None,
+            "relay_last_events": stored[-20:] if is_array else None,
+        }
+        outline = reader.outline(projected)
+        if outline is None:
+            assert task.last is None or task.last.index < len(history) - 20
+        else:
+            length = task.timeline.length
+            assert outline == replace(task, timeline=Timeline(length, is_array, None if length else ()))
+
+
+def test_where_array_and_fields_share_a_sub_document_the_whole_is_read() -> None:
+    assert translator().outline_projection() is not None
+    assert translator(replace(MAPPING, events="github.log")).outline_projection() is None

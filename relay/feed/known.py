@@ -1,7 +1,7 @@
 """The tasks that moved lately: a bounded memory, pinned while someone listens.
 
 Forgetting costs a read and nothing else: a task that is not known is read at the position before the
-batch it changes in.
+batch it changes in, and so is an array that a change has to be compared with.
 """
 
 from __future__ import annotations
@@ -12,17 +12,33 @@ from dataclasses import replace
 
 from relay.tasks.translate import Task
 
+ARRAY_BYTES = 32 * 1024 * 1024  # of arrays in memory, beyond which the least recently used are dropped
+
 
 class Known:
-    """At most `limit` tasks, the least recently used forgotten first, save those that are pinned."""
+    """At most `limit` tasks, the least recently used forgotten first, save those that are pinned.
 
-    def __init__(self, limit: int, is_pinned: Callable[[bytes], bool]) -> None:
+    Most tasks are only appended to and need no array. An array that was needed stays with its task, as
+    long as all of them together take no more than `array_bytes`.
+    """
+
+    def __init__(
+        self, limit: int, is_pinned: Callable[[bytes], bool], *, array_bytes: int = ARRAY_BYTES
+    ) -> None:
         self._limit = limit
         self._is_pinned = is_pinned
         self._tasks: OrderedDict[bytes, Task] = OrderedDict()
+        self._array_limit = array_bytes
+        self._arrays: OrderedDict[bytes, int] = OrderedDict()  # how many bytes
+        self._array_bytes = 0
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+    @property
+    def array_bytes(self) -> int:
+        """How much the arrays in memory take."""
+        return self._array_bytes
 
     def get(self, key: bytes) -> Task | None:
         task = self._tasks.get(key)
@@ -31,22 +47,36 @@ class Known:
         return task
 
     def remember(self, key: bytes, task: Task) -> None:
-        """Keep the task, without its array: arrays live for a batch."""
-        self._tasks[key] = replace(task, timeline=task.timeline.without_events())
+        self._forget_array(key)
+        self._tasks[key] = task
         self._tasks.move_to_end(key)
+        if task.timeline.elements:
+            size = self._arrays[key] = sum(map(len, task.timeline.elements))
+            self._array_bytes += size
 
     def forget(self, key: bytes) -> None:
+        self._forget_array(key)
         self._tasks.pop(key, None)
 
     def clear(self) -> None:
         self._tasks.clear()
+        self._arrays.clear()
+        self._array_bytes = 0
 
     def shrink(self) -> None:
-        """Down to the limit; pinned tasks stay and are looked at last."""
+        """Down to the limits; pinned tasks stay and are looked at last."""
+        while self._array_bytes > self._array_limit:
+            key = next(iter(self._arrays))
+            task = self._tasks[key]
+            self._tasks[key] = replace(task, timeline=task.timeline.without_elements())
+            self._forget_array(key)
         excess = len(self._tasks) - self._limit
         for key in list(self._tasks) if excess > 0 else ():
             if not self._is_pinned(key):
-                del self._tasks[key]
+                self.forget(key)
                 excess -= 1
                 if excess <= 0:
                     return
+
+    def _forget_array(self, key: bytes) -> None:
+        self._array_bytes -= self._arrays.pop(key, 0)

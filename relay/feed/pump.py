@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Container, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bson import Timestamp
@@ -40,7 +40,7 @@ class Reads(Protocol):
     """Where states come from."""
 
     async def read_at(
-        self, position: Timestamp, filter: Mapping[str, Any], /
+        self, position: Timestamp, filter: Mapping[str, Any], /, *, projection: Mapping[str, Any] | None
     ) -> Sequence[dict[str, Any]]: ...
 
 
@@ -117,34 +117,61 @@ class Pump:
 
     async def _load(self, changes: Sequence[Change]) -> dict[bytes, Task | None]:
         """The tasks of this batch that are not known, or whose array is needed, as they were before it."""
-        missing: dict[bytes, Any] = {}
-        planned: dict[bytes, Task] = {}
-        for change in changes:
-            if change.key in missing:
-                continue
-            task = planned.get(change.key) or self._known.get(change.key)
-            if task is None or self._translator.needs_events(task, change.operation):
-                missing[change.key] = change.id
-            else:
-                planned[change.key] = self._translator.grow(task, change.operation)
-        if not missing:
-            return {}
-        loaded: dict[bytes, Task | None] = dict.fromkeys(missing)
-        ids = list(missing.values())
         before = _just_before(changes[0].time)
-        for start in range(0, len(ids), KEYS_PER_READ):
-            for document in await self._read(before, ids[start : start + KEYS_PER_READ]):
-                loaded[key_of(document["_id"])] = self._translator.read(document)
-        self._metrics.loads.inc(len(missing))
+        loaded: dict[bytes, Task | None] = {}
+        whole: dict[bytes, Any] = {}  # of these, everything
+        unknown = {change.key: change.id for change in changes if self._known.get(change.key) is None}
+        projection = self._translator.outline_projection()
+        if projection is None:
+            whole = unknown
+        elif unknown:
+            loaded = dict.fromkeys(unknown)
+            async for document in self._read(before, unknown.values(), projection):
+                key = key_of(document["_id"])
+                loaded[key] = self._translator.outline(document)
+                if loaded[key] is None:
+                    whole[key] = document["_id"]
+        whole |= self._in_need(changes, loaded, whole)
+        loaded |= dict.fromkeys(whole)
+        async for document in self._read(before, whole.values()):
+            loaded[key_of(document["_id"])] = self._translator.read(document)
+        self._metrics.loads.inc(len(unknown | whole))
         return loaded
 
-    async def _read(self, position: Timestamp, ids: Sequence[Any]) -> Sequence[dict[str, Any]]:
-        while True:
+    def _in_need(
+        self, changes: Sequence[Change], loaded: Mapping[bytes, Task | None], whole: Container[bytes]
+    ) -> dict[bytes, Any]:
+        """The tasks of this batch whose array has to be in memory and is not."""
+        needed: dict[bytes, Any] = {}
+        planned: dict[bytes, Task] = {}
+        for change in changes:
+            key = change.key
+            if key in needed or key in whole:
+                continue
+            task = planned.get(key) or loaded.get(key) or self._known.get(key)
+            if task is None or task.timeline.elements is not None:
+                continue  # where there is nothing, or all of it, no change needs more
+            if self._translator.needs_events(task, change.operation):
+                needed[key] = change.id
+            else:
+                planned[key] = self._translator.grow(task, change.operation)
+        return needed
+
+    async def _read(
+        self, position: Timestamp, ids: Iterable[Any], projection: Mapping[str, Any] | None = None
+    ) -> AsyncGenerator[dict[str, Any]]:
+        left = list(ids)
+        while left:
+            asked = {"_id": {"$in": left[:KEYS_PER_READ]}}
             try:
-                return await self._reads.read_at(position, {"_id": {"$in": list(ids)}})
+                documents = await self._reads.read_at(position, asked, projection=projection)
             except Unavailable as failure:
                 log.warning("waiting for the database to read a batch's tasks", extra={"error": str(failure)})
                 await asyncio.sleep(RETRY_S)
+                continue
+            del left[:KEYS_PER_READ]
+            for document in documents:
+                yield document
 
 
 def _just_before(time: Timestamp) -> Timestamp:

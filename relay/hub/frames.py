@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import orjson
 
@@ -21,7 +22,7 @@ class StepFrames:
         self.step = step
         self.told: set[object] = set()  # the listeners that had its lifecycle messages: each has them once
         self._fields = fields
-        self._lifecycles: dict[int, bytes] = {}
+        self._others: dict[int, bytes] = {}
         self._for_room: list[tuple[bytes, bool]] | None = None
         self._after = Progress(0, b"")
         self._for_dashboard: list[tuple[bytes, bool]] | None = None
@@ -33,6 +34,19 @@ class StepFrames:
             self._after = Progress(progress.next, progress.digest)
         progress.next, progress.digest = self._after.next, self._after.digest
         return self._for_room
+
+    def beside_timeline(self) -> list[tuple[bytes, bool]]:
+        """The same without the timeline, for a room that will be shown a later state of it."""
+        return [
+            (self._other(index, message), isinstance(message, Lifecycle))
+            for index, message in enumerate(self.step.messages)
+            if isinstance(message, Lifecycle | SummaryUpdated)
+        ]
+
+    @property
+    def rewrite(self) -> StateReset | None:
+        """The rewrite of the timeline this step is, if it is one."""
+        return next((one for one in self.step.messages if isinstance(one, StateReset)), None)
 
     def for_dashboard(self) -> list[tuple[bytes, bool]]:
         """(frame, is it a lifecycle message) in order, for who sees the task before and after."""
@@ -69,17 +83,16 @@ class StepFrames:
                         "head": head(progress.digest),
                     }
                     yield encode(Kind.EVENT_ADDED, data, at=step.at), False
-                case StateReset(events):
-                    state = TaskState(step.after, events, self._fields)
+                case StateReset(elements):
+                    state = TaskState(step.after, elements, self._fields, at=step.at)
                     end = state.progress()
                     progress.next, progress.digest = end.next, end.digest
-                    for page in state.pages(at=step.at):
+                    for page in state.pages():
                         yield page, False
                 case SummaryUpdated():
-                    data = {"taskId": step.id, "task": step.after.summary}
-                    yield encode(Kind.UPDATED, data, at=step.at), False
+                    yield self._other(index, message), False
                 case Lifecycle():
-                    yield self._lifecycle(index, message), True
+                    yield self._other(index, message), True
                 case Listed():
                     pass
 
@@ -87,15 +100,32 @@ class StepFrames:
         for index, message in enumerate(self.step.messages):
             match message:
                 case Lifecycle():
-                    yield self._lifecycle(index, message), True
+                    yield self._other(index, message), True
                 case Listed():
                     yield self.upserted(), False
                 case EventAdded() | StateReset() | SummaryUpdated():
                     pass
 
-    def _lifecycle(self, index: int, message: Lifecycle) -> bytes:
-        frame = self._lifecycles.get(index)
+    def _other(self, index: int, message: Lifecycle | SummaryUpdated) -> bytes:
+        frame = self._others.get(index)
         if frame is None:
-            data = {"taskId": self.step.id, **message.data}
-            frame = self._lifecycles[index] = encode(message.kind, data, at=self.step.at)
+            kind = Kind.UPDATED
+            data: dict[str, Any] = {"taskId": self.step.id}
+            if isinstance(message, Lifecycle):
+                kind, data = message.kind, data | message.data
+            elif self.step.after is not None:
+                data["task"] = self.step.after.summary
+            frame = self._others[index] = encode(kind, data, at=self.step.at)
         return frame
+
+
+def replay(
+    steps: Sequence[StepFrames], progress: Progress
+) -> list[tuple[StepFrames, list[tuple[bytes, bool]]]]:
+    """What a room is told of these steps from `progress` on; of several rewrites only the last."""
+    rewrites = [number for number, frames in enumerate(steps) if frames.rewrite is not None]
+    first = rewrites[-1] if rewrites else 0
+    return [
+        (frames, frames.for_room(progress) if number >= first else frames.beside_timeline())
+        for number, frames in enumerate(steps)
+    ]

@@ -21,6 +21,8 @@ from relay.protocol import Kind, StreamState, encode
 from relay.tasks.mapping import EventFields
 from relay.tasks.translate import Keys, Step
 
+REWRITE_INTERVAL_S = 0.25  # a room is sent at most one state in so long (PROTOCOL.md 6.3)
+MANY_BYTES = 512 * 1024  # encoding more than these happens in a thread: the loop stops for 30 ms at most
 Answer = Literal["given", "forbidden", "unavailable"]
 
 
@@ -136,12 +138,19 @@ class DashboardReading:
 
 @dataclass(eq=False, slots=True)
 class Room:
-    """The listeners of one task that are served live, and how far they have been told."""
+    """The listeners of one task that are served live, and how far they have been told.
 
+    `stale`: the timeline was rewritten and they were not told: until a state is read for them, they are
+    told nothing of it. `rewritten_at`: when they were last given a state unasked, by the loop's time.
+    """
+
+    key: bytes
     id: str
     keys: Keys  # who may see the task now
     progress: Progress
+    rewritten_at: float
     live: set[Listener] = field(default_factory=set)
+    stale: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -170,6 +179,7 @@ class Hub:
         self._groups_by_key: dict[str, set[Group]] = {}
         self._waiting: list[tuple[Timestamp, asyncio.Future[None]]] = []
         self._listeners: set[Listener] = set()
+        self.stale: list[tuple[Room, float]] = []  # rooms that need a state, and when they may have it
         self.status: StreamState = "live"
 
     # What the pump says.
@@ -196,7 +206,7 @@ class Hub:
             await future
 
     def is_listened(self, key: bytes) -> bool:
-        return key in self.rooms
+        return key in self.rooms or key in self.readings
 
     def _publish(self, frames: StepFrames) -> None:
         step = frames.step
@@ -220,11 +230,25 @@ class Hub:
                 self._send_all((listener,), frames.gone_from_room())
                 self.leave_room(listener, step.key)
         if room.live:
-            made = frames.for_room(room.progress)
+            self._note_rewrite(room, frames)
+            made = frames.beside_timeline() if room.stale else frames.for_room(room.progress)
             for frame, _ in made:
                 self._send_all(room.live, frame)
             if any(lifecycle for _, lifecycle in made):
                 frames.told |= room.live
+
+    def _note_rewrite(self, room: Room, frames: StepFrames) -> None:
+        """A state for each rewrite of a long timeline would leave no time for anything else."""
+        rewrite = frames.rewrite
+        if rewrite is None or room.stale:
+            return
+        now = asyncio.get_running_loop().time()
+        soonest = room.rewritten_at + REWRITE_INTERVAL_S
+        if now < soonest or sum(map(len, rewrite.elements)) > MANY_BYTES:
+            room.stale = True
+            self.stale.append((room, max(now, soonest)))
+        else:
+            room.rewritten_at = now
 
     def _to_dashboards(self, frames: StepFrames) -> None:
         step = frames.step

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
 from typing import Any, Self
 
 from bson import Timestamp
 
 from relay.errors import SourceError, Unavailable
-from relay.hub.frames import StepFrames
+from relay.hub.frames import StepFrames, replay
 from relay.hub.hub import (
+    MANY_BYTES,
     Answer,
     DashboardJoiner,
     DashboardReading,
@@ -40,8 +44,6 @@ from relay.tasks.translate import Step, Task, Translator
 from relay.tasks.values import candidate_ids
 
 log = logging.getLogger(__name__)
-
-MANY_EVENTS = 1000  # encoding more than these happens in a thread
 
 
 class Joining:
@@ -134,6 +136,9 @@ class Joining:
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         self._hub.publish(steps, position)
+        for room, moment in self._hub.stale:
+            self._spawn(self._refresh(room, moment))
+        self._hub.stale.clear()
 
     def heal(self, position: Timestamp) -> None:
         """The stream's place was lost: bring every listener up to date from the documents."""
@@ -147,8 +152,7 @@ class Joining:
             for listener in list(group.live):
                 self.join_dashboard(listener, listener.limit, None, healing=True)
         for room in list(hub.rooms.values()):
-            for listener in list(room.live):
-                self._heal(listener, room.id, room.progress)
+            self._heal_all(room)
 
     # Reading.
 
@@ -161,14 +165,30 @@ class Joining:
         at = head(progress.digest) if progress is not None else None
         self._begin(Joiner(listener, task_id, since, at, None, joins=True, healing=True))
 
+    def _heal_all(self, room: Room) -> None:
+        # Of a timeline that was rewritten no position holds: a state has come between for some of them.
+        progress = None if room.stale else room.progress
+        for listener in list(room.live):
+            self._heal(listener, room.id, progress)
+
+    async def _refresh(self, room: Room, moment: float) -> None:
+        """Show the members of a room, when the moment has come, what became of a rewritten timeline."""
+        await asyncio.sleep(moment - asyncio.get_running_loop().time())
+        if self._hub.rooms.get(room.key) is room:
+            self._heal_all(room)
+
     def _begin(self, joiner: Joiner) -> None:
         """Hold the listener from here on; the last of its requests to be answered releases it."""
         listener = joiner.listener
         pending = listener.pending.setdefault(joiner.task_id, Pending())
         for key in self._keys(joiner.task_id):
             if key in listener.rooms:
-                progress = self._hub.rooms[key].progress
-                pending.inside, pending.was_at = True, Progress(progress.next, progress.digest)
+                room = self._hub.rooms[key]
+                pending.inside = True
+                if room.stale:
+                    joiner.since = joiner.head = None
+                else:
+                    pending.was_at = Progress(room.progress.next, room.progress.digest)
                 self._hub.leave_room(listener, key)
         pending.joiners.append(joiner)
         if len(pending.joiners) > 1:
@@ -203,7 +223,8 @@ class Joining:
         finally:
             self._hub.close_reading(reading)
         # From here on nothing waits, so nothing is published in between.
-        room = found and self._room_after(found)
+        healed = any(joiner.healing for joiner in reading.joiners)
+        room = found and self._room_after(found, healed=healed)
         unseen = []
         for joiner in reading.joiners:
             if not joiner.active:
@@ -237,11 +258,11 @@ class Joining:
                 return _Found(key, state, since, reading.moved)
 
     async def _state_of(self, task: Task) -> TaskState:
-        events = task.timeline.events or ()
+        elements = task.timeline.elements or ()
         fields = self._translator.mapping.event
-        if len(events) < MANY_EVENTS:
-            return TaskState(task, events, fields)
-        return await asyncio.to_thread(TaskState, task, events, fields)
+        if sum(map(len, elements)) < MANY_BYTES:
+            return TaskState(task, elements, fields)
+        return await asyncio.to_thread(TaskState, task, elements, fields)
 
     async def _look_again(self, joiners: Sequence[Joiner]) -> None:
         """Read once more when the relay has seen everything written before these joins arrived."""
@@ -252,18 +273,18 @@ class Joining:
             if joiner.active:
                 self._read_for(joiner, caught_up=True)
 
-    def _room_after(self, found: _Found) -> Room | None:
+    def _room_after(self, found: _Found, *, healed: bool) -> Room | None:
         """The room of this task as it is now; None when the task went away meanwhile."""
         room = self._hub.rooms.get(found.key)
         if room is not None:
             return room
         progress, keys = found.state.progress(), found.state.task.keys
-        for frames in found.since:
-            if frames.step.after is None:
-                break
-            frames.for_room(progress)
-            keys = frames.step.after.keys
-        return Room(found.state.task.id, keys, progress)
+        there = list(takewhile(_is_there, found.since))
+        replay(there, progress)
+        if there and there[-1].step.after is not None:
+            keys = there[-1].step.after.keys
+        rewritten_at = asyncio.get_running_loop().time() if healed else -math.inf
+        return Room(found.key, found.state.task.id, keys, progress, rewritten_at)
 
     def _give(self, joiner: Joiner, found: _Found, room: Room) -> None:
         """The state; and if nothing else is being read for it, what was held since, and its seat."""
@@ -281,20 +302,18 @@ class Joining:
             joiner.answered("given")
 
     def _seat(self, listener: Listener, found: _Found, room: Room) -> None:
-        progress = found.state.progress()
-        for frames in found.since:
-            after = frames.step.after
-            if after is None or not listener.may_see(after.keys):
-                listener.send(frames.gone_from_room())
-                return
-            made = frames.for_room(progress)
+        seen = list(takewhile(partial(_may_see, listener), found.since))
+        for frames, made in replay(seen, found.state.progress()):
             told = listener in frames.told  # on its dashboard
             for frame, lifecycle in made:
                 if not (lifecycle and told):
                     listener.send(frame)
             if any(lifecycle for _, lifecycle in made):
                 frames.told.add(listener)
-        self._hub.join_room(listener, found.key, room)
+        if len(seen) < len(found.since):
+            listener.send(found.since[len(seen)].gone_from_room())
+        else:
+            self._hub.join_room(listener, found.key, room)
 
     def _refuse(self, joiner: Joiner, answer: Answer, *, exists: bool) -> None:
         listener = joiner.listener
@@ -373,6 +392,15 @@ class _Found:
     state: TaskState
     since: Sequence[StepFrames]
     moved: bool
+
+
+def _is_there(frames: StepFrames) -> bool:
+    return frames.step.after is not None
+
+
+def _may_see(listener: Listener, frames: StepFrames) -> bool:
+    after = frames.step.after
+    return after is not None and listener.may_see(after.keys)
 
 
 def _refusal(joiner: Joiner, answer: Answer) -> bytes:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
 from relay.protocol import PAGE_BYTES, Kind, encode
+from relay.source.arrays import Element
 from relay.tasks.mapping import EventFields
-from relay.tasks.timeline import START, event_json, extend, head
+from relay.tasks.timeline import START, element_json, extend, head
 from relay.tasks.translate import Summary, Task
 
 
@@ -28,14 +28,18 @@ class Progress:
 
 class TaskState:
     """One task at one moment, its events ready to be sent: encoded, and with the digest of every
-    prefix, so that any `(since, head)` can be checked."""
+    prefix, so that any `(since, head)` can be checked. `at`: the change it is the message of."""
 
-    def __init__(self, task: Task, events: Sequence[Any], fields: EventFields) -> None:
+    def __init__(
+        self, task: Task, elements: Sequence[Element], fields: EventFields, *, at: str | None = None
+    ) -> None:
         self.task = task
-        self.events = [event_json(event, fields) for event in events]
+        self._at = at
+        self.events = [element_json(element, fields) for element in elements]
         self.digests = [START]
         for event in self.events:
             self.digests.append(extend(self.digests[-1], event))
+        self._pages: dict[tuple[int, bool], list[bytes]] = {}
 
     def progress(self) -> Progress:
         """Where a listener stands who was given all of it."""
@@ -50,14 +54,17 @@ class TaskState:
             and head(self.digests[since]) == position
         )
 
-    def pages(
-        self, since: int | None = None, position: str | None = None, *, at: str | None = None
-    ) -> list[bytes]:
+    def pages(self, since: int | None = None, position: str | None = None) -> list[bytes]:
         """`task:state` frames from the position given, or from 0 when it is not one of this timeline."""
         resumed = self.resumes(since, position)
         start = since if resumed and since is not None else 0
+        made = self._pages.get((start, resumed))
+        if made is None:  # many who join at once come from the same place
+            made = self._pages[start, resumed] = list(self._made(start, resumed))
+        return made
+
+    def _made(self, start: int, resumed: bool) -> Iterator[bytes]:
         chunks = list(_chunks(self.events, start))
-        frames = []
         for index, (begin, end) in enumerate(chunks):
             data = {
                 "taskId": self.task.id,
@@ -69,8 +76,7 @@ class TaskState:
                 "reset": not resumed and index == 0,
                 "more": index < len(chunks) - 1,
             }
-            frames.append(encode(Kind.TASK_STATE, data, at=at))
-        return frames
+            yield encode(Kind.TASK_STATE, data, at=self._at)
 
 
 def dashboard_pages(summaries: Iterable[Summary]) -> list[bytes]:

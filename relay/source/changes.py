@@ -14,21 +14,12 @@ from typing import Any
 
 import bson
 from bson import Timestamp
-from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import InvalidBSON
 from bson.raw_bson import RawBSONDocument
 
+from relay.source.arrays import Decoder, Document
+
 log = logging.getLogger(__name__)
-
-Document = dict[str, Any]
-
-# Dates past year 9999 and broken UTF-8 are somebody's data, not our failure (FAILURES.md F8).
-LENIENT: CodecOptions[dict[str, Any]] = CodecOptions(
-    document_class=dict,
-    tz_aware=False,
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-    unicode_decode_error_handler="replace",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +58,8 @@ class Change:
     """One change of one task.
 
     `key` is the task's identity inside the relay (see `key_of`), `time` the cluster time, `wall` the
-    database's wall clock, UTC and naive as BSON dates are.
+    database's wall clock, UTC and naive as BSON dates are; `grouped`: it is part of a transaction, whose
+    changes have one cluster time.
     """
 
     key: bytes
@@ -75,6 +67,7 @@ class Change:
     time: Timestamp
     wall: datetime | None
     operation: Operation
+    grouped: bool = False
 
 
 def key_of(document_id: Any) -> bytes:
@@ -85,11 +78,6 @@ def key_of(document_id: Any) -> bytes:
     return bson.encode({"": document_id})
 
 
-def decode(raw: bytes) -> Document:
-    """One stored document, leniently. Raises `bson.errors.InvalidBSON` on true garbage."""
-    return bson.decode(raw, codec_options=LENIENT)
-
-
 @dataclass(frozen=True, slots=True)
 class Invalidated:
     """The collection was dropped or renamed, which ends the stream; `token` is where to go on."""
@@ -97,10 +85,10 @@ class Invalidated:
     token: RawBSONDocument
 
 
-def read_change(raw: RawBSONDocument) -> Change | Invalidated | None:
+def read_change(raw: RawBSONDocument, decoder: Decoder) -> Change | Invalidated | None:
     """What one element of a change stream's batch says; None for operations of no concern."""
     try:
-        event = decode(bytes(raw.raw))
+        event = decoder.change(bytes(raw.raw))
     except InvalidBSON:
         log.error("undecodable change skipped", extra={"bytes": len(raw.raw)})
         return None
@@ -117,6 +105,7 @@ def read_change(raw: RawBSONDocument) -> Change | Invalidated | None:
         event["clusterTime"],
         wall if isinstance(wall, datetime) else None,
         operation,
+        "txnNumber" in event,
     )
 
 

@@ -16,7 +16,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import PositionLost, Unavailable
-from relay.source.changes import decode
+from relay.source.arrays import Decoder
 
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
@@ -32,11 +32,18 @@ class Reader:
     """
 
     def __init__(
-        self, client: AsyncMongoClient[Any], database: str, collection: str, *, max_time_ms: int = 10_000
+        self,
+        client: AsyncMongoClient[Any],
+        database: str,
+        collection: str,
+        decoder: Decoder,
+        *,
+        max_time_ms: int = 10_000,
     ) -> None:
         self._client = client
         self._database = client[database]
         self._collection = collection
+        self._decoder = decoder
         self._max_time_ms = max_time_ms  # without a majority a snapshot read would wait for ever
 
     async def read_at(
@@ -83,12 +90,12 @@ class Reader:
         async with self._client.start_session(causal_consistency=False) as session:
             reply = await self._database.command(command, codec_options=RAW, session=session)
             cursor = reply["cursor"]
-            documents = [decode(raw.raw) for raw in cursor["firstBatch"]]
+            documents = [self._decoder.document(raw.raw) for raw in cursor["firstBatch"]]
             while cursor["id"]:
                 more = {"getMore": cursor["id"], "collection": self._collection, "batchSize": 1000}
                 reply = await self._database.command(more, codec_options=RAW, session=session)
                 cursor = reply["cursor"]
-                documents += [decode(raw.raw) for raw in cursor["nextBatch"]]
+                documents += [self._decoder.document(raw.raw) for raw in cursor["nextBatch"]]
         return documents
 
     async def now(self) -> Timestamp:

@@ -22,6 +22,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import StartupError, Unavailable
+from relay.source.arrays import Decoder
 from relay.source.changes import Change, Invalidated, read_change, token_time
 from relay.source.reader import RAW
 
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 BATCH_SIZE = 1000  # changes; unbounded batches cost 119 MB when a backlog is read
 AWAIT_MS = 100  # how long a getMore waits for news: S is at most this far behind on a quiet collection
+# Only transactions put several changes on one cluster time; from MongoDB 8.0 on anything may.
+WIRE_VERSION_8 = 25
 BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 10.0
 
 # The place in the stream is gone, or the token is not one: open afresh and heal the listeners.
@@ -68,6 +71,7 @@ class Tail:
         client: AsyncMongoClient[Any],
         database: str,
         collection: str,
+        decoder: Decoder,
         *,
         jitter: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
@@ -75,6 +79,7 @@ class Tail:
         self._client = client
         self._database = client[database]
         self._collection = collection
+        self._decoder = decoder
         self._jitter = jitter  # a number in [0, 1)
         self._clock = clock
         self._token: RawBSONDocument | None = None
@@ -190,7 +195,9 @@ class Tail:
         # startAfter is resumeAfter that also goes on after an invalidate. Both ways of opening may repeat
         # what is at or before the position.
         skip = self.position if start is None else start
-        cursor = _Cursor(self._database, self._collection, skip_until=skip, replied=self._replied)
+        cursor = _Cursor(
+            self._database, self._collection, self._decoder, skip_until=skip, replied=self._replied
+        )
         await cursor.open(stage)
         if start is not None:
             if token_time(cursor.token).time < start.time:
@@ -218,16 +225,19 @@ class _Cursor:
         self,
         database: AsyncDatabase[Any],
         collection: str,
+        decoder: Decoder,
         *,
         skip_until: Timestamp,
         replied: Callable[[], None],
     ) -> None:
         self._database = database
         self._collection = collection
+        self._decoder = decoder
         self._skip_until = skip_until
         self._replied = replied
         self._session = database.client.start_session(causal_consistency=False)
         self._id = 0
+        self._groups_anything = True
         self.token: RawBSONDocument
         self.invalidated = False
 
@@ -238,6 +248,8 @@ class _Cursor:
 
     async def open(self, stage: dict[str, Any]) -> None:
         try:
+            server = await self._database.client.admin.command("hello", session=self._session)
+            self._groups_anything = server["maxWireVersion"] >= WIRE_VERSION_8
             reply = await self._command(
                 {
                     "aggregate": self._collection,
@@ -264,20 +276,19 @@ class _Cursor:
         self._id = cursor["id"]
         self.token = cursor["postBatchResumeToken"]
         changes: list[Change] = []
-        transaction = False
         for raw in cursor["nextBatch"]:
-            change = read_change(raw)
+            change = read_change(raw, self._decoder)
             if isinstance(change, Invalidated):
                 self.invalidated = True
                 self.token = change.token
                 break
             if change is not None and change.time > self._skip_until:
                 changes.append(change)
-                transaction = "txnNumber" in raw
         position = token_time(self.token)
-        # Only transactions put several changes on one cluster time, and only they have txnNumber
-        # (from MongoDB 8.0 on any change may). A token past the last change means nothing follows.
-        open_group = transaction and position <= changes[-1].time
+        # A token past the last change means that nothing follows of its cluster time.
+        open_group = bool(
+            changes and (changes[-1].grouped or self._groups_anything) and position <= changes[-1].time
+        )
         return _Reply(changes, position, open_group)
 
     async def close(self) -> None:

@@ -6,14 +6,17 @@ events are equal when what we send of them is equal; `events` that is not an arr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 import orjson
+from bson.errors import InvalidBSON
 
 from relay.protocol import Event
+from relay.source.arrays import Element, RawArray, decode_element, encode_element
 from relay.source.changes import Deleted, Inserted, Operation, Replaced, Updated
 from relay.tasks.document import apply
 from relay.tasks.mapping import EventFields
@@ -33,15 +36,18 @@ class Timeline:
 
     length: int
     is_array: bool
-    events: Sequence[Any] | None = None
+    elements: Sequence[Element] | None = None
 
-    def without_events(self) -> Timeline:
+    def without_elements(self) -> Timeline:
         return Timeline(self.length, self.is_array)
+
+
+NOTHING = Timeline(0, False, ())
 
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """These came at the end; the rest is as it was."""
+    """These values came at the end; the rest is as it was."""
 
     events: Sequence[Any]
 
@@ -50,8 +56,8 @@ class Appended:
 class Rewritten:
     """The array is now this one, and that one before."""
 
-    events: Sequence[Any]
-    before: Sequence[Any]
+    elements: Sequence[Element]
+    before: Sequence[Element]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,17 @@ Outcome = Appended | Rewritten | NeedsEvents | None  # None: the timeline is as 
 
 def timeline_of(document: Any, path: str) -> Timeline:
     """The timeline a stored document holds."""
-    value = at_path(document, path)
-    return Timeline(len(value), True, value) if isinstance(value, list) else Timeline(0, False, ())
+    match at_path(document, path):
+        case RawArray() as array:
+            try:
+                elements = array.elements()
+            except InvalidBSON:
+                return NOTHING
+        case list() as values:
+            elements = [encode_element(value) for value in values]
+        case _:
+            return NOTHING
+    return Timeline(len(elements), True, elements)
 
 
 def advance(
@@ -74,11 +89,17 @@ def advance(
     """The timeline after the operation, and what happened to it."""
     match operation:
         case Inserted(document) | Replaced(document):
+            if _is_unknown(before):
+                return before, NeedsEvents()
             return _compare(before, timeline_of(document, path), event)
         case Updated():
             return _update(before, operation, path, event)
         case Deleted():
-            return Timeline(0, False, ()), None
+            return NOTHING, None
+
+
+def _is_unknown(timeline: Timeline) -> bool:
+    return timeline.elements is None and timeline.length > 0
 
 
 def _update(before: Timeline, update: Updated, path: str, event: EventFields) -> tuple[Timeline, Outcome]:
@@ -96,25 +117,44 @@ def _update(before: Timeline, update: Updated, path: str, event: EventFields) ->
     if not whole and not update.removed and not update.truncated:
         added = _added(before.length, [(key[len(inside) :], update.fields[key]) for key in touching])
         if added is not None:
-            after = Timeline(
-                before.length + len(added), True, None if before.events is None else [*before.events, *added]
-            )
-            return after, Appended(added)
-    if before.events is None and before.length:
+            held = before.elements
+            elements = None if held is None else [*held, *map(encode_element, added)]
+            return Timeline(before.length + len(added), True, elements), Appended(added)
+    if _is_unknown(before):
         return before, NeedsEvents()
-    # Everything is settled on a document that holds nothing but the timeline.
+    return _compare(before, _updated(before, update, path, set(touching)), event)
+
+
+def _updated(before: Timeline, update: Updated, path: str, touching: set[str]) -> Timeline:
+    """The timeline after these paths of an update: settled on a document that holds nothing else, in
+    which only the elements that are reached into are decoded."""
+    elements = list(before.elements or ())
+    inside = path + "."
+    reached = {array_index(key[len(inside) :].split(".")[0]) for key in touching if key.startswith(inside)}
+    values: list[Any] = [
+        decode_element(element) if index in reached else element for index, element in enumerate(elements)
+    ]
     *middle, last = path.split(".")
-    holder: dict[str, Any] = {last: list(before.events or ())} if before.is_array else {}
+    holder: dict[str, Any] = {last: values} if before.is_array else {}
     for name in reversed(middle):
         holder = {name: holder}
-    here = set(touching)
     changed = apply(
         holder,
-        {key: value for key, value in update.fields.items() if key in here},
-        [key for key in update.removed if key in here],
-        [(key, size) for key, size in update.truncated if key in here],
+        {key: value for key, value in update.fields.items() if key in touching},
+        [key for key in update.removed if key in touching],
+        [(key, size) for key, size in update.truncated if key in touching],
     )
-    return _compare(before, timeline_of(changed, path), event)
+    after = at_path(changed, path)
+    if not isinstance(after, list) or any(
+        not key.startswith(inside) for key in update.fields if key in touching
+    ):
+        return timeline_of(changed, path)
+    # Paths move no element to another place, so what was not reached into is as it was; or it is a hole.
+    kept = [
+        encode_element(value) if value is None or index in reached or index >= len(elements) else value
+        for index, value in enumerate(after)
+    ]
+    return Timeline(len(kept), True, kept)
 
 
 def _added(length: int, entries: Sequence[tuple[str, Any]]) -> list[Any] | None:
@@ -129,18 +169,44 @@ def _added(length: int, entries: Sequence[tuple[str, Any]]) -> list[Any] | None:
 
 
 def _compare(before: Timeline, after: Timeline, event: EventFields) -> tuple[Timeline, Outcome]:
-    if before.events is None and before.length:
-        return before, NeedsEvents()
-    old, new = before.events or (), after.events or ()
+    old, new = before.elements or (), after.elements or ()
     if len(new) >= len(old) and _equal(old, new[: len(old)], event):
-        return after, Appended(new[len(old) :]) if len(new) > len(old) else None
+        added = [decode_element(element) for element in new[len(old) :]]
+        return after, Appended(added) if added else None
     return after, Rewritten(new, old)
 
 
-def _equal(one: Sequence[Any], other: Sequence[Any], event: EventFields) -> bool:
+def _equal(one: Sequence[Element], other: Sequence[Element], event: EventFields) -> bool:
     return all(
-        a is b or event_json(a, event) == event_json(b, event) for a, b in zip(one, other, strict=True)
+        a == b or element_json(a, event) == element_json(b, event) for a, b in zip(one, other, strict=True)
     )
+
+
+def brought(rewritten: Rewritten, event: EventFields) -> list[int]:
+    """Where the elements stand that a rewrite brought: those that were not there before, as a multiset
+    of what is sent of them."""
+    left = Counter(rewritten.before)
+    strange = []
+    for index, element in enumerate(rewritten.elements):
+        if left[element]:
+            left[element] -= 1
+        else:
+            strange.append(index)
+    if not strange:
+        return []
+    # Other bytes may still be the same event, such as one whose keys were written in another order.
+    same: Counter[bytes] = Counter()
+    for element, count in left.items():
+        if count:
+            same[element_json(element, event)] += count
+    fresh = []
+    for index in strange:
+        shown = element_json(rewritten.elements[index], event)
+        if same[shown]:
+            same[shown] -= 1
+        else:
+            fresh.append(index)
+    return fresh
 
 
 # What is sent of an event, and the digest over it.
@@ -158,6 +224,11 @@ def event_json(element: Any, event: EventFields) -> bytes:
         "data": plain(element),
     }
     return orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)
+
+
+def element_json(element: Element, event: EventFields) -> bytes:
+    """The same of an element that is still BSON."""
+    return event_json(decode_element(element), event)
 
 
 def extend(digest: bytes, event: bytes) -> bytes:

@@ -7,12 +7,12 @@ the change; who may see it is for others to decide, from the keys before and aft
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from relay.protocol import CREATED_FIELDS, LIFECYCLE_FIELDS, Kind, rfc3339
+from relay.source.arrays import Element, decode_element
 from relay.source.changes import Change, Deleted, Inserted, Operation, Replaced, Updated
 from relay.tasks.document import apply, prune, tree_of
 from relay.tasks.mapping import Mapping
@@ -23,15 +23,25 @@ from relay.tasks.timeline import (
     Rewritten,
     Timeline,
     advance,
-    event_json,
+    brought,
     timeline_of,
 )
 from relay.tasks.values import Document, first_present, moment, number, snake, text, wire_id
 
 Keys = frozenset[str]
 Summary = dict[str, Any]  # a protocol.TaskSummary
-LENGTH_FIELD = "relay_event_count"  # the length of the array, computed by the database for a list
+LENGTH_FIELD = "relay_event_count"  # the length of the array, computed by the database
+ENDING_FIELD = "relay_last_events"  # its last elements
+ENDING = 20  # how many of them: nearly always one of them tells where the task stands
 _VOLATILE = ("eventCount", "updatedAt")  # not worth a task:updated
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """The last event of a timeline that stands for a message, and where it is."""
+
+    kind: Kind
+    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,7 @@ class Task:
     summary: Summary
     keys: Keys  # who may see it, as audience keys
     status: Kind | None  # the message its status stands for
-    last: Kind | None  # the message of the last event that stands for one
+    last: Milestone | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,7 @@ class Lifecycle:
 class StateReset:
     """A `task:state` from 0, for the room: the timeline was rewritten."""
 
-    events: Sequence[Any]
+    elements: Sequence[Element]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +120,43 @@ class Translator:
     def read(self, document: Document) -> Task:
         """The task a whole stored document shows."""
         timeline = timeline_of(document, self.mapping.events)
-        last = self._last_kind(timeline.events or ())
+        elements = timeline.elements or ()
+        last = self._milestone(elements, len(elements), NONE)
         return self._task(wire_id(document["_id"]), prune(document, self._tree), timeline, last)
+
+    def outline_projection(self) -> dict[str, Any] | None:
+        """A projection under which `outline` needs only the end of the array to be read; None where
+        the mapping looks for other things beside the array, in the same sub-document."""
+        # Whole top-level fields: a projection by path would take the scalars out of mixed arrays.
+        roots = {path.split(".")[0] for path in self.mapping.roots()}
+        if self.mapping.events.split(".")[0] in roots:
+            return None
+        ending = self._of_array({"$slice": [f"${self.mapping.events}", -ENDING]}, None)
+        return {**dict.fromkeys(roots, 1), LENGTH_FIELD: self._length(), ENDING_FIELD: ending}
+
+    def outline(self, projected: Document) -> Task | None:
+        """The task a document read under `outline_projection` shows, its elements not in memory; None
+        where the end of the array does not tell enough."""
+        length, ending = projected[LENGTH_FIELD], projected[ENDING_FIELD]
+        timeline = Timeline(length or 0, length is not None, None if length else ())
+        found = self._milestone_of_values(ending or (), timeline.length - len(ending or ()))
+        if found is None and timeline.length > ENDING:
+            return None
+        return self._task(wire_id(projected["_id"]), prune(projected, self._tree), timeline, found)
 
     def list_projection(self) -> dict[str, Any]:
         """A projection under which `summarise` needs no array to be read."""
-        events = f"${self.mapping.events}"
-        size = {"$cond": [{"$isArray": [events]}, {"$size": [events]}, 0]}
-        return {**dict.fromkeys(self.mapping.roots(), 1), LENGTH_FIELD: size}
+        return {**dict.fromkeys(self.mapping.roots(), 1), LENGTH_FIELD: self._length()}
+
+    def _length(self) -> dict[str, Any]:
+        return self._of_array({"$size": [f"${self.mapping.events}"]}, None)
+
+    def _of_array(self, expression: Any, otherwise: Any) -> dict[str, Any]:
+        return {"$cond": [{"$isArray": [f"${self.mapping.events}"]}, expression, otherwise]}
 
     def summarise(self, projected: Document) -> Summary:
         """The summary of a document read under `list_projection`."""
-        return self._summary(wire_id(projected["_id"]), projected, projected[LENGTH_FIELD])
+        return self._summary(wire_id(projected["_id"]), projected, projected[LENGTH_FIELD] or 0)
 
     def needs_events(self, task: Task, operation: Operation) -> bool:
         """Can this operation be translated only with the array before it in memory?"""
@@ -129,7 +164,7 @@ class Translator:
 
     def grow(self, task: Task, operation: Operation) -> Task:
         """The task with its timeline moved on, for planning what a batch will need."""
-        return replace(task, timeline=self._advance(task.timeline, operation)[0].without_events())
+        return replace(task, timeline=self._advance(task.timeline, operation)[0])
 
     def translate(self, before: Task | None, change: Change) -> Step:
         """What this change means to whoever may see the task.
@@ -168,9 +203,9 @@ class Translator:
             case NeedsEvents():
                 raise AssertionError("translate was called without the array it needs")
             case Appended(events):
-                last = self._last_kind(events) or before.last
-            case Rewritten(events):
-                last = self._last_kind(events)
+                last = self._milestone_of_values(events, before.timeline.length) or before.last
+            case Rewritten(elements):
+                last = self._milestone(elements, len(elements), _silent(before))
             case None:
                 last = before.last
         if kept is before.document:  # most changes: an event, and nothing that the summary shows
@@ -178,7 +213,7 @@ class Translator:
             return replace(before, timeline=timeline, last=last, summary=summary), outcome
         return self._task(before.id, kept, timeline, last), outcome
 
-    def _task(self, task_id: str, document: Document, timeline: Timeline, last: Kind | None) -> Task:
+    def _task(self, task_id: str, document: Document, timeline: Timeline, last: Milestone | None) -> Task:
         summary = self._summary(task_id, document, timeline.length)
         status = self.mapping.statuses.get(snake(summary.get("status", "")))
         return Task(task_id, document, timeline, summary, self._visibility(document), status, last)
@@ -194,7 +229,7 @@ class Translator:
             return
         match outcome:
             case Appended(events):
-                last = before.last
+                last = _kind(before.last)
                 for index, element in enumerate(events, before.timeline.length):
                     yield EventAdded(index, element)
                     kind = self._event_kind(element)
@@ -202,14 +237,14 @@ class Translator:
                         if self._says_something(kind, before, last):
                             yield self._lifecycle(kind, after, element)
                         last = kind
-            case Rewritten(events, old):
-                yield StateReset(events)
-                yield from self._news_of(events, old, before, after)
+            case Rewritten(elements):
+                yield StateReset(elements)
+                yield from self._news_of(outcome, before, after)
         if (
             self.mapping.lifecycle_from != "events"
             and after.status is not None
             and after.status != before.status
-            and (after.last != after.status or self.mapping.lifecycle_from == "status")
+            and (_kind(after.last) != after.status or self.mapping.lifecycle_from == "status")
         ):
             yield self._lifecycle(after.status, after)
         if after.summary != before.summary:
@@ -217,20 +252,15 @@ class Translator:
                 yield SummaryUpdated()
             yield Listed()
 
-    def _news_of(
-        self, events: Sequence[Any], old: Sequence[Any], before: Task, after: Task
-    ) -> Iterator[Lifecycle]:
-        """The lifecycle of elements that a rewrite brought, told apart by what is sent of them."""
-        left = Counter(event_json(element, self.mapping.event) for element in old)
-        last: Kind | None = None
-        for element in events:
-            shown = event_json(element, self.mapping.event)
+    def _news_of(self, rewritten: Rewritten, before: Task, after: Task) -> Iterator[Lifecycle]:
+        """The lifecycle of the elements that a rewrite brought."""
+        for index in brought(rewritten, self.mapping.event):
+            element = decode_element(rewritten.elements[index])
             kind = self._event_kind(element)
-            if left[shown]:
-                left[shown] -= 1
-            elif kind is not None and self._says_something(kind, before, last):
-                yield self._lifecycle(kind, after, element)
-            last = kind or last
+            if kind is not None:
+                earlier = self._milestone(rewritten.elements, index, _silent(before))
+                if self._says_something(kind, before, _kind(earlier)):
+                    yield self._lifecycle(kind, after, element)
 
     def _says_something(self, kind: Kind, before: Task, last: Kind | None) -> bool:
         match self.mapping.lifecycle_from:
@@ -265,8 +295,22 @@ class Translator:
         name = first_present((element,), self.mapping.event.type)
         return self.mapping.event_types.get(snake(name)) if isinstance(name, str) else None
 
-    def _last_kind(self, events: Sequence[Any]) -> Kind | None:
-        return next((kind for element in reversed(events) if (kind := self._event_kind(element))), None)
+    def _milestone(
+        self, elements: Sequence[Element], end: int, silent: Container[Element]
+    ) -> Milestone | None:
+        """The last one before `end`; `silent` are elements known to stand for nothing."""
+        for index in reversed(range(end)):
+            element = elements[index]
+            if element not in silent and (kind := self._event_kind(decode_element(element))) is not None:
+                return Milestone(kind, index)
+        return None
+
+    def _milestone_of_values(self, events: Sequence[Any], first: int) -> Milestone | None:
+        """The last one of these events, whose first stands at the index `first`."""
+        for index in reversed(range(len(events))):
+            if (kind := self._event_kind(events[index])) is not None:
+                return Milestone(kind, first + index)
+        return None
 
     # Summaries.
 
@@ -302,6 +346,17 @@ class Translator:
         return shown or None
 
 
+def _kind(milestone: Milestone | None) -> Kind | None:
+    return milestone.kind if milestone is not None else None
+
+
+def _silent(task: Task) -> frozenset[Element]:
+    """Elements of the task's timeline that stand for no message: those after its last milestone."""
+    elements = task.timeline.elements or ()
+    return frozenset(elements[task.last.index + 1 :] if task.last is not None else elements)
+
+
+NONE: frozenset[Element] = frozenset()
 MAX_QUESTIONS = 100
 _SUMMARY_FIELDS = (
     "title",

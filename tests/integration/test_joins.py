@@ -14,7 +14,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient, MongoClient, UpdateOne
 from running import Ear, listening, running, settings_for
 
-from relay.source.changes import LENIENT
+from relay.source.arrays import LENIENT
 
 Tasks = Any
 

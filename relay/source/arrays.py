@@ -1,0 +1,192 @@
+"""BSON taken apart without decoding: one array of a document stays BSON, element by element. Pure.
+
+A task's events array may hold thousands of elements of which a change adds one. So it is cut out of a
+document before the rest is decoded, its elements are compared as bytes, and decoded one by one when
+somebody needs to see them.
+
+Rules of this file: an element is its type byte followed by its value, without its place in the array,
+so that the same element is the same bytes wherever it stands; what is not BSON raises InvalidBSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from struct import Struct, error
+from typing import Any
+
+import bson
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.errors import InvalidBSON
+
+Document = dict[str, Any]
+Element = bytes
+
+# Dates past year 9999 and broken UTF-8 are somebody's data, not our failure (FAILURES.md F8).
+LENIENT: CodecOptions[Document] = CodecOptions(
+    document_class=dict,
+    tz_aware=False,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="replace",
+)
+
+_INT32 = Struct("<i")
+_DOCUMENT, _ARRAY = 0x03, 0x04
+_OF_FIXED_SIZE = {
+    0x01: 8,  # double
+    0x06: 0,  # undefined
+    0x07: 12,  # ObjectId
+    0x08: 1,  # boolean
+    0x09: 8,  # date
+    0x0A: 0,  # null
+    0x10: 4,  # int32
+    0x11: 8,  # timestamp
+    0x12: 8,  # int64
+    0x13: 16,  # decimal128
+    0x7F: 0,  # MaxKey
+    0xFF: 0,  # MinKey
+}
+# Types that begin with a length, and how many bytes come besides what it counts (bsonspec.org).
+_WITH_LENGTH = {
+    0x02: 4,  # text
+    _DOCUMENT: 0,
+    _ARRAY: 0,
+    0x05: 5,  # binary
+    0x0C: 16,  # DBPointer
+    0x0D: 4,  # code
+    0x0E: 4,  # symbol
+    0x0F: 0,  # code with scope
+}
+_PATTERN = 0x0B  # two C strings
+
+
+@dataclass(frozen=True, slots=True)
+class RawArray:
+    """An array as its BSON."""
+
+    raw: bytes
+
+    def elements(self) -> list[Element]:
+        """Its elements, in order. Raises InvalidBSON."""
+        raw = self.raw
+        found: list[Element] = []
+        position, end = _body(raw, 0)
+        find, length_at = raw.index, _INT32.unpack_from
+        try:
+            while position < end:
+                value = find(0, position + 1) + 1
+                kind = raw[position]
+                # Nearly all events are documents.
+                after = value + length_at(raw, value)[0] if kind == _DOCUMENT else _end(raw, kind, value)
+                if after > end or (after <= value and kind not in _OF_FIXED_SIZE):
+                    raise InvalidBSON("an element that does not end in its array")
+                found.append(raw[position : position + 1] + raw[value:after])
+                position = after
+        except (ValueError, error) as failure:
+            raise InvalidBSON("an array that is cut off") from failure
+        return found
+
+
+def encode_element(value: Any) -> Element:
+    """A decoded value as an element. Raises what `bson.encode` raises."""
+    raw = bson.encode({"": value})
+    return raw[4:5] + raw[6:-1]
+
+
+def decode_element(element: Element) -> Any:
+    """What the element holds; a sentence where that cannot be told."""
+    raw = _INT32.pack(len(element) + 6) + element[:1] + b"\0" + element[1:] + b"\0"
+    try:
+        return bson.decode(raw, codec_options=LENIENT)[""]
+    except InvalidBSON:
+        return "[undecodable]"
+
+
+class Decoder:
+    """Decodes the documents of one collection, and the changes of its stream, leniently; the array at
+    `path` is left as a RawArray."""
+
+    def __init__(self, path: str) -> None:
+        parts = path.split(".")
+        # A changed field is named by its path, as far as the change went; the rest lies inside.
+        changed = [(".".join(parts[:cut]), *parts[cut:]) for cut in range(1, len(parts) + 1)]
+        self._in_document = [tuple(parts)]
+        self._in_change = [
+            ("fullDocument", *parts),
+            *(("updateDescription", "updatedFields", *names) for names in changed),
+        ]
+        self._signs = {bytes([_ARRAY]) + name.encode() + b"\0" for name in (parts[-1], path)}
+
+    def document(self, raw: bytes) -> Document:
+        """One stored document. Raises InvalidBSON."""
+        return self._decode(raw, self._in_document)
+
+    def change(self, raw: bytes) -> Document:
+        """One element of a change stream's batch. Raises InvalidBSON."""
+        return self._decode(raw, self._in_change)
+
+    def _decode(self, raw: bytes, places: Sequence[Sequence[str]]) -> Document:
+        if not any(sign in raw for sign in self._signs):
+            return _decode_all(raw)
+        taken: list[tuple[Sequence[str], RawArray]] = []
+        for place in places:
+            cut = _cut_out(raw, [name.encode() for name in place])
+            if cut is not None:
+                raw, array = cut
+                taken.append((place, array))
+        document = _decode_all(raw)
+        for (*holders, name), array in taken:
+            holder = document
+            for one in holders:
+                holder = holder[one]
+            holder[name] = array
+        return document
+
+
+def _decode_all(raw: bytes) -> Document:
+    return bson.decode(raw, codec_options=LENIENT)
+
+
+def _cut_out(raw: bytes, path: Sequence[bytes]) -> tuple[bytes, RawArray] | None:
+    """The document without the array at `path`, and the array; None if there is no array."""
+    position, end = _body(raw, 0)
+    try:
+        while position < end:
+            kind, name_end = raw[position], raw.index(0, position + 1)
+            after = _end(raw, kind, name_end + 1)
+            if raw[position + 1 : name_end] != path[0]:
+                position = after
+                continue
+            value = raw[name_end + 1 : after]
+            if len(path) == 1:
+                return (_resized(raw[:position] + raw[after:]), RawArray(value)) if kind == _ARRAY else None
+            inner = _cut_out(value, path[1:]) if kind == _DOCUMENT else None
+            return inner and (_resized(raw[: name_end + 1] + inner[0] + raw[after:]), inner[1])
+    except (ValueError, IndexError, error) as failure:
+        raise InvalidBSON("a document that is cut off") from failure
+    return None
+
+
+def _body(raw: bytes, start: int) -> tuple[int, int]:
+    """Where the elements of the document begin and end."""
+    if len(raw) < 5 or _INT32.unpack_from(raw, start)[0] != len(raw):
+        raise InvalidBSON("a document of another length than it says")
+    return start + 4, len(raw) - 1
+
+
+def _end(raw: bytes, kind: int, value: int) -> int:
+    """Where the value that begins at `value` ends."""
+    if kind in _OF_FIXED_SIZE:
+        return value + _OF_FIXED_SIZE[kind]
+    if kind in _WITH_LENGTH:
+        length: int = _INT32.unpack_from(raw, value)[0]
+        if length < 0:
+            raise InvalidBSON("a negative length")
+        return value + _WITH_LENGTH[kind] + length
+    if kind == _PATTERN:
+        return raw.index(0, raw.index(0, value) + 1) + 1
+    raise InvalidBSON(f"an unknown type {kind}")
+
+
+def _resized(raw: bytes) -> bytes:
+    return _INT32.pack(len(raw)) + raw[4:]

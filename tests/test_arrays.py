@@ -1,0 +1,105 @@
+"""BSON taken apart without decoding: the same as decoding it whole, for every kind of value."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import bson
+import pytest
+from bson import Binary, Code, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
+from bson.errors import InvalidBSON
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.source.arrays import LENIENT, Decoder, RawArray, decode_element, encode_element
+
+NAMES = st.sampled_from(["events", "log", "a", "", "log.events"])
+VALUES = st.recursive(
+    st.sampled_from(
+        [
+            None,
+            True,
+            1,
+            Int64(2),
+            1.5,
+            "text",
+            b"bytes",
+            Binary(b"xy", 5),
+            ObjectId("65f0c0ffee65f0c0ffee65f0"),
+            datetime(2026, 1, 2),
+            Decimal128("1.5"),
+            Regex("a+", "i"),
+            Code("x()"),
+            Code("x()", {"y": 1}),
+            Timestamp(1, 2),
+            MinKey(),
+            MaxKey(),
+        ]
+    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=20,
+)
+DOCUMENTS = st.dictionaries(NAMES, VALUES, max_size=5)
+
+
+def whole(value: Any) -> Any:
+    """The document with its raw arrays decoded."""
+    if isinstance(value, RawArray):
+        return [decode_element(element) for element in value.elements()]
+    if isinstance(value, dict):
+        return {name: whole(one) for name, one in value.items()}
+    return value
+
+
+@given(DOCUMENTS, st.sampled_from(["events", "log.events", "log.a"]))
+def test_a_document_is_what_it_is_when_decoded_whole(document: Any, path: str) -> None:
+    raw = bson.encode(document)
+    assert whole(Decoder(path).document(raw)) == bson.decode(raw, codec_options=LENIENT)
+
+
+@given(DOCUMENTS, st.sampled_from(["events", "log.events", "log.a"]))
+def test_a_change_is_what_it_is_when_decoded_whole(fields: Any, path: str) -> None:
+    raw = bson.encode({"fullDocument": fields, "updateDescription": {"updatedFields": fields}, "x": 1})
+    assert whole(Decoder(path).change(raw)) == bson.decode(raw, codec_options=LENIENT)
+
+
+@pytest.mark.parametrize("path", ["events", "log.events"])
+def test_the_array_is_left_alone(path: str) -> None:
+    decoder = Decoder(path)
+    document = {"events": [1]} if path == "events" else {"log": {"events": [1]}}
+    for shape in ({"fullDocument": document}, {"updateDescription": {"updatedFields": document}}):
+        assert "RawArray" in str(decoder.change(bson.encode(shape)))
+    changed = decoder.change(bson.encode({"updateDescription": {"updatedFields": {path: [1, "x"]}}}))
+    assert isinstance(changed["updateDescription"]["updatedFields"][path], RawArray)
+    assert "RawArray" in str(decoder.document(bson.encode(document)))
+
+
+@given(st.lists(VALUES, max_size=120))
+def test_elements_are_the_values_in_order(values: list[Any]) -> None:
+    document = Decoder("a").document(bson.encode({"a": values}))
+    elements = document["a"].elements()
+    assert elements == [encode_element(value) for value in values]
+    assert [decode_element(element) for element in elements] == values
+
+
+def test_what_is_no_bson_is_refused_and_ends() -> None:
+    array = bson.encode({"0": {"a": 1}, "1": "x"})
+    for cut in range(len(array)):
+        with pytest.raises(InvalidBSON):
+            RawArray(array[:cut]).elements()
+    looping = bytearray(array)
+    looping[7:11] = (0).to_bytes(4, "little")  # a document of no length
+    with pytest.raises(InvalidBSON):
+        RawArray(bytes(looping)).elements()
+    looping[7:11] = (-4).to_bytes(4, "little", signed=True)
+    with pytest.raises(InvalidBSON):
+        RawArray(bytes(looping)).elements()
+    assert decode_element(b"\x99") == "[undecodable]"
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_raise_anything_else(raw: bytes) -> None:
+    with suppress(InvalidBSON):
+        RawArray(raw).elements()
