@@ -4,8 +4,9 @@ A task's events array may hold thousands of elements of which a change adds one.
 document before the rest is decoded, its elements are compared as bytes, and decoded one by one when
 somebody needs to see them.
 
-Rules of this file: an element is its type byte followed by its value, without its place in the array,
-so that the same element is the same bytes wherever it stands; what is not BSON raises InvalidBSON.
+Rules of this file: an element is its type byte (0 for a document) followed by its value, without its
+place in the array, so that the same element is the same bytes wherever it stands; what is not BSON
+raises InvalidBSON.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ LENIENT: CodecOptions[Document] = CodecOptions(
 
 _INT32 = Struct("<i")
 _DOCUMENT, _ARRAY = 0x03, 0x04
+_DOCUMENT_KIND = bytes([_DOCUMENT])
 _OF_FIXED_SIZE = {
     0x01: 8,  # double
     0x06: 0,  # undefined
@@ -74,13 +76,16 @@ class RawArray:
         find, length_at = raw.index, _INT32.unpack_from
         try:
             while position < end:
-                value = find(0, position + 1) + 1
                 kind = raw[position]
-                # Nearly all events are documents.
-                after = value + length_at(raw, value)[0] if kind == _DOCUMENT else _end(raw, kind, value)
-                if after > end or (after <= value and kind not in _OF_FIXED_SIZE):
+                name_end = find(0, position + 1)
+                if kind == _DOCUMENT:  # nearly all events are: the 0 that ends the name is their type
+                    after = name_end + 1 + length_at(raw, name_end + 1)[0]
+                    found.append(raw[name_end:after])
+                else:
+                    after = _end(raw, kind, name_end + 1)
+                    found.append(raw[position : position + 1] + raw[name_end + 1 : after])
+                if not name_end < after <= end:
                     raise InvalidBSON("an element that does not end in its array")
-                found.append(raw[position : position + 1] + raw[value:after])
                 position = after
         except (ValueError, error) as failure:
             raise InvalidBSON("an array that is cut off") from failure
@@ -90,12 +95,13 @@ class RawArray:
 def encode_element(value: Any) -> Element:
     """A decoded value as an element. Raises what `bson.encode` raises."""
     raw = bson.encode({"": value})
-    return raw[4:5] + raw[6:-1]
+    return raw[5:-1] if raw[4] == _DOCUMENT else raw[4:5] + raw[6:-1]
 
 
 def decode_element(element: Element) -> Any:
     """What the element holds; a sentence where that cannot be told."""
-    raw = _INT32.pack(len(element) + 6) + element[:1] + b"\0" + element[1:] + b"\0"
+    kind = element[:1] if element[0] else _DOCUMENT_KIND
+    raw = _INT32.pack(len(element) + 6) + kind + b"\0" + element[1:] + b"\0"
     try:
         return bson.decode(raw, codec_options=LENIENT)[""]
     except InvalidBSON:

@@ -54,10 +54,15 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """The array is now this one, and that one before."""
+    """The array is now this one, and that one before.
+
+    `run`: so many elements at its beginning are the end of the one before, as where an array that is
+    full was pushed to.
+    """
 
     elements: Sequence[Element]
     before: Sequence[Element]
+    run: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,11 @@ Outcome = Appended | Rewritten | NeedsEvents | None  # None: the timeline is as 
 
 def timeline_of(document: Any, path: str) -> Timeline:
     """The timeline a stored document holds."""
-    match at_path(document, path):
+    return _timeline(at_path(document, path))
+
+
+def _timeline(value: Any) -> Timeline:
+    match value:
         case RawArray() as array:
             try:
                 elements = array.elements()
@@ -122,6 +131,8 @@ def _update(before: Timeline, update: Updated, path: str, event: EventFields) ->
             return Timeline(before.length + len(added), True, elements), Appended(added)
     if _is_unknown(before):
         return before, NeedsEvents()
+    if path in update.fields:  # then nothing else of it can be
+        return _compare(before, _timeline(update.fields[path]), event)
     return _compare(before, _updated(before, update, path, set(touching)), event)
 
 
@@ -173,7 +184,18 @@ def _compare(before: Timeline, after: Timeline, event: EventFields) -> tuple[Tim
     if len(new) >= len(old) and _equal(old, new[: len(old)], event):
         added = [decode_element(element) for element in new[len(old) :]]
         return after, Appended(added) if added else None
-    return after, Rewritten(new, old)
+    return after, Rewritten(new, old, _run(old, new))
+
+
+def _run(old: Sequence[Element], new: Sequence[Element]) -> int:
+    """How many elements at the beginning of the new are the end of the old, as far as a look at the
+    first place tells where they could begin."""
+    if new and new[0] in old:
+        dropped = old.index(new[0])
+        length = len(old) - dropped
+        if new[:length] == old[dropped:]:
+            return length
+    return 0
 
 
 def _equal(one: Sequence[Element], other: Sequence[Element], event: EventFields) -> bool:
@@ -185,9 +207,10 @@ def _equal(one: Sequence[Element], other: Sequence[Element], event: EventFields)
 def brought(rewritten: Rewritten, event: EventFields) -> list[int]:
     """Where the elements stand that a rewrite brought: those that were not there before, as a multiset
     of what is sent of them."""
-    left = Counter(rewritten.before)
+    left = Counter(rewritten.before[: len(rewritten.before) - rewritten.run])
     strange = []
-    for index, element in enumerate(rewritten.elements):
+    for index in range(rewritten.run, len(rewritten.elements)):
+        element = rewritten.elements[index]
         if left[element]:
             left[element] -= 1
         else:

@@ -204,8 +204,8 @@ class Translator:
                 raise AssertionError("translate was called without the array it needs")
             case Appended(events):
                 last = self._milestone_of_values(events, before.timeline.length) or before.last
-            case Rewritten(elements):
-                last = self._milestone(elements, len(elements), _silent(before))
+            case Rewritten():
+                last = self._milestone_after(outcome, before)
             case None:
                 last = before.last
         if kept is before.document:  # most changes: an event, and nothing that the summary shows
@@ -295,11 +295,22 @@ class Translator:
         name = first_present((element,), self.mapping.event.type)
         return self.mapping.event_types.get(snake(name)) if isinstance(name, str) else None
 
+    def _milestone_after(self, rewritten: Rewritten, before: Task) -> Milestone | None:
+        """The last one of a timeline that was rewritten."""
+        elements, run = rewritten.elements, rewritten.run
+        if not run:
+            return self._milestone(elements, len(elements), _silent(before))
+        found = self._milestone(elements, len(elements), NONE, start=run)
+        if found is not None or before.last is None:
+            return found
+        index = before.last.index - (len(rewritten.before) - run)
+        return Milestone(before.last.kind, index) if index >= 0 else None
+
     def _milestone(
-        self, elements: Sequence[Element], end: int, silent: Container[Element]
+        self, elements: Sequence[Element], end: int, silent: Container[Element], *, start: int = 0
     ) -> Milestone | None:
-        """The last one before `end`; `silent` are elements known to stand for nothing."""
-        for index in reversed(range(end)):
+        """The last one from `start` to before `end`; `silent` are elements known to stand for nothing."""
+        for index in reversed(range(start, end)):
             element = elements[index]
             if element not in silent and (kind := self._event_kind(decode_element(element))) is not None:
                 return Milestone(kind, index)
