@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
@@ -16,7 +17,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from pymongo import AsyncMongoClient, UpdateOne, WriteConcern
 from pymongo.errors import OperationFailure
@@ -27,6 +28,7 @@ from relay.tasks.mapping import EventFields
 from relay.tasks.timeline import event_json
 
 SEQUENCES = int(os.environ.get("RELAY_TEST_SEQUENCES", "100"))  # for each memory of the relay
+SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))
 TASKS, CLIENTS = range(3), range(3)
 USERS = ("alice", "bob", "alice")  # the clients'
 FENCE = "fence"  # a task everyone sees: what is pushed to it comes after all that was written before
@@ -396,6 +398,7 @@ class Play:
 def test_what_clients_built_equals_the_documents(
     mongo_url: str, database_name: str, known: int, capsys: Any
 ) -> None:
+    @seed(SEED)
     @settings(
         max_examples=SEQUENCES,
         deadline=None,
@@ -411,5 +414,8 @@ def test_what_clients_built_equals_the_documents(
     SEEN.clear()
     play()
     with capsys.disabled():
-        print(f"\n  known {known}: " + ", ".join(f"{count} {what}" for what, count in SEEN.most_common()))
+        print(
+            f"\n  known {known}, RELAY_TEST_SEED={SEED}: "
+            + ", ".join(f"{count} {what}" for what, count in SEEN.most_common())
+        )
     assert SEEN["resumed"] > SEEN["begun anew"]

@@ -102,6 +102,49 @@ async def test_a_rewritten_timeline_resets_the_room_and_voids_old_positions(
         assert (await joined(ear, task["_id"], since=1, head=state["head"]))["reset"] is False
 
 
+async def test_rewrites_that_follow_each_other_closely_are_shown_by_their_last(
+    tasks: Tasks, settings: Any
+) -> None:
+    cap, pushes = 200, 300
+    task = mine([{"n": -n} for n in range(cap)])
+    tasks.insert_one(task)
+    async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
+        await joined(ear, task["_id"])
+        ear.frames.clear()
+        began = time.monotonic()
+        capped = [
+            UpdateOne(
+                {"_id": task["_id"]},
+                {
+                    "$push": {"events": {"$each": [{"type": "log", "n": n}], "$slice": -cap}},
+                    "$set": {"title": str(n)},
+                },
+            )
+            for n in range(1, pushes)
+        ]
+        # When an array that is full is pushed to as fast as it goes, and the last event is one that tells,
+        last = {"$push": {"events": {"$each": [{"type": "merged", "n": pushes}], "$slice": -cap}}}
+        await asyncio.to_thread(tasks.bulk_write, [*capped, UpdateOne({"_id": task["_id"]}, last)])
+        while ear.frames[-1:] == [] or not shows(ear.frames[-1], pushes):
+            await ear.next()
+        took = time.monotonic() - began
+    # then the room is shown a few states and no event by itself, and hears of everything else.
+    states = [frame for frame in ear.frames if frame["type"] == "task:state"]
+    assert 1 <= len(states) <= took / 0.25 + 2
+    assert not any(frame["type"] == "task:event_added" for frame in ear.frames)
+    assert [event["data"]["n"] for event in states[-1]["data"]["events"]] == list(
+        range(pushes - cap + 1, pushes + 1)
+    )
+    assert sum(frame["type"] == "task:pr_merged" for frame in ear.frames) == 1
+    titles = [frame["data"]["task"]["title"] for frame in ear.frames if frame["type"] == "task:updated"]
+    assert titles == sorted(titles, key=int)
+    assert titles[-1] == str(pushes - 1)
+
+
+def shows(frame: dict[str, Any], n: int) -> bool:
+    return frame["type"] == "task:state" and frame["data"]["events"][-1]["data"]["n"] == n
+
+
 async def test_a_long_timeline_comes_in_pages(tasks: Tasks, settings: Any) -> None:
     task = mine([{"n": n, "text": "x" * 10_000} for n in range(60)])
     tasks.insert_one(task)
