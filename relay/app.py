@@ -27,6 +27,7 @@ from relay.feed.pump import Pump
 from relay.gateway.http import application
 from relay.gateway.session import Desk
 from relay.gateway.websocket import Connections
+from relay.gateway.wire import Wire
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
 from relay.metrics import Metrics
@@ -76,7 +77,8 @@ class Relay:
         metrics = Metrics()
         audience = Audience(self._mapping.visibility)
         translator = Translator(self._mapping, audience.keys_of, max_text=settings.relay_max_text_length)
-        hub = Hub(self._mapping.event, metrics)
+        interval_s = settings.relay_list_update_min_interval_ms / 1000
+        hub = Hub(self._mapping.event, metrics, list_interval_s=interval_s)
         # Two clients: the tail's waiting getMore must not take a connection from the reads (F15).
         clients = [_client(settings), _client(settings)]
         decoder = Decoder(self._mapping.events)
@@ -94,7 +96,7 @@ class Relay:
             async with Joining(hub, reader, translator, metrics) as joining:
                 desk = Desk(settings, verifier, audience, hub, joining)
                 origins = _origins(settings, port)
-                connections = Connections(desk, origins, metrics)
+                connections = Connections(desk, origins, metrics, random=random.random)
                 health = _Health(tail, hub)
                 server = _server(settings, application(connections, metrics, health.state, origins))
                 pump = Pump(tail, reader, translator, known, joining, metrics)
@@ -107,9 +109,11 @@ class Relay:
                     ]
                     await self._stop.wait()
                     health.stopping = True
+                    await connections.drain()
                     connections.close_all()
                     server.should_exit = True
                     await serving
+                    connections.abort_all()
                     for task in background:
                         task.cancel()
         except* StartupError as failures:
@@ -177,11 +181,8 @@ def _server(settings: Settings, app: Any) -> _Server:
         uvicorn.Config(
             app,
             http="httptools",
-            ws="websockets-sansio",
+            ws=Wire,
             ws_max_size=settings.relay_max_message_bytes,
-            ws_ping_interval=settings.relay_ping_interval_ms / 1000,
-            ws_ping_timeout=settings.relay_ping_timeout_ms / 1000,
-            ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     relay_max_message_bytes: int = Field(65_536, ge=1024)  # a longer frame closes with 1009
     relay_max_tasks_per_connection: int = Field(200, ge=1)  # one more gets error too_many_tasks
     relay_outbox_max_bytes: int = Field(1_048_576, ge=65_536)  # past it the connection lags
+    relay_stall_timeout_ms: int = Field(30_000, ge=100)  # a socket that takes nothing for so long: close 4408
+    relay_list_update_min_interval_ms: int = Field(100, ge=0)  # between two list updates of one task
+    relay_drain_ms: int = Field(5_000, ge=0)  # between the notice of a planned stop and its closes
     relay_auth_timeout_ms: int = Field(5_000, ge=100)  # no token by then: close 4408
     relay_heartbeat_ms: int = Field(25_000, ge=100)
     relay_ping_interval_ms: int = Field(20_000, ge=100)

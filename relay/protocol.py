@@ -71,6 +71,7 @@ class Close(IntEnum):
     DONE = 1000
     GOING_AWAY = 1001
     BINARY = 1003
+    INVALID_TEXT = 1007
     PROTOCOL_ABUSE = 1008
     TOO_BIG = 1009
     INTERNAL = 1011

@@ -54,10 +54,10 @@ class Carrier(Protocol):
 
     def send(self, frame: bytes) -> None:
         """Queue one ready-made frame of the live delivery; never waits, and does nothing once closed.
-        Too many that wait end the conversation."""
+        Where too many wait they are dropped, and the conversation lags."""
 
     def answer(self, frame: bytes) -> None:
-        """Queue one that was asked for: however big, it is not what makes a reader slow."""
+        """Queue one that was asked for, or that must not be dropped."""
 
     def close(self, code: int, reason: str) -> None:
         """End the conversation after what is queued; does nothing the second time."""
@@ -136,7 +136,7 @@ class Session:
             "messagesPerSecond": settings.relay_messages_per_second,
             "maxTasks": settings.relay_max_tasks_per_connection,
         }
-        self._carrier.send(
+        self._carrier.answer(
             encode(
                 Kind.WELCOME,
                 {
@@ -152,7 +152,7 @@ class Session:
         )
         desk.hub.enter(listener)
         if desk.hub.status == "stale":
-            self._carrier.send(desk.hub.status_frame())
+            self._carrier.answer(desk.hub.status_frame())
         opening = self._opening
         if opening.dashboard_limit is not None:
             desk.joining.join_dashboard(listener, opening.dashboard_limit, None)
@@ -167,7 +167,7 @@ class Session:
             if self._listener is None:
                 raise Refused(Close.UNAUTHENTICATED, "unauthenticated") from bad
             if self._within_rate(None):
-                self._carrier.send(_error(bad, None))
+                self._carrier.answer(_error(bad, None))
             return
         if self._listener is None:
             if request.type != Request.AUTH:
@@ -183,7 +183,7 @@ class Session:
         try:
             self._execute(self._listener, request)
         except BadRequest as bad:
-            self._carrier.send(_error(bad, request.id))
+            self._carrier.answer(_error(bad, request.id))
 
     def tick(self) -> None:
         """What time alone brings; to be called a few times a second. Raises Refused."""
@@ -199,10 +199,30 @@ class Session:
         if left <= EXPIRY_NOTICE_S and not self._expiry_told:
             self._expiry_told = True
             data = {"expiresAt": _moment(principal.expires_at)}
-            self._carrier.send(encode(Kind.AUTH_EXPIRING, data))
+            self._carrier.answer(encode(Kind.AUTH_EXPIRING, data))
         if now >= self._heartbeat_at:
             self._heartbeat_at = now + desk.settings.relay_heartbeat_ms / 1000
-            self._carrier.send(encode(Kind.HEARTBEAT, {"serverTime": _moment(desk.wall())}))
+            self._carrier.answer(encode(Kind.HEARTBEAT, {"serverTime": _moment(desk.wall())}))
+
+    def paused(self) -> None:
+        """The carrier takes no more for now; what was sent until here is on its way."""
+        if self._listener is not None:
+            self._desk.joining.note_delivered(self._listener)
+
+    def lag(self, *, since_pause: bool) -> None:
+        """The carrier has dropped live messages: those since `paused`, or nobody knows which."""
+        if self._listener is not None:
+            self._desk.joining.lag(self._listener, since_pause=since_pause)
+
+    def drained(self) -> None:
+        """The carrier has caught up."""
+        if self._listener is not None:
+            self._desk.joining.catch_up(self._listener)
+
+    def announce_drain(self, reconnect_after_ms: int) -> None:
+        """The relay is about to stop."""
+        if self._listener is not None:
+            self._carrier.answer(encode(Kind.DRAINING, {"reconnectAfterMs": reconnect_after_ms}))
 
     def closed(self) -> None:
         """The carrier is gone."""
@@ -222,7 +242,7 @@ class Session:
         if len(self._abuse) == ABUSE_COUNT and now - self._abuse[0] < ABUSE_WINDOW_S:
             raise Refused(Close.RATE_LIMITED, f"rate_limited:{retry_after_ms}")
         message = "Too many requests."
-        self._carrier.send(
+        self._carrier.answer(
             error(ErrorCode.RATE_LIMITED, message, retry_after_ms=retry_after_ms, reply_to=request_id)
         )
         return False
@@ -232,7 +252,7 @@ class Session:
         match request.type:
             case Request.PING:
                 server_time = _moment(self._desk.wall())
-                carrier.send(encode(Kind.PONG, {"serverTime": server_time}, reply_to=request.id))
+                carrier.answer(encode(Kind.PONG, {"serverTime": server_time}, reply_to=request.id))
             case Request.AUTH:
                 self._refresh(listener, text_of(data, "token", 64 * 1024), request.id)
             case Request.DASHBOARD_JOIN:
@@ -240,13 +260,13 @@ class Session:
                 joining.join_dashboard(listener, check_limit(limit), request.id)
             case Request.DASHBOARD_LEAVE:
                 self._desk.hub.leave_dashboard(listener)
-                carrier.send(encode(Kind.DASHBOARD_LEFT, {}, reply_to=request.id))
+                carrier.answer(encode(Kind.DASHBOARD_LEFT, {}, reply_to=request.id))
             case Request.TASK_JOIN:
                 self._join_tasks(listener, wanted_tasks(data), request.id)
             case Request.TASK_LEAVE:
                 task_id = text_of(data, "taskId", MAX_TASK_ID)
                 joining.leave_task(listener, task_id)
-                carrier.send(encode(Kind.TASK_LEFT, {"taskId": task_id}, reply_to=request.id))
+                carrier.answer(encode(Kind.TASK_LEFT, {"taskId": task_id}, reply_to=request.id))
             case Request.RESYNC:
                 self._resync(listener, listed_tasks(data, "taskIds"), request.id)
             case _:
@@ -277,7 +297,7 @@ class Session:
         self._principal = principal
         self._expiry_told = False
         data = {"expiresAt": _moment(principal.expires_at)}
-        self._carrier.send(encode(Kind.AUTH_OK, data, reply_to=request_id))
+        self._carrier.answer(encode(Kind.AUTH_OK, data, reply_to=request_id))
         audience = self._desk.audience
         self._desk.joining.change_rights(
             listener, audience.keys_for(principal), audience.filter_for(principal)
@@ -314,10 +334,10 @@ class _Resync:
             return
         if self.unavailable:
             message = "The database is away; try again."
-            self.carrier.send(error(ErrorCode.UNAVAILABLE, message, reply_to=self.request_id))
+            self.carrier.answer(error(ErrorCode.UNAVAILABLE, message, reply_to=self.request_id))
         else:
             data = {"taskIds": self.given, "forbidden": self.forbidden}
-            self.carrier.send(encode(Kind.RESYNC_DONE, data, reply_to=self.request_id))
+            self.carrier.answer(encode(Kind.RESYNC_DONE, data, reply_to=self.request_id))
 
 
 def _error(bad: BadRequest, request_id: str | None) -> bytes:

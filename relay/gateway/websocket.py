@@ -1,53 +1,85 @@
-"""The WebSocket carrier: handshake, origin, token, and one queue of ready-made frames."""
+"""The WebSocket carrier: origin, token, and the conversation over each wire."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 
 from starlette.datastructures import QueryParams
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket
 
 from relay.errors import BadRequest, Refused
 from relay.gateway.requests import MAX_TASK_ID, check_limit, check_position
 from relay.gateway.session import Desk, Opening, Session
+from relay.gateway.wire import EXTENSION, Wire
 from relay.metrics import Metrics
 from relay.protocol import BEARER_PREFIX, DASHBOARD_LIMIT_DEFAULT, SUBPROTOCOL, Close
 
 log = logging.getLogger(__name__)
 
 SWEEP_S = 0.25  # how exact heartbeats and expiries are
-ANSWERS_FACTOR = 64  # answers may wait up to so many times what live messages may: documents have 16 MB
 TOKEN_PARAMETERS = ("token", "access_token", "jwt")
 
 
 class Connections:
     """All WebSocket conversations of a relay, and the one sweep that gives them the time."""
 
-    def __init__(self, desk: Desk, origins: Sequence[str], metrics: Metrics) -> None:
+    def __init__(
+        self, desk: Desk, origins: Sequence[str], metrics: Metrics, *, random: Callable[[], float]
+    ) -> None:
         self._desk = desk
         self._origins = frozenset(origins)
         self._metrics = metrics
-        self._open: dict[_QueueCarrier, Session] = {}
+        self._random = random  # a number in [0, 1)
+        self._open: dict[Wire, Session] = {}
+        self._draining = False
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     async def sweep(self) -> None:
         """Runs for the life of the relay."""
+        settings = self._desk.settings
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(SWEEP_S)
-            for carrier, session in list(self._open.items()):
-                try:
-                    session.tick()
-                except Refused as refused:
-                    carrier.close(refused.code, refused.reason)
+            now = loop.time()
+            for wire in list(self._open):
+                wire.tick(
+                    now,
+                    ping_every_s=settings.relay_ping_interval_ms / 1000,
+                    pong_within_s=settings.relay_ping_timeout_ms / 1000,
+                    stall_s=settings.relay_stall_timeout_ms / 1000,
+                )
+
+    async def drain(self) -> None:
+        """Tell everyone that the relay will stop, and when to come back; return after the time for that,
+        or as soon as nobody is left."""
+        self._draining = True
+        grace_s = self._desk.settings.relay_drain_ms / 1000
+        if grace_s and self._open:
+            for session in self._open.values():
+                self._announce_drain(session)
+            try:
+                async with asyncio.timeout(grace_s):
+                    await self._empty.wait()
+            except TimeoutError:
+                pass
+
+    def _announce_drain(self, session: Session) -> None:
+        # Spread over the time a restart takes, so that not all come back at once.
+        session.announce_drain(round(self._desk.settings.relay_drain_ms * self._random()))
 
     def close_all(self) -> None:
         """The relay stops: everyone is told to come back."""
-        for carrier in list(self._open):
-            carrier.close(Close.GOING_AWAY, "restart")
+        for wire in list(self._open):
+            wire.close(Close.GOING_AWAY, "restart")
+
+    def abort_all(self) -> None:
+        """Whoever has not gone by now is cut off."""
+        for wire in list(self._open):
+            wire.abort(Close.GOING_AWAY)
 
     async def any(self, websocket: WebSocket) -> None:
         """`/ws`"""
@@ -64,136 +96,46 @@ class Connections:
     async def _serve(
         self, websocket: WebSocket, *, dashboard: bool = False, task_id: str | None = None
     ) -> None:
+        wire: Wire = websocket.scope["extensions"][EXTENSION]
         origin = websocket.headers.get("origin")
         if origin is not None and origin not in self._origins:
-            await websocket.close()  # before it is accepted: HTTP 403
+            wire.reject(HTTPStatus.FORBIDDEN)
             return
-        offered = websocket.scope.get("subprotocols") or []
-        await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
-        carrier = _QueueCarrier(websocket, self._desk.settings.relay_outbox_max_bytes)
-        session: Session | None = None
+        offered = websocket.scope["subprotocols"]
+        if not wire.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None):
+            return
         try:
             opening = _opening(websocket.query_params, dashboard=dashboard, task_id=task_id)
             token = _token(websocket.headers.getlist("authorization"), offered)
-            session = Session(self._desk, carrier, opening)
+            session = Session(self._desk, wire, opening)
+            self._enter(wire, session)
             if token is not None:
                 session.authenticate(token)
+            if self._draining:
+                self._announce_drain(session)
         except Refused as refused:
-            self._closed(refused.code)
-            await websocket.close(refused.code, refused.reason)
-            return
+            wire.close(refused.code, refused.reason)
         except Exception:
             log.exception("a conversation could not begin")
-            if session is not None:
-                session.closed()
-            self._closed(Close.INTERNAL)
-            await websocket.close(Close.INTERNAL, "internal error")
-            return
-        await self._converse(websocket, carrier, session)
+            wire.close(Close.INTERNAL, "internal error")
 
-    async def _converse(self, websocket: WebSocket, carrier: _QueueCarrier, session: Session) -> None:
-        self._open[carrier] = session
+    def _enter(self, wire: Wire, session: Session) -> None:
+        wire.converse(session, max_bytes=self._desk.settings.relay_outbox_max_bytes)
+        wire.when_lost(self._lost)
+        self._open[wire] = session
+        self._empty.clear()
         self._metrics.connections.inc()
-        reading = asyncio.ensure_future(_receive_all(websocket, carrier, session))
-        try:
-            await carrier.write_all()
-        except (WebSocketDisconnect, RuntimeError):
-            pass  # the peer went away while a frame was on its way
-        finally:
-            del self._open[carrier]
-            self._metrics.connections.dec()
-            self._closed(carrier.code)
-            session.closed()
-            reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await reading
 
-    def _closed(self, code: int | None) -> None:
+    def _lost(self, wire: Wire) -> None:
+        del self._open[wire]
+        if not self._open:
+            self._empty.set()
+        self._metrics.connections.dec()
         # What a peer sends as its code is the peer's, and must not make labels.
-        self._metrics.closed.labels(code if code in _CODES else "other").inc()
+        self._metrics.closed.labels(wire.code if wire.code in _CODES else "other").inc()
 
 
 _CODES = frozenset(int(code) for code in Close)
-
-
-async def _receive_all(websocket: WebSocket, carrier: _QueueCarrier, session: Session) -> None:
-    try:
-        while True:
-            message = await websocket.receive()
-            if message["type"] == "websocket.disconnect":
-                carrier.gone(message.get("code"))
-                return
-            text = message.get("text")
-            if text is None:
-                raise Refused(Close.BINARY, "text frames only")
-            session.receive(text)
-    except Refused as refused:
-        carrier.close(refused.code, refused.reason)
-    except Exception:
-        log.exception("a conversation failed")
-        carrier.close(Close.INTERNAL, "internal error")
-
-
-class _QueueCarrier:
-    """Frames wait here, bounded in bytes, for the one writer of the connection."""
-
-    def __init__(self, websocket: WebSocket, max_bytes: int) -> None:
-        self._websocket = websocket
-        self._max_bytes = max_bytes
-        self._frames: deque[tuple[bytes, bool]] = deque()  # (frame, was it asked for?)
-        self._live_bytes = 0
-        self._answer_bytes = 0
-        self._wake = asyncio.Event()
-        self._ended = False
-        self._reason = ""
-        self.code: int | None = None  # how the connection ended, once it has
-
-    def send(self, frame: bytes) -> None:
-        self._live_bytes += len(frame)
-        self._queue(frame, answer=False)
-
-    def answer(self, frame: bytes) -> None:
-        self._answer_bytes += len(frame)
-        self._queue(frame, answer=True)
-
-    def _queue(self, frame: bytes, *, answer: bool) -> None:
-        if self._ended:
-            return
-        self._frames.append((frame, answer))
-        self._wake.set()
-        if self._live_bytes > self._max_bytes or self._answer_bytes > self._max_bytes * ANSWERS_FACTOR:
-            self._frames.clear()
-            self.close(Close.TIMEOUT, "stalled")
-
-    def close(self, code: int, reason: str) -> None:
-        if not self._ended:
-            self._ended, self.code, self._reason = True, int(code), reason
-            self._wake.set()
-
-    def gone(self, code: int | None) -> None:
-        """The peer closed: nothing can be sent any more."""
-        self._ended, self.code = True, code
-        self._frames.clear()
-        self._websocket.application_state = WebSocketState.DISCONNECTED
-        self._wake.set()
-
-    async def write_all(self) -> None:
-        """Write until the connection ends."""
-        send: Any = self._websocket.send
-        while True:
-            while self._frames:
-                frame, answer = self._frames.popleft()
-                if answer:
-                    self._answer_bytes -= len(frame)
-                else:
-                    self._live_bytes -= len(frame)
-                await send({"type": "websocket.send", "text": frame.decode()})
-            if self._ended:
-                break
-            self._wake.clear()
-            await self._wake.wait()
-        if self._websocket.application_state is WebSocketState.CONNECTED:
-            await self._websocket.close(self.code or Close.DONE, self._reason)
 
 
 def _token(authorization: Sequence[str], offered: Sequence[str]) -> str | None:

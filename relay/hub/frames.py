@@ -25,7 +25,7 @@ class StepFrames:
         self._others: dict[int, bytes] = {}
         self._for_room: list[tuple[bytes, bool]] | None = None
         self._after = Progress(0, b"")
-        self._for_dashboard: list[tuple[bytes, bool]] | None = None
+        self._upserted: bytes | None = None
 
     def for_room(self, progress: Progress) -> list[tuple[bytes, bool]]:
         """(frame, is it a lifecycle message) in order; `progress` is moved past this step."""
@@ -48,16 +48,21 @@ class StepFrames:
         """The rewrite of the timeline this step is, if it is one."""
         return next((one for one in self.step.messages if isinstance(one, StateReset)), None)
 
-    def for_dashboard(self) -> list[tuple[bytes, bool]]:
-        """(frame, is it a lifecycle message) in order, for who sees the task before and after."""
-        if self._for_dashboard is None:
-            self._for_dashboard = list(self._dashboard_frames())
-        return self._for_dashboard
+    def lifecycles(self) -> list[tuple[bytes, bool]]:
+        """(frame, True) of each lifecycle message, for the dashboards that see the task before and after."""
+        return [made for made in self.beside_timeline() if made[1]]
+
+    @property
+    def is_listed(self) -> bool:
+        """Did the summary change?"""
+        return any(isinstance(message, Listed) for message in self.step.messages)
 
     def upserted(self) -> bytes:
-        assert self.step.after is not None
-        data = {"change": "upserted", **self.step.after.summary}
-        return encode(Kind.LIST_UPDATED, data, at=self.step.at)
+        if self._upserted is None:
+            assert self.step.after is not None
+            data = {"change": "upserted", **self.step.after.summary}
+            self._upserted = encode(Kind.LIST_UPDATED, data, at=self.step.at)
+        return self._upserted
 
     def gone_from_list(self) -> bytes:
         change = "deleted" if self.step.after is None else "revoked"
@@ -94,16 +99,6 @@ class StepFrames:
                 case Lifecycle():
                     yield self._other(index, message), True
                 case Listed():
-                    pass
-
-    def _dashboard_frames(self) -> Iterator[tuple[bytes, bool]]:
-        for index, message in enumerate(self.step.messages):
-            match message:
-                case Lifecycle():
-                    yield self._other(index, message), True
-                case Listed():
-                    yield self.upserted(), False
-                case EventAdded() | StateReset() | SummaryUpdated():
                     pass
 
     def _other(self, index: int, message: Lifecycle | SummaryUpdated) -> bytes:

@@ -8,6 +8,9 @@ in a task's room and on a dashboard gets each message once.
 from __future__ import annotations
 
 import asyncio
+import heapq
+import math
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -29,10 +32,24 @@ Answer = Literal["given", "forbidden", "unavailable"]
 class Listener:
     """One connection as the hub sees it: what it may see, where it sits, how to reach it.
 
-    `send` queues a ready-made frame of the live delivery, `answer` one that was asked for; neither waits.
+    `send` queues a ready-made frame of the live delivery, which a state can replace; `answer` one that was
+    asked for, or that must not be dropped: neither waits.
     """
 
-    __slots__ = ("answer", "dashboard", "filter", "keys", "limit", "pending", "rooms", "send")
+    __slots__ = (
+        "answer",
+        "behind",
+        "dashboard",
+        "dashboard_behind",
+        "delivered",
+        "filter",
+        "keys",
+        "lagging",
+        "limit",
+        "pending",
+        "rooms",
+        "send",
+    )
 
     def __init__(
         self,
@@ -50,6 +67,13 @@ class Listener:
         self.dashboard: Group | None = None
         self.limit = 0  # of its dashboard's state
         self.pending: dict[str, Pending] = {}  # requests for states not answered yet, by taskId
+        # How far it had been told of each of its tasks when its socket took no more.
+        self.delivered: dict[bytes, Progress] = {}
+        self.lagging = False  # too much waits for it: it is served nothing live until it has caught up
+        self.behind: dict[
+            str, Progress | None
+        ] = {}  # the tasks that wait for that, from where it was told to
+        self.dashboard_behind = False
 
     def may_see(self, keys: Keys) -> bool:
         return not self.keys.isdisjoint(keys)
@@ -163,15 +187,28 @@ class Group:
     readings: list[DashboardReading] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Unlisted:
+    """A list update that waits, and who has been told as much already."""
+
+    frames: StepFrames
+    told: set[Group]
+
+
 class Hub:
     """The membership of rooms and dashboards, and the position S of everything published.
 
     What has to be read for a join is the business of `Joining`, which fills in rooms and groups.
     """
 
-    def __init__(self, fields: EventFields, metrics: Metrics) -> None:
+    def __init__(self, fields: EventFields, metrics: Metrics, *, list_interval_s: float) -> None:
         self._fields = fields
         self._metrics = metrics
+        self._list_interval = list_interval_s  # between two list updates of one task
+        self._listed_at: OrderedDict[bytes, float] = OrderedDict()  # the tasks listed within it, oldest first
+        self._unlisted: dict[bytes, _Unlisted] = {}  # those whose newest summary waits
+        self._due: list[tuple[float, bytes]] = []  # a heap of when they may be listed
+        self._timer: asyncio.TimerHandle | None = None
         self.position = Timestamp(0, 0)
         self.rooms: dict[bytes, Room] = {}
         self.readings: dict[bytes, list[TaskReading]] = {}
@@ -220,15 +257,13 @@ class Hub:
     def _to_room(self, room: Room, frames: StepFrames) -> None:
         step = frames.step
         if step.after is None:
-            self._send_all(room.live, frames.gone_from_room())
             for listener in list(room.live):
-                self.leave_room(listener, step.key)
+                self._dismiss(listener, frames)
             return
         if step.after.keys != room.keys:
             room.keys = step.after.keys
             for listener in [one for one in room.live if not one.may_see(room.keys)]:
-                self._send_all((listener,), frames.gone_from_room())
-                self.leave_room(listener, step.key)
+                self._dismiss(listener, frames)
         if room.live:
             self._note_rewrite(room, frames)
             made = frames.beside_timeline() if room.stale else frames.for_room(room.progress)
@@ -236,6 +271,10 @@ class Hub:
                 self._send_all(room.live, frame)
             if any(lifecycle for _, lifecycle in made):
                 frames.told |= room.live
+
+    def _dismiss(self, listener: Listener, frames: StepFrames) -> None:
+        listener.answer(frames.gone_from_room())
+        self.leave_room(listener, frames.step.key)
 
     def _note_rewrite(self, room: Room, frames: StepFrames) -> None:
         """A state for each rewrite of a long timeline would leave no time for anything else."""
@@ -255,13 +294,69 @@ class Hub:
         saw = self._seeing(step.before.keys) if step.before is not None else set()
         sees = self._seeing(step.after.keys) if step.after is not None else set()
         for group in saw - sees:
-            self._to_group(group, frames, [(frames.gone_from_list(), False)])
+            self._dismiss_group(group, frames)
         # Becoming visible is `upserted` and nothing else; being created is not becoming visible.
         shown = sees - saw if step.before is not None else set()
         for group in shown:
             self._to_group(group, frames, [(frames.upserted(), False)])
-        for group in sees - shown:
-            self._to_group(group, frames, frames.for_dashboard())
+        if lifecycles := frames.lifecycles():
+            for group in sees - shown:
+                self._to_group(group, frames, lifecycles)
+        self._list(frames, sees, shown)
+
+    def _list(self, frames: StepFrames, sees: set[Group], shown: set[Group]) -> None:
+        """Tell of the summary, unless that was done for this task a moment ago: then the newest waits."""
+        key = frames.step.key
+        waiting = self._unlisted.get(key)
+        if waiting is not None:
+            if not sees:
+                del self._unlisted[key]
+            else:
+                waiting.frames = frames
+                waiting.told = shown if frames.is_listed else waiting.told | shown
+        elif frames.is_listed and (groups := sees - shown):
+            due = self._listed_at.get(key, -math.inf) + self._list_interval
+            if due <= asyncio.get_running_loop().time():
+                self._list_now(key, groups, frames)
+            else:
+                self._unlisted[key] = _Unlisted(frames, shown)
+                heapq.heappush(self._due, (due, key))
+                self._wake_at(self._due[0][0])
+
+    def _list_now(self, key: bytes, groups: Iterable[Group], frames: StepFrames) -> None:
+        for group in groups:
+            self._to_group(group, frames, [(frames.upserted(), False)])
+        if self._list_interval:
+            now = asyncio.get_running_loop().time()
+            self._listed_at[key] = now
+            self._listed_at.move_to_end(key)
+            while next(iter(self._listed_at.values())) < now - self._list_interval:
+                self._listed_at.popitem(last=False)
+
+    def _wake_at(self, moment: float) -> None:
+        if self._timer is None or self._timer.when() > moment:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_at(moment, self._list_due)
+
+    def _list_due(self) -> None:
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        while self._due and self._due[0][0] <= now:
+            _, key = heapq.heappop(self._due)
+            waiting = self._unlisted.pop(key, None)
+            if waiting is not None and waiting.frames.step.after is not None:
+                groups = self._seeing(waiting.frames.step.after.keys) - waiting.told
+                self._list_now(key, groups, waiting.frames)
+        if self._due:
+            self._wake_at(self._due[0][0])
+
+    def _dismiss_group(self, group: Group, frames: StepFrames) -> None:
+        frame = frames.gone_from_list()
+        for reading in group.readings:
+            reading.since.append((frame, None))
+        for listener in group.live:
+            listener.answer(frame)
 
     def _to_group(self, group: Group, step: StepFrames, made: Sequence[tuple[bytes, bool]]) -> None:
         for reading in group.readings:
@@ -306,7 +401,9 @@ class Hub:
         """Tell everyone whether the relay is current, when that changed."""
         if status != self.status:
             self.status = status
-            self._send_all(self._listeners, self.status_frame(lag_ms))
+            frame = self.status_frame(lag_ms)
+            for listener in self._listeners:
+                listener.answer(frame)
 
     def status_frame(self, lag_ms: int = 0) -> bytes:
         return encode(Kind.STREAM_STATUS, {"state": self.status, "lagMs": lag_ms})
@@ -334,11 +431,13 @@ class Hub:
 
     def wanted_rooms(self, listener: Listener) -> int:
         """How many tasks it has joined or is joining."""
-        return len(listener.rooms) + sum(map(_is_joining, listener.pending.values()))
+        joining = sum(map(_is_joining, listener.pending.values()))
+        return len(listener.rooms) + len(listener.behind) + joining
 
     def is_joining(self, listener: Listener, task_id: str) -> bool:
+        """Has it joined the task, though it is not served live at the moment?"""
         pending = listener.pending.get(task_id)
-        return pending is not None and _is_joining(pending)
+        return task_id in listener.behind or (pending is not None and _is_joining(pending))
 
     def close_reading(self, reading: TaskReading) -> None:
         """What is published from here on is not held for it any more."""
@@ -373,7 +472,7 @@ class Hub:
         return group
 
     def hold_dashboard(self, listener: Listener) -> None:
-        """Stop the live delivery; states already asked for still come, and are only that."""
+        """Stop the live delivery of its list; states already asked for still come, and are only that."""
         if listener.dashboard is not None:
             listener.dashboard.live.discard(listener)
             for joiner in self._dashboard_joins(listener):
@@ -382,6 +481,7 @@ class Hub:
     def leave_dashboard(self, listener: Listener) -> list[str | None]:
         """No dashboard from here on; the requests that were not answered yet."""
         group, listener.dashboard = listener.dashboard, None
+        listener.dashboard_behind = False
         if group is None:
             return []
         group.live.discard(listener)

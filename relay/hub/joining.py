@@ -92,6 +92,7 @@ class Joining:
 
     def leave_task(self, listener: Listener, task_id: str) -> None:
         self._hub.forget_joins(listener, task_id)
+        listener.behind.pop(task_id, None)
         for key in self._keys(task_id):
             self._hub.leave_room(listener, key)
 
@@ -112,7 +113,10 @@ class Joining:
             reading = DashboardReading(self._hub.position, limit)
             group.readings.append(reading)
             self._spawn(self._serve_dashboard(group, reading))
-        reading.joiners.append(DashboardJoiner(listener, reply_to, healing, held=len(reading.since)))
+        joiner = DashboardJoiner(listener, reply_to, healing, held=len(reading.since))
+        if listener.lagging:
+            joiner.stay, listener.dashboard_behind = False, True
+        reading.joiners.append(joiner)
 
     def change_rights(self, listener: Listener, keys: frozenset[str], filter: dict[str, Any]) -> None:
         """What the listener may see is now this: revoke what it may not, show what it newly may."""
@@ -124,13 +128,45 @@ class Joining:
         for key in list(listener.rooms):
             room = self._hub.rooms[key]
             if not listener.may_see(room.keys):
-                listener.send(encode(Kind.REVOKED, {"taskId": room.id}))
+                listener.answer(encode(Kind.REVOKED, {"taskId": room.id}))
                 self._hub.leave_room(listener, key)
         if dashboard:
             for reply_to in unanswered:
                 self.join_dashboard(listener, listener.limit, reply_to)
             if not unanswered:
                 self.join_dashboard(listener, listener.limit, None, healing=True)
+
+    # What a socket says.
+
+    def note_delivered(self, listener: Listener) -> None:
+        """The socket takes no more: everything until here will have been told."""
+        rooms = ((key, self._hub.rooms[key]) for key in listener.rooms)
+        listener.delivered = {
+            key: Progress(room.progress.next, room.progress.digest) for key, room in rooms if not room.stale
+        }
+
+    def lag(self, listener: Listener, *, since_pause: bool) -> None:
+        """Live messages to this listener were dropped: serve it none, and remember what it will miss."""
+        listener.lagging = True
+        for key in list(listener.rooms):
+            progress = listener.delivered.get(key) if since_pause else None
+            listener.behind[self._hub.rooms[key].id] = progress
+            self._hub.leave_room(listener, key)
+        listener.delivered = {}
+        if listener.dashboard is not None:
+            self._hub.hold_dashboard(listener)
+            listener.dashboard_behind = True
+
+    def catch_up(self, listener: Listener) -> None:
+        """The states that replace what was dropped, then live again."""
+        listener.lagging = False
+        behind, listener.behind = listener.behind, {}
+        for task_id, progress in behind.items():
+            listener.pending.setdefault(task_id, Pending()).inside = True
+            self._heal(listener, task_id, progress)
+        if listener.dashboard_behind:
+            listener.dashboard_behind = False
+            self.join_dashboard(listener, listener.limit, None, healing=True)
 
     # What the pump says (feed.pump.Publisher).
 
@@ -181,6 +217,9 @@ class Joining:
         """Hold the listener from here on; the last of its requests to be answered releases it."""
         listener = joiner.listener
         pending = listener.pending.setdefault(joiner.task_id, Pending())
+        if joiner.joins and joiner.task_id in listener.behind:
+            del listener.behind[joiner.task_id]
+            pending.inside = True
         for key in self._keys(joiner.task_id):
             if key in listener.rooms:
                 room = self._hub.rooms[key]
@@ -295,6 +334,10 @@ class Joining:
             joiner.since = joiner.head = None
         for page in found.state.pages(joiner.since, joiner.head):
             listener.answer(with_reply_to(page, joiner.reply_to))
+        # Positions from before are not what it has now.
+        listener.delivered.pop(found.key, None)
+        if joiner.task_id in listener.behind:
+            listener.behind[joiner.task_id] = None
         pending.inside, pending.was_at = pending.inside or joiner.joins, None
         if last and pending.inside:
             self._seat(listener, found, room)
@@ -302,6 +345,9 @@ class Joining:
             joiner.answered("given")
 
     def _seat(self, listener: Listener, found: _Found, room: Room) -> None:
+        if listener.lagging:
+            listener.behind[found.state.task.id] = None
+            return
         seen = list(takewhile(partial(_may_see, listener), found.since))
         for frames, made in replay(seen, found.state.progress()):
             told = listener in frames.told  # on its dashboard
@@ -311,7 +357,7 @@ class Joining:
             if any(lifecycle for _, lifecycle in made):
                 frames.told.add(listener)
         if len(seen) < len(found.since):
-            listener.send(found.since[len(seen)].gone_from_room())
+            listener.answer(found.since[len(seen)].gone_from_room())
         else:
             self._hub.join_room(listener, found.key, room)
 
@@ -327,7 +373,7 @@ class Joining:
         if answer == "forbidden":
             pending.inside = False
             kind = Kind.REVOKED if exists else Kind.DELETED
-            listener.send(encode(kind, {"taskId": joiner.task_id}))
+            listener.answer(encode(kind, {"taskId": joiner.task_id}))
         elif last:  # it is a member of the room, whatever it asked
             self._heal(listener, joiner.task_id, pending.was_at)
 

@@ -1,0 +1,444 @@
+"""The wire of one WebSocket connection: our class for uvicorn's `ws=`.
+
+Frames go out ready-made: queued during one turn of the loop they leave in one write; what the socket
+does not take waits in a bounded outbox. The ASGI task ends with the handshake, so an open connection
+costs no task, and no parser while nothing comes in. Parsing and the handshake are the sans-I/O protocol
+of `websockets`.
+
+Leans on the undocumented side of uvicorn: the constructor's parameters, `config.loaded_app`,
+`root_path`, `ws_max_size`, `server_state.connections` and `.tasks`, `shutdown`, and that the request is
+fed in before `set_protocol`. A test fails when one of these moves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Protocol, cast
+from urllib.parse import unquote
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+from websockets.frames import Close as CloseFrame
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import OPEN, SEND_EOF
+from websockets.server import ServerProtocol
+
+from relay.errors import Refused
+from relay.hub.outbox import Outbox
+from relay.protocol import Close
+
+log = logging.getLogger(__name__)
+_quiet = logging.getLogger("relay.websockets")  # the library would tell of every connection
+_quiet.setLevel(logging.ERROR)
+
+ABNORMAL = 1006  # what RFC 6455 7.1.5 calls an end without a close frame
+EXTENSION = "relay.wire"  # where an ASGI application finds the connection's Wire in its scope
+CLOSE_S = 5.0  # how long a peer may take to answer a close
+ANSWERS_FACTOR = 64  # answers may wait up to so many times what live messages may: documents have 16 MB
+BURST_FACTOR = 8  # and so many times as much may leave in one write, when the socket takes it
+MAX_FRAGMENTS = 1000  # of one message
+CONTROL_FRAMES = 100  # pings and pongs of a peer, in one sweep's time
+PING = b"\x89\x00"
+
+
+class Conversation(Protocol):
+    """What speaks over a wire. None of its methods waits."""
+
+    def receive(self, text: str) -> None:
+        """One message of the peer. Raises Refused when the conversation must end."""
+
+    def tick(self) -> None:
+        """What time alone brings, a few times a second. Raises Refused."""
+
+    def paused(self) -> None:
+        """The socket takes no more for now; all that was sent until here is on its way."""
+
+    def lag(self, *, since_pause: bool) -> None:
+        """Live messages were dropped, and will be until `drained`: those since `paused`, or else nobody
+        knows which."""
+
+    def drained(self) -> None:
+        """The socket has caught up: replace what was dropped."""
+
+    def closed(self) -> None:
+        """Nothing more can be sent."""
+
+
+class Wire(asyncio.Protocol):
+    """One connection, from its handshake on."""
+
+    __slots__ = (
+        "_app",
+        "_bytes",
+        "_control_frames",
+        "_conversation",
+        "_deadline",
+        "_fragments",
+        "_handshake",
+        "_heard_at",
+        "_lagging",
+        "_loop",
+        "_lost",
+        "_max_bytes",
+        "_max_size",
+        "_outbox",
+        "_parser",
+        "_paused",
+        "_pinged_at",
+        "_progress",
+        "_root_path",
+        "_scheduled",
+        "_server_state",
+        "_state",
+        "_transport",
+        "code",
+    )
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+        self._app: Any = config.loaded_app
+        self._root_path = config.root_path
+        self._max_size = config.ws_max_size
+        self._server_state = server_state
+        self._state = app_state
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self._parser: ServerProtocol | None = ServerProtocol(max_size=self._max_size, logger=_quiet)
+        self._handshake: Response | None = None  # what the request will be answered, while nobody has
+        self._conversation: Conversation | None = None
+        self._lost: Callable[[Wire], None] | None = None
+        self._fragments: list[bytes] = []
+        self._control_frames = 0
+        self._outbox = Outbox()
+        self._max_bytes = 0
+        self._scheduled = False
+        self._paused = False
+        self._lagging = False
+        self._heard_at = self._progress = self._loop.time()
+        self._bytes = 0
+        self._pinged_at = 0.0
+        self._deadline = 0.0  # when the connection is cut off; 0: never
+        self.code: int | None = None  # how it ended or is ending
+
+    # What the transport says.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._server_state.connections.add(cast(Any, self))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server_state.connections.discard(cast(Any, self))
+        self._end(None)
+        self._outbox.take()
+        if self._lost is not None:
+            self._lost(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_at = self._loop.time()
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = ServerProtocol(state=OPEN, max_size=self._max_size, logger=_quiet)
+        parser.receive_data(data)
+        for event in parser.events_received():
+            if isinstance(event, Request):
+                self._begin(parser, event)
+            elif self.code is None:
+                self._take(cast(Frame, event))
+        self._answer_for(parser)
+
+    def eof_received(self) -> None:
+        return None  # a peer that says no more hears no more: the transport closes
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        self._progress, self._bytes = self._loop.time(), self._transport.get_write_buffer_size()
+        # Who does not read is not read either: what it asks for would only wait.
+        self._transport.pause_reading()
+        if self._conversation is not None:
+            self._conversation.paused()
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._transport.resume_reading()
+        self._flush()
+
+    def shutdown(self) -> None:
+        """uvicorn ends."""
+        if self._conversation is None:
+            self._transport.close()
+        else:
+            self.close(Close.GOING_AWAY, "restart")
+
+    # The handshake.
+
+    def _begin(self, parser: ServerProtocol, request: Request) -> None:
+        self._handshake = parser.accept(request)
+        if self._handshake.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._respond(self._handshake)
+            return
+        task = self._loop.create_task(self._run_app(self._scope(request)))
+        self._server_state.tasks.add(task)
+        task.add_done_callback(self._server_state.tasks.discard)
+
+    def _scope(self, request: Request) -> dict[str, Any]:
+        raw_path, _, query = request.path.partition("?")
+        offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
+        transport = self._transport
+        return {
+            "type": "websocket",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": "1.1",
+            "scheme": "wss" if transport.get_extra_info("sslcontext") else "ws",
+            "server": transport.get_extra_info("sockname"),
+            "client": transport.get_extra_info("peername"),
+            "root_path": self._root_path,
+            "path": self._root_path + unquote(raw_path),
+            "raw_path": (self._root_path + raw_path).encode("ascii"),
+            "query_string": query.encode("ascii"),
+            "headers": [
+                (name.lower().encode("ascii"), value.encode("latin-1"))
+                for name, value in request.headers.raw_items()
+            ],
+            "subprotocols": [name for one in offered.split(",") if (name := one.strip())],
+            "state": self._state.copy(),
+            "extensions": {EXTENSION: self},
+        }
+
+    async def _run_app(self, scope: dict[str, Any]) -> None:
+        try:
+            await self._app(scope, _receive_nothing, self._send_asgi)
+        except Exception:
+            log.exception("a handshake failed")
+        if self._handshake is not None:
+            self.reject(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    async def _send_asgi(self, message: Any) -> None:
+        """All that is left of ASGI: an application may refuse, as Starlette does where no route leads."""
+        if message["type"] == "websocket.close":
+            self.reject(HTTPStatus.FORBIDDEN)
+        else:
+            raise RuntimeError(f"{message['type']}: accept and send go through scope['extensions']")
+
+    def accept(self, subprotocol: str | None) -> bool:
+        """Open the connection; False if it is gone."""
+        response, self._handshake = self._handshake, None
+        if response is None or self.code is not None:
+            return False
+        if subprotocol is not None:
+            response.headers["Sec-WebSocket-Protocol"] = subprotocol
+        self._respond(response)
+        return True
+
+    def converse(self, conversation: Conversation, *, max_bytes: int) -> None:
+        """Hand the open connection over. Live messages may take up to `max_bytes` in the outbox while the
+        socket takes none; past that the conversation lags."""
+        self._conversation, self._max_bytes = conversation, max_bytes
+
+    def when_lost(self, call: Callable[[Wire], None]) -> None:
+        """Call this once the connection is gone."""
+        self._lost = call
+
+    def reject(self, status: HTTPStatus) -> None:
+        """Answer the request with this status instead."""
+        if self._handshake is not None:
+            self._handshake = None
+            parser = cast(ServerProtocol, self._parser)
+            self._respond(parser.reject(status, f"{status.phrase}\n"))
+
+    def _respond(self, response: Response) -> None:
+        parser = cast(ServerProtocol, self._parser)
+        parser.send_response(response)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._handshake = None
+            self._end(None)
+        self._answer_for(parser)
+
+    # What the peer says.
+
+    def _take(self, frame: Frame) -> None:
+        match frame.opcode:
+            case Opcode.TEXT | Opcode.CONT:
+                self._fragments.append(bytes(frame.data))
+                if frame.fin:
+                    self._message()
+                elif len(self._fragments) > MAX_FRAGMENTS:
+                    self.close(Close.PROTOCOL_ABUSE, "too many fragments")
+            case Opcode.BINARY:
+                self.close(Close.BINARY, "text frames only")
+            case Opcode.CLOSE:
+                self._end(CloseFrame.parse(frame.data).code)
+            case _:
+                self._control_frames += 1
+                if self._control_frames > CONTROL_FRAMES:
+                    self.close(Close.PROTOCOL_ABUSE, "too many control frames")
+
+    def _message(self) -> None:
+        data, self._fragments = b"".join(self._fragments), []
+        if self._conversation is None:
+            return  # before the answer to its handshake a peer has nothing to say
+        try:
+            self._conversation.receive(data.decode())
+        except UnicodeDecodeError:
+            self.close(Close.INVALID_TEXT, "invalid UTF-8")
+        except Refused as refused:
+            self.close(refused.code, refused.reason)
+        except Exception:
+            log.exception("a conversation failed")
+            self.close(Close.INTERNAL, "internal error")
+
+    def _answer_for(self, parser: ServerProtocol) -> None:
+        """Send what the protocol itself answers: the handshake, pongs, the echo of a close."""
+        if parser.parser_exc is not None:
+            self._end(parser.close_sent.code if parser.close_sent is not None else None)
+        data = parser.data_to_send()
+        if not self._deadline:  # else a close has been sent, and nothing follows a close
+            self._transport.write(b"".join(data))
+        if SEND_EOF in data:
+            self._cut_off_in(CLOSE_S)
+            self._transport.close()
+        elif parser.state is OPEN and _is_idle(parser):
+            self._parser = None
+
+    # What is sent.
+
+    def send(self, payload: bytes) -> None:
+        """Queue one live message: a ready-made JSON text. Does nothing once the connection ends."""
+        if self.code is None:
+            self._outbox.add(_framed(payload), kept=False)
+            self._queued()
+
+    def answer(self, payload: bytes) -> None:
+        """Queue one that was asked for, or that must not be dropped."""
+        if self.code is None:
+            self._outbox.add(_framed(payload), kept=True)
+            self._queued()
+
+    def _queued(self) -> None:
+        outbox = self._outbox
+        if outbox.live_bytes > self._max_bytes * (1 if self._paused else BURST_FACTOR) and not self._lagging:
+            self._lagging = True
+            # Not now: whoever sends is going through the listeners.
+            self._loop.call_soon(self._lag, self._paused)
+        if self._lagging:
+            outbox.drop_live()
+        if outbox.kept_bytes > self._max_bytes * ANSWERS_FACTOR:
+            self._loop.call_soon(self.abort, Close.TIMEOUT)
+        elif not self._scheduled and not self._paused:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _lag(self, since_pause: bool) -> None:
+        if self._conversation is not None:
+            self._conversation.lag(since_pause=since_pause)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        if self._paused or self._transport.is_closing():
+            return
+        frames = self._outbox.take()
+        if frames:
+            self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+        if self._lagging and not self._paused and self.code is None:
+            self._lagging = False
+            if self._conversation is not None:
+                self._conversation.drained()
+
+    def close(self, code: int, reason: str) -> None:
+        """End an open connection after what is queued; does nothing the second time."""
+        if self.code is not None:
+            return
+        self._outbox.add(_close_frame(code, reason), kept=True)
+        self._end(code)
+        self._cut_off_in(CLOSE_S)
+        if not self._scheduled and not self._paused:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+        elif self._paused:
+            self._transport.resume_reading()  # to see it go
+
+    def abort(self, code: int) -> None:
+        """End the connection at once, whatever is queued: the peer would not read it."""
+        self._outbox.take()
+        self._end(code)
+        self._transport.abort()
+
+    def _end(self, code: int | None) -> None:
+        """Nothing more is taken or sent but what is queued already."""
+        if self.code is None:
+            self.code = code if code is not None else ABNORMAL
+            self._handshake = None
+            conversation, self._conversation = self._conversation, None
+            if conversation is not None:
+                conversation.closed()
+
+    def _cut_off_in(self, seconds: float) -> None:
+        self._deadline = self._loop.time() + seconds
+
+    # What time brings.
+
+    def tick(self, now: float, *, ping_every_s: float, pong_within_s: float, stall_s: float) -> None:
+        """To be called a few times a second: pings, and an end to what does not end by itself."""
+        self._control_frames = 0
+        if self._deadline:
+            if now >= self._deadline:
+                self.abort(self.code or ABNORMAL)
+            return
+        if self._paused:
+            waiting = self._transport.get_write_buffer_size()
+            if waiting != self._bytes:
+                self._progress, self._bytes = now, waiting
+            elif now - self._progress >= stall_s:
+                self.abort(Close.TIMEOUT)
+        elif self._pinged_at > self._heard_at:
+            if now - self._pinged_at >= pong_within_s:
+                self.abort(Close.TIMEOUT)
+        elif now - self._heard_at >= ping_every_s and self._conversation is not None:
+            self._pinged_at = now
+            self._transport.write(PING)
+        if self._conversation is not None:
+            try:
+                self._conversation.tick()
+            except Refused as refused:
+                self.close(refused.code, refused.reason)
+
+
+async def _receive_nothing() -> dict[str, Any]:
+    return {"type": "websocket.connect"}
+
+
+def _is_idle(parser: ServerProtocol) -> bool:
+    """Is it between two messages? Then another one can go on in its place."""
+    return not parser.reader.buffer and parser.current_size is None
+
+
+def _text_header(length: int) -> bytes:
+    if length < 126:
+        return bytes((0x81, length))
+    if length < 65_536:
+        return b"\x81\x7e" + length.to_bytes(2, "big")
+    return b"\x81\x7f" + length.to_bytes(8, "big")
+
+
+class _Framer:
+    """Frames a payload once, however many connections in a row it is sent to."""
+
+    __slots__ = ("_frame", "_payload")
+
+    def __init__(self) -> None:
+        self._payload = self._frame = b""
+
+    def __call__(self, payload: bytes) -> bytes:
+        if payload is not self._payload:
+            self._payload, self._frame = payload, _text_header(len(payload)) + payload
+        return self._frame
+
+
+_framed = _Framer()
+
+
+def _close_frame(code: int, reason: str) -> bytes:
+    body = CloseFrame(int(code), reason).serialize()
+    return bytes((0x88, len(body))) + body
