@@ -20,6 +20,9 @@ class Metrics:
             "relay_stream_reopened", "Times the place in the stream was lost and healed.", registry=registry
         )
         self.frames = Counter("relay_frames_sent", "Frames queued for listeners.", registry=registry)
+        self.lagging = Counter(
+            "relay_lagging", "Times a reader fell behind and was given states instead.", registry=registry
+        )
         self.reads = Counter("relay_state_reads", "Reads of the database for states.", registry=registry)
         self.connections = Gauge("relay_connections", "Open connections.", registry=registry)
         self.rooms = Gauge("relay_rooms", "Tasks somebody listens to.", registry=registry)

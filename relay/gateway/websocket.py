@@ -104,17 +104,24 @@ class Connections:
         offered = websocket.scope["subprotocols"]
         if not wire.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None):
             return
+        refused: Refused | None = None
+        opening, token = Opening(), None
         try:
             opening = _opening(websocket.query_params, dashboard=dashboard, task_id=task_id)
             token = _token(websocket.headers.getlist("authorization"), offered)
-            session = Session(self._desk, wire, opening)
-            self._enter(wire, session)
+        except Refused as failure:
+            refused = failure
+        session = Session(self._desk, wire, opening)
+        self._enter(wire, session)
+        try:
+            if refused is not None:
+                raise refused
             if token is not None:
                 session.authenticate(token)
             if self._draining:
                 self._announce_drain(session)
-        except Refused as refused:
-            wire.close(refused.code, refused.reason)
+        except Refused as failure:
+            wire.close(failure.code, failure.reason)
         except Exception:
             log.exception("a conversation could not begin")
             wire.close(Close.INTERNAL, "internal error")

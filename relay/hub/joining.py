@@ -54,6 +54,7 @@ class Joining:
         self._hub = hub
         self._snapshots = Snapshots(hub, reads, metrics)
         self._reads = reads
+        self._metrics = metrics
         self._translator = translator
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -148,6 +149,7 @@ class Joining:
     def lag(self, listener: Listener, *, since_pause: bool) -> None:
         """Live messages to this listener were dropped: serve it none, and remember what it will miss."""
         listener.lagging = True
+        self._metrics.lagging.inc()
         for key in list(listener.rooms):
             progress = listener.delivered.get(key) if since_pause else None
             listener.behind[self._hub.rooms[key].id] = progress

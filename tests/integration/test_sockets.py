@@ -1,0 +1,240 @@
+"""Sockets that misbehave: readers that are slow, stalled or gone, and a relay that is asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+from pymongo import MongoClient, UpdateOne
+from running import SOON_S, Ear, listening, running, settings_for, token
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from relay.app import Relay
+
+BIG = 10_000  # bytes of one event: the kernel alone takes some megabytes of a stream that nobody reads
+PUSHES = 1_000
+
+
+@pytest.fixture
+def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
+    return mongo[database_name]["tasks"]
+
+
+@pytest.fixture
+def settings_with(mongo_url: str, database_name: str) -> Callable[..., Any]:
+    return lambda **overrides: settings_for(mongo_url, database_name, **overrides)
+
+
+@asynccontextmanager
+async def reading_slowly(relay: Relay, path: str = "/ws/dashboard") -> AsyncIterator[Ear]:
+    """A connection whose own buffers are as small as they can be; who does not call `next` does not read."""
+    host, port = relay.url.removeprefix("http://").split(":")
+    with socket.socket() as bare:
+        bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        bare.connect((host, int(port)))
+        headers = {"Authorization": f"Bearer {token('alice')}"}
+        address = relay.url.replace("http", "ws", 1) + path
+        async with connect(
+            address, sock=bare, additional_headers=headers, proxy=None, max_queue=2, close_timeout=0.1
+        ) as websocket:
+            ear = Ear(websocket)
+            assert (await ear.next())["type"] == "welcome"
+            yield ear
+
+
+async def metric(relay: Relay, name: str) -> float:
+    body = await asyncio.to_thread(lambda: urllib.request.urlopen(f"{relay.url}/metrics").read().decode())
+    return sum(float(line.split()[-1]) for line in body.splitlines() if line.startswith(name))
+
+
+async def becomes(relay: Relay, name: str, holds: Callable[[float], bool]) -> None:
+    async with asyncio.timeout(SOON_S):
+        while not holds(await metric(relay, name)):
+            pass
+
+
+def pushes(first: int, count: int) -> list[UpdateOne]:
+    return [
+        UpdateOne({"_id": "t"}, {"$push": {"events": {"n": n, "text": "x" * BIG}}})
+        for n in range(first, first + count)
+    ]
+
+
+async def follow(ear: Ear, held: list[int], last: int) -> int:
+    """Read until the event `last` is there, as PROTOCOL.md wants it; how many came one by one."""
+    single = 0
+    while not held or held[-1] != last:
+        frame = await ear.next()
+        ear.frames.clear()
+        data = frame["data"]
+        if frame["type"] == "task:state":
+            held[data["from"] :] = [event["data"]["n"] for event in data["events"]]
+        elif frame["type"] == "task:event_added":
+            assert data["index"] == len(held), "a gap or a repeat"
+            held.append(data["event"]["data"]["n"])
+            single += 1
+    return single
+
+
+async def test_a_slow_reader_is_given_states_for_what_was_dropped(tasks: Any, settings_with: Any) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [{"n": -1}]})
+    async with (
+        running(settings_with(relay_outbox_max_bytes=262_144)) as relay,
+        reading_slowly(relay) as slow,
+        listening(relay, "/ws/tasks/t") as fast,
+    ):
+        await slow.send("task:join", {"taskId": "t"})
+        await slow.until("task:state")
+        # When somebody does not read while megabytes are written,
+        writing = asyncio.create_task(asyncio.to_thread(tasks.bulk_write, pushes(0, PUSHES)))
+        # then the others get every event by itself,
+        assert await follow(fast, [], PUSHES - 1) == PUSHES
+        await writing
+        assert await metric(relay, "relay_lagging_total") == 1
+        # and who reads again is brought up to date by a state that goes on from where it was.
+        held = [-1]
+        assert 0 < await follow(slow, held, PUSHES - 1) < PUSHES
+        assert held == [-1, *range(PUSHES)]
+        # From there on it is served live again, in its room and on its dashboard.
+        await asyncio.to_thread(tasks.bulk_write, pushes(PUSHES, 1))
+        assert await follow(slow, held, PUSHES) == 1
+        listed = await slow.until("dashboard:task_list_updated", eventCount=PUSHES + 2)
+        assert listed["data"]["change"] == "upserted"
+
+
+async def test_rights_lost_while_behind_are_lost(tasks: Any, settings_with: Any) -> None:
+    tasks.insert_many([{"_id": "t", "createdBy": "alice", "events": []}, {"_id": "u", "createdBy": "alice"}])
+    async with (
+        running(settings_with(relay_outbox_max_bytes=262_144)) as relay,
+        reading_slowly(relay) as slow,
+    ):
+        await slow.send("task:join", {"tasks": [{"taskId": "t"}, {"taskId": "u"}]})
+        await slow.until("task:state", taskId="u")
+        await asyncio.to_thread(tasks.bulk_write, pushes(0, PUSHES))
+        await becomes(relay, "relay_lagging_total", lambda count: count == 1)
+        # When a task is given away and written to while its listener is behind,
+        tasks.update_one({"_id": "t"}, {"$set": {"createdBy": "bob"}, "$push": {"events": {"secret": 1}}})
+        tasks.update_one({"_id": "u"}, {"$push": {"events": {"n": 7}}})
+        revoked, held, listed = False, [], {"t", "u"}
+        while not (revoked and held == [7] and listed == {"u"}):
+            frame = await slow.next()
+            data = frame["data"]
+            match frame["type"], data.get("taskId"):
+                case "task:revoked", "t":
+                    revoked = True
+                case "task:state", "u":
+                    held[data["from"] :] = [event["data"]["n"] for event in data["events"]]
+                case "task:event_added", "u":
+                    held.append(data["event"]["data"]["n"])
+                case "dashboard:state", _:
+                    listed = {task["taskId"] for task in data["tasks"]}
+                case "dashboard:task_list_updated", name if data["change"] != "upserted":
+                    listed.discard(name)
+        # then it is told that it has lost the one, and nothing of that change or a later one.
+        assert not any("secret" in orjson.dumps(frame).decode() for frame in slow.frames)
+
+
+async def test_a_stalled_reader_is_cut_off_and_freed(tasks: Any, settings_with: Any) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice", "events": []})
+    async with (
+        running(settings_with(relay_outbox_max_bytes=262_144, relay_stall_timeout_ms=300)) as relay,
+        reading_slowly(relay, "/ws/tasks/t") as stalled,
+    ):
+        await stalled.until("task:state")
+        await asyncio.to_thread(tasks.bulk_write, pushes(0, PUSHES))
+        await becomes(relay, "relay_connections ", lambda count: count == 0)
+        assert await metric(relay, 'relay_closed_total{code="4408"}') == 1
+        with pytest.raises(ConnectionClosed):
+            await stalled.until("never")
+
+
+async def test_who_does_not_answer_pings_is_gone(settings_with: Any) -> None:
+    settings = settings_with(relay_ping_interval_ms=100, relay_ping_timeout_ms=200)
+    async with running(settings) as relay:
+        reader, writer = await asyncio.open_connection(*relay.url.removeprefix("http://").split(":"))
+        writer.write(
+            b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            b"Authorization: Bearer " + token("alice").encode() + b"\r\n\r\n"
+        )
+        assert (await reader.readline()).startswith(b"HTTP/1.1 101")
+        await becomes(relay, "relay_connections ", lambda count: count == 1)
+        await becomes(relay, "relay_connections ", lambda count: count == 0)
+        writer.close()
+        # One who does answer stays.
+        async with listening(relay) as ear:
+            await becomes(relay, "relay_connections ", lambda count: count == 1)
+            for _ in range(4):
+                await asyncio.sleep(0.1)
+                assert await ear.quiet() == []
+
+
+async def test_a_planned_stop_is_announced_and_spread(settings_with: Any) -> None:
+    settings = settings_with(relay_drain_ms=1_000)
+    serving = Relay(settings)
+    ready = asyncio.Event()
+    run = asyncio.create_task(serving.run(ready.set))
+    await ready.wait()
+    async with listening(serving) as one, listening(serving) as other:
+        serving.stop()
+        waits = [(await ear.until("server:draining"))["data"]["reconnectAfterMs"] for ear in (one, other)]
+        assert all(0 <= wait <= 1_000 for wait in waits)
+        # The conversation goes on until the close, and readiness is gone.
+        assert await one.quiet() == []
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            await asyncio.to_thread(urllib.request.urlopen, f"{serving.url}/readyz")
+        with pytest.raises(ConnectionClosed) as closed:
+            await one.next()
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "restart")
+    await run
+
+
+async def test_a_stop_waits_for_nobody_who_is_gone(settings_with: Any) -> None:
+    async with asyncio.timeout(SOON_S):
+        async with running(settings_with(relay_drain_ms=3_600_000)) as relay, listening(relay) as ear:
+            relay.stop()
+            await ear.until("server:draining")
+
+
+async def test_list_updates_of_one_task_keep_their_distance(tasks: Any, settings_with: Any) -> None:
+    tasks.insert_many([{"_id": "t", "createdBy": "alice"}, {"_id": "u", "createdBy": "alice"}])
+    async with (
+        running(settings_with(relay_list_update_min_interval_ms=200)) as relay,
+        listening(relay, "/ws/dashboard") as ear,
+        listening(relay, "/ws/dashboard", sub="bob") as bob,
+    ):
+        await ear.until("dashboard:state")
+        await bob.until("dashboard:state")
+        # When a chatty writer changes one task again and again,
+        await asyncio.to_thread(
+            tasks.bulk_write, [UpdateOne({"_id": "t"}, {"$set": {"title": f"{n}"}}) for n in range(100)]
+        )
+        # then the first is told at once, the last always, and few between;
+        titles = []
+        while titles[-1:] != ["99"]:
+            titles.append((await ear.until("dashboard:task_list_updated", taskId="t"))["data"]["title"])
+        assert titles[0] == "0"
+        assert len(titles) < 10
+        # another task is not held up, and what must not wait does not.
+        tasks.update_one({"_id": "t"}, {"$set": {"title": "waits"}})
+        tasks.update_one({"_id": "u"}, {"$set": {"title": "now"}})
+        tasks.update_one({"_id": "t"}, {"$set": {"title": "last", "createdBy": "bob"}})
+        frames = [await ear.until("dashboard:task_list_updated") for _ in range(2)]
+        told = [(frame["data"]["taskId"], frame["data"]["change"]) for frame in frames]
+        assert told in ([("u", "upserted"), ("t", "revoked")], [("t", "upserted"), ("u", "upserted")])
+        assert (await bob.until("dashboard:task_list_updated"))["data"]["title"] == "last"
+        tasks.delete_one({"_id": "t"})
+        await bob.until("dashboard:task_list_updated", change="deleted")
+        tasks.update_one({"_id": "u"}, {"$set": {"title": "fence"}})
+        await ear.until("dashboard:task_list_updated", taskId="u", title="fence")
+        late = [frame for frame in ear.frames if frame["data"].get("title") == "waits"]
+        assert len(late) <= 1
