@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import random
+import re
 import signal
 import socket
 import time
@@ -48,10 +49,7 @@ class Relay:
     """One relay. `run` serves until `stop`, or raises StartupError when it cannot."""
 
     def __init__(self, settings: Settings) -> None:
-        if not settings.relay_mongo_url.get_secret_value():
-            raise StartupError(
-                "RELAY_MONGO_URL is not set: where is MongoDB, such as mongodb://localhost:27017/?replicaSet=rs0."
-            )
+        _url(settings)
         if settings.relay_jwt_secret is None:
             raise StartupError(
                 "RELAY_JWT_SECRET is not set: the relay needs the shared secret its tokens are signed with, "
@@ -80,7 +78,7 @@ class Relay:
         interval_s = settings.relay_list_update_min_interval_ms / 1000
         hub = Hub(self._mapping.event, metrics, list_interval_s=interval_s)
         # Two clients: the tail's waiting getMore must not take a connection from the reads (F15).
-        clients = [_client(settings), _client(settings)]
+        clients = [client_of(settings), client_of(settings)]
         decoder = Decoder(self._mapping.events)
         where = (settings.relay_mongo_database, settings.relay_tasks_collection, decoder)
         tail = Tail(clients[0], *where, jitter=random.random)
@@ -131,10 +129,10 @@ class Relay:
             except Unavailable as failure:
                 log.warning(
                     "MongoDB cannot be reached; trying again",
-                    extra={"hosts": _hosts(self._settings), "error": str(failure)},
+                    extra={"hosts": hosts_of(self._settings), "error": str(failure)},
                 )
                 await asyncio.sleep(OPEN_RETRY_S)
-        log.info("following the change stream", extra={"hosts": _hosts(self._settings)})
+        log.info("following the change stream", extra={"hosts": hosts_of(self._settings)})
         on_listening()
         await pump.run()
 
@@ -217,15 +215,26 @@ def _bind(host: str, port: int) -> socket.socket:
         raise StartupError(f"Port {port} of {host} cannot be opened: {reason}.") from failure
 
 
-def _client(settings: Settings) -> AsyncMongoClient[Any]:
-    try:
-        return AsyncMongoClient(
-            settings.relay_mongo_url.get_secret_value(),
-            appname="relay",
-            serverSelectionTimeoutMS=5000,
-            connectTimeoutMS=5000,
-            socketTimeoutMS=30_000,  # longer than any wait we ask for, so that a dead peer is noticed
+def _url(settings: Settings) -> str:
+    url = settings.relay_mongo_url.get_secret_value()
+    if not url:
+        raise StartupError(
+            "RELAY_MONGO_URL is not set: where is MongoDB, such as mongodb://localhost:27017/?replicaSet=rs0."
         )
+    return url
+
+
+def client_of(settings: Settings, **overrides: Any) -> AsyncMongoClient[Any]:
+    """A client of the settings' database, not connected yet. Raises StartupError."""
+    url = _url(settings)
+    options: dict[str, Any] = {
+        "appname": "relay",
+        "serverSelectionTimeoutMS": 5000,
+        "connectTimeoutMS": 5000,
+        "socketTimeoutMS": 30_000,  # longer than any wait we ask for, so that a dead peer is noticed
+    }
+    try:
+        return AsyncMongoClient(url, **(options | overrides))
     except (InvalidURI, ConfigurationError, ValueError) as failure:
         # The message of these may repeat the URL; a password must not be shown.
         raise StartupError("RELAY_MONGO_URL is not a MongoDB connection string.") from failure
@@ -233,9 +242,13 @@ def _client(settings: Settings) -> AsyncMongoClient[Any]:
         raise StartupError(f"RELAY_MONGO_URL cannot be used: {type(failure).__name__}.") from failure
 
 
-def _hosts(settings: Settings) -> str:
+def hosts_of(settings: Settings) -> str:
     """Where MongoDB is, without user or password."""
-    return urlsplit(settings.relay_mongo_url.get_secret_value()).netloc.rpartition("@")[2]
+    # A password that is not escaped may look like a host: then nothing of the URL is shown.
+    url = re.fullmatch(
+        r"[a-z+]+://(?:[^@/?]*@)?([^@/?]+)(?:[/?][^@]*)?", settings.relay_mongo_url.get_secret_value()
+    )
+    return url[1] if url else "the hosts of RELAY_MONGO_URL"
 
 
 def _shown(host: str) -> str:
