@@ -1,6 +1,7 @@
-"""The command line: serve, demo, mongod, tail, token.
+"""The command line: serve, check, demo, mongod, tail, token.
 
-Exit codes: 0 done, 2 bad arguments, 3 could not start (one sentence on standard error says why).
+Exit codes: 0 done, 1 `check` found a problem, 2 bad arguments, 3 could not start (one sentence on standard
+error says why).
 """
 
 from __future__ import annotations
@@ -59,6 +60,24 @@ def serve(
         await relay.run(lambda: typer.echo(f"relay: listening on {relay.url}", err=True))
 
     _run(run())
+
+
+@cli.command()
+def check(
+    sample: Annotated[
+        int, typer.Option(min=0, max=100, help="How many of the newest documents to read.")
+    ] = 20,
+    role: Annotated[
+        bool, typer.Option("--role", help="Also print the least role the relay's user needs.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="The report as one JSON object.")] = False,
+) -> None:
+    """Say whether this database and this mapping will work; reads only."""
+    from relay import check as checking
+
+    raise typer.Exit(
+        _run(checking.run(config.load(), sys.stdout, sample=sample, role=role, as_json=json)) or 0
+    )
 
 
 @cli.command()
