@@ -69,8 +69,11 @@ async def run(settings: Settings, out: TextIO, *, sample: int, role: bool, as_js
     try:
         out.write(text)
         out.flush()
-    except BrokenPipeError:  # who read it has seen enough
+    except OSError as failure:
+        # The flush at exit shall have nothing to complain about.
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        if not isinstance(failure, BrokenPipeError):  # otherwise, who read it has seen enough
+            raise StartupError(f"The report cannot be written: {failure.strerror}.") from failure
     return EXIT_WORKS if report.works else EXIT_PROBLEM
 
 
@@ -104,6 +107,7 @@ class _Examination:
         )
         self._hello: Mapping[str, Any] = {}
         self._may_follow = self._may_read = False
+        self._silent = False  # did an answer not come at all?
         self._indexed: dict[str, bool] = {}
         self._large: int | None = None  # how many documents, where those are many
         self._survey: Survey | None = None
@@ -135,14 +139,25 @@ class _Examination:
 
     async def _step(self, name: str, ask: Callable[[], Awaitable[None]]) -> bool:
         """Ask; what goes wrong becomes a finding. Was it answered, and well?"""
+        if self._silent:
+            return False
         before = len(self.report.findings)
         try:
             async with asyncio.timeout(STEP_S):
                 await ask()
         except TimeoutError:
-            self._failed(name, f"no answer within {STEP_S:.0f} s", "Look at the load and the network.")
+            self._silent = True
+            self._failed(
+                name,
+                f"no answer within {STEP_S:.0f} s, and nothing more was asked",
+                "Look at the server's load and the network, and check again.",
+            )
         except OperationFailure as failure:
-            self._failed(name, f"MongoDB refuses with code {failure.code}", "Look that code up in its log.")
+            self._failed(
+                name,
+                f"MongoDB refuses with code {failure.code}",
+                "Look for the code among MongoDB's error codes.",
+            )
         except (PyMongoError, SourceError) as failure:
             self._failed(
                 name, f"the answer did not come ({type(failure).__name__})", "Try again when it is calm."

@@ -163,7 +163,7 @@ def judge_sample(found: Survey, mapping: TaskMapping) -> Iterator[Finding]:
     yield _meanings(
         "statuses", found.statuses, dict(statuses), "[statuses]", mapping.lifecycle_from != "events"
     )
-    if found.timelines:
+    if found.timelines and (found.event_types or not found.untyped_events):
         types = [(name, message_of_event(mapping, name)) for name, _ in found.event_types.most_common()]
         yield _meanings(
             "event types", found.event_types, dict(types), "[event_types]", mapping.lifecycle_from != "status"

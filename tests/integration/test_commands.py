@@ -219,5 +219,5 @@ def test_the_embedded_mongod_runs_alone_until_it_is_asked_to_stop(temporary: dic
 
 def test_help_names_every_command() -> None:
     shown = run("--help").stdout
-    for command in ("serve", "demo", "mongod", "tail", "token"):
+    for command in ("serve", "check", "demo", "mongod", "tail", "token"):
         assert command in shown

@@ -1,0 +1,306 @@
+"""`relay check`, as a process, over databases that will do and databases that will not."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from test_commands import run, standalone
+
+from relay.demo import mongod as embedded
+
+Findings = dict[str, dict[str, Any]]
+TASK = {
+    "title": "Export",
+    "status": "analyzing",
+    "createdBy": "alice",
+    "events": [{"type": "analysis_started"}],
+}
+
+
+def check(*arguments: str, code: int, **given: str) -> dict[str, Any]:
+    """The report, which has to end with this exit code and say nothing beside itself."""
+    ended = run("check", "--json", *arguments, **given)
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    assert ended.stderr == ""
+    assert "hunter2" not in ended.stdout
+    report: dict[str, Any] = json.loads(ended.stdout)
+    assert report["works"] == (code == 0)
+    assert all(found.get("remedy") for found in report["findings"] if found["mark"] in ("warning", "problem"))
+    return report
+
+
+def findings(report: dict[str, Any]) -> Findings:
+    return {found["name"]: found for found in report["findings"]}
+
+
+def marks(report: dict[str, Any]) -> dict[str, str]:
+    return {found["name"]: found["mark"] for found in report["findings"]}
+
+
+@pytest.fixture
+def given(mongo_url: str, database_name: str) -> dict[str, str]:
+    return {"RELAY_MONGO_URL": mongo_url, "RELAY_MONGO_DATABASE": database_name}
+
+
+@pytest.fixture
+def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
+    return mongo[database_name]["tasks"]
+
+
+def test_a_database_and_documents_that_fit_will_work(given: dict[str, str], tasks: Any) -> None:
+    tasks.insert_many([dict(TASK) for _ in range(30)])
+    before = [*tasks.find()]
+    report = check(code=0, **given)
+    assert {marks(report)[name] for name in ("reachable", "replica set", "version", "change stream")} == {
+        "ok"
+    }
+    assert {marks(report)[name] for name in ("reads", "documents", "timeline", "statuses")} == {"ok"}
+    assert report["sample"]["documents"] == 20
+    assert report["sample"]["statuses"] == [{"value": "analyzing", "count": 20, "message": "task:analyzing"}]
+    assert [*tasks.find()] == before
+
+
+def test_for_people_every_finding_is_one_plain_line(given: dict[str, str], tasks: Any) -> None:
+    tasks.insert_one(TASK | {"title": "a secret", "status": "on\x1b[31m"})
+    shown = run("check", **given)
+    assert shown.returncode == 0
+    lines = shown.stdout.splitlines()
+    assert lines[0].startswith("relay check: ")
+    assert all(line.split(" ")[0] in ("ok", "note", "warning") for line in lines[2:-2]), lines
+    assert lines[-1].startswith("This will work")
+    assert "a secret" not in shown.stdout
+    assert "on\\x1b[31m (1) → no message" in shown.stdout
+
+
+def test_a_large_collection_is_told_the_indexes_it_lacks(given: dict[str, str], tasks: Any) -> None:
+    tasks.insert_many([{"members": ["alice"], "teamId": "red"} for _ in range(1001)])
+    tasks.create_index([("teamId", 1), ("status", 1)])
+    tasks.create_index("members", partialFilterExpression={"open": True})
+    report = check(code=0, **given)
+    index = [found for found in report["findings"] if found["name"] == "index"]
+    assert {found["text"].split()[3] for found in index if found["mark"] == "ok"} >= {"teamId"}
+    lacking = next(found for found in index if "members" in found["text"])  # a partial index serves no filter
+    assert lacking["mark"] == "warning"
+    assert lacking["paste"].endswith('.getCollection("tasks").createIndex({"members": 1})')
+
+
+def test_the_index_for_the_order_of_the_list_is_one_that_sorts(
+    given: dict[str, str], tasks: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "m.toml").write_text('list_order = "createdAt"')
+    given["RELAY_MAPPING"] = str(tmp_path / "m.toml")
+    tasks.insert_many([{"createdAt": number} for number in range(1001)])
+    tasks.create_index("createdAt")
+    lacking = check(code=0, **given)["findings"]
+    (keys,) = [f["paste"].split("createIndex(")[1][:-1] for f in lacking if "createdAt" in f.get("paste", "")]
+    tasks.create_index([*json.loads(keys).items()])
+    found = check(code=0, **given)["findings"]
+    assert any(f["mark"] == "ok" and "the list's order, createdAt" in f["text"] for f in found)
+
+
+def test_fields_behind_one_that_all_documents_have_need_no_index(given: dict[str, str], tasks: Any) -> None:
+    tasks.insert_many([dict(TASK) for _ in range(1001)])
+    tasks.create_index("createdBy")
+    index = [found for found in check(code=0, **given)["findings"] if found["name"] == "index"]
+    assert {found["mark"] for found in index if "(rule creator)" in found["text"]} == {"ok"}
+
+
+def test_documents_the_mapping_does_not_fit_are_warned_of(given: dict[str, str], tasks: Any) -> None:
+    tasks.insert_many([{"subject": "x", "owner": {"id": "a"}, "history": [{"type": "failed"}]}])
+    report = check(code=0, **given)
+    found = findings(report)
+    assert found["documents"]["mark"] == "warning"
+    assert "history" in found["timeline"]["text"]
+    assert "nobody but an administrator" in found["visibility"]["text"]
+    assert report["sample"]["administratorsOnly"] == 1
+
+
+def test_a_collection_that_is_not_there_is_named_with_those_that_are(
+    given: dict[str, str], tasks: Any
+) -> None:
+    tasks.insert_one(dict(TASK))
+    found = findings(check(code=0, **given, RELAY_TASKS_COLLECTION="taks"))["collection"]
+    assert found["mark"] == "warning"
+    assert "there are tasks" in found["text"]
+
+
+def test_a_view_is_refused(given: dict[str, str], tasks: Any) -> None:
+    tasks.insert_one(dict(TASK))
+    tasks.database.create_collection("shown", viewOn="tasks")
+    found = findings(check(code=1, **given, RELAY_TASKS_COLLECTION="shown"))
+    assert found["collection"]["mark"] == "problem"
+
+
+def test_the_role_is_printed_when_asked_for(given: dict[str, str]) -> None:
+    shown = run("check", "--role", **given).stdout
+    assert f'"db": "{given["RELAY_MONGO_DATABASE"]}", "collection": "tasks"' in shown
+    assert "createRole(" in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "RELAY_MONGO_URL is not set"),
+        ({"RELAY_MONGO_URL": "postgres://u:hunter2@x"}, "RELAY_MONGO_URL is not a MongoDB connection string"),
+        ({"RELAY_MONGO_URL": "mongodb://x", "RELAY_MAPPING": "/nowhere.toml"}, "The mapping file /nowhere"),
+    ],
+)
+def test_settings_that_will_not_do_end_it_with_one_sentence(given: dict[str, str], says: str) -> None:
+    ended = run("check", **given)
+    assert ended.returncode == 3
+    assert ended.stderr.startswith(f"relay: {says}")
+    assert ended.stderr.count("\n") == 1
+    assert ended.stdout == ""
+
+
+def test_a_database_that_does_not_answer_is_a_problem() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        report = check(code=1, RELAY_MONGO_URL=f"mongodb://u:hunter2@127.0.0.1:{probe.getsockname()[1]}/")
+    assert findings(report)["reachable"]["mark"] == "problem"
+    assert "refuses the connection" in findings(report)["reachable"]["text"]
+
+
+def test_a_server_that_never_says_a_word_is_not_waited_for_long() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        report = check(code=1, RELAY_MONGO_URL=f"mongodb://127.0.0.1:{silent.getsockname()[1]}/")
+    assert marks(report) == {"reachable": "problem"}
+
+
+def test_a_name_of_the_set_that_is_not_its_own_is_said(mongo_url: str) -> None:
+    if "replicaSet=rs0" not in mongo_url:
+        pytest.skip("the given database's set has another name")
+    report = check(code=1, RELAY_MONGO_URL=mongo_url.replace("replicaSet=rs0", "replicaSet=other"))
+    assert findings(report)["reachable"]["remedy"] == "Write replicaSet=rs0 in it."
+
+
+@pytest.mark.parametrize("query", ["", "?replicaSet=rs0"])
+def test_a_standalone_server_is_a_problem_with_its_remedy(tmp_path: Path, query: str) -> None:
+    with standalone(tmp_path) as url:
+        with MongoClient[dict[str, Any]](url) as client:  # it is up
+            client.admin.command("ping")
+        report = check(code=1, RELAY_MONGO_URL=url + query)
+    assert findings(report)["replica set"]["mark"] == "problem"
+    assert "rs.initiate()" in findings(report)["replica set"]["remedy"]
+
+
+class Guarded:
+    """A mongod that asks who connects."""
+
+    def __init__(self, server: embedded.Mongod) -> None:
+        self.port = server.port
+        self.url = server.url
+        with MongoClient[dict[str, Any]](port=server.port, directConnection=True) as first:
+            first.admin.command("createUser", "root", pwd="hunter2", roles=["root"])
+        self.admin = MongoClient[dict[str, Any]](self.url, username="root", password="hunter2")
+
+    def user(self, *privileges: dict[str, Any], roles: tuple[Any, ...] = ()) -> dict[str, str]:
+        """The settings of a new user who has these rights."""
+        name = f"u{secrets.token_hex(4)}"
+        self.admin.app.command("createRole", name, privileges=[*privileges], roles=[])
+        self.admin.app.command("createUser", name, pwd="hunter2", roles=[name, *roles])
+        return self.settings(name, "app")
+
+    def settings(self, name: str, source: str) -> dict[str, str]:
+        return {
+            "RELAY_MONGO_URL": self.url.replace("://", f"://{name}:hunter2@") + f"&authSource={source}",
+        }
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    key = tmp_path_factory.mktemp("key") / "key"
+    key.write_bytes(base64.b64encode(os.urandom(96)))
+    key.chmod(0o600)
+    arguments = ["--auth", "--keyFile", str(key), "--setParameter", "minSnapshotHistoryWindowInSeconds=30"]
+    with embedded.start(extra_args=arguments) as server:
+        guarded = Guarded(server)
+        guarded.admin.app.tasks.insert_many([dict(TASK) for _ in range(1001)])
+        yield guarded
+        guarded.admin.close()
+
+
+def may(*actions: str) -> dict[str, Any]:
+    return {"resource": {"db": "app", "collection": "tasks"}, "actions": [*actions]}
+
+
+def test_find_and_change_stream_on_the_collection_are_enough(guarded: Guarded) -> None:
+    report = check(code=0, **guarded.user(may("find", "changeStream")))
+    assert findings(report)["rights"]["mark"] == "ok"
+    assert "cannot be seen" in findings(report)["oplog window"]["text"]
+    assert "cannot be seen" in findings(report)["snapshot window"]["text"]
+    assert report["sample"]["documents"] == 20
+    assert "index" in findings(report)
+    assert "role" not in report
+
+
+@pytest.mark.parametrize(
+    ("actions", "refused", "allowed"),
+    [
+        (["find"], {"change stream"}, {"reads"}),
+        (["changeStream"], {"change stream", "reads"}, set()),
+        (["listIndexes"], {"change stream", "reads"}, set()),
+    ],
+)
+def test_less_than_that_is_not_and_the_role_is_printed(
+    guarded: Guarded, actions: list[str], refused: set[str], allowed: set[str]
+) -> None:
+    report = check(code=1, **guarded.user(may(*actions)))
+    assert {name for name, mark in marks(report).items() if mark == "problem"} == refused
+    assert all(marks(report)[name] == "ok" for name in allowed)
+    assert '"actions": ["find", "changeStream"]' in report["role"]
+
+
+def test_the_role_that_is_printed_is_one_that_works(guarded: Guarded) -> None:
+    printed = check(code=1, **guarded.user(may("find")))["role"]
+    create = json.loads(printed.splitlines()[0].split(".createRole(")[1].removesuffix(")"))
+    guarded.admin.admin.command("createRole", create.pop("role"), **create)
+    guarded.admin.admin.command("createUser", "relay", pwd="hunter2", roles=["relay"])
+    report = check(code=0, **guarded.settings("relay", "admin"))
+    assert findings(report)["rights"]["mark"] == "ok"
+
+
+def test_a_user_who_may_write_is_warned_of(guarded: Guarded) -> None:
+    report = check(code=0, **guarded.user(roles=({"role": "readWrite", "db": "app"},)))
+    assert findings(report)["rights"]["mark"] == "warning"
+    assert "insert, update, remove" in findings(report)["rights"]["text"]
+    assert "createRole" in report["role"]
+
+
+def test_a_user_who_may_read_more_is_noted(guarded: Guarded) -> None:
+    report = check(code=0, **guarded.user(roles=({"role": "read", "db": "app"},)))
+    assert findings(report)["rights"]["mark"] == "note"
+
+
+def test_who_may_monitor_sees_the_windows(guarded: Guarded) -> None:
+    monitor = {"role": "clusterMonitor", "db": "admin"}
+    report = check(code=0, **guarded.user(may("find", "changeStream"), roles=(monitor,)))
+    assert findings(report)["oplog window"]["mark"] == "ok"
+    assert findings(report)["snapshot window"]["text"].startswith("30 s")
+    assert marks(report)["snapshot window"] == "warning"
+    assert marks(report)["journal"] == "ok"
+
+
+def test_without_the_right_to_the_oplog_itself_the_status_tells_the_window(guarded: Guarded) -> None:
+    status = {"resource": {"cluster": True}, "actions": ["serverStatus"]}
+    guarded.admin.admin.command("createRole", "status", privileges=[status], roles=[])
+    report = check(
+        code=0, **guarded.user(may("find", "changeStream"), roles=({"role": "status", "db": "admin"},))
+    )
+    assert marks(report)["oplog window"] == "warning"
+
+
+def test_a_wrong_password_and_no_user_are_told_apart(guarded: Guarded) -> None:
+    wrong = check(code=1, **guarded.settings("nobody", "admin"))
+    assert "does not accept" in findings(wrong)["reachable"]["text"]
+    nobody = check(code=1, RELAY_MONGO_URL=guarded.url)
+    assert "names no user" in findings(nobody)["rights"]["text"]
