@@ -20,7 +20,8 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
 from relay.access.audience import Audience
-from relay.access.tokens import Verifier
+from relay.access.sources import key_source
+from relay.access.tokens import KeySource, Verifier
 from relay.config import Settings
 from relay.errors import StartupError, Unavailable
 from relay.feed.known import Known
@@ -42,6 +43,7 @@ log = logging.getLogger(__name__)
 
 STALE_AFTER_S = 5.0  # no reply of the database for so long: what is shown may be old
 HEALTH_S = 0.5
+FIRST_KEYS_S = 5.0  # a JWKS is waited for so long; without keys the relay runs, but is not ready
 OPEN_RETRY_S = 1.0
 
 
@@ -50,13 +52,8 @@ class Relay:
 
     def __init__(self, settings: Settings) -> None:
         _url(settings)
-        if settings.relay_jwt_secret is None:
-            raise StartupError(
-                "RELAY_JWT_SECRET is not set: the relay needs the shared secret its tokens are signed with, "
-                "at least 32 bytes."
-            )
         self._settings = settings
-        self._secret = settings.relay_jwt_secret.get_secret_value()
+        self._keys = key_source(settings)
         self._mapping = load(settings.relay_mapping) if settings.relay_mapping else Mapping()
         self._stop = asyncio.Event()
         self.url = ""  # where it listens, once `on_listening` was called
@@ -85,22 +82,20 @@ class Relay:
         reader = Reader(clients[1], *where)
         known = Known(settings.relay_known_tasks_max, hub.is_listened)
         verifier = Verifier(
-            self._secret,
-            settings.relay_jwt_algorithms,
-            issuer=settings.relay_jwt_issuer,
-            audience=settings.relay_jwt_audience,
+            self._keys, issuer=settings.relay_jwt_issuer, audience=settings.relay_jwt_audience
         )
         try:
             async with Joining(hub, reader, translator, metrics) as joining:
                 desk = Desk(settings, verifier, audience, hub, joining)
                 origins = _origins(settings, port)
                 connections = Connections(desk, origins, metrics, random=random.random)
-                health = _Health(tail, hub)
+                health = _Health(tail, hub, self._keys)
                 server = _server(settings, application(connections, metrics, health.state, origins))
                 pump = Pump(tail, reader, translator, known, joining, metrics)
                 async with asyncio.TaskGroup() as group:
                     serving = group.create_task(server.serve(sockets=[listening]))
                     background = [
+                        group.create_task(self._keys.run()),
                         group.create_task(connections.sweep()),
                         group.create_task(health.watch()),
                         group.create_task(self._follow(tail, hub, pump, on_listening)),
@@ -122,6 +117,7 @@ class Relay:
                 await client.close()
 
     async def _follow(self, tail: Tail, hub: Hub, pump: Pump, on_listening: Callable[[], None]) -> None:
+        await self._keys.first(FIRST_KEYS_S)
         while True:
             try:
                 hub.move_to(await tail.open())
@@ -140,15 +136,17 @@ class Relay:
 class _Health:
     """Is what we show current?"""
 
-    def __init__(self, tail: Tail, hub: Hub) -> None:
+    def __init__(self, tail: Tail, hub: Hub, keys: KeySource) -> None:
         self._tail = tail
         self._hub = hub
+        self._keys = keys
         self.stopping = False
 
     def state(self) -> dict[str, Any]:
         silence = self._silence()
         stale = silence is None or silence > STALE_AFTER_S
-        state: dict[str, Any] = {"ready": not stale and not self.stopping, "stale": stale}
+        ready = not stale and not self.stopping and self._keys.current() is not None
+        state: dict[str, Any] = {"ready": ready, "stale": stale}
         if silence is not None:
             state["lastReplyMs"] = round(silence * 1000)
         return state

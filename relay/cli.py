@@ -163,7 +163,13 @@ def token(
 
     settings = config.load()
     if settings.relay_jwt_secret is None:
-        raise StartupError("RELAY_JWT_SECRET is not set: there is nothing to sign a token with.")
+        public = next((n for n in config.KEY_SETTINGS[1:] if getattr(settings, n) is not None), None)
+        raise StartupError(
+            "RELAY_JWT_SECRET is not set: there is nothing to sign a token with."
+            if public is None
+            else f"RELAY_JWT_SECRET is not set: with {public.upper()} the relay can check tokens but not sign "
+            "any; take one from who holds the private key."
+        )
     claims: dict[str, Any] = {"sub": sub}
     for pair in claim or ():
         name, separator, value = pair.partition("=")

@@ -5,28 +5,102 @@ A bad value names the variable, what is wrong with it and what is accepted, and 
 
 from __future__ import annotations
 
+import base64
+import binascii
+import ipaddress
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from relay.errors import StartupError
 
-SHARED_SECRET_ALGORITHMS = ("HS256", "HS384", "HS512")
+# The smallest secret of each, in bytes: as long as its hash (RFC 7518, 3.2).
+SHARED_SECRET_ALGORITHMS = {"HS256": 32, "HS384": 48, "HS512": 64}
+PUBLIC_KEY_ALGORITHMS = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+)
+KEY_SETTINGS = ("relay_jwt_secret", "relay_jwt_public_key", "relay_jwks_url")  # one of them
 MIN_SECRET_BYTES = 32
 
+# What a public key looks like when it is put where the secret belongs: everyone knows it, so
+# everyone could sign with it.
+_KEY_TEXT = re.compile(
+    r"-\s?BEGIN [A-Z0-9 ]*(KEY|CERTIFICATE)|^\W*(ssh-|ecdsa-sha2-|sk-ssh-)|\"(kty|keys)\"\s*:", re.IGNORECASE
+)
+_KEY_OBJECTS = (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01", b"\x2a\x86\x48\xce\x3d\x02\x01", b"\x06\x03\x2b\x65\x70")
 
-def _long_enough(secret: SecretStr) -> SecretStr:
-    if len(secret.get_secret_value().encode()) < MIN_SECRET_BYTES:
+
+def _a_secret(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if any("\ud800" <= char <= "\udfff" for char in text):  # bytes that were no UTF-8
+        raise ValueError("must be text in UTF-8")
+    if _KEY_TEXT.search(text) or _is_der_key(text):
+        raise ValueError(
+            "must be a random secret, and this is the text of a key; a public key goes into RELAY_JWT_PUBLIC_KEY"
+        )
+    if len(text.encode()) < MIN_SECRET_BYTES:
         raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes long")
     return secret
 
 
-def _shared_secret_only(names: tuple[str, ...]) -> tuple[str, ...]:
-    if not names or not set(names) <= set(SHARED_SECRET_ALGORITHMS):
-        raise ValueError(f"must name some of {', '.join(SHARED_SECRET_ALGORITHMS)}, separated by commas")
+def _is_der_key(text: str) -> bool:
+    """Is it a key as PEM holds it, without the lines around it? (RSA, elliptic curves, Ed25519)"""
+    try:
+        der = base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return der[:1] == b"\x30" and any(name in der[:40] for name in _KEY_OBJECTS)
+
+
+def _one_family(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names or not (
+        set(names) <= SHARED_SECRET_ALGORITHMS.keys() or set(names) <= {*PUBLIC_KEY_ALGORITHMS}
+    ):
+        raise ValueError(
+            f"must name some of {', '.join(SHARED_SECRET_ALGORITHMS)}, or some of "
+            f"{', '.join(PUBLIC_KEY_ALGORITHMS)}, separated by commas, and not of both"
+        )
     return names
+
+
+def _default_algorithms(given: dict[str, Any]) -> tuple[str, ...]:
+    public = given.get("relay_jwt_public_key") is not None or given.get("relay_jwks_url") is not None
+    return ("RS256", "ES256") if public else ("HS256",)
+
+
+def _trustworthy(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("must be an address such as https://id.example.com/.well-known/jwks.json")
+    if "@" in parts.netloc:
+        raise ValueError("must not carry a user or a password")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        raise ValueError("must begin with https:// (http:// is for this machine itself only)")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _origins(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -61,8 +135,12 @@ class Settings(BaseSettings):
     relay_port: int = Field(8080, ge=0, le=65535)  # 0: any free port
     relay_public_url: str = ""
 
-    relay_jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
-    relay_jwt_algorithms: Annotated[CommaSeparated, AfterValidator(_shared_secret_only)] = ("HS256",)
+    relay_jwt_secret: Annotated[SecretStr, AfterValidator(_a_secret)] | None = None
+    relay_jwt_public_key: SecretStr | None = None  # PEM, or where it is; hidden, lest it be a private one
+    relay_jwks_url: Annotated[str, AfterValidator(_trustworthy)] | None = None
+    relay_jwt_algorithms: Annotated[CommaSeparated, AfterValidator(_one_family)] = Field(
+        default_factory=_default_algorithms
+    )
     relay_jwt_issuer: str | None = None
     relay_jwt_audience: str | None = None
     relay_allowed_origins: Annotated[CommaSeparated, AfterValidator(_origins)] = ()
@@ -81,8 +159,40 @@ class Settings(BaseSettings):
     relay_known_tasks_max: int = Field(100_000, ge=1)  # the least recently changed are read again
     relay_max_text_length: int = Field(1_000, ge=10)  # characters of a summary's text; the rest is cut
 
+    feature_websocket_enabled: bool = True  # false: no live connection for anyone
+    feature_websocket_percent: int = Field(100, ge=0, le=100)  # a stable share of the users
+    feature_websocket_users: CommaSeparated = ()  # always in, by their sub
+
     relay_log_format: Literal["console", "json"] = "console"
     relay_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator(*KEY_SETTINGS)
+    @classmethod
+    def _only_one_key(cls, value: object, info: ValidationInfo) -> object:
+        others = [name.upper() for name in KEY_SETTINGS if info.data.get(name) is not None]
+        if value is not None and others:
+            raise ValueError(f"cannot be set together with {others[0]}; tokens are signed with one of them")
+        return value
+
+    @field_validator("relay_jwt_algorithms")
+    @classmethod
+    def _fit_the_key(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        shared = set(names) <= SHARED_SECRET_ALGORITHMS.keys()
+        secret = info.data.get("relay_jwt_secret")
+        public = [name for name in KEY_SETTINGS[1:] if info.data.get(name) is not None]
+        if public and shared:
+            raise ValueError(f"must name some of {', '.join(PUBLIC_KEY_ALGORITHMS)} with {public[0].upper()}")
+        if secret is not None and not shared:
+            raise ValueError(f"must name some of {', '.join(SHARED_SECRET_ALGORITHMS)} with RELAY_JWT_SECRET")
+        if secret is not None:
+            length = len(secret.get_secret_value().encode())
+            for name in names:
+                if length < SHARED_SECRET_ALGORITHMS[name]:
+                    needed = SHARED_SECRET_ALGORITHMS[name]
+                    raise ValueError(
+                        f"must not name {name} unless RELAY_JWT_SECRET has {needed} bytes or more"
+                    )
+        return names
 
 
 def load(**overrides: object) -> Settings:

@@ -156,7 +156,7 @@ def test_the_readme_is_true_of_mappings_and_settings(tmp_path: Path) -> None:
     read = mapping(tmp_path, example)
     assert read.events == "history.items"
     assert read.visibility.rules == (Rule("owner", ("owner.id",), "sub"),)
-    named = set(re.findall(r"`(RELAY_[A-Z_]+)`", readme))
+    named = set(re.findall(r"`((?:RELAY|FEATURE)_[A-Z_]+)`", readme))
     assert {name for name in named if name.lower() not in config.Settings.model_fields} == {
         "RELAY_URL",
         "RELAY_TOKEN",
