@@ -201,6 +201,8 @@ def load(**overrides: object) -> Settings:
     Raises StartupError, one sentence for the first value that will not do.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
+    if given.keys() & set(KEY_SETTINGS):
+        given = dict.fromkeys(KEY_SETTINGS) | given  # a key replaces whichever the environment names
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as failure:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forge import jwk, jwks, pem, private_pem
+from typer.testing import CliRunner
 
 from relay import config
+from relay.cli import cli
 from relay.errors import StartupError
 from relay.protocol import Kind
 from relay.tasks.mapping import Mapping, RoleRule, Rule, load
@@ -20,6 +24,13 @@ SECRET = "0123456789abcdef0123456789abcdef"
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in config.Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_a_key_given_by_keyword_replaces_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_JWKS_URL", "https://id.example.com/jwks")
+    settings = config.load(relay_jwt_secret=SECRET)
+    assert settings.relay_jwks_url is None
+    assert settings.relay_jwt_algorithms == ("HS256",)
 
 
 def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,8 +47,25 @@ def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RELAY_PORT", "eighty", "integer"),
         ("RELAY_PORT", "70000", "65535"),
         ("RELAY_JWT_SECRET", "hunter2hunter2", "at least 32 bytes"),
-        ("RELAY_JWT_ALGORITHMS", "HS256,RS256", "HS256, HS384, HS512"),
+        ("RELAY_JWT_ALGORITHMS", "HS256,RS256", "not of both"),
+        ("RELAY_JWT_ALGORITHMS", "RS256,none", "some of RS256"),
         ("RELAY_JWT_ALGORITHMS", "none", "HS256"),
+        ("RELAY_JWT_ALGORITHMS", "hs256", "HS256"),
+        ("RELAY_JWT_ALGORITHMS", ",", "HS256"),
+        ("RELAY_JWKS_URL", "http://hunter2.test/jwks", "https://"),
+        ("RELAY_JWKS_URL", "http://127.0.0.1.hunter2.test/jwks", "https://"),
+        ("RELAY_JWKS_URL", "http://localhost.hunter2.test/jwks", "https://"),
+        ("RELAY_JWKS_URL", "http://10.0.0.1/hunter2", "https://"),
+        ("RELAY_JWKS_URL", "file:///etc/hunter2", "https://"),
+        ("RELAY_JWKS_URL", "file://localhost/etc/hunter2", "https://"),
+        ("RELAY_JWKS_URL", "ftp://localhost/hunter2", "https://"),
+        ("RELAY_JWKS_URL", "https://user:hunter2@id.test/jwks", "user or a password"),
+        ("RELAY_JWKS_URL", "https:///hunter2", "an address such as"),
+        ("RELAY_JWKS_URL", "https://id.test:hunter2/", "an address such as"),
+        ("RELAY_JWKS_URL", "https://id.test/ hunter2", "an address such as"),
+        ("RELAY_JWKS_URL", "https://id.test/\r\nhunter2: x", "an address such as"),
+        ("RELAY_JWKS_URL", "https://[hunter2/", "an address such as"),
+        ("RELAY_JWKS_URL", "hunter2", "an address such as"),
         ("RELAY_ALLOWED_ORIGINS", "https://a.example.com/", "exact origins"),
         ("RELAY_ALLOWED_ORIGINS", "*", "exact origins"),
         ("RELAY_LOG_FORMAT", "xml", "console"),
@@ -60,6 +88,136 @@ def test_settings_never_show_their_secrets(monkeypatch: pytest.MonkeyPatch) -> N
     shown = repr(config.load()) + str(config.load())
     assert SECRET not in shown
     assert "password" not in shown
+    monkeypatch.delenv("RELAY_JWT_SECRET")
+    monkeypatch.setenv("RELAY_JWT_PUBLIC_KEY", private_pem("P-256"))
+    assert private_pem("P-256")[30:60] not in repr(config.load()) + str(config.load())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(pem("RSA"), id="PEM"),
+        pytest.param(" " + pem("RSA").replace("\n", "\r\n"), id="CRLF and a leading space"),
+        pytest.param(pem("RSA").replace("\n", "\\n"), id="line ends written out"),
+        pytest.param(pem("RSA").replace("-----", "---- "), id="other dashes"),
+        pytest.param(private_pem("P-256"), id="private PEM"),
+        pytest.param(pem("P-256").replace("PUBLIC KEY", "CERTIFICATE"), id="certificate"),
+        *[
+            pytest.param("".join(pem(name).splitlines()[1:-1]), id=f"{name} without its first and last line")
+            for name in ("RSA", "P-256", "Ed25519")
+        ],
+        pytest.param("\n".join(pem("RSA").splitlines()[1:-1]) + "\n", id="in lines"),
+        pytest.param(json.dumps(jwk("RSA")), id="JWK"),
+        pytest.param('{"kty":"oct","k":""}' + " " * 40, id="empty secret as JWK"),
+        pytest.param(jwks(jwk("P-256")).decode(), id="JWKS"),
+        pytest.param("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVzZXJAaG9zdA user@host", id="SSH"),
+    ],
+)
+def test_the_text_of_a_key_is_no_secret(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """S7, S8: everyone knows a public key; as a shared secret, everyone could sign with it."""
+    monkeypatch.setenv("RELAY_JWT_SECRET", text)
+    with pytest.raises(StartupError, match=r"^RELAY_JWT_SECRET: must be a random secret") as failure:
+        config.load()
+    assert text not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["f" * 64, "q83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq80=", "begin the keys of the kingdom, 12345"],
+)
+def test_a_random_secret_is_none_of_these(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    monkeypatch.setenv("RELAY_JWT_SECRET", secret)
+    assert config.load().relay_jwt_secret is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "algorithms"),
+    [
+        ({"RELAY_JWT_SECRET": SECRET}, ("HS256",)),
+        ({"RELAY_JWT_PUBLIC_KEY": "/etc/relay/key.pem"}, ("RS256", "ES256")),
+        ({"RELAY_JWKS_URL": "https://id.example.com/jwks"}, ("RS256", "ES256")),
+        ({"RELAY_JWKS_URL": "http://127.0.0.1:3000/jwks"}, ("RS256", "ES256")),
+        ({"RELAY_JWKS_URL": "http://[::1]:3000/jwks"}, ("RS256", "ES256")),
+        (
+            {"RELAY_JWKS_URL": "http://localhost/jwks", "RELAY_JWT_ALGORITHMS": "PS256, EdDSA"},
+            ("PS256", "EdDSA"),
+        ),
+    ],
+)
+def test_the_algorithms_follow_the_kind_of_key(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], algorithms: tuple[str, ...]
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert config.load().relay_jwt_algorithms == algorithms
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (
+            {"RELAY_JWT_SECRET": SECRET, "RELAY_JWT_PUBLIC_KEY": "hunter2"},
+            "RELAY_JWT_PUBLIC_KEY: cannot be set together with RELAY_JWT_SECRET",
+        ),
+        (
+            {"RELAY_JWT_SECRET": SECRET, "RELAY_JWKS_URL": "https://id.test/hunter2"},
+            "RELAY_JWKS_URL: cannot be set together with RELAY_JWT_SECRET",
+        ),
+        (
+            {"RELAY_JWT_PUBLIC_KEY": "hunter2", "RELAY_JWKS_URL": "https://id.test/hunter2"},
+            "RELAY_JWKS_URL: cannot be set together with RELAY_JWT_PUBLIC_KEY",
+        ),
+        (
+            {"RELAY_JWT_SECRET": SECRET, "RELAY_JWT_ALGORITHMS": "RS256"},
+            "RELAY_JWT_ALGORITHMS: must name some of HS256, HS384, HS512 with RELAY_JWT_SECRET",
+        ),
+        (
+            {"RELAY_JWKS_URL": "https://id.test/hunter2", "RELAY_JWT_ALGORITHMS": "HS256"},
+            "RELAY_JWT_ALGORITHMS: must name some of RS256",
+        ),
+        (
+            {"RELAY_JWT_SECRET": SECRET, "RELAY_JWT_ALGORITHMS": "HS256,HS512"},
+            "RELAY_JWT_ALGORITHMS: must not name HS512 unless RELAY_JWT_SECRET has 64 bytes or more",
+        ),
+        (
+            {"RELAY_JWT_SECRET": "\udcff" * 40},
+            "RELAY_JWT_SECRET: must be text in UTF-8",
+        ),
+    ],
+)
+def test_keys_and_algorithms_that_do_not_go_together_are_said(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], says: str
+) -> None:
+    """S8: one key, one family."""
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StartupError) as failure:
+        config.load()
+    assert str(failure.value).startswith(says)
+    assert "hunter2" not in str(failure.value)
+    assert SECRET not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "there is nothing to sign a token with"),
+        (
+            {"RELAY_JWT_PUBLIC_KEY": "/etc/relay/key.pem"},
+            "with RELAY_JWT_PUBLIC_KEY the relay can check tokens",
+        ),
+        ({"RELAY_JWKS_URL": "https://id.example.com/jwks"}, "with RELAY_JWKS_URL the relay can check tokens"),
+    ],
+)
+def test_a_development_token_needs_the_secret(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], says: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(cli, ["token", "--sub", "alice"])
+    assert isinstance(result.exception, StartupError)
+    assert str(result.exception).startswith("RELAY_JWT_SECRET is not set: ")
+    assert says in str(result.exception)
 
 
 def mapping(tmp_path: Path, text: str) -> Mapping:

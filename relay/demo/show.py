@@ -131,6 +131,7 @@ async def _stage(*, port: int, data: Path | None) -> AsyncIterator[tuple[_Stage,
             relay_mongo_database=database,
             relay_tasks_collection="tasks",
             relay_jwt_secret=secret,
+            relay_jwt_algorithms=("HS256",),
             relay_port=port,
         )
         relay = Relay(settings)

@@ -1,0 +1,90 @@
+"""A relay whose keys are somewhere else: away at first, then there, then rotated."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import urllib.error
+import urllib.request
+from typing import Self
+
+import pytest
+from forge import jwk, jwks, signed
+from running import SOON_S, running, settings_for
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from relay import app
+from relay.app import Relay
+
+
+class Issuer:
+    """Serves a JWKS once it has one; until then it drops every connection."""
+
+    def __init__(self) -> None:
+        self.document: bytes | None = None
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/jwks"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if self.document is not None:
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + self.document)
+            await writer.drain()
+        writer.close()
+
+
+def ready(relay: Relay) -> bool:
+    try:
+        with urllib.request.urlopen(f"{relay.url}/readyz", timeout=SOON_S) as answer:
+            return answer.status == 200
+    except urllib.error.HTTPError as answer:
+        with answer:
+            assert answer.code == 503
+        return False
+
+
+async def ending(relay: Relay, token: str) -> tuple[int, str] | None:
+    """How the relay closes the connection, or None when it welcomes it."""
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        async with connect(
+            relay.url.replace("http", "ws", 1) + "/ws", additional_headers=headers, proxy=None
+        ) as ws:
+            await ws.recv()
+            return None
+    except ConnectionClosed as closed:
+        assert closed.rcvd is not None
+        return closed.rcvd.code, closed.rcvd.reason
+
+
+async def test_a_relay_is_ready_and_judges_tokens_once_it_has_keys(
+    monkeypatch: pytest.MonkeyPatch, mongo_url: str, database_name: str
+) -> None:
+    """S10: a token that cannot be judged yet is no reason to turn its owner away for good."""
+    monkeypatch.setattr(app, "FIRST_KEYS_S", 0.1)
+    claims = {"sub": "alice", "exp": int(time.time()) + 600}
+    token = signed(claims, "RSA", "RS256", kid="one")
+    async with Issuer() as issuer:
+        settings = settings_for(mongo_url, database_name, relay_jwt_secret=None, relay_jwks_url=issuer.url)
+        async with running(settings) as relay:
+            assert await ending(relay, token) == (1011, "keys_unavailable")
+            assert not await asyncio.to_thread(ready, relay)
+            issuer.document = jwks(jwk("RSA", "one"))
+            async with asyncio.timeout(SOON_S):
+                while await ending(relay, token) is not None:
+                    await asyncio.sleep(0.1)
+                while not await asyncio.to_thread(ready, relay):
+                    await asyncio.sleep(0.1)
+            foreign = signed(claims, "RSA-other", "RS256", kid="one")
+            assert await ending(relay, foreign) == (4401, "unauthenticated")
+            unknown = signed(claims, "RSA-other", "RS256", kid="two")
+            assert await ending(relay, unknown) == (1011, "keys_unavailable")
