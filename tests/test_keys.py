@@ -161,7 +161,7 @@ def test_the_algorithm_a_key_states_is_the_only_one_it_serves() -> None:
         b'{"keys": {}}',
         b'{"keys": []}',
         b"[" * 100_000,
-        jwks(*[{"kty": "oct"}] * 101),
+        pytest.param(jwks(*[jwk("P-256")] * 101), id="101 keys"),
     ],
 )
 def test_what_is_no_set_of_keys_is_not_taken(document: bytes) -> None:
@@ -270,6 +270,9 @@ async def test_the_last_good_keys_stay_through_an_outage(failure: bytes | Except
     await server.after(COOLDOWN_S)
     assert server.code(NEW_TOKEN) == 0
     assert server.remote.due_at == server.fetches[-1] + REFRESH_S
+    server.answer, server.now = failure, server.remote.due_at
+    await server.remote.refresh_if_due()
+    assert server.remote.due_at == server.now + COOLDOWN_S
 
 
 @pytest.mark.parametrize("age", [0.5, 29, 300])
@@ -346,7 +349,9 @@ async def test_asking_during_a_fetch_is_not_lost() -> None:
     refreshing = asyncio.create_task(server.remote.refresh_if_due())
     await going.wait()
     server.answer = BOTH
+    server.now += 1
     assert server.code(NEW_TOKEN) == 1011
+    server.now += 1
     go_on.set()
     await refreshing
     assert server.code(NEW_TOKEN) == 1011
@@ -445,6 +450,7 @@ async def test_a_document_is_fetched_whatever_it_says_it_is() -> None:
         (answering(500, OLD), "is 500"),
         (answering(404), "is 404"),
         (answering(204), "is 204"),
+        (answering(101, Connection="Upgrade", Upgrade="websocket"), "101|HttpParserUpgrade"),
         (endless, "more than 256 KiB"),
         (endless_headers, "more than 256 KiB|HttpParser"),
         (answering(200, b" " * 300_000), "more than 256 KiB"),
@@ -466,6 +472,11 @@ async def test_a_server_that_misbehaves_costs_a_bounded_time_and_room(
         with pytest.raises(FetchFailed, match=says):
             await fetch(url)
     assert time.perf_counter() - began < 5
+
+
+async def test_a_name_that_cannot_be_one_is_a_failure_like_any_other() -> None:
+    with pytest.raises(FetchFailed):
+        await fetch(f"http://{'x' * 70}.test/")
 
 
 async def test_no_server_at_all_is_a_failure_like_any_other() -> None:

@@ -278,6 +278,7 @@ DEEP = '{"sub":"a","exp":9999999999,"x":' + "[" * 5_000 + "]" * 5_000 + "}"
         pytest.param(hmac_signed(HS256, [], SECRET), id="claims that are a list"),
         pytest.param(hmac_signed(HS256, b"\xff", SECRET), id="claims that are no text"),
         pytest.param(hmac_signed(HS256, '{"sub":"a","sub":"b","exp":9999999999}', SECRET), id="sub twice"),
+        pytest.param(hmac_signed(HS256, '{"sub":"a","exp":9999999999,"x":NaN}', SECRET), id="no JSON"),
         pytest.param(hmac_signed('{"alg":"none","alg":"HS256"}', GOOD, SECRET), id="alg twice"),
         pytest.param(hmac_signed(HS256, '{"sub":"a","exp":' + "9" * 5_000 + "}", SECRET), id="5,000 digits"),
         pytest.param("a.b.c.d.e", id="encrypted"),

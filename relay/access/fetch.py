@@ -31,7 +31,7 @@ async def fetch(url: str, context: ssl.SSLContext | None = None) -> bytes:
             return await _fetch(url, context)
     except TimeoutError:
         raise FetchFailed(f"no whole answer within {TIMEOUT_S:g} s") from None
-    except (OSError, httptools.HttpParserError) as failure:
+    except (OSError, ValueError, httptools.HttpParserError, httptools.HttpParserUpgrade) as failure:
         raise FetchFailed(f"{type(failure).__name__}: {failure}") from failure
 
 
