@@ -1,0 +1,161 @@
+"""A soak: connections that come and go in every way while tasks move, and nothing that grows.
+
+Two minutes under CI, 20 s elsewhere; RELAY_TEST_SOAK_S=1800 for a long one. What is asserted is the slope
+of the relay's memory over the second half, and that what was opened is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import re
+import urllib.request
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from integration.test_commands import started
+from pymongo import AsyncMongoClient
+from running import SECRET, SOON_S, token
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+SOAK_S = float(os.environ.get("RELAY_TEST_SOAK_S") or (120 if os.environ.get("CI") else 20))
+WORKERS = 12
+TASKS = 20
+SAMPLE_S = 1.0
+# Of a slope, what the allocator's own moods come to; a kilobyte kept of each connection would be ten times it.
+MOODS_KB_PER_CONNECTION = 0.1
+MOODS_KB = 3_000
+POOL = 40  # connections to the database that reads at once may have opened
+
+
+class Soak:
+    """One relay process being visited."""
+
+    def __init__(self, pid: int, url: str) -> None:
+        self.pid = pid
+        self.url = url
+        self.over = asyncio.Event()
+        self.visits = 0
+        self.heard = 0
+        self.samples: list[tuple[float, int, int]] = []  # seconds, KB, visits
+
+    async def visit(self, chance: random.Random) -> None:
+        """Come, join something, listen a while, and go: politely, abruptly, or without a word."""
+        headers = {"Authorization": f"Bearer {token('alice')}"}
+        while not self.over.is_set():
+            path = chance.choice(["/ws", "/ws/dashboard", f"/ws/tasks/t{chance.randrange(TASKS)}"])
+            address = self.url.replace("http", "ws", 1) + path
+            if chance.random() < 0.1:
+                _, writer = await asyncio.open_connection(*self.url.removeprefix("http://").split(":"))
+                writer.transport.abort()  # before any handshake
+                continue
+            try:
+                async with connect(
+                    address, additional_headers=headers, proxy=None, close_timeout=1
+                ) as socket:
+                    for _ in range(chance.randrange(4)):
+                        await socket.send(
+                            f'{{"type":"task:join","data":{{"taskId":"t{chance.randrange(TASKS)}"}}}}'
+                        )
+                    await self._listen(socket, chance.randrange(30))
+                    if chance.random() < 0.5:
+                        socket.transport.abort()
+            except ConnectionClosed:
+                pass
+            self.visits += 1
+
+    async def _listen(self, socket: ClientConnection, frames: int) -> None:
+        try:
+            async with asyncio.timeout(0.3):
+                for _ in range(frames):
+                    await socket.recv()
+                    self.heard += 1
+        except TimeoutError:
+            pass
+
+    async def write(self, tasks: Any) -> None:
+        for n in count():
+            if self.over.is_set():
+                return
+            task = f"t{n % TASKS}"
+            if n % 200 == 0:  # so that no timeline grows for ever
+                await tasks.replace_one({"_id": task}, {"createdBy": "alice", "events": []}, upsert=True)
+            await tasks.update_one({"_id": task}, {"$push": {"events": {"type": "log", "n": n}}})
+            await asyncio.sleep(0.002)
+
+    async def sample(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while not self.over.is_set():
+            await asyncio.sleep(SAMPLE_S)
+            self.samples.append((loop.time() - began, self.memory_kb(), self.visits))
+
+    def memory_kb(self) -> int:
+        return int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())[0])
+
+    def descriptors(self) -> int:
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    async def gauge(self, name: str) -> float:
+        body = await asyncio.to_thread(lambda: urllib.request.urlopen(f"{self.url}/metrics").read().decode())
+        return float(re.findall(rf"^{name} (\S+)$", body, re.MULTILINE)[0])
+
+
+def slope(points: list[tuple[float, float]]) -> float:
+    """The least-squares slope."""
+    middle_x = sum(x for x, _ in points) / len(points)
+    middle_y = sum(y for _, y in points) / len(points)
+    return sum((x - middle_x) * (y - middle_y) for x, y in points) / sum(
+        (x - middle_x) ** 2 for x, _ in points
+    )
+
+
+@pytest.mark.timeout(SOAK_S + 120)
+async def test_nothing_grows(mongo_url: str, database_name: str, capsys: Any) -> None:
+    given = {
+        "RELAY_MONGO_URL": mongo_url,
+        "RELAY_MONGO_DATABASE": database_name,
+        "RELAY_JWT_SECRET": SECRET,
+        "RELAY_PORT": "0",
+        "RELAY_LOG_LEVEL": "ERROR",  # nobody reads its output meanwhile
+    }
+    with started("serve", until="listening on", **given) as (process, printed):
+        url = re.findall(r"http://\S+", printed)[0]
+        soak = Soak(process.pid, url)
+        idle = soak.descriptors()
+        async with AsyncMongoClient[Any](mongo_url) as client:
+            tasks = client[database_name]["tasks"]
+            await tasks.insert_many(
+                [{"_id": f"t{n}", "createdBy": "alice", "events": []} for n in range(TASKS)]
+            )
+            async with asyncio.TaskGroup() as group:
+                for worker in range(WORKERS):
+                    group.create_task(soak.visit(random.Random(worker)))
+                group.create_task(soak.write(tasks))
+                group.create_task(soak.sample())
+                await asyncio.sleep(SOAK_S)
+                soak.over.set()
+        # Everything that was opened is closed,
+        async with asyncio.timeout(SOON_S):
+            while await soak.gauge("relay_connections") or await soak.gauge("relay_rooms"):
+                pass
+            while soak.descriptors() > idle + POOL:
+                await asyncio.sleep(0.1)
+        # and memory does not follow the number of visits.
+        half = soak.samples[len(soak.samples) // 2 :]
+        grown = slope([(seconds, memory) for seconds, memory, _ in half]) * (half[-1][0] - half[0][0])
+        visits = half[-1][2] - half[0][2]
+        with capsys.disabled():
+            print(
+                f"\n  soak of {SOAK_S:.0f} s: {soak.visits} visits, {soak.heard} frames heard, memory "
+                f"{soak.samples[0][1] / 1024:.1f} → {soak.samples[-1][1] / 1024:.1f} MB, "
+                f"{grown:+.0f} KB over the last {visits} visits, {idle} → {soak.descriptors()} descriptors"
+            )
+        assert soak.visits > SOAK_S
+        assert grown < MOODS_KB + MOODS_KB_PER_CONNECTION * visits
+        process.terminate()
+        assert process.wait(SOON_S) == 0
