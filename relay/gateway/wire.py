@@ -80,6 +80,7 @@ class Wire(asyncio.Protocol):
         "_fragments",
         "_handshake",
         "_heard_at",
+        "_lag_told",
         "_lagging",
         "_loop",
         "_lost",
@@ -116,7 +117,8 @@ class Wire(asyncio.Protocol):
         self._max_bytes = 0
         self._scheduled = False
         self._paused = False
-        self._lagging = False
+        self._lagging = False  # live messages are dropped
+        self._lag_told = False  # and the conversation knows
         self._heard_at = self._progress = self._loop.time()
         self._bytes = 0
         self._pinged_at = 0.0
@@ -157,7 +159,7 @@ class Wire(asyncio.Protocol):
         self._progress, self._bytes = self._loop.time(), self._transport.get_write_buffer_size()
         # Who does not read is not read either: what it asks for would only wait.
         self._transport.pause_reading()
-        if self._conversation is not None:
+        if self._conversation is not None and not self._lagging:
             self._conversation.paused()
 
     def resume_writing(self) -> None:
@@ -331,8 +333,10 @@ class Wire(asyncio.Protocol):
             self._loop.call_soon(self._flush)
 
     def _lag(self, since_pause: bool) -> None:
+        self._lag_told = True
         if self._conversation is not None:
             self._conversation.lag(since_pause=since_pause)
+        self._flush()  # the socket may have caught up in between
 
     def _flush(self) -> None:
         self._scheduled = False
@@ -341,8 +345,8 @@ class Wire(asyncio.Protocol):
         frames = self._outbox.take()
         if frames:
             self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
-        if self._lagging and not self._paused and self.code is None:
-            self._lagging = False
+        if self._lag_told and not self._paused and self.code is None:
+            self._lagging = self._lag_told = False
             if self._conversation is not None:
                 self._conversation.drained()
 
