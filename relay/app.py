@@ -20,13 +20,16 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
 from relay.access.audience import Audience
+from relay.access.limits import Caps
+from relay.access.rollout import Rollout
 from relay.access.sources import key_source
 from relay.access.tokens import KeySource, Verifier
 from relay.config import Settings
 from relay.errors import StartupError, Unavailable
 from relay.feed.known import Known
 from relay.feed.pump import Pump
-from relay.gateway.http import application
+from relay.gateway.door import door
+from relay.gateway.http import application, operating_application, operating_routes
 from relay.gateway.session import Desk
 from relay.gateway.websocket import Connections
 from relay.gateway.wire import Wire
@@ -57,6 +60,7 @@ class Relay:
         self._mapping = load(settings.relay_mapping) if settings.relay_mapping else Mapping()
         self._stop = asyncio.Event()
         self.url = ""  # where it listens, once `on_listening` was called
+        self.admin_url = ""  # where operators ask, if that is another port
 
     def stop(self) -> None:
         """Ask for the end; `run` returns when everything is closed."""
@@ -68,6 +72,10 @@ class Relay:
         listening = _bind(settings.relay_host, settings.relay_port)
         host, port = settings.relay_host, listening.getsockname()[1]
         self.url = settings.relay_public_url or f"http://{_shown(host)}:{port}"
+        admin = None
+        if settings.relay_admin_port is not None:
+            admin = _bind(settings.relay_host, settings.relay_admin_port)
+            self.admin_url = f"http://{_shown(host)}:{admin.getsockname()[1]}"
 
         metrics = Metrics()
         audience = Audience(self._mapping.visibility)
@@ -86,14 +94,25 @@ class Relay:
         )
         try:
             async with Joining(hub, reader, translator, metrics) as joining:
-                desk = Desk(settings, verifier, audience, hub, joining)
+                desk = Desk(settings, verifier, audience, hub, joining, _rollout(settings), _caps(settings))
                 origins = _origins(settings, port)
                 connections = Connections(desk, origins, metrics, random=random.random)
                 health = _Health(tail, hub, self._keys)
-                server = _server(settings, application(connections, metrics, health.state, origins))
+                operating = operating_routes(metrics, health.state)
+                here = operating if admin is None else []
+                servers = {
+                    listening: _server(
+                        settings, application(desk, connections, here, url=self.url, origins=origins)
+                    )
+                }
+                if admin is not None:
+                    servers[admin] = _server(settings, operating_application(operating))
                 pump = Pump(tail, reader, translator, known, joining, metrics)
                 async with asyncio.TaskGroup() as group:
-                    serving = group.create_task(server.serve(sockets=[listening]))
+                    serving = [
+                        group.create_task(server.serve(sockets=[opened]))
+                        for opened, server in servers.items()
+                    ]
                     background = [
                         group.create_task(self._keys.run()),
                         group.create_task(connections.sweep()),
@@ -104,8 +123,9 @@ class Relay:
                     health.stopping = True
                     await connections.drain()
                     connections.close_all()
-                    server.should_exit = True
-                    await serving
+                    for server in servers.values():
+                        server.should_exit = True
+                    await asyncio.gather(*serving)
                     connections.abort_all()
                     for task in background:
                         task.cancel()
@@ -113,6 +133,8 @@ class Relay:
             raise failures.exceptions[0] from None
         finally:
             listening.close()
+            if admin is not None:
+                admin.close()
             for client in clients:
                 await client.close()
 
@@ -172,11 +194,27 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _rollout(settings: Settings) -> Rollout:
+    return Rollout(
+        enabled=settings.feature_websocket_enabled,
+        percent=settings.feature_websocket_percent,
+        users=settings.feature_websocket_users,
+    )
+
+
+def _caps(settings: Settings) -> Caps:
+    return Caps(
+        total=settings.relay_max_connections,
+        per_address=settings.relay_max_connections_per_address,
+        per_user=settings.relay_max_connections_per_user,
+    )
+
+
 def _server(settings: Settings, app: Any) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=door(settings.relay_handshake_timeout_ms / 1000),
             ws=Wire,
             ws_max_size=settings.relay_max_message_bytes,
             lifespan="off",

@@ -110,6 +110,16 @@ def _origins(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _networks(names: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        trusted = [ipaddress.ip_network(name) for name in names]
+    except ValueError:
+        raise ValueError("must be addresses or networks such as 10.0.0.0/8, separated by commas") from None
+    if any(network.prefixlen == 0 for network in trusted):
+        raise ValueError("must not trust every address: anyone could write the header")
+    return names
+
+
 def _split(value: object) -> object:
     return (
         tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -134,6 +144,7 @@ class Settings(BaseSettings):
     relay_host: str = Field("127.0.0.1", min_length=1)
     relay_port: int = Field(8080, ge=0, le=65535)  # 0: any free port
     relay_public_url: str = ""
+    relay_admin_port: int | None = Field(None, ge=0, le=65535)  # readiness and metrics there instead
 
     relay_jwt_secret: Annotated[SecretStr, AfterValidator(_a_secret)] | None = None
     relay_jwt_public_key: SecretStr | None = None  # PEM, or where it is; hidden, lest it be a private one
@@ -146,11 +157,18 @@ class Settings(BaseSettings):
     relay_allowed_origins: Annotated[CommaSeparated, AfterValidator(_origins)] = ()
 
     relay_max_message_bytes: int = Field(65_536, ge=1024)  # a longer frame closes with 1009
+    relay_max_connections: int = Field(20_000, ge=1)  # one more closes with 4430, as with the next two
+    relay_max_connections_per_user: int = Field(50, ge=1)
+    relay_max_connections_per_address: int = Field(1_000, ge=1)
+    relay_trusted_proxies: Annotated[
+        CommaSeparated, AfterValidator(_networks)
+    ] = ()  # whose X-Forwarded-For counts
     relay_max_tasks_per_connection: int = Field(200, ge=1)  # one more gets error too_many_tasks
     relay_outbox_max_bytes: int = Field(1_048_576, ge=65_536)  # past it the connection lags
     relay_stall_timeout_ms: int = Field(30_000, ge=100)  # a socket that takes nothing for so long: close 4408
     relay_list_update_min_interval_ms: int = Field(100, ge=0)  # between two list updates of one task
     relay_drain_ms: int = Field(5_000, ge=0)  # between the notice of a planned stop and its closes
+    relay_handshake_timeout_ms: int = Field(10_000, ge=100)  # no request by then: the connection is cut
     relay_auth_timeout_ms: int = Field(5_000, ge=100)  # no token by then: close 4408
     relay_heartbeat_ms: int = Field(25_000, ge=100)
     relay_ping_interval_ms: int = Field(20_000, ge=100)

@@ -1,6 +1,8 @@
-"""Token buckets. Pure: time comes in as an argument."""
+"""Limits on what a peer may do: token buckets, and caps on connections. Pure: time comes in as an argument."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 
 class TokenBucket:
@@ -22,3 +24,43 @@ class TokenBucket:
             self._level -= 1
             return 0.0
         return (1 - self._level) / self._rate
+
+
+class Caps:
+    """How many connections are open: in all, from one address, of one user."""
+
+    def __init__(self, *, total: int, per_address: int, per_user: int) -> None:
+        self._total = total
+        self._per_address = per_address
+        self._per_user = per_user
+        self._addresses: Counter[str] = Counter()
+        self._users: Counter[str] = Counter()
+        self._open = 0
+
+    def enter(self, address: str) -> bool:
+        """Count one more from this address, if it may come in."""
+        if self._open >= self._total or self._addresses.get(address, 0) >= self._per_address:
+            return False
+        self._open += 1
+        self._addresses[address] += 1
+        return True
+
+    def leave(self, address: str) -> None:
+        self._open -= 1
+        _less(self._addresses, address)
+
+    def enter_user(self, sub: str) -> bool:
+        """Count one more of this user, if there may be one more."""
+        if self._users.get(sub, 0) >= self._per_user:
+            return False
+        self._users[sub] += 1
+        return True
+
+    def leave_user(self, sub: str) -> None:
+        _less(self._users, sub)
+
+
+def _less(counts: Counter[str], name: str) -> None:
+    counts[name] -= 1
+    if not counts[name]:
+        del counts[name]

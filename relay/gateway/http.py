@@ -15,8 +15,11 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from relay.gateway.websocket import Connections
+from relay.errors import Refused
+from relay.gateway.session import Desk
+from relay.gateway.websocket import Connections, bearer
 from relay.metrics import CONTENT_TYPE, Metrics
+from relay.protocol import VERSION, Close, ErrorCode, error
 
 WEB = Path(__file__).parent.parent / "web"
 
@@ -33,17 +36,49 @@ HEADERS = (
 )
 
 
+Readiness = Callable[[], dict[str, Any]]
+
+
 def application(
-    connections: Connections,
-    metrics: Metrics,
-    readiness: Callable[[], dict[str, Any]],
-    origins: Sequence[str],
+    desk: Desk, connections: Connections, operating: Sequence[BaseRoute], *, url: str, origins: Sequence[str]
 ) -> Starlette:
-    """Every endpoint of the relay. `readiness()["ready"]` decides between 200 and 503; pages of
-    `origins` may import the client."""
+    """Every endpoint for clients, which find the relay at `url`, and the `operating` ones, if they are to
+    be here. Pages of `origins` may import the client and ask."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"alive": True})
+
+    async def page(_: Request) -> Response:
+        return FileResponse(WEB / "dashboard" / "index.html")
+
+    async def config(request: Request) -> Response:
+        try:
+            principal = desk.verifier.verify(bearer(request.headers.getlist("authorization")) or "")
+        except Refused as refused:
+            return _refusal(refused)
+        is_in = desk.rollout.is_in(principal.sub)
+        websocket = url.replace("http", "ws", 1) + "/ws"
+        return JSONResponse({"enabled": is_in, "websocketUrl": websocket, "protocol": VERSION})
+
+    routes: list[BaseRoute] = [
+        WebSocketRoute("/ws", connections.any),
+        WebSocketRoute("/ws/dashboard", connections.dashboard),
+        WebSocketRoute("/ws/tasks/{task_id:path}", connections.task),
+        Route("/config", config),
+        Route("/healthz", healthz),
+        *operating,
+        Route("/", page),
+        Mount("/client", StaticFiles(directory=WEB / "client")),
+        Mount("/dashboard", StaticFiles(directory=WEB / "dashboard")),
+    ]
+    cors = Middleware(
+        CORSMiddleware, allow_origins=origins, allow_methods=["GET"], allow_headers=["authorization"]
+    )
+    return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders), cors])
+
+
+def operating_routes(metrics: Metrics, readiness: Readiness) -> list[BaseRoute]:
+    """What operators ask; `readiness()["ready"]` decides between 200 and 503."""
 
     async def readyz(_: Request) -> Response:
         state = readiness()
@@ -52,22 +87,22 @@ def application(
     async def show_metrics(_: Request) -> Response:
         return Response(metrics.text(), headers={"content-type": CONTENT_TYPE})
 
-    async def page(_: Request) -> Response:
-        return FileResponse(WEB / "dashboard" / "index.html")
+    return [Route("/readyz", readyz), Route("/metrics", show_metrics)]
 
-    routes: list[BaseRoute] = [
-        WebSocketRoute("/ws", connections.any),
-        WebSocketRoute("/ws/dashboard", connections.dashboard),
-        WebSocketRoute("/ws/tasks/{task_id:path}", connections.task),
-        Route("/healthz", healthz),
-        Route("/readyz", readyz),
-        Route("/metrics", show_metrics),
-        Route("/", page),
-        Mount("/client", StaticFiles(directory=WEB / "client")),
-        Mount("/dashboard", StaticFiles(directory=WEB / "dashboard")),
-    ]
-    cors = Middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET"])
-    return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders), cors])
+
+def operating_application(operating: Sequence[BaseRoute]) -> Starlette:
+    """The operators' endpoints by themselves, for a port that clients do not reach."""
+    return Starlette(routes=list(operating), middleware=[Middleware(SecurityHeaders)])
+
+
+def _refusal(refused: Refused) -> Response:
+    """A refusal of the handshake, as HTTP tells it."""
+    if refused.code == Close.INTERNAL:  # it could not be judged yet
+        code, status = ErrorCode.UNAVAILABLE, 503
+    else:
+        code, status = ErrorCode.FORBIDDEN, 401
+    headers = {"www-authenticate": "Bearer"} if status == 401 else None
+    return Response(error(code, refused.reason), status, headers, media_type="application/json")
 
 
 class SecurityHeaders:

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from relay.access.audience import Audience, Principal
-from relay.access.limits import TokenBucket
+from relay.access.limits import Caps, TokenBucket
+from relay.access.rollout import Rollout
 from relay.access.tokens import Verifier
 from relay.config import Settings
 from relay.errors import BadRequest, Refused
@@ -72,6 +73,8 @@ class Desk:
     audience: Audience
     hub: Hub
     joining: Joining
+    rollout: Rollout
+    caps: Caps
     wall: Callable[[], float] = time.time  # tokens end by the wall clock
     monotonic: Callable[[], float] = time.monotonic  # everything else is timed by this one
 
@@ -122,6 +125,10 @@ class Session:
         """Begin with this token. Raises Refused."""
         desk = self._desk
         principal = desk.verifier.verify(token)
+        if not desk.rollout.is_in(principal.sub):
+            raise Refused(Close.FEATURE_DISABLED, "feature_disabled")
+        if not desk.caps.enter_user(principal.sub):
+            raise Refused(Close.AT_CAPACITY, "at_capacity")
         self._principal = principal
         listener = Listener(
             desk.audience.keys_for(principal),
@@ -229,6 +236,9 @@ class Session:
         if self._listener is not None:
             self._desk.hub.leave(self._listener)
             self._listener = None
+        if self._principal is not None:
+            self._desk.caps.leave_user(self._principal.sub)
+            self._principal = None
 
     # Requests.
 

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from starlette.datastructures import QueryParams
 from starlette.websockets import WebSocket
 
+from relay.access.addresses import client_address, networks
 from relay.errors import BadRequest, Refused
 from relay.gateway.requests import MAX_TASK_ID, check_limit, check_position
 from relay.gateway.session import Desk, Opening, Session
@@ -31,9 +32,10 @@ class Connections:
     ) -> None:
         self._desk = desk
         self._origins = frozenset(origins)
+        self._trusted = networks(desk.settings.relay_trusted_proxies)
         self._metrics = metrics
         self._random = random  # a number in [0, 1)
-        self._open: dict[Wire, Session] = {}
+        self._open: dict[Wire, tuple[Session, str | None]] = {}  # and the address it counts for
         self._draining = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -59,7 +61,7 @@ class Connections:
         self._draining = True
         grace_s = self._desk.settings.relay_drain_ms / 1000
         if grace_s and self._open:
-            for session in self._open.values():
+            for session, _ in self._open.values():
                 self._announce_drain(session)
             try:
                 async with asyncio.timeout(grace_s):
@@ -104,15 +106,21 @@ class Connections:
         offered = websocket.scope["subprotocols"]
         if not wire.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None):
             return
-        refused: Refused | None = None
-        opening, token = Opening(), None
+        client = websocket.scope["client"]
+        address = client_address(
+            client[0] if client else "", websocket.headers.getlist("x-forwarded-for"), self._trusted
+        )
+        counted = self._desk.caps.enter(address)
+        opening, token, refused = Opening(), None, None
         try:
+            if not counted:
+                raise Refused(Close.AT_CAPACITY, "at_capacity")
             opening = _opening(websocket.query_params, dashboard=dashboard, task_id=task_id)
-            token = _token(websocket.headers.getlist("authorization"), offered)
+            token = bearer(websocket.headers.getlist("authorization"), offered)
         except Refused as failure:
             refused = failure
         session = Session(self._desk, wire, opening)
-        self._enter(wire, session)
+        self._enter(wire, session, address if counted else None)
         try:
             if refused is not None:
                 raise refused
@@ -126,15 +134,17 @@ class Connections:
             log.exception("a conversation could not begin")
             wire.close(Close.INTERNAL, "internal error")
 
-    def _enter(self, wire: Wire, session: Session) -> None:
+    def _enter(self, wire: Wire, session: Session, address: str | None) -> None:
         wire.converse(session, max_bytes=self._desk.settings.relay_outbox_max_bytes)
         wire.when_lost(self._lost)
-        self._open[wire] = session
+        self._open[wire] = session, address
         self._empty.clear()
         self._metrics.connections.inc()
 
     def _lost(self, wire: Wire) -> None:
-        del self._open[wire]
+        _, address = self._open.pop(wire)
+        if address is not None:
+            self._desk.caps.leave(address)
         if not self._open:
             self._empty.set()
         self._metrics.connections.dec()
@@ -145,8 +155,8 @@ class Connections:
 _CODES = frozenset(int(code) for code in Close)
 
 
-def _token(authorization: Sequence[str], offered: Sequence[str]) -> str | None:
-    """The token of the handshake, or None when it is to come as the first frame. Raises Refused."""
+def bearer(authorization: Sequence[str], offered: Sequence[str] = ()) -> str | None:
+    """The token of a request's headers, or None when there is none. Raises Refused."""
     tokens = [name.removeprefix(BEARER_PREFIX) for name in offered if name.startswith(BEARER_PREFIX)]
     for header in authorization:
         scheme, _, token = header.partition(" ")

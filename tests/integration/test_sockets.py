@@ -98,7 +98,7 @@ async def test_a_slow_reader_is_given_states_for_what_was_dropped(tasks: Any, se
         # then the others get every event by itself,
         assert await follow(fast, [], PUSHES - 1) == PUSHES
         await writing
-        assert await metric(relay, "relay_lagging_total") == 1
+        assert await metric(relay, "relay_lagging_total") >= 1
         # and who reads again is brought up to date by a state that goes on from where it was.
         held = [-1]
         assert 0 < await follow(slow, held, PUSHES - 1) < PUSHES
@@ -119,7 +119,7 @@ async def test_rights_lost_while_behind_are_lost(tasks: Any, settings_with: Any)
         await slow.send("task:join", {"tasks": [{"taskId": "t"}, {"taskId": "u"}]})
         await slow.until("task:state", taskId="u")
         await asyncio.to_thread(tasks.bulk_write, pushes(0, PUSHES))
-        await becomes(relay, "relay_lagging_total", lambda count: count == 1)
+        await becomes(relay, "relay_lagging_total", lambda count: count >= 1)
         # When a task is given away and written to while its listener is behind,
         tasks.update_one({"_id": "t"}, {"$set": {"createdBy": "bob"}, "$push": {"events": {"secret": 1}}})
         tasks.update_one({"_id": "u"}, {"$push": {"events": {"n": 7}}})
