@@ -79,9 +79,14 @@ class Relay:
 
         metrics = Metrics()
         audience = Audience(self._mapping.visibility)
-        translator = Translator(self._mapping, audience.keys_of, max_text=settings.relay_max_text_length)
+        translator = Translator(
+            self._mapping,
+            audience.keys_of,
+            max_text=settings.relay_max_text_length,
+            max_event_bytes=settings.relay_max_event_bytes,
+        )
         interval_s = settings.relay_list_update_min_interval_ms / 1000
-        hub = Hub(self._mapping.event, metrics, list_interval_s=interval_s)
+        hub = Hub(translator.view, metrics, list_interval_s=interval_s)
         # Two clients: the tail's waiting getMore must not take a connection from the reads (F15).
         clients = [client_of(settings), client_of(settings)]
         decoder = Decoder(self._mapping.events)

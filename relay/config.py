@@ -176,6 +176,7 @@ class Settings(BaseSettings):
     relay_messages_per_second: int = Field(20, ge=1)
     relay_known_tasks_max: int = Field(100_000, ge=1)  # the least recently changed are read again
     relay_max_text_length: int = Field(1_000, ge=10)  # characters of a summary's text; the rest is cut
+    relay_max_event_bytes: int = Field(65_536, ge=1024)  # of a larger event only the size is sent
 
     feature_websocket_enabled: bool = True  # false: no live connection for anyone
     feature_websocket_percent: int = Field(100, ge=0, le=100)  # a stable share of the users

@@ -16,6 +16,7 @@ from relay.cli import cli
 from relay.errors import StartupError
 from relay.protocol import Kind
 from relay.tasks.mapping import Mapping, RoleRule, Rule, load
+from relay.tasks.redact import Redaction
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -69,6 +70,7 @@ def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RELAY_ALLOWED_ORIGINS", "https://a.example.com/", "exact origins"),
         ("RELAY_ALLOWED_ORIGINS", "*", "exact origins"),
         ("RELAY_LOG_FORMAT", "xml", "console"),
+        ("RELAY_MAX_EVENT_BYTES", "1023", "1024"),
     ],
 )
 def test_a_bad_value_names_the_variable_and_what_is_accepted(
@@ -253,6 +255,9 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         [[visibility.sees_all]]
         claim = "groups"
         value = "ops"
+        [redact]
+        names = ["ticketPin"]
+        patterns = ['ACME-\\d+']
         """,
     )
     assert (read.events, read.lifecycle_from, read.list_order) == ("history.items", "events", "createdAt")
@@ -264,6 +269,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     assert read.statuses["broken"] is Kind.FAILED
     assert read.visibility.rules == (Rule("owner", ("owner.id",), "sub"),)
     assert read.visibility.sees_all == (RoleRule("groups", "ops"),)
+    assert read.redact == Redaction(("ticketPin",), (r"ACME-\d+",))
 
 
 @pytest.mark.parametrize(
@@ -282,6 +288,16 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("[[visibility.rules]]\nname = 'a'\nfield = 'x'", "visibility.rules[0].claim"),
         ("[[visibility.rules]]\nname = 'a'\nclaim = 'sub'", "visibility.rules[0].field"),
         ("[visibility]\nsees_all = [{claim = 'roles'}]", "visibility.sees_all[0]"),
+        ("[redact]\nname = ['x']", "redact.name"),
+        ("[redact]\nnames = 'x'", "redact.names"),
+        ("[redact]\nnames = ['x', 5]", "redact.names"),
+        ("[redact]\nnames = ['x', '_-']", "redact.names[1]"),
+        ("[redact]\nkeep = ['']", "redact.keep[0]"),
+        ("[redact]\npatterns = ['a', '(']", "redact.patterns[1]"),
+        ("[redact]\npatterns = ['a*']", "redact.patterns[0]"),
+        ("[redact]\npatterns = ['" + "x" * 201 + "']", "redact.patterns[0] is longer than 200"),
+        ("[redact]\npatterns = ['(a+)+b']", "redact.patterns[0]"),
+        ("redact = 5", "redact must be a table"),
         ("not toml", "not valid TOML"),
     ],
 )
@@ -310,7 +326,8 @@ def test_every_setting_of_the_documents_is_spelled_alike() -> None:
 
 def test_the_readme_is_true_of_mappings_and_settings(tmp_path: Path) -> None:
     readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
-    (example,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    example, redaction = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    assert mapping(tmp_path, redaction).redact == Redaction(("ticketPin",), (r"ACME-\d{4}-\w+",), ("token",))
     read = mapping(tmp_path, example)
     assert read.events == "history.items"
     assert read.visibility.rules == (Rule("owner", ("owner.id",), "sub"),)

@@ -53,7 +53,7 @@ class Collector:
         match message:
             case EventAdded(index, event):
                 assert index == len(timeline), "a gap or a repeat"
-                timeline.append(event_json(event, MAPPING.event))
+                timeline.append(event_json(event, TRANSLATOR.view))
                 return index, timeline[-1]
             case StateReset(elements):
                 timeline[:] = shown(elements)
@@ -65,7 +65,7 @@ class Collector:
 
 
 def shown(elements: Sequence[bytes]) -> list[bytes]:
-    return [element_json(element, MAPPING.event) for element in elements]
+    return [element_json(element, TRANSLATOR.view) for element in elements]
 
 
 def stored(document: dict[str, Any]) -> list[bytes]:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from relay.source.arrays import Element, decode_element, encode_element
 from relay.source.changes import Deleted, Inserted, Replaced, Updated
-from relay.tasks.mapping import EventFields
 from relay.tasks.timeline import (
     NOTHING,
     START,
     Appended,
+    EventView,
     NeedsEvents,
     Outcome,
     Rewritten,
@@ -29,7 +29,7 @@ from relay.tasks.timeline import (
     timeline_of,
 )
 
-FIELDS = EventFields()
+FIELDS = EventView()
 E0, E1, E2 = ({"type": "log", "n": n} for n in range(3))
 
 

@@ -9,8 +9,7 @@ import orjson
 
 from relay.hub.states import Progress, TaskState
 from relay.protocol import Kind, encode
-from relay.tasks.mapping import EventFields
-from relay.tasks.timeline import event_json, extend, head
+from relay.tasks.timeline import EventView, event_json, extend, head
 from relay.tasks.translate import EventAdded, Lifecycle, Listed, StateReset, Step, SummaryUpdated
 
 
@@ -18,7 +17,7 @@ class StepFrames:
     """The frames of one step. Room frames carry a position, so they are made from the room's progress
     and move it on; all who are served from the same progress share them."""
 
-    def __init__(self, step: Step, fields: EventFields) -> None:
+    def __init__(self, step: Step, fields: EventView) -> None:
         self.step = step
         self.told: set[object] = set()  # the listeners that had its lifecycle messages: each has them once
         self._fields = fields

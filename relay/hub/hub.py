@@ -21,7 +21,7 @@ from relay.hub.frames import StepFrames
 from relay.hub.states import Progress
 from relay.metrics import Metrics
 from relay.protocol import Kind, StreamState, encode
-from relay.tasks.mapping import EventFields
+from relay.tasks.timeline import EventView
 from relay.tasks.translate import Keys, Step
 
 REWRITE_INTERVAL_S = 0.25  # a room is sent at most one state in so long (PROTOCOL.md 6.3)
@@ -201,7 +201,7 @@ class Hub:
     What has to be read for a join is the business of `Joining`, which fills in rooms and groups.
     """
 
-    def __init__(self, fields: EventFields, metrics: Metrics, *, list_interval_s: float) -> None:
+    def __init__(self, fields: EventView, metrics: Metrics, *, list_interval_s: float) -> None:
         self._fields = fields
         self._metrics = metrics
         self._list_interval = list_interval_s  # between two list updates of one task

@@ -300,7 +300,7 @@ class Joining:
 
     async def _state_of(self, task: Task) -> TaskState:
         elements = task.timeline.elements or ()
-        fields = self._translator.mapping.event
+        fields = self._translator.view
         if sum(map(len, elements)) < MANY_BYTES:
             return TaskState(task, elements, fields)
         return await asyncio.to_thread(TaskState, task, elements, fields)

@@ -13,8 +13,7 @@ import orjson
 
 from relay.protocol import PAGE_BYTES, Kind, encode
 from relay.source.arrays import Element
-from relay.tasks.mapping import EventFields
-from relay.tasks.timeline import START, element_json, extend, head
+from relay.tasks.timeline import START, EventView, element_json, extend, head
 from relay.tasks.translate import Summary, Task
 
 
@@ -31,7 +30,7 @@ class TaskState:
     prefix, so that any `(since, head)` can be checked. `at`: the change it is the message of."""
 
     def __init__(
-        self, task: Task, elements: Sequence[Element], fields: EventFields, *, at: str | None = None
+        self, task: Task, elements: Sequence[Element], fields: EventView, *, at: str | None = None
     ) -> None:
         self.task = task
         self._at = at

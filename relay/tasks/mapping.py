@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from relay.errors import StartupError
 from relay.protocol import LIFECYCLE_FIELDS, Kind
+from relay.tasks.redact import Redaction, normalised, wrong_pattern
 from relay.tasks.values import snake
 
 Paths = tuple[str, ...]
@@ -110,6 +111,7 @@ class Mapping:
     visibility: Visibility = field(default_factory=Visibility)
     lifecycle_from: LifecycleFrom = "both"
     list_order: str = "_id"
+    redact: Redaction = field(default_factory=Redaction)
 
     def roots(self) -> tuple[str, ...]:
         """Every dotted path the summary and the visibility need, shortest first, without one that
@@ -159,6 +161,7 @@ def _read(table: dict[str, Any]) -> Mapping:
         "visibility",
         "lifecycle_from",
         "list_order",
+        "redact",
     }
     _refuse_unknown(table, known, "")
     mapping = Mapping()
@@ -180,6 +183,8 @@ def _read(table: dict[str, Any]) -> Mapping:
         mapping = replace(mapping, lifecycle_from=table["lifecycle_from"])
     if "list_order" in table:
         mapping = replace(mapping, list_order=_path(table["list_order"], "list_order"))
+    if "redact" in table:
+        mapping = replace(mapping, redact=_redaction(table["redact"]))
     return mapping
 
 
@@ -272,3 +277,18 @@ def _roles(listed: Any) -> list[RoleRule]:
             raise _Wrong(f"{where} needs a claim and a value, both texts")
         roles.append(RoleRule(claim, value))
     return roles
+
+
+def _redaction(table: Any) -> Redaction:
+    _refuse_unknown(table, {part.name for part in fields(Redaction)}, "redact")
+    for key, listed in table.items():
+        if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
+            raise _Wrong(f"redact.{key} must be a list of texts")
+        for index, item in enumerate(listed):
+            where = f"redact.{key}[{index}]"
+            if key == "patterns":
+                if (wrong := wrong_pattern(item)) is not None:
+                    raise _Wrong(f"{where} {wrong}")
+            elif not normalised(item):
+                raise _Wrong(f"{where} must be the name of a field")
+    return Redaction(**{key: tuple(listed) for key, listed in table.items()})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -20,11 +20,14 @@ from relay.source.arrays import Element, RawArray, decode_element, encode_elemen
 from relay.source.changes import Deleted, Inserted, Operation, Replaced, Updated
 from relay.tasks.document import apply
 from relay.tasks.mapping import EventFields
+from relay.tasks.redact import Redactor
 from relay.tasks.values import array_index, at_path, first_present, moment, plain
 
 DIGEST_VERSION = "1."
 START = b""  # the digest of no events
 NULL = b"null"
+MAX_EVENT_BYTES = 65_536  # of an event's JSON, unless set; of a larger one only its size is sent
+TYPE_LENGTH = 200  # characters of an event's type; the rest is cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +95,15 @@ def _timeline(value: Any) -> Timeline:
     return Timeline(len(elements), True, elements)
 
 
-def advance(
-    before: Timeline, operation: Operation, path: str, event: EventFields
-) -> tuple[Timeline, Outcome]:
+def advance(before: Timeline, operation: Operation, path: str, view: EventView) -> tuple[Timeline, Outcome]:
     """The timeline after the operation, and what happened to it."""
     match operation:
         case Inserted(document) | Replaced(document):
             if _is_unknown(before):
                 return before, NeedsEvents()
-            return _compare(before, timeline_of(document, path), event)
+            return _compare(before, timeline_of(document, path), view)
         case Updated():
-            return _update(before, operation, path, event)
+            return _update(before, operation, path, view)
         case Deleted():
             return NOTHING, None
 
@@ -111,7 +112,7 @@ def _is_unknown(timeline: Timeline) -> bool:
     return timeline.elements is None and timeline.length > 0
 
 
-def _update(before: Timeline, update: Updated, path: str, event: EventFields) -> tuple[Timeline, Outcome]:
+def _update(before: Timeline, update: Updated, path: str, view: EventView) -> tuple[Timeline, Outcome]:
     inside = path + "."
     touching = [
         key
@@ -132,8 +133,8 @@ def _update(before: Timeline, update: Updated, path: str, event: EventFields) ->
     if _is_unknown(before):
         return before, NeedsEvents()
     if path in update.fields:  # then nothing else of it can be
-        return _compare(before, _timeline(update.fields[path]), event)
-    return _compare(before, _updated(before, update, path, set(touching)), event)
+        return _compare(before, _timeline(update.fields[path]), view)
+    return _compare(before, _updated(before, update, path, set(touching)), view)
 
 
 def _updated(before: Timeline, update: Updated, path: str, touching: set[str]) -> Timeline:
@@ -179,9 +180,9 @@ def _added(length: int, entries: Sequence[tuple[str, Any]]) -> list[Any] | None:
     return [numbered.get(index) for index in range(length, max(numbered) + 1)]
 
 
-def _compare(before: Timeline, after: Timeline, event: EventFields) -> tuple[Timeline, Outcome]:
+def _compare(before: Timeline, after: Timeline, view: EventView) -> tuple[Timeline, Outcome]:
     old, new = before.elements or (), after.elements or ()
-    if len(new) >= len(old) and _equal(old, new[: len(old)], event):
+    if len(new) >= len(old) and _equal(old, new[: len(old)], view):
         added = [decode_element(element) for element in new[len(old) :]]
         return after, Appended(added) if added else None
     return after, Rewritten(new, old, _run(old, new))
@@ -198,13 +199,13 @@ def _run(old: Sequence[Element], new: Sequence[Element]) -> int:
     return 0
 
 
-def _equal(one: Sequence[Element], other: Sequence[Element], event: EventFields) -> bool:
+def _equal(one: Sequence[Element], other: Sequence[Element], view: EventView) -> bool:
     return all(
-        a == b or element_json(a, event) == element_json(b, event) for a, b in zip(one, other, strict=True)
+        a == b or element_json(a, view) == element_json(b, view) for a, b in zip(one, other, strict=True)
     )
 
 
-def brought(rewritten: Rewritten, event: EventFields) -> list[int]:
+def brought(rewritten: Rewritten, view: EventView) -> list[int]:
     """Where the elements stand that a rewrite brought: those that were not there before, as a multiset
     of what is sent of them."""
     left = Counter(rewritten.before[: len(rewritten.before) - rewritten.run])
@@ -221,10 +222,10 @@ def brought(rewritten: Rewritten, event: EventFields) -> list[int]:
     same: Counter[bytes] = Counter()
     for element, count in left.items():
         if count:
-            same[element_json(element, event)] += count
+            same[element_json(element, view)] += count
     fresh = []
     for index in strange:
-        shown = element_json(rewritten.elements[index], event)
+        shown = element_json(rewritten.elements[index], view)
         if same[shown]:
             same[shown] -= 1
         else:
@@ -235,23 +236,49 @@ def brought(rewritten: Rewritten, event: EventFields) -> list[int]:
 # What is sent of an event, and the digest over it.
 
 
-def event_json(element: Any, event: EventFields) -> bytes:
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """How this deployment shows events: where their parts are, what is a secret, how large one may be."""
+
+    fields: EventFields = field(default_factory=EventFields)
+    redactor: Redactor = field(default_factory=Redactor)
+    max_bytes: int = MAX_EVENT_BYTES
+
+
+def event_json(element: Any, view: EventView) -> bytes:
     """One element as the JSON of an Event (PROTOCOL.md section 5), keys sorted, so that the same
-    event is always the same bytes."""
+    event is always the same bytes: without secrets, and not larger than it may be."""
     if element is None:
         return NULL
-    kind = first_present((element,), event.type)
+    redactor = view.redactor
+    kind = first_present((element,), view.fields.type)
+    if not isinstance(kind, str):
+        kind = None
+    elif len(kind) > TYPE_LENGTH:
+        kind = redactor.beginning(kind, TYPE_LENGTH)
     shown: Event = {
-        "type": kind if isinstance(kind, str) else None,
-        "at": moment(first_present((element,), event.at)),
-        "data": plain(element),
+        "type": kind,
+        "at": moment(first_present((element,), view.fields.at)),
+        "data": plain(element, redactor.hides),
     }
-    return orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)
+    json = orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)
+    # Texts are gone through only where one may hold a secret, and not at all where they are not sent.
+    if len(json) <= view.max_bytes and redactor.may_change(json):
+        if kind is not None:
+            shown["type"] = redactor.text(kind)
+        shown["data"] = redactor.value(shown["data"])
+        json = orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)
+    if len(json) > view.max_bytes:
+        if kind is not None:
+            shown["type"] = redactor.text(kind)
+        shown["data"] = {"truncated": True, "bytes": len(json)}
+        json = orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)
+    return json
 
 
-def element_json(element: Element, event: EventFields) -> bytes:
+def element_json(element: Element, view: EventView) -> bytes:
     """The same of an element that is still BSON."""
-    return event_json(decode_element(element), event)
+    return event_json(decode_element(element), view)
 
 
 def extend(digest: bytes, event: bytes) -> bytes:

@@ -16,8 +16,11 @@ from relay.source.arrays import Element, decode_element
 from relay.source.changes import Change, Deleted, Inserted, Operation, Replaced, Updated
 from relay.tasks.document import apply, prune, tree_of
 from relay.tasks.mapping import Mapping
+from relay.tasks.redact import CUT_MARGIN, Redactor
 from relay.tasks.timeline import (
+    MAX_EVENT_BYTES,
     Appended,
+    EventView,
     NeedsEvents,
     Outcome,
     Rewritten,
@@ -111,8 +114,16 @@ class Translator:
     `visibility` gives the audience keys of a document. Raises nothing on any document.
     """
 
-    def __init__(self, mapping: Mapping, visibility: Callable[[Document], Keys], *, max_text: int) -> None:
+    def __init__(
+        self,
+        mapping: Mapping,
+        visibility: Callable[[Document], Keys],
+        *,
+        max_text: int,
+        max_event_bytes: int = MAX_EVENT_BYTES,
+    ) -> None:
         self.mapping = mapping
+        self.view = EventView(mapping.event, Redactor(mapping.redact), max_event_bytes)
         self._visibility = visibility
         self._max_text = max_text
         self._tree = tree_of(mapping.roots())
@@ -179,7 +190,7 @@ class Translator:
         return Step(change.key, task_id, at, before, after, messages)
 
     def _advance(self, timeline: Timeline, operation: Operation) -> tuple[Timeline, Outcome]:
-        return advance(timeline, operation, self.mapping.events, self.mapping.event)
+        return advance(timeline, operation, self.mapping.events, self.view)
 
     def _apply(self, before: Task | None, change: Change) -> tuple[Task | None, Outcome]:
         operation = change.operation
@@ -254,7 +265,7 @@ class Translator:
 
     def _news_of(self, rewritten: Rewritten, before: Task, after: Task) -> Iterator[Lifecycle]:
         """The lifecycle of the elements that a rewrite brought."""
-        for index in brought(rewritten, self.mapping.event):
+        for index in brought(rewritten, self.view):
             element = decode_element(rewritten.elements[index])
             kind = self._event_kind(element)
             if kind is not None:
@@ -343,16 +354,20 @@ class Translator:
             case "questions":
                 return self._questions(value)
             case "error" if isinstance(value, dict):
-                return text(first_present((value,), ("message", "error", "reason")), self._max_text)
+                return self._text(first_present((value,), ("message", "error", "reason")))
             case _:
-                return text(value, self._max_text)
+                return self._text(value)
+
+    def _text(self, value: Any) -> str | None:
+        found = text(value, self._max_text + CUT_MARGIN)
+        return None if found is None else self.view.redactor.beginning(found, self._max_text)
 
     def _questions(self, value: Any) -> list[str] | None:
         listed = value if isinstance(value, list) else [value]
         shown = [
             question
             for item in listed[:MAX_QUESTIONS]
-            if (question := text(_question(item), self._max_text)) is not None
+            if (question := self._text(_question(item))) is not None
         ]
         return shown or None
 

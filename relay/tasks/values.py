@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -37,32 +37,51 @@ from relay.protocol import rfc3339
 
 Document = dict[str, Any]
 
+REDACTED = "[redacted]"
+NAME_LENGTH = 100  # characters; a longer name of a field is not looked at to tell whether it hides something
 MAX_DEPTH = 100  # levels of nesting; deeper content is replaced by a mark
 SAFE_INTEGER = 2**53 - 1  # beyond it a browser's numbers lose digits, so they travel as text
+TOO_DEEP = "[nested too deeply]"
+_AS_THEY_ARE = frozenset({str, bool, type(None)})
 _MISSING = object()
 
 
-def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """The same value in terms of JSON: text, numbers, booleans, null, lists, objects."""
+def hides_nothing(name: str) -> bool:
+    return False
+
+
+def plain(value: Any, hides: Callable[[str], bool] = hides_nothing, depth: int = MAX_DEPTH) -> Any:
+    """The same value in terms of JSON: text, numbers, booleans, null, lists, objects. What a field holds
+    whose name `hides` it is left out."""
+    kind = type(value)  # the usual ones first: this is most of what an event costs
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is dict:
+        if not depth:
+            return TOO_DEEP
+        return {
+            (name := str(key)): REDACTED
+            if len(name) <= NAME_LENGTH and hides(name)
+            else item
+            if type(item) is str
+            else plain(item, hides, depth - 1)
+            for key, item in value.items()
+        }
     match value:
-        case None | bool():
-            return value
-        case str():
-            return str(value)
         case int():
             return int(value) if -SAFE_INTEGER <= value <= SAFE_INTEGER else str(int(value))
         case float():
             return value if math.isfinite(value) else str(value)
-        case Mapping():
-            if not depth:
-                return "[nested too deeply]"
-            return {str(key): plain(item, depth - 1) for key, item in value.items()}
-        case list() | tuple():
-            if not depth:
-                return "[nested too deeply]"
-            return [plain(item, depth - 1) for item in value]
         case datetime():
             return rfc3339(value)
+        case list() | tuple():
+            if not depth:
+                return TOO_DEEP
+            return [plain(item, hides, depth - 1) for item in value]
+        case str():
+            return str(value)
+        case Mapping():
+            return plain(dict(value), hides, depth)
         case ObjectId() | Decimal128():
             return str(value)
         case DatetimeMS():
@@ -80,7 +99,7 @@ def plain(value: Any, depth: int = MAX_DEPTH) -> Any:
         case Timestamp():
             return {"t": value.time, "i": value.inc}
         case DBRef():
-            return plain(value.as_doc(), depth)
+            return plain(value.as_doc(), hides, depth)
         case MinKey():
             return "MinKey"
         case MaxKey():
@@ -152,7 +171,7 @@ def array_index(name: str) -> int | None:
 def at_path(document: Any, path: str) -> Any:
     """The value at a dotted path through sub-documents, or None."""
     for name in path.split("."):
-        if not isinstance(document, Mapping):
+        if not isinstance(document, dict) and not isinstance(document, Mapping):  # the first is quickly told
             return None
         document = document.get(name)
     return document
@@ -181,6 +200,11 @@ def text(value: Any, limit: int) -> str | None:
             shown = _binary(value)
         case _:
             return None
+    return bounded(shown, limit)
+
+
+def bounded(shown: str, limit: int) -> str:
+    """At most so many characters of a text."""
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 

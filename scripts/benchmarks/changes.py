@@ -89,7 +89,7 @@ async def _measure(url: str, kind: Kind, count: int) -> float:
         translator = Translator(mapping, audience.keys_of, max_text=1000)
         where = ("bench", "tasks", Decoder(mapping.events))
         tail, reader = Tail(tailing, *where, jitter=lambda: 0.5), Reader(client, *where)
-        hub = Hub(mapping.event, metrics, list_interval_s=0.1)
+        hub = Hub(translator.view, metrics, list_interval_s=0.1)
         known = Known(kind.known, hub.is_listened)
         async with Joining(hub, reader, translator, metrics) as joining:
             hub.move_to(await tail.open())

@@ -24,8 +24,7 @@ from pymongo.errors import OperationFailure
 from running import SOON_S, Ear, listening, running, settings_for
 
 from relay.app import Relay
-from relay.tasks.mapping import EventFields
-from relay.tasks.timeline import event_json
+from relay.tasks.timeline import EventView, event_json
 
 SEQUENCES = int(os.environ.get("RELAY_TEST_SEQUENCES", "100"))  # for each memory of the relay
 SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))
@@ -33,7 +32,7 @@ TASKS, CLIENTS = range(3), range(3)
 USERS = ("alice", "bob", "alice")  # the clients'
 FENCE = "fence"  # a task everyone sees: what is pushed to it comes after all that was written before
 SEEN: Counter[str] = Counter()
-FIELDS = EventFields()
+FIELDS = EventView()
 
 
 def append(n: int) -> dict[str, Any]:

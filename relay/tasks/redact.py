@@ -1,0 +1,309 @@
+"""Secrets out of what is sent: fields by their name, texts by their shape. Pure.
+
+Rules of this file: nothing here raises on any text; what was redacted once is not changed by a second
+time; every pattern takes time in proportion to the text (each run of characters is tried from one place
+only, or from each place over a bounded length); whatever a shape matches, `_SIGNS` finds as well, also
+in the text's JSON.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from relay.tasks.values import REDACTED, bounded
+
+PATTERN_LENGTH = 200  # characters of a pattern in the mapping file; a longer one stops the start
+PATTERN_SEES = 10_000  # characters of a text that the patterns of the mapping file are tried on
+CUT_MARGIN = 8_192  # characters read beyond a cut, to recognise a secret that the cut goes through
+_NAMES_CACHED = 4_096
+
+# Names of fields that hold secrets, normalised. The whole name counts: `token`, not `tokenCount`.
+NAMES = (
+    *("token", "access_token", "refresh_token", "id_token", "auth_token", "oauth_token", "session_token"),
+    *("security_token", "bearer_token", "api_token", "bot_token", "csrf_token", "xsrf_token", "sas_token"),
+    *("personal_access_token", "jwt", "password", "passwd", "passphrase", "passcode", "password_hash"),
+    *("new_password", "old_password", "current_password", "confirm_password", "secret", "secrets"),
+    *("client_secret", "app_secret", "api_secret", "signing_secret", "shared_secret", "webhook_secret"),
+    *("api_key", "secret_key", "private_key", "access_key", "access_key_id", "secret_access_key"),
+    *("signing_key", "encryption_key", "master_key", "account_key", "ssh_key", "deploy_key"),
+    *("credential", "credentials", "creds", "authorization", "proxy_authorization", "cookie", "cookies"),
+    *("set_cookie", "session_cookie", "connection_string", "otp", "totp"),
+)
+# Words that may stand before one of them: `githubToken`, `DB_PASSWORD`, `x-api-key`.
+OWNERS = (
+    *("x", "my", "app", "api", "admin", "root", "user", "client", "server", "service", "bot", "ci", "dev"),
+    *("prod", "auth", "oauth", "jwt", "session", "cookie", "webhook", "smtp", "mail", "ssh", "tls", "ssl"),
+    *("db", "database", "pg", "postgres", "mysql", "redis", "mongo", "mongodb", "registry", "deploy"),
+    *("aws", "azure", "gcp", "google", "gemini", "github", "gh", "gitlab", "slack", "discord", "telegram"),
+    *("stripe", "twilio", "sendgrid", "npm", "pypi", "docker", "hf", "openai", "anthropic", "vault"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Secrets that are recognised wherever they stand in a text: by one of the patterns, each of which
+    begins with one certain character. Where a pattern has a group, only that is the secret, and it ends
+    the match."""
+
+    of: str
+    looks: str  # for people
+    patterns: tuple[str, ...]
+
+
+def _word(prefix: str, rest: str) -> str:
+    """A pattern that begins a word; colours of a terminal and escapes such as \\n are no part of it."""
+    first, more = prefix[0], prefix[1:]
+    return (
+        rf"{first}(?={more})(?:(?<![A-Za-z0-9_-]{first})|(?<=\\[nrt]{first})"
+        rf"|(?<=\x1b\[[0-9]m{first})|(?<=\x1b\[[0-9]{{2}}m{first})){more}{rest}"
+    )
+
+
+# What follows a token in the same word goes with it; so no other shape can begin where a match ends.
+_REST = "[A-Za-z0-9_-]*"
+_CHECKSUM = rf"(?:\.[0-9a-z]{{2}}\.[0-9a-z]{{7}}{_REST})?"  # of the newer tokens of GitLab
+_USER = r"[^\x00-\x20/?#@:\"<>\\^`{|}\[\]\x7f]"  # what may stand before the @ of an address, unencoded
+_USER_OR_PASSWORD = _USER.replace("@:", "")
+_PARAMETERS = (
+    "(?=[A-Za-z_-])(?i:(?:access|auth|id|refresh|private|session)?[_-]?token|(?:api|access|secret)[_-]?key"
+    "|client[_-]?secret|secret|password|passwd)="
+)
+_PARAMETER_VALUE = r"([^\s&#\"'<>\\]+)"
+_LOOKS_RANDOM = "(?=[A-Za-z._~+/-]*(?:[0-9=]|[a-z][A-Z][A-Za-z]*[a-z][A-Z]))"  # no word of a language
+_CREDENTIALS = rf"[ \t]+{_LOOKS_RANDOM}([A-Za-z0-9._~+/-]{{8,}}=*)"
+_AUTHORIZATION = (
+    r"(?i:uthorization)[\"']?[ \t]*[:=][ \t]*[\"']?(?i:bearer|basic|token|digest|apikey|negotiate)[ \t]+"
+    r"([^\s\"'\\,;\[]{4,})"
+)
+
+SHAPES = (
+    Shape("GitHub", "`ghp_…`, `gho_…`, `ghu_…`, `ghs_…`, `ghr_…`", (rf"gh[pousr]_[A-Za-z0-9]{{30}}{_REST}",)),
+    Shape("GitHub, fine-grained", "`github_pat_…`", (rf"github_pat_[A-Za-z0-9_]{{22}}{_REST}",)),
+    Shape(
+        "GitLab",
+        "`glpat-…`, and those of deployments, runners, jobs, triggers, feeds and agents",
+        (rf"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat|ffct)-[A-Za-z0-9_-]{{20}}{_REST}{_CHECKSUM}",),
+    ),
+    Shape("Slack", "`xoxb-…`, `xoxp-…` and the like, `xapp-…`", (rf"x(?:ox[a-z]|app)-[0-9]{_REST}",)),
+    Shape(
+        "Slack, webhooks",
+        "what follows `hooks.slack.com/services/`",
+        (r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9_/-]{8,})",),
+    ),
+    Shape("AWS", "`AKIA…`, `ASIA…`", (rf"A(?:KIA|SIA)[A-Z0-9]{{16}}{_REST}",)),
+    Shape("Google, keys", "`AIza…`", (_word("AIza", rf"[A-Za-z0-9_-]{{35}}{_REST}"),)),
+    Shape(
+        "Google, OAuth",
+        "`GOCSPX-…`, `ya29.…`",
+        (rf"GOCSPX-[A-Za-z0-9_-]{{20}}{_REST}", rf"ya29\.[A-Za-z0-9_-]{{20}}{_REST}"),
+    ),
+    Shape(
+        "Stripe",
+        "`sk_live_…`, `rk_live_…`, the same with `test`",
+        tuple(_word(prefix, rf"(?:live|test)_[A-Za-z0-9]{{16}}{_REST}") for prefix in ("sk_", "rk_")),
+    ),
+    Shape("Stripe, webhooks", "`whsec_…`", ("whsec_[A-Za-z0-9+/=]{16}[A-Za-z0-9+/=_-]*",)),
+    Shape(
+        "Anthropic, OpenAI and others",
+        "`sk-ant-…`, `sk-proj-…`, `sk-svcacct-…`, `sk-admin-…`, `sk-or-…`, `sk-…` without more hyphens",
+        (
+            _word("sk-", rf"(?:ant|proj|svcacct|admin|or)-[A-Za-z0-9_-]{{20}}{_REST}"),
+            _word("sk-", rf"[A-Za-z0-9]{{20}}{_REST}"),
+        ),
+    ),
+    Shape("Groq", "`gsk_…`", (rf"gsk_[A-Za-z0-9]{{40}}{_REST}",)),
+    Shape("Hugging Face", "`hf_…`", (rf"hf_[A-Za-z0-9]{{30}}{_REST}",)),
+    Shape("npm", "`npm_…`", (rf"npm_[A-Za-z0-9]{{36}}{_REST}",)),
+    Shape("PyPI", "`pypi-AgE…`", (rf"pypi-AgE[A-Za-z0-9_-]{{20}}{_REST}",)),
+    Shape("Docker", "`dckr_pat_…`", (rf"dckr_pat_[A-Za-z0-9_-]{{20}}{_REST}",)),
+    Shape("DigitalOcean", "`dop_v1_…`, `doo_v1_…`, `dor_v1_…`", (rf"do[por]_v1_[a-f0-9]{{32}}{_REST}",)),
+    Shape("SendGrid", "`SG.….…`", (_word(r"SG\.", rf"[A-Za-z0-9_-]{{16,}}\.[A-Za-z0-9_-]{{16}}{_REST}"),)),
+    Shape(
+        "Shopify",
+        "`shpat_…`, `shpca_…`, `shppa_…`, `shpss_…`",
+        (rf"shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{{32}}{_REST}",),
+    ),
+    Shape("Atlassian", "`ATATT3…`", ("ATATT3[A-Za-z0-9_=-]{40,}",)),
+    Shape("Vault", "`hvs.…`, `hvb.…`", (_word(r"hv[sb]\.", rf"[A-Za-z0-9_-]{{24}}{_REST}"),)),
+    Shape(
+        "JSON Web Tokens",
+        "`eyJ….….…`",
+        (_word("eyJ", r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+){0,3}"),),
+    ),
+    Shape(
+        "private keys",
+        "`-----BEGIN … PRIVATE KEY-----` to its end, or to the end of the text",
+        (
+            r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+            rf"(?s:.*?)(?:-----END [A-Z0-9 ]{{0,60}}-----{_REST}|\Z)",
+        ),
+    ),
+    Shape(
+        "addresses",
+        "what stands before the `@` in `https://…@` and in `scheme://user:password@`",
+        (rf"://({_USER}*:{_USER_OR_PASSWORD}*|(?:(?<=http://)|(?<=https://)){_USER}+)(?=@)",),
+    ),
+    Shape(
+        "parameters of addresses",
+        "what follows `?token=`, `&access_token=`, `&api_key=`, `&client_secret=`, `&password=` and the like",
+        (rf"\?{_PARAMETERS}{_PARAMETER_VALUE}", rf"&{_PARAMETERS}{_PARAMETER_VALUE}"),
+    ),
+    Shape(
+        "headers",
+        "what follows `Bearer` and `Basic` where it looks random, and any scheme after `Authorization:`",
+        (
+            rf"B(?:earer|EARER|asic|ASIC){_CREDENTIALS}",
+            rf"b(?:earer|asic){_CREDENTIALS}",
+            rf"A{_AUTHORIZATION}",
+            rf"a{_AUTHORIZATION}",
+        ),
+    ),
+)
+
+
+def _combined(shapes: Sequence[Shape]) -> re.Pattern[str]:
+    """All patterns as one, by their first characters: the search passes over every other character."""
+    by_first: dict[str, list[str]] = {}
+    for shape in shapes:
+        for pattern in shape.patterns:
+            first = pattern[:2] if pattern[0] == "\\" else pattern[0]
+            by_first.setdefault(first, []).append(pattern.removeprefix(first))
+    return re.compile("|".join(f"{first}(?:{'|'.join(rests)})" for first, rests in by_first.items()))
+
+
+# Cheap, and true of every text that one of the shapes matches: by characters that are rare in what
+# people and programs write. It is asked of the JSON of a whole event, so it looks at nothing before a
+# word, where an escape may stand.
+_SIGNS = rf"""
+      g(?:h[pousr]_[A-Za-z0-9]{{30}}|ithub_pat_|l(?:[drf]t|[a-z]{{3,5}})-[A-Za-z0-9_-]{{20}}|sk_[A-Za-z0-9]{{40}})
+    | x(?:ox[a-z]|app)-[0-9]
+    | k(?:(?<=hook)s\.slack\.|(?<=[sr]k)(?:_(?:live|test)_[A-Za-z0-9]{{16}}|-[A-Za-z0-9_-]{{20}}))
+    | y(?:pi-AgE|a29\.)
+    | v(?:1_(?<=do[por]_v1_)|[sb]\.(?<=hv[sb]\.)[A-Za-z0-9_-]{{24}})
+    | _(?=[A-Za-z0-9+/=]{{16}}|pat_)(?:(?<=npm_)|(?<=hf_)|(?<=whsec_)|(?<=dckr_)|(?<=shp[a-z]{{2}}_))
+    | A(?:KIA|SIA|Iza|TATT3)
+    | G(?:OCSPX-|\.(?<=SG\.)[A-Za-z0-9_-]{{16}})
+    | J(?<=eyJ)[A-Za-z0-9_-]{{8}}
+    | B(?:(?<=-----B)EGIN|EARER|ASIC|earer|asic)
+    | b(?:earer|asic)(?:[ \t]|\\t)
+    | /(?<=://){_USER_OR_PASSWORD}*@
+    | \?{_PARAMETERS}
+    | &{_PARAMETERS}
+    | z(?i:(?<=authoriz)ation)
+    | Z(?i:(?<=authoriz)ation)
+"""
+_SHAPES = _combined(SHAPES)
+_IN_TEXT = re.compile(_SIGNS, re.VERBOSE).search
+_IN_JSON = re.compile(_SIGNS.encode(), re.VERBOSE).search
+
+_NAME = re.compile(
+    f"(?:{'|'.join(sorted(OWNERS, reverse=True))}){{0,4}}(?:{'|'.join(name.replace('_', '') for name in NAMES)})"
+)
+
+
+def normalised(name: str) -> str:
+    """`apiKey`, `api_key` and `API-KEY` are one name: `apikey`."""
+    return "".join(filter(str.isalnum, name)).casefold()
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """What a deployment adds to the names and shapes, and the names it takes out."""
+
+    names: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+
+
+class Redactor:
+    """Takes secrets out of texts, and says in which fields they lie. Never changes after it was made."""
+
+    def __init__(self, redaction: Redaction = Redaction()) -> None:
+        self._added = frozenset(map(normalised, redaction.names))
+        self._kept = frozenset(map(normalised, redaction.keep))
+        self._patterns = tuple(map(re.compile, redaction.patterns))
+        self.hides = lru_cache(_NAMES_CACHED)(self._hides)  # names longer than NAME_LENGTH never get here
+
+    def _hides(self, name: str) -> bool:
+        """Is what a field of this name holds a secret?"""
+        plain = normalised(name)
+        if plain in self._kept:
+            return False
+        return plain in self._added or _NAME.fullmatch(plain) is not None
+
+    def text(self, value: str) -> str:
+        """The text without secrets."""
+        if _IN_TEXT(value):
+            value = _SHAPES.sub(_left, value)
+        for pattern in self._patterns:
+            value = pattern.sub(_unless_empty, value[:PATTERN_SEES]) + value[PATTERN_SEES:]
+        return value
+
+    def beginning(self, value: str, limit: int) -> str:
+        """The text without secrets, and not longer than `limit`: nothing is cut before they are out."""
+        return bounded(self.text(bounded(value, limit + CUT_MARGIN)), limit)
+
+    def may_change(self, json: bytes) -> bool:
+        """Could `value` find anything in what has this JSON? False only when it could not."""
+        return bool(self._patterns) or _IN_JSON(json) is not None
+
+    def value(self, value: Any) -> Any:
+        """A value in terms of JSON with no secret in any text; names of fields are texts as well."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        if isinstance(value, dict):
+            return self._fields(value)
+        return value
+
+    def _fields(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """No field is lost where two names become one; the order they come in makes no difference."""
+        shown: dict[str, Any] = {}
+        numbers: dict[str, int] = {}
+        for key in sorted(fields):
+            name = unused = self.text(key)
+            while unused in shown:
+                numbers[name] = number = numbers.get(name, 1) + 1
+                unused = f"{name} {number}"
+            shown[unused] = self.value(fields[key])
+        return shown
+
+
+def _left(match: re.Match[str]) -> str:
+    """What a shape leaves of its match."""
+    secret = match.lastindex
+    return REDACTED if secret is None else match[0][: match.start(secret) - match.start()] + REDACTED
+
+
+def _unless_empty(match: re.Match[str]) -> str:
+    return REDACTED if match[0] else ""
+
+
+# A repeated group in which something is repeated, such as (a+)+: some texts keep it busy forever.
+_REPEATED_TWICE = re.compile(r"(?<!\\)\((?:[^()\\]|\\.)*(?:[*+]|\{\d*,\})(?:[^()\\]|\\.)*\)(?:[*+]|\{\d*,\})")
+
+
+def wrong_pattern(pattern: str) -> str | None:
+    """What is wrong with a pattern of the mapping file, as the end of a sentence; None if nothing is."""
+    if len(pattern) > PATTERN_LENGTH:
+        return f"is longer than {PATTERN_LENGTH} characters"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            compiled = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError, Warning) as failure:
+        return f"is no regular expression: {failure}"
+    if any(not match[0] for sample in _SAMPLES for match in compiled.finditer(sample)):
+        return "matches where there is nothing"
+    if _REPEATED_TWICE.search(pattern):
+        return "repeats what repeats itself, which may take forever: bound one of the two, as in {1,20}"
+    return None
+
+
+_SAMPLES = ("", "a", "A1 b_2-c.d/e", "\n")
