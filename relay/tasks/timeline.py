@@ -262,7 +262,8 @@ def event_json(element: Any, view: EventView) -> bytes:
         "data": plain(element, redactor.hides),
     }
     json = orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)
-    # Texts are gone through only where one may hold a secret, and not at all where they are not sent.
+    # Texts are gone through only where one may hold a secret; and not where the event is too large
+    # anyway, so that an event of many megabytes costs no search: its size is then the one before.
     if len(json) <= view.max_bytes and redactor.may_change(json):
         if kind is not None:
             shown["type"] = redactor.text(kind)
