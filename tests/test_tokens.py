@@ -29,7 +29,7 @@ def signed(claims: dict[str, Any], *, secret: str = SECRET, algorithm: str = "HS
 
 
 def verifier(keys: KeySet | None = None, **more: Any) -> Verifier:
-    return Verifier(FixedKeys(keys or from_secret(SECRET, ["HS256"])), **more)
+    return Verifier(FixedKeys(keys or from_secret(SECRET, ["HS256"])), **({"clock": lambda: NOW} | more))
 
 
 def public() -> Verifier:
