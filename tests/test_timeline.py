@@ -26,6 +26,7 @@ from relay.tasks.timeline import (
     brought,
     event_json,
     extend,
+    held,
     timeline_of,
 )
 
@@ -130,7 +131,7 @@ def test_a_path_of_several_names() -> None:
 
 def test_delete_and_insert_begin_anew() -> None:
     assert told([E0], Deleted()) == ([], None)
-    assert timeline_of({"events": [E0]}, "events") == Timeline(1, True, [encode_element(E0)])
+    assert timeline_of({"events": [E0]}, "events") == Timeline(1, True, held([encode_element(E0)]))
     assert told(None, Inserted({"events": [E0]}))[0] == [E0]
 
 
@@ -187,3 +188,13 @@ def test_an_element_that_is_reached_into_leaves_the_others_as_they_are() -> None
     assert held == [binary, {**E0, "n": 9}, E1, None, None, binary]
     assert isinstance(outcome, Rewritten)
     assert told([E0, E1, E2], Updated({"events.2": E2}, (), [("events", 1)]))[0] == [E0, None, E2]
+
+
+def test_a_timeline_that_grew_is_still_what_it_was() -> None:
+    before = timeline_of({"events": [E0]}, "events")
+    first, _ = advance(before, Updated({"events.1": E1}), "events", FIELDS)
+    # The same past may be asked for another future: a batch is translated anew after a failure.
+    other, _ = advance(before, Updated({"events.1": E2}), "events", FIELDS)
+    assert [values(one.elements or ()) for one in (before, first, other)] == [[E0], [E0, E1], [E0, E2]]
+    assert first.held is not None
+    assert first.held.size == sum(map(len, first.elements or ()))

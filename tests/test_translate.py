@@ -15,7 +15,7 @@ from relay.access.audience import Audience
 from relay.protocol import Kind
 from relay.source.changes import Change, Deleted, Inserted, Operation, Replaced, Updated, key_of
 from relay.tasks.mapping import Mapping
-from relay.tasks.timeline import Timeline
+from relay.tasks.timeline import Held, Timeline
 from relay.tasks.translate import (
     EventAdded,
     Lifecycle,
@@ -258,7 +258,9 @@ def test_an_outline_is_the_task_without_its_array(history: list[Any], otherwise:
             assert task.last is None or task.last.index < len(history) - 20
         else:
             length = task.timeline.length
-            assert outline == replace(task, timeline=Timeline(length, is_array, None if length else ()))
+            assert outline == replace(
+                task, timeline=Timeline(length, is_array, None if length else Held([], 0))
+            )
 
 
 def test_where_array_and_fields_share_a_sub_document_the_whole_is_read() -> None:

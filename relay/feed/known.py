@@ -50,9 +50,9 @@ class Known:
         self._forget_array(key)
         self._tasks[key] = task
         self._tasks.move_to_end(key)
-        if task.timeline.elements:
-            size = self._arrays[key] = sum(map(len, task.timeline.elements))
-            self._array_bytes += size
+        if task.timeline.held is not None and task.timeline.length:
+            self._arrays[key] = task.timeline.held.size
+            self._array_bytes += task.timeline.held.size
 
     def forget(self, key: bytes) -> None:
         self._forget_array(key)

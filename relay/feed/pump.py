@@ -149,7 +149,7 @@ class Pump:
             if key in needed or key in whole:
                 continue
             task = planned.get(key) or loaded.get(key) or self._known.get(key)
-            if task is None or task.timeline.elements is not None:
+            if task is None or task.timeline.held is not None:
                 continue  # where there is nothing, or all of it, no change needs more
             if self._translator.needs_events(task, change.operation):
                 needed[key] = change.id

@@ -39,13 +39,41 @@ class Timeline:
 
     length: int
     is_array: bool
-    elements: Sequence[Element] | None = None
+    held: Held | None = None
+
+    @property
+    def elements(self) -> Sequence[Element] | None:
+        if self.held is None:
+            return None
+        elements = self.held.elements
+        return elements if len(elements) == self.length else elements[: self.length]
 
     def without_elements(self) -> Timeline:
         return Timeline(self.length, self.is_array)
 
 
-NOTHING = Timeline(0, False, ())
+@dataclass(slots=True)
+class Held:
+    """Elements in memory, and their size in bytes. They only grow: a long timeline that is appended to
+    again and again is not copied each time, and the ones it was before are the beginning of this."""
+
+    elements: list[Element]
+    size: int
+
+    def grown(self, length: int, added: Sequence[Element]) -> Held:
+        """The first `length` elements, and these."""
+        if len(self.elements) > length:  # they have grown into something else already
+            return held([*self.elements[:length], *added])
+        self.elements += added
+        self.size += sum(map(len, added))
+        return self
+
+
+def held(elements: list[Element]) -> Held:
+    return Held(elements, sum(map(len, elements)))
+
+
+NOTHING = Timeline(0, False, Held([], 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +120,7 @@ def _timeline(value: Any) -> Timeline:
             elements = [encode_element(value) for value in values]
         case _:
             return NOTHING
-    return Timeline(len(elements), True, elements)
+    return Timeline(len(elements), True, held(elements))
 
 
 def advance(before: Timeline, operation: Operation, path: str, view: EventView) -> tuple[Timeline, Outcome]:
@@ -109,7 +137,7 @@ def advance(before: Timeline, operation: Operation, path: str, view: EventView) 
 
 
 def _is_unknown(timeline: Timeline) -> bool:
-    return timeline.elements is None and timeline.length > 0
+    return timeline.held is None and timeline.length > 0
 
 
 def _update(before: Timeline, update: Updated, path: str, view: EventView) -> tuple[Timeline, Outcome]:
@@ -127,9 +155,8 @@ def _update(before: Timeline, update: Updated, path: str, view: EventView) -> tu
     if not whole and not update.removed and not update.truncated:
         added = _added(before.length, [(key[len(inside) :], update.fields[key]) for key in touching])
         if added is not None:
-            held = before.elements
-            elements = None if held is None else [*held, *map(encode_element, added)]
-            return Timeline(before.length + len(added), True, elements), Appended(added)
+            grown = before.held and before.held.grown(before.length, [*map(encode_element, added)])
+            return Timeline(before.length + len(added), True, grown), Appended(added)
     if _is_unknown(before):
         return before, NeedsEvents()
     if path in update.fields:  # then nothing else of it can be
@@ -166,7 +193,7 @@ def _updated(before: Timeline, update: Updated, path: str, touching: set[str]) -
         encode_element(value) if value is None or index in reached or index >= len(elements) else value
         for index, value in enumerate(after)
     ]
-    return Timeline(len(kept), True, kept)
+    return Timeline(len(kept), True, held(kept))
 
 
 def _added(length: int, entries: Sequence[tuple[str, Any]]) -> list[Any] | None:
@@ -185,7 +212,7 @@ def _compare(before: Timeline, after: Timeline, view: EventView) -> tuple[Timeli
     if len(new) >= len(old) and _equal(old, new[: len(old)], view):
         added = [decode_element(element) for element in new[len(old) :]]
         return after, Appended(added) if added else None
-    return after, Rewritten(new, old, _run(old, new))
+    return after, Rewritten(tuple(new), old, _run(old, new))  # what is in memory may grow before it is sent
 
 
 def _run(old: Sequence[Element], new: Sequence[Element]) -> int:

@@ -27,6 +27,7 @@ from relay.tasks.timeline import (
     Timeline,
     advance,
     brought,
+    held,
     timeline_of,
 )
 from relay.tasks.values import Document, first_present, moment, number, snake, text, wire_id
@@ -149,7 +150,7 @@ class Translator:
         """The task a document read under `outline_projection` shows, its elements not in memory; None
         where the end of the array does not tell enough."""
         length, ending = projected[LENGTH_FIELD], projected[ENDING_FIELD]
-        timeline = Timeline(length or 0, length is not None, None if length else ())
+        timeline = Timeline(length or 0, length is not None, None if length else held([]))
         found = self._milestone_of_values(ending or (), timeline.length - len(ending or ()))
         if found is None and timeline.length > ENDING:
             return None
