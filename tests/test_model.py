@@ -108,7 +108,7 @@ def test_every_relay_says_the_same(groups: list[Group], sizes: list[int], start:
 def test_a_memory_of_one_is_not_one_of_none() -> None:
     memory = Known(1, lambda key: False)
     for name in ("a", "b"):
-        memory.remember(key_of(name), TRANSLATOR.read({"_id": name, "events": [1, 2]}))
+        memory.remember(key_of(name), TRANSLATOR.read({"_id": name, "events": [1, 2]}), with_array=True)
     memory.shrink()
     assert (len(memory), memory.get(key_of("a"))) == (1, None)
     assert memory.get(key_of("b")) is not None

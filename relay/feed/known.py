@@ -46,11 +46,17 @@ class Known:
             self._tasks.move_to_end(key)
         return task
 
-    def remember(self, key: bytes, task: Task) -> None:
+    def has_array(self, key: bytes) -> bool:
+        return key in self._arrays
+
+    def remember(self, key: bytes, task: Task, *, with_array: bool) -> None:
+        """`with_array`: keep what is in memory of its array, for changes that have to be compared with it."""
         self._forget_array(key)
+        if not with_array:
+            task = replace(task, timeline=task.timeline.without_elements())
         self._tasks[key] = task
         self._tasks.move_to_end(key)
-        if task.timeline.held is not None and task.timeline.length:
+        if task.timeline.held is not None:
             self._arrays[key] = task.timeline.held.size
             self._array_bytes += task.timeline.held.size
 

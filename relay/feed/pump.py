@@ -100,7 +100,7 @@ class Pump:
             self._metrics.changes.inc(len(item.changes))
 
     async def _translated(self, changes: Sequence[Change]) -> list[Step]:
-        now: dict[bytes, Task | None] = await self._load(changes)
+        now, compared = await self._load(changes)
         steps: list[Step] = []
         for change in changes:
             before = now[change.key] if change.key in now else self._known.get(change.key)
@@ -112,11 +112,14 @@ class Pump:
             if task is None:
                 self._known.forget(key)
             else:
-                self._known.remember(key, task)
+                # An array that was needed once will be again; the others are only appended to.
+                kept = key in compared or self._known.has_array(key)
+                self._known.remember(key, task, with_array=kept)
         return steps
 
-    async def _load(self, changes: Sequence[Change]) -> dict[bytes, Task | None]:
-        """The tasks of this batch that are not known, or whose array is needed, as they were before it."""
+    async def _load(self, changes: Sequence[Change]) -> tuple[dict[bytes, Task | None], Container[bytes]]:
+        """The tasks of this batch that are not known, or whose array is needed, as they were before it; and
+        the latter's keys."""
         before = _just_before(changes[0].time)
         loaded: dict[bytes, Task | None] = {}
         whole: dict[bytes, Any] = {}  # of these, everything
@@ -131,12 +134,13 @@ class Pump:
                 loaded[key] = self._translator.outline(document)
                 if loaded[key] is None:
                     whole[key] = document["_id"]
-        whole |= self._in_need(changes, loaded, whole)
+        needed = self._in_need(changes, loaded, whole)
+        whole |= needed
         loaded |= dict.fromkeys(whole)
         async for document in self._read(before, whole.values()):
             loaded[key_of(document["_id"])] = self._translator.read(document)
         self._metrics.loads.inc(len(unknown | whole))
-        return loaded
+        return loaded, needed
 
     def _in_need(
         self, changes: Sequence[Change], loaded: Mapping[bytes, Task | None], whole: Container[bytes]
