@@ -73,7 +73,7 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="The report as one JSON object.")] = False,
 ) -> None:
     """Say whether this database and this mapping will work; reads only."""
-    from relay import check as checking
+    from relay.checkup import questions as checking
 
     raise typer.Exit(
         _run(checking.run(config.load(), sys.stdout, sample=sample, role=role, as_json=json)) or 0

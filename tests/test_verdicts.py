@@ -9,12 +9,8 @@ import pytest
 
 from relay.access.audience import Audience
 from relay.app import hosts_of
-from relay.config import load
-from relay.report import Finding, Report, to_text
-from relay.tasks.mapping import Mapping
-from relay.tasks.survey import Survey, survey
-from relay.tasks.translate import Translator
-from relay.verdicts import (
+from relay.checkup.report import Finding, Report, to_text
+from relay.checkup.verdicts import (
     judge_journal,
     judge_oplog,
     judge_rights,
@@ -24,6 +20,10 @@ from relay.verdicts import (
     judge_version,
     least_role,
 )
+from relay.config import load
+from relay.tasks.mapping import Mapping
+from relay.tasks.survey import Survey, survey
+from relay.tasks.translate import Translator
 
 OWN = {"resource": {"db": "app", "collection": "tasks"}, "actions": ["find", "changeStream"]}
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from relay.report import Finding, counted
+from relay.checkup.report import Finding, counted
 from relay.source.stream import STANDALONE
 from relay.tail import visible
 from relay.tasks.mapping import Mapping as TaskMapping

@@ -19,18 +19,8 @@ from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError, S
 
 from relay.access.audience import Audience
 from relay.app import client_of, hosts_of
-from relay.config import Settings
-from relay.errors import SourceError, StartupError
-from relay.report import Finding, Report, to_json, to_text
-from relay.source.arrays import Decoder
-from relay.source.reader import Reader
-from relay.source.stream import Tail
-from relay.tail import visible
-from relay.tasks.mapping import Mapping as TaskMapping
-from relay.tasks.mapping import load
-from relay.tasks.survey import Survey, survey
-from relay.tasks.translate import Translator
-from relay.verdicts import (
+from relay.checkup.report import Finding, Report, to_json, to_text
+from relay.checkup.verdicts import (
     NAME_CHARS,
     OPLOG_UNSEEN,
     database_in_shell,
@@ -47,6 +37,16 @@ from relay.verdicts import (
     quoted,
     sample_json,
 )
+from relay.config import Settings
+from relay.errors import SourceError, StartupError
+from relay.source.arrays import Decoder
+from relay.source.reader import Reader
+from relay.source.stream import Tail
+from relay.tail import visible
+from relay.tasks.mapping import Mapping as TaskMapping
+from relay.tasks.mapping import load
+from relay.tasks.survey import Survey, survey
+from relay.tasks.translate import Translator
 
 EXIT_WORKS, EXIT_PROBLEM = 0, 1
 
