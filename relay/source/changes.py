@@ -1,7 +1,8 @@
 """A raw change event -> Change: all knowledge of the stream's BSON shapes. Pure.
 
 Rules of this file: it never raises on what the server may send, it decides nothing about meaning,
-and an operation it does not know becomes nothing (the position still moves past it).
+an operation it does not know becomes nothing (the position still moves past it), and one it knows in a
+shape it does not know becomes Unreadable.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Any
 
 import bson
 from bson import Timestamp
-from bson.errors import InvalidBSON
 from bson.raw_bson import RawBSONDocument
 
 from relay.source.arrays import Decoder, Document
@@ -85,47 +85,77 @@ class Invalidated:
     token: RawBSONDocument
 
 
-def read_change(raw: RawBSONDocument, decoder: Decoder) -> Change | Invalidated | None:
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A change of a shape that we do not know: what it says, and of which task, is lost."""
+
+    time: Timestamp
+
+
+def read_change(raw: RawBSONDocument, decoder: Decoder) -> Change | Invalidated | Unreadable | None:
     """What one element of a change stream's batch says; None for operations of no concern."""
     try:
         event = decoder.change(bytes(raw.raw))
-    except InvalidBSON:
-        log.error("undecodable change skipped", extra={"bytes": len(raw.raw)})
-        return None
-    if event.get("operationType") == "invalidate":
-        return Invalidated(raw["_id"])
+        if event.get("operationType") == "invalidate":
+            return Invalidated(raw["_id"])
+        return _change(event)
+    except Exception as failure:  # whatever the shape, the stream has to go on
+        log.error(
+            "a change could not be read", extra={"error": type(failure).__name__, "bytes": len(raw.raw)}
+        )
+        return Unreadable(_time_of(raw))
+
+
+def _change(event: Document) -> Change | None:
     operation = _operation(event)
     if operation is None:
         return None
-    document_id = event["documentKey"]["_id"]
-    wall = event.get("wallTime")
+    document_id, time, wall = event["documentKey"]["_id"], event["clusterTime"], event.get("wallTime")
+    if not isinstance(time, Timestamp):
+        raise TypeError("clusterTime")
     return Change(
         key_of(document_id),
         document_id,
-        event["clusterTime"],
+        time,
         wall if isinstance(wall, datetime) else None,
         operation,
         "txnNumber" in event,
     )
 
 
+def _time_of(raw: RawBSONDocument) -> Timestamp:
+    """When the change was made, from what of it can be read; the beginning of time if nothing can."""
+    try:
+        return token_time(raw["_id"])
+    except Exception:  # as above
+        return Timestamp(0, 0)
+
+
 def _operation(event: Document) -> Operation | None:
     match event.get("operationType"):
         case "insert":
-            return Inserted(event["fullDocument"])
+            return Inserted(_document(event))
         case "update":
             described = event["updateDescription"]
-            return Updated(
-                described.get("updatedFields") or {},
-                described.get("removedFields") or (),
-                [(cut["field"], cut["newSize"]) for cut in described.get("truncatedArrays") or ()],
-            )
+            fields = described.get("updatedFields") or {}
+            removed = described.get("removedFields") or ()
+            cuts = described.get("truncatedArrays") or ()
+            if not isinstance(fields, dict) or not all(isinstance(path, str) for path in removed):
+                raise TypeError("updateDescription")
+            return Updated(fields, removed, [(str(cut["field"]), int(cut["newSize"])) for cut in cuts])
         case "replace":
-            return Replaced(event["fullDocument"])
+            return Replaced(_document(event))
         case "delete":
             return Deleted()
         case _:
             return None  # drop and rename among them: an invalidate follows
+
+
+def _document(event: Document) -> Document:
+    document: Document = event["fullDocument"]
+    if "_id" not in document:
+        raise ValueError("fullDocument")
+    return document
 
 
 def token_time(token: Mapping[str, Any]) -> Timestamp:

@@ -17,12 +17,9 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import PositionLost, Unavailable
 from relay.source.arrays import Decoder
+from relay.source.failures import Meaning, meaning_of
 
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-
-# SnapshotUnavailable (the collection was created or renamed since, or the server restarted after it)
-# and SnapshotTooOld (past minSnapshotHistoryWindowInSeconds): never retried at the same position.
-LOST_CODES = frozenset({239, 246})
 
 
 class Reader:
@@ -78,7 +75,7 @@ class Reader:
         try:
             return await self._run(command)
         except OperationFailure as failure:
-            if failure.code in LOST_CODES:
+            if meaning_of(failure) is Meaning.MOMENT_LOST:
                 raise PositionLost(f"read at {position}: code {failure.code}") from failure
             raise Unavailable(f"read failed with code {failure.code}") from failure
         except PyMongoError as failure:

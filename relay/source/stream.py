@@ -23,7 +23,8 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import StartupError, Unavailable
 from relay.source.arrays import Decoder
-from relay.source.changes import Change, Invalidated, read_change, token_time
+from relay.source.changes import Change, Invalidated, Unreadable, read_change, token_time
+from relay.source.failures import STANDALONE, Meaning, code_of, meaning_of, sentence
 from relay.source.reader import RAW
 
 log = logging.getLogger(__name__)
@@ -33,13 +34,9 @@ AWAIT_MS = 100  # how long a getMore waits for news: S is at most this far behin
 # Only transactions put several changes on one cluster time; from MongoDB 8.0 on anything may.
 WIRE_VERSION_8 = 25
 BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 10.0
-
-# The place in the stream is gone, or the token is not one: open afresh and heal the listeners.
-# 286 ChangeStreamHistoryLost, 280 ChangeStreamFatalError, 260 InvalidResumeToken, 9 FailedToParse.
-LOST_CODES = frozenset({286, 280, 260, 9})
-# The configuration is wrong, and no retry mends it: 13 Unauthorized, 18 AuthenticationFailed,
-# 59 CommandNotFound, 20 IllegalOperation, 40415 unknown field, 40573 not a replica set.
-FATAL_CODES = frozenset({13, 18, 59, 20, 40415, 40573})
+# Behind the database's own time: without a majority the stream stays open and says nothing (F14). On an
+# idle shard its token may be 10 s old, because that is how often an idle server writes a no-op.
+BEHIND_S = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +59,9 @@ class Reopened:
 class Tail:
     """The change stream of one collection, as an endless iterator of batches.
 
-    `last_reply` is the monotonic time of the last answer of the database, None before the first:
-    a reader of health compares it with now.
+    `last_reply` is the monotonic time of the last answer that moved the stream on or said that there is
+    nothing, None before the first: a reader of health compares it with now. Neither a cursor that opens
+    and then fails counts, nor one that answers and stays far behind the database.
     """
 
     def __init__(
@@ -95,10 +93,11 @@ class Tail:
         """
         try:
             cursor = await self._open_cursor(await self._now())
+            self.last_reply = self._clock()
             await cursor.close()
         except OperationFailure as failure:
-            if failure.code in FATAL_CODES:
-                raise StartupError(_fatal_sentence(failure)) from failure
+            if meaning_of(failure) is Meaning.FATAL:
+                raise StartupError(sentence(failure)) from failure
             raise Unavailable(f"code {failure.code}") from failure
         except PyMongoError as failure:
             raise Unavailable(type(failure).__name__) from failure
@@ -110,45 +109,48 @@ class Tail:
         """Every batch from the position of `open` on; the next one is fetched while the consumer
         works on this one. Ends only by cancellation."""
         failures = 0
-        ended = False
+        ended = False  # the last cursor did, with its collection
         while True:
             try:
-                if self._lost is not None:
-                    cursor = await self._open_cursor(await self._now())
-                    reason, self._lost = self._lost, None
-                    log.warning("change stream reopened", extra={"reason": reason})
-                    yield Reopened(self.position, reason)
-                else:
-                    cursor = await self._open_cursor(None)
-                if ended:
-                    # Its documents went without a word of each; the listeners hear it from a read.
-                    yield Reopened(self.position, "the collection was dropped or renamed")
-                    ended = False
-                failures = 0
+                # Of a collection that went, the stream says no word of each of its documents.
+                reason = self._lost or ("the collection was dropped or renamed" if ended else None)
+                cursor = await self._open_cursor(None if self._lost is None else await self._now())
+                start = self.position
                 async with aclosing(self._follow(cursor)) as batches:
                     async for batch in batches:
+                        # Only here does a try count as a success: a cursor can open and never answer.
+                        failures = 0
+                        if reason is not None:
+                            log.warning("change stream reopened", extra={"reason": reason})
+                            self._lost, ended = None, False
+                            yield Reopened(start, reason)
+                            reason = None
                         yield batch
-                        if self._lost is not None:
+                        if self._lost is not None or cursor.unreadable:
                             break
                 ended = cursor.invalidated
+                if cursor.unreadable:
+                    self.reopen("a change could not be read")
             except (PyMongoError, StartupError, ValueError) as failure:
                 failures += 1
-                if _is_lost(failure):
-                    self._lost = f"the position is gone ({_code(failure)})"
-                wait = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2**failures) * (0.5 + self._jitter() / 2)
-                log.warning(
-                    "change stream interrupted",
-                    extra={
-                        "error": type(failure).__name__,
-                        "code": _code(failure),
-                        "retry_in_s": round(wait, 2),
-                    },
-                )
+                wait = _wait(failures, self._jitter())
+                self._interrupted(failure, wait)
                 await asyncio.sleep(wait)
 
     def reopen(self, reason: str) -> None:
         """Give up the place in the stream: after the batch in hand comes a `Reopened`."""
         self._lost = reason
+
+    def _interrupted(self, failure: Exception, wait: float) -> None:
+        code, level = code_of(failure), logging.WARNING
+        said = {"error": type(failure).__name__, "code": code, "retry_in_s": round(wait, 2)}
+        match meaning_of(failure):
+            case Meaning.PLACE_LOST:
+                self._lost = f"the position is gone ({code})"
+            case Meaning.FATAL if isinstance(failure, OperationFailure):
+                level = logging.ERROR
+                said["reason"] = sentence(failure)
+        log.log(level, "change stream interrupted", extra=said)
 
     async def _follow(self, cursor: _Cursor) -> AsyncGenerator[Batch]:
         """One cursor's life: until it fails, or ends with the collection."""
@@ -172,6 +174,8 @@ class Tail:
                 batch, held = held, []
                 self._token = cursor.token
                 self.position = max(self.position, reply.position)
+                if reply.behind_s <= BEHIND_S:
+                    self.last_reply = self._clock()
                 yield Batch(batch, self.position)
                 if not cursor.is_open:
                     return
@@ -195,9 +199,7 @@ class Tail:
         # startAfter is resumeAfter that also goes on after an invalidate. Both ways of opening may repeat
         # what is at or before the position.
         skip = self.position if start is None else start
-        cursor = _Cursor(
-            self._database, self._collection, self._decoder, skip_until=skip, replied=self._replied
-        )
+        cursor = _Cursor(self._database, self._collection, self._decoder, skip_until=skip)
         await cursor.open(stage)
         if start is not None:
             if token_time(cursor.token).time < start.time:
@@ -207,15 +209,13 @@ class Tail:
             self.position = start
         return cursor
 
-    def _replied(self) -> None:
-        self.last_reply = self._clock()
-
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
     changes: list[Change]
     position: Timestamp
     open_group: bool  # the last cluster time may have more changes than these
+    behind_s: int
 
 
 class _Cursor:
@@ -228,18 +228,17 @@ class _Cursor:
         decoder: Decoder,
         *,
         skip_until: Timestamp,
-        replied: Callable[[], None],
     ) -> None:
         self._database = database
         self._collection = collection
         self._decoder = decoder
         self._skip_until = skip_until
-        self._replied = replied
         self._session = database.client.start_session(causal_consistency=False)
         self._id = 0
         self._groups_anything = True
         self.token: RawBSONDocument
         self.invalidated = False
+        self.unreadable = False  # it brought a change that could not be read
 
     @property
     def is_open(self) -> bool:
@@ -282,6 +281,10 @@ class _Cursor:
                 self.invalidated = True
                 self.token = change.token
                 break
+            if isinstance(change, Unreadable):
+                # Only a new one: where the stream starts, it may be told what the listeners were healed of.
+                self.unreadable |= change.time > self._skip_until
+                continue
             if change is not None and change.time > self._skip_until:
                 changes.append(change)
         position = token_time(self.token)
@@ -289,7 +292,8 @@ class _Cursor:
         open_group = bool(
             changes and (changes[-1].grouped or self._groups_anything) and position <= changes[-1].time
         )
-        return _Reply(changes, position, open_group)
+        now = reply.get("$clusterTime", {}).get("clusterTime", position)
+        return _Reply(changes, position, open_group, now.time - position.time)
 
     async def close(self) -> None:
         """Best effort: the server reaps what is left behind."""
@@ -302,38 +306,11 @@ class _Cursor:
         reply: RawBSONDocument = await self._database.command(
             command, codec_options=RAW, session=self._session
         )
-        self._replied()
         return reply
 
 
-def _code(failure: Exception) -> int | None:
-    return failure.code if isinstance(failure, OperationFailure) else None
-
-
-def _is_lost(failure: Exception) -> bool:
-    return _code(failure) in LOST_CODES or (
-        isinstance(failure, PyMongoError) and failure.has_error_label("NonResumableChangeStreamError")
-    )
-
-
-STANDALONE = (
-    "This MongoDB is a standalone server, and only replica sets have change streams: start it with "
-    "--replSet rs0 and run rs.initiate() once (a set of one member is enough)."
-)
-
-
-def _fatal_sentence(failure: OperationFailure) -> str:
-    match failure.code:
-        case 40573:
-            return STANDALONE
-        case 13 | 18:
-            return (
-                "MongoDB refuses the relay's user: it needs the actions find and changeStream on the "
-                f"tasks collection (code {failure.code})."
-            )
-        case 59 | 40415 | 20:
-            return (
-                f"This MongoDB does not support change streams as the relay needs them (code {failure.code})."
-            )
-        case code:
-            return f"MongoDB refused the change stream with code {code}."
+def _wait(failures: int, jitter: float) -> float:
+    """How long before the next try, after so many failures in a row."""
+    # A float has no room for 2 ** failures once the database has been away for some hours.
+    longest: float = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(failures, 10))
+    return longest * (0.5 + jitter / 2)
