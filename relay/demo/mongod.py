@@ -81,12 +81,12 @@ def start(*, port: int | None = None, data: Path | None = None, extra_args: Sequ
 
     Raises StartupError, one sentence that says what is missing and the ways out.
     """
-    binary = _binary()
-    port = _free_port(port)
+    binary = locate()
+    port = free_port(port)
     directory, temporary = _directory(data)
     log = _Log(directory / "mongod.log")
     try:
-        process = _spawn(binary, port, directory, log.path, extra_args)
+        process = spawn(binary, port, directory, log.path, extra_args)
     except OSError as failure:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -139,7 +139,8 @@ def _directory(data: Path | None) -> tuple[Path, Path | None]:
     return data, None
 
 
-def _binary() -> str:
+def locate() -> str:
+    """The path of a mongod. Raises StartupError where there is none."""
     found = shutil.which("mongod")
     if found is not None:
         return found
@@ -157,9 +158,10 @@ def _binary() -> str:
     )
 
 
-def _spawn(
-    binary: str, port: int, directory: Path, log: Path, extra_args: Sequence[str]
+def spawn(
+    binary: str, port: int, directory: Path, log: Path, extra_args: Sequence[str] = ()
 ) -> subprocess.Popen[bytes]:
+    """A mongod that dies with us, as a member of a replica set that is still to be initiated."""
     options: dict[str, Any] = {"start_new_session": True}  # Ctrl-C is ours to hear, not the server's
     if sys.platform == "linux":
         options["preexec_fn"] = _die_with_parent()
@@ -267,7 +269,8 @@ def _taken(port: int | None) -> str:
     return f"Port {port} is taken: choose another one for mongod."
 
 
-def _free_port(wanted: int | None) -> int:
+def free_port(wanted: int | None = None) -> int:
+    """The wanted port, or any that is free. Raises StartupError when it is taken."""
     # Asked before it starts: on a port that is taken, the server that answers would be somebody else's.
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server itself does

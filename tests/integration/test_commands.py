@@ -127,7 +127,7 @@ def standalone(directory: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [embedded._binary(), "--dbpath", str(directory), "--port", str(port), "--bind_ip", "127.0.0.1"],
+        [embedded.locate(), "--dbpath", str(directory), "--port", str(port), "--bind_ip", "127.0.0.1"],
         stdout=subprocess.DEVNULL,
     )
     try:

@@ -1,0 +1,321 @@
+"""Who writes, who listens, and the proof that what was heard is what was written.
+
+A writer keeps what was acknowledged to it, a watcher every frame it was sent; `prove` holds the one
+against the other and against the documents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import orjson
+from member import FENCE, Member
+from pymongo import AsyncMongoClient, WriteConcern
+from pymongo.errors import PyMongoError
+from running import SOON_S
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+
+from relay.app import Relay
+
+POLL_S = 0.02
+OWNER = "alice"
+SECRET = "not for alice's eyes"
+
+
+class Writer:
+    """Pushes numbered events to tasks, one after the other, each acknowledged by a majority."""
+
+    def __init__(self, url: str, database: str, tasks: Sequence[str], *, pace_s: float = 0.005) -> None:
+        self._client = AsyncMongoClient[dict[str, Any]](
+            url, serverSelectionTimeoutMS=5000, connectTimeoutMS=1000, socketTimeoutMS=5000
+        )
+        self._collection = self._client[database].get_collection(
+            "tasks", write_concern=WriteConcern("majority", wtimeout=5000)
+        )
+        self._pace_s = pace_s
+        self._number = 0
+        self.tasks = tasks
+        self.acknowledged: dict[str, list[int]] = {task: [] for task in tasks}
+        self.unknown = 0  # writes of which we do not know whether they happened
+        self.taken: set[str] = set()
+
+    async def create(self) -> None:
+        documents = [
+            {"_id": task, "createdBy": OWNER, "teamId": "everyone" if task == FENCE else None, "events": []}
+            for task in {*self.tasks, FENCE}
+        ]
+        await self._collection.insert_many(documents)
+
+    async def write(self, count: int = 1, *, task: str | None = None) -> None:
+        """So many events; raises nothing when the database is away."""
+        for _ in range(count):
+            number, self._number = self._number, self._number + 1
+            chosen = task or self.tasks[number % len(self.tasks)]
+            event = {"type": "log", "n": number}
+            if chosen in self.taken:
+                event["text"] = SECRET
+            try:
+                await self._collection.update_one({"_id": chosen}, {"$push": {"events": event}})
+            except PyMongoError:
+                self.unknown += 1
+                await asyncio.sleep(POLL_S)
+            else:
+                self.acknowledged[chosen].append(number)
+
+    async def acknowledge(self, count: int) -> None:
+        """Write until so many more were acknowledged: the database is back and busy."""
+        target = self.total + count
+        async with asyncio.timeout(SOON_S):
+            while self.total < target:
+                await self.write()
+
+    @property
+    def total(self) -> int:
+        return sum(map(len, self.acknowledged.values()))
+
+    async def take(self, task: str) -> None:
+        """Give the task to somebody else, in the same update as something only they may read."""
+        number, self._number = self._number, self._number + 1
+        update = {
+            "$push": {"events": {"type": "log", "n": number, "text": SECRET}},
+            "$set": {"createdBy": "nobody", "title": SECRET},
+        }
+        async with asyncio.timeout(SOON_S):
+            while True:
+                self.taken.add(task)
+                with suppress(PyMongoError):
+                    await self._collection.update_one({"_id": task, "createdBy": OWNER}, update)
+                    self.acknowledged[task].append(number)
+                    return
+
+    async def documents(self) -> dict[str, dict[str, Any]]:
+        return {document["_id"]: document async for document in self._collection.find({})}
+
+    @asynccontextmanager
+    async def busy(self) -> AsyncIterator[None]:
+        """Writes as long as the block lasts."""
+
+        async def work() -> None:
+            while True:
+                await self.write()
+                await asyncio.sleep(self._pace_s)
+
+        working = asyncio.create_task(work())
+        try:
+            yield
+        finally:
+            working.cancel()
+            with suppress(asyncio.CancelledError):
+                await working
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+class Watcher(Member):
+    """A member that comes back whenever it is cut off, and keeps every frame with its connection's number."""
+
+    def __init__(self, wanted: Iterable[str], *, dashboard: bool = False, sub: str = OWNER) -> None:
+        super().__init__(sub)
+        self.wanted = set(wanted)
+        self.dashboard = {} if dashboard else None
+        self.frames: list[tuple[int, dict[str, Any]]] = []
+        self.connection = 0
+        self._again: set[asyncio.Task[None]] = set()
+
+    async def stay(self, url: Callable[[], str]) -> None:
+        """Connected, as far as there is somebody to connect to, until it is cancelled."""
+        while True:
+            self.connection += 1
+            with suppress(OSError, ConnectionClosed, InvalidHandshake, InvalidMessage, TimeoutError):
+                await self.live(url(), asyncio.Event())
+            await asyncio.sleep(POLL_S)
+
+    def apply(self, frame: dict[str, Any]) -> None:
+        self.frames.append((self.connection, {**frame, "data": dict(frame["data"])}))
+        data = frame["data"]
+        if frame["type"] == "error" and data["code"] == "unavailable":
+            self.unanswered.discard(frame.get("replyTo", ""))
+            task = asyncio.create_task(self._ask_again(data.get("taskId"), data["retryAfterMs"] / 1000))
+            self._again.add(task)
+            task.add_done_callback(self._again.discard)
+        else:
+            super().apply(frame)
+
+    async def _ask_again(self, task_id: str | None, wait_s: float) -> None:
+        connection = self.connection
+        await asyncio.sleep(wait_s)
+        with suppress(ConnectionClosed):
+            if self.connection == connection:  # a new one asks for everything by itself
+                await (self.join_dashboard() if task_id is None else self.join(task_id))
+
+    def heard(self, kind: str, **data: Any) -> list[dict[str, Any]]:
+        """The frames of this type whose data holds these."""
+        frames = [frame for _, frame in self.frames if frame["type"] == kind]
+        return [frame for frame in frames if data.items() <= frame["data"].items()]
+
+    def numbers(self, task_id: str) -> list[int]:
+        return [event["data"]["n"] for event in self.timelines.get(task_id, [])]
+
+
+@asynccontextmanager
+async def watching(relay: Relay | Callable[[], str], *watchers: Watcher) -> AsyncIterator[None]:
+    """The watchers, connected and joined; at the end the first of them that saw what must not be is raised."""
+
+    def url() -> str:
+        return relay.url if isinstance(relay, Relay) else relay()
+
+    staying = [asyncio.create_task(watcher.stay(url)) for watcher in watchers]
+    try:
+        for watcher in watchers:
+            await until(
+                lambda watcher=watcher: watcher.wanted <= set(watcher.timelines), "the joins", staying
+            )
+        yield
+    finally:
+        for task in staying:
+            task.cancel()
+        ended = await asyncio.gather(*staying, return_exceptions=True)
+        for failure in ended:
+            if isinstance(failure, Exception):
+                raise failure
+
+
+async def until(
+    holds: Callable[[], Any],
+    what: str,
+    beside: Iterable[asyncio.Task[Any]] = (),
+    *,
+    within_s: float = SOON_S,
+) -> None:
+    """Waits until it holds; these tasks must not end meanwhile."""
+    deadline = asyncio.get_running_loop().time() + within_s
+    while not holds():
+        for task in beside:
+            if task.done():
+                await task
+        assert asyncio.get_running_loop().time() < deadline, f"in vain: {what}"
+        await asyncio.sleep(POLL_S)
+
+
+async def prove(writer: Writer, *watchers: Watcher) -> None:
+    """After the last fault, when nobody writes any more: everybody has everything, and nothing else.
+
+    Nothing acknowledged is missing in the documents, no timeline that was built differs from its
+    document, none had a gap or a repeat on the way, and no task said anything after it was revoked.
+    """
+    documents: dict[str, dict[str, Any]] = {}
+
+    async def read() -> None:
+        async with asyncio.timeout(SOON_S):
+            while not documents:
+                with suppress(PyMongoError):
+                    documents.update(await writer.documents())
+
+    await read()
+    stored = {
+        task: [event["n"] for event in documents[task]["events"]] for task in documents if task != FENCE
+    }
+    for task, numbers in writer.acknowledged.items():
+        assert sorted(set(stored[task])) == stored[task], "the writer's own order"
+        assert set(numbers) <= set(stored[task]), "acknowledged, and gone from the document"
+    for watcher in watchers:
+        for task in watcher.wanted - writer.taken - {FENCE}:
+            await until(
+                lambda task=task, watcher=watcher: watcher.numbers(task) == stored[task],
+                f"{task} complete for {watcher.sub}",
+            )
+        for task in writer.taken:
+            await until(lambda task=task, watcher=watcher: task not in watcher.wanted, f"{task} revoked")
+        if watcher.dashboard is not None:
+            await until(
+                lambda watcher=watcher: _listed(watcher) == _expected(stored, writer.taken),
+                "the dashboard",
+            )
+        check(watcher.frames)
+        assert SECRET not in orjson.dumps(watcher.frames).decode()
+
+
+def _listed(watcher: Watcher) -> dict[str, int]:
+    assert watcher.dashboard is not None
+    return {task: summary["eventCount"] for task, summary in watcher.dashboard.items() if task != FENCE}
+
+
+def _expected(stored: dict[str, list[int]], taken: set[str]) -> dict[str, int]:
+    return {task: len(numbers) for task, numbers in stored.items() if task not in taken}
+
+
+def check(frames: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    """PROTOCOL.md 6.1 and 6.2 over everything a client was sent: within a connection the first event after
+    a state has its `next`, and every other one follows the one before; a state starts at what the client
+    holds or before; after a revocation or deletion there is silence until a state is asked for."""
+    nexts: dict[str, int] = {}  # how far a task has been told, over all connections
+    live: set[tuple[int, str]] = set()  # rooms that have been shown a state
+    for connection, frame in frames:
+        kind, data = frame["type"], frame["data"]
+        task = data.get("taskId", "")
+        room = connection, task
+        match kind:
+            case "task:state":
+                assert data["from"] <= nexts.get(task, 0), f"a state that leaves a gap: {data}"
+                assert data["next"] == data["from"] + len(data["events"])
+                assert data["reset"] == (data["from"] == 0)
+                nexts[task] = data["next"]
+                live.add(room)
+            case "task:event_added":
+                assert room in live, f"an event without a state: {data}"
+                assert data["index"] == nexts[task], f"a gap or a repeat: {data} after {nexts[task]}"
+                nexts[task] = data["next"]
+            case "task:updated":
+                assert room in live, f"an update after the end: {data}"
+            case "task:revoked" | "task:deleted":
+                live.discard(room)
+                nexts.pop(task, None)
+
+
+# What operators see.
+
+
+def lines(caplog: Any, phrase: str) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.getMessage() == phrase]
+
+
+def no_traceback(caplog: Any) -> None:
+    """Whatever the database does is said in lines, and is never a surprise."""
+    loud = [record for record in caplog.records if record.exc_info or record.name == "asyncio"]
+    assert not loud, [record.getMessage() for record in loud]
+
+
+async def fetch(relay: Relay | str, path: str) -> tuple[int, str]:
+    url = (relay if isinstance(relay, str) else relay.url) + path
+
+    def get() -> tuple[int, str]:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(url, timeout=SOON_S) as reply:
+                return reply.status, reply.read().decode()
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, refused.read().decode()
+
+    return await asyncio.to_thread(get)
+
+
+async def figure(relay: Relay | str, name: str) -> float:
+    """A figure of /metrics."""
+    _, text = await fetch(relay, "/metrics")
+    return float(next(line.split()[1] for line in text.splitlines() if line.startswith(f"{name} ")))
+
+
+async def ready(relay: Relay | str, status: int, *, within_s: float = SOON_S) -> None:
+    """Waits until /readyz answers this."""
+    deadline = asyncio.get_running_loop().time() + within_s
+    while (await fetch(relay, "/readyz"))[0] != status:
+        assert asyncio.get_running_loop().time() < deadline, f"/readyz did not become {status}"
+        await asyncio.sleep(POLL_S)

@@ -1,0 +1,114 @@
+"""A TCP proxy in the test's own loop that does what networks do: delay, swallow, reset, half-close, refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+CHUNK = 65_536
+
+
+class Proxy:
+    """Between whoever connects to `port` and the target. Every method acts on the connections there are
+    and on those to come, until `heal`."""
+
+    def __init__(self, target: int, *, host: str = "127.0.0.1") -> None:
+        self._target = target
+        self._host = host
+        self._server: asyncio.Server | None = None
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.port = 0
+        self.delay_s = 0.0
+        self.connections = 0  # accepted so far
+
+    async def __aenter__(self) -> Self:
+        await self.accept()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.refuse()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def delay(self, seconds: float) -> None:
+        """Every chunk, both ways."""
+        self.delay_s = seconds
+
+    def black_hole(self) -> None:
+        """Nothing arrives and nobody is told: a firewall that drops packets. What was sent meanwhile
+        arrives after `heal`, as TCP sends it again."""
+        self._flows.clear()
+
+    def reset(self) -> None:
+        """Break what is connected, with RST."""
+        for writer in list(self._writers):
+            raw = writer.get_extra_info("socket")
+            with suppress(OSError):
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+
+    def half_close(self) -> None:
+        """Say to both sides of what is connected that the other one will send no more."""
+        for writer in list(self._writers):
+            with suppress(OSError, RuntimeError):
+                writer.write_eof()
+
+    def refuse(self) -> None:
+        """Listen no more, and break what is connected."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.reset()
+
+    async def accept(self) -> None:
+        """Listen, again on the same port."""
+        if self._server is None:
+            self._server = await asyncio.start_server(self._serve, self._host, self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def heal(self) -> None:
+        self.delay_s = 0.0
+        self._flows.set()
+        await self.accept()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self._writers.add(writer)
+        try:
+            await self._flows.wait()
+            there, onward = await asyncio.open_connection(self._host, self._target)
+            self._writers.add(onward)
+            try:
+                await asyncio.gather(self._forward(reader, onward), self._forward(there, writer))
+            finally:
+                self._writers.discard(onward)
+                onward.transport.abort()
+        except (OSError, asyncio.CancelledError):
+            pass  # one side went, or the test is over
+        finally:
+            self._writers.discard(writer)
+            writer.transport.abort()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(CHUNK):
+            if self.delay_s:
+                await asyncio.sleep(self.delay_s)
+            await self._flows.wait()
+            writer.write(chunk)
+            await writer.drain()
+        with suppress(OSError, RuntimeError):
+            writer.write_eof()

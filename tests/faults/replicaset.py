@@ -1,0 +1,147 @@
+"""A replica set of several embedded mongods whose members can be stepped down, killed and stopped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pymongo import MongoClient
+from pymongo.errors import AutoReconnect, PyMongoError
+
+from relay.demo import mongod
+
+READY_S = 30.0
+POLL_S = 0.02
+# An election within a second or two instead of ten and more.
+SETTINGS = {
+    "electionTimeoutMillis": 1000,
+    "heartbeatIntervalMillis": 200,
+    "heartbeatTimeoutSecs": 1,
+    "catchUpTimeoutMillis": 1000,
+}
+
+
+class Node:
+    """One mongod of the set; `start` again after `kill` uses the same data and port."""
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        self.port = mongod.free_port()
+        self.host = f"127.0.0.1:{self.port}"
+        self._directory = directory
+        self._arguments = arguments
+        self._process: subprocess.Popen[bytes] | None = None
+        directory.mkdir()
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        log = self._directory / "mongod.log"
+        self._process = mongod.spawn(mongod.locate(), self.port, self._directory, log, self._arguments)
+
+    def kill(self) -> None:
+        """As a power failure does."""
+        self._signal(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait(READY_S)
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+
+    def pause(self) -> None:
+        """It neither works nor closes its connections, until `go_on`."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def client(self) -> MongoClient[dict[str, Any]]:
+        """A client of this member alone."""
+        return MongoClient("127.0.0.1", self.port, directConnection=True, serverSelectionTimeoutMS=500)
+
+    def is_primary(self) -> bool:
+        with suppress(PyMongoError), self.client() as client:
+            return bool(client.admin.command("hello").get("isWritablePrimary"))
+        return False
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self.runs
+        assert self._process is not None
+        os.kill(self._process.pid, number)
+
+
+class ReplicaSet:
+    """A running set, until it is left as a context manager. Its methods wait: call them in a thread.
+
+    With an `arbiter` the last member holds no data: a majority votes without the other one, and
+    nothing is majority-committed.
+    """
+
+    def __init__(self, *, members: int = 3, arbiter: bool = False) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="relay-mongod-"))
+        self._arbiter = arbiter
+        self.members = [Node(self._directory / str(number)) for number in range(members)]
+        self.url = f"mongodb://{','.join(member.host for member in self.members)}/?replicaSet=rs0"
+
+    def __enter__(self) -> Self:
+        try:
+            for member in self.members:
+                member.start()
+            self._initiate()
+            self.primary()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        for member in self.members:
+            if member.runs:
+                member.kill()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def primary(self) -> Node:
+        """The one that takes writes now; waits for an election."""
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline:
+            for member in self.members:
+                if member.runs and member.is_primary():
+                    return member
+            time.sleep(POLL_S)
+        raise AssertionError("no member became primary")
+
+    def step_down(self) -> Node:
+        """Make another member the primary."""
+        old = self.primary()
+        with suppress(AutoReconnect), old.client() as client:
+            client.admin.command({"replSetStepDown": 3, "secondaryCatchUpPeriodSecs": 2, "force": True})
+        return self.primary()
+
+    def _initiate(self) -> None:
+        members: list[dict[str, Any]] = [
+            {"_id": number, "host": member.host} for number, member in enumerate(self.members)
+        ]
+        if self._arbiter:
+            members[0]["priority"] = 2
+            members[-1]["arbiterOnly"] = True
+        config = {"_id": "rs0", "members": members, "settings": SETTINGS}
+        deadline = time.monotonic() + READY_S
+        while True:
+            with suppress(AutoReconnect), self.members[0].client() as client:
+                client.admin.command("replSetInitiate", config)
+                return
+            assert time.monotonic() < deadline, "the set was not initiated"
+            time.sleep(POLL_S)
