@@ -37,6 +37,8 @@ BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 10.0
 # Behind the database's own time: without a majority the stream stays open and says nothing (F14). On an
 # idle shard its token may be 10 s old, because that is how often an idle server writes a no-op.
 BEHIND_S = 15
+CHECK_MS = 10_000
+CLOSE_S = 0.5  # for a word of farewell to a server that may not be there
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ class Tail:
             try:
                 # Of a collection that went, the stream says no word of each of its documents.
                 reason = self._lost or ("the collection was dropped or renamed" if ended else None)
+                if failures and self._lost is None:
+                    await self._check_past()
                 cursor = await self._open_cursor(None if self._lost is None else await self._now())
                 start = self.position
                 async with aclosing(self._follow(cursor)) as batches:
@@ -145,7 +149,7 @@ class Tail:
         code, level = code_of(failure), logging.WARNING
         said = {"error": type(failure).__name__, "code": code, "retry_in_s": round(wait, 2)}
         match meaning_of(failure):
-            case Meaning.PLACE_LOST:
+            case Meaning.PLACE_LOST | Meaning.MOMENT_LOST:
                 self._lost = f"the position is gone ({code})"
             case Meaning.FATAL if isinstance(failure, OperationFailure):
                 level = logging.ERROR
@@ -192,6 +196,23 @@ class Tail:
         if not isinstance(moment, Timestamp):
             raise StartupError(STANDALONE)
         return moment
+
+    async def _check_past(self) -> None:
+        """Is who answers after an interruption the database that the position is of?
+
+        Another one in its place takes the token without a word where its own oplog begins later. But it
+        cannot say what was there at our position (239, 246); nor can this one after a long time or a
+        restart, and then it is in doubt as well.
+        """
+        command = {
+            "find": self._collection,
+            "limit": 1,
+            "projection": {"_id": 1},
+            "readConcern": {"level": "snapshot", "atClusterTime": self.position},
+            "maxTimeMS": CHECK_MS,
+        }
+        async with self._database.client.start_session(causal_consistency=False) as session:
+            await self._database.command(command, codec_options=RAW, session=session)
 
     async def _open_cursor(self, start: Timestamp | None) -> _Cursor:
         """A cursor from the remembered token, or afresh from `start`, which becomes the position."""
@@ -298,8 +319,9 @@ class _Cursor:
     async def close(self) -> None:
         """Best effort: the server reaps what is left behind."""
         if self._id:
-            with suppress(PyMongoError):
-                await self._command({"killCursors": self._collection, "cursors": [self._id]})
+            with suppress(PyMongoError, TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await self._command({"killCursors": self._collection, "cursors": [self._id]})
         await self._session.end_session()
 
     async def _command(self, command: dict[str, Any]) -> RawBSONDocument:

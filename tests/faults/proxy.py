@@ -97,8 +97,8 @@ class Proxy:
             finally:
                 self._writers.discard(onward)
                 onward.transport.abort()
-        except (OSError, asyncio.CancelledError):
-            pass  # one side went, or the test is over
+        except (OSError, RuntimeError, asyncio.CancelledError):
+            pass  # one side went, or was told that there is no more, or the test is over
         finally:
             self._writers.discard(writer)
             writer.transport.abort()

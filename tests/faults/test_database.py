@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import time
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
-from checker import Watcher, Writer, figure, lines, no_traceback, prove, ready, until, watching
-from pymongo import AsyncMongoClient
+from checker import Watcher, Writer, caught_up, figure, lines, no_traceback, prove, ready, until, watching
+from proxy import Proxy
+from pymongo import AsyncMongoClient, MongoClient, WriteConcern
 from replicaset import ReplicaSet
 from running import SOON_S, running, settings_for
 
 from relay import app
 from relay.demo import mongod as embedded
 from relay.source import stream
+from relay.source.arrays import Decoder
+from relay.source.stream import Tail
 
 TASKS = [f"t{number}" for number in range(6)]
 HEARD = TASKS[:4]  # by the watchers; the others are read when they change, for the relay remembers one task
+
+PHANTOM = 10**6
+AWAY = "change stream interrupted", "waiting for the database to read a batch's tasks"
 
 
 @asynccontextmanager
@@ -74,10 +85,10 @@ async def test_elections_under_load_lose_nothing_and_reset_nobody(
     no_traceback(caplog)
 
 
-async def test_a_primary_that_stands_still_is_left_and_its_phantoms_never_told(
+async def test_what_only_a_dying_primary_had_is_never_told(
     replica_set: ReplicaSet, database_name: str, caplog: Any
 ) -> None:
-    """F34: what only one node has will be rolled back, so nobody may have heard of it."""
+    """F34: it will be rolled back, so nobody may have heard of it."""
     url = replica_set.url
     async with (
         writing(url, database_name) as writer,
@@ -85,30 +96,34 @@ async def test_a_primary_that_stands_still_is_left_and_its_phantoms_never_told(
         watching(relay, *(two := watchers())),
     ):
         await writer.acknowledge(20)
+        await caught_up(writer, *two)
         old = await asyncio.to_thread(replica_set.primary)
         others = [node for node in replica_set.members if node is not old]
-        # When the primary writes what no other node gets, and then stands still itself,
         for node in others:
-            node.pause()
+            node.kill()
 
         def write_alone() -> None:
             with old.client() as client:
                 tasks = client[database_name].get_collection("tasks", write_concern=WriteConcern(1))
-                tasks.update_one({"_id": "t1"}, {"$push": {"events": {"type": "log", "n": -1}}})
+                tasks.update_one({"_id": "t1"}, {"$push": {"events": {"type": "log", "n": PHANTOM}}})
 
+        # When the last one alive writes and dies, and the others go on without it,
         await asyncio.to_thread(write_alone)
-        old.pause()
+        old.kill()
         for node in others:
-            node.go_on()
-        # and the others go on without it,
-        await until(lambda: any(node.is_primary() for node in others), "another primary")
-        async with writer.busy():
-            await writer.acknowledge(20)
-            old.go_on()
-            await writer.acknowledge(50)
-        # then that write is gone, and was never told.
+            node.start()
+        await writer.acknowledge(20)
+        old.start()
+        await writer.acknowledge(20)
+        # then that write was never told.
         await prove(writer, *two)
-        assert -1 not in {n for watcher in two for task in HEARD for n in watcher.numbers(task)}
+        assert all(PHANTOM not in watcher.numbers("t1") for watcher in two)
+        assert not [
+            frame
+            for frame in two[0].heard("task:event_added")
+            if frame["data"]["event"]["data"]["n"] == PHANTOM
+        ]
+        assert await figure(relay, "relay_stream_reopened_total") == 0
     no_traceback(caplog)
 
 
@@ -152,16 +167,20 @@ async def test_without_a_majority_the_listeners_are_told_that_it_is_stale(
 # One node, and its fail points
 
 
+# An idle server writes a no-op every second instead of every ten.
+TEST_COMMANDS = ["--setParameter", "enableTestCommands=1", "--setParameter", "periodicNoopIntervalSecs=1"]
+
+
 @pytest.fixture(scope="module")
 def node() -> Iterator[embedded.Mongod]:
-    with embedded.start(extra_args=["--setParameter", "enableTestCommands=1"]) as server:
+    with embedded.start(extra_args=[*TEST_COMMANDS]) as server:
         yield server
 
 
 @pytest.fixture
-def database_name(request: pytest.FixtureRequest) -> str:
+def database_name() -> str:
     """A database of this test's own, in whichever server it starts."""
-    return f"test_{abs(hash(request.node.name)) % 10**12}"
+    return f"test_{uuid.uuid4().hex[:12]}"
 
 
 @asynccontextmanager
@@ -209,9 +228,11 @@ async def test_an_error_of_the_database_is_one_line_and_costs_no_event(
     interruptions: int,
     resets: int,
 ) -> None:
+    # A server that only says that it is no primary is asked again at the driver's next heartbeat.
+    url = node.url + "&heartbeatFrequencyMS=500"
     async with (
         writing(node.url, database_name) as writer,
-        running(settings_for(node.url, database_name, relay_known_tasks_max=1)) as relay,
+        running(settings_for(url, database_name, relay_known_tasks_max=1)) as relay,
         watching(relay, *(two := watchers())),
     ):
         caplog.clear()
@@ -225,5 +246,314 @@ async def test_an_error_of_the_database_is_one_line_and_costs_no_event(
         await prove(writer, *two)
         healed = await figure(relay, "relay_stream_reopened_total")
     assert len(lines(caplog, "change stream interrupted")) == interruptions
-    assert healed == resets if commands != ("find",) else healed <= resets
+    if commands == ("find",):
+        assert len(lines(caplog, AWAY[1])) == (0 if resets else 2)
+    assert healed == resets
     no_traceback(caplog)
+
+
+async def test_a_stream_that_opens_and_never_answers_is_not_ready_and_is_not_hammered(
+    node: embedded.Mongod, database_name: str, caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening counted as a success: the back-off began anew each time, and /readyz stayed 200."""
+    monkeypatch.setattr(app, "STALE_AFTER_S", 1.0)
+    async with (
+        writing(node.url, database_name) as writer,
+        running(settings_for(node.url, database_name)) as relay,
+        watching(relay, *(two := watchers())),
+    ):
+        async with failing(node.url, "getMore", times=4, errorCode=43):
+            await ready(relay, 503)
+        await ready(relay, 200)
+        await writer.acknowledge(10)
+        await prove(writer, *two)
+    waits = [record.retry_in_s for record in lines(caplog, "change stream interrupted")]
+    assert len(waits) == 4
+    assert waits == sorted(waits)
+
+
+# One node that goes
+
+
+async def test_a_database_that_is_killed_and_comes_back_is_followed_on(
+    database_name: str, tmp_path: Path, caplog: Any
+) -> None:
+    data = tmp_path / "db"
+    server = await asyncio.to_thread(embedded.start, data=data)
+    port = server.port
+    try:
+        async with (
+            writing(server.url, database_name) as writer,
+            running(settings_for(server.url, database_name, relay_known_tasks_max=1)) as relay,
+            watching(relay, *(two := watchers())),
+        ):
+            async with writer.busy():
+                await writer.acknowledge(50)
+                os.kill(server.pid, signal.SIGKILL)
+                await asyncio.to_thread(server.stop)
+                server = await asyncio.to_thread(embedded.start, port=port, data=data)
+                await writer.acknowledge(50)
+            await prove(writer, *two)
+    finally:
+        server.stop()
+    no_traceback(caplog)
+
+
+async def test_another_database_in_its_place_is_taken_for_what_it_is(database_name: str, caplog: Any) -> None:
+    """F18: a restore, or an address that now means something else: the old position is of no use there."""
+    server = await asyncio.to_thread(embedded.start)
+    port, url = server.port, server.url
+    try:
+        async with (
+            writing(url, database_name) as writer,
+            running(settings_for(url, database_name)) as relay,
+            watching(relay, *(two := watchers())),
+        ):
+            await writer.acknowledge(20)
+            await asyncio.to_thread(server.stop)
+            server = await asyncio.to_thread(embedded.start, port=port)
+            await until(lambda: all(two[0].heard("task:deleted", taskId=task) for task in HEARD), "the end")
+            await writer.begin_again()
+            await writer.acknowledge(20)
+            async with watching(relay, *(new := watchers())):
+                await prove(writer, *two, *new)
+    finally:
+        server.stop()
+    no_traceback(caplog)
+
+
+# The network between
+
+
+@pytest.fixture
+def url_through() -> Any:
+    # A direct connection, or the driver would ask the server for its address and go around the proxy.
+    return lambda proxy: f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true"
+
+
+async def test_a_connection_that_died_without_a_word_is_noticed_and_heals(
+    node: embedded.Mongod, database_name: str, caplog: Any, url_through: Any
+) -> None:
+    async with (
+        Proxy(node.port) as proxy,
+        writing(node.url, database_name) as writer,
+        running(settings_for(url_through(proxy), database_name)) as relay,
+        watching(relay, *(two := watchers())),
+    ):
+        await writer.acknowledge(20)
+        proxy.black_hole()
+        async with writer.busy():
+            # When nothing comes any more and nobody says so, it is told to who asks and who listens,
+            await ready(relay, 503, within_s=15)
+            await until(lambda: two[0].heard("stream:status", state="stale"), "the notice", within_s=5)
+            await proxy.heal()
+            # and when it comes again, everything is told, in order, and that it is current.
+            await ready(relay, 200, within_s=5)
+            await until(lambda: two[0].heard("stream:status", state="live"), "the end of it", within_s=5)
+        await prove(writer, *two)
+        assert await figure(relay, "relay_stream_reopened_total") == 0
+    no_traceback(caplog)
+
+
+async def test_a_network_that_delays_cuts_and_refuses_loses_nothing(
+    node: embedded.Mongod, database_name: str, caplog: Any, url_through: Any
+) -> None:
+    async with (
+        Proxy(node.port) as proxy,
+        writing(node.url, database_name) as writer,
+        running(settings_for(url_through(proxy), database_name, relay_known_tasks_max=1)) as relay,
+        watching(relay, *(two := watchers())),
+    ):
+        async with writer.busy():
+            proxy.delay(0.02)
+            await writer.acknowledge(20)
+            for break_it in (proxy.reset, proxy.half_close, proxy.refuse):
+                caplog.clear()
+                break_it()
+                await until(lambda: lines(caplog, *AWAY), break_it.__name__)
+                await writer.acknowledge(20)
+                await proxy.heal()
+                await caught_up(writer, *two)
+        await prove(writer, *two)
+        assert await figure(relay, "relay_stream_reopened_total") == 0
+    no_traceback(caplog)
+
+
+async def test_the_tail_ends_at_once_while_the_database_is_silent(
+    node: embedded.Mongod, database_name: str, url_through: Any
+) -> None:
+    """It waited for the answer to its farewell."""
+    async with Proxy(node.port) as proxy, AsyncMongoClient[dict[str, Any]](url_through(proxy)) as client:
+        tail = Tail(client, database_name, "tasks", Decoder("events"), jitter=lambda: 0.0)
+        opened = await tail.open()
+        following = asyncio.create_task(follow(tail))
+        await until(lambda: tail.position > opened, "the stream", [following])
+        proxy.black_hole()
+        began = time.monotonic()
+        following.cancel()
+        await asyncio.wait([following])
+        assert time.monotonic() - began < 2
+        await proxy.heal()
+
+
+async def follow(tail: Tail) -> None:
+    async for batch in tail.batches():
+        assert not batch.changes
+
+
+# The collection itself
+
+
+async def drop(client: AsyncMongoClient[dict[str, Any]], database: str) -> None:
+    await client[database]["tasks"].drop()
+
+
+async def rename(client: AsyncMongoClient[dict[str, Any]], database: str) -> None:
+    await client[database]["tasks"].rename(f"old_{uuid.uuid4().hex[:6]}")
+
+
+async def drop_database(client: AsyncMongoClient[dict[str, Any]], database: str) -> None:
+    await client.drop_database(database)
+
+
+@pytest.mark.parametrize("end", [drop, rename, drop_database])
+async def test_a_collection_that_goes_is_told_and_the_next_one_is_followed(
+    node: embedded.Mongod, database_name: str, caplog: Any, end: Any
+) -> None:
+    async with (
+        writing(node.url, database_name) as writer,
+        running(settings_for(node.url, database_name)) as relay,
+        watching(relay, *(two := watchers())),
+        AsyncMongoClient[dict[str, Any]](node.url) as client,
+    ):
+        for _ in range(2):
+            await writer.acknowledge(20)
+            async with watching(relay, *(new := watchers())):
+                await end(client, database_name)
+                # Whoever had a task open hears that it is gone; the lists become empty;
+                await until(
+                    lambda new=new: all(new[0].heard("task:deleted", taskId=one) for one in HEARD), "end"
+                )
+                await until(lambda: two[1].dashboard == {}, "an empty list")
+                # and what is there next, is followed as if nothing had been.
+                await writer.begin_again()
+                await writer.acknowledge(20)
+                await prove(writer, *two, *new)
+        await ready(relay, 200)
+    no_traceback(caplog)
+
+
+async def test_a_collection_put_in_the_place_of_another_is_shown_as_it_is(
+    node: embedded.Mongod, database_name: str, caplog: Any
+) -> None:
+    async with (
+        writing(node.url, database_name) as writer,
+        running(settings_for(node.url, database_name)) as relay,
+        watching(relay, *(two := watchers())),
+        AsyncMongoClient[dict[str, Any]](node.url) as client,
+    ):
+        await writer.acknowledge(30)
+        database = client[database_name]
+        await database["tasks"].aggregate([{"$match": {"_id": {"$ne": "t0"}}}, {"$out": "restored"}])
+        await database["restored"].update_many({}, {"$pop": {"events": 1}})
+        for numbers in writer.acknowledged.values():
+            numbers.pop()
+        await database["restored"].insert_one({"_id": "t0", "createdBy": "nobody", "events": []})
+        await database["restored"].rename("tasks", dropTarget=True)
+        writer.acknowledged["t0"], writer.taken = [], {"t0"}
+        await writer.acknowledge(30)
+        await prove(writer, *two)
+    no_traceback(caplog)
+
+
+async def test_a_right_that_is_taken_and_given_back_is_waited_for(
+    database_name: str, tmp_path: Path, caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "STALE_AFTER_S", 1.0)
+    monkeypatch.setattr(stream, "BACKOFF_MAX_S", 1.0)
+    key = tmp_path / "key"
+    key.write_text("c2VjcmV0" * 10)
+    key.chmod(0o600)
+    server = await asyncio.to_thread(embedded.start, extra_args=["--keyFile", str(key)])
+    with server, MongoClient[dict[str, Any]](server.url, directConnection=True) as localhost:
+        localhost.admin.command("createUser", "root", pwd="root", roles=["root"])
+        secret = server.url.replace("//", "//{0}:{0}@")
+        right = [
+            {"resource": {"db": database_name, "collection": "tasks"}, "actions": ["find", "changeStream"]}
+        ]
+        with MongoClient[dict[str, Any]](secret.format("root")) as root:
+            root.admin.command("createRole", "follower", privileges=right, roles=[])
+            root.admin.command("createUser", "relay-user", pwd="relay-user", roles=["follower"])
+            async with (
+                writing(secret.format("root"), database_name) as writer,
+                running(settings_for(secret.format("relay-user"), database_name)) as relay,
+                watching(relay, *(two := watchers())),
+            ):
+                await writer.acknowledge(10)
+                # When the relay loses its right, it says which, tries now and then, and is not ready;
+                root.admin.command("revokePrivilegesFromRole", "follower", privileges=right)
+                await ready(relay, 503)
+                await writer.acknowledge(10)
+                refused = lines(caplog, "change stream interrupted")
+                assert {(record.levelname, record.code) for record in refused} == {("ERROR", 13)}
+                assert all("find and changeStream" in record.reason for record in refused)
+                assert 1 <= len(refused) <= 10
+                # and when it has it again, it goes on where it was.
+                root.admin.command("grantPrivilegesToRole", "follower", privileges=right)
+                await ready(relay, 200)
+                await prove(writer, *two)
+                assert await figure(relay, "relay_stream_reopened_total") == 0
+    assert "relay-user" not in caplog.text
+    no_traceback(caplog)
+
+
+# Changes that are too large, and none at all
+
+
+async def test_large_documents_pass_and_one_too_large_for_the_stream_keeps_nobody_from_the_rest(
+    node: embedded.Mongod, database_name: str, caplog: Any
+) -> None:
+    megabyte = "x" * 1_000_000
+    async with (
+        writing(node.url, database_name) as writer,
+        running(settings_for(node.url, database_name)) as relay,
+        watching(relay, *(two := watchers())),
+        AsyncMongoClient[dict[str, Any]](node.url) as client,
+    ):
+        tasks = client[database_name]["tasks"]
+        # A document of 9 MB rewritten, and one as large as they get, fit into the stream;
+        await tasks.insert_one({"_id": "large", "createdBy": "nobody", "blob": megabyte * 9})
+        await tasks.update_one({"_id": "large"}, {"$set": {"blob": megabyte * 9 + "."}})
+        await tasks.replace_one({"_id": "large"}, {"createdBy": "nobody", "blob": [megabyte] * 16})
+        await tasks.update_one({"_id": "large"}, {"$set": {"blob": [megabyte + "."] * 16}})
+        await writer.acknowledge(20)
+        await prove(writer, *two)
+        assert not lines(caplog, "change stream interrupted")
+        # one whose _id alone fills it four times does not, and nothing else waits for it,
+        await tasks.insert_one({"_id": megabyte * 6, "createdBy": "nobody"})
+        await until(lambda: lines(caplog, "change stream reopened"), "a way past it")
+        await writer.acknowledge(20)
+        # however often such a one comes.
+        async with writer.busy():
+            await tasks.delete_one({"_id": megabyte * 6})
+            await until(lambda: len(lines(caplog, "change stream reopened")) > 1, "a way past it, again")
+            await writer.acknowledge(20)
+        await prove(writer, *two)
+    no_traceback(caplog)
+
+
+async def test_a_quiet_collection_moves_on_while_another_is_busy(
+    node: embedded.Mongod, database_name: str
+) -> None:
+    async with AsyncMongoClient[dict[str, Any]](node.url, appname="relay") as client:
+        tail = Tail(client, database_name, "tasks", Decoder("events"), jitter=lambda: 0.0)
+        opened = await tail.open()
+        following = asyncio.create_task(follow(tail))
+        for _ in range(5):
+            async with client.start_session() as session:
+                await client[database_name]["others"].insert_one({}, session=session)
+                written = session.operation_time
+            assert written > opened
+            await until(lambda written=written: tail.position >= written, "the position", [following])
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
