@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +20,7 @@ from relay.app import Relay
 from relay.config import Settings, load
 
 SECRET = "a secret for tests, long enough for HS256"
+COMMAND = [sys.executable, "-c", "from relay.cli import main; main()"]
 SOON_S = 30.0  # a bound for what takes milliseconds, on a noisy machine
 
 
@@ -36,6 +39,12 @@ def settings_for(mongo_url: str, database: str, **overrides: object) -> Settings
         "relay_drain_ms": 0,
     }
     return load(**given | overrides)
+
+
+def environment(**given: str) -> dict[str, str]:
+    """For a command of the relay: nothing of the settings but these."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RELAY_", "FEATURE_"))}
+    return kept | {"PYTHONUNBUFFERED": "1"} | given
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,22 +16,16 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
-from running import SECRET, SOON_S
+from running import COMMAND, SECRET, SOON_S, environment
 
 from relay.demo import mongod as embedded
 
-RELAY = [sys.executable, "-c", "from relay.cli import main; main()"]
 LIFE = ["task:created", "task:analyzing", "task:dispatched", "task:pr_opened", "task:pr_merged"]
-
-
-def environment(**given: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RELAY_", "FEATURE_"))}
-    return kept | {"PYTHONUNBUFFERED": "1"} | given
 
 
 def run(*arguments: str, timeout: float = 60, **given: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*RELAY, *arguments], capture_output=True, text=True, timeout=timeout, env=environment(**given)
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=timeout, env=environment(**given)
     )
 
 
@@ -41,7 +34,7 @@ class Process(subprocess.Popen[bytes]):
 
     def __init__(self, *arguments: str, **given: str) -> None:
         super().__init__(
-            [*RELAY, *arguments],
+            [*COMMAND, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             bufsize=0,

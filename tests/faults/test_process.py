@@ -1,0 +1,225 @@
+"""Processes and connections end at any moment; who comes back with a position has lost nothing.
+
+RELAY_TEST_KILLS plays more of it, RELAY_TEST_SEED the same again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from checker import (
+    HEARD,
+    Watcher,
+    caught_up,
+    figure,
+    no_traceback,
+    prove,
+    ready,
+    until,
+    watchers,
+    watching,
+    writing,
+)
+from proxy import Proxy
+from running import COMMAND, SECRET, SOON_S, environment, running, settings_for
+
+from relay.demo import mongod as embedded
+
+KILLS = int(os.environ.get("RELAY_TEST_KILLS", "5"))
+SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))
+
+
+class RelayProcess:
+    """`relay serve` on one port, again and again."""
+
+    def __init__(self, mongo_url: str, database: str, log: Path) -> None:
+        self._port = embedded.free_port()
+        self._log = log
+        self._environment = environment(
+            RELAY_MONGO_URL=mongo_url,
+            RELAY_MONGO_DATABASE=database,
+            RELAY_JWT_SECRET=SECRET,
+            RELAY_PORT=str(self._port),
+            RELAY_KNOWN_TASKS_MAX="2",
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([*COMMAND, "serve"], stderr=log, env=self._environment)
+
+    def end(self, number: signal.Signals) -> int:
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self._process.wait(SOON_S)
+
+
+@pytest.mark.timeout(30 + 5 * KILLS)
+async def test_a_relay_that_ends_at_any_moment_loses_nothing(
+    mongo_url: str, database_name: str, tmp_path: Path, capsys: Any
+) -> None:
+    with capsys.disabled():
+        print(f"\n  {KILLS} ends of the relay, RELAY_TEST_SEED={SEED}")
+    chance = random.Random(SEED)
+    log = tmp_path / "relay.log"
+    process = RelayProcess(mongo_url, database_name, log)
+    process.start()
+    try:
+        async with writing(mongo_url, database_name) as writer:
+            await ready(process.url, 200)
+            async with watching(lambda: process.url, *(two := watchers())):
+                async with writer.busy():
+                    for number in range(KILLS):
+                        # When it ends after so many writes, in the midst of whatever it does,
+                        await writer.acknowledge(chance.randrange(1, 80))
+                        how = signal.SIGTERM if chance.random() < 0.2 else signal.SIGKILL
+                        status = await asyncio.to_thread(process.end, how)
+                        assert status in (0, -how)  # while it starts, SIGTERM is not its own yet
+                        if number == KILLS // 2:
+                            await writer.take("t0")
+                        await writer.acknowledge(chance.randrange(1, 20))
+                        process.start()
+                        if chance.random() < 0.7:  # else it may be hit while it starts
+                            await caught_up(writer, *two)
+                # then whoever came back with a position was given exactly what was missing.
+                await prove(writer, *two)
+        # For a timeline that only grows, a position always holds.
+        states = [frame["data"] for _, frame in two[0].frames if frame["type"] == "task:state"]
+        assert sum(state["reset"] for state in states if state["taskId"] in HEARD) <= len(HEARD) + sum(
+            not state["next"] for state in states
+        )
+    finally:
+        process.end(signal.SIGKILL)
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.timeout(30 + 5 * KILLS)
+async def test_a_database_that_is_killed_at_any_moment_loses_nothing(
+    database_name: str, tmp_path: Path, caplog: Any, capsys: Any
+) -> None:
+    kills = max(2, KILLS // 2)
+    with capsys.disabled():
+        print(f"\n  {kills} kills of mongod, RELAY_TEST_SEED={SEED}")
+    chance = random.Random(SEED)
+    data = tmp_path / "db"
+    server = await asyncio.to_thread(embedded.start, data=data)
+    port = server.port
+    try:
+        async with (
+            writing(server.url, database_name) as writer,
+            running(settings_for(server.url, database_name, relay_known_tasks_max=2)) as relay,
+            watching(relay, *(two := watchers())),
+        ):
+            async with writer.busy():
+                for _ in range(kills):
+                    await writer.acknowledge(chance.randrange(1, 80))
+                    os.kill(server.pid, signal.SIGKILL)
+                    await asyncio.to_thread(server.stop)
+                    server = await asyncio.to_thread(embedded.start, port=port, data=data)
+                    if chance.random() < 0.5:
+                        await caught_up(writer, *two)
+            await prove(writer, *two)
+            await ready(relay, 200)
+    finally:
+        server.stop()
+    no_traceback(caplog)
+
+
+# The network between the relay and who listens
+
+
+async def test_a_client_whose_network_breaks_in_every_way_is_told_everything(
+    mongo_url: str, database_name: str, caplog: Any
+) -> None:
+    chance = random.Random(SEED)
+    async with (
+        writing(mongo_url, database_name) as writer,
+        running(settings_for(mongo_url, database_name)) as relay,
+        Proxy(urlsplit(relay.url).port or 0) as proxy,
+        watching(lambda: f"http://127.0.0.1:{proxy.port}", *(two := watchers())),
+    ):
+        async with writer.busy():
+            for number in range(KILLS):
+                proxy.delay(chance.choice([0, 0.005]))
+                await writer.acknowledge(chance.randrange(1, 40))
+                for break_it in (proxy.reset, proxy.half_close, proxy.refuse):
+                    if chance.random() < 0.5:
+                        break_it()
+                        await writer.acknowledge(chance.randrange(1, 10))
+                proxy.black_hole()
+                await writer.acknowledge(20)
+                if chance.random() < 0.5:
+                    proxy.reset()
+                await proxy.heal()
+                if number == KILLS // 2:
+                    await writer.take("t0")
+                await caught_up(writer, *two)
+        await prove(writer, *two)
+    no_traceback(caplog)
+
+
+async def test_a_client_that_fell_silent_is_let_go_and_disturbs_nobody(
+    mongo_url: str, database_name: str, caplog: Any
+) -> None:
+    settings = settings_for(
+        mongo_url,
+        database_name,
+        relay_ping_interval_ms=200,
+        relay_ping_timeout_ms=200,
+        relay_heartbeat_ms=200,
+    )
+    async with (
+        writing(mongo_url, database_name) as writer,
+        running(settings) as relay,
+        Proxy(urlsplit(relay.url).port or 0) as proxy,
+        watching(relay, *(two := watchers())),
+    ):
+        async with watching(lambda: f"http://127.0.0.1:{proxy.port}", silent := Watcher(HEARD)):
+            assert await figure(relay, "relay_connections") == 3
+            # When one hears and says nothing any more, and no FIN comes of it,
+            proxy.black_hole()
+            async with writer.busy():
+                async with asyncio.timeout(15):
+                    while await figure(relay, "relay_connections") > 2:
+                        await writer.acknowledge(5)
+                        await caught_up(writer, *two)  # then the others do not notice,
+            # it is let go, and comes back when it can.
+            await proxy.heal()
+            await caught_up(writer, silent)
+            await prove(writer, silent)
+        await prove(writer, *two)
+    no_traceback(caplog)
+
+
+async def test_who_comes_and_is_cut_off_leaves_nothing_behind(
+    mongo_url: str, database_name: str, caplog: Any
+) -> None:
+    async with (
+        writing(mongo_url, database_name) as writer,
+        running(settings_for(mongo_url, database_name)) as relay,
+        Proxy(urlsplit(relay.url).port or 0) as proxy,
+    ):
+        await writer.write(20)
+        before = len(asyncio.all_tasks())
+        crowd = [Watcher(HEARD, dashboard=True) for _ in range(10)]
+        async with writer.busy(), watching(lambda: f"http://127.0.0.1:{proxy.port}", *crowd):
+            for _ in range(10):
+                proxy.reset()
+                await writer.acknowledge(5)
+            await caught_up(writer, *crowd)
+            assert await figure(relay, "relay_connections") >= len(crowd)
+        async with asyncio.timeout(SOON_S):
+            while await figure(relay, "relay_connections") or await figure(relay, "relay_rooms"):
+                pass
+        await until(lambda: len(asyncio.all_tasks()) <= before, "every task to end")
+        assert proxy.connections > 5 * len(crowd)
+    no_traceback(caplog)
