@@ -1,0 +1,220 @@
+"""Changes of every shape, right and wrong: nothing escapes, nothing hangs, and the neighbours are told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
+
+import bson
+import pytest
+from bson import DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
+from bson.raw_bson import RawBSONDocument
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.access.audience import Audience
+from relay.feed.known import Known
+from relay.feed.pump import Pump
+from relay.metrics import Metrics
+from relay.source.arrays import Decoder
+from relay.source.changes import Change, Invalidated, Unreadable, read_change
+from relay.source.stream import Batch, Reopened
+from relay.tasks.mapping import Mapping as TaskMapping
+from relay.tasks.translate import ENDING_FIELD, LENGTH_FIELD, EventAdded, Step, Translator
+
+DECODER = Decoder("events")
+MAPPING = TaskMapping()
+METRICS = Metrics()
+TRANSLATOR = Translator(MAPPING, Audience(MAPPING.visibility).keys_of, max_text=100)
+TIME = Timestamp(10, 1)
+TOKEN = {"_data": "82" + "0000000A" + "00000001" + "2B"}
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(),
+    st.text(max_size=5),
+    st.binary(max_size=5),
+    st.sampled_from(
+        [
+            ObjectId("0" * 24),
+            Decimal128("NaN"),
+            Int64(1),
+            MinKey(),
+            MaxKey(),
+            Regex("a", "i"),
+            Timestamp(2**32 - 1, 2**32 - 1),
+            DBRef("c", 1),
+            bson.DatetimeMS(2**60),
+            bson.Code("x", {"a": 1}),
+        ]
+    ),
+)
+NAMES = st.sampled_from(
+    ["events", "events.0", "events.1", "events.x", "0", "", "status", "createdBy", "_id", "a.b", "."]
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(NAMES | st.text(max_size=3).filter(lambda s: "\0" not in s), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+CUTS = st.lists(st.fixed_dictionaries({}, optional={"field": NAMES | VALUES, "newSize": VALUES}), max_size=2)
+DESCRIPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "updatedFields": st.dictionaries(NAMES, VALUES, max_size=3) | VALUES,
+        "removedFields": st.lists(NAMES, max_size=2) | VALUES,
+        "truncatedArrays": CUTS | VALUES,
+        "disambiguatedPaths": VALUES,
+    },
+)
+OPERATIONS = st.sampled_from(
+    ["insert", "update", "replace", "delete", "drop", "rename", "dropDatabase", "create", "modify",
+     "createIndexes", "shardCollection", "refineCollectionShardKey", "no such operation"]
+)  # fmt: skip
+# What a server might send, with any part missing or of another kind.
+EVENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "_id": st.just(TOKEN) | VALUES,
+        "operationType": OPERATIONS | OPERATIONS | VALUES,
+        "clusterTime": st.just(TIME) | VALUES,
+        "wallTime": VALUES,
+        "documentKey": st.just({"_id": "odd"}) | st.just({"_id": "t"}) | VALUES,
+        "fullDocument": st.just({"_id": "odd", "events": [1]}) | VALUES,
+        "updateDescription": DESCRIPTIONS | VALUES,
+        "ns": VALUES,
+        "txnNumber": VALUES,
+        "lsid": VALUES,
+        "collectionUUID": VALUES,
+        "splitEvent": VALUES,
+    },
+)
+
+
+def read(event: Mapping[str, Any]) -> Change | Invalidated | Unreadable | None:
+    return read_change(RawBSONDocument(bson.encode(event)), DECODER)
+
+
+@settings(max_examples=500)
+@given(EVENTS)
+def test_whatever_a_change_looks_like_it_is_read_or_said_to_be_unreadable(event: dict[str, Any]) -> None:
+    change = read(event)
+    if isinstance(change, Change):
+        assert event["operationType"] in ("insert", "update", "replace", "delete")
+        assert isinstance(change.time, Timestamp)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"operationType": "insert", "_id": TOKEN},
+        {"operationType": "insert", "_id": TOKEN, "documentKey": {"_id": 1}, "clusterTime": TIME},
+        {"operationType": "replace", "_id": TOKEN, "documentKey": {"_id": 1}, "fullDocument": None},
+        {"operationType": "update", "_id": TOKEN, "documentKey": {"_id": 1}, "clusterTime": TIME},
+        {"operationType": "delete", "_id": TOKEN, "documentKey": {}, "clusterTime": TIME},
+        {"operationType": "delete", "_id": TOKEN, "documentKey": {"_id": 1}, "clusterTime": 10},
+    ],
+)
+def test_a_known_operation_in_an_unknown_shape_is_unreadable_at_its_time(event: dict[str, Any]) -> None:
+    assert read(event) == Unreadable(TIME)
+
+
+@pytest.mark.parametrize(
+    "operation", ["create", "modify", "shardCollection", "drop", "rename", "dropDatabase", "invented", None]
+)
+def test_operations_of_no_concern_are_nothing(operation: Any) -> None:
+    """F20: whatever else they carry."""
+    assert read({"operationType": operation, "_id": TOKEN, "documentKey": 7, "fullDocument": []}) is None
+
+
+@given(st.binary(max_size=60), st.integers(0, 120))
+def test_bytes_that_are_no_change_are_unreadable(noise: bytes, where: int) -> None:
+    raw = bytearray(
+        bson.encode({"_id": TOKEN, "operationType": "delete", "documentKey": {"_id": 1}, "clusterTime": TIME})
+    )
+    where = min(4 + where, len(raw) - 1)
+    noise = noise[: len(raw) - 1 - where]
+    raw[where : where + len(noise)] = noise
+    read_change(RawBSONDocument(bytes(raw)), DECODER)
+
+
+# The pump with such changes in its batches
+
+
+class Stream:
+    """A `feed.pump.Source` of one batch, and of a `Reopened` where it is asked for."""
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self._batch = Batch(changes, TIME)
+        self._reason: str | None = None
+
+    async def batches(self) -> AsyncGenerator[Batch | Reopened]:
+        yield self._batch
+        if self._reason is not None:
+            yield Reopened(Timestamp(11, 1), self._reason)
+
+    def reopen(self, reason: str) -> None:
+        self._reason = reason
+
+
+class Nothing:
+    """`feed.pump.Reads` where only the neighbours are."""
+
+    async def read_at(
+        self, position: Timestamp, filter: Mapping[str, Any], /, *, projection: Mapping[str, Any] | None
+    ) -> list[dict[str, Any]]:
+        found = [
+            {"_id": one, "createdBy": "alice", "events": [0]} for one in filter["_id"]["$in"] if one == "t"
+        ]
+        if projection is not None:
+            found = [one | {LENGTH_FIELD: 1, ENDING_FIELD: [0]} for one in found]
+        return [DECODER.document(bson.encode(one)) for one in found]
+
+
+class Listening:
+    """A publisher that keeps what is said of the neighbour."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+        self.healed = False
+
+    def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
+        self.told += [
+            message.event
+            for step in steps
+            if step.id == "t"
+            for message in step.messages
+            if isinstance(message, EventAdded)
+        ]
+
+    def heal(self, position: Timestamp) -> None:
+        self.healed = True
+
+
+def push(value: int) -> dict[str, Any]:
+    return {
+        "_id": TOKEN,
+        "operationType": "update",
+        "clusterTime": TIME,
+        "documentKey": {"_id": "t"},
+        "updateDescription": {"updatedFields": {f"events.{value}": value}},
+    }
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(EVENTS.filter(lambda event: event.get("documentKey") != {"_id": "t"}), min_size=1, max_size=3)
+)
+def test_the_neighbours_of_odd_changes_are_told_or_healed(odd: list[dict[str, Any]]) -> None:
+    events = [push(1), *odd, push(2)]
+    changes = [change for event in events if isinstance(change := read(event), Change)]
+    listening = Listening()
+    pump = Pump(Stream(changes), Nothing(), TRANSLATOR, Known(10, lambda key: False), listening, METRICS)
+    asyncio.run(asyncio.wait_for(pump.run(), 10))
+    assert listening.told == [1, 2] or listening.healed
