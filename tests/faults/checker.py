@@ -108,8 +108,10 @@ class Writer:
     async def busy(self) -> AsyncIterator[None]:
         """Writes as long as the block lasts."""
 
+        over = False  # a cancellation would be lost now and then in the driver, on Python 3.11
+
         async def work() -> None:
-            while True:
+            while not over:
                 await self.write()
                 await asyncio.sleep(self._pace_s)
 
@@ -117,9 +119,8 @@ class Writer:
         try:
             yield
         finally:
-            working.cancel()
-            with suppress(asyncio.CancelledError):
-                await working
+            over = True
+            await working
 
     async def close(self) -> None:
         await self._client.close()
