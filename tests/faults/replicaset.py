@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from pymongo import MongoClient
-from pymongo.errors import AutoReconnect, PyMongoError
+from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 from relay.demo import mongod
 
@@ -140,7 +140,8 @@ class ReplicaSet:
         config = {"_id": "rs0", "members": members, "settings": SETTINGS}
         deadline = time.monotonic() + READY_S
         while True:
-            with suppress(AutoReconnect), self.members[0].client() as client:
+            # Until all of them listen it is refused.
+            with suppress(AutoReconnect, OperationFailure), self.members[0].client() as client:
                 client.admin.command("replSetInitiate", config)
                 return
             assert time.monotonic() < deadline, "the set was not initiated"
