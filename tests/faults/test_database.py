@@ -140,18 +140,21 @@ async def test_without_a_majority_the_listeners_are_told_that_it_is_stale(
             await ready(relay, 200)
             nodes.members[1].pause()
             # When writes reach one node only, and the clock of the database goes on,
-            target = client[database_name].get_collection("notes")
+            over = False
 
             async def scribble() -> None:
-                while True:
-                    await target.insert_one({})
+                while not over:
+                    await client[database_name]["notes"].insert_one({})
                     await asyncio.sleep(0.1)
 
             scribbling = asyncio.create_task(scribble())
-            await ready(relay, 503)
-            await until(lambda: two[0].heard("stream:status", state="stale"), "the notice")
-            nodes.members[1].go_on()
-            scribbling.cancel()
+            try:
+                await ready(relay, 503)
+                await until(lambda: two[0].heard("stream:status", state="stale"), "the notice")
+            finally:
+                nodes.members[1].go_on()
+                over = True
+                await scribbling
             # then it is said, and over when the majority is back.
             await ready(relay, 200)
             await until(lambda: two[0].heard("stream:status", state="live"), "the end of it")
