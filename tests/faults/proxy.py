@@ -39,6 +39,7 @@ class Proxy:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.reset()  # also those whose task never began
 
     def delay(self, seconds: float) -> None:
         """Every chunk, both ways."""
@@ -73,7 +74,7 @@ class Proxy:
     async def accept(self) -> None:
         """Listen, again on the same port."""
         if self._server is None:
-            self._server = await asyncio.start_server(self._serve, self._host, self.port)
+            self._server = await asyncio.start_server(self._take, self._host, self.port)
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def heal(self) -> None:
@@ -81,13 +82,14 @@ class Proxy:
         self._flows.set()
         await self.accept()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
+        self._writers.add(writer)
+        task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        self._writers.add(writer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._flows.wait()
             there, onward = await asyncio.open_connection(self._host, self._target)

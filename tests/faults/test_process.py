@@ -57,18 +57,18 @@ class RelayProcess:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([*COMMAND, "serve"], stderr=log, env=self._environment)
 
-    def end(self, number: signal.Signals) -> int:
+    def kill(self) -> None:
         assert self._process is not None
-        self._process.send_signal(number)
-        return self._process.wait(SOON_S)
+        self._process.kill()
+        self._process.wait(SOON_S)
 
 
 @pytest.mark.timeout(30 + 5 * KILLS)
-async def test_a_relay_that_ends_at_any_moment_loses_nothing(
+async def test_a_relay_that_is_killed_at_any_moment_loses_nothing(
     mongo_url: str, database_name: str, tmp_path: Path, capsys: Any
 ) -> None:
     with capsys.disabled():
-        print(f"\n  {KILLS} ends of the relay, RELAY_TEST_SEED={SEED}")
+        print(f"\n  {KILLS} kills of the relay, RELAY_TEST_SEED={SEED}")
     chance = random.Random(SEED)
     log = tmp_path / "relay.log"
     process = RelayProcess(mongo_url, database_name, log)
@@ -79,11 +79,9 @@ async def test_a_relay_that_ends_at_any_moment_loses_nothing(
             async with watching(lambda: process.url, *(two := watchers())):
                 async with writer.busy():
                     for number in range(KILLS):
-                        # When it ends after so many writes, in the midst of whatever it does,
+                        # When it is killed after so many writes, in the midst of whatever it does,
                         await writer.acknowledge(chance.randrange(1, 80))
-                        how = signal.SIGTERM if chance.random() < 0.2 else signal.SIGKILL
-                        status = await asyncio.to_thread(process.end, how)
-                        assert status in (0, -how)  # while it starts, SIGTERM is not its own yet
+                        await asyncio.to_thread(process.kill)
                         if number == KILLS // 2:
                             await writer.take("t0")
                         await writer.acknowledge(chance.randrange(1, 20))
@@ -98,8 +96,9 @@ async def test_a_relay_that_ends_at_any_moment_loses_nothing(
             not state["next"] for state in states
         )
     finally:
-        process.end(signal.SIGKILL)
-    assert "Traceback" not in log.read_text()
+        process.kill()
+    said = log.read_text()
+    assert "Traceback" not in said, said[said.index("Traceback") :][:5000]
 
 
 @pytest.mark.timeout(30 + 5 * KILLS)
