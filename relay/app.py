@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -48,6 +48,7 @@ STALE_AFTER_S = 5.0  # no reply of the database for so long: what is shown may b
 HEALTH_S = 0.5
 FIRST_KEYS_S = 5.0  # a JWKS is waited for so long; without keys the relay runs, but is not ready
 OPEN_RETRY_S = 1.0
+FAREWELL_S = 1.0
 
 
 class Relay:
@@ -140,8 +141,9 @@ class Relay:
             listening.close()
             if admin is not None:
                 admin.close()
-            for client in clients:
-                await client.close()
+            with suppress(TimeoutError):  # a database that is silent would hold us for its farewell
+                async with asyncio.timeout(FAREWELL_S):
+                    await asyncio.gather(*(client.close() for client in clients))
 
     async def _follow(self, tail: Tail, hub: Hub, pump: Pump, on_listening: Callable[[], None]) -> None:
         await self._keys.first(FIRST_KEYS_S)
@@ -187,7 +189,7 @@ class _Health:
                 self._hub.announce("stale" if silence > STALE_AFTER_S else "live", round(silence * 1000))
 
     def _silence(self) -> float | None:
-        last = self._tail.last_reply
+        last = self._tail.current_at
         return None if last is None else time.monotonic() - last
 
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from relay.checkup.report import Finding, counted
-from relay.source.stream import STANDALONE
+from relay.source.failures import STANDALONE
 from relay.tail import visible
 from relay.tasks.mapping import Mapping as TaskMapping
 from relay.tasks.survey import PARTS, Survey, message_of_event, message_of_status

@@ -36,7 +36,7 @@ class Connections:
         self._metrics = metrics
         self._random = random  # a number in [0, 1)
         self._open: dict[Wire, tuple[Session, str | None]] = {}  # and the address it counts for
-        self._draining = False
+        self._draining = self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -74,7 +74,8 @@ class Connections:
         session.announce_drain(round(self._desk.settings.relay_drain_ms * self._random()))
 
     def close_all(self) -> None:
-        """The relay stops: everyone is told to come back."""
+        """The relay stops: everyone is told to come back, and so is who comes from here on."""
+        self._closing = True
         for wire in list(self._open):
             wire.close(Close.GOING_AWAY, "restart")
 
@@ -122,6 +123,8 @@ class Connections:
         session = Session(self._desk, wire, opening)
         self._enter(wire, session, address if counted else None)
         try:
+            if self._closing:
+                raise Refused(Close.GOING_AWAY, "restart")
             if refused is not None:
                 raise refused
             if token is not None:

@@ -61,7 +61,7 @@ class Reopened:
 class Tail:
     """The change stream of one collection, as an endless iterator of batches.
 
-    `last_reply` is the monotonic time of the last answer that moved the stream on or said that there is
+    `current_at` is the monotonic time of the last answer that moved the stream on or said that there is
     nothing, None before the first: a reader of health compares it with now. Neither a cursor that opens
     and then fails counts, nor one that answers and stays far behind the database.
     """
@@ -85,7 +85,7 @@ class Tail:
         self._token: RawBSONDocument | None = None
         self._lost: str | None = None  # why the place in the stream was given up
         self.position = Timestamp(0, 0)
-        self.last_reply: float | None = None
+        self.current_at: float | None = None
 
     async def open(self) -> Timestamp:
         """Fix the position the stream starts from, and check that it will work.
@@ -95,7 +95,7 @@ class Tail:
         """
         try:
             cursor = await self._open_cursor(await self._now())
-            self.last_reply = self._clock()
+            self.current_at = self._clock()
             await cursor.close()
         except OperationFailure as failure:
             if meaning_of(failure) is Meaning.FATAL:
@@ -179,7 +179,7 @@ class Tail:
                 self._token = cursor.token
                 self.position = max(self.position, reply.position)
                 if reply.behind_s <= BEHIND_S:
-                    self.last_reply = self._clock()
+                    self.current_at = self._clock()
                 yield Batch(batch, self.position)
                 if not cursor.is_open:
                     return
