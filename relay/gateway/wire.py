@@ -71,6 +71,8 @@ class Conversation(Protocol):
 class Wire(asyncio.Protocol):
     """One connection, from its handshake on."""
 
+    takes_binary = False  # else the first frame of a binary message ends the connection
+
     __slots__ = (
         "_app",
         "_bytes",
@@ -86,6 +88,7 @@ class Wire(asyncio.Protocol):
         "_lost",
         "_max_bytes",
         "_max_size",
+        "_opcode",
         "_outbox",
         "_parser",
         "_paused",
@@ -112,6 +115,7 @@ class Wire(asyncio.Protocol):
         self._conversation: Conversation | None = None
         self._lost: Callable[[Wire], None] | None = None
         self._fragments: list[bytes] = []
+        self._opcode = Opcode.TEXT  # of the message whose fragments these are
         self._control_frames = 0
         self._outbox = Outbox()
         self._max_bytes = 0
@@ -262,14 +266,17 @@ class Wire(asyncio.Protocol):
 
     def _take(self, frame: Frame) -> None:
         match frame.opcode:
-            case Opcode.TEXT | Opcode.CONT:
+            case Opcode.BINARY if not self.takes_binary:
+                self.close(Close.BINARY, "text frames only")
+            case Opcode.TEXT | Opcode.BINARY | Opcode.CONT:
+                if frame.opcode is not Opcode.CONT:
+                    self._opcode = frame.opcode
                 self._fragments.append(bytes(frame.data))
                 if frame.fin:
-                    self._message()
+                    data, self._fragments = b"".join(self._fragments), []
+                    self.message(self._opcode, data)
                 elif len(self._fragments) > MAX_FRAGMENTS:
                     self.close(Close.PROTOCOL_ABUSE, "too many fragments")
-            case Opcode.BINARY:
-                self.close(Close.BINARY, "text frames only")
             case Opcode.CLOSE:
                 self._end(CloseFrame.parse(frame.data).code)
             case _:
@@ -277,8 +284,8 @@ class Wire(asyncio.Protocol):
                 if self._control_frames > CONTROL_FRAMES:
                     self.close(Close.PROTOCOL_ABUSE, "too many control frames")
 
-    def _message(self) -> None:
-        data, self._fragments = b"".join(self._fragments), []
+    def message(self, opcode: Opcode, data: bytes) -> None:
+        """One whole message; the opcode is TEXT, or where the class `takes_binary` also BINARY."""
         if self._conversation is None:
             return  # before the answer to its handshake a peer has nothing to say
         try:
@@ -432,7 +439,7 @@ class _Framer:
     __slots__ = ("_frame", "_payload")
 
     def __init__(self) -> None:
-        self._payload = self._frame = b""
+        self._payload, self._frame = b"", _text_header(0)
 
     def __call__(self, payload: bytes) -> bytes:
         if payload is not self._payload:
