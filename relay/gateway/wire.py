@@ -5,6 +5,10 @@ does not take waits in a bounded outbox. The ASGI task ends with the handshake, 
 costs no task, and no parser while nothing comes in. Parsing and the handshake are the sans-I/O protocol
 of `websockets`.
 
+Rules of this file: every byte goes through the outbox, and `_flush` alone writes, called by nothing but
+the loop. So the order is right by itself, a pause finds the outbox empty, and neither the transport nor
+whoever sends is ever called back into.
+
 Leans on the undocumented side of uvicorn: the constructor's parameters, `config.loaded_app`,
 `root_path`, `ws_max_size`, `server_state.connections` and `.tasks`, `shutdown`, and that the request is
 fed in before `set_protocol`. A test fails when one of these moves.
@@ -79,17 +83,19 @@ class Wire(asyncio.Protocol):
         "_control_frames",
         "_conversation",
         "_deadline",
+        "_finished",
         "_fragments",
         "_handshake",
         "_heard_at",
-        "_lag_told",
         "_lagging",
+        "_lingers",
         "_loop",
         "_lost",
         "_max_bytes",
         "_max_size",
         "_opcode",
         "_outbox",
+        "_overflowed",
         "_parser",
         "_paused",
         "_pinged_at",
@@ -99,6 +105,7 @@ class Wire(asyncio.Protocol):
         "_server_state",
         "_state",
         "_transport",
+        "_untold",
         "code",
     )
 
@@ -110,7 +117,7 @@ class Wire(asyncio.Protocol):
         self._state = app_state
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
-        self._parser: ServerProtocol | None = ServerProtocol(max_size=self._max_size, logger=_quiet)
+        self._parser: _Parser | None = _Parser(max_size=self._max_size, logger=_quiet)
         self._handshake: Response | None = None  # what the request will be answered, while nobody has
         self._conversation: Conversation | None = None
         self._lost: Callable[[Wire], None] | None = None
@@ -121,12 +128,15 @@ class Wire(asyncio.Protocol):
         self._max_bytes = 0
         self._scheduled = False
         self._paused = False
-        self._lagging = False  # live messages are dropped
-        self._lag_told = False  # and the conversation knows
+        self._lagging = False
+        self._untold: bool | None = None  # what the conversation must hear of having lagged: `since_pause`
+        self._overflowed = False
         self._heard_at = self._progress = self._loop.time()
         self._bytes = 0
         self._pinged_at = 0.0
         self._deadline = 0.0  # when the connection is cut off; 0: never
+        self._finished = False  # the connection ends when all that is queued has left
+        self._lingers = False  # but only for what we say, as long as the peer still speaks
         self.code: int | None = None  # how it ended or is ending
 
     # What the transport says.
@@ -134,19 +144,27 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._server_state.connections.add(cast(Any, self))
+        if self._transport.get_write_buffer_size():
+            # A request sent behind another whose answer is still unread: the two would mix, and of a
+            # pause that has begun already nobody tells us.
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server_state.connections.discard(cast(Any, self))
         self._end(None)
         self._outbox.take()
-        if self._lost is not None:
-            self._lost(self)
+        self._drop_parser()
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            return
         self._heard_at = self._loop.time()
         parser = self._parser
         if parser is None:
-            parser = self._parser = ServerProtocol(state=OPEN, max_size=self._max_size, logger=_quiet)
+            parser = self._parser = _Parser(state=OPEN, max_size=self._max_size, logger=_quiet)
         parser.receive_data(data)
         for event in parser.events_received():
             if isinstance(event, Request):
@@ -156,35 +174,45 @@ class Wire(asyncio.Protocol):
         self._answer_for(parser)
 
     def eof_received(self) -> None:
-        return None  # a peer that says no more hears no more: the transport closes
+        # A peer that says no more hears no more: the transport closes. What it has not read yet may keep
+        # that waiting.
+        self._end(None)
+        self._cut_off_in(CLOSE_S)
 
     def pause_writing(self) -> None:
         self._paused = True
         self._progress, self._bytes = self._loop.time(), self._transport.get_write_buffer_size()
-        # Who does not read is not read either: what it asks for would only wait.
-        self._transport.pause_reading()
-        if self._conversation is not None and not self._lagging:
-            self._conversation.paused()
+        if self._conversation is not None:
+            # Who does not read is not read either: what it asks for would only wait.
+            self._transport.pause_reading()
+            self._tell(self._conversation.paused)
 
     def resume_writing(self) -> None:
         self._paused = False
+        self._heard_at = self._loop.time()  # it reads: as good as the answer to a ping
         self._transport.resume_reading()
-        self._flush()
+        self._schedule()
 
     def shutdown(self) -> None:
         """uvicorn ends."""
-        if self._conversation is None:
-            self._transport.close()
-        else:
+        if self._handshake is not None:
+            self.reject(HTTPStatus.SERVICE_UNAVAILABLE)
+        elif self._conversation is not None:
             self.close(Close.GOING_AWAY, "restart")
+        else:
+            self._lingers = False
+            self._finish()
 
     # The handshake.
 
-    def _begin(self, parser: ServerProtocol, request: Request) -> None:
+    def _begin(self, parser: _Parser, request: Request) -> None:
         self._handshake = parser.accept(request)
         if self._handshake.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._respond(self._handshake)
             return
+        # Before the answer a peer has nothing to say; and what does not come cannot be half a frame.
+        self._transport.pause_reading()
+        parser.idle = True
         task = self._loop.create_task(self._run_app(self._scope(request)))
         self._server_state.tasks.add(task)
         task.add_done_callback(self._server_state.tasks.discard)
@@ -220,6 +248,8 @@ class Wire(asyncio.Protocol):
             log.exception("a handshake failed")
         if self._handshake is not None:
             self.reject(HTTPStatus.INTERNAL_SERVER_ERROR)
+        elif self._conversation is None and self.code is None:
+            self.abort(Close.INTERNAL)  # accepted, and left to nobody
 
     async def _send_asgi(self, message: Any) -> None:
         """All that is left of ASGI: an application may refuse, as Starlette does where no route leads."""
@@ -236,6 +266,7 @@ class Wire(asyncio.Protocol):
         if subprotocol is not None:
             response.headers["Sec-WebSocket-Protocol"] = subprotocol
         self._respond(response)
+        self._transport.resume_reading()
         return True
 
     def converse(self, conversation: Conversation, *, max_bytes: int) -> None:
@@ -251,11 +282,11 @@ class Wire(asyncio.Protocol):
         """Answer the request with this status instead."""
         if self._handshake is not None:
             self._handshake = None
-            parser = cast(ServerProtocol, self._parser)
+            parser = cast(_Parser, self._parser)
             self._respond(parser.reject(status, f"{status.phrase}\n"))
 
     def _respond(self, response: Response) -> None:
-        parser = cast(ServerProtocol, self._parser)
+        parser = cast(_Parser, self._parser)
         parser.send_response(response)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._handshake = None
@@ -283,92 +314,109 @@ class Wire(asyncio.Protocol):
                 self._control_frames += 1
                 if self._control_frames > CONTROL_FRAMES:
                     self.close(Close.PROTOCOL_ABUSE, "too many control frames")
+                elif frame.opcode is Opcode.PING:
+                    self._keep(bytes((0x8A, len(frame.data))) + frame.data)
 
     def message(self, opcode: Opcode, data: bytes) -> None:
         """One whole message; the opcode is TEXT, or where the class `takes_binary` also BINARY."""
         if self._conversation is None:
-            return  # before the answer to its handshake a peer has nothing to say
+            return
         try:
-            self._conversation.receive(data.decode())
+            text = data.decode()
         except UnicodeDecodeError:
             self.close(Close.INVALID_TEXT, "invalid UTF-8")
+        else:
+            self._tell(self._conversation.receive, text)
+
+    def _tell(self, call: Callable[..., None], *args: Any, **named: Any) -> None:
+        """Tell the conversation; whatever it raises ends it."""
+        try:
+            call(*args, **named)
         except Refused as refused:
             self.close(refused.code, refused.reason)
         except Exception:
             log.exception("a conversation failed")
             self.close(Close.INTERNAL, "internal error")
 
-    def _answer_for(self, parser: ServerProtocol) -> None:
-        """Send what the protocol itself answers: the handshake, pongs, the echo of a close."""
+    def _answer_for(self, parser: _Parser) -> None:
+        """Queue what the protocol itself answers: the handshake, the echo of a close."""
         if parser.parser_exc is not None:
             self._end(parser.close_sent.code if parser.close_sent is not None else None)
         data = parser.data_to_send()
-        if not self._deadline:  # else a close has been sent, and nothing follows a close
-            self._transport.write(b"".join(data))
+        answer = b"".join(data)
+        if answer and not self._deadline:  # else a close frame has been queued, and nothing follows it
+            self._keep(answer)
         if SEND_EOF in data:
-            self._cut_off_in(CLOSE_S)
-            self._transport.close()
-        elif parser.state is OPEN and _is_idle(parser):
-            self._parser = None
+            # One that broke the rules may still be sending. Closed over bytes that nobody read a socket
+            # is reset, and the peer may never see our close frame.
+            self._lingers = parser.parser_exc is not None
+            self._finish()
+        elif parser.idle and parser.state is OPEN:
+            self._drop_parser()
+
+    def _drop_parser(self) -> None:
+        parser, self._parser = self._parser, None
+        if parser is not None:
+            parser.parser.close()  # it holds its protocol, which holds it: else both wait for the collector
 
     # What is sent.
 
     def send(self, payload: bytes) -> None:
         """Queue one live message: a ready-made JSON text. Does nothing once the connection ends."""
-        if self.code is None:
+        if self.code is None and not self._lagging:
             self._outbox.add(_framed(payload), kept=False)
-            self._queued()
+            if self._outbox.live_bytes > self._max_bytes * (1 if self._paused else BURST_FACTOR):
+                self._lagging, self._untold = True, self._paused
+                self._outbox.drop_live()
+                # Not now: whoever sends is going through the listeners.
+                self._loop.call_soon(self._tell_lag)
+            self._schedule()
 
     def answer(self, payload: bytes) -> None:
         """Queue one that was asked for, or that must not be dropped."""
-        if self.code is None:
-            self._outbox.add(_framed(payload), kept=True)
-            self._queued()
+        if self.code is None and not self._overflowed:
+            self._keep(_framed(payload))
+            if self._outbox.kept_bytes > self._max_bytes * ANSWERS_FACTOR:
+                self._overflowed = self._lagging = True
+                self._loop.call_soon(self.abort, Close.TIMEOUT)
 
-    def _queued(self) -> None:
-        outbox = self._outbox
-        if outbox.live_bytes > self._max_bytes * (1 if self._paused else BURST_FACTOR) and not self._lagging:
-            self._lagging = True
-            # Not now: whoever sends is going through the listeners.
-            self._loop.call_soon(self._lag, self._paused)
-        if self._lagging:
-            outbox.drop_live()
-        if outbox.kept_bytes > self._max_bytes * ANSWERS_FACTOR:
-            self._loop.call_soon(self.abort, Close.TIMEOUT)
-        elif not self._scheduled and not self._paused:
+    def _keep(self, frames: bytes) -> None:
+        self._outbox.add(frames, kept=True)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled and not self._paused:
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
-    def _lag(self, since_pause: bool) -> None:
-        self._lag_told = True
-        if self._conversation is not None:
-            self._conversation.lag(since_pause=since_pause)
-        self._flush()  # the socket may have caught up in between
-
     def _flush(self) -> None:
         self._scheduled = False
-        if self._paused or self._transport.is_closing():
+        # Before a write that may pause, and before `drained`: both are about what came after.
+        self._tell_lag()
+        if self._paused or self._overflowed or self._transport.is_closing():
             return
         frames = self._outbox.take()
         if frames:
             self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
-        if self._lag_told and not self._paused and self.code is None:
-            self._lagging = self._lag_told = False
+        if self._finished:
+            self._hang_up()
+        elif self._lagging and not self._paused:
+            self._lagging = False
             if self._conversation is not None:
-                self._conversation.drained()
+                self._tell(self._conversation.drained)
+
+    def _tell_lag(self) -> None:
+        since_pause, self._untold = self._untold, None
+        if since_pause is not None and self._conversation is not None:
+            self._tell(self._conversation.lag, since_pause=since_pause)
 
     def close(self, code: int, reason: str) -> None:
         """End an open connection after what is queued; does nothing the second time."""
         if self.code is not None:
             return
-        self._outbox.add(_close_frame(code, reason), kept=True)
+        self._keep(_close_frame(code, reason))
         self._end(code)
         self._cut_off_in(CLOSE_S)
-        if not self._scheduled and not self._paused:
-            self._scheduled = True
-            self._loop.call_soon(self._flush)
-        elif self._paused:
-            self._transport.resume_reading()  # to see it go
 
     def abort(self, code: int) -> None:
         """End the connection at once, whatever is queued: the peer would not read it."""
@@ -381,12 +429,31 @@ class Wire(asyncio.Protocol):
         if self.code is None:
             self.code = code if code is not None else ABNORMAL
             self._handshake = None
+            self._fragments = []
             conversation, self._conversation = self._conversation, None
             if conversation is not None:
-                conversation.closed()
+                self._tell(conversation.closed)
 
     def _cut_off_in(self, seconds: float) -> None:
-        self._deadline = self._loop.time() + seconds
+        if not self._deadline:
+            self._deadline = self._loop.time() + seconds
+            self._transport.resume_reading()  # to see it go
+
+    def _finish(self) -> None:
+        """Close the connection when all that is queued has left."""
+        self._finished = True
+        self._cut_off_in(CLOSE_S)
+        self._schedule()
+
+    def _hang_up(self) -> None:
+        # Only one that is told the time is cut off in the end.
+        if self._lingers and self._lost is not None and self._transport.can_write_eof():
+            try:
+                self._transport.write_eof()
+            except OSError:  # gone meanwhile
+                self._transport.abort()
+        else:
+            self._transport.close()
 
     # What time brings.
 
@@ -408,21 +475,32 @@ class Wire(asyncio.Protocol):
                 self.abort(Close.TIMEOUT)
         elif now - self._heard_at >= ping_every_s and self._conversation is not None:
             self._pinged_at = now
-            self._transport.write(PING)
+            self._keep(PING)
         if self._conversation is not None:
-            try:
-                self._conversation.tick()
-            except Refused as refused:
-                self.close(refused.code, refused.reason)
+            self._tell(self._conversation.tick)
 
 
 async def _receive_nothing() -> dict[str, Any]:
     return {"type": "websocket.connect"}
 
 
-def _is_idle(parser: ServerProtocol) -> bool:
-    """Is it between two messages? Then another one can go on in its place."""
-    return not parser.reader.buffer and parser.current_size is None
+class _Parser(ServerProtocol):
+    """Knows when it is between two messages: then another one can go on in its place. An empty buffer alone
+    says nothing, the beginning of a frame may have been taken from it. And leaves it to us to answer a ping
+    in its place among the messages."""
+
+    idle = False
+
+    def receive_data(self, data: bytes | bytearray) -> None:
+        self.idle = False
+        super().receive_data(data)
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.PING:
+            self.events.append(frame)
+        else:
+            super().recv_frame(frame)
+        self.idle = self.current_size is None and not self.reader.buffer
 
 
 def _text_header(length: int) -> bytes:

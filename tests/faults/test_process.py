@@ -49,6 +49,7 @@ class RelayProcess:
             RELAY_JWT_SECRET=SECRET,
             RELAY_PORT=str(self._port),
             RELAY_KNOWN_TASKS_MAX="2",
+            RELAY_DRAIN_MS="200",
         )
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self._port}"
@@ -57,18 +58,18 @@ class RelayProcess:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([*COMMAND, "serve"], stderr=log, env=self._environment)
 
-    def kill(self) -> None:
+    def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         assert self._process is not None
-        self._process.kill()
-        self._process.wait(SOON_S)
+        self._process.send_signal(number)
+        assert self._process.wait(SOON_S) in (0, -number)
 
 
 @pytest.mark.timeout(30 + 5 * KILLS)
-async def test_a_relay_that_is_killed_at_any_moment_loses_nothing(
+async def test_a_relay_that_is_ended_at_any_moment_loses_nothing(
     mongo_url: str, database_name: str, tmp_path: Path, capsys: Any
 ) -> None:
     with capsys.disabled():
-        print(f"\n  {KILLS} kills of the relay, RELAY_TEST_SEED={SEED}")
+        print(f"\n  {KILLS} ends of the relay, RELAY_TEST_SEED={SEED}")
     chance = random.Random(SEED)
     log = tmp_path / "relay.log"
     process = RelayProcess(mongo_url, database_name, log)
@@ -79,9 +80,10 @@ async def test_a_relay_that_is_killed_at_any_moment_loses_nothing(
             async with watching(lambda: process.url, *(two := watchers())):
                 async with writer.busy():
                     for number in range(KILLS):
-                        # When it is killed after so many writes, in the midst of whatever it does,
+                        # When it is ended after so many writes, in the midst of whatever it does,
                         await writer.acknowledge(chance.randrange(1, 80))
-                        await asyncio.to_thread(process.kill)
+                        how = chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM])
+                        await asyncio.to_thread(process.end, how)
                         if number == KILLS // 2:
                             await writer.take("t0")
                         await writer.acknowledge(chance.randrange(1, 20))
@@ -96,7 +98,7 @@ async def test_a_relay_that_is_killed_at_any_moment_loses_nothing(
             not state["next"] for state in states
         )
     finally:
-        process.kill()
+        process.end()
     said = log.read_text()
     assert "Traceback" not in said, said[said.index("Traceback") :][:5000]
 
