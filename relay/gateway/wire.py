@@ -344,6 +344,9 @@ class Wire(asyncio.Protocol):
             self._end(parser.close_sent.code if parser.close_sent is not None else None)
         data = parser.data_to_send()
         answer = b"".join(data)
+        if parser.handshake_exc is not None and not answer and SEND_EOF in data:
+            # The library is silent about what it cannot read at all.
+            answer = parser.reject(HTTPStatus.BAD_REQUEST, "Bad Request\n").serialize()
         if answer and not self._deadline:  # else a close frame has been queued, and nothing follows it
             self._keep(answer)
         if SEND_EOF in data:
