@@ -159,6 +159,9 @@ class Transport:
     def get_write_buffer_size(self) -> int:
         return len(self.buffer)
 
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return HIGH_WATER // 4, HIGH_WATER
+
     def get_extra_info(self, _: str) -> None:
         return None
 

@@ -5,13 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import kosoku
 import pytest
 import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from relay.gateway import wire
@@ -124,3 +133,66 @@ async def test_the_wire_holds_the_autobahn_cases(
     assert not ours, caplog.text
     assert not any(record.exc_info for record in caplog.records), caplog.text
     assert len(caplog.records) < 10, caplog.text
+
+
+# Over TLS, whose transport buffers and closes in its own way.
+
+
+def certificate(directory: Path) -> tuple[str, str]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    files = directory / "key.pem", directory / "certificate.pem"
+    files[0].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    files[1].write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    return str(files[0]), str(files[1])
+
+
+async def test_the_wire_holds_over_tls(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    key, signed = certificate(tmp_path)
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    big = "x" * 3_000_000
+    async with echoing(ssl_keyfile=key, ssl_certfile=signed) as address:
+
+        def open_one() -> Any:
+            return connect(f"wss://{address}", ssl=trusting, proxy=None, max_size=None, max_queue=1)
+
+        async with open_one() as client:
+            # All that was asked for comes before the close does, however often the socket is full.
+            async def say() -> None:
+                for number in range(8):
+                    await client.send(f"{number}{big}")
+                await client.send("last")
+                await client.close()
+
+            saying = asyncio.create_task(say())
+            got = [message[:4] async for message in client]
+            await saying
+            assert got == [*(f"{number}xxx" for number in range(8)), "last"]
+            assert (client.close_code, client.protocol.close_rcvd_then_sent) == (1000, False)
+        async with open_one() as client:
+            await client.send("before")
+            client.transport.write(b"\xff\xff")
+            assert await client.recv() == "before"
+            with pytest.raises(ConnectionClosed) as closed:
+                await client.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1002
+        async with open_one() as client:
+            client.transport.abort()
+    assert not caplog.records, caplog.text

@@ -490,10 +490,10 @@ def test_who_is_gone_before_the_answer_is_not_accepted() -> None:
     assert played.transport.writes == []
 
 
-def test_a_request_behind_an_answer_that_nobody_reads_is_cut_off() -> None:
+def test_a_request_behind_answers_that_nobody_reads_is_cut_off() -> None:
     played = Played()
     wire, transport = played.wire, played.transport
-    transport.buffer = b"the answer to another request"
+    transport.buffer = b"answers to other requests" * HIGH_WATER
     wire.connection_made(transport)  # type: ignore[arg-type]
     wire.data_received(REQUEST)
     played.loop.settle()

@@ -144,9 +144,9 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._server_state.connections.add(cast(Any, self))
-        if self._transport.get_write_buffer_size():
-            # A request sent behind another whose answer is still unread: the two would mix, and of a
-            # pause that has begun already nobody tells us.
+        if self._transport.get_write_buffer_size() > self._transport.get_write_buffer_limits()[1]:
+            # A request sent behind others whose answers nobody reads: the socket is full already, and of
+            # a pause that began before us we are not told.
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
