@@ -70,6 +70,7 @@ class Close(IntEnum):
 
     DONE = 1000
     GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
     BINARY = 1003
     INVALID_TEXT = 1007
     PROTOCOL_ABUSE = 1008

@@ -121,7 +121,7 @@ async def test_the_wire_holds_the_autobahn_cases(
     with caplog.at_level(logging.INFO):
         async with echoing() as address:
             try:
-                results = await kosoku.run_fuzzingclient(address, exclude_cases=LEFT_OUT)
+                results = await kosoku.run_fuzzingclient(address, exclude_cases=LEFT_OUT, concurrency=4)
             except kosoku.FailureError as failure:
                 results = failure.results
     verdicts = {one.case_id: (one.behavior.value, one.behavior_close.value) for one in results}
