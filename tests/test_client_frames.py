@@ -21,6 +21,8 @@ from websockets.server import ServerProtocol
 from websockets.sync.client import connect
 
 from relay.access.audience import Audience
+from relay.access.limits import Caps
+from relay.access.rollout import Rollout
 from relay.access.sources import key_source
 from relay.access.tokens import Verifier
 from relay.errors import Refused
@@ -30,6 +32,7 @@ from relay.hub.joining import Joining
 from relay.metrics import Metrics
 from relay.protocol import Close, ErrorCode, Kind, Request
 from relay.tasks.mapping import Mapping
+from relay.tasks.timeline import EventView
 
 TEXT, BINARY, CLOSE, PING = 0x1, 0x2, 0x8, 0x9
 MAX_BYTES = 65_536  # of one message: what `settings_for` leaves as it is
@@ -115,7 +118,7 @@ class Wired:
     def __init__(self, *, authenticated: bool, **overrides: Any) -> None:
         given = settings_for("mongodb://nowhere", "none", **overrides)
         metrics = Metrics()
-        hub = Hub(Mapping().event, metrics, list_interval_s=0)
+        hub = Hub(EventView(), metrics, list_interval_s=0)
         joining = Still(hub, None, None, metrics)  # type: ignore[arg-type]
         self.now = 0.0
         self.desk = Desk(
@@ -124,6 +127,8 @@ class Wired:
             Audience(Mapping().visibility),
             hub,
             joining,
+            Rollout(),
+            Caps(total=9, per_address=9, per_user=9),
             monotonic=lambda: self.now,
         )
         self.answers: list[dict[str, Any]] = []
