@@ -354,6 +354,44 @@ async def test_a_connection_that_died_without_a_word_is_noticed_and_heals(
     no_traceback(caplog)
 
 
+async def test_a_place_that_left_the_oplog_is_given_up_once_and_healed(
+    database_name: str, caplog: Any, url_through: Any
+) -> None:
+    """F1: the relay is away for longer than the database remembers."""
+    server = await asyncio.to_thread(
+        embedded.start, extra_args=("--syncdelay", "1")
+    )  # it forgets at checkpoints
+    try:
+        async with (
+            Proxy(server.port) as proxy,
+            writing(server.url, database_name) as writer,
+            running(settings_for(url_through(proxy), database_name)) as relay,
+            watching(relay, *(two := watchers())),
+        ):
+            await writer.acknowledge(20)
+            await caught_up(writer, *two)
+            proxy.refuse()
+            await writer.acknowledge(20)
+            await asyncio.to_thread(overflow_the_oplog, server.url)
+            await proxy.heal()
+            await writer.acknowledge(20)
+            await prove(writer, *two)
+            assert await figure(relay, "relay_stream_reopened_total") == 1
+        assert len(lines(caplog, "change stream reopened")) == 1
+    finally:
+        server.stop()
+    no_traceback(caplog)
+
+
+def overflow_the_oplog(url: str) -> None:
+    """Write until nothing of now is left in it."""
+    with MongoClient[dict[str, Any]](url) as client:
+        began = client.admin.command("ping")["operationTime"]
+        oldest = client.local["oplog.rs"].find().sort("$natural", 1).limit(1)
+        while next(oldest.clone())["ts"] <= began:
+            client["another"]["noise"].insert_many([{"x": "y" * 100_000} for _ in range(50)])
+
+
 async def test_a_network_that_delays_cuts_and_refuses_loses_nothing(
     node: embedded.Mongod, database_name: str, caplog: Any, url_through: Any
 ) -> None:
