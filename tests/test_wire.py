@@ -533,7 +533,7 @@ class AnyOrder(RuleBasedStateMachine):
         for _ in range(times):
             self.put(kept=False, size=size)
 
-    @rule(size=st.sampled_from([1, 400]))
+    @rule(size=st.sampled_from([1, 230]))  # all the steps together stay below the bound of answers
     def answer(self, size: int) -> None:
         self.put(kept=True, size=size)
 
