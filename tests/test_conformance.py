@@ -128,10 +128,13 @@ async def test_the_wire_holds_the_autobahn_cases(
     failed = {case: verdict for case, verdict in verdicts.items() if not set(verdict) <= GOOD}
     assert failed.keys() <= KNOWN, failed
     assert len(verdicts) >= CASES
-    # Nothing a peer sends is worth a line of the log, let alone a traceback.
-    ours = [record for record in caplog.records if record.name != "uvicorn.error"]
-    assert not ours, caplog.text
-    assert not any(record.exc_info for record in caplog.records), caplog.text
+    check_calm(caplog)
+
+
+def check_calm(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing a peer sends is worth a line of the log, let alone a traceback: uvicorn's start and stop is all."""
+    assert all(record.name == "uvicorn.error" for record in caplog.records), caplog.text
+    assert all(record.levelno == logging.INFO for record in caplog.records), caplog.text
     assert len(caplog.records) < 10, caplog.text
 
 
@@ -195,4 +198,4 @@ async def test_the_wire_holds_over_tls(tmp_path: Path, caplog: pytest.LogCapture
             assert closed.value.rcvd.code == 1002
         async with open_one() as client:
             client.transport.abort()
-    assert not caplog.records, caplog.text
+    check_calm(caplog)
