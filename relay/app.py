@@ -29,10 +29,11 @@ from relay.errors import StartupError, Unavailable
 from relay.feed.known import Known
 from relay.feed.pump import Pump
 from relay.gateway.door import door
+from relay.gateway.flusher import Flusher
 from relay.gateway.http import application, operating_application, operating_routes
 from relay.gateway.session import Desk
 from relay.gateway.websocket import Connections
-from relay.gateway.wire import Wire
+from relay.gateway.wire import gathered_by
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
 from relay.metrics import Metrics
@@ -222,7 +223,7 @@ def _server(settings: Settings, app: Any) -> _Server:
         uvicorn.Config(
             app,
             http=door(settings.relay_handshake_timeout_ms / 1000),
-            ws=Wire,
+            ws=gathered_by(Flusher()),
             ws_max_size=settings.relay_max_message_bytes,
             lifespan="off",
             log_config=None,

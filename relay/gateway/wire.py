@@ -5,7 +5,7 @@ does not take waits in a bounded outbox. The ASGI task ends with the handshake, 
 costs no task, and no parser while nothing comes in. Parsing and the handshake are the sans-I/O protocol
 of `websockets`.
 
-Rules of this file: every byte goes through the outbox, and `_flush` alone writes, called by nothing but
+Rules of this file: every byte goes through the outbox, and `flush` alone writes, called by nothing but
 the loop. So the order is right by itself, a pause finds the outbox empty, and neither the transport nor
 whoever sends is ever called back into.
 
@@ -32,6 +32,7 @@ from websockets.protocol import OPEN, SEND_EOF
 from websockets.server import ServerProtocol
 
 from relay.errors import Refused
+from relay.gateway.flusher import Flusher
 from relay.hub.outbox import Outbox
 from relay.protocol import Close
 
@@ -390,9 +391,14 @@ class Wire(asyncio.Protocol):
     def _schedule(self) -> None:
         if not self._scheduled and not self._paused:
             self._scheduled = True
-            self._loop.call_soon(self._flush)
+            self.gather()
 
-    def _flush(self) -> None:
+    def gather(self) -> None:
+        """Ask for one call of `flush`, soon."""
+        self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what is queued, as far as the socket takes it."""
         self._scheduled = False
         # Before a write that may pause, and before `drained`: both are about what came after.
         self._tell_lag()
@@ -481,6 +487,18 @@ class Wire(asyncio.Protocol):
             self._keep(PING)
         if self._conversation is not None:
             self._tell(self._conversation.tick)
+
+
+def gathered_by(flusher: Flusher) -> type[Wire]:
+    """The class for uvicorn's `ws=`, whose connections write when this flusher says so."""
+
+    class GatheredWire(Wire):
+        __slots__ = ()
+
+        def gather(self) -> None:
+            flusher.add(self)
+
+    return GatheredWire
 
 
 async def _receive_nothing() -> dict[str, Any]:
