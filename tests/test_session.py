@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -52,7 +53,8 @@ class Clocked:
     def answer(self, frame: bytes) -> None:
         self.sent.append(orjson.loads(frame)["type"])
 
-    send = answer
+    def send(self, frames: Sequence[bytes]) -> None:
+        raise AssertionError("nothing here is live")
 
     def close(self, code: int, reason: str) -> None:
         raise AssertionError("nothing here closes by itself")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -53,8 +53,8 @@ ABUSE_COUNT, ABUSE_WINDOW_S = 100, 10.0  # so many refused requests in so long c
 class Carrier(Protocol):
     """What a conversation runs over."""
 
-    def send(self, frame: bytes) -> None:
-        """Queue one ready-made frame of the live delivery; never waits, and does nothing once closed.
+    def send(self, frames: Sequence[bytes]) -> None:
+        """Queue ready-made frames of the live delivery; never waits, and does nothing once closed.
         Where too many wait they are dropped, and the conversation lags."""
 
     def answer(self, frame: bytes) -> None:

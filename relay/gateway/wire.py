@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol, cast
 from urllib.parse import unquote
@@ -176,7 +176,8 @@ class Wire(asyncio.Protocol):
 
     def eof_received(self) -> None:
         # A peer that says no more hears no more: the transport closes. What it has not read yet may keep
-        # that waiting.
+        # that waiting; what we have to say yet, it gets.
+        self.flush()
         self._end(None)
         self._cut_off_in(CLOSE_S)
 
@@ -365,10 +366,10 @@ class Wire(asyncio.Protocol):
 
     # What is sent.
 
-    def send(self, payload: bytes) -> None:
-        """Queue one live message: a ready-made JSON text. Does nothing once the connection ends."""
+    def send(self, payloads: Sequence[bytes]) -> None:
+        """Queue live messages: ready-made JSON texts. Does nothing once the connection ends."""
         if self.code is None and not self._lagging:
-            self._outbox.add(_framed(payload), kept=False)
+            self._outbox.add(_framed(payloads), kept=False)
             if self._outbox.live_bytes > self._max_bytes * (1 if self._paused else BURST_FACTOR):
                 self._lagging, self._untold = True, self._paused
                 self._outbox.drop_live()
@@ -379,7 +380,7 @@ class Wire(asyncio.Protocol):
     def answer(self, payload: bytes) -> None:
         """Queue one that was asked for, or that must not be dropped."""
         if self.code is None and not self._overflowed:
-            self._keep(_framed(payload))
+            self._keep(_framed((payload,)))
             if self._outbox.kept_bytes > self._max_bytes * ANSWERS_FACTOR:
                 self._overflowed = self._lagging = True
                 self._loop.call_soon(self.abort, Close.TIMEOUT)
@@ -533,17 +534,19 @@ def _text_header(length: int) -> bytes:
 
 
 class _Framer:
-    """Frames a payload once, however many connections in a row it is sent to."""
+    """Frames payloads once, however many connections in a row they are sent to."""
 
-    __slots__ = ("_frame", "_payload")
+    __slots__ = ("_frames", "_payloads")
 
     def __init__(self) -> None:
-        self._payload, self._frame = b"", _text_header(0)
+        self._payloads: Sequence[bytes] = ()
+        self._frames = b""
 
-    def __call__(self, payload: bytes) -> bytes:
-        if payload is not self._payload:
-            self._payload, self._frame = payload, _text_header(len(payload)) + payload
-        return self._frame
+    def __call__(self, payloads: Sequence[bytes]) -> bytes:
+        if payloads is not self._payloads:
+            self._frames = b"".join([part for one in payloads for part in (_text_header(len(one)), one)])
+            self._payloads = payloads
+        return self._frames
 
 
 _framed = _Framer()

@@ -32,7 +32,7 @@ Answer = Literal["given", "forbidden", "unavailable"]
 class Listener:
     """One connection as the hub sees it: what it may see, where it sits, how to reach it.
 
-    `send` queues a ready-made frame of the live delivery, which a state can replace; `answer` one that was
+    `send` queues ready-made frames of the live delivery, which a state can replace; `answer` one that was
     asked for, or that must not be dropped: neither waits.
     """
 
@@ -56,7 +56,7 @@ class Listener:
         keys: Keys,
         filter: dict[str, Any],
         *,
-        send: Callable[[bytes], None],
+        send: Callable[[Sequence[bytes]], None],
         answer: Callable[[bytes], None],
     ) -> None:
         self.keys = keys
@@ -216,6 +216,8 @@ class Hub:
         self._groups_by_key: dict[str, set[Group]] = {}
         self._waiting: list[tuple[Timestamp, asyncio.Future[None]]] = []
         self._listeners: set[Listener] = set()
+        self._receivers = _NOBODY  # of what is published and not yet handed over
+        self._undelivered: list[bytes] = []
         self.stale: list[tuple[Room, float]] = []  # rooms that need a state, and when they may have it
         self.status: StreamState = "live"
 
@@ -224,6 +226,7 @@ class Hub:
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         for step in steps:
             self._publish(StepFrames(step, self._fields))
+        self._deliver()
         self.move_to(position)
 
     def move_to(self, position: Timestamp) -> None:
@@ -273,6 +276,7 @@ class Hub:
                 frames.told |= room.live
 
     def _dismiss(self, listener: Listener, frames: StepFrames) -> None:
+        self._deliver()
         listener.answer(frames.gone_from_room())
         self.leave_room(listener, frames.step.key)
 
@@ -348,10 +352,12 @@ class Hub:
             if waiting is not None and waiting.frames.step.after is not None:
                 groups = self._seeing(waiting.frames.step.after.keys) - waiting.told
                 self._list_now(key, groups, waiting.frames)
+        self._deliver()
         if self._due:
             self._wake_at(self._due[0][0])
 
     def _dismiss_group(self, group: Group, frames: StepFrames) -> None:
+        self._deliver()
         frame = frames.gone_from_list()
         for reading in group.readings:
             reading.since.append((frame, None))
@@ -374,12 +380,21 @@ class Hub:
             found |= self._groups_by_key.get(key, _NO_GROUPS)
         return found
 
-    def _send_all(self, listeners: Iterable[Listener], frame: bytes) -> None:
-        count = 0
-        for listener in listeners:
-            listener.send(frame)
-            count += 1
-        self._metrics.frames.inc(count)
+    def _send_all(self, listeners: set[Listener], frame: bytes) -> None:
+        """Send it, or let it wait for what comes next for the same: one call each for all of them."""
+        if listeners is not self._receivers:
+            self._deliver()
+            self._receivers = listeners
+        self._undelivered.append(frame)
+
+    def _deliver(self) -> None:
+        """Send what waits; before anything else is sent, and before anybody comes or goes."""
+        if self._undelivered:
+            frames, self._undelivered = tuple(self._undelivered), []
+            for listener in self._receivers:
+                listener.send(frames)
+            self._metrics.frames.inc(len(frames) * len(self._receivers))
+        self._receivers = _NOBODY
 
     # Who is there.
 
@@ -510,4 +525,5 @@ def _is_joining(pending: Pending) -> bool:
     return pending.inside or any(joiner.joins for joiner in pending.joiners)
 
 
+_NOBODY: set[Listener] = set()
 _NO_GROUPS: set[Group] = set()

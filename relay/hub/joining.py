@@ -355,7 +355,7 @@ class Joining:
             told = listener in frames.told  # on its dashboard
             for frame, lifecycle in made:
                 if not (lifecycle and told):
-                    listener.send(frame)
+                    listener.send((frame,))
             if any(lifecycle for _, lifecycle in made):
                 frames.told.add(listener)
         if len(seen) < len(found.since):
@@ -413,11 +413,11 @@ class Joining:
             told: set[StepFrames] = set()
             for number, (frame, step) in enumerate(reading.since):
                 if step is None:
-                    listener.send(frame)
+                    listener.send((frame,))
                 elif number >= joiner.held and (step in told or listener not in step.told):
                     told.add(step)
                     step.told.add(listener)
-                    listener.send(frame)
+                    listener.send((frame,))
             group.live.add(listener)
         self._hub.drop_if_empty(group)
 
