@@ -222,7 +222,9 @@ def _server(settings: Settings, app: Any) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
-            http=door(settings.relay_handshake_timeout_ms / 1000),
+            http=door(
+                settings.relay_handshake_timeout_ms / 1000, stall_s=settings.relay_stall_timeout_ms / 1000
+            ),
             ws=gathered_by(Flusher()),
             ws_max_size=settings.relay_max_message_bytes,
             lifespan="off",

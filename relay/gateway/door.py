@@ -1,7 +1,7 @@
 """The door: uvicorn's HTTP protocol, with an end to what takes too long and a bound on what comes in.
 
-uvicorn has no timer before the first request and none while one drips in, and httptools does not bound
-a request's head (FAILURES.md S13, S23).
+uvicorn has no timer before the first request, none while one drips in or an answer is not read, and
+httptools bounds nothing: not a head, not what may follow a chunked body (FAILURES.md S13, S23).
 """
 
 from __future__ import annotations
@@ -11,44 +11,72 @@ import asyncio
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 32 * 1024  # of the request line and the headers; a token may have 16 KiB
-TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+MAX_REQUEST_BYTES = 160 * 1024  # with the body, and whatever follows a chunked one
+MAX_PIPELINED = 8  # requests that wait for the answer to an earlier one
+TOO_LARGE = b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+HEAD_TOO_LARGE = TOO_LARGE % b"431 Request Header Fields Too Large"
+BODY_TOO_LARGE = TOO_LARGE % b"413 Content Too Large"
 
 
-def door(timeout_s: float) -> type[HttpToolsProtocol]:
-    """The protocol class: a request's head has to be there `timeout_s` after it could begin."""
+def door(timeout_s: float, *, stall_s: float) -> type[HttpToolsProtocol]:
+    """The protocol class: a request has to be there `timeout_s` after it could begin; a peer that takes
+    nothing of an answer for `stall_s` is cut off."""
 
     class Door(HttpToolsProtocol):
         _deadline: asyncio.TimerHandle | None = None
-        _head_bytes = 0
+        _watch: asyncio.TimerHandle | None = None
+        _unread = 0  # bytes of answers that waited for the peer when it was last looked at
+        _bytes = 0  # of the request that is coming in
+        _in_head = True
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self._expect()
+            self._watch = self.loop.call_later(stall_s, self._look)
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._arrived()
+            self._stop_timers()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
-            if self._deadline is not None:
-                self._head_bytes += len(data)
-                if self._head_bytes > MAX_HEAD_BYTES:
-                    self.transport.write(TOO_LARGE)
-                    self.transport.close()
-                    return
-            super().data_received(data)
+            if self._deadline is None:  # any byte ends uvicorn's own wait for another request
+                self._expect()
+            head_left = max(0, MAX_HEAD_BYTES - self._bytes)
+            self._bytes += len(data)
+            if self._in_head and len(data) > head_left and data.find(b"\r\n\r\n", 0, head_left) < 0:
+                self._refuse(HEAD_TOO_LARGE)
+            elif self._bytes > MAX_REQUEST_BYTES:
+                self._refuse(BODY_TOO_LARGE)
+            else:
+                super().data_received(data)
 
         def on_message_begin(self) -> None:
+            if len(self.pipeline) >= MAX_PIPELINED:
+                raise ValueError("too many requests at once")  # becomes a 400
             super().on_message_begin()
-            if self._deadline is None:  # another request over the same connection
+            if self._deadline is None:  # another request within the same bytes
                 self._expect()
 
         def on_headers_complete(self) -> None:
-            self._arrived()
+            self._in_head = False
             super().on_headers_complete()
 
+        def on_message_complete(self) -> None:
+            self._arrived()
+            super().on_message_complete()
+
+        def handle_websocket_upgrade(self) -> None:
+            answering = self.cycle is not None and not self.cycle.response_complete
+            if answering or self.transport.get_write_buffer_size():
+                # The transport would tell neither the answer that it may go on, nor the WebSocket that it
+                # may not: that one would fill a buffer without end.
+                self.transport.abort()
+                return
+            self._stop_timers()
+            super().handle_websocket_upgrade()
+
         def _expect(self) -> None:
-            self._head_bytes = 0
+            self._bytes, self._in_head = 0, True
             self._deadline = self.loop.call_later(timeout_s, self._too_late)
 
         def _arrived(self) -> None:
@@ -56,8 +84,28 @@ def door(timeout_s: float) -> type[HttpToolsProtocol]:
                 self._deadline.cancel()
                 self._deadline = None
 
+        def _refuse(self, answer: bytes) -> None:
+            if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+                self.transport.write(answer)
+            self.transport.close()
+
         def _too_late(self) -> None:
             self._deadline = None
             self.transport.abort()
+
+        def _look(self) -> None:
+            """Also after a close, which waits for the peer to take what was written."""
+            unread = self.transport.get_write_buffer_size()
+            if unread and unread == self._unread:
+                self.transport.abort()
+                return
+            self._unread = unread
+            self._watch = self.loop.call_later(stall_s, self._look)
+
+        def _stop_timers(self) -> None:
+            self._arrived()
+            if self._watch is not None:
+                self._watch.cancel()
+                self._watch = None
 
     return Door

@@ -1,0 +1,212 @@
+"""The door: what an HTTP connection may cost that asks for nothing, or reads nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import pytest
+import uvicorn
+from running import SOON_S
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from relay.gateway.door import MAX_HEAD_BYTES, MAX_PIPELINED, MAX_REQUEST_BYTES, door
+
+TIMEOUT_S = 0.3
+PLENTY = 8 * 1024 * 1024  # more than the sockets of both ends hold
+
+
+class Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def short(_: Request) -> Response:
+    return PlainTextResponse("hello")
+
+
+async def long(_: Request) -> Response:
+    return PlainTextResponse("x" * PLENTY)
+
+
+async def pieces(_: Request) -> Response:
+    async def body() -> AsyncIterator[str]:
+        for _ in range(PLENTY // 65_536):
+            yield "x" * 65_536
+
+    return StreamingResponse(body())
+
+
+async def echo(request: Request) -> Response:
+    return Response(await request.body())
+
+
+ROUTES = [
+    Route("/", short),
+    Route("/long", long),
+    Route("/pieces", pieces),
+    Route("/echo", echo, methods=["POST"]),
+]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    config = uvicorn.Config(
+        Starlette(routes=ROUTES),
+        http=door(TIMEOUT_S, stall_s=TIMEOUT_S),
+        port=0,
+        lifespan="off",
+        log_config=None,
+    )
+    server = Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield server
+    server.should_exit = True
+    await serving
+
+
+class Peer:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def answer(self) -> bytes:
+        async with asyncio.timeout(SOON_S):
+            return await self.reader.readline()
+
+    async def dripping(self, piece: bytes) -> bool:
+        """Send this again and again, and read nothing. Does the server ever end it?"""
+        async with asyncio.timeout(SOON_S):
+            try:
+                while True:
+                    self.writer.write(piece)
+                    await self.writer.drain()
+                    await asyncio.sleep(TIMEOUT_S / 10)
+            except ConnectionError:
+                return True
+
+
+@asynccontextmanager
+async def connected(server: Server, limit: int = 2**16) -> AsyncIterator[Peer]:
+    port = server.servers[0].sockets[0].getsockname()[1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=limit)
+    try:
+        yield Peer(reader, writer)
+    finally:
+        writer.transport.abort()
+        await asyncio.sleep(0)
+
+
+async def gone(server: Server) -> None:
+    """Nothing is left of any connection."""
+    async with asyncio.timeout(SOON_S):
+        while server.server_state.connections or server.server_state.tasks:
+            await asyncio.sleep(0.01)
+
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
+CHUNKED = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "piece"),
+    [
+        pytest.param(b"", b"G", id="a request line"),
+        pytest.param(GET, b"X: y\r\n", id="headers"),
+        pytest.param(GET + b"Content-Length: 100000\r\n\r\n", b"x", id="a body nobody asked for"),
+        pytest.param(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", b"x", id="a body"),
+        pytest.param(CHUNKED + b"0\r\n", b"X: y\r\n", id="what follows a body"),
+        pytest.param(GET + b"\r\n", b"\r\n", id="empty lines after a request"),
+        pytest.param(GET + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n", b"x", id="another protocol"),
+    ],
+)
+async def test_what_drips_in_is_cut_off(server: Server, first: bytes, piece: bytes) -> None:
+    """S23, also past the headers."""
+    async with connected(server) as peer:
+        peer.writer.write(first)
+        assert await peer.dripping(piece)
+        await gone(server)
+
+
+async def test_silence_is_cut_off(server: Server) -> None:
+    """S23: connect, and say nothing."""
+    async with connected(server) as peer:
+        assert await peer.answer() == b""
+        await gone(server)
+
+
+@pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
+async def test_an_answer_nobody_reads_is_cut_off(server: Server, close: bytes) -> None:
+    async with connected(server, limit=1024) as peer:
+        peer.writer.write(b"GET /long HTTP/1.1\r\nHost: x\r\n" + close + b"\r\n")
+        await gone(server)
+
+
+async def test_an_answer_that_is_read_slowly_is_not(server: Server) -> None:
+    async with connected(server) as peer:
+        peer.writer.write(b"GET /long HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        read = 0
+        while data := await peer.reader.read(2**20):
+            read += len(data)
+            await asyncio.sleep(TIMEOUT_S / 30)
+        assert read > PLENTY
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (GET + b"X: " + b"y" * MAX_HEAD_BYTES + b"\r\n\r\n", b"431"),
+        (GET + b"X: " + b"y" * MAX_HEAD_BYTES, b"431"),
+        (GET + b"X: y\r\n" * (MAX_HEAD_BYTES // 6), b"431"),
+        (GET.replace(b"/", b"/" + b"y" * MAX_HEAD_BYTES, 1) + b"\r\n", b"431"),
+        (CHUNKED + b"1\r\nx\r\n" * (MAX_REQUEST_BYTES // 6), b"413"),
+        (CHUNKED + b"0\r\nX: " + b"y" * MAX_REQUEST_BYTES, b"413"),
+        (CHUNKED + b"0\r\n" + b"X: y\r\n" * (MAX_REQUEST_BYTES // 6), b"413"),
+        (b"GET / HTTP/1.1\r\n\r\n" * 2 * MAX_PIPELINED, b"400"),
+    ],
+)
+async def test_a_request_is_bounded(server: Server, sent: bytes, status: bytes) -> None:
+    """S13: what is longer is refused, however it is cut into pieces, and the connection ends."""
+    for size in (len(sent), 5_000):
+        async with connected(server) as peer:
+            for start in range(0, len(sent), size):
+                peer.writer.write(sent[start : start + size])
+                await asyncio.sleep(0)
+            assert status in await peer.answer()
+            try:
+                async with asyncio.timeout(SOON_S):
+                    await peer.reader.read()
+            except ConnectionError:
+                pass
+            await gone(server)
+
+
+async def test_a_request_and_its_body_may_come_at_once_and_another_after_them(server: Server) -> None:
+    async with connected(server) as peer:
+        body = b"b" * (MAX_HEAD_BYTES * 2)
+        request = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        for _ in range(3):
+            peer.writer.write(request)
+            assert b"200" in await peer.answer()
+            assert (await peer.reader.readuntil(b"\r\n\r\n")).endswith(b"\r\n\r\n")
+            assert await peer.reader.readexactly(len(body)) == body
+
+
+@pytest.mark.parametrize("path", [b"/long", b"/pieces"])
+async def test_no_upgrade_while_an_answer_is_not_read(server: Server, path: bytes) -> None:
+    """The WebSocket would not be told that the socket takes no more, nor the answer that it does again."""
+    async with connected(server, limit=1024) as peer:
+        peer.writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200" in await peer.answer()
+        peer.writer.write(
+            GET
+            + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            + b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        await gone(server)
