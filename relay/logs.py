@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from datetime import UTC, datetime
 from typing import Any, Literal
-
-import orjson
 
 from relay.protocol import rfc3339
 
@@ -40,7 +39,9 @@ class _Console(logging.Formatter):
         fields = "".join(f" {name}={value!r}" for name, value in _fields(record).items())
         line = f"{_time(record)} {record.levelname:<7} {_printable(record.getMessage())}{fields}"
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            # Indented, so that nothing an exception says can pass for a record of its own.
+            lines = self.formatException(record.exc_info).split("\n")
+            line += "".join(f"\n    {_printable(one)}" for one in lines)
         return line
 
 
@@ -55,7 +56,7 @@ class _Json(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(entry, default=str).decode()
+        return json.dumps(entry, default=str)  # in ASCII: no control character, and none that is half
 
 
 def _printable(message: str) -> str:
