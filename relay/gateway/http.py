@@ -41,7 +41,7 @@ Readiness = Callable[[], dict[str, Any]]
 
 def application(
     desk: Desk, connections: Connections, operating: Sequence[BaseRoute], *, url: str, origins: Sequence[str]
-) -> Starlette:
+) -> ASGIApp:
     """Every endpoint for clients, which find the relay at `url`, and the `operating` ones, if they are to
     be here. Pages of `origins` may import the client and ask."""
 
@@ -74,7 +74,7 @@ def application(
     cors = Middleware(
         CORSMiddleware, allow_origins=origins, allow_methods=["GET"], allow_headers=["authorization"]
     )
-    return Starlette(routes=routes, middleware=[Middleware(SecurityHeaders), cors])
+    return _hardened(Starlette(routes=routes, middleware=[cors]))
 
 
 def operating_routes(metrics: Metrics, readiness: Readiness) -> list[BaseRoute]:
@@ -90,9 +90,14 @@ def operating_routes(metrics: Metrics, readiness: Readiness) -> list[BaseRoute]:
     return [Route("/readyz", readyz), Route("/metrics", show_metrics)]
 
 
-def operating_application(operating: Sequence[BaseRoute]) -> Starlette:
+def operating_application(operating: Sequence[BaseRoute]) -> ASGIApp:
     """The operators' endpoints by themselves, for a port that clients do not reach."""
-    return Starlette(routes=list(operating), middleware=[Middleware(SecurityHeaders)])
+    return _hardened(Starlette(routes=list(operating)))
+
+
+def _hardened(app: Starlette) -> ASGIApp:
+    app.router.redirect_slashes = False  # such a redirect would lead wherever the Host header says
+    return SecurityHeaders(app)  # around it all: an answer to a failure has them too
 
 
 def _refusal(refused: Refused) -> Response:
