@@ -120,6 +120,9 @@ class Connections:
             token = bearer(websocket.headers.getlist("authorization"), offered)
         except Refused as failure:
             refused = failure
+        except Exception:  # it counts already, and must not stay without a conversation to end it
+            log.exception("a conversation could not begin")
+            refused = Refused(Close.INTERNAL, "internal error")
         session = Session(self._desk, wire, opening)
         self._enter(wire, session, address if counted else None)
         try:
