@@ -4,31 +4,171 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
+from pymongo import AsyncMongoClient
 from rich.console import Console
-from rich.table import Table
 
 from relay.demo import mongod
-from scripts.benchmarks.changes import measure
+from relay.errors import StartupError
+from scripts.benchmarks import (
+    audiences,
+    burst,
+    bystanders,
+    changes,
+    contenders,
+    latency,
+    machine,
+    memory,
+    reconnect,
+    slow_reader,
+    steady,
+)
+from scripts.benchmarks.bench import Benchmark, Ground
+from scripts.benchmarks.report import Result, show
+
+BENCHMARKS = {
+    one.name: one
+    for one in (
+        burst.BENCHMARK,
+        steady.BENCHMARK,
+        latency.BENCHMARK,
+        changes.CHANGES,
+        changes.ARRAYS,
+        audiences.BENCHMARK,
+        memory.BENCHMARK,
+        bystanders.BENCHMARK,
+        reconnect.BENCHMARK,
+        slow_reader.BENCHMARK,
+    )
+}
+ROUNDS = 3
+EXIT_CANNOT_START = 3
+
+progress = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=measure.__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="repetitions, of which the median counts (3)")
-    parser.add_argument("--scale", type=float, default=1.0, help="changes of each kind, as a factor (1)")
-    options = parser.parse_args()
-    console = Console()
-    table = Table(
-        "changes", "per CPU-second", "spread", title="Tail, translation and publishing, in one process"
+    options = _options()
+    if not hasattr(os, "sched_setaffinity"):
+        _fail("measurements need Linux: elsewhere a process cannot be kept on one core")
+    for directory in (options.out, options.profile):
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True)
+    chosen = [BENCHMARKS[name] for name in options.only or BENCHMARKS]
+    cores = machine.Cores.here()
+    progress.print(f"{len(chosen)} benchmarks; {cores}")
+    results: list[Result] = []
+    began = {"machine": machine.described(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
+    try:
+        with machine.running_on(cores.database):
+            server = mongod.start()
+        with server, machine.running_on({cores.load}):
+            asyncio.run(_measure(server.url, cores, chosen, options, results))
+    except StartupError as failure:
+        _fail(str(failure))
+    except KeyboardInterrupt:
+        progress.print("interrupted: what there is until now")
+    _tell(results, options, began | {"roles": str(cores), "versions": contenders.described()})
+    if any(result.flaws("relay") for result in results):
+        raise SystemExit(1)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description="What the relay costs, beside others that do the same work. "
+        "Each server runs alone on one core; contenders take turns; medians count.",
     )
-    with mongod.start() as server, console.status("measuring …"):
-        for name, rates in asyncio.run(
-            measure(server.url, rounds=options.rounds, scale=options.scale)
-        ).items():
-            table.add_row(
-                name, f"{sorted(rates)[len(rates) // 2]:,.0f}", f"{min(rates):,.0f}–{max(rates):,.0f}"
-            )
-    console.print(table)
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", choices=list(BENCHMARKS), help=", ".join(BENCHMARKS)
+    )
+    parser.add_argument("--rounds", type=int, help=f"of each benchmark ({ROUNDS}; for latency at least 5)")
+    parser.add_argument(
+        "--quick", action="store_true", help="see that everything runs; the figures mean nothing"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="also write bench.json and bench.png there")
+    parser.add_argument(
+        "--profile",
+        type=Path,
+        metavar="DIR",
+        help="a cProfile of every run of the relay, which slows it down",
+    )
+    return parser.parse_args()
+
+
+async def _measure(
+    url: str,
+    cores: machine.Cores,
+    chosen: Sequence[Benchmark],
+    options: argparse.Namespace,
+    results: list[Result],
+) -> None:
+    async with AsyncMongoClient[Any](url) as client:
+        ground = Ground(url, client, cores, options.quick, options.profile)
+        for benchmark in chosen:
+            result = Result(benchmark)
+            results.append(result)
+            rounds = options.rounds or (1 if options.quick else max(ROUNDS, benchmark.least_rounds))
+            for number in range(rounds):
+                # Every round begins with another case, so that none always has the same neighbour.
+                shift = number % len(benchmark.cases)
+                for case in [*benchmark.cases[shift:], *benchmark.cases[:shift]]:
+                    if case not in result.missing:
+                        await _run(ground, result, case, f"round {number + 1} of {rounds}")
+            result.rounds = {case: result.rounds[case] for case in benchmark.cases if case in result.rounds}
+
+
+async def _run(ground: Ground, result: Result, case: str, round: str) -> None:
+    began = time.perf_counter()
+    try:
+        measured = await result.benchmark.measure(ground, case)
+    except contenders.Missing as missing:
+        result.missing[case] = str(missing)
+        progress.print(f"{result.benchmark.name}, {case}: {missing}")
+        return
+    result.rounds.setdefault(case, []).append(measured)
+    figure = result.benchmark.figures[0]
+    progress.print(
+        f"{result.benchmark.name}, {round}, {case}: {measured.figures[figure.name]:,.{figure.digits}f} "
+        f"{figure.unit} ({time.perf_counter() - began:.0f} s)"
+        + (f"; {measured.flaw}" if measured.flaw else "")
+    )
+
+
+def _tell(results: Sequence[Result], options: argparse.Namespace, about: dict[str, Any]) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    for result in results:
+        show(console, result)
+    if options.profile is not None:
+        console.print("Under a profiler: the relay's figures do not count.", style="yellow")
+    if options.quick:
+        console.print("A quick run: the figures mean nothing.", style="yellow")
+    if options.out is None:
+        return
+    document = {
+        **about,
+        "quick": options.quick,
+        "load average at the end": os.getloadavg(),
+        "benchmarks": {result.benchmark.name: result.as_json() for result in results},
+    }
+    (options.out / "bench.json").write_text(json.dumps(document, indent=2) + "\n")
+    from scripts.benchmarks.plot import draw  # its import takes a second
+
+    draw(results, options.out / "bench.png")
+    progress.print(f"written to {options.out / 'bench.json'} and bench.png")
+
+
+def _fail(reason: str) -> None:
+    progress.print(f"scripts/bench: {reason}")
+    raise SystemExit(EXIT_CANNOT_START)
 
 
 main()

@@ -13,7 +13,8 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bson import ObjectId
@@ -23,6 +24,8 @@ from scripts.benchmarks import machine
 from scripts.benchmarks.contenders import Server, serving
 from scripts.benchmarks.listeners import Crowd
 from scripts.benchmarks.machine import Cores
+
+SETTLE_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Ground:
     client: AsyncMongoClient[Any]
     cores: Cores
     quick: bool = False  # only to see that everything works
-    settings: Mapping[str, str] = field(default_factory=dict)
+    profiles: Path | None = None  # a directory for profiles of the relay
 
     def sized(self, usual: int, quick: int) -> int:
         return quick if self.quick else usual
@@ -76,8 +79,9 @@ class Ground:
         database = f"bench_{uuid.uuid4().hex[:8]}"
         await self.client[database].create_collection("tasks")
         try:
+            profile = self.profiles and self.profiles / f"{database}.prof"
             async with serving(
-                contender, self.url, database, self.cores.server, {**self.settings, **settings}
+                contender, self.url, database, self.cores.server, settings, profile=profile
             ) as server:
                 yield server, Tasks(self.client[database]["tasks"])
         finally:
@@ -105,7 +109,9 @@ class Tasks:
             {"title": f"Task {n}", "status": "open", "events": [event(-1)], **seen, **fields}
             for n in range(count)
         ]
-        return list((await self.collection.insert_many(documents)).inserted_ids)
+        ids = list((await self.collection.insert_many(documents)).inserted_ids)
+        await asyncio.sleep(SETTLE_S)  # lest anyone who joins now still hears of this
+        return ids
 
     async def append(self, task: ObjectId, n: int, size: int = 0) -> None:
         await self.collection.update_one({"_id": task}, append(n, size))

@@ -1,12 +1,17 @@
-"""What one change costs from the change stream to the frames, in CPU time of this process.
+"""What one change costs from the change stream to the frames, in CPU time of a process that does only this.
 
 The changes are written first; what is measured is reading, translating and publishing them. mongod and
-whoever wrote take no part in it.
+whoever wrote take no part in it. Two benchmarks are made of it: `changes`, where nobody listens and the
+driver's own loop over the same changes is the reference; and `arrays`, where arrays are compared.
+
+python -m scripts.benchmarks.changes URL COUNT CASE        prints changes per CPU-second
 """
 
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -26,17 +31,13 @@ from relay.source.reader import Reader
 from relay.source.stream import Tail
 from relay.tasks.mapping import Mapping
 from relay.tasks.translate import Translator
+from scripts.benchmarks.bench import Benchmark, Figure, Ground, Measured, append, event
+from scripts.benchmarks.contenders import ROOT
+from scripts.benchmarks.machine import running_on
 
 TASKS = 50
 CAP = 2_000
-
-
-def event(n: int) -> dict[str, Any]:
-    return {
-        "type": "log",
-        "n": n,
-        "data": {"message": f"line {n} of what a worker has to say about its task"},
-    }
+BATCH_SIZE = 1_000  # as the relay asks for
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,7 @@ class Kind:
     tasks: int = TASKS
     known: int = 100_000
     listens: bool = False
-
-
-def append(n: int) -> dict[str, Any]:
-    return {"$push": {"events": event(n)}}
+    bare: bool = False  # read by the driver's own loop, which does nothing with them
 
 
 def capped(n: int) -> dict[str, Any]:
@@ -60,6 +58,7 @@ def capped(n: int) -> dict[str, Any]:
 
 
 KINDS = {
+    "the driver's own loop": Kind(20_000, 10, append, bare=True),
     "appends, tasks known": Kind(20_000, 10, append),
     "appends, one listener": Kind(20_000, 10, append, tasks=1, listens=True),
     "appends, every batch cold": Kind(20_000, 10, append, known=1),
@@ -68,22 +67,33 @@ KINDS = {
 }
 
 
-async def measure(url: str, *, rounds: int, scale: float) -> dict[str, list[float]]:
-    """Changes per CPU-second of tail, translation and publishing, in each round, for each kind of writer."""
-    rates: dict[str, list[float]] = {name: [] for name in KINDS}
-    for _ in range(rounds):
-        for name, kind in KINDS.items():
-            rates[name].append(await _measure(url, kind, round(kind.count * scale)))
-    return rates
-
-
-async def _measure(url: str, kind: Kind, count: int) -> float:
-    async with AsyncMongoClient[dict[str, Any]](url) as client, AsyncMongoClient[Any](url) as tailing:
+async def rate(url: str, kind: Kind, count: int) -> float:
+    """Changes per CPU-second of this process."""
+    async with AsyncMongoClient[dict[str, Any]](url) as client:
         await client.drop_database("bench")
         tasks = client["bench"]["tasks"]
         await tasks.insert_many(
             [{"_id": n, "createdBy": "u", "events": _events(kind.length)} for n in range(kind.tasks)]
         )
+        orders = (UpdateOne({"_id": n % kind.tasks}, kind.update(n)) for n in range(count))
+        spent = await (_driver(tasks, orders, count) if kind.bare else _relay(url, client, kind, orders))
+        await client.drop_database("bench")
+        return count / spent
+
+
+async def _driver(tasks: Any, orders: Iterable[UpdateOne], count: int) -> float:
+    async with await tasks.watch(batch_size=BATCH_SIZE) as stream:
+        await _write(tasks, orders)
+        began, left = time.process_time(), count
+        async for _ in stream:
+            left -= 1
+            if not left:
+                break
+        return time.process_time() - began
+
+
+async def _relay(url: str, client: Any, kind: Kind, orders: Iterable[UpdateOne]) -> float:
+    async with AsyncMongoClient[Any](url) as tailing:
         mapping, metrics = Mapping(), Metrics()
         audience = Audience(mapping.visibility)
         translator = Translator(mapping, audience.keys_of, max_text=1000)
@@ -95,7 +105,7 @@ async def _measure(url: str, kind: Kind, count: int) -> float:
             hub.move_to(await tail.open())
             if kind.listens:
                 await _listen(hub, joining, audience)
-            await _write(tasks, (UpdateOne({"_id": n % kind.tasks}, kind.update(n)) for n in range(count)))
+            await _write(client["bench"]["tasks"], orders)
             end = await reader.now()
             pump = asyncio.ensure_future(Pump(tail, reader, translator, known, joining, metrics).run())
             began = time.process_time()
@@ -104,7 +114,7 @@ async def _measure(url: str, kind: Kind, count: int) -> float:
             pump.cancel()
             with suppress(asyncio.CancelledError):
                 await pump
-        return count / spent
+            return spent
 
 
 def _events(count: int) -> list[dict[str, Any]]:
@@ -128,3 +138,38 @@ async def _listen(hub: Hub, joining: Joining, audience: Audience) -> None:
     hub.enter(listener)
     joining.join_task(listener, '{"$numberInt": "0"}', None, None, None)
     await joined.wait()
+
+
+RATE = Figure("changes", "per CPU-second", less_is_better=False)
+
+
+async def measure(ground: Ground, case: str) -> Measured:
+    count = KINDS[case].count // ground.sized(1, 10)
+    command = [sys.executable, "-m", "scripts.benchmarks.changes", ground.url, str(count), case]
+    with running_on({ground.cores.server}):
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.PIPE)
+    said, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{case} could not be measured")
+    return Measured({RATE.name: float(said)})
+
+
+CHANGES = Benchmark(
+    "changes",
+    "Tail, translation and publishing to nobody, and the driver's own loop over the same changes",
+    list(KINDS)[:2],
+    (RATE,),
+    measure,
+    reference="the driver's own loop",
+)
+ARRAYS = Benchmark(
+    "arrays",
+    "Tail, translation and publishing: appends, and arrays that come whole",
+    list(KINDS)[1:],
+    (RATE,),
+    measure,
+    reference="appends, tasks known",
+)
+
+if __name__ == "__main__":
+    print(asyncio.run(rate(sys.argv[1], KINDS[sys.argv[3]], int(sys.argv[2]))))

@@ -39,8 +39,8 @@ def text_frame(payload: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """How a connection comes to listen: the path, its headers, then each time something has been heard the
-    answer to it."""
+    """How a connection comes to listen: the path, its headers, then what it waits for, each with what it
+    answers."""
 
     path: str
     steps: Sequence[tuple[bytes, bytes | None]]
@@ -65,15 +65,29 @@ class Script:
 class Ear(asyncio.BufferedProtocol):
     """One connection."""
 
-    __slots__ = ("_crowd", "_half", "_script", "_step", "_transport", "count", "heard", "joined", "look")
+    __slots__ = (
+        "_crowd",
+        "_half",
+        "_passed",
+        "_script",
+        "_step",
+        "_transport",
+        "count",
+        "gone",
+        "heard",
+        "joined",
+        "look",
+    )
 
     def __init__(self, crowd: Crowd, script: Script) -> None:
         self._crowd = crowd
         self._script = script
         self._step = -1  # -1: before the answer to the handshake
+        self._passed = 0  # of what it heard, what its steps have seen
         self._half = False  # the last read ended within a frame's first two bytes
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.heard = b""  # while it joins
         self.count = 0  # frames since
         self.look: Callable[[bytes, float], None] | None = None  # is shown all that comes, and when
@@ -108,6 +122,7 @@ class Ear(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._crowd.ears.discard(self)
+        self.gone.set_result(None)
         if not self.joined.done():
             self.joined.set_exception(ConnectionError(f"refused: {self.heard[-200:]!r}"))
 
@@ -122,18 +137,30 @@ class Ear(asyncio.BufferedProtocol):
                 return
             self._step = 0
             self.heard = self.heard.partition(b"\r\n\r\n")[2]
-            if script.steps[0][0] == b"":
-                self._answer()
-        while self._step < len(script.steps) and script.steps[self._step][0] in self.heard:
-            self._answer()
-        if self._step == len(script.steps) and not self.joined.done():
+        while self._step < len(script.steps):
+            awaited, answer = script.steps[self._step]
+            found = self.heard.find(awaited, self._passed)
+            if found < 0:
+                return
+            self._passed = found + len(awaited)
+            self._step += 1
+            if answer is not None:
+                self._transport.write(text_frame(answer))
+        if not self.joined.done():
             self.joined.set_result(None)
 
-    def _answer(self) -> None:
-        answer = self._script.steps[self._step][1]
-        self._step += 1
-        if answer is not None:
-            self._transport.write(text_frame(answer))
+    async def say(self, payload: bytes) -> None:
+        """Send a message, and return once there is an answer to it."""
+        answered = asyncio.get_running_loop().create_future()
+
+        def look(data: bytes, now: float) -> None:
+            if not answered.done():
+                answered.set_result(None)
+
+        before, self.look = self.look, look
+        self._transport.write(text_frame(payload))
+        await answered
+        self.look = before
 
     def stop_reading(self) -> None:
         self._transport.pause_reading()
@@ -163,14 +190,18 @@ class Crowd:
         self.ears: set[Ear] = set()
         self.last_at: list[float] = []
 
-    async def join(self, scripts: Sequence[Script], *, narrow: bool = False) -> list[Ear]:
+    async def join(
+        self, scripts: Sequence[Script], *, at_once: int = AT_ONCE, narrow: bool = False
+    ) -> list[Ear]:
         """Connect, and return once all listen. `narrow`: with the smallest receive buffer there is."""
-        gate = asyncio.Semaphore(AT_ONCE)
+        gate = asyncio.Semaphore(at_once)
         ears = [Ear(self, script) for script in scripts]
 
         async def one(ear: Ear) -> None:
             async with gate:
-                await asyncio.get_running_loop().create_connection(lambda: ear, sock=await self._socket(narrow))
+                await asyncio.get_running_loop().create_connection(
+                    lambda: ear, sock=await self._socket(narrow)
+                )
                 self.ears.add(ear)
                 await ear.joined
 
@@ -239,7 +270,7 @@ class Crowd:
 
     async def leave(self) -> None:
         """Cut all connections."""
-        for ear in list(self.ears):
+        ears = list(self.ears)
+        for ear in ears:
             ear.abort()
-        while self.ears:
-            await asyncio.sleep(0)
+        await asyncio.gather(*(ear.gone for ear in ears))

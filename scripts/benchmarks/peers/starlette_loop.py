@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-HEAD = "1.AAAAAAAAAAAAAAAAAAAAAA"  # as long as the relay's, and no digest of anything
+HEAD = "1." + 32 * "0"  # as long as the relay's, and no digest of anything
 
 rooms: defaultdict[str, set[WebSocket]] = defaultdict(set)
 

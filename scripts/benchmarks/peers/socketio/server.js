@@ -43,7 +43,7 @@ for await (const change of stream) {
       index,
       event: { type: event.type, at: null, data: event },
       next: index + 1,
-      head: "1.AAAAAAAAAAAAAAAAAAAAAA", // as long as the relay's, and no digest of anything
+      head: "1.00000000000000000000000000000000", // as long as the relay's, and no digest of anything
     });
   }
 }

@@ -1,0 +1,60 @@
+"""Bystanders: one of 10,000 connections is concerned by the changes, the others are only there.
+
+The bystanders have dashboards of their own, on which nothing of this may be seen. 100 changes a second.
+
+`change`: CPU of the server per change, without what it uses when nothing changes. `idle`: that, heartbeats
+and pings, in percent of a core.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from scripts.benchmarks.bench import NOISE, Benchmark, Figure, Ground, Measured, Meter, flaw_of, paced
+from scripts.benchmarks.contenders import relay_script
+from scripts.benchmarks.memory import room_for
+
+RATE = 100
+FEW, MANY = "100 connections", "10,000 connections"
+CHANGE = Figure("change", "µs of CPU")
+IDLE = Figure("idle", "% of a core", 1)
+
+
+async def measure(ground: Ground, case: str) -> Measured:
+    count = 100 if case == FEW else room_for(ground.sized(10_000, 200))
+    changes, idle_s = ground.sized(800, 50), ground.sized(8, 1)
+    async with ground.serving("relay") as (server, tasks), ground.listening(server) as crowd:
+        (task,) = await tasks.add()
+        await crowd.join([server.contender.listens(task, 0)])
+        others = (b"dashboard:state", None)
+        await crowd.join(
+            [relay_script("/ws/dashboard", others, sub=f"bystander{n % 1000}") for n in range(count - 1)]
+        )
+        began, idle = time.perf_counter(), Meter(ground, server)
+        await asyncio.sleep(idle_s)
+        idle_share = idle.stop().cpu_s / (time.perf_counter() - began)
+
+        crowd.expect(changes, listeners=1)
+        meter = Meter(ground, server)
+        await paced(changes, RATE, lambda n: tasks.append(task, n))
+        await crowd.all_received()
+        spent = meter.stop()
+        return Measured(
+            {
+                CHANGE.name: 1e6 * (spent.cpu_s - idle_share * spent.wall_s) / changes,
+                IDLE.name: 100 * idle_share,
+                **spent.noise(),
+            },
+            flaw_of(crowd, range(changes)),
+        )
+
+
+BENCHMARK = Benchmark(
+    "bystanders",
+    "Bystanders: 100 changes a second that concern one connection",
+    (FEW, MANY),
+    (CHANGE, IDLE, *NOISE),
+    measure,
+    reference=FEW,
+)
