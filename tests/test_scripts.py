@@ -69,7 +69,7 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(root, path)
 
 
-@pytest.mark.parametrize("name", ["demo", "lint", "lock", "tail", "test", "../.ci/run"])
+@pytest.mark.parametrize("name", ["bench", "demo", "lint", "lock", "tail", "test", "../.ci/run"])
 def test_every_script_parses_and_can_be_run(name: str) -> None:
     script = ROOT / "scripts" / name
     assert os.access(script, os.X_OK)
