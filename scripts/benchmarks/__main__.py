@@ -50,7 +50,7 @@ BENCHMARKS = {
     )
 }
 ROUNDS = 3
-EXIT_CANNOT_START = 3
+EXIT_CANNOT_START, EXIT_INTERRUPTED = 3, 130
 
 progress = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -66,6 +66,7 @@ def main() -> None:
     cores = machine.Cores.here()
     progress.print(f"{len(chosen)} benchmarks; {cores}")
     results: list[Result] = []
+    interrupted = False
     began = {"machine": machine.described(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
     try:
         with machine.running_on(cores.database):
@@ -75,9 +76,12 @@ def main() -> None:
     except StartupError as failure:
         _fail(str(failure))
     except KeyboardInterrupt:
+        interrupted = True
         progress.print("interrupted: what there is until now")
     _tell(results, options, began | {"roles": str(cores), "versions": contenders.described()})
-    if any(result.flaws("relay") for result in results):
+    if interrupted:
+        raise SystemExit(EXIT_INTERRUPTED)
+    if any(result.flaws(case) for result in results for case in result.rounds if case.startswith("relay")):
         raise SystemExit(1)
 
 

@@ -60,7 +60,7 @@ def capped(n: int) -> dict[str, Any]:
 KINDS = {
     "the driver's own loop": Kind(20_000, 10, append, bare=True),
     "appends, tasks known": Kind(20_000, 10, append),
-    "appends, one listener": Kind(20_000, 10, append, tasks=1, listens=True),
+    "appends, one listener": Kind(5_000, 10, append, tasks=1, listens=True),
     "appends, every batch cold": Kind(20_000, 10, append, known=1),
     f"capped arrays of {CAP:,}": Kind(2_000, CAP, capped, tasks=2),
     f"capped arrays of {CAP:,}, one listener": Kind(2_000, CAP, capped, tasks=1, listens=True),
