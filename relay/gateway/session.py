@@ -30,8 +30,9 @@ from relay.gateway.requests import (
     text_of,
     wanted_tasks,
 )
-from relay.hub.hub import Answer, Hub, Listener
+from relay.hub.hub import Hub
 from relay.hub.joining import Joining
+from relay.hub.members import Answer, Listener
 from relay.protocol import (
     DASHBOARD_LIMIT_DEFAULT,
     VERSION,

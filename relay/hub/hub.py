@@ -8,17 +8,21 @@ in a task's room and on a dashboard gets each message once.
 from __future__ import annotations
 
 import asyncio
-import heapq
-import math
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Sequence
 
 from bson import Timestamp
 
 from relay.hub.frames import StepFrames
-from relay.hub.states import Progress
+from relay.hub.listing import Listing
+from relay.hub.members import (
+    DashboardJoiner,
+    Group,
+    Joiner,
+    Listener,
+    Pending,
+    Room,
+    TaskReading,
+)
 from relay.metrics import Metrics
 from relay.protocol import Kind, StreamState, encode
 from relay.tasks.timeline import EventView
@@ -26,173 +30,6 @@ from relay.tasks.translate import Keys, Step
 
 REWRITE_INTERVAL_S = 0.25  # a room is sent at most one state in so long (PROTOCOL.md 6.3)
 MANY_BYTES = 512 * 1024  # encoding more than these happens in a thread: the loop stops for 30 ms at most
-Answer = Literal["given", "forbidden", "unavailable"]
-
-
-class Listener:
-    """One connection as the hub sees it: what it may see, where it sits, how to reach it.
-
-    `send` queues ready-made frames of the live delivery, which a state can replace; `answer` one that was
-    asked for, or that must not be dropped: neither waits.
-    """
-
-    __slots__ = (
-        "answer",
-        "behind",
-        "dashboard",
-        "dashboard_behind",
-        "delivered",
-        "filter",
-        "keys",
-        "lagging",
-        "limit",
-        "pending",
-        "rooms",
-        "send",
-    )
-
-    def __init__(
-        self,
-        keys: Keys,
-        filter: dict[str, Any],
-        *,
-        send: Callable[[Sequence[bytes]], None],
-        answer: Callable[[bytes], None],
-    ) -> None:
-        self.keys = keys
-        self.filter = filter  # the Mongo filter that agrees with the keys
-        self.send = send
-        self.answer = answer
-        self.rooms: set[bytes] = set()  # keys of the tasks it is served live
-        self.dashboard: Group | None = None
-        self.limit = 0  # of its dashboard's state
-        self.pending: dict[str, Pending] = {}  # requests for states not answered yet, by taskId
-        # How far it had been told of each of its tasks when its socket took no more.
-        self.delivered: dict[bytes, Progress] = {}
-        self.lagging = False  # too much waits for it: it is served nothing live until it has caught up
-        self.behind: dict[
-            str, Progress | None
-        ] = {}  # the tasks that wait for that, from where it was told to
-        self.dashboard_behind = False
-
-    def may_see(self, keys: Keys) -> bool:
-        return not self.keys.isdisjoint(keys)
-
-
-@dataclass(eq=False, slots=True)
-class Joiner:
-    """One request for a task's state.
-
-    `joins`: it asks to be served live from there on. `answered`, if there is one, hears how it ended
-    instead of the listener. `healing`: nobody asked, the relay itself lost its place.
-    """
-
-    listener: Listener
-    task_id: str
-    since: int | None
-    head: str | None
-    reply_to: str | None
-    joins: bool
-    answered: Callable[[Answer], None] | None = None
-    healing: bool = False
-    active: bool = True
-
-
-@dataclass(eq=False, slots=True)
-class Pending:
-    """A listener's unanswered requests for one task. While there are any it is served nothing live of
-    it; the last one to be answered gives what was held.
-
-    `inside`: it has been told, or will have been told by then, that it is in the room. `was_at`: how
-    far it had been told when it was held, where no answer has moved it since.
-    """
-
-    inside: bool = False
-    was_at: Progress | None = None
-    joiners: list[Joiner] = field(default_factory=list)
-
-
-@dataclass(eq=False, slots=True)
-class TaskReading:
-    """A read of one task in flight at `position`; `since` holds the steps published after it, under
-    whichever of the keys its taskId may stand for. It is shared by all who join while there are none."""
-
-    task_id: str
-    keys: tuple[bytes, ...]
-    position: Timestamp
-    caught_up: bool = False  # read at or after the moment its requests arrived
-    moved: bool = False  # to a later position than it began with: what was published between is not held
-    joiners: list[Joiner] = field(default_factory=list)
-    since: list[StepFrames] = field(default_factory=list)
-
-    def move(self, position: Timestamp) -> None:
-        """Read again, at a later position."""
-        self.position, self.moved = position, True
-        self.since.clear()
-
-
-@dataclass(eq=False, slots=True)
-class DashboardJoiner:
-    """One request for a dashboard's state; `healing` as in `Joiner`. Without `stay` a later request is
-    the one that is served live."""
-
-    listener: Listener
-    reply_to: str | None
-    healing: bool
-    held: int  # how many frames the reading had held when this one came
-    stay: bool = True
-
-
-@dataclass(eq=False, slots=True)
-class DashboardReading:
-    """A read of what a group may see in flight at `position`, shared by all who join meanwhile."""
-
-    position: Timestamp
-    limit: int
-    joiners: list[DashboardJoiner] = field(default_factory=list)
-    since: list[tuple[bytes, StepFrames | None]] = field(default_factory=list)  # the step of a lifecycle
-
-    def move(self, position: Timestamp) -> None:
-        """Read again, at a later position."""
-        self.position = position
-        self.since.clear()
-        for joiner in self.joiners:
-            joiner.held = 0
-
-
-@dataclass(eq=False, slots=True)
-class Room:
-    """The listeners of one task that are served live, and how far they have been told.
-
-    `stale`: the timeline was rewritten and they were not told: until a state is read for them, they are
-    told nothing of it. `rewritten_at`: when they were last given a state unasked, by the loop's time.
-    """
-
-    key: bytes
-    id: str
-    keys: Keys  # who may see the task now
-    progress: Progress
-    rewritten_at: float
-    live: set[Listener] = field(default_factory=set)
-    stale: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class Group:
-    """The dashboards of all who may see the same."""
-
-    keys: Keys
-    filter: dict[str, Any]
-    live: set[Listener] = field(default_factory=set)
-    readings: list[DashboardReading] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Unlisted:
-    """A list update that waits, and who has been told as much already."""
-
-    frames: StepFrames
-    told: set[Group]
 
 
 class Hub:
@@ -204,11 +41,9 @@ class Hub:
     def __init__(self, fields: EventView, metrics: Metrics, *, list_interval_s: float) -> None:
         self._fields = fields
         self._metrics = metrics
-        self._list_interval = list_interval_s  # between two list updates of one task
-        self._listed_at: OrderedDict[bytes, float] = OrderedDict()  # the tasks listed within it, oldest first
-        self._unlisted: dict[bytes, _Unlisted] = {}  # those whose newest summary waits
-        self._due: list[tuple[float, bytes]] = []  # a heap of when they may be listed
-        self._timer: asyncio.TimerHandle | None = None
+        self._listing = Listing(
+            list_interval_s, seeing=self._seeing_after, tell=self._show, done=self._deliver
+        )
         self.position = Timestamp(0, 0)
         self.rooms: dict[bytes, Room] = {}
         self.readings: dict[bytes, list[TaskReading]] = {}
@@ -296,65 +131,20 @@ class Hub:
     def _to_dashboards(self, frames: StepFrames) -> None:
         step = frames.step
         saw = self._seeing(step.before.keys) if step.before is not None else set()
-        sees = self._seeing(step.after.keys) if step.after is not None else set()
+        sees = self._seeing_after(frames)
         for group in saw - sees:
             self._dismiss_group(group, frames)
         # Becoming visible is `upserted` and nothing else; being created is not becoming visible.
         shown = sees - saw if step.before is not None else set()
-        for group in shown:
-            self._to_group(group, frames, [(frames.upserted(), False)])
+        self._show(shown, frames)
         if lifecycles := frames.lifecycles():
             for group in sees - shown:
                 self._to_group(group, frames, lifecycles)
-        self._list(frames, sees, shown)
+        self._listing.offer(frames, sees, shown)
 
-    def _list(self, frames: StepFrames, sees: set[Group], shown: set[Group]) -> None:
-        """Tell of the summary, unless that was done for this task a moment ago: then the newest waits."""
-        key = frames.step.key
-        waiting = self._unlisted.get(key)
-        if waiting is not None:
-            if not sees:
-                del self._unlisted[key]
-            else:
-                waiting.frames = frames
-                waiting.told = shown if frames.is_listed else waiting.told | shown
-        elif frames.is_listed and (groups := sees - shown):
-            due = self._listed_at.get(key, -math.inf) + self._list_interval
-            if due <= asyncio.get_running_loop().time():
-                self._list_now(key, groups, frames)
-            else:
-                self._unlisted[key] = _Unlisted(frames, shown)
-                heapq.heappush(self._due, (due, key))
-                self._wake_at(self._due[0][0])
-
-    def _list_now(self, key: bytes, groups: Iterable[Group], frames: StepFrames) -> None:
+    def _show(self, groups: set[Group], frames: StepFrames) -> None:
         for group in groups:
             self._to_group(group, frames, [(frames.upserted(), False)])
-        if self._list_interval:
-            now = asyncio.get_running_loop().time()
-            self._listed_at[key] = now
-            self._listed_at.move_to_end(key)
-            while next(iter(self._listed_at.values())) < now - self._list_interval:
-                self._listed_at.popitem(last=False)
-
-    def _wake_at(self, moment: float) -> None:
-        if self._timer is None or self._timer.when() > moment:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_at(moment, self._list_due)
-
-    def _list_due(self) -> None:
-        self._timer = None
-        now = asyncio.get_running_loop().time()
-        while self._due and self._due[0][0] <= now:
-            _, key = heapq.heappop(self._due)
-            waiting = self._unlisted.pop(key, None)
-            if waiting is not None and waiting.frames.step.after is not None:
-                groups = self._seeing(waiting.frames.step.after.keys) - waiting.told
-                self._list_now(key, groups, waiting.frames)
-        self._deliver()
-        if self._due:
-            self._wake_at(self._due[0][0])
 
     def _dismiss_group(self, group: Group, frames: StepFrames) -> None:
         self._deliver()
@@ -373,6 +163,10 @@ class Hub:
             self._send_all(untold if lifecycle else group.live, frame)
         if any(lifecycle for _, lifecycle in made):
             step.told |= group.live
+
+    def _seeing_after(self, frames: StepFrames) -> set[Group]:
+        after = frames.step.after
+        return self._seeing(after.keys) if after is not None else set()
 
     def _seeing(self, keys: Keys) -> set[Group]:
         found: set[Group] = set()

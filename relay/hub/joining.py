@@ -21,13 +21,12 @@ from bson import Timestamp
 
 from relay.errors import SourceError, Unavailable
 from relay.hub.frames import StepFrames, replay
-from relay.hub.hub import (
-    MANY_BYTES,
+from relay.hub.hub import MANY_BYTES, Hub
+from relay.hub.members import (
     Answer,
     DashboardJoiner,
     DashboardReading,
     Group,
-    Hub,
     Joiner,
     Listener,
     Pending,

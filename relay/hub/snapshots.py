@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from bson import Timestamp
 
 from relay.errors import PositionLost, Unavailable
-from relay.hub.hub import DashboardReading, Hub, TaskReading
+from relay.hub.hub import Hub
+from relay.hub.members import DashboardReading, TaskReading
 from relay.metrics import Metrics
 
 CATCH_UP_S = 1.0  # how long a join may wait for the relay to see a task just written (PROTOCOL.md 6.8)

@@ -23,8 +23,9 @@ from pymongo import AsyncMongoClient, UpdateOne
 from relay.access.audience import Audience, Principal
 from relay.feed.known import Known
 from relay.feed.pump import Pump
-from relay.hub.hub import Hub, Listener
+from relay.hub.hub import Hub
 from relay.hub.joining import Joining
+from relay.hub.members import Listener
 from relay.metrics import Metrics
 from relay.source.arrays import Decoder
 from relay.source.reader import Reader
