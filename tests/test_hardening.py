@@ -29,7 +29,7 @@ import orjson
 import pytest
 from bson import ObjectId
 from forge import hmac_signed, jwk, jwks, segment, signed
-from integration.test_commands import run, started
+from integration.test_commands import Process, started
 from integration.test_sockets import becomes, metric, reading_slowly
 from packaging.version import Version
 from peer import BINARY, CLOSE, CONT, PING, TEXT, calling, frame, handshake, upgraded
@@ -37,16 +37,14 @@ from pymongo import MongoClient, UpdateOne
 from pymongo.errors import OperationFailure
 from running import SECRET, SOON_S, Ear, listening, running, settings_for, token
 
-from relay import config
 from relay.access.tokens import MAX_TOKEN_BYTES
-from relay.app import Relay, client_of
+from relay.app import Relay
 from relay.demo import mongod as embedded
 from relay.errors import StartupError
 from relay.gateway import session
 from relay.gateway.http import CONTENT_SECURITY_POLICY
 from relay.gateway.requests import MAX_TASK_ID
 from relay.gateway.wire import MAX_FRAGMENTS, Wire
-from relay.tasks.timeline import head
 
 ROWS = range(1, 39)
 NOT_OURS = {
@@ -190,10 +188,8 @@ def test_a_token_in_the_address_is_refused_and_no_token_is_logged(environment: d
         logged = before + process.printed()
         assert process.wait(SOON_S) == 0
     assert "following the change stream" in logged
-    for part in (text, *text.split(".")):
-        assert part[:20] not in logged.replace(token("x").split(".")[0], "") or part == text.split(".")[0]
-    assert text.split(".")[2] not in logged
-    assert SECRET not in logged
+    for part in (*text.split("."), SECRET):
+        assert part not in logged
 
 
 async def test_a_token_among_the_subprotocols_never_comes_back(with_: Any) -> None:
@@ -267,11 +263,6 @@ def forged() -> list[Any]:
         pytest.param(hmac_signed(header, twice, SECRET), id="S13 sub twice"),
         pytest.param(hmac_signed(header, deep, SECRET), id="S13 deep"),
     ]
-
-
-@pytest.fixture(scope="module")
-def seals() -> dict[str, Any]:
-    return {}
 
 
 @pytest.mark.parametrize("text", forged())
@@ -439,10 +430,12 @@ async def test_a_foreign_task_and_none_are_not_told_apart(tasks: Any, with_: Any
 async def test_who_resumes_is_asked_again(tasks: Any, with_: Any) -> None:
     """S16: a valid position, access removed meanwhile: forbidden, and nothing of the timeline."""
     tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [{"n": 0}]})
-    async with running(with_()) as relay:
+    async with running(with_()) as relay, listening(relay, "/ws/dashboard", sub="bob") as bob:
         async with listening(relay, "/ws/tasks/t") as ear:
             state = (await ear.until("task:state"))["data"]
+        await bob.until("dashboard:state")
         tasks.update_one({"_id": "t"}, {"$push": {"events": "hidden"}, "$set": {"createdBy": "bob"}})
+        await bob.until("dashboard:task_list_updated")
         position = {"since": state["next"], "head": state["head"]}
         path = f"/ws/tasks/t?since={state['next']}&head={state['head']}"
         async with listening(relay, path) as ear:
@@ -455,7 +448,7 @@ async def test_who_resumes_is_asked_again(tasks: Any, with_: Any) -> None:
 
 
 REVOKED = 200
-FILLER = "x" * 10_000
+FILLER = "x" * 60_000
 
 
 async def test_whoever_loses_a_task_gets_nothing_of_that_change(tasks: Any, with_: Any) -> None:
@@ -466,7 +459,15 @@ async def test_whoever_loses_a_task_gets_nothing_of_that_change(tasks: Any, with
     own = {"createdBy": "alice", "events": [{"n": 0}]}
     tasks.insert_many([{"_id": name, **own} for name in ids] + [{"_id": "bulk", **own}])
     async with AsyncExitStack() as stack:
-        relay = await stack.enter_async_context(running(with_(relay_outbox_max_bytes=65_536)))
+        relay = await stack.enter_async_context(
+            running(
+                with_(
+                    relay_outbox_max_bytes=65_536,
+                    relay_max_tasks_per_connection=500,
+                    relay_messages_per_second=100_000,
+                )
+            )
+        )
         in_room, on_list, resuming = [
             await stack.enter_async_context(listening(relay, path))
             for path in ("/ws", "/ws/dashboard", "/ws")
@@ -474,15 +475,17 @@ async def test_whoever_loses_a_task_gets_nothing_of_that_change(tasks: Any, with
         slow = await stack.enter_async_context(reading_slowly(relay))
         owner = await stack.enter_async_context(listening(relay, "/ws/dashboard", sub="bob"))
         for ear in (in_room, slow):
-            for start in range(0, REVOKED - 1, 99):
-                await ear.send("task:join", {"tasks": [{"taskId": name} for name in ids[start : start + 99]]})
-            for _ in range(REVOKED - 2):
+            for start in range(0, REVOKED, 100):
+                await ear.send(
+                    "task:join", {"tasks": [{"taskId": name} for name in ids[start : start + 100]]}
+                )
+            for _ in ids:
                 state = await ear.until("task:state")
         position["head"] = state["data"]["head"]
         await on_list.until("dashboard:state")
         await owner.until("dashboard:state")
         # Given one reader who is far behind,
-        fill = [UpdateOne({"_id": "bulk"}, {"$push": {"events": FILLER}}) for _ in range(20)]
+        fill = [UpdateOne({"_id": "bulk"}, {"$push": {"events": FILLER}}) for _ in range(10)]
         await slow.send("task:join", {"taskId": "bulk"})
         while await metric(relay, "relay_lagging_total") < 1:
             await asyncio.to_thread(tasks.bulk_write, fill)
@@ -526,11 +529,13 @@ async def test_whoever_loses_a_task_gets_nothing_of_that_change(tasks: Any, with
         for ear in (in_room, on_list, resuming, slow):
             assert "leaked" not in str(ear.frames)
         # those who were told of the task were told that it is gone,
-        assert sum(one["type"] == "task:revoked" for one in in_room.frames) == REVOKED - 2
+        assert sum(one["type"] == "task:revoked" for one in in_room.frames) == REVOKED
         assert sum(one["data"].get("change") == "revoked" for one in on_list.frames) == REVOKED
         # and the new owner sees it.
         await owner.send("task:join", {"taskId": ids[0]})
         assert "leaked" in str(await owner.until("task:state"))
+        for ear in (in_room, on_list, resuming, slow, owner):
+            ear.socket.transport.abort()  # a good close would wait until all is read
 
 
 # What one may send.
@@ -568,8 +573,11 @@ async def test_a_message_has_a_size_and_comes_in_few_pieces(with_: Any, sub: str
 
 
 @pytest.mark.parametrize("sub", [None, "alice"])
-async def test_pings_of_a_peer_that_does_not_read_fill_nothing(with_: Any, sub: str | None) -> None:
+async def test_pings_of_a_peer_that_does_not_read_fill_nothing(
+    with_: Any, monkeypatch: pytest.MonkeyPatch, sub: str | None
+) -> None:
     """S21: a flood of pings of 125 B, the client not reading: 1008, and no buffer grows."""
+    monkeypatch.setattr("relay.gateway.wire.CLOSE_S", 0.5)
     async with running(with_()) as relay, upgraded(relay.url, sub=sub, receive_buffer=4096) as peer:
         flood = frame(PING, b"p" * 125) * 500
         largest = sent = 0
@@ -579,7 +587,7 @@ async def test_pings_of_a_peer_that_does_not_read_fill_nothing(with_: Any, sub: 
                     if peer.writer.transport.get_write_buffer_size() < len(flood):
                         peer.send(flood)
                         sent += len(flood)
-                    wires = [one for one in gc.get_objects() if isinstance(one, Wire)]
+                    wires = [one for one in gc.get_objects() if issubclass(type(one), Wire)]
                     largest = max(largest, *(one._transport.get_write_buffer_size() for one in wires))
         except ConnectionError:
             pass
@@ -759,16 +767,17 @@ async def test_json_of_every_kind_is_answered_and_nothing_breaks(
         for kind, names in FIELDS.items():
             for name in names:
                 for value in STRANGE:
-                    data = {"taskId": "t", "tasks": [{"taskId": "t"}]} if name in ("since", "head") else {}
-                    data.pop("tasks", None)
+                    data = {"taskId": "t"} if name in ("since", "head") else {}
                     await ear.socket.send(json.dumps({"type": kind, "data": {**data, name: value}}))
         for value in STRANGE:
             await ear.socket.send(json.dumps({"type": "ping", "id": value}))
             await ear.socket.send(json.dumps({"type": value}))
             await ear.socket.send(json.dumps({"type": "ping", "data": value}))
-        answers = await ear.quiet()
-        while answers[-1]["data"].get("code") != "unknown_type" or await ear.quiet():
-            answers = ear.frames
+        await ear.send("task:join", {"taskId": "the last"})
+        await ear.until("error", taskId="the last")
+        codes = {frame["data"]["code"] for frame in ear.frames if frame["type"] == "error"}
+        assert codes <= {"bad_message", "bad_request", "unknown_type", "forbidden"}
+        ear.socket.transport.abort()  # a good close would wait until all is read
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
@@ -994,7 +1003,6 @@ async def test_reading_one_collection_is_all_it_needs(with_: Any, tmp_path: Path
     "url",
     [
         "mongodb://user:hunter2@127.0.0.1:{port}/?authSource=admin&serverSelectionTimeoutMS=300",
-        "mongodb://user:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=300&replicaSet=rs0",
         "mongodb://user:hunter2@127.0.0.1:99999/",
         "mongodb://user:hun/hunter2@127.0.0.1/",
         "mongodb://user:hunter2@[::1/",
@@ -1002,30 +1010,22 @@ async def test_reading_one_collection_is_all_it_needs(with_: Any, tmp_path: Path
         "mongodb://127.0.0.1:{port}/?password=hunter2",
         "mongodb://user:hunter2@127.0.0.1:{port}/?authMechanism=hunter2",
         "mongodb+srv://user:hunter2@",
-        "hunter2",
     ],
 )
 def test_a_password_is_shown_in_no_failure(environment: dict[str, str], mongo_url: str, url: str) -> None:
     """S33: the URI's password is never printed, in exceptions neither."""
     port = re.search(r":(\d+)", mongo_url)
     assert port is not None
-    given = environment | {"RELAY_MONGO_URL": url.format(port=port[1])}
-    try:
-        settings = config.load(relay_mongo_url=given["RELAY_MONGO_URL"], relay_jwt_secret=SECRET)
-        client_of(settings)
-    except StartupError as failure:
-        assert "hunter2" not in str(failure)
-        assert "hunter2" not in run("serve", **given).stderr
-        return
-    with started("serve", until=" ", **given) as (process, before):
-        printed = before
-        try:
-            printed += process.printed("again")
-            process.terminate()
-        except AssertionError:  # it ended instead
-            pass
-        printed += process.printed() if process.poll() is None else ""
-    assert "hunter2" not in printed
+    with Process("serve", **environment | {"RELAY_MONGO_URL": url.format(port=port[1])}) as process:
+        assert process.stdout is not None
+        printed = b""
+        until = re.compile(b"trying again|listening on")
+        while not until.search(printed) and (more := os.read(process.stdout.fileno(), 65_536)):
+            printed += more
+        process.terminate()
+        printed += process.stdout.read()
+    assert printed
+    assert b"hunter2" not in printed
 
 
 async def test_only_what_is_meant_to_leaves_and_in_a_bearable_size(tasks: Any, with_: Any) -> None:
@@ -1096,12 +1096,12 @@ async def test_a_position_that_was_tampered_with_gives_the_whole_or_an_error(tas
         for name in ("t", "u"):
             await ear.send("resync_requested", {"taskIds": [name]})
             heads[name] = (await ear.until("task:state"))["data"]["head"]
+            await ear.until("resync:done")
         good = heads["t"]
 
         async def resumed(since: Any, at: Any, name: str = "t") -> Any:
-            await ear.send(
-                "resync_requested", {"taskIds": [{"taskId": name, "since": since, "head": at}]}, id="r"
-            )
+            data = {"taskIds": [{"taskId": name, "since": since, "head": at}]}
+            await ear.socket.send(json.dumps({"type": "resync_requested", "data": data}))
             answer = await ear.next()
             if answer["type"] == "task:state":
                 await ear.until("resync:done")
@@ -1123,7 +1123,6 @@ async def test_a_position_that_was_tampered_with_gives_the_whole_or_an_error(tas
             *((2, "x" * 129), (2, "x" * 60_000), (2, 5), (2, [good]), (2, {"$ne": 1})),
         ):
             assert await resumed(since, at) == "bad_request", (since, at)
-        assert await resumed(2, head(b"")) == whole if isinstance(head(b""), str) else True
         assert await resumed(2, good, "foreign") == ["foreign"]
         for query in (
             f"since={2**64}&head={good}",
@@ -1169,7 +1168,9 @@ async def test_one_users_many_sockets_leave_the_others_their_turn(tasks: Any, wi
         return time.perf_counter() - began
 
     async with AsyncExitStack() as stack:
-        relay = await stack.enter_async_context(running(with_(relay_messages_per_second=20)))
+        relay = await stack.enter_async_context(
+            running(with_(relay_messages_per_second=20, relay_max_connections_per_user=50))
+        )
         alice = await stack.enter_async_context(listening(relay, "/ws/tasks/mine"))
         await alice.until("task:state")
         alone = [await turn(alice, number) for number in range(10)]
