@@ -2,17 +2,16 @@
 
 The bystanders have dashboards of their own, on which nothing of this may be seen. 100 changes a second.
 
-`change`: CPU of the server per change, without what it uses when nothing changes. `idle`: that, heartbeats
-and pings, in percent of a core.
+`change`: CPU of the server per change, without what it uses when nothing changes, as measured before and
+after. `idle`: that, heartbeats and pings, in percent of a core.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 
 from scripts.benchmarks.bench import NOISE, Benchmark, Figure, Ground, Measured, Meter, flaw_of, paced
-from scripts.benchmarks.contenders import relay_script
+from scripts.benchmarks.contenders import Server, relay_script
 from scripts.benchmarks.memory import room_for
 
 RATE = 100
@@ -32,15 +31,13 @@ async def measure(ground: Ground, case: str) -> Measured:
         await crowd.join(
             [relay_script("/ws/dashboard", others, sub=f"bystander{n % 1000}") for n in range(count - 1)]
         )
-        began, idle = time.perf_counter(), Meter(ground, server)
-        await asyncio.sleep(idle_s)
-        idle_share = idle.stop().cpu_s / (time.perf_counter() - began)
-
+        before = await _idle_share(ground, server, idle_s)
         crowd.expect(changes, listeners=1)
         meter = Meter(ground, server)
         await paced(changes, RATE, lambda n: tasks.append(task, n))
         await crowd.all_received()
         spent, flaw = meter.stop(), flaw_of(crowd, range(changes))
+        idle_share = (before + await _idle_share(ground, server, idle_s)) / 2
         return Measured(
             {
                 CHANGE.name: 1e6 * (spent.cpu_s - idle_share * spent.wall_s) / changes,
@@ -49,6 +46,13 @@ async def measure(ground: Ground, case: str) -> Measured:
             },
             f"{count:,} connections, as many as files may be open" if count < full else flaw,
         )
+
+
+async def _idle_share(ground: Ground, server: Server, seconds: float) -> float:
+    meter = Meter(ground, server)
+    await asyncio.sleep(seconds)
+    spent = meter.stop()
+    return spent.cpu_s / spent.wall_s
 
 
 BENCHMARK = Benchmark(
