@@ -69,7 +69,7 @@ async def measure(ground: Ground, case: str) -> Measured:
 
 
 BENCHMARK = Benchmark(
-    "slow reader",
+    "slow-reader",
     "A slow reader among 500 listeners: what the others notice, at 50 appends a second",
     [case for name in SERVERS for case in (name, name + STALLED)],
     (P99, P50, CPU, *NOISE),
