@@ -264,5 +264,5 @@ def test_an_outline_is_the_task_without_its_array(history: list[Any], otherwise:
 
 
 def test_where_array_and_fields_share_a_sub_document_the_whole_is_read() -> None:
-    assert translator().outline_projection() is not None
-    assert translator(replace(MAPPING, events="github.log")).outline_projection() is None
+    assert translator().outline_projection is not None
+    assert translator(replace(MAPPING, events="github.log")).outline_projection is None

@@ -20,6 +20,7 @@ from relay.feed.known import Known
 from relay.metrics import Metrics
 from relay.source.changes import Change, key_of
 from relay.source.stream import Batch, Reopened
+from relay.tasks.timeline import Timeline
 from relay.tasks.translate import Step, Task, Translator
 
 log = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ class Pump:
         loaded: dict[bytes, Task | None] = {}
         whole: dict[bytes, Any] = {}  # of these, everything
         unknown = {change.key: change.id for change in changes if self._known.get(change.key) is None}
-        projection = self._translator.outline_projection()
+        projection = self._translator.outline_projection
         if projection is None:
             whole = unknown
         elif unknown:
@@ -147,18 +148,24 @@ class Pump:
     ) -> dict[bytes, Any]:
         """The tasks of this batch whose array has to be in memory and is not."""
         needed: dict[bytes, Any] = {}
-        planned: dict[bytes, Task] = {}
+        planned: dict[bytes, Timeline] = {}
         for change in changes:
             key = change.key
             if key in needed or key in whole:
                 continue
-            task = planned.get(key) or loaded.get(key) or self._known.get(key)
-            if task is None or task.timeline.held is not None:
-                continue  # where there is nothing, or all of it, no change needs more
-            if self._translator.needs_events(task, change.operation):
+            timeline = planned.get(key)
+            if timeline is None:
+                task = loaded.get(key) or self._known.get(key)
+                if task is None:
+                    continue  # where there is nothing, no change needs more
+                timeline = task.timeline
+            if timeline.held is not None:
+                continue  # nor where there is all of it
+            after = self._translator.plan(timeline, change.operation)
+            if after is None:
                 needed[key] = change.id
             else:
-                planned[key] = self._translator.grow(task, change.operation)
+                planned[key] = after
         return needed
 
     async def _read(

@@ -118,7 +118,7 @@ class Session:
         self._heartbeat_at = now + desk.settings.relay_heartbeat_ms / 1000
         self._expiry_told = False
         self._bucket = TokenBucket(rate, rate * RATE_BURST, now)
-        self._abuse: deque[float] = deque(maxlen=ABUSE_COUNT)
+        self._abuse: deque[float] | None = None  # when requests were refused; made for who needs it
 
     # What the carrier says.
 
@@ -249,6 +249,8 @@ class Session:
         if not wait:
             return True
         retry_after_ms = max(1, round(wait * 1000))
+        if self._abuse is None:
+            self._abuse = deque(maxlen=ABUSE_COUNT)
         self._abuse.append(now)
         if len(self._abuse) == ABUSE_COUNT and now - self._abuse[0] < ABUSE_WINDOW_S:
             raise Refused(Close.RATE_LIMITED, f"rate_limited:{retry_after_ms}")

@@ -8,7 +8,7 @@ the change; who may see it is for others to decide, from the keys before and aft
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 from relay.protocol import CREATED_FIELDS, LIFECYCLE_FIELDS, Kind, rfc3339
@@ -128,6 +128,7 @@ class Translator:
         self._visibility = visibility
         self._max_text = max_text
         self._tree = tree_of(mapping.roots())
+        self.outline_projection = self._outline_projection()  # for `outline`; None: read whole documents
 
     def read(self, document: Document) -> Task:
         """The task a whole stored document shows."""
@@ -136,7 +137,7 @@ class Translator:
         last = self._milestone(elements, len(elements), NONE)
         return self._task(wire_id(document["_id"]), prune(document, self._tree), timeline, last)
 
-    def outline_projection(self) -> dict[str, Any] | None:
+    def _outline_projection(self) -> dict[str, Any] | None:
         """A projection under which `outline` needs only the end of the array to be read; None where
         the mapping looks for other things beside the array, in the same sub-document."""
         # Whole top-level fields: a projection by path would take the scalars out of mixed arrays.
@@ -170,18 +171,16 @@ class Translator:
         """The summary of a document read under `list_projection`."""
         return self._summary(wire_id(projected["_id"]), projected, projected[LENGTH_FIELD] or 0)
 
-    def needs_events(self, task: Task, operation: Operation) -> bool:
-        """Can this operation be translated only with the array before it in memory?"""
-        return isinstance(self._advance(task.timeline, operation)[1], NeedsEvents)
-
-    def grow(self, task: Task, operation: Operation) -> Task:
-        """The task with its timeline moved on, for planning what a batch will need."""
-        return replace(task, timeline=self._advance(task.timeline, operation)[0])
+    def plan(self, timeline: Timeline, operation: Operation) -> Timeline | None:
+        """The timeline after the operation, for planning what a batch will need; None where that cannot be
+        told without the elements before it."""
+        after, outcome = self._advance(timeline, operation)
+        return None if isinstance(outcome, NeedsEvents) else after
 
     def translate(self, before: Task | None, change: Change) -> Step:
         """What this change means to whoever may see the task.
 
-        `before` is the exact state before it, with its array where `needs_events` says so.
+        `before` is the exact state before it, with its array where `plan` cannot do without.
         """
         after, outcome = self._apply(before, change)
         task = after or before
@@ -222,7 +221,9 @@ class Translator:
                 last = before.last
         if kept is before.document:  # most changes: an event, and nothing that the summary shows
             summary = {**before.summary, "eventCount": timeline.length}
-            return replace(before, timeline=timeline, last=last, summary=summary), outcome
+            # (Written out: `replace` takes longer than all else that is done for such a change.)
+            task = Task(before.id, before.document, timeline, summary, before.keys, before.status, last)
+            return task, outcome
         return self._task(before.id, kept, timeline, last), outcome
 
     def _task(self, task_id: str, document: Document, timeline: Timeline, last: Milestone | None) -> Task:

@@ -262,7 +262,7 @@ async def test_an_outline_is_what_the_whole_document_shows(
     tasks.insert_one(document)
     async with AsyncMongoClient[Any](mongo_url) as client:
         reader = Reader(client, database_name, "tasks", Decoder("events"))
-        (found,) = await reader.read_at(await reader.now(), {}, projection=TRANSLATOR.outline_projection())
+        (found,) = await reader.read_at(await reader.now(), {}, projection=TRANSLATOR.outline_projection)
         (whole,) = await reader.read_at(await reader.now(), {})
     outline, task = TRANSLATOR.outline(found), TRANSLATOR.read(whole)
     if length is not None and length > 20 and milestone in (None, 0, -21):
