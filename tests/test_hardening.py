@@ -1,4 +1,4 @@
-"""The security checklist (FAILURES.md section 2), row by row, against a real relay on a real mongod.
+"""The security checklist S1 to S38, row by row, against a real relay on a real mongod.
 
 Each test begins with the rows it shows, as the relay answers them: the codes are those of PROTOCOL.md.
 """

@@ -35,11 +35,6 @@ class Known:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    @property
-    def array_bytes(self) -> int:
-        """How much the arrays in memory take."""
-        return self._array_bytes
-
     def get(self, key: bytes) -> Task | None:
         task = self._tasks.get(key)
         if task is not None:

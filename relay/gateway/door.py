@@ -1,7 +1,7 @@
 """The door: uvicorn's HTTP protocol, with an end to what takes too long and a bound on what comes in.
 
 uvicorn has no timer before the first request, none while one drips in or an answer is not read, and
-httptools bounds nothing: not a head, not what may follow a chunked body (FAILURES.md S13, S23).
+httptools bounds nothing: not a head, not what may follow a chunked body.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from bson.errors import InvalidBSON
 Document = dict[str, Any]
 Element = bytes
 
-# Dates past year 9999 and broken UTF-8 are somebody's data, not our failure (FAILURES.md F8).
+# Dates past year 9999 and broken UTF-8 are somebody's data, not our failure.
 LENIENT: CodecOptions[Document] = CodecOptions(
     document_class=dict,
     tz_aware=False,

@@ -1,7 +1,7 @@
 """The part of a document that is kept, and an update description applied to it. Pure.
 
 Rules of this file: nothing is changed in place; a path that the kept part does not hold changes
-nothing; a path whose middle is not there is a field name with dots in it (MONGO-FACTS: the stream
+nothing; a path whose middle is not there is a field name with dots in it (the change stream
 does not tell the two apart) and concerns nobody.
 """
 

@@ -1,6 +1,6 @@
 """How this deployment's documents are read: fields, event types, statuses, visibility. Pure.
 
-The defaults are COMMANDS-AND-SETTINGS' table; a TOML file may change every row of it. A mistake in
+The defaults below are what most writers use; a TOML file may change every row of them. A mistake in
 the file stops the start with a sentence that names the key.
 """
 

@@ -231,7 +231,11 @@ class Translator:
         status = self.mapping.statuses.get(snake(summary.get("status", "")))
         return Task(task_id, document, timeline, summary, self._visibility(document), status, last)
 
-    # The lifecycle rule (COMMANDS-AND-SETTINGS, "How a task document is read").
+    # The lifecycle rule, for writers that push an event, set a status, or do both in one update or in two:
+    # 1. an insert sends `task:created`, then the message of its status;
+    # 2. an appended event sends its message, unless the status before said it already and no other event
+    #    has said something else since: then it is the status' pair;
+    # 3. a changed status sends its message, unless the last event that means something means the same.
 
     def _messages(self, before: Task | None, after: Task, outcome: Outcome) -> Iterator[Message]:
         if before is None:
