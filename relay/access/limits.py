@@ -25,6 +25,10 @@ class TokenBucket:
             return 0.0
         return (1 - self._level) / self._rate
 
+    def charge(self, requests: float) -> None:
+        """A request that passed costs so many more; what is not there is owed."""
+        self._level -= requests
+
 
 class Caps:
     """How many connections are open: in all, from one address, of one user."""

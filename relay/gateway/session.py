@@ -48,6 +48,7 @@ from relay.protocol import (
 
 EXPIRY_NOTICE_S = 30  # before its token ends, a connection is told so
 RATE_BURST = 2  # seconds' worth of requests at once
+TASKS_PER_REQUEST = 10  # so many tasks named in one request count as a request each
 ABUSE_COUNT, ABUSE_WINDOW_S = 100, 10.0  # so many refused requests in so long close 4429
 
 
@@ -134,6 +135,7 @@ class Session:
         listener = Listener(
             desk.audience.keys_for(principal),
             desk.audience.filter_for(principal),
+            user=principal.sub,
             send=self._carrier.send,
             answer=self._carrier.answer,
         )
@@ -275,15 +277,20 @@ class Session:
                 self._desk.hub.leave_dashboard(listener)
                 carrier.answer(encode(Kind.DASHBOARD_LEFT, {}, reply_to=request.id))
             case Request.TASK_JOIN:
-                self._join_tasks(listener, wanted_tasks(data), request.id)
+                self._join_tasks(listener, self._charged(wanted_tasks(data)), request.id)
             case Request.TASK_LEAVE:
                 task_id = text_of(data, "taskId", MAX_TASK_ID)
                 joining.leave_task(listener, task_id)
                 carrier.answer(encode(Kind.TASK_LEFT, {"taskId": task_id}, reply_to=request.id))
             case Request.RESYNC:
-                self._resync(listener, listed_tasks(data, "taskIds"), request.id)
+                self._resync(listener, self._charged(listed_tasks(data, "taskIds")), request.id)
             case _:
                 raise BadRequest(ErrorCode.UNKNOWN_TYPE, "There is no request of this type.")
+
+    def _charged(self, wanted: list[Wanted]) -> list[Wanted]:
+        """The same, when the rate has been charged for what it takes to read them."""
+        self._bucket.charge(max(0, len(wanted) - 1) / TASKS_PER_REQUEST)
+        return wanted
 
     def _join_tasks(self, listener: Listener, wanted: list[Wanted], request_id: str | None) -> None:
         joining = self._desk.joining

@@ -52,7 +52,6 @@ class Joining:
     def __init__(self, hub: Hub, reads: Reads, translator: Translator, metrics: Metrics) -> None:
         self._hub = hub
         self._snapshots = Snapshots(hub, reads, metrics)
-        self._reads = reads
         self._metrics = metrics
         self._translator = translator
         self._tasks: set[asyncio.Task[None]] = set()
@@ -61,6 +60,7 @@ class Joining:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._snapshots.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -117,6 +117,7 @@ class Joining:
         if listener.lagging:
             joiner.stay, listener.dashboard_behind = False, True
         reading.joiners.append(joiner)
+        self._snapshots.share(reading, listener.user)
 
     def change_rights(self, listener: Listener, keys: frozenset[str], filter: dict[str, Any]) -> None:
         """What the listener may see is now this: revoke what it may not, show what it newly may."""
@@ -243,6 +244,7 @@ class Joining:
             # Nothing was published since it began, so it answers what is true now.
             if reading.caught_up >= caught_up and not reading.since:
                 reading.joiners.append(joiner)
+                self._snapshots.share(reading, joiner.listener.user)
                 return
         reading = TaskReading(joiner.task_id, keys, self._hub.position, caught_up, joiners=[joiner])
         for key in keys:
@@ -308,7 +310,7 @@ class Joining:
         """Read once more when the relay has seen everything written before these joins arrived."""
         with suppress(TimeoutError, Unavailable):
             async with asyncio.timeout(CATCH_UP_S):
-                await self._hub.reached(await self._reads.now())
+                await self._hub.reached(await self._snapshots.now())
         for joiner in joiners:
             if joiner.active:
                 self._read_for(joiner, caught_up=True)

@@ -35,6 +35,7 @@ class Listener:
         "pending",
         "rooms",
         "send",
+        "user",
     )
 
     def __init__(
@@ -42,11 +43,13 @@ class Listener:
         keys: Keys,
         filter: dict[str, Any],
         *,
+        user: str,
         send: Callable[[Sequence[bytes]], None],
         answer: Callable[[bytes], None],
     ) -> None:
         self.keys = keys
         self.filter = filter  # the Mongo filter that agrees with the keys
+        self.user = user
         self.send = send
         self.answer = answer
         self.rooms: set[bytes] = set()  # keys of the tasks it is served live

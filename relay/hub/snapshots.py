@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from bson import Timestamp
@@ -11,10 +12,11 @@ from bson import Timestamp
 from relay.errors import PositionLost, Unavailable
 from relay.hub.hub import Hub
 from relay.hub.members import DashboardReading, TaskReading
+from relay.hub.turns import Turn, Turns
 from relay.metrics import Metrics
 
 CATCH_UP_S = 1.0  # how long a join may wait for the relay to see a task just written (PROTOCOL.md 6.8)
-PARALLEL_READS = 32
+PARALLEL_READS = 16  # more would not be faster: decoding what they bring takes one core
 RETRY_S = 0.5
 
 
@@ -34,18 +36,24 @@ class Reads(Protocol):
     async def now(self) -> Timestamp: ...
 
 
+Reading = TaskReading | DashboardReading
+
+
 class Snapshots:
-    """Reads what readings ask for, so many at once."""
+    """Reads what readings ask for, so many at once, and each user in turn."""
 
     def __init__(self, hub: Hub, reads: Reads, metrics: Metrics) -> None:
         self._hub = hub
         self._reads = reads
         self._metrics = metrics
-        self._parallel = asyncio.Semaphore(PARALLEL_READS)
+        self._turns = Turns(PARALLEL_READS)
+        self._waiting: dict[Reading, Turn] = {}
+        self._asked: asyncio.Task[Timestamp] | None = None  # the last question for the time
+        self._next: asyncio.Task[Timestamp] | None = None  # the one after it, while that waits
 
     async def read(
         self,
-        reading: TaskReading | DashboardReading,
+        reading: Reading,
         filter: Mapping[str, Any],
         *,
         patient: Callable[[], bool],
@@ -61,7 +69,7 @@ class Snapshots:
             try:
                 if not position.time:
                     raise PositionLost("the stream is not open yet")
-                async with self._parallel:
+                async with self._turn(reading):
                     documents = await self._reads.read_at(position, filter, **options)
             except PositionLost:
                 # The collection or the server is younger than S: a later position will do.
@@ -81,3 +89,39 @@ class Snapshots:
                 if reading.position == position:
                     return documents
                 # The stream was reopened meanwhile, and what was held is not complete any more.
+
+    def share(self, reading: Reading, user: str) -> None:
+        """This user waits for the reading as well."""
+        if (turn := self._waiting.get(reading)) is not None:
+            self._turns.line_up(turn, user)
+
+    async def now(self) -> Timestamp:
+        """As `Reads.now`. Who asks while an earlier question is under way shares the next one.
+
+        Raises Unavailable.
+        """
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_task(self._ask())
+        return await asyncio.shield(self._next)
+
+    async def _ask(self) -> Timestamp:
+        if self._asked is not None:
+            await asyncio.wait((self._asked,))
+        self._asked, self._next = self._next, None
+        return await self._reads.now()
+
+    def close(self) -> None:
+        """End the questions under way."""
+        for task in (self._asked, self._next):
+            if task is not None:
+                task.cancel()
+
+    @asynccontextmanager
+    async def _turn(self, reading: Reading) -> AsyncGenerator[None]:
+        turn = self._waiting[reading] = asyncio.get_running_loop().create_future()
+        try:
+            async with self._turns.wait(turn, {joiner.listener.user for joiner in reading.joiners}):
+                del self._waiting[reading]
+                yield
+        finally:
+            self._waiting.pop(reading, None)

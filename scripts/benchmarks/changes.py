@@ -133,6 +133,7 @@ async def _listen(hub: Hub, joining: Joining, audience: Audience) -> None:
     listener = Listener(
         audience.keys_for(principal),
         audience.filter_for(principal),
+        user=principal.sub,
         send=lambda frame: None,
         answer=lambda frame: joined.set(),
     )

@@ -1,0 +1,55 @@
+"""Whose turn it is to read: so many at once, and of those who wait one user after the other. Pure but for the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+
+Turn = asyncio.Future[None]
+
+
+class Turns:
+    """At most `parallel` at once. Who asks for a thousand reads waits for their own: another user has a turn
+    before they have a second one. A read that several users wait for comes with the first of their turns."""
+
+    def __init__(self, parallel: int) -> None:
+        self._free = parallel
+        self._lines: dict[str, deque[Turn]] = {}  # by user; whose turn is next comes first
+
+    @asynccontextmanager
+    async def wait(self, turn: Turn, users: Iterable[str]) -> AsyncGenerator[None]:
+        """Hold one of the places. `turn` is a fresh future, which `line_up` may be told of meanwhile."""
+        if self._free:
+            self._free -= 1
+        else:
+            for user in users:
+                self.line_up(turn, user)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if not turn.cancelled():
+                    self._leave()
+                raise
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def line_up(self, turn: Turn, user: str) -> None:
+        """This user waits for the same."""
+        self._lines.setdefault(user, deque()).append(turn)
+
+    def _leave(self) -> None:
+        while self._lines:
+            user = next(iter(self._lines))
+            line = self._lines.pop(user)
+            while line:
+                turn = line.popleft()
+                if not turn.done():
+                    turn.set_result(None)
+                    if line:
+                        self._lines[user] = line
+                    return
+        self._free += 1

@@ -1,0 +1,122 @@
+"""Turns: so many at once, each user in turn, and nothing lost by who gives up."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.hub.turns import Turn, Turns
+
+
+class Queue:
+    """Holders that enter, and leave when told to; who entered, in order."""
+
+    def __init__(self, parallel: int) -> None:
+        self.turns = Turns(parallel)
+        self.entered: list[str] = []
+        self._leaving: dict[str, asyncio.Event] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._futures: dict[str, Turn] = {}
+
+    async def come(self, name: str, *users: str) -> None:
+        self._leaving[name] = asyncio.Event()
+        self._futures[name] = asyncio.get_running_loop().create_future()
+        self._tasks[name] = asyncio.create_task(self._hold(name, users))
+        await settled()
+
+    async def _hold(self, name: str, users: tuple[str, ...]) -> None:
+        async with self.turns.wait(self._futures[name], users):
+            self.entered.append(name)
+            await self._leaving[name].wait()
+
+    def share(self, name: str, user: str) -> None:
+        self.turns.line_up(self._futures[name], user)
+
+    async def leave(self, name: str) -> None:
+        self._leaving[name].set()
+        await self._tasks[name]
+        await settled()
+
+    async def give_up(self, name: str) -> None:
+        self._tasks[name].cancel()
+        with suppress(asyncio.CancelledError):
+            await self._tasks[name]
+        await settled()
+
+    @property
+    def inside(self) -> list[str]:
+        return [name for name in self.entered if not self._tasks[name].done()]
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_another_user_has_a_turn_before_anyone_has_a_second() -> None:
+    queue = Queue(1)
+    for number in range(4):
+        await queue.come(f"a{number}", "a")
+    await queue.come("b", "b")
+    for name in ("a0", "a1", "b", "a2", "a3"):
+        assert queue.inside == [name]
+        await queue.leave(name)
+
+
+async def test_what_two_wait_for_comes_with_the_first_of_their_turns() -> None:
+    queue = Queue(1)
+    for number in range(4):
+        await queue.come(f"a{number}", "a")
+    queue.share("a3", "b")
+    await queue.leave("a0")
+    assert queue.inside == ["a1"]
+    await queue.leave("a1")
+    assert queue.inside == ["a3"]
+    await queue.leave("a3")
+    await queue.leave("a2")
+    assert queue.entered == ["a0", "a1", "a3", "a2"]
+
+
+async def test_who_gives_up_leaves_the_place_to_the_next() -> None:
+    queue = Queue(1)
+    for name in ("a", "b", "c", "d"):
+        await queue.come(name, name)
+    await queue.give_up("b")  # while waiting
+    await queue.give_up("a")  # while inside
+    assert queue.inside == ["c"]
+    await queue.leave("c")
+    await queue.leave("d")
+    await queue.come("e", "e")
+    assert queue.inside == ["e"]
+
+
+@given(
+    st.integers(1, 3),
+    st.lists(st.sampled_from("abc"), min_size=1, max_size=20),
+    st.lists(st.booleans(), min_size=20, max_size=20),
+)
+def test_every_place_is_used_and_everyone_comes_in(
+    parallel: int, users: list[str], giving_up: list[bool]
+) -> None:
+    async def play() -> None:
+        queue = Queue(parallel)
+        gone: set[str] = set()
+        names = [f"{user}{number}" for number, user in enumerate(users)]
+        for name, user in zip(names, users, strict=True):
+            await queue.come(name, user)
+        for name, gives_up in zip(names, giving_up, strict=False):
+            if gives_up and name not in queue.entered:
+                await queue.give_up(name)
+                gone.add(name)
+        left = [name for name in names if name not in gone]
+        while left:
+            assert len(queue.inside) == min(parallel, len(left))
+            first = queue.inside[0]
+            await queue.leave(first)
+            left.remove(first)
+        assert sorted(queue.entered) == sorted(name for name in names if name not in gone)
+
+    asyncio.run(play())
