@@ -58,6 +58,7 @@ async def follow(stream: Any) -> None:
 
 def main(url: str, database: str) -> None:
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does not, for a socket made so
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
