@@ -130,7 +130,7 @@ def candidate_ids(task_id: str) -> list[Any]:
     candidates: list[Any] = []
     if ObjectId.is_valid(task_id) and task_id == task_id.lower():
         candidates.append(ObjectId(task_id))
-    elif task_id and (task_id[0] in "{tfn"):
+    elif task_id.startswith("{") or task_id in ("true", "false", "null"):
         other = _from_extended(task_id)
         # Only the one spelling we send names the task: no second name for the same _id.
         if _may_be_id(other) and wire_id(other) == task_id:
