@@ -1182,17 +1182,21 @@ async def test_one_users_many_sockets_leave_the_others_their_turn(tasks: Any, wi
         noise = [asyncio.create_task(follow(peer)) for peer in peers[5:]]  # five do not read at all
         noise += [asyncio.create_task(pester(peer)) for peer in peers[:10]]
         noise.append(asyncio.create_task(write_hot()))
-        together = [await turn(alice, number) for number in range(10, 30)]
+        together = [await turn(alice, number) for number in range(10, 70)]
         async with listening(relay, "/ws/tasks/mine") as late:
             await late.until("task:state")
         over.set()
         for one in noise[:45]:
             one.cancel()
         await asyncio.gather(*noise, return_exceptions=True)
-    print(f"alone {[round(1000*x) for x in sorted(alone)]}, together {[round(1000*x) for x in sorted(together)]}, busy {len(busy)}")
+    print(
+        f"alone {[round(1000 * x) for x in sorted(alone)]}, together {[round(1000 * x) for x in sorted(together)]}, busy {len(busy)}"
+    )
     assert len(busy) > 100
-    assert statistics.median(together) < 20 * statistics.median(alone) + 1.0
-    assert max(together) < 10
+    print(f"\n  a turn: {1000 * statistics.median(alone):.0f} ms alone, ", end="")
+    print(f"{1000 * statistics.median(together):.0f} ms beside a user with 50 busy sockets")
+    assert statistics.median(together) < 5 * statistics.median(alone) + 0.1
+    assert max(together) < 5
 
 
 # Around the conversation.

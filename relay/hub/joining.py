@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +31,7 @@ from relay.hub.members import (
     Listener,
     Pending,
     Room,
+    TaskBatch,
     TaskReading,
 )
 from relay.hub.snapshots import CATCH_UP_S, RETRY_S, Reads, Snapshots
@@ -44,6 +45,8 @@ from relay.tasks.values import candidate_ids
 
 log = logging.getLogger(__name__)
 
+BATCH = 10  # tasks read together, all in memory until they are given: a document has up to 16 MB
+
 
 class Joining:
     """Answers joins, resyncs and catch-ups. Its methods return at once; use it as a context manager,
@@ -54,6 +57,7 @@ class Joining:
         self._snapshots = Snapshots(hub, reads, metrics)
         self._metrics = metrics
         self._translator = translator
+        self._gathering: dict[str, TaskBatch] = {}  # by user, what has not begun to be read
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -182,8 +186,8 @@ class Joining:
         """The stream's place was lost: bring every listener up to date from the documents."""
         hub = self._hub
         hub.move_to(position)
-        for reading in {one for readings in hub.readings.values() for one in readings}:
-            reading.move(position)
+        for batch in {one.batch for readings in hub.readings.values() for one in readings}:
+            batch.move(position)
         for group in list(hub.groups.values()):
             for dashboard in group.readings:
                 dashboard.move(position)
@@ -244,26 +248,79 @@ class Joining:
             # Nothing was published since it began, so it answers what is true now.
             if reading.caught_up >= caught_up and not reading.since:
                 reading.joiners.append(joiner)
-                self._snapshots.share(reading, joiner.listener.user)
+                self._snapshots.share(reading.batch, joiner.listener.user)
                 return
-        reading = TaskReading(joiner.task_id, keys, self._hub.position, caught_up, joiners=[joiner])
+        batch = self._open_batch(joiner.listener.user)
+        reading = TaskReading(joiner.task_id, keys, batch, caught_up, joiners=[joiner])
+        batch.readings.append(reading)
         for key in keys:
             self._hub.readings.setdefault(key, []).append(reading)
-        self._spawn(self._serve_task(reading))
 
-    async def _serve_task(self, reading: TaskReading) -> None:
-        found: _Found | None = None
-        answer: Answer = "unavailable"
+    def _open_batch(self, user: str) -> TaskBatch:
+        """The batch of this user that has not begun to be read, or a new one."""
+        batch = self._gathering.get(user)
+        if batch is None or len(batch.readings) == BATCH or batch.position != self._hub.position:
+            batch = self._gathering[user] = TaskBatch(user, self._hub.position)
+            self._spawn(self._serve_batch(batch))
+        return batch
+
+    async def _serve_batch(self, batch: TaskBatch) -> None:
+        if self._gathering.get(batch.user) is batch:
+            del self._gathering[batch.user]
+        unseen: list[Joiner] = []
+        while batch.readings:
+            stored = await self._stored(batch)
+            position = batch.position
+            for reading in list(batch.readings):
+                found, answer = await self._found(reading, stored)
+                if batch.position != position:
+                    break  # the stream was reopened meanwhile, and what was held is not complete any more
+                unseen += self._conclude(reading, found, answer)
+        if unseen:
+            self._spawn(self._look_again(unseen))
+
+    async def _stored(self, batch: TaskBatch) -> dict[bytes, dict[str, Any]] | None:
+        """The documents of this batch at its position, or None where it cannot be read."""
         try:
-            found = await self._find(reading)
-            answer = "forbidden"  # to whom it may not be given
+            documents = await self._snapshots.read(
+                batch,
+                {
+                    "_id": {
+                        "$in": [one for reading in batch.readings for one in candidate_ids(reading.task_id)]
+                    }
+                },
+                patient=lambda: any(joiner.healing for joiner in batch.joiners),
+            )
+            return {key_of(document["_id"]): document for document in documents}
         except SourceError as failure:
             log.warning("a join could not be read", extra={"error": str(failure)})
         except Exception:
             log.exception("a join failed")
             await asyncio.sleep(RETRY_S)  # a member that has to be healed will try again
-        finally:
-            self._hub.close_reading(reading)
+        return None
+
+    async def _found(
+        self, reading: TaskReading, stored: Mapping[bytes, dict[str, Any]] | None
+    ) -> tuple[_Found | None, Answer]:
+        """The task of this reading, if there is one, and the answer for whom it may not be given to."""
+        if stored is None:
+            return None, "unavailable"
+        key = next((one for one in reading.keys if one in stored), None)  # the first candidate wins
+        if key is None:
+            return None, "forbidden"
+        try:
+            state = await self._state_of(self._translator.read(stored[key]))
+        except Exception:
+            log.exception("a join failed")
+            await asyncio.sleep(RETRY_S)
+            return None, "unavailable"
+        since = [one for one in reading.since if one.step.key == key]
+        return _Found(key, state, since, reading.batch.moved), "forbidden"
+
+    def _conclude(self, reading: TaskReading, found: _Found | None, answer: Answer) -> list[Joiner]:
+        """Answer whoever waits for this reading; return those for whom it has to be read once more."""
+        reading.batch.readings.remove(reading)
+        self._hub.close_reading(reading)
         # From here on nothing waits, so nothing is published in between.
         healed = any(joiner.healing for joiner in reading.joiners)
         room = found and self._room_after(found, healed=healed)
@@ -275,29 +332,11 @@ class Joining:
                 self._give(joiner, found, room)
             else:
                 unseen.append(joiner)
-        if unseen and answer == "forbidden" and not reading.caught_up:
-            self._spawn(self._look_again(unseen))
-            return
+        if answer == "forbidden" and not reading.caught_up:
+            return unseen
         for joiner in unseen:
             self._refuse(joiner, answer, exists=found is not None)
-
-    async def _find(self, reading: TaskReading) -> _Found | None:
-        """The task of this reading at its position, or None if there is none."""
-        while True:
-            documents = await self._snapshots.read(
-                reading,
-                {"_id": {"$in": candidate_ids(reading.task_id)}},
-                patient=lambda: any(joiner.healing for joiner in reading.joiners),
-            )
-            position = reading.position
-            stored = {key_of(document["_id"]): document for document in documents}
-            key = next((one for one in reading.keys if one in stored), None)  # the first candidate wins
-            if key is None:
-                return None
-            state = await self._state_of(self._translator.read(stored[key]))
-            if reading.position == position:  # else the stream was reopened meanwhile
-                since = [one for one in reading.since if one.step.key == key]
-                return _Found(key, state, since, reading.moved)
+        return []
 
     async def _state_of(self, task: Task) -> TaskState:
         elements = task.timeline.elements or ()

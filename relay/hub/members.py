@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -103,21 +103,35 @@ class Pending:
 
 @dataclass(eq=False, slots=True)
 class TaskReading:
-    """A read of one task in flight at `position`; `since` holds the steps published after it, under
+    """A read of one task in flight; `since` holds the steps published after the position it is read at, under
     whichever of the keys its taskId may stand for. It is shared by all who join while there are none."""
 
     task_id: str
     keys: tuple[bytes, ...]
-    position: Timestamp
+    batch: TaskBatch
     caught_up: bool = False  # read at or after the moment its requests arrived
-    moved: bool = False  # to a later position than it began with: what was published between is not held
     joiners: list[Joiner] = field(default_factory=list)
     since: list[StepFrames] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class TaskBatch:
+    """Tasks that one user asked for at once, read together at `position`; `readings` are those left."""
+
+    user: str
+    position: Timestamp
+    moved: bool = False  # to a later position than it began with: what was published between is not held
+    readings: list[TaskReading] = field(default_factory=list)
+
+    @property
+    def joiners(self) -> Iterator[Joiner]:
+        return (joiner for reading in self.readings for joiner in reading.joiners)
 
     def move(self, position: Timestamp) -> None:
         """Read again, at a later position."""
         self.position, self.moved = position, True
-        self.since.clear()
+        for reading in self.readings:
+            reading.since.clear()
 
 
 @dataclass(eq=False, slots=True)

@@ -11,12 +11,12 @@ from bson import Timestamp
 
 from relay.errors import PositionLost, Unavailable
 from relay.hub.hub import Hub
-from relay.hub.members import DashboardReading, TaskReading
+from relay.hub.members import DashboardReading, TaskBatch
 from relay.hub.turns import Turn, Turns
 from relay.metrics import Metrics
 
 CATCH_UP_S = 1.0  # how long a join may wait for the relay to see a task just written (PROTOCOL.md 6.8)
-PARALLEL_READS = 16  # more would not be faster: decoding what they bring takes one core
+PARALLEL_READS = 8  # more would not be faster: decoding what they bring takes one core
 RETRY_S = 0.5
 
 
@@ -36,7 +36,7 @@ class Reads(Protocol):
     async def now(self) -> Timestamp: ...
 
 
-Reading = TaskReading | DashboardReading
+Reading = TaskBatch | DashboardReading
 
 
 class Snapshots:
