@@ -19,6 +19,7 @@ import uvicorn
 from pymongo import AsyncMongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
+from relay.access.addresses import networks
 from relay.access.audience import Audience
 from relay.access.limits import Caps
 from relay.access.rollout import Rollout
@@ -223,7 +224,10 @@ def _server(settings: Settings, app: Any) -> _Server:
         uvicorn.Config(
             app,
             http=door(
-                settings.relay_handshake_timeout_ms / 1000, stall_s=settings.relay_stall_timeout_ms / 1000
+                settings.relay_handshake_timeout_ms / 1000,
+                stall_s=settings.relay_stall_timeout_ms / 1000,
+                caps=_caps(settings),
+                proxies=networks(settings.relay_trusted_proxies),
             ),
             ws=gathered_by(Flusher()),
             ws_max_size=settings.relay_max_message_bytes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import pytest
 import uvicorn
@@ -14,9 +14,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from relay.access.limits import Caps
 from relay.gateway.door import MAX_HEAD_BYTES, MAX_PIPELINED, MAX_REQUEST_BYTES, door
 
 TIMEOUT_S = 0.3
+MOST = 4  # connections of one address
 PLENTY = 8 * 1024 * 1024  # more than the sockets of both ends hold
 
 
@@ -58,7 +60,7 @@ ROUTES = [
 async def server() -> AsyncIterator[Server]:
     config = uvicorn.Config(
         Starlette(routes=ROUTES),
-        http=door(TIMEOUT_S, stall_s=TIMEOUT_S),
+        http=door(TIMEOUT_S, stall_s=TIMEOUT_S, caps=Caps(total=9, per_address=MOST, per_user=1)),
         port=0,
         lifespan="off",
         log_config=None,
@@ -139,6 +141,25 @@ async def test_silence_is_cut_off(server: Server) -> None:
     async with connected(server) as peer:
         assert await peer.answer() == b""
         await gone(server)
+
+
+async def test_one_address_has_so_many_connections_and_no_more(server: Server) -> None:
+    """S24, before any request: whoever comes on top is cut off at once, and may come when another goes."""
+    async with AsyncExitStack() as stack:
+        first = connected(server)
+        await first.__aenter__()
+        peers = [await stack.enter_async_context(connected(server)) for _ in range(MOST)]
+        for peer in peers:
+            peer.writer.write(GET + b"\r\n")
+        answers = [await peer.answer() for peer in peers]
+        assert b"".join(answers).count(b"200") == MOST - 1
+        await first.__aexit__(None, None, None)
+        async with asyncio.timeout(SOON_S):
+            while len(server.server_state.connections) == MOST:
+                await asyncio.sleep(0.01)
+        async with connected(server) as peer:
+            peer.writer.write(GET + b"\r\n")
+            assert b"200" in await peer.answer()
 
 
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])

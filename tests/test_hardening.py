@@ -1189,9 +1189,6 @@ async def test_one_users_many_sockets_leave_the_others_their_turn(tasks: Any, wi
         for one in noise[:45]:
             one.cancel()
         await asyncio.gather(*noise, return_exceptions=True)
-    print(
-        f"alone {[round(1000 * x) for x in sorted(alone)]}, together {[round(1000 * x) for x in sorted(together)]}, busy {len(busy)}"
-    )
     assert len(busy) > 100
     print(f"\n  a turn: {1000 * statistics.median(alone):.0f} ms alone, ", end="")
     print(f"{1000 * statistics.median(together):.0f} ms beside a user with 50 busy sockets")

@@ -36,6 +36,12 @@ def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Ne
     return str(address)
 
 
+def is_proxy(peer: str, trusted: Sequence[Network]) -> bool:
+    """Is this the address of a trusted proxy?"""
+    address = _read(peer)
+    return address is not None and any(address in network for network in trusted)
+
+
 def _read(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """An address, also as "1.2.3.4:5", "[::1]:5" or IPv4 in the form of IPv6."""
     host = text

@@ -41,17 +41,21 @@ class Caps:
         self._users: Counter[str] = Counter()
         self._open = 0
 
-    def enter(self, address: str) -> bool:
-        """Count one more from this address, if it may come in."""
-        if self._open >= self._total or self._addresses.get(address, 0) >= self._per_address:
+    def enter(self, address: str | None) -> bool:
+        """Count one more, if it may come in; an address of None is not that of one client."""
+        if self._open >= self._total:
             return False
+        if address is not None:
+            if self._addresses.get(address, 0) >= self._per_address:
+                return False
+            self._addresses[address] += 1
         self._open += 1
-        self._addresses[address] += 1
         return True
 
-    def leave(self, address: str) -> None:
+    def leave(self, address: str | None) -> None:
         self._open -= 1
-        _less(self._addresses, address)
+        if address is not None:
+            _less(self._addresses, address)
 
     def enter_user(self, sub: str) -> bool:
         """Count one more of this user, if there may be one more."""

@@ -7,8 +7,12 @@ httptools bounds nothing: not a head, not what may follow a chunked body.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from relay.access.addresses import Network, client_address, is_proxy
+from relay.access.limits import Caps
 
 MAX_HEAD_BYTES = 32 * 1024  # of the request line and the headers; a token may have 16 KiB
 MAX_REQUEST_BYTES = 160 * 1024  # with the body, and whatever follows a chunked one
@@ -18,9 +22,12 @@ HEAD_TOO_LARGE = TOO_LARGE % b"431 Request Header Fields Too Large"
 BODY_TOO_LARGE = TOO_LARGE % b"413 Content Too Large"
 
 
-def door(timeout_s: float, *, stall_s: float) -> type[HttpToolsProtocol]:
+def door(
+    timeout_s: float, *, stall_s: float, caps: Caps, proxies: Sequence[Network] = ()
+) -> type[HttpToolsProtocol]:
     """The protocol class: a request has to be there `timeout_s` after it could begin; a peer that takes
-    nothing of an answer for `stall_s` is cut off."""
+    nothing of an answer for `stall_s` is cut off; and so is at once who comes when `caps` are reached, which
+    count connections until they end or become WebSockets."""
 
     class Door(HttpToolsProtocol):
         _deadline: asyncio.TimerHandle | None = None
@@ -28,14 +35,22 @@ def door(timeout_s: float, *, stall_s: float) -> type[HttpToolsProtocol]:
         _unread = 0  # bytes of answers that waited for the peer when it was last looked at
         _bytes = 0  # of the request that is coming in
         _in_head = True
+        _address: str | None = None  # that it counts for
+        _counted = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            peer = self.client[0] if self.client else ""
+            self._address = None if is_proxy(peer, proxies) else client_address(peer, (), ())
+            self._counted = caps.enter(self._address)
+            if not self._counted:
+                transport.abort()
+                return
             self._expect()
             self._watch = self.loop.call_later(stall_s, self._look)
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_timers()
+            self._leave()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
@@ -72,7 +87,7 @@ def door(timeout_s: float, *, stall_s: float) -> type[HttpToolsProtocol]:
                 # may not: that one would fill a buffer without end.
                 self.transport.abort()
                 return
-            self._stop_timers()
+            self._leave()
             super().handle_websocket_upgrade()
 
         def _expect(self) -> None:
@@ -102,7 +117,10 @@ def door(timeout_s: float, *, stall_s: float) -> type[HttpToolsProtocol]:
             self._unread = unread
             self._watch = self.loop.call_later(stall_s, self._look)
 
-        def _stop_timers(self) -> None:
+        def _leave(self) -> None:
+            if self._counted:
+                self._counted = False
+                caps.leave(self._address)
             self._arrived()
             if self._watch is not None:
                 self._watch.cancel()
