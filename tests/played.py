@@ -4,6 +4,7 @@ told to."""
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from math import inf
 from typing import Any
 from unittest.mock import patch
 
@@ -11,13 +12,14 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
-from relay.gateway.wire import EXTENSION, Wire
+from relay.gateway.wire import EXTENSION, Pace, Wire
 
 REQUEST = (
     b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
 HIGH_WATER = 1_000
+PACE = Pace(ping_every_s=20, pong_within_s=8, stall_s=30)
 
 
 def masked(opcode: int, data: bytes = b"", *, fin: bool = True) -> bytes:
@@ -175,7 +177,8 @@ class Notes:
     def receive(self, text: str) -> None:
         self.told.append(text)
 
-    def tick(self) -> None: ...
+    def tick(self) -> float:
+        return inf
 
     def paused(self) -> None:
         self.told.append("paused")
@@ -201,14 +204,15 @@ class Played:
         application: Callable[[Wire], None] | None = None,
         settle: bool = True,
     ) -> None:
-        self.loop, self.notes, self.lost = Loop(), conversation or Notes(), 0
+        self.loop, self.notes = Loop(), conversation or Notes()
+        self.gone = self.attended = 0
         self.transport = Transport(self.loop)
         self.server_state = ServerState()
 
         def accept(wire: Wire) -> None:
             assert wire.accept(None)
             wire.converse(self.notes, max_bytes=max_bytes)
-            wire.when_lost(self._lost)
+            wire.supervised(self)
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             (application or accept)(scope["extensions"][EXTENSION])
@@ -223,13 +227,18 @@ class Played:
             self.loop.settle()
             self.answer, self.transport.writes = self.transport.sent(), []
 
-    def _lost(self, _: Wire) -> None:
-        self.lost += 1
+    def lost(self, _: Wire) -> None:
+        self.gone += 1
 
-    def tick(self, *, after_s: float = 0.0) -> None:
+    def attend(self, _: Wire) -> None:
+        self.attended += 1
+
+    def tick(self, *, after_s: float = 0.0) -> float:
+        """When it wants to be called next, in seconds from then."""
         self.loop.now += after_s
-        self.wire.tick(self.loop.now, ping_every_s=20, pong_within_s=8, stall_s=30)
+        due = self.wire.tick(self.loop.now, PACE)
         self.loop.settle()
+        return due - self.loop.now
 
     def say(self, data: bytes) -> list[tuple[int, bytes]]:
         """The peer says this; what it is answered at once."""

@@ -145,6 +145,8 @@ class Wired:
         self.bytes += len(frame)
         self.answers.append(orjson.loads(frame))
 
+    def wake(self) -> None: ...
+
     def close(self, code: int, reason: str) -> None:
         raise AssertionError("a conversation ends by what it raises")
 

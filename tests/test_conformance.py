@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from relay.gateway import wire
-from relay.gateway.wire import EXTENSION, Wire
+from relay.gateway.wire import EXTENSION, Pace, Wire
 
 CASES = 301  # as many as there are but for
 LEFT_OUT = ("12.*", "13.*")  # compression, which the relay does not offer
@@ -58,11 +59,36 @@ class Echo:
     def receive(self, text: str) -> None:
         self._wire.answer(text.encode())
 
-    def tick(self) -> None: ...
+    def tick(self) -> float:
+        return inf
+
     def paused(self) -> None: ...
     def lag(self, *, since_pause: bool) -> None: ...
     def drained(self) -> None: ...
     def closed(self) -> None: ...
+
+
+class Supervisor:
+    """Ticks all of its wires all the time."""
+
+    def __init__(self) -> None:
+        self.wires: set[Wire] = set()
+
+    def enter(self, ours: Wire) -> None:
+        self.wires.add(ours)
+        ours.supervised(self)
+
+    def attend(self, ours: Wire) -> None: ...
+
+    def lost(self, ours: Wire) -> None:
+        self.wires.discard(ours)
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            for ours in list(self.wires):
+                ours.tick(loop.time(), Pace(ping_every_s=20, pong_within_s=8, stall_s=30))
 
 
 class Server(uvicorn.Server):
@@ -73,22 +99,14 @@ class Server(uvicorn.Server):
 
 @asynccontextmanager
 async def echoing(**config: Any) -> AsyncIterator[str]:
-    """The address of an echo server over our wire, swept as the relay sweeps."""
-    wires: set[Wire] = set()
+    """The address of an echo server over our wire."""
+    supervisor = Supervisor()
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         ours: Wire = scope["extensions"][EXTENSION]
         if ours.accept(None):
             ours.converse(Echo(ours), max_bytes=1024 * 1024)
-            ours.when_lost(wires.discard)
-            wires.add(ours)
-
-    async def sweep() -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            for ours in list(wires):
-                ours.tick(loop.time(), ping_every_s=20, pong_within_s=8, stall_s=30)
+            supervisor.enter(ours)
 
     listening = socket.create_server(("127.0.0.1", 0))
     server = Server(
@@ -103,14 +121,14 @@ async def echoing(**config: Any) -> AsyncIterator[str]:
             **config,
         )
     )
-    serving, sweeping = asyncio.create_task(server.serve([listening])), asyncio.create_task(sweep())
+    serving, sweeping = asyncio.create_task(server.serve([listening])), asyncio.create_task(supervisor.run())
     try:
         yield "127.0.0.1:{1}".format(*listening.getsockname())
     finally:
         server.should_exit = True
         await serving
         sweeping.cancel()
-    assert not wires, "connections were left behind"
+    assert not supervisor.wires, "connections were left behind"
 
 
 async def test_the_wire_holds_the_autobahn_cases(

@@ -32,6 +32,7 @@ class Clocked:
     def __init__(self, *, ttl_s: float) -> None:
         self.wall, self.monotonic = time.time(), 0.0
         self.sent: list[str] = []
+        self.woken = 0
         settings = settings_for("mongodb://nowhere", "none", relay_heartbeat_ms=1_000)
         metrics = Metrics()
         hub = Hub(EventView(), metrics, list_interval_s=0)
@@ -55,6 +56,9 @@ class Clocked:
 
     def send(self, frames: Sequence[bytes]) -> None:
         raise AssertionError("nothing here is live")
+
+    def wake(self) -> None:
+        self.woken += 1
 
     def close(self, code: int, reason: str) -> None:
         raise AssertionError("nothing here closes by itself")
@@ -82,6 +86,19 @@ def test_a_token_ends_by_the_wall_clock_and_by_nothing_else() -> None:
     assert clocked.told_after(wall_s=580, monotonic_s=0) == ["auth:expiring"]
     with pytest.raises(Refused, match="token_expired"):
         clocked.told_after(wall_s=30, monotonic_s=0)
+
+
+def test_it_says_when_it_has_to_be_given_the_time() -> None:
+    clocked = Clocked(ttl_s=40)
+    ends = int(clocked.wall + 40)
+    assert clocked.woken == 1
+    assert clocked.session.tick() == 1.0  # the heartbeat
+    clocked.wall = ends - 30.25
+    assert clocked.session.tick() == pytest.approx(0.25)  # the notice of the end
+    assert clocked.told_after(wall_s=0.5, monotonic_s=0.0) == ["auth:expiring"]
+    assert clocked.session.tick() == 1.0
+    clocked.wall = ends - 0.25
+    assert clocked.session.tick() == pytest.approx(0.25)  # the end
 
 
 def test_who_leaves_makes_room_for_another() -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from played import HIGH_WATER, REQUEST, Notes, Played, masked, unframed
+from played import HIGH_WATER, PACE, REQUEST, Notes, Played, masked, unframed
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -25,6 +25,7 @@ from relay.gateway.wire import (
     BURST_FACTOR,
     CLOSE_S,
     CONTROL_FRAMES,
+    CONTROL_WINDOW_S,
     MAX_FRAGMENTS,
     Wire,
 )
@@ -132,7 +133,7 @@ def test_too_many_answers_end_the_connection_and_none_of_them_leaves_out_of_orde
     played.loop.settle()
     assert played.transport.aborted
     assert played.transport.writes == []
-    assert (played.wire.code, played.notes.told, played.lost) == (Close.TIMEOUT, ["closed"], 1)
+    assert (played.wire.code, played.notes.told, played.gone) == (Close.TIMEOUT, ["closed"], 1)
 
 
 # Receiving.
@@ -156,7 +157,7 @@ def test_messages_are_whole_however_the_network_cuts_them(
     while data:
         cut = cuts[turn % len(cuts)]
         played.say(data[:cut])
-        played.tick()
+        played.loop.now += CONTROL_WINDOW_S
         data, turn = data[cut:], turn + 1
     assert played.notes.told == [message.decode() for message in messages]
     assert played.wire.code is None
@@ -185,7 +186,7 @@ def test_an_end_frees_what_waits_and_the_conversation() -> None:
     played.wire.answer(b"x" * 1_000)
     played.wire.abort(Close.TIMEOUT)
     played.loop.settle()
-    assert played.lost == 1
+    assert played.gone == 1
     assert len(played.wire._outbox) == 0
     assert played.server_state.connections == set()
     conversation, played.notes = weakref.ref(played.notes), None
@@ -227,7 +228,7 @@ def test_who_breaks_the_rules_is_told_which(said: bytes, code: int) -> None:
     assert played.say(masked(TEXT, b"hello") + masked(PING)) == []
     played.tick(after_s=CLOSE_S)
     assert played.transport.aborted
-    assert played.lost == 1
+    assert played.gone == 1
 
 
 def test_a_violation_leaves_the_peer_time_to_read_why() -> None:
@@ -236,7 +237,7 @@ def test_a_violation_leaves_the_peer_time_to_read_why() -> None:
     assert (played.transport.eof, played.transport.closing) == (True, False)
     played.transport.end()
     played.loop.settle()
-    assert (played.lost, played.transport.aborted) == (1, False)
+    assert (played.gone, played.transport.aborted) == (1, False)
 
 
 def test_a_message_in_too_many_fragments_ends_the_connection() -> None:
@@ -250,7 +251,7 @@ def test_a_flood_of_control_frames_ends_the_connection() -> None:
     played = Played()
     for _ in range(3):
         assert len(played.say(masked(PING, b"?") * CONTROL_FRAMES)) == CONTROL_FRAMES
-        played.tick()
+        played.loop.now += CONTROL_WINDOW_S
     flood = played.say(masked(PING, b"?") * 10 * CONTROL_FRAMES)
     assert len(flood) == CONTROL_FRAMES + 1
     assert flood[-1] == (CLOSE, close_body(1008, "too many control frames"))
@@ -262,7 +263,7 @@ def test_a_close_of_the_peer_is_given_back_behind_what_was_queued(body: bytes) -
     played.wire.send([b"live"])
     assert played.say(masked(CLOSE, body)) == [(TEXT, b"live"), (CLOSE, body)]
     assert played.wire.code == (int.from_bytes(body[:2], "big") if body else 1005)
-    assert (played.transport.closing, played.lost) == (True, 1)
+    assert (played.transport.closing, played.gone) == (True, 1)
     assert played.notes.told == ["closed"]
 
 
@@ -296,7 +297,7 @@ def test_a_violation_and_a_close_in_one_segment_end_with_our_code() -> None:
     assert played.say(masked(BINARY, b"0") + masked(CLOSE, close_body(1000))) == [
         (CLOSE, close_body(1003, "text frames only"))
     ]
-    assert (played.wire.code, played.lost) == (1003, 1)
+    assert (played.wire.code, played.gone) == (1003, 1)
 
 
 # Ending.
@@ -317,7 +318,7 @@ def test_a_close_comes_after_all_that_is_queued_and_only_once() -> None:
     assert played.say(masked(PING) + masked(TEXT, b"hello")) == []
     assert not played.transport.closing
     assert played.say(masked(CLOSE, close_body(4401))) == []
-    assert (played.transport.closing, played.transport.aborted, played.lost) == (True, False, 1)
+    assert (played.transport.closing, played.transport.aborted, played.gone) == (True, False, 1)
     assert (played.wire.code, played.notes.told) == (4401, ["closed"])
 
 
@@ -331,7 +332,7 @@ def test_a_close_that_nobody_answers_is_cut_off(reads: bool) -> None:
     played.tick(after_s=CLOSE_S - 0.1)
     assert not played.transport.aborted
     played.tick(after_s=0.2)
-    assert (played.transport.aborted, played.lost) == (True, 1)
+    assert (played.transport.aborted, played.gone) == (True, 1)
 
 
 def test_a_close_while_the_socket_is_full_keeps_its_place() -> None:
@@ -346,7 +347,7 @@ def test_a_close_while_the_socket_is_full_keeps_its_place() -> None:
     played.transport.read()
     played.loop.settle()
     assert played.frames()[1:] == [(TEXT, b"1"), (CLOSE, close_body(1001, "restart"))]
-    assert (played.transport.closing, played.lost) == (True, 1)
+    assert (played.transport.closing, played.gone) == (True, 1)
 
 
 def test_a_peer_that_says_no_more_is_gone_even_if_it_reads_nothing_either() -> None:
@@ -355,9 +356,9 @@ def test_a_peer_that_says_no_more_is_gone_even_if_it_reads_nothing_either() -> N
     played.transport.reading = True
     played.transport.end()
     played.loop.settle()
-    assert (played.wire.code, played.notes.told, played.lost) == (1006, ["paused", "closed"], 0)
+    assert (played.wire.code, played.notes.told, played.gone) == (1006, ["paused", "closed"], 0)
     played.tick(after_s=CLOSE_S)
-    assert played.lost == 1
+    assert played.gone == 1
 
 
 def test_what_a_conversation_raises_ends_it_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
@@ -382,7 +383,7 @@ def test_what_a_conversation_raises_ends_it_and_nothing_else(caplog: pytest.LogC
         assert len(caplog.records) == 1, method
         played.transport.abort()
         played.loop.settle()
-        assert played.lost == 1
+        assert played.gone == 1
 
 
 def failing(*_: Any, **__: Any) -> None:
@@ -416,7 +417,7 @@ def test_who_is_silent_is_pinged_and_who_does_not_answer_is_gone() -> None:
     assert played.wire.code is None
     played.tick(after_s=20)
     played.tick(after_s=8)
-    assert (played.transport.aborted, played.wire.code, played.lost) == (True, Close.TIMEOUT, 1)
+    assert (played.transport.aborted, played.wire.code, played.gone) == (True, Close.TIMEOUT, 1)
 
 
 def test_who_reads_nothing_is_gone_and_who_reads_little_stays() -> None:
@@ -554,7 +555,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def tick(self) -> None:
-        self.played.wire.tick(self.played.loop.now, ping_every_s=20, pong_within_s=8, stall_s=30)
+        self.played.wire.tick(self.played.loop.now, PACE)
 
     @precondition(lambda self: self.played.transport.reading)
     @rule(said=st.sampled_from([masked(PING, b"?"), masked(TEXT, b"hi"), masked(TEXT, b"hi")[:3]]))

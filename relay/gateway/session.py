@@ -62,6 +62,9 @@ class Carrier(Protocol):
     def answer(self, frame: bytes) -> None:
         """Queue one that was asked for, or that must not be dropped."""
 
+    def wake(self) -> None:
+        """The conversation needs a `tick` sooner than it said."""
+
     def close(self, code: int, reason: str) -> None:
         """End the conversation after what is queued; does nothing the second time."""
 
@@ -132,6 +135,7 @@ class Session:
         if not desk.caps.enter_user(principal.sub):
             raise Refused(Close.AT_CAPACITY, "at_capacity")
         self._principal = principal
+        self._carrier.wake()
         listener = Listener(
             desk.audience.keys_for(principal),
             desk.audience.filter_for(principal),
@@ -195,14 +199,19 @@ class Session:
         except BadRequest as bad:
             self._carrier.answer(_error(bad, request.id))
 
-    def tick(self) -> None:
-        """What time alone brings; to be called a few times a second. Raises Refused."""
+    @property
+    def user(self) -> str | None:
+        """Who is speaking, once that is known."""
+        return self._principal.sub if self._principal is not None else None
+
+    def tick(self) -> float:
+        """What time alone brings; when, by the desk's `monotonic`, it has to be called next. Raises Refused."""
         desk, principal = self._desk, self._principal
         now = desk.monotonic()
         if principal is None:
             if now >= self._deadline:
                 raise Refused(Close.TIMEOUT, "auth_timeout")
-            return
+            return self._deadline
         left = principal.expires_at - desk.wall()
         if left <= 0:
             raise Refused(Close.UNAUTHENTICATED, "token_expired")
@@ -213,6 +222,7 @@ class Session:
         if now >= self._heartbeat_at:
             self._heartbeat_at = now + desk.settings.relay_heartbeat_ms / 1000
             self._carrier.answer(encode(Kind.HEARTBEAT, {"serverTime": _moment(desk.wall())}))
+        return min(self._heartbeat_at, now + left - (0 if self._expiry_told else EXPIRY_NOTICE_S))
 
     def paused(self) -> None:
         """The carrier takes no more for now; what was sent until here is on its way."""
@@ -316,6 +326,7 @@ class Session:
             raise BadRequest(ErrorCode.FORBIDDEN, "A connection keeps its user; open another one.")
         self._principal = principal
         self._expiry_told = False
+        self._carrier.wake()
         data = {"expiresAt": _moment(principal.expires_at)}
         self._carrier.answer(encode(Kind.AUTH_OK, data, reply_to=request_id))
         audience = self._desk.audience

@@ -14,18 +14,18 @@ from relay.access.addresses import client_address, networks
 from relay.errors import BadRequest, Refused
 from relay.gateway.requests import MAX_TASK_ID, check_limit, check_position
 from relay.gateway.session import Desk, Opening, Session
-from relay.gateway.wire import EXTENSION, Wire
+from relay.gateway.sweep import Place, Sweep
+from relay.gateway.wire import EXTENSION, Pace, Wire
 from relay.metrics import Metrics
 from relay.protocol import BEARER_PREFIX, DASHBOARD_LIMIT_DEFAULT, SUBPROTOCOL, Close
 
 log = logging.getLogger(__name__)
 
-SWEEP_S = 0.25  # how exact heartbeats and expiries are
 TOKEN_PARAMETERS = ("token", "access_token", "jwt")
 
 
 class Connections:
-    """All WebSocket conversations of a relay, and the one sweep that gives them the time."""
+    """All WebSocket conversations of a relay."""
 
     def __init__(
         self, desk: Desk, origins: Sequence[str], metrics: Metrics, *, random: Callable[[], float]
@@ -35,25 +35,21 @@ class Connections:
         self._trusted = networks(desk.settings.relay_trusted_proxies)
         self._metrics = metrics
         self._random = random  # a number in [0, 1)
-        self._open: dict[Wire, tuple[Session, str | None]] = {}  # and the address it counts for
+        self._open: dict[Wire, Place] = {}
+        settings = desk.settings
+        pace = Pace(
+            ping_every_s=settings.relay_ping_interval_ms / 1000,
+            pong_within_s=settings.relay_ping_timeout_ms / 1000,
+            stall_s=settings.relay_stall_timeout_ms / 1000,
+        )
+        self._sweep = Sweep(pace, settings.relay_outbox_max_bytes)
         self._draining = self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
 
     async def sweep(self) -> None:
         """Runs for the life of the relay."""
-        settings = self._desk.settings
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            now = loop.time()
-            for wire in list(self._open):
-                wire.tick(
-                    now,
-                    ping_every_s=settings.relay_ping_interval_ms / 1000,
-                    pong_within_s=settings.relay_ping_timeout_ms / 1000,
-                    stall_s=settings.relay_stall_timeout_ms / 1000,
-                )
+        await self._sweep.run()
 
     async def drain(self) -> None:
         """Tell everyone that the relay will stop, and when to come back; return after the time for that,
@@ -61,8 +57,8 @@ class Connections:
         self._draining = True
         grace_s = self._desk.settings.relay_drain_ms / 1000
         if grace_s and self._open:
-            for session, _ in self._open.values():
-                self._announce_drain(session)
+            for place in self._open.values():
+                self._announce_drain(place.session)
             try:
                 async with asyncio.timeout(grace_s):
                     await self._empty.wait()
@@ -142,15 +138,22 @@ class Connections:
 
     def _enter(self, wire: Wire, session: Session, address: str | None) -> None:
         wire.converse(session, max_bytes=self._desk.settings.relay_outbox_max_bytes)
-        wire.when_lost(self._lost)
-        self._open[wire] = session, address
+        wire.supervised(self)
+        place = self._open[wire] = Place(wire, session, address)
+        self._sweep.attend(place)
         self._empty.clear()
         self._metrics.connections.inc()
 
-    def _lost(self, wire: Wire) -> None:
-        _, address = self._open.pop(wire)
-        if address is not None:
-            self._desk.caps.leave(address)
+    # What a wire says.
+
+    def attend(self, wire: Wire) -> None:
+        self._sweep.attend(self._open[wire])
+
+    def lost(self, wire: Wire) -> None:
+        place = self._open.pop(wire)
+        place.wire = None
+        if place.address is not None:
+            self._desk.caps.leave(place.address)
         if not self._open:
             self._empty.set()
         self._metrics.connections.dec()

@@ -19,8 +19,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import unquote
 
 from uvicorn.config import Config
@@ -40,13 +41,15 @@ log = logging.getLogger(__name__)
 _quiet = logging.getLogger("relay.websockets")  # the library would tell of every connection
 _quiet.setLevel(logging.ERROR)
 
+T = TypeVar("T")
+
 ABNORMAL = 1006  # what RFC 6455 7.1.5 calls an end without a close frame
 EXTENSION = "relay.wire"  # where an ASGI application finds the connection's Wire in its scope
 CLOSE_S = 5.0  # how long a peer may take to answer a close
 ANSWERS_FACTOR = 64  # answers may wait up to so many times what live messages may: documents have 16 MB
 BURST_FACTOR = 8  # and so many times as much may leave in one write, when the socket takes it
 MAX_FRAGMENTS = 1000  # of one message
-CONTROL_FRAMES = 100  # pings and pongs of a peer, in one sweep's time
+CONTROL_FRAMES, CONTROL_WINDOW_S = 100, 0.25  # pings and pongs of a peer, and in how long
 PING = b"\x89\x00"
 
 
@@ -56,8 +59,8 @@ class Conversation(Protocol):
     def receive(self, text: str) -> None:
         """One message of the peer. Raises Refused when the conversation must end."""
 
-    def tick(self) -> None:
-        """What time alone brings, a few times a second. Raises Refused."""
+    def tick(self) -> float:
+        """What time alone brings; when, by the loop's time, it has to be called next. Raises Refused."""
 
     def paused(self) -> None:
         """The socket takes no more for now; all that was sent until here is on its way."""
@@ -73,6 +76,26 @@ class Conversation(Protocol):
         """Nothing more can be sent."""
 
 
+class Supervisor(Protocol):
+    """Who gives a wire the time."""
+
+    def attend(self, wire: Wire) -> None:
+        """It needs a `tick` soon, whatever it said before."""
+
+    def lost(self, wire: Wire) -> None:
+        """It is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long, in seconds, a peer may be silent before it is pinged, and not answer the ping; and how long
+    its socket may take nothing."""
+
+    ping_every_s: float
+    pong_within_s: float
+    stall_s: float
+
+
 class Wire(asyncio.Protocol):
     """One connection, from its handshake on."""
 
@@ -82,6 +105,7 @@ class Wire(asyncio.Protocol):
         "_app",
         "_bytes",
         "_control_frames",
+        "_control_since",
         "_conversation",
         "_deadline",
         "_finished",
@@ -91,7 +115,6 @@ class Wire(asyncio.Protocol):
         "_lagging",
         "_lingers",
         "_loop",
-        "_lost",
         "_max_bytes",
         "_max_size",
         "_opcode",
@@ -105,6 +128,7 @@ class Wire(asyncio.Protocol):
         "_scheduled",
         "_server_state",
         "_state",
+        "_supervisor",
         "_transport",
         "_untold",
         "code",
@@ -121,10 +145,10 @@ class Wire(asyncio.Protocol):
         self._parser: _Parser | None = _Parser(max_size=self._max_size, logger=_quiet)
         self._handshake: Response | None = None  # what the request will be answered, while nobody has
         self._conversation: Conversation | None = None
-        self._lost: Callable[[Wire], None] | None = None
+        self._supervisor: Supervisor | None = None
         self._fragments: list[bytes] = []
         self._opcode = Opcode.TEXT  # of the message whose fragments these are
-        self._control_frames = 0
+        self._control_frames, self._control_since = 0, 0.0
         self._outbox = Outbox()
         self._max_bytes = 0
         self._scheduled = False
@@ -155,9 +179,9 @@ class Wire(asyncio.Protocol):
         self._end(None)
         self._outbox.take()
         self._drop_parser()
-        lost, self._lost = self._lost, None
-        if lost is not None:
-            lost(self)
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.lost(self)
 
     def data_received(self, data: bytes) -> None:
         if self._transport.is_closing():
@@ -184,6 +208,7 @@ class Wire(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._paused = True
         self._progress, self._bytes = self._loop.time(), self._transport.get_write_buffer_size()
+        self.wake()
         if self._conversation is not None:
             # Who does not read is not read either: what it asks for would only wait.
             self._transport.pause_reading()
@@ -276,9 +301,9 @@ class Wire(asyncio.Protocol):
         socket takes none; past that the conversation lags."""
         self._conversation, self._max_bytes = conversation, max_bytes
 
-    def when_lost(self, call: Callable[[Wire], None]) -> None:
-        """Call this once the connection is gone."""
-        self._lost = call
+    def supervised(self, supervisor: Supervisor) -> None:
+        """Be given the time by it from now on."""
+        self._supervisor = supervisor
 
     def reject(self, status: HTTPStatus) -> None:
         """Answer the request with this status instead."""
@@ -313,6 +338,8 @@ class Wire(asyncio.Protocol):
             case Opcode.CLOSE:
                 self._end(CloseFrame.parse(frame.data).code)
             case _:
+                if self._heard_at - self._control_since >= CONTROL_WINDOW_S:
+                    self._control_frames, self._control_since = 0, self._heard_at
                 self._control_frames += 1
                 if self._control_frames > CONTROL_FRAMES:
                     self.close(Close.PROTOCOL_ABUSE, "too many control frames")
@@ -330,15 +357,16 @@ class Wire(asyncio.Protocol):
         else:
             self._tell(self._conversation.receive, text)
 
-    def _tell(self, call: Callable[..., None], *args: Any, **named: Any) -> None:
+    def _tell(self, call: Callable[..., T], *args: Any, **named: Any) -> T | None:
         """Tell the conversation; whatever it raises ends it."""
         try:
-            call(*args, **named)
+            return call(*args, **named)
         except Refused as refused:
             self.close(refused.code, refused.reason)
         except Exception:
             log.exception("a conversation failed")
             self.close(Close.INTERNAL, "internal error")
+        return None
 
     def _answer_for(self, parser: _Parser) -> None:
         """Queue what the protocol itself answers: the handshake, the echo of a close."""
@@ -447,6 +475,7 @@ class Wire(asyncio.Protocol):
     def _cut_off_in(self, seconds: float) -> None:
         if not self._deadline:
             self._deadline = self._loop.time() + seconds
+            self.wake()
             self._transport.resume_reading()  # to see it go
 
     def _finish(self) -> None:
@@ -457,7 +486,7 @@ class Wire(asyncio.Protocol):
 
     def _hang_up(self) -> None:
         # Only one that is told the time is cut off in the end.
-        if self._lingers and self._lost is not None and self._transport.can_write_eof():
+        if self._lingers and self._supervisor is not None and self._transport.can_write_eof():
             try:
                 self._transport.write_eof()
             except OSError:  # gone meanwhile
@@ -467,27 +496,47 @@ class Wire(asyncio.Protocol):
 
     # What time brings.
 
-    def tick(self, now: float, *, ping_every_s: float, pong_within_s: float, stall_s: float) -> None:
-        """To be called a few times a second: pings, and an end to what does not end by itself."""
-        self._control_frames = 0
+    def tick(self, now: float, pace: Pace) -> float:
+        """Pings, and an end to what does not end by itself; when it has to be called next."""
         if self._deadline:
             if now >= self._deadline:
                 self.abort(self.code or ABNORMAL)
-            return
+            return self._deadline
+        due = self._look_at_peer(now, pace)
+        if self._conversation is not None:
+            due = min(due, self._tell(self._conversation.tick) or now)
+        return due
+
+    def _look_at_peer(self, now: float, pace: Pace) -> float:
         if self._paused:
             waiting = self._transport.get_write_buffer_size()
             if waiting != self._bytes:
                 self._progress, self._bytes = now, waiting
-            elif now - self._progress >= stall_s:
+            elif now - self._progress >= pace.stall_s:
                 self.abort(Close.TIMEOUT)
-        elif self._pinged_at > self._heard_at:
-            if now - self._pinged_at >= pong_within_s:
+            return now
+        if self._pinged_at > self._heard_at:
+            if now - self._pinged_at >= pace.pong_within_s:
                 self.abort(Close.TIMEOUT)
-        elif now - self._heard_at >= ping_every_s and self._conversation is not None:
+            return self._pinged_at + pace.pong_within_s
+        if now - self._heard_at >= pace.ping_every_s and self._conversation is not None:
             self._pinged_at = now
             self._keep(PING)
-        if self._conversation is not None:
-            self._tell(self._conversation.tick)
+            return now + pace.pong_within_s
+        return self._heard_at + pace.ping_every_s
+
+    def wake(self) -> None:
+        """The conversation has to be given the time sooner than it said."""
+        if self._supervisor is not None:
+            self._supervisor.attend(self)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What the socket has not taken yet, and what waits behind it."""
+        if not self._paused:
+            return 0
+        waiting = self._outbox.kept_bytes + self._outbox.live_bytes
+        return waiting + self._transport.get_write_buffer_size()
 
 
 def gathered_by(flusher: Flusher) -> type[Wire]:
