@@ -8,44 +8,21 @@ was true at S, nothing is missed and nothing comes twice.
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
-from itertools import takewhile
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 from bson import Timestamp
 
-from relay.errors import SourceError, Unavailable
-from relay.hub.frames import StepFrames, replay
-from relay.hub.hub import MANY_BYTES, Hub
-from relay.hub.members import (
-    Answer,
-    DashboardJoiner,
-    DashboardReading,
-    Group,
-    Joiner,
-    Listener,
-    Pending,
-    Room,
-    TaskBatch,
-    TaskReading,
-)
-from relay.hub.snapshots import CATCH_UP_S, RETRY_S, Reads, Snapshots
-from relay.hub.states import Progress, TaskState, dashboard_pages
+from relay.hub.background import Background
+from relay.hub.dashboards import Dashboards
+from relay.hub.hub import Hub
+from relay.hub.members import Answer, Joiner, Listener, Pending, Room
+from relay.hub.rooms import Rooms, keys_of
+from relay.hub.snapshots import Reads, Snapshots
+from relay.hub.states import Progress
 from relay.metrics import Metrics
-from relay.protocol import ErrorCode, Kind, encode, error, with_reply_to
-from relay.source.changes import key_of
-from relay.tasks.timeline import head
-from relay.tasks.translate import Step, Task, Translator
-from relay.tasks.values import candidate_ids
-
-log = logging.getLogger(__name__)
-
-BATCH = 10  # tasks read together, all in memory until they are given: a document has up to 16 MB
+from relay.protocol import Kind, encode
+from relay.tasks.translate import Step, Translator
 
 
 class Joining:
@@ -54,20 +31,18 @@ class Joining:
 
     def __init__(self, hub: Hub, reads: Reads, translator: Translator, metrics: Metrics) -> None:
         self._hub = hub
-        self._snapshots = Snapshots(hub, reads, metrics)
         self._metrics = metrics
-        self._translator = translator
-        self._gathering: dict[str, TaskBatch] = {}  # by user, what has not begun to be read
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._snapshots = Snapshots(hub, reads, metrics)
+        self._background = Background()
+        parts = (hub, self._snapshots, translator, self._background)
+        self._rooms, self._dashboards = Rooms(*parts), Dashboards(*parts)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._snapshots.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.close()
 
     # What a conversation asks for.
 
@@ -80,7 +55,7 @@ class Joining:
         reply_to: str | None,
     ) -> None:
         """A `task:state`, then live messages; or an `error` naming the task."""
-        self._begin(Joiner(listener, task_id, since, position, reply_to, joins=True))
+        self._rooms.ask(Joiner(listener, task_id, since, position, reply_to, joins=True))
 
     def show_task(
         self,
@@ -92,36 +67,22 @@ class Joining:
         reply_to: str | None,
     ) -> None:
         """A `task:state` that joins nothing; for a joined task it takes its place in the live order."""
-        self._begin(Joiner(listener, task_id, since, position, reply_to, joins=False, answered=answered))
+        self._rooms.ask(Joiner(listener, task_id, since, position, reply_to, joins=False, answered=answered))
 
     def leave_task(self, listener: Listener, task_id: str) -> None:
         self._hub.forget_joins(listener, task_id)
         listener.behind.pop(task_id, None)
-        for key in self._keys(task_id):
+        for key in keys_of(task_id):
             self._hub.leave_room(listener, key)
 
     def is_joined(self, listener: Listener, task_id: str) -> bool:
         return self._hub.is_joining(listener, task_id) or any(
-            key in listener.rooms for key in self._keys(task_id)
+            key in listener.rooms for key in keys_of(task_id)
         )
 
-    def join_dashboard(
-        self, listener: Listener, limit: int, reply_to: str | None, *, healing: bool = False
-    ) -> None:
-        """A `dashboard:state`, then live messages. `healing`: nobody asked for it."""
-        self._hub.hold_dashboard(listener)
-        group = listener.dashboard = self._hub.group_of(listener)
-        listener.limit = limit
-        reading = next((one for one in group.readings if one.limit == limit), None)
-        if reading is None:
-            reading = DashboardReading(self._hub.position, limit)
-            group.readings.append(reading)
-            self._spawn(self._serve_dashboard(group, reading))
-        joiner = DashboardJoiner(listener, reply_to, healing, held=len(reading.since))
-        if listener.lagging:
-            joiner.stay, listener.dashboard_behind = False, True
-        reading.joiners.append(joiner)
-        self._snapshots.share(reading, listener.user)
+    def join_dashboard(self, listener: Listener, limit: int, reply_to: str | None) -> None:
+        """A `dashboard:state`, then live messages."""
+        self._dashboards.join(listener, limit, reply_to)
 
     def change_rights(self, listener: Listener, keys: frozenset[str], filter: dict[str, Any]) -> None:
         """What the listener may see is now this: revoke what it may not, show what it newly may."""
@@ -137,9 +98,9 @@ class Joining:
                 self._hub.leave_room(listener, key)
         if dashboard:
             for reply_to in unanswered:
-                self.join_dashboard(listener, listener.limit, reply_to)
+                self._dashboards.join(listener, listener.limit, reply_to)
             if not unanswered:
-                self.join_dashboard(listener, listener.limit, None, healing=True)
+                self._dashboards.join(listener, listener.limit, None, healing=True)
 
     # What a socket says.
 
@@ -169,17 +130,17 @@ class Joining:
         behind, listener.behind = listener.behind, {}
         for task_id, progress in behind.items():
             listener.pending.setdefault(task_id, Pending()).inside = True
-            self._heal(listener, task_id, progress)
+            self._rooms.heal(listener, task_id, progress)
         if listener.dashboard_behind:
             listener.dashboard_behind = False
-            self.join_dashboard(listener, listener.limit, None, healing=True)
+            self._dashboards.join(listener, listener.limit, None, healing=True)
 
     # What the pump says (feed.pump.Publisher).
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         self._hub.publish(steps, position)
         for room, moment in self._hub.stale:
-            self._spawn(self._refresh(room, moment))
+            self._background.spawn(self._refresh(room, moment))
         self._hub.stale.clear()
 
     def heal(self, position: Timestamp) -> None:
@@ -192,312 +153,18 @@ class Joining:
             for dashboard in group.readings:
                 dashboard.move(position)
             for listener in list(group.live):
-                self.join_dashboard(listener, listener.limit, None, healing=True)
+                self._dashboards.join(listener, listener.limit, None, healing=True)
         for room in list(hub.rooms.values()):
             self._heal_all(room)
-
-    # Reading.
-
-    def _keys(self, task_id: str) -> tuple[bytes, ...]:
-        return tuple(key_of(candidate) for candidate in candidate_ids(task_id))
-
-    def _heal(self, listener: Listener, task_id: str, progress: Progress | None) -> None:
-        """Bring a member of a room up to date from where it was told to."""
-        since = progress.next if progress is not None else None
-        at = head(progress.digest) if progress is not None else None
-        self._begin(Joiner(listener, task_id, since, at, None, joins=True, healing=True))
 
     def _heal_all(self, room: Room) -> None:
         # Of a timeline that was rewritten no position holds: a state has come between for some of them.
         progress = None if room.stale else room.progress
         for listener in list(room.live):
-            self._heal(listener, room.id, progress)
+            self._rooms.heal(listener, room.id, progress)
 
     async def _refresh(self, room: Room, moment: float) -> None:
         """Show the members of a room, when the moment has come, what became of a rewritten timeline."""
         await asyncio.sleep(moment - asyncio.get_running_loop().time())
         if self._hub.rooms.get(room.key) is room:
             self._heal_all(room)
-
-    def _begin(self, joiner: Joiner) -> None:
-        """Hold the listener from here on; the last of its requests to be answered releases it."""
-        listener = joiner.listener
-        pending = listener.pending.setdefault(joiner.task_id, Pending())
-        if joiner.joins and joiner.task_id in listener.behind:
-            del listener.behind[joiner.task_id]
-            pending.inside = True
-        for key in self._keys(joiner.task_id):
-            if key in listener.rooms:
-                room = self._hub.rooms[key]
-                pending.inside = True
-                if room.stale:
-                    joiner.since = joiner.head = None
-                else:
-                    pending.was_at = Progress(room.progress.next, room.progress.digest)
-                self._hub.leave_room(listener, key)
-        pending.joiners.append(joiner)
-        if len(pending.joiners) > 1:
-            # What the other answers leave the client with is not what its positions were given for.
-            for one in pending.joiners:
-                one.since = one.head = None
-        self._read_for(joiner, caught_up=False)
-
-    def _read_for(self, joiner: Joiner, *, caught_up: bool) -> None:
-        keys = self._keys(joiner.task_id)
-        for reading in self._hub.readings.get(keys[0], ()):
-            # Nothing was published since it began, so it answers what is true now.
-            if reading.caught_up >= caught_up and not reading.since:
-                reading.joiners.append(joiner)
-                self._snapshots.share(reading.batch, joiner.listener.user)
-                return
-        batch = self._open_batch(joiner.listener.user)
-        reading = TaskReading(joiner.task_id, keys, batch, caught_up, joiners=[joiner])
-        batch.readings.append(reading)
-        for key in keys:
-            self._hub.readings.setdefault(key, []).append(reading)
-
-    def _open_batch(self, user: str) -> TaskBatch:
-        """The batch of this user that has not begun to be read, or a new one."""
-        batch = self._gathering.get(user)
-        if batch is None or len(batch.readings) == BATCH or batch.position != self._hub.position:
-            batch = self._gathering[user] = TaskBatch(user, self._hub.position)
-            self._spawn(self._serve_batch(batch))
-        return batch
-
-    async def _serve_batch(self, batch: TaskBatch) -> None:
-        if self._gathering.get(batch.user) is batch:
-            del self._gathering[batch.user]
-        unseen: list[Joiner] = []
-        while batch.readings:
-            stored = await self._stored(batch)
-            position = batch.position
-            for reading in list(batch.readings):
-                found, answer = await self._found(reading, stored)
-                if batch.position != position:
-                    break  # the stream was reopened meanwhile, and what was held is not complete any more
-                unseen += self._conclude(reading, found, answer)
-        if unseen:
-            self._spawn(self._look_again(unseen))
-
-    async def _stored(self, batch: TaskBatch) -> dict[bytes, dict[str, Any]] | None:
-        """The documents of this batch at its position, or None where it cannot be read."""
-        try:
-            documents = await self._snapshots.read(
-                batch,
-                {
-                    "_id": {
-                        "$in": [one for reading in batch.readings for one in candidate_ids(reading.task_id)]
-                    }
-                },
-                patient=lambda: any(joiner.healing for joiner in batch.joiners),
-            )
-            return {key_of(document["_id"]): document for document in documents}
-        except SourceError as failure:
-            log.warning("a join could not be read", extra={"error": str(failure)})
-        except Exception:
-            log.exception("a join failed")
-            await asyncio.sleep(RETRY_S)  # a member that has to be healed will try again
-        return None
-
-    async def _found(
-        self, reading: TaskReading, stored: Mapping[bytes, dict[str, Any]] | None
-    ) -> tuple[_Found | None, Answer]:
-        """The task of this reading, if there is one, and the answer for whom it may not be given to."""
-        if stored is None:
-            return None, "unavailable"
-        key = next((one for one in reading.keys if one in stored), None)  # the first candidate wins
-        if key is None:
-            return None, "forbidden"
-        try:
-            state = await self._state_of(self._translator.read(stored[key]))
-        except Exception:
-            log.exception("a join failed")
-            await asyncio.sleep(RETRY_S)
-            return None, "unavailable"
-        since = [one for one in reading.since if one.step.key == key]
-        return _Found(key, state, since, reading.batch.moved), "forbidden"
-
-    def _conclude(self, reading: TaskReading, found: _Found | None, answer: Answer) -> list[Joiner]:
-        """Answer whoever waits for this reading; return those for whom it has to be read once more."""
-        reading.batch.readings.remove(reading)
-        self._hub.close_reading(reading)
-        # From here on nothing waits, so nothing is published in between.
-        healed = any(joiner.healing for joiner in reading.joiners)
-        room = found and self._room_after(found, healed=healed)
-        unseen = []
-        for joiner in reading.joiners:
-            if not joiner.active:
-                continue
-            if found and room and joiner.listener.may_see(found.state.task.keys):
-                self._give(joiner, found, room)
-            else:
-                unseen.append(joiner)
-        if answer == "forbidden" and not reading.caught_up:
-            return unseen
-        for joiner in unseen:
-            self._refuse(joiner, answer, exists=found is not None)
-        return []
-
-    async def _state_of(self, task: Task) -> TaskState:
-        elements = task.timeline.elements or ()
-        fields = self._translator.view
-        if sum(map(len, elements)) < MANY_BYTES:
-            return TaskState(task, elements, fields)
-        return await asyncio.to_thread(TaskState, task, elements, fields)
-
-    async def _look_again(self, joiners: Sequence[Joiner]) -> None:
-        """Read once more when the relay has seen everything written before these joins arrived."""
-        with suppress(TimeoutError, Unavailable):
-            async with asyncio.timeout(CATCH_UP_S):
-                await self._hub.reached(await self._snapshots.now())
-        for joiner in joiners:
-            if joiner.active:
-                self._read_for(joiner, caught_up=True)
-
-    def _room_after(self, found: _Found, *, healed: bool) -> Room | None:
-        """The room of this task as it is now; None when the task went away meanwhile."""
-        room = self._hub.rooms.get(found.key)
-        if room is not None:
-            return room
-        progress, keys = found.state.progress(), found.state.task.keys
-        there = list(takewhile(_is_there, found.since))
-        replay(there, progress)
-        if there and there[-1].step.after is not None:
-            keys = there[-1].step.after.keys
-        rewritten_at = asyncio.get_running_loop().time() if healed else -math.inf
-        return Room(found.key, found.state.task.id, keys, progress, rewritten_at)
-
-    def _give(self, joiner: Joiner, found: _Found, room: Room) -> None:
-        """The state; and if nothing else is being read for it, what was held since, and its seat."""
-        listener = joiner.listener
-        pending, last = self._hub.settle(joiner)
-        if found.moved and pending.was_at is not None and not joiner.healing:
-            # It had been told more than its position says, and not what came between.
-            joiner.since = joiner.head = None
-        for page in found.state.pages(joiner.since, joiner.head):
-            listener.answer(with_reply_to(page, joiner.reply_to))
-        # Positions from before are not what it has now.
-        listener.delivered.pop(found.key, None)
-        if joiner.task_id in listener.behind:
-            listener.behind[joiner.task_id] = None
-        pending.inside, pending.was_at = pending.inside or joiner.joins, None
-        if last and pending.inside:
-            self._seat(listener, found, room)
-        if joiner.answered is not None:
-            joiner.answered("given")
-
-    def _seat(self, listener: Listener, found: _Found, room: Room) -> None:
-        if listener.lagging:
-            listener.behind[found.state.task.id] = None
-            return
-        seen = list(takewhile(partial(_may_see, listener), found.since))
-        for frames, made in replay(seen, found.state.progress()):
-            told = listener in frames.told  # on its dashboard
-            for frame, lifecycle in made:
-                if not (lifecycle and told):
-                    listener.send((frame,))
-            if any(lifecycle for _, lifecycle in made):
-                frames.told.add(listener)
-        if len(seen) < len(found.since):
-            listener.answer(found.since[len(seen)].gone_from_room())
-        else:
-            self._hub.join_room(listener, found.key, room)
-
-    def _refuse(self, joiner: Joiner, answer: Answer, *, exists: bool) -> None:
-        listener = joiner.listener
-        pending, last = self._hub.settle(joiner)
-        if joiner.answered is not None:
-            joiner.answered(answer)
-        elif not joiner.healing:
-            listener.answer(_refusal(joiner, answer))
-        if not pending.inside:
-            return
-        if answer == "forbidden":
-            pending.inside = False
-            kind = Kind.REVOKED if exists else Kind.DELETED
-            listener.answer(encode(kind, {"taskId": joiner.task_id}))
-        elif last:  # it is a member of the room, whatever it asked
-            self._heal(listener, joiner.task_id, pending.was_at)
-
-    async def _serve_dashboard(self, group: Group, reading: DashboardReading) -> None:
-        order = self._translator.mapping.list_order
-        summaries: list[dict[str, Any]] | None = None
-        try:
-            documents = await self._snapshots.read(
-                reading,
-                group.filter,
-                patient=lambda: any(joiner.healing for joiner in reading.joiners),
-                projection=self._translator.list_projection(),
-                sort={order: -1} if order == "_id" else {order: -1, "_id": -1},
-                limit=reading.limit,
-            )
-            summaries = [self._translator.summarise(document) for document in documents]
-        except SourceError as failure:
-            log.warning("a dashboard could not be read", extra={"error": str(failure)})
-        except Exception:
-            log.exception("a dashboard failed")
-        finally:
-            group.readings.remove(reading)
-        if summaries is not None:
-            pages = dashboard_pages(summaries)
-        for joiner in reading.joiners:
-            listener = joiner.listener
-            if summaries is None:
-                listener.dashboard = None if joiner.stay else listener.dashboard
-                listener.answer(_unavailable(joiner.reply_to))
-                continue
-            for page in pages:
-                listener.answer(with_reply_to(page, joiner.reply_to))
-            if not joiner.stay:
-                continue
-            told: set[StepFrames] = set()
-            for number, (frame, step) in enumerate(reading.since):
-                if step is None:
-                    listener.send((frame,))
-                elif number >= joiner.held and (step in told or listener not in step.told):
-                    told.add(step)
-                    step.told.add(listener)
-                    listener.send((frame,))
-            group.live.add(listener)
-        self._hub.drop_if_empty(group)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (failure := task.exception()) is not None:
-            log.error("a join failed", exc_info=failure)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A task as it was at a reading's position, and what was published of it since."""
-
-    key: bytes
-    state: TaskState
-    since: Sequence[StepFrames]
-    moved: bool
-
-
-def _is_there(frames: StepFrames) -> bool:
-    return frames.step.after is not None
-
-
-def _may_see(listener: Listener, frames: StepFrames) -> bool:
-    after = frames.step.after
-    return after is not None and listener.may_see(after.keys)
-
-
-def _refusal(joiner: Joiner, answer: Answer) -> bytes:
-    if answer == "unavailable":
-        return _unavailable(joiner.reply_to, joiner.task_id)
-    message = "There is no such task, or you may not see it."
-    return error(ErrorCode.FORBIDDEN, message, task_id=joiner.task_id, reply_to=joiner.reply_to)
-
-
-def _unavailable(reply_to: str | None, task_id: str | None = None) -> bytes:
-    message = "The database is away; try again."
-    return error(ErrorCode.UNAVAILABLE, message, task_id=task_id, retry_after_ms=1000, reply_to=reply_to)

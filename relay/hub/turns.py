@@ -1,4 +1,4 @@
-"""Whose turn it is to read: so many at once, and of those who wait one user after the other. Pure but for the loop."""
+"""Whose turn it is to read: so many at once, and of those who wait one user after the other."""
 
 from __future__ import annotations
 

@@ -1,0 +1,280 @@
+"""Joins of tasks: the state at S, then what was published since, then live.
+
+Tasks that one user asks for at once are read together; who asks for one that is being read shares it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
+from typing import Any
+
+from relay.errors import SourceError, Unavailable
+from relay.hub.background import Background
+from relay.hub.frames import StepFrames, replay
+from relay.hub.hub import MANY_BYTES, Hub
+from relay.hub.members import Answer, Joiner, Listener, Pending, Room, TaskBatch, TaskReading
+from relay.hub.snapshots import CATCH_UP_S, RETRY_S, Snapshots, unavailable
+from relay.hub.states import Progress, TaskState
+from relay.protocol import ErrorCode, Kind, encode, error, with_reply_to
+from relay.source.changes import key_of
+from relay.tasks.timeline import head
+from relay.tasks.translate import Task, Translator
+from relay.tasks.values import candidate_ids
+
+log = logging.getLogger(__name__)
+
+BATCH = 10  # tasks read together, all in memory until they are given: a document has up to 16 MB
+
+
+class Rooms:
+    """Answers whoever asks for a task, and seats them in its room. Its methods return at once."""
+
+    def __init__(
+        self, hub: Hub, snapshots: Snapshots, translator: Translator, background: Background
+    ) -> None:
+        self._hub = hub
+        self._snapshots = snapshots
+        self._translator = translator
+        self._background = background
+        self._gathering: dict[str, TaskBatch] = {}  # by user, what has not begun to be read
+
+    def ask(self, joiner: Joiner) -> None:
+        """Hold the listener from here on; the last of its requests to be answered releases it."""
+        listener = joiner.listener
+        pending = listener.pending.setdefault(joiner.task_id, Pending())
+        if joiner.joins and joiner.task_id in listener.behind:
+            del listener.behind[joiner.task_id]
+            pending.inside = True
+        for key in keys_of(joiner.task_id):
+            if key in listener.rooms:
+                room = self._hub.rooms[key]
+                pending.inside = True
+                if room.stale:
+                    joiner.since = joiner.head = None
+                else:
+                    pending.was_at = Progress(room.progress.next, room.progress.digest)
+                self._hub.leave_room(listener, key)
+        pending.joiners.append(joiner)
+        if len(pending.joiners) > 1:
+            # What the other answers leave the client with is not what its positions were given for.
+            for one in pending.joiners:
+                one.since = one.head = None
+        self._read_for(joiner, caught_up=False)
+
+    def heal(self, listener: Listener, task_id: str, progress: Progress | None) -> None:
+        """Bring a member of a room up to date from where it was told to."""
+        since = progress.next if progress is not None else None
+        at = head(progress.digest) if progress is not None else None
+        self.ask(Joiner(listener, task_id, since, at, None, joins=True, healing=True))
+
+    def _read_for(self, joiner: Joiner, *, caught_up: bool) -> None:
+        keys = keys_of(joiner.task_id)
+        for reading in self._hub.readings.get(keys[0], ()):
+            # Nothing was published since it began, so it answers what is true now.
+            if reading.caught_up >= caught_up and not reading.since:
+                reading.joiners.append(joiner)
+                self._snapshots.share(reading.batch, joiner.listener.user)
+                return
+        batch = self._open_batch(joiner.listener.user)
+        reading = TaskReading(joiner.task_id, keys, batch, caught_up, joiners=[joiner])
+        batch.readings.append(reading)
+        for key in keys:
+            self._hub.readings.setdefault(key, []).append(reading)
+
+    def _open_batch(self, user: str) -> TaskBatch:
+        """The batch of this user that has not begun to be read, or a new one."""
+        batch = self._gathering.get(user)
+        if batch is None or len(batch.readings) == BATCH or batch.position != self._hub.position:
+            batch = self._gathering[user] = TaskBatch(user, self._hub.position)
+            self._background.spawn(self._serve_batch(batch))
+        return batch
+
+    async def _serve_batch(self, batch: TaskBatch) -> None:
+        if self._gathering.get(batch.user) is batch:
+            del self._gathering[batch.user]
+        unseen: list[Joiner] = []
+        while batch.readings:
+            stored = await self._stored(batch)
+            position = batch.position
+            for reading in list(batch.readings):
+                found, answer = await self._found(reading, stored)
+                if batch.position != position:
+                    break  # the stream was reopened meanwhile, and what was held is not complete any more
+                unseen += self._conclude(reading, found, answer)
+        if unseen:
+            self._background.spawn(self._look_again(unseen))
+
+    async def _stored(self, batch: TaskBatch) -> dict[bytes, dict[str, Any]] | None:
+        """The documents of this batch at its position, or None where it cannot be read."""
+        ids = [one for reading in batch.readings for one in candidate_ids(reading.task_id)]
+        try:
+            documents = await self._snapshots.read(
+                batch,
+                {"_id": {"$in": ids}},
+                patient=lambda: any(joiner.healing for joiner in batch.joiners),
+            )
+            return {key_of(document["_id"]): document for document in documents}
+        except SourceError as failure:
+            log.warning("a join could not be read", extra={"error": str(failure)})
+        except Exception:
+            log.exception("a join failed")
+            await asyncio.sleep(RETRY_S)  # a member that has to be healed will try again
+        return None
+
+    async def _found(
+        self, reading: TaskReading, stored: Mapping[bytes, dict[str, Any]] | None
+    ) -> tuple[_Found | None, Answer]:
+        """The task of this reading, if there is one, and the answer for whom it may not be given to."""
+        if stored is None:
+            return None, "unavailable"
+        key = next((one for one in reading.keys if one in stored), None)  # the first candidate wins
+        if key is None:
+            return None, "forbidden"
+        try:
+            state = await self._state_of(self._translator.read(stored[key]))
+        except Exception:
+            log.exception("a join failed")
+            await asyncio.sleep(RETRY_S)
+            return None, "unavailable"
+        since = [one for one in reading.since if one.step.key == key]
+        return _Found(key, state, since, reading.batch.moved), "forbidden"
+
+    def _conclude(self, reading: TaskReading, found: _Found | None, answer: Answer) -> list[Joiner]:
+        """Answer whoever waits for this reading; return those for whom it has to be read once more."""
+        reading.batch.readings.remove(reading)
+        self._hub.close_reading(reading)
+        # From here on nothing waits, so nothing is published in between.
+        healed = any(joiner.healing for joiner in reading.joiners)
+        room = found and self._room_after(found, healed=healed)
+        unseen = []
+        for joiner in reading.joiners:
+            if not joiner.active:
+                continue
+            if found and room and joiner.listener.may_see(found.state.task.keys):
+                self._give(joiner, found, room)
+            else:
+                unseen.append(joiner)
+        if answer == "forbidden" and not reading.caught_up:
+            return unseen
+        for joiner in unseen:
+            self._refuse(joiner, answer, exists=found is not None)
+        return []
+
+    async def _state_of(self, task: Task) -> TaskState:
+        elements = task.timeline.elements or ()
+        fields = self._translator.view
+        if sum(map(len, elements)) < MANY_BYTES:
+            return TaskState(task, elements, fields)
+        return await asyncio.to_thread(TaskState, task, elements, fields)
+
+    async def _look_again(self, joiners: Sequence[Joiner]) -> None:
+        """Read once more when the relay has seen everything written before these joins arrived."""
+        with suppress(TimeoutError, Unavailable):
+            async with asyncio.timeout(CATCH_UP_S):
+                await self._hub.reached(await self._snapshots.now())
+        for joiner in joiners:
+            if joiner.active:
+                self._read_for(joiner, caught_up=True)
+
+    def _room_after(self, found: _Found, *, healed: bool) -> Room | None:
+        """The room of this task as it is now; None when the task went away meanwhile."""
+        room = self._hub.rooms.get(found.key)
+        if room is not None:
+            return room
+        progress, keys = found.state.progress(), found.state.task.keys
+        there = list(takewhile(_is_there, found.since))
+        replay(there, progress)
+        if there and there[-1].step.after is not None:
+            keys = there[-1].step.after.keys
+        rewritten_at = asyncio.get_running_loop().time() if healed else -math.inf
+        return Room(found.key, found.state.task.id, keys, progress, rewritten_at)
+
+    def _give(self, joiner: Joiner, found: _Found, room: Room) -> None:
+        """The state; and if nothing else is being read for it, what was held since, and its seat."""
+        listener = joiner.listener
+        pending, last = self._hub.settle(joiner)
+        if found.moved and pending.was_at is not None and not joiner.healing:
+            # It had been told more than its position says, and not what came between.
+            joiner.since = joiner.head = None
+        for page in found.state.pages(joiner.since, joiner.head):
+            listener.answer(with_reply_to(page, joiner.reply_to))
+        # Positions from before are not what it has now.
+        listener.delivered.pop(found.key, None)
+        if joiner.task_id in listener.behind:
+            listener.behind[joiner.task_id] = None
+        pending.inside, pending.was_at = pending.inside or joiner.joins, None
+        if last and pending.inside:
+            self._seat(listener, found, room)
+        if joiner.answered is not None:
+            joiner.answered("given")
+
+    def _seat(self, listener: Listener, found: _Found, room: Room) -> None:
+        if listener.lagging:
+            listener.behind[found.state.task.id] = None
+            return
+        seen = list(takewhile(partial(_may_see, listener), found.since))
+        for frames, made in replay(seen, found.state.progress()):
+            told = listener in frames.told  # on its dashboard
+            for frame, lifecycle in made:
+                if not (lifecycle and told):
+                    listener.send((frame,))
+            if any(lifecycle for _, lifecycle in made):
+                frames.told.add(listener)
+        if len(seen) < len(found.since):
+            listener.answer(found.since[len(seen)].gone_from_room())
+        else:
+            self._hub.join_room(listener, found.key, room)
+
+    def _refuse(self, joiner: Joiner, answer: Answer, *, exists: bool) -> None:
+        listener = joiner.listener
+        pending, last = self._hub.settle(joiner)
+        if joiner.answered is not None:
+            joiner.answered(answer)
+        elif not joiner.healing:
+            listener.answer(_refusal(joiner, answer))
+        if not pending.inside:
+            return
+        if answer == "forbidden":
+            pending.inside = False
+            kind = Kind.REVOKED if exists else Kind.DELETED
+            listener.answer(encode(kind, {"taskId": joiner.task_id}))
+        elif last:  # it is a member of the room, whatever it asked
+            self.heal(listener, joiner.task_id, pending.was_at)
+
+
+def keys_of(task_id: str) -> tuple[bytes, ...]:
+    """Of the tasks that a `taskId` may stand for, the one that wins first."""
+    return tuple(key_of(candidate) for candidate in candidate_ids(task_id))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A task as it was at a reading's position, and what was published of it since."""
+
+    key: bytes
+    state: TaskState
+    since: Sequence[StepFrames]
+    moved: bool
+
+
+def _is_there(frames: StepFrames) -> bool:
+    return frames.step.after is not None
+
+
+def _may_see(listener: Listener, frames: StepFrames) -> bool:
+    after = frames.step.after
+    return after is not None and listener.may_see(after.keys)
+
+
+def _refusal(joiner: Joiner, answer: Answer) -> bytes:
+    if answer == "unavailable":
+        return unavailable(joiner.reply_to, joiner.task_id)
+    message = "There is no such task, or you may not see it."
+    return error(ErrorCode.FORBIDDEN, message, task_id=joiner.task_id, reply_to=joiner.reply_to)
