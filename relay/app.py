@@ -98,7 +98,10 @@ class Relay:
         reader = Reader(clients[1], *where)
         known = Known(settings.relay_known_tasks_max, hub.is_listened)
         verifier = Verifier(
-            self._keys, issuer=settings.relay_jwt_issuer, audience=settings.relay_jwt_audience
+            self._keys,
+            issuer=settings.relay_jwt_issuer,
+            audience=settings.relay_jwt_audience,
+            keep=audience.claims,
         )
         try:
             async with Joining(hub, reader, translator, metrics) as joining:

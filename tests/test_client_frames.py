@@ -27,6 +27,7 @@ from relay.access.sources import key_source
 from relay.access.tokens import Verifier
 from relay.errors import Refused
 from relay.gateway.session import Desk, Opening, Session
+from relay.hub.background import Background
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
 from relay.metrics import Metrics
@@ -105,10 +106,10 @@ frames = (
 )
 
 
-class Still(Joining):
+class Still(Background):
     """All that a request sets off, up to the database."""
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         work.close()
 
 
@@ -119,7 +120,7 @@ class Wired:
         given = settings_for("mongodb://nowhere", "none", **overrides)
         metrics = Metrics()
         hub = Hub(EventView(), metrics, list_interval_s=0)
-        joining = Still(hub, None, None, metrics)  # type: ignore[arg-type]
+        joining = Joining(hub, None, None, metrics, Still())  # type: ignore[arg-type]
         self.now = 0.0
         self.desk = Desk(
             given,

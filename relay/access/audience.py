@@ -41,6 +41,12 @@ class Audience:
     def __init__(self, visibility: Visibility) -> None:
         self._visibility = visibility
 
+    @property
+    def claims(self) -> Keys:
+        """The names of the claims that decide."""
+        rules, roles = self._visibility.rules, self._visibility.sees_all
+        return frozenset([rule.claim for rule in rules] + [role.claim for role in roles])
+
     def keys_of(self, document: Document) -> Keys:
         """The keys of a document: whoever holds one of them may see it."""
         keys = {ALL}

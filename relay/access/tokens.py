@@ -13,7 +13,7 @@ import hashlib
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn, Protocol, TypeGuard
 
 import jwt
@@ -48,7 +48,8 @@ class Verifier:
 
     `verify` raises Refused: 4401 "unauthenticated" or "token_expired" where the answer is final, 1011
     "keys_unavailable" where it cannot be given yet. A client takes 4401 as a reason to bring another
-    token, and gives up if it has none; with 1011 it comes back with the same one.
+    token, and gives up if it has none; with 1011 it comes back with the same one. Of a token's claims a
+    principal has those of `keep`, or all.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class Verifier:
         *,
         issuer: str | None = None,
         audience: str | None = None,
+        keep: Collection[str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._source = source
         self._issuer = issuer
         self._audience = audience
+        self._keep = keep
         self._clock = clock
         self._remembered: OrderedDict[bytes, Principal] = OrderedDict()  # by the token's SHA-256
         self._remembered_with: KeySet | None = None
@@ -128,6 +131,8 @@ class Verifier:
             _refuse()
         if self._audience is not None and self._audience not in _audiences(claims.get("aud")):
             _refuse()
+        if self._keep is not None:
+            claims = {name: claims[name] for name in self._keep if name in claims}
         return Principal(sub, claims, float(exp))
 
 

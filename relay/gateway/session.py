@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from relay.access.audience import Audience, Principal
@@ -94,6 +95,9 @@ class Opening:
     head: str | None = None
 
 
+NOTHING = Opening()
+
+
 class Session:
     """One conversation, from its opening to `closed`."""
 
@@ -138,7 +142,7 @@ class Session:
         self._carrier.wake()
         listener = Listener(
             desk.audience.keys_for(principal),
-            desk.audience.filter_for(principal),
+            partial(desk.audience.filter_for, principal),
             user=principal.sub,
             send=self._carrier.send,
             answer=self._carrier.answer,
@@ -167,7 +171,7 @@ class Session:
         desk.hub.enter(listener)
         if desk.hub.status == "stale":
             self._carrier.answer(desk.hub.status_frame())
-        opening = self._opening
+        opening, self._opening = self._opening, NOTHING
         if opening.dashboard_limit is not None:
             desk.joining.join_dashboard(listener, opening.dashboard_limit, None)
         if opening.task_id is not None:
@@ -331,7 +335,7 @@ class Session:
         self._carrier.answer(encode(Kind.AUTH_OK, data, reply_to=request_id))
         audience = self._desk.audience
         self._desk.joining.change_rights(
-            listener, audience.keys_for(principal), audience.filter_for(principal)
+            listener, audience.keys_for(principal), partial(audience.filter_for, principal)
         )
 
 

@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket
 from relay.access.addresses import client_address, networks
 from relay.errors import BadRequest, Refused
 from relay.gateway.requests import MAX_TASK_ID, check_limit, check_position
-from relay.gateway.session import Desk, Opening, Session
+from relay.gateway.session import NOTHING, Desk, Opening, Session
 from relay.gateway.sweep import Place, Sweep
 from relay.gateway.wire import EXTENSION, Pace, Wire
 from relay.metrics import Metrics
@@ -108,7 +108,7 @@ class Connections:
             client[0] if client else "", websocket.headers.getlist("x-forwarded-for"), self._trusted
         )
         counted = self._desk.caps.enter(address)
-        opening, token, refused = Opening(), None, None
+        opening, token, refused = NOTHING, None, None
         try:
             if not counted:
                 raise Refused(Close.AT_CAPACITY, "at_capacity")
@@ -192,7 +192,7 @@ def _opening(query: QueryParams, *, dashboard: bool, task_id: str | None) -> Ope
             return Opening(task_id=task_id, since=since, head=head)
     except (BadRequest, ValueError):
         raise Refused(Close.BAD_HANDSHAKE, "bad_handshake") from None
-    return Opening()
+    return NOTHING
 
 
 def _number(query: QueryParams, name: str) -> int | None:

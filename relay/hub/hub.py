@@ -275,7 +275,7 @@ class Hub:
         """The group of the listener's rights, made if it is the first one."""
         group = self.groups.get(listener.keys)
         if group is None:
-            group = self.groups[listener.keys] = Group(listener.keys, listener.filter)
+            group = self.groups[listener.keys] = Group(listener.keys, listener.filter())
             for key in group.keys:
                 self._groups_by_key.setdefault(key, set()).add(group)
         return group

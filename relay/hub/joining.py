@@ -22,18 +22,25 @@ from relay.hub.snapshots import Reads, Snapshots
 from relay.hub.states import Progress
 from relay.metrics import Metrics
 from relay.protocol import Kind, encode
-from relay.tasks.translate import Step, Translator
+from relay.tasks.translate import Keys, Step, Translator
 
 
 class Joining:
     """Answers joins, resyncs and catch-ups. Its methods return at once; use it as a context manager,
     which ends what is still being read."""
 
-    def __init__(self, hub: Hub, reads: Reads, translator: Translator, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        reads: Reads,
+        translator: Translator,
+        metrics: Metrics,
+        background: Background | None = None,
+    ) -> None:
         self._hub = hub
         self._metrics = metrics
         self._snapshots = Snapshots(hub, reads, metrics)
-        self._background = Background()
+        self._background = background or Background()
         parts = (hub, self._snapshots, translator, self._background)
         self._rooms, self._dashboards = Rooms(*parts), Dashboards(*parts)
 
@@ -84,7 +91,7 @@ class Joining:
         """A `dashboard:state`, then live messages."""
         self._dashboards.join(listener, limit, reply_to)
 
-    def change_rights(self, listener: Listener, keys: frozenset[str], filter: dict[str, Any]) -> None:
+    def change_rights(self, listener: Listener, keys: Keys, filter: Callable[[], dict[str, Any]]) -> None:
         """What the listener may see is now this: revoke what it may not, show what it newly may."""
         if keys == listener.keys:
             return

@@ -41,14 +41,14 @@ class Listener:
     def __init__(
         self,
         keys: Keys,
-        filter: dict[str, Any],
+        filter: Callable[[], dict[str, Any]],
         *,
         user: str,
         send: Callable[[Sequence[bytes]], None],
         answer: Callable[[bytes], None],
     ) -> None:
         self.keys = keys
-        self.filter = filter  # the Mongo filter that agrees with the keys
+        self.filter = filter  # makes the Mongo filter that agrees with the keys: few need it
         self.user = user
         self.send = send
         self.answer = answer

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pymongo import AsyncMongoClient, UpdateOne
@@ -132,7 +133,7 @@ async def _listen(hub: Hub, joining: Joining, audience: Audience) -> None:
     joined = asyncio.Event()
     listener = Listener(
         audience.keys_for(principal),
-        audience.filter_for(principal),
+        partial(audience.filter_for, principal),
         user=principal.sub,
         send=lambda frame: None,
         answer=lambda frame: joined.set(),
