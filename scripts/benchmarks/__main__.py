@@ -23,6 +23,7 @@ from scripts.benchmarks import (
     burst,
     bystanders,
     changes,
+    collection,
     contenders,
     latency,
     machine,
@@ -46,6 +47,7 @@ BENCHMARKS = {
         memory.BENCHMARK,
         bystanders.BENCHMARK,
         reconnect.BENCHMARK,
+        collection.BENCHMARK,
         slow_reader.BENCHMARK,
     )
 }

@@ -74,11 +74,15 @@ class Ground:
         return quick if self.quick else usual
 
     @asynccontextmanager
-    async def serving(self, contender: str, **settings: str) -> AsyncIterator[tuple[Server, Tasks]]:
-        """A contender over an empty database of its own."""
+    async def serving(
+        self, contender: str, fill: Callable[[Any], Awaitable[None]] | None = None, **settings: str
+    ) -> AsyncIterator[tuple[Server, Tasks]]:
+        """A contender over a database of its own, whose collection is empty unless `fill` does something."""
         database = f"bench_{uuid.uuid4().hex[:8]}"
         await self.client[database].create_collection("tasks")
         try:
+            if fill is not None:
+                await fill(self.client[database]["tasks"])
             profile = self.profiles and self.profiles / f"{database}.prof"
             async with serving(
                 contender, self.url, database, self.cores.server, settings, profile=profile

@@ -150,12 +150,13 @@ ALL = (*SERVERS, "floor")
 
 
 class Server:
-    """A contender that runs."""
+    """A contender that runs; it did `ready_s` seconds after it was started."""
 
-    def __init__(self, contender: Contender, pid: int, port: int) -> None:
+    def __init__(self, contender: Contender, pid: int, port: int, ready_s: float) -> None:
         self.contender = contender
         self.pid = pid
         self.port = port
+        self.ready_s = ready_s
 
     def cpu_s(self) -> float:
         return machine.cpu_s(self.pid)
@@ -182,6 +183,7 @@ async def serving(
     command = await asyncio.to_thread(contender.command, url, database)
     if profile is not None and name == "relay":
         command = _profiled(profile)
+    began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=ROOT,
@@ -196,8 +198,9 @@ async def serving(
     try:
         async with asyncio.timeout(READY_S):
             port = await _port(process, said)
+        ready_s = time.perf_counter() - began
         reading = asyncio.create_task(_drain(process, said))
-        yield Server(contender, process.pid, port)
+        yield Server(contender, process.pid, port, ready_s)
         if process.returncode is not None:
             raise RuntimeError(f"{name} ended by itself: {b''.join(said).decode(errors='replace')}")
     finally:
