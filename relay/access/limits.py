@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 
 
 class TokenBucket:
@@ -25,9 +25,37 @@ class TokenBucket:
             return 0.0
         return (1 - self._level) / self._rate
 
+    def is_full(self, now: float) -> bool:
+        return self._level + (now - self._filled_at) * self._rate >= self._burst
+
     def charge(self, requests: float) -> None:
         """A request that passed costs so many more; what is not there is owed."""
         self._level -= requests
+
+
+class Buckets:
+    """A token bucket for each name. One that is full again is forgotten, which changes nothing for its
+    name, so only those are remembered who asked a moment ago."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._by_name: OrderedDict[str, TokenBucket] = OrderedDict()  # who asked last stands last
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def take(self, name: str, now: float) -> float:
+        """As of a bucket."""
+        while self._by_name and next(iter(self._by_name.values())).is_full(now):
+            self._by_name.popitem(last=False)
+        bucket = self._by_name.pop(name, None) or TokenBucket(self._rate, self._burst, now)
+        self._by_name[name] = bucket
+        return bucket.take(now)
+
+    def charge(self, name: str, requests: float) -> None:
+        """As of a bucket of which was taken just now."""
+        self._by_name[name].charge(requests)
 
 
 class Caps:

@@ -6,16 +6,26 @@ so one bad element leaves everything undone. Everything raises BadRequest, with 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from bson import Timestamp
 
 from relay.errors import BadRequest
-from relay.protocol import DASHBOARD_LIMIT_MAX, MAX_BATCH, MAX_REQUEST_ID, ErrorCode
+from relay.protocol import (
+    DASHBOARD_LIMIT_DEFAULT,
+    DASHBOARD_LIMIT_MAX,
+    MAX_BATCH,
+    MAX_REQUEST_ID,
+    ErrorCode,
+)
 
 MAX_TASK_ID = 1024  # characters
 MAX_HEAD = 128  # characters
+MAX_ETAG = 128  # characters
+_MOMENT = re.compile(r"([0-9]{1,10})\.([0-9]{1,10})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,33 @@ class Wanted:
     task_id: str
     since: int | None = None
     head: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolledTask:
+    """A task of a poll: how far the client holds its events, and which summary (`etag`). `forbidden`: it
+    knows that it may not see the task, and waits for the day it may."""
+
+    wanted: Wanted
+    etag: str | None = None
+    forbidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PolledList:
+    """The dashboard of a poll, and which list the client holds."""
+
+    limit: int
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PollRequest:
+    """What a poll asks for (PROTOCOL.md section 8), and the moment of what the client holds."""
+
+    dashboard: PolledList | None
+    tasks: tuple[PolledTask, ...]
+    moment: Timestamp | None = None
 
 
 def parse(frame: str) -> ClientRequest:
@@ -74,6 +111,63 @@ def listed_tasks(data: dict[str, Any], name: str, *, objects_only: bool = False)
             raise BadRequest(ErrorCode.BAD_REQUEST, f'An element of "{name}" is not what it should be.')
         wanted.append(_one(item))
     return wanted
+
+
+def parse_poll(body: bytes) -> PollRequest:
+    """The body of a poll."""
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise BadRequest(ErrorCode.BAD_MESSAGE, "This is not JSON.") from None
+    if not isinstance(data, dict):
+        raise BadRequest(ErrorCode.BAD_MESSAGE, "A poll is an object.")
+    dashboard = _polled_list(data["dashboard"]) if "dashboard" in data else None
+    tasks = _polled_tasks(data) if "tasks" in data else ()
+    if dashboard is None and not tasks:
+        raise BadRequest(ErrorCode.BAD_REQUEST, 'A poll asks for "dashboard", "tasks" or both.')
+    return PollRequest(dashboard, tasks, _moment(data["moment"]) if "moment" in data else None)
+
+
+def _polled_list(data: Any) -> PolledList:
+    if not isinstance(data, dict):
+        raise BadRequest(ErrorCode.BAD_REQUEST, '"dashboard" is an object.')
+    return PolledList(check_limit(data.get("limit", DASHBOARD_LIMIT_DEFAULT)), _etag(data))
+
+
+def _polled_tasks(data: dict[str, Any]) -> tuple[PolledTask, ...]:
+    wanted = listed_tasks(data, "tasks", objects_only=True)
+    if len({one.task_id for one in wanted}) < len(wanted):
+        raise BadRequest(ErrorCode.BAD_REQUEST, 'A task stands in "tasks" once.')
+    return tuple(
+        PolledTask(one, _etag(item), _flag(item, "forbidden"))
+        for one, item in zip(wanted, data["tasks"], strict=True)
+    )
+
+
+def _etag(data: dict[str, Any]) -> str | None:
+    etag = data.get("etag")
+    if etag is not None and not (isinstance(etag, str) and len(etag) <= MAX_ETAG):
+        raise BadRequest(ErrorCode.BAD_REQUEST, '"etag" is the text an answer came with.')
+    return etag
+
+
+def shown_moment(moment: Timestamp) -> str:
+    """A moment of the change stream, as clients carry it from poll to poll."""
+    return f"{moment.time}.{moment.inc}"
+
+
+def _moment(shown: Any) -> Timestamp:
+    parts = _MOMENT.fullmatch(shown) if isinstance(shown, str) else None
+    if parts is None or not all(int(part) < 2**32 for part in parts.groups()):
+        raise BadRequest(ErrorCode.BAD_REQUEST, '"moment" is the text an answer came with.')
+    return Timestamp(int(parts[1]), int(parts[2]))
+
+
+def _flag(data: dict[str, Any], name: str) -> bool:
+    value = data.get(name, False)
+    if not isinstance(value, bool):
+        raise BadRequest(ErrorCode.BAD_REQUEST, f'"{name}" is true or false.')
+    return value
 
 
 def _one(data: dict[str, Any]) -> Wanted:
