@@ -32,6 +32,7 @@ from relay.feed.pump import Pump
 from relay.gateway.door import door
 from relay.gateway.flusher import Flusher
 from relay.gateway.http import application, operating_application, operating_routes
+from relay.gateway.longpoll import Polls
 from relay.gateway.session import Desk
 from relay.gateway.websocket import Connections
 from relay.gateway.wire import gathered_by
@@ -108,12 +109,13 @@ class Relay:
                 desk = Desk(settings, verifier, audience, hub, joining, _rollout(settings), _caps(settings))
                 origins = _origins(settings, port)
                 connections = Connections(desk, origins, metrics, random=random.random)
+                polls = Polls(desk, origins, metrics, random=random.random)
                 health = _Health(tail, hub, self._keys)
                 operating = operating_routes(metrics, health.state)
                 here = operating if admin is None else []
                 servers = {
                     listening: _server(
-                        settings, application(desk, connections, here, url=self.url, origins=origins)
+                        settings, application(desk, connections, polls, here, url=self.url, origins=origins)
                     )
                 }
                 if admin is not None:
@@ -132,6 +134,7 @@ class Relay:
                     ]
                     await self._stop.wait()
                     health.stopping = True
+                    polls.drain()
                     await connections.drain()
                     connections.close_all()
                     for server in servers.values():

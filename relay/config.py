@@ -173,6 +173,7 @@ class Settings(BaseSettings):
     relay_heartbeat_ms: int = Field(25_000, ge=100)
     relay_ping_interval_ms: int = Field(20_000, ge=100)
     relay_ping_timeout_ms: int = Field(8_000, ge=100)
+    relay_poll_wait_ms: int = Field(25_000, ge=0, le=25_000)  # a poll with nothing new is answered then
     relay_messages_per_second: int = Field(20, ge=1)
     relay_known_tasks_max: int = Field(100_000, ge=1)  # the least recently changed are read again
     relay_max_text_length: int = Field(1_000, ge=10)  # characters of a summary's text; the rest is cut

@@ -25,6 +25,7 @@ class Metrics:
         )
         self.reads = Counter("relay_state_reads", "Reads of the database for states.", registry=registry)
         self.connections = Gauge("relay_connections", "Open connections.", registry=registry)
+        self.polls = Gauge("relay_polls", "Polls that wait for an answer.", registry=registry)
         self.rooms = Gauge("relay_rooms", "Tasks somebody listens to.", registry=registry)
         self.closed = Counter("relay_closed", "Connections closed, by code.", ["code"], registry=registry)
 

@@ -168,6 +168,12 @@ def with_reply_to(frame: bytes, reply_to: str | None) -> bytes:
     return frame[:-1] + b',"replyTo":' + orjson.dumps(reply_to) + b"}"
 
 
+def kind_of(frame: bytes) -> str:
+    """The type of a frame that `encode` made, without reading the rest."""
+    start = len(b'{"type":"')
+    return frame[start : frame.index(b'"', start)].decode()
+
+
 def error(
     code: ErrorCode,
     message: str,

@@ -16,10 +16,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relay.errors import Refused
+from relay.gateway.longpoll import Polls
+from relay.gateway.refusals import of_close
 from relay.gateway.session import Desk
 from relay.gateway.websocket import Connections, bearer
 from relay.metrics import CONTENT_TYPE, Metrics
-from relay.protocol import VERSION, Close, ErrorCode, error
+from relay.protocol import VERSION
 
 WEB = Path(__file__).parent.parent / "web"
 
@@ -40,7 +42,13 @@ Readiness = Callable[[], dict[str, Any]]
 
 
 def application(
-    desk: Desk, connections: Connections, operating: Sequence[BaseRoute], *, url: str, origins: Sequence[str]
+    desk: Desk,
+    connections: Connections,
+    polls: Polls,
+    operating: Sequence[BaseRoute],
+    *,
+    url: str,
+    origins: Sequence[str],
 ) -> ASGIApp:
     """Every endpoint for clients, which find the relay at `url`, and the `operating` ones, if they are to
     be here. Pages of `origins` may import the client and ask."""
@@ -55,15 +63,21 @@ def application(
         try:
             principal = desk.verifier.verify(bearer(request.headers.getlist("authorization")) or "")
         except Refused as refused:
-            return _refusal(refused)
-        is_in = desk.rollout.is_in(principal.sub)
-        websocket = url.replace("http", "ws", 1) + "/ws"
-        return JSONResponse({"enabled": is_in, "websocketUrl": websocket, "protocol": VERSION})
+            return of_close(refused)
+        return JSONResponse(
+            {
+                "enabled": desk.rollout.is_in(principal.sub),
+                "websocketUrl": url.replace("http", "ws", 1) + "/ws",
+                "pollUrl": url + "/poll",
+                "protocol": VERSION,
+            }
+        )
 
     routes: list[BaseRoute] = [
         WebSocketRoute("/ws", connections.any),
         WebSocketRoute("/ws/dashboard", connections.dashboard),
         WebSocketRoute("/ws/tasks/{task_id:path}", connections.task),
+        Route("/poll", polls.poll, methods=["POST"]),
         Route("/config", config),
         Route("/healthz", healthz),
         *operating,
@@ -72,7 +86,10 @@ def application(
         Mount("/dashboard", StaticFiles(directory=WEB / "dashboard")),
     ]
     cors = Middleware(
-        CORSMiddleware, allow_origins=origins, allow_methods=["GET"], allow_headers=["authorization"]
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type"],
     )
     return _hardened(Starlette(routes=routes, middleware=[cors]))
 
@@ -98,16 +115,6 @@ def operating_application(operating: Sequence[BaseRoute]) -> ASGIApp:
 def _hardened(app: Starlette) -> ASGIApp:
     app.router.redirect_slashes = False  # such a redirect would lead wherever the Host header says
     return SecurityHeaders(app)  # around it all: an answer to a failure has them too
-
-
-def _refusal(refused: Refused) -> Response:
-    """A refusal of the handshake, as HTTP tells it."""
-    if refused.code == Close.INTERNAL:  # it could not be judged yet
-        code, status = ErrorCode.UNAVAILABLE, 503
-    else:
-        code, status = ErrorCode.FORBIDDEN, 401
-    headers = {"www-authenticate": "Bearer"} if status == 401 else None
-    return Response(error(code, refused.reason), status, headers, media_type="application/json")
 
 
 class SecurityHeaders:

@@ -95,6 +95,11 @@ def dashboard_pages(summaries: Iterable[Summary]) -> list[bytes]:
     ]
 
 
+def is_last(answer: bytes) -> bool:
+    """Does nothing of this answer follow? Of a state's pages only the last one says so; an error is whole."""
+    return not answer.endswith(b'"more":true}}')
+
+
 def _chunks(items: Sequence[bytes], start: int) -> Iterator[tuple[int, int]]:
     """Ranges of at most a page's bytes each; one empty range where there is nothing."""
     begin, size = start, 0

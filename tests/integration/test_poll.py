@@ -1,0 +1,510 @@
+"""Long polling: the states and positions of the WebSocket, from requests that remember nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+from integration.test_sockets import becomes, metric
+from peer import calling
+from poller import Answer, Poller, post, request
+from pymongo import AsyncMongoClient, MongoClient
+from running import SOON_S, listening, running, settings_for, token
+
+from relay import app
+from relay.access.sources import FixedKeys
+from relay.app import Relay
+from relay.errors import Unavailable
+from relay.gateway.poll import MAX_ANSWER_BYTES
+from relay.hub.members import DashboardReading, TaskBatch
+from relay.hub.rooms import BATCH
+from relay.hub.snapshots import Snapshots
+from relay.source.reader import Reader
+from relay.tasks.timeline import EventView, event_json
+
+BRIEF_MS = 200  # the wait of polls that nothing happens to
+
+
+@pytest.fixture
+def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
+    return mongo[database_name]["tasks"]
+
+
+@pytest.fixture
+def with_(mongo_url: str, database_name: str) -> Callable[..., Any]:
+    return lambda **given: settings_for(mongo_url, database_name, **given)
+
+
+@asynccontextmanager
+async def waiting(relay: Relay, poller: Poller, *, rooms: int = 0, reads: int = 0) -> AsyncIterator[Any]:
+    """A poll that found nothing newer: it sits in so many rooms, or has read so often."""
+    read_before = await metric(relay, "relay_state_reads_total")
+    polling = asyncio.create_task(poller.poll(relay))
+    await becomes(relay, "relay_rooms", lambda number: number >= rooms)
+    await becomes(relay, "relay_state_reads_total", lambda number: number >= read_before + reads)
+    assert await metric(relay, "relay_polls") == 1
+    assert not polling.done()
+    try:
+        yield polling
+    finally:
+        polling.cancel()
+
+
+async def in_time(polling: asyncio.Task[Answer]) -> Answer:
+    async with asyncio.timeout(SOON_S / 2):  # the wait of a poll is 25 s: this one did not wait for its end
+        return await polling
+
+
+def brings(task_id: str, reading: Any) -> bool:
+    return isinstance(reading, TaskBatch) and any(one.task_id == task_id for one in reading.readings)
+
+
+async def write(call: Callable[..., Any], *args: Any) -> None:
+    await asyncio.to_thread(call, *args)
+
+
+# What is answered, and when.
+
+
+async def test_who_is_behind_is_answered_at_once_from_where_they_are(tasks: Any, with_: Any) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice", "title": "A", "events": [{"n": 0}, {"n": 1}]})
+    async with running(with_()) as relay:
+        alice = Poller("alice", ["t"])
+        first = (await alice.poll(relay)).body
+        assert [message["type"] for message in first["messages"]] == ["task:state"]
+        assert (first["messages"][0]["data"]["reset"], first["messages"][0]["data"]["next"]) == (True, 2)
+        tasks.update_one({"_id": "t"}, {"$push": {"events": {"n": 2}}})
+        (state,) = (await alice.poll(relay)).body["messages"]
+        assert (state["data"]["reset"], state["data"]["from"]) == (False, 2)
+        assert [event["data"] for event in alice.timelines["t"]] == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+async def test_who_is_not_behind_waits_for_the_change(tasks: Any, with_: Any) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [{"n": 0}]})
+    async with running(with_()) as relay:
+        alice = Poller("alice", ["t"])
+        await alice.poll(relay)
+        for change, held in (
+            ({"$push": {"events": {"n": 1}}}, [{"n": 0}, {"n": 1}]),
+            ({"$set": {"status": "analyzing"}}, [{"n": 0}, {"n": 1}]),
+            ({"$set": {"events": [{"n": 9}]}}, [{"n": 9}]),
+        ):
+            async with waiting(relay, alice, rooms=1) as polling:
+                await write(tasks.update_one, {"_id": "t"}, change)
+                assert (await in_time(polling)).types == ["task:state"]
+            assert [event["data"] for event in alice.timelines["t"]] == held
+        assert alice.summaries["t"]["status"] == "analyzing"
+
+
+async def test_what_others_may_see_ends_no_wait(tasks: Any, with_: Any) -> None:
+    tasks.insert_many([{"_id": "t", "createdBy": "alice"}, {"_id": "u", "createdBy": "bob"}])
+    async with running(with_(relay_poll_wait_ms=BRIEF_MS * 5)) as relay, listening(relay, sub="bob") as bob:
+        await bob.send("task:join", {"taskId": "u"})
+        await bob.until("task:state")
+        alice = Poller("alice", ["t"], dashboard={})
+        await alice.poll(relay)
+        async with waiting(relay, alice, rooms=2, reads=2) as polling:
+            await write(tasks.update_one, {"_id": "u"}, {"$push": {"events": 1}})
+            await bob.until("task:event_added")
+            assert (await polling).types == []
+
+
+async def test_a_wait_without_news_ends_without_messages(tasks: Any, with_: Any) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice"})
+    async with running(with_(relay_poll_wait_ms=BRIEF_MS)) as relay:
+        alice = Poller("alice", ["t"], dashboard={"limit": 5})
+        assert (await alice.poll(relay)).types == ["task:state", "dashboard:state"]
+        before = asyncio.get_running_loop().time()
+        assert (await alice.poll(relay)).types == []
+        assert asyncio.get_running_loop().time() - before >= BRIEF_MS / 1000
+        # What it sat in is empty again.
+        assert await metric(relay, "relay_rooms") == await metric(relay, "relay_polls") == 0
+
+
+async def test_a_poll_outlives_what_bounds_a_request(tasks: Any, with_: Any) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice"})
+    brief = with_(relay_handshake_timeout_ms=100, relay_stall_timeout_ms=100, relay_poll_wait_ms=BRIEF_MS * 4)
+    async with running(brief) as relay:
+        alice = Poller("alice", ["t"])
+        await alice.poll(relay)
+        assert (await alice.poll(relay)).types == []
+
+
+async def test_a_dashboard_comes_whole_when_anything_of_it_changed(tasks: Any, with_: Any) -> None:
+    tasks.insert_many({"_id": str(n), "createdBy": "alice", "title": f"T{n}"} for n in range(3))
+    async with running(with_()) as relay:
+        alice = Poller("alice", dashboard={"limit": 2})
+        await alice.poll(relay)
+        assert [*alice.listed] == ["2", "1"]
+        for change in (
+            lambda: tasks.update_one({"_id": "1"}, {"$set": {"title": "new"}}),
+            lambda: tasks.insert_one({"_id": "3", "createdBy": "alice"}),
+            lambda: tasks.delete_one({"_id": "3"}),
+            lambda: tasks.update_one({"_id": "2"}, {"$set": {"createdBy": "bob"}}),
+        ):
+            async with waiting(relay, alice, reads=1) as polling:
+                await write(change)
+                assert (await in_time(polling)).types == ["dashboard:state"]
+        assert [(task["taskId"], task.get("title")) for task in alice.listed.values()] == [
+            ("1", "new"),
+            ("0", "T0"),
+        ]
+
+
+async def test_changes_past_the_end_of_the_list_end_no_wait_and_are_not_read_at_their_pace(
+    tasks: Any, with_: Any
+) -> None:
+    tasks.insert_many({"_id": str(n), "createdBy": "alice"} for n in range(2))
+    async with running(with_(relay_poll_wait_ms=BRIEF_MS * 10)) as relay:
+        alice = Poller("alice", dashboard={"limit": 1})
+        await alice.poll(relay)
+        before = await metric(relay, "relay_state_reads_total")
+        async with waiting(relay, alice, reads=1) as polling:
+            for n in range(100):
+                await write(tasks.update_one, {"_id": "0"}, {"$set": {"title": str(n)}})
+            assert (await polling).types == []
+        assert await metric(relay, "relay_state_reads_total") - before < 12
+
+
+async def test_etags_are_the_same_on_another_instance_and_after_a_restart(tasks: Any, with_: Any) -> None:
+    tasks.insert_many({"_id": str(n), "createdBy": "alice", "title": "T", "events": [n]} for n in range(3))
+    alice = Poller("alice", ["0", "1"], dashboard={})
+    async with running(with_(relay_poll_wait_ms=0)) as relay:
+        await alice.poll(relay)
+        assert (await alice.poll(relay)).types == []
+    # The other one has seen the tasks change, and knows them another way.
+    tasks.update_many({}, {"$set": {"title": "Other"}})
+    async with running(with_(relay_poll_wait_ms=0)) as relay:
+        async with listening(relay, "/ws/tasks/2") as ear:
+            await ear.until("task:state")
+            await write(tasks.update_many, {}, {"$set": {"title": "T"}})
+            await ear.until("task:updated")
+        assert (await alice.poll(relay)).types == []
+
+
+async def test_what_does_not_fit_comes_with_the_next_polls(tasks: Any, with_: Any) -> None:
+    text = "x" * 60_000
+    events = [[{"n": n, "text": text} for n in range(count)] for count in (50, 40, 1)]
+    tasks.insert_many({"_id": f"t{n}", "createdBy": "alice", "events": one} for n, one in enumerate(events))
+    async with running(with_(relay_poll_wait_ms=0)) as relay:
+        alice = Poller("alice", ["t0", "t1", "t2"], dashboard={})
+        answers = []
+        while not answers or answers[-1].body.get("more"):
+            answer = await alice.poll(relay)
+            assert len(orjson.dumps(answer.body)) <= MAX_ANSWER_BYTES + 1024
+            answers.append(answer)
+        assert len(answers) == 2
+        assert [[event["data"] for event in alice.timelines[f"t{n}"]] for n in range(3)] == events
+        assert len(alice.listed) == 3
+        assert (await alice.poll(relay)).types == []
+
+
+# Rights.
+
+
+async def test_a_revoked_task_is_refused_once_and_comes_back_by_itself(tasks: Any, with_: Any) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [{"n": 0}]})
+    async with running(with_()) as relay:
+        alice = Poller("alice", ["t"])
+        await alice.poll(relay)
+        async with waiting(relay, alice, rooms=1) as polling:
+            await write(tasks.update_one, {"_id": "t"}, {"$set": {"createdBy": "bob", "title": "hidden"}})
+            (refused,) = (await in_time(polling)).body["messages"]
+        assert refused["data"].items() >= {"code": "forbidden", "taskId": "t"}.items()
+        # From there on it waits: what happens to the task out of sight brings no answer,
+        async with waiting(relay, alice, reads=2) as polling:
+            reads = await metric(relay, "relay_state_reads_total")
+            await write(tasks.update_one, {"_id": "t"}, {"$push": {"events": {"n": 1}}})
+            await write(tasks.insert_one, {"_id": "other", "createdBy": "alice"})
+            async with listening(relay, "/ws/tasks/other") as ear:
+                await ear.until("task:state")
+            assert await metric(relay, "relay_state_reads_total") <= reads + 3
+            assert not polling.done()
+            # until it may be seen again.
+            await write(tasks.update_one, {"_id": "t"}, {"$set": {"members": ["alice"]}})
+            assert (await in_time(polling)).types == ["task:state"]
+        assert [event["data"] for event in alice.timelines["t"]] == [{"n": 0}, {"n": 1}]
+
+
+async def test_a_task_that_does_not_exist_is_refused_once_and_comes_when_it_is_created(
+    tasks: Any, with_: Any
+) -> None:
+    async with running(with_(relay_poll_wait_ms=BRIEF_MS * 5)) as relay:
+        alice = Poller("alice", ["t"])
+        assert (await alice.poll(relay)).types == ["error"]
+        assert (await alice.poll(relay)).types == []
+        async with waiting(relay, alice, reads=2) as polling:
+            await write(tasks.insert_one, {"_id": "t", "createdBy": "alice"})
+            assert (await polling).types == ["task:state"]
+
+
+@pytest.mark.parametrize("last", ["a task", "the list"])
+async def test_what_is_revoked_while_a_poll_is_gathered_is_not_sent(
+    tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    ids = ["t", *(f"other {n}" for n in range(BATCH - 1)), "slow"]  # the last one is read by itself
+    tasks.insert_many({"_id": task_id, "createdBy": "alice"} for task_id in ids)
+    was_read, go_on = asyncio.Event(), asyncio.Event()
+    read = Snapshots.read
+
+    async def reading(self: Any, reading: Any, *args: Any, **kwargs: Any) -> Any:
+        documents = await read(self, reading, *args, **kwargs)
+        slow = isinstance(reading, DashboardReading) if last == "the list" else brings("slow", reading)
+        if slow and not was_read.is_set():
+            was_read.set()
+            await go_on.wait()
+        return documents
+
+    async with running(with_()) as relay:
+        monkeypatch.setattr(Snapshots, "read", reading)
+        polling = asyncio.create_task(
+            post(relay, {"tasks": [{"taskId": task_id} for task_id in ids], "dashboard": {}})
+        )
+        # When everything has been read, and of one thing the answer takes its time,
+        await was_read.wait()
+        await becomes(relay, "relay_rooms", lambda number: number == BATCH + (last == "the list"))
+        await becomes(relay, "relay_state_reads_total", lambda number: number >= 3)
+        async with listening(relay, "/ws/tasks/t") as ear:
+            await ear.until("task:state")
+            await write(tasks.update_one, {"_id": "t"}, {"$set": {"createdBy": "bob"}})
+            await ear.until("task:revoked")
+        go_on.set()
+        # then the answer knows of what was taken away meanwhile.
+        answer = await in_time(polling)
+        assert answer.types == ["error", *["task:state"] * BATCH, "dashboard:state"]
+        assert len(answer.body["messages"][-1]["data"]["tasks"]) == BATCH
+
+
+# Refusals.
+
+
+async def test_refusals_say_what_was_wrong(with_: Any) -> None:
+    body = {"tasks": [{"taskId": "t"}]}
+    limits = {"relay_max_message_bytes": 1024, "relay_max_tasks_per_connection": 2}
+    async with running(
+        with_(feature_websocket_percent=0, feature_websocket_users="alice", **limits)
+    ) as relay:
+        for status, code, how in (
+            (401, "forbidden", {"sub": None}),
+            (401, "forbidden", {"ttl_s": -100}),
+            (401, "forbidden", {"path": f"/poll?token={token('alice')}"}),
+            (403, "feature_disabled", {"sub": "bob"}),
+        ):
+            answer = await post(relay, body, **how)
+            assert (answer.status, answer.body["data"]["code"]) == (status, code), how
+            assert ("www-authenticate" in answer.headers) == (status == 401)
+        for status, code, sent in (
+            (413, "bad_message", b" " * 1025),
+            (413, "bad_message", b" " * 200_000),
+            (400, "bad_message", b"{"),
+            (400, "bad_request", {"tasks": [{"taskId": ""}]}),
+            (400, "too_many_tasks", {"tasks": [{"taskId": str(n)} for n in range(3)]}),
+        ):
+            answer = await post(relay, sent)
+            assert answer.status == status
+            if answer.body is not None:  # the door says no more than that
+                assert answer.body["data"]["code"] == code
+        for header in ("Authorization: Basic YTpi", f"Authorization: Bearer {token('alice')}"):
+            assert (await post(relay, body, header)).status == 401  # beside the good one
+
+
+async def test_pages_of_other_origins_are_refused_and_listed_ones_may_ask(tasks: Any, with_: Any) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice"})
+    body = {"tasks": [{"taskId": "t"}]}
+    async with running(with_(relay_allowed_origins="https://app.example.com")) as relay:
+        for origin in ("https://evil.test", "null", f"{relay.url}.evil.test"):
+            refused = await post(relay, body, f"Origin: {origin}")
+            assert (refused.status, refused.body["data"]["code"]) == (403, "forbidden")
+            assert "access-control-allow-origin" not in refused.headers
+        for origin in ("https://app.example.com", relay.url):
+            answer = await post(relay, body, f"Origin: {origin}")
+            assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, origin)
+            assert "origin" in answer.headers["vary"].lower()
+        async with calling(relay.url) as peer:
+            asked = b"Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization, content-type\r\n"
+            peer.send(
+                b"OPTIONS /poll HTTP/1.1\r\nHost: x\r\nOrigin: https://app.example.com\r\n" + asked + b"\r\n"
+            )
+            assert (await peer.answer())[0] == 200
+
+
+async def test_a_user_is_held_to_a_rate_over_all_polls(tasks: Any, with_: Any) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice"})
+    body = {"tasks": [{"taskId": "t"}]}
+    async with running(with_(relay_messages_per_second=1)) as relay:
+        assert [(await post(relay, body)).status for _ in range(2)] == [200, 200]
+        refused = await post(relay, body)
+        assert (refused.status, refused.body["data"]["code"]) == (429, "rate_limited")
+        assert 0 < refused.body["data"]["retryAfterMs"] <= 1000
+        assert refused.headers["retry-after"] == "1"
+        assert (await post(relay, body, sub="bob")).status == 200
+        # Many tasks cost more than one.
+        many = {"tasks": [{"taskId": str(n)} for n in range(30)]}
+        assert (await post(relay, many, sub="carol")).status == 200
+        assert (await post(relay, body, sub="carol")).body["data"]["retryAfterMs"] > 1000
+
+
+@pytest.mark.parametrize(
+    "cap", ["relay_max_connections", "relay_max_connections_per_user", "relay_max_connections_per_address"]
+)
+async def test_a_waiting_poll_is_a_connection_until_the_client_is_gone(
+    tasks: Any, with_: Any, cap: str
+) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice"})
+    alice = Poller("alice", ["t"])
+    # The door counts what has not become a WebSocket by itself: that is not what is looked at here.
+    async with running(with_(**{cap: 5})) as relay, AsyncExitStack() as stack:
+        await alice.poll(relay)
+        for _ in range(4):
+            await stack.enter_async_context(listening(relay))
+        async with calling(relay.url) as peer:
+            peer.send(request(alice.body()))
+            await becomes(relay, "relay_rooms", lambda number: number == 1)
+            refused = await post(relay, alice.body())
+            assert (refused.status, refused.body["data"]["code"]) == (429, "rate_limited")
+        # One that drops the connection is forgotten at once.
+        await becomes(relay, "relay_rooms", lambda number: number == 0)
+        await becomes(relay, "relay_polls", lambda number: number == 0)
+        tasks.update_one({"_id": "t"}, {"$set": {"title": "new"}})
+        assert (await alice.poll(relay)).types == ["task:state"]
+
+
+async def test_a_token_that_ends_ends_the_wait(tasks: Any, with_: Any) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice"})
+    async with running(with_()) as relay:
+        alice = Poller("alice", ["t"])
+        await alice.poll(relay)
+        ended = await post(relay, alice.body(), ttl_s=1.5)
+        assert (ended.status, ended.body["data"]["message"]) == (401, "token_expired")
+
+
+async def test_while_the_database_cannot_be_read_the_answer_is_503(
+    tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: Any, **__: Any) -> Any:
+        raise Unavailable("away")
+
+    async with running(with_()) as relay:
+        monkeypatch.setattr(Reader, "read_at", fails)
+        for body in ({"tasks": [{"taskId": "t"}]}, {"dashboard": {}}):
+            answer = await post(relay, body)
+            assert (answer.status, answer.body["data"]["code"]) == (503, "unavailable")
+            assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_a_token_that_cannot_be_judged_yet_may_come_again(
+    with_: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(with_()) as relay:
+        monkeypatch.setattr(FixedKeys, "current", lambda _: None)
+        answer = await post(relay, {"dashboard": {}})
+        assert (answer.status, answer.body["data"]["message"]) == (503, "keys_unavailable")
+        assert answer.body["data"]["retryAfterMs"] > 0
+
+
+async def test_a_relay_that_stops_sends_everyone_away_at_once(tasks: Any, with_: Any) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice"})
+    alice = Poller("alice", ["t"])
+    async with running(with_(relay_drain_ms=2_000)) as relay:
+        await alice.poll(relay)
+        polling = asyncio.create_task(post(relay, alice.body()))
+        async with listening(relay) as ear:  # who is told of the stop, and keeps it from being over
+            await becomes(relay, "relay_rooms", lambda number: number == 1)
+            relay.stop()
+            await ear.until("server:draining")
+            for answer in (await in_time(polling), await post(relay, alice.body())):
+                assert (answer.status, answer.body["data"]["code"]) == (503, "unavailable")
+                assert 0 <= answer.body["data"]["retryAfterMs"] <= 2_000
+                assert answer.headers["connection"] == "close"
+
+
+async def test_config_says_where_to_poll(with_: Any) -> None:
+    async with running(with_()) as relay, calling(relay.url) as peer:
+        peer.send(
+            f"GET /config HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token('alice')}\r\n\r\n".encode()
+        )
+        status, head = await peer.answer()
+        length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+        config = orjson.loads(await peer.reader.readexactly(length))
+        assert (status, config["enabled"], config["pollUrl"]) == (200, True, f"{relay.url}/poll")
+
+
+async def test_a_relay_that_is_stale_says_so_with_every_answer(
+    tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice"})
+    monkeypatch.setattr(app, "STALE_AFTER_S", -1)  # no reply of the database is recent enough
+    async with running(with_(relay_poll_wait_ms=0)) as relay:
+        async with listening(relay) as ear:
+            await ear.until("stream:status")
+        alice = Poller("alice", ["t"])
+        assert (await alice.poll(relay)).types == ["task:state", "stream:status"]
+        assert (await alice.poll(relay)).types == ["stream:status"]
+
+
+# Exactness.
+
+
+async def test_relays_in_turn_leave_no_gap_and_repeat_nothing(tasks: Any, with_: Any) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice", "events": []})
+    async with running(with_()) as one, running(with_()) as other:
+        alice = Poller("alice", ["t"], dashboard={})
+        await alice.poll(one)
+        for n in range(30):
+            await write(tasks.update_one, {"_id": "t"}, {"$push": {"events": {"n": n}}})
+            while len(alice.timelines["t"]) <= n:
+                answer = await alice.poll((one, other)[n % 2])
+                states = [m["data"] for m in answer.body["messages"] if m["type"] == "task:state"]
+                assert not any(state["reset"] for state in states)
+        assert [event["data"]["n"] for event in alice.timelines["t"]] == [*range(30)]
+
+
+async def test_a_reader_that_polls_ends_up_with_the_documents(
+    tasks: Any, with_: Any, mongo_url: str, database_name: str
+) -> None:
+    """Four writers append, rewrite and hide at random; the reader polls two relays in turn."""
+    chance = random.Random(7)
+    tasks.insert_many({"_id": f"t{n}", "createdBy": "alice", "events": []} for n in range(4))
+    done = asyncio.Event()
+
+    async def writer(number: int, client: AsyncMongoClient[dict[str, Any]]) -> None:
+        collection = client[database_name]["tasks"]
+        for n in range(60):
+            change: dict[str, Any] = {"$push": {"events": {"writer": number, "n": n}}}
+            if chance.random() < 0.05:
+                change = {"$pull": {"events": {"n": chance.randrange(60)}}}
+            elif chance.random() < 0.05:
+                change = {"$set": {"createdBy": chance.choice(["alice", "bob"])}}
+            await collection.update_one({"_id": f"t{chance.randrange(4)}"}, change)
+        await collection.update_many({}, {"$set": {"createdBy": "alice"}})
+
+    async def reader(alice: Poller, relays: list[Relay]) -> None:
+        while not (done.is_set() and await asyncio.to_thread(holds, alice)):
+            await alice.poll(chance.choice(relays))
+
+    def holds(alice: Poller) -> bool:
+        return all(
+            [orjson.loads(event_json(event, EventView())) for event in task["events"]]
+            == alice.timelines.get(task["_id"])
+            and alice.listed.get(task["_id"], {}).get("eventCount") == len(task["events"])
+            for task in tasks.find()
+        )
+
+    settings = with_(relay_poll_wait_ms=1_000)
+    async with (
+        running(settings) as one,
+        running(settings) as other,
+        AsyncMongoClient[dict[str, Any]](mongo_url) as client,
+    ):
+        alice = Poller("alice", [f"t{n}" for n in range(4)], dashboard={})
+        reading = asyncio.create_task(reader(alice, [one, other]))
+        await asyncio.gather(*(writer(number, client) for number in range(4)))
+        done.set()
+        async with asyncio.timeout(SOON_S):
+            await reading
+        assert sum(map(len, alice.timelines.values())) > 50
