@@ -8,26 +8,38 @@
 // What is joined stays joined: after a reconnect it continues where it was.
 
 import { Connection } from "./connection.js";
+import { browser } from "./host.js";
 import { Listeners } from "./listeners.js";
 import { Rooms } from "./rooms.js";
 
 /** @typedef {import("./connection.js").State} State */
 /** @typedef {import("./connection.js").Status} Status */
+/** @typedef {import("./host.js").Host} Host */
 /** @typedef {import("./listeners.js").Unsubscribe} Unsubscribe */
 /** @typedef {import("./protocol.js").Event} Event */
 /** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
 /** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
+/** @typedef {import("./selection.js").Selection} Selection */
+/** @typedef {import("./selection.js").SelectionChange} SelectionChange */
+/** @typedef {import("./selection.js").SelectOptions} SelectOptions */
 /** @typedef {import("./task-list.js").TaskList} TaskList */
 /** @typedef {import("./timeline.js").Timeline} Timeline */
 
 /**
- * @param {object} options
- * @param {string | URL} options.url of the endpoint `/ws`; relative to the page, http or ws
- * @param {() => string | Promise<string>} options.token
+ * @typedef {object} ConnectOptions
+ * @property {string | URL} url of the endpoint `/ws`; relative to the page, http or ws. `/poll` and
+ *   `/config`, for where WebSocket is blocked, lie beside it.
+ * @property {() => string | Promise<string>} token
  *   a token for each connection; asked again when the relay wants a fresh one
+ * @property {Partial<Host>} [host] parts of the surroundings to replace, as in tests
  */
-export function connect({ url, token }) {
-  return new Relay(url, token);
+
+/**
+ * Connects, and stays connected until `close()`.
+ * @param {ConnectOptions} options
+ */
+export function connect(options) {
+  return new Relay(options);
 }
 
 export class Relay {
@@ -36,18 +48,17 @@ export class Relay {
   /** @type {Listeners<ServerMessage>} */
   #messageListeners = new Listeners();
 
-  /**
-   * @param {string | URL} url
-   * @param {() => string | Promise<string>} token
-   */
-  constructor(url, token) {
-    this.#rooms = new Rooms((type, data) => this.#connection.send(type, data));
+  /** @param {ConnectOptions} options */
+  constructor({ url, token, host: replaced }) {
+    const host = { ...browser, ...replaced };
+    this.#rooms = new Rooms((type, data) => this.#connection.send(type, data), host);
     this.#connection = new Connection({
-      url: endpoint(url),
+      endpoints: endpoints(url),
       token,
+      host,
+      onOpen: () => this.#rooms.joinAll(),
       onMessage: (message) => {
-        if (message.type === "welcome") this.#rooms.joinAll();
-        else this.#rooms.receive(message);
+        this.#rooms.receive(message);
         this.#messageListeners.tell(message);
       },
     });
@@ -115,8 +126,10 @@ export class Relay {
 }
 
 /** @param {string | URL} url */
-function endpoint(url) {
-  const absolute = new URL(url, location.href);
-  absolute.protocol = absolute.protocol.replace("http", "ws");
-  return absolute;
+function endpoints(url) {
+  const http = new URL(url, globalThis.location?.href);
+  http.protocol = http.protocol.replace("ws", "http");
+  const socket = new URL(http);
+  socket.protocol = http.protocol.replace("http", "ws");
+  return { socket, poll: new URL("poll", http), config: new URL("config", http) };
 }

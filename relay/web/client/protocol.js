@@ -92,6 +92,29 @@
  */
 
 /**
+ * A task of a poll: how far we hold its events, and which summary (PROTOCOL.md section 8).
+ * @typedef {{taskId: string, since?: number, head?: string, etag?: string, forbidden?: boolean}} PolledTask
+ */
+
+/**
+ * @typedef {object} PollBody
+ * @property {{limit?: number, etag?: string}} [dashboard]
+ * @property {PolledTask[]} [tasks]
+ * @property {string} [moment]
+ */
+
+/**
+ * @typedef {object} PollAnswer
+ * @property {ServerMessage[]} messages
+ * @property {{etag: string}} [dashboard]
+ * @property {Record<string, {etag: string}>} [tasks]
+ * @property {string} moment
+ * @property {boolean} [more]
+ */
+
+/** @typedef {{enabled: boolean, websocketUrl: string, pollUrl: string, protocol: number}} Config */
+
+/**
  * What to do after a close: try again (after a time the server named, if it named one), try again
  * with a fresh token, or give up.
  * @typedef {{then: "reconnect", afterMs?: number} | {then: "refresh"} | {then: "give_up"}} Verdict
@@ -102,7 +125,7 @@ export const BEARER_PREFIX = "bearer.";
 export const MAX_BATCH = 100; // tasks in one task:join
 
 const UNAUTHENTICATED = 4401;
-const RATE_LIMITED = 4429;
+export const RATE_LIMITED = 4429;
 const FIRST_FINAL = 4500; // from here on the range says: do not come back
 // Our own frames broke a rule: the same frames would break it again.
 const SENDER_AT_FAULT = new Set([1003, 1007, 1008, 1009]);

@@ -31,13 +31,16 @@ export class Rooms {
   #tasks = new Map();
   #asking = false;
   #send;
+  #host;
 
   /**
    * @param {(type: string, data: object) => string | undefined} send
    *   gives the id of the request, or undefined while there is no connection
+   * @param {import("./host.js").Host} host
    */
-  constructor(send) {
+  constructor(send, host) {
     this.#send = send;
+    this.#host = host;
   }
 
   /** @param {number} [limit] */
@@ -126,7 +129,7 @@ export class Rooms {
       return;
     }
     for (const room of failed) room.phase = "waiting";
-    setTimeout(() => {
+    this.#host.setTimeout(() => {
       for (const room of failed) if (room.phase === "waiting") room.phase = "wanted";
       this.#ask();
     }, retryAfterMs ?? RETRY_MS);
@@ -194,14 +197,15 @@ export class Rooms {
 }
 
 /**
- * Whether a state belongs to the room as it is now; its last page ends the waiting.
+ * Whether a state belongs to the room as it is now; its last page ends the waiting. Over long
+ * polling a task that may be seen again comes by itself, as the answer to the join it was asked by.
  * @param {Room<TaskList | Timeline>} room
  * @param {string | undefined} replyTo
  * @param {boolean} more
  */
 function answers(room, replyTo, more) {
   if (room.phase === "joined") return true;
-  if (room.phase !== "asked" || room.request !== replyTo) return false;
+  if ((room.phase !== "asked" && room.phase !== "gone") || room.request !== replyTo) return false;
   if (!more) room.phase = "joined";
   return true;
 }

@@ -2,6 +2,7 @@
 // The tasks a dashboard shows, newest first, kept current by states and list updates.
 
 import { Listeners } from "./listeners.js";
+import { Selection } from "./selection.js";
 
 /** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
 /** @typedef {import("./protocol.js").DashboardState} DashboardState */
@@ -29,7 +30,10 @@ export class TaskList {
   /** @type {Listeners<TaskList>} */
   #listeners = new Listeners();
 
-  /** All tasks, newest first. The same array until something changes; do not modify it. */
+  /**
+   * All tasks, newest first. The same array until something changes, and in it the same objects for
+   * the tasks that did not; do not modify them.
+   */
   get tasks() {
     this.#sorted ??= newestFirst(this.#byId.values());
     return this.#sorted;
@@ -49,12 +53,20 @@ export class TaskList {
   }
 
   /**
+   * A part of this list that stays filtered and sorted, and tells what changed.
+   * @param {import("./selection.js").SelectOptions} [options]
+   */
+  select(options) {
+    return new Selection(this, options);
+  }
+
+  /**
    * A page of a state. What was there stays readable until the last page replaces it.
    * @param {DashboardState} page
    */
   replace({ tasks, reset, more }) {
     if (reset) this.#incoming = new Map();
-    for (const task of tasks) this.#incoming.set(task.taskId, task);
+    for (const task of tasks) this.#incoming.set(task.taskId, this.#same(task));
     if (more) return;
     this.#byId = this.#incoming;
     this.#incoming = new Map();
@@ -81,6 +93,15 @@ export class TaskList {
     this.#byId.clear();
     this.state = code;
     this.#changed();
+  }
+
+  /**
+   * The one we hold, where it says the same: who compares objects sees what changed.
+   * @param {TaskSummary} task
+   */
+  #same(task) {
+    const held = this.#byId.get(task.taskId);
+    return held && JSON.stringify(held) === JSON.stringify(task) ? held : task;
   }
 
   #changed() {

@@ -1,48 +1,54 @@
 // @ts-check
 // One WebSocket conversation, from the handshake to its end, silence included.
 
-import { BEARER_PREFIX, SUBPROTOCOL } from "./protocol.js";
+import { BEARER_PREFIX, SUBPROTOCOL } from "../protocol.js";
+import { ABNORMAL, OPENING_TIMEOUT_MS } from "./transport.js";
 
-/** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
-/** @typedef {{code: number, reason: string}} Ending */
+/** @typedef {import("./transport.js").Ending} Ending */
+/** @typedef {import("./transport.js").Transport} Transport */
+/** @typedef {import("./transport.js").TransportOptions} TransportOptions */
 
-const WELCOME_TIMEOUT_MS = 10_000;
 const PROBE_TIMEOUT_MS = 5_000;
 const SILENT_HEARTBEATS = 2.5; // PROTOCOL.md section 5
-const ABNORMAL = 1006;
+const OPEN = 1; // WebSocket.OPEN
 
-export class Socket {
+/** @implements {Transport} */
+export class WebSocketTransport {
+  name = /** @type {const} */ ("websocket");
+
   #socket;
+  #host;
+  #onOpen;
   #onMessage;
   #onEnd;
   #over = false;
   #requests = 0;
-  #heardAt = Date.now();
-  #maxSilenceMs = WELCOME_TIMEOUT_MS;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #heardAt;
+  #maxSilenceMs = OPENING_TIMEOUT_MS;
+  /** @type {any} */
   #watch;
 
   /**
    * Throws when the token cannot be part of a handshake; the error's text would show the token.
-   * @param {object} options
-   * @param {string | URL} options.url
-   * @param {string} options.token
-   * @param {(message: ServerMessage) => void} options.onMessage
-   * @param {(ending: Ending) => void} options.onEnd once, and nothing after it
+   * @param {TransportOptions & {url: string | URL}} options
    */
-  constructor({ url, token, onMessage, onEnd }) {
+  constructor({ url, token, host, onOpen, onMessage, onEnd }) {
+    this.#host = host;
+    this.#onOpen = onOpen;
     this.#onMessage = onMessage;
     this.#onEnd = onEnd;
-    this.#socket = new WebSocket(url, [SUBPROTOCOL, BEARER_PREFIX + token]);
+    this.#heardAt = host.now();
+    this.#socket = host.openSocket(url, [SUBPROTOCOL, BEARER_PREFIX + token]);
     this.#socket.onmessage = ({ data }) => this.#receive(data);
     this.#socket.onclose = ({ code, reason }) => this.#end({ code, reason });
+    // In a browser a close follows within the same turn; Node 20 says no more where a handshake failed.
+    this.#socket.onerror = () => host.setTimeout(() => this.#end({ code: ABNORMAL, reason: "" }), 0);
     this.#watchSilence();
   }
 
   /**
    * @param {string} type
    * @param {object} data
-   * @returns {string} the id the answer will carry as `replyTo`
    */
   send(type, data) {
     const id = `c${++this.#requests}`;
@@ -50,12 +56,12 @@ export class Socket {
     return id;
   }
 
-  /** The network may have changed under us: ask for a sign of life now. */
+  /** Asks for a sign of life now. */
   probe() {
-    if (this.#socket.readyState !== WebSocket.OPEN) return; // the silence of a handshake is watched
-    const askedAt = Date.now();
+    if (this.#socket.readyState !== OPEN) return; // the silence of a handshake is watched
+    const askedAt = this.#host.now();
     this.send("ping", {});
-    setTimeout(() => {
+    this.#host.setTimeout(() => {
       if (this.#heardAt < askedAt) this.#end({ code: ABNORMAL, reason: "silent" });
     }, PROBE_TIMEOUT_MS);
   }
@@ -67,7 +73,7 @@ export class Socket {
 
   /** @param {unknown} frame */
   #receive(frame) {
-    this.#heardAt = Date.now();
+    this.#heardAt = this.#host.now();
     let message;
     try {
       message = JSON.parse(String(frame));
@@ -78,29 +84,30 @@ export class Socket {
     if (message.type === "welcome") {
       this.#maxSilenceMs = SILENT_HEARTBEATS * message.data.heartbeatMs;
       this.#watchSilence();
+      this.#onOpen();
     }
     this.#onMessage(message);
   }
 
   #watchSilence() {
-    clearTimeout(this.#watch);
-    const quietMs = Math.max(0, Date.now() - this.#heardAt);
+    this.#host.clearTimeout(this.#watch);
+    const quietMs = Math.max(0, this.#host.now() - this.#heardAt);
     if (quietMs >= this.#maxSilenceMs) this.#end({ code: ABNORMAL, reason: "silent" });
-    else this.#watch = setTimeout(() => this.#watchSilence(), this.#maxSilenceMs - quietMs);
+    else this.#watch = this.#host.setTimeout(() => this.#watchSilence(), this.#maxSilenceMs - quietMs);
   }
 
   /** @param {Ending} ending */
   #end(ending) {
     if (this.#over) return;
-    this.#over = true;
-    this.#release();
+    this.close();
     this.#onEnd(ending);
   }
 
   #release() {
-    clearTimeout(this.#watch);
+    this.#host.clearTimeout(this.#watch);
     this.#socket.onmessage = null;
     this.#socket.onclose = null;
+    this.#socket.onerror = null;
     this.#socket.close();
   }
 }

@@ -1,0 +1,48 @@
+// @ts-check
+// What the client needs of the place it runs in. Tests bring their own.
+
+/**
+ * `on` calls back when the machine comes `online` or goes `offline`, or the page becomes `visible`,
+ * until the function it returns is called. Times are in ms, `now` since the epoch, `random` is in
+ * [0, 1).
+ * @typedef {object} Host
+ * @property {() => number} now
+ * @property {() => number} random
+ * @property {(call: () => void, ms: number) => any} setTimeout
+ * @property {(timer: any) => void} clearTimeout
+ * @property {(url: string | URL, protocols: string[]) => WebSocket} openSocket throws as `new WebSocket`
+ * @property {(url: string | URL, init: RequestInit) => Promise<Response>} fetch
+ * @property {(event: HostEvent, call: () => void) => () => void} on
+ */
+
+/** @typedef {"online" | "offline" | "visible"} HostEvent */
+
+/**
+ * A browser; where there is no page (a worker, a server), the events of one do not come.
+ * @type {Host}
+ */
+export const browser = {
+  now: () => Date.now(),
+  random: () => Math.random(),
+  setTimeout: (call, ms) => setTimeout(call, ms),
+  clearTimeout: (timer) => clearTimeout(timer),
+  openSocket: (url, protocols) => new WebSocket(url, protocols),
+  fetch: (url, init) => fetch(url, init),
+  on(event, call) {
+    const page = globalThis.document;
+    if (event !== "visible") return listen(globalThis, event, call);
+    return listen(page, "visibilitychange", () => {
+      if (page.visibilityState === "visible") call();
+    });
+  },
+};
+
+/**
+ * @param {EventTarget | undefined} target
+ * @param {string} event
+ * @param {() => void} call
+ */
+function listen(target, event, call) {
+  target?.addEventListener?.(event, call);
+  return () => target?.removeEventListener?.(event, call);
+}

@@ -1,0 +1,106 @@
+// @ts-check
+// A part of a task list that stays filtered and sorted, as plain data with what changed.
+
+import { Listeners } from "./listeners.js";
+
+/** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
+
+/**
+ * `where` chooses, all if it is not given; `orderBy` compares as for `Array.sort`, newest first if
+ * it is not given; of what is left the first `limit` stay.
+ * @typedef {object} SelectOptions
+ * @property {(task: TaskSummary) => boolean} [where]
+ * @property {(a: TaskSummary, b: TaskSummary) => number} [orderBy]
+ * @property {number} [limit]
+ */
+
+/**
+ * What became of a selection: all of it now, and by which tasks that differs from before. `moved`:
+ * tasks that were there stand in another order.
+ * @typedef {object} SelectionChange
+ * @property {readonly TaskSummary[]} tasks
+ * @property {readonly TaskSummary[]} added
+ * @property {readonly TaskSummary[]} updated
+ * @property {readonly TaskSummary[]} removed as they were
+ * @property {boolean} moved
+ */
+
+export class Selection {
+  /** @type {readonly TaskSummary[]} The same array until something changes; do not modify it. */
+  tasks = [];
+
+  #list;
+  #options;
+  #unsubscribe;
+  /** @type {Listeners<SelectionChange>} */
+  #listeners = new Listeners();
+
+  /**
+   * @param {import("./task-list.js").TaskList} list
+   * @param {SelectOptions} [options]
+   */
+  constructor(list, options = {}) {
+    this.#list = list;
+    this.#options = options;
+    this.tasks = chosen(list.tasks, options);
+    this.#unsubscribe = list.onChange(() => this.#update());
+  }
+
+  /**
+   * @param {(change: SelectionChange) => void} listener
+   * @returns {import("./listeners.js").Unsubscribe}
+   */
+  onChange(listener) {
+    return this.#listeners.add(listener);
+  }
+
+  /**
+   * Other options in place of those there were: as when a person types into a filter.
+   * @param {SelectOptions} options
+   */
+  choose(options) {
+    this.#options = options;
+    this.#update();
+  }
+
+  /** It changes no more. */
+  close() {
+    this.#unsubscribe();
+  }
+
+  #update() {
+    const change = difference(this.tasks, chosen(this.#list.tasks, this.#options));
+    if (change === null) return;
+    this.tasks = change.tasks;
+    this.#listeners.tell(change);
+  }
+}
+
+/**
+ * @param {readonly TaskSummary[]} tasks
+ * @param {SelectOptions} options
+ */
+function chosen(tasks, { where, orderBy, limit }) {
+  const left = where ? tasks.filter(where) : [...tasks];
+  if (orderBy) left.sort(orderBy);
+  return limit === undefined ? left : left.slice(0, limit);
+}
+
+/**
+ * @param {readonly TaskSummary[]} before
+ * @param {readonly TaskSummary[]} tasks
+ * @returns {SelectionChange | null} null where nothing differs
+ */
+function difference(before, tasks) {
+  const held = new Map(before.map((task) => [task.taskId, task]));
+  const now = new Set(tasks.map(({ taskId }) => taskId));
+  const added = tasks.filter(({ taskId }) => !held.has(taskId));
+  const updated = tasks.filter((task) => held.has(task.taskId) && held.get(task.taskId) !== task);
+  const removed = before.filter(({ taskId }) => !now.has(taskId));
+  const kept = tasks.filter(({ taskId }) => held.has(taskId));
+  const moved = before
+    .filter(({ taskId }) => now.has(taskId))
+    .some(({ taskId }, index) => kept[index].taskId !== taskId);
+  if (!moved && added.length + updated.length + removed.length === 0) return null;
+  return { tasks, added, updated, removed, moved };
+}

@@ -1,0 +1,212 @@
+// @ts-check
+// The conversation over long polling, for where WebSocket is blocked.
+//
+// Rules of this file: a poll is thrown away whenever what is asked for changes, and asked anew; that
+// loses nothing, because the positions move only with what has been told.
+
+import { RATE_LIMITED } from "../protocol.js";
+import { Places } from "./places.js";
+import { ABNORMAL, OPENING_TIMEOUT_MS } from "./transport.js";
+
+/** @typedef {import("./transport.js").Ending} Ending */
+/** @typedef {import("./transport.js").Transport} Transport */
+/** @typedef {import("./transport.js").TransportOptions} TransportOptions */
+/** @typedef {import("../protocol.js").PollBody} PollBody */
+
+const POLL_TIMEOUT_MS = 35_000; // the relay answers within 25 s
+const PACE_MS = 500; // from one poll to the next, while every one brings something
+const MAX_REFUSALS = 3; // of polls that came too fast, in a row; one of them is only waited for
+/** @type {Ending} */
+const UNREADABLE = { code: ABNORMAL, reason: "unreadable" }; // whoever it was that answered
+
+/** @implements {Transport} */
+export class PollingTransport {
+  name = /** @type {const} */ ("polling");
+
+  #url;
+  #configUrl;
+  #token;
+  #host;
+  #onMessage;
+  #onEnd;
+  #over = false;
+  #requests = 0;
+  #places = new Places();
+  #asking = true; // until the relay has let us in, nothing is asked
+  #round = new AbortController(); // of the polls under way
+
+  /** @param {TransportOptions & {url: string | URL, configUrl: string | URL}} options */
+  constructor({ url, configUrl, token, host, onOpen, onMessage, onEnd }) {
+    this.#url = url;
+    this.#configUrl = configUrl;
+    this.#token = token;
+    this.#host = host;
+    this.#onMessage = onMessage;
+    this.#onEnd = onEnd;
+    this.#open(onOpen);
+  }
+
+  /**
+   * @param {string} type
+   * @param {object} data
+   */
+  send(type, data) {
+    const id = `p${++this.#requests}`;
+    this.#places.ask(type, data, id);
+    this.#askAnew();
+    return id;
+  }
+
+  /** A poll that waits on a network that is gone would wait for long. */
+  probe() {
+    this.#askAnew();
+  }
+
+  close() {
+    this.#over = true;
+    this.#round.abort();
+  }
+
+  /** @param {() => void} onOpen */
+  async #open(onOpen) {
+    const config = await this.#fetch(this.#configUrl, {}, OPENING_TIMEOUT_MS, this.#round.signal);
+    if (this.#over) return;
+    if (config.ending) this.#end(config.ending);
+    else if (typeof config.body.enabled !== "boolean") this.#end(UNREADABLE);
+    else if (!config.body.enabled) this.#end({ code: 4502, reason: "feature_disabled" });
+    else {
+      this.#asking = false;
+      onOpen();
+    }
+  }
+
+  /** What is asked for in one turn is asked together. */
+  #askAnew() {
+    if (this.#asking) return;
+    this.#asking = true;
+    queueMicrotask(() => {
+      this.#asking = false;
+      if (this.#over) return;
+      this.#round.abort();
+      this.#round = new AbortController();
+      const { signal } = this.#round;
+      this.#places.bodies().forEach((_, index) => this.#poll(index, signal));
+    });
+  }
+
+  /**
+   * One poll after the other, until the round is over.
+   * @param {number} index which of the bodies
+   * @param {AbortSignal} signal
+   */
+  async #poll(index, signal) {
+    let refusals = 0;
+    while (!signal.aborted) {
+      const startedAt = this.#host.now();
+      const init = { method: "POST", body: JSON.stringify(this.#places.bodies()[index]) };
+      const { body, ending } = await this.#fetch(this.#url, init, POLL_TIMEOUT_MS, signal);
+      if (signal.aborted) return;
+      if (ending?.afterMs !== undefined && ending.code === RATE_LIMITED && ++refusals < MAX_REFUSALS) {
+        await this.#sleep(ending.afterMs);
+        continue;
+      }
+      if (ending) return this.#end(ending);
+      refusals = 0;
+      if (!Array.isArray(body.messages)) return this.#end(UNREADABLE);
+      for (const message of this.#places.told(body)) {
+        this.#onMessage(message);
+        if (signal.aborted) return;
+      }
+      if (!body.more) await this.#sleep(startedAt + PACE_MS - this.#host.now());
+    }
+  }
+
+  /**
+   * @param {string | URL} url
+   * @param {RequestInit} init
+   * @param {number} timeoutMs
+   * @param {AbortSignal} signal
+   * @returns {Promise<{body: any, ending?: undefined} | {body?: undefined, ending: Ending}>}
+   */
+  async #fetch(url, init, timeoutMs, signal) {
+    const request = new AbortController();
+    const abort = () => request.abort();
+    signal.addEventListener("abort", abort);
+    let silent = false;
+    const timer = this.#host.setTimeout(() => {
+      silent = true;
+      abort();
+    }, timeoutMs);
+    try {
+      const response = await this.#host.fetch(url, {
+        ...init,
+        headers: { authorization: `Bearer ${this.#token}`, "content-type": "application/json" },
+        cache: "no-store",
+        credentials: "omit",
+        redirect: "error",
+        signal: request.signal,
+      });
+      const text = await response.text();
+      return answerOf(response.status, text);
+    } catch {
+      return { ending: { code: ABNORMAL, reason: silent ? "silent" : "network" } };
+    } finally {
+      this.#host.clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  /** @param {number} ms */
+  #sleep(ms) {
+    if (ms <= 0) return;
+    return new Promise((done) => this.#host.setTimeout(() => done(undefined), ms));
+  }
+
+  /** @param {Ending} ending */
+  #end(ending) {
+    if (this.#over) return;
+    this.close();
+    this.#onEnd(ending);
+  }
+}
+
+/**
+ * @param {number} status
+ * @param {string} text
+ * @returns {{body: any, ending?: undefined} | {body?: undefined, ending: Ending}}
+ */
+function answerOf(status, text) {
+  /** @type {any} */
+  let body = null;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    // A parse error would quote the content.
+  }
+  if (status === 200) return body === null ? { ending: UNREADABLE } : { body };
+  return { ending: endingOf(status, body?.data ?? {}) };
+}
+
+/**
+ * A refusal as the close of a WebSocket would tell it.
+ * @param {number} status
+ * @param {Partial<import("../protocol.js").ErrorData>} error
+ * @returns {Ending}
+ */
+export function endingOf(status, { code, message, retryAfterMs }) {
+  switch (status) {
+    case 401:
+      return { code: 4401, reason: message === "token_expired" ? message : "unauthenticated" };
+    case 403:
+      return code === "feature_disabled" ? { code: 4502, reason: code } : { code: 4500, reason: "forbidden" };
+    case 400:
+    case 413:
+      return { code: 1008, reason: code ?? String(status) };
+    case 429:
+      return { code: RATE_LIMITED, reason: "rate_limited", afterMs: retryAfterMs };
+    case 503:
+      return { code: 1001, reason: code ?? "unavailable", afterMs: retryAfterMs };
+    default: // somebody between us and the relay
+      return { code: ABNORMAL, reason: "network" };
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * `on` calls back when the machine comes `online` or goes `offline`, or the page becomes `visible`,
+ * until the function it returns is called. Times are in ms, `now` since the epoch, `random` is in
+ * [0, 1).
+ * @typedef {object} Host
+ * @property {() => number} now
+ * @property {() => number} random
+ * @property {(call: () => void, ms: number) => any} setTimeout
+ * @property {(timer: any) => void} clearTimeout
+ * @property {(url: string | URL, protocols: string[]) => WebSocket} openSocket throws as `new WebSocket`
+ * @property {(url: string | URL, init: RequestInit) => Promise<Response>} fetch
+ * @property {(event: HostEvent, call: () => void) => () => void} on
+ */
+/** @typedef {"online" | "offline" | "visible"} HostEvent */
+/**
+ * A browser; where there is no page (a worker, a server), the events of one do not come.
+ * @type {Host}
+ */
+export const browser: Host;
+/**
+ * `on` calls back when the machine comes `online` or goes `offline`, or the page becomes `visible`,
+ * until the function it returns is called. Times are in ms, `now` since the epoch, `random` is in
+ * [0, 1).
+ */
+export type Host = {
+    now: () => number;
+    random: () => number;
+    setTimeout: (call: () => void, ms: number) => any;
+    clearTimeout: (timer: any) => void;
+    /**
+     * throws as `new WebSocket`
+     */
+    openSocket: (url: string | URL, protocols: string[]) => WebSocket;
+    fetch: (url: string | URL, init: RequestInit) => Promise<Response>;
+    on: (event: HostEvent, call: () => void) => () => void;
+};
+export type HostEvent = "online" | "offline" | "visible";

@@ -1,0 +1,92 @@
+/** @typedef {import("./connection.js").State} State */
+/** @typedef {import("./connection.js").Status} Status */
+/** @typedef {import("./host.js").Host} Host */
+/** @typedef {import("./listeners.js").Unsubscribe} Unsubscribe */
+/** @typedef {import("./protocol.js").Event} Event */
+/** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
+/** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
+/** @typedef {import("./selection.js").Selection} Selection */
+/** @typedef {import("./selection.js").SelectionChange} SelectionChange */
+/** @typedef {import("./selection.js").SelectOptions} SelectOptions */
+/** @typedef {import("./task-list.js").TaskList} TaskList */
+/** @typedef {import("./timeline.js").Timeline} Timeline */
+/**
+ * @typedef {object} ConnectOptions
+ * @property {string | URL} url of the endpoint `/ws`; relative to the page, http or ws. `/poll` and
+ *   `/config`, for where WebSocket is blocked, lie beside it.
+ * @property {() => string | Promise<string>} token
+ *   a token for each connection; asked again when the relay wants a fresh one
+ * @property {Partial<Host>} [host] parts of the surroundings to replace, as in tests
+ */
+/**
+ * Connects, and stays connected until `close()`.
+ * @param {ConnectOptions} options
+ */
+export function connect(options: ConnectOptions): Relay;
+export class Relay {
+    /** @param {ConnectOptions} options */
+    constructor({ url, token, host: replaced }: ConnectOptions);
+    /** How things are now. */
+    get status(): import("./connection.js").Status;
+    /**
+     * @param {(status: Status) => void} listener
+     * @returns {Unsubscribe}
+     */
+    onStatus(listener: (status: Status) => void): Unsubscribe;
+    /**
+     * Every message, after lists and timelines have taken it in: for toasts and animations.
+     * @param {(message: ServerMessage) => void} listener
+     * @returns {Unsubscribe}
+     */
+    onMessage(listener: (message: ServerMessage) => void): Unsubscribe;
+    /**
+     * The list of all visible tasks. Everyone who joins shares it; it ends when left as often. The
+     * first one's limit counts.
+     * @param {{limit?: number}} [options] how many of the newest tasks a state brings
+     * @returns {TaskList}
+     */
+    joinDashboard({ limit }?: {
+        limit?: number;
+    }): TaskList;
+    leaveDashboard(): void;
+    /**
+     * One task with its events. Everyone who joins shares it; it ends when left as often.
+     * @param {string} taskId
+     * @returns {Timeline}
+     */
+    joinTask(taskId: string): Timeline;
+    /** @param {string} taskId */
+    leaveTask(taskId: string): void;
+    /** Connects at once instead of waiting, after a refusal too. */
+    retry(): void;
+    /** Ends it for good. */
+    close(): void;
+    #private;
+}
+export type State = import("./connection.js").State;
+export type Status = import("./connection.js").Status;
+export type Host = import("./host.js").Host;
+export type Unsubscribe = import("./listeners.js").Unsubscribe;
+export type Event = import("./protocol.js").Event;
+export type ServerMessage = import("./protocol.js").ServerMessage;
+export type TaskSummary = import("./protocol.js").TaskSummary;
+export type Selection = import("./selection.js").Selection;
+export type SelectionChange = import("./selection.js").SelectionChange;
+export type SelectOptions = import("./selection.js").SelectOptions;
+export type TaskList = import("./task-list.js").TaskList;
+export type Timeline = import("./timeline.js").Timeline;
+export type ConnectOptions = {
+    /**
+     * of the endpoint `/ws`; relative to the page, http or ws. `/poll` and
+     * `/config`, for where WebSocket is blocked, lie beside it.
+     */
+    url: string | URL;
+    /**
+     *   a token for each connection; asked again when the relay wants a fresh one
+     */
+    token: () => string | Promise<string>;
+    /**
+     * parts of the surroundings to replace, as in tests
+     */
+    host?: Partial<import("./host.js").Host> | undefined;
+};

@@ -1,0 +1,270 @@
+/**
+ * PROTOCOL.md section 7.
+ * @param {number} code
+ * @param {string} reason
+ * @returns {Verdict}
+ */
+export function verdict(code: number, reason: string): Verdict;
+/**
+ * What a list shows of a task; a field the document says nothing about is absent.
+ * @typedef {object} TaskSummary
+ * @property {string} taskId
+ * @property {number} eventCount
+ * @property {string} [title]
+ * @property {string} [creator]
+ * @property {string} [status]
+ * @property {string} [createdAt]
+ * @property {string} [updatedAt]
+ * @property {string} [issueUrl]
+ * @property {number} [issueNumber]
+ * @property {string} [prUrl]
+ * @property {number} [prNumber]
+ * @property {string} [mergeCommitSha]
+ * @property {string} [error]
+ * @property {string[]} [questions]
+ */
+/**
+ * One element of a timeline; a hole in the array is `null` instead.
+ * @typedef {{type: string | null, at: string | null, data: any}} Event
+ */
+/**
+ * @typedef {object} Welcome
+ * @property {string} connectionId
+ * @property {string} sub
+ * @property {number} protocol
+ * @property {number} heartbeatMs
+ * @property {string} expiresAt
+ * @property {{maxMessageBytes: number, messagesPerSecond: number, maxTasks: number}} limits
+ */
+/** @typedef {{tasks: TaskSummary[], reset: boolean, more: boolean}} DashboardState */
+/**
+ * One page of a task. Keep the first `from` events, replace everything after them.
+ * @typedef {object} TaskState
+ * @property {string} taskId
+ * @property {TaskSummary} task
+ * @property {(Event | null)[]} events
+ * @property {number} from
+ * @property {number} next
+ * @property {string} head
+ * @property {boolean} reset
+ * @property {boolean} more
+ */
+/** @typedef {{taskId: string, index: number, event: Event | null, next: number, head: string}} EventAdded */
+/** @typedef {{change: "upserted"} & TaskSummary} ListUpserted */
+/** @typedef {{change: "deleted" | "revoked", taskId: string}} ListRemoved */
+/**
+ * @typedef {object} ErrorData
+ * @property {string} code
+ * @property {string} message
+ * @property {boolean} temporary
+ * @property {string} [taskId]
+ * @property {number} [retryAfterMs]
+ */
+/**
+ * @template {string} T
+ * @template D
+ * @typedef {{type: T, data: D, at?: string, replyTo?: string}} Message
+ */
+/**
+ * Every message a client acts upon. The lifecycle messages (`task:created`, `task:analyzing`, …)
+ * are hints for the moment and reach the listeners only.
+ * @typedef {Message<"welcome", Welcome>
+ *   | Message<"heartbeat" | "pong", {serverTime: string}>
+ *   | Message<"dashboard:state", DashboardState>
+ *   | Message<"dashboard:task_list_updated", ListUpserted | ListRemoved>
+ *   | Message<"dashboard:left", {}>
+ *   | Message<"task:state", TaskState>
+ *   | Message<"task:event_added", EventAdded>
+ *   | Message<"task:updated", {taskId: string, task: TaskSummary}>
+ *   | Message<"task:deleted" | "task:revoked" | "task:left", {taskId: string}>
+ *   | Message<"task:created" | "task:analyzing" | "task:clarification_needed" | "task:dispatched"
+ *       | "task:pr_opened" | "task:pr_merged" | "task:failed", {taskId: string} & Record<string, unknown>>
+ *   | Message<"resync:done", {taskIds: string[], forbidden: string[]}>
+ *   | Message<"stream:status", {state: "live" | "stale", lagMs: number}>
+ *   | Message<"auth:expiring" | "auth:ok", {expiresAt: string}>
+ *   | Message<"server:draining", {reconnectAfterMs: number}>
+ *   | Message<"error", ErrorData>} ServerMessage
+ */
+/**
+ * A task of a poll: how far we hold its events, and which summary (PROTOCOL.md section 8).
+ * @typedef {{taskId: string, since?: number, head?: string, etag?: string, forbidden?: boolean}} PolledTask
+ */
+/**
+ * @typedef {object} PollBody
+ * @property {{limit?: number, etag?: string}} [dashboard]
+ * @property {PolledTask[]} [tasks]
+ * @property {string} [moment]
+ */
+/**
+ * @typedef {object} PollAnswer
+ * @property {ServerMessage[]} messages
+ * @property {{etag: string}} [dashboard]
+ * @property {Record<string, {etag: string}>} [tasks]
+ * @property {string} moment
+ * @property {boolean} [more]
+ */
+/** @typedef {{enabled: boolean, websocketUrl: string, pollUrl: string, protocol: number}} Config */
+/**
+ * What to do after a close: try again (after a time the server named, if it named one), try again
+ * with a fresh token, or give up.
+ * @typedef {{then: "reconnect", afterMs?: number} | {then: "refresh"} | {then: "give_up"}} Verdict
+ */
+export const SUBPROTOCOL: "relay.v1";
+export const BEARER_PREFIX: "bearer.";
+export const MAX_BATCH: 100;
+export const RATE_LIMITED: 4429;
+/**
+ * What a list shows of a task; a field the document says nothing about is absent.
+ */
+export type TaskSummary = {
+    taskId: string;
+    eventCount: number;
+    title?: string | undefined;
+    creator?: string | undefined;
+    status?: string | undefined;
+    createdAt?: string | undefined;
+    updatedAt?: string | undefined;
+    issueUrl?: string | undefined;
+    issueNumber?: number | undefined;
+    prUrl?: string | undefined;
+    prNumber?: number | undefined;
+    mergeCommitSha?: string | undefined;
+    error?: string | undefined;
+    questions?: string[] | undefined;
+};
+/**
+ * One element of a timeline; a hole in the array is `null` instead.
+ */
+export type Event = {
+    type: string | null;
+    at: string | null;
+    data: any;
+};
+export type Welcome = {
+    connectionId: string;
+    sub: string;
+    protocol: number;
+    heartbeatMs: number;
+    expiresAt: string;
+    limits: {
+        maxMessageBytes: number;
+        messagesPerSecond: number;
+        maxTasks: number;
+    };
+};
+export type DashboardState = {
+    tasks: TaskSummary[];
+    reset: boolean;
+    more: boolean;
+};
+/**
+ * One page of a task. Keep the first `from` events, replace everything after them.
+ */
+export type TaskState = {
+    taskId: string;
+    task: TaskSummary;
+    events: (Event | null)[];
+    from: number;
+    next: number;
+    head: string;
+    reset: boolean;
+    more: boolean;
+};
+export type EventAdded = {
+    taskId: string;
+    index: number;
+    event: Event | null;
+    next: number;
+    head: string;
+};
+export type ListUpserted = {
+    change: "upserted";
+} & TaskSummary;
+export type ListRemoved = {
+    change: "deleted" | "revoked";
+    taskId: string;
+};
+export type ErrorData = {
+    code: string;
+    message: string;
+    temporary: boolean;
+    taskId?: string | undefined;
+    retryAfterMs?: number | undefined;
+};
+export type Message<T extends string, D> = {
+    type: T;
+    data: D;
+    at?: string;
+    replyTo?: string;
+};
+/**
+ * Every message a client acts upon. The lifecycle messages (`task:created`, `task:analyzing`, …)
+ * are hints for the moment and reach the listeners only.
+ */
+export type ServerMessage = Message<"welcome", Welcome> | Message<"heartbeat" | "pong", {
+    serverTime: string;
+}> | Message<"dashboard:state", DashboardState> | Message<"dashboard:task_list_updated", ListUpserted | ListRemoved> | Message<"dashboard:left", {}> | Message<"task:state", TaskState> | Message<"task:event_added", EventAdded> | Message<"task:updated", {
+    taskId: string;
+    task: TaskSummary;
+}> | Message<"task:deleted" | "task:revoked" | "task:left", {
+    taskId: string;
+}> | Message<"task:created" | "task:analyzing" | "task:clarification_needed" | "task:dispatched" | "task:pr_opened" | "task:pr_merged" | "task:failed", {
+    taskId: string;
+} & Record<string, unknown>> | Message<"resync:done", {
+    taskIds: string[];
+    forbidden: string[];
+}> | Message<"stream:status", {
+    state: "live" | "stale";
+    lagMs: number;
+}> | Message<"auth:expiring" | "auth:ok", {
+    expiresAt: string;
+}> | Message<"server:draining", {
+    reconnectAfterMs: number;
+}> | Message<"error", ErrorData>;
+/**
+ * A task of a poll: how far we hold its events, and which summary (PROTOCOL.md section 8).
+ */
+export type PolledTask = {
+    taskId: string;
+    since?: number;
+    head?: string;
+    etag?: string;
+    forbidden?: boolean;
+};
+export type PollBody = {
+    dashboard?: {
+        limit?: number;
+        etag?: string;
+    } | undefined;
+    tasks?: PolledTask[] | undefined;
+    moment?: string | undefined;
+};
+export type PollAnswer = {
+    messages: ServerMessage[];
+    dashboard?: {
+        etag: string;
+    } | undefined;
+    tasks?: Record<string, {
+        etag: string;
+    }> | undefined;
+    moment: string;
+    more?: boolean | undefined;
+};
+export type Config = {
+    enabled: boolean;
+    websocketUrl: string;
+    pollUrl: string;
+    protocol: number;
+};
+/**
+ * What to do after a close: try again (after a time the server named, if it named one), try again
+ * with a fresh token, or give up.
+ */
+export type Verdict = {
+    then: "reconnect";
+    afterMs?: number;
+} | {
+    then: "refresh";
+} | {
+    then: "give_up";
+};

@@ -1,0 +1,23 @@
+/** @implements {Transport} */
+export class WebSocketTransport implements Transport {
+    /**
+     * Throws when the token cannot be part of a handshake; the error's text would show the token.
+     * @param {TransportOptions & {url: string | URL}} options
+     */
+    constructor({ url, token, host, onOpen, onMessage, onEnd }: TransportOptions & {
+        url: string | URL;
+    });
+    name: "websocket";
+    /**
+     * @param {string} type
+     * @param {object} data
+     */
+    send(type: string, data: object): string;
+    /** Asks for a sign of life now. */
+    probe(): void;
+    close(): void;
+    #private;
+}
+export type Ending = import("./transport.js").Ending;
+export type Transport = import("./transport.js").Transport;
+export type TransportOptions = import("./transport.js").TransportOptions;

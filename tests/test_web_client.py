@@ -1,0 +1,113 @@
+"""The browser client as a package: its own tests on Node, its types, and what it must not contain."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+WEB = ROOT / "relay" / "web"
+CLIENT = WEB / "client"
+TESTS = sorted((ROOT / "tests" / "web").glob("*.test.js"))
+MODULES = sorted(CLIENT.rglob("*.js"))
+
+
+def run(*command: str, cwd: Path = ROOT) -> None:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node.js is not installed")
+    return node
+
+
+@pytest.fixture(scope="session")
+def tsc(node: str) -> tuple[str, str]:
+    """TypeScript, of the version that the lock names."""
+    script = WEB / "node_modules" / "typescript" / "bin" / "tsc"
+    locked = json.loads((WEB / "package-lock.json").read_text())["packages"]["node_modules/typescript"]
+    package = script.parent.parent / "package.json"
+    if not package.exists() or json.loads(package.read_text())["version"] != locked["version"]:
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("npm is not installed")
+        run(npm, "ci", "--no-audit", "--no-fund", "--silent", cwd=WEB)
+    return node, str(script)
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
+def test_the_client_passes_its_tests(node: str, path: Path) -> None:
+    run(node, "--test", str(path))
+
+
+def test_the_client_is_typed_strictly(tsc: tuple[str, str]) -> None:
+    run(*tsc, "--noEmit", cwd=WEB)
+    assert all(path.read_text("utf-8").startswith("// @ts-check\n") for path in MODULES)
+
+
+def test_the_types_that_are_shipped_are_those_of_the_sources(tsc: tuple[str, str], tmp_path: Path) -> None:
+    run(*tsc, "--declaration", "--emitDeclarationOnly", "--outDir", str(tmp_path), cwd=WEB)
+    fresh, shipped = (
+        {path.relative_to(root): path.read_text("utf-8") for path in root.rglob("*.d.ts")}
+        for root in (tmp_path, CLIENT / "types")
+    )
+    assert fresh == shipped, "npm run types in relay/web writes them anew"
+
+
+def test_an_application_in_typescript_finds_the_types(tsc: tuple[str, str], tmp_path: Path) -> None:
+    installed = tmp_path / "node_modules" / json.loads((WEB / "package.json").read_text())["name"]
+    installed.parent.mkdir()
+    installed.symlink_to(WEB)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "app.ts").write_text(
+        """
+        import { connect, type SelectionChange, type Status } from "task-relay-client";
+        const relay = connect({ url: "/ws", token: async () => "token" });
+        const off: () => void = relay.onStatus(({ state, nextTryAt }: Status) => [state, nextTryAt]);
+        relay.joinDashboard().select({ where: (task) => task.status === "failed" })
+            .onChange(({ tasks, added }: SelectionChange) => [tasks.length, added[0].title?.length, off()]);
+        // @ts-expect-error there is no such state
+        if (relay.status.state === "closed") relay.close();
+        """
+    )
+    options = ("--noEmit", "--strict", "--module", "nodenext", "--target", "es2022")
+    run(*tsc, *options, "app.ts", cwd=tmp_path)
+
+
+def test_the_client_says_nothing_to_the_console_and_needs_nothing() -> None:
+    for path in MODULES:
+        text = path.read_text("utf-8")
+        assert "console" not in text, path
+        assert all(name.startswith(".") for name in re.findall(r"""(?:from|import) ["']([^"']+)""", text)), (
+            path
+        )
+
+
+def test_the_lock_names_no_registry() -> None:
+    assert "://" not in (WEB / "package-lock.json").read_text()
+    package = json.loads((WEB / "package.json").read_text())
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", pinned) for pinned in package["devDependencies"].values())
+    assert "dependencies" not in package
+
+
+def test_the_wheel_ships_the_client_and_not_what_it_is_made_with(
+    tsc: tuple[str, str], tmp_path: Path
+) -> None:
+    # When what the client is made with is installed,
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path))
+    # then nothing of that is in the wheel.
+    (wheel,) = tmp_path.glob("*.whl")
+    names = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("relay/web/")]
+    assert {"relay/web/client/index.js", "relay/web/client/types/index.d.ts"} <= set(names)
+    assert not [name for name in names if "node_modules" in name or name.endswith((".json", ".npmrc"))]

@@ -1,0 +1,439 @@
+// Which transport, when, and what the state of things is; on a clock and a network of the test's own.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { connect } from "../../relay/web/client/index.js";
+import { FakeRelay } from "./fake-relay.js";
+import { FakeHost, settled } from "./fake-host.js";
+
+const SOCKET = "ws://relay.test/ws";
+
+/**
+ * A client of this relay, what it was told and how it was.
+ * @param {{host: import("../../relay/web/client/host.js").Host}} relay
+ * @param {() => string | Promise<string>} [token]
+ */
+function client({ host }, token = () => "token") {
+  const relay = connect({ url: SOCKET, token, host });
+  /** @type {string[]} */
+  const states = [];
+  relay.onStatus(({ state }) => states.at(-1) === state || states.push(state));
+  return { relay, states };
+}
+
+/** @param {FakeHost} world */
+const requested = (world) => world.requests.map(({ path }) => path);
+
+test("asks beside the address of the socket, relative to any path", async () => {
+  const world = new FakeHost();
+  const relay = connect({ url: "https://relay.test/live/ws", token: () => "t", host: world.host });
+  world.onSocket = (socket) => socket.ends();
+  await world.pass(5_000);
+  assert.equal(world.sockets[0].url, "wss://relay.test/live/ws");
+  assert.equal(world.requests[0].url, "https://relay.test/live/config");
+  world.requests[0].answers(200, { enabled: true });
+  relay.joinDashboard();
+  await settled();
+  assert.equal(world.requests[1].url, "https://relay.test/live/poll");
+});
+
+test("polls when two WebSockets in a row could not be had and the relay answers", async () => {
+  const relay = new FakeRelay("t");
+  relay.blocked = true;
+  const { relay: client_, states } = client(relay);
+  const timeline = client_.joinTask("t");
+  await relay.world.pass(2_000);
+  assert.equal(client_.status.state, "polling");
+  assert.deepEqual(states, ["offline", "connecting", "offline", "connecting", "polling"]);
+  assert.equal(relay.world.sockets.length, 2);
+  assert.equal(timeline.state, "ready");
+  await relay.append("t", 1);
+  assert.equal(timeline.events.length, 1);
+});
+
+test("does not wait twice for a handshake that is swallowed", async () => {
+  const relay = new FakeRelay();
+  relay.world.onSocket = () => {};
+  const { relay: client_ } = client(relay);
+  await relay.world.pass(10_500);
+  assert.equal(relay.world.sockets.length, 1);
+  assert.equal(client_.status.state, "polling");
+});
+
+test("a WebSocket that opens and breaks again and again is none", async () => {
+  const relay = new FakeRelay();
+  const { relay: client_ } = client(relay);
+  await settled();
+  assert.equal(client_.status.state, "live");
+  await relay.cut();
+  await relay.world.pass(600);
+  assert.equal(client_.status.state, "live");
+  await relay.cut();
+  await relay.world.pass(1_000);
+  assert.equal(client_.status.state, "polling");
+});
+
+for (const [told, code] of /** @type {const} */ ([["restart", 1001], ["at_capacity", 4430], ["stalled", 4408]])) {
+  test(`who is told why it ended (${told}) has had a WebSocket, and does not poll`, async () => {
+    const world = new FakeHost();
+    world.onSocket = (socket) => socket.ends(code, told);
+    const { relay } = client(world);
+    await world.pass(60_000);
+    assert.ok(world.sockets.length > 4);
+    assert.deepEqual(world.requests, []);
+    assert.equal(relay.status.reason, told);
+  });
+}
+
+test("while nothing answers, both are tried in turn and whichever comes first is taken", async () => {
+  const relay = new FakeRelay("t");
+  relay.down = true;
+  const { relay: client_, states } = client(relay);
+  await relay.world.pass(60_000);
+  assert.ok(relay.world.sockets.length > 3);
+  assert.ok(requested(relay.world).length > 1);
+  assert.ok(!states.includes("polling"));
+  relay.down = false;
+  await relay.world.pass(20_000);
+  assert.ok(["live", "polling"].includes(client_.status.state));
+  await relay.world.pass(20_000);
+  assert.equal(client_.status.state, "live");
+});
+
+test("looks for a WebSocket while polling, less and less often, and moves back to it", async () => {
+  const relay = new FakeRelay("t");
+  relay.blocked = true;
+  const { relay: client_ } = client(relay);
+  const timeline = client_.joinTask("t");
+  await relay.world.pass(2_000);
+  await relay.append("t", 1);
+  const looks = [];
+  for (let minute = 0; minute < 60; minute += 1) {
+    const before = relay.world.sockets.length;
+    await relay.world.pass(60_000);
+    looks.push(relay.world.sockets.length - before);
+  }
+  assert.equal(looks[0], 2); // after 10 s and 20 s more
+  assert.equal(looks.slice(20).reduce((sum, one) => sum + one), 8); // every five minutes
+  assert.equal(client_.status.state, "polling");
+  relay.blocked = false;
+  await relay.world.pass(300_000);
+  assert.equal(client_.status.state, "live");
+  // From where it was, and the poll that waited is thrown away.
+  const [join] = relay.world.sockets.at(-1).sent;
+  assert.deepEqual([join.type, join.data.tasks[0].since], ["task:join", 1]);
+  assert.ok(relay.world.requests.at(-1)?.aborted);
+  const heard = relay.heard;
+  await relay.append("t", 2);
+  await relay.world.pass(60_000);
+  assert.equal(relay.heard, heard);
+  assert.deepEqual(timeline.events.map((one) => one?.data), [1, 2]);
+});
+
+test("looks at once when the machine comes online or the page becomes visible", async () => {
+  for (const event of ["online", "visible"]) {
+    const relay = new FakeRelay("t");
+    relay.blocked = true;
+    const { relay: client_ } = client(relay);
+    client_.joinTask("t");
+    await relay.world.pass(2_000);
+    const polls = relay.heard;
+    relay.blocked = false;
+    await relay.world.happens(event);
+    assert.equal(client_.status.state, "live", event);
+    assert.ok(relay.heard > polls); // and a poll on a dead network was not waited for
+  }
+});
+
+test("what happens while the relay is asked for leave to poll does not disturb that", async () => {
+  const world = new FakeHost();
+  world.onSocket = (socket) => socket.ends();
+  const { relay } = client(world);
+  await world.pass(2_000);
+  for (const event of ["offline", "online", "visible"]) await world.happens(event);
+  assert.deepEqual([world.requests.length, world.requests[0].aborted], [1, false]);
+  world.requests[0].answers(200, { enabled: true });
+  await settled();
+  assert.equal(relay.status.state, "polling");
+});
+
+test("loses and repeats nothing, however often it moves", async () => {
+  /** @type {object[]} */
+  const wrong = [];
+  let moved = 0;
+  for (let seed = 1; seed <= 40; seed += 1) {
+    const chance = random(seed);
+    const relay = new FakeRelay("a", "b");
+    const { relay: client_ } = client(relay);
+    const timelines = ["a", "b"].map((taskId) => client_.joinTask(taskId));
+    const list = client_.joinDashboard();
+    /** @type {Record<string, number>} */
+    const told = { a: 0, b: 0 };
+    let polled = 0;
+    client_.onMessage(({ type, data }) => {
+      if (type !== "task:event_added" && type !== "task:state") return;
+      const from = type === "task:state" ? data.from : data.index;
+      if (from !== told[data.taskId]) wrong.push({ seed, type, from, told: told[data.taskId] });
+      told[data.taskId] = data.next;
+      if (client_.status.state === "polling") polled += 1;
+    });
+    for (let step = 0; step < 60; step += 1) {
+      const dice = chance();
+      if (dice < 0.5) await relay.append(chance() < 0.5 ? "a" : "b", step);
+      else if (dice < 0.6) await relay.cut();
+      else if (dice < 0.7) relay.blocked = !relay.blocked;
+      else if (dice < 0.75) relay.down = !relay.down;
+      else if (dice < 0.8) await relay.world.happens("online");
+      else await relay.world.pass(chance() * 30_000);
+    }
+    relay.blocked = relay.down = false;
+    await relay.world.pass(400_000);
+    assert.equal(client_.status.state, "live");
+    for (const timeline of timelines) {
+      assert.deepEqual(timeline.events, relay.tasks.get(timeline.taskId), `seed ${seed}`);
+      assert.equal(list.get(timeline.taskId)?.eventCount, timeline.events.length);
+    }
+    if (polled > 2) moved += 1;
+    client_.close();
+  }
+  assert.deepEqual(wrong, []);
+  assert.ok(moved > 20, `only ${moved} of 40 polled`);
+});
+
+test("backs off with a bound that doubles up to 20 s, and starts over after a healthy connection", async () => {
+  const world = new FakeHost();
+  world.onSocket = (socket) => socket.ends(1011, "internal error");
+  const { relay } = client(world);
+  const waits = [];
+  for (let failure = 0; failure < 8; failure += 1) {
+    await settled();
+    assert.equal(relay.status.state, "offline");
+    const wait = (relay.status.nextTryAt ?? 0) - world.time;
+    waits.push(Math.round(wait));
+    await world.pass(wait);
+  }
+  assert.deepEqual(waits, [500, 1000, 2000, 4000, 8000, 16000, 20000, 20000]);
+  world.onSocket = (socket) => socket.welcome();
+  await world.pass(20_000);
+  assert.equal(relay.status.state, "live");
+  await world.pass(10_000);
+  world.sockets.at(-1)?.ends(1011, "internal error");
+  assert.equal(Math.round((relay.status.nextTryAt ?? 0) - world.time), 500);
+});
+
+test("a connection that says nothing for two and a half heartbeats is none", async () => {
+  const world = new FakeHost();
+  world.onSocket = (socket) => socket.welcome(10_000);
+  const { relay, states } = client(world);
+  await world.pass(24_000);
+  world.sockets[0].says("heartbeat", { serverTime: "" });
+  await world.pass(24_999);
+  assert.equal(world.sockets.length, 1);
+  await world.pass(1);
+  assert.equal(relay.status.reason, "silent");
+  assert.ok(world.sockets[0].closed);
+  await world.pass(500);
+  assert.deepEqual(states, ["live", "offline", "connecting", "live"]);
+});
+
+test("a poll that is not answered is given up, and another one asked", async () => {
+  const relay = new FakeRelay("t");
+  relay.blocked = true;
+  const { relay: client_ } = client(relay);
+  client_.joinTask("t");
+  await relay.world.pass(2_000);
+  relay.deaf = true;
+  const heard = relay.heard;
+  await relay.world.pass(36_000);
+  assert.ok(relay.heard > heard);
+  assert.equal(client_.status.state, "polling");
+});
+
+test("rests where the feature is off, whoever says so", async () => {
+  /** @type {((relay: FakeRelay) => void)[]} */
+  const ways = [
+    (relay) => void (relay.world.onSocket = (socket) => socket.ends(4502, "feature_disabled")),
+    (relay) => void (relay.blocked = !(relay.enabled = false)),
+    (relay) => {
+      relay.blocked = true;
+      const serve = relay.world.onRequest;
+      relay.world.onRequest = (request) => {
+        if (request.path === "/config") serve(request);
+        else request.answers(403, { data: { code: "feature_disabled", message: "feature_disabled" } });
+      };
+    },
+  ];
+  for (const turnOff of ways) {
+    const relay = new FakeRelay("t");
+    turnOff(relay);
+    const { relay: client_ } = client(relay);
+    client_.joinTask("t");
+    await relay.world.pass(5_000);
+    assert.deepEqual([client_.status.state, client_.status.reason], ["refused", "feature_disabled"]);
+    const tries = relay.world.sockets.length + relay.world.requests.length;
+    await relay.world.pass(600_000);
+    assert.equal(relay.world.sockets.length + relay.world.requests.length, tries);
+  }
+});
+
+test("refreshes the token of a live connection before it ends", async () => {
+  const world = new FakeHost();
+  world.onSocket = (socket) => socket.welcome();
+  const tokens = ["first", "second"];
+  client(world, () => tokens.shift() ?? "second");
+  await settled();
+  world.sockets[0].says("auth:expiring", { expiresAt: "" });
+  await settled();
+  assert.deepEqual(world.sockets[0].sent.map(({ type, data }) => [type, data]), [["auth", { token: "second" }]]);
+});
+
+test("brings a fresh token when a poll's has ended, and nobody is told that anything was lost", async () => {
+  const relay = new FakeRelay("t");
+  relay.blocked = true;
+  let token = "first";
+  const serve = relay.world.onRequest;
+  relay.world.onRequest = (request) => {
+    if (request.token === token) serve(request);
+    else request.answers(401, { data: { code: "forbidden", message: "token_expired" } });
+  };
+  const { relay: client_, states } = client(relay, () => token);
+  const timeline = client_.joinTask("t");
+  await relay.world.pass(2_000);
+  await relay.world.pass(15_000);
+  states.length = 0;
+  token = "second";
+  await relay.append("t", 1);
+  await relay.world.pass(1_000);
+  assert.equal(timeline.events.length, 1);
+  assert.deepEqual(states, ["connecting", "polling"]);
+});
+
+test("rests when the fresh token is the one that was refused, until it is told to try again", async () => {
+  const relay = new FakeRelay("t");
+  relay.blocked = true;
+  let good = false;
+  const serve = relay.world.onRequest;
+  relay.world.onRequest = (request) => {
+    if (good) serve(request);
+    else request.answers(401, { data: { code: "forbidden", message: "unauthenticated" } });
+  };
+  const { relay: client_ } = client(relay);
+  await relay.world.pass(60_000);
+  assert.deepEqual([client_.status.state, client_.status.reason], ["refused", "unauthenticated"]);
+  good = true;
+  client_.retry();
+  await settled();
+  assert.equal(client_.status.state, "polling");
+});
+
+/**
+ * A client that polls, and whose polls are refused from now on until what this gives is called.
+ * @param {number} status
+ * @param {string} code
+ */
+async function refused(status, code) {
+  const relay = new FakeRelay("t");
+  relay.blocked = true;
+  const serve = relay.world.onRequest;
+  const { relay: client_ } = client(relay);
+  client_.joinTask("t");
+  await relay.world.pass(2_000);
+  relay.world.onRequest = (request) => request.answers(status, { data: { code, message: "", retryAfterMs: 7_000 } });
+  await relay.append("t", 1);
+  await relay.world.pass(500); // polls that bring something follow each other at a pace
+  return { relay, client_, serve: () => void (relay.world.onRequest = serve) };
+}
+
+test("waits as long as the relay says, whatever happens but retry()", async () => {
+  const { relay, client_, serve } = await refused(503, "unavailable");
+  assert.deepEqual([client_.status.state, client_.status.reason], ["offline", "unavailable"]);
+  serve();
+  await relay.world.pass(6_000);
+  await relay.world.happens("online");
+  assert.equal(client_.status.state, "offline");
+  await relay.world.pass(1_000);
+  assert.equal(client_.status.state, "polling");
+});
+
+test("a poll that came too fast waits its time, and only when that does not help anybody is told", async () => {
+  const { relay, client_, serve } = await refused(429, "rate_limited");
+  assert.equal(client_.status.state, "polling");
+  const heard = relay.heard;
+  serve();
+  await relay.world.pass(6_000);
+  assert.equal(relay.heard, heard);
+  await relay.world.pass(1_000);
+  assert.equal(relay.heard, heard + 1);
+
+  const { relay: busy, client_: hopeless } = await refused(429, "rate_limited");
+  await busy.world.pass(13_000);
+  assert.equal(hopeless.status.state, "polling");
+  await busy.world.pass(1_500);
+  assert.deepEqual([hopeless.status.state, hopeless.status.reason], ["offline", "rate_limited"]);
+});
+
+test("says stale while the relay says so, over either transport", async () => {
+  const relay = new FakeRelay("t");
+  const { relay: live } = client(relay);
+  await settled();
+  relay.world.sockets[0].says("stream:status", { state: "stale", lagMs: 1 });
+  assert.equal(live.status.state, "stale");
+  relay.world.sockets[0].says("stream:status", { state: "live", lagMs: 0 });
+  assert.equal(live.status.state, "live");
+  live.close();
+
+  const world = new FakeHost();
+  world.onSocket = (socket) => socket.ends();
+  const { relay: polling } = client(world);
+  polling.joinTask("t");
+  await world.pass(2_000);
+  world.requests[0].answers(200, { enabled: true });
+  await settled();
+  const stale = { type: "stream:status", data: { state: "stale", lagMs: 0 } };
+  for (const [messages, state] of /** @type {const} */ ([[[stale], "stale"], [[stale], "stale"], [[], "polling"]])) {
+    world.requests.at(-1)?.answers(200, { messages, moment: "1.1" });
+    await world.pass(500);
+    assert.equal(polling.status.state, state);
+  }
+});
+
+for (const said of ["<html>Please sign in</html>", "{}", "null"]) {
+  test(`a captive portal that answers ${said} is nobody`, async () => {
+    const world = new FakeHost();
+    world.onSocket = (socket) => socket.ends();
+    world.onRequest = (request) => request.answers(200, said);
+    const { states } = client(world);
+    await world.pass(60_000);
+    assert.ok(!states.includes("polling"));
+    assert.ok(!states.includes("refused"));
+  });
+}
+
+test("leaves nothing behind when it is closed, in any state", async () => {
+  for (const prepare of [
+    (/** @type {FakeRelay} */ relay) => void (relay.blocked = false),
+    (/** @type {FakeRelay} */ relay) => void (relay.blocked = true),
+    (/** @type {FakeRelay} */ relay) => void (relay.down = true),
+  ]) {
+    const relay = new FakeRelay("t");
+    prepare(relay);
+    const { relay: client_ } = client(relay);
+    client_.joinTask("t");
+    await relay.world.pass(3_000);
+    client_.close();
+    await relay.world.pass(30_000);
+    const tries = relay.world.sockets.length + relay.world.requests.length;
+    assert.equal(relay.world.timers, 0);
+    assert.equal(relay.world.listening, 0);
+    await relay.world.pass(600_000);
+    assert.equal(relay.world.sockets.length + relay.world.requests.length, tries);
+  }
+});
+
+/** @param {number} seed */
+function random(seed) {
+  return () => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+    return seed / 2 ** 31;
+  };
+}

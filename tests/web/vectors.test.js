@@ -1,0 +1,49 @@
+// What JavaScript and Python have to read and write alike: tests/test_vectors.py is the other half.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import test from "node:test";
+import { connect } from "../../relay/web/client/index.js";
+import { verdict } from "../../relay/web/client/protocol.js";
+import { Places } from "../../relay/web/client/transports/places.js";
+import { FakeHost, settled } from "./fake-host.js";
+
+/** @param {string} name */
+function vectors(name) {
+  return JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8"));
+}
+
+test("a conversation is applied as it is written", async () => {
+  const { frames, expected } = vectors("conversation");
+  const world = new FakeHost();
+  const relay = connect({ url: "ws://relay.test/ws", token: () => "token", host: world.host });
+  const list = relay.joinDashboard();
+  const timeline = relay.joinTask(expected.taskId);
+  const told = [];
+  relay.onMessage((message) => told.push(message));
+  await settled();
+  for (const { text } of frames) {
+    world.sockets[0].onmessage({ data: text });
+    await settled();
+  }
+  assert.deepEqual(told.map(({ type, data }) => ({ kind: type, data })), frames.map(({ kind, data }) => ({ kind, data })));
+  assert.deepEqual(timeline.events, expected.events);
+  assert.deepEqual(timeline.task, expected.task);
+  assert.deepEqual(list.tasks, expected.listed);
+});
+
+for (const [code, reason, then, afterMs] of vectors("closes")) {
+  test(`a close ${code} ${reason} means ${then}`, () => {
+    assert.deepEqual(verdict(code, reason), afterMs === undefined ? { then } : { then, afterMs });
+  });
+}
+
+for (const { name, asks, answer, told = [], polls } of vectors("polls")) {
+  test(`polls: ${name}`, () => {
+    const places = new Places();
+    for (const [type, data, request] of asks) places.ask(type, data, request);
+    const messages = answer ? [...places.told(answer)] : [];
+    assert.deepEqual(messages.map(({ type, replyTo = null }) => [type, replyTo]), told);
+    assert.deepEqual(places.bodies(), polls);
+  });
+}
