@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 CHUNK = 65_536
+UPGRADE = b"upgrade: websocket"
 
 
 class Proxy:
@@ -26,6 +27,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
         self.delay_s = 0.0
+        self.blocks_websockets = False
         self.connections = 0  # accepted so far
 
     async def __aenter__(self) -> Self:
@@ -49,6 +51,11 @@ class Proxy:
         """Nothing arrives and nobody is told: a firewall that drops packets. What was sent meanwhile
         arrives after `heal`, as TCP sends it again."""
         self._flows.clear()
+
+    def block_websockets(self) -> None:
+        """Break what asks for one, as a proxy does that knows of none, and what is connected."""
+        self.blocks_websockets = True
+        self.reset()
 
     def reset(self) -> None:
         """Break what is connected, with RST."""
@@ -79,6 +86,7 @@ class Proxy:
 
     async def heal(self) -> None:
         self.delay_s = 0.0
+        self.blocks_websockets = False
         self._flows.set()
         await self.accept()
 
@@ -110,6 +118,8 @@ class Proxy:
             if self.delay_s:
                 await asyncio.sleep(self.delay_s)
             await self._flows.wait()
+            if self.blocks_websockets and UPGRADE in chunk.lower():
+                raise ConnectionAbortedError
             writer.write(chunk)
             await writer.drain()
         with suppress(OSError, RuntimeError):
