@@ -1,0 +1,310 @@
+"""Access over time: whoever may see a task is told of each of its changes, and nobody else of any.
+
+Documents whose visibility changes all the time, principals of all kinds, clients that stay and clients that
+come, go and resume. Every write leaves its number in each text it touches. The referee is a change stream
+with the documents as they were before and after each change, and a reading of the rules that shares no code
+with the relay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import re
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pytest
+from bson import ObjectId
+from pymongo import AsyncMongoClient
+from running import SOON_S, Ear, listening, running, settings_for
+
+from relay.app import Relay
+
+WRITES = int(os.environ.get("RELAY_TEST_ACCESS_WRITES", "600"))
+SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))
+TASKS = [f"t{number}" for number in range(6)]
+GRACE = ObjectId()
+FENCE = "fence"  # everyone's: its last event comes after all that was written before
+
+# Principals by name: their `sub`, and what else their token says.
+PRINCIPALS: dict[str, tuple[str, dict[str, Any]]] = {
+    "creator": ("alice", {"teams": ["all"]}),
+    "member": ("bob", {"teams": ["all"]}),
+    "of a team": ("carol", {"teams": ["red", "all"]}),
+    "of two teams": ("dave", {"teams": ["red", "blue", "all"]}),
+    "with an ObjectId": (str(GRACE), {"teams": ["all"]}),
+    "who sees all": ("root", {"roles": ["admin"]}),
+    "nobody": ("eve", {"teams": ["all", "", None, 7], "roles": ["Admin", "administrator"]}),
+}
+
+
+def may_see(name: str, document: dict[str, Any] | None) -> bool:
+    """The default rules, read once more."""
+    if document is None:
+        return False
+    sub, claims = PRINCIPALS[name]
+    if "admin" in claims.get("roles", []):
+        return True
+    own = {sub} | ({ObjectId(sub)} if ObjectId.is_valid(sub) else set())
+    creator = next((document[one] for one in ("createdBy", "creator", "userId") if document.get(one)), None)
+    teams = {team for team in claims["teams"] if isinstance(team, str) and team} | {"7"}
+    members = document.get("members") or []
+    return creator in own or any(one in own for one in members) or document.get("teamId") in teams
+
+
+def mark(n: int) -> str:
+    return f"mark-{n}."
+
+
+def marks(frame: dict[str, Any]) -> set[int]:
+    """The writes this message was made of: of a state, the last one; its events are those of the past."""
+    data = {name: value for name, value in frame["data"].items() if name != "events"}
+    return {int(n) for n in re.findall(rb"mark-(\d+)\.", orjson.dumps(data))}
+
+
+@dataclass
+class Seen:
+    """What the referee saw."""
+
+    before: dict[int, dict[str, Any] | None] = field(default_factory=dict)
+    after: dict[int, dict[str, Any] | None] = field(default_factory=dict)
+    task: dict[int, str] = field(default_factory=dict)
+
+    def shown_to(self, name: str) -> set[int]:
+        """The writes after which this principal could see the task."""
+        return {n for n, document in self.after.items() if may_see(name, document)}
+
+
+async def referee(tasks: Any, seen: Seen, opened: asyncio.Event) -> None:
+    async with await tasks.watch(full_document="required", full_document_before_change="required") as stream:
+        opened.set()
+        async for change in stream:
+            after = change.get("fullDocument")
+            if change["operationType"] != "delete" and after["_id"] != FENCE:
+                n = after["n"]
+                seen.before[n], seen.after[n] = change.get("fullDocumentBeforeChange"), after
+                seen.task[n] = after["_id"]
+            elif after is not None and after.get("title") == "over":
+                return
+
+
+class Client:
+    """A principal's connection that keeps all it is told."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.told: list[dict[str, Any]] = []
+        self.positions: dict[str, tuple[int, str]] = {}
+        self.listed: dict[str, Any] = {}
+        self.over = asyncio.Event()
+        self.ear: Ear | None = None
+
+    def take(self, frame: dict[str, Any]) -> None:
+        self.told.append(frame)
+        data, kind = frame["data"], frame["type"]
+        if kind in ("task:state", "task:event_added"):
+            self.positions[data["taskId"]] = data["next"], data["head"]
+        elif kind == "dashboard:state":
+            self.listed = {} if data["reset"] else self.listed
+            self.listed |= {task["taskId"]: task for task in data["tasks"]}
+        elif kind == "dashboard:task_list_updated":
+            self.listed.pop(data["taskId"], None)
+            if data["change"] == "upserted":
+                self.listed[data["taskId"]] = data
+        if self.listed.get(FENCE, {}).get("title") == "over":
+            self.over.set()
+
+    async def stay(self, relay: Relay, ready: asyncio.Event) -> None:
+        """A dashboard that is joined once, and each task whenever it comes into view."""
+        sub, claims = PRINCIPALS[self.name]
+        async with listening(relay, "/ws/dashboard", sub=sub, **claims) as self.ear:
+            while not self.over.is_set():
+                frame = await self.ear.next()
+                before = set(self.listed)
+                self.take(frame)
+                ready.set()
+                for task_id in set(self.listed) - before:
+                    await self.ear.send("task:join", {"taskId": task_id})
+
+    async def wander(self, relay: Relay, chance: random.Random) -> None:
+        """Comes, joins this and that with what it has, leaves, and comes again; in the end it stays."""
+        sub, claims = PRINCIPALS[self.name]
+        while not self.over.is_set():
+            self.listed = {}
+            async with listening(relay, sub=sub, **claims) as ear:
+                await ear.send("dashboard:join")
+                for _ in range(chance.randrange(3, 40)):
+                    await self._wish(ear, chance)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(0.01):
+                            while not self.over.is_set():
+                                self.take(orjson.loads(await ear.socket.recv()))
+
+    async def _wish(self, ear: Ear, chance: random.Random) -> None:
+        task_id = chance.choice(TASKS)
+        match chance.randrange(6):
+            case 0 | 1 | 2:
+                since, head = self.positions.get(task_id, (None, None))
+                position = {} if since is None else {"since": since, "head": head}
+                await ear.send("task:join", {"taskId": task_id} | position)
+            case 3:
+                await ear.send("task:leave", {"taskId": task_id})
+            case 4:
+                await ear.send("resync_requested", {"taskIds": chance.sample(TASKS, 3)})
+            case 5:
+                await ear.send("dashboard:join")
+
+
+class Writer:
+    """Writes that carry their number, and change who may see what they touch."""
+
+    def __init__(self, client: Any, tasks: Any, chance: random.Random) -> None:
+        self._client = client
+        self._tasks = tasks
+        self._chance = chance
+        self._n = 0
+
+    def _rights(self) -> dict[str, Any]:
+        pick = self._chance.choice
+        return {
+            "createdBy": pick(["alice", "bob", GRACE, str(GRACE), None, "nobody"]),
+            "members": pick([[], ["bob"], ["bob", "eve2"], [GRACE, "alice"], None]),
+            "teamId": pick(["red", "blue", "green", "all2", "", None, 7]),
+        }
+
+    def _content(self) -> dict[str, Any]:
+        self._n += 1
+        return {"n": self._n, "title": mark(self._n)}
+
+    def _event(self, n: int) -> dict[str, Any]:
+        kind = self._chance.choice(["log", "pr_opened", "analyzing", "failed"])
+        return {"type": kind, "message": mark(n), "prUrl": f"https://x.test/{mark(n)}", "error": mark(n)}
+
+    def _update(self) -> dict[str, Any]:
+        content = self._content()
+        n = content["n"]
+        update: dict[str, Any] = {"$set": content}
+        what = self._chance.randrange(10)
+        if what < 4:
+            name, value = self._chance.choice(list(self._rights().items()))
+            content[name] = value
+        if what == 4:
+            update["$unset"] = {self._chance.choice(["createdBy", "members", "teamId"]): 1}
+        if what != 9:
+            update["$push"] = {"events": self._event(n)}
+        if what == 8:
+            update["$push"] = {"events": {"$each": [self._event(n)], "$slice": -3}}
+        return update
+
+    def document(self, task_id: str) -> dict[str, Any]:
+        content = self._content()
+        return {"_id": task_id, **content, **self._rights(), "events": [self._event(content["n"])]}
+
+    async def write(self) -> None:
+        task_id = self._chance.choice(TASKS)
+        match self._chance.randrange(12):
+            case 0:
+                await self._tasks.replace_one({"_id": task_id}, self.document(task_id))
+            case 1:
+                await self._tasks.delete_one({"_id": task_id})
+                await self._tasks.insert_one(self.document(task_id))
+            case 2:
+                async with self._client.start_session() as session, await session.start_transaction():
+                    for one in self._chance.sample(TASKS, 2):
+                        await self._tasks.update_one({"_id": one}, self._update(), session=session)
+            case _:
+                await self._tasks.update_one({"_id": task_id}, self._update())
+
+
+@pytest.mark.timeout(300)
+async def test_everyone_is_told_what_they_may_see_and_nothing_else(
+    mongo_url: str, database_name: str, capsys: Any
+) -> None:
+    """S14, S16, S17, S21: afterwards no client was told of a change after which it could not see the task,
+    and those that stayed were told of every change after which they could."""
+    chance, seen, opened = random.Random(SEED), Seen(), asyncio.Event()
+    async with AsyncMongoClient[dict[str, Any]](mongo_url) as client:
+        tasks = await client[database_name].create_collection(
+            "tasks", changeStreamPreAndPostImages={"enabled": True}
+        )
+        watching = asyncio.create_task(referee(tasks, seen, opened))
+        await opened.wait()
+        writer = Writer(client, tasks, chance)
+        await tasks.insert_one({"_id": FENCE, "teamId": "all", "title": "", "n": 0})
+        for task_id in TASKS:
+            await tasks.insert_one(writer.document(task_id))
+        async with running(settings_for(mongo_url, database_name)) as relay:
+            staying = [Client(name) for name in PRINCIPALS]
+            wandering = [Client(name) for name in PRINCIPALS]
+            ready = [asyncio.Event() for _ in staying]
+            async with asyncio.TaskGroup() as group:
+                for one, there in zip(staying, ready, strict=True):
+                    group.create_task(one.stay(relay, there))
+                for one in wandering:
+                    group.create_task(one.wander(relay, random.Random(chance.random())))
+                for there in ready:
+                    await there.wait()
+                first = max(seen.after)
+                for _ in range(WRITES):
+                    await writer.write()
+                await tasks.update_one({"_id": FENCE}, {"$set": {"title": "over"}})
+        async with asyncio.timeout(SOON_S):
+            await watching
+    told: Counter[str] = Counter()
+    for one in (*staying, *wandering):
+        shown = seen.shown_to(one.name)
+        for frame in one.told:
+            assert marks(frame) <= shown, f"{one.name} was told {frame}, RELAY_TEST_SEED={SEED}"
+            told[one.name] += len(marks(frame))
+    for one in staying:
+        shown = {n for n in seen.shown_to(one.name) if n > first}
+        listed = set().union(*(marks(f) for f in one.told if f["type"].startswith("dashboard:")))
+        assert listed >= shown, f"{one.name} was not told of everything, RELAY_TEST_SEED={SEED}"
+        visible = {t for t, last in last_writes(seen).items() if may_see(one.name, seen.after[last])}
+        assert set(one.listed) - {FENCE} == visible
+        assert {t: one.listed[t]["title"] for t in visible} == {
+            t: mark(last_writes(seen)[t]) for t in visible
+        }
+        assert missed_events(one, seen, first) == set(), f"{one.name}, RELAY_TEST_SEED={SEED}"
+    assert told["nobody"] == 0
+    assert all(told[name] > WRITES // 20 for name in PRINCIPALS if name != "nobody")
+    with capsys.disabled():
+        said = ", ".join(f"{name} {count}" for name, count in told.items())
+        print(f"\n  {len(seen.after)} changes, RELAY_TEST_SEED={SEED}; told of: {said}")
+
+
+def last_writes(seen: Seen) -> dict[str, int]:
+    """The last write of each task that still is there."""
+    return {task_id: max(n for n, task in seen.task.items() if task == task_id) for task_id in TASKS}
+
+
+def missed_events(client: Client, seen: Seen, first: int) -> set[int]:
+    """Of the events pushed while the client was in the task's room: those it was not told."""
+    missed: set[int] = set()
+    joined: dict[str, int] = {}  # the last write its state showed, by the tasks whose rooms it is in
+    for frame in client.told:
+        data, kind = frame["data"], frame["type"]
+        task_id = data.get("taskId", "")
+        if kind == "task:state" and not data["more"]:
+            joined[task_id] = max(marks(frame), default=0)
+        elif kind == "task:event_added" and task_id in joined:
+            (n,) = marks(frame)
+            between = {m for m, task in seen.task.items() if task == task_id and joined[task_id] < m < n}
+            missed |= {m for m in between if pushed_one(seen, m)}
+            joined[task_id] = n
+        elif kind in ("task:revoked", "task:deleted"):
+            joined.pop(task_id, None)
+    return missed
+
+
+def pushed_one(seen: Seen, n: int) -> bool:
+    """Did this write append one event, and cut nothing?"""
+    before, after = seen.before[n], seen.after[n]
+    if before is None or after is None:
+        return False
+    return bool(after["events"][:-1] == before["events"])
