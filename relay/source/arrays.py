@@ -117,11 +117,13 @@ class Decoder:
         # A changed field is named by its path, as far as the change went; the rest lies inside.
         changed = [(".".join(parts[:cut]), *parts[cut:]) for cut in range(1, len(parts) + 1)]
         self._in_document = [tuple(parts)]
+        self._in_fields = changed
         self._in_change = [
             ("fullDocument", *parts),
             *(("updateDescription", "updatedFields", *names) for names in changed),
         ]
-        self._signs = {bytes([_ARRAY]) + name.encode() + b"\0" for name in (parts[-1], path)}
+        # An array at the path is named by its last part or, where a change went so far, by all of it.
+        self._last, self._whole = (bytes([_ARRAY]) + name.encode() + b"\0" for name in (parts[-1], path))
 
     def document(self, raw: bytes) -> Document:
         """One stored document. Raises InvalidBSON."""
@@ -131,16 +133,20 @@ class Decoder:
         """One element of a change stream's batch. Raises InvalidBSON."""
         return self._decode(raw, self._in_change)
 
+    def fields(self, raw: bytes) -> Document:
+        """The fields that an update set. Raises InvalidBSON."""
+        return self._decode(raw, self._in_fields)
+
     def _decode(self, raw: bytes, places: Sequence[Sequence[str]]) -> Document:
-        if not any(sign in raw for sign in self._signs):
-            return _decode_all(raw)
+        if self._last not in raw and self._whole not in raw:
+            return bson.decode(raw, codec_options=LENIENT)
         taken: list[tuple[Sequence[str], RawArray]] = []
         for place in places:
-            cut = _cut_out(raw, [name.encode() for name in place])
+            cut = cut_out(raw, [name.encode() for name in place])
             if cut is not None:
                 raw, array = cut
                 taken.append((place, array))
-        document = _decode_all(raw)
+        document = bson.decode(raw, codec_options=LENIENT)
         for (*holders, name), array in taken:
             holder = document
             for one in holders:
@@ -149,11 +155,7 @@ class Decoder:
         return document
 
 
-def _decode_all(raw: bytes) -> Document:
-    return bson.decode(raw, codec_options=LENIENT)
-
-
-def _cut_out(raw: bytes, path: Sequence[bytes]) -> tuple[bytes, RawArray] | None:
+def cut_out(raw: bytes, path: Sequence[bytes]) -> tuple[bytes, RawArray] | None:
     """The document without the array at `path`, and the array; None if there is no array."""
     position, end = _body(raw, 0)
     try:
@@ -166,7 +168,7 @@ def _cut_out(raw: bytes, path: Sequence[bytes]) -> tuple[bytes, RawArray] | None
             value = raw[name_end + 1 : after]
             if len(path) == 1:
                 return (_resized(raw[:position] + raw[after:]), RawArray(value)) if kind == _ARRAY else None
-            inner = _cut_out(value, path[1:]) if kind == _DOCUMENT else None
+            inner = cut_out(value, path[1:]) if kind == _DOCUMENT else None
             return inner and (_resized(raw[: name_end + 1] + inner[0] + raw[after:]), inner[1])
     except (ValueError, IndexError, error) as failure:
         raise InvalidBSON("a document that is cut off") from failure

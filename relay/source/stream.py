@@ -22,10 +22,11 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import StartupError, Unavailable
-from relay.source.arrays import Decoder
-from relay.source.changes import Change, Invalidated, Unreadable, read_change, token_time
+from relay.source.arrays import Decoder, cut_out
+from relay.source.changes import Change, Invalidated, Unreadable
 from relay.source.failures import STANDALONE, Meaning, code_of, meaning_of, sentence
 from relay.source.reader import RAW
+from relay.source.shapes import read_change, token_time
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 10.0
 # idle shard its token may be 10 s old, because that is how often an idle server writes a no-op.
 BEHIND_S = 15
 CHECK_MS = 10_000
+_BATCH = (b"cursor", b"nextBatch")
 CLOSE_S = 0.5  # for a word of farewell to a server that may not be there
 
 
@@ -292,12 +294,15 @@ class _Cursor:
                 "maxTimeMS": wait_ms,
             }
         )
-        cursor = reply["cursor"]
-        self._id = cursor["id"]
-        self.token = cursor["postBatchResumeToken"]
+        cut = cut_out(bytes(reply.raw), _BATCH)
+        if cut is None:
+            raise ValueError("a reply without a batch")
+        rest, batch = RawBSONDocument(cut[0]), cut[1]
+        self._id = rest["cursor"]["id"]
+        self.token = rest["cursor"]["postBatchResumeToken"]
         changes: list[Change] = []
-        for raw in cursor["nextBatch"]:
-            change = read_change(raw, self._decoder)
+        for element in batch.elements():
+            change = read_change(element[1:], self._decoder)
             if isinstance(change, Invalidated):
                 self.invalidated = True
                 self.token = change.token
@@ -313,7 +318,7 @@ class _Cursor:
         open_group = bool(
             changes and (changes[-1].grouped or self._groups_anything) and position <= changes[-1].time
         )
-        now = reply.get("$clusterTime", {}).get("clusterTime", position)
+        now = rest.get("$clusterTime", {}).get("clusterTime", position)
         return _Reply(changes, position, open_group, now.time - position.time)
 
     async def close(self) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import bson
 import pytest
 from bson import DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
-from bson.raw_bson import RawBSONDocument
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +17,8 @@ from relay.feed.known import Known
 from relay.feed.pump import Pump
 from relay.metrics import Metrics
 from relay.source.arrays import Decoder
-from relay.source.changes import Change, Invalidated, Unreadable, read_change
+from relay.source.changes import Change, Invalidated, Unreadable
+from relay.source.shapes import read_change
 from relay.source.stream import Batch, Reopened
 from relay.tasks.mapping import Mapping as TaskMapping
 from relay.tasks.translate import ENDING_FIELD, LENGTH_FIELD, EventAdded, Step, Translator
@@ -98,7 +98,7 @@ EVENTS = st.fixed_dictionaries(
 
 
 def read(event: Mapping[str, Any]) -> Change | Invalidated | Unreadable | None:
-    return read_change(RawBSONDocument(bson.encode(event)), DECODER)
+    return read_change(bson.encode(event), DECODER)
 
 
 @settings(max_examples=500)
@@ -141,7 +141,7 @@ def test_bytes_that_are_no_change_are_unreadable(noise: bytes, where: int) -> No
     where = min(4 + where, len(raw) - 1)
     noise = noise[: len(raw) - 1 - where]
     raw[where : where + len(noise)] = noise
-    read_change(RawBSONDocument(bytes(raw)), DECODER)
+    read_change(bytes(raw), DECODER)
 
 
 # The pump with such changes in its batches
