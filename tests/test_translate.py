@@ -38,7 +38,9 @@ def told(before: dict[str, Any] | None, operation: Operation, mapping: Mapping =
     reader = translator(mapping)
     task = reader.read({"_id": ID, **before}) if before is not None else None
     change = Change(key_of(ID), ID, Timestamp(10, 1), datetime(2026, 1, 2, 3, 4, 5), operation)
-    return reader.translate(task, change)
+    step = reader.translate(task, change)
+    assert step is not None
+    return step
 
 
 def names(step: Step) -> list[str]:
@@ -258,8 +260,8 @@ def test_an_outline_is_the_task_without_its_array(history: list[Any], otherwise:
             assert task.last is None or task.last.index < len(history) - 20
         else:
             length = task.timeline.length
-            assert outline == replace(
-                task, timeline=Timeline(length, is_array, None if length else Held([], 0))
+            assert outline == task._replace(
+                timeline=Timeline(length, is_array, None if length else Held([], 0))
             )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 
 from relay.tasks.translate import Task
 
@@ -48,7 +47,7 @@ class Known:
         """`with_array`: keep what is in memory of its array, for changes that have to be compared with it."""
         self._forget_array(key)
         if not with_array:
-            task = replace(task, timeline=task.timeline.without_elements())
+            task = task.without_elements()
         self._tasks[key] = task
         self._tasks.move_to_end(key)
         if task.timeline.held is not None:
@@ -68,8 +67,7 @@ class Known:
         """Down to the limits; pinned tasks stay and are looked at last."""
         while self._array_bytes > self._array_limit:
             key = next(iter(self._arrays))
-            task = self._tasks[key]
-            self._tasks[key] = replace(task, timeline=task.timeline.without_elements())
+            self._tasks[key] = self._tasks[key].without_elements()
             self._forget_array(key)
         excess = len(self._tasks) - self._limit
         for key in list(self._tasks) if excess > 0 else ():

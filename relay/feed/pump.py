@@ -1,16 +1,16 @@
-"""The pump: batch in -> load what is not known at the position before the batch -> translate -> publish.
+"""The pump: batch in -> read what is not known at the position before the batch -> translate -> publish.
 
 Read this first. All changes of a batch are translated, then published in one step of the loop that
 also moves the position S: a read at S can never miss or repeat a message. Every state a change meets
 is exact: what is not known is read as it was just before the batch, and every later state of the
-batch is computed here.
+batch is computed here. A task whose array turns out to be needed begins the batch anew with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Container, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bson import Timestamp
@@ -20,7 +20,6 @@ from relay.feed.known import Known
 from relay.metrics import Metrics
 from relay.source.changes import Change, key_of
 from relay.source.stream import Batch, Reopened
-from relay.tasks.timeline import Timeline
 from relay.tasks.translate import Step, Task, Translator
 
 log = logging.getLogger(__name__)
@@ -101,14 +100,22 @@ class Pump:
             self._metrics.changes.inc(len(item.changes))
 
     async def _translated(self, changes: Sequence[Change]) -> list[Step]:
-        now, compared = await self._load(changes)
-        steps: list[Step] = []
-        for change in changes:
-            before = now[change.key] if change.key in now else self._known.get(change.key)
-            step = self._translator.translate(before, change)
-            now[change.key] = step.after
-            if step.before is not None or step.after is not None:
-                steps.append(step)
+        before = _just_before(changes[0].time)
+        ids = {change.key: change.id for change in changes}
+        now = await self._begin(before, ids)
+        steps, compared = self._translate(changes, now)
+        whole = {key: id for key, id in ids.items() if key not in now}
+        if whole:
+            now |= dict.fromkeys(whole)
+            async for document in self._read(before, whole.values()):
+                now[key_of(document["_id"])] = self._translator.read(document)
+            self._metrics.loads.inc(len(whole))
+            again = [change for change in changes if change.key in whole]
+            told = iter(self._translate(again, now)[0])
+            steps = [
+                next(told) if change.key in whole else step
+                for change, step in zip(changes, steps, strict=True)
+            ]
         for key, task in now.items():
             if task is None:
                 self._known.forget(key)
@@ -116,57 +123,45 @@ class Pump:
                 # An array that was needed once will be again; the others are only appended to.
                 kept = key in compared or self._known.has_array(key)
                 self._known.remember(key, task, with_array=kept)
-        return steps
+        return [step for step in steps if step is not None and (step.before or step.after)]
 
-    async def _load(self, changes: Sequence[Change]) -> tuple[dict[bytes, Task | None], Container[bytes]]:
-        """The tasks of this batch that are not known, or whose array is needed, as they were before it; and
-        the latter's keys."""
-        before = _just_before(changes[0].time)
-        loaded: dict[bytes, Task | None] = {}
-        whole: dict[bytes, Any] = {}  # of these, everything
-        unknown = {change.key: change.id for change in changes if self._known.get(change.key) is None}
+    async def _begin(self, before: Timestamp, ids: Mapping[bytes, Any]) -> dict[bytes, Task | None]:
+        """The tasks as they were before the batch, of some only the outline; without those of which it
+        tells too little."""
+        now: dict[bytes, Task | None] = {
+            key: task for key in ids if (task := self._known.get(key)) is not None
+        }
+        unknown = {key: id for key, id in ids.items() if key not in now}
         projection = self._translator.outline_projection
-        if projection is None:
-            whole = unknown
-        elif unknown:
-            loaded = dict.fromkeys(unknown)
+        if unknown and projection is not None:
+            self._metrics.loads.inc(len(unknown))
+            now |= dict.fromkeys(unknown)
             async for document in self._read(before, unknown.values(), projection):
-                key = key_of(document["_id"])
-                loaded[key] = self._translator.outline(document)
-                if loaded[key] is None:
-                    whole[key] = document["_id"]
-        needed = self._in_need(changes, loaded, whole)
-        whole |= needed
-        loaded |= dict.fromkeys(whole)
-        async for document in self._read(before, whole.values()):
-            loaded[key_of(document["_id"])] = self._translator.read(document)
-        self._metrics.loads.inc(len(unknown | whole))
-        return loaded, needed
+                key, task = key_of(document["_id"]), self._translator.outline(document)
+                if task is not None:
+                    now[key] = task
+                else:
+                    del now[key]
+        return now
 
-    def _in_need(
-        self, changes: Sequence[Change], loaded: Mapping[bytes, Task | None], whole: Container[bytes]
-    ) -> dict[bytes, Any]:
-        """The tasks of this batch whose array has to be in memory and is not."""
-        needed: dict[bytes, Any] = {}
-        planned: dict[bytes, Timeline] = {}
+    def _translate(
+        self, changes: Sequence[Change], now: dict[bytes, Task | None]
+    ) -> tuple[list[Step | None], set[bytes]]:
+        """The changes of the tasks in `now`, which is moved past them; and the tasks, gone from `now`, of
+        which one could not be told without the whole array."""
+        steps: list[Step | None] = []
+        needed: set[bytes] = set()
+        translate = self._translator.translate
         for change in changes:
             key = change.key
-            if key in needed or key in whole:
-                continue
-            timeline = planned.get(key)
-            if timeline is None:
-                task = loaded.get(key) or self._known.get(key)
-                if task is None:
-                    continue  # where there is nothing, no change needs more
-                timeline = task.timeline
-            if timeline.held is not None:
-                continue  # nor where there is all of it
-            after = self._translator.plan(timeline, change.operation)
-            if after is None:
-                needed[key] = change.id
-            else:
-                planned[key] = after
-        return needed
+            step = translate(now[key], change) if key in now else None
+            if step is not None:
+                now[key] = step.after
+            elif key in now:
+                del now[key]
+                needed.add(key)
+            steps.append(step)
+        return steps, needed
 
     async def _read(
         self, position: Timestamp, ids: Iterable[Any], projection: Mapping[str, Any] | None = None

@@ -119,5 +119,7 @@ def apply(
     for path in removed:
         container = without(container, path.split("."))
     for path, value in fields.items():
-        container = with_value(container, path.split("."), value, tree)
+        names = path.split(".")
+        if tree is None or names[0] in tree:  # most changes set nothing of what is kept
+            container = with_value(container, names, value, tree)
     return container

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from bson.errors import InvalidBSON
@@ -30,8 +30,7 @@ MAX_EVENT_BYTES = 65_536  # of an event's JSON, unless set; of a larger one only
 TYPE_LENGTH = 200  # characters of an event's type; the rest is cut
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(NamedTuple):
     """An events array: its length always, its elements where they are in memory.
 
     `is_array` is False where the document has something else in its place, or nothing.
@@ -76,8 +75,7 @@ def held(elements: list[Element]) -> Held:
 NOTHING = Timeline(0, False, Held([], 0))
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """These values came at the end; the rest is as it was."""
 
     events: Sequence[Any]
@@ -141,27 +139,21 @@ def _is_unknown(timeline: Timeline) -> bool:
 
 
 def _update(before: Timeline, update: Updated, path: str, view: EventView) -> tuple[Timeline, Outcome]:
-    inside = path + "."
-    touching = [
-        key
-        for key in (*update.fields, *update.removed, *(key for key, _ in update.truncated))
-        if key == path or key.startswith(inside) or path.startswith(key + ".")
-    ]
-    if not touching:
-        return before, None
-    whole = all(key == path or path.startswith(key + ".") for key in touching)
-    if not before.is_array and not whole:
+    added = _added(before, update, path)
+    if added is not None:
+        if not added:
+            return before, None
+        grown = before.held and before.held.grown(before.length, [*map(encode_element, added)])
+        return Timeline(before.length + len(added), True, grown), Appended(added)
+    changed = (*update.fields, *update.removed, *(key for key, _ in update.truncated))
+    touching = {key for key in changed if _touches(key, path)}
+    if not before.is_array and any(key.startswith(path + ".") for key in touching):
         return before, None  # something inside of what is not a timeline
-    if not whole and not update.removed and not update.truncated:
-        added = _added(before.length, [(key[len(inside) :], update.fields[key]) for key in touching])
-        if added is not None:
-            grown = before.held and before.held.grown(before.length, [*map(encode_element, added)])
-            return Timeline(before.length + len(added), True, grown), Appended(added)
     if _is_unknown(before):
         return before, NeedsEvents()
     if path in update.fields:  # then nothing else of it can be
         return _compare(before, _timeline(update.fields[path]), view)
-    return _compare(before, _updated(before, update, path, set(touching)), view)
+    return _compare(before, _updated(before, update, path, touching), view)
 
 
 def _updated(before: Timeline, update: Updated, path: str, touching: set[str]) -> Timeline:
@@ -196,15 +188,27 @@ def _updated(before: Timeline, update: Updated, path: str, touching: set[str]) -
     return Timeline(len(kept), True, held(kept))
 
 
-def _added(length: int, entries: Sequence[tuple[str, Any]]) -> list[Any] | None:
-    """What `events.N` paths at or past the end append, holes included; None if they do more."""
+def _added(before: Timeline, update: Updated, path: str) -> list[Any] | None:
+    """What an update appends that sets `events.N` at or past the end, holes included, and anything outside;
+    None if it does more. Nearly every change comes through here and no further."""
+    inside, length = path + ".", before.length
     numbered: dict[int, Any] = {}
-    for name, value in entries:
-        index = array_index(name)
-        if index is None or index < length:
+    for key, value in update.fields.items():
+        if key.startswith(inside):
+            index = array_index(key[len(inside) :])
+            if index is None or index < length or not before.is_array:
+                return None
+            numbered[index] = value
+        elif _touches(key, path):
             return None
-        numbered[index] = value
-    return [numbered.get(index) for index in range(length, max(numbered) + 1)]
+    if any(_touches(key, path) for key in (*update.removed, *(key for key, _ in update.truncated))):
+        return None
+    return [numbered.get(index) for index in range(length, max(numbered, default=-1) + 1)]
+
+
+def _touches(key: str, path: str) -> bool:
+    """Does a change at this dotted path concern what lies at the other?"""
+    return key == path or key.startswith(path + ".") or path.startswith(key + ".")
 
 
 def _compare(before: Timeline, after: Timeline, view: EventView) -> tuple[Timeline, Outcome]:

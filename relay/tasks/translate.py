@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, assert_never
+from datetime import datetime
+from typing import Any, NamedTuple, assert_never
 
 from relay.protocol import CREATED_FIELDS, LIFECYCLE_FIELDS, Kind, rfc3339
 from relay.source.arrays import Element, decode_element
-from relay.source.changes import Change, Deleted, Inserted, Operation, Replaced, Updated
+from relay.source.changes import Change, Deleted, Inserted, Replaced, Updated
 from relay.tasks.document import apply, prune, tree_of
 from relay.tasks.mapping import Mapping
 from relay.tasks.redact import CUT_MARGIN, Redactor
@@ -48,8 +49,7 @@ class Milestone:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """What is known of one task at one moment."""
 
     id: str  # the taskId of the wire
@@ -60,12 +60,15 @@ class Task:
     status: Kind | None  # the message its status stands for
     last: Milestone | None
 
+    def without_elements(self) -> Task:
+        """The same, its array not in memory."""
+        return self._replace(timeline=self.timeline.without_elements()) if self.timeline.held else self
 
-@dataclass(frozen=True, slots=True)
-class EventAdded:
+
+class EventAdded(NamedTuple):
     """`task:event_added`, for the task's room. Encoded only where somebody listens."""
 
-    index: int
+    place: int  # the index of the event
     event: Any
 
 
@@ -97,16 +100,20 @@ class Listed:
 Message = EventAdded | Lifecycle | StateReset | SummaryUpdated | Listed
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One change, translated: from `before` to `after` (None: not there), and what to say of it."""
 
     key: bytes
     id: str
-    at: str | None
+    wall: datetime | None
     before: Task | None
     after: Task | None
     messages: tuple[Message, ...]
+
+    @property
+    def at(self) -> str | None:
+        """The database's time of the change, as messages say it."""
+        return rfc3339(self.wall) if self.wall is not None else None
 
 
 class Translator:
@@ -171,26 +178,16 @@ class Translator:
         """The summary of a document read under `list_projection`."""
         return self._summary(wire_id(projected["_id"]), projected, projected[LENGTH_FIELD] or 0)
 
-    def plan(self, timeline: Timeline, operation: Operation) -> Timeline | None:
-        """The timeline after the operation, for planning what a batch will need; None where that cannot be
-        told without the elements before it."""
-        after, outcome = self._advance(timeline, operation)
-        return None if isinstance(outcome, NeedsEvents) else after
-
-    def translate(self, before: Task | None, change: Change) -> Step:
-        """What this change means to whoever may see the task.
-
-        `before` is the exact state before it, with its array where `plan` cannot do without.
-        """
+    def translate(self, before: Task | None, change: Change) -> Step | None:
+        """What this change means to whoever may see the task; None where that cannot be told without the
+        array before it, which is not in memory. `before` is the exact state before it."""
         after, outcome = self._apply(before, change)
+        if isinstance(outcome, NeedsEvents):
+            return None
         task = after or before
         task_id = task.id if task is not None else wire_id(change.id)
         messages = tuple(self._messages(before, after, outcome)) if after is not None else ()
-        at = rfc3339(change.wall) if change.wall is not None else None
-        return Step(change.key, task_id, at, before, after, messages)
-
-    def _advance(self, timeline: Timeline, operation: Operation) -> tuple[Timeline, Outcome]:
-        return advance(timeline, operation, self.mapping.events, self.view)
+        return Step(change.key, task_id, change.wall, before, after, messages)
 
     def _apply(self, before: Task | None, change: Change) -> tuple[Task | None, Outcome]:
         operation = change.operation
@@ -209,19 +206,16 @@ class Translator:
                 kept = apply(before.document, fields, removed, truncated, self._tree)
             case _:
                 assert_never(operation)
-        timeline, outcome = self._advance(before.timeline, operation)
+        timeline, outcome = advance(before.timeline, operation, self.mapping.events, self.view)
         match outcome:
-            case NeedsEvents():
-                raise AssertionError("translate was called without the array it needs")
             case Appended(events):
                 last = self._milestone_of_values(events, before.timeline.length) or before.last
             case Rewritten():
                 last = self._milestone_after(outcome, before)
-            case None:
+            case _:
                 last = before.last
         if kept is before.document:  # most changes: an event, and nothing that the summary shows
             summary = {**before.summary, "eventCount": timeline.length}
-            # (Written out: `replace` takes longer than all else that is done for such a change.)
             task = Task(before.id, before.document, timeline, summary, before.keys, before.status, last)
             return task, outcome
         return self._task(before.id, kept, timeline, last), outcome
@@ -247,9 +241,10 @@ class Translator:
         match outcome:
             case Appended(events):
                 last = _kind(before.last)
+                silent = after.last is before.last  # none of them stands for a message
                 for index, element in enumerate(events, before.timeline.length):
                     yield EventAdded(index, element)
-                    kind = self._event_kind(element)
+                    kind = None if silent else self._event_kind(element)
                     if kind is not None:
                         if self._says_something(kind, before, last):
                             yield self._lifecycle(kind, after, element)
@@ -265,7 +260,7 @@ class Translator:
         ):
             yield self._lifecycle(after.status, after)
         if after.summary != before.summary:
-            if _lasting(after.summary) != _lasting(before.summary):
+            if after.document is not before.document and _lasting(after.summary) != _lasting(before.summary):
                 yield SummaryUpdated()
             yield Listed()
 

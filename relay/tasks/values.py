@@ -170,6 +170,8 @@ def array_index(name: str) -> int | None:
 
 def at_path(document: Any, path: str) -> Any:
     """The value at a dotted path through sub-documents, or None."""
+    if type(document) is dict and "." not in path:  # nearly always
+        return document.get(path)
     for name in path.split("."):
         if not isinstance(document, dict) and not isinstance(document, Mapping):  # the first is quickly told
             return None
