@@ -60,7 +60,8 @@ class Hub:
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         for step in steps:
-            self._publish(StepFrames(step, self._fields))
+            if self.groups or self.is_listened(step.key) or self._listing.waits_for(step.key):
+                self._publish(StepFrames(step, self._fields))
         self._deliver()
         self.move_to(position)
 

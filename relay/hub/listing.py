@@ -46,6 +46,10 @@ class Listing:
         self._due: list[tuple[float, bytes]] = []  # a heap of when the waiting ones may be told
         self._timer: asyncio.TimerHandle | None = None
 
+    def waits_for(self, key: bytes) -> bool:
+        """Does an update of this task wait for its time?"""
+        return key in self._waiting
+
     def offer(self, frames: StepFrames, sees: set[Group], shown: set[Group]) -> None:
         """A step of a task that the groups `sees` see now; `shown` have just been shown it."""
         key = frames.step.key
