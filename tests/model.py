@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from relay.source.arrays import Decoder
 from relay.source.changes import Change
-from relay.source.shapes import read_change
+from relay.source.shapes import read_changes
 from relay.source.stream import Batch
 from relay.tasks.translate import ENDING, ENDING_FIELD, LENGTH_FIELD
 
@@ -153,7 +153,7 @@ class Model:
             "documentKey": {"_id": task},
             **more,
         }
-        change = read_change(bson.encode(event), DECODER)
+        change = next(read_changes([bson.encode(event)], DECODER))
         assert isinstance(change, Change)
         return change
 

@@ -125,7 +125,7 @@ def test_a_path_of_several_names() -> None:
     assert told(None, Updated({"log": {"items": [E0]}}), "log.items") == ([E0], Appended([E0]))
     assert told(None, Updated({"log.items": [E0]}), "log.items") == ([E0], Appended([E0]))
     assert told([E0], Updated({"log.items.1": E1}), "log.items") == ([E0, E1], Appended([E1]))
-    assert told([E0], Updated({"log": 1}), "log.items") == ([], Rewritten((), [encode_element(E0)]))
+    assert told([E0], Updated({"log": 1}), "log.items") == ([], Rewritten((), (encode_element(E0),)))
     assert told([E0], Updated({"log": {"items": [E1]}}), "log.items")[0] == [E1]
 
 

@@ -9,11 +9,11 @@ read where their parts stand, which brings what decoding them whole would have b
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from struct import Struct, error
-from typing import Any
+from typing import Any, NamedTuple
 
 import bson
 from bson import Timestamp
@@ -56,11 +56,22 @@ _IDS_CACHED = 10_000
 _LONGEST_CACHED = 128  # bytes of a documentKey
 
 
+def read_changes(
+    batch: Sequence[bytes], decoder: Decoder
+) -> Iterator[Change | Invalidated | Unreadable | None]:
+    """What each element of a change stream's batch says; None for operations of no concern."""
+    usual = [_fields_set(raw) for raw in batch]
+    fields = iter(decoder.fields([one.fields for one in usual if one is not None]))
+    for raw, one in zip(batch, usual, strict=True):
+        set_to = next(fields) if one is not None else None
+        if one is None or set_to is None:
+            yield read_change(raw, decoder)
+        else:
+            yield Change(one.key, one.id, one.time, one.wall, Updated(set_to))
+
+
 def read_change(raw: bytes, decoder: Decoder) -> Change | Invalidated | Unreadable | None:
-    """What one element of a change stream's batch says; None for operations of no concern."""
-    usual = _fields_set(raw, decoder)
-    if usual is not None:
-        return usual
+    """The same of one element, of any shape."""
     try:
         event = decoder.change(raw)
         if event.get("operationType") == "invalidate":
@@ -71,8 +82,18 @@ def read_change(raw: bytes, decoder: Decoder) -> Change | Invalidated | Unreadab
         return Unreadable(_time_of(raw))
 
 
-def _fields_set(raw: bytes, decoder: Decoder) -> Change | None:
-    """An update that only sets fields; None for any other change, and for one that is broken."""
+class _FieldsSet(NamedTuple):
+    """An update that only sets fields; these are still BSON."""
+
+    key: bytes
+    id: Any
+    time: Timestamp
+    wall: datetime
+    fields: bytes
+
+
+def _fields_set(raw: bytes) -> _FieldsSet | None:
+    """None for any other change, and for one that is broken."""
     try:
         size, token, length = _TO_TOKEN.unpack_from(raw)
         at = _TO_TOKEN.size - _LENGTH + length
@@ -89,24 +110,22 @@ def _fields_set(raw: bytes, decoder: Decoder) -> Change | None:
             or (namespace, key, description, fields) != (_NAMESPACE, _KEY, _DESCRIPTION, _FIELDS)
         ):
             return None
-        identity = _identity if key_length <= _LONGEST_CACHED else _identity.__wrapped__
-        document_id, task = identity(raw[key_at : key_at + key_length])
-        return Change(
-            task,
-            document_id,
+        identify = _identity if key_length <= _LONGEST_CACHED else _identity.__wrapped__
+        return _FieldsSet(
+            *identify(raw[key_at : key_at + key_length]),
             Timestamp(seconds, increment),
             _EPOCH + timedelta(milliseconds=wall_ms),
-            Updated(decoder.fields(raw[at : at + length])),
+            raw[at : at + length],
         )
     except (error, InvalidBSON, KeyError, OverflowError):
         return None
 
 
 @lru_cache(_IDS_CACHED)
-def _identity(document_key: bytes) -> tuple[Any, bytes]:
-    """The `_id` in a documentKey, and its key."""
+def _identity(document_key: bytes) -> tuple[bytes, Any]:
+    """The `_id` in a documentKey, and before it its key."""
     document_id = bson.decode(document_key, codec_options=LENIENT)["_id"]
-    return document_id, key_of(document_id)
+    return key_of(document_id), document_id
 
 
 def _change(event: Document) -> Change | None:

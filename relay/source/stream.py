@@ -26,7 +26,7 @@ from relay.source.arrays import Decoder, cut_out
 from relay.source.changes import Change, Invalidated, Unreadable
 from relay.source.failures import STANDALONE, Meaning, code_of, meaning_of, sentence
 from relay.source.reader import RAW
-from relay.source.shapes import read_change, token_time
+from relay.source.shapes import read_changes, token_time
 
 log = logging.getLogger(__name__)
 
@@ -301,8 +301,7 @@ class _Cursor:
         self._id = rest["cursor"]["id"]
         self.token = rest["cursor"]["postBatchResumeToken"]
         changes: list[Change] = []
-        for element in batch.elements():
-            change = read_change(element[1:], self._decoder)
+        for change in read_changes([element[1:] for element in batch.elements()], self._decoder):
             if isinstance(change, Invalidated):
                 self.invalidated = True
                 self.token = change.token

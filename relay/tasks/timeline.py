@@ -124,12 +124,12 @@ def _timeline(value: Any) -> Timeline:
 def advance(before: Timeline, operation: Operation, path: str, view: EventView) -> tuple[Timeline, Outcome]:
     """The timeline after the operation, and what happened to it."""
     match operation:
+        case Updated():
+            return _update(before, operation, path, view)
         case Inserted(document) | Replaced(document):
             if _is_unknown(before):
                 return before, NeedsEvents()
             return _compare(before, timeline_of(document, path), view)
-        case Updated():
-            return _update(before, operation, path, view)
         case Deleted():
             return NOTHING, None
 
@@ -145,8 +145,7 @@ def _update(before: Timeline, update: Updated, path: str, view: EventView) -> tu
             return before, None
         grown = before.held and before.held.grown(before.length, [*map(encode_element, added)])
         return Timeline(before.length + len(added), True, grown), Appended(added)
-    changed = (*update.fields, *update.removed, *(key for key, _ in update.truncated))
-    touching = {key for key in changed if _touches(key, path)}
+    touching = {key for key in (*update.fields, *_shrunk(update)) if _touches(key, path)}
     if not before.is_array and any(key.startswith(path + ".") for key in touching):
         return before, None  # something inside of what is not a timeline
     if _is_unknown(before):
@@ -201,9 +200,13 @@ def _added(before: Timeline, update: Updated, path: str) -> list[Any] | None:
             numbered[index] = value
         elif _touches(key, path):
             return None
-    if any(_touches(key, path) for key in (*update.removed, *(key for key, _ in update.truncated))):
+    if (update.removed or update.truncated) and any(_touches(key, path) for key in _shrunk(update)):
         return None
     return [numbered.get(index) for index in range(length, max(numbered, default=-1) + 1)]
+
+
+def _shrunk(update: Updated) -> list[str]:
+    return [*update.removed, *(key for key, _ in update.truncated)]
 
 
 def _touches(key: str, path: str) -> bool:
@@ -216,7 +219,8 @@ def _compare(before: Timeline, after: Timeline, view: EventView) -> tuple[Timeli
     if len(new) >= len(old) and _equal(old, new[: len(old)], view):
         added = [decode_element(element) for element in new[len(old) :]]
         return after, Appended(added) if added else None
-    return after, Rewritten(tuple(new), old, _run(old, new))  # what is in memory may grow before it is sent
+    # What is in memory may grow before this is told.
+    return after, Rewritten(tuple(new), tuple(old), _run(old, new))
 
 
 def _run(old: Sequence[Element], new: Sequence[Element]) -> int:

@@ -7,7 +7,7 @@ the change; who may see it is for others to decide, from the keys before and aft
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, assert_never
@@ -100,15 +100,26 @@ class Listed:
 Message = EventAdded | Lifecycle | StateReset | SummaryUpdated | Listed
 
 
-class Step(NamedTuple):
-    """One change, translated: from `before` to `after` (None: not there), and what to say of it."""
+@dataclass(slots=True, eq=False)
+class Step:
+    """One change, translated: from `before` to `after` (None: not there), and what to say of it, which
+    is worked out when somebody wants to know: of most changes nobody does."""
 
     key: bytes
     id: str
     wall: datetime | None
     before: Task | None
     after: Task | None
-    messages: tuple[Message, ...]
+    _outcome: Outcome
+    _tell: Callable[[Task | None, Task, Outcome], Iterable[Message]]
+    _told: tuple[Message, ...] | None = None
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        if self._told is None:
+            told = self._tell(self.before, self.after, self._outcome) if self.after is not None else ()
+            self._told = tuple(told)
+        return self._told
 
     @property
     def at(self) -> str | None:
@@ -186,24 +197,23 @@ class Translator:
             return None
         task = after or before
         task_id = task.id if task is not None else wire_id(change.id)
-        messages = tuple(self._messages(before, after, outcome)) if after is not None else ()
-        return Step(change.key, task_id, change.wall, before, after, messages)
+        return Step(change.key, task_id, change.wall, before, after, outcome, self._messages)
 
     def _apply(self, before: Task | None, change: Change) -> tuple[Task | None, Outcome]:
         operation = change.operation
         match operation:
-            case Deleted():
-                return None, None
+            case Updated(fields, removed, truncated):
+                if before is None:
+                    return None, None  # of a document that was not there: nothing to tell
+                kept = apply(before.document, fields, removed, truncated, self._tree)
             case Inserted(document):
                 return self.read(document), None
             case Replaced(document):
                 if before is None:
                     return self.read(document), None
                 kept = prune(document, self._tree)
-            case Updated(fields, removed, truncated):
-                if before is None:
-                    return None, None  # of a document that was not there: nothing to tell
-                kept = apply(before.document, fields, removed, truncated, self._tree)
+            case Deleted():
+                return None, None
             case _:
                 assert_never(operation)
         timeline, outcome = advance(before.timeline, operation, self.mapping.events, self.view)

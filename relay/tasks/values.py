@@ -160,6 +160,7 @@ def _from_extended(task_id: str) -> Any:
         return task_id
 
 
+@lru_cache(maxsize=4096)
 def array_index(name: str) -> int | None:
     """The array index a part of a path stands for, None where it can only be a field's name. No array
     of MongoDB is longer than seven digits tell."""

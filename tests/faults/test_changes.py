@@ -18,7 +18,7 @@ from relay.feed.pump import Pump
 from relay.metrics import Metrics
 from relay.source.arrays import Decoder
 from relay.source.changes import Change, Invalidated, Unreadable
-from relay.source.shapes import read_change
+from relay.source.shapes import read_changes
 from relay.source.stream import Batch, Reopened
 from relay.tasks.mapping import Mapping as TaskMapping
 from relay.tasks.translate import ENDING_FIELD, LENGTH_FIELD, EventAdded, Step, Translator
@@ -98,7 +98,7 @@ EVENTS = st.fixed_dictionaries(
 
 
 def read(event: Mapping[str, Any]) -> Change | Invalidated | Unreadable | None:
-    return read_change(bson.encode(event), DECODER)
+    return next(read_changes([bson.encode(event)], DECODER))
 
 
 @settings(max_examples=500)
@@ -141,7 +141,7 @@ def test_bytes_that_are_no_change_are_unreadable(noise: bytes, where: int) -> No
     where = min(4 + where, len(raw) - 1)
     noise = noise[: len(raw) - 1 - where]
     raw[where : where + len(noise)] = noise
-    read_change(bytes(raw), DECODER)
+    list(read_changes([bytes(raw)], DECODER))
 
 
 # The pump with such changes in its batches
