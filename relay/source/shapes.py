@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from struct import Struct, error
-from typing import Any, NamedTuple
+from typing import Any
 
 import bson
 from bson import Timestamp
@@ -61,13 +61,12 @@ def read_changes(
 ) -> Iterator[Change | Invalidated | Unreadable | None]:
     """What each element of a change stream's batch says; None for operations of no concern."""
     usual = [_fields_set(raw) for raw in batch]
-    fields = iter(decoder.fields([one.fields for one in usual if one is not None]))
+    fields = iter(decoder.fields([one[1] for one in usual if one is not None]))
     for raw, one in zip(batch, usual, strict=True):
-        set_to = next(fields) if one is not None else None
-        if one is None or set_to is None:
+        if one is None or (set_to := next(fields)) is None:
             yield read_change(raw, decoder)
         else:
-            yield Change(one.key, one.id, one.time, one.wall, Updated(set_to))
+            yield Change(*one[0], Updated(set_to))
 
 
 def read_change(raw: bytes, decoder: Decoder) -> Change | Invalidated | Unreadable | None:
@@ -82,18 +81,9 @@ def read_change(raw: bytes, decoder: Decoder) -> Change | Invalidated | Unreadab
         return Unreadable(_time_of(raw))
 
 
-class _FieldsSet(NamedTuple):
-    """An update that only sets fields; these are still BSON."""
-
-    key: bytes
-    id: Any
-    time: Timestamp
-    wall: datetime
-    fields: bytes
-
-
-def _fields_set(raw: bytes) -> _FieldsSet | None:
-    """None for any other change, and for one that is broken."""
+def _fields_set(raw: bytes) -> tuple[tuple[bytes, Any, Timestamp, datetime], bytes] | None:
+    """Of an update that only sets fields what a Change begins with, and the fields, still BSON; None for any
+    other change, and for one that is broken."""
     try:
         size, token, length = _TO_TOKEN.unpack_from(raw)
         at = _TO_TOKEN.size - _LENGTH + length
@@ -111,12 +101,9 @@ def _fields_set(raw: bytes) -> _FieldsSet | None:
         ):
             return None
         identify = _identity if key_length <= _LONGEST_CACHED else _identity.__wrapped__
-        return _FieldsSet(
-            *identify(raw[key_at : key_at + key_length]),
-            Timestamp(seconds, increment),
-            _EPOCH + timedelta(milliseconds=wall_ms),
-            raw[at : at + length],
-        )
+        task, document_id = identify(raw[key_at : key_at + key_length])
+        moment = Timestamp(seconds, increment), _EPOCH + timedelta(milliseconds=wall_ms)
+        return (task, document_id, *moment), raw[at : at + length]
     except (error, InvalidBSON, KeyError, OverflowError):
         return None
 

@@ -256,6 +256,7 @@ class _Cursor:
         self._collection = collection
         self._decoder = decoder
         self._skip_until = skip_until
+        self._skips = True
         self._session = database.client.start_session(causal_consistency=False)
         self._id = 0
         self._groups_anything = True
@@ -302,6 +303,8 @@ class _Cursor:
         self.token = rest["cursor"]["postBatchResumeToken"]
         changes: list[Change] = []
         for change in read_changes([element[1:] for element in batch.elements()], self._decoder):
+            if change is None:
+                continue
             if isinstance(change, Invalidated):
                 self.invalidated = True
                 self.token = change.token
@@ -310,7 +313,9 @@ class _Cursor:
                 # Only a new one: where the stream starts, it may be told what the listeners were healed of.
                 self.unreadable |= change.time > self._skip_until
                 continue
-            if change is not None and change.time > self._skip_until:
+            # Where the stream starts, it may tell what came before; from then on its time never goes back.
+            self._skips = self._skips and change.time <= self._skip_until
+            if not self._skips:
                 changes.append(change)
         position = token_time(self.token)
         # A token past the last change means that nothing follows of its cluster time.

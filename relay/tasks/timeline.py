@@ -202,7 +202,7 @@ def _added(before: Timeline, update: Updated, path: str) -> list[Any] | None:
             return None
     if (update.removed or update.truncated) and any(_touches(key, path) for key in _shrunk(update)):
         return None
-    return [numbered.get(index) for index in range(length, max(numbered, default=-1) + 1)]
+    return [numbered.get(index) for index in range(length, max(numbered) + 1)] if numbered else []
 
 
 def _shrunk(update: Updated) -> list[str]:
