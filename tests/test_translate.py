@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -27,6 +26,7 @@ from relay.tasks.translate import (
 )
 
 ID = ObjectId("65f000000000000000000001")
+WALL_MS = 1_767_323_045_000  # 2026-01-02T03:04:05Z
 MAPPING = Mapping()
 
 
@@ -37,7 +37,7 @@ def translator(mapping: Mapping = MAPPING) -> Translator:
 def told(before: dict[str, Any] | None, operation: Operation, mapping: Mapping = MAPPING) -> Step:
     reader = translator(mapping)
     task = reader.read({"_id": ID, **before}) if before is not None else None
-    change = Change(key_of(ID), ID, Timestamp(10, 1), datetime(2026, 1, 2, 3, 4, 5), operation)
+    change = Change(key_of(ID), ID, Timestamp(10, 1), WALL_MS, operation)
     step = reader.translate(task, change)
     assert step is not None
     return step

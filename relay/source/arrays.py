@@ -135,17 +135,17 @@ class Decoder:
         return self._decode(raw, self._in_change)
 
     def fields(self, raws: Sequence[bytes]) -> Sequence[Document | None]:
-        """The fields that each of several updates set; None in place of what is not BSON."""
+        """The fields that each of several updates set; None in place of what cannot be decoded."""
         joined = b"".join(raws)
         if not self._may_hold_array(joined):
-            with suppress(InvalidBSON):
+            with suppress(Exception):
                 return bson.decode_all(joined, LENIENT)  # much quicker than one by one
         return [self._fields(raw) for raw in raws]
 
     def _fields(self, raw: bytes) -> Document | None:
         try:
             return self._decode(raw, self._in_fields)
-        except InvalidBSON:
+        except Exception:  # of whatever kind: it is not told of this one
             return None
 
     def _may_hold_array(self, raw: bytes) -> bool:

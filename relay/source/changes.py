@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import bson
@@ -50,15 +49,15 @@ Operation = Inserted | Updated | Replaced | Deleted
 class Change(NamedTuple):
     """One change of one task.
 
-    `key` is the task's identity inside the relay (see `key_of`), `time` the cluster time, `wall` the
-    database's wall clock, UTC and naive as BSON dates are; `grouped`: it is part of a transaction, whose
+    `key` is the task's identity inside the relay (see `key_of`), `time` the cluster time, `wall_ms` the
+    database's wall clock as milliseconds since 1970; `grouped`: it is part of a transaction, whose
     changes have one cluster time.
     """
 
     key: bytes
     id: Any
     time: Timestamp
-    wall: datetime | None
+    wall_ms: int | None
     operation: Operation
     grouped: bool = False
 

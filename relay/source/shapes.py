@@ -12,12 +12,11 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from struct import Struct, error
+from struct import Struct
 from typing import Any
 
 import bson
 from bson import Timestamp
-from bson.errors import InvalidBSON
 from bson.raw_bson import RawBSONDocument
 
 from relay.source.arrays import LENIENT, Decoder, Document
@@ -52,6 +51,7 @@ _TO_KEY = Struct(f"<{len(_KEY)}si")
 _TO_FIELDS = Struct(f"<{len(_DESCRIPTION)}si{len(_FIELDS)}si")
 
 _EPOCH = datetime(1970, 1, 1)
+_YEAR_10000_MS = 253_402_300_800_000
 _IDS_CACHED = 10_000
 _LONGEST_CACHED = 128  # bytes of a documentKey
 
@@ -81,7 +81,7 @@ def read_change(raw: bytes, decoder: Decoder) -> Change | Invalidated | Unreadab
         return Unreadable(_time_of(raw))
 
 
-def _fields_set(raw: bytes) -> tuple[tuple[bytes, Any, Timestamp, datetime], bytes] | None:
+def _fields_set(raw: bytes) -> tuple[tuple[bytes, Any, Timestamp, int], bytes] | None:
     """Of an update that only sets fields what a Change begins with, and the fields, still BSON; None for any
     other change, and for one that is broken."""
     try:
@@ -98,13 +98,13 @@ def _fields_set(raw: bytes) -> tuple[tuple[bytes, Any, Timestamp, datetime], byt
             raw[at + length :] != _NOTHING_ELSE
             or (size, token, time, wall) != (len(raw), _TOKEN, _TIME, _WALL)
             or (namespace, key, description, fields) != (_NAMESPACE, _KEY, _DESCRIPTION, _FIELDS)
+            or not 0 <= wall_ms < _YEAR_10000_MS
         ):
             return None
         identify = _identity if key_length <= _LONGEST_CACHED else _identity.__wrapped__
         task, document_id = identify(raw[key_at : key_at + key_length])
-        moment = Timestamp(seconds, increment), _EPOCH + timedelta(milliseconds=wall_ms)
-        return (task, document_id, *moment), raw[at : at + length]
-    except (error, InvalidBSON, KeyError, OverflowError):
+        return (task, document_id, Timestamp(seconds, increment), wall_ms), raw[at : at + length]
+    except Exception:  # whatever is broken, `read_change` sees it as well
         return None
 
 
@@ -126,7 +126,7 @@ def _change(event: Document) -> Change | None:
         key_of(document_id),
         document_id,
         time,
-        wall if isinstance(wall, datetime) else None,
+        (wall - _EPOCH) // timedelta(milliseconds=1) if isinstance(wall, datetime) else None,
         operation,
         "txnNumber" in event,
     )
@@ -151,7 +151,7 @@ def _operation(event: Document) -> Operation | None:
             cuts = described.get("truncatedArrays") or ()
             if not isinstance(fields, dict) or not all(isinstance(path, str) for path in removed):
                 raise TypeError("updateDescription")
-            return Updated(fields, removed, [(str(cut["field"]), int(cut["newSize"])) for cut in cuts])
+            return Updated(fields, removed, tuple((str(cut["field"]), int(cut["newSize"])) for cut in cuts))
         case "replace":
             return Replaced(_document(event))
         case "delete":

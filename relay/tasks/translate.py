@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, assert_never
 
 from relay.protocol import CREATED_FIELDS, LIFECYCLE_FIELDS, Kind, rfc3339
@@ -33,6 +33,7 @@ from relay.tasks.timeline import (
 )
 from relay.tasks.values import Document, first_present, moment, number, snake, text, wire_id
 
+EPOCH = datetime(1970, 1, 1)
 Keys = frozenset[str]
 Summary = dict[str, Any]  # a protocol.TaskSummary
 LENGTH_FIELD = "relay_event_count"  # the length of the array, computed by the database
@@ -107,7 +108,7 @@ class Step:
 
     key: bytes
     id: str
-    wall: datetime | None
+    wall_ms: int | None
     before: Task | None
     after: Task | None
     _outcome: Outcome
@@ -124,7 +125,7 @@ class Step:
     @property
     def at(self) -> str | None:
         """The database's time of the change, as messages say it."""
-        return rfc3339(self.wall) if self.wall is not None else None
+        return None if self.wall_ms is None else rfc3339(EPOCH + timedelta(milliseconds=self.wall_ms))
 
 
 class Translator:
@@ -201,7 +202,7 @@ class Translator:
             return None
         task = after or before
         task_id = task.id if task is not None else wire_id(change.id)
-        return Step(change.key, task_id, change.wall, before, after, outcome, self._messages)
+        return Step(change.key, task_id, change.wall_ms, before, after, outcome, self._messages)
 
     def _pushed(self, before: Task, change: Change) -> Step | None:
         """What `_apply` makes of the change that most changes are, in half of its time: one event at the end
@@ -220,7 +221,7 @@ class Translator:
         summary = {**before.summary, "eventCount": length + 1}
         grown = Timeline(length + 1, True)
         after = Task(before.id, before.document, grown, summary, before.keys, before.status, last)
-        return Step(change.key, before.id, change.wall, before, after, Appended((event,)), self._messages)
+        return Step(change.key, before.id, change.wall_ms, before, after, Appended((event,)), self._messages)
 
     def _apply(self, before: Task | None, change: Change) -> tuple[Task | None, Outcome]:
         operation = change.operation

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import bson
 import pytest
-from bson import DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
+from bson import DatetimeMS, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from relay.feed.pump import Pump
 from relay.metrics import Metrics
 from relay.source.arrays import Decoder
 from relay.source.changes import Change, Invalidated, Unreadable
-from relay.source.shapes import read_changes
+from relay.source.shapes import read_change, read_changes
 from relay.source.stream import Batch, Reopened
 from relay.tasks.mapping import Mapping as TaskMapping
 from relay.tasks.translate import ENDING_FIELD, LENGTH_FIELD, EventAdded, Step, Translator
@@ -47,7 +48,7 @@ SCALARS = st.one_of(
             Regex("a", "i"),
             Timestamp(2**32 - 1, 2**32 - 1),
             DBRef("c", 1),
-            bson.DatetimeMS(2**60),
+            DatetimeMS(2**60),
             bson.Code("x", {"a": 1}),
         ]
     ),
@@ -95,6 +96,21 @@ EVENTS = st.fixed_dictionaries(
         "splitEvent": VALUES,
     },
 )
+# Updates that only set fields, as a server writes them; and such that differ a little.
+USUAL = st.tuples(
+    st.just({"_id": TOKEN, "operationType": "update", "clusterTime": TIME}),
+    st.builds(lambda wall: {"wallTime": wall}, st.sampled_from([datetime(2026, 1, 2), DatetimeMS(2**60), 1])),
+    st.just({"ns": {"db": "app", "coll": "tasks"}}),
+    st.builds(lambda value: {"documentKey": {"_id": value}}, SCALARS),
+    st.builds(
+        lambda fields, more: {
+            "updateDescription": {"updatedFields": fields, "removedFields": [], "truncatedArrays": [], **more}
+        },
+        st.dictionaries(NAMES, VALUES, max_size=3),
+        st.sampled_from([{}, {}, {"removedFields": ["x"]}, {"disambiguatedPaths": {}}]),
+    ),
+    st.sampled_from([{}, {}, {"txnNumber": 1}]),
+).map(lambda parts: {name: value for part in parts for name, value in part.items()})
 
 
 def read(event: Mapping[str, Any]) -> Change | Invalidated | Unreadable | None:
@@ -131,6 +147,24 @@ def test_a_known_operation_in_an_unknown_shape_is_unreadable_at_its_time(event: 
 def test_operations_of_no_concern_are_nothing(operation: Any) -> None:
     """F20: whatever else they carry."""
     assert read({"operationType": operation, "_id": TOKEN, "documentKey": 7, "fullDocument": []}) is None
+
+
+@settings(max_examples=500)
+@given(st.lists(USUAL | EVENTS, max_size=5))
+def test_a_batch_says_what_each_of_its_changes_says(events: list[dict[str, Any]]) -> None:
+    raws = [bson.encode(event) for event in events]
+    # (As texts: NaN is not equal to itself.)
+    assert repr(list(read_changes(raws, DECODER))) == repr([read_change(raw, DECODER) for raw in raws])
+
+
+@settings(max_examples=500)
+@given(USUAL, st.binary(min_size=1, max_size=8), st.integers(0, 400))
+def test_a_broken_update_breaks_none_of_its_batch(event: dict[str, Any], noise: bytes, where: int) -> None:
+    raw = bson.encode(event)
+    where = min(4 + where, len(raw) - 1)
+    broken = (raw[:where] + noise + raw[where + len(noise) :])[: len(raw)]
+    first, _, last = read_changes([raw, broken, raw], DECODER)
+    assert repr(first) == repr(last) == repr(read_change(raw, DECODER))
 
 
 @given(st.binary(max_size=60), st.integers(0, 120))

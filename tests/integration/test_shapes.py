@@ -241,7 +241,7 @@ async def test_operations_are_what_they_are(
     tasks.insert_one({"_id": 1})
     (change,) = await changes_of(mongo_url, database_name, writes[kind])
     assert isinstance(change.operation, kind)
-    assert change.wall is not None
+    assert change.wall_ms is not None
     assert not change.grouped
 
 
