@@ -84,6 +84,24 @@ def test_elements_are_the_values_in_order(values: list[Any]) -> None:
     assert [decode_element(element) for element in elements] == values
 
 
+ELEMENTS = st.lists(st.sampled_from([{"n": 1}, {"n": 2}, {}, None, 1, "text", ["a"]]), max_size=6)
+
+
+@given(ELEMENTS, st.integers(0, 6), ELEMENTS, ELEMENTS)
+def test_elements_are_the_same_whatever_came_before(
+    old: list[Any], dropped: int, added: list[Any], other: list[Any]
+) -> None:
+    array = RawArray(bson.encode({str(index): value for index, value in enumerate(old[dropped:] + added)}))
+    for before in (old, other):
+        assert array.elements([encode_element(value) for value in before]) == array.elements()
+
+
+def test_a_name_that_looks_like_the_elements_before_is_a_name() -> None:
+    before = [encode_element(value) for value in ({}, None, {})]
+    array = RawArray(bson.encode({"0": {}, "1\n\x032": {}}))
+    assert array.elements(before) == [encode_element({})] * 2
+
+
 def test_what_is_no_bson_is_refused_and_ends() -> None:
     array = bson.encode({"0": {"a": 1}, "1": "x"})
     for cut in range(len(array)):

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 from struct import Struct, error
 from typing import Any
 
@@ -35,6 +37,9 @@ LENIENT: CodecOptions[Document] = CodecOptions(
 _INT32 = Struct("<i")
 _DOCUMENT, _ARRAY = 0x03, 0x04
 _DOCUMENT_KIND = bytes([_DOCUMENT])
+_NAMES = [b"%c%d" % (_DOCUMENT, index) for index in range(10_000)]  # of an array's first, each after its type
+_FIRST = _NAMES[0] + b"\0"
+_TYPE = itemgetter(0)
 _OF_FIXED_SIZE = {
     0x01: 8,  # double
     0x06: 0,  # undefined
@@ -69,13 +74,15 @@ class RawArray:
 
     raw: bytes
 
-    def elements(self) -> list[Element]:
-        """Its elements, in order. Raises InvalidBSON."""
+    def elements(self, before: Sequence[Element] = ()) -> list[Element]:
+        """Its elements, in order; sooner where they begin with the end of those before, as they do in a full
+        array that was pushed to. Raises InvalidBSON."""
         raw = self.raw
-        found: list[Element] = []
         position, end = _body(raw, 0)
         find, length_at = raw.index, _INT32.unpack_from
         try:
+            found, size = _run(raw, before)
+            position += size
             while position < end:
                 kind = raw[position]
                 name_end = find(0, position + 1)
@@ -91,6 +98,20 @@ class RawArray:
         except (ValueError, error) as failure:
             raise InvalidBSON("an array that is cut off") from failure
         return found
+
+
+def _run(raw: bytes, before: Sequence[Element]) -> tuple[list[Element], int]:
+    """The sub-documents that the array begins with and that end the elements before, and their size in it.
+    They are not taken apart: those before are put together and compared."""
+    if before and raw.startswith(_FIRST, 4):
+        start = 4 + len(_FIRST)
+        first = raw[start - 1 : start + _INT32.unpack_from(raw, start)[0]]
+        run = list(before[before.index(first) :][: len(_NAMES)]) if first in before else []
+        joined = b"".join(chain.from_iterable(zip(_NAMES, run, strict=False)))
+        # (Of what is no sub-document, the type would stand where the name ends.)
+        if raw.startswith(joined, 4) and not any(map(_TYPE, run)):
+            return run, len(joined)
+    return [], 0
 
 
 def encode_element(value: Any) -> Element:

@@ -107,11 +107,11 @@ def timeline_of(document: Any, path: str) -> Timeline:
     return _timeline(at_path(document, path))
 
 
-def _timeline(value: Any) -> Timeline:
+def _timeline(value: Any, before: Sequence[Element] = ()) -> Timeline:
     match value:
         case RawArray() as array:
             try:
-                elements = array.elements()
+                elements = array.elements(before)
             except InvalidBSON:
                 return NOTHING
         case list() as values:
@@ -151,7 +151,7 @@ def _update(before: Timeline, update: Updated, path: str, view: EventView) -> tu
     if _is_unknown(before):
         return before, NeedsEvents()
     if path in update.fields:  # then nothing else of it can be
-        return _compare(before, _timeline(update.fields[path]), view)
+        return _compare(before, _timeline(update.fields[path], before.elements or ()), view)
     return _compare(before, _updated(before, update, path, touching), view)
 
 
