@@ -50,6 +50,7 @@ def serve(
 ) -> None:
     """Run the relay, configured by the environment (RELAY_MONGO_URL, RELAY_JWT_SECRET, …)."""
     from relay.app import Relay, on_signals
+    from relay.garbage import collect_seldom
 
     settings = config.load(relay_host=host, relay_port=port)
     logs.configure(settings.relay_log_format, settings.relay_log_level)
@@ -57,6 +58,7 @@ def serve(
     async def run() -> None:
         relay = Relay(settings)
         on_signals(relay.stop)
+        collect_seldom()
         await relay.run(lambda: typer.echo(f"relay: listening on {relay.url}", err=True))
 
     _run(run())
