@@ -43,6 +43,7 @@ BENCHMARKS = {
         latency.BENCHMARK,
         changes.CHANGES,
         changes.ARRAYS,
+        changes.REDACTION,
         audiences.BENCHMARK,
         memory.BENCHMARK,
         bystanders.BENCHMARK,

@@ -1,8 +1,10 @@
 """What one change costs from the change stream to the frames, in CPU time of a process that does only this.
 
 The changes are written first; what is measured is reading, translating and publishing them. mongod and
-whoever wrote take no part in it. Two benchmarks are made of it: `changes`, where nobody listens and the
-driver's own loop over the same changes is the reference; and `arrays`, where arrays are compared.
+whoever wrote take no part in it. Garbage is looked for as seldom as `relay serve` does, which the driver's loop
+gains from as well; that is measured both ways. Three benchmarks are made of it: `changes`, where nobody
+listens and the driver's own loop over the same changes is the reference; `arrays`, where arrays are compared;
+and `redaction`, where one listener is sent events with and without a search for secrets.
 
 python -m scripts.benchmarks.changes URL COUNT CASE        prints changes per CPU-second
 """
@@ -15,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +26,7 @@ from pymongo import AsyncMongoClient, UpdateOne
 from relay.access.audience import Audience, Principal
 from relay.feed.known import Known
 from relay.feed.pump import Pump
+from relay.garbage import collect_seldom
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
 from relay.hub.members import Listener
@@ -32,13 +35,16 @@ from relay.source.arrays import Decoder
 from relay.source.reader import Reader
 from relay.source.stream import Tail
 from relay.tasks.mapping import Mapping
+from relay.tasks.redact import Redactor
 from relay.tasks.translate import Translator
+from relay.tasks.values import hides_nothing
 from scripts.benchmarks.bench import Benchmark, Figure, Ground, Measured, append, event
 from scripts.benchmarks.contenders import ROOT
 from scripts.benchmarks.machine import running_on
 
 TASKS = 50
 CAP = 2_000
+LONG = 1_024  # bytes of an event's text
 BATCH_SIZE = 1_000  # as the relay asks for
 
 
@@ -53,16 +59,37 @@ class Kind:
     known: int = 100_000
     listens: bool = False
     bare: bool = False  # read by the driver's own loop, which does nothing with them
+    redacts: bool = True
+    collects_seldom: bool = True
+
+
+class Open(Redactor):
+    """Finds no secrets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hides = hides_nothing
+
+    def may_change(self, json: bytes) -> bool:
+        return False
 
 
 def capped(n: int) -> dict[str, Any]:
     return {"$push": {"events": {"$each": [event(n)], "$slice": -CAP}}}
 
 
+def long(n: int) -> dict[str, Any]:
+    return append(n, LONG)
+
+
 KINDS = {
-    "the driver's own loop": Kind(20_000, 10, append, bare=True),
+    "the driver's own loop": Kind(20_000, 10, append, bare=True, collects_seldom=False),
+    "the driver's own loop, garbage seldom": Kind(20_000, 10, append, bare=True),
     "appends, tasks known": Kind(20_000, 10, append),
     "appends, one listener": Kind(5_000, 10, append, tasks=1, listens=True),
+    "appends, one listener, no redaction": Kind(5_000, 10, append, tasks=1, listens=True, redacts=False),
+    f"appends of {LONG:,} bytes": Kind(2_000, 10, long, tasks=1, listens=True),
+    f"appends of {LONG:,} bytes, no redaction": Kind(2_000, 10, long, tasks=1, listens=True, redacts=False),
     "appends, every batch cold": Kind(20_000, 10, append, known=1),
     f"capped arrays of {CAP:,}": Kind(2_000, CAP, capped, tasks=2),
     f"capped arrays of {CAP:,}, one listener": Kind(2_000, CAP, capped, tasks=1, listens=True),
@@ -99,6 +126,8 @@ async def _relay(url: str, client: Any, kind: Kind, orders: Iterable[UpdateOne])
         mapping, metrics = Mapping(), Metrics()
         audience = Audience(mapping.visibility)
         translator = Translator(mapping, audience.keys_of, max_text=1000)
+        if not kind.redacts:
+            translator.view = replace(translator.view, redactor=Open())
         where = ("bench", "tasks", Decoder(mapping.events))
         tail, reader = Tail(tailing, *where, jitter=lambda: 0.5), Reader(client, *where)
         hub = Hub(translator.view, metrics, list_interval_s=0.1)
@@ -116,6 +145,8 @@ async def _relay(url: str, client: Any, kind: Kind, orders: Iterable[UpdateOne])
             pump.cancel()
             with suppress(asyncio.CancelledError):
                 await pump
+            if metrics.registry.get_sample_value("relay_stream_reopened_total"):
+                raise RuntimeError("the database has forgotten the changes before they were read")
             return spent
 
 
@@ -160,7 +191,7 @@ async def measure(ground: Ground, case: str) -> Measured:
 CHANGES = Benchmark(
     "changes",
     "Tail, translation and publishing to nobody, and the driver's own loop over the same changes",
-    list(KINDS)[:2],
+    ["the driver's own loop", "the driver's own loop, garbage seldom", "appends, tasks known"],
     (RATE,),
     measure,
     reference="the driver's own loop",
@@ -168,11 +199,33 @@ CHANGES = Benchmark(
 ARRAYS = Benchmark(
     "arrays",
     "Tail, translation and publishing: appends, and arrays that come whole",
-    list(KINDS)[1:],
+    [
+        "appends, tasks known",
+        "appends, one listener",
+        "appends, every batch cold",
+        f"capped arrays of {CAP:,}",
+        f"capped arrays of {CAP:,}, one listener",
+    ],
     (RATE,),
     measure,
     reference="appends, tasks known",
 )
+REDACTION = Benchmark(
+    "redaction",
+    "Tail, translation and publishing to one listener, with and without a search for secrets",
+    [
+        "appends, one listener, no redaction",
+        "appends, one listener",
+        f"appends of {LONG:,} bytes, no redaction",
+        f"appends of {LONG:,} bytes",
+    ],
+    (RATE,),
+    measure,
+    reference="appends, one listener, no redaction",
+)
 
 if __name__ == "__main__":
-    print(asyncio.run(rate(sys.argv[1], KINDS[sys.argv[3]], int(sys.argv[2]))))
+    measured = KINDS[sys.argv[3]]
+    if measured.collects_seldom:
+        collect_seldom()
+    print(asyncio.run(rate(sys.argv[1], measured, int(sys.argv[2]))))
