@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from relay.access.audience import Audience
 from relay.protocol import Kind
 from relay.source.changes import Change, Deleted, Inserted, Operation, Replaced, Updated, key_of
+from relay.tasks.document import apply
 from relay.tasks.mapping import Mapping
 from relay.tasks.timeline import Held, Timeline
 from relay.tasks.translate import (
@@ -263,6 +264,41 @@ def test_an_outline_is_the_task_without_its_array(history: list[Any], otherwise:
             assert outline == task._replace(
                 timeline=Timeline(length, is_array, None if length else Held([], 0))
             )
+
+
+NAMES = (
+    "title",
+    "name",
+    "status",
+    "createdBy",
+    "members",
+    "teamId",
+    "updatedAt",
+    "github.prUrl",
+    "github",
+    "pr",
+)
+SET = st.dictionaries(
+    st.sampled_from(NAMES), st.sampled_from(["a", "failed", None, 5, ["u"], {"prUrl": "b"}])
+)
+
+
+@given(SET, st.lists(st.tuples(SET, st.lists(st.sampled_from(NAMES), max_size=2)), max_size=3))
+def test_a_task_after_an_update_is_the_one_that_the_document_shows(
+    first: dict[str, Any], updates: list[tuple[dict[str, Any], list[str]]]
+) -> None:
+    reader = translator()
+    document: Any = {"_id": ID, "events": [], **{name: first[name] for name in first if "." not in name}}
+    task: Any = reader.read(document)
+    for number, (fields, removed) in enumerate(updates):
+        pushed = {f"events.{number}": event("log")}
+        document = apply(document, fields | pushed, removed, ())
+        change = Change(key_of(ID), ID, Timestamp(10, 1), WALL_MS, Updated(fields | pushed, removed))
+        step = reader.translate(task, change)
+        assert step is not None
+        task, shown = step.after, reader.read(document)
+        assert (list(task.summary.items()), task.keys) == (list(shown.summary.items()), shown.keys)
+        assert (task.status, task.document) == (shown.status, shown.document)
 
 
 def test_where_array_and_fields_share_a_sub_document_the_whole_is_read() -> None:

@@ -147,6 +147,9 @@ class Translator:
         self._visibility = visibility
         self._max_text = max_text
         self._tree = tree_of(mapping.roots())
+        # The top-level fields that the parts of a summary come from, and those that rights come from.
+        self._roots = {name: _roots(getattr(mapping.fields, name)) for name in _SUMMARY_FIELDS}
+        self._rights = _roots(path for rule in mapping.visibility.rules for path in rule.field)
         self._apart = mapping.events.split(".")[0] not in self._tree  # no field lies beside or in the array
         self.outline_projection = self._outline_projection()  # for `outline`; None: read whole documents
 
@@ -252,12 +255,27 @@ class Translator:
             summary = {**before.summary, "eventCount": timeline.length}
             task = Task(before.id, before.document, timeline, summary, before.keys, before.status, last)
             return task, outcome
-        return self._task(before.id, kept, timeline, last), outcome
+        return self._changed(before, kept, timeline, last), outcome
 
     def _task(self, task_id: str, document: Document, timeline: Timeline, last: Milestone | None) -> Task:
         summary = self._summary(task_id, document, timeline.length)
-        status = self.mapping.statuses.get(snake(summary.get("status", "")))
-        return Task(task_id, document, timeline, summary, self._visibility(document), status, last)
+        keys = self._visibility(document)
+        return Task(task_id, document, timeline, summary, keys, self._status(summary), last)
+
+    def _changed(self, before: Task, document: Document, timeline: Timeline, last: Milestone | None) -> Task:
+        """The same of a task before it, looking only at what comes from fields that differ."""
+        differing = _differing(before.document, document)
+        summary: Summary = {"taskId": before.id, "eventCount": timeline.length}
+        for name, roots in self._roots.items():
+            stays = roots.isdisjoint(differing)
+            value = before.summary.get(name) if stays else self._found(name, document)
+            if value is not None:
+                summary[name] = value
+        keys = before.keys if self._rights.isdisjoint(differing) else self._visibility(document)
+        return Task(before.id, document, timeline, summary, keys, self._status(summary), last)
+
+    def _status(self, summary: Summary) -> Kind | None:
+        return self.mapping.statuses.get(snake(summary.get("status", "")))
 
     # The lifecycle rule, for writers that push an event, set a status, or do both in one update or in two:
     # 1. an insert sends `task:created`, then the message of its status;
@@ -374,10 +392,13 @@ class Translator:
     def _summary(self, task_id: str, document: Document, length: int) -> Summary:
         summary: Summary = {"taskId": task_id, "eventCount": length}
         for name in _SUMMARY_FIELDS:
-            value = self._field(name, first_present((document,), getattr(self.mapping.fields, name)))
+            value = self._found(name, document)
             if value is not None:
                 summary[name] = value
         return summary
+
+    def _found(self, name: str, document: Document) -> Any:
+        return self._field(name, first_present((document,), getattr(self.mapping.fields, name)))
 
     def _field(self, name: str, value: Any) -> Any:
         """One part of a summary, in the type the wire promises, or None."""
@@ -407,6 +428,16 @@ class Translator:
         return shown or None
 
 
+def _roots(paths: Iterable[str]) -> frozenset[str]:
+    return frozenset(path.split(".")[0] for path in paths)
+
+
+def _differing(one: Document, other: Document) -> set[str]:
+    """The top-level fields that are not the same objects: an update makes new ones where it reaches."""
+    names = one.keys() | other.keys()
+    return {name for name in names if one.get(name, _MISSING) is not other.get(name, _MISSING)}
+
+
 def _kind(milestone: Milestone | None) -> Kind | None:
     return milestone.kind if milestone is not None else None
 
@@ -418,6 +449,7 @@ def _silent(task: Task) -> frozenset[Element]:
 
 
 NONE: frozenset[Element] = frozenset()
+_MISSING = object()
 MAX_QUESTIONS = 100
 _SUMMARY_FIELDS = (
     "title",
