@@ -13,8 +13,9 @@ import orjson
 
 from relay.protocol import PAGE_BYTES, Kind, encode
 from relay.source.arrays import Element
+from relay.tasks.summary import Summary
 from relay.tasks.timeline import START, EventView, element_json, extend, head
-from relay.tasks.translate import Summary, Task
+from relay.tasks.translate import Task
 
 
 @dataclass(slots=True)

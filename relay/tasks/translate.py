@@ -17,7 +17,8 @@ from relay.source.arrays import Element, decode_element
 from relay.source.changes import Change, Deleted, Inserted, Replaced, Updated
 from relay.tasks.document import apply, prune, tree_of
 from relay.tasks.mapping import Mapping
-from relay.tasks.redact import CUT_MARGIN, Redactor
+from relay.tasks.redact import Redactor
+from relay.tasks.summary import Summaries, Summary, roots
 from relay.tasks.timeline import (
     MAX_EVENT_BYTES,
     Appended,
@@ -31,11 +32,10 @@ from relay.tasks.timeline import (
     held,
     timeline_of,
 )
-from relay.tasks.values import Document, first_present, moment, number, snake, text, wire_id
+from relay.tasks.values import Document, first_present, snake, wire_id
 
 EPOCH = datetime(1970, 1, 1)
 Keys = frozenset[str]
-Summary = dict[str, Any]  # a protocol.TaskSummary
 LENGTH_FIELD = "relay_event_count"  # the length of the array, computed by the database
 ENDING_FIELD = "relay_last_events"  # its last elements
 ENDING = 20  # how many of them: nearly always one of them tells where the task stands
@@ -145,11 +145,9 @@ class Translator:
         self.mapping = mapping
         self.view = EventView(mapping.event, Redactor(mapping.redact), max_event_bytes)
         self._visibility = visibility
-        self._max_text = max_text
+        self._summaries = Summaries(mapping.fields, self.view.redactor, max_text)
         self._tree = tree_of(mapping.roots())
-        # The top-level fields that the parts of a summary come from, and those that rights come from.
-        self._roots = {name: _roots(getattr(mapping.fields, name)) for name in _SUMMARY_FIELDS}
-        self._rights = _roots(path for rule in mapping.visibility.rules for path in rule.field)
+        self._rights = roots(path for rule in mapping.visibility.rules for path in rule.field)
         self._apart = mapping.events.split(".")[0] not in self._tree  # no field lies beside or in the array
         self.outline_projection = self._outline_projection()  # for `outline`; None: read whole documents
 
@@ -166,9 +164,9 @@ class Translator:
         if not self._apart:
             return None
         # Whole top-level fields: a projection by path would take the scalars out of mixed arrays.
-        roots = {path.split(".")[0] for path in self.mapping.roots()}
+        whole = roots(self.mapping.roots())
         ending = self._of_array({"$slice": [f"${self.mapping.events}", -ENDING]}, None)
-        return {**dict.fromkeys(roots, 1), LENGTH_FIELD: self._length(), ENDING_FIELD: ending}
+        return {**dict.fromkeys(whole, 1), LENGTH_FIELD: self._length(), ENDING_FIELD: ending}
 
     def outline(self, projected: Document) -> Task | None:
         """The task a document read under `outline_projection` shows, its elements not in memory; None
@@ -192,7 +190,7 @@ class Translator:
 
     def summarise(self, projected: Document) -> Summary:
         """The summary of a document read under `list_projection`."""
-        return self._summary(wire_id(projected["_id"]), projected, projected[LENGTH_FIELD] or 0)
+        return self._summaries.of(wire_id(projected["_id"]), projected, projected[LENGTH_FIELD] or 0)
 
     def translate(self, before: Task | None, change: Change) -> Step | None:
         """What this change means to whoever may see the task; None where that cannot be told without the
@@ -258,19 +256,14 @@ class Translator:
         return self._changed(before, kept, timeline, last), outcome
 
     def _task(self, task_id: str, document: Document, timeline: Timeline, last: Milestone | None) -> Task:
-        summary = self._summary(task_id, document, timeline.length)
+        summary = self._summaries.of(task_id, document, timeline.length)
         keys = self._visibility(document)
         return Task(task_id, document, timeline, summary, keys, self._status(summary), last)
 
     def _changed(self, before: Task, document: Document, timeline: Timeline, last: Milestone | None) -> Task:
         """The same of a task before it, looking only at what comes from fields that differ."""
         differing = _differing(before.document, document)
-        summary: Summary = {"taskId": before.id, "eventCount": timeline.length}
-        for name, roots in self._roots.items():
-            stays = roots.isdisjoint(differing)
-            value = before.summary.get(name) if stays else self._found(name, document)
-            if value is not None:
-                summary[name] = value
+        summary = self._summaries.after(before.summary, differing, document, timeline.length)
         keys = before.keys if self._rights.isdisjoint(differing) else self._visibility(document)
         return Task(before.id, document, timeline, summary, keys, self._status(summary), last)
 
@@ -351,7 +344,11 @@ class Translator:
         return {
             name: value
             for name in names
-            if (value := self._field(name, first_present(sources, getattr(self.mapping.fields, name))))
+            if (
+                value := self._summaries.part(
+                    name, first_present(sources, getattr(self.mapping.fields, name))
+                )
+            )
             is not None
         }
 
@@ -387,50 +384,6 @@ class Translator:
                 return Milestone(kind, first + index)
         return None
 
-    # Summaries.
-
-    def _summary(self, task_id: str, document: Document, length: int) -> Summary:
-        summary: Summary = {"taskId": task_id, "eventCount": length}
-        for name in _SUMMARY_FIELDS:
-            value = self._found(name, document)
-            if value is not None:
-                summary[name] = value
-        return summary
-
-    def _found(self, name: str, document: Document) -> Any:
-        return self._field(name, first_present((document,), getattr(self.mapping.fields, name)))
-
-    def _field(self, name: str, value: Any) -> Any:
-        """One part of a summary, in the type the wire promises, or None."""
-        match name:
-            case "issueNumber" | "prNumber":
-                return number(value)
-            case "createdAt" | "updatedAt":
-                return moment(value)
-            case "questions":
-                return self._questions(value)
-            case "error" if isinstance(value, dict):
-                return self._text(first_present((value,), ("message", "error", "reason")))
-            case _:
-                return self._text(value)
-
-    def _text(self, value: Any) -> str | None:
-        found = text(value, self._max_text + CUT_MARGIN)
-        return None if found is None else self.view.redactor.beginning(found, self._max_text)
-
-    def _questions(self, value: Any) -> list[str] | None:
-        listed = value if isinstance(value, list) else [value]
-        shown = [
-            question
-            for item in listed[:MAX_QUESTIONS]
-            if (question := self._text(_question(item))) is not None
-        ]
-        return shown or None
-
-
-def _roots(paths: Iterable[str]) -> frozenset[str]:
-    return frozenset(path.split(".")[0] for path in paths)
-
 
 def _differing(one: Document, other: Document) -> set[str]:
     """The top-level fields that are not the same objects: an update makes new ones where it reaches."""
@@ -450,25 +403,6 @@ def _silent(task: Task) -> frozenset[Element]:
 
 NONE: frozenset[Element] = frozenset()
 _MISSING = object()
-MAX_QUESTIONS = 100
-_SUMMARY_FIELDS = (
-    "title",
-    "creator",
-    "status",
-    "createdAt",
-    "updatedAt",
-    "issueUrl",
-    "issueNumber",
-    "prUrl",
-    "prNumber",
-    "mergeCommitSha",
-    "error",
-    "questions",
-)
-
-
-def _question(item: Any) -> Any:
-    return first_present((item,), ("question", "text", "message")) if isinstance(item, dict) else item
 
 
 def _picked(summary: Summary, names: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,94 @@
+"""What lists and headers show of a task, from its document. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from relay.tasks.mapping import Fields
+from relay.tasks.redact import CUT_MARGIN, Redactor
+from relay.tasks.values import Document, first_present, moment, number, text
+
+Summary = dict[str, Any]  # a protocol.TaskSummary
+MAX_QUESTIONS = 100
+PARTS = (
+    "title",
+    "creator",
+    "status",
+    "createdAt",
+    "updatedAt",
+    "issueUrl",
+    "issueNumber",
+    "prUrl",
+    "prNumber",
+    "mergeCommitSha",
+    "error",
+    "questions",
+)
+
+
+class Summaries:
+    """One deployment's summaries; texts are cut to `max_text` characters."""
+
+    def __init__(self, fields: Fields, redactor: Redactor, max_text: int) -> None:
+        self._paths = {name: getattr(fields, name) for name in PARTS}
+        self._roots = {name: roots(paths) for name, paths in self._paths.items()}
+        self._redactor = redactor
+        self._max_text = max_text
+
+    def of(self, task_id: str, document: Document, length: int) -> Summary:
+        """The summary of a document whose timeline has this length."""
+        summary: Summary = {"taskId": task_id, "eventCount": length}
+        for name, paths in self._paths.items():
+            value = self.part(name, first_present((document,), paths))
+            if value is not None:
+                summary[name] = value
+        return summary
+
+    def after(self, before: Summary, differing: set[str], document: Document, length: int) -> Summary:
+        """The same, where only these top-level fields are others than those of the summary before."""
+        summary: Summary = {"taskId": before["taskId"], "eventCount": length}
+        for name, paths in self._paths.items():
+            if self._roots[name].isdisjoint(differing):
+                value = before.get(name)
+            else:
+                value = self.part(name, first_present((document,), paths))
+            if value is not None:
+                summary[name] = value
+        return summary
+
+    def part(self, name: str, value: Any) -> Any:
+        """One part of a summary, in the type the wire promises, or None."""
+        match name:
+            case "issueNumber" | "prNumber":
+                return number(value)
+            case "createdAt" | "updatedAt":
+                return moment(value)
+            case "questions":
+                return self._questions(value)
+            case "error" if isinstance(value, dict):
+                return self._text(first_present((value,), ("message", "error", "reason")))
+            case _:
+                return self._text(value)
+
+    def _text(self, value: Any) -> str | None:
+        found = text(value, self._max_text + CUT_MARGIN)
+        return None if found is None else self._redactor.beginning(found, self._max_text)
+
+    def _questions(self, value: Any) -> list[str] | None:
+        listed = value if isinstance(value, list) else [value]
+        shown = [
+            question
+            for item in listed[:MAX_QUESTIONS]
+            if (question := self._text(_question(item))) is not None
+        ]
+        return shown or None
+
+
+def roots(paths: Iterable[str]) -> frozenset[str]:
+    """The top-level fields that these dotted paths begin with."""
+    return frozenset(path.split(".")[0] for path in paths)
+
+
+def _question(item: Any) -> Any:
+    return first_present((item,), ("question", "text", "message")) if isinstance(item, dict) else item
