@@ -46,6 +46,7 @@ TASKS = 50
 CAP = 2_000
 LONG = 1_024  # bytes of an event's text
 BATCH_SIZE = 1_000  # as the relay asks for
+TRIES = 3  # capped arrays fill an oplog, and what it forgot cannot be measured
 
 
 @dataclass(frozen=True)
@@ -180,12 +181,13 @@ RATE = Figure("changes", "per CPU-second", less_is_better=False)
 async def measure(ground: Ground, case: str) -> Measured:
     count = KINDS[case].count // ground.sized(1, 10)
     command = [sys.executable, "-m", "scripts.benchmarks.changes", ground.url, str(count), case]
-    with running_on({ground.cores.server}):
-        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.PIPE)
-    said, _ = await process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"{case} could not be measured")
-    return Measured({RATE.name: float(said)})
+    for _ in range(TRIES):
+        with running_on({ground.cores.server}):
+            process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.PIPE)
+        said = (await process.communicate())[0]
+        if not process.returncode:
+            return Measured({RATE.name: float(said)})
+    raise RuntimeError(f"{case} could not be measured")
 
 
 CHANGES = Benchmark(
