@@ -4,7 +4,7 @@ RelayError
 ├── StartupError          we were set up wrongly: one sentence for the operator, exit code 3
 ├── BadRequest            a peer broke the rules of one request: becomes an `error` message
 ├── Refused               a peer may not converse at all: becomes a close code
-│   └── ConnectionRefused (client.py) the other way round: a relay refused us for good
+│   └── ConnectionRefused (client/)   the other way round: a relay refused us for good
 └── SourceError           the database failed us
     ├── Unavailable       for now: the same call may succeed later
     └── PositionLost      the position asked for can no longer be read: heal, never retry it

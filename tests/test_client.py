@@ -12,19 +12,20 @@ from fake_relay import GOOD, FakeRelay, FakeTime, close, drop, event, refuse, si
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay import client as client_module
 from relay.client import (
-    BACKOFF_CAP_S,
     Client,
     Connected,
     ConnectionRefused,
     Disconnected,
     Item,
     Message,
-    decode,
     judge,
     websocket_url,
 )
+from relay.client import client as client_module
+from relay.client import conversation as conversation_module
+from relay.client.endings import BACKOFF_CAP_S, jitter
+from relay.client.items import decode
 from relay.errors import Refused
 
 
@@ -310,7 +311,8 @@ async def test_a_consumer_who_takes_his_time_is_not_a_silent_relay(monkeypatch: 
     time = FakeTime()
     async with FakeRelay(heartbeat_ms=1000) as relay, client_of(relay, time) as client:
         client.join_dashboard()
-        while len(client._inbox) < 2 or client._talk is None or client._talk.listening:
+        conversation = client._conversation
+        while len(client._inbox) < 2 or conversation.talk is None or conversation.talk.listening:
             await asyncio.sleep(0)  # turn the loop until the state waits for room
         time.advance(2.5)
         await time.until_someone_sleeps(2.5)
@@ -419,7 +421,7 @@ async def test_one_bad_task_does_not_spoil_the_others() -> None:
         client.join_task("t2")
         await until(client, "task:state")
         await until(client, "task:state")
-        assert list(client._tasks) == ["t1", "t2"]
+        assert list(client._wanted.tasks) == ["t1", "t2"]
 
 
 async def lose_by_refusal(relay: FakeRelay, client: Client) -> None:
@@ -477,8 +479,8 @@ async def test_a_backlog_does_not_hold_up_the_goodbye(monkeypatch: pytest.Monkey
             await until(client, Connected)
             for _ in range(100):
                 await relay.say("pong", {})
-            assert client._talk is not None
-            ws = client._talk.ws
+            assert client._conversation.talk is not None
+            ws = client._conversation.talk.ws
         assert ws.close_code == 1000  # 1006 where the peer's half was not waited for
 
 
@@ -486,7 +488,7 @@ async def test_a_proxy_that_needs_another_package_is_named(monkeypatch: pytest.M
     def without_the_package(*_: object, **__: object) -> None:
         raise ImportError
 
-    monkeypatch.setattr(client_module, "connect", without_the_package)
+    monkeypatch.setattr(conversation_module, "connect", without_the_package)
     async with Client("http://relay", "t0ken", sleep=FakeTime().sleep) as client:
         assert "python-socks" in (await until(client, Disconnected)).reason
 
@@ -570,5 +572,4 @@ def test_the_range_of_a_code_carries_the_verdict(code: int) -> None:
 
 @given(st.floats(0, 1, exclude_max=True), st.integers(0, 10_000))
 def test_a_pause_is_never_longer_than_the_cap(random: float, failures: int) -> None:
-    client = Client("http://relay", "t0ken", random=lambda: random)
-    assert 0 <= client._jitter(failures) < BACKOFF_CAP_S
+    assert 0 <= jitter(failures, lambda: random) < BACKOFF_CAP_S

@@ -1,0 +1,316 @@
+"""One connection after the other, for as long as the relay wants us. Does I/O: one WebSocket at a time.
+
+Rules of this file: a position moves only with a frame that was handed over; the consumer alone hears of
+failures; nothing is ever logged, because everything that passes here is a token or somebody's content.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol, assert_never
+
+import orjson
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.typing import Subprotocol
+
+from relay.client.address import is_loopback
+from relay.client.endings import ABNORMAL, Ending, announced, cause, jitter, judge, pause, seconds
+from relay.client.items import Connected, ConnectionRefused, Disconnected, Item, Message, Room, decode
+from relay.client.rooms import NOTHING, Again, Membership, Noted, Wanted
+from relay.protocol import SUBPROTOCOL, Kind, Request
+
+HEALTHY_AFTER_S = 10.0  # a connection that lived this long starts the backoff afresh
+SILENCE_HEARTBEATS = 2.5  # heard nothing for this many heartbeats: not connected (PROTOCOL.md 5)
+HEARTBEAT_DEFAULT_S = 25.0  # until a `welcome` says otherwise
+OPEN_TIMEOUT_S = 10.0  # TCP, TLS and upgrade; past it the try has failed
+WELCOME_TIMEOUT_S = 10.0  # from the upgrade to the first frame; past it the connection counts as silent
+CLOSE_TIMEOUT_S = 1.0  # for the peer's half of the closing handshake; past it the socket is cut
+FRAME_MAX_BYTES = 16 * 1024 * 1024  # a larger frame from the relay ends the connection with 1009
+
+TokenSource = str | Callable[[], str | Awaitable[str]]
+
+
+class Inbox(Protocol):
+    """Where items go, with what they meant for the rooms."""
+
+    async def room(self) -> None:
+        """Wait until one more has a place. Meanwhile nothing is read, and the relay sees a slow reader."""
+
+    def put(self, item: Item, noted: Noted) -> None: ...
+
+
+class Conversation:
+    """Keeps one connection open and its rooms joined; `run` ends when the relay says it is done (1000).
+
+    Raises ConnectionRefused from `run` where coming again is no use, and whatever the token callable raises but
+    OSError.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: TokenSource,
+        wanted: Wanted,
+        inbox: Inbox,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        random: Callable[[], float],
+    ) -> None:
+        self.url = url
+        self.talk: Talk | None = None
+        self._token = checked(token) if isinstance(token, str) else token
+        self._wanted = wanted
+        self._inbox = inbox
+        self._clock = clock
+        self._sleep = sleep
+        self._random = random
+
+    def changed(self, *asked_anew: Room) -> None:
+        """Other rooms are wanted than before, or these afresh."""
+        if self.talk is not None:
+            self.talk.membership.ask_anew(*asked_anew)
+            self.talk.changed.set()
+
+    async def run(self) -> None:
+        failures = tries = 0
+        token: str | None = None
+        spent: Ending | None = None  # what the relay said of the last token, if it turned it down
+        while True:
+            tries += 1
+            try:
+                token = token or await self._ask_token(spent)
+                ending = await self._converse(token, tries)
+                token = spent = None
+                if judge(ending.code) == "fresh_token":
+                    spent = ending
+                    token = await self._ask_token(spent)
+            except OSError as error:  # only the token callable raises it here
+                ending = Ending(f"no token ({type(error).__name__})", None)
+            if ending.lived_s is not None:
+                tries = 0
+                failures = 0 if ending.lived_s >= HEALTHY_AFTER_S else failures
+            match judge(ending.code):
+                case "again" | "fresh_token":
+                    retry_in = pause(ending, jitter(failures, self._random))
+                    failures += 1
+                    await self._deliver(Disconnected(ending.reason, ending.code, retry_in))
+                    await self._sleep(retry_in)
+                case "done":
+                    await self._deliver(Disconnected(ending.reason, ending.code, None))
+                    return
+                case "refused":
+                    raise ConnectionRefused(ending.code or 0, ending.reason)
+                case never:
+                    assert_never(never)
+
+    async def _converse(self, token: str, tries: int) -> Ending:
+        """One connection, from the handshake to its end."""
+        try:
+            ws = await self._open(token)
+        except InvalidStatus as refusal:
+            status = refusal.response.status_code
+            wait_s = seconds(refusal.response.headers.get("Retry-After"), unit_s=1.0)
+            return Ending(f"HTTP {status}", status, token, wait_s)
+        except ImportError:
+            return Ending("the SOCKS proxy of the environment needs the package python-socks", None, token)
+        except (OSError, WebSocketException) as error:
+            return Ending(cause(error), None, token)
+        talk = self.talk = Talk(ws, token, Membership(self._wanted))
+        try:
+            async with asyncio.TaskGroup() as talk.group:
+                talk.start(self._watch(talk, WELCOME_TIMEOUT_S))
+                try:
+                    code, reason = await self._listen(talk, tries)
+                finally:
+                    talk.stop()
+        finally:
+            self.talk = None
+            await _say_goodbye(ws)
+        if talk.error is not None:
+            raise talk.error
+        lived_s = None if talk.welcomed_at is None else self._clock() - talk.welcomed_at
+        wait_s = talk.draining_s if talk.draining_s is not None else announced(code, reason)
+        return Ending(reason, code, talk.token, wait_s, lived_s)
+
+    async def _open(self, token: str) -> ClientConnection:
+        return await connect(
+            self.url,
+            additional_headers={"Authorization": f"Bearer {token}"},
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            compression=None,  # the relay sends ready-made frames
+            proxy=None if is_loopback(self.url) else True,
+            open_timeout=OPEN_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
+            ping_interval=None,  # the heartbeat of the relay tells us as much
+            max_size=FRAME_MAX_BYTES,
+            logger=_MUTE,
+        )
+
+    async def _listen(self, talk: Talk, tries: int) -> tuple[int, str]:
+        """Hand over frame after frame; the code and the word the connection ended with."""
+        while True:
+            talk.heard_at = self._clock()
+            talk.listening = True
+            try:
+                message = decode(await talk.ws.recv())
+            except ConnectionClosed as closed:
+                return (ABNORMAL, "silent") if talk.silent else _how_it_closed(closed)
+            except ValueError:
+                return ABNORMAL, "unreadable frame"
+            talk.listening = False  # a consumer who takes its time is not a silent relay
+            if message.type == Kind.WELCOME and talk.welcomed_at is None:
+                await self._deliver(Connected(tries))
+                await self._deliver(message)
+                self._begin(talk, message)
+            else:
+                await self._inbox.room()
+                self._inbox.put(message, self._note(talk, message))
+
+    async def _deliver(self, item: Item) -> None:
+        await self._inbox.room()
+        self._inbox.put(item, NOTHING)
+
+    def _begin(self, talk: Talk, welcome: Message) -> None:
+        talk.welcomed_at = self._clock()
+        heartbeat_s = seconds(welcome.data.get("heartbeatMs")) or HEARTBEAT_DEFAULT_S
+        limits = welcome.data.get("limits")
+        largest = limits.get("maxMessageBytes") if isinstance(limits, dict) else None
+        if isinstance(largest, int) and largest > 0:
+            talk.membership.request_bytes = largest
+        talk.stop()  # the watch of the welcome gives way to that of the heartbeat
+        talk.start(self._watch(talk, SILENCE_HEARTBEATS * heartbeat_s))
+        talk.start(self._request(talk))
+
+    def _note(self, talk: Talk, message: Message) -> Noted:
+        noted = talk.membership.note(message)
+        if noted.again is not None:
+            talk.start(self._ask_again(talk, noted.again))
+        if noted.ask:
+            talk.changed.set()
+        if message.type == Kind.AUTH_EXPIRING and not isinstance(self._token, str):
+            talk.start(self._refresh_token(talk))
+        if message.type == Kind.DRAINING:
+            talk.draining_s = seconds(message.data.get("reconnectAfterMs"))
+        return noted
+
+    async def _watch(self, talk: Talk, patience_s: float) -> None:
+        """Cut a connection that has been silent for too long."""
+        talk.heard_at = self._clock()
+        while True:
+            left_s = talk.heard_at + patience_s - self._clock()
+            if left_s <= 0:
+                if talk.listening:
+                    break
+                left_s = patience_s
+            await self._sleep(left_s)
+        talk.silent = True
+        talk.ws.transport.abort()
+
+    async def _request(self, talk: Talk) -> None:
+        """Keep what this connection was asked for equal to what is wanted."""
+        try:
+            while True:
+                talk.changed.clear()
+                for frame in talk.membership.requests():
+                    await talk.ws.send(frame)
+                await talk.changed.wait()
+        except ConnectionClosed:
+            pass  # the listener hears of it too, and knows what to do
+
+    async def _ask_again(self, talk: Talk, again: Again) -> None:
+        await self._sleep(max(again.wait_s or 0.0, jitter(again.troubles, self._random)))
+        talk.membership.retry(again)
+        talk.changed.set()
+
+    async def _ask_token(self, spent: Ending | None = None) -> str:
+        """The token to use now. Raises ConnectionRefused when it is the one that was just turned down."""
+        if isinstance(self._token, str):
+            token = self._token
+        else:
+            answer = self._token()
+            token = checked(await answer if inspect.isawaitable(answer) else answer)
+        if spent is not None and token == spent.token:
+            raise ConnectionRefused(spent.code or 0, spent.reason)
+        return token
+
+    async def _refresh_token(self, talk: Talk) -> None:
+        """Replace a token before it expires, in the middle of the conversation (PROTOCOL.md 2)."""
+        try:
+            token = await self._ask_token()
+            if token != talk.token:
+                talk.token = token
+                await talk.ws.send(orjson.dumps({"type": Request.AUTH, "data": {"token": token}}).decode())
+        except (OSError, ConnectionClosed):
+            pass  # the close at `exp` is the next occasion
+        except Exception as error:
+            talk.error = error
+            talk.ws.transport.abort()
+
+
+@dataclass(slots=True, eq=False)
+class Talk:
+    """What belongs to one connection and ends with it."""
+
+    ws: ClientConnection
+    token: str = field(repr=False)
+    membership: Membership
+    group: asyncio.TaskGroup = field(init=False)
+    helpers: set[asyncio.Task[None]] = field(default_factory=set)
+    welcomed_at: float | None = None
+    heard_at: float = 0.0
+    listening: bool = False
+    silent: bool = False
+    draining_s: float | None = None
+    error: Exception | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        helper = self.group.create_task(work)
+        self.helpers.add(helper)
+        helper.add_done_callback(self.helpers.discard)
+
+    def stop(self) -> None:
+        for helper in self.helpers:
+            helper.cancel()
+
+
+def checked(token: str) -> str:
+    if not token or not all("!" <= character <= "~" for character in token):
+        raise ValueError("the token is empty or has characters that no token has")
+    return token
+
+
+# Handed to `websockets` in place of its own, which shows the Authorization header and every frame at DEBUG.
+# Outside the tree of loggers, because a logging configuration turns those that are in it on again.
+_MUTE = logging.Logger("relay.client")  # noqa: LOG001
+_MUTE.disabled = True
+
+
+async def _say_goodbye(ws: ClientConnection) -> None:
+    """Close in good order. What still arrives is dropped: it stands before the peer's half of the goodbye."""
+
+    async def drop() -> None:
+        try:
+            while True:
+                await ws.recv()
+        except ConnectionClosed:
+            pass
+
+    async with asyncio.TaskGroup() as group:
+        dropping = group.create_task(drop())
+        try:
+            await ws.close()
+        finally:
+            dropping.cancel()
+            ws.transport.abort()  # does nothing after a finished goodbye
+
+
+def _how_it_closed(closed: ConnectionClosed) -> tuple[int, str]:
+    close = closed.rcvd or closed.sent
+    return (ABNORMAL, "connection lost") if close is None else (close.code, close.reason or "closed")

@@ -1,0 +1,138 @@
+"""The list and a task as plain objects, kept current by the messages that were iterated over. Pure.
+
+Rules of this file: a view shows exactly what has been handed over so far; its user reads it and changes
+nothing in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import cast
+
+from relay.client.items import Message, Position
+from relay.protocol import Event, Kind, TaskSummary
+
+LOADING, READY = "loading", "ready"
+_OBJECT_ID = re.compile(r"[0-9a-f]{24}")
+
+
+class Timeline:
+    """One task with its events.
+
+    `state` is "loading" until the first state is complete, then "ready"; "deleted", "revoked" or "left" when
+    that was its end, otherwise the code of the error that refused the join ("forbidden", …).
+    """
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        self.state = LOADING
+        self.task: TaskSummary | None = None  # None before the first state, and after the end
+        self.start = 0  # the index of the first event held: above 0 where it was joined from a position
+        self.events: list[Event | None] = []  # None is a hole in the array
+        self._head: str | None = None
+
+    @property
+    def next(self) -> int:
+        """How many events the task has, those before `start` included."""
+        return self.start + len(self.events)
+
+    @property
+    def position(self) -> Position | None:
+        """Where we are: keep it, and `join_task` with it to be given only the rest."""
+        return None if self._head is None else Position(self.next, self._head)
+
+    def show(self, message: Message) -> None:
+        """Apply one message; a shape that the contract does not know changes nothing."""
+        match message.type, message.data:
+            case (
+                Kind.TASK_STATE,
+                {"from": int(start), "events": list(events), "head": str(head), "task": dict(), "more": more},
+            ):
+                self._keep(start)
+                self.events += events
+                self._head, self.task = head, message.data["task"]
+                if not more:
+                    self.state = READY
+            case Kind.EVENT_ADDED, {"index": int(index), "event": event, "head": str(head)}:
+                self._keep(index)
+                self.events.append(event)
+                self._head = head
+            case Kind.UPDATED, {"task": dict()}:
+                self.task = message.data["task"]
+            case Kind.DELETED, _:
+                self.end("deleted")
+            case Kind.REVOKED, _:
+                self.end("revoked")
+
+    def end(self, state: str) -> None:
+        """Nothing more is heard of it; what it held is dropped."""
+        # "deleted" says more than the "forbidden" a later join of the same task is answered with.
+        self.state = state if self.state in (LOADING, READY) else self.state
+        self.task, self.start, self.events, self._head = None, 0, [], None
+
+    def _keep(self, index: int) -> None:
+        """Keep the events before this index (PROTOCOL.md 6.2)."""
+        if self.start <= index <= self.next:
+            del self.events[index - self.start :]
+        else:
+            self.start, self.events = index, []
+
+
+class TaskList:
+    """The tasks a dashboard shows. `state` is "loading", then "ready"; "left" when that was its end, or the code
+    of the error that refused the join."""
+
+    def __init__(self) -> None:
+        self.state = LOADING
+        self._by_id: dict[str, TaskSummary] = {}
+        self._incoming: dict[str, TaskSummary] = {}  # the pages of a state until its last one has come
+        self._sorted: Sequence[TaskSummary] | None = None
+
+    @property
+    def tasks(self) -> Sequence[TaskSummary]:
+        """All tasks, newest first; the same object until something changes."""
+        if self._sorted is None:
+            self._sorted = tuple(sorted(self._by_id.values(), key=_age, reverse=True))
+        return self._sorted
+
+    def get(self, task_id: str) -> TaskSummary | None:
+        return self._by_id.get(task_id)
+
+    def show(self, message: Message) -> None:
+        """Apply one message; a shape that the contract does not know changes nothing."""
+        match message.type, message.data:
+            case Kind.DASHBOARD_STATE, {"tasks": list(tasks), "reset": reset, "more": more}:
+                if reset:
+                    self._incoming = {}
+                self._incoming |= {task["taskId"]: task for task in tasks if _is_summary(task)}
+                if not more:  # until then what was there stays readable
+                    self._by_id, self._incoming = self._incoming, {}
+                    self._sorted, self.state = None, READY
+            case Kind.LIST_UPDATED, {"change": "upserted", "taskId": str(task_id), **task}:
+                self._by_id[task_id] = cast(TaskSummary, {"taskId": task_id, **task})
+                self._sorted = None
+            case Kind.LIST_UPDATED, {"taskId": str(task_id)}:
+                self._by_id.pop(task_id, None)
+                self._sorted = None
+
+    def end(self, state: str) -> None:
+        self.state, self._by_id, self._incoming, self._sorted = state, {}, {}, None
+
+
+def _age(task: TaskSummary) -> tuple[float, str]:
+    """An ObjectId begins with its second of birth and orders the list as the relay does; other ids say nothing
+    about age."""
+    task_id = task["taskId"]
+    if _OBJECT_ID.fullmatch(task_id):
+        return int(task_id[:8], 16), task_id
+    try:
+        born = datetime.fromisoformat(str(task.get("createdAt")))
+    except ValueError:
+        return 0.0, task_id
+    return born.replace(tzinfo=born.tzinfo or UTC).timestamp(), task_id
+
+
+def _is_summary(task: object) -> bool:
+    return isinstance(task, dict) and isinstance(task.get("taskId"), str)
