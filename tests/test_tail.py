@@ -148,7 +148,45 @@ def test_the_essence_can_be_had_without_a_line(kind: str, data: dict[str, Any], 
     ("at", "clock"), [("2026-04-30T09:05:00Z", "04-30 09:05 "), ("2025-05-01T12:00:00Z", "2025-05-01  ")]
 )
 def test_another_day_is_shown_with_its_date(at: str, clock: str) -> None:
-    assert line_of("task:deleted", {"taskId": "t1"}, at).startswith(f"{clock}  +")
+    assert line_of("task:deleted", {"taskId": "t1"}, at).startswith(f"{clock}  ")
+
+
+@pytest.mark.parametrize(
+    ("at", "late"),
+    [
+        ("2026-05-01T12:00:00.246Z", "   +4 ms"),
+        ("2026-05-01T12:00:00.251Z", "   -1 ms"),
+        ("2026-05-01T11:59:51.250Z", "+9000 ms"),
+        ("2026-05-01T11:59:40.250Z", "   +20 s"),
+        ("2026-05-01T11:58:30.250Z", "    +1 m"),
+        ("2026-05-01T01:00:00.250Z", "   +11 h"),
+        ("2026-03-02T12:00:00.250Z", "   +60 d"),
+    ],
+)
+def test_a_delay_is_told_in_milliseconds_while_they_matter(at: str, late: str) -> None:
+    assert line_of("task:deleted", {"taskId": "t1"}, at)[14:22] == late
+
+
+@pytest.mark.parametrize(
+    ("at", "age"),
+    [
+        ("2026-05-01T12:00:00.000Z", ""),
+        ("2026-05-01T11:59:55.000Z", "5s ago"),
+        ("2026-05-01T11:00:30.000Z", "59m ago"),
+        ("2026-04-30T12:00:00.000Z", "1d ago"),
+        (None, ""),
+    ],
+)
+def test_an_event_from_before_is_told_with_its_age(at: str | None, age: str) -> None:
+    history = state(0, [event("a") | {"at": at}], reset=True)
+    (line,) = Renderer(since=0, now=lambda: NOON).lines(history)
+    assert line[14:22].strip() == age
+
+
+def test_a_delay_people_notice_is_yellow() -> None:
+    slow = line_of("task:deleted", {"taskId": "t1"}, "2026-05-01T11:59:59.750Z", color=True)
+    assert "\x1b[33m +500 ms" in slow
+    assert "\x1b[33m" not in line_of("task:deleted", {"taskId": "t1"}, color=True)
 
 
 def test_colour_is_only_where_it_was_asked_for() -> None:

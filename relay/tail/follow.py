@@ -1,0 +1,141 @@
+"""The loop behind `relay tail`: a client's items in, lines and notices out. Does I/O.
+
+Rules of this file: stdout carries messages and nothing else; notices go to stderr, one line each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TextIO
+
+from relay.client import ABNORMAL, Client, Connected, ConnectionRefused, Disconnected, Message, TokenSource
+from relay.protocol import Close, Kind
+from relay.tail.options import EXIT_BAD_ARGUMENTS, EXIT_DONE, EXIT_REFUSED, TailOptions, check
+from relay.tail.render import CONVERSATION, Renderer
+from relay.tail.terminal import discard, is_terminal, prepare, say, until_an_end, wants_color
+from relay.tail.text import string, visible
+
+_REFUSALS: dict[int, str] = {
+    401: "the token is not accepted",
+    403: "the relay does not let this client in",
+    Close.UNAUTHENTICATED: "the token is not accepted or has expired",
+    Close.BAD_HANDSHAKE: "the relay does not understand how this client introduced itself",
+    Close.FEATURE_DISABLED: "live delivery is switched off for this user",
+}
+
+
+async def run(
+    options: TailOptions,
+    out: TextIO,
+    err: TextIO,
+    *,
+    connect: Callable[[str, TokenSource], Client] = Client,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+) -> int:
+    """Tail until the count, the duration, Ctrl-C or the end of the reader of `out`; the exit code: 0 after a
+    normal end, 2 for arguments that make no sense, 3 if the first try found no relay or the relay refused."""
+    try:
+        check(options)
+        client = connect(options.url, options.token)
+        for task_id in options.tasks:
+            client.join_task(task_id)
+    except ValueError as error:
+        say(err, f"relay tail: {error}")
+        return EXIT_BAD_ARGUMENTS
+    if options.dashboard or not options.tasks:
+        client.join_dashboard()
+    prepare(out, json=options.json)
+    return await until_an_end(_connected(client, options, out, err, now), options.duration, sleep)
+
+
+async def _connected(
+    client: Client, options: TailOptions, out: TextIO, err: TextIO, now: Callable[[], datetime]
+) -> int:
+    async with client:
+        return await _follow(client, options, out, err, now)
+
+
+async def _follow(
+    client: Client, options: TailOptions, out: TextIO, err: TextIO, now: Callable[[], datetime]
+) -> int:
+    renderer = Renderer(
+        json=options.json,
+        since=options.since,
+        color=wants_color(out, options.color),
+        escape_json=is_terminal(out),
+        now=now,
+    )
+    open_tasks = set(options.tasks)
+    dashboard = options.dashboard or not options.tasks
+    was_connected = False
+    printed = 0
+    try:
+        async for item in client:
+            match item:
+                case Connected():
+                    say(err, "resumed" if was_connected else f"connected to {client.url}")
+                    was_connected = True
+                case Disconnected():
+                    if not was_connected and _nobody_there(item.code):
+                        say(err, f"relay tail: could not connect to {client.url}: {visible(item.reason)}")
+                        return EXIT_REFUSED
+                    say(err, _lost(item))
+                case Message():
+                    for line in renderer.lines(item):
+                        out.write(line + "\n")
+                        printed += item.type not in CONVERSATION
+                        if printed == options.count:
+                            out.flush()
+                            return EXIT_DONE
+                    out.flush()
+                    if item.type == Kind.DRAINING:
+                        say(err, "the relay is about to stop")
+                    open_tasks -= _left(item, open_tasks)
+                    if not open_tasks and not dashboard:
+                        return _nothing_left(item, err)
+    except ConnectionRefused as refusal:
+        say(err, f"relay tail: {_refusal(refusal)}")
+        return EXIT_REFUSED
+    except BrokenPipeError:
+        discard(out)
+    return EXIT_DONE
+
+
+def _left(message: Message, open_tasks: set[str]) -> set[str]:
+    """The tasks of which nothing will be heard after this message."""
+    gone = message.type in (Kind.DELETED, Kind.REVOKED)
+    turned_down = message.type == Kind.ERROR and message.data.get("temporary") is not True
+    if not gone and not (turned_down and message.reply_to is not None):
+        return set()
+    task_id = message.data.get("taskId")
+    # An error that names nobody can only mean the one who is left.
+    return {task_id} if isinstance(task_id, str) else set(open_tasks) if len(open_tasks) == 1 else set()
+
+
+def _nothing_left(last: Message, err: TextIO) -> int:
+    if last.type != Kind.ERROR:
+        say(err, "nothing left to follow")
+        return EXIT_DONE
+    code = visible(string(last.data.get("code")))
+    say(err, f"relay tail: the relay does not show what was asked for ({code})")
+    return EXIT_REFUSED
+
+
+def _nobody_there(code: int | None) -> bool:
+    """No answer, an HTTP answer, or an end without a word: not a relay that asks to come again."""
+    return code is None or code < Close.DONE or code == ABNORMAL
+
+
+def _lost(item: Disconnected) -> str:
+    code = "" if item.code is None else f"{item.code} "
+    if item.retry_in is None:
+        return f"the relay ended the conversation ({code}{visible(item.reason)})"
+    return f"not connected ({code}{visible(item.reason)}): reconnecting in {item.retry_in:.1f} s"
+
+
+def _refusal(refusal: ConnectionRefused) -> str:
+    sentence = _REFUSALS.get(refusal.code, "the relay refused the connection")
+    return f"{sentence} ({refusal.code} {visible(refusal.reason)})"
