@@ -1,7 +1,7 @@
-"""The command line: serve, check, demo, mongod, tail, token.
+"""The command line: serve, check, demo, mongod, tail, token, schema.
 
 Exit codes: 0 done, 1 `check` found a problem, 2 bad arguments, 3 could not start (one sentence on standard
-error says why).
+error says why), 130 ended by a second Ctrl-C.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ from relay import config, logs
 from relay.errors import StartupError
 
 EXIT_CANNOT_START = 3
+TAIL_EXIT_CODES = (
+    "Exit codes: 0 after --count, --duration, Ctrl-C, the end of who reads, or with nothing left to follow; "
+    "2 for bad arguments; 3 where nobody answers, or the answer is no. Messages go to standard output, notices "
+    "to standard error."
+)
 
 cli = typer.Typer(
     name="relay",
@@ -118,30 +123,35 @@ def mongod(
     _run(run())
 
 
-@cli.command()
+@cli.command(epilog=TAIL_EXIT_CODES)
 def tail(
     url: Annotated[str | None, typer.Option(help="The relay's address; RELAY_URL.")] = None,
     token: Annotated[
         str | None, typer.Option(help="The token; RELAY_TOKEN keeps it out of the process list.")
     ] = None,
     task: Annotated[list[str] | None, typer.Option(help="A task to follow; may be repeated.")] = None,
-    dashboard: Annotated[bool, typer.Option("--dashboard", help="Follow the dashboard.")] = False,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Follow the list; so it is where no task is named.")
+    ] = False,
     since: Annotated[int | None, typer.Option(min=0, help="Print the timeline from this index on.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One message a line, as received.")] = False,
     duration: Annotated[float | None, typer.Option(min=0.001, help="End after so many seconds.")] = None,
-    count: Annotated[int | None, typer.Option(min=1, help="End after so many messages.")] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="End after so many messages; with --direct, changes.")
+    ] = None,
+    direct: Annotated[
+        bool,
+        typer.Option(
+            "--direct",
+            help="Follow MongoDB itself (RELAY_MONGO_URL, RELAY_MAPPING, …): what each writer did, and what "
+            "the relay makes of it. Asks no user's rights.",
+        ),
+    ] = False,
 ) -> None:
     """Follow the relay's messages on a terminal; reconnects and resumes."""
-    from relay import tail as tailing
+    from relay.tail.options import EXIT_BAD_ARGUMENTS, Selection
 
-    url = url or os.environ.get("RELAY_URL") or "http://127.0.0.1:8080"
-    token = token or os.environ.get("RELAY_TOKEN")
-    if not token:
-        typer.echo("relay tail: a token is needed, with --token or in RELAY_TOKEN.", err=True)
-        raise typer.Exit(2)
-    options = tailing.TailOptions(
-        url=url,
-        token=token,
+    wanted = Selection(
         tasks=tuple(task or ()),
         dashboard=dashboard,
         since=since,
@@ -149,7 +159,21 @@ def tail(
         duration=duration,
         count=count,
     )
-    raise typer.Exit(_run(tailing.run(options, out=sys.stdout, err=sys.stderr)) or 0)
+    if direct:
+        if url is not None or token is not None:
+            raise typer.BadParameter("--direct follows MongoDB: --url and --token are a relay's.")
+        from relay.tail import direct as database
+
+        logs.configure("console", "WARNING")
+        raise typer.Exit(_run(database.run(config.load(), wanted, out=sys.stdout, err=sys.stderr)) or 0)
+    from relay.tail import follow
+
+    token = token or os.environ.get("RELAY_TOKEN")
+    if not token:
+        typer.echo("relay tail: a token is needed, with --token or in RELAY_TOKEN.", err=True)
+        raise typer.Exit(EXIT_BAD_ARGUMENTS)
+    url = url or os.environ.get("RELAY_URL") or "http://127.0.0.1:8080"
+    raise typer.Exit(_run(follow.run(url, token, wanted, out=sys.stdout, err=sys.stderr)) or 0)
 
 
 @cli.command()

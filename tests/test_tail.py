@@ -16,33 +16,13 @@ import pytest
 from fake_relay import FakeRelay, FakeTime, close, drop, event, refuse
 from hypothesis import given
 from hypothesis import strategies as st
+from tape import Tape
 
 from relay.client import Client, Message
-from relay.tail import TYPE_WIDTH, Renderer, TailOptions, describe, run, visible
+from relay.tail import TYPE_WIDTH, Renderer, Selection, describe, run, visible
 
 NOON = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 AT = "2026-05-01T12:00:00.000Z"
-
-
-class Tape(io.StringIO):
-    """An output that can be waited for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = asyncio.Event()
-
-    def write(self, text: str) -> int:
-        self.written.set()
-        return super().write(text)
-
-    @property
-    def lines(self) -> list[str]:
-        return self.getvalue().splitlines()
-
-    async def has_lines(self, count: int) -> None:
-        while len(self.lines) < count:
-            self.written.clear()
-            await self.written.wait()
 
 
 class Tail:
@@ -53,7 +33,9 @@ class Tail:
         connect = functools.partial(Client, clock=self.time.clock, sleep=self.time.sleep, random=lambda: 0.0)
         self.ending = asyncio.ensure_future(
             run(
-                TailOptions(url, options.pop("token", "t0ken"), **options),
+                url,
+                options.pop("token", "t0ken"),
+                Selection(**options),
                 out=self.out,
                 err=self.err,
                 connect=connect,
@@ -370,7 +352,7 @@ def pipe_without_reader() -> Iterator[TextIO]:
 async def test_a_reader_who_leaves_ends_the_tail_quietly(pipe_without_reader: TextIO) -> None:
     err = io.StringIO()
     async with FakeRelay() as relay:
-        assert await run(TailOptions(relay.url, "t0ken"), out=pipe_without_reader, err=err) == 0
+        assert await run(relay.url, "t0ken", Selection(), out=pipe_without_reader, err=err) == 0
     assert err.getvalue().count("\n") == 1
     print("what is still to be flushed at exit", file=pipe_without_reader, flush=True)
 

@@ -6,7 +6,7 @@ make lines of them.
 
 from relay.tail.follow import run
 from relay.tail.lines import TYPE_WIDTH
-from relay.tail.options import Selection, TailOptions
+from relay.tail.options import Selection
 from relay.tail.render import CONVERSATION, Renderer
 from relay.tail.text import describe, visible
 
@@ -15,7 +15,6 @@ __all__ = [
     "TYPE_WIDTH",
     "Renderer",
     "Selection",
-    "TailOptions",
     "describe",
     "run",
     "visible",

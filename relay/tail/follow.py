@@ -12,7 +12,7 @@ from typing import TextIO
 
 from relay.client import ABNORMAL, Client, Connected, ConnectionRefused, Disconnected, Message, TokenSource
 from relay.protocol import Close, Kind
-from relay.tail.options import EXIT_BAD_ARGUMENTS, EXIT_DONE, EXIT_REFUSED, TailOptions, check
+from relay.tail.options import EXIT_BAD_ARGUMENTS, EXIT_DONE, EXIT_REFUSED, Selection, check
 from relay.tail.render import CONVERSATION, Renderer
 from relay.tail.terminal import discard, is_terminal, prepare, say, until_an_end, wants_color
 from relay.tail.text import string, visible
@@ -27,7 +27,9 @@ _REFUSALS: dict[int, str] = {
 
 
 async def run(
-    options: TailOptions,
+    url: str,
+    token: TokenSource,
+    wanted: Selection,
     out: TextIO,
     err: TextIO,
     *,
@@ -38,38 +40,38 @@ async def run(
     """Tail until the count, the duration, Ctrl-C or the end of the reader of `out`; the exit code: 0 after a
     normal end, 2 for arguments that make no sense, 3 if the first try found no relay or the relay refused."""
     try:
-        check(options)
-        client = connect(options.url, options.token)
-        for task_id in options.tasks:
+        check(wanted)
+        client = connect(url, token)
+        for task_id in wanted.tasks:
             client.join_task(task_id)
     except ValueError as error:
         say(err, f"relay tail: {error}")
         return EXIT_BAD_ARGUMENTS
-    if options.dashboard or not options.tasks:
+    if wanted.dashboard or not wanted.tasks:
         client.join_dashboard()
-    prepare(out, json=options.json)
-    return await until_an_end(_connected(client, options, out, err, now), options.duration, sleep)
+    prepare(out, json=wanted.json)
+    return await until_an_end(_connected(client, wanted, out, err, now), wanted.duration, sleep)
 
 
 async def _connected(
-    client: Client, options: TailOptions, out: TextIO, err: TextIO, now: Callable[[], datetime]
+    client: Client, wanted: Selection, out: TextIO, err: TextIO, now: Callable[[], datetime]
 ) -> int:
     async with client:
-        return await _follow(client, options, out, err, now)
+        return await _follow(client, wanted, out, err, now)
 
 
 async def _follow(
-    client: Client, options: TailOptions, out: TextIO, err: TextIO, now: Callable[[], datetime]
+    client: Client, wanted: Selection, out: TextIO, err: TextIO, now: Callable[[], datetime]
 ) -> int:
     renderer = Renderer(
-        json=options.json,
-        since=options.since,
-        color=wants_color(out, options.color),
+        json=wanted.json,
+        since=wanted.since,
+        color=wants_color(out, wanted.color),
         escape_json=is_terminal(out),
         now=now,
     )
-    open_tasks = set(options.tasks)
-    dashboard = options.dashboard or not options.tasks
+    open_tasks = set(wanted.tasks)
+    dashboard = wanted.dashboard or not wanted.tasks
     was_connected = False
     printed = 0
     try:
@@ -87,7 +89,7 @@ async def _follow(
                     for line in renderer.lines(item):
                         out.write(line + "\n")
                         printed += item.type not in CONVERSATION
-                        if printed == options.count:
+                        if printed == wanted.count:
                             out.flush()
                             return EXIT_DONE
                     out.flush()

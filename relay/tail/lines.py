@@ -31,6 +31,13 @@ _STYLES: dict[str, str] = {
     Kind.REVOKED: "red",
     Kind.STREAM_STATUS: "yellow",
     Kind.ERROR: "bold red",
+    # What a writer did, where the database itself is followed.
+    "insert": "bold",
+    "update": "bold",
+    "replace": "bold",
+    "delete": "bold red",
+    "(nothing)": "dim",
+    "(rights)": "yellow",
 }
 TYPE_WIDTH = max(len(Kind.LIST_UPDATED), len(Kind.CLARIFICATION_NEEDED))
 
@@ -55,10 +62,15 @@ def line(entry: Entry, now: datetime, *, color: bool) -> str:
         text.append(f"{_delay(delay):>8}  ", "yellow" if delay >= LATE else "dim")
     else:
         text.append(f"{_age(now - entry.time) if entry.time is not None else '':>8}  ", "dim")
-    text.append(f"{visible(entry.type, TYPE_WIDTH):{TYPE_WIDTH}}", _STYLES.get(entry.type, ""))
+    text.append(f"{visible(entry.type, TYPE_WIDTH):{TYPE_WIDTH}}", style_of(entry.type))
     text.append(f"  {visible(entry.task_id):24}  {entry.text}")
     text.rstrip()
     return ansi(text) if color else text.plain
+
+
+def style_of(kind: str) -> str:
+    """How a type stands out; the empty style where it does not."""
+    return _STYLES.get(kind, "")
 
 
 def ansi(text: Text) -> str:

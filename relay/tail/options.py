@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relay.client import TokenSource
-
 EXIT_DONE = 0  # the count, the duration, Ctrl-C, the end of who reads, or nothing left to follow
 EXIT_BAD_ARGUMENTS = 2
 EXIT_REFUSED = 3  # or no connection at all
@@ -22,14 +20,6 @@ class Selection:
     duration: float | None = None  # seconds
     count: int | None = None  # printed lines, or with --direct changes
     color: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TailOptions(Selection):
-    """The same, of a relay."""
-
-    url: str
-    token: TokenSource
 
 
 def check(wanted: Selection) -> None:

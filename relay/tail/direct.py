@@ -1,0 +1,213 @@
+"""`relay tail --direct`: the database's changes, and what the relay would make of each. Does I/O.
+
+The very stages of the relay, with a terminal in place of the hub: who has the database sees everything, so no
+user's rights are asked here. Secrets are taken out as they are for everyone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TextIO
+
+from bson import Timestamp
+
+from relay.access.audience import Audience
+from relay.app import client_of, hosts_of
+from relay.client.items import decode
+from relay.config import Settings
+from relay.errors import SourceError, Unavailable
+from relay.feed.known import Known
+from relay.feed.pump import Pump
+from relay.hub.states import TaskState
+from relay.metrics import Metrics
+from relay.source.arrays import Decoder
+from relay.source.changes import Change, key_of
+from relay.source.reader import Reader
+from relay.source.stream import Tail
+from relay.tail.changes import done_by, messages_of, to_json, to_lines
+from relay.tail.options import EXIT_BAD_ARGUMENTS, EXIT_DONE, EXIT_REFUSED, Selection, check
+from relay.tail.render import Renderer
+from relay.tail.terminal import discard, is_terminal, prepare, say, until_an_end, wants_color
+from relay.tail.text import escaped, json_escape, visible
+from relay.tasks.mapping import Mapping, load
+from relay.tasks.translate import Keys, Step, Task, Translator
+from relay.tasks.values import Document, candidate_ids
+
+
+async def run(
+    settings: Settings,
+    wanted: Selection,
+    out: TextIO,
+    err: TextIO,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+) -> int:
+    """Tail the database until the count, the duration, Ctrl-C or the end of the reader of `out`; the exit code:
+    0 after a normal end, 2 for arguments that make no sense, 3 if MongoDB does not answer.
+
+    Raises StartupError where this database or this mapping cannot be followed.
+    """
+    try:
+        check(wanted)
+    except ValueError as error:
+        say(err, f"relay tail: {error}")
+        return EXIT_BAD_ARGUMENTS
+    mapping = load(settings.relay_mapping) if settings.relay_mapping else Mapping()
+    prepare(out, json=wanted.json)
+    clients = [client_of(settings), client_of(settings)]  # the tail's waiting getMore holds a connection
+    decoder = Decoder(mapping.events)
+    where = (settings.relay_mongo_database, settings.relay_tasks_collection, decoder)
+    tail, reader = Tail(clients[0], *where, jitter=random.random), Reader(clients[1], *where)
+    translator = Witness(
+        mapping,
+        Audience(mapping.visibility).keys_of,
+        max_text=settings.relay_max_text_length,
+        max_event_bytes=settings.relay_max_event_bytes,
+    )
+    journal = Journal(translator, wanted, out, err, now)
+    pump = Pump(tail, reader, translator, Known(settings.relay_known_tasks_max, _nobody), journal, Metrics())
+    interruptions = logging.getLogger("relay.source.stream")
+    interruptions.addHandler(journal.interruption)
+    try:
+        position = await tail.open()
+        say(err, f"following {where[0]}.{where[1]} at {hosts_of(settings)}; no user's rights are asked here")
+        await journal.begin(reader, position)
+        return await until_an_end(_follow(pump, journal), wanted.duration, sleep)
+    except Unavailable as failure:
+        say(err, f"relay tail: could not follow MongoDB at {hosts_of(settings)}: {failure}")
+        return EXIT_REFUSED
+    finally:
+        interruptions.removeHandler(journal.interruption)
+        await asyncio.gather(*(client.close() for client in clients))
+
+
+async def _follow(pump: Pump, journal: Journal) -> int:
+    async with asyncio.TaskGroup() as group:
+        pumping = group.create_task(pump.run())
+        await journal.over.wait()
+        pumping.cancel()
+    return EXIT_DONE
+
+
+def _nobody(_: bytes) -> bool:
+    return False
+
+
+class Witness(Translator):
+    """A translator that remembers of which change each step is, until they are taken."""
+
+    def __init__(self, mapping: Mapping, visibility: Callable[[Document], Keys], **limits: int) -> None:
+        super().__init__(mapping, visibility, **limits)
+        self._made: list[tuple[Change, Step]] = []
+
+    def translate(self, before: Task | None, change: Change) -> Step:
+        step = super().translate(before, change)
+        self._made.append((change, step))
+        return step
+
+    def taken(self) -> list[tuple[Change, Step]]:
+        made, self._made = self._made, []
+        return made
+
+
+class Interruption(logging.Handler):
+    """Notes that the stream said it was interrupted."""
+
+    noted = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.noted = True
+
+
+class Journal:
+    """Where steps go instead of the hub: onto the output. `over` is set when nothing more is to be written."""
+
+    def __init__(
+        self,
+        translator: Witness,
+        wanted: Selection,
+        out: TextIO,
+        err: TextIO,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._translator = translator
+        self._wanted = wanted
+        self._out = out
+        self._err = err
+        self._now = now
+        self._color = wants_color(out, wanted.color)
+        self._lists = wanted.dashboard or not wanted.tasks
+        self._everything = not wanted.dashboard and not wanted.tasks
+        self._shown = 0
+        self.over = asyncio.Event()
+        self.interruption = Interruption()
+
+    async def begin(self, reader: Reader, position: Timestamp) -> None:
+        """The wanted tasks as they are at the start: in a line, or event by event."""
+        renderer = Renderer(
+            json=self._wanted.json,
+            since=self._wanted.since,
+            color=self._color,
+            escape_json=is_terminal(self._out),
+            now=self._now,
+        )
+        for task_id in self._wanted.tasks:
+            task = await self._stored(reader, position, task_id)
+            if task is not None:
+                state = TaskState(task, task.timeline.elements or (), self._translator.view)
+                self._write(line for page in state.pages() for line in renderer.lines(decode(page.decode())))
+
+    async def _stored(self, reader: Reader, position: Timestamp, task_id: str) -> Task | None:
+        candidates = candidate_ids(task_id)
+        try:
+            documents = await reader.read_at(position, {"_id": {"$in": candidates}})
+        except SourceError as failure:
+            say(self._err, f"{visible(task_id)} could not be read: {failure}")
+            return None
+        stored = {key_of(document["_id"]): document for document in documents}
+        document = next((stored[key] for one in candidates if (key := key_of(one)) in stored), None)
+        if document is None:
+            say(self._err, f"there is no task {visible(task_id)} yet")
+            return None
+        return self._translator.read(document)
+
+    def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
+        if self.interruption.noted:
+            self.interruption.noted = False
+            say(self._err, "resumed")
+        for change, step in self._translator.taken():
+            room = self._everything or step.id in self._wanted.tasks
+            if (room or self._lists) and not self.over.is_set():
+                self._show(change, step, room)
+
+    def heal(self, position: Timestamp) -> None:
+        self._translator.taken()
+        self.interruption.noted = False
+        say(self._err, "the place in the stream was lost: what happened meanwhile is not shown; going on")
+
+    def _show(self, change: Change, step: Step, room: bool) -> None:
+        view = self._translator.view
+        done = done_by(change, view.redactor)
+        messages = messages_of(step, view, room=room, dashboard=self._lists)
+        if self._wanted.json:
+            line = to_json(change, done, step, messages)
+            self._write([escaped(line, json_escape) if is_terminal(self._out) else line])
+        else:
+            self._write(to_lines(change, done, step, messages, self._now(), color=self._color))
+        self._shown += 1
+        if self._shown == self._wanted.count:
+            self.over.set()
+
+    def _write(self, lines: Iterable[str]) -> None:
+        try:
+            for line in lines:
+                self._out.write(line + "\n")
+            self._out.flush()
+        except BrokenPipeError:
+            discard(self._out)
+            self.over.set()

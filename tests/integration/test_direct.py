@@ -1,0 +1,220 @@
+"""`relay tail --direct` over a real MongoDB: what the writer did, what the relay makes of it, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from running import SOON_S, listening, running, settings_for
+from tape import Tape
+
+from relay.tail import Selection, direct
+
+SECRET_OF_A_WRITER = "ghp_" + "a1B2" * 9
+
+
+class Direct:
+    """A tail of the database in the background, with its two outputs."""
+
+    def __init__(self, settings: Any, **wanted: Any) -> None:
+        self.out, self.err = Tape(), Tape()
+        self.ending = asyncio.ensure_future(
+            direct.run(settings, Selection(**wanted), out=self.out, err=self.err)
+        )
+
+    @property
+    def told(self) -> list[str]:
+        """Its lines without their times."""
+        return [
+            " ".join(line[24:].split()) if line[:1].isdigit() else line.strip() for line in self.out.lines
+        ]
+
+
+@pytest.fixture
+def settings(mongo_url: str, database_name: str) -> Any:
+    return settings_for(mongo_url, database_name, relay_jwt_secret=None)
+
+
+@pytest.fixture
+def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
+    database = mongo[database_name]
+    database.create_collection("tasks")
+    return database["tasks"]
+
+
+@asynccontextmanager
+async def following(settings: Any, **wanted: Any) -> AsyncIterator[Direct]:
+    """A tail that follows, ended with the block at the latest."""
+    async with asyncio.timeout(SOON_S):
+        tail = Direct(settings, **wanted)
+        await tail.err.has_lines(1)
+        yield tail
+        if not tail.ending.done():
+            tail.ending.cancel()
+            await asyncio.wait({tail.ending})
+
+
+async def written(call: Any, *arguments: Any, **options: Any) -> None:
+    await asyncio.to_thread(call, *arguments, **options)
+
+
+async def test_a_change_is_told_with_what_its_writer_did_and_what_comes_of_it(
+    settings: Any, tasks: Any
+) -> None:
+    async with following(settings, count=2) as tail:
+        await written(tasks.insert_one, {"_id": "t1", "title": "Fix", "status": "open", "events": []})
+        event = {"type": "pr_opened", "prUrl": "https://git/1"}
+        update = {"$push": {"events": event}, "$set": {"status": "pr_opened"}, "$unset": {"title": 1}}
+        await written(tasks.update_one, {"_id": "t1"}, update)
+        assert await tail.ending == 0
+    told = [line.rpartition("  at ")[0] or line for line in tail.told]
+    assert [" ".join(line.split(" at ")[0].split()) for line in told] == [
+        "insert t1 with title, status, events[0]",
+        "→ task:created open “Fix”",
+        "→ dashboard:task_list_updated open “Fix”",
+        "update t1 set status, events[1] removed title events 0 → 1",
+        "→ task:event_added #0 pr_opened https://git/1",
+        "→ task:pr_opened pr_opened https://git/1",
+        "→ task:updated pr_opened",
+        "→ dashboard:task_list_updated pr_opened",
+    ]
+    assert "no user's rights are asked" in tail.err.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("update", "says"),
+    [
+        ({"$set": {"unseen": 1}}, ["set unseen", "(nothing)"]),
+        ({"$set": {"createdBy": "bob"}}, ["set createdBy", "(rights)", "task:updated"]),
+        ({"$push": {"events": {"type": "b"}}}, ["set events.1", "events 1 → 2", "task:event_added"]),
+        ({"$pop": {"events": 1}}, ["events 1 → 0", "task:state", "0 events"]),
+        (
+            {"$set": {f"f{number}": 1 for number in range(12)}},
+            ["f0, f1, f10, f11, f2, f3, f4, f5 and 4 more"],
+        ),
+    ],
+)
+async def test_the_shape_of_an_update_is_told(
+    settings: Any, tasks: Any, update: dict[str, Any], says: list[str]
+) -> None:
+    tasks.insert_one({"_id": "t1", "title": "Fix", "events": [{"type": "a"}]})
+    async with following(settings, count=1) as tail:
+        await written(tasks.update_one, {"_id": "t1"}, update)
+        assert await tail.ending == 0
+    for part in says:
+        assert part in tail.out.getvalue()
+
+
+async def test_a_cut_array_a_transaction_and_a_deletion_are_told(
+    settings: Any, tasks: Any, mongo: MongoClient[dict[str, Any]]
+) -> None:
+    def cut_in_a_transaction() -> None:
+        with mongo.start_session() as session, session.start_transaction():
+            shorter = [{"$set": {"events": {"$slice": ["$events", 1]}}}]
+            tasks.update_one({"_id": "t1"}, shorter, session=session)
+
+    tasks.insert_one({"_id": "t1", "events": [{"type": str(number)} for number in range(9)]})
+    async with following(settings, count=2) as tail:
+        await written(cut_in_a_transaction)
+        await written(tasks.delete_one, {"_id": "t1"})
+        assert await tail.ending == 0
+    assert "cut events to 1 events 9 → 1 in a transaction at " in tail.told[0]
+    assert tail.told[-2:] == ["→ task:deleted", "→ dashboard:task_list_updated  deleted"]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_no_secret_of_a_document_is_shown(settings: Any, tasks: Any, as_json: bool) -> None:
+    async with following(settings, count=2, json=as_json) as tail:
+        title = {"title": f"key {SECRET_OF_A_WRITER}", "password": "hunter2"}
+        await written(tasks.insert_one, {"_id": "t1", **title})
+        event = {"type": "log", "message": SECRET_OF_A_WRITER, "token": "hunter2"}
+        await written(
+            tasks.update_one, {"_id": "t1"}, {"$push": {"events": event}, "$set": {SECRET_OF_A_WRITER: 1}}
+        )
+        assert await tail.ending == 0
+    assert "[redacted]" in tail.out.getvalue()
+    assert SECRET_OF_A_WRITER not in tail.out.getvalue()
+    assert "hunter2" not in tail.out.getvalue()
+
+
+async def test_the_messages_are_those_of_the_relay(settings: Any, mongo_url: str, tasks: Any) -> None:
+    tasks.insert_one({"_id": "t1", "createdBy": "alice", "events": [{"type": "a"}]})
+    with_relay = settings_for(mongo_url, settings.relay_mongo_database)
+    async with running(with_relay) as relay, listening(relay, "/ws/tasks/t1") as ear:
+        await ear.until("task:state")
+        await ear.send("dashboard:join")
+        await ear.until("dashboard:state")
+        async with following(settings, json=True, count=3) as tail:
+            event = {"type": "issue_created", "issueUrl": "https://git/1"}
+            both = {"$push": {"events": event}, "$set": {"status": "dispatched"}}
+            await written(tasks.update_one, {"_id": "t1"}, both)
+            await written(tasks.update_one, {"_id": "t1"}, {"$set": {"events": [event]}})
+            await written(tasks.delete_one, {"_id": "t1"})
+            assert await tail.ending == 0
+        await ear.until("dashboard:task_list_updated", change="deleted")
+    heard = [frame for frame in ear.frames if "at" in frame]
+    for frame in heard:
+        if frame["type"] == "task:event_added":
+            del frame["data"]["head"]
+    told = [message for line in tail.out.lines for message in json.loads(line)["messages"]]
+    assert told == heard
+
+
+async def test_a_named_task_is_told_from_its_state_on_and_alone(settings: Any, tasks: Any) -> None:
+    tasks.insert_one({"_id": "t1", "events": [{"type": "a"}, {"type": "b"}]})
+    async with following(settings, tasks=("t1", "t2"), since=1, count=1) as tail:
+        await tail.err.has_lines(2)
+        await written(tasks.insert_one, {"_id": "other"})
+        await written(tasks.update_one, {"_id": "t1"}, {"$push": {"events": {"type": "c"}}})
+        assert await tail.ending == 0
+    assert [line.split("  ")[0] for line in (tail.told[0], tail.told[-1])] == [
+        "task:state t1 #1 b",
+        "→ task:event_added",
+    ]
+    assert "other" not in tail.out.getvalue()
+    assert tail.err.lines[1] == "there is no task t2 yet"
+
+
+async def test_a_dashboard_is_told_what_a_list_is(settings: Any, tasks: Any) -> None:
+    tasks.insert_one({"_id": "t1", "status": "open", "events": []})
+    async with following(settings, dashboard=True, count=1) as tail:
+        both = {"$push": {"events": {"type": "failed"}}, "$set": {"status": "failed"}}
+        await written(tasks.update_one, {"_id": "t1"}, both)
+        assert await tail.ending == 0
+    assert [line.split("  ")[0] for line in tail.told[1:]] == [
+        "→ task:failed",
+        "→ dashboard:task_list_updated",
+    ]
+
+
+async def test_a_lost_place_is_said_and_the_tail_goes_on(settings: Any, tasks: Any) -> None:
+    async with following(settings, count=1) as tail:
+        await written(tasks.drop)
+        await tail.err.has_lines(2)
+        assert "place in the stream was lost" in tail.err.lines[1]
+        await written(tasks.insert_one, {"_id": "t1"})
+        assert await tail.ending == 0
+
+
+async def test_a_database_that_is_not_there_is_code_3(settings: Any) -> None:
+    nowhere = settings.model_copy(
+        update={
+            "relay_mongo_url": type(settings.relay_mongo_url)(
+                "mongodb://user:hunter2@127.0.0.1:9/?serverSelectionTimeoutMS=100"
+            )
+        }
+    )
+    tail = Direct(nowhere)
+    assert await tail.ending == 3
+    assert "could not follow MongoDB at 127.0.0.1:9" in tail.err.getvalue()
+    assert "hunter2" not in tail.err.getvalue()
+    assert tail.out.getvalue() == ""
+
+
+async def test_arguments_that_make_no_sense_are_code_2(settings: Any) -> None:
+    assert await Direct(settings, since=1).ending == 2
