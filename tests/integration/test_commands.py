@@ -202,6 +202,26 @@ def test_a_tail_without_a_token_or_a_relay_says_so() -> None:
     assert refused.stderr.count("\n") == 1
 
 
+def test_a_direct_tail_needs_a_database_and_no_token(
+    good: dict[str, str], mongo: Any, database_name: str
+) -> None:
+    given = {name: good[name] for name in ("RELAY_MONGO_URL", "RELAY_MONGO_DATABASE")}
+    with started("tail", "--direct", "--count", "1", until="no user's rights", **given) as (tail, _):
+        mongo[database_name]["tasks"].insert_one({"title": "Direct"})
+        rest = tail.printed()
+        assert tail.wait(SOON_S) == 0
+    assert re.search(r"insert .* with title .*\n.*→ task:created .*“Direct”", rest)
+
+
+def test_a_direct_tail_of_a_database_that_is_not_there_says_so() -> None:
+    ended = run("tail", "--direct", RELAY_MONGO_URL="mongodb://user:hunter2@127.0.0.1:9/?replicaSet=rs0")
+    assert ended.returncode == 3
+    assert ended.stderr.startswith("relay tail: could not follow MongoDB at 127.0.0.1:9")
+    assert ended.stderr.count("\n") == 1
+    assert "hunter2" not in ended.stderr
+    assert run("tail", "--direct", "--url", "http://127.0.0.1:9").returncode == 2
+
+
 def test_the_embedded_mongod_runs_alone_until_it_is_asked_to_stop(temporary: dict[str, str]) -> None:
     with started("mongod", until="replicaSet=rs0", **temporary) as (process, printed):
         with MongoClient[dict[str, Any]](printed.strip()) as client:
@@ -212,5 +232,5 @@ def test_the_embedded_mongod_runs_alone_until_it_is_asked_to_stop(temporary: dic
 
 def test_help_names_every_command() -> None:
     shown = run("--help").stdout
-    for command in ("serve", "check", "demo", "mongod", "tail", "token"):
+    for command in ("serve", "check", "demo", "mongod", "tail", "token", "schema"):
         assert command in shown

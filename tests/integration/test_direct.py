@@ -201,20 +201,5 @@ async def test_a_lost_place_is_said_and_the_tail_goes_on(settings: Any, tasks: A
         assert await tail.ending == 0
 
 
-async def test_a_database_that_is_not_there_is_code_3(settings: Any) -> None:
-    nowhere = settings.model_copy(
-        update={
-            "relay_mongo_url": type(settings.relay_mongo_url)(
-                "mongodb://user:hunter2@127.0.0.1:9/?serverSelectionTimeoutMS=100"
-            )
-        }
-    )
-    tail = Direct(nowhere)
-    assert await tail.ending == 3
-    assert "could not follow MongoDB at 127.0.0.1:9" in tail.err.getvalue()
-    assert "hunter2" not in tail.err.getvalue()
-    assert tail.out.getvalue() == ""
-
-
 async def test_arguments_that_make_no_sense_are_code_2(settings: Any) -> None:
     assert await Direct(settings, since=1).ending == 2
