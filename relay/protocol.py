@@ -1,15 +1,15 @@
 """The vocabulary of the wire: message types, close codes, encoding. Pure.
 
-PROTOCOL.md is the contract; this module is its spelling in Python. Rules of this file:
-names here are wire names; nothing here knows MongoDB or sockets; a value that is missing is
-absent from the JSON, never null or "".
+PROTOCOL.md is the contract; this module is its spelling in Python, and `messages.py` that of each
+message's data. Rules of this file: names here are wire names; nothing here knows MongoDB or
+sockets; a value that is missing is absent from the JSON, never null or "".
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import orjson
 
@@ -101,6 +101,10 @@ class ErrorCode(StrEnum):
 TEMPORARY_ERRORS = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL})
 
 
+# RFC 3339 UTC with milliseconds, as `rfc3339` writes it.
+Time = Annotated[str, ("format", "date-time"), ("pattern", r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$")]
+
+
 class TaskSummary(TypedDict):
     """What a list shows of a task; absent where the document says nothing."""
 
@@ -109,8 +113,8 @@ class TaskSummary(TypedDict):
     title: NotRequired[str]
     creator: NotRequired[str]
     status: NotRequired[str]
-    createdAt: NotRequired[str]
-    updatedAt: NotRequired[str]
+    createdAt: NotRequired[Time]
+    updatedAt: NotRequired[Time]
     issueUrl: NotRequired[str]
     issueNumber: NotRequired[int]
     prUrl: NotRequired[str]
@@ -124,7 +128,7 @@ class Event(TypedDict):
     """One element of a timeline. `data` is the whole sub-document as plain JSON."""
 
     type: str | None
-    at: str | None
+    at: Time | None
     data: Any
 
 

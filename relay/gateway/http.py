@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -22,6 +23,7 @@ from relay.gateway.session import Desk
 from relay.gateway.websocket import Connections, bearer
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.protocol import VERSION
+from relay.schema import json_schema
 
 WEB = Path(__file__).parent.parent / "web"
 
@@ -59,6 +61,11 @@ def application(
     async def page(_: Request) -> Response:
         return FileResponse(WEB / "dashboard" / "index.html")
 
+    described = orjson.dumps(json_schema())
+
+    async def schema(_: Request) -> Response:
+        return Response(described, media_type="application/schema+json")
+
     async def config(request: Request) -> Response:
         try:
             principal = desk.verifier.verify(bearer(request.headers.getlist("authorization")) or "")
@@ -79,6 +86,7 @@ def application(
         WebSocketRoute("/ws/tasks/{task_id:path}", connections.task),
         Route("/poll", polls.poll, methods=["POST"]),
         Route("/config", config),
+        Route("/schema.json", schema),
         Route("/healthz", healthz),
         *operating,
         Route("/", page),
