@@ -217,6 +217,21 @@ def token(
     )
 
 
+@cli.command()
+def schema(
+    asyncapi: Annotated[
+        bool, typer.Option("--asyncapi", help="As an AsyncAPI 3 document instead of a JSON Schema.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of every message; a relay serves the same at /schema.json."""
+    from json import dumps
+
+    from relay import schema as schemas
+
+    made = schemas.asyncapi() if asyncapi else schemas.json_schema()
+    typer.echo(dumps(made, indent=2, ensure_ascii=False))
+
+
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"(\d{1,9})([smhd])", text)
     if match is None:

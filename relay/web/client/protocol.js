@@ -91,6 +91,24 @@
  *   | Message<"error", ErrorData>} ServerMessage
  */
 
+/** @typedef {{taskId: string, since?: number, head?: string}} Wanted */
+
+/**
+ * @template {string} T
+ * @template D
+ * @typedef {{type: T, id?: string, data: D}} Request
+ */
+
+/**
+ * Every request a client may send; `since` counts only together with `head`.
+ * @typedef {Request<"auth", {token: string}>
+ *   | Request<"dashboard:join", {limit?: number}>
+ *   | Request<"task:join", Wanted | {tasks: Wanted[]}>
+ *   | Request<"task:leave", {taskId: string}>
+ *   | Request<"resync_requested", {taskIds: (string | Wanted)[]}>
+ *   | Request<"dashboard:leave" | "ping", {}>} ClientMessage
+ */
+
 /**
  * A task of a poll: how far we hold its events, and which summary (PROTOCOL.md section 8).
  * @typedef {{taskId: string, since?: number, head?: string, etag?: string, forbidden?: boolean}} PolledTask

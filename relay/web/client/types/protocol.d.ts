@@ -85,6 +85,21 @@ export function verdict(code: number, reason: string): Verdict;
  *   | Message<"server:draining", {reconnectAfterMs: number}>
  *   | Message<"error", ErrorData>} ServerMessage
  */
+/** @typedef {{taskId: string, since?: number, head?: string}} Wanted */
+/**
+ * @template {string} T
+ * @template D
+ * @typedef {{type: T, id?: string, data: D}} Request
+ */
+/**
+ * Every request a client may send; `since` counts only together with `head`.
+ * @typedef {Request<"auth", {token: string}>
+ *   | Request<"dashboard:join", {limit?: number}>
+ *   | Request<"task:join", Wanted | {tasks: Wanted[]}>
+ *   | Request<"task:leave", {taskId: string}>
+ *   | Request<"resync_requested", {taskIds: (string | Wanted)[]}>
+ *   | Request<"dashboard:leave" | "ping", {}>} ClientMessage
+ */
 /**
  * A task of a poll: how far we hold its events, and which summary (PROTOCOL.md section 8).
  * @typedef {{taskId: string, since?: number, head?: string, etag?: string, forbidden?: boolean}} PolledTask
@@ -221,6 +236,30 @@ export type ServerMessage = Message<"welcome", Welcome> | Message<"heartbeat" | 
 }> | Message<"server:draining", {
     reconnectAfterMs: number;
 }> | Message<"error", ErrorData>;
+export type Wanted = {
+    taskId: string;
+    since?: number;
+    head?: string;
+};
+export type Request<T extends string, D> = {
+    type: T;
+    id?: string;
+    data: D;
+};
+/**
+ * Every request a client may send; `since` counts only together with `head`.
+ */
+export type ClientMessage = Request<"auth", {
+    token: string;
+}> | Request<"dashboard:join", {
+    limit?: number;
+}> | Request<"task:join", Wanted | {
+    tasks: Wanted[];
+}> | Request<"task:leave", {
+    taskId: string;
+}> | Request<"resync_requested", {
+    taskIds: (string | Wanted)[];
+}> | Request<"dashboard:leave" | "ping", {}>;
 /**
  * A task of a poll: how far we hold its events, and which summary (PROTOCOL.md section 8).
  */

@@ -1,0 +1,125 @@
+"""Every message of a real relay is one of the schema it serves, and has nothing the schema does not name."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import urllib.request
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from pymongo import AsyncMongoClient
+from running import COMMAND, SOON_S, Ear, environment, listening, running, settings_for, token
+from websockets.exceptions import ConnectionClosed
+
+from relay import schema
+from relay.hub.hub import Hub
+from relay.metrics import Metrics
+from relay.protocol import Kind, Request
+from relay.tasks.timeline import EventView
+
+# What a healthy database gives no occasion for.
+UNHEARD = {Kind.STREAM_STATUS}
+
+STEPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"type": "analysis_started"}, {"status": "analyzing"}),
+    ({"type": "clarification_needed"}, {"status": "clarification_needed", "questions": ["why?", "when?"]}),
+    ({"type": "issue_created", "at": 1_700_000_000}, {"issueUrl": "https://g/1", "issueNumber": 1}),
+    ({"type": "pr_opened", "prUrl": "https://g/2", "prNumber": 2}, {"status": "pr_opened"}),
+    ({"type": "pr_merged"}, {"status": "merged", "mergeCommitSha": "abc", "title": "Another"}),
+    ({"type": "failed"}, {"status": "failed", "error": {"message": "no luck"}}),
+]
+
+
+def validator(side: str) -> Draft202012Validator:
+    """Of a schema that names all there is: a field it does not know is an error."""
+    closed = schema.json_schema(closed=True)
+    return Draft202012Validator({"$ref": f"#/$defs/{side}", "$defs": closed["$defs"]})
+
+
+async def ask(ear: Ear, kind: Request, data: dict[str, Any] | None = None) -> None:
+    validator("ClientMessage").validate({"type": kind, "id": kind, "data": data or {}})
+    await ear.send(kind, data, id=kind)
+
+
+async def converse(ear: Ear) -> None:
+    """Each request once, and one that is refused."""
+    await ear.until("auth:expiring")
+    await ask(ear, Request.AUTH, {"token": token("alice")})
+    await ear.until("auth:ok")
+    await ask(ear, Request.DASHBOARD_JOIN, {"limit": 10})
+    await ear.until("dashboard:state")
+    await ask(ear, Request.TASK_JOIN, {"taskId": "t1"})
+    position = (await ear.until("task:state"))["data"]
+    wanted = {"taskId": "t1", "since": position["next"], "head": position["head"]}
+    await ask(ear, Request.TASK_JOIN, {"tasks": [wanted, {"taskId": "nobody's"}]})
+    await ear.until("error")
+    await ask(ear, Request.RESYNC, {"taskIds": ["t1", "nobody's", wanted]})
+    await ear.until("resync:done")
+    await ask(ear, Request.PING)
+    await ear.until("pong")
+
+
+async def live(tasks: Any) -> None:
+    """The life of one task, with every shape of event, then two that go away."""
+    for event, sets in STEPS:
+        await tasks.update_one({"_id": "t1"}, {"$push": {"events": event}, "$set": sets})
+    odd = [None, "text", {"no": "type"}, {"type": "x" * 500, "at": "no time"}, {"type": 5, "n": 2**60}]
+    await tasks.update_one({"_id": "t1"}, {"$push": {"events": {"$each": odd}}})
+    await tasks.update_one({"_id": "t1"}, {"$push": {"events": {"type": "log", "text": "x" * 70_000}}})
+    await tasks.update_one({"_id": "t1"}, {"$pull": {"events": {"type": "log"}}})
+    await tasks.insert_one({"_id": "t2", "createdBy": "alice", "title": "Gone soon", "status": "failed"})
+    await tasks.update_one({"_id": "t1"}, {"$set": {"createdBy": "bob"}})
+    await tasks.delete_one({"_id": "t2"})
+
+
+async def test_every_message_of_a_real_relay_is_one_of_the_schema(mongo_url: str, database_name: str) -> None:
+    settings = settings_for(mongo_url, database_name, relay_heartbeat_ms=100, relay_drain_ms=100)
+    async with AsyncMongoClient[dict[str, Any]](mongo_url) as client:
+        tasks = client[database_name]["tasks"]
+        await tasks.insert_one({"_id": "t1", "createdBy": "alice", "title": "One", "events": [{"type": "a"}]})
+        async with running(settings) as relay, listening(relay, ttl_s=20) as ear:
+            await converse(ear)
+            await live(tasks)
+            await ear.until("dashboard:task_list_updated", change="deleted")
+            await tasks.insert_one({"_id": "t3", "createdBy": "alice"})
+            await ask(ear, Request.TASK_JOIN, {"taskId": "t3"})
+            await ear.until("task:state", taskId="t3")
+            await tasks.delete_one({"_id": "t3"})
+            await ear.until("task:deleted")
+            await ask(ear, Request.TASK_LEAVE, {"taskId": "t1"})
+            await ear.until("task:left")
+            await ask(ear, Request.DASHBOARD_LEAVE)
+            await ear.until("dashboard:left")
+            await ear.until("heartbeat")
+            relay.stop()
+            with pytest.raises(ConnectionClosed):
+                await ear.until("nothing more")
+    told = validator("ServerMessage")
+    for frame in ear.frames:
+        assert [error.message for error in told.iter_errors(frame)] == [], frame
+    assert {frame["type"] for frame in ear.frames} == set(Kind) - UNHEARD
+
+
+def test_the_notice_of_a_database_that_is_away_is_one_of_the_schema() -> None:
+    hub = Hub(EventView(), Metrics(), list_interval_s=0)
+    validator("ServerMessage").validate(json.loads(hub.status_frame(5300)))
+
+
+async def test_the_schema_is_served_and_printed(mongo_url: str, database_name: str) -> None:
+    async with running(settings_for(mongo_url, database_name)) as relay:
+        answer = await asyncio.to_thread(
+            lambda: urllib.request.urlopen(f"{relay.url}/schema.json", timeout=SOON_S)
+        )
+        with answer:
+            served = answer.read()
+            assert answer.headers["content-type"] == "application/schema+json"
+    assert json.loads(served) == schema.json_schema()
+    for arguments, made in (
+        (["schema"], schema.json_schema()),
+        (["schema", "--asyncapi"], schema.asyncapi()),
+    ):
+        printed = subprocess.run([*COMMAND, *arguments], capture_output=True, check=True, env=environment())
+        assert json.loads(printed.stdout) == made
