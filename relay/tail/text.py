@@ -15,6 +15,7 @@ from relay.protocol import LIFECYCLE_FIELDS, Kind
 
 TEXT_MAX_CHARS = 200  # of one untrusted text in a line; the rest becomes an ellipsis
 SUMMARY_STATUSES_MAX = 5  # of a list's statuses in one line; the rest is counted together
+SHA_CHARS = 10  # of a commit, as git shows them
 
 # Where writers put what an event has to say, first found wins.
 _TEXT_KEYS = ("message", "text", "summary", "description", "title", "reason", "error", "note", "comment")
@@ -71,7 +72,7 @@ def _summary(task: dict[str, Any]) -> str:
         asked,
         f"error: {_one_line(error)}" if error else "",
         _links(task),
-        f"merged as {visible(sha, 40)}" if sha else "",
+        f"merged as {visible(sha[:SHA_CHARS])}" if sha else "",
     )
 
 
