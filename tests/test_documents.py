@@ -1,0 +1,64 @@
+"""What the documents show is true: their mapping file is run over their document, their lists name all there is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bson import Timestamp, json_util
+from documents import DOCS, blocks
+
+from relay.access.audience import Audience, Principal
+from relay.protocol import Kind
+from relay.source.changes import Change, Updated, key_of
+from relay.tail.changes import messages_of
+from relay.tasks.mapping import Mapping, load
+from relay.tasks.translate import Translator
+
+MAPPING = DOCS / "mapping.md"
+
+
+def mapping(tmp_path: Path) -> Mapping:
+    (text,) = blocks(MAPPING, "toml")
+    file = tmp_path / "mapping.toml"
+    file.write_text(text, "utf-8")
+    return load(file)
+
+
+def test_the_document_of_the_mapping_page_is_the_task_it_says(tmp_path: Path) -> None:
+    read = mapping(tmp_path)
+    audience = Audience(read.visibility)
+    stored, shown, update = blocks(MAPPING, "json")
+    document = json_util.loads(stored)
+    translator = Translator(read, audience.keys_of, max_text=1000)
+    task = translator.read(document)
+    assert task.summary == json.loads(shown)
+
+    (path, event), *_ = json.loads(update)["$push"].items()
+    change = Change(
+        key_of(document["_id"]), document["_id"], Timestamp(10, 1), None, Updated({f"{path}.2": event})
+    )
+    step = translator.translate(task, change)
+    told = messages_of(step, translator.view, room=True, dashboard=True)
+    assert [message.type for message in told] == [Kind.EVENT_ADDED, Kind.PR_OPENED, Kind.LIST_UPDATED]
+    assert told[0].data["event"] == {
+        "type": "change proposed",
+        "at": "2023-11-14T22:28:20.000Z",
+        "data": event,
+    }
+    assert told[1].data["prUrl"] == event["info"]["change"]
+    assert read.list_order == "stamps.born"
+
+
+def test_the_rules_of_the_mapping_page_open_its_document_to_those_it_says(tmp_path: Path) -> None:
+    audience = Audience(mapping(tmp_path).visibility)
+    document = json_util.loads(blocks(MAPPING, "json")[0])
+
+    def sees(sub: str, **claims: Any) -> bool:
+        return bool(audience.keys_for(Principal(sub, {"sub": sub, **claims}, 0)) & audience.keys_of(document))
+
+    assert all(map(sees, ("ada", "ben", "cy")))
+    assert not sees("dan")
+    assert not sees("dan", roles=["admin"])
+    assert sees("dan", groups=["ops"])
