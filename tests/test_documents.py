@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from bson import Timestamp, json_util
 from documents import DOCS, blocks
 
 from relay.access.audience import Audience, Principal
-from relay.protocol import Kind
+from relay.config import Settings
+from relay.metrics import Metrics
+from relay.protocol import Close, Kind
 from relay.source.changes import Change, Updated, key_of
 from relay.tail.changes import messages_of
 from relay.tasks.mapping import Mapping, load
@@ -62,3 +65,27 @@ def test_the_rules_of_the_mapping_page_open_its_document_to_those_it_says(tmp_pa
     assert not sees("dan")
     assert not sees("dan", roles=["admin"])
     assert sees("dan", groups=["ops"])
+
+
+def test_the_operators_page_names_every_metric() -> None:
+    made = set(re.findall(r"^# TYPE (\w+) ", Metrics().text().decode(), re.MULTILINE))
+    made = {name for name in made if not name.endswith("_created")}
+    listed = set(
+        re.findall(r"^\| `(relay_\w+)` \|", (DOCS / "operating.md").read_text("utf-8"), re.MULTILINE)
+    )
+    assert listed == made
+
+
+def test_the_documents_name_only_settings_there_are() -> None:
+    for page in DOCS.glob("*.md"):
+        named = set(re.findall(r"\b((?:RELAY|FEATURE)_[A-Z_]+)\b", page.read_text("utf-8")))
+        assert {name for name in named if name.lower() not in Settings.model_fields} <= {
+            "RELAY_URL",
+            "RELAY_TOKEN",
+        }
+
+
+def test_the_documents_name_only_close_codes_there_are() -> None:
+    for page in DOCS.glob("*.md"):
+        named = {int(code) for code in re.findall(r"\b(4[45]\d\d)\b", page.read_text("utf-8"))}
+        assert named <= set(Close), page.name

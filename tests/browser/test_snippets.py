@@ -1,0 +1,79 @@
+"""The JavaScript of the documents, in a real Chromium, over a real relay."""
+
+from __future__ import annotations
+
+from conftest import Site
+from documents import DOCS, README, blocks
+from playwright.sync_api import Page
+from running import token
+
+HOST = "http://127.0.0.1:8080"  # as the README has it
+
+
+def until(page: Page, condition: str) -> None:
+    """Wait in the page itself: its policy lets nobody else evaluate texts."""
+    page.evaluate(f"async () => {{ while (!({condition})) await new Promise(requestAnimationFrame); }}")
+
+
+def test_the_page_of_the_readme_shows_its_tasks(site: Site) -> None:
+    (program,) = blocks(README, "js")
+    site.tasks.insert_one({"_id": "t1", "createdBy": "alice"})
+    head, imported, rest = program.partition(f'import {{ connect }} from "{HOST}/client/index.js";')
+    assert imported
+    assert not head
+    page = site.page
+    page.goto(site.url)
+    page.evaluate(
+        f"""async (given) => {{
+            const {{ connect }} = await import("{site.url}/client/index.js");
+            const fetchToken = () => given;
+            const show = (tasks) => {{ globalThis.shown = tasks.map((task) => task.taskId); }};
+            {rest.replace(HOST, site.url)}
+        }}""",
+        token("alice"),
+    )
+    until(page, "globalThis.shown?.[0] === 't1'")
+
+
+def test_the_page_of_an_application_asks_it_for_tokens(site: Site) -> None:
+    (program,) = blocks(DOCS / "embedding.md", "js")
+    page = site.page
+    page.route("**/live-token", lambda route: route.fulfill(body=token("alice")))
+    page.goto(site.url)
+    page.evaluate(
+        f"""async () => {{
+            {program.replace("/live/", "/")}
+            globalThis.relay = relay;
+        }}"""
+    )
+    until(page, "globalThis.relay.status.state === 'live'")
+
+
+def test_a_socket_over_the_relay_speaks_as_planned(site: Site) -> None:
+    (shim,) = blocks(DOCS / "from-socket-io.md", "js")
+    site.tasks.insert_one({"_id": "t1", "createdBy": "alice", "status": "dispatched", "events": []})
+    page = site.page
+    page.goto(site.url)
+    page.evaluate(
+        f"""async (given) => {{
+            {shim}
+            const {{ connect }} = await import("/client/index.js");
+            const socket = socketOver(connect({{ url: "/ws", token: () => given }}));
+            const heard = (globalThis.heard = []);
+            const unwanted = () => heard.push("unwanted");
+            socket.on("task:created", unwanted);
+            socket.off("task:created", unwanted);
+            socket.on("connect", () => heard.push("connect"));
+            socket.on("task:state", (data) => heard.push(data.taskId));
+            socket.on("task:pr_opened", (data) => heard.push(data.prUrl));
+            socket.emit("dashboard:join");
+            socket.emit("task:join", {{ taskId: "t1" }});
+        }}""",
+        token("alice"),
+    )
+    until(page, "globalThis.heard.includes('t1')")
+    site.tasks.insert_one({"createdBy": "alice"})
+    event = {"type": "pr_opened", "prUrl": "https://git.example/8"}
+    site.tasks.update_one({"_id": "t1"}, {"$push": {"events": event}})
+    until(page, "globalThis.heard.length >= 3")
+    assert page.evaluate("globalThis.heard") == ["connect", "t1", "https://git.example/8"]

@@ -1,0 +1,171 @@
+"""The proxies of docs/embedding.md, started with the very text that stands there, before a real relay."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+import subprocess
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from documents import DOCS, blocks
+from pymongo import AsyncMongoClient
+from running import SECRET, SOON_S, running, settings_for, token
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin, Subprotocol
+
+from relay.client import Connected, Message
+from relay.client import connect as connect_client
+
+EMBEDDING = DOCS / "embedding.md"
+ORIGIN = "https://app.example.com"
+RELAY = "127.0.0.1:8080"  # as the document has it
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def nginx(directory: Path, port: int, relay: str) -> list[str]:
+    """The command that runs the document's nginx in this directory, without its certificate."""
+    (text,) = blocks(EMBEDDING, "nginx")
+    text = "\n".join(line for line in text.splitlines() if "ssl_certificate" not in line)
+    assert "listen 443 ssl;" in text
+    text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};").replace(RELAY, relay)
+    places = "".join(f"{name}_temp_path {directory}/{name};\n" for name in
+                     ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))  # fmt: skip
+    (directory / "nginx.conf").write_text(
+        f"daemon off;\npid {directory}/pid;\nerror_log stderr;\nevents {{}}\n"
+        f"http {{\naccess_log off;\n{places}{text}\n}}\n"
+    )
+    return ["nginx", "-p", str(directory), "-c", str(directory / "nginx.conf")]
+
+
+def caddy(directory: Path, port: int, relay: str) -> list[str]:
+    """The same of its Caddy."""
+    (text,) = [block for block in blocks(EMBEDDING, "text") if "reverse_proxy" in block]
+    assert text.startswith("app.example.com {")
+    text = text.replace("app.example.com {", f"http://127.0.0.1:{port} {{", 1).replace(RELAY, relay)
+    (directory / "Caddyfile").write_text("{\n    admin off\n    auto_https off\n}\n" + text)
+    return ["caddy", "run", "--adapter", "caddyfile", "--config", str(directory / "Caddyfile")]
+
+
+@asynccontextmanager
+async def behind(command: list[str], port: int, directory: Path) -> AsyncIterator[str]:
+    """The address of a proxy that runs, once it listens."""
+    environment = {"HOME": str(directory), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin"}
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=subprocess.PIPE)
+    try:
+        async with asyncio.timeout(SOON_S):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                    break
+                except OSError:
+                    if process.returncode is not None:
+                        assert process.stderr is not None
+                        pytest.fail((await process.stderr.read()).decode())
+                    await asyncio.sleep(0.02)
+        writer.close()
+        await writer.wait_closed()
+        yield f"http://127.0.0.1:{port}/live"
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+@pytest.fixture(params=[nginx, caddy], ids=["nginx", "caddy"])
+def proxy(request: pytest.FixtureRequest) -> Callable[[Path, int, str], list[str]]:
+    made: Callable[[Path, int, str], list[str]] = request.param
+    if shutil.which(made.__name__, path="/usr/sbin:/usr/bin:/usr/local/bin") is None:
+        pytest.skip(f"{made.__name__} is not installed (Debian: apt-get install {made.__name__})")
+    return made
+
+
+@asynccontextmanager
+async def site(proxy: Any, tmp_path: Path, mongo_url: str, database: str) -> AsyncIterator[str]:
+    """A relay behind the proxy, as the document sets it up; the address as browsers see it."""
+    settings = settings_for(
+        mongo_url, database, relay_public_url=f"{ORIGIN}/live", relay_port=free_port(),
+        relay_trusted_proxies=("127.0.0.1",), relay_heartbeat_ms=500,
+    )  # fmt: skip
+    port = free_port()
+    async with running(settings):
+        command = proxy(tmp_path, port, f"127.0.0.1:{settings.relay_port}")
+        async with behind(command, port, tmp_path) as url:
+            yield url
+
+
+async def test_a_conversation_goes_through_at_once(
+    proxy: Any, tmp_path: Path, mongo_url: str, database_name: str
+) -> None:
+    async with (
+        AsyncMongoClient[dict[str, Any]](mongo_url) as mongo,
+        site(proxy, tmp_path, mongo_url, database_name) as url,
+        asyncio.timeout(SOON_S),
+        connect_client(url, token("alice")) as client,
+    ):
+        tasks = mongo[database_name]["tasks"]
+        await tasks.insert_one({"_id": "a/b %", "createdBy": "alice", "events": []})
+        board, task = client.join_dashboard(), client.join_task("a/b %")
+        heartbeats = 0
+        async for item in client:
+            if isinstance(item, Connected):
+                assert item.attempt == 1
+            elif isinstance(item, Message) and item.type == "heartbeat":
+                heartbeats += 1
+            if task.state == board.state == "ready" and not task.events:
+                await tasks.update_one({"_id": "a/b %"}, {"$set": {"events": [{"type": "a"}]}})
+            if task.events and heartbeats >= 2:  # nothing waits for a buffer to fill
+                break
+
+
+async def test_a_browser_introduces_itself_through_it(
+    proxy: Any, tmp_path: Path, mongo_url: str, database_name: str
+) -> None:
+    async with site(proxy, tmp_path, mongo_url, database_name) as url, asyncio.timeout(SOON_S):
+        offer = [Subprotocol("relay.v1"), Subprotocol(f"bearer.{token('alice')}")]
+        address = url.replace("http", "ws", 1) + "/ws/dashboard?limit=5"
+        async with connect(address, subprotocols=offer, origin=Origin(ORIGIN), proxy=None) as socket:
+            assert socket.subprotocol == "relay.v1"
+            assert json.loads(await socket.recv())["type"] == "welcome"
+            assert json.loads(await socket.recv())["type"] == "dashboard:state"
+        with pytest.raises(InvalidStatus) as refusal:
+            await connect(address, subprotocols=offer, origin=Origin("https://evil.example"), proxy=None)
+        assert refusal.value.response.status_code == 403
+
+
+async def test_pages_and_answers_come_from_under_the_path(
+    proxy: Any, tmp_path: Path, mongo_url: str, database_name: str
+) -> None:
+    def get(address: str) -> bytes:
+        asked = urllib.request.Request(address, headers={"Authorization": f"Bearer {token('alice')}"})
+        with urllib.request.urlopen(asked, timeout=SOON_S) as answer:
+            body: bytes = answer.read()
+            return body
+
+    async with site(proxy, tmp_path, mongo_url, database_name) as url:
+        config = json.loads(await asyncio.to_thread(get, f"{url}/config"))
+        assert config["websocketUrl"] == "wss://app.example.com/live/ws"
+        assert b"export function connect" in await asyncio.to_thread(get, f"{url}/client/index.js")
+
+
+def test_the_token_of_the_document_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_JWT_SECRET", SECRET)
+    (program,) = blocks(EMBEDDING, "python")
+    names: dict[str, Any] = {}
+    exec(program, names)
+    claims = jwt.decode(names["live_token"]("ada", ["red"]), SECRET, ["HS256"])
+    assert (claims["sub"], claims["teams"]) == ("ada", ["red"])
+    assert 0 < claims["exp"] - names["time"].time() <= 15 * 60
