@@ -127,6 +127,15 @@ async def test_a_cut_array_a_transaction_and_a_deletion_are_told(
     assert tail.told[-2:] == ["→ task:deleted", "→ dashboard:task_list_updated  deleted"]
 
 
+async def test_no_name_of_a_writer_reaches_the_terminal_unprintable(settings: Any, tasks: Any) -> None:
+    async with following(settings, count=2) as tail:
+        await written(tasks.insert_one, {"_id": "t\x1b[2J", "\x1b]0;owned\x07": [1]})
+        await written(tasks.update_one, {}, {"$set": {"a\nb\x9b": 1}, "$unset": {"\x1b]0;owned\x07": 1}})
+        assert await tail.ending == 0
+    assert all(line.isprintable() for line in tail.out.lines)
+    assert r"with \x1b]0;owned\x07[1]" in tail.out.lines[0]
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 async def test_no_secret_of_a_document_is_shown(settings: Any, tasks: Any, as_json: bool) -> None:
     async with following(settings, count=2, json=as_json) as tail:
