@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 from bson import Timestamp
+from pymongo import AsyncMongoClient
 
 from relay.access.audience import Audience
 from relay.app import client_of, hosts_of
@@ -37,6 +39,8 @@ from relay.tasks.mapping import Mapping, load
 from relay.tasks.translate import Keys, Step, Task, Translator
 from relay.tasks.values import Document, candidate_ids
 
+FAREWELL_S = 1.0
+
 
 async def run(
     settings: Settings,
@@ -57,40 +61,59 @@ async def run(
     except ValueError as error:
         say(err, f"relay tail: {error}")
         return EXIT_BAD_ARGUMENTS
-    mapping = load(settings.relay_mapping) if settings.relay_mapping else Mapping()
     prepare(out, json=wanted.json)
-    clients = [client_of(settings), client_of(settings)]  # the tail's waiting getMore holds a connection
-    decoder = Decoder(mapping.events)
-    where = (settings.relay_mongo_database, settings.relay_tasks_collection, decoder)
-    tail, reader = Tail(clients[0], *where, jitter=random.random), Reader(clients[1], *where)
+    async with _clients(settings) as clients:
+        tail, reader, translator = _stages(settings, *clients)
+        journal = Journal(translator, wanted, out, err, now)
+        known = Known(settings.relay_known_tasks_max, _nobody)
+        pump = Pump(tail, reader, translator, known, journal, Metrics())
+        try:
+            position = await tail.open()
+        except Unavailable as failure:
+            say(err, f"relay tail: could not follow MongoDB at {hosts_of(settings)}: {failure}")
+            return EXIT_REFUSED
+        collection = f"{settings.relay_mongo_database}.{settings.relay_tasks_collection}"
+        say(err, f"following {collection} at {hosts_of(settings)}; no user's rights are asked here")
+        await journal.begin(reader, position)
+        return await until_an_end(_follow(pump, journal), wanted.duration, sleep)
+
+
+@asynccontextmanager
+async def _clients(settings: Settings) -> AsyncIterator[list[AsyncMongoClient[Any]]]:
+    """One for the tail, whose waiting getMore holds a connection, and one for reads."""
+    clients = [client_of(settings), client_of(settings)]
+    try:
+        yield clients
+    finally:
+        with suppress(TimeoutError):  # a database that is silent would hold us for its farewell
+            async with asyncio.timeout(FAREWELL_S):
+                await asyncio.gather(*(client.close() for client in clients))
+
+
+def _stages(
+    settings: Settings, tailing: AsyncMongoClient[Any], reading: AsyncMongoClient[Any]
+) -> tuple[Tail, Reader, Witness]:
+    mapping = load(settings.relay_mapping) if settings.relay_mapping else Mapping()
+    where = (settings.relay_mongo_database, settings.relay_tasks_collection, Decoder(mapping.events))
     translator = Witness(
         mapping,
         Audience(mapping.visibility).keys_of,
         max_text=settings.relay_max_text_length,
         max_event_bytes=settings.relay_max_event_bytes,
     )
-    journal = Journal(translator, wanted, out, err, now)
-    pump = Pump(tail, reader, translator, Known(settings.relay_known_tasks_max, _nobody), journal, Metrics())
-    interruptions = logging.getLogger("relay.source.stream")
-    interruptions.addHandler(journal.interruption)
-    try:
-        position = await tail.open()
-        say(err, f"following {where[0]}.{where[1]} at {hosts_of(settings)}; no user's rights are asked here")
-        await journal.begin(reader, position)
-        return await until_an_end(_follow(pump, journal), wanted.duration, sleep)
-    except Unavailable as failure:
-        say(err, f"relay tail: could not follow MongoDB at {hosts_of(settings)}: {failure}")
-        return EXIT_REFUSED
-    finally:
-        interruptions.removeHandler(journal.interruption)
-        await asyncio.gather(*(client.close() for client in clients))
+    return Tail(tailing, *where, jitter=random.random), Reader(reading, *where), translator
 
 
 async def _follow(pump: Pump, journal: Journal) -> int:
-    async with asyncio.TaskGroup() as group:
-        pumping = group.create_task(pump.run())
-        await journal.over.wait()
-        pumping.cancel()
+    stream = logging.getLogger("relay.source.stream")
+    stream.addHandler(journal.interruption)
+    try:
+        async with asyncio.TaskGroup() as group:
+            pumping = group.create_task(pump.run())
+            await journal.over.wait()
+            pumping.cancel()
+    finally:
+        stream.removeHandler(journal.interruption)
     return EXIT_DONE
 
 

@@ -210,5 +210,18 @@ async def test_a_lost_place_is_said_and_the_tail_goes_on(settings: Any, tasks: A
         assert await tail.ending == 0
 
 
+async def test_an_interruption_that_passed_is_said(
+    settings: Any, tasks: Any, mongo: MongoClient[dict[str, Any]]
+) -> None:
+    async with following(settings, count=2) as tail:
+        await written(tasks.insert_one, {"_id": "t1"})
+        await tail.out.has_lines(1)  # so there is a cursor to lose
+        await written(mongo.admin.command, "killAllSessions", [])
+        await tail.err.has_lines(2)
+        assert tail.err.lines[1] == "resumed"
+        await written(tasks.insert_one, {"_id": "t2"})
+        assert await tail.ending == 0
+
+
 async def test_arguments_that_make_no_sense_are_code_2(settings: Any) -> None:
     assert await Direct(settings, since=1).ending == 2
