@@ -27,6 +27,9 @@ from relay.protocol import (
 Count = Annotated[int, ("minimum", 0)]
 TaskId = Annotated[str, ("minLength", 1), ("maxLength", MAX_TASK_ID)]
 Head = Annotated[str, ("maxLength", MAX_HEAD)]
+Limit = Annotated[int, ("minimum", 1), ("maximum", DASHBOARD_LIMIT_MAX)]
+Moment = Annotated[str, ("pattern", r"^\d+\.\d+$")]
+ServerMessage = Annotated[dict[str, Any], ("$ref", "#/$defs/ServerMessage")]  # any of SERVER, in its envelope
 
 
 # What the server sends (PROTOCOL.md 5).
@@ -246,7 +249,7 @@ class Auth(TypedDict):
 class DashboardJoin(TypedDict):
     """The list, and every change of it."""
 
-    limit: NotRequired[Annotated[int, ("minimum", 1), ("maximum", DASHBOARD_LIMIT_MAX)]]
+    limit: NotRequired[Limit]
 
 
 class DashboardLeave(TypedDict):
@@ -284,6 +287,47 @@ class Resync(TypedDict):
 
 class Ping(TypedDict):
     """Answered with `pong`."""
+
+
+# The bodies of `POST /poll` (PROTOCOL.md 8).
+
+
+class Etag(TypedDict):
+    """Stands for a summary or a list as it was sent."""
+
+    etag: str
+
+
+class PolledList(TypedDict):
+    """The list, unless it is still as this etag says."""
+
+    limit: NotRequired[Limit]
+    etag: NotRequired[str]
+
+
+class PolledTask(Wanted):
+    """A task, unless nothing is newer than this; `forbidden`: we were told so already."""
+
+    etag: NotRequired[str]
+    forbidden: NotRequired[bool]
+
+
+class Poll(TypedDict):
+    """What somebody without a WebSocket asks again and again."""
+
+    dashboard: NotRequired[PolledList]
+    tasks: NotRequired[Annotated[list[PolledTask], ("maxItems", MAX_BATCH)]]
+    moment: NotRequired[Moment]
+
+
+class PollAnswer(TypedDict):
+    """What is newer, as messages of the server, and what to send with the next poll."""
+
+    messages: list[ServerMessage]
+    dashboard: NotRequired[Etag]
+    tasks: NotRequired[dict[str, Etag]]
+    moment: Moment
+    more: NotRequired[Literal[True]]
 
 
 SERVER: dict[Kind, Any] = {

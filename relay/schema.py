@@ -22,7 +22,7 @@ from typing import (
     is_typeddict,
 )
 
-from relay.messages import CLIENT, SERVER
+from relay.messages import CLIENT, SERVER, Poll, PollAnswer
 from relay.protocol import MAX_REQUEST_ID, VERSION, Kind, Request, Time
 
 Schema = dict[str, Any]
@@ -32,9 +32,11 @@ _SCALARS: dict[Any, str] = {str: "string", int: "integer", bool: "boolean", floa
 
 def json_schema(*, closed: bool = False) -> Schema:
     """Every message and request of the wire. `#/$defs/ServerMessage` is what a client reads,
-    `#/$defs/ClientMessage` what it sends. With `closed`, unknown fields are errors: for tests of a server."""
+    `#/$defs/ClientMessage` what it sends; `#/$defs/Poll` and `#/$defs/PollAnswer` are the bodies of a poll. With `closed`, unknown fields are errors: for tests of a server."""
     types = _Types("#/$defs/", closed=closed)
     messages = {name: types.message(kind, data) for name, kind, data in _all_messages()}
+    for body in (Poll, PollAnswer):
+        types.of(body)
     sides = {
         "ServerMessage": {"oneOf": [_ref("#/$defs/", _message_name(kind)) for kind in SERVER]},
         "ClientMessage": {"oneOf": [_ref("#/$defs/", _message_name(request)) for request in CLIENT]},
@@ -107,11 +109,13 @@ class _Types:
             return {"type": _SCALARS[kind]}
         if origin is Annotated:
             inner, *said = get_args(kind)
-            return self.of(inner) | dict(said)
+            return dict(said) if said[0][0] == "$ref" else self.of(inner) | dict(said)
         if origin is Literal:
             return {"enum": list(get_args(kind))}
         if origin is list:
             return {"type": "array", "items": self.of(*get_args(kind))}
+        if origin is dict:
+            return {"type": "object", "additionalProperties": self.of(get_args(kind)[1])}
         if origin in (Union, UnionType):
             return self._union(get_args(kind))
         if is_typeddict(kind):

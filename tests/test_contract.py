@@ -139,6 +139,13 @@ def test_the_shared_types_are_spelled_out(kind: Any) -> None:
     assert names(fields_of(kind)) == names(told)
 
 
+@pytest.mark.parametrize(
+    ("start", "kind"), [("`{dashboard", messages.Poll), ("`{messages", messages.PollAnswer)]
+)
+def test_the_bodies_of_a_poll_are_spelled_out(start: str, kind: Any) -> None:
+    assert fields(section(8)[section(8).index(start) :]) == fields_of(kind)
+
+
 def test_the_error_codes_and_the_close_codes_are_listed() -> None:
     (listed,) = re.findall(r"^Error codes: (.*)$", section(5), re.MULTILINE)
     assert {code.value for code in ErrorCode} <= set(re.findall(r"`(\w+)`", listed))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from poller import post
 from pymongo import AsyncMongoClient
 from running import COMMAND, SOON_S, Ear, environment, listening, running, settings_for, token
 from websockets.exceptions import ConnectionClosed
@@ -101,6 +102,32 @@ async def test_every_message_of_a_real_relay_is_one_of_the_schema(mongo_url: str
     for frame in ear.frames:
         assert [error.message for error in told.iter_errors(frame)] == [], frame
     assert {frame["type"] for frame in ear.frames} == set(Kind) - UNHEARD
+
+
+async def test_polls_and_their_answers_are_of_the_schema(mongo_url: str, database_name: str) -> None:
+    asked: dict[str, Any] = {"dashboard": {"limit": 5}, "tasks": [{"taskId": "t1"}, {"taskId": "nobody's"}]}
+    async with AsyncMongoClient[dict[str, Any]](mongo_url) as client:
+        tasks = client[database_name]["tasks"]
+        await tasks.insert_one({"_id": "t1", "createdBy": "alice", "events": [{"type": "a"}]})
+        async with running(settings_for(mongo_url, database_name, relay_poll_wait_ms=100)) as relay:
+            for _ in range(2):  # from the start, and with what that answer gave
+                validator("Poll").validate(asked)
+                answer = await post(relay, asked)
+                assert answer.status == 200
+                validator("PollAnswer").validate(answer.body)
+                state = next(
+                    (one["data"] for one in answer.body["messages"] if one["type"] == "task:state"), {}
+                )
+                position = {"since": state.get("next", 0), "head": state.get("head", "")}
+                asked = {
+                    "dashboard": {"limit": 5, **answer.body.get("dashboard", {})},
+                    "tasks": [
+                        {"taskId": "t1", **position, **answer.body.get("tasks", {}).get("t1", {})},
+                        {"taskId": "nobody's", "forbidden": True},
+                    ],
+                    "moment": answer.body["moment"],
+                }
+    assert answer.body["messages"] == []
 
 
 def test_the_notice_of_a_database_that_is_away_is_one_of_the_schema() -> None:
