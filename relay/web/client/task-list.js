@@ -25,8 +25,10 @@ export class TaskList {
   #byId = new Map();
   /** @type {Map<string, TaskSummary>} The pages of a state until its last one has come. */
   #incoming = new Map();
+  /** @type {string[] | null} The ids, newest first; null when they may have another order now. */
+  #order = null;
   /** @type {readonly TaskSummary[] | null} */
-  #sorted = null;
+  #tasks = null;
   /** @type {Listeners<TaskList>} */
   #listeners = new Listeners();
 
@@ -35,8 +37,9 @@ export class TaskList {
    * the tasks that did not; do not modify them.
    */
   get tasks() {
-    this.#sorted ??= newestFirst(this.#byId.values());
-    return this.#sorted;
+    this.#order ??= newestFirst(this.#byId.values());
+    this.#tasks ??= this.#order.flatMap((taskId) => this.#byId.get(taskId) ?? []);
+    return this.#tasks;
   }
 
   /** @param {string} taskId */
@@ -70,6 +73,7 @@ export class TaskList {
     if (more) return;
     this.#byId = this.#incoming;
     this.#incoming = new Map();
+    this.#order = null;
     this.state = "ready";
     this.#changed();
   }
@@ -78,6 +82,8 @@ export class TaskList {
   update(update) {
     if (update.change === "upserted") {
       const { change, ...task } = update;
+      const before = this.#byId.get(task.taskId);
+      if (!before || before.createdAt !== task.createdAt) this.#order = null;
       this.#byId.set(task.taskId, task);
     } else if (!this.#byId.delete(update.taskId)) {
       return;
@@ -105,18 +111,21 @@ export class TaskList {
   }
 
   #changed() {
-    this.#sorted = null;
+    this.#tasks = null;
     this.version += 1;
     this.#listeners.tell(this);
   }
 }
 
-/** @param {Iterable<TaskSummary>} tasks */
+/**
+ * @param {Iterable<TaskSummary>} tasks
+ * @returns {string[]}
+ */
 function newestFirst(tasks) {
   return [...tasks]
     .map((task) => ({ task, born: bornAt(task) }))
     .sort((a, b) => b.born - a.born || (a.task.taskId < b.task.taskId ? 1 : -1))
-    .map(({ task }) => task);
+    .map(({ task }) => task.taskId);
 }
 
 /**
