@@ -8,6 +8,7 @@
 // What is joined stays joined: after a reconnect it continues where it was.
 
 import { Connection } from "./connection.js";
+import { Delay } from "./delay.js";
 import { browser } from "./host.js";
 import { Listeners } from "./listeners.js";
 import { Rooms } from "./rooms.js";
@@ -45,13 +46,16 @@ export function connect(options) {
 export class Relay {
   #connection;
   #rooms;
+  #delay;
   /** @type {Listeners<ServerMessage>} */
   #messageListeners = new Listeners();
 
   /** @param {ConnectOptions} options */
   constructor({ url, token, host: replaced }) {
     const host = { ...browser, ...replaced };
-    this.#rooms = new Rooms((type, data) => this.#connection.send(type, data), host);
+    const send = (/** @type {string} */ type, /** @type {object} */ data) => this.#connection.send(type, data);
+    this.#rooms = new Rooms(send, host);
+    this.#delay = new Delay(send);
     this.#connection = new Connection({
       endpoints: endpoints(url),
       token,
@@ -59,6 +63,7 @@ export class Relay {
       onOpen: () => this.#rooms.joinAll(),
       onMessage: (message) => {
         this.#rooms.receive(message);
+        this.#delay.take(message);
         this.#messageListeners.tell(message);
       },
     });
@@ -67,6 +72,14 @@ export class Relay {
   /** How things are now. */
   get status() {
     return this.#connection.status;
+  }
+
+  /**
+   * From the database's time of a change to here, in ms: the median of the last few, the clocks'
+   * difference removed. Undefined until something was measured.
+   */
+  get delayMs() {
+    return this.#delay.medianMs;
   }
 
   /**
