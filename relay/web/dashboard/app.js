@@ -3,20 +3,29 @@
 
 import { connect } from "/client/index.js";
 import { find, setText } from "./dom.js";
+import { FilterView } from "./filter.js";
 import { FreshnessView, refusal } from "./freshness.js";
+import { listenToKeys } from "./keys.js";
 import { ListView } from "./list.js";
-import { signIn, token } from "./session.js";
+import { News } from "./news.js";
+import { addressOf } from "./row.js";
+import { SIGNED_OUT, onRenewal, signIn, token } from "./session.js";
 import { TaskView } from "./task.js";
+
+/** @typedef {{title: string, text: string, icon: string}} Notice */
 
 const TICK_MS = 1000;
 const TASK_ROUTE = "#/tasks/";
+const LIST_LIMIT = 5000; // the most a state may bring (PROTOCOL.md section 4)
+const BESIDE = matchMedia("(min-width: 1000px)");
 
-const filter = /** @type {HTMLInputElement} */ (find("#filter"));
 const notice = find("#notice");
 const sections = find("#sections");
+const filter = new FilterView(invalidate);
 const listView = new ListView(invalidate);
 const taskView = new TaskView();
 const freshnessView = new FreshnessView(() => relay.retry());
+const news = new News(() => list);
 
 /** @type {import("/client/index.js").Relay} */
 let relay;
@@ -29,12 +38,21 @@ let frame = 0;
 signIn();
 start();
 addEventListener("hashchange", () => {
-  if (signIn()) start();
-  else route();
+  const signed = signIn();
+  if (signed === "signed in") return start();
+  if (signed === "renewed" && open) history.replaceState(null, "", addressOf(open.taskId));
+  if (signed === "renewed") renew();
+  route();
 });
-addEventListener("keydown", onKey);
-filter.addEventListener("input", invalidate);
-find("button", notice).addEventListener("click", clearFilter);
+onRenewal(renew);
+for (const type of ["online", "offline"]) addEventListener(type, invalidate);
+find("button", notice).addEventListener("click", () => filter.clear());
+listenToKeys({
+  step: (by) => listView.step(listView.focused ?? open?.taskId ?? null, by),
+  filter: () => filter.focus(),
+  leave,
+  end: () => taskView.goToEnd(),
+});
 setInterval(() => {
   if (document.hidden) return;
   listView.tick();
@@ -45,23 +63,35 @@ setInterval(() => {
 /** A connection for whoever is signed in now; what an earlier one showed goes away. */
 function start() {
   relay?.close();
+  listView.clear();
   relay = connect({ url: "/ws", token });
   relay.onStatus(invalidate);
-  list = relay.joinDashboard();
+  relay.onMessage((message) => news.take(message));
+  freshnessView.follow(relay);
+  list = relay.joinDashboard({ limit: LIST_LIMIT });
   list.onChange(invalidate);
   open = null;
   route();
 }
 
+/** A fresh token of the same user: where the old one was refused, it goes on from there. */
+function renew() {
+  const { state, reason = "" } = relay.status;
+  if (state === "refused" && SIGNED_OUT.has(reason)) relay.retry();
+}
+
 /** `#/tasks/<id>` names the open task. */
 function route() {
   const taskId = routedTaskId();
-  if (taskId === (open?.taskId ?? null)) return invalidate();
+  const before = open?.taskId ?? null;
+  if (taskId === before && (taskId === null) === !document.body.classList.contains("task-open")) return invalidate();
   if (open) relay.leaveTask(open.taskId);
   open = taskId === null ? null : relay.joinTask(taskId);
   open?.onChange(invalidate);
-  taskView.show(open);
-  invalidate();
+  listView.keepInPlace(taskId ?? before, () => taskView.show(open));
+  render();
+  if (taskId !== null && !BESIDE.matches) taskView.focus();
+  else if (taskId === null && before !== null) listView.focus(before);
 }
 
 function routedTaskId() {
@@ -79,64 +109,65 @@ function invalidate() {
 }
 
 function render() {
+  cancelAnimationFrame(frame);
   frame = 0;
-  const wanted = filter.value.trim();
   const hasList = list.state === "ready";
   freshnessView.render(relay.status, hasList);
-  const matching = hasList ? listView.render(list.tasks, wanted, open?.taskId ?? null) : 0;
+  let matching = 0;
+  if (hasList) {
+    const how = { openTaskId: open?.taskId ?? null, marking: freshnessView.isReturning };
+    const counts = listView.render(list.tasks, filter.current, how);
+    filter.render(counts);
+    for (const [section, count] of counts) {
+      if (!filter.current.section || filter.current.section === section) matching += count;
+    }
+  }
   taskView.render(open ? list.get(open.taskId) : undefined);
-  showNotice(matching, wanted);
+  showNotice(noticeOf(matching));
 }
 
 /**
  * What stands in place of a list that is not there.
- * @param {number} matching
- * @param {string} wanted
+ * @param {Notice | null} said
  */
-function showNotice(matching, wanted) {
-  const words = noticeWords(matching, wanted);
-  notice.hidden = words === null;
-  sections.hidden = words !== null;
-  if (words === null) return;
-  setText(find("h2", notice), words.title);
-  setText(find("p", notice), words.text);
-  notice.classList.toggle("late", words.title === "Loading…");
-  find("button", notice).hidden = wanted === "" || list.tasks.length === 0;
+function showNotice(said) {
+  notice.hidden = said === null;
+  sections.hidden = said !== null;
+  if (said === null) return;
+  setText(find("h2", notice), said.title);
+  setText(find("p", notice), said.text);
+  find(".icon", notice).dataset.icon = said.icon;
+  notice.classList.toggle("late", said.title === "Loading…");
+  find("button", notice).hidden = !filter.isOn || list.tasks.length === 0;
 }
 
 /**
  * @param {number} matching
- * @param {string} wanted
+ * @returns {Notice | null}
  */
-function noticeWords(matching, wanted) {
+function noticeOf(matching) {
   const { state, reason } = relay.status;
-  if (list.state === "loading" && state === "refused") return refusal(reason);
-  if (list.state === "loading") return { title: "Loading…", text: "" };
-  if (list.state !== "ready") return { title: "No list", text: `The relay refused it (${list.state}).` };
+  if (list.state === "loading" && state === "refused") return { ...refusal(reason), icon: "failed" };
+  if (list.state === "loading") return { title: "Loading…", text: "", icon: "relay" };
+  if (list.state !== "ready") return { title: "No list", text: `The relay refused it (${list.state}).`, icon: "failed" };
   if (list.tasks.length === 0) {
-    return { title: "No tasks yet", text: "They appear here the moment a writer creates one." };
+    return { title: "No tasks yet", text: "They appear here the moment a writer creates one.", icon: "relay" };
   }
-  if (matching === 0) return { title: "Nothing found", text: `No task matches “${wanted}”.` };
+  if (matching === 0) return { title: "Nothing found", text: nothingFound(), icon: "search" };
   return null;
 }
 
-function clearFilter() {
-  filter.value = "";
-  filter.focus();
-  invalidate();
+function nothingFound() {
+  return filter.text === "" ? "No task is there now." : `No task matches “${filter.text}”.`;
 }
 
-/** @param {KeyboardEvent} event */
-function onKey(event) {
-  const typing = event.target instanceof HTMLInputElement;
-  if (event.key === "/" && !typing) {
-    event.preventDefault();
-    filter.focus();
-    filter.select();
-  } else if (event.key === "Escape" && typing) {
-    clearFilter();
-    filter.blur();
-  } else if (event.key === "Escape" && open) {
+/** Esc: first the filter, if that is where one is; then the open task. */
+function leave() {
+  const field = find("#filter");
+  if (document.activeElement === field) {
+    filter.clear();
+    field.blur();
+  } else if (open) {
     location.hash = "#/";
   }
 }

@@ -1,8 +1,7 @@
 // @ts-check
 // Small steps on the document that leave it alone when nothing changed.
 
-const MOTION_MS = 200;
-const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
+const REDACTED = "[redacted]"; // PROTOCOL.md section 5
 
 /**
  * @template {Element} [E=HTMLElement]
@@ -31,6 +30,25 @@ export function setText(element, text) {
 }
 
 /**
+ * Text of a document; what was taken out of it is shown as such.
+ * @param {Element} element
+ * @param {string} text
+ */
+export function setDocumentText(element, text) {
+  if (!text.includes(REDACTED)) return setText(element, text);
+  if (element.textContent === text) return;
+  element.replaceChildren(...text.split(REDACTED).flatMap((part, index) => (index === 0 ? [part] : [redacted(), part])));
+}
+
+function redacted() {
+  const mark = document.createElement("mark");
+  mark.className = "redacted";
+  mark.title = "A secret, taken out before it was sent";
+  mark.textContent = REDACTED;
+  return mark;
+}
+
+/**
  * @param {Element} element
  * @param {string} name
  * @param {string | undefined} value undefined takes the attribute away
@@ -38,16 +56,6 @@ export function setText(element, text) {
 export function setAttribute(element, name, value) {
   if (value === undefined) element.removeAttribute(name);
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
-}
-
-/** @param {string} name */
-export function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  svg.setAttribute("class", "icon");
-  use.setAttribute("href", `#icon-${name}`);
-  svg.append(use);
-  return svg;
 }
 
 /**
@@ -65,31 +73,27 @@ export function outwardLink(url) {
 }
 
 /**
- * Puts a node before another; one that is in the document already keeps its focus where the
- * browser can do that.
- * @param {Element} parent
- * @param {Element} node
- * @param {Element | null} before
+ * What of the browser's stores may be denied to a page, and then is forgotten.
+ * @param {string} key
+ * @returns {boolean}
  */
-export function place(parent, node, before) {
-  if (node.isConnected && "moveBefore" in parent) /** @type {any} */ (parent).moveBefore(node, before);
-  else parent.insertBefore(node, before);
-}
-
-/** @param {Element} element */
-export function pulse(element) {
-  move(element, [{ transform: "scale(1)" }, { transform: "scale(1.12)" }, { transform: "scale(1)" }]);
-}
-
-/** @param {Element} element */
-export function slideIn(element) {
-  move(element, [{ opacity: 0, transform: "translateY(-6px)" }, { opacity: 1, transform: "none" }]);
+export function isRemembered(key) {
+  try {
+    return localStorage.getItem(key) !== null;
+  } catch {
+    return false;
+  }
 }
 
 /**
- * @param {Element} element
- * @param {Keyframe[]} frames
+ * @param {string} key
+ * @param {boolean} yes
  */
-function move(element, frames) {
-  if (!reducedMotion.matches) element.animate(frames, { duration: MOTION_MS, easing: "ease-out" });
+export function remember(key, yes) {
+  try {
+    if (yes) localStorage.setItem(key, "yes");
+    else localStorage.removeItem(key);
+  } catch {
+    // Only for this visit, then.
+  }
 }

@@ -1,26 +1,33 @@
 // @ts-check
 // The timeline of the open task: follows at its end, otherwise says how much is new.
 
-import { find, setText, slideIn, stamp } from "./dom.js";
-import { showExactTime } from "./facts.js";
-import { readable } from "./stages.js";
-import { moment, shortTime } from "./time.js";
+import { Chunks, settle, takeOut } from "./chunks.js";
+import { find, setText } from "./dom.js";
+import { entryElement, toggleData } from "./entry.js";
+import { Pace, slideIn } from "./motion.js";
+import { moment } from "./time.js";
 
 /** @typedef {import("/client/index.js").Event} Event */
 /** @typedef {{element: HTMLElement, event: Event | null}} Entry */
 
 const AT_END_PX = 16; // this near to the end counts as there
-const SLIDING_MAX = 20; // more than these at once are a state, not news
-const TEXT_FIELDS = ["message", "text", "summary", "title", "error"];
-const PAYLOAD_FIELDS = ["data", "payload", "metadata", "details"];
-const TYPE_AND_TIME_FIELDS = new Set(["type", "eventType", "event", "kind", "at", "timestamp", "createdAt", "time"]);
+const SLIDING_MAX = 8; // more than these at once are a state, not news
+const CHUNK = 50;
+const CHUNKS_AT_ONCE = 4;
+const BUILT_AT_ONCE = CHUNK * CHUNKS_AT_ONCE; // of a long timeline, its end first; the rest in the next frames
 
 export class EntriesView {
   #scroller = find(".timeline");
   #list = find(".entries");
+  #chunks = new Chunks(this.#list);
   #newer = find(".newer");
-  /** @type {Entry[]} */
+  /** @type {readonly (Event | null)[]} */
+  #events = [];
+  /** @type {Entry[]} The built ones: those from `#start` on. */
   #entries = [];
+  #start = 0;
+  #frame = 0;
+  #pace = new Pace();
   #following = true;
   #seen = 0; // entries the reader had when the end went out of view
   #lastTop = 0;
@@ -28,11 +35,11 @@ export class EntriesView {
   constructor() {
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.#list.addEventListener("click", ({ target }) => {
-      // What someone opens stays where it is; the end may wait.
-      if (target instanceof Element && target.closest("summary")) this.#stopFollowing();
+      const button = target instanceof Element ? target.closest(".entry-more") : null;
+      if (button) this.#toggle(/** @type {HTMLElement} */ (button.closest(".entry")));
     });
-    this.#newer.addEventListener("click", () => this.#goToEnd());
-    // Entries get their height late, the window changes: the end is kept in view all the same.
+    this.#newer.addEventListener("click", () => this.goToEnd());
+    // Entries come, get their height late, the window changes: the end is kept in view.
     const sizes = new ResizeObserver(() => this.#keepEnd());
     sizes.observe(this.#list);
     sizes.observe(this.#scroller);
@@ -40,8 +47,12 @@ export class EntriesView {
 
   /** Another task: start at its end. */
   clear() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
     this.#list.replaceChildren();
+    this.#events = [];
     this.#entries = [];
+    this.#start = 0;
     this.#seen = 0;
     this.#following = true;
     this.#newer.hidden = true;
@@ -50,23 +61,85 @@ export class EntriesView {
   /** @param {readonly (Event | null)[]} events */
   render(events) {
     const arrive = this.#following && this.#entries.length > 0;
-    const fresh = document.createDocumentFragment();
-    events.forEach((event, index) => {
-      const known = this.#entries[index];
-      if (known?.event === event) return;
-      const element = entryElement(event, index);
-      this.#entries[index] = { element, event };
-      if (known) known.element.replaceWith(element);
-      else fresh.append(element);
-    });
-    for (const { element } of this.#entries.splice(events.length)) element.remove();
-    const arrived = [...fresh.children];
-    this.#list.append(fresh);
-    if (arrive && arrived.length <= SLIDING_MAX) arrived.forEach(slideIn);
+    this.#events = events;
+    if (this.#entries.length === 0) this.#start = Math.max(0, events.length - BUILT_AT_ONCE);
+    this.#start = Math.min(this.#start, events.length);
+    this.#patch();
+    const arrived = this.#append();
+    if (arrived.length > 0 && this.#pace.allows() && arrive && arrived.length <= SLIDING_MAX) arrived.forEach(slideIn);
     if (this.#following) this.#seen = events.length;
     else this.#seen = Math.min(this.#seen, events.length);
+    this.#list.classList.toggle("of-days", spansDays(events));
+    this.#offerNewer();
+    this.#buildOn();
+  }
+
+  goToEnd() {
+    this.#following = true;
+    this.#seen = this.#events.length;
     this.#keepEnd();
     this.#offerNewer();
+    this.#scroller.focus({ preventScroll: true });
+  }
+
+  /** Those that changed, and those that are no more. */
+  #patch() {
+    for (const { element } of this.#entries.splice(Math.max(0, this.#events.length - this.#start))) takeOut(element);
+    this.#entries.forEach((entry, offset) => {
+      const event = this.#events[this.#start + offset];
+      if (entry.event === event) return;
+      const element = entryElement(event, this.#start + offset);
+      entry.element.replaceWith(element);
+      this.#entries[offset] = { element, event };
+    });
+  }
+
+  #append() {
+    const from = this.#start + this.#entries.length;
+    const fresh = this.#built(from, Math.min(this.#events.length, from + BUILT_AT_ONCE));
+    this.#entries.push(...fresh);
+    for (const { element } of fresh) this.#chunks.insert(element, null);
+    return fresh.map(({ element }) => element);
+  }
+
+  /** More of those before and after what is there, a frame at a time. */
+  #buildOn() {
+    const isWhole = this.#start === 0 && this.#entries.length === this.#events.length;
+    if (isWhole || this.#frame) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#append();
+      for (let chunk = 0; chunk < CHUNKS_AT_ONCE; chunk += 1) this.#prepend();
+      this.#buildOn();
+    });
+  }
+
+  #prepend() {
+    const from = Math.max(0, this.#start - CHUNK);
+    const fresh = this.#built(from, this.#start);
+    if (fresh.length === 0) return;
+    const { scrollHeight, scrollTop } = this.#scroller;
+    this.#start = from;
+    this.#entries.unshift(...fresh);
+    const chunk = this.#chunks.prepend();
+    chunk.append(...fresh.map(({ element }) => element));
+    settle(chunk);
+    if (!this.#following) this.#scroller.scrollTop = scrollTop + this.#scroller.scrollHeight - scrollHeight;
+  }
+
+  /**
+   * @param {number} from
+   * @param {number} to
+   * @returns {Entry[]}
+   */
+  #built(from, to) {
+    return this.#events.slice(from, to).map((event, offset) => ({ element: entryElement(event, from + offset), event }));
+  }
+
+  /** @param {HTMLElement} element */
+  #toggle(element) {
+    this.#following = false; // what someone opens stays where it is; the end may wait
+    toggleData(element, this.#events[Number(element.dataset.eventIndex)]);
   }
 
   #scrolled() {
@@ -74,22 +147,10 @@ export class EntriesView {
     const atEnd = scrollHeight - scrollTop - clientHeight <= AT_END_PX;
     // Only going up leaves the end; entries that grow below it do not.
     if (atEnd) this.#following = true;
-    else if (scrollTop < this.#lastTop) this.#stopFollowing();
+    else if (scrollTop < this.#lastTop) this.#following = false;
     this.#lastTop = scrollTop;
-    if (this.#following) this.#seen = this.#entries.length;
+    if (this.#following) this.#seen = this.#events.length;
     this.#offerNewer();
-  }
-
-  #stopFollowing() {
-    this.#following = false;
-  }
-
-  #goToEnd() {
-    this.#following = true;
-    this.#seen = this.#entries.length;
-    this.#keepEnd();
-    this.#offerNewer();
-    this.#scroller.focus({ preventScroll: true });
   }
 
   #keepEnd() {
@@ -97,76 +158,17 @@ export class EntriesView {
   }
 
   #offerNewer() {
-    const count = this.#entries.length - this.#seen;
+    const count = this.#events.length - this.#seen;
     this.#newer.hidden = count === 0;
-    if (count > 0) setText(find("span", this.#newer), `${count} new ${count === 1 ? "event" : "events"}`);
+    if (count > 0) setText(find("span:last-child", this.#newer), `${count} new ${count === 1 ? "event" : "events"}`);
   }
 }
 
 /**
- * @param {Event | null} event
- * @param {number} index
+ * Whether times of day alone would not do.
+ * @param {readonly (Event | null)[]} events
  */
-function entryElement(event, index) {
-  const element = stamp("entry-template");
-  element.dataset.eventIndex = String(index);
-  setText(find(".entry-index", element), String(index));
-  setText(find(".entry-type", element), typeText(event));
-  showEntryTime(find(".entry-time", element), moment(event?.at));
-  const { text, rest } = contentOf(event?.data);
-  const line = find(".entry-text", element);
-  line.hidden = text === "";
-  setText(line, text);
-  if (rest) offerData(/** @type {HTMLDetailsElement} */ (find(".entry-data", element)), event?.data);
-  return element;
-}
-
-/** @param {Event | null} event */
-function typeText(event) {
-  if (event === null) return "Empty";
-  return event.type === null ? "Event" : readable(event.type);
-}
-
-/**
- * @param {HTMLElement} element
- * @param {number | undefined} ms
- */
-function showEntryTime(element, ms) {
-  setText(element, ms === undefined ? "" : shortTime(ms));
-  showExactTime(element, ms);
-}
-
-/**
- * The one line a payload has for people, and whether it holds more than that.
- * @param {any} data
- * @returns {{text: string, rest: boolean}}
- */
-function contentOf(data) {
-  if (data === null || data === undefined) return { text: "", rest: false };
-  if (typeof data !== "object") return { text: String(data), rest: false };
-  for (const holder of [data, ...PAYLOAD_FIELDS.map((field) => data[field])]) {
-    const field = TEXT_FIELDS.find((name) => typeof holder?.[name] === "string" && holder[name] !== "");
-    if (!field) continue;
-    const own = holder === data ? [field] : [];
-    return { text: holder[field], rest: holder !== data || hasMore(data, own) };
-  }
-  return { text: "", rest: Array.isArray(data) || hasMore(data, []) };
-}
-
-/**
- * @param {object} data
- * @param {string[]} shown
- */
-function hasMore(data, shown) {
-  return Object.keys(data).some((key) => !TYPE_AND_TIME_FIELDS.has(key) && !shown.includes(key));
-}
-
-/**
- * The JSON is written out only when someone looks: events may be large and many.
- * @param {HTMLDetailsElement} details
- * @param {unknown} data
- */
-function offerData(details, data) {
-  details.hidden = false;
-  details.addEventListener("toggle", () => setText(find("pre", details), JSON.stringify(data, null, 2)), { once: true });
+function spansDays(events) {
+  const first = moment(events.find((event) => event?.at)?.at);
+  return first !== undefined && new Date(first).toDateString() !== new Date().toDateString();
 }

@@ -1,49 +1,35 @@
 // @ts-check
-// The facts of a task that a row and the open task share: badge, references, creator, times.
+// The facts of a task that a row and the open task share: badge, references, times.
 
-import { find, icon, outwardLink, pulse, setAttribute, setText } from "./dom.js";
+import { outwardLink, setAttribute, setText } from "./dom.js";
 import { standing } from "./stages.js";
 import { exactTime } from "./time.js";
 
 /** @typedef {import("/client/index.js").TaskSummary} TaskSummary */
 
 /**
- * @param {ParentNode} root
+ * @param {HTMLElement} badge
  * @param {TaskSummary} task
- * @param {{isNew: boolean}} how a badge that was not there before does not pulse
+ * @returns {boolean} whether it says something else now
  */
-export function showBadge(root, task, { isNew }) {
-  const badge = find(".badge", root);
+export function showBadge(badge, task) {
   const { stage, label } = standing(task);
-  const changed = badge.dataset.stage !== stage || badge.dataset.status !== task.status;
-  if (!changed) return;
+  if (badge.dataset.stage === stage && badge.dataset.status === task.status) return false;
   badge.dataset.stage = stage;
   setAttribute(badge, "data-status", task.status);
-  setAttribute(find("use", badge), "href", `#icon-${stage}`);
-  setText(find(".badge-label", badge), label);
-  if (!isNew) pulse(badge);
-}
-
-/**
- * @param {ParentNode} root
- * @param {TaskSummary} task
- */
-export function showCreator(root, { creator }) {
-  const element = find(".creator", root);
-  setText(element, creator ?? "");
-  element.hidden = creator === undefined;
+  setText(badge, label);
+  return true;
 }
 
 /**
  * The issue and the pull request, as links where the document says where they are.
- * @param {ParentNode} root
+ * @param {HTMLElement} refs
  * @param {TaskSummary} task
+ * @param {TaskSummary | null} before what they show now
  */
-export function showReferences(root, { issueUrl, issueNumber, prUrl, prNumber }) {
-  const refs = find(".refs", root);
-  const said = JSON.stringify([issueUrl, issueNumber, prUrl, prNumber]);
-  if (refs.dataset.said === said) return;
-  refs.dataset.said = said;
+export function showReferences(refs, { issueUrl, issueNumber, prUrl, prNumber }, before) {
+  if (before && issueUrl === before.issueUrl && issueNumber === before.issueNumber
+    && prUrl === before.prUrl && prNumber === before.prNumber) return;
   refs.replaceChildren(
     ...reference("issue", "Issue", issueUrl, issueNumber),
     ...reference("pull-request", "Pull request", prUrl, prNumber),
@@ -51,18 +37,18 @@ export function showReferences(root, { issueUrl, issueNumber, prUrl, prNumber })
 }
 
 /**
- * @param {string} iconName
+ * @param {string} kind
  * @param {string} name
  * @param {string | undefined} url
  * @param {number | undefined} number
  */
-function reference(iconName, name, url, number) {
+function reference(kind, name, url, number) {
   if (url === undefined && number === undefined) return [];
   const element = outwardLink(url);
-  element.className = "ref";
+  element.className = `ref ref-${kind}`;
   element.title = number === undefined ? name : `${name} ${number}`;
-  element.append(icon(iconName), number === undefined ? name : `#${number}`);
-  element.setAttribute("aria-label", element.title);
+  element.textContent = number === undefined ? name : `#${number}`;
+  if (element instanceof HTMLAnchorElement) element.setAttribute("aria-label", element.title);
   return [element];
 }
 

@@ -1,23 +1,51 @@
 // @ts-check
-// How fresh the page is: the chip in the header and the banner while it is not live.
+// How fresh the page is: the chip in the header, what it opens, and the banner while it is not live.
 
 import { find, setText } from "./dom.js";
+import { SIGNED_OUT } from "./session.js";
+import { duration } from "./time.js";
 
+/** @typedef {import("/client/index.js").Relay} Relay */
+/** @typedef {import("/client/index.js").ServerMessage} ServerMessage */
 /** @typedef {import("/client/index.js").Status} Status */
 
-const SIGNED_OUT = new Set(["no_token", "bad_token", "unauthenticated", "token_expired"]);
 const SWITCHED_OFF = "feature_disabled";
+const MARKING_MS = 3_000; // what changes so soon after a return happened meanwhile
 
 export class FreshnessView {
-  #chip = /** @type {HTMLButtonElement} */ (find("#connection"));
+  #chip = find("#connection");
   #banner = find("#banner");
+  #about = find("#about-connection");
+  /** @type {Relay | null} */
+  #relay = null;
   /** @type {Status} */
   #status = { state: "connecting" };
+  #heardAt = 0;
+  #welcomes = 0;
+  #sub = "";
+  #expiresAt = 0; // ms since the epoch; 0 while there is no need to speak of it
+  #wasAway = false;
+  #backAt = -Infinity;
 
   /** @param {() => void} tryNow */
   constructor(tryNow) {
-    this.#chip.addEventListener("click", tryNow);
     find("button", this.#banner).addEventListener("click", tryNow);
+    find(".try-now").addEventListener("click", tryNow);
+    this.#about.addEventListener("toggle", () => this.tick());
+  }
+
+  /** @param {Relay} relay another one: nothing of the last one counts */
+  follow(relay) {
+    this.#relay = relay;
+    this.#welcomes = 0;
+    this.#expiresAt = 0;
+    this.#wasAway = false;
+    relay.onMessage((message) => this.#hear(message));
+  }
+
+  /** Whether what changes now is news to a reader who saw an older state. */
+  get isReturning() {
+    return this.#wasAway || performance.now() - this.#backAt < MARKING_MS;
   }
 
   /**
@@ -28,22 +56,75 @@ export class FreshnessView {
     this.#status = status;
     const { state } = status;
     this.#chip.dataset.connection = state;
-    this.#chip.disabled = state !== "offline";
+    this.#followReturn(isCurrent(status), hasList);
     // A first try, and the moment of each further one, change nothing for the reader.
     if (state !== "connecting") {
-      const trouble = troubleOf(status);
+      const trouble = troubleOf(status) || this.#expiry();
       this.#banner.hidden = trouble === "" || (state === "refused" && !hasList);
       setText(find("p", this.#banner), trouble);
       find("button", this.#banner).hidden = state !== "offline";
-      document.body.classList.toggle("not-live", trouble !== "" && hasList);
+      document.body.classList.toggle("not-live", !isCurrent(status) && hasList);
     }
     this.tick();
   }
 
-  /** The countdown moves on without a render. */
+  /** Countdown and ages move on without a render. */
   tick() {
     setText(find(".chip-label", this.#chip), wordOf(this.#status));
+    if (!this.#about.matches(":popover-open")) return;
+    const { state } = this.#status;
+    setText(find(".about-words"), aboutOf(this.#status));
+    find(".try-now").hidden = state !== "offline" && state !== "refused";
+    this.#tell("heard", this.#heardAt ? `${duration(Date.now() - this.#heardAt)} ago` : "none yet");
+    const delay = this.#relay?.delayMs;
+    this.#tell("delay", delay === undefined ? "not measured yet" : `${Math.round(delay)} ms`);
+    this.#tell("transport", state === "polling" ? "Long polling" : "WebSocket");
+    this.#tell("reconnects", String(Math.max(0, this.#welcomes - 1)));
+    this.#tell("sub", this.#sub || "nobody yet");
   }
+
+  /** @param {ServerMessage} message */
+  #hear(message) {
+    this.#heardAt = Date.now();
+    if (message.type === "welcome") {
+      this.#welcomes += 1;
+      this.#sub = message.data.sub;
+      this.#expiresAt = 0;
+    } else if (message.type === "auth:expiring") {
+      this.#expiresAt = Date.parse(message.data.expiresAt);
+    } else if (message.type === "auth:ok") {
+      this.#expiresAt = 0;
+    }
+  }
+
+  /**
+   * @param {boolean} current
+   * @param {boolean} hasList
+   */
+  #followReturn(current, hasList) {
+    if (!current && hasList) this.#wasAway = true;
+    if (!current || !this.#wasAway) return;
+    this.#wasAway = false;
+    this.#backAt = performance.now();
+  }
+
+  #expiry() {
+    if (this.#expiresAt < Date.now()) return "";
+    return "This sign-in ends in a moment. A fresh sign-in link, opened here or in another tab, keeps the page going.";
+  }
+
+  /**
+   * @param {string} fact
+   * @param {string} text
+   */
+  #tell(fact, text) {
+    setText(find(`[data-fact="${fact}"]`, this.#about), text);
+  }
+}
+
+/** @param {Status} status */
+function isCurrent({ state }) {
+  return state === "live" || state === "polling";
 }
 
 /**
@@ -58,7 +139,7 @@ export function refusal(reason = "") {
   if (SIGNED_OUT.has(reason)) {
     const text = reason === "no_token"
       ? "Open this page with a sign-in link: its address ends in #token=…"
-      : "This sign-in has ended or is not accepted. Open a fresh sign-in link.";
+      : "This sign-in has ended or is not accepted. Open a fresh sign-in link, here or in another tab: the page goes on by itself.";
     return { title: "Signed out", text };
   }
   return { title: "Refused", text: `The relay does not accept this connection (${reason}).` };
@@ -70,6 +151,7 @@ function wordOf({ state, reason, nextTryAt = 0 }) {
     case "connecting":
       return reason === undefined ? "Connecting" : "Reconnecting";
     case "offline": {
+      if (!navigator.onLine) return "Offline";
       const seconds = Math.ceil((nextTryAt - Date.now()) / 1000);
       return seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting";
     }
@@ -86,10 +168,19 @@ function troubleOf({ state, reason }) {
     case "stale":
       return "The relay is behind the database. What you see may be old; it catches up by itself.";
     case "offline":
-      return "Not connected. You see what was known last; the page reconnects by itself.";
+      return navigator.onLine
+        ? "Not connected. You see what was known last; the page reconnects by itself."
+        : "Not connected: this device is offline. You see what was known last; the page reconnects by itself.";
     case "refused":
       return refusal(reason).text;
     default:
       return "";
   }
+}
+
+/** @param {Status} status */
+function aboutOf(status) {
+  if (status.state === "live") return "Every change comes the moment the database has it.";
+  if (status.state === "polling") return "WebSocket is blocked between here and the relay; changes come by long polling, a moment later.";
+  return troubleOf(status) || "Connecting to the relay.";
 }

@@ -1,195 +1,369 @@
 // @ts-check
-// The list of tasks in its sections: rows keyed by task and patched, never rebuilt.
+// The list of tasks in its sections: rows keyed by task, patched and moved, never rebuilt.
+//
+// Rules of this file: what a row says is brought up to date at once; where it stands may wait, for
+// a hand on the list and for the next frame; a row whose task is gone says nothing from then on.
 
-import { find, place, setAttribute, setText, slideIn, stamp } from "./dom.js";
-import { showBadge, showCreator, showExactTime, showReferences } from "./facts.js";
-import { standing } from "./stages.js";
-import { duration, moment } from "./time.js";
+import { Chunks, isInSight, takeOut } from "./chunks.js";
+import { find, isRemembered, remember, setText } from "./dom.js";
+import { matches } from "./filter.js";
+import { Hand } from "./hand.js";
+import { Pace, moves, slideIn, travel } from "./motion.js";
+import { Row } from "./row.js";
+import { SECTIONS, standing } from "./stages.js";
 
 /** @typedef {import("/client/index.js").TaskSummary} TaskSummary */
+/** @typedef {import("./filter.js").Filter} Filter */
 /** @typedef {import("./stages.js").Section} Section */
 /**
- * @typedef {object} Row
- * @property {HTMLElement} element
- * @property {HTMLElement} age
- * @property {TaskSummary | null} task
- * @property {number | undefined} changedAt ms since the epoch
- * @property {Section} section
+ * A section, and the rows that stand in it, in their order.
+ * @typedef {{section: HTMLDetailsElement, chunks: Chunks, rows: Row[]}} Place
  */
 
-/** @type {Section[]} */
-const SECTIONS = ["needs-you", "in-progress", "failed", "completed"];
-const COMPLETED_SHOWN = 50; // the newest; the rest comes behind "Show all"
+const BUILD_MS = 8; // of a frame, for rows that are not there yet
+const MOVING_MAX = 12; // more at once are where they belong, without a journey
 
 export class ListView {
   /** @type {Map<string, Row>} */
   #rows = new Map();
-  /** @type {Set<string>} Tasks that were here before: only a task that is new slides in. */
-  #known = new Set();
-  #first = true;
-  #completedShown = COMPLETED_SHOWN;
-  #sections;
+  /** @type {Map<Section, Place>} */
+  #places;
+  /** @type {Map<Element, Row>} */
+  #byElement = new Map();
+  /** @type {HTMLElement[]} Places of rows whose tasks went away under a hand. */
+  #vacant = [];
+  /** @type {readonly TaskSummary[] | null} */
+  #tasks = null;
+  /** @type {Filter | null} */
+  #filter = null;
+  #round = 0;
+  #pace = new Pace();
+  #disordered = false;
+  #filling = true; // until the first list stands as a whole
+  /** @type {Element | null} */
+  #current = null;
+  #scroller = find("#list");
+  #pill = find("#waiting");
+  #hand;
+  #invalidate;
 
   /** @param {() => void} invalidate asks for another render */
   constructor(invalidate) {
-    this.#sections = new Map(SECTIONS.map((key) => [key, foldingRemembered(key)]));
-    find(".show-all").addEventListener("click", () => {
-      this.#completedShown = Infinity;
-      invalidate();
-    });
+    this.#invalidate = invalidate;
+    this.#hand = new Hand(this.#scroller, invalidate);
+    this.#places = new Map(SECTIONS.map((key) => [key, this.#place(key)]));
+    this.#pill.addEventListener("click", () => this.#arrange());
   }
 
   /**
-   * @param {readonly TaskSummary[]} tasks newest first
-   * @param {string} filter
-   * @param {string | null} openTaskId
-   * @returns {number} how many tasks the filter lets through
+   * @param {readonly TaskSummary[]} tasks newest first; the same array while nothing changed
+   * @param {Filter} filter
+   * @param {{openTaskId: string | null, marking: boolean}} how `marking` what changes
+   * @returns {Map<Section, number>} how many tasks the words of the filter let through
    */
-  render(tasks, filter, openTaskId) {
-    const matching = filter === "" ? tasks : tasks.filter((task) => matches(task, filter.toLowerCase()));
-    const bySection = Map.groupBy(matching, (task) => standing(task).section);
-    this.#offerRest(bySection.get("completed")?.length ?? 0);
-    /** @type {Map<Section, readonly TaskSummary[]>} */
-    const shown = new Map(SECTIONS.map((key) => {
-      const all = bySection.get(key) ?? [];
-      return [key, key === "completed" ? all.slice(0, this.#completedShown) : all];
-    }));
-    this.#assign(shown);
-    for (const [key, section] of this.#sections) {
-      const count = bySection.get(key)?.length ?? 0;
-      setText(find(".count", section), String(count));
-      section.classList.toggle("empty", count === 0);
-      this.#fill(find(".rows", section), key, shown.get(key) ?? []);
+  render(tasks, filter, { openTaskId, marking }) {
+    const filtered = filter !== this.#filter;
+    if (tasks !== this.#tasks || filtered) this.#take(tasks, filter, marking);
+    if (this.#disordered) {
+      if (filtered || this.#filling) this.#arrange({ atOnce: true });
+      else if (this.#hand.holds()) this.#offer();
+      else this.#arrange();
     }
-    for (const [taskId, { element }] of this.#rows) {
-      setAttribute(element, "aria-current", taskId === openTaskId ? "true" : undefined);
-    }
-    this.#known = new Set(tasks.map(({ taskId }) => taskId));
-    this.#first = false;
-    return matching.length;
+    this.#markCurrent(openTaskId);
+    return this.#count();
+  }
+
+  /** Another person's list comes: nothing of this one stays. */
+  clear() {
+    for (const row of this.#rows.values()) if (row.element) takeOut(row.element);
+    for (const place of this.#places.values()) place.rows = [];
+    this.#rows.clear();
+    this.#byElement.clear();
+    this.#tasks = null;
+    this.#filling = true;
   }
 
   /** Ages move on without a render. */
   tick() {
-    for (const row of this.#rows.values()) showAge(row);
+    const now = Date.now();
+    for (const chunk of this.#scroller.querySelectorAll(".chunk.in-sight")) this.#tickChunk(chunk, now);
   }
 
   /**
-   * Which rows stay, and where each belongs, is known before the first one moves: a row that is
-   * about to leave must not make all the others walk around it.
-   * @param {Map<Section, readonly TaskSummary[]>} shown
+   * The rows a reader can go through, from one of them to another.
+   * @param {string | null} from
+   * @param {number} by
    */
-  #assign(shown) {
-    /** @type {Map<string, Section>} */
-    const sections = new Map();
-    for (const [section, tasks] of shown) for (const { taskId } of tasks) sections.set(taskId, section);
-    for (const [taskId, row] of this.#rows) {
-      const section = sections.get(taskId);
-      if (section) {
-        row.section = section;
-      } else {
-        row.element.remove();
-        this.#rows.delete(taskId);
-      }
-    }
+  step(from, by) {
+    const elements = [...this.#scroller.querySelectorAll(".section[open]:not([hidden]) .row:not(.vacant)")];
+    const at = elements.indexOf(/** @type {Element} */ (this.#rows.get(from ?? "")?.element));
+    const next = elements[at < 0 ? 0 : Math.min(elements.length - 1, Math.max(0, at + by))];
+    if (next) this.#focus(next);
   }
 
   /**
-   * @param {Element} list
-   * @param {Section} section
+   * @param {string} taskId
+   * @returns {boolean} whether there was a row to focus
+   */
+  focus(taskId) {
+    const element = this.#rows.get(taskId)?.element;
+    if (element) this.#focus(element);
+    return Boolean(element);
+  }
+
+  /** The task whose row has the focus. */
+  get focused() {
+    return document.activeElement?.closest(".row")?.getAttribute("data-task-id") ?? null;
+  }
+
+  /**
+   * Does something that changes the shape of rows, and keeps one of them where it is.
+   * @param {string | null} taskId
+   * @param {() => void} change
+   */
+  keepInPlace(taskId, change) {
+    const element = this.#rows.get(taskId ?? "")?.element;
+    const before = element?.getBoundingClientRect();
+    change();
+    if (!element || !before?.height) return;
+    this.#scroller.scrollTop += element.getBoundingClientRect().top - before.top;
+  }
+
+  /**
    * @param {readonly TaskSummary[]} tasks
+   * @param {Filter} filter
+   * @param {boolean} marking
    */
-  #fill(list, section, tasks) {
-    let next = list.firstElementChild;
+  #take(tasks, filter, marking) {
+    const filtered = filter !== this.#filter;
+    this.#tasks = tasks;
+    this.#filter = filter;
+    this.#round += 1;
     for (const task of tasks) {
-      const arrives = !this.#first && !this.#known.has(task.taskId);
-      const { element } = this.#row(task, section);
-      // A row that belongs elsewhere now is passed over: its new section takes it from here.
-      while (next && next !== element && this.#sectionOf(next) !== section) next = next.nextElementSibling;
-      if (next === element) next = next.nextElementSibling;
-      else place(list, element, next);
-      if (arrives) slideIn(element);
+      const row = this.#rows.get(task.taskId) ?? this.#arrival(task);
+      row.round = this.#round;
+      if (row.task !== task && !same(row.task, task)) this.#update(row, task, marking);
+      else if (filtered) row.matches = matches(task, filter);
+      row.task = task;
     }
+    if (filtered) this.#disordered = true;
+    if (this.#rows.size > tasks.length) this.#dropOthers();
   }
 
-  /**
-   * @param {TaskSummary} task
-   * @param {Section} section
-   */
-  #row(task, section) {
-    let row = this.#rows.get(task.taskId);
-    const isNew = row === undefined;
-    if (row === undefined) {
-      const element = stamp("row-template");
-      element.dataset.taskId = task.taskId;
-      /** @type {HTMLAnchorElement} */ (find(".row-title", element)).href = `#/tasks/${encodeURIComponent(task.taskId)}`;
-      row = { element, age: find(".age", element), task: null, changedAt: undefined, section };
-      this.#rows.set(task.taskId, row);
-    }
-    if (row.task !== task) {
-      row.task = task;
-      patch(row, task, isNew);
-    }
+  /** @param {TaskSummary} task */
+  #arrival(task) {
+    const row = new Row(task);
+    this.#rows.set(task.taskId, row);
+    row.isNews = !this.#filling;
+    row.matches = matches(task, /** @type {Filter} */ (this.#filter));
+    this.#disordered = true;
     return row;
   }
 
-  /** @param {Element} element */
-  #sectionOf(element) {
-    return this.#rows.get(/** @type {HTMLElement} */ (element).dataset.taskId ?? "")?.section;
+  /**
+   * @param {Row} row
+   * @param {TaskSummary} task
+   * @param {boolean} marking
+   */
+  #update(row, task, marking) {
+    const { section } = standing(task);
+    const lets = matches(task, /** @type {Filter} */ (this.#filter));
+    if (section !== row.section || lets !== row.matches || task.createdAt !== row.task.createdAt) this.#disordered = true;
+    row.section = section;
+    row.matches = lets;
+    row.task = task;
+    row.patch();
+    if (marking) row.mark();
   }
 
-  /** @param {number} completed */
-  #offerRest(completed) {
-    const button = find(".show-all");
-    button.hidden = completed <= this.#completedShown;
-    setText(button, `Show all ${completed}`);
+  #dropOthers() {
+    for (const [taskId, row] of this.#rows) {
+      if (row.round === this.#round) continue;
+      this.#rows.delete(taskId);
+      if (!row.element) continue;
+      row.vacate();
+      this.#byElement.delete(row.element);
+      this.#vacant.push(row.element);
+      this.#disordered = true;
+    }
+  }
+
+  /**
+   * Every row to its place, as far as this frame has time for.
+   * @param {{atOnce?: boolean}} [how] without a journey
+   */
+  #arrange({ atOnce = false } = {}) {
+    this.#hand.beforeMoving();
+    this.#pill.hidden = true;
+    this.#disordered = false;
+    const wanted = this.#wanted();
+    const before = this.#pace.allows() && !atOnce ? this.#positions() : null;
+    for (const element of this.#vacant.splice(0)) takeOut(element);
+    for (const { rows } of this.#places.values()) {
+      for (const row of rows) if (row.element && this.#rows.has(row.taskId) && !this.#isShown(row)) takeOut(row.element);
+    }
+    const deadline = performance.now() + BUILD_MS;
+    const arrived = SECTIONS.flatMap((key) => this.#fill(key, wanted.get(key) ?? [], deadline));
+    if (this.#disordered) this.#invalidate();
+    else this.#filling = false;
+    if (before && arrived.length <= MOVING_MAX) this.#animate(before, arrived);
+    for (const row of arrived) {
+      if (row.isNews && !moves()) row.mark();
+      row.isNews = false;
+    }
+  }
+
+  #wanted() {
+    /** @type {Map<Section, Row[]>} */
+    const wanted = new Map(SECTIONS.map((key) => [key, []]));
+    for (const { taskId } of this.#tasks ?? []) {
+      const row = this.#rows.get(taskId);
+      if (row && this.#isShown(row)) wanted.get(row.section)?.push(row);
+    }
+    return wanted;
+  }
+
+  /**
+   * @param {Section} key
+   * @param {Row[]} rows
+   * @param {number} deadline
+   * @returns {Row[]} those that came while someone was looking, or from another section
+   */
+  #fill(key, rows, deadline) {
+    const place = /** @type {Place} */ (this.#places.get(key));
+    /** @type {Row[]} */
+    const arrived = [];
+    const staying = new Set(rows);
+    const have = place.rows.filter((row) => row.section === key && staying.has(row));
+    place.rows = [];
+    let next = 0;
+    for (const row of rows) {
+      if (!row.element && performance.now() > deadline) {
+        this.#disordered = true; // the rest comes in the next frame
+        place.rows.push(...have.slice(next));
+        break;
+      }
+      place.rows.push(row);
+      if (row === have[next]) {
+        next += 1;
+        continue;
+      }
+      const at = have.indexOf(row, next);
+      if (at >= 0) have.splice(at, 1);
+      const element = row.build();
+      this.#byElement.set(element, row);
+      place.chunks.insert(element, have[next]?.element ?? null);
+      arrived.push(row);
+    }
+    return arrived;
+  }
+
+  /** Where the rows on the screen are, before anything moves. */
+  #positions() {
+    /** @type {Map<Row, number>} */
+    const tops = new Map();
+    const { top, bottom } = this.#scroller.getBoundingClientRect();
+    for (const chunk of this.#scroller.querySelectorAll(".chunk.in-sight")) {
+      for (const element of chunk.children) {
+        const at = element.getBoundingClientRect();
+        const row = this.#byElement.get(element);
+        if (row && at.bottom > top && at.top < bottom) tops.set(row, at.top);
+      }
+    }
+    return tops;
+  }
+
+  /**
+   * @param {Map<Row, number>} before
+   * @param {Row[]} arrived
+   */
+  #animate(before, arrived) {
+    for (const [row, top] of before) {
+      // To measure a row that is out of sight would lay out all of its chunk.
+      const measured = row.element?.isConnected && isInSight(row.element.parentElement);
+      const by = measured ? top - /** @type {Element} */ (row.element).getBoundingClientRect().top : 0;
+      if (row.element && by !== 0) travel(row.element, by);
+    }
+    for (const row of arrived) {
+      if (!row.element || before.has(row) || !isInSight(row.element.parentElement)) continue;
+      slideIn(row.element);
+    }
+  }
+
+  /** How much waits, for who wants it now. */
+  #offer() {
+    let count = this.#vacant.length;
+    for (const [key, rows] of this.#wanted()) {
+      const standing = new Set(this.#places.get(key)?.rows);
+      for (const row of rows) if (!standing.has(row)) count += 1;
+    }
+    this.#disordered = count > 0;
+    this.#pill.hidden = count === 0;
+    setText(find("span:last-child", this.#pill), `${count} ${count === 1 ? "change" : "changes"}`);
+  }
+
+  /** @param {Row} row */
+  #isShown(row) {
+    return row.matches && (!this.#filter?.section || this.#filter.section === row.section);
+  }
+
+  #count() {
+    const counts = new Map(SECTIONS.map((key) => [key, 0]));
+    for (const { matches: lets, section } of this.#rows.values()) {
+      if (lets) counts.set(section, (counts.get(section) ?? 0) + 1);
+    }
+    for (const [key, { section }] of this.#places) {
+      const count = counts.get(key) ?? 0;
+      setText(find(".count", section), String(count));
+      section.classList.toggle("empty", count === 0);
+      section.hidden = Boolean(this.#filter?.section && this.#filter.section !== key);
+    }
+    return counts;
+  }
+
+  /** @param {string | null} openTaskId */
+  #markCurrent(openTaskId) {
+    const element = this.#rows.get(openTaskId ?? "")?.element ?? null;
+    if (element === this.#current) return;
+    this.#current?.removeAttribute("aria-current");
+    element?.setAttribute("aria-current", "true");
+    this.#current = element;
+  }
+
+  /** @param {Element} element a row */
+  #focus(element) {
+    /** @type {HTMLElement} */ (find(".row-title", element)).focus({ preventScroll: true });
+    element.scrollIntoView({ block: "nearest" });
+  }
+
+  /**
+   * @param {Element} chunk
+   * @param {number} now
+   */
+  #tickChunk(chunk, now) {
+    for (const element of chunk.children) this.#byElement.get(element)?.tick(now);
+  }
+
+  /**
+   * @param {Section} key
+   * @returns {Place}
+   */
+  #place(key) {
+    const section = /** @type {HTMLDetailsElement} */ (find(`[data-section="${key}"]`));
+    section.open = !isRemembered(`relay.folded.${key}`);
+    section.addEventListener("toggle", () => remember(`relay.folded.${key}`, !section.open));
+    const chunks = new Chunks(find(".rows", section), (chunk) => this.#tickChunk(chunk, Date.now()));
+    return { section, chunks, rows: [] };
   }
 }
 
 /**
- * @param {Row} row
- * @param {TaskSummary} task
- * @param {boolean} isNew
+ * Whether two summaries say the same: after a reconnect every one of them is another object.
+ * @param {TaskSummary} a
+ * @param {TaskSummary} b
  */
-function patch(row, task, isNew) {
-  const { element } = row;
-  const title = find(".row-title", element);
-  setText(title, task.title ?? "Untitled");
-  title.classList.toggle("untitled", task.title === undefined);
-  showBadge(element, task, { isNew });
-  showCreator(element, task);
-  showReferences(element, task);
-  setText(find(".events-count", element), String(task.eventCount));
-  setAttribute(find(".events", element), "title", `${task.eventCount} events`);
-  row.changedAt = moment(task.updatedAt) ?? moment(task.createdAt);
-  showExactTime(row.age, row.changedAt);
-  showAge(row);
-}
-
-/** @param {Row} row */
-function showAge({ age, changedAt }) {
-  setText(age, changedAt === undefined ? "" : duration(Date.now() - changedAt));
-}
-
-/**
- * @param {TaskSummary} task
- * @param {string} wanted in lower case
- */
-function matches({ title, creator, status, issueNumber, prNumber }, wanted) {
-  const numbers = [issueNumber, prNumber].map((number) => number && `#${number}`);
-  return [title, creator, status, ...numbers].some((text) => text && text.toLowerCase().includes(wanted));
-}
-
-/**
- * @param {Section} key
- * @returns {HTMLDetailsElement}
- */
-function foldingRemembered(key) {
-  const section = /** @type {HTMLDetailsElement} */ (find(`[data-section="${key}"]`));
-  section.open = localStorage.getItem(`relay.folded.${key}`) === null;
-  section.addEventListener("toggle", () => {
-    if (section.open) localStorage.removeItem(`relay.folded.${key}`);
-    else localStorage.setItem(`relay.folded.${key}`, "yes");
-  });
-  return section;
+function same(a, b) {
+  const keys = /** @type {(keyof TaskSummary)[]} */ (Object.keys(a));
+  if (keys.length !== Object.keys(b).length) return false;
+  return keys.every((key) => a[key] === b[key] || (key === "questions" && String(a[key]) === String(b[key])));
 }

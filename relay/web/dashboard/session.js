@@ -1,21 +1,58 @@
 // @ts-check
-// Who is signed in: the token of this tab.
+// Who is signed in: the token of this tab, renewed by whichever tab gets a fresh one.
 
 const KEY = "relay.token";
 const FRAGMENT = "#token=";
 
+/** The reasons of a refusal that a fresh token helps against. */
+export const SIGNED_OUT = new Set(["no_token", "bad_token", "unauthenticated", "token_expired"]);
+
+const otherTabs = new BroadcastChannel("relay.token");
+
 /**
- * Takes a token out of the address bar, if there is one.
- * @returns {boolean} whether someone signed in just now
+ * Takes a token out of the address bar, if there is one, and hands it to the user's other tabs.
+ * @returns {"" | "renewed" | "signed in"} whether there was one, and of the same user as before
  */
 export function signIn() {
-  if (!location.hash.startsWith(FRAGMENT)) return false;
-  sessionStorage.setItem(KEY, location.hash.slice(FRAGMENT.length));
+  if (!location.hash.startsWith(FRAGMENT)) return "";
+  const fresh = location.hash.slice(FRAGMENT.length);
+  const renewed = isSameUser(fresh);
+  sessionStorage.setItem(KEY, fresh);
+  otherTabs.postMessage(fresh);
   history.replaceState(null, "", location.pathname + location.search);
-  return true;
+  return renewed ? "renewed" : "signed in";
+}
+
+/** @param {() => void} listener a fresh token of the same user came by another tab */
+export function onRenewal(listener) {
+  otherTabs.addEventListener("message", ({ data }) => {
+    if (!isSameUser(data)) return;
+    sessionStorage.setItem(KEY, data);
+    listener();
+  });
 }
 
 /** The token, "" when nobody is signed in. */
 export function token() {
   return sessionStorage.getItem(KEY) ?? "";
+}
+
+/** @param {string} fresh */
+function isSameUser(fresh) {
+  const user = userOf(token());
+  return user !== undefined && user === userOf(fresh);
+}
+
+/**
+ * Whom a token names; the relay is the one that verifies it.
+ * @param {string} jwt
+ * @returns {unknown}
+ */
+function userOf(jwt) {
+  try {
+    const payload = jwt.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(payload), (c) => c.charCodeAt(0)))).sub;
+  } catch {
+    return undefined;
+  }
 }

@@ -6,6 +6,9 @@
 /** @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} Stage */
 /** @typedef {"needs-you" | "in-progress" | "failed" | "completed"} Section */
 
+/** @type {Section[]} in the order of the page */
+export const SECTIONS = ["needs-you", "in-progress", "failed", "completed"];
+
 /** @type {Record<Stage, {label: string, section: Section}>} */
 const STAGES = {
   created: { label: "Created", section: "in-progress" },
@@ -39,6 +42,16 @@ const STAGE_OF_OTHER_STATUS = {
   resolved: "done",
   cancelled: "done",
   canceled: "done",
+  error: "failed",
+};
+
+// Events that speak of a stage without being a step.
+/** @type {Record<string, Stage>} */
+const STAGE_OF_OTHER_EVENT = {
+  clarification_needed: "questions",
+  needs_clarification: "questions",
+  questions_asked: "questions",
+  failed: "failed",
   error: "failed",
 };
 
@@ -94,6 +107,16 @@ function further(task, stage) {
  */
 export function stepOfEvent(eventType) {
   return STEP_OF_EVENT[snake(eventType ?? "")];
+}
+
+/**
+ * The stage an event speaks of, for its colour.
+ * @param {string | null | undefined} eventType
+ * @returns {Stage | undefined}
+ */
+export function stageOfEvent(eventType) {
+  const step = stepOfEvent(eventType);
+  return step === "merged" ? "done" : (step ?? STAGE_OF_OTHER_EVENT[snake(eventType ?? "")]);
 }
 
 /**

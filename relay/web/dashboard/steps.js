@@ -8,35 +8,40 @@ import { duration, moment } from "./time.js";
 /** @typedef {import("/client/index.js").TaskSummary} TaskSummary */
 /** @typedef {import("/client/index.js").Event} Event */
 /** @typedef {import("./stages.js").Step} Step */
-/** @typedef {"done" | "current" | "questions" | "failed" | "ahead"} StepState */
+/** @typedef {import("./stages.js").Stage} Stage */
+/** @typedef {Map<Step, number | undefined>} Reached when each step was reached, in ms since the epoch */
 
 /**
  * @param {Element} line
  * @param {TaskSummary} task
- * @param {readonly (Event | null)[]} events
+ * @param {Reached} reached
  */
-export function showSteps(line, task, events) {
+export function showSteps(line, task, reached) {
   if (line.childElementCount === 0) line.append(...STEPS.map(stepElement));
-  const reached = reachedAt(task, events);
   const { stage } = standing(task);
   const current = currentStep(task, stage, reached);
   STEPS.forEach((step, index) => {
     const element = line.children[index];
+    const [, time, branch] = element.children;
     setAttribute(element, "data-state", stateOf(index, current, stage));
     setAttribute(element, "aria-current", index === current && stage !== "done" ? "step" : undefined);
-    setText(element.children[1], took(step, index, current, stage, reached));
+    setText(time, took(step, index, current, stage, reached));
+    const branches = index === current && (stage === "questions" || stage === "failed");
+    setAttribute(branch, "data-stage", branches ? stage : undefined);
+    setText(branch, branches ? readable(stage) : "");
   });
 }
 
 /** @param {Step} step */
 function stepElement(step) {
   const element = document.createElement("li");
-  const [name, time] = [document.createElement("span"), document.createElement("span")];
   element.dataset.step = step;
-  name.className = "step-name";
-  name.textContent = readable(step);
-  time.className = "step-time";
-  element.append(name, time);
+  element.append(...["step-name", "step-time", "step-branch"].map((name) => {
+    const part = document.createElement("span");
+    part.className = name;
+    return part;
+  }));
+  setText(element.children[0], readable(step));
   return element;
 }
 
@@ -44,10 +49,10 @@ function stepElement(step) {
  * When each step was reached for the first time, as far as the document tells.
  * @param {TaskSummary} task
  * @param {readonly (Event | null)[]} events
- * @returns {Map<Step, number | undefined>}
+ * @returns {Reached}
  */
-function reachedAt(task, events) {
-  /** @type {Map<Step, number | undefined>} */
+export function reachedAt(task, events) {
+  /** @type {Reached} */
   const reached = new Map([["created", moment(task.createdAt)]]);
   for (const event of events) {
     const step = stepOfEvent(event?.type);
@@ -59,8 +64,8 @@ function reachedAt(task, events) {
 /**
  * The furthest step that the status, the links or the events speak of.
  * @param {TaskSummary} task
- * @param {import("./stages.js").Stage} stage
- * @param {Map<Step, unknown>} reached
+ * @param {Stage} stage
+ * @param {Reached} reached
  */
 function currentStep(task, stage, reached) {
   /** @type {Step[]} */
@@ -75,8 +80,8 @@ function currentStep(task, stage, reached) {
 /**
  * @param {number} index
  * @param {number} current
- * @param {import("./stages.js").Stage} stage
- * @returns {StepState}
+ * @param {Stage} stage
+ * @returns {"done" | "current" | "questions" | "failed" | "ahead"}
  */
 function stateOf(index, current, stage) {
   if (index < current || stage === "done") return "done";
@@ -89,8 +94,8 @@ function stateOf(index, current, stage) {
  * @param {Step} step
  * @param {number} index
  * @param {number} current
- * @param {import("./stages.js").Stage} stage
- * @param {Map<Step, number | undefined>} reached
+ * @param {Stage} stage
+ * @param {Reached} reached
  */
 function took(step, index, current, stage, reached) {
   const from = reached.get(step);

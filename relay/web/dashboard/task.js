@@ -1,18 +1,18 @@
 // @ts-check
-// The open task: title, facts, callouts, steps and timeline.
+// The open task: title, facts, steps, callouts and timeline.
 
-import { find, setAttribute, setText } from "./dom.js";
+import { find, setAttribute, setDocumentText, setText } from "./dom.js";
 import { EntriesView } from "./entries.js";
-import { showBadge, showCreator, showExactTime, showReferences } from "./facts.js";
+import { showBadge, showExactTime, showReferences } from "./facts.js";
+import { pulse } from "./motion.js";
 import { standing } from "./stages.js";
-import { showSteps } from "./steps.js";
+import { reachedAt, showSteps } from "./steps.js";
 import { duration, moment } from "./time.js";
 
 /** @typedef {import("/client/index.js").TaskSummary} TaskSummary */
 /** @typedef {import("/client/index.js").Timeline} Timeline */
 
 const NOT_OPEN = {
-  none: "Open a task to see its timeline.",
   loading: "Loading…",
   deleted: "This task has been deleted.",
   revoked: "This task is no longer visible to you.",
@@ -23,53 +23,74 @@ const NOT_OPEN = {
 export class TaskView {
   #article = find("article.task");
   #empty = find(".detail-empty");
+  #steps = find(".steps");
   #entries = new EntriesView();
   /** @type {Timeline | null} */
   #timeline = null;
+  /** @type {TaskSummary | null} what the head shows */
+  #shown = null;
   #renderedVersion = -1;
+  /** @type {import("./steps.js").Reached} */
+  #reached = new Map();
 
   /** @param {Timeline | null} timeline */
   show(timeline) {
     this.#timeline = timeline;
     this.#renderedVersion = -1;
+    this.#shown = null;
     this.#entries.clear();
     this.#article.hidden = true;
     find(".task-about").scrollTop = 0;
     document.body.classList.toggle("task-open", timeline !== null);
   }
 
+  /** Where the reader goes on when the list is out of sight. */
+  focus() {
+    find(this.#article.hidden ? ".detail-empty p" : ".task-title").focus({ preventScroll: true });
+  }
+
+  goToEnd() {
+    if (!this.#article.hidden) this.#entries.goToEnd();
+  }
+
   /** @param {TaskSummary | undefined} listed what the list knows of it, until its own state is here */
   render(listed) {
     const timeline = this.#timeline;
-    const loading = timeline?.state === "loading";
-    const task = timeline?.task ?? (loading ? listed : undefined);
-    if (!timeline || !task) {
-      this.#article.hidden = true;
-      this.#empty.hidden = false;
-      this.#empty.classList.toggle("late", loading);
-      setText(find("p", this.#empty), whyNotOpen(timeline?.state ?? "none"));
-      return;
-    }
-    if (timeline.version === this.#renderedVersion) return;
-    const isNew = this.#article.hidden;
+    if (!timeline) return;
+    const loading = timeline.state === "loading";
+    const task = timeline.task ?? (loading ? listed : undefined);
+    if (!task) return this.#sayWhy(timeline.state);
+    if (timeline.version === this.#renderedVersion && task === this.#shown) return;
     this.#empty.hidden = true;
     this.#article.hidden = false;
     this.#article.dataset.taskId = timeline.taskId;
-    showAbout(this.#article, task, isNew);
-    showSteps(find(".steps"), task, timeline.events);
+    this.#reached = reachedAt(task, timeline.events);
+    if (task !== this.#shown) showHead(this.#article, task, this.#shown);
+    this.#shown = task;
     this.#entries.render(timeline.events);
     find(".timeline-empty").hidden = loading || timeline.events.length > 0;
+    this.#renderedVersion = timeline.version;
     this.tick();
-    if (!loading) this.#renderedVersion = timeline.version;
   }
 
   /** Ages move on without a render. */
   tick() {
-    const task = this.#timeline?.task;
-    if (!task || !this.#timeline) return;
-    const created = moment(task.createdAt);
+    if (!this.#shown || this.#article.hidden) return;
+    const created = moment(this.#shown.createdAt);
     if (created !== undefined) setText(find(".task-created time"), `${duration(Date.now() - created)} ago`);
-    showSteps(find(".steps"), task, this.#timeline.events);
+    showSteps(this.#steps, this.#shown, this.#reached);
+  }
+
+  /** @param {string} state */
+  #sayWhy(state) {
+    this.#article.hidden = true;
+    this.#article.removeAttribute("data-task-id");
+    this.#shown = null;
+    this.#entries.clear();
+    this.#empty.hidden = false;
+    this.#empty.classList.toggle("late", state === "loading");
+    find("a", this.#empty).hidden = state === "loading";
+    setText(find("p", this.#empty), whyNotOpen(state));
   }
 }
 
@@ -81,15 +102,19 @@ function whyNotOpen(state) {
 /**
  * @param {HTMLElement} article
  * @param {TaskSummary} task
- * @param {boolean} isNew
+ * @param {TaskSummary | null} before
  */
-function showAbout(article, task, isNew) {
+function showHead(article, task, before) {
   const title = find(".task-title", article);
-  setText(title, task.title ?? "Untitled");
+  setDocumentText(title, task.title ?? "Untitled");
+  title.classList.toggle("untitled", task.title === undefined);
   setAttribute(title, "title", task.title);
-  showBadge(article, task, { isNew });
-  showCreator(article, task);
-  showReferences(article, task);
+  const badge = find(".badge", article);
+  if (showBadge(badge, task) && before) pulse(badge);
+  const creator = find(".creator", article);
+  setDocumentText(creator, task.creator ?? "");
+  creator.hidden = task.creator === undefined;
+  showReferences(find(".refs", article), task, before);
   const created = moment(task.createdAt);
   find(".task-created", article).hidden = created === undefined;
   showExactTime(find(".task-created time", article), created);
@@ -105,14 +130,10 @@ function showQuestions(callout, task) {
   const questions = standing(task).stage === "questions" ? (task.questions ?? []) : [];
   callout.hidden = questions.length === 0;
   setText(find("h3", callout), questions.length === 1 ? "One question waits for an answer" : `${questions.length} questions wait for an answer`);
-  const said = JSON.stringify(questions);
-  const list = find("ol", callout);
-  if (list.dataset.said === said) return;
-  list.dataset.said = said;
-  list.replaceChildren(...questions.map((question) => {
+  find("ol", callout).replaceChildren(...questions.map((question) => {
     const item = document.createElement("li");
     item.dir = "auto";
-    item.textContent = question;
+    setDocumentText(item, question);
     return item;
   }));
 }
@@ -124,5 +145,5 @@ function showQuestions(callout, task) {
 function showError(callout, task) {
   const { error } = task;
   callout.hidden = error === undefined || standing(task).stage !== "failed";
-  setText(find("p", callout), error ?? "");
+  setDocumentText(find("p", callout), error ?? "");
 }

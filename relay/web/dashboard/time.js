@@ -7,10 +7,12 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+// 24 hours, as in logs: every time is as wide as the next.
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const dayAndClock = new Intl.DateTimeFormat(undefined, {
-  day: "numeric", month: "short", hour: "2-digit", minute: "2-digit",
+  day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
 });
+const KB = 1000;
 
 /** @param {number} ms */
 export function duration(ms) {
@@ -41,4 +43,10 @@ export function exactTime(ms) {
 export function shortTime(ms) {
   const today = new Date(ms).toDateString() === new Date().toDateString();
   return today ? clock.format(ms) : dayAndClock.format(ms);
+}
+
+/** @param {number} bytes */
+export function size(bytes) {
+  if (bytes < KB) return `${bytes} bytes`;
+  return bytes < KB * KB ? `${Math.round(bytes / KB)} KB` : `${(bytes / KB / KB).toFixed(1)} MB`;
 }

@@ -1,0 +1,46 @@
+// @ts-check
+// The keys of the page.
+
+import { find } from "./dom.js";
+
+/**
+ * @param {object} page what the keys do
+ * @param {(by: number) => void} page.step
+ * @param {() => void} page.filter
+ * @param {() => void} page.leave
+ * @param {() => void} page.end
+ */
+export function listenToKeys({ step, filter, leave, end }) {
+  const help = /** @type {HTMLDialogElement} */ (find("#help"));
+  find("#help-button").addEventListener("click", () => help.showModal());
+  /** @type {Record<string, () => void>} */
+  const actions = {
+    ArrowDown: () => step(1),
+    j: () => step(1),
+    ArrowUp: () => step(-1),
+    k: () => step(-1),
+    End: end,
+    "/": filter,
+    "?": () => help.showModal(),
+  };
+  addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || help.open) return;
+    if (document.querySelector(":popover-open")) return;
+    if (event.key === "Escape") return leave();
+    const action = actions[event.key];
+    if (!action || isItsOwn(event)) return;
+    event.preventDefault();
+    action();
+  });
+}
+
+/**
+ * Whether what has the focus has its own use for the key: letters in a field, arrows in a
+ * timeline.
+ * @param {KeyboardEvent} event
+ */
+function isItsOwn({ target, key }) {
+  if (!(target instanceof HTMLElement)) return false;
+  if (target instanceof HTMLInputElement) return key !== "ArrowDown";
+  return key.startsWith("Arrow") && target.closest(".timeline") !== null;
+}
