@@ -8,10 +8,10 @@
 // What is joined stays joined: after a reconnect it continues where it was.
 
 import { Connection } from "./connection.js";
-import { Delay } from "./delay.js";
 import { browser } from "./host.js";
 import { Listeners } from "./listeners.js";
 import { Rooms } from "./rooms.js";
+import { Vitals } from "./vitals.js";
 
 /** @typedef {import("./connection.js").State} State */
 /** @typedef {import("./connection.js").Status} Status */
@@ -23,6 +23,9 @@ import { Rooms } from "./rooms.js";
 /** @typedef {import("./selection.js").Selection} Selection */
 /** @typedef {import("./selection.js").SelectionChange} SelectionChange */
 /** @typedef {import("./selection.js").SelectOptions} SelectOptions */
+/** @typedef {import("./stages.js").Section} Section */
+/** @typedef {import("./stages.js").Step} Step */
+/** @typedef {import("./steps.js").Reached} Reached */
 /** @typedef {import("./task-list.js").TaskList} TaskList */
 /** @typedef {import("./timeline.js").Timeline} Timeline */
 
@@ -46,7 +49,8 @@ export function connect(options) {
 export class Relay {
   #connection;
   #rooms;
-  #delay;
+  /** Who speaks, how old the last word is, how long changes take. */
+  vitals;
   /** @type {Listeners<ServerMessage>} */
   #messageListeners = new Listeners();
 
@@ -55,7 +59,7 @@ export class Relay {
     const host = { ...browser, ...replaced };
     const send = (/** @type {string} */ type, /** @type {object} */ data) => this.#connection.send(type, data);
     this.#rooms = new Rooms(send, host);
-    this.#delay = new Delay(send);
+    this.vitals = new Vitals(send);
     this.#connection = new Connection({
       endpoints: endpoints(url),
       token,
@@ -63,7 +67,7 @@ export class Relay {
       onOpen: () => this.#rooms.joinAll(),
       onMessage: (message) => {
         this.#rooms.receive(message);
-        this.#delay.take(message);
+        this.vitals.take(message);
         this.#messageListeners.tell(message);
       },
     });
@@ -72,14 +76,6 @@ export class Relay {
   /** How things are now. */
   get status() {
     return this.#connection.status;
-  }
-
-  /**
-   * From the database's time of a change to here, in ms: the median of the last few, the clocks'
-   * difference removed. Undefined until something was measured.
-   */
-  get delayMs() {
-    return this.#delay.medianMs;
   }
 
   /**

@@ -4,21 +4,19 @@
 const REDACTED = "[redacted]"; // PROTOCOL.md section 5
 
 /**
- * @template {Element} [E=HTMLElement]
  * @param {string} selector
  * @param {ParentNode} [root]
- * @returns {E}
+ * @returns {any} an element of the page's own, whatever its kind
  */
 export function find(selector, root = document) {
   const found = root.querySelector(selector);
   if (!found) throw new Error(`the page has no ${selector}`);
-  return /** @type {E} */ (found);
+  return found;
 }
 
 /** @param {string} id of a template with one element */
 export function stamp(id) {
-  const template = /** @type {HTMLTemplateElement} */ (find(`#${id}`));
-  return /** @type {HTMLElement} */ (find("*", template.content).cloneNode(true));
+  return /** @type {HTMLElement} */ (find(`#${id}`).content.firstElementChild.cloneNode(true));
 }
 
 /**
@@ -72,17 +70,9 @@ export function outwardLink(url) {
   return link;
 }
 
-/**
- * What of the browser's stores may be denied to a page, and then is forgotten.
- * @param {string} key
- * @returns {boolean}
- */
+/** @param {string} key */
 export function isRemembered(key) {
-  try {
-    return localStorage.getItem(key) !== null;
-  } catch {
-    return false;
-  }
+  return localStorage.getItem(key) !== null;
 }
 
 /**
@@ -90,10 +80,6 @@ export function isRemembered(key) {
  * @param {boolean} yes
  */
 export function remember(key, yes) {
-  try {
-    if (yes) localStorage.setItem(key, "yes");
-    else localStorage.removeItem(key);
-  } catch {
-    // Only for this visit, then.
-  }
+  if (yes) localStorage.setItem(key, "yes");
+  else localStorage.removeItem(key);
 }

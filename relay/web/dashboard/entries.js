@@ -7,7 +7,7 @@ import { entryElement, toggleData } from "./entry.js";
 import { Pace, slideIn } from "./motion.js";
 import { moment } from "./time.js";
 
-/** @typedef {import("/client/index.js").Event} Event */
+/** @import { Event } from "/client/index.js" */
 /** @typedef {{element: HTMLElement, event: Event | null}} Entry */
 
 const AT_END_PX = 16; // this near to the end counts as there
@@ -34,9 +34,8 @@ export class EntriesView {
 
   constructor() {
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    this.#list.addEventListener("click", ({ target }) => {
-      const button = target instanceof Element ? target.closest(".entry-more") : null;
-      if (button) this.#toggle(/** @type {HTMLElement} */ (button.closest(".entry")));
+    this.#list.addEventListener("click", (/** @type {any} */ { target }) => {
+      if (target.closest(".entry-more")) this.#toggle(target.closest(".entry"));
     });
     this.#newer.addEventListener("click", () => this.goToEnd());
     // Entries come, get their height late, the window changes: the end is kept in view.

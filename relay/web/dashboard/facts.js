@@ -1,11 +1,11 @@
 // @ts-check
 // The facts of a task that a row and the open task share: badge, references, times.
 
+import { standing } from "/client/stages.js";
 import { outwardLink, setAttribute, setText } from "./dom.js";
-import { standing } from "./stages.js";
 import { exactTime } from "./time.js";
 
-/** @typedef {import("/client/index.js").TaskSummary} TaskSummary */
+/** @import { TaskSummary } from "/client/index.js" */
 
 /**
  * @param {HTMLElement} badge

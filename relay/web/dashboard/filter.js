@@ -1,24 +1,24 @@
 // @ts-check
 // What of the list is wanted: words in the field, and one section or all.
 
-import { find, setAttribute, setText } from "./dom.js";
-import { SECTIONS } from "./stages.js";
+import { SECTIONS, readable } from "/client/stages.js";
+import { find, setAttribute, setText, stamp } from "./dom.js";
 
-/** @typedef {import("/client/index.js").TaskSummary} TaskSummary */
-/** @typedef {import("./stages.js").Section} Section */
+/** @import { Section } from "/client/index.js" */
 /** @typedef {{words: string, section: Section | null}} Filter `words` in lower case */
 
 export class FilterView {
   /** @type {Filter} Another object whenever it changes. */
   current = { words: "", section: null };
-  #field = /** @type {HTMLInputElement} */ (find("#filter"));
-  #buttons = SECTIONS.map((key) => /** @type {HTMLElement} */ (find(`[data-filter="${key}"]`)));
+  #field = find("#filter");
+  #buttons = SECTIONS.map(filterButton);
   #changed;
 
   /** @param {() => void} changed */
   constructor(changed) {
     this.#changed = changed;
     this.#field.addEventListener("input", () => this.#set({ words: this.#field.value.trim().toLowerCase() }));
+    find(".filters").append(...this.#buttons);
     SECTIONS.forEach((key, index) => {
       this.#buttons[index].addEventListener("click", () => this.#set({ section: this.current.section === key ? null : key }));
     });
@@ -61,13 +61,10 @@ export class FilterView {
   }
 }
 
-/**
- * Whether the words of the filter let a task through.
- * @param {TaskSummary} task
- * @param {Filter} filter
- */
-export function matches({ title, creator, status, issueNumber, prNumber }, { words }) {
-  if (words === "") return true;
-  const numbers = [issueNumber, prNumber].map((number) => number && `#${number}`);
-  return [title, creator, status, ...numbers].some((text) => text && text.toLowerCase().includes(words));
+/** @param {Section} key */
+function filterButton(key) {
+  const button = stamp("filter-template");
+  button.dataset.filter = key;
+  button.prepend(`${readable(key)} `);
+  return button;
 }

@@ -5,9 +5,7 @@ import { find, setText } from "./dom.js";
 import { SIGNED_OUT } from "./session.js";
 import { duration } from "./time.js";
 
-/** @typedef {import("/client/index.js").Relay} Relay */
-/** @typedef {import("/client/index.js").ServerMessage} ServerMessage */
-/** @typedef {import("/client/index.js").Status} Status */
+/** @import { Relay, Status } from "/client/index.js" */
 
 const SWITCHED_OFF = "feature_disabled";
 const MARKING_MS = 3_000; // what changes so soon after a return happened meanwhile
@@ -16,14 +14,10 @@ export class FreshnessView {
   #chip = find("#connection");
   #banner = find("#banner");
   #about = find("#about-connection");
-  /** @type {Relay | null} */
-  #relay = null;
+  /** @type {Relay["vitals"] | undefined} */
+  #vitals;
   /** @type {Status} */
   #status = { state: "connecting" };
-  #heardAt = 0;
-  #welcomes = 0;
-  #sub = "";
-  #expiresAt = 0; // ms since the epoch; 0 while there is no need to speak of it
   #wasAway = false;
   #backAt = -Infinity;
 
@@ -36,11 +30,8 @@ export class FreshnessView {
 
   /** @param {Relay} relay another one: nothing of the last one counts */
   follow(relay) {
-    this.#relay = relay;
-    this.#welcomes = 0;
-    this.#expiresAt = 0;
+    this.#vitals = relay.vitals;
     this.#wasAway = false;
-    relay.onMessage((message) => this.#hear(message));
   }
 
   /** Whether what changes now is news to a reader who saw an older state. */
@@ -75,26 +66,12 @@ export class FreshnessView {
     const { state } = this.#status;
     setText(find(".about-words"), aboutOf(this.#status));
     find(".try-now").hidden = state !== "offline" && state !== "refused";
-    this.#tell("heard", this.#heardAt ? `${duration(Date.now() - this.#heardAt)} ago` : "none yet");
-    const delay = this.#relay?.delayMs;
-    this.#tell("delay", delay === undefined ? "not measured yet" : `${Math.round(delay)} ms`);
+    const { heardAt = 0, delayMs, reconnects = 0, sub } = this.#vitals ?? {};
+    this.#tell("heard", heardAt ? `${duration(Date.now() - heardAt)} ago` : "none yet");
+    this.#tell("delay", delayMs === undefined ? "not measured yet" : `${Math.round(delayMs)} ms`);
     this.#tell("transport", state === "polling" ? "Long polling" : "WebSocket");
-    this.#tell("reconnects", String(Math.max(0, this.#welcomes - 1)));
-    this.#tell("sub", this.#sub || "nobody yet");
-  }
-
-  /** @param {ServerMessage} message */
-  #hear(message) {
-    this.#heardAt = Date.now();
-    if (message.type === "welcome") {
-      this.#welcomes += 1;
-      this.#sub = message.data.sub;
-      this.#expiresAt = 0;
-    } else if (message.type === "auth:expiring") {
-      this.#expiresAt = Date.parse(message.data.expiresAt);
-    } else if (message.type === "auth:ok") {
-      this.#expiresAt = 0;
-    }
+    this.#tell("reconnects", String(Math.max(0, reconnects)));
+    this.#tell("sub", sub || "nobody yet");
   }
 
   /**
@@ -109,8 +86,8 @@ export class FreshnessView {
   }
 
   #expiry() {
-    if (this.#expiresAt < Date.now()) return "";
-    return "This sign-in ends in a moment. A fresh sign-in link, opened here or in another tab, keeps the page going.";
+    if ((this.#vitals?.endsAt ?? 0) < Date.now()) return "";
+    return "This sign-in ends in a moment. With a fresh sign-in link, here or in another tab, the page goes on.";
   }
 
   /**
@@ -139,7 +116,7 @@ export function refusal(reason = "") {
   if (SIGNED_OUT.has(reason)) {
     const text = reason === "no_token"
       ? "Open this page with a sign-in link: its address ends in #token=…"
-      : "This sign-in has ended or is not accepted. Open a fresh sign-in link, here or in another tab: the page goes on by itself.";
+      : "This sign-in has ended or is not accepted. With a fresh sign-in link, here or in another tab, the page goes on.";
     return { title: "Signed out", text };
   }
   return { title: "Refused", text: `The relay does not accept this connection (${reason}).` };
@@ -168,9 +145,7 @@ function troubleOf({ state, reason }) {
     case "stale":
       return "The relay is behind the database. What you see may be old; it catches up by itself.";
     case "offline":
-      return navigator.onLine
-        ? "Not connected. You see what was known last; the page reconnects by itself."
-        : "Not connected: this device is offline. You see what was known last; the page reconnects by itself.";
+      return `Not connected${navigator.onLine ? "" : ": this device is offline"}. You see what was known last; the page reconnects by itself.`;
     case "refused":
       return refusal(reason).text;
     default:
@@ -181,6 +156,6 @@ function troubleOf({ state, reason }) {
 /** @param {Status} status */
 function aboutOf(status) {
   if (status.state === "live") return "Every change comes the moment the database has it.";
-  if (status.state === "polling") return "WebSocket is blocked between here and the relay; changes come by long polling, a moment later.";
+  if (status.state === "polling") return "WebSocket does not get through from here; changes come by long polling.";
   return troubleOf(status) || "Connecting to the relay.";
 }

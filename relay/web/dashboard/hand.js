@@ -74,10 +74,10 @@ export class Hand {
     if (this.#heldSince !== null && !this.#pointer && !this.#focus) this.release();
   }
 
-  /** @param {MouseEvent} event */
+  /** @param {any} event a click */
   #redirect(event) {
     const { row, until } = this.#aimed;
-    const clicked = event.target instanceof Element ? event.target.closest("[data-task-id]") : null;
+    const clicked = event.target.closest("[data-task-id]");
     if (!row?.isConnected || !clicked || clicked === row || performance.now() > until) return;
     event.preventDefault();
     event.stopPropagation();

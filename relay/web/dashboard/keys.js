@@ -11,7 +11,7 @@ import { find } from "./dom.js";
  * @param {() => void} page.end
  */
 export function listenToKeys({ step, filter, leave, end }) {
-  const help = /** @type {HTMLDialogElement} */ (find("#help"));
+  const help = find("#help");
   find("#help-button").addEventListener("click", () => help.showModal());
   /** @type {Record<string, () => void>} */
   const actions = {

@@ -4,17 +4,16 @@
 // Rules of this file: what a row says is brought up to date at once; where it stands may wait, for
 // a hand on the list and for the next frame; a row whose task is gone says nothing from then on.
 
+import { matches } from "/client/search.js";
+import { SECTIONS, readable, standing } from "/client/stages.js";
 import { Chunks, isInSight, takeOut } from "./chunks.js";
-import { find, isRemembered, remember, setText } from "./dom.js";
-import { matches } from "./filter.js";
+import { find, isRemembered, remember, setText, stamp } from "./dom.js";
 import { Hand } from "./hand.js";
 import { Pace, moves, slideIn, travel } from "./motion.js";
 import { Row } from "./row.js";
-import { SECTIONS, standing } from "./stages.js";
 
-/** @typedef {import("/client/index.js").TaskSummary} TaskSummary */
-/** @typedef {import("./filter.js").Filter} Filter */
-/** @typedef {import("./stages.js").Section} Section */
+/** @import { Section, TaskSummary } from "/client/index.js" */
+/** @import { Filter } from "./filter.js" */
 /**
  * A section, and the rows that stand in it, in their order.
  * @typedef {{section: HTMLDetailsElement, chunks: Chunks, rows: Row[]}} Place
@@ -79,6 +78,7 @@ export class ListView {
     for (const place of this.#places.values()) place.rows = [];
     this.#rows.clear();
     this.#byElement.clear();
+    this.#vacant = [];
     this.#tasks = null;
     this.#filling = true;
   }
@@ -90,9 +90,8 @@ export class ListView {
   }
 
   /**
-   * The rows a reader can go through, from one of them to another.
    * @param {string | null} from
-   * @param {number} by
+   * @param {number} by how many rows further
    */
   step(from, by) {
     const elements = [...this.#scroller.querySelectorAll(".section[open]:not([hidden]) .row:not(.vacant)")];
@@ -101,14 +100,10 @@ export class ListView {
     if (next) this.#focus(next);
   }
 
-  /**
-   * @param {string} taskId
-   * @returns {boolean} whether there was a row to focus
-   */
+  /** @param {string} taskId */
   focus(taskId) {
     const element = this.#rows.get(taskId)?.element;
     if (element) this.#focus(element);
-    return Boolean(element);
   }
 
   /** The task whose row has the focus. */
@@ -142,9 +137,8 @@ export class ListView {
     for (const task of tasks) {
       const row = this.#rows.get(task.taskId) ?? this.#arrival(task);
       row.round = this.#round;
-      if (row.task !== task && !same(row.task, task)) this.#update(row, task, marking);
-      else if (filtered) row.matches = matches(task, filter);
-      row.task = task;
+      if (row.task !== task) this.#update(row, task, marking);
+      else if (filtered) row.matches = this.#lets(task);
     }
     if (filtered) this.#disordered = true;
     if (this.#rows.size > tasks.length) this.#dropOthers();
@@ -155,7 +149,7 @@ export class ListView {
     const row = new Row(task);
     this.#rows.set(task.taskId, row);
     row.isNews = !this.#filling;
-    row.matches = matches(task, /** @type {Filter} */ (this.#filter));
+    row.matches = this.#lets(task);
     this.#disordered = true;
     return row;
   }
@@ -167,7 +161,7 @@ export class ListView {
    */
   #update(row, task, marking) {
     const { section } = standing(task);
-    const lets = matches(task, /** @type {Filter} */ (this.#filter));
+    const lets = this.#lets(task);
     if (section !== row.section || lets !== row.matches || task.createdAt !== row.task.createdAt) this.#disordered = true;
     row.section = section;
     row.matches = lets;
@@ -200,7 +194,7 @@ export class ListView {
     const before = this.#pace.allows() && !atOnce ? this.#positions() : null;
     for (const element of this.#vacant.splice(0)) takeOut(element);
     for (const { rows } of this.#places.values()) {
-      for (const row of rows) if (row.element && this.#rows.has(row.taskId) && !this.#isShown(row)) takeOut(row.element);
+      for (const row of rows) if (row.element && !this.#isShown(row)) takeOut(row.element);
     }
     const deadline = performance.now() + BUILD_MS;
     const arrived = SECTIONS.flatMap((key) => this.#fill(key, wanted.get(key) ?? [], deadline));
@@ -284,9 +278,8 @@ export class ListView {
       const by = measured ? top - /** @type {Element} */ (row.element).getBoundingClientRect().top : 0;
       if (row.element && by !== 0) travel(row.element, by);
     }
-    for (const row of arrived) {
-      if (!row.element || before.has(row) || !isInSight(row.element.parentElement)) continue;
-      slideIn(row.element);
+    for (const { element } of arrived.filter((row) => !before.has(row))) {
+      if (element && isInSight(element.parentElement)) slideIn(element);
     }
   }
 
@@ -300,6 +293,11 @@ export class ListView {
     this.#disordered = count > 0;
     this.#pill.hidden = count === 0;
     setText(find("span:last-child", this.#pill), `${count} ${count === 1 ? "change" : "changes"}`);
+  }
+
+  /** @param {TaskSummary} task */
+  #lets(task) {
+    return matches(task, this.#filter?.words ?? "");
   }
 
   /** @param {Row} row */
@@ -327,12 +325,13 @@ export class ListView {
     if (element === this.#current) return;
     this.#current?.removeAttribute("aria-current");
     element?.setAttribute("aria-current", "true");
+    element?.scrollIntoView({ block: "nearest" });
     this.#current = element;
   }
 
   /** @param {Element} element a row */
   #focus(element) {
-    /** @type {HTMLElement} */ (find(".row-title", element)).focus({ preventScroll: true });
+    find(".row-title", element).focus({ preventScroll: true });
     element.scrollIntoView({ block: "nearest" });
   }
 
@@ -349,21 +348,13 @@ export class ListView {
    * @returns {Place}
    */
   #place(key) {
-    const section = /** @type {HTMLDetailsElement} */ (find(`[data-section="${key}"]`));
+    const section = /** @type {HTMLDetailsElement} */ (stamp("section-template"));
+    section.dataset.section = key;
+    setText(find("h2", section), readable(key));
+    find("#sections").append(section);
     section.open = !isRemembered(`relay.folded.${key}`);
     section.addEventListener("toggle", () => remember(`relay.folded.${key}`, !section.open));
     const chunks = new Chunks(find(".rows", section), (chunk) => this.#tickChunk(chunk, Date.now()));
     return { section, chunks, rows: [] };
   }
-}
-
-/**
- * Whether two summaries say the same: after a reconnect every one of them is another object.
- * @param {TaskSummary} a
- * @param {TaskSummary} b
- */
-function same(a, b) {
-  const keys = /** @type {(keyof TaskSummary)[]} */ (Object.keys(a));
-  if (keys.length !== Object.keys(b).length) return false;
-  return keys.every((key) => a[key] === b[key] || (key === "questions" && String(a[key]) === String(b[key])));
 }

@@ -1,13 +1,11 @@
 // @ts-check
 // What reaches a person who is not looking: the spoken line, the title's count, notifications.
 
+import { standing } from "/client/stages.js";
 import { find, isRemembered, remember, setText } from "./dom.js";
 import { addressOf } from "./row.js";
-import { standing } from "./stages.js";
 
-/** @typedef {import("/client/index.js").ServerMessage} ServerMessage */
-/** @typedef {import("/client/index.js").TaskList} TaskList */
-/** @typedef {import("/client/index.js").TaskSummary} TaskSummary */
+/** @import { ServerMessage, TaskList, TaskSummary } from "/client/index.js" */
 
 const TITLE = "Tasks";
 const SPEAK_EVERY_MS = 5_000;
@@ -36,7 +34,7 @@ export class News {
   #known = new Set();
   /** @type {Set<string>} tasks that came to need someone since */
   #missed = new Set();
-  #switch = /** @type {HTMLInputElement} */ (find("#notify"));
+  #switch = find("#notify");
 
   /** @param {() => TaskList} list */
   constructor(list) {

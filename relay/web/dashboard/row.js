@@ -1,14 +1,14 @@
 // @ts-check
 // One task's row in the list: made when it is first shown, then patched.
 
+import { standing } from "/client/stages.js";
 import { isInSight } from "./chunks.js";
 import { setAttribute, setDocumentText, setText, stamp } from "./dom.js";
 import { showBadge, showExactTime, showReferences } from "./facts.js";
 import { moves, pulse } from "./motion.js";
-import { standing } from "./stages.js";
 import { duration, moment } from "./time.js";
 
-/** @typedef {import("/client/index.js").TaskSummary} TaskSummary */
+/** @import { TaskSummary } from "/client/index.js" */
 
 const MARK_MS = 6_000;
 
@@ -41,14 +41,9 @@ export class Row {
     const element = (this.element = stamp("row-template"));
     element.dataset.taskId = this.taskId;
     this.#parts = /** @type {HTMLElement[]} */ ([...element.children]);
-    this.link.href = addressOf(this.taskId);
+    this.#parts[0].setAttribute("href", addressOf(this.taskId));
     this.patch();
     return element;
-  }
-
-  /** The link that opens the task. */
-  get link() {
-    return /** @type {HTMLAnchorElement} */ (this.#parts[0]);
   }
 
   /** Brings the element, if there is one, up to the task. */

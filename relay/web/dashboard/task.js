@@ -1,16 +1,16 @@
 // @ts-check
 // The open task: title, facts, steps, callouts and timeline.
 
+import { standing } from "/client/stages.js";
+import { reachedAt } from "/client/steps.js";
 import { find, setAttribute, setDocumentText, setText } from "./dom.js";
 import { EntriesView } from "./entries.js";
 import { showBadge, showExactTime, showReferences } from "./facts.js";
 import { pulse } from "./motion.js";
-import { standing } from "./stages.js";
-import { reachedAt, showSteps } from "./steps.js";
+import { showSteps } from "./steps.js";
 import { duration, moment } from "./time.js";
 
-/** @typedef {import("/client/index.js").TaskSummary} TaskSummary */
-/** @typedef {import("/client/index.js").Timeline} Timeline */
+/** @import { TaskSummary, Timeline } from "/client/index.js" */
 
 const NOT_OPEN = {
   loading: "Loading…",
@@ -30,7 +30,7 @@ export class TaskView {
   /** @type {TaskSummary | null} what the head shows */
   #shown = null;
   #renderedVersion = -1;
-  /** @type {import("./steps.js").Reached} */
+  /** @type {import("/client/index.js").Reached} */
   #reached = new Map();
 
   /** @param {Timeline | null} timeline */

@@ -12,7 +12,6 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-d
 const dayAndClock = new Intl.DateTimeFormat(undefined, {
   day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
 });
-const KB = 1000;
 
 /** @param {number} ms */
 export function duration(ms) {
@@ -43,10 +42,4 @@ export function exactTime(ms) {
 export function shortTime(ms) {
   const today = new Date(ms).toDateString() === new Date().toDateString();
   return today ? clock.format(ms) : dayAndClock.format(ms);
-}
-
-/** @param {number} bytes */
-export function size(bytes) {
-  if (bytes < KB) return `${bytes} bytes`;
-  return bytes < KB * KB ? `${Math.round(bytes / KB)} KB` : `${(bytes / KB / KB).toFixed(1)} MB`;
 }

@@ -2,7 +2,7 @@
 // What statuses and event types mean to a person: stages, sections, steps, labels. Pure.
 // The words are those of the relay's default mapping.
 
-/** @typedef {import("/client/index.js").TaskSummary} TaskSummary */
+/** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
 /** @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} Stage */
 /** @typedef {"needs-you" | "in-progress" | "failed" | "completed"} Section */
 

@@ -1,0 +1,93 @@
+// @ts-check
+// The way of a task: which steps it has gone, where it is, and how long each took. Pure.
+
+import { STEPS, standing, stepOfEvent } from "./stages.js";
+
+/** @import { Event, TaskSummary } from "./protocol.js" */
+/** @import { Stage, Step } from "./stages.js" */
+/** @typedef {Map<Step, number | undefined>} Reached when each step was reached, in ms since the epoch */
+/**
+ * `state` is that of the task where it left the way. `tookMs` counts until the next step that is
+ * known, or until now; undefined where nothing is known or the task has ended.
+ * @typedef {{step: Step, state: "done" | "current" | "questions" | "failed" | "ahead", tookMs?: number}} StepTaken
+ */
+
+/**
+ * When each step was reached for the first time, as far as the document tells.
+ * @param {TaskSummary} task
+ * @param {readonly (Event | null)[]} events
+ * @returns {Reached}
+ */
+export function reachedAt(task, events) {
+  /** @type {Reached} */
+  const reached = new Map([["created", moment(task.createdAt)]]);
+  for (const event of events) {
+    const step = stepOfEvent(event?.type);
+    if (step && reached.get(step) === undefined) reached.set(step, moment(event?.at));
+  }
+  return reached;
+}
+
+/**
+ * @param {TaskSummary} task
+ * @param {Reached} reached
+ * @param {number} now ms since the epoch
+ * @returns {StepTaken[]} all of them, in order
+ */
+export function stepsOf(task, reached, now) {
+  const { stage } = standing(task);
+  const current = currentStep(task, stage, reached);
+  return STEPS.map((step, index) => ({
+    step,
+    state: stateOf(index, current, stage),
+    tookMs: index > current ? undefined : took(index, index === current, stage, reached, now),
+  }));
+}
+
+/**
+ * The furthest step that the status, the links or the events speak of.
+ * @param {TaskSummary} task
+ * @param {Stage} stage
+ * @param {Reached} reached
+ */
+function currentStep(task, stage, reached) {
+  /** @type {Step[]} */
+  const signs = [...reached.keys()];
+  if (stage === "analyzing" || stage === "questions") signs.push("analyzing");
+  if (stage === "dispatched" || task.issueUrl || task.issueNumber) signs.push("dispatched");
+  if (stage === "review" || task.prUrl || task.prNumber) signs.push("review");
+  if (stage === "done") signs.push("merged");
+  return Math.max(...signs.map((step) => STEPS.indexOf(step)));
+}
+
+/**
+ * @param {number} index
+ * @param {number} current
+ * @param {Stage} stage
+ * @returns {StepTaken["state"]}
+ */
+function stateOf(index, current, stage) {
+  if (index < current || stage === "done") return "done";
+  if (index > current) return "ahead";
+  return stage === "failed" || stage === "questions" ? stage : "current";
+}
+
+/**
+ * @param {number} index
+ * @param {boolean} isCurrent
+ * @param {Stage} stage
+ * @param {Reached} reached
+ * @param {number} now
+ */
+function took(index, isCurrent, stage, reached, now) {
+  const from = reached.get(STEPS[index]);
+  const ended = stage === "done" || stage === "failed";
+  const later = STEPS.slice(index + 1).map((step) => reached.get(step));
+  const to = isCurrent ? (ended ? undefined : now) : later.find((at) => at !== undefined);
+  return from === undefined || to === undefined ? undefined : to - from;
+}
+
+/** @param {string | null | undefined} time RFC 3339 */
+function moment(time) {
+  return (time && Date.parse(time)) || undefined;
+}

@@ -1,0 +1,50 @@
+// @ts-check
+// How a conversation goes: who speaks, how old the last word is, how long changes take.
+
+import { Delay } from "./delay.js";
+
+/** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
+
+export class Vitals {
+  /** When the last message came, in ms since the epoch; 0 before the first. */
+  heardAt = 0;
+  /** How often the conversation was begun anew. */
+  reconnects = -1;
+  /** Whom the token names, "" before the first welcome. */
+  sub = "";
+  /** When the token ends, in ms since the epoch, once the relay warned of it; otherwise 0. */
+  endsAt = 0;
+  #delay;
+
+  /** @param {(type: string, data: object) => string | undefined} send gives the id of the request */
+  constructor(send) {
+    this.#delay = new Delay(send);
+  }
+
+  /**
+   * From the database's time of a change to here, in ms: the median of the last few, the clocks'
+   * difference removed. Undefined until something was measured.
+   */
+  get delayMs() {
+    return this.#delay.medianMs;
+  }
+
+  /** @param {ServerMessage} message */
+  take(message) {
+    this.heardAt = Date.now();
+    switch (message.type) {
+      case "welcome":
+        this.reconnects += 1;
+        this.sub = message.data.sub;
+        this.endsAt = 0;
+        break;
+      case "auth:expiring":
+        this.endsAt = Date.parse(message.data.expiresAt);
+        break;
+      case "auth:ok":
+        this.endsAt = 0;
+        break;
+    }
+    this.#delay.take(message);
+  }
+}
