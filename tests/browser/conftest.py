@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from dashboard import SOON_MS
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from running import running_in_thread, settings_for, token
@@ -25,18 +26,22 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+# What the browser itself reports of connections that fail, and of an emulated network that is away.
+OF_THE_NETWORK = ("WebSocket connection to", "net::ERR_")
 
 
 class Site:
     """A running relay as a page's test sees it: its address, its tasks, and who may sign in."""
 
-    def __init__(self, settings: Settings, tasks: Collection[dict[str, Any]], page: Page) -> None:
+    def __init__(self, settings: Settings, tasks: Collection[dict[str, Any]], browser: Browser) -> None:
         self._settings = settings
         self._running = ExitStack()
+        self._browser = browser
+        self._contexts = ExitStack()
+        self.said: list[str] = []
         self.tasks = tasks
-        self.page = page
         self.url = ""
-        self.start()
+        self.page = self.another()
 
     def start(self) -> None:
         """Start the relay; the second time where it was before."""
@@ -47,11 +52,28 @@ class Site:
     def stop(self) -> None:
         self._running.close()
 
-    def open(self, sub: str = "alice", **claims: Any) -> Page:
+    def another(self, **options: Any) -> Page:
+        """The page of another person: a window that shares nothing with the others."""
+        context = self._browser.new_context(**{"viewport": {"width": 1360, "height": 850}} | options)
+        self._contexts.callback(context.close)
+        page = context.new_page()
+        page.set_default_timeout(SOON_MS)
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        return page
+
+    def open(
+        self, sub: str = "alice", *, page: Page | None = None, ttl_s: float = 600, **claims: Any
+    ) -> Page:
         """The dashboard, signed in and live."""
-        self.page.goto(f"{self.url}/#token={token(sub, **claims)}")
-        self.page.wait_for_selector('[data-connection="live"]')
-        return self.page
+        page = page or self.page
+        page.goto(f"{self.url}/#token={token(sub, ttl_s=ttl_s, **claims)}")
+        page.wait_for_selector('[data-connection="live"]')
+        return page
+
+    def close(self) -> None:
+        self._contexts.close()
+        self.stop()
 
 
 # Playwright keeps a loop running in this thread, so it must be over before the next asynchronous test.
@@ -59,6 +81,7 @@ class Site:
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    expect.set_options(timeout=SOON_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
@@ -69,17 +92,16 @@ def browser() -> Iterator[Browser]:
 def site(
     browser: Browser, mongo_url: str, mongo: MongoClient[dict[str, Any]], database_name: str
 ) -> Iterator[Site]:
-    """Fails the test when the page raises an error, or writes to the console anything of its own."""
-    said: list[str] = []
-    context = browser.new_context()
-    page = context.new_page()
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    site = Site(settings_for(mongo_url, database_name), mongo[database_name]["tasks"], page)
+    """Fails the test when a page raises an error, or writes to the console anything of its own."""
+    site = Site(settings_for(mongo_url, database_name), mongo[database_name]["tasks"], browser)
+    site.start()
     try:
         yield site
     finally:
-        context.close()
-        site.stop()
-    # The browser itself reports a connection that fails.
-    assert [line for line in said if "WebSocket connection to" not in line] == []
+        site.close()
+    assert [line for line in site.said if not any(part in line for part in OF_THE_NETWORK)] == []
+
+
+@pytest.fixture
+def page(site: Site) -> Page:
+    return site.page

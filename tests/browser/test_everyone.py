@@ -1,0 +1,173 @@
+"""For everyone: assistive technology, small windows, no motion, and no trust in what documents say."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dashboard import connection, detail, entry, open_row, row, set_status, write_task
+from playwright.sync_api import Page, expect
+from running import token
+
+from relay.gateway.http import WEB
+
+HERE = Path(__file__).parent
+PAGE_BYTES_MAX = 100 * 1024
+AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("Node is not installed")
+    if not AXE.exists():
+        subprocess.run([npm, "ci", "--silent", "--no-audit", "--no-fund"], cwd=HERE, check=True)
+    return AXE.read_text("utf-8")
+
+
+def complaints(page: Page, axe: str) -> list[Any]:
+    """What axe finds serious or critical, as rule and place."""
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return [
+        (each["id"], node["html"])
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_gives_assistive_technology_what_it_needs(site: Any, axe: str, scheme: str) -> None:
+    page = site.another(color_scheme=scheme, reduced_motion="reduce", bypass_csp=True)
+    page.goto(site.url)
+    expect(connection(page, "refused")).to_be_visible()
+    assert complaints(page, axe) == []
+    site.open(page=page)
+    expect(page.locator("#notice")).to_contain_text("No tasks yet")
+    assert complaints(page, axe) == []
+    links = {"issueUrl": "https://example.com/1", "issueNumber": 1, "prUrl": "https://example.com/2"}
+    for status in ("created", "analyzing", "dispatched", "pr_opened", "merged", "other"):
+        write_task(site, title=status, status=status, **links)
+    failed = write_task(site, title="failed", status="failed", error="It broke.", events=[{"type": "failed"}])
+    asked = write_task(
+        site,
+        status="clarification_needed",
+        questions=["Which?"],
+        events=[{"type": "questions_asked", "message": "a ghp_" + "a" * 36, "more": 1}],
+    )
+    expect(page.locator(".row")).to_have_count(8)
+    assert complaints(page, axe) == []
+    for task_id in (failed, asked):
+        open_row(page, task_id)
+        expect(entry(page, 0)).to_be_visible()
+        assert complaints(page, axe) == []
+    entry(page, 0).locator(".entry-more").click()
+    assert complaints(page, axe) == []
+    page.locator("#connection").click()
+    assert complaints(page, axe) == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    assert complaints(page, axe) == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("nothing like it")
+    expect(page.locator("#notice")).to_contain_text("Nothing found")
+    assert complaints(page, axe) == []
+    site.stop()
+    expect(page.locator("#banner")).to_be_visible()
+    assert complaints(page, axe) == []
+
+
+def test_moves_nothing_for_who_wants_no_motion_and_marks_the_change(site: Any) -> None:
+    page = site.another(reduced_motion="reduce")
+    task_id = write_task(site)
+    site.open(page=page)
+    expect(row(page, task_id)).to_be_visible()
+    page.evaluate("() => { Element.prototype.animate = () => { throw new Error('it moves') } }")
+    set_status(site, "A task", "failed")
+    expect(row(page, task_id, "failed")).to_have_class("row marked")
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_moves_only_what_the_compositor_can_move_alone(page: Page, site: Any) -> None:
+    write_task(site)
+    site.open()
+    page.evaluate(
+        """() => { window.moved = new Set(); const { animate } = Element.prototype;
+          Element.prototype.animate = function (frames, how) {
+            for (const frame of frames) for (const name of Object.keys(frame)) moved.add(name);
+            return animate.call(this, frames, how);
+          } }"""
+    )
+    new = write_task(site)
+    expect(row(page, new)).to_be_visible()
+    page.wait_for_timeout(300)  # longer than a move: the next change is not part of a burst
+    set_status(site, "A task", "merged")
+    expect(page.locator("[data-section=completed] .row")).to_have_count(1)
+    moved = set(page.evaluate("[...moved]"))
+    assert moved
+    assert moved <= {"transform", "opacity", "zIndex"}
+
+
+def test_fits_a_phone(page: Page, site: Any) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    task_id = write_task(site, title="A rather long title " * 15, createdBy="alice")
+    site.open()
+    row(page, task_id).click()
+    expect(detail(page, task_id)).to_be_visible()
+    expect(page.locator("#list")).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.get_by_role("link", name="Close the task").click()
+    expect(row(page, task_id)).to_be_visible()
+
+
+def test_goes_back_to_the_same_place_of_the_list_on_a_phone(site: Any) -> None:
+    page = site.another(viewport={"width": 390, "height": 780}, has_touch=True)
+    task_ids = [write_task(site, status="merged") for _ in range(40)]
+    site.open(page=page)
+    expect(page.locator(".row")).to_have_count(40)
+    row(page, task_ids[5]).tap()
+    expect(detail(page, task_ids[5])).to_be_visible()
+    expect(page.locator(".task-title")).to_be_focused()
+    page.go_back()
+    expect(row(page, task_ids[5])).to_be_in_viewport()
+    expect(row(page, task_ids[5]).locator(".row-title")).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>document.title = 1</script>", "<img src=x onerror='document.title=1'>"]
+)
+def test_never_runs_what_documents_say(page: Page, site: Any, text: str) -> None:
+    hostile = "javascript:document.title=1"
+    task_id = write_task(
+        site,
+        title=text,
+        createdBy="alice",
+        status="failed",
+        error=text,
+        issueUrl=hostile,
+        prUrl="data:text/html," + text,
+        events=[{"type": text, "message": text, "url": hostile, text: text}],
+    )
+    site.open()
+    expect(row(page, task_id)).to_contain_text(text)
+    expect(row(page, task_id).locator("a.ref")).to_have_count(0)
+    open_row(page, task_id)
+    expect(page.locator(".callout.error")).to_contain_text(text)
+    entry(page, 0).locator(".entry-more").click()
+    expect(entry(page, 0).locator("pre")).to_contain_text(hostile)
+    assert page.locator("main script, main img, a[href^=javascript], a[href^=data]").count() == 0
+    expect(page).to_have_title("Tasks")
+
+
+def test_is_small_and_holds_no_script_or_style_of_its_own(page: Page, site: Any) -> None:
+    files = [file for file in (WEB / "dashboard").rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) < PAGE_BYTES_MAX
+    page.goto(f"{site.url}/#token={token('alice')}")
+    expect(connection(page, "live")).to_be_visible()
+    assert page.locator("script:not([src]), style, [style], [onclick]").count() == 0

@@ -1,0 +1,82 @@
+"""Who is signed in, for how long, and what a page does when that ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dashboard import connection, detail, open_row, row, write_task
+from playwright.sync_api import Page, expect
+from running import token
+
+
+def test_signs_in_with_the_fragment_and_takes_it_out_of_the_address(page: Page, site: Any) -> None:
+    site.open()
+    assert page.url == f"{site.url}/"
+    page.reload()
+    expect(connection(page, "live")).to_be_visible()
+
+
+def test_says_how_to_sign_in_when_nobody_is(page: Page, site: Any) -> None:
+    page.goto(site.url)
+    expect(connection(page, "refused")).to_have_text("Signed out")
+    expect(page.locator("#notice")).to_contain_text("#token=")
+
+
+def test_gives_up_on_a_token_that_is_refused(page: Page, site: Any) -> None:
+    sockets: list[str] = []
+    page.on("websocket", lambda socket: sockets.append(socket.url))
+    page.goto(f"{site.url}/#token=not.a.token")
+    expect(connection(page, "refused")).to_be_visible()
+    page.wait_for_timeout(1000)  # longer than the first backoff may take
+    assert len(sockets) == 1
+
+
+def test_signs_in_anew_with_another_link(page: Page, site: Any) -> None:
+    task_id = write_task(site)
+    page.goto(f"{site.url}/#token=not.a.token")
+    expect(connection(page, "refused")).to_be_visible()
+    page.goto(f"{site.url}/#token={token('alice')}")
+    expect(row(page, task_id)).to_be_visible()
+
+
+def test_shows_two_users_their_own_lists(page: Page, site: Any) -> None:
+    of_alice, of_bob = write_task(site), write_task(site, createdBy="bob")
+    other = site.open("bob", page=site.another())
+    site.open("alice")
+    expect(row(page, of_alice)).to_be_visible()
+    expect(row(other, of_bob)).to_be_visible()
+    assert (row(page, of_bob).count(), row(other, of_alice).count()) == (0, 0)
+
+
+def test_stays_readable_when_the_sign_in_ends_and_goes_on_with_a_fresh_link(page: Page, site: Any) -> None:
+    task_id = write_task(site, title="Long work")
+    site.open(ttl_s=4)
+    open_row(page, task_id)
+    expect(page.locator("#banner")).to_contain_text("sign-in ends in a moment")
+    expect(connection(page, "refused")).to_have_text("Signed out")
+    expect(page.locator("#banner")).to_contain_text("fresh sign-in link")
+    expect(row(page, task_id)).to_be_visible()
+    site.tasks.update_one({}, {"$set": {"title": "Renamed meanwhile"}})
+    page.goto(f"{site.url}/#token={token('alice')}")
+    expect(connection(page, "live")).to_be_visible()
+    expect(detail(page, task_id)).to_contain_text("Renamed meanwhile")
+    expect(page.locator("#banner")).to_be_hidden()
+    expect(page).to_have_url(f"{site.url}/#/tasks/{task_id}")
+
+
+def test_is_renewed_by_another_tab_of_the_same_user_only(page: Page, site: Any) -> None:
+    site.open(ttl_s=4)
+    expect(connection(page, "refused")).to_be_visible()
+    tab = page.context.new_page()
+    site.open("bob", page=tab)
+    expect(connection(page, "refused")).to_be_visible()
+    site.open("alice", page=tab)
+    expect(connection(page, "live")).to_be_visible()
+
+
+def test_says_so_once_when_the_feature_is_off(page: Page, site: Any) -> None:
+    page.route_web_socket("**/ws", lambda socket: socket.close(code=4502, reason="feature_disabled"))
+    page.goto(f"{site.url}/#token={token('alice')}")
+    expect(connection(page, "refused")).to_have_text("Switched off")
+    expect(page.locator("#notice")).to_contain_text("not switched on for you")
+    expect(page.locator("#banner")).to_be_hidden()

@@ -1,0 +1,211 @@
+"""The open task: its head, its steps and its timeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from dashboard import detail, entry, open_row, push, row, write_task
+from playwright.sync_api import Page, expect
+
+
+def test_opens_a_task_and_appends_its_events(page: Page, site: Any) -> None:
+    task_id = write_task(site, title="Open me", events=[{"type": "analysis_started"}])
+    site.open()
+    row(page, task_id).click()
+    expect(entry(page, 0)).to_contain_text("Analysis started")
+    push(site, "Open me", "commit_pushed", "pr_opened")
+    expect(entry(page, 1)).to_contain_text("about commit_pushed")
+    expect(entry(page, 2)).to_contain_text("PR opened")
+
+
+def test_shows_the_timeline_as_it_is_after_a_rewrite(page: Page, site: Any) -> None:
+    task_id = write_task(site, title="Rewritten", events=[{"type": f"old_{n}"} for n in range(5)])
+    site.open()
+    row(page, task_id).click()
+    expect(entry(page, 4)).to_be_visible()
+    site.tasks.update_one({}, {"$set": {"events": [{"type": "new"}, None, "plain"]}})
+    expect(page.locator("[data-event-index]")).to_have_count(3)
+    expect(entry(page, 2)).to_contain_text("plain")
+    push(site, "Rewritten", "later")
+    expect(entry(page, 3)).to_contain_text("Later")
+
+
+def test_follows_the_end_and_otherwise_says_what_is_new(page: Page, site: Any) -> None:
+    task_id = write_task(site, title="Long", events=[{"type": f"step_{n}"} for n in range(60)])
+    site.open()
+    row(page, task_id).click()
+    expect(entry(page, 59)).to_be_in_viewport()
+    push(site, "Long", "followed")
+    expect(entry(page, 60)).to_be_in_viewport()
+    page.locator(".timeline").hover()
+    page.mouse.wheel(0, -500)
+    expect(entry(page, 60)).not_to_be_in_viewport()
+    push(site, "Long", "missed", "missed")
+    expect(page.locator(".newer")).to_have_text("2 new events")
+    expect(entry(page, 62)).not_to_be_in_viewport()
+    page.locator(".newer").click()
+    expect(entry(page, 62)).to_be_in_viewport()
+    expect(page.locator(".newer")).to_be_hidden()
+
+
+def test_names_the_open_task_in_the_address(page: Page, site: Any) -> None:
+    task_id = write_task(site)
+    site.open()
+    row(page, task_id).click()
+    expect(page).to_have_url(f"{site.url}/#/tasks/{task_id}")
+    page.reload()
+    expect(detail(page, task_id)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(detail(page, task_id)).to_be_hidden()
+    page.go_back()
+    expect(detail(page, task_id)).to_be_visible()
+
+
+def test_asks_the_questions_and_tells_the_error(page: Page, site: Any) -> None:
+    task_id = write_task(site, status="clarification_needed", questions=["Which one?", "Since when?"])
+    site.open()
+    row(page, task_id).click()
+    expect(page.locator(".callout.questions li")).to_have_text(["Which one?", "Since when?"])
+    site.tasks.update_one({}, {"$set": {"status": "failed", "error": "the push was rejected"}})
+    expect(page.locator(".callout.error")).to_contain_text("the push was rejected")
+    expect(page.locator(".callout.questions")).to_be_hidden()
+    expect(page.locator(".steps [data-state=failed]")).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tasks: tasks.delete_many({}), "has been deleted"),
+        (lambda tasks: tasks.update_many({}, {"$set": {"createdBy": "bob"}}), "no longer visible"),
+    ],
+)
+def test_says_why_an_open_task_went_away(page: Page, site: Any, change: Any, said: str) -> None:
+    task_id = write_task(site, events=[{"type": "secret"}])
+    site.open()
+    row(page, task_id).click()
+    expect(entry(page, 0)).to_be_visible()
+    change(site.tasks)
+    expect(page.locator("#detail")).to_contain_text(said)
+    expect(entry(page, 0)).to_be_hidden()
+
+
+def test_treats_what_documents_say_as_text(page: Page, site: Any) -> None:
+    markup = "<img src=x onerror='document.title=1'>"
+    links = {
+        "prUrl": "javascript:alert(1)",
+        "prNumber": 1,
+        "issueUrl": "https://example.com/2",
+        "issueNumber": 2,
+    }
+    task_id = write_task(site, title=markup, events=[{"type": markup, "message": markup}], **links)
+    site.open()
+    expect(row(page, task_id)).to_contain_text(markup)
+    expect(row(page, task_id).locator("a.ref")).to_have_count(1)
+    expect(row(page, task_id).locator("a.ref")).to_have_attribute("rel", "noopener noreferrer")
+    row(page, task_id).click()
+    expect(entry(page, 0)).to_contain_text(markup)
+    assert page.locator("#list img, #detail img").count() == 0
+
+
+def test_holds_exactly_the_events_of_the_document_in_a_burst(page: Page, site: Any) -> None:
+    task_id = write_task(site, title="Burst")
+    site.open()
+    row(page, task_id).click()
+    expect(detail(page, task_id)).to_be_visible()
+    for n in range(200):
+        push(site, "Burst", f"step {n}")
+    expect(page.locator("[data-event-index]")).to_have_count(200)
+    texts = page.locator(".entry-text").all_text_contents()
+    assert texts == [f"about step {n}" for n in range(200)]
+
+
+def test_says_that_a_task_has_no_events_yet(page: Page, site: Any) -> None:
+    task_id = write_task(site)
+    site.open()
+    open_row(page, task_id)
+    expect(page.locator(".timeline-empty")).to_be_visible()
+    push(site, "A task", "first")
+    expect(page.locator(".timeline-empty")).to_be_hidden()
+
+
+def test_shows_what_was_cut_and_what_was_taken_out(page: Page, site: Any) -> None:
+    events = [
+        {"type": "huge", "blob": "x" * 1_200_000},
+        {"type": "config", "message": "ready", "password": "hunter2"},
+    ]
+    task_id = write_task(site, events=events)
+    site.open()
+    open_row(page, task_id)
+    expect(entry(page, 0)).to_contain_text("Too large to send (1.2 MB)")
+    expect(entry(page, 0).locator(".entry-more")).to_have_count(0)
+    entry(page, 1).locator(".entry-more").click()
+    expect(entry(page, 1).locator("pre .redacted")).to_have_text("[redacted]")
+    expect(entry(page, 1).locator("pre")).to_contain_text('"password": "[redacted]"')
+
+
+def test_folds_the_data_of_an_event_and_copies_it(page: Page, site: Any) -> None:
+    task_id = write_task(site, events=[{"type": "deploy", "data": {"region": "eu", "n": 3}}])
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    site.open()
+    open_row(page, task_id)
+    expect(entry(page, 0).locator(".entry-text")).to_have_text("N 3 · Region eu")
+    more = entry(page, 0).locator(".entry-more")
+    more.click()
+    expect(more).to_have_attribute("aria-expanded", "true")
+    entry(page, 0).get_by_role("button", name="Copy").click()
+    expect(entry(page, 0).get_by_role("button", name="Copied")).to_be_visible()
+    assert '"region": "eu"' in page.evaluate("navigator.clipboard.readText()")
+    more.click()
+    expect(entry(page, 0).locator("pre")).to_have_count(0)
+
+
+def test_holds_a_timeline_of_thousands_and_starts_at_its_end(page: Page, site: Any) -> None:
+    events = [{"type": "log", "message": f"line {n}"} for n in range(5000)]
+    task_id = write_task(site, title="Long", events=events)
+    site.open()
+    open_row(page, task_id)
+    expect(entry(page, 4999)).to_be_in_viewport()
+    expect(page.locator("[data-event-index]")).to_have_count(5000)
+    expect(entry(page, 4999)).to_be_in_viewport()
+    push(site, "Long", "one_more")
+    expect(entry(page, 5000)).to_be_in_viewport()
+    entry(page, 0).scroll_into_view_if_needed()
+    expect(entry(page, 0)).to_contain_text("line 0")
+    push(site, "Long", "out_of_sight")
+    expect(page.locator(".newer")).to_have_text("1 new event")
+    page.keyboard.press("End")
+    expect(entry(page, 5001)).to_be_in_viewport()
+    indices = page.evaluate(
+        "[...document.querySelectorAll('[data-event-index]')].map((e) => +e.dataset.eventIndex)"
+    )
+    assert indices == list(range(5002))
+
+
+@pytest.mark.parametrize(
+    "title", ["long " * 60, "مرحبا بالعالم: إصلاح واجهة الدفع", "🚀 Ship the 🧪", "w" * 300]
+)
+def test_keeps_its_shape_for_any_title(page: Page, site: Any, title: str) -> None:
+    task_id = write_task(site, title=title)
+    site.open()
+    expect(row(page, task_id)).to_contain_text(title.strip())
+    open_row(page, task_id)
+    box, panel = row(page, task_id).bounding_box(), page.locator("#detail").bounding_box()
+    assert box is not None
+    assert panel is not None
+    assert (round(box["height"]), round(panel["x"] + panel["width"])) == (60, 1360)
+    assert page.evaluate("document.documentElement.scrollWidth") == 1360
+
+
+def test_keeps_the_clicked_row_in_place_when_the_task_opens_beside_it(page: Page, site: Any) -> None:
+    task_ids = [write_task(site, status="merged") for _ in range(60)]
+    site.open()
+    expect(page.locator(".row")).to_have_count(60)
+    row(page, task_ids[20]).scroll_into_view_if_needed()
+    before = row(page, task_ids[20]).bounding_box()
+    row(page, task_ids[20]).click()
+    expect(detail(page, task_ids[20])).to_be_visible()
+    after = row(page, task_ids[20]).bounding_box()
+    assert before is not None
+    assert after is not None
+    assert abs(before["y"] - after["y"]) <= 1
