@@ -66,7 +66,10 @@ function start() {
   listView.clear();
   relay = connect({ url: "/ws", token });
   relay.onStatus(invalidate);
-  relay.onMessage((message) => news.take(message));
+  relay.onMessage((message) => {
+    news.take(message);
+    if (message.type.startsWith("auth:")) invalidate();
+  });
   freshnessView.follow(relay);
   list = relay.joinDashboard({ limit: LIST_LIMIT });
   list.onChange(invalidate);
@@ -112,6 +115,7 @@ function render() {
   cancelAnimationFrame(frame);
   frame = 0;
   const hasList = list.state === "ready";
+  document.body.classList.toggle("has-list", hasList);
   freshnessView.render(relay.status, hasList);
   let matching = 0;
   if (hasList) {
