@@ -15,7 +15,7 @@ from running import token
 from relay.gateway.http import WEB
 
 HERE = Path(__file__).parent
-PAGE_BYTES_MAX = 100 * 1024
+PAGE_BYTES_MAX = 100_000
 AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
 
 

@@ -2,6 +2,7 @@
 // The way of a task: which steps it has gone, where it is, and how long each took. Pure.
 
 import { STEPS, standing, stepOfEvent } from "./stages.js";
+import { moment } from "./time.js";
 
 /** @import { Event, TaskSummary } from "./protocol.js" */
 /** @import { Stage, Step } from "./stages.js" */
@@ -85,9 +86,4 @@ function took(index, isCurrent, stage, reached, now) {
   const later = STEPS.slice(index + 1).map((step) => reached.get(step));
   const to = isCurrent ? (ended ? undefined : now) : later.find((at) => at !== undefined);
   return from === undefined || to === undefined ? undefined : to - from;
-}
-
-/** @param {string | null | undefined} time RFC 3339 */
-function moment(time) {
-  return (time && Date.parse(time)) || undefined;
 }

@@ -157,12 +157,9 @@ function noticeOf(matching) {
   if (list.tasks.length === 0) {
     return { title: "No tasks yet", text: "They appear here the moment a writer creates one.", icon: "relay" };
   }
-  if (matching === 0) return { title: "Nothing found", text: nothingFound(), icon: "search" };
-  return null;
-}
-
-function nothingFound() {
-  return filter.text === "" ? "No task is there now." : `No task matches “${filter.text}”.`;
+  if (matching > 0) return null;
+  const text = filter.text === "" ? "No task is there now." : `No task matches “${filter.text}”.`;
+  return { title: "Nothing found", text, icon: "search" };
 }
 
 /** Esc: first the filter, if that is where one is; then the open task. */

@@ -3,7 +3,7 @@
 // keeps thousands of rows as cheap as the few that are seen.
 
 const CAN_TELL = "oncontentvisibilityautostatechange" in document.documentElement;
-const ROOM = 40; // rows of a chunk; one twice as long is split
+const ROOM = 40; // rows of a chunk; one of twice as many is split
 
 export class Chunks {
   #list;
@@ -25,11 +25,9 @@ export class Chunks {
    */
   insert(row, before) {
     const from = row.parentElement;
-    const chunk = before?.parentElement ?? this.#last();
-    if (row.isConnected && "moveBefore" in chunk) /** @type {any} */ (chunk).moveBefore(row, before);
-    else chunk.insertBefore(row, before);
+    const chunk = this.#chunkFor(before);
+    move(row, chunk, before?.parentElement === chunk ? before : null);
     if (from && from !== chunk) settle(from);
-    if (chunk.childElementCount > 2 * ROOM) this.#split(chunk);
     settle(chunk);
   }
 
@@ -40,23 +38,22 @@ export class Chunks {
     return chunk;
   }
 
-  #last() {
-    const last = this.#list.lastElementChild;
-    if (last && last.childElementCount < ROOM) return last;
-    const chunk = newChunk();
-    this.#list.append(chunk);
-    return chunk;
-  }
-
-  /** @param {Element} chunk */
-  #split(chunk) {
-    const rest = newChunk();
-    chunk.after(rest);
-    for (const row of [...chunk.children].slice(ROOM)) {
-      if ("moveBefore" in rest) /** @type {any} */ (rest).moveBefore(row, null);
-      else rest.append(row);
+  /**
+   * One with room, where rows before this one belong. Rows are moved only out of a full one.
+   * @param {Element | null} before
+   */
+  #chunkFor(before) {
+    const holder = before?.parentElement ?? null;
+    if (holder && hasRoom(holder)) return holder;
+    if (holder && before !== holder.firstElementChild) {
+      if (holder.childElementCount > 2 * ROOM) splitAt(before);
+      return holder;
     }
-    settle(rest);
+    const neighbour = holder ? holder.previousElementSibling : this.#list.lastElementChild;
+    if (neighbour && hasRoom(neighbour)) return neighbour;
+    const chunk = newChunk();
+    this.#list.insertBefore(chunk, holder);
+    return chunk;
   }
 
   /** @param {Event} event */
@@ -94,6 +91,34 @@ export function settle(chunk) {
   const count = chunk.childElementCount;
   if (count === 0) chunk.remove();
   else /** @type {HTMLElement} */ (chunk).style.setProperty("--rows", String(count));
+}
+
+/** @param {Element} chunk */
+function hasRoom(chunk) {
+  return chunk.childElementCount < ROOM;
+}
+
+/** @param {any} row the first of a new chunk */
+function splitAt(row) {
+  const holder = row.parentElement;
+  const rest = newChunk();
+  holder.after(rest);
+  while (row) {
+    const next = row.nextElementSibling;
+    move(row, rest, null);
+    row = next;
+  }
+  settle(rest);
+}
+
+/**
+ * @param {Element} row
+ * @param {Element} chunk
+ * @param {Element | null} before
+ */
+function move(row, chunk, before) {
+  if (row.isConnected && "moveBefore" in chunk) /** @type {any} */ (chunk).moveBefore(row, before);
+  else chunk.insertBefore(row, before);
 }
 
 function newChunk() {

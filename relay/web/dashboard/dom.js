@@ -28,7 +28,7 @@ export function setText(element, text) {
 }
 
 /**
- * Text of a document; what was taken out of it is shown as such.
+ * Text in which something may have been redacted.
  * @param {Element} element
  * @param {string} text
  */

@@ -1,11 +1,11 @@
 // @ts-check
 // The timeline of the open task: follows at its end, otherwise says how much is new.
 
+import { moment } from "/client/time.js";
 import { Chunks, settle, takeOut } from "./chunks.js";
 import { find, setText } from "./dom.js";
 import { entryElement, toggleData } from "./entry.js";
 import { Pace, slideIn } from "./motion.js";
-import { moment } from "./time.js";
 
 /** @import { Event } from "/client/index.js" */
 /** @typedef {{element: HTMLElement, event: Event | null}} Entry */
@@ -38,7 +38,7 @@ export class EntriesView {
       if (target.closest(".entry-more")) this.#toggle(target.closest(".entry"));
     });
     this.#newer.addEventListener("click", () => this.goToEnd());
-    // Entries come, get their height late, the window changes: the end is kept in view.
+    // Whatever changes a height, the end is kept in view.
     const sizes = new ResizeObserver(() => this.#keepEnd());
     sizes.observe(this.#list);
     sizes.observe(this.#scroller);

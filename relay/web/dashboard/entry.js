@@ -3,9 +3,10 @@
 
 import { contentOf } from "/client/payload.js";
 import { readable, stageOfEvent } from "/client/stages.js";
+import { moment } from "/client/time.js";
 import { find, setDocumentText, setText, stamp } from "./dom.js";
 import { showExactTime } from "./facts.js";
-import { moment, shortTime } from "./time.js";
+import { shortTime } from "./time.js";
 
 /** @import { Event } from "/client/index.js" */
 

@@ -48,7 +48,7 @@ export class FilterView {
     SECTIONS.forEach((key, index) => {
       const count = counts.get(key) ?? 0;
       const button = this.#buttons[index];
-      setText(find(".filter-count", button), String(count));
+      setText(find(".count", button), String(count));
       button.classList.toggle("empty", count === 0);
     });
   }

@@ -1,13 +1,12 @@
 // @ts-check
 // How fresh the page is: the chip in the header, what it opens, and the banner while it is not live.
 
+import { duration } from "/client/time.js";
 import { find, setText } from "./dom.js";
 import { SIGNED_OUT } from "./session.js";
-import { duration } from "./time.js";
 
 /** @import { Relay, Status } from "/client/index.js" */
 
-const SWITCHED_OFF = "feature_disabled";
 const MARKING_MS = 3_000; // what changes so soon after a return happened meanwhile
 
 export class FreshnessView {
@@ -110,7 +109,7 @@ function isCurrent({ state }) {
  * @returns {{title: string, text: string}}
  */
 export function refusal(reason = "") {
-  if (reason === SWITCHED_OFF) {
+  if (reason === "feature_disabled") {
     return { title: "Switched off", text: "Live updates are not switched on for you." };
   }
   if (SIGNED_OUT.has(reason)) {

@@ -3,13 +3,7 @@
 
 import { find } from "./dom.js";
 
-/**
- * @param {object} page what the keys do
- * @param {(by: number) => void} page.step
- * @param {() => void} page.filter
- * @param {() => void} page.leave
- * @param {() => void} page.end
- */
+/** @param {Record<"filter" | "leave" | "end", () => void> & {step: (by: number) => void}} page what the keys do */
 export function listenToKeys({ step, filter, leave, end }) {
   const help = find("#help");
   find("#help-button").addEventListener("click", () => help.showModal());

@@ -19,7 +19,7 @@ import { Row } from "./row.js";
  * @typedef {{section: HTMLDetailsElement, chunks: Chunks, rows: Row[]}} Place
  */
 
-const BUILD_MS = 8; // of a frame, for rows that are not there yet
+const PLACED_AT_ONCE = 200; // rows; more come in the next frames
 const MOVING_MAX = 12; // more at once are where they belong, without a journey
 
 export class ListView {
@@ -38,9 +38,11 @@ export class ListView {
   #round = 0;
   #pace = new Pace();
   #disordered = false;
-  #filling = true; // until the first list stands as a whole
+  #filling = true; // there are more rows to place than one frame has time for
   /** @type {Element | null} */
   #current = null;
+  /** @type {HTMLElement | null} Of all the rows, Tab stops at one; the arrows lead on. */
+  #tabStop = null;
   #scroller = find("#list");
   #pill = find("#waiting");
   #hand;
@@ -52,6 +54,7 @@ export class ListView {
     this.#hand = new Hand(this.#scroller, invalidate);
     this.#places = new Map(SECTIONS.map((key) => [key, this.#place(key)]));
     this.#pill.addEventListener("click", () => this.#arrange());
+    this.#scroller.addEventListener("focusin", (/** @type {FocusEvent} */ { target }) => this.#stopAt(target));
   }
 
   /**
@@ -78,7 +81,7 @@ export class ListView {
     for (const place of this.#places.values()) place.rows = [];
     this.#rows.clear();
     this.#byElement.clear();
-    this.#vacant = [];
+    for (const element of this.#vacant.splice(0)) takeOut(element);
     this.#tasks = null;
     this.#filling = true;
   }
@@ -196,11 +199,13 @@ export class ListView {
     for (const { rows } of this.#places.values()) {
       for (const row of rows) if (row.element && !this.#isShown(row)) takeOut(row.element);
     }
-    const deadline = performance.now() + BUILD_MS;
-    const arrived = SECTIONS.flatMap((key) => this.#fill(key, wanted.get(key) ?? [], deadline));
-    if (this.#disordered) this.#invalidate();
-    else this.#filling = false;
+    /** @type {Row[]} */
+    const arrived = [];
+    for (const key of SECTIONS) this.#fill(key, wanted.get(key) ?? [], arrived);
+    this.#filling = this.#disordered;
+    if (this.#filling) this.#invalidate();
     if (before && arrived.length <= MOVING_MAX) this.#animate(before, arrived);
+    if (!this.#tabStop?.isConnected) this.#stopAt(this.#scroller.querySelector(".row-title"));
     for (const row of arrived) {
       if (row.isNews && !moves()) row.mark();
       row.isNews = false;
@@ -220,28 +225,26 @@ export class ListView {
   /**
    * @param {Section} key
    * @param {Row[]} rows
-   * @param {number} deadline
-   * @returns {Row[]} those that came while someone was looking, or from another section
+   * @param {Row[]} arrived takes those that came, or from another section
    */
-  #fill(key, rows, deadline) {
+  #fill(key, rows, arrived) {
     const place = /** @type {Place} */ (this.#places.get(key));
-    /** @type {Row[]} */
-    const arrived = [];
     const staying = new Set(rows);
     const have = place.rows.filter((row) => row.section === key && staying.has(row));
     place.rows = [];
     let next = 0;
     for (const row of rows) {
-      if (!row.element && performance.now() > deadline) {
-        this.#disordered = true; // the rest comes in the next frame
+      if (row === have[next]) {
+        place.rows.push(row);
+        next += 1;
+        continue;
+      }
+      if (arrived.length === PLACED_AT_ONCE) {
+        this.#disordered = true;
         place.rows.push(...have.slice(next));
         break;
       }
       place.rows.push(row);
-      if (row === have[next]) {
-        next += 1;
-        continue;
-      }
       const at = have.indexOf(row, next);
       if (at >= 0) have.splice(at, 1);
       const element = row.build();
@@ -249,7 +252,6 @@ export class ListView {
       place.chunks.insert(element, have[next]?.element ?? null);
       arrived.push(row);
     }
-    return arrived;
   }
 
   /** Where the rows on the screen are, before anything moves. */
@@ -327,6 +329,14 @@ export class ListView {
     element?.setAttribute("aria-current", "true");
     element?.scrollIntoView({ block: "nearest" });
     this.#current = element;
+  }
+
+  /** @param {EventTarget | null} link */
+  #stopAt(link) {
+    if (!(link instanceof HTMLElement) || !link.matches(".row-title")) return;
+    if (this.#tabStop) this.#tabStop.tabIndex = -1;
+    this.#tabStop = link;
+    link.tabIndex = 0;
   }
 
   /** @param {Element} element a row */

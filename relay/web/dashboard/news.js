@@ -62,10 +62,7 @@ export class News {
     this.#speakSoon();
   }
 
-  /**
-   * A task as it is now, while nobody looks.
-   * @param {TaskSummary} task
-   */
+  /** @param {TaskSummary} task as it is now, while nobody looks */
   #consider(task) {
     const { taskId } = task;
     const { section, label } = standing(task);

@@ -2,11 +2,11 @@
 // One task's row in the list: made when it is first shown, then patched.
 
 import { standing } from "/client/stages.js";
+import { duration, moment } from "/client/time.js";
 import { isInSight } from "./chunks.js";
 import { setAttribute, setDocumentText, setText, stamp } from "./dom.js";
 import { showBadge, showExactTime, showReferences } from "./facts.js";
 import { moves, pulse } from "./motion.js";
-import { duration, moment } from "./time.js";
 
 /** @import { TaskSummary } from "/client/index.js" */
 
@@ -88,7 +88,7 @@ export class Row {
     this.element?.classList.add("marked");
   }
 
-  /** Leaves an empty place of the same height behind, so that nothing moves up under a hand. */
+  /** Leaves an empty place of the same height behind: nothing moves up under a hand. */
   vacate() {
     if (!this.element) return;
     this.element.removeAttribute("data-task-id");

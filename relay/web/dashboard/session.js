@@ -1,6 +1,8 @@
 // @ts-check
 // Who is signed in: the token of this tab, renewed by whichever tab gets a fresh one.
 
+import { subjectOf } from "/client/token.js";
+
 const KEY = "relay.token";
 const FRAGMENT = "#token=";
 
@@ -39,20 +41,6 @@ export function token() {
 
 /** @param {string} fresh */
 function isSameUser(fresh) {
-  const user = userOf(token());
-  return user !== undefined && user === userOf(fresh);
-}
-
-/**
- * Whom a token names; the relay is the one that verifies it.
- * @param {string} jwt
- * @returns {unknown}
- */
-function userOf(jwt) {
-  try {
-    const payload = jwt.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(payload), (c) => c.charCodeAt(0)))).sub;
-  } catch {
-    return undefined;
-  }
+  const user = subjectOf(token());
+  return user !== undefined && user === subjectOf(fresh);
 }

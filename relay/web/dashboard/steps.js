@@ -3,8 +3,8 @@
 
 import { STEPS, readable } from "/client/stages.js";
 import { stepsOf } from "/client/steps.js";
+import { duration } from "/client/time.js";
 import { setAttribute, setText } from "./dom.js";
-import { duration } from "./time.js";
 
 /** @import { Reached, Step, TaskSummary } from "/client/index.js" */
 

@@ -3,15 +3,16 @@
 
 import { standing } from "/client/stages.js";
 import { reachedAt } from "/client/steps.js";
+import { duration, moment } from "/client/time.js";
 import { find, setAttribute, setDocumentText, setText } from "./dom.js";
 import { EntriesView } from "./entries.js";
 import { showBadge, showExactTime, showReferences } from "./facts.js";
 import { pulse } from "./motion.js";
 import { showSteps } from "./steps.js";
-import { duration, moment } from "./time.js";
 
 /** @import { TaskSummary, Timeline } from "/client/index.js" */
 
+const PARTS = ".task-title, .creator, .refs, .callout p, .callout ol";
 const NOT_OPEN = {
   loading: "Loading…",
   deleted: "This task has been deleted.",
@@ -37,9 +38,7 @@ export class TaskView {
   show(timeline) {
     this.#timeline = timeline;
     this.#renderedVersion = -1;
-    this.#shown = null;
-    this.#entries.clear();
-    this.#article.hidden = true;
+    this.#forget();
     find(".task-about").scrollTop = 0;
     document.body.classList.toggle("task-open", timeline !== null);
   }
@@ -81,12 +80,19 @@ export class TaskView {
     showSteps(this.#steps, this.#shown, this.#reached);
   }
 
-  /** @param {string} state */
-  #sayWhy(state) {
+  /** What was shown of a task is in the page no longer. */
+  #forget() {
     this.#article.hidden = true;
     this.#article.removeAttribute("data-task-id");
+    for (const part of this.#article.querySelectorAll(PARTS)) part.replaceChildren();
+    find(".task-title").removeAttribute("title");
     this.#shown = null;
     this.#entries.clear();
+  }
+
+  /** @param {string} state */
+  #sayWhy(state) {
+    this.#forget();
     this.#empty.hidden = false;
     this.#empty.classList.toggle("late", state === "loading");
     find("a", this.#empty).hidden = state === "loading";
