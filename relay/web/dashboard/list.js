@@ -20,6 +20,7 @@ import { Row } from "./row.js";
  */
 
 const PLACED_AT_ONCE = 200; // rows; more come in the next frames
+const CROWD = 24; // in a larger section nothing spins: every spinner is a layer of its own
 const MOVING_MAX = 12; // more at once are where they belong, without a journey
 
 export class ListView {
@@ -316,6 +317,7 @@ export class ListView {
       const count = counts.get(key) ?? 0;
       setText(find(".count", section), String(count));
       section.classList.toggle("empty", count === 0);
+      section.classList.toggle("crowd", count > CROWD);
       section.hidden = Boolean(this.#filter?.section && this.#filter.section !== key);
     }
     return counts;
