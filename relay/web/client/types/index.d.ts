@@ -8,6 +8,9 @@
 /** @typedef {import("./selection.js").Selection} Selection */
 /** @typedef {import("./selection.js").SelectionChange} SelectionChange */
 /** @typedef {import("./selection.js").SelectOptions} SelectOptions */
+/** @typedef {import("./stages.js").Section} Section */
+/** @typedef {import("./stages.js").Step} Step */
+/** @typedef {import("./steps.js").Reached} Reached */
 /** @typedef {import("./task-list.js").TaskList} TaskList */
 /** @typedef {import("./timeline.js").Timeline} Timeline */
 /**
@@ -26,6 +29,8 @@ export function connect(options: ConnectOptions): Relay;
 export class Relay {
     /** @param {ConnectOptions} options */
     constructor({ url, token, host: replaced }: ConnectOptions);
+    /** Who speaks, how old the last word is, how long changes take. */
+    vitals: Vitals;
     /** How things are now. */
     get status(): import("./connection.js").Status;
     /**
@@ -73,6 +78,9 @@ export type TaskSummary = import("./protocol.js").TaskSummary;
 export type Selection = import("./selection.js").Selection;
 export type SelectionChange = import("./selection.js").SelectionChange;
 export type SelectOptions = import("./selection.js").SelectOptions;
+export type Section = import("./stages.js").Section;
+export type Step = import("./stages.js").Step;
+export type Reached = import("./steps.js").Reached;
 export type TaskList = import("./task-list.js").TaskList;
 export type Timeline = import("./timeline.js").Timeline;
 export type ConnectOptions = {
@@ -90,3 +98,4 @@ export type ConnectOptions = {
      */
     host?: Partial<import("./host.js").Host> | undefined;
 };
+import { Vitals } from "./vitals.js";

@@ -1,0 +1,13 @@
+export class Delay {
+    /** @param {(type: string, data: object) => string | undefined} send gives the id of the request */
+    constructor(send: (type: string, data: object) => string | undefined);
+    /** The median of the last few, in ms; undefined until something was measured. */
+    get medianMs(): number | undefined;
+    /**
+     * @param {ServerMessage} message
+     * @param {number} [now] ms since the epoch
+     */
+    take({ type, data, at, replyTo }: ServerMessage, now?: number): void;
+    #private;
+}
+export type ServerMessage = import("./protocol.js").ServerMessage;

@@ -1,0 +1,22 @@
+/** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
+export class Vitals {
+    /** @param {(type: string, data: object) => string | undefined} send gives the id of the request */
+    constructor(send: (type: string, data: object) => string | undefined);
+    /** When the last message came, in ms since the epoch; 0 before the first. */
+    heardAt: number;
+    /** How often the conversation was begun anew. */
+    reconnects: number;
+    /** Whom the token names, "" before the first welcome. */
+    sub: string;
+    /** When the token ends, in ms since the epoch, once the relay warned of it; otherwise 0. */
+    endsAt: number;
+    /**
+     * From the database's time of a change to here, in ms: the median of the last few, the clocks'
+     * difference removed. Undefined until something was measured.
+     */
+    get delayMs(): number | undefined;
+    /** @param {ServerMessage} message */
+    take(message: ServerMessage): void;
+    #private;
+}
+export type ServerMessage = import("./protocol.js").ServerMessage;
