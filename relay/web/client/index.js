@@ -35,6 +35,8 @@ import { Vitals } from "./vitals.js";
  *   `/config`, for where WebSocket is blocked, lie beside it.
  * @property {() => string | Promise<string>} token
  *   a token for each connection; asked again when the relay wants a fresh one
+ * @property {boolean} [measureDelay] ask for the relay's time with every heartbeat, so that `vitals` know
+ *   how long changes take
  * @property {Partial<Host>} [host] parts of the surroundings to replace, as in tests
  */
 
@@ -55,11 +57,11 @@ export class Relay {
   #messageListeners = new Listeners();
 
   /** @param {ConnectOptions} options */
-  constructor({ url, token, host: replaced }) {
+  constructor({ url, token, measureDelay = false, host: replaced }) {
     const host = { ...browser, ...replaced };
     const send = (/** @type {string} */ type, /** @type {object} */ data) => this.#connection.send(type, data);
     this.#rooms = new Rooms(send, host);
-    this.vitals = new Vitals(send);
+    this.vitals = new Vitals(measureDelay ? send : () => undefined);
     this.#connection = new Connection({
       endpoints: endpoints(url),
       token,

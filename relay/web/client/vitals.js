@@ -16,14 +16,17 @@ export class Vitals {
   endsAt = 0;
   #delay;
 
-  /** @param {(type: string, data: object) => string | undefined} send gives the id of the request */
-  constructor(send) {
-    this.#delay = new Delay(send);
+  /**
+   * @param {(type: string, data: object) => string | undefined} ask
+   *   for the relay's time; gives the id of the request
+   */
+  constructor(ask) {
+    this.#delay = new Delay(ask);
   }
 
   /**
    * From the database's time of a change to here, in ms: the median of the last few, the clocks'
-   * difference removed. Undefined until something was measured.
+   * difference removed. Undefined until something was measured (`measureDelay`).
    */
   get delayMs() {
     return this.#delay.medianMs;

@@ -64,7 +64,7 @@ setInterval(() => {
 function start() {
   relay?.close();
   listView.clear();
-  relay = connect({ url: "/ws", token });
+  relay = connect({ url: "/ws", token, measureDelay: true });
   relay.onStatus(invalidate);
   relay.onMessage((message) => {
     news.take(message);

@@ -19,6 +19,8 @@
  *   `/config`, for where WebSocket is blocked, lie beside it.
  * @property {() => string | Promise<string>} token
  *   a token for each connection; asked again when the relay wants a fresh one
+ * @property {boolean} [measureDelay] ask for the relay's time with every heartbeat, so that `vitals` know
+ *   how long changes take
  * @property {Partial<Host>} [host] parts of the surroundings to replace, as in tests
  */
 /**
@@ -28,7 +30,7 @@
 export function connect(options: ConnectOptions): Relay;
 export class Relay {
     /** @param {ConnectOptions} options */
-    constructor({ url, token, host: replaced }: ConnectOptions);
+    constructor({ url, token, measureDelay, host: replaced }: ConnectOptions);
     /** Who speaks, how old the last word is, how long changes take. */
     vitals: Vitals;
     /** How things are now. */
@@ -93,6 +95,11 @@ export type ConnectOptions = {
      *   a token for each connection; asked again when the relay wants a fresh one
      */
     token: () => string | Promise<string>;
+    /**
+     * ask for the relay's time with every heartbeat, so that `vitals` know
+     * how long changes take
+     */
+    measureDelay?: boolean | undefined;
     /**
      * parts of the surroundings to replace, as in tests
      */

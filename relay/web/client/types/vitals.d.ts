@@ -1,7 +1,10 @@
 /** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
 export class Vitals {
-    /** @param {(type: string, data: object) => string | undefined} send gives the id of the request */
-    constructor(send: (type: string, data: object) => string | undefined);
+    /**
+     * @param {(type: string, data: object) => string | undefined} ask
+     *   for the relay's time; gives the id of the request
+     */
+    constructor(ask: (type: string, data: object) => string | undefined);
     /** When the last message came, in ms since the epoch; 0 before the first. */
     heardAt: number;
     /** How often the conversation was begun anew. */
@@ -12,7 +15,7 @@ export class Vitals {
     endsAt: number;
     /**
      * From the database's time of a change to here, in ms: the median of the last few, the clocks'
-     * difference removed. Undefined until something was measured.
+     * difference removed. Undefined until something was measured (`measureDelay`).
      */
     get delayMs(): number | undefined;
     /** @param {ServerMessage} message */
