@@ -126,16 +126,22 @@ class Witness(Translator):
 
     def __init__(self, mapping: Mapping, visibility: Callable[[Document], Keys], **limits: int) -> None:
         super().__init__(mapping, visibility, **limits)
-        self._made: list[tuple[Change, Step]] = []
+        self._made: dict[int, tuple[Change, Step]] = {}
 
-    def translate(self, before: Task | None, change: Change) -> Step:
+    def translate(self, before: Task | None, change: Change) -> Step | None:
         step = super().translate(before, change)
-        self._made.append((change, step))
+        if step is not None:
+            self._made[id(change)] = change, step  # one that needed its task's array comes twice
         return step
 
     def taken(self) -> list[tuple[Change, Step]]:
-        made, self._made = self._made, []
-        return made
+        """In the order in which they were written."""
+        made, self._made = self._made.values(), {}
+        return sorted(made, key=_time)
+
+
+def _time(made: tuple[Change, Step]) -> Timestamp:
+    return made[0].time
 
 
 class Interruption(logging.Handler):
