@@ -16,6 +16,9 @@ from relay.gateway.wire import ANSWERS_FACTOR, Pace, Wire
 from relay.protocol import Close
 
 SWEEP_S = 0.25  # how exact heartbeats and expiries are
+# What may wait for all connections of one user: for a single one it can be twice the answers, in its outbox
+# and in its transport.
+USER_FACTOR = 4 * ANSWERS_FACTOR
 
 
 @dataclass(eq=False, slots=True)
@@ -63,7 +66,7 @@ class Sweep:
                 if user not in heaviest or size > heaviest[user].waiting_bytes:
                     heaviest[user] = wire
         for user, size in waiting.items():
-            if size > self.max_bytes * ANSWERS_FACTOR:  # one connection may have so much, and all of a user's
+            if size > self.max_bytes * USER_FACTOR:
                 heaviest[user].abort(Close.TIMEOUT)
 
     def _now_due(self, number: int) -> Iterator[tuple[Place, Wire]]:
