@@ -1,4 +1,4 @@
-"""The browser client as a package: its own tests on Node, its types, and what it must not contain."""
+"""The npm package, client and React part: its own tests on Node, its types, and what it must not contain."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 WEB = ROOT / "relay" / "web"
-CLIENT = WEB / "client"
 TESTS = sorted((ROOT / "tests" / "web").glob("*.test.js"))
-MODULES = sorted(CLIENT.rglob("*.js"))
+REACT_TESTS = sorted((ROOT / "tests" / "web" / "react").glob("*.test.js"))
+CLIENT_MODULES = sorted((WEB / "client").rglob("*.js"))
+REACT_MODULES = sorted((WEB / "react").rglob("*.js"))
 
 
 def run(*command: str, cwd: Path = ROOT) -> None:
@@ -33,17 +34,26 @@ def node() -> str:
 
 
 @pytest.fixture(scope="session")
-def tsc(node: str) -> tuple[str, str]:
-    """TypeScript, of the version that the lock names."""
-    script = WEB / "node_modules" / "typescript" / "bin" / "tsc"
-    locked = json.loads((WEB / "package-lock.json").read_text())["packages"]["node_modules/typescript"]
-    package = script.parent.parent / "package.json"
-    if not package.exists() or json.loads(package.read_text())["version"] != locked["version"]:
+def packages(node: str) -> Path:
+    """What the package is developed with, of the versions that the lock names."""
+    folder = WEB / "node_modules"
+    locked = json.loads((WEB / "package-lock.json").read_text())["packages"]
+    wanted = {path: entry["version"] for path, entry in locked.items() if path}
+    installed = {path: WEB / path / "package.json" for path in wanted}
+    if not all(
+        package.exists() and json.loads(package.read_text())["version"] == wanted[path]
+        for path, package in installed.items()
+    ):
         npm = shutil.which("npm")
         if npm is None:
             pytest.skip("npm is not installed")
         run(npm, "ci", "--no-audit", "--no-fund", "--silent", cwd=WEB)
-    return node, str(script)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tsc(node: str, packages: Path) -> tuple[str, str]:
+    return node, str(packages / "typescript" / "bin" / "tsc")
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
@@ -51,21 +61,29 @@ def test_the_client_passes_its_tests(node: str, path: Path) -> None:
     run(node, "--test", str(path))
 
 
-def test_the_client_is_typed_strictly(tsc: tuple[str, str]) -> None:
+@pytest.mark.parametrize("path", REACT_TESTS, ids=lambda path: path.name)
+def test_the_react_part_passes_its_tests(node: str, packages: Path, path: Path) -> None:
+    run(node, "--test", str(path))
+
+
+def test_the_package_is_typed_strictly(tsc: tuple[str, str]) -> None:
     run(*tsc, "--noEmit", cwd=WEB)
-    assert all(path.read_text("utf-8").startswith("// @ts-check\n") for path in MODULES)
+    modules = CLIENT_MODULES + REACT_MODULES
+    assert all(path.read_text("utf-8").startswith("// @ts-check\n") for path in modules)
 
 
 def test_the_types_that_are_shipped_are_those_of_the_sources(tsc: tuple[str, str], tmp_path: Path) -> None:
     run(*tsc, "--declaration", "--emitDeclarationOnly", "--outDir", str(tmp_path), cwd=WEB)
     fresh, shipped = (
         {path.relative_to(root): path.read_text("utf-8") for path in root.rglob("*.d.ts")}
-        for root in (tmp_path, CLIENT / "types")
+        for root in (tmp_path, WEB / "types")
     )
     assert fresh == shipped, "npm run types in relay/web writes them anew"
 
 
-def test_an_application_in_typescript_finds_the_types(tsc: tuple[str, str], tmp_path: Path) -> None:
+def test_an_application_in_typescript_finds_the_types(
+    tsc: tuple[str, str], packages: Path, tmp_path: Path
+) -> None:
     installed = tmp_path / "node_modules" / json.loads((WEB / "package.json").read_text())["name"]
     installed.parent.mkdir()
     installed.symlink_to(WEB)
@@ -81,17 +99,45 @@ def test_an_application_in_typescript_finds_the_types(tsc: tuple[str, str], tmp_
         if (relay.status.state === "closed") relay.close();
         """
     )
+    (tmp_path / "task.ts").write_text(
+        """
+        import { createElement } from "react";
+        import { ConnectionStatus, RelayProvider, useTaskSubscription } from "task-relay-client/react";
+        function Title({ taskId }: { taskId: string | null }) {
+            const { state, task, events } = useTaskSubscription(taskId);
+            // @ts-expect-error what is shown is not to be modified
+            events.push(null);
+            return `${state} ${task?.title?.length} ${events[0]?.type}`;
+        }
+        createElement(RelayProvider, { url: "/ws", token: async () => "token" },
+            createElement(ConnectionStatus, { className: "mine" }), createElement(Title, { taskId: null }));
+        // @ts-expect-error there has to be a token
+        createElement(RelayProvider, { url: "/ws" });
+        """
+    )
+    for name in ("react", "@types"):
+        (tmp_path / "node_modules" / name).symlink_to(packages / name)
     options = ("--noEmit", "--strict", "--module", "nodenext", "--target", "es2022")
-    run(*tsc, *options, "app.ts", cwd=tmp_path)
+    run(*tsc, *options, "app.ts", "task.ts", cwd=tmp_path)
 
 
 def test_the_client_says_nothing_to_the_console_and_needs_nothing() -> None:
-    for path in MODULES:
+    for path in CLIENT_MODULES:
         text = path.read_text("utf-8")
         assert "console" not in text, path
-        assert all(name.startswith(".") for name in re.findall(r"""(?:from|import) ["']([^"']+)""", text)), (
-            path
-        )
+        assert all(name.startswith(".") for name in imports(text)), path
+
+
+def test_the_react_part_says_nothing_to_the_console_and_needs_only_react() -> None:
+    for path in REACT_MODULES:
+        text = path.read_text("utf-8")
+        assert "console" not in text, path
+        assert all(name == "react" or name.startswith(".") for name in imports(text)), path
+    assert json.loads((WEB / "package.json").read_text())["peerDependencies"] == {"react": ">=18"}
+
+
+def imports(text: str) -> list[str]:
+    return re.findall(r"""(?:from|import) ["']([^"']+)""", text)
 
 
 def test_the_lock_names_no_registry() -> None:
@@ -109,5 +155,6 @@ def test_the_wheel_ships_the_client_and_not_what_it_is_made_with(
     # then nothing of that is in the wheel.
     (wheel,) = tmp_path.glob("*.whl")
     names = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("relay/web/")]
-    assert {"relay/web/client/index.js", "relay/web/client/types/index.d.ts"} <= set(names)
+    assert {f"relay/web/{part}/index.js" for part in ("client", "react")} <= set(names)
+    assert {f"relay/web/types/{part}/index.d.ts" for part in ("client", "react")} <= set(names)
     assert not [name for name in names if "node_modules" in name or name.endswith((".json", ".npmrc"))]

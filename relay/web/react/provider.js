@@ -1,0 +1,38 @@
+// @ts-check
+// The connection of a tree of components: opened when the tree is there, closed after it is gone.
+
+import { createContext, createElement, useContext, useEffect, useState } from "react";
+import { Store } from "./store.js";
+
+/**
+ * @typedef {object} RelayProviderProps
+ * @property {string | URL} url as for `connect`; another one connects anew
+ * @property {() => string | Promise<string>} token
+ *   as for `connect`; may be another function at each render, the last one is asked. For another
+ *   user give the provider another `key`: then nothing of the first one's stays.
+ * @property {import("react").ReactNode} [children]
+ */
+
+const StoreContext = createContext(/** @type {Store | null} */ (null));
+
+/**
+ * Connects nothing while it renders, so it may render on a server.
+ * @param {RelayProviderProps} props
+ * @returns {import("react").ReactElement}
+ */
+export function RelayProvider({ url, token, children }) {
+  const [store] = useState(() => new Store());
+  const address = String(url);
+  useEffect(() => {
+    store.token = token;
+  }, [store, token]);
+  useEffect(() => store.open(address), [store, address]);
+  return createElement(StoreContext.Provider, { value: store }, children);
+}
+
+/** @returns {Store} */
+export function useStore() {
+  const store = useContext(StoreContext);
+  if (store === null) throw new Error("There is no RelayProvider above this component.");
+  return store;
+}

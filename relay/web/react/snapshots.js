@@ -1,0 +1,114 @@
+// @ts-check
+// What components are shown: values that never change, the same ones until something differs. Pure.
+
+/** @typedef {import("../client/index.js").Event} Event */
+/** @typedef {import("../client/index.js").Status} Status */
+/** @typedef {import("../client/index.js").TaskList} TaskList */
+/** @typedef {import("../client/index.js").TaskSummary} TaskSummary */
+/** @typedef {import("../client/index.js").Timeline} Timeline */
+
+/**
+ * @template {import("./subscription.js").View} V
+ * @template S
+ * @typedef {import("./subscription.js").Source<V, S>} Source
+ */
+
+/**
+ * A status of the client, and since when (ms since the epoch) what is shown may be out of date.
+ * @typedef {Readonly<Status & {since?: number}>} Connection
+ */
+
+/**
+ * `state` is that of the client's `TaskList`: `loading`, `ready`, or the code of a refusal.
+ * @typedef {{readonly state: string, readonly tasks: readonly TaskSummary[]}} DashboardSnapshot
+ */
+
+/**
+ * `state` is that of the client's `Timeline` (`loading`, `ready`, `deleted`, `revoked`, or the code
+ * of a refusal), or `none` where no task was asked for.
+ * @typedef {{readonly state: string, readonly task: TaskSummary | null, readonly events: readonly (Event | null)[]}} TaskSnapshot
+ */
+
+/** @type {readonly never[]} */
+const EMPTY = Object.freeze([]);
+/** @type {Connection} */
+export const NOT_YET_CONNECTED = Object.freeze({ state: "connecting" });
+/** @type {DashboardSnapshot} */
+export const LOADING_DASHBOARD = Object.freeze({ state: "loading", tasks: EMPTY });
+/** @type {TaskSnapshot} */
+export const LOADING_TASK = Object.freeze({ state: "loading", task: null, events: EMPTY });
+/** @type {TaskSnapshot} */
+export const NO_TASK = Object.freeze({ state: "none", task: null, events: EMPTY });
+
+/**
+ * A further try neither starts nor ends the time out of date.
+ * @param {Connection} before
+ * @param {Status} status
+ * @param {number} now
+ * @returns {Connection}
+ */
+export function connectionAfter(before, status, now) {
+  switch (status.state) {
+    case "live":
+    case "polling":
+      return status;
+    case "connecting":
+      return before.since === undefined ? status : { ...status, since: before.since };
+    default:
+      return { ...status, since: before.since ?? now };
+  }
+}
+
+/**
+ * @param {number} [limit]
+ * @returns {Source<TaskList, DashboardSnapshot>}
+ */
+export function dashboardSource(limit) {
+  return {
+    loading: LOADING_DASHBOARD,
+    join: (relay) => relay.joinDashboard({ limit }),
+    leave: (relay) => relay.leaveDashboard(),
+    read: ({ state, tasks }, before) => {
+      const same = state === before.state && sameElements(before.tasks, tasks);
+      return same ? before : { state, tasks };
+    },
+  };
+}
+
+/**
+ * @param {string} taskId
+ * @returns {Source<Timeline, TaskSnapshot>}
+ */
+export function taskSource(taskId) {
+  return {
+    loading: LOADING_TASK,
+    join: (relay) => relay.joinTask(taskId),
+    leave: (relay) => relay.leaveTask(taskId),
+    read: ({ state, task, events }, before) => {
+      const after = {
+        state,
+        task: sameContent(before.task, task) ? before.task : task,
+        events: sameElements(before.events, events) ? before.events : [...events],
+      };
+      const same = state === before.state && after.task === before.task && after.events === before.events;
+      return same ? before : after;
+    },
+  };
+}
+
+/**
+ * @param {readonly unknown[]} some
+ * @param {readonly unknown[]} others
+ */
+function sameElements(some, others) {
+  return some.length === others.length && some.every((element, index) => element === others[index]);
+}
+
+/**
+ * A reconnect brings a summary that is another object and mostly says the same.
+ * @param {TaskSummary | null} one
+ * @param {TaskSummary | null} other
+ */
+function sameContent(one, other) {
+  return one === other || JSON.stringify(one) === JSON.stringify(other);
+}

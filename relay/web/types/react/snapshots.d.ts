@@ -1,0 +1,54 @@
+/**
+ * A further try neither starts nor ends the time out of date.
+ * @param {Connection} before
+ * @param {Status} status
+ * @param {number} now
+ * @returns {Connection}
+ */
+export function connectionAfter(before: Connection, status: Status, now: number): Connection;
+/**
+ * @param {number} [limit]
+ * @returns {Source<TaskList, DashboardSnapshot>}
+ */
+export function dashboardSource(limit?: number): Source<TaskList, DashboardSnapshot>;
+/**
+ * @param {string} taskId
+ * @returns {Source<Timeline, TaskSnapshot>}
+ */
+export function taskSource(taskId: string): Source<Timeline, TaskSnapshot>;
+/** @type {Connection} */
+export const NOT_YET_CONNECTED: Connection;
+/** @type {DashboardSnapshot} */
+export const LOADING_DASHBOARD: DashboardSnapshot;
+/** @type {TaskSnapshot} */
+export const LOADING_TASK: TaskSnapshot;
+/** @type {TaskSnapshot} */
+export const NO_TASK: TaskSnapshot;
+export type Event = import("../client/index.js").Event;
+export type Status = import("../client/index.js").Status;
+export type TaskList = import("../client/index.js").TaskList;
+export type TaskSummary = import("../client/index.js").TaskSummary;
+export type Timeline = import("../client/index.js").Timeline;
+export type Source<V extends import("./subscription.js").View, S> = import("./subscription.js").Source<V, S>;
+/**
+ * A status of the client, and since when (ms since the epoch) what is shown may be out of date.
+ */
+export type Connection = Readonly<Status & {
+    since?: number;
+}>;
+/**
+ * `state` is that of the client's `TaskList`: `loading`, `ready`, or the code of a refusal.
+ */
+export type DashboardSnapshot = {
+    readonly state: string;
+    readonly tasks: readonly TaskSummary[];
+};
+/**
+ * `state` is that of the client's `Timeline` (`loading`, `ready`, `deleted`, `revoked`, or the code
+ * of a refusal), or `none` where no task was asked for.
+ */
+export type TaskSnapshot = {
+    readonly state: string;
+    readonly task: TaskSummary | null;
+    readonly events: readonly (Event | null)[];
+};

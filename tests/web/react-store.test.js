@@ -1,0 +1,180 @@
+// What React components share: one join however many watch, and snapshots that change only when told.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Store } from "../../relay/web/react/store.js";
+import { settled } from "./fake-host.js";
+import { FakeRelay } from "./fake-relay.js";
+
+const URL = "ws://relay.test/ws";
+const LINGER_MS = 1_000;
+
+/** A store on a fake relay, whose frames come when a test says so. */
+function given(...taskIds) {
+  const relay = new FakeRelay(...taskIds);
+  const frames = [];
+  const store = new Store({ host: relay.host, frame: (call) => frames.push(call) });
+  store.token = () => "token";
+  const draw = async () => {
+    await settled();
+    for (const call of frames.splice(0)) call();
+  };
+  return { relay, store, frames, draw };
+}
+
+function sent(relay) {
+  const requests = relay.world.sockets.flatMap((socket) => socket.sent);
+  return requests.map(({ type }) => type).filter((type) => type !== "ping");
+}
+
+test("a task that several watch is joined once, and left a while after the last", async () => {
+  const { relay, store, draw } = given("t");
+  store.open(URL);
+  const unwatch = [1, 2, 3].map(() => store.watchTask("t", () => {}));
+  await draw();
+  assert.deepEqual(sent(relay), ["task:join"]);
+  assert.equal(store.task("t").state, "ready");
+  unwatch[0]();
+  unwatch[0](); // once more changes nothing
+  unwatch[1]();
+  await relay.world.pass(2 * LINGER_MS);
+  await relay.append("t", 1);
+  await draw();
+  assert.equal(store.task("t").events.length, 1);
+  unwatch[2]();
+  await relay.world.pass(2 * LINGER_MS);
+  assert.deepEqual(sent(relay), ["task:join", "task:leave"]);
+  assert.deepEqual(store.task("t"), { state: "loading", task: null, events: [] });
+});
+
+test("who mounts, unmounts and mounts again neither leaves nor connects twice", async () => {
+  const { relay, store, draw } = given("t");
+  const mount = () => [store.watchDashboard(() => {}), store.watchTask("t", () => {}), store.open(URL)];
+  for (const end of mount()) end();
+  mount();
+  await draw();
+  await relay.world.pass(5 * LINGER_MS);
+  assert.equal(relay.world.sockets.length, 1);
+  assert.deepEqual(sent(relay), ["dashboard:join", "task:join"]);
+});
+
+test("nothing connects or joins by being read", async () => {
+  const { relay, store } = given("t");
+  assert.equal(store.task("t"), store.task("other"));
+  assert.equal(store.dashboard.state, "loading");
+  store.watchTask("t", () => {});
+  await settled();
+  assert.deepEqual(relay.world.sockets, []);
+});
+
+test("a connection that nobody wants any more is closed", async () => {
+  const { relay, store } = given();
+  const close = store.open(URL);
+  await settled();
+  close();
+  assert.equal(relay.world.sockets[0].closed, false);
+  await relay.world.pass(2 * LINGER_MS);
+  assert.equal(relay.world.sockets[0].closed, true);
+  assert.equal(relay.world.listening, 0);
+  assert.equal(relay.world.timers, 0);
+});
+
+test("another address connects anew, and what is watched is joined there", async () => {
+  const { relay, store, draw } = given("t");
+  store.watchTask("t", () => {});
+  const close = store.open(URL);
+  await draw();
+  close();
+  store.open("ws://other.test/ws");
+  await draw();
+  assert.deepEqual(relay.world.sockets.map(({ url, closed }) => [new globalThis.URL(url).host, closed]), [
+    ["relay.test", true],
+    ["other.test", false],
+  ]);
+  assert.deepEqual(relay.world.sockets[1].sent.map(({ type }) => type), ["task:join"]);
+  assert.equal(store.task("t").state, "ready");
+});
+
+test("what changes between two frames is told once, and nothing before", async () => {
+  const { relay, store, frames, draw } = given("t", "u");
+  const told = [];
+  store.open(URL);
+  store.watchTask("t", () => told.push("t"));
+  store.watchDashboard(() => told.push("list"));
+  await draw();
+  told.length = 0;
+  const before = store.task("t");
+  for (let n = 0; n < 50; n += 1) await relay.append("t", n);
+  assert.equal(frames.length, 1);
+  assert.deepEqual(told, []);
+  assert.equal(store.task("t"), before);
+  await draw();
+  assert.deepEqual(told, ["t", "list"]);
+  assert.equal(store.task("t").events.length, 50);
+});
+
+test("a snapshot stays as it was, and keeps what did not change", async () => {
+  const { relay, store, draw } = given("t", "u");
+  store.open(URL);
+  store.watchTask("t", () => {});
+  store.watchDashboard(() => {});
+  await relay.append("t", 0);
+  await draw();
+  const [task, list] = [store.task("t"), store.dashboard];
+  await relay.append("t", 1);
+  await draw();
+  assert.equal(task.events.length, 1);
+  assert.equal(store.task("t").events[0], task.events[0]);
+  const untouched = ({ tasks }) => tasks.find(({ taskId }) => taskId === "u");
+  assert.equal(untouched(store.dashboard), untouched(list));
+  assert.notEqual(store.dashboard.tasks, list.tasks);
+});
+
+test("a reconnect that brings nothing new tells nobody", async () => {
+  const { relay, store, draw } = given("t");
+  const told = [];
+  store.open(URL);
+  store.watchTask("t", () => told.push("t"));
+  store.watchDashboard(() => told.push("list"));
+  await relay.append("t", 0);
+  await draw();
+  told.length = 0;
+  await relay.cut();
+  await relay.world.pass(2_000);
+  assert.equal(store.connection.state, "live");
+  assert.equal(relay.world.sockets.length, 2);
+  await draw();
+  assert.deepEqual(told, []);
+});
+
+test("says since when it is out of date, through all tries, until it is current", async () => {
+  const { relay, store } = given();
+  const seen = [];
+  store.watchConnection(() => seen.push([store.connection.state, store.connection.since]));
+  store.open(URL);
+  await settled();
+  const since = relay.world.time;
+  relay.down = true;
+  await relay.cut();
+  await relay.world.pass(500);
+  relay.down = false;
+  await relay.world.pass(30_000);
+  const [first, ...later] = seen.filter(([state]) => state === "connecting" || state === "offline");
+  assert.deepEqual(first, ["connecting", undefined]);
+  assert.ok(later.length >= 3);
+  assert.deepEqual(new Set(later.map(([, moment]) => moment)), new Set([since]));
+  assert.deepEqual(seen.at(-1), ["live", undefined]);
+});
+
+test("every message is heard, whoever listens before there is a connection", async () => {
+  const { relay, store } = given("t");
+  const types = [];
+  const unlisten = store.onMessage(({ type }) => types.push(type));
+  store.watchTask("t", () => {});
+  store.open(URL);
+  await settled();
+  await relay.append("t", 1);
+  unlisten();
+  await relay.append("t", 2);
+  assert.deepEqual(types, ["welcome", "task:state", "task:event_added"]);
+});

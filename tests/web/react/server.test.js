@@ -1,0 +1,32 @@
+// The components on a server: they render what a browser shows first, and connect nothing.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import test from "node:test";
+import * as relay from "../../../relay/web/react/index.js";
+
+const packages = createRequire(new URL("../../../relay/web/package.json", import.meta.url));
+const { createElement, StrictMode } = packages("react");
+const { renderToString } = packages("react-dom/server");
+
+function Everything() {
+  const { state } = relay.useWebSocket();
+  const list = relay.useDashboardSubscription({ limit: 10 });
+  const task = relay.useTaskSubscription("t");
+  const none = relay.useTaskSubscription(null);
+  const { offline, networkOnline } = relay.useOfflineDetection();
+  return JSON.stringify([state, list.state, list.tasks, task.state, task.events, none.state, offline, networkOnline]);
+}
+
+test("rendering on a server opens no connection and says that everything is still to come", () => {
+  const props = { url: "/ws", token: () => assert.fail("a connection begins with its token") };
+  const parts = [Everything, relay.ConnectionStatus, relay.OfflineBanner].map((part) => createElement(part, { key: part.name }));
+  const html = renderToString(createElement(StrictMode, null, createElement(relay.RelayProvider, props, parts)));
+  assert.ok(html.startsWith('[&quot;connecting&quot;,&quot;loading&quot;,[],&quot;loading&quot;,[],&quot;none&quot;,false,true]'), html);
+  assert.match(html, /class="relay-connection" data-connection="connecting"><span role="status">.*Connecting/);
+  assert.match(html, /<div role="status"><\/div>$/);
+});
+
+test("a hook without a provider says what is missing", () => {
+  assert.throws(() => renderToString(createElement(Everything)), /no RelayProvider above/);
+});
