@@ -91,6 +91,7 @@ def application(
         *operating,
         Route("/", page),
         Mount("/client", StaticFiles(directory=WEB / "client")),
+        Mount("/react", StaticFiles(directory=WEB / "react")),
         Mount("/dashboard", StaticFiles(directory=WEB / "dashboard")),
     ]
     cors = Middleware(
