@@ -57,8 +57,9 @@ export function OfflineBanner({ className, ...rest }) {
  * When the next try comes, and a button not to wait for it.
  * @param {{prefix: string, connection: import("./hooks.js").WebSocketState, secondsLeft?: number}} props
  */
-function Retry({ prefix, connection: { state, retry }, secondsLeft }) {
-  if (state !== "offline" && state !== "refused") return null;
+function Retry({ prefix, connection: { state, since, retry }, secondsLeft }) {
+  // It stays through the tries themselves: a button that vanishes takes the focus with it.
+  if (since === undefined || state === "stale") return null;
   return h(
     Fragment,
     null,
