@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from node_packages import node_packages
 
 ROOT = Path(__file__).parent.parent
 WEB = ROOT / "relay" / "web"
@@ -36,19 +37,7 @@ def node() -> str:
 @pytest.fixture(scope="session")
 def packages(node: str) -> Path:
     """What the package is developed with, of the versions that the lock names."""
-    folder = WEB / "node_modules"
-    locked = json.loads((WEB / "package-lock.json").read_text())["packages"]
-    wanted = {path: entry["version"] for path, entry in locked.items() if path}
-    installed = {path: WEB / path / "package.json" for path in wanted}
-    if not all(
-        package.exists() and json.loads(package.read_text())["version"] == wanted[path]
-        for path, package in installed.items()
-    ):
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("npm is not installed")
-        run(npm, "ci", "--no-audit", "--no-fund", "--silent", cwd=WEB)
-    return folder
+    return node_packages(WEB)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,33 @@
+"""What a folder's package-lock.json names, installed there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def node_packages(folder: Path) -> Path:
+    """The `node_modules` of this folder as its lock has them; skips the test where there is no npm."""
+    installed = folder / "node_modules"
+    if not _are_locked(folder / "package-lock.json", installed / ".package-lock.json"):
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("npm is not installed")
+        subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True)
+    return installed
+
+
+def _are_locked(lock: Path, record: Path) -> bool:
+    """Does npm's own record of what it installed say the same? Optional ones are for some machines only."""
+    if not record.exists():
+        return False
+    wanted, present = (json.loads(path.read_text("utf-8"))["packages"] for path in (lock, record))
+    return all(
+        present.get(path, {}).get("version") == entry.get("version")
+        for path, entry in wanted.items()
+        if path.startswith("node_modules/") and not entry.get("optional")
+    )
