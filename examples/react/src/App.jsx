@@ -1,0 +1,93 @@
+// A list of tasks, the timeline of the chosen one, and how the connection is.
+
+import { memo, useMemo, useState } from "react";
+import {
+  ConnectionStatus, OfflineBanner, useDashboardSubscription, useTaskSubscription,
+} from "task-relay-client/react";
+
+export function App() {
+  const [chosen, choose] = useState(null);
+  return (
+    <>
+      <header>
+        <h1>Tasks</h1>
+        <ConnectionStatus />
+      </header>
+      <OfflineBanner />
+      <main>
+        <TaskList chosen={chosen} onChoose={choose} />
+        {chosen && (
+          <article key={chosen}>
+            <TaskHeading taskId={chosen} onClose={() => choose(null)} />
+            <Timeline taskId={chosen} />
+          </article>
+        )}
+      </main>
+    </>
+  );
+}
+
+function TaskList({ chosen, onChoose }) {
+  const { state, tasks } = useDashboardSubscription();
+  const [wanted, setWanted] = useState("");
+  const shown = useMemo(
+    () => tasks.filter(({ title = "" }) => title.toLowerCase().includes(wanted.toLowerCase())),
+    [tasks, wanted],
+  );
+  if (state !== "ready") return <p>{state === "loading" ? "Loading…" : `No list: ${state}`}</p>;
+  return (
+    <nav>
+      <input type="search" aria-label="Filter" value={wanted} onChange={(event) => setWanted(event.target.value)} />
+      <ul>
+        {shown.map((task) => (
+          <TaskRow key={task.taskId} task={task} isChosen={task.taskId === chosen} onChoose={onChoose} />
+        ))}
+      </ul>
+    </nav>
+  );
+}
+
+// A task that did not change is the same object, so only the rows of changed tasks render again.
+const TaskRow = memo(function TaskRow({ task, isChosen, onChoose }) {
+  return (
+    <li data-task-id={task.taskId}>
+      <button type="button" aria-current={isChosen} onClick={() => onChoose(task.taskId)}>
+        <span>{task.title ?? task.taskId}</span>
+        <StatusChip status={task.status} />
+      </button>
+    </li>
+  );
+});
+
+// Both of these ask for the task, which is joined once.
+function TaskHeading({ taskId, onClose }) {
+  const { task, events } = useTaskSubscription(taskId);
+  return (
+    <header>
+      <h2>{task?.title ?? taskId}</h2>
+      <StatusChip status={task?.status} />
+      <span className="count">{events.length} events</span>
+      <button type="button" onClick={onClose}>Close</button>
+    </header>
+  );
+}
+
+function Timeline({ taskId }) {
+  const { state, events } = useTaskSubscription(taskId);
+  if (state !== "ready") return <p>{state === "loading" ? "Loading…" : `This task is ${state}.`}</p>;
+  return (
+    <ol>
+      {events.map((event, index) => (
+        <li key={index} data-event-index={index}>
+          <time dateTime={event?.at ?? undefined}>{event?.at && new Date(event.at).toLocaleTimeString()}</time>
+          <strong>{event?.type ?? "event"}</strong>
+          <span>{event?.data?.message}</span>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function StatusChip({ status = "created" }) {
+  return <span className="chip" data-status={status}>{status.replaceAll("_", " ")}</span>;
+}
