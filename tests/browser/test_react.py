@@ -1,0 +1,359 @@
+"""The React part, through the example that ships with it: real React in a real Chromium, from another origin."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import OF_THE_NETWORK, Site
+from dashboard import SOON_MS, connection, entry, push, row, set_status, until, write_task
+from documents import README, ROOT, blocks
+from node_packages import node_packages
+from playwright.sync_api import Browser, Locator, Page, WebSocket, WebSocketRoute, expect
+from pymongo import MongoClient
+from running import settings_for, token
+
+EXAMPLE = ROOT / "examples" / "react"
+HOST = "http://127.0.0.1:8080"  # as the README has it
+OF_REACT = "Download the React DevTools"  # what its development build says to everyone
+
+
+@dataclass(frozen=True)
+class App:
+    """The example, built for a relay at `relay_url`; `origin` serves what is in `folder`."""
+
+    folder: Path
+    origin: str
+    relay_url: str
+
+
+class Conversation:
+    """What a page's sockets said and heard, by type."""
+
+    def __init__(self, page: Page) -> None:
+        self.sockets: list[WebSocket] = []
+        self.sent: list[dict[str, Any]] = []
+        self.heard: list[dict[str, Any]] = []
+        page.on("websocket", self._follow)
+
+    def _follow(self, socket: WebSocket) -> None:
+        self.sockets.append(socket)
+        socket.on("framesent", lambda frame: self.sent.append(json.loads(frame)))
+        socket.on("framereceived", lambda frame: self.heard.append(json.loads(frame)))
+
+    def count(self) -> Counter[str]:
+        return Counter(frame["type"] for frame in self.sent if frame["type"] != "ping")
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def build(root: Path, out: Path, relay_url: str, mode: str) -> None:
+    vite = node_packages(EXAMPLE) / "vite" / "bin" / "vite.js"
+    options = ("--config", str(EXAMPLE / "vite.config.js"), "--base", "./", "--outDir", str(out))
+    done = subprocess.run(
+        ["node", str(vite), "build", str(root), "--mode", mode, *options],
+        cwd=EXAMPLE,
+        env=os.environ | {"NODE_ENV": mode, "VITE_RELAY_URL": f"{relay_url}/ws"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "warn" not in (done.stdout + done.stderr).lower()
+
+
+def install(folder: Path) -> None:
+    """React, and the package as `npm pack` makes it."""
+    packages = node_packages(EXAMPLE)
+    folder.mkdir()
+    for name in ("react", "react-dom"):
+        (folder / name).symlink_to(packages / name)
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    pack = [npm, "pack", "--silent", "--pack-destination", str(folder), "./relay/web"]
+    packed = subprocess.run(pack, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+    with tarfile.open(folder / packed) as archive:
+        archive.extractall(folder, filter="data")
+    (folder / "package").rename(folder / "task-relay-client")
+
+
+# React's development build, for what StrictMode does and for what React has to complain about.
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    out = tmp_path_factory.mktemp("app")
+    relay_url = f"http://127.0.0.1:{free_port()}"
+    build(EXAMPLE, out, relay_url, "development")
+    with served(out) as origin:
+        yield App(out, origin, relay_url)
+
+
+@pytest.fixture
+def site(
+    browser: Browser, mongo_url: str, mongo: MongoClient[dict[str, Any]], database_name: str, app: App
+) -> Iterator[Site]:
+    """Fails the test when React warns of anything, or a page raises an error."""
+    settings = settings_for(mongo_url, database_name, relay_allowed_origins=app.origin)
+    site = Site(settings, mongo[database_name]["tasks"], browser)
+    site.url = app.relay_url
+    site.start()
+    try:
+        yield site
+    finally:
+        site.close()
+    assert [line for line in site.said if not any(part in line for part in (*OF_THE_NETWORK, OF_REACT))] == []
+
+
+def open_app(page: Page, app: App) -> Conversation:
+    conversation = Conversation(page)
+    page.goto(f"{app.origin}/#token={token('alice')}")
+    expect(status(page)).to_have_attribute("data-connection", "live")
+    return conversation
+
+
+def status(page: Page) -> Locator:
+    return page.locator(".relay-connection")
+
+
+def banner(page: Page) -> Locator:
+    return page.locator(".relay-banner")
+
+
+def choose(page: Page, task_id: str) -> None:
+    row(page, task_id).get_by_role("button").click()
+
+
+def test_the_list_follows_what_is_written(page: Page, site: Site, app: App) -> None:
+    open_app(page, app)
+    assert page.url == f"{app.origin}/"
+    kept, deleted = write_task(site, title="Fresh"), write_task(site, title="Gone")
+    expect(row(page, kept)).to_contain_text("Fresh")
+    expect(row(page, deleted)).to_be_visible()
+    set_status(site, "Fresh", "pr_opened")
+    expect(row(page, kept).locator('[data-status="pr_opened"]')).to_have_text("pr opened")
+    site.tasks.delete_one({"title": "Gone"})
+    expect(row(page, deleted)).to_have_count(0)
+
+
+def test_two_components_in_strict_mode_join_a_task_once_and_leave_it_once(
+    page: Page, site: Site, app: App
+) -> None:
+    task_id = write_task(site, title="Shared", events=[{"type": "created"}])
+    conversation = open_app(page, app)
+    choose(page, task_id)
+    expect(entry(page, 0)).to_contain_text("created")
+    push(site, "Shared", "analyzing", "dispatched")
+    # When something comes, the timeline and the heading show it, each by a subscription of its own.
+    expect(entry(page, 2)).to_contain_text("about dispatched")
+    expect(page.locator("article .count")).to_have_text("3 events")
+    assert conversation.count() == {"dashboard:join": 1, "task:join": 1}
+    page.get_by_role("button", name="Close").click()
+    until_sent(page, conversation, "task:leave")
+    assert conversation.count() == {"dashboard:join": 1, "task:join": 1, "task:leave": 1}
+    assert len(conversation.sockets) == 1
+
+
+def test_who_comes_back_at_once_finds_it_as_it_was(page: Page, site: Site, app: App) -> None:
+    one, other = write_task(site, title="One", events=[{"type": "a"}]), write_task(site, title="Other")
+    conversation = open_app(page, app)
+    choose(page, one)
+    expect(entry(page, 0)).to_be_visible()
+    # When another task is looked at for a moment,
+    page.evaluate(
+        """async ([one, other]) => {
+            const row = (id) => document.querySelector(`li[data-task-id="${id}"] button`);
+            row(other).click();
+            await new Promise(requestAnimationFrame);
+            row(one).click();
+        }""",
+        [one, other],
+    )
+    expect(page.locator("article h2")).to_have_text("One")
+    # then it is left, and the first one neither left nor joined again.
+    until_sent(page, conversation, "task:leave")
+    assert conversation.count() == {"dashboard:join": 1, "task:join": 2, "task:leave": 1}
+    left = [frame["data"]["taskId"] for frame in conversation.sent if frame["type"] == "task:leave"]
+    assert left == [other]
+    push(site, "One", "b")
+    expect(entry(page, 1)).to_be_visible()
+
+
+def test_holds_exactly_the_events_of_a_burst(page: Page, site: Site, app: App) -> None:
+    task_id = write_task(site, title="Burst")
+    open_app(page, app)
+    choose(page, task_id)
+    for n in range(100):
+        push(site, "Burst", f"step_{n}")
+    expect(page.locator("[data-event-index]")).to_have_count(100)
+    shown = page.locator("[data-event-index] strong").all_text_contents()
+    assert shown == [f"step_{n}" for n in range(100)]
+
+
+def test_says_what_is_going_on_while_the_relay_is_away_and_loses_nothing(
+    page: Page, site: Site, app: App
+) -> None:
+    task_id = write_task(site, title="Away", events=[{"type": "before"}])
+    conversation = open_app(page, app)
+    choose(page, task_id)
+    expect(entry(page, 0)).to_be_visible()
+    expect(banner(page)).to_have_count(0)
+    site.stop()
+    expect(connection(page, "offline").first).to_be_visible()
+    expect(banner(page)).to_contain_text("Not live since")
+    expect(banner(page)).to_contain_text("It reconnects by itself.")
+    expect(status(page).get_by_role("status")).to_have_text("Offline (the relay cannot be reached)")
+    # What was known stays readable.
+    expect(entry(page, 0)).to_be_visible()
+    push(site, "Away", "meanwhile")
+    other = write_task(site, title="Written meanwhile")
+    site.start()
+    expect(row(page, other)).to_be_visible(timeout=3 * SOON_MS)
+    expect(entry(page, 1)).to_contain_text("about meanwhile")
+    expect(page.locator("[data-event-index]")).to_have_count(2)
+    expect(banner(page)).to_have_count(0)
+    again = [frame["data"]["tasks"] for frame in conversation.sent if frame["type"] == "task:join"]
+    assert [joined[0].get("since") for joined in again] == [None, 1]
+
+
+def test_counts_down_to_the_next_try_and_need_not_be_waited_for(page: Page, site: Site, app: App) -> None:
+    sockets: list[WebSocketRoute] = []
+
+    def refuse_the_first(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        if len(sockets) > 1:
+            socket.connect_to_server()
+        else:
+            socket.close(code=4429, reason="rate_limited:60000")
+
+    page.route_web_socket("**/ws", refuse_the_first)
+    page.goto(f"{app.origin}/#token={token('alice')}")
+    countdown = status(page).locator(".relay-connection-countdown")
+    for left in ("60", "59", "58"):
+        expect(countdown).to_have_text(f"Next try in {left} s")
+    expect(status(page).get_by_role("status")).to_have_text("Offline (there were too many requests)")
+    retry = status(page).get_by_role("button", name="Retry now")
+    retry.press("Enter")
+    expect(status(page)).to_have_attribute("data-connection", "live")
+    expect(retry).to_have_count(0)
+
+
+def test_tells_a_machine_without_network_from_a_relay_that_is_away(page: Page, site: Site, app: App) -> None:
+    open_app(page, app)
+    page.context.set_offline(True)
+    site.stop()
+    expect(banner(page)).to_contain_text("This device has no network; it reconnects when there is one.")
+    site.start()
+    page.context.set_offline(False)
+    expect(status(page)).to_have_attribute("data-connection", "live", timeout=3 * SOON_MS)
+    expect(banner(page)).to_have_count(0)
+
+
+def test_asks_for_a_fresh_token_before_the_old_one_ends(page: Page, site: Site, app: App) -> None:
+    first, fresh = token("alice", ttl_s=20), token("alice", ttl_s=900)  # the relay warns 30 s before
+    page.add_init_script(
+        f"const tokens = ['{first}']; Storage.prototype.getItem = () => tokens.pop() ?? '{fresh}';"
+    )
+    conversation = open_app(page, app)
+    until_sent(page, conversation, "auth")
+    assert [frame["data"] for frame in conversation.sent if frame["type"] == "auth"] == [{"token": fresh}]
+    until(lambda: seen(page, conversation.heard, "auth:ok"), "the relay takes it")
+    expect(status(page)).to_have_attribute("data-connection", "live")
+    assert len(conversation.sockets) == 1
+
+
+def test_another_user_in_the_same_tab_sees_nothing_of_the_first(page: Page, site: Site, app: App) -> None:
+    of_alice, of_bob = write_task(site, title="Hers"), write_task(site, title="His", createdBy="bob")
+    conversation = open_app(page, app)
+    expect(row(page, of_alice)).to_be_visible()
+    page.goto(f"{app.origin}/#token={token('bob')}")
+    expect(row(page, of_bob)).to_be_visible()
+    expect(row(page, of_alice)).to_have_count(0)
+    until(
+        lambda: len(conversation.sockets) == 2 and closed(page, conversation.sockets[0]), "the first closes"
+    )
+    assert not conversation.sockets[1].is_closed()
+
+
+def test_says_who_has_to_act_when_it_does_not_come_back_by_itself(page: Page, site: Site, app: App) -> None:
+    page.goto(app.origin)
+    expect(status(page)).to_have_attribute("data-connection", "refused")
+    expect(status(page).get_by_role("status")).to_have_text("Not connected (nobody is signed in)")
+    expect(banner(page)).to_contain_text("It does not try again by itself.")
+    page.evaluate("(given) => sessionStorage.setItem('relay.token', given)", token("alice"))
+    banner(page).get_by_role("button", name="Retry now").click()
+    expect(status(page)).to_have_attribute("data-connection", "live")
+
+
+def test_the_lines_of_the_readme_work_in_a_production_build(
+    page: Page, site: Site, app: App, tmp_path: Path
+) -> None:
+    (program,) = blocks(README, "jsx")
+    (tmp_path / "index.html").write_text(
+        '<!doctype html><link rel="icon" href="data:,"><div id="root"></div>'
+        '<script type="module" src="/main.jsx"></script>'
+    )
+    (tmp_path / "main.jsx").write_text(
+        f"const fetchToken = async () => {token('alice')!r};\n{program.replace(HOST, site.url)}"
+    )
+    install(tmp_path / "node_modules")
+    build(tmp_path, app.folder / "readme", site.url, "production")
+    write_task(site, title="Of the README", events=[{"type": "created"}])
+    page.goto(f"{app.origin}/readme/")
+    expect(page.locator("#root")).to_contain_text("Of the README 1 events")
+    push(site, "Of the README", "dispatched")
+    expect(page.locator("#root")).to_contain_text("Of the README 2 events")
+
+
+def test_the_lock_of_the_example_names_no_registry() -> None:
+    locked = json.loads((EXAMPLE / "package-lock.json").read_text("utf-8"))["packages"]
+    resolved = {path: entry["resolved"] for path, entry in locked.items() if "resolved" in entry}
+    assert resolved == {"node_modules/task-relay-client": "../../relay/web"}
+
+
+def until_sent(page: Page, conversation: Conversation, kind: str) -> None:
+    until(lambda: seen(page, conversation.sent, kind), f"the page sends {kind}")
+
+
+def seen(page: Page, frames: list[dict[str, Any]], kind: str) -> bool:
+    page.evaluate("0")  # playwright hears of frames while it is asked for something
+    return any(frame["type"] == kind for frame in frames)
+
+
+def closed(page: Page, socket: WebSocket) -> bool:
+    page.evaluate("0")
+    return socket.is_closed()
