@@ -47,7 +47,7 @@ function TaskList({ chosen, onChoose }) {
   );
 }
 
-// A task that did not change is the same object, so only the rows of changed tasks render again.
+// A task or event that did not change is the same object: with `memo` only what changed renders again.
 const TaskRow = memo(function TaskRow({ task, isChosen, onChoose }) {
   return (
     <li data-task-id={task.taskId}>
@@ -77,16 +77,20 @@ function Timeline({ taskId }) {
   if (state !== "ready") return <p>{state === "loading" ? "Loading…" : `This task is ${state}.`}</p>;
   return (
     <ol>
-      {events.map((event, index) => (
-        <li key={index} data-event-index={index}>
-          <time dateTime={event?.at ?? undefined}>{event?.at && new Date(event.at).toLocaleTimeString()}</time>
-          <strong>{event?.type ?? "event"}</strong>
-          <span>{event?.data?.message}</span>
-        </li>
-      ))}
+      {events.map((event, index) => <Entry key={index} event={event} index={index} />)}
     </ol>
   );
 }
+
+const Entry = memo(function Entry({ event, index }) {
+  return (
+    <li data-event-index={index}>
+      <time dateTime={event?.at ?? undefined}>{event?.at && new Date(event.at).toLocaleTimeString()}</time>
+      <strong>{event?.type ?? "event"}</strong>
+      <span>{event?.data?.message}</span>
+    </li>
+  );
+});
 
 function StatusChip({ status = "created" }) {
   return <span className="chip" data-status={status}>{status.replaceAll("_", " ")}</span>;
