@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from relay.gateway import flusher as flushing
-from relay.gateway.flusher import MAX_PAUSE_S, Flusher
+from relay.gateway.flusher import BURST_FACTOR, BURST_MESSAGES, MAX_PAUSE_S, Flusher
 
 
 class Clock:
@@ -36,16 +36,18 @@ class Clock:
 
 
 class Pen:
-    """A connection whose writing takes so long."""
+    """A connection whose writing takes so long, of so many messages."""
 
-    def __init__(self, clock: Clock, takes_s: float = 0.0) -> None:
+    def __init__(self, clock: Clock, takes_s: float = 0.0, messages: int = 1) -> None:
         self.clock = clock
         self.takes_s = takes_s
+        self.messages = messages
         self.written_at: list[float] = []
 
-    def flush(self) -> None:
+    def flush(self) -> int:
         self.written_at.append(self.clock.now)
         self.clock.now += self.takes_s
+        return self.messages
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def test_where_it_is_quiet_nothing_waits(clock: Clock) -> None:
     assert pen.written_at == [100.0, 101.0, 102.0]
 
 
-def test_a_burst_gathers_for_as_long_as_its_last_round_took(clock: Clock) -> None:
+def test_what_follows_gathers_for_as_long_as_the_last_round_took(clock: Clock) -> None:
     flusher, pens = Flusher(), [Pen(clock, 0.002), Pen(clock, 0.003)]
     for pen in pens:
         flusher.add(pen)
@@ -73,6 +75,15 @@ def test_a_burst_gathers_for_as_long_as_its_last_round_took(clock: Clock) -> Non
     for pen in pens:  # what comes right after waits, and all of it is one round
         flusher.add(pen)
     assert clock.run() == pytest.approx(100.010)
+
+
+def test_a_burst_gathers_longer(clock: Clock) -> None:
+    flusher, pens = Flusher(), [Pen(clock, 0.001), Pen(clock, 0.002, BURST_MESSAGES)]
+    for pen in pens:
+        flusher.add(pen)
+    clock.run()
+    flusher.add(pens[0])
+    assert clock.run() == pytest.approx(100.003 + 0.003 * BURST_FACTOR)
 
 
 def test_nothing_waits_longer_than_the_bound(clock: Clock) -> None:

@@ -117,6 +117,7 @@ class Wire(asyncio.Protocol):
         "_loop",
         "_max_bytes",
         "_max_size",
+        "_messages",
         "_opcode",
         "_outbox",
         "_overflowed",
@@ -150,6 +151,7 @@ class Wire(asyncio.Protocol):
         self._opcode = Opcode.TEXT  # of the message whose fragments these are
         self._control_frames, self._control_since = 0, 0.0
         self._outbox = Outbox()
+        self._messages = 0  # live ones in it
         self._max_bytes = 0
         self._scheduled = False
         self._paused = False
@@ -398,9 +400,11 @@ class Wire(asyncio.Protocol):
         """Queue live messages: ready-made JSON texts. Does nothing once the connection ends."""
         if self.code is None and not self._lagging:
             self._outbox.add(_framed(payloads), kept=False)
+            self._messages += len(payloads)
             if self._outbox.live_bytes > self._max_bytes * (1 if self._paused else BURST_FACTOR):
                 self._lagging, self._untold = True, self._paused
                 self._outbox.drop_live()
+                self._messages = 0
                 # Not now: whoever sends is going through the listeners.
                 self._loop.call_soon(self._tell_lag)
             self._schedule()
@@ -426,14 +430,15 @@ class Wire(asyncio.Protocol):
         """Ask for one call of `flush`, soon."""
         self._loop.call_soon(self.flush)
 
-    def flush(self) -> None:
-        """Write what is queued, as far as the socket takes it."""
+    def flush(self) -> int:
+        """Write what is queued, as far as the socket takes it; how many live messages that is."""
         self._scheduled = False
         # Before a write that may pause, and before `drained`: both are about what came after.
         self._tell_lag()
         if self._paused or self._overflowed or self._transport.is_closing():
-            return
-        frames = self._outbox.take()
+            return 0
+        messages, frames = self._messages, self._outbox.take()
+        self._messages = 0
         if frames:
             self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
         if self._finished:
@@ -442,6 +447,7 @@ class Wire(asyncio.Protocol):
             self._lagging = False
             if self._conversation is not None:
                 self._tell(self._conversation.drained)
+        return messages
 
     def _tell_lag(self) -> None:
         since_pause, self._untold = self._untold, None
