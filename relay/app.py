@@ -95,7 +95,8 @@ class Relay:
         clients = [client_of(settings), client_of(settings)]
         decoder = Decoder(self._mapping.events)
         where = (settings.relay_mongo_database, settings.relay_tasks_collection, decoder)
-        tail = Tail(clients[0], *where, jitter=random.random)
+        flusher = Flusher()
+        tail = Tail(clients[0], *where, jitter=random.random, pace=flusher.pace)
         reader = Reader(clients[1], *where)
         known = Known(settings.relay_known_tasks_max, hub.is_listened)
         verifier = Verifier(
@@ -115,11 +116,13 @@ class Relay:
                 here = operating if admin is None else []
                 servers = {
                     listening: _server(
-                        settings, application(desk, connections, polls, here, url=self.url, origins=origins)
+                        settings,
+                        application(desk, connections, polls, here, url=self.url, origins=origins),
+                        flusher,
                     )
                 }
                 if admin is not None:
-                    servers[admin] = _server(settings, operating_application(operating))
+                    servers[admin] = _server(settings, operating_application(operating), flusher)
                 pump = Pump(tail, reader, translator, known, joining, metrics)
                 async with asyncio.TaskGroup() as group:
                     serving = [
@@ -225,7 +228,7 @@ def _caps(settings: Settings) -> Caps:
     )
 
 
-def _server(settings: Settings, app: Any) -> _Server:
+def _server(settings: Settings, app: Any, flusher: Flusher) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
@@ -235,7 +238,7 @@ def _server(settings: Settings, app: Any) -> _Server:
                 caps=_caps(settings),
                 proxies=networks(settings.relay_trusted_proxies),
             ),
-            ws=gathered_by(Flusher()),
+            ws=gathered_by(flusher),
             ws_max_size=settings.relay_max_message_bytes,
             lifespan="off",
             log_config=None,

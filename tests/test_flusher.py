@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from relay.gateway import flusher as flushing
-from relay.gateway.flusher import BURST_FACTOR, BURST_MESSAGES, MAX_PAUSE_S, Flusher
+from relay.gateway.flusher import BURST_FACTOR, BURST_MESSAGES, FETCH_S, MAX_PAUSE_S, Flusher
 
 
 class Clock:
@@ -105,3 +105,24 @@ def test_one_that_fails_keeps_nobody_from_writing(clock: Clock, caplog: pytest.L
     clock.run()
     assert pen.written_at
     assert caplog.messages == ["a connection could not write"]
+
+
+async def test_more_is_fetched_shortly_before_a_round_or_with_it(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(flushing.asyncio, "sleep", sleep)
+    flusher = Flusher()
+    await flusher.pace()
+    flusher.add(Pen(clock, 0.005, BURST_MESSAGES))
+    clock.run()
+    await flusher.pace()
+    clock.now += MAX_PAUSE_S - FETCH_S
+    await flusher.pace()
+    clock.now += FETCH_S
+    await flusher.pace()
+    assert slept == pytest.approx([MAX_PAUSE_S - FETCH_S, FETCH_S])

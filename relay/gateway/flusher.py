@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 MAX_PAUSE_S = 0.02  # between two rounds, however long one takes: what is waited for is not worth more
 BURST_MESSAGES = 4  # for one connection in one round
 BURST_FACTOR = 4  # how much longer than usual the pause is then
+FETCH_S = 0.004  # about what it takes to fetch more from a database nearby and translate it
 
 
 class Writer(Protocol):
@@ -44,6 +45,12 @@ class Flusher:
                 self._loop.call_soon(self._round)
             else:
                 self._loop.call_at(self._not_before, self._round)
+
+    async def pace(self) -> None:
+        """Return when it is worth fetching more to write: shortly before a round may begin, or with it."""
+        left = self._not_before - self._loop.time()
+        if left > 0:
+            await asyncio.sleep(left - FETCH_S if left > 2 * FETCH_S else left)
 
     def _round(self) -> None:
         began = self._loop.time()

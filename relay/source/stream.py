@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +65,8 @@ class Tail:
 
     `current_at` is the monotonic time of the last answer that moved the stream on or said that there is
     nothing, None before the first: a reader of health compares it with now. Neither a cursor that opens
-    and then fails counts, nor one that answers and stays far behind the database.
+    and then fails counts, nor one that answers and stays far behind the database. `pace` is awaited before more
+    is fetched: where it would only wait to be delivered, fewer and larger batches cost less.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Tail:
         *,
         jitter: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
+        pace: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._client = client
         self._database = client[database]
@@ -84,6 +86,7 @@ class Tail:
         self._decoder = decoder
         self._jitter = jitter  # a number in [0, 1)
         self._clock = clock
+        self._pace = pace
         self._token: RawBSONDocument | None = None
         self._lost: str | None = None  # why the place in the stream was given up
         self.position = Timestamp(0, 0)
@@ -174,7 +177,7 @@ class Tail:
                 if cursor.is_open:
                     # A transaction may go on in the next reply; one that is empty closes it.
                     wait_ms = 1 if reply.open_group else AWAIT_MS
-                    pending = asyncio.ensure_future(cursor.get_more(wait_ms))
+                    pending = asyncio.ensure_future(self._more(cursor, wait_ms))
                     if reply.open_group:
                         continue
                 batch, held = held, []
@@ -191,6 +194,11 @@ class Tail:
                 with suppress(asyncio.CancelledError, PyMongoError):
                     await pending
             await cursor.close()
+
+    async def _more(self, cursor: _Cursor, wait_ms: int) -> _Reply:
+        if self._pace is not None and wait_ms == AWAIT_MS:
+            await self._pace()
+        return await cursor.get_more(wait_ms)
 
     async def _now(self) -> Timestamp:
         reply = await self._client.admin.command("ping")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
@@ -272,3 +273,27 @@ async def test_an_outline_is_what_the_whole_document_shows(
         assert (outline.summary, outline.keys, outline.last) == (task.summary, task.keys, task.last)
         assert outline.document == task.document
         assert outline.timeline.without_elements() == task.timeline.without_elements()
+
+
+async def test_what_is_written_while_the_tail_paces_itself_comes_in_one_batch(
+    mongo_url: str, database_name: str, mongo: MongoClient[dict[str, Any]]
+) -> None:
+    tasks = mongo[database_name]["tasks"]
+    go_on = asyncio.Event()
+    async with AsyncMongoClient[Any](mongo_url) as client:
+        tail = Tail(client, database_name, "tasks", Decoder("events"), jitter=lambda: 0.5, pace=go_on.wait)
+        await tail.open()
+        tasks.insert_one({"_id": 0})
+        sizes: list[int] = []
+        async with aclosing(tail.batches()) as batches:
+            async for batch in batches:
+                assert isinstance(batch, Batch)
+                if not batch.changes:
+                    continue
+                sizes.append(len(batch.changes))
+                if len(sizes) == 2:
+                    break
+                for number in range(1, 21):
+                    tasks.insert_one({"_id": number})
+                go_on.set()
+    assert sizes == [1, 20]
