@@ -93,6 +93,17 @@ async def test_who_gives_up_leaves_the_place_to_the_next() -> None:
     assert queue.inside == ["e"]
 
 
+async def test_what_everyone_left_has_its_turn_and_ends() -> None:
+    queue = Queue(1)
+    await queue.come("a", "a")
+    await queue.come("nobody's")
+    await queue.come("b", "b")
+    await queue.leave("a")
+    assert queue.inside == ["nobody's"]
+    await queue.leave("nobody's")
+    assert queue.inside == ["b"]
+
+
 @given(
     st.integers(1, 3),
     st.lists(st.sampled_from("abc"), min_size=1, max_size=20),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 
 Turn = asyncio.Future[None]
+NOBODY = ("",)  # the line of what everyone left before it waited: its owner waits all the same
 
 
 class Turns:
@@ -19,12 +20,12 @@ class Turns:
         self._lines: dict[str, deque[Turn]] = {}  # by user; whose turn is next comes first
 
     @asynccontextmanager
-    async def wait(self, turn: Turn, users: Iterable[str]) -> AsyncGenerator[None]:
+    async def wait(self, turn: Turn, users: Collection[str]) -> AsyncGenerator[None]:
         """Hold one of the places. `turn` is a fresh future, which `line_up` may be told of meanwhile."""
         if self._free:
             self._free -= 1
         else:
-            for user in users:
+            for user in users or NOBODY:
                 self.line_up(turn, user)
             try:
                 await turn
