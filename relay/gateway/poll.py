@@ -72,6 +72,12 @@ class Seat(ABC):
     def leave(self) -> None:
         self._desk.hub.leave(self._listener)
 
+    def end(self) -> None:
+        """Leave for good. A state may have megabytes, which must not wait for Python to look for garbage."""
+        self.leave()
+        self._pages = []
+        del self._listener  # it holds the seat
+
     def is_outdated(self) -> bool:
         return self.moved or self.void
 
@@ -209,7 +215,7 @@ class Poll:
             return self._body(news)
         finally:
             for seat in self._seats:
-                seat.leave()
+                seat.end()
 
     async def _gather(self, seats: Sequence[Seat]) -> list[News]:
         """What is new of these, once all of them have been answered."""

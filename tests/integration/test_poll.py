@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,8 +21,8 @@ from relay import app
 from relay.access.sources import FixedKeys
 from relay.app import Relay
 from relay.errors import Unavailable
-from relay.gateway.poll import MAX_ANSWER_BYTES
-from relay.hub.members import DashboardReading, TaskBatch
+from relay.gateway.poll import MAX_ANSWER_BYTES, Seat
+from relay.hub.members import DashboardReading, Listener, TaskBatch
 from relay.hub.rooms import BATCH
 from relay.hub.snapshots import Snapshots
 from relay.source.reader import Reader
@@ -202,6 +203,27 @@ async def test_what_does_not_fit_comes_with_the_next_polls(tasks: Any, with_: An
         assert [[event["data"] for event in alice.timelines[f"t{n}"]] for n in range(3)] == events
         assert len(alice.listed) == 3
         assert (await alice.poll(relay)).types == []
+
+
+async def test_what_a_poll_held_is_gone_with_it_though_nobody_looks_for_garbage(
+    tasks: Any, with_: Any
+) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice"})
+    async with running(with_(relay_poll_wait_ms=BRIEF_MS * 5)) as relay:
+        gc.collect()
+        gc.disable()
+        try:
+            alice = Poller("alice", ["t", "none"], dashboard={})
+            for _ in range(2):
+                await alice.poll(relay)
+            async with calling(relay.url) as peer:
+                peer.send(request({"tasks": alice.body()["tasks"][:1]}))
+                await becomes(relay, "relay_rooms", lambda number: number == 1)
+            await becomes(relay, "relay_rooms", lambda number: number == 0)
+            kinds = {type(one) for one in gc.get_objects()}
+            assert not [kind for kind in kinds if issubclass(kind, Seat | Listener)]
+        finally:
+            gc.enable()
 
 
 # Rights.
