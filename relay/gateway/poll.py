@@ -28,7 +28,8 @@ from relay.hub.snapshots import CATCH_UP_S
 from relay.hub.states import is_last
 from relay.protocol import ErrorCode, Kind, kind_of
 
-MAX_ANSWER_BYTES = 4 * 1024 * 1024  # what does not fit is left to the next poll
+# What does not fit is left to the next poll; past so much only the first page of a timeline is kept.
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
 ETAG_VERSION = "1."
 # Changes that turn out to be none of the client's, such as those of tasks past the end of its list, make
 # a poll read again: so many times at once, then about so often.
@@ -81,6 +82,10 @@ class Seat(ABC):
     def is_outdated(self) -> bool:
         return self.moved or self.void
 
+    @property
+    def held_bytes(self) -> int:
+        return sum(map(len, self._pages))
+
     @abstractmethod
     def news(self) -> News | None:
         """What the client does not have yet of a state that is whole. Raises Unavailable."""
@@ -105,19 +110,34 @@ class TaskSeat(Seat):
     """A task with its events."""
 
     def __init__(
-        self, desk: Desk, principal: Principal, stir: Callable[[], None], polled: PolledTask
+        self,
+        desk: Desk,
+        principal: Principal,
+        stir: Callable[[], None],
+        polled: PolledTask,
+        has_room: Callable[[], bool],
     ) -> None:
         super().__init__(desk, principal, stir)
         self.polled = polled
+        self._has_room = has_room
 
     def news(self) -> News | None:
         task_id = self.polled.wanted.task_id
         if _is_refused(self._pages):
             return None if self.polled.forbidden else News(task_id, self._pages)
+        if not is_last(self._pages[-1]):
+            return News(task_id, self._pages)
         data = _data(self._pages[0])
         etag = _etag([orjson.dumps(data["task"], option=orjson.OPT_SORT_KEYS)])
         brings = data["reset"] or data["events"] or data["more"]
         return News(task_id, self._pages, etag) if brings or etag != self.polled.etag else None
+
+    def _take(self, frame: bytes) -> None:
+        if self.whole or not self._pages or self._has_room():
+            super()._take(frame)
+        elif is_last(frame):
+            self.whole = True
+            self._stir()
 
     def _join(self) -> None:
         wanted = self.polled.wanted
@@ -190,7 +210,7 @@ class Poll:
         self._moment = request.moment
         self._stirred = asyncio.Event()
         who = desk, principal, self._stirred.set
-        tasks = [TaskSeat(*who, polled) for polled in request.tasks]
+        tasks = [TaskSeat(*who, polled, self._has_room) for polled in request.tasks]
         self._seats: list[Seat] = [*tasks]
         if request.dashboard is not None:
             self._seats.append(ListSeat(*who, request.dashboard))
@@ -214,8 +234,8 @@ class Poll:
                         news = await self._gather(self._outdated())
             return self._body(news)
         finally:
-            for seat in self._seats:
-                seat.end()
+            while self._seats:  # they lead back here
+                self._seats.pop().end()
 
     async def _gather(self, seats: Sequence[Seat]) -> list[News]:
         """What is new of these, once all of them have been answered."""
@@ -235,6 +255,9 @@ class Poll:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CATCH_UP_S):
                     await self._desk.hub.reached(self._moment)
+
+    def _has_room(self) -> bool:
+        return sum(seat.held_bytes for seat in self._seats) < MAX_ANSWER_BYTES
 
     def _outdated(self) -> list[Seat]:
         return [seat for seat in self._seats if seat.is_outdated()]
@@ -257,6 +280,8 @@ class Poll:
                 break
             messages.append(part)
             left -= len(part)
+            if part is item.parts[-1] and not is_last(part):
+                body["more"] = True
             if part is item.parts[-1] and item.etag is not None:
                 if item.task_id is None:
                     body["dashboard"] = {"etag": item.etag}

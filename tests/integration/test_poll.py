@@ -21,10 +21,12 @@ from relay import app
 from relay.access.sources import FixedKeys
 from relay.app import Relay
 from relay.errors import Unavailable
-from relay.gateway.poll import MAX_ANSWER_BYTES, Seat
+from relay.gateway import poll
+from relay.gateway.poll import MAX_ANSWER_BYTES, Poll, Seat
 from relay.hub.members import DashboardReading, Listener, TaskBatch
 from relay.hub.rooms import BATCH
 from relay.hub.snapshots import Snapshots
+from relay.protocol import PAGE_BYTES
 from relay.source.reader import Reader
 from relay.tasks.timeline import EventView, event_json
 
@@ -202,6 +204,29 @@ async def test_what_does_not_fit_comes_with_the_next_polls(tasks: Any, with_: An
         assert len(answers) == 2
         assert [[event["data"] for event in alice.timelines[f"t{n}"]] for n in range(3)] == events
         assert len(alice.listed) == 3
+        assert (await alice.poll(relay)).types == []
+
+
+async def test_of_many_long_timelines_no_more_is_kept_than_an_answer_may_have(
+    tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [{"n": n, "text": "x" * 60_000} for n in range(12)]
+    tasks.insert_many({"_id": f"t{n}", "createdBy": "alice", "events": events} for n in range(3))
+    kept: list[int] = []
+    made = Poll._body
+
+    def body(self: Any, news: Any) -> bytes:
+        kept.append(sum(len(part) for one in news for part in one.parts))
+        return made(self, news)
+
+    async with running(with_(relay_poll_wait_ms=0)) as relay:
+        monkeypatch.setattr(poll, "MAX_ANSWER_BYTES", 2 * PAGE_BYTES)
+        monkeypatch.setattr(Poll, "_body", body)
+        alice = Poller("alice", [f"t{n}" for n in range(3)])
+        while (await alice.poll(relay)).body.get("more"):
+            pass
+        assert max(kept) <= (2 + 3) * PAGE_BYTES
+        assert [[event["data"] for event in one] for one in alice.timelines.values()] == [events] * 3
         assert (await alice.poll(relay)).types == []
 
 
