@@ -32,7 +32,7 @@ from relay.protocol import ErrorCode, Kind, kind_of
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 ETAG_VERSION = "1."
 # Changes that turn out to be none of the client's, such as those of tasks past the end of its list, make
-# a poll read again: so many times at once, then about so often.
+# a poll read again, and so do revocations while it reads: so many times at once, then about so often.
 REJOIN_BURST, REJOINS_PER_SECOND = 5, 1.0
 
 
@@ -208,6 +208,7 @@ class Poll:
     def __init__(self, desk: Desk, principal: Principal, request: PollRequest) -> None:
         self._desk = desk
         self._moment = request.moment
+        self._pace = TokenBucket(REJOINS_PER_SECOND, REJOIN_BURST, desk.monotonic())
         self._stirred = asyncio.Event()
         who = desk, principal, self._stirred.set
         tasks = [TaskSeat(*who, polled, self._has_room) for polled in request.tasks]
@@ -221,8 +222,6 @@ class Poll:
     async def answer(self, wait_s: float) -> bytes:
         """The answer's JSON: at once if anything is newer than what the client has, else as soon as it
         is, or after `wait_s` without messages. Raises Unavailable."""
-        loop = asyncio.get_running_loop()
-        pace = TokenBucket(REJOINS_PER_SECOND, REJOIN_BURST, loop.time())
         try:
             await self._catch_up()
             news = await self._gather(self._seats)
@@ -230,7 +229,7 @@ class Poll:
                 async with asyncio.timeout(wait_s):
                     while not news:
                         await self._until(lambda: bool(self._outdated()))
-                        await asyncio.sleep(pace.take(loop.time()))
+                        await self._paced()
                         news = await self._gather(self._outdated())
             return self._body(news)
         finally:
@@ -244,9 +243,14 @@ class Poll:
             for seat in asked:
                 seat.join()
             await self._until(lambda: all(seat.whole for seat in seats))
+            if any(seat.void for seat in seats):
+                await self._paced()
             asked = [seat for seat in seats if seat.void]
         # From here on nothing waits until the answer is made.
         return [news for seat in seats if (news := seat.news()) is not None]
+
+    async def _paced(self) -> None:
+        await asyncio.sleep(self._pace.take(self._desk.monotonic()))
 
     async def _catch_up(self) -> None:
         """Another instance may have told the client of what this one has yet to see: nobody is sent back

@@ -22,7 +22,7 @@ from relay.access.sources import FixedKeys
 from relay.app import Relay
 from relay.errors import Unavailable
 from relay.gateway import poll
-from relay.gateway.poll import MAX_ANSWER_BYTES, Poll, Seat
+from relay.gateway.poll import MAX_ANSWER_BYTES, REJOIN_BURST, REJOINS_PER_SECOND, Poll, Seat
 from relay.hub.members import DashboardReading, Listener, TaskBatch
 from relay.hub.rooms import BATCH
 from relay.hub.snapshots import Snapshots
@@ -325,6 +325,31 @@ async def test_what_is_revoked_while_a_poll_is_gathered_is_not_sent(
         answer = await in_time(polling)
         assert answer.types == ["error", *["task:state"] * BATCH, "dashboard:state"]
         assert len(answer.body["messages"][-1]["data"]["tasks"]) == BATCH
+
+
+async def test_what_is_revoked_again_and_again_is_not_read_at_that_pace(
+    tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [str(n) for n in range(15)]
+    tasks.insert_many({"_id": task_id, "createdBy": "alice"} for task_id in [*left, "last"])
+    read, times = Snapshots.read, []
+
+    async def reading(self: Any, reading: Any, *args: Any, **kwargs: Any) -> Any:
+        documents = await read(self, reading, *args, **kwargs)
+        if isinstance(reading, DashboardReading):
+            times.append(asyncio.get_running_loop().time())
+            if len(times) <= REJOIN_BURST + 2:
+                task_id = left.pop()
+                await write(tasks.update_one, {"_id": task_id}, {"$set": {"createdBy": "bob"}})
+                async with listening(relay, f"/ws/tasks/{task_id}", sub="bob") as bob:
+                    await bob.until("task:state")  # it has been published
+        return documents
+
+    async with running(with_()) as relay:
+        monkeypatch.setattr(Snapshots, "read", reading)
+        (state,) = (await in_time(asyncio.create_task(post(relay, {"dashboard": {}})))).body["messages"]
+        assert {task["taskId"] for task in state["data"]["tasks"]} == {*left, "last"}
+        assert times[-1] - times[0] > 1 / REJOINS_PER_SECOND
 
 
 # Refusals.
