@@ -29,12 +29,22 @@ class Dashboards:
         self._translator = translator
         self._background = background
 
-    def join(self, listener: Listener, limit: int, reply_to: str | None, *, healing: bool = False) -> None:
-        """A `dashboard:state`, then live messages. `healing`: nobody asked for it."""
+    def join(
+        self,
+        listener: Listener,
+        limit: int,
+        reply_to: str | None,
+        *,
+        healing: bool = False,
+        fresh: bool = False,
+    ) -> None:
+        """A `dashboard:state`, then live messages. `healing`: nobody asked for it; `fresh`: the state itself
+        has to hold what was published until now."""
         self._hub.hold_dashboard(listener)
         group = listener.dashboard = self._hub.group_of(listener)
         listener.limit = limit
-        reading = next((one for one in group.readings if one.limit == limit), None)
+        shared = (one for one in group.readings if one.limit == limit and not (fresh and one.since))
+        reading = next(shared, None)
         if reading is None:
             reading = DashboardReading(self._hub.position, limit)
             group.readings.append(reading)

@@ -87,9 +87,12 @@ class Joining:
             key in listener.rooms for key in keys_of(task_id)
         )
 
-    def join_dashboard(self, listener: Listener, limit: int, reply_to: str | None) -> None:
-        """A `dashboard:state`, then live messages."""
-        self._dashboards.join(listener, limit, reply_to)
+    def join_dashboard(
+        self, listener: Listener, limit: int, reply_to: str | None, *, fresh: bool = False
+    ) -> None:
+        """A `dashboard:state`, then live messages. `fresh`: the state is not one of before, which the
+        messages would bring up to date."""
+        self._dashboards.join(listener, limit, reply_to, fresh=fresh)
 
     def change_rights(self, listener: Listener, keys: Keys, filter: Callable[[], dict[str, Any]]) -> None:
         """What the listener may see is now this: revoke what it may not, show what it newly may."""

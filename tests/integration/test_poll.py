@@ -251,6 +251,40 @@ async def test_what_a_poll_held_is_gone_with_it_though_nobody_looks_for_garbage(
             gc.enable()
 
 
+async def test_nobody_is_given_the_list_that_somebody_else_began_to_read_before(
+    tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice", "title": "old"})
+    alice = Poller("alice", dashboard={})
+    was_read, go_on = asyncio.Event(), asyncio.Event()
+    read = Snapshots.read
+
+    async def reading(self: Any, *args: Any, **kwargs: Any) -> Any:
+        documents = await read(self, *args, **kwargs)
+        if not was_read.is_set():
+            was_read.set()
+            await go_on.wait()
+        return documents
+
+    async with running(with_(relay_poll_wait_ms=0)) as here, running(with_()) as elsewhere:
+        with monkeypatch.context() as patched:
+            patched.setattr(Snapshots, "read", reading)
+            other = asyncio.create_task(post(here, {"dashboard": {}}))
+            await was_read.wait()
+        at_task = "/ws/tasks/t"
+        async with listening(here, at_task) as ear, listening(elsewhere, at_task) as other_ear:
+            for one in (ear, other_ear):
+                await one.until("task:state")
+            await write(tasks.update_one, {"_id": "t"}, {"$set": {"title": "new"}})
+            for one in (ear, other_ear):
+                await one.until("task:updated")
+        await alice.poll(elsewhere)
+        assert (await in_time(asyncio.create_task(alice.poll(here)))).types == []
+        assert alice.listed["t"]["title"] == "new"
+        go_on.set()
+        await other
+
+
 # Rights.
 
 
