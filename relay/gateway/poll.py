@@ -31,6 +31,7 @@ from relay.protocol import ErrorCode, Kind, kind_of
 # What does not fit is left to the next poll; past so much only the first page of a timeline is kept.
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 ETAG_VERSION = "1."
+GATHER_S = 20.0  # a read that goes on trying, for others who depend on it, must not keep a poll for ever
 # Changes that turn out to be none of the client's, such as those of tasks past the end of its list, make
 # a poll read again, and so do revocations while it reads: so many times at once, then about so often.
 REJOIN_BURST, REJOINS_PER_SECOND = 5, 1.0
@@ -222,11 +223,11 @@ class Poll:
     async def answer(self, wait_s: float) -> bytes:
         """The answer's JSON: at once if anything is newer than what the client has, else as soon as it
         is, or after `wait_s` without messages. Raises Unavailable."""
+        end = asyncio.get_running_loop().time() + wait_s
         try:
-            await self._catch_up()
-            news = await self._gather(self._seats)
+            news = await self._at_first()
             with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
+                async with asyncio.timeout_at(end):
                     while not news:
                         await self._until(lambda: bool(self._outdated()))
                         await self._paced()
@@ -235,6 +236,15 @@ class Poll:
         finally:
             while self._seats:  # they lead back here
                 self._seats.pop().end()
+
+    async def _at_first(self) -> list[News]:
+        """What is new of all, as soon as that is known. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(GATHER_S):
+                await self._catch_up()
+                return await self._gather(self._seats)
+        except TimeoutError:
+            raise Unavailable("a poll could not be read in time") from None
 
     async def _gather(self, seats: Sequence[Seat]) -> list[News]:
         """What is new of these, once all of them have been answered."""

@@ -503,6 +503,20 @@ async def test_while_the_database_cannot_be_read_the_answer_is_503(
             assert int(answer.headers["retry-after"]) > 0
 
 
+async def test_a_read_that_does_not_end_keeps_no_poll(
+    tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: Any, **__: Any) -> Any:
+        await asyncio.get_running_loop().create_future()
+
+    async with running(with_()) as relay:
+        monkeypatch.setattr(Reader, "read_at", never)
+        monkeypatch.setattr(poll, "GATHER_S", BRIEF_MS / 1000)
+        for body in ({"tasks": [{"taskId": "t"}]}, {"dashboard": {}}):
+            answer = await in_time(asyncio.create_task(post(relay, body)))
+            assert (answer.status, answer.body["data"]["code"]) == (503, "unavailable")
+
+
 async def test_a_token_that_cannot_be_judged_yet_may_come_again(
     with_: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
