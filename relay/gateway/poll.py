@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any
 
@@ -166,7 +166,7 @@ class ListSeat(Seat):
 
     def _hear(self, frames: Sequence[bytes]) -> None:
         # What was revoked while the state was read is told like everything else of that time.
-        if any(_data(frame).get("change") == "revoked" for frame in frames):
+        if any(change == "revoked" for change, _ in map(_listed, frames)):
             self.void = True
         super()._hear(frames)
 
@@ -193,8 +193,7 @@ class Watch(Seat):
             self._look_for(self._hidden)
 
     def _hear(self, frames: Sequence[bytes]) -> None:
-        changed = map(_data, frames)
-        self._look_for(data["taskId"] for data in changed if data.get("change") == "upserted")
+        self._look_for(task_id for change, task_id in map(_listed, frames) if change == "upserted")
 
     def _look_for(self, task_ids: Iterable[str]) -> None:
         for task_id in task_ids:
@@ -309,6 +308,13 @@ class Poll:
 def _data(frame: bytes) -> dict[str, Any]:
     data: dict[str, Any] = orjson.loads(frame)["data"]
     return data
+
+
+@lru_cache(64)  # many polls hear the same
+def _listed(frame: bytes) -> tuple[str | None, str]:
+    """What became of which task in the list; None where the frame is not about that."""
+    data = _data(frame)
+    return data.get("change"), data["taskId"]
 
 
 def _is_refused(answer: Sequence[bytes]) -> bool:
