@@ -118,7 +118,7 @@ class Rooms:
             documents = await self._snapshots.read(
                 batch,
                 {"_id": {"$in": ids}},
-                patient=lambda: any(joiner.healing for joiner in batch.joiners),
+                patient=lambda: any(joiner.healing and joiner.active for joiner in batch.joiners),
             )
             return {key_of(document["_id"]): document for document in documents}
         except SourceError as failure:

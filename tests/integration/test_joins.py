@@ -12,9 +12,11 @@ import pytest
 from bson import DatetimeMS, Int64, ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient, MongoClient, UpdateOne
-from running import Ear, listening, running, settings_for
+from running import SOON_S, Ear, listening, running, settings_for
 
+from relay.errors import Unavailable
 from relay.source.arrays import LENIENT
+from relay.source.reader import Reader
 
 Tasks = Any
 
@@ -408,6 +410,28 @@ async def test_dates_past_all_calendars_and_broken_text_are_somebodys_data(
         await ear.until("task:created", title="neighbour")
         state = await joined(ear, task_id)
         assert state["events"] == [{"type": None, "at": None, "data": {"at": -(2**50), "n": 1}}]
+
+
+async def test_nothing_is_read_again_and_again_for_who_is_gone(
+    tasks: Tasks, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = mine()
+    tasks.insert_one(task)
+    tried = asyncio.Event()
+
+    async def fails(*_: Any, **__: Any) -> Any:
+        tried.set()
+        raise Unavailable("away")
+
+    async with running(settings) as relay:
+        async with listening(relay) as ear:
+            await joined(ear, task["_id"])
+            monkeypatch.setattr(Reader, "read_at", fails)
+            await asyncio.to_thread(tasks.drop)
+            await tried.wait()  # to bring it up to date, which is tried until it works
+        async with asyncio.timeout(SOON_S / 3):
+            while any("Rooms" in str(reading.get_coro()) for reading in asyncio.all_tasks()):
+                await asyncio.sleep(0.01)
 
 
 async def test_a_dropped_collection_heals_by_itself(tasks: Tasks, settings: Any) -> None:
