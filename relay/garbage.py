@@ -13,4 +13,4 @@ def collect_seldom() -> None:
     """For a process that goes on for long: what there is now is not looked at again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG, 10, 10)
+    gc.set_threshold(YOUNG, 5, 5)

@@ -14,8 +14,8 @@ from relay.access.limits import Buckets
 from relay.errors import BadRequest, Refused, Unavailable
 from relay.gateway.poll import Poll
 from relay.gateway.refusals import of_close, of_request, refusal
-from relay.gateway.requests import PollRequest, parse_poll
-from relay.gateway.session import RATE_BURST, TASKS_PER_REQUEST, Desk
+from relay.gateway.requests import PollRequest, extra_cost, parse_poll
+from relay.gateway.session import RATE_BURST, Desk
 from relay.gateway.websocket import TOKEN_PARAMETERS, bearer
 from relay.metrics import Metrics
 from relay.protocol import Close, ErrorCode
@@ -107,7 +107,8 @@ class Polls:
         limit = self._desk.settings.relay_max_tasks_per_connection
         if len(polled.tasks) > limit:
             raise BadRequest(ErrorCode.TOO_MANY_TASKS, f"A poll may ask for {limit} tasks.")
-        self._buckets.charge(sub, max(0, len(polled.tasks) - 1) / TASKS_PER_REQUEST)
+        limit = polled.dashboard.limit if polled.dashboard is not None else 0
+        self._buckets.charge(sub, extra_cost(tasks=len(polled.tasks), limit=limit))
         return polled
 
     async def _serve(self, request: Request, principal: Principal, polled: PollRequest) -> Response:

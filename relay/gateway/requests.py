@@ -23,6 +23,7 @@ from relay.protocol import (
 )
 
 MAX_TASK_ID = 1024  # characters
+TASKS_PER_REQUEST, LISTED_PER_REQUEST = 10, 500  # to read so many takes what another request takes
 MAX_HEAD = 128  # characters
 MAX_ETAG = 128  # characters
 _MOMENT = re.compile(r"([0-9]{1,10})\.([0-9]{1,10})")
@@ -191,6 +192,11 @@ def check_limit(limit: Any) -> int:
     if not whole or not 1 <= limit <= DASHBOARD_LIMIT_MAX:
         raise BadRequest(ErrorCode.BAD_REQUEST, f'"limit" is a whole number from 1 to {DASHBOARD_LIMIT_MAX}.')
     return int(limit)
+
+
+def extra_cost(*, tasks: int = 0, limit: int = 0) -> float:
+    """How many requests more than one it counts as to ask for so many tasks, and for a list of this length."""
+    return max(0, tasks - 1) / TASKS_PER_REQUEST + max(0.0, limit / LISTED_PER_REQUEST - 1)
 
 
 def text_of(data: dict[str, Any], name: str, limit: int) -> str:

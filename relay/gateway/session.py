@@ -26,6 +26,7 @@ from relay.gateway.requests import (
     ClientRequest,
     Wanted,
     check_limit,
+    extra_cost,
     listed_tasks,
     parse,
     text_of,
@@ -49,7 +50,6 @@ from relay.protocol import (
 
 EXPIRY_NOTICE_S = 30  # before its token ends, a connection is told so
 RATE_BURST = 2  # seconds' worth of requests at once
-TASKS_PER_REQUEST = 10  # so many tasks named in one request count as a request each
 ABUSE_COUNT, ABUSE_WINDOW_S = 100, 10.0  # so many refused requests in so long close 4429
 
 
@@ -286,7 +286,9 @@ class Session:
                 self._refresh(listener, text_of(data, "token", 64 * 1024), request.id)
             case Request.DASHBOARD_JOIN:
                 limit = data.get("limit", DASHBOARD_LIMIT_DEFAULT)
-                joining.join_dashboard(listener, check_limit(limit), request.id)
+                limit = check_limit(limit)
+                self._bucket.charge(extra_cost(limit=limit))
+                joining.join_dashboard(listener, limit, request.id)
             case Request.DASHBOARD_LEAVE:
                 self._desk.hub.leave_dashboard(listener)
                 carrier.answer(encode(Kind.DASHBOARD_LEFT, {}, reply_to=request.id))
@@ -303,7 +305,7 @@ class Session:
 
     def _charged(self, wanted: list[Wanted]) -> list[Wanted]:
         """The same, when the rate has been charged for what it takes to read them."""
-        self._bucket.charge(max(0, len(wanted) - 1) / TASKS_PER_REQUEST)
+        self._bucket.charge(extra_cost(tasks=len(wanted)))
         return wanted
 
     def _join_tasks(self, listener: Listener, wanted: list[Wanted], request_id: str | None) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import Any
+from collections.abc import Sequence
 
 from relay.errors import SourceError
 from relay.hub.background import Background
@@ -14,8 +15,11 @@ from relay.hub.snapshots import Snapshots, unavailable
 from relay.hub.states import dashboard_pages
 from relay.protocol import with_reply_to
 from relay.tasks.translate import Translator
+from relay.tasks.values import Document
 
 log = logging.getLogger(__name__)
+
+MANY_TASKS = 500  # summarising more than these happens in a thread: the loop stops for 10 ms at most
 
 
 class Dashboards:
@@ -56,29 +60,18 @@ class Dashboards:
         self._snapshots.share(reading, listener.user)
 
     async def _serve(self, group: Group, reading: DashboardReading) -> None:
-        order = self._translator.mapping.list_order
-        summaries: list[dict[str, Any]] | None = None
+        pages: list[bytes] | None = None
         try:
-            documents = await self._snapshots.read(
-                reading,
-                group.filter,
-                patient=lambda: any(joiner.healing for joiner in reading.joiners),
-                projection=self._translator.list_projection(),
-                sort={order: -1} if order == "_id" else {order: -1, "_id": -1},
-                limit=reading.limit,
-            )
-            summaries = [self._translator.summarise(document) for document in documents]
+            pages = await self._read(group, reading)
         except SourceError as failure:
             log.warning("a dashboard could not be read", extra={"error": str(failure)})
         except Exception:
             log.exception("a dashboard failed")
         finally:
             group.readings.remove(reading)
-        if summaries is not None:
-            pages = dashboard_pages(summaries)
         for joiner in reading.joiners:
             listener = joiner.listener
-            if summaries is None:
+            if pages is None:
                 listener.dashboard = None if joiner.stay else listener.dashboard
                 listener.answer(unavailable(joiner.reply_to))
                 continue
@@ -96,3 +89,26 @@ class Dashboards:
                     listener.send((frame,))
             group.live.add(listener)
         self._hub.drop_if_empty(group)
+
+    async def _read(self, group: Group, reading: DashboardReading) -> list[bytes]:
+        """The pages of the list at the reading's position. Raises SourceError."""
+        order = self._translator.mapping.list_order
+        while True:
+            documents = await self._snapshots.read(
+                reading,
+                group.filter,
+                patient=lambda: any(joiner.healing for joiner in reading.joiners),
+                projection=self._translator.list_projection(),
+                sort={order: -1} if order == "_id" else {order: -1, "_id": -1},
+                limit=reading.limit,
+            )
+            position = reading.position
+            if len(documents) <= MANY_TASKS:
+                return self._pages(documents)
+            pages = await asyncio.to_thread(self._pages, documents)
+            if reading.position == position:
+                return pages
+            # The stream was reopened meanwhile, and what was held is not complete any more.
+
+    def _pages(self, documents: Sequence[Document]) -> list[bytes]:
+        return dashboard_pages(map(self._translator.summarise, documents))
