@@ -172,5 +172,10 @@ def _introduce(stage: _Stage) -> None:
     typer.echo(f"\nThe relay is listening at {url}. Open it as one of these, each in its own window:\n")
     for user in USERS:
         typer.echo(f"  {user.name}: {user.sees}\n    {url}/#token={stage.token(user)}\n")
-    line = f"RELAY_URL={url} RELAY_TOKEN={shlex.quote(stage.token(USERS[-1]))} scripts/tail"
+    line = f"RELAY_URL={url} RELAY_TOKEN={shlex.quote(stage.token(USERS[-1]))} {_relay()} tail"
     typer.echo(f"Or follow everything on a terminal:\n\n  {line}\n\nCtrl-C ends it all.")
+
+
+def _relay() -> str:
+    """This command, as any other terminal can call it: there it may not be on PATH."""
+    return shlex.quote(str(Path(sys.argv[0]).absolute()))

@@ -174,7 +174,7 @@ def test_ctrl_c_ends_the_demo_its_mongod_and_its_directory(temporary: dict[str, 
     arguments = ("demo", "--port", "0", "--pace", "0.05")
     with started(*arguments, until="Ctrl-C ends it all", **temporary) as (process, printed):
         assert len(re.findall(r"http://\S+/#token=\S+", printed)) >= 3
-        assert re.search(r"RELAY_URL=\S+ RELAY_TOKEN=\S+ scripts/tail", printed)
+        assert re.search(r"RELAY_URL=\S+ RELAY_TOKEN=\S+ /\S+ tail\n", printed)
         assert len(os.listdir(temporary["TMPDIR"])) == 1
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
