@@ -134,11 +134,11 @@ def to_lines(
     at = moment(step.at)
     yield line(Entry(done.operation, step.id, _what(change, done, step), at, at), now, color=color)
     if rights_changed(step):
-        yield _below("(rights)", "who may see it changed: who lost it is told so, and nothing else", color)
+        yield _below("(rights)", "who gained it is told of the task, who lost it of that and no more", color)
     shown = [one for one in messages if one.data.get("more") is not True]  # of a state's pages the last
     for message in shown:
         yield _below(message.type, describe(message.type, message.data), color)
-    if not shown:
+    if not shown and not rights_changed(step):
         yield _below("(nothing)", "no message comes of it", color)
 
 

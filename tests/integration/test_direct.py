@@ -110,6 +110,15 @@ async def test_the_shape_of_an_update_is_told(
         assert part in tail.out.getvalue()
 
 
+async def test_a_change_of_rights_alone_is_not_called_nothing(settings: Any, tasks: Any) -> None:
+    tasks.insert_one({"_id": "t1", "title": "Fix"})
+    async with following(settings, count=1) as tail:
+        await written(tasks.update_one, {"_id": "t1"}, {"$set": {"members": ["bob"]}})
+        assert await tail.ending == 0
+    assert "(rights)" in tail.out.getvalue()
+    assert "(nothing)" not in tail.out.getvalue()
+
+
 async def test_a_cut_array_a_transaction_and_a_deletion_are_told(
     settings: Any, tasks: Any, mongo: MongoClient[dict[str, Any]]
 ) -> None:
