@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from relay.metrics import Metrics
 from relay.protocol import Close, Kind
 from relay.source.changes import Change, Updated, key_of
 from relay.tail.changes import messages_of
-from relay.tasks.mapping import Mapping, load
+from relay.tasks.mapping import EVENT_TYPES, STATUSES, Fields, Mapping, load
 from relay.tasks.translate import Translator
 
 MAPPING = DOCS / "mapping.md"
@@ -27,6 +28,14 @@ def mapping(tmp_path: Path) -> Mapping:
     file = tmp_path / "mapping.toml"
     file.write_text(text, "utf-8")
     return load(file)
+
+
+def test_the_mapping_page_names_every_field_and_kind_of_the_file() -> None:
+    page = MAPPING.read_text("utf-8")
+    for name in [field.name for field in fields(Fields)] + [
+        kind.removeprefix("task:") for kind in (*EVENT_TYPES, *STATUSES)
+    ]:
+        assert re.search(rf"`{name}`|^{name} = ", page, re.MULTILINE), name
 
 
 def test_the_document_of_the_mapping_page_is_the_task_it_says(tmp_path: Path) -> None:
