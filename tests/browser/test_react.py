@@ -8,13 +8,9 @@ import shutil
 import socket
 import subprocess
 import tarfile
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +19,7 @@ from conftest import OF_THE_NETWORK, Site
 from dashboard import SOON_MS, connection, entry, push, row, set_status, until, write_task
 from documents import README, ROOT, blocks
 from node_packages import node_packages
+from origin import served
 from playwright.sync_api import Browser, Locator, Page, WebSocket, WebSocketRoute, expect
 from pymongo import MongoClient
 from running import settings_for, token
@@ -57,23 +54,6 @@ class Conversation:
 
     def count(self) -> Counter[str]:
         return Counter(frame["type"] for frame in self.sent if frame["type"] != "ping")
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def free_port() -> int:
