@@ -1,0 +1,123 @@
+"""The way of a newcomer through the README, each step on the one before, over documents that look otherwise."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+from bson import json_util
+from documents import DOCS, README, block_with, blocks
+from origin import served
+from playwright.sync_api import Browser
+from pymongo import MongoClient
+from running import SECRET, environment
+from typed import path_with_relay, started
+
+MAPPING = DOCS / "mapping.md"
+HOST = "http://127.0.0.1:8080"  # as the README has it
+PAGE = """<!doctype html>
+<meta charset="utf-8">
+<pre></pre>
+<script type="module">
+const fetchToken = async () => (await fetch("token")).text();
+const show = (tasks) => { document.querySelector("pre").textContent = JSON.stringify(tasks); };
+%s
+</script>
+"""
+
+
+def readme_says(text: str) -> str:
+    assert f"`{text}`" in re.sub(r"\s+", " ", README.read_text("utf-8"))
+    return text
+
+
+def ran(command: str, cwd: Path, **given: str) -> str:
+    """What a command prints that ends well."""
+    ended = subprocess.run(
+        ["bash", "-euc", command],
+        cwd=cwd,
+        env=environment(**given),
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_the_way_through_the_readme(tmp_path: Path, browser: Browser) -> None:
+    path = path_with_relay(tmp_path)
+    page_folder = tmp_path / "page"
+    page_folder.mkdir()
+
+    # One task's life. The script is the command in an environment of its own making.
+    once = readme_says("scripts/demo --once").replace("scripts/demo", "relay demo")
+    assert "task:pr_merged" in ran(once, tmp_path, PATH=path)
+
+    # The demo, and from elsewhere the line it prints for a terminal.
+    demo = ("relay", "demo", "--port", "0", "--pace", "0.05")
+    with started(*demo, cwd=tmp_path, PATH=path) as playing:
+        (line,) = playing.read_until(r"on a terminal:\n\n(.*)\n").groups()
+        assert "dashboard:state" in ran(f"{line} --count 3", page_folder)
+
+    # A MongoDB, and in it a document as another team writes them, with the mapping for it.
+    mongod = block_with(README, "sh", "relay mongod").replace("--port 27017", "--port 0")
+    stored, _, update = blocks(MAPPING, "json")
+    (tmp_path / "mapping.toml").write_text(blocks(MAPPING, "toml")[0], "utf-8")
+    with (
+        started("bash", "-euc", f"exec {mongod}", cwd=tmp_path, PATH=path) as database,
+        served(page_folder) as origin,
+    ):
+        address = database.read_until(r"mongodb://127\.0\.0\.1:(\d+)/\S+\n")
+        port = address[1]
+        with MongoClient[dict[str, object]](address[0].strip()) as client:
+            document = json_util.loads(stored)
+            tasks = client["app"]["tasks"]
+            tasks.insert_one(document)
+
+            # The check, and the relay.
+            serve = block_with(README, "sh", "relay serve")
+            assert "localhost:27017/" in serve
+            assert "'…'" in serve
+            serve = serve.replace("localhost:27017/", f"localhost:{port}/").replace("'…'", f"'{SECRET}'")
+            exports, checking, serving = serve.rpartition("relay check")
+            mapping = dict([readme_says("RELAY_MAPPING=mapping.toml").split("=")])
+            given = {"PATH": path, "RELAY_PORT": "0", "RELAY_ALLOWED_ORIGINS": origin} | mapping
+            serving = checking + serving.replace("relay serve", "exec relay serve")
+            with started("bash", "-euc", exports + serving, cwd=tmp_path, **given) as relay:
+                relay.read_until(r"with the bot \(1\) → task:analyzing(.|\n)*This will work")
+                url = relay.read_until(r"listening on (http://\S+)\n")[1]
+
+                # A token, two tails, a page of one's own, the dashboard.
+                follow = block_with(README, "sh", "relay tail --dashboard")
+                assert "--sub alice " in follow
+                follow = follow.replace(HOST, url).replace("--sub alice ", "--sub ada ")
+                known = {"PATH": path, "RELAY_JWT_SECRET": SECRET}
+                export, tailing, _ = follow.partition("relay tail --dashboard")
+                token = ran(export + 'echo "$RELAY_TOKEN"', tmp_path, **known).strip()
+                direct = exports + "exec " + readme_says("relay tail --direct")
+                (page_folder / "token").write_text(token)
+                (page_folder / "index.html").write_text(PAGE % blocks(README, "js")[0].replace(HOST, url))
+                dashboard = readme_says(f"{HOST}/#token=<token>").replace(HOST, url).replace("<token>", token)
+                with (
+                    started("bash", "-euc", f"{export}exec {tailing}", cwd=tmp_path, **known) as tail,
+                    started("bash", "-euc", direct, cwd=tmp_path, **given) as watching,
+                ):
+                    tail.read_until(r"dashboard:state .*1 task\b")
+                    watching.read_until("following app.tasks")
+                    own, theirs = browser.new_page(), browser.new_page()
+                    own.goto(origin)
+                    own.locator("pre", has_text='"title":"Rotate the certificates"').wait_for()
+                    theirs.goto(dashboard)
+                    theirs.locator("li", has_text="Rotate the certificates").wait_for()
+
+                    # And the bot writes.
+                    tasks.update_one({"_id": document["_id"]}, json.loads(update))
+                    told = r"task:pr_opened .*https://git\.example/changes/8"
+                    tail.read_until("dashboard:task_list_updated .*“Rotate the certificates”")
+                    watching.read_until(f"→ {told}")
+                    own.locator("pre", has_text='"eventCount":3').wait_for()
+                    own.context.close()
+                    theirs.context.close()
