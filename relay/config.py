@@ -52,7 +52,7 @@ def _a_secret(secret: SecretStr) -> SecretStr:
             "must be a random secret, and this is the text of a key; a public key goes into RELAY_JWT_PUBLIC_KEY"
         )
     if len(text.encode()) < MIN_SECRET_BYTES:
-        raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes long")
+        raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes long; openssl rand -hex 32 makes one")
     return secret
 
 
