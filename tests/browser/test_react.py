@@ -86,6 +86,7 @@ def install(folder: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not installed")
+    assert "`npm pack ./relay/web`" in README.read_text("utf-8")
     pack = [npm, "pack", "--silent", "--pack-destination", str(folder), "./relay/web"]
     packed = subprocess.run(pack, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
     with tarfile.open(folder / packed) as archive:
