@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib
 
@@ -19,6 +20,7 @@ COLUMNS = 2
 OURS, OTHERS, FLAWED = "#2563eb", "#94a3b8", "#dc2626"
 NOT_OURS = ("Socket.IO", "ws", "Starlette", "floor", "the driver")  # how these cases begin
 LEAST_ROWS = 4  # lest a single case become a wall
+TITLE_LENGTH = 70  # characters of a line
 
 
 def draw(results: Sequence[Result], path: Path) -> None:
@@ -26,10 +28,11 @@ def draw(results: Sequence[Result], path: Path) -> None:
     if not drawn:
         return
     rows = math.ceil(len(drawn) / COLUMNS)
-    heights = [
-        1.1 + 0.32 * max(LEAST_ROWS, *(len(one.rounds) for one in drawn[row * COLUMNS : (row + 1) * COLUMNS]))
+    bars = [
+        max(LEAST_ROWS, *(len(one.rounds) for one in drawn[row * COLUMNS : (row + 1) * COLUMNS]))
         for row in range(rows)
     ]
+    heights = [1.1 + 0.32 * count for count in bars]
     picture, grid = pyplot.subplots(
         rows,
         COLUMNS,
@@ -39,7 +42,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
         layout="constrained",
     )
     places = list(grid.flat)
-    for result, place in zip(drawn, places, strict=False):
+    for number, (result, place) in enumerate(zip(drawn, places, strict=False)):
         figure = result.benchmark.figures[0]
         for at, case in enumerate(result.rounds):
             values = result.values(case, figure)
@@ -60,14 +63,15 @@ def draw(results: Sequence[Result], path: Path) -> None:
                 fontsize=8,
             )
         place.set_yticks(range(len(result.rounds)), list(result.rounds), fontsize=8)
-        place.set_ylim(max(LEAST_ROWS, len(result.rounds)) - 0.5, -0.5)
+        place.set_ylim(bars[number // COLUMNS] - 0.5, -0.5)
         place.margins(x=0.15)
-        place.set_title(result.benchmark.title, fontsize=9, loc="left")
+        place.set_title(fill(result.benchmark.title, TITLE_LENGTH), fontsize=9, loc="left")
         better = "less" if figure.less_is_better else "more"
         place.set_xlabel(f"{figure.name}, {figure.unit}; {better} is better", fontsize=8)
         place.tick_params(axis="x", labelsize=8)
+        place.xaxis.set_major_formatter("{x:,g}")
         place.spines[["top", "right"]].set_visible(False)
     for place in places[len(drawn) :]:
         place.set_axis_off()
-    picture.savefig(path, dpi=120)
+    picture.savefig(path, dpi=90)
     pyplot.close(picture)
