@@ -69,7 +69,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
         better = "less" if figure.less_is_better else "more"
         place.set_xlabel(f"{figure.name}, {figure.unit}; {better} is better", fontsize=8)
         place.tick_params(axis="x", labelsize=8)
-        place.xaxis.set_major_formatter("{x:,g}")
+        place.xaxis.set_major_formatter("{x:,.10g}")
         place.spines[["top", "right"]].set_visible(False)
     for place in places[len(drawn) :]:
         place.set_axis_off()
