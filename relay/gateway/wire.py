@@ -30,16 +30,14 @@ from websockets.frames import Close as CloseFrame
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN, SEND_EOF
-from websockets.server import ServerProtocol
 
 from relay.errors import Refused
 from relay.gateway.flusher import Flusher
+from relay.gateway.framing import PING, Parser, close_frame, framed
 from relay.hub.outbox import Outbox
 from relay.protocol import Close
 
 log = logging.getLogger(__name__)
-_quiet = logging.getLogger("relay.websockets")  # the library would tell of every connection
-_quiet.setLevel(logging.ERROR)
 
 T = TypeVar("T")
 
@@ -50,7 +48,6 @@ ANSWERS_FACTOR = 64  # answers may wait up to so many times what live messages m
 BURST_FACTOR = 8  # and so many times as much may leave in one write, when the socket takes it
 MAX_FRAGMENTS = 1000  # of one message
 CONTROL_FRAMES, CONTROL_WINDOW_S = 100, 0.25  # pings and pongs of a peer, and in how long
-PING = b"\x89\x00"
 
 
 class Conversation(Protocol):
@@ -143,7 +140,7 @@ class Wire(asyncio.Protocol):
         self._state = app_state
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
-        self._parser: _Parser | None = _Parser(max_size=self._max_size, logger=_quiet)
+        self._parser: Parser | None = Parser(max_size=self._max_size)
         self._handshake: Response | None = None  # what the request will be answered, while nobody has
         self._conversation: Conversation | None = None
         self._supervisor: Supervisor | None = None
@@ -191,7 +188,7 @@ class Wire(asyncio.Protocol):
         self._heard_at = self._loop.time()
         parser = self._parser
         if parser is None:
-            parser = self._parser = _Parser(state=OPEN, max_size=self._max_size, logger=_quiet)
+            parser = self._parser = Parser(state=OPEN, max_size=self._max_size)
         parser.receive_data(data)
         for event in parser.events_received():
             if isinstance(event, Request):
@@ -234,7 +231,7 @@ class Wire(asyncio.Protocol):
 
     # The handshake.
 
-    def _begin(self, parser: _Parser, request: Request) -> None:
+    def _begin(self, parser: Parser, request: Request) -> None:
         self._handshake = parser.accept(request)
         if self._handshake.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._respond(self._handshake)
@@ -311,11 +308,11 @@ class Wire(asyncio.Protocol):
         """Answer the request with this status instead."""
         if self._handshake is not None:
             self._handshake = None
-            parser = cast(_Parser, self._parser)
+            parser = cast(Parser, self._parser)
             self._respond(parser.reject(status, f"{status.phrase}\n"))
 
     def _respond(self, response: Response) -> None:
-        parser = cast(_Parser, self._parser)
+        parser = cast(Parser, self._parser)
         parser.send_response(response)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._handshake = None
@@ -370,7 +367,7 @@ class Wire(asyncio.Protocol):
             self.close(Close.INTERNAL, "internal error")
         return None
 
-    def _answer_for(self, parser: _Parser) -> None:
+    def _answer_for(self, parser: Parser) -> None:
         """Queue what the protocol itself answers: the handshake, the echo of a close."""
         if parser.parser_exc is not None:
             self._end(parser.close_sent.code if parser.close_sent is not None else None)
@@ -399,7 +396,7 @@ class Wire(asyncio.Protocol):
     def send(self, payloads: Sequence[bytes]) -> None:
         """Queue live messages: ready-made JSON texts. Does nothing once the connection ends."""
         if self.code is None and not self._lagging:
-            self._outbox.add(_framed(payloads), kept=False)
+            self._outbox.add(framed(payloads), kept=False)
             self._messages += len(payloads)
             if self._outbox.live_bytes > self._max_bytes * (1 if self._paused else BURST_FACTOR):
                 self._lagging, self._untold = True, self._paused
@@ -412,7 +409,7 @@ class Wire(asyncio.Protocol):
     def answer(self, payload: bytes) -> None:
         """Queue one that was asked for, or that must not be dropped."""
         if self.code is None and not self._overflowed:
-            self._keep(_framed((payload,)))
+            self._keep(framed((payload,)))
             if self._outbox.kept_bytes > self._max_bytes * ANSWERS_FACTOR:
                 self._overflowed = self._lagging = True
                 self._loop.call_soon(self.abort, Close.TIMEOUT)
@@ -458,7 +455,7 @@ class Wire(asyncio.Protocol):
         """End an open connection after what is queued; does nothing the second time."""
         if self.code is not None:
             return
-        self._keep(_close_frame(code, reason))
+        self._keep(close_frame(code, reason))
         self._end(code)
         self._cut_off_in(CLOSE_S)
 
@@ -559,54 +556,3 @@ def gathered_by(flusher: Flusher) -> type[Wire]:
 
 async def _receive_nothing() -> dict[str, Any]:
     return {"type": "websocket.connect"}
-
-
-class _Parser(ServerProtocol):
-    """Knows when it is between two messages: then another one can go on in its place. An empty buffer alone
-    says nothing, the beginning of a frame may have been taken from it. And leaves it to us to answer a ping
-    in its place among the messages."""
-
-    idle = False
-
-    def receive_data(self, data: bytes | bytearray) -> None:
-        self.idle = False
-        super().receive_data(data)
-
-    def recv_frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.PING:
-            self.events.append(frame)
-        else:
-            super().recv_frame(frame)
-        self.idle = self.current_size is None and not self.reader.buffer
-
-
-def _text_header(length: int) -> bytes:
-    if length < 126:
-        return bytes((0x81, length))
-    if length < 65_536:
-        return b"\x81\x7e" + length.to_bytes(2, "big")
-    return b"\x81\x7f" + length.to_bytes(8, "big")
-
-
-class _Framer:
-    """Frames payloads once, however many connections in a row they are sent to."""
-
-    __slots__ = ("_frames", "_payloads")
-
-    def __init__(self) -> None:
-        self._payloads: Sequence[bytes] = ()
-        self._frames = b""
-
-    def __call__(self, payloads: Sequence[bytes]) -> bytes:
-        if payloads is not self._payloads:
-            self._frames = b"".join([part for one in payloads for part in (_text_header(len(one)), one)])
-            self._payloads = payloads
-        return self._frames
-
-
-_framed = _Framer()
-
-
-def _close_frame(code: int, reason: str) -> bytes:
-    body = CloseFrame(int(code), reason).serialize()
-    return bytes((0x88, len(body))) + body

@@ -1,0 +1,71 @@
+"""Frames of RFC 6455: a parser that can be put away between two messages, and what we send, framed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from websockets.frames import Close as CloseFrame
+from websockets.frames import Frame, Opcode
+from websockets.protocol import CONNECTING, State
+from websockets.server import ServerProtocol
+
+_quiet = logging.getLogger("relay.websockets")  # the library would tell of every connection
+_quiet.setLevel(logging.ERROR)
+
+PING = b"\x89\x00"
+
+
+class Parser(ServerProtocol):
+    """The protocol of `websockets` for one message after the other. Knows when it is between two messages: then another one can go on in its place. An empty buffer alone
+    says nothing, the beginning of a frame may have been taken from it. And leaves it to us to answer a ping
+    in its place among the messages."""
+
+    idle = False
+
+    def __init__(self, *, max_size: int, state: State = CONNECTING) -> None:
+        super().__init__(state=state, max_size=max_size, logger=_quiet)
+
+    def receive_data(self, data: bytes | bytearray) -> None:
+        self.idle = False
+        super().receive_data(data)
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.PING:
+            self.events.append(frame)
+        else:
+            super().recv_frame(frame)
+        self.idle = self.current_size is None and not self.reader.buffer
+
+
+def _text_header(length: int) -> bytes:
+    if length < 126:
+        return bytes((0x81, length))
+    if length < 65_536:
+        return b"\x81\x7e" + length.to_bytes(2, "big")
+    return b"\x81\x7f" + length.to_bytes(8, "big")
+
+
+class _Framer:
+    """Frames payloads once, however many connections in a row they are sent to."""
+
+    __slots__ = ("_frames", "_payloads")
+
+    def __init__(self) -> None:
+        self._payloads: Sequence[bytes] = ()
+        self._frames = b""
+
+    def __call__(self, payloads: Sequence[bytes]) -> bytes:
+        if payloads is not self._payloads:
+            self._frames = b"".join([part for one in payloads for part in (_text_header(len(one)), one)])
+            self._payloads = payloads
+        return self._frames
+
+
+framed = _Framer()  # text frames, one after the other
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    """The close of an established connection."""
+    body = CloseFrame(int(code), reason).serialize()
+    return bytes((0x88, len(body))) + body
