@@ -3,7 +3,7 @@
 Writing costs the same for one frame as for twenty, so in a burst the number of writes is what counts. A
 round of writes follows its cause at once, but not sooner after the round before than that one took: what
 comes meanwhile gathers, and at most half of the time goes into writing. In a burst, which is when a round
-finds several messages for one connection, it is a fifth.
+finds several messages for one connection, it is a ninth, or more where that would keep them too long.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 MAX_PAUSE_S = 0.02  # between two rounds, however long one takes: what is waited for is not worth more
 BURST_MESSAGES = 4  # for one connection in one round
-BURST_FACTOR = 4  # how much longer than usual the pause is then
+BURST_FACTOR, BURST_MAX_PAUSE_S = 8, 0.03  # how much longer than its round the pause is then
 FETCH_S = 0.004  # about what it takes to fetch more from a database nearby and translate it
 
 
@@ -62,5 +62,8 @@ class Flusher:
             except Exception:  # it must not keep the others from theirs
                 log.exception("a connection could not write")
         ended = self._loop.time()
-        factor = BURST_FACTOR if most >= BURST_MESSAGES else 1
-        self._not_before = ended + min((ended - began) * factor, MAX_PAUSE_S)
+        if most >= BURST_MESSAGES:
+            pause = min((ended - began) * BURST_FACTOR, BURST_MAX_PAUSE_S)
+        else:
+            pause = min(ended - began, MAX_PAUSE_S)
+        self._not_before = ended + pause
