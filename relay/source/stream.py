@@ -26,7 +26,7 @@ from relay.source.arrays import Decoder, cut_out
 from relay.source.changes import Change, Invalidated, Unreadable
 from relay.source.failures import STANDALONE, Meaning, code_of, meaning_of, sentence
 from relay.source.reader import RAW
-from relay.source.shapes import read_changes, token_time
+from relay.source.shapes import read_changes, token_of, token_time
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 10.0
 # Behind the database's own time: without a majority the stream stays open and says nothing (F14). On an
 # idle shard its token may be 10 s old, because that is how often an idle server writes a no-op.
 BEHIND_S = 15
-CHECK_MS = 10_000
+WITNESS_MS = 1_000  # how long a database that does not hold the last change we know is asked for it
+_BEFORE_ALL = Timestamp(0, 0)
 _BATCH = (b"cursor", b"nextBatch")
 CLOSE_S = 0.5  # for a word of farewell to a server that may not be there
 
@@ -88,6 +89,7 @@ class Tail:
         self._clock = clock
         self._pace = pace
         self._token: RawBSONDocument | None = None
+        self._witness: _Witness | None = None
         self._lost: str | None = None  # why the place in the stream was given up
         self.position = Timestamp(0, 0)
         self.current_at: float | None = None
@@ -121,8 +123,8 @@ class Tail:
             try:
                 # Of a collection that went, the stream says no word of each of its documents.
                 reason = self._lost or ("the collection was dropped or renamed" if ended else None)
-                if failures and self._lost is None:
-                    await self._check_past()
+                if failures and self._lost is None and not await self._continues():
+                    self._lost = "the database may be another one, or an older copy"
                 cursor = await self._open_cursor(None if self._lost is None else await self._now())
                 start = self.position
                 async with aclosing(self._follow(cursor)) as batches:
@@ -182,6 +184,7 @@ class Tail:
                         continue
                 batch, held = held, []
                 self._token = cursor.token
+                self._witness = cursor.witness or self._witness
                 self.position = max(self.position, reply.position)
                 if reply.behind_s <= BEHIND_S:
                     self.current_at = self._clock()
@@ -207,22 +210,29 @@ class Tail:
             raise StartupError(STANDALONE)
         return moment
 
-    async def _check_past(self) -> None:
-        """Is who answers after an interruption the database that the position is of?
+    async def _continues(self) -> bool:
+        """After an interruption: is this still the history that was followed?
 
-        Another one in its place takes the token without a word where its own oplog begins later. But it
-        cannot say what was there at our position (239, 246); nor can this one after a long time or a
-        restart, and then it is in doubt as well.
+        Another database may be at the address by now, or an older copy of this one, restored. Both take our
+        token without a word and go on from there, and what was published meanwhile that they do not hold would
+        stay on every page. So the last change that was published must be there, in its place. Where that cannot
+        be seen (none was published yet, or it is older than the oplog) it is in doubt as well.
         """
-        command = {
-            "find": self._collection,
-            "limit": 1,
-            "projection": {"_id": 1},
-            "readConcern": {"level": "snapshot", "atClusterTime": self.position},
-            "maxTimeMS": CHECK_MS,
-        }
-        async with self._database.client.start_session(causal_consistency=False) as session:
-            await self._database.command(command, codec_options=RAW, session=session)
+        witness = self._witness
+        if witness is None:
+            return False
+        cursor = _Cursor(self._database, self._collection, self._decoder, skip_until=_BEFORE_ALL)
+        try:
+            await cursor.open({"startAtOperationTime": witness.time})
+            try:
+                await cursor.get_more(WITNESS_MS, batch_size=1)
+            finally:
+                await cursor.close()
+        except OperationFailure as failure:
+            if meaning_of(failure) is Meaning.PLACE_LOST:
+                return False
+            raise
+        return cursor.witness == witness
 
     async def _open_cursor(self, start: Timestamp | None) -> _Cursor:
         """A cursor from the remembered token, or afresh from `start`, which becomes the position."""
@@ -239,6 +249,14 @@ class Tail:
             self._token = cursor.token
             self.position = start
         return cursor
+
+
+@dataclass(frozen=True, slots=True)
+class _Witness:
+    """A change that was in the stream, the first one of its cluster time: its resume token, as BSON."""
+
+    time: Timestamp
+    token: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +287,7 @@ class _Cursor:
         self._id = 0
         self._groups_anything = True
         self.token: RawBSONDocument
+        self.witness: _Witness | None = None  # of the last cluster time that brought a change
         self.invalidated = False
         self.unreadable = False  # it brought a change that could not be read
 
@@ -294,12 +313,12 @@ class _Cursor:
         self._id = reply["cursor"]["id"]
         self.token = reply["cursor"]["postBatchResumeToken"]
 
-    async def get_more(self, wait_ms: int) -> _Reply:
+    async def get_more(self, wait_ms: int, *, batch_size: int = BATCH_SIZE) -> _Reply:
         reply = await self._command(
             {
                 "getMore": self._id,
                 "collection": self._collection,
-                "batchSize": BATCH_SIZE,
+                "batchSize": batch_size,
                 "maxTimeMS": wait_ms,
             }
         )
@@ -310,7 +329,9 @@ class _Cursor:
         self._id = rest["cursor"]["id"]
         self.token = rest["cursor"]["postBatchResumeToken"]
         changes: list[Change] = []
-        for change in read_changes([element[1:] for element in batch.elements()], self._decoder):
+        brought: list[bytes] = []  # the same, as they came
+        raws = [element[1:] for element in batch.elements()]
+        for raw, change in zip(raws, read_changes(raws, self._decoder), strict=False):
             if change is None:
                 continue
             if isinstance(change, Invalidated):
@@ -325,6 +346,9 @@ class _Cursor:
             self._skips = self._skips and change.time <= self._skip_until
             if not self._skips:
                 changes.append(change)
+                brought.append(raw)
+        if changes:
+            self._remember(changes, brought)
         position = token_time(self.token)
         # A token past the last change means that nothing follows of its cluster time.
         open_group = bool(
@@ -332,6 +356,13 @@ class _Cursor:
         )
         now = rest.get("$clusterTime", {}).get("clusterTime", position)
         return _Reply(changes, position, open_group, now.time - position.time)
+
+    def _remember(self, changes: Sequence[Change], raws: Sequence[bytes]) -> None:
+        time, first = changes[-1].time, len(changes) - 1
+        while first and changes[first - 1].time == time:
+            first -= 1
+        if self.witness is None or self.witness.time != time:  # else it began in an earlier reply
+            self.witness = _Witness(time, token_of(raws[first]))
 
     async def close(self) -> None:
         """Best effort: the server reaps what is left behind."""

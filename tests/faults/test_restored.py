@@ -1,0 +1,126 @@
+"""A database that comes back as an older copy of itself: what it does not hold any more disappears everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checker import figure, no_traceback
+from member import Member
+from pymongo import MongoClient
+from running import Ear, listening, running, settings_for
+
+from relay.demo import mongod as embedded
+
+
+class Restorable:
+    """A mongod on one port, whose data can be copied and put back while it is down."""
+
+    def __init__(self, folder: Path) -> None:
+        self._port = embedded.free_port()
+        self._data, self._copy = folder / "data", folder / "copy"
+        self._server = embedded.start(port=self._port, data=self._data)
+        self.url = self._server.url
+
+    @contextmanager
+    def tasks(self) -> Iterator[Any]:
+        with MongoClient[dict[str, Any]](self.url) as client:
+            yield client["app"]["tasks"]
+
+    def copy(self) -> None:
+        self._restart(lambda: shutil.copytree(self._data, self._copy))
+
+    def restore(self) -> None:
+        self._restart(self._put_back)
+
+    def restart(self) -> None:
+        self._restart(lambda: None)
+
+    def _put_back(self) -> None:
+        shutil.rmtree(self._data)
+        self._copy.rename(self._data)
+
+    def _restart(self, meanwhile: Callable[[], object]) -> None:
+        self._server.stop()
+        meanwhile()
+        self._server = embedded.start(port=self._port, data=self._data)
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+@pytest.fixture
+def restorable(tmp_path: Path) -> Iterator[Restorable]:
+    server = Restorable(tmp_path)
+    yield server
+    server.stop()
+
+
+def mine(task_id: str, *events: int) -> dict[str, Any]:
+    return {"_id": task_id, "title": "t", "createdBy": "alice", "events": [{"n": n} for n in events]}
+
+
+async def shown(ear: Ear, member: Member, tasks: set[str], events: list[Any]) -> None:
+    """Follow the list and the timeline of "kept" until both are as wanted."""
+
+    def as_wanted() -> bool:
+        timeline = [event["data"]["n"] for event in member.timelines.get("kept", ())]
+        return member.dashboard is not None and (set(member.dashboard), timeline) == (tasks, events)
+
+    while not as_wanted():
+        member.apply(await ear.next())
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("written_before", [True, False], ids=["a change before", "no change before"])
+async def test_what_an_older_copy_does_not_hold_disappears_without_another_write(
+    restorable: Restorable, written_before: bool, caplog: Any
+) -> None:
+    member = Member("alice")
+    member.dashboard = {}
+    with restorable.tasks() as tasks:
+        tasks.insert_one(mine("kept", 0))
+    async with (
+        running(settings_for(restorable.url, "app")) as relay,
+        listening(relay, "/ws/dashboard") as ear,
+    ):
+        await ear.send("task:join", {"taskId": "kept"})
+        await shown(ear, member, {"kept"}, [0])
+        if written_before:
+            with restorable.tasks() as tasks:
+                tasks.update_one({"_id": "kept"}, {"$push": {"events": {"n": 1}}})
+        before = [0, 1] if written_before else [0]
+        await shown(ear, member, {"kept"}, before)
+        await asyncio.to_thread(restorable.copy)
+        with restorable.tasks() as tasks:
+            tasks.update_one({"_id": "kept"}, {"$push": {"events": {"n": "phantom"}}})
+            tasks.insert_one(mine("phantom"))
+        await shown(ear, member, {"kept", "phantom"}, [*before, "phantom"])
+
+        await asyncio.to_thread(restorable.restore)
+
+        await shown(ear, member, {"kept"}, before)
+    no_traceback(caplog)
+
+
+@pytest.mark.timeout(90)
+async def test_a_plain_restart_resyncs_nobody(restorable: Restorable) -> None:
+    with restorable.tasks() as tasks:
+        tasks.insert_one(mine("t", 0))
+    async with running(settings_for(restorable.url, "app")) as relay, listening(relay, "/ws/tasks/t") as ear:
+        await ear.until("task:state")
+        for number in range(1, 3):
+            with restorable.tasks() as tasks:
+                tasks.update_one({"_id": "t"}, {"$push": {"events": {"n": number}}})
+            assert (await ear.until("task:event_added"))["data"]["index"] == number
+            await asyncio.to_thread(restorable.restart)
+        assert await figure(relay, "relay_stream_reopened_total") == 0
+        with restorable.tasks() as tasks:
+            tasks.update_one({"_id": "t"}, {"$push": {"events": {"n": 3}}})
+        await ear.until("task:event_added", index=3)
+    assert not [frame for frame in ear.frames[2:] if frame["type"] == "task:state"]
