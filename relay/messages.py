@@ -267,7 +267,7 @@ class Wanted(TypedDict):
 class WantedTasks(TypedDict):
     """Several tasks in one request."""
 
-    tasks: Annotated[list[Wanted], ("maxItems", MAX_BATCH)]
+    tasks: Annotated[list[Wanted], ("minItems", 1), ("maxItems", MAX_BATCH)]
 
 
 TaskJoin = Wanted | WantedTasks

@@ -95,7 +95,10 @@ def wanted_tasks(data: dict[str, Any]) -> list[Wanted]:
     if "tasks" in data:
         if "taskId" in data:
             raise BadRequest(ErrorCode.BAD_REQUEST, 'Either "taskId" or "tasks", not both.')
-        return listed_tasks(data, "tasks", objects_only=True)
+        listed = listed_tasks(data, "tasks", objects_only=True)
+        if not listed:  # it would have no answer
+            raise BadRequest(ErrorCode.BAD_REQUEST, '"tasks" must name at least one task.')
+        return listed
     return [_one(data)]
 
 

@@ -141,6 +141,7 @@ async def test_heartbeats_come_by_themselves(mongo_url: str, database_name: str)
         ('{"type": "task:join", "data": {"taskId": "t", "since": true}}', "bad_request"),
         ('{"type": "task:join", "data": {"taskId": "t", "since": 1, "head": 1}}', "bad_request"),
         ('{"type": "task:join", "data": {"tasks": [{"taskId": "t"}, 5]}}', "bad_request"),
+        ('{"type": "task:join", "data": {"tasks": []}}', "bad_request"),
         ('{"type": "task:leave", "data": {}}', "bad_request"),
         ('{"type": "dashboard:join", "data": {"limit": 5001}}', "bad_request"),
         ('{"type": "resync_requested", "data": {"taskIds": "t"}}', "bad_request"),
