@@ -308,6 +308,13 @@ class Translator:
             if after.document is not before.document and _lasting(after.summary) != _lasting(before.summary):
                 yield SummaryUpdated()
             yield Listed()
+        elif self._moved(before.document, after.document):
+            yield Listed()
+
+    def _moved(self, before: Document, after: Document) -> bool:
+        """Has the task another place in the list, though nothing of the summary shows it?"""
+        name = self.mapping.list_order.split(".")[0]
+        return after is not before and before.get(name) != after.get(name)
 
     def _news_of(self, rewritten: Rewritten, before: Task, after: Task) -> Iterator[Lifecycle]:
         """The lifecycle of the elements that a rewrite brought."""

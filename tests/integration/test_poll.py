@@ -7,6 +7,7 @@ import gc
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -172,6 +173,27 @@ async def test_changes_past_the_end_of_the_list_end_no_wait_and_are_not_read_at_
                 await write(tasks.update_one, {"_id": "0"}, {"$set": {"title": str(n)}})
             assert (await polling).types == []
         assert await metric(relay, "relay_state_reads_total") - before < 12
+
+
+async def test_another_order_of_a_list_ends_a_wait_though_no_summary_shows_it(
+    tasks: Any, with_: Any, tmp_path: Path
+) -> None:
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text('list_order = "meta.priority"')
+    tasks.insert_many({"_id": str(n), "createdBy": "alice", "meta": {"priority": n}} for n in range(3))
+    async with running(with_(relay_mapping=mapping)) as relay:
+        alice = Poller("alice", dashboard={"limit": 2})
+        await alice.poll(relay)
+        assert [*alice.listed] == ["2", "1"]
+        for change, listed in (
+            ({"$set": {"meta.priority": 9}}, ["0", "2"]),
+            ({"$set": {"meta": {"priority": 1.5}}}, ["2", "0"]),
+            ({"$unset": {"meta": 1}}, ["2", "1"]),
+        ):
+            async with waiting(relay, alice, reads=1) as polling:
+                await write(tasks.update_one, {"_id": "0"}, change)
+                assert (await in_time(polling)).types == ["dashboard:state"]
+            assert [*alice.listed] == listed
 
 
 async def test_etags_are_the_same_on_another_instance_and_after_a_restart(tasks: Any, with_: Any) -> None:
