@@ -57,8 +57,7 @@ class Seat(ABC):
             desk.audience.keys_for(principal),
             partial(desk.audience.filter_for, principal),
             user=principal.sub,
-            send=self._hear,
-            answer=self._take,
+            receiver=self,
         )
         self._pages: list[bytes] = []
         self.whole = False  # the state is there, or the error in its place
@@ -94,7 +93,9 @@ class Seat(ABC):
     @abstractmethod
     def _join(self) -> None: ...
 
-    def _take(self, frame: bytes) -> None:
+    # What the hub says (hub.members.Receiver).
+
+    def answer(self, frame: bytes) -> None:
         if self.whole:
             self.void = True  # revoked or gone; or the relay lost its place, and this is another state
         else:
@@ -102,9 +103,19 @@ class Seat(ABC):
             self.whole = is_last(frame)
         self._stir()
 
-    def _hear(self, frames: Sequence[bytes]) -> None:
+    def send(self, frames: Sequence[bytes]) -> None:
         self.moved = True
         self._stir()
+
+    def answer_pages(self, pages: Iterable[bytes], size: int) -> None:
+        for page in pages:
+            self.answer(page)
+
+    def pin(self) -> None:  # noqa: B027 (nothing that a poll collects is dropped)
+        pass
+
+    def has_room(self) -> bool:
+        return True
 
 
 class TaskSeat(Seat):
@@ -133,16 +144,18 @@ class TaskSeat(Seat):
         brings = data["reset"] or data["events"] or data["more"]
         return News(task_id, self._pages, etag) if brings or etag != self.polled.etag else None
 
-    def _take(self, frame: bytes) -> None:
+    def answer(self, frame: bytes) -> None:
         if self.whole or not self._pages or self._has_room():
-            super()._take(frame)
+            super().answer(frame)
         elif is_last(frame):
             self.whole = True
             self._stir()
 
     def _join(self) -> None:
         wanted = self.polled.wanted
-        self._desk.joining.join_task(self._listener, wanted.task_id, wanted.since, wanted.head, None)
+        self._desk.joining.join_task(
+            self._listener, wanted.task_id, wanted.since, wanted.head, None, caught_up=True
+        )
 
 
 class ListSeat(Seat):
@@ -162,13 +175,15 @@ class ListSeat(Seat):
         return News(None, [b",".join(self._pages)], etag)  # half a list would be no list
 
     def _join(self) -> None:
-        self._desk.joining.join_dashboard(self._listener, self._polled.limit, None, fresh=True)
+        self._desk.joining.join_dashboard(
+            self._listener, self._polled.limit, None, fresh=True, caught_up=True
+        )
 
-    def _hear(self, frames: Sequence[bytes]) -> None:
+    def send(self, frames: Sequence[bytes]) -> None:
         # What was revoked while the state was read is told like everything else of that time.
         if any(change == "revoked" for change, _ in map(_listed, frames)):
             self.void = True
-        super()._hear(frames)
+        super().send(frames)
 
 
 class Watch(Seat):
@@ -184,15 +199,15 @@ class Watch(Seat):
         _is_refused(self._pages)
 
     def _join(self) -> None:
-        self._desk.joining.join_dashboard(self._listener, 1, None)
+        self._desk.joining.join_dashboard(self._listener, 1, None, caught_up=True)
 
-    def _take(self, frame: bytes) -> None:
+    def answer(self, frame: bytes) -> None:
         if not self.whole:
-            super()._take(frame)
+            super().answer(frame)
         elif kind_of(frame) == Kind.DASHBOARD_STATE:  # the relay lost its place: anything may have come
             self._look_for(self._hidden)
 
-    def _hear(self, frames: Sequence[bytes]) -> None:
+    def send(self, frames: Sequence[bytes]) -> None:
         self._look_for(task_id for change, task_id in map(_listed, frames) if change == "upserted")
 
     def _look_for(self, task_ids: Iterable[str]) -> None:
@@ -262,12 +277,14 @@ class Poll:
         await asyncio.sleep(self._pace.take(self._desk.monotonic()))
 
     async def _catch_up(self) -> None:
-        """Another instance may have told the client of what this one has yet to see: nobody is sent back
-        in time."""
-        if self._moment is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CATCH_UP_S):
-                    await self._desk.hub.reached(self._moment)
+        """Another instance may have sent the client what this one has yet to see: nobody is sent back in time.
+        Without a moment, as when the client had a WebSocket until now, come as far as the database is."""
+        if self._moment is None:
+            await self._desk.joining.catch_up_with_database()
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CATCH_UP_S):
+                await self._desk.hub.reached(self._moment)
 
     def _has_room(self) -> bool:
         return sum(seat.held_bytes for seat in self._seats) < MAX_ANSWER_BYTES

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -34,7 +34,7 @@ from relay.gateway.requests import (
 )
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
-from relay.hub.members import Answer, Listener
+from relay.hub.members import Answer, Listener, Receiver
 from relay.protocol import (
     DASHBOARD_LIMIT_DEFAULT,
     VERSION,
@@ -53,15 +53,9 @@ RATE_BURST = 2  # seconds' worth of requests at once
 ABUSE_COUNT, ABUSE_WINDOW_S = 100, 10.0  # so many refused requests in so long close 4429
 
 
-class Carrier(Protocol):
-    """What a conversation runs over."""
-
-    def send(self, frames: Sequence[bytes]) -> None:
-        """Queue ready-made frames of the live delivery; never waits, and does nothing once closed.
-        Where too many wait they are dropped, and the conversation lags."""
-
-    def answer(self, frame: bytes) -> None:
-        """Queue one that was asked for, or that must not be dropped."""
+class Carrier(Receiver, Protocol):
+    """What a conversation runs over. Once closed it takes nothing more, silently. Where too many live messages
+    wait they are dropped, and the conversation is told by `lag`."""
 
     def wake(self) -> None:
         """The conversation needs a `tick` sooner than it said."""
@@ -144,8 +138,7 @@ class Session:
             desk.audience.keys_for(principal),
             partial(desk.audience.filter_for, principal),
             user=principal.sub,
-            send=self._carrier.send,
-            answer=self._carrier.answer,
+            receiver=self._carrier,
         )
         self._listener = listener
         settings = desk.settings
@@ -229,7 +222,7 @@ class Session:
         return min(self._heartbeat_at, now + left - (0 if self._expiry_told else EXPIRY_NOTICE_S))
 
     def paused(self) -> None:
-        """The carrier takes no more for now; what was sent until here is on its way."""
+        """The carrier takes no more for now; all that was sent until here is on its way."""
         if self._listener is not None:
             self._desk.joining.note_delivered(self._listener)
 
@@ -239,7 +232,7 @@ class Session:
             self._desk.joining.lag(self._listener, since_pause=since_pause)
 
     def drained(self) -> None:
-        """The carrier has caught up."""
+        """Nothing waits in the carrier any more."""
         if self._listener is not None:
             self._desk.joining.catch_up(self._listener)
 

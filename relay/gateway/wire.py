@@ -6,8 +6,8 @@ costs no task, and no parser while nothing comes in. Parsing and the handshake a
 of `websockets`.
 
 Rules of this file: every byte goes through the outbox, and `flush` alone writes, called by nothing but
-the loop. So the order is right by itself, a pause finds the outbox empty, and neither the transport nor
-whoever sends is ever called back into.
+the loop. So the order is right by itself, a pause finds in the outbox only what stands behind the page of a
+state that filled the socket, and neither the transport nor a sender is ever called back into.
 
 Leans on the undocumented side of uvicorn: the constructor's parameters, `config.loaded_app`,
 `root_path`, `ws_max_size`, `server_state.connections` and `.tasks`, `shutdown`, and that the request is
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar, cast
@@ -60,14 +60,16 @@ class Conversation(Protocol):
         """What time alone brings; when, by the loop's time, it has to be called next. Raises Refused."""
 
     def paused(self) -> None:
-        """The socket takes no more for now; all that was sent until here is on its way."""
+        """The socket takes no more for now; all that was sent until here is on its way. Not called while the
+        pages of a state still wait."""
 
     def lag(self, *, since_pause: bool) -> None:
-        """Live messages were dropped, and will be until `drained`: those since `paused`, or else nobody
-        knows which."""
+        """Live messages were dropped, and will be until `drained`: only some of those sent since `paused` was
+        last called, or else nobody knows which."""
 
     def drained(self) -> None:
-        """The socket has caught up: replace what was dropped."""
+        """Nothing waits for the socket any more: replace what was dropped, and go on with what it had no
+        room for."""
 
     def closed(self) -> None:
         """Nothing more can be sent."""
@@ -100,6 +102,7 @@ class Wire(asyncio.Protocol):
 
     __slots__ = (
         "_app",
+        "_awaited",
         "_bytes",
         "_control_frames",
         "_control_since",
@@ -153,6 +156,7 @@ class Wire(asyncio.Protocol):
         self._scheduled = False
         self._paused = False
         self._lagging = False
+        self._awaited = False  # the conversation waits for `drained` with states it has to send
         self._untold: bool | None = None  # what the conversation must hear of having lagged: `since_pause`
         self._overflowed = False
         self._heard_at = self._progress = self._loop.time()
@@ -176,7 +180,7 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._server_state.connections.discard(cast(Any, self))
         self._end(None)
-        self._outbox.take()
+        self._outbox.clear()
         self._drop_parser()
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
@@ -211,7 +215,8 @@ class Wire(asyncio.Protocol):
         if self._conversation is not None:
             # Who does not read is not read either: what it asks for would only wait.
             self._transport.pause_reading()
-            self._tell(self._conversation.paused)
+            if not self._outbox:  # else live messages wait behind the pages of a state, and may be dropped
+                self._tell(self._conversation.paused)
 
     def resume_writing(self) -> None:
         self._paused = False
@@ -414,6 +419,24 @@ class Wire(asyncio.Protocol):
                 self._overflowed = self._lagging = True
                 self._loop.call_soon(self.abort, Close.TIMEOUT)
 
+    def answer_pages(self, pages: Iterable[bytes], size: int) -> None:
+        """Queue a state of about `size` bytes; each of its pages is made when the socket takes it."""
+        if self.code is None and not self._overflowed:
+            self._outbox.add_state((framed((page,)) for page in pages), size)
+            self._schedule()
+
+    def pin(self) -> None:
+        """Drop nothing of what is queued now: a state that follows continues from it."""
+        self._outbox.pin()
+
+    def has_room(self) -> bool:
+        """May another state be queued? If not, `drained` follows when nothing waits any more. One state of
+        any size always fits, so that a timeline can be larger than every bound."""
+        waiting = self._outbox.kept_bytes + self._outbox.state_bytes
+        fits = waiting <= self._max_bytes * (1 if self._paused else BURST_FACTOR)
+        self._awaited |= not fits
+        return fits
+
     def _keep(self, frames: bytes) -> None:
         self._outbox.add(frames, kept=True)
         self._schedule()
@@ -434,14 +457,15 @@ class Wire(asyncio.Protocol):
         self._tell_lag()
         if self._paused or self._overflowed or self._transport.is_closing():
             return 0
-        messages, frames = self._messages, self._outbox.take()
-        self._messages = 0
-        if frames:
+        messages, self._messages = self._messages, 0
+        while frames := self._outbox.take():
             self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
-        if self._finished:
+            if self._paused:
+                break
+        if self._finished and not self._outbox:
             self._hang_up()
-        elif self._lagging and not self._paused:
-            self._lagging = False
+        elif (self._lagging or self._awaited) and not self._paused:
+            self._lagging = self._awaited = False
             if self._conversation is not None:
                 self._tell(self._conversation.drained)
         return messages
@@ -461,7 +485,7 @@ class Wire(asyncio.Protocol):
 
     def abort(self, code: int) -> None:
         """End the connection at once, whatever is queued: the peer would not read it."""
-        self._outbox.take()
+        self._outbox.clear()
         self._end(code)
         self._transport.abort()
 
@@ -538,8 +562,13 @@ class Wire(asyncio.Protocol):
         """What the socket has not taken yet, and what waits behind it."""
         if not self._paused:
             return 0
-        waiting = self._outbox.kept_bytes + self._outbox.live_bytes
+        waiting = self._outbox.kept_bytes + self._outbox.live_bytes + self._outbox.state_bytes
         return waiting + self._transport.get_write_buffer_size()
+
+    @property
+    def state_bytes(self) -> int:
+        """About how much of that are pages of states that have not been made."""
+        return self._outbox.state_bytes
 
 
 def gathered_by(flusher: Flusher) -> type[Wire]:

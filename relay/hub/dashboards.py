@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from relay.errors import SourceError
 from relay.hub.background import Background
-from relay.hub.frames import StepFrames
 from relay.hub.hub import Hub
 from relay.hub.members import DashboardJoiner, DashboardReading, Group, Listener
-from relay.hub.snapshots import Snapshots, unavailable
-from relay.hub.states import dashboard_pages
-from relay.protocol import with_reply_to
+from relay.hub.snapshots import RETRY_S, Snapshots, unavailable
+from relay.hub.states import Pages, dashboard_pages
+from relay.tasks.summary import Summary
 from relay.tasks.translate import Translator
 from relay.tasks.values import Document
 
@@ -23,7 +22,7 @@ MANY_TASKS = 500  # summarising more than these happens in a thread: the loop st
 
 
 class Dashboards:
-    """Answers whoever asks for the list, and keeps them in its group. Its methods return at once."""
+    """Answers requests for the list, and keeps their listeners in its group. Its methods return at once."""
 
     def __init__(
         self, hub: Hub, snapshots: Snapshots, translator: Translator, background: Background
@@ -32,6 +31,7 @@ class Dashboards:
         self._snapshots = snapshots
         self._translator = translator
         self._background = background
+        self._catching_up: list[DashboardJoiner] = []
 
     def join(
         self,
@@ -41,26 +41,51 @@ class Dashboards:
         *,
         healing: bool = False,
         fresh: bool = False,
+        caught_up: bool = False,
     ) -> None:
         """A `dashboard:state`, then live messages. `healing`: nobody asked for it; `fresh`: the state itself
-        has to hold what was published until now."""
+        has to hold what was published until now; `caught_up`: as in `Joining.join_dashboard`."""
         self._hub.hold_dashboard(listener)
-        group = listener.dashboard = self._hub.group_of(listener)
+        listener.dashboard = self._hub.group_of(listener)
         listener.limit = limit
-        shared = (one for one in group.readings if one.limit == limit and not (fresh and one.since))
-        reading = next(shared, None)
-        if reading is None:
-            reading = DashboardReading(self._hub.position, limit)
-            group.readings.append(reading)
-            self._background.spawn(self._serve(group, reading))
-        joiner = DashboardJoiner(listener, reply_to, healing, held=len(reading.since))
+        joiner = DashboardJoiner(listener, limit, reply_to, healing, fresh)
         if listener.lagging:
             joiner.stay, listener.dashboard_behind = False, True
+        listener.dashboard_joins.append(joiner)
+        if healing or caught_up:
+            self.read_for(joiner)
+            return
+        # A client that comes from another instance may hold a later list than the one at our position.
+        self._catching_up.append(joiner)
+        if len(self._catching_up) == 1:
+            self._background.spawn(self._catch_up())
+
+    async def _catch_up(self) -> None:
+        """Read for those who wait for it once the relay has come as far as the database is now."""
+        joiners, self._catching_up = self._catching_up, []
+        await self._snapshots.catch_up()
+        for joiner in joiners:
+            self.read_for(joiner)
+
+    def read_for(self, joiner: DashboardJoiner) -> None:
+        """Read a state for this request, unless it is not wanted any more, or share a read in flight."""
+        if not joiner.active:
+            return
+        listener, fresh = joiner.listener, joiner.fresh
+        # The group may have been dropped while nobody was in it and nothing was read for it.
+        group = listener.dashboard = self._hub.group_of(listener)
+        shared = (one for one in group.readings if one.limit == joiner.limit and not (fresh and one.since))
+        reading = next(shared, None)
+        if reading is None:
+            reading = DashboardReading(self._hub.position, joiner.limit)
+            group.readings.append(reading)
+            self._background.spawn(self._serve(group, reading))
+        joiner.held = len(reading.since)
         reading.joiners.append(joiner)
         self._snapshots.share(reading, listener.user)
 
     async def _serve(self, group: Group, reading: DashboardReading) -> None:
-        pages: list[bytes] | None = None
+        pages: Pages | None = None
         try:
             pages = await self._read(group, reading)
         except SourceError as failure:
@@ -69,28 +94,50 @@ class Dashboards:
             log.exception("a dashboard failed")
         finally:
             group.readings.remove(reading)
+        # From here on nothing waits, so nothing is published in between.
         for joiner in reading.joiners:
+            if not joiner.active:
+                continue
             listener = joiner.listener
-            if pages is None:
+            if pages is None and joiner.healing:
+                self._background.spawn(self._try_again(joiner))
+            elif pages is None:
+                listener.dashboard_joins.remove(joiner)
                 listener.dashboard = None if joiner.stay else listener.dashboard
                 listener.answer(unavailable(joiner.reply_to))
-                continue
-            for page in pages:
-                listener.answer(with_reply_to(page, joiner.reply_to))
-            if not joiner.stay:
-                continue
-            told: set[StepFrames] = set()
-            for number, (frame, step) in enumerate(reading.since):
-                if step is None:
-                    listener.send((frame,))
-                elif number >= joiner.held and (step in told or listener not in step.told):
-                    told.add(step)
-                    step.told.add(listener)
-                    listener.send((frame,))
-            group.live.add(listener)
+            elif not listener.receiver.has_room():
+                listener.postponed.append(joiner)
+            else:
+                listener.dashboard_joins.remove(joiner)
+                listener.answer_state(pages, joiner.reply_to)
+                if joiner.stay:
+                    self._replay(reading, joiner)
+                    group.live.add(listener)
         self._hub.drop_if_empty(group)
 
-    async def _read(self, group: Group, reading: DashboardReading) -> list[bytes]:
+    def _replay(self, reading: DashboardReading, joiner: DashboardJoiner) -> None:
+        """Send what was published since the state."""
+        listener = joiner.listener
+        # It may have had lifecycle messages in the task's room: those are not sent twice, and earlier ones of
+        # the same task not after them.
+        had = {
+            step.step.key: number
+            for number, (_, step) in enumerate(reading.since)
+            if step is not None and listener in step.told
+        }
+        for number, (frame, step) in enumerate(reading.since):
+            if step is None:
+                listener.send((frame,))
+            elif number >= joiner.held and number > had.get(step.step.key, -1):
+                step.told.add(listener)
+                listener.send((frame,))
+
+    async def _try_again(self, joiner: DashboardJoiner) -> None:
+        """Nobody asked for this state, so nobody would ask again: without it the list would stay old."""
+        await asyncio.sleep(RETRY_S)
+        self.read_for(joiner)
+
+    async def _read(self, group: Group, reading: DashboardReading) -> Pages:
         """The pages of the list at the reading's position. Raises SourceError."""
         order = self._translator.mapping.list_order
         while True:
@@ -110,5 +157,12 @@ class Dashboards:
                 return pages
             # The stream was reopened meanwhile, and what was held is not complete any more.
 
-    def _pages(self, documents: Sequence[Document]) -> list[bytes]:
-        return dashboard_pages(map(self._translator.summarise, documents))
+    def _pages(self, documents: Sequence[Document]) -> Pages:
+        return dashboard_pages(self._summaries(documents))
+
+    def _summaries(self, documents: Sequence[Document]) -> Iterator[Summary]:
+        for document in documents:
+            try:
+                yield self._translator.summarise(document)
+            except Exception:  # one document must not keep the others from everybody who may see it
+                log.exception("a task could not be summarised")

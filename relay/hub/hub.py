@@ -65,6 +65,11 @@ class Hub:
         self._deliver()
         self.move_to(position)
 
+    def lose_place(self, position: Timestamp) -> None:
+        """What happened up to `position` is unknown."""
+        self._listing.clear()
+        self.move_to(position)
+
     def move_to(self, position: Timestamp) -> None:
         """Everything up to `position` has been published; wake who waits for that."""
         self.position = position
@@ -206,6 +211,7 @@ class Hub:
             for joiner in pending.joiners:
                 joiner.active = False
         listener.pending.clear()
+        listener.postponed.clear()
 
     def announce(self, status: StreamState, lag_ms: int) -> None:
         """Tell everyone whether the relay is current, when that changed."""
@@ -285,26 +291,22 @@ class Hub:
         """Stop the live delivery of its list; states already asked for still come, and are only that."""
         if listener.dashboard is not None:
             listener.dashboard.live.discard(listener)
-            for joiner in self._dashboard_joins(listener):
+            for joiner in listener.dashboard_joins:
                 joiner.stay = False
 
-    def leave_dashboard(self, listener: Listener) -> list[str | None]:
-        """No dashboard from here on; the requests that were not answered yet."""
+    def leave_dashboard(self, listener: Listener) -> list[DashboardJoiner]:
+        """No dashboard from here on; returns the client's requests that were not answered yet."""
         group, listener.dashboard = listener.dashboard, None
         listener.dashboard_behind = False
-        if group is None:
-            return []
-        group.live.discard(listener)
-        unanswered = []
-        for reading in group.readings:
-            unanswered += [one.reply_to for one in reading.joiners if one.listener is listener]
-            reading.joiners = [one for one in reading.joiners if one.listener is not listener]
-        self.drop_if_empty(group)
-        return unanswered
-
-    def _dashboard_joins(self, listener: Listener) -> list[DashboardJoiner]:
-        readings = listener.dashboard.readings if listener.dashboard is not None else []
-        return [joiner for reading in readings for joiner in reading.joiners if joiner.listener is listener]
+        joins, listener.dashboard_joins = listener.dashboard_joins, []
+        for joiner in joins:
+            joiner.active = False
+        if group is not None:
+            group.live.discard(listener)
+            for reading in group.readings:
+                reading.joiners = [one for one in reading.joiners if one.active]
+            self.drop_if_empty(group)
+        return [joiner for joiner in joins if not joiner.healing]
 
     def drop_if_empty(self, group: Group) -> None:
         if not group.live and not group.readings and self.groups.get(group.keys) is group:

@@ -16,7 +16,7 @@ from bson import Timestamp
 from relay.hub.background import Background
 from relay.hub.dashboards import Dashboards
 from relay.hub.hub import Hub
-from relay.hub.members import Answer, Joiner, Listener, Pending, Room
+from relay.hub.members import Answer, Joiner, Listener, Room
 from relay.hub.rooms import Rooms, keys_of
 from relay.hub.snapshots import Reads, Snapshots
 from relay.hub.states import Progress
@@ -60,9 +60,13 @@ class Joining:
         since: int | None,
         position: str | None,
         reply_to: str | None,
+        *,
+        caught_up: bool = False,
     ) -> None:
-        """A `task:state`, then live messages; or an `error` naming the task."""
-        self._rooms.ask(Joiner(listener, task_id, since, position, reply_to, joins=True))
+        """A `task:state`, then live messages; or an `error` naming the task. `caught_up`: the relay has come
+        at least as far as what the client holds."""
+        joiner = Joiner(listener, task_id, since, position, reply_to, joins=True)
+        self._rooms.ask(joiner, caught_up=caught_up)
 
     def show_task(
         self,
@@ -88,11 +92,21 @@ class Joining:
         )
 
     def join_dashboard(
-        self, listener: Listener, limit: int, reply_to: str | None, *, fresh: bool = False
+        self,
+        listener: Listener,
+        limit: int,
+        reply_to: str | None,
+        *,
+        fresh: bool = False,
+        caught_up: bool = False,
     ) -> None:
-        """A `dashboard:state`, then live messages. `fresh`: the state is not one of before, which the
-        messages would bring up to date."""
-        self._dashboards.join(listener, limit, reply_to, fresh=fresh)
+        """A `dashboard:state`, then live messages. `fresh`: require a read of its own or one to which nothing
+        has happened since; `caught_up`: the relay has come at least as far as what the client holds."""
+        self._dashboards.join(listener, limit, reply_to, fresh=fresh, caught_up=caught_up)
+
+    async def catch_up_with_database(self) -> None:
+        """Return when all has been published that the database holds now, or after a bounded time."""
+        await self._snapshots.catch_up()
 
     def change_rights(self, listener: Listener, keys: Keys, filter: Callable[[], dict[str, Any]]) -> None:
         """What the listener may see is now this: revoke what it may not, show what it newly may."""
@@ -107,8 +121,8 @@ class Joining:
                 listener.answer(encode(Kind.REVOKED, {"taskId": room.id}))
                 self._hub.leave_room(listener, key)
         if dashboard:
-            for reply_to in unanswered:
-                self._dashboards.join(listener, listener.limit, reply_to)
+            for joiner in unanswered:
+                self._dashboards.join(listener, joiner.limit, joiner.reply_to, fresh=joiner.fresh)
             if not unanswered:
                 self._dashboards.join(listener, listener.limit, None, healing=True)
 
@@ -135,12 +149,17 @@ class Joining:
             listener.dashboard_behind = True
 
     def catch_up(self, listener: Listener) -> None:
-        """The states that replace what was dropped, then live again."""
+        """The states that replace what was dropped, then live again; and those that had no room."""
         listener.lagging = False
         behind, listener.behind = listener.behind, {}
         for task_id, progress in behind.items():
-            listener.pending.setdefault(task_id, Pending()).inside = True
             self._rooms.heal(listener, task_id, progress)
+        postponed, listener.postponed = listener.postponed, []
+        for joiner in postponed:
+            if isinstance(joiner, Joiner):
+                self._rooms.read_again(joiner)
+            else:
+                self._dashboards.read_for(joiner)
         if listener.dashboard_behind:
             listener.dashboard_behind = False
             self._dashboards.join(listener, listener.limit, None, healing=True)
@@ -156,7 +175,7 @@ class Joining:
     def heal(self, position: Timestamp) -> None:
         """The stream's place was lost: bring every listener up to date from the documents."""
         hub = self._hub
-        hub.move_to(position)
+        hub.lose_place(position)
         for batch in {one.batch for readings in hub.readings.values() for one in readings}:
             batch.move(position)
         for group in list(hub.groups.values()):

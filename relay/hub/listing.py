@@ -50,6 +50,12 @@ class Listing:
         """Does an update of this task wait for its time?"""
         return key in self._waiting
 
+    def clear(self) -> None:
+        """Forget what waits. After the stream lost its place, a waiting update may be of a task that no longer
+        exists, and dashboards read their lists again anyway."""
+        self._waiting.clear()
+        self._due.clear()
+
     def offer(self, frames: StepFrames, sees: set[Group], shown: set[Group]) -> None:
         """A step of a task that the groups `sees` see now; `shown` have just been shown it."""
         key = frames.step.key

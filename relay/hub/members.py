@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from bson import Timestamp
 
 from relay.hub.frames import StepFrames
-from relay.hub.states import Progress
+from relay.hub.states import Pages, Progress
+from relay.protocol import with_reply_to
 from relay.tasks.translate import Keys
 
 Answer = Literal["given", "forbidden", "unavailable"]
 
 
-class Listener:
-    """One connection as the hub sees it: what it may see, where it sits, how to reach it.
+class Receiver(Protocol):
+    """What takes a listener's frames. None of its methods waits."""
 
-    `send` queues ready-made frames of the live delivery, which a state can replace; `answer` one that was
-    asked for, or that must not be dropped: neither waits.
-    """
+    def send(self, frames: Sequence[bytes]) -> None:
+        """Queue ready-made frames of the live delivery, which may be dropped: a state can replace them."""
+
+    def answer(self, frame: bytes) -> None:
+        """Queue a frame that was asked for, or that must not be dropped."""
+
+    def answer_pages(self, pages: Iterable[bytes], size: int) -> None:
+        """Queue a state of about `size` bytes, whose pages are made as they are taken."""
+
+    def pin(self) -> None:
+        """Drop nothing of what is queued now: a state that follows continues from it."""
+
+    def has_room(self) -> bool:
+        """May another state be queued? If not, `Joining.catch_up` is called when it may."""
+
+
+class Listener:
+    """One connection as the hub sees it: what it may see, where it sits, how to reach it."""
 
     __slots__ = (
-        "answer",
         "behind",
         "dashboard",
         "dashboard_behind",
+        "dashboard_joins",
         "delivered",
         "filter",
         "keys",
         "lagging",
         "limit",
         "pending",
+        "postponed",
+        "receiver",
         "rooms",
         "send",
         "user",
@@ -44,16 +62,16 @@ class Listener:
         filter: Callable[[], dict[str, Any]],
         *,
         user: str,
-        send: Callable[[Sequence[bytes]], None],
-        answer: Callable[[bytes], None],
+        receiver: Receiver,
     ) -> None:
         self.keys = keys
         self.filter = filter  # makes the Mongo filter that agrees with the keys: few need it
         self.user = user
-        self.send = send
-        self.answer = answer
+        self.receiver = receiver
+        self.send = receiver.send  # at hand, because it is called once for each delivery
         self.rooms: set[bytes] = set()  # keys of the tasks it is served live
         self.dashboard: Group | None = None
+        self.dashboard_joins: list[DashboardJoiner] = []  # requests for its list not answered yet
         self.limit = 0  # of its dashboard's state
         self.pending: dict[str, Pending] = {}  # requests for states not answered yet, by taskId
         # How far it had been told of each of its tasks when its socket took no more.
@@ -63,6 +81,19 @@ class Listener:
             str, Progress | None
         ] = {}  # the tasks that wait for that, from where it was told to
         self.dashboard_behind = False
+        # Requests whose states found no room in the receiver: they are read again when it has room.
+        self.postponed: list[Joiner | DashboardJoiner] = []
+
+    def answer(self, frame: bytes) -> None:
+        """Send a frame that was asked for, or that must not be dropped."""
+        self.receiver.answer(frame)
+
+    def answer_state(self, pages: Pages, reply_to: str | None) -> None:
+        """Send a state in answer to the request `reply_to`, or to none."""
+        if len(pages) == 1:
+            self.receiver.answer(with_reply_to(next(iter(pages)), reply_to))
+        else:
+            self.receiver.answer_pages((with_reply_to(page, reply_to) for page in pages), pages.size)
 
     def may_see(self, keys: Keys) -> bool:
         return not self.keys.isdisjoint(keys)
@@ -116,12 +147,17 @@ class TaskReading:
 
 @dataclass(eq=False, slots=True)
 class TaskBatch:
-    """Tasks that one user asked for at once, read together at `position`; `readings` are those left."""
+    """Tasks that one user asked for at once, read together at `position`; `readings` are those left.
+
+    Only documents are read that somebody with one of the rights in `rights` may see: what is forbidden must
+    cost no more than what does not exist.
+    """
 
     user: str
     position: Timestamp
     moved: bool = False  # to a later position than it began with: what was published between is not held
     readings: list[TaskReading] = field(default_factory=list)
+    rights: set[Keys] = field(default_factory=set)  # of those who had asked when it was read
 
     @property
     def joiners(self) -> Iterator[Joiner]:
@@ -137,13 +173,16 @@ class TaskBatch:
 @dataclass(eq=False, slots=True)
 class DashboardJoiner:
     """One request for a dashboard's state; `healing` as in `Joiner`. Without `stay` a later request is
-    the one that is served live."""
+    the one that is served live. `fresh`: the state itself has to hold what was published until the request."""
 
     listener: Listener
+    limit: int
     reply_to: str | None
     healing: bool
-    held: int  # how many frames the reading had held when this one came
+    fresh: bool
+    held: int = 0  # how many frames its reading had held when this one came
     stay: bool = True
+    active: bool = True
 
 
 @dataclass(eq=False, slots=True)

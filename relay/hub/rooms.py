@@ -9,20 +9,19 @@ import asyncio
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from typing import Any
 
-from relay.errors import SourceError, Unavailable
+from relay.errors import SourceError
 from relay.hub.background import Background
 from relay.hub.frames import StepFrames, replay
 from relay.hub.hub import MANY_BYTES, Hub
 from relay.hub.members import Answer, Joiner, Listener, Pending, Room, TaskBatch, TaskReading
-from relay.hub.snapshots import CATCH_UP_S, RETRY_S, Snapshots, unavailable
+from relay.hub.snapshots import RETRY_S, Snapshots, unavailable
 from relay.hub.states import Progress, TaskState
-from relay.protocol import ErrorCode, Kind, encode, error, with_reply_to
+from relay.protocol import ErrorCode, Kind, encode, error
 from relay.source.changes import key_of
 from relay.tasks.timeline import head
 from relay.tasks.translate import Task, Translator
@@ -44,11 +43,13 @@ class Rooms:
         self._translator = translator
         self._background = background
         self._gathering: dict[str, TaskBatch] = {}  # by user, what has not begun to be read
+        self._catching_up: list[Joiner] = []
 
-    def ask(self, joiner: Joiner) -> None:
+    def ask(self, joiner: Joiner, *, caught_up: bool = False) -> None:
         """Hold the listener from here on; the last of its requests to be answered releases it."""
         listener = joiner.listener
         pending = listener.pending.setdefault(joiner.task_id, Pending())
+        has_position = joiner.since is not None and joiner.head is not None
         if joiner.joins and joiner.task_id in listener.behind:
             del listener.behind[joiner.task_id]
             pending.inside = True
@@ -60,19 +61,33 @@ class Rooms:
                     joiner.since = joiner.head = None
                 else:
                     pending.was_at = Progress(room.progress.next, room.progress.digest)
+                    # A state may continue from there, so what brings the listener there has to reach it.
+                    listener.receiver.pin()
                 self._hub.leave_room(listener, key)
         pending.joiners.append(joiner)
         if len(pending.joiners) > 1:
             # What the other answers leave the client with is not what its positions were given for.
             for one in pending.joiners:
                 one.since = one.head = None
-        self._read_for(joiner, caught_up=False)
+        if has_position and not (caught_up or pending.inside):
+            # It may come from an instance that is ahead of this one. Read before we have come as far, its
+            # position would match nothing, and the reset would send it back in time.
+            self._read_when_caught_up(joiner)
+        else:
+            self._read_for(joiner, caught_up=False)
 
     def heal(self, listener: Listener, task_id: str, progress: Progress | None) -> None:
         """Bring a member of a room up to date from where it was told to."""
         since = progress.next if progress is not None else None
         at = head(progress.digest) if progress is not None else None
+        pending = listener.pending.setdefault(task_id, Pending())
+        pending.inside, pending.was_at = True, progress
         self.ask(Joiner(listener, task_id, since, at, None, joins=True, healing=True))
+
+    def read_again(self, joiner: Joiner) -> None:
+        """Read for a request whose state found no room, unless it is not wanted any more."""
+        if joiner.active:
+            self._read_for(joiner, caught_up=True)
 
     def _read_for(self, joiner: Joiner, *, caught_up: bool) -> None:
         keys = keys_of(joiner.task_id)
@@ -107,20 +122,37 @@ class Rooms:
                 found, answer = await self._found(reading, stored)
                 if batch.position != position:
                     break  # the stream was reopened meanwhile, and what was held is not complete any more
-                unseen += self._conclude(reading, found, answer)
-        if unseen:
-            self._background.spawn(self._look_again(unseen))
+                hidden = stored is not None and not stored.hidden.isdisjoint(reading.keys)
+                unseen += self._conclude(reading, found, answer, hidden=hidden)
+        for joiner in unseen:
+            self._read_when_caught_up(joiner)
 
-    async def _stored(self, batch: TaskBatch) -> dict[bytes, dict[str, Any]] | None:
+    async def _stored(self, batch: TaskBatch) -> _Stored | None:
         """The documents of this batch at its position, or None where it cannot be read."""
+        listeners = {one.listener.keys: one.listener for one in batch.joiners if one.active}
+        batch.rights = set(listeners)
         ids = [one for reading in batch.readings for one in candidate_ids(reading.task_id)]
+        filters = [listener.filter() for listener in listeners.values()]
+        visible = {"$or": filters} if filters and all(filters) else {}  # an empty one selects everything
+        patient = partial(_is_needed, batch)
         try:
-            documents = await self._snapshots.read(
-                batch,
-                {"_id": {"$in": ids}},
-                patient=lambda: any(joiner.healing and joiner.active for joiner in batch.joiners),
+            documents = await self._snapshots.read(batch, {"_id": {"$in": ids}, **visible}, patient=patient)
+            stored = {key_of(document["_id"]): document for document in documents}
+            # A member is sent that its task was deleted, or that it may not see it any more.
+            lost = [
+                one
+                for reading in batch.readings
+                if stored.keys().isdisjoint(reading.keys) and any(map(_is_inside, reading.joiners))
+                for one in candidate_ids(reading.task_id)
+            ]
+            there = (
+                await self._snapshots.read(
+                    batch, {"_id": {"$in": lost}}, patient=patient, projection={"_id": 1}
+                )
+                if lost
+                else ()
             )
-            return {key_of(document["_id"]): document for document in documents}
+            return _Stored(stored, {key_of(document["_id"]) for document in there})
         except SourceError as failure:
             log.warning("a join could not be read", extra={"error": str(failure)})
         except Exception:
@@ -128,17 +160,16 @@ class Rooms:
             await asyncio.sleep(RETRY_S)  # a member that has to be healed will try again
         return None
 
-    async def _found(
-        self, reading: TaskReading, stored: Mapping[bytes, dict[str, Any]] | None
-    ) -> tuple[_Found | None, Answer]:
+    async def _found(self, reading: TaskReading, stored: _Stored | None) -> tuple[_Found | None, Answer]:
         """The task of this reading, if there is one, and the answer for whom it may not be given to."""
         if stored is None:
             return None, "unavailable"
-        key = next((one for one in reading.keys if one in stored), None)  # the first candidate wins
+        # The first candidate wins that one of the readers may see.
+        key = next((one for one in reading.keys if one in stored.documents), None)
         if key is None:
             return None, "forbidden"
         try:
-            state = await self._state_of(self._translator.read(stored[key]))
+            state = await self._state_of(self._translator.read(stored.documents[key]))
         except Exception:
             log.exception("a join failed")
             await asyncio.sleep(RETRY_S)
@@ -146,8 +177,11 @@ class Rooms:
         since = [one for one in reading.since if one.step.key == key]
         return _Found(key, state, since, reading.batch.moved), "forbidden"
 
-    def _conclude(self, reading: TaskReading, found: _Found | None, answer: Answer) -> list[Joiner]:
-        """Answer whoever waits for this reading; return those for whom it has to be read once more."""
+    def _conclude(
+        self, reading: TaskReading, found: _Found | None, answer: Answer, *, hidden: bool
+    ) -> list[Joiner]:
+        """Answer the requests that wait for this reading; return those for which it has to be read again.
+        `hidden`: the task is there, though none of the readers may see it."""
         reading.batch.readings.remove(reading)
         self._hub.close_reading(reading)
         # From here on nothing waits, so nothing is published in between.
@@ -157,15 +191,21 @@ class Rooms:
         for joiner in reading.joiners:
             if not joiner.active:
                 continue
-            if found and room and joiner.listener.may_see(found.state.task.keys):
+            if not (found and room and joiner.listener.may_see(found.state.task.keys)):
+                unseen.append(joiner)
+            elif joiner.listener.receiver.has_room():
                 self._give(joiner, found, room)
             else:
-                unseen.append(joiner)
-        if answer == "forbidden" and not reading.caught_up:
-            return unseen
+                joiner.listener.postponed.append(joiner)
+        again = []
         for joiner in unseen:
-            self._refuse(joiner, answer, exists=found is not None)
-        return []
+            # What nobody could see who had asked by then was not read: it may be there for the others.
+            looked = reading.caught_up and (found or joiner.listener.keys in reading.batch.rights)
+            if answer == "forbidden" and not looked:
+                again.append(joiner)
+            else:
+                self._refuse(joiner, answer, exists=found is not None or hidden)
+        return again
 
     async def _state_of(self, task: Task) -> TaskState:
         elements = task.timeline.elements or ()
@@ -174,11 +214,15 @@ class Rooms:
             return TaskState(task, elements, fields)
         return await asyncio.to_thread(TaskState, task, elements, fields)
 
-    async def _look_again(self, joiners: Sequence[Joiner]) -> None:
-        """Read once more when the relay has seen everything written before these joins arrived."""
-        with suppress(TimeoutError, Unavailable):
-            async with asyncio.timeout(CATCH_UP_S):
-                await self._hub.reached(await self._snapshots.now())
+    def _read_when_caught_up(self, joiner: Joiner) -> None:
+        """Read when the relay has published everything written until now."""
+        self._catching_up.append(joiner)
+        if len(self._catching_up) == 1:
+            self._background.spawn(self._catch_up())
+
+    async def _catch_up(self) -> None:
+        joiners, self._catching_up = self._catching_up, []
+        await self._snapshots.catch_up()
         for joiner in joiners:
             if joiner.active:
                 self._read_for(joiner, caught_up=True)
@@ -203,8 +247,7 @@ class Rooms:
         if found.moved and pending.was_at is not None and not joiner.healing:
             # It had been told more than its position says, and not what came between.
             joiner.since = joiner.head = None
-        for page in found.state.pages(joiner.since, joiner.head):
-            listener.answer(with_reply_to(page, joiner.reply_to))
+        listener.answer_state(found.state.pages(joiner.since, joiner.head), joiner.reply_to)
         # Positions from before are not what it has now.
         listener.delivered.pop(found.key, None)
         if joiner.task_id in listener.behind:
@@ -220,10 +263,12 @@ class Rooms:
             listener.behind[found.state.task.id] = None
             return
         seen = list(takewhile(partial(_may_see, listener), found.since))
-        for frames, made in replay(seen, found.state.progress()):
-            told = listener in frames.told  # on its dashboard
+        # It may have had lifecycle messages on its dashboard: those are not sent twice, and earlier ones not
+        # after them.
+        had = max((number for number, frames in enumerate(seen) if listener in frames.told), default=-1)
+        for number, (frames, made) in enumerate(replay(seen, found.state.progress())):
             for frame, lifecycle in made:
-                if not (lifecycle and told):
+                if not lifecycle or number > had:
                     listener.send((frame,))
             if any(lifecycle for _, lifecycle in made):
                 frames.told.add(listener)
@@ -255,6 +300,15 @@ def keys_of(task_id: str) -> tuple[bytes, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Stored:
+    """What a batch read: by key, the documents that its readers may see, and which others are there as far as
+    that was asked."""
+
+    documents: Mapping[bytes, dict[str, Any]]
+    hidden: set[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class _Found:
     """A task as it was at a reading's position, and what was published of it since."""
 
@@ -262,6 +316,15 @@ class _Found:
     state: TaskState
     since: Sequence[StepFrames]
     moved: bool
+
+
+def _is_needed(batch: TaskBatch) -> bool:
+    """Does a listener depend on it that has not asked, and so would not ask again?"""
+    return any(joiner.healing and joiner.active for joiner in batch.joiners)
+
+
+def _is_inside(joiner: Joiner) -> bool:
+    return joiner.active and joiner.listener.pending[joiner.task_id].inside
 
 
 def _is_there(frames: StepFrames) -> bool:

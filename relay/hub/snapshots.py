@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
 from bson import Timestamp
@@ -95,6 +95,12 @@ class Snapshots:
         """This user waits for the reading as well."""
         if (turn := self._waiting.get(reading)) is not None:
             self._turns.line_up(turn, user)
+
+    async def catch_up(self) -> None:
+        """Return when the relay has published all that the database holds now, or after CATCH_UP_S."""
+        with suppress(TimeoutError, Unavailable):
+            async with asyncio.timeout(CATCH_UP_S):
+                await self._hub.reached(await self.now())
 
     async def now(self) -> Timestamp:
         """As `Reads.now`. Who asks while an earlier question is under way shares the next one.

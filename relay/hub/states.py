@@ -1,13 +1,15 @@
 """States as frames: a task's timeline in pages, a dashboard's list in pages. Pure.
 
-Rules of this file: every page covers exactly what has been sent up to its own end, and no page passes
-PAGE_BYTES unless a single element does.
+Rules of this file: every page covers exactly what has been sent up to its own end; no page passes
+PAGE_BYTES unless a single element does; a page is encoded when somebody takes it, because a state may have
+a hundred megabytes and a socket takes one page at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 
@@ -26,6 +28,35 @@ class Progress:
     digest: bytes
 
 
+class Pages:
+    """The frames of one state, in order, each encoded when it is reached. `size` is their approximate size
+    in bytes. A state of one page, as nearly all are, is encoded once for all who are given it."""
+
+    __slots__ = ("_chunks", "_encode", "_only", "size")
+
+    def __init__(
+        self, items: Sequence[bytes], start: int, encode: Callable[[int, int, bool, bool], bytes]
+    ) -> None:
+        """`encode(begin, end, first, more)` makes the page of `items[begin:end]`."""
+        self._chunks = list(_chunks(items, start))
+        self._encode = encode
+        self._only: bytes | None = None
+        self.size = sum(map(len, items[start:] if start else items))
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    def __iter__(self) -> Iterator[bytes]:
+        if len(self._chunks) > 1:
+            last = len(self._chunks) - 1
+            for index, (begin, end) in enumerate(self._chunks):
+                yield self._encode(begin, end, index == 0, index < last)
+            return
+        if self._only is None:
+            self._only = self._encode(*self._chunks[0], True, False)
+        yield self._only
+
+
 class TaskState:
     """One task at one moment, its events ready to be sent: encoded, and with the digest of every
     prefix, so that any `(since, head)` can be checked. `at`: the change it is the message of."""
@@ -39,7 +70,7 @@ class TaskState:
         self.digests = [START]
         for event in self.events:
             self.digests.append(extend(self.digests[-1], event))
-        self._pages: dict[tuple[int, bool], list[bytes]] = {}
+        self._pages: dict[tuple[int, bool], Pages] = {}
 
     def progress(self) -> Progress:
         """Where a listener stands who was given all of it."""
@@ -54,46 +85,40 @@ class TaskState:
             and head(self.digests[since]) == position
         )
 
-    def pages(self, since: int | None = None, position: str | None = None) -> list[bytes]:
+    def pages(self, since: int | None = None, position: str | None = None) -> Pages:
         """`task:state` frames from the position given, or from 0 when it is not one of this timeline."""
         resumed = self.resumes(since, position)
         start = since if resumed and since is not None else 0
         made = self._pages.get((start, resumed))
         if made is None:  # many who join at once come from the same place
-            made = self._pages[start, resumed] = list(self._made(start, resumed))
+            made = self._pages[start, resumed] = Pages(
+                self.events, start, partial(self._page, resets=not resumed)
+            )
         return made
 
-    def _made(self, start: int, resumed: bool) -> Iterator[bytes]:
-        chunks = list(_chunks(self.events, start))
-        for index, (begin, end) in enumerate(chunks):
-            data = {
-                "taskId": self.task.id,
-                "task": self.task.summary,
-                "events": orjson.Fragment(b"[" + b",".join(self.events[begin:end]) + b"]"),
-                "from": begin,
-                "next": end,
-                "head": head(self.digests[end]),
-                "reset": not resumed and index == 0,
-                "more": index < len(chunks) - 1,
-            }
-            yield encode(Kind.TASK_STATE, data, at=self._at)
+    def _page(self, begin: int, end: int, first: bool, more: bool, *, resets: bool) -> bytes:
+        data = {
+            "taskId": self.task.id,
+            "task": self.task.summary,
+            "events": orjson.Fragment(b"[" + b",".join(self.events[begin:end]) + b"]"),
+            "from": begin,
+            "next": end,
+            "head": head(self.digests[end]),
+            "reset": resets and first,
+            "more": more,
+        }
+        return encode(Kind.TASK_STATE, data, at=self._at)
 
 
-def dashboard_pages(summaries: Iterable[Summary]) -> list[bytes]:
+def dashboard_pages(summaries: Iterable[Summary]) -> Pages:
     """`dashboard:state` frames for a list that is already in its order."""
     encoded = [orjson.dumps(summary) for summary in summaries]
-    chunks = list(_chunks(encoded, 0))
-    return [
-        encode(
-            Kind.DASHBOARD_STATE,
-            {
-                "tasks": orjson.Fragment(b"[" + b",".join(encoded[begin:end]) + b"]"),
-                "reset": index == 0,
-                "more": index < len(chunks) - 1,
-            },
-        )
-        for index, (begin, end) in enumerate(chunks)
-    ]
+
+    def page(begin: int, end: int, first: bool, more: bool) -> bytes:
+        tasks = orjson.Fragment(b"[" + b",".join(encoded[begin:end]) + b"]")
+        return encode(Kind.DASHBOARD_STATE, {"tasks": tasks, "reset": first, "more": more})
+
+    return Pages(encoded, 0, page)
 
 
 def is_last(answer: bytes) -> bool:

@@ -114,6 +114,28 @@ async def test_a_slow_reader_is_given_states_for_what_was_dropped(tasks: Any, se
         assert listed["data"]["change"] == "upserted"
 
 
+async def test_a_timeline_larger_than_all_that_may_wait_is_read_whole_and_ends_nothing_else(
+    tasks: Any, settings_with: Any
+) -> None:
+    text = "\x01" * 10_000  # six times as long in JSON
+    many = [{"_id": n, "createdBy": "alice", "events": [{"n": n}]} for n in ("a", "b")]
+    tasks.insert_many([*many, {"_id": "t", "createdBy": "alice", "events": [{"text": text}] * 150}])
+    least = settings_with(relay_outbox_max_bytes=65_536)  # 64 times as much is 4 MiB, and this is 9 MB
+    async with running(least) as relay, listening(relay, "/ws/dashboard") as ear:
+        await ear.until("dashboard:state")
+        await ear.send("task:join", {"tasks": [{"taskId": "t"}, {"taskId": "a"}, {"taskId": "b"}]}, id="j")
+        held = 0
+        while held < 150:
+            state = (await ear.until("task:state", taskId="t"))["data"]
+            assert state["from"] == held
+            held = state["next"]
+        for task_id in "t", "a", "b":
+            await asyncio.to_thread(tasks.update_one, {"_id": task_id}, {"$push": {"events": {"n": 1}}})
+        await ear.until("dashboard:task_list_updated", taskId="b", eventCount=2)
+        answered = {frame["data"]["taskId"] for frame in ear.frames if frame.get("replyTo") == "j"}
+        assert answered == {"t", "a", "b"}
+
+
 async def test_rights_lost_while_behind_are_lost(tasks: Any, settings_with: Any) -> None:
     tasks.insert_many([{"_id": "t", "createdBy": "alice", "events": []}, {"_id": "u", "createdBy": "alice"}])
     async with (
