@@ -15,7 +15,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -159,6 +159,28 @@ async def _write(tasks: Any, orders: Iterable[UpdateOne]) -> None:
     await tasks.bulk_write(list(orders), ordered=True)
 
 
+class _Nowhere:
+    """A receiver whose frames go nowhere; the first answer is that it has joined."""
+
+    def __init__(self, joined: asyncio.Event) -> None:
+        self._joined = joined
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        pass
+
+    def answer(self, frame: bytes) -> None:
+        self._joined.set()
+
+    def answer_pages(self, pages: Iterable[bytes], size: int) -> None:
+        self._joined.set()
+
+    def pin(self) -> None:
+        pass
+
+    def has_room(self) -> bool:
+        return True
+
+
 async def _listen(hub: Hub, joining: Joining, audience: Audience) -> None:
     """One listener in the room of the first task, whose frames go nowhere."""
     principal = Principal("u", {"sub": "u"}, 0)
@@ -167,8 +189,7 @@ async def _listen(hub: Hub, joining: Joining, audience: Audience) -> None:
         audience.keys_for(principal),
         partial(audience.filter_for, principal),
         user=principal.sub,
-        send=lambda frame: None,
-        answer=lambda frame: joined.set(),
+        receiver=_Nowhere(joined),
     )
     hub.enter(listener)
     joining.join_task(listener, '{"$numberInt": "0"}', None, None, None)
