@@ -196,7 +196,7 @@ def text(value: Any, limit: int) -> str | None:
         case bool():
             return None
         case str():
-            shown = value
+            shown = str(value)  # BSON's code is a string to Python, but one that no table can be asked for
         case int() | float() | ObjectId() | UUID() | Decimal128():
             shown = str(value)
         case Binary() if value.subtype == 4:
