@@ -6,13 +6,13 @@ somebody needs to see them.
 
 Rules of this file: an element is its type byte (0 for a document) followed by its value, without its
 place in the array, so that the same element is the same bytes wherever it stands; what is not BSON
-raises InvalidBSON.
+raises InvalidBSON; a value inside of BSON that the driver cannot decode becomes an Undecodable, and the
+values beside it are what they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -21,7 +21,7 @@ from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
-from bson.errors import InvalidBSON
+from bson.errors import InvalidBSON, InvalidDocument
 
 Document = dict[str, Any]
 Element = bytes
@@ -34,6 +34,22 @@ LENIENT: CodecOptions[Document] = CodecOptions(
     unicode_decode_error_handler="replace",
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """In place of a value that the driver cannot decode; `element` is its BSON, after its type.
+
+    It is no string, so that as a field that decides who may see a task it grants nobody anything.
+    """
+
+    element: Element
+
+    def __str__(self) -> str:
+        return "[undecodable]"
+
+
+# The driver makes an object of a sub-document with these fields; to MongoDB it is one like any other.
+_REFERENCE = b"$ref\0"
 _INT32 = Struct("<i")
 _DOCUMENT, _ARRAY = 0x03, 0x04
 _DOCUMENT_KIND = bytes([_DOCUMENT])
@@ -116,25 +132,123 @@ def _run(raw: bytes, before: Sequence[Element]) -> tuple[list[Element], int]:
 
 def encode_element(value: Any) -> Element:
     """A decoded value as an element. Raises what `bson.encode` raises."""
-    raw = bson.encode({"": value})
+    try:
+        raw = bson.encode({"": value})
+    except InvalidDocument:  # so it does of what it could not decode
+        kind, encoded = _encoded(value)
+        return (b"\0" if kind == _DOCUMENT else bytes((kind,))) + encoded
     return raw[5:-1] if raw[4] == _DOCUMENT else raw[4:5] + raw[6:-1]
 
 
+def _encoded(value: Any) -> tuple[int, bytes]:
+    match value:
+        case Undecodable(element):
+            return element[0], element[1:]
+        case dict():
+            return _DOCUMENT, _together(value.items())
+        case list():
+            return _ARRAY, _together((str(index), one) for index, one in enumerate(value))
+        case _:
+            raw = bson.encode({"": value})
+            return raw[4], raw[6:-1]
+
+
+def _together(fields: Iterable[tuple[str, Any]]) -> bytes:
+    parts = [b""]
+    for name, value in fields:
+        kind, encoded = _encoded(value)
+        parts += (bytes((kind,)), name.encode(), b"\0", encoded)
+    body = b"".join(parts)
+    return _INT32.pack(len(body) + 5) + body + b"\0"
+
+
 def decode_element(element: Element) -> Any:
-    """What the element holds; a sentence where that cannot be told."""
+    """What the element holds; a text that says so where that cannot be told."""
     kind = element[:1] if element[0] else _DOCUMENT_KIND
     raw = _INT32.pack(len(element) + 6) + kind + b"\0" + element[1:] + b"\0"
     try:
-        return bson.decode(raw, codec_options=LENIENT)[""]
+        value = decode(raw)[""]
     except InvalidBSON:
         return "[undecodable]"
+    return str(value) if isinstance(value, Undecodable) else value
+
+
+def ignore(count: int) -> None:
+    """Notice nothing."""
+
+
+def decode(raw: bytes, noticed: Callable[[int], None] = ignore) -> Document:
+    """Decode one document. What the driver cannot decode in it becomes an Undecodable, and `noticed` is
+    called with the number of such values. Raises InvalidBSON where the document itself is not BSON."""
+    if _REFERENCE not in raw:
+        try:
+            return bson.decode(raw, codec_options=LENIENT)
+        except Exception:  # whatever it was, the next line finds the value that caused it
+            return _decode_apart(raw, noticed)
+    return _decode_apart(raw, noticed)
+
+
+def _decode_apart(raw: bytes, noticed: Callable[[int], None]) -> Document:
+    """The same, value by value."""
+    lost: list[int] = []
+    document = dict(_fields(raw, lost))
+    if lost:
+        noticed(len(lost))
+    return document
+
+
+def _fields(raw: bytes, lost: list[int]) -> Iterator[tuple[str, Any]]:
+    for name, kind, value in _values(raw):
+        yield name.decode("utf-8", "replace"), _value(kind, value, lost)
+
+
+def _value(kind: int, raw: bytes, lost: list[int]) -> Any:
+    try:
+        match kind:
+            case 0x03:  # a document
+                return dict(_fields(raw, lost))
+            case 0x04:  # an array
+                return [value for _, value in _fields(raw, lost)]
+            case _:
+                single = _INT32.pack(len(raw) + 7) + bytes((kind, 0)) + raw + b"\0"
+                return bson.decode(single, codec_options=LENIENT)[""]
+    except Exception:  # whatever the driver raises, it is about this value alone
+        lost.append(kind)
+        return Undecodable(bytes((kind,)) + raw)
+
+
+def _values(raw: bytes) -> Iterator[tuple[bytes, int, bytes]]:
+    """The name, the type and the BSON of each value of a document, in order."""
+    position, end = _body(raw, 0)
+    try:
+        while position < end:
+            kind, name_end = raw[position], raw.index(0, position + 1)
+            after = _end(raw, kind, name_end + 1)
+            if not name_end < after <= end:
+                raise InvalidBSON("a value that does not end in its document")
+            yield raw[position + 1 : name_end], kind, raw[name_end + 1 : after]
+            position = after
+    except (ValueError, IndexError, error) as failure:
+        raise InvalidBSON("a document that is cut off") from failure
+
+
+def holds_undecodable(value: Any) -> bool:
+    """Is there a value in it that the driver could not decode?"""
+    match value:
+        case dict():
+            return any(map(holds_undecodable, value.values()))
+        case list():
+            return any(map(holds_undecodable, value))
+        case _:
+            return isinstance(value, Undecodable)
 
 
 class Decoder:
     """Decodes the documents of one collection, and the changes of its stream, leniently; the array at
-    `path` is left as a RawArray."""
+    `path` is left as a RawArray. `noticed` is called with the number of values that could not be decoded."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, noticed: Callable[[int], None] = ignore) -> None:
+        self._noticed = noticed
         parts = path.split(".")
         # A changed field is named by its path, as far as the change went; the rest lies inside.
         changed = [(".".join(parts[:cut]), *parts[cut:]) for cut in range(1, len(parts) + 1)]
@@ -158,9 +272,11 @@ class Decoder:
     def fields(self, raws: Sequence[bytes]) -> Sequence[Document | None]:
         """The fields that each of several updates set; None in place of what cannot be decoded."""
         joined = b"".join(raws)
-        if not self._may_hold_array(joined):
-            with suppress(Exception):
+        if _REFERENCE not in joined and not self._may_hold_array(joined):
+            try:
                 return bson.decode_all(joined, LENIENT)  # much quicker than one by one
+            except Exception:  # one of them, and the others are what they are
+                return [self._fields(raw) for raw in raws]
         return [self._fields(raw) for raw in raws]
 
     def _fields(self, raw: bytes) -> Document | None:
@@ -174,18 +290,21 @@ class Decoder:
 
     def _decode(self, raw: bytes, places: Sequence[Sequence[str]]) -> Document:
         if not self._may_hold_array(raw):
-            return bson.decode(raw, codec_options=LENIENT)
+            return decode(raw, self._noticed)
+        left = raw
         taken: list[tuple[Sequence[str], RawArray]] = []
         for place in places:
-            cut = cut_out(raw, [name.encode() for name in place])
+            cut = cut_out(left, [name.encode() for name in place])
             if cut is not None:
-                raw, array = cut
+                left, array = cut
                 taken.append((place, array))
-        document = bson.decode(raw, codec_options=LENIENT)
+        document = decode(left, self._noticed)
         for (*holders, name), array in taken:
-            holder = document
+            holder: Any = document
             for one in holders:
-                holder = holder[one]
+                holder = holder.get(one) if isinstance(holder, dict) else None
+            if not isinstance(holder, dict):  # a document in which a name comes twice
+                return decode(raw, self._noticed)
             holder[name] = array
         return document
 

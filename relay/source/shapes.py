@@ -15,11 +15,10 @@ from functools import lru_cache
 from struct import Struct
 from typing import Any
 
-import bson
 from bson import Timestamp
 from bson.raw_bson import RawBSONDocument
 
-from relay.source.arrays import LENIENT, Decoder, Document
+from relay.source.arrays import Decoder, Document, decode, holds_undecodable
 from relay.source.changes import (
     Change,
     Deleted,
@@ -75,6 +74,8 @@ def read_change(raw: bytes, decoder: Decoder) -> Change | Invalidated | Unreadab
         event = decoder.change(raw)
         if event.get("operationType") == "invalidate":
             return Invalidated(RawBSONDocument(raw)["_id"])
+        if holds_undecodable(event.get("documentKey")):
+            return None  # of a document that no read can name, so nobody was ever shown it
         return _change(event)
     except Exception as failure:  # whatever the shape, the stream has to go on
         log.error("a change could not be read", extra={"error": type(failure).__name__, "bytes": len(raw)})
@@ -111,7 +112,7 @@ def _fields_set(raw: bytes) -> tuple[tuple[bytes, Any, Timestamp, int], bytes] |
 @lru_cache(_IDS_CACHED)
 def _identity(document_key: bytes) -> tuple[bytes, Any]:
     """The `_id` in a documentKey, and before it its key."""
-    document_id = bson.decode(document_key, codec_options=LENIENT)["_id"]
+    document_id = decode(document_key)["_id"]
     return key_of(document_id), document_id
 
 

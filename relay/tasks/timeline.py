@@ -290,7 +290,7 @@ def event_json(element: Any, view: EventView) -> bytes:
     if not isinstance(kind, str):
         kind = None
     elif len(kind) > TYPE_LENGTH:
-        kind = redactor.beginning(kind, TYPE_LENGTH)
+        kind = redactor.beginning(str(kind), TYPE_LENGTH)
     shown: Event = {
         "type": kind,
         "at": moment(first_present((element,), view.fields.at)),

@@ -361,7 +361,8 @@ class Translator:
 
     def _event_kind(self, element: Any) -> Kind | None:
         name = first_present((element,), self.mapping.event.type)
-        return self.mapping.event_types.get(snake(name)) if isinstance(name, str) else None
+        # (`str`, because BSON's code is a string to Python that cannot be hashed.)
+        return self.mapping.event_types.get(snake(str(name))) if isinstance(name, str) else None
 
     def _milestone_after(self, rewritten: Rewritten, before: Task) -> Milestone | None:
         """The last one of a timeline that was rewritten."""
