@@ -93,11 +93,11 @@ class Relay:
         hub = Hub(translator.view, metrics, list_interval_s=interval_s)
         # Two clients: the tail's waiting getMore must not take a connection from the reads (F15).
         clients = [client_of(settings), client_of(settings)]
-        decoder = Decoder(self._mapping.events)
+        decoder = Decoder(self._mapping.events, noticed=metrics.undecodable.inc)
         where = (settings.relay_mongo_database, settings.relay_tasks_collection, decoder)
         flusher = Flusher()
         tail = Tail(clients[0], *where, jitter=random.random, pace=flusher.pace)
-        reader = Reader(clients[1], *where)
+        reader = Reader(clients[1], *where, left_out=metrics.left_out.inc)
         known = Known(settings.relay_known_tasks_max, hub.is_listened)
         verifier = Verifier(
             self._keys,

@@ -19,6 +19,16 @@ class Metrics:
         self.reopened = Counter(
             "relay_stream_reopened", "Times the place in the stream was lost and healed.", registry=registry
         )
+        self.undecodable = Counter(
+            "relay_undecodable_values",
+            "Values that the driver cannot decode, counted at every read of a document or change.",
+            registry=registry,
+        )
+        self.left_out = Counter(
+            "relay_documents_left_out",
+            "Documents left out of a read because their _id cannot be decoded.",
+            registry=registry,
+        )
         self.frames = Counter("relay_frames_sent", "Frames queued for listeners.", registry=registry)
         self.lagging = Counter(
             "relay_lagging", "Times a reader fell behind and was given states instead.", registry=registry

@@ -6,7 +6,8 @@ and what it will be told never overlap and never leave a gap (PROTOCOL.md 6.7).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from bson import Timestamp
@@ -16,8 +17,10 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import PositionLost, Unavailable
-from relay.source.arrays import Decoder
+from relay.source.arrays import Decoder, Document, holds_undecodable, ignore
 from relay.source.failures import Meaning, meaning_of
+
+log = logging.getLogger(__name__)
 
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
@@ -25,7 +28,8 @@ RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument
 class Reader:
     """Reads one collection at a cluster time.
 
-    The client should not be the tail's: a waiting getMore holds a connection of its pool (F15).
+    The client should not be the tail's: a waiting getMore holds a connection of its pool (F15). `left_out`
+    is called with the number of documents that cannot be decoded, which are left out of what is read.
     """
 
     def __init__(
@@ -36,11 +40,13 @@ class Reader:
         decoder: Decoder,
         *,
         max_time_ms: int = 10_000,
+        left_out: Callable[[int], None] = ignore,
     ) -> None:
         self._client = client
         self._database = client[database]
         self._collection = collection
         self._decoder = decoder
+        self._left_out = left_out
         self._max_time_ms = max_time_ms  # without a majority a snapshot read would wait for ever
 
     async def read_at(
@@ -54,7 +60,8 @@ class Reader:
     ) -> list[dict[str, Any]]:
         """The matching documents as they were at `position`, deleted ones since included.
 
-        Raises PositionLost when that moment can no longer be read, Unavailable when the database
+        A value that cannot be decoded is an Undecodable; a document is left out where its `_id` is one, because
+        nothing could name it. So no document ever fails the read of another. Raises PositionLost when that moment can no longer be read, Unavailable when the database
         does not answer in time.
         """
         command: dict[str, Any] = {
@@ -87,13 +94,27 @@ class Reader:
         async with self._client.start_session(causal_consistency=False) as session:
             reply = await self._database.command(command, codec_options=RAW, session=session)
             cursor = reply["cursor"]
-            documents = [self._decoder.document(raw.raw) for raw in cursor["firstBatch"]]
+            documents = [*self._decoded(cursor["firstBatch"])]
             while cursor["id"]:
                 more = {"getMore": cursor["id"], "collection": self._collection, "batchSize": 1000}
                 reply = await self._database.command(more, codec_options=RAW, session=session)
                 cursor = reply["cursor"]
-                documents += [self._decoder.document(raw.raw) for raw in cursor["nextBatch"]]
+                documents += self._decoded(cursor["nextBatch"])
         return documents
+
+    def _decoded(self, batch: Iterable[RawBSONDocument]) -> Iterator[Document]:
+        for raw in batch:
+            try:
+                document = self._decoder.document(bytes(raw.raw))
+            except Exception as failure:  # whatever it is, the others are read
+                error = type(failure).__name__
+            else:
+                if not holds_undecodable(document.get("_id")):
+                    yield document
+                    continue
+                error = "_id"
+            self._left_out(1)
+            log.error("a document cannot be decoded and is left out", extra={"error": error})
 
     async def now(self) -> Timestamp:
         """The database's latest operation: what was acknowledged to anybody is at or before it.

@@ -1,0 +1,124 @@
+"""A value that the driver cannot decode: its document is shown without it, and all others as ever."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+from typing import Any
+
+import odd
+import pytest
+from bson.raw_bson import RawBSONDocument
+from pymongo import AsyncMongoClient, MongoClient
+from running import listening, running, settings_for
+
+from relay.source.arrays import Decoder, Undecodable
+from relay.source.reader import Reader
+
+ROTTEN = odd.VALUES["undecodable"]
+SHOWN = "[undecodable]"
+ALICE = odd.in_value("alice")
+
+
+@pytest.fixture
+def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
+    return mongo[database_name]["tasks"]
+
+
+def setting(operator: str, **fields: bytes) -> RawBSONDocument:
+    return odd.document({operator: b"\x03" + odd.document(fields).raw})
+
+
+@pytest.mark.parametrize("name", ["title", "status", "questions", "teamId", "members", "github", "other"])
+async def test_a_rotten_field_hides_neither_its_task_nor_another(
+    tasks: Any, mongo_url: str, database_name: str, name: str
+) -> None:
+    tasks.insert_one(odd.document({"_id": odd.in_value("rotten"), "createdBy": ALICE, name: ROTTEN}))
+    tasks.insert_one({"_id": "sound", "createdBy": "alice"})
+    async with running(settings_for(mongo_url, database_name)) as relay, listening(relay) as ear:
+        await ear.send("dashboard:join")
+        listed = (await ear.until("dashboard:state"))["data"]["tasks"]
+        assert {task["taskId"] for task in listed} == {"rotten", "sound"}
+        await ear.send("task:join", {"tasks": [{"taskId": "rotten"}, {"taskId": "sound"}]})
+        assert {(await ear.until("task:state"))["data"]["taskId"] for _ in "12"} == {"rotten", "sound"}
+        tasks.update_one({"_id": "rotten"}, setting("$set", **{name: ROTTEN, "error": odd.in_value("why")}))
+        updated = await ear.until("task:updated", taskId="rotten")
+        assert updated["data"]["task"]["error"] == "why"
+        assert name not in updated["data"]["task"]
+        tasks.update_one({"_id": "rotten"}, {"$set": {"title": "mended"}})
+        await ear.until("dashboard:task_list_updated", taskId="rotten", title="mended")
+        assert not await reopened(relay)
+
+
+async def test_of_an_event_only_the_rotten_value_is_not_shown(
+    tasks: Any, mongo_url: str, database_name: str
+) -> None:
+    event = odd.document({"type": odd.in_value("log"), "x": ROTTEN})
+    tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [event]})
+    async with running(settings_for(mongo_url, database_name)) as relay, listening(relay) as ear:
+        await ear.send("task:join", {"taskId": "t"})
+        state = (await ear.until("task:state"))["data"]
+        assert state["events"] == [{"type": "log", "at": None, "data": {"type": "log", "x": SHOWN}}]
+        tasks.update_one({"_id": "t"}, {"$push": {"events": event}})
+        added = (await ear.until("task:event_added"))["data"]
+        assert (added["index"], added["event"]) == (1, state["events"][0])
+        tasks.update_one({"_id": "t"}, {"$push": {"events": {"n": 1}}})
+        head = (await ear.until("task:event_added"))["data"]["head"]
+        await ear.send("task:join", {"taskId": "t", "since": 3, "head": head})
+        assert (await ear.until("task:state"))["data"]["reset"] is False
+
+
+async def test_whoever_a_rotten_field_named_may_not_see_the_task(
+    tasks: Any, mongo_url: str, database_name: str
+) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice", "teamId": "red"})
+    async with (
+        running(settings_for(mongo_url, database_name)) as relay,
+        listening(relay) as alice,
+        listening(relay, sub=SHOWN, teams=["red"]) as other,
+    ):
+        for ear in (alice, other):
+            await ear.send("task:join", {"taskId": "t"})
+            await ear.until("task:state")
+        tasks.update_one({"_id": "t"}, setting("$set", createdBy=ROTTEN))
+        await alice.until("task:revoked", taskId="t")
+        await alice.send("task:join", {"taskId": "t"}, id="again")
+        assert (await alice.until("error"))["data"]["code"] == "forbidden"
+        tasks.update_one({"_id": "t"}, setting("$set", teamId=ROTTEN))
+        await other.until("task:revoked", taskId="t")
+
+
+async def test_a_document_whose_id_cannot_be_decoded_is_left_out_and_counted(
+    tasks: Any, mongo_url: str, database_name: str
+) -> None:
+    left_out: list[int] = []
+    tasks.insert_one({"_id": 1, "events": [1]})
+    tasks.insert_one(odd.document({"_id": ROTTEN, "title": odd.in_value("x")}))
+    tasks.insert_one(odd.document({"_id": odd.in_value(2), "title": ROTTEN}))
+    async with AsyncMongoClient[Any](mongo_url) as client:
+        reader = Reader(client, database_name, "tasks", Decoder("events"), left_out=left_out.append)
+        for projection in (None, {"title": 1, "events": 1}):
+            found = await reader.read_at(await reader.now(), {}, projection=projection, sort={"title": 1})
+            assert {document["_id"] for document in found} == {1, 2}
+            assert [type(one.get("title")) for one in found if one["_id"] == 2] == [Undecodable]
+    assert sum(left_out) == 2
+
+
+async def test_changes_of_such_a_document_pass_by(tasks: Any, mongo_url: str, database_name: str) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice"})
+    async with running(settings_for(mongo_url, database_name)) as relay, listening(relay) as ear:
+        await ear.send("dashboard:join")
+        await ear.until("dashboard:state")
+        tasks.insert_one(odd.document({"_id": ROTTEN, "createdBy": ALICE}))
+        tasks.update_many({"createdBy": "alice"}, {"$set": {"title": "new"}})
+        tasks.delete_many({"_id": {"$ne": "t"}})
+        tasks.update_one({"_id": "t"}, {"$set": {"title": "newer"}})
+        await ear.until("dashboard:task_list_updated", title="newer")
+        assert {frame["data"]["taskId"] for frame in ear.frames if "taskId" in frame["data"]} == {"t"}
+        assert not await reopened(relay)
+
+
+async def reopened(relay: Any) -> bool:
+    """Was the place in the stream given up?"""
+    body = await asyncio.to_thread(lambda: urllib.request.urlopen(f"{relay.url}/metrics").read().decode())
+    return "relay_stream_reopened_total 0.0" not in body
