@@ -121,3 +121,10 @@ def test_what_is_no_bson_is_refused_and_ends() -> None:
 def test_no_bytes_raise_anything_else(raw: bytes) -> None:
     with suppress(InvalidBSON):
         RawArray(raw).elements()
+
+
+def test_the_array_of_a_document_in_a_long_reply_stays_bson_too() -> None:
+    """The driver gives views of a reply that is long."""
+    raw = bson.encode({"_id": 1, "events": [1, 2]})
+    decoder = Decoder("events")
+    assert decoder.document(memoryview(raw)) == decoder.document(raw)  # type: ignore[arg-type]

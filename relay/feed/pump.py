@@ -19,6 +19,7 @@ from relay.errors import PositionLost, Unavailable
 from relay.feed.known import Known
 from relay.metrics import Metrics
 from relay.source.changes import Change, key_of
+from relay.source.identity import among
 from relay.source.stream import Batch, Reopened
 from relay.tasks.translate import Step, Task, Translator
 
@@ -168,7 +169,7 @@ class Pump:
     ) -> AsyncGenerator[dict[str, Any]]:
         left = list(ids)
         while left:
-            asked = {"_id": {"$in": left[:KEYS_PER_READ]}}
+            asked = among(left[:KEYS_PER_READ])
             try:
                 documents = await self._reads.read_at(position, asked, projection=projection)
             except Unavailable as failure:

@@ -23,6 +23,7 @@ from relay.hub.snapshots import RETRY_S, Snapshots, unavailable
 from relay.hub.states import Progress, TaskState
 from relay.protocol import ErrorCode, Kind, encode, error
 from relay.source.changes import key_of
+from relay.source.identity import among
 from relay.tasks.timeline import head
 from relay.tasks.translate import Task, Translator
 from relay.tasks.values import candidate_ids
@@ -136,7 +137,7 @@ class Rooms:
         visible = {"$or": filters} if filters and all(filters) else {}  # an empty one selects everything
         patient = partial(_is_needed, batch)
         try:
-            documents = await self._snapshots.read(batch, {"_id": {"$in": ids}, **visible}, patient=patient)
+            documents = await self._snapshots.read(batch, {**among(ids), **visible}, patient=patient)
             stored = {key_of(document["_id"]): document for document in documents}
             # A member is sent that its task was deleted, or that it may not see it any more.
             lost = [
@@ -147,7 +148,7 @@ class Rooms:
             ]
             there = (
                 await self._snapshots.read(
-                    batch, {"_id": {"$in": lost}}, patient=patient, projection={"_id": 1}
+                    batch, among(lost), patient=patient, projection={"_id": 1}
                 )
                 if lost
                 else ()

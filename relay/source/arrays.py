@@ -23,6 +23,8 @@ import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import InvalidBSON, InvalidDocument
 
+from relay.source.identity import exact_id
+
 Document = dict[str, Any]
 Element = bytes
 
@@ -82,6 +84,7 @@ _WITH_LENGTH = {
     0x0F: 0,  # code with scope
 }
 _PATTERN = 0x0B  # two C strings
+_USUAL_ID = b"\x07_id\0"  # an ObjectId, where MongoDB stores it
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +265,12 @@ class Decoder:
         self._last, self._whole = (bytes([_ARRAY]) + name.encode() + b"\0" for name in (parts[-1], path))
 
     def document(self, raw: bytes) -> Document:
-        """One stored document. Raises InvalidBSON."""
-        return self._decode(raw, self._in_document)
+        """One stored document, its `_id` exact. Raises InvalidBSON."""
+        raw = bytes(raw)  # of a long reply the driver gives a view, in which no name would be found
+        document = self._decode(raw, self._in_document)
+        if not raw.startswith(_USUAL_ID, 4) and "_id" in document:
+            document["_id"] = exact_id(document["_id"], raw)
+        return document
 
     def change(self, raw: bytes) -> Document:
         """One element of a change stream's batch. Raises InvalidBSON."""

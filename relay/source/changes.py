@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import bson
 from bson import Timestamp
 from bson.raw_bson import RawBSONDocument
 
 from relay.source.arrays import Document
+from relay.source.identity import canonical
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,11 @@ class Change(NamedTuple):
 
 
 def key_of(document_id: Any) -> bytes:
-    """The identity of a task: the BSON of its `_id`.
+    """The identity of a task: the same bytes for every `_id` that MongoDB calls equal, and for no other.
 
-    Python's equality would make one task of 1, 1.0 and True, and `_id`s may be unhashable documents.
+    Python's equality would make one task of 1 and True, and `_id`s may be unhashable documents.
     """
-    return bson.encode({"": document_id})
+    return canonical(document_id)
 
 
 @dataclass(frozen=True, slots=True)

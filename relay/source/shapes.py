@@ -30,6 +30,7 @@ from relay.source.changes import (
     Updated,
     key_of,
 )
+from relay.source.identity import exact_id, field
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def read_change(raw: bytes, decoder: Decoder) -> Change | Invalidated | Unreadab
             return Invalidated(RawBSONDocument(raw)["_id"])
         if holds_undecodable(event.get("documentKey")):
             return None  # of a document that no read can name, so nobody was ever shown it
-        return _change(event)
+        return _change(event, raw)
     except Exception as failure:  # whatever the shape, the stream has to go on
         log.error("a change could not be read", extra={"error": type(failure).__name__, "bytes": len(raw)})
         return Unreadable(_time_of(raw))
@@ -112,17 +113,20 @@ def _fields_set(raw: bytes) -> tuple[tuple[bytes, Any, Timestamp, int], bytes] |
 @lru_cache(_IDS_CACHED)
 def _identity(document_key: bytes) -> tuple[bytes, Any]:
     """The `_id` in a documentKey, and before it its key."""
-    document_id = decode(document_key)["_id"]
+    document_id = exact_id(decode(document_key)["_id"], document_key)
     return key_of(document_id), document_id
 
 
-def _change(event: Document) -> Change | None:
+def _change(event: Document, raw: bytes) -> Change | None:
     operation = _operation(event)
     if operation is None:
         return None
-    document_id, time, wall = event["documentKey"]["_id"], event["clusterTime"], event.get("wallTime")
+    time, wall = event["clusterTime"], event.get("wallTime")
     if not isinstance(time, Timestamp):
         raise TypeError("clusterTime")
+    document_id = exact_id(event["documentKey"]["_id"], field(raw, b"documentKey"))
+    if isinstance(operation, Inserted | Replaced):
+        operation.document["_id"] = document_id
     return Change(
         key_of(document_id),
         document_id,

@@ -28,6 +28,7 @@ from relay.hub.states import TaskState
 from relay.metrics import Metrics
 from relay.source.arrays import Decoder
 from relay.source.changes import Change, key_of
+from relay.source.identity import among
 from relay.source.reader import Reader
 from relay.source.stream import Tail
 from relay.tail.changes import done_by, messages_of, to_json, to_lines
@@ -194,7 +195,7 @@ class Journal:
     async def _stored(self, reader: Reader, position: Timestamp, task_id: str) -> Task | None:
         candidates = candidate_ids(task_id)
         try:
-            documents = await reader.read_at(position, {"_id": {"$in": candidates}})
+            documents = await reader.read_at(position, among(candidates))
         except SourceError as failure:
             say(self._err, f"{visible(task_id)} could not be read: {failure}")
             return None

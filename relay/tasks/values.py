@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -28,12 +29,14 @@ from bson import (
     Regex,
     Timestamp,
 )
-from bson.errors import InvalidDocument
+from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.json_util import CANONICAL_JSON_OPTIONS
 from bson.json_util import dumps as extended_json
 from bson.json_util import loads as from_extended_json
 
 from relay.protocol import rfc3339
+from relay.source.changes import key_of
+from relay.source.identity import RawId, canonical, document_of, may_be_id
 
 Document = dict[str, Any]
 
@@ -42,6 +45,11 @@ NAME_LENGTH = 100  # characters; a longer name of a field is not looked at to te
 MAX_DEPTH = 100  # levels of nesting; deeper content is replaced by a mark
 SAFE_INTEGER = 2**53 - 1  # beyond it a browser's numbers lose digits, so they travel as text
 TOO_DEEP = "[nested too deeply]"
+AS_BSON = "$bson"  # in a `taskId`, before the BSON of what Extended JSON does not hold
+_JSON_LEVELS = 50
+# Dates outside the years 1 to 9999 are `_id`s like others, but no dates of Python's.
+_DATES_AS_NUMBERS: CodecOptions[Document] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
+_EXTENDED_JSON = CANONICAL_JSON_OPTIONS.with_options(datetime_conversion=DatetimeConversion.DATETIME_MS)
 _AS_THEY_ARE = frozenset({str, bool, type(None)})
 _MISSING = object()
 
@@ -115,14 +123,12 @@ def _binary(value: Binary) -> str:
 
 
 def wire_id(document_id: Any) -> str:
-    """A task's `_id` as the `taskId` of the wire (PROTOCOL.md, head)."""
-    match document_id:
-        case str():
-            return document_id
-        case ObjectId():
-            return str(document_id)
-        case _:
-            return extended_json(document_id, json_options=CANONICAL_JSON_OPTIONS)
+    """A task's `_id` as the `taskId` of the wire (PROTOCOL.md, head): one for all `_id`s that are equal."""
+    if type(document_id) is str:
+        return document_id
+    if type(document_id) is ObjectId:
+        return str(document_id)
+    return _spelled(key_of(document_id))
 
 
 def candidate_ids(task_id: str) -> list[Any]:
@@ -131,33 +137,33 @@ def candidate_ids(task_id: str) -> list[Any]:
     if ObjectId.is_valid(task_id) and task_id == task_id.lower():
         candidates.append(ObjectId(task_id))
     elif task_id.startswith("{") or task_id in ("true", "false", "null"):
-        other = _from_extended(task_id)
-        # Only the one spelling we send names the task: no second name for the same _id.
-        if _may_be_id(other) and wire_id(other) == task_id:
-            candidates.append(other)
+        candidates += _named(task_id)
     candidates.append(task_id)
     return candidates
 
 
-def _may_be_id(value: Any) -> bool:
-    """What MongoDB accepts as an `_id`, texts and ObjectIds aside: a pattern or an operator would be
-    understood as a question in a query."""
-    if isinstance(value, str | ObjectId | list | Regex | re.Pattern):
-        return False
-    if isinstance(value, Mapping) and any(name.startswith("$") for name in value):
-        return False
-    try:
-        bson.encode({"_id": value})
-    except (InvalidDocument, OverflowError, UnicodeError, RecursionError):
-        return False  # Extended JSON can write down what BSON cannot hold
-    return True
+def _spelled(key: bytes) -> str:
+    """The canonical Extended JSON of an identity; where that does not lead back to it, its BSON in Base64."""
+    with suppress(Exception):  # whatever it is that the driver cannot decode, or JSON not hold
+        value = bson.decode(document_of(key), codec_options=_DATES_AS_NUMBERS)[""]
+        spelled: str = extended_json(value, json_options=_EXTENDED_JSON)
+        # (Deeper JSON is read or not, as the stack happens to be.)
+        if canonical(from_extended_json(spelled, json_options=_EXTENDED_JSON), _JSON_LEVELS) == key:
+            return spelled
+    return extended_json({AS_BSON: b64encode(key).decode()})
 
 
-def _from_extended(task_id: str) -> Any:
+def _named(task_id: str) -> list[Any]:
+    """The `_id` that is no text and no ObjectId and is spelled like this, if there may be one."""
     try:
-        return from_extended_json(task_id, json_options=CANONICAL_JSON_OPTIONS)
-    except Exception:  # any text is a valid string _id, whatever this reader makes of it
-        return task_id
+        value = from_extended_json(task_id, json_options=_EXTENDED_JSON)
+        if isinstance(value, dict) and list(value) == [AS_BSON]:
+            value = RawId(b64decode(value[AS_BSON], validate=True))
+        # Only the one spelling we send names the task: no second name for the same `_id`. And what MongoDB
+        # takes for no `_id`, such as a pattern or an operator, it would understand as a question.
+        return [value] if may_be_id(key_of(value)) and wire_id(value) == task_id else []
+    except Exception:  # any text is a valid string `_id`, whatever these readers make of it
+        return []
 
 
 @lru_cache(maxsize=4096)
