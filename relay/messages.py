@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from relay.gateway.requests import MAX_HEAD, MAX_TASK_ID
+from relay.gateway.requests import MAX_HEAD
 from relay.protocol import (
     DASHBOARD_LIMIT_MAX,
     MAX_BATCH,
@@ -25,7 +25,6 @@ from relay.protocol import (
 )
 
 Count = Annotated[int, ("minimum", 0)]
-TaskId = Annotated[str, ("minLength", 1), ("maxLength", MAX_TASK_ID)]
 Head = Annotated[str, ("maxLength", MAX_HEAD)]
 Limit = Annotated[int, ("minimum", 1), ("maximum", DASHBOARD_LIMIT_MAX)]
 Moment = Annotated[str, ("pattern", r"^\d+\.\d+$")]
@@ -259,7 +258,7 @@ class DashboardLeave(TypedDict):
 class Wanted(TypedDict):
     """A task, and how far it is held: `since` counts only together with `head`."""
 
-    taskId: TaskId
+    taskId: str
     since: NotRequired[Count]
     head: NotRequired[Head]
 
@@ -276,13 +275,13 @@ TaskJoin = Wanted | WantedTasks
 class TaskLeave(TypedDict):
     """No events of this task any more."""
 
-    taskId: TaskId
+    taskId: str
 
 
 class Resync(TypedDict):
     """The states of these tasks, without joining them."""
 
-    taskIds: Annotated[list[TaskId | Wanted], ("maxItems", MAX_BATCH)]
+    taskIds: Annotated[list[str | Wanted], ("maxItems", MAX_BATCH)]
 
 
 class Ping(TypedDict):

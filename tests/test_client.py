@@ -121,7 +121,7 @@ async def test_no_request_is_larger_than_the_relay_allows() -> None:
         assert [len(join["data"]["tasks"]) for join in joins] == [4, 4, 2]
 
 
-def test_half_a_position_and_an_empty_task_id_are_refused_at_once() -> None:
+def test_half_a_position_and_what_is_no_text_are_refused_at_once() -> None:
     client = Client("http://relay", "t0ken")
     for since in (-1, 2**70):
         with pytest.raises(ValueError, match="since must be a number of events"):
@@ -129,9 +129,8 @@ def test_half_a_position_and_an_empty_task_id_are_refused_at_once() -> None:
     for arguments in [{"since": 3}, {"head": "v1:0"}]:
         with pytest.raises(ValueError, match="since counts only together with head"):
             client.join_task("t1", **arguments)  # type: ignore[arg-type]
-    for task_id in ["", "\ud800"]:
-        with pytest.raises(ValueError, match=r"."):
-            client.join_task(task_id)
+    with pytest.raises(ValueError, match=r"."):
+        client.join_task("\ud800")
 
 
 # Coming again

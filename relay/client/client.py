@@ -83,8 +83,6 @@ class Client:
     def join_task(self, task_id: str, since: int | None = None, head: str | None = None) -> Timeline:
         """Want one task, from the start or from a position received earlier; called again, a fresh
         `task:state` is asked for. Raises ValueError for an id or a position that cannot be one."""
-        if not task_id:
-            raise ValueError("a task id must not be empty")
         task_id.encode()
         if (since is None) != (head is None):
             raise ValueError("since counts only together with head")

@@ -22,7 +22,6 @@ from relay.protocol import (
     ErrorCode,
 )
 
-MAX_TASK_ID = 1024  # characters
 TASKS_PER_REQUEST, LISTED_PER_REQUEST = 10, 500  # to read so many takes what another request takes
 MAX_HEAD = 128  # characters
 MAX_ETAG = 128  # characters
@@ -176,7 +175,7 @@ def _flag(data: dict[str, Any], name: str) -> bool:
 
 def _one(data: dict[str, Any]) -> Wanted:
     since, head = data.get("since"), data.get("head")
-    return Wanted(text_of(data, "taskId", MAX_TASK_ID), *check_position(since, head))
+    return Wanted(task_id_of(data), *check_position(since, head))
 
 
 def check_position(since: Any, head: Any) -> tuple[int | None, str | None]:
@@ -200,6 +199,14 @@ def check_limit(limit: Any) -> int:
 def extra_cost(*, tasks: int = 0, limit: int = 0) -> float:
     """How many requests more than one it counts as to ask for so many tasks, and for a list of this length."""
     return max(0, tasks - 1) / TASKS_PER_REQUEST + max(0.0, limit / LISTED_PER_REQUEST - 1)
+
+
+def task_id_of(data: dict[str, Any]) -> str:
+    """The `taskId`: any text, as any text is the `_id` of some document; its length has no limit but the frame's."""
+    task_id = data.get("taskId")
+    if not isinstance(task_id, str):
+        raise BadRequest(ErrorCode.BAD_REQUEST, '"taskId" is a text.')
+    return task_id
 
 
 def text_of(data: dict[str, Any], name: str, limit: int) -> str:

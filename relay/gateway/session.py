@@ -22,13 +22,13 @@ from relay.access.tokens import Verifier
 from relay.config import Settings
 from relay.errors import BadRequest, Refused
 from relay.gateway.requests import (
-    MAX_TASK_ID,
     ClientRequest,
     Wanted,
     check_limit,
     extra_cost,
     listed_tasks,
     parse,
+    task_id_of,
     text_of,
     wanted_tasks,
 )
@@ -288,7 +288,7 @@ class Session:
             case Request.TASK_JOIN:
                 self._join_tasks(listener, self._charged(wanted_tasks(data)), request.id)
             case Request.TASK_LEAVE:
-                task_id = text_of(data, "taskId", MAX_TASK_ID)
+                task_id = task_id_of(data)
                 joining.leave_task(listener, task_id)
                 carrier.answer(encode(Kind.TASK_LEFT, {"taskId": task_id}, reply_to=request.id))
             case Request.RESYNC:

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket
 
 from relay.access.addresses import client_address, networks
 from relay.errors import BadRequest, Refused
-from relay.gateway.requests import MAX_TASK_ID, check_limit, check_position
+from relay.gateway.requests import check_limit, check_position
 from relay.gateway.session import NOTHING, Desk, Opening, Session
 from relay.gateway.sweep import Place, Sweep
 from relay.gateway.wire import EXTENSION, Pace, Wire
@@ -186,7 +186,7 @@ def _opening(query: QueryParams, *, dashboard: bool, task_id: str | None) -> Ope
             limit = _number(query, "limit")
             return Opening(dashboard_limit=check_limit(DASHBOARD_LIMIT_DEFAULT if limit is None else limit))
         if task_id is not None:
-            if not 0 < len(task_id) <= MAX_TASK_ID:
+            if not task_id:  # the address of no task; the empty `_id` is joined by a request
                 raise Refused(Close.BAD_HANDSHAKE, "bad_handshake")
             since, head = check_position(_number(query, "since"), query.get("head"))
             return Opening(task_id=task_id, since=since, head=head)

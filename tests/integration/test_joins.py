@@ -9,8 +9,10 @@ from typing import Any
 
 import bson
 import pytest
-from bson import DatetimeMS, Int64, ObjectId
+import raw_bson as raw
+from bson import DatetimeMS, Decimal128, Int64, ObjectId
 from bson.raw_bson import RawBSONDocument
+from poller import post
 from pymongo import AsyncMongoClient, MongoClient, UpdateOne
 from running import SOON_S, Ear, listening, running, settings_for
 
@@ -290,17 +292,70 @@ async def test_a_task_that_is_not_there_and_one_that_is_not_yours_are_not_told_a
     assert answers[0]["data"]["code"] == "forbidden"
 
 
-async def test_ids_of_every_kind_can_be_joined_by_the_name_the_dashboard_gives(
+IDS = [
+    *(
+        raw.text(one)
+        for one in ("plain", "a/b c?", "", "a\0b", "\ufffd", "0" * 23, "x" * 10_000, b"\xff", b"\xfe")
+    ),
+    *(raw.int32(7), raw.int64(7_000_000_000), raw.double(1.5), raw.decimal("0.1"), raw.decimal("NaN")),
+    *(raw.double(float("inf")), raw.decimal("1E6144"), raw.TRUE, raw.NULL, raw.MIN_KEY, raw.MAX_KEY),
+    *(raw.date(0), raw.date(2**62), raw.date(-(2**63)), raw.timestamp(1, 2), raw.symbol("symbol")),
+    *(
+        raw.code("f()"),
+        raw.code(b"\xff"),
+        raw.scoped("f()", raw.document(("x", raw.date(2**62)))),
+        raw.pointer("c"),
+    ),
+    *(raw.binary(subtype, b"a" * 16) for subtype in (0, 2, 3, 4, 6, 9, 0x80)),
+    *(raw.document(), raw.document(("k", raw.double(1))), raw.document(*raw.REFERENCE)),
+    raw.document(*raw.REFERENCE, ("more", raw.UNDEFINED)),
+    raw.document(
+        ("at", raw.date(2**62)), ("like", raw.pattern("a", "mi")), ("a.b", raw.array(raw.UNDEFINED))
+    ),
+    raw.document(("twice", raw.TRUE), ("twice", raw.FALSE), (b"\xff", raw.NULL)),
+]
+
+
+async def test_ids_of_every_kind_are_joined_and_followed_by_the_name_the_dashboard_gives(
     tasks: Tasks, settings: Any
 ) -> None:
-    ids = ["plain", "a/b c?", 7, Int64(7_000_000_000), 1.5, True, {"k": 1}, "", "0" * 23]
-    tasks.insert_many([mine() | {"_id": one, "title": repr(one)} for one in ids])
+    own = (("createdBy", raw.text("alice")), ("events", raw.array()))
+    # The driver must not decode what it cannot decode: the title is what finds a task.
+    tasks.insert_many(
+        raw.stored(("_id", one), ("title", raw.text(str(number))), *own) for number, one in enumerate(IDS)
+    )
     async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
         listed = (await ear.until("dashboard:state"))["data"]["tasks"]
-        named = [summary for summary in listed if summary["taskId"]]
-        for summary in named:
-            assert (await joined(ear, summary["taskId"]))["task"]["title"] == summary["title"]
-    assert len(named) == len(ids) - 1  # the empty text names nothing on the wire
+        assert len({summary["taskId"] for summary in listed}) == len(IDS)
+        for task_id, title in ((summary["taskId"], summary["title"]) for summary in listed):
+            assert (await joined(ear, task_id))["task"]["title"] == title
+            tasks.update_one({"title": title}, {"$push": {"events": "pushed"}})
+            await ear.until("task:event_added", taskId=task_id)
+            await ear.until("dashboard:task_list_updated", taskId=task_id)
+        asked = [{"taskId": summary["taskId"]} for summary in listed]
+        polled = (await post(relay, {"tasks": asked})).body["messages"]
+        assert {one["data"]["task"]["title"] for one in polled} == {one["title"] for one in listed}
+        tasks.update_many({}, [{"$replaceWith": {"_id": "$_id", "createdBy": "alice", "title": "replaced"}}])
+        for _ in IDS:
+            await ear.until("dashboard:task_list_updated", title="replaced")
+        tasks.delete_many({})
+        gone = {(await ear.until("task:deleted"))["data"]["taskId"] for _ in IDS}
+        assert gone == {summary["taskId"] for summary in listed}
+
+
+async def test_an_id_that_becomes_an_equal_one_is_the_same_task(tasks: Tasks, settings: Any) -> None:
+    tasks.insert_one(mine() | {"_id": 7})
+    async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
+        (task,) = (await ear.until("dashboard:state"))["data"]["tasks"]
+        await joined(ear, task["taskId"])
+        # When applications in other languages write the same document,
+        for number, equal in enumerate((Int64(7), 7.0, Decimal128("7.00"))):
+            tasks.replace_one({"_id": 7}, mine(["event"] * (number + 1)) | {"_id": equal})
+            # then its room and the list are sent that, under the one name.
+            assert (await ear.until("task:event_added"))["data"]["taskId"] == task["taskId"]
+            shown = (await ear.until("dashboard:task_list_updated"))["data"]
+            assert (shown["taskId"], shown["eventCount"]) == (task["taskId"], number + 1)
+        assert (await joined(ear, task["taskId"]))["next"] == 3
 
 
 async def test_a_resync_answers_each_task_and_joins_nothing(tasks: Tasks, settings: Any) -> None:
