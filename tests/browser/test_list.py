@@ -18,6 +18,20 @@ def test_shows_a_task_the_moment_it_is_written(page: Page, site: Any) -> None:
     expect(row(page, task_id).locator('[data-status="analyzing"]')).to_have_text("Analyzing")
 
 
+def test_shows_tasks_whose_words_every_object_has(page: Page, site: Any) -> None:
+    words = ("constructor", "__proto__", "toString", "hasOwnProperty")
+    for word in words:
+        event = {"type": word, word: word}
+        site.tasks.insert_one(
+            {"_id": word, "title": word, "status": word, "createdBy": "alice", "events": [event]}
+        )
+    site.open()
+    for word in words:
+        expect(row(page, word, "in-progress").locator(f'[data-status="{word}"]')).to_be_visible()
+        open_row(page, word)
+        expect(entry(page, 0)).to_be_visible()
+
+
 def test_moves_a_row_to_the_section_of_its_status(page: Page, site: Any) -> None:
     task_id = write_task(site)
     site.open()

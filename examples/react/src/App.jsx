@@ -83,11 +83,12 @@ function Timeline({ taskId }) {
 }
 
 const Entry = memo(function Entry({ event, index }) {
+  const message = event?.data?.message; // of whatever type its writer gave it
   return (
     <li data-event-index={index}>
       <time dateTime={event?.at ?? undefined}>{event?.at && new Date(event.at).toLocaleTimeString()}</time>
       <strong>{event?.type ?? "event"}</strong>
-      <span>{event?.data?.message}</span>
+      <span>{typeof message === "string" ? message : null}</span>
     </li>
   );
 });

@@ -9,7 +9,7 @@
 /** @type {Section[]} in the order of the page */
 export const SECTIONS = ["needs-you", "in-progress", "failed", "completed"];
 
-/** @type {Record<Stage, {label: string, section: Section}>} */
+/** @type {Record<Stage, {label: string, section: Section}>} looked up only by a stage of ours */
 const STAGES = {
   created: { label: "Created", section: "in-progress" },
   analyzing: { label: "Analyzing", section: "in-progress" },
@@ -20,59 +20,60 @@ const STAGES = {
   failed: { label: "Failed", section: "failed" },
 };
 
-/** @type {Record<string, Stage>} */
-const STAGE_OF_STATUS = {
-  analyzing: "analyzing",
-  clarification_needed: "questions",
-  needs_clarification: "questions",
-  dispatched: "dispatched",
-  pr_opened: "review",
-  in_review: "review",
-  merged: "done",
-  pr_merged: "done",
-  failed: "failed",
-};
+// The words of documents are looked up in Maps: in an object, "constructor" finds what every object has.
+/** @type {ReadonlyMap<string, Stage>} */
+const STAGE_OF_STATUS = new Map([
+  ["analyzing", "analyzing"],
+  ["clarification_needed", "questions"],
+  ["needs_clarification", "questions"],
+  ["dispatched", "dispatched"],
+  ["pr_opened", "review"],
+  ["in_review", "review"],
+  ["merged", "done"],
+  ["pr_merged", "done"],
+  ["failed", "failed"],
+]);
 
 // Statuses the relay has no message for, but whose end is plain. Their own word is the label.
-/** @type {Record<string, Stage>} */
-const STAGE_OF_OTHER_STATUS = {
-  completed: "done",
-  done: "done",
-  closed: "done",
-  resolved: "done",
-  cancelled: "done",
-  canceled: "done",
-  error: "failed",
-};
+/** @type {ReadonlyMap<string, Stage>} */
+const STAGE_OF_OTHER_STATUS = new Map([
+  ["completed", "done"],
+  ["done", "done"],
+  ["closed", "done"],
+  ["resolved", "done"],
+  ["cancelled", "done"],
+  ["canceled", "done"],
+  ["error", "failed"],
+]);
 
 // Events that speak of a stage without being a step.
-/** @type {Record<string, Stage>} */
-const STAGE_OF_OTHER_EVENT = {
-  clarification_needed: "questions",
-  needs_clarification: "questions",
-  questions_asked: "questions",
-  failed: "failed",
-  error: "failed",
-};
+/** @type {ReadonlyMap<string, Stage>} */
+const STAGE_OF_OTHER_EVENT = new Map([
+  ["clarification_needed", "questions"],
+  ["needs_clarification", "questions"],
+  ["questions_asked", "questions"],
+  ["failed", "failed"],
+  ["error", "failed"],
+]);
 
 /** The way of a task, in order. */
 export const STEPS = /** @type {const} */ (["created", "analyzing", "dispatched", "review", "merged"]);
 /** @typedef {(typeof STEPS)[number]} Step */
 
-/** @type {Record<string, Step>} */
-const STEP_OF_EVENT = {
-  created: "created",
-  analyzing: "analyzing",
-  analysis_started: "analyzing",
-  llm_started: "analyzing",
-  dispatched: "dispatched",
-  issue_created: "dispatched",
-  pr_opened: "review",
-  pull_request_opened: "review",
-  pr_merged: "merged",
-  merged: "merged",
-  pull_request_merged: "merged",
-};
+/** @type {ReadonlyMap<string, Step>} */
+const STEP_OF_EVENT = new Map([
+  ["created", "created"],
+  ["analyzing", "analyzing"],
+  ["analysis_started", "analyzing"],
+  ["llm_started", "analyzing"],
+  ["dispatched", "dispatched"],
+  ["issue_created", "dispatched"],
+  ["pr_opened", "review"],
+  ["pull_request_opened", "review"],
+  ["pr_merged", "merged"],
+  ["merged", "merged"],
+  ["pull_request_merged", "merged"],
+]);
 
 const ACRONYMS = /\b(pr|ci|llm|api|url|id)\b/g;
 
@@ -82,8 +83,8 @@ const ACRONYMS = /\b(pr|ci|llm|api|url|id)\b/g;
  */
 export function standing(task) {
   const status = snake(task.status ?? "");
-  const known = STAGE_OF_STATUS[status];
-  const stage = further(task, known ?? STAGE_OF_OTHER_STATUS[status] ?? "created");
+  const known = STAGE_OF_STATUS.get(status);
+  const stage = further(task, known ?? STAGE_OF_OTHER_STATUS.get(status) ?? "created");
   const { label, section } = STAGES[stage];
   const ownWord = !known && task.status && stage !== "review";
   return { stage, section, label: ownWord ? readable(task.status ?? "") : label };
@@ -106,7 +107,7 @@ function further(task, stage) {
  * @returns {Step | undefined}
  */
 export function stepOfEvent(eventType) {
-  return STEP_OF_EVENT[snake(eventType ?? "")];
+  return STEP_OF_EVENT.get(snake(eventType ?? ""));
 }
 
 /**
@@ -116,7 +117,7 @@ export function stepOfEvent(eventType) {
  */
 export function stageOfEvent(eventType) {
   const step = stepOfEvent(eventType);
-  return step === "merged" ? "done" : (step ?? STAGE_OF_OTHER_EVENT[snake(eventType ?? "")]);
+  return step === "merged" ? "done" : (step ?? STAGE_OF_OTHER_EVENT.get(snake(eventType ?? "")));
 }
 
 /**

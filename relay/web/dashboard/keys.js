@@ -7,21 +7,21 @@ import { find } from "./dom.js";
 export function listenToKeys({ step, filter, leave, end }) {
   const help = find("#help");
   find("#help-button").addEventListener("click", () => help.showModal());
-  /** @type {Record<string, () => void>} */
-  const actions = {
-    ArrowDown: () => step(1),
-    j: () => step(1),
-    ArrowUp: () => step(-1),
-    k: () => step(-1),
-    End: end,
-    "/": filter,
-    "?": () => help.showModal(),
-  };
+  /** @type {Map<string, () => void>} */
+  const actions = new Map([
+    ["ArrowDown", () => step(1)],
+    ["j", () => step(1)],
+    ["ArrowUp", () => step(-1)],
+    ["k", () => step(-1)],
+    ["End", end],
+    ["/", filter],
+    ["?", () => help.showModal()],
+  ]);
   addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || help.open) return;
     if (document.querySelector(":popover-open")) return;
     if (event.key === "Escape") return leave();
-    const action = actions[event.key];
+    const action = actions.get(event.key);
     if (!action || isItsOwn(event)) return;
     event.preventDefault();
     action();

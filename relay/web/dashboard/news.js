@@ -12,16 +12,16 @@ const SPEAK_EVERY_MS = 5_000;
 const SPOKEN_MAX = 3; // more than that are told by their number
 const NOTIFY = "relay.notify";
 
-/** @type {Record<string, string>} */
-const SAID = {
-  "task:created": "was created",
-  "task:analyzing": "is being analyzed",
-  "task:clarification_needed": "asks questions",
-  "task:dispatched": "was dispatched",
-  "task:pr_opened": "is ready for review",
-  "task:pr_merged": "was merged",
-  "task:failed": "failed",
-};
+/** @type {ReadonlyMap<string, string>} */
+const SAID = new Map([
+  ["task:created", "was created"],
+  ["task:analyzing", "is being analyzed"],
+  ["task:clarification_needed", "asks questions"],
+  ["task:dispatched", "was dispatched"],
+  ["task:pr_opened", "is ready for review"],
+  ["task:pr_merged", "was merged"],
+  ["task:failed", "failed"],
+]);
 
 export class News {
   #list;
@@ -46,19 +46,20 @@ export class News {
 
   /** @param {ServerMessage} message after the list has taken it in */
   take({ type, data }) {
-    if (type in SAID) this.#say(type, /** @type {any} */ (data));
+    const said = SAID.get(type);
+    if (said !== undefined) this.#say(said, /** @type {any} */ (data));
     if (!document.hidden) return;
     if (type === "dashboard:task_list_updated" && data.change === "upserted") this.#consider(data);
     if (type === "dashboard:state" && !data.more) this.#list().tasks.forEach((task) => this.#consider(task));
   }
 
   /**
-   * @param {string} type
+   * @param {string} said of the task
    * @param {{taskId: string, title?: string}} data
    */
-  #say(type, { taskId, title }) {
+  #say(said, { taskId, title }) {
     this.#unsaid.delete(taskId);
-    this.#unsaid.set(taskId, `“${title ?? this.#list().get(taskId)?.title ?? "Untitled"}” ${SAID[type]}.`);
+    this.#unsaid.set(taskId, `“${title ?? this.#list().get(taskId)?.title ?? "Untitled"}” ${said}.`);
     this.#speakSoon();
   }
 

@@ -110,5 +110,6 @@ export class Row {
 
 /** @param {string} taskId */
 export function addressOf(taskId) {
-  return `#/tasks/${encodeURIComponent(taskId)}`;
+  // Half a character cannot be part of an address, and would throw.
+  return `#/tasks/${encodeURIComponent(taskId.replace(/\p{Surrogate}/gu, "\ufffd"))}`;
 }

@@ -13,13 +13,15 @@ import { showSteps } from "./steps.js";
 /** @import { TaskSummary, Timeline } from "/client/index.js" */
 
 const PARTS = ".task-title, .creator, .refs, .callout p, .callout ol";
-const NOT_OPEN = {
-  loading: "Loading…",
-  deleted: "This task has been deleted.",
-  revoked: "This task is no longer visible to you.",
-  forbidden: "There is no such task, or it is not visible to you.",
-  too_many_tasks: "Too many tasks are open on this connection.",
-};
+/** @type {ReadonlyMap<string, string>} */
+const NOT_OPEN = new Map([
+  ["loading", "Loading…"],
+  ["deleted", "This task has been deleted."],
+  ["revoked", "This task is no longer visible to you."],
+  ["forbidden", "There is no such task, or it is not visible to you."],
+  ["too_many_tasks", "Too many tasks are open on this connection."],
+  ["bad_request", "No task has this address."],
+]);
 
 export class TaskView {
   #article = find("article.task");
@@ -102,7 +104,7 @@ export class TaskView {
 
 /** @param {string} state */
 function whyNotOpen(state) {
-  return NOT_OPEN[/** @type {keyof typeof NOT_OPEN} */ (state)] ?? `This task could not be opened (${state}).`;
+  return NOT_OPEN.get(state) ?? `This task could not be opened (${state}).`;
 }
 
 /**

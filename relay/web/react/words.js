@@ -3,24 +3,24 @@
 
 /** @typedef {import("./snapshots.js").Connection} Connection */
 
-/** @type {Record<string, string>} The reasons of PROTOCOL.md section 7 and of the client. */
-const REASONS = {
-  at_capacity: "the relay is full",
-  auth_timeout: "signing in took too long",
-  bad_token: "this sign-in cannot be used",
-  feature_disabled: "live updates are not switched on for you",
-  keys_unavailable: "the relay cannot check sign-ins at the moment",
-  network: "the relay cannot be reached",
-  no_token: "nobody is signed in",
-  rate_limited: "there were too many requests",
-  restart: "the relay is restarting",
-  silent: "the relay has gone silent",
-  stalled: "this page was too slow for the relay",
-  token_expired: "the sign-in has ended",
-  token_unavailable: "no sign-in could be had",
-  unauthenticated: "the sign-in is not accepted",
-  unavailable: "the relay is busy",
-};
+/** @type {ReadonlyMap<string, string>} The reasons of PROTOCOL.md section 7 and of the client. */
+const REASONS = new Map([
+  ["at_capacity", "the relay is full"],
+  ["auth_timeout", "signing in took too long"],
+  ["bad_token", "this sign-in cannot be used"],
+  ["feature_disabled", "live updates are not switched on for you"],
+  ["keys_unavailable", "the relay cannot check sign-ins at the moment"],
+  ["network", "the relay cannot be reached"],
+  ["no_token", "nobody is signed in"],
+  ["rate_limited", "there were too many requests"],
+  ["restart", "the relay is restarting"],
+  ["silent", "the relay has gone silent"],
+  ["stalled", "this page was too slow for the relay"],
+  ["token_expired", "the sign-in has ended"],
+  ["token_unavailable", "no sign-in could be had"],
+  ["unauthenticated", "the sign-in is not accepted"],
+  ["unavailable", "the relay is busy"],
+]);
 
 /** @param {Connection} connection */
 export function stateWord({ state, reason }) {
@@ -44,7 +44,7 @@ export function stateWord({ state, reason }) {
 export function reasonWords({ state, reason }) {
   if (state === "stale") return "the relay is behind the database";
   if (reason === undefined) return "";
-  return REASONS[reason.split(":")[0]] ?? reason;
+  return REASONS.get(reason.split(":")[0]) ?? reason;
 }
 
 /**

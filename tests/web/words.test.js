@@ -1,0 +1,158 @@
+// Documents are made of any words: what every object has means no more than a word nobody knows.
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import test from "node:test";
+import { connect } from "../../relay/web/client/index.js";
+import { contentOf } from "../../relay/web/client/payload.js";
+import { verdict } from "../../relay/web/client/protocol.js";
+import { matches } from "../../relay/web/client/search.js";
+import { readable, stageOfEvent, standing, stepOfEvent } from "../../relay/web/client/stages.js";
+import { reachedAt, stepsOf } from "../../relay/web/client/steps.js";
+import { duration, moment } from "../../relay/web/client/time.js";
+import { subjectOf } from "../../relay/web/client/token.js";
+import { endingOf } from "../../relay/web/client/transports/polling.js";
+import { reasonWords, stateWord } from "../../relay/web/react/words.js";
+import { FakeRelay } from "./fake-relay.js";
+import { FakeHost, settled } from "./fake-host.js";
+import { dashboard, openPage } from "./fake-page.js";
+
+const ORDINARY = "qwertz";
+const WORDS = [
+  ...Object.getOwnPropertyNames(Object.prototype),
+  ...["prototype", "length", "toJSON", "arguments", "undefined"],
+];
+const ODD = ["then", "at", "name", "0", "-1", "1e400", "NaN", "null", "", " ", "_", "task:", "\u0000", "\ud800", "\u202e", "#", "%", "%E0%A4%A", "a.b", "$ref", "\n", "🙂", "x".repeat(2_000)];
+const NOW = Date.parse("2026-05-01T12:00:00Z");
+
+/** Every text of it is this word. */
+function taskOf(word) {
+  const texts = { title: word, creator: word, status: word, createdAt: word, updatedAt: word, issueUrl: word };
+  return { taskId: word, eventCount: 1, ...texts, error: word, questions: [word] };
+}
+
+/** As from the wire, where `__proto__` is a field like any other. */
+function eventsOf(word) {
+  const key = JSON.stringify(word);
+  const payloads = [key, `{${key}: ${key}}`, `{"data": {${key}: {${key}: 1}}}`, `{${key}: null, "message": ${key}}`, `[${key}]`, `{"details": ${key}}`];
+  return [null, ...payloads.map((data) => JSON.parse(`{"type": ${key}, "at": ${key}, "data": ${data}}`))];
+}
+
+/** The same text with a mark in place of the word, however it is written. */
+function unworded(shown, word) {
+  const spelled = [word, readable(word), encodeURIComponent(word)].map((one) => JSON.stringify(one).slice(1, -1));
+  return spelled.reduce((text, one) => text.replaceAll(one, "•"), JSON.stringify(shown, (_, value) => value ?? "none"));
+}
+
+function pureResults(word) {
+  const task = taskOf(word);
+  const events = eventsOf(word);
+  const reached = reachedAt(task, events);
+  const status = { state: "refused", reason: word };
+  return [
+    standing(task), standing({ ...task, prUrl: word, mergeCommitSha: word }), stepOfEvent(word), stageOfEvent(word), [...reached], stepsOf(task, reached, NOW), moment(word),
+    duration(NOW), matches(task, ORDINARY.repeat(2)), matches(task, word.toLowerCase()), subjectOf(word), events.map((event) => contentOf(event?.data)),
+    verdict(4000, word), endingOf(400, { code: word }), endingOf(403, { code: word }), reasonWords(status), stateWord(status),
+  ];
+}
+
+for (const word of WORDS) {
+  test(`a document of the word ${word} is shown as one of a word nobody knows`, () => {
+    assert.equal(unworded(pureResults(word), word), unworded(pureResults(ORDINARY), ORDINARY));
+  });
+}
+
+for (const blocked of [false, true]) {
+  test(`tasks may have any of these words for an id, over ${blocked ? "long polling" : "WebSocket"}`, async () => {
+    const relay = new FakeRelay(...WORDS);
+    relay.blocked = blocked;
+    const client = connect({ url: "ws://relay.test/ws", token: () => "token", host: relay.host });
+    const list = client.joinDashboard();
+    const selection = list.select();
+    const timelines = WORDS.map((word) => client.joinTask(word));
+    await relay.world.pass(2_000);
+    for (const word of WORDS) await relay.append(word, word);
+    await relay.world.pass(2_000);
+    for (const timeline of timelines) assert.deepEqual([timeline.state, timeline.events.length], ["ready", 1], timeline.taskId);
+    assert.deepEqual(selection.tasks.map(({ taskId }) => taskId).sort(), [...WORDS].sort());
+    client.close();
+  });
+}
+
+test("messages, errors, closes and states of any of these words disturb nothing", async () => {
+  for (const word of [...WORDS, ...ODD]) {
+    const world = new FakeHost();
+    world.onSocket = (socket) => socket.welcome();
+    const client = connect({ url: "ws://relay.test/ws", token: () => "token", host: world.host });
+    const [list, timeline] = [client.joinDashboard(), client.joinTask("t")];
+    await settled();
+    const [socket] = world.sockets;
+    const [listed, joined] = socket.sent.map(({ id }) => id);
+    socket.says("dashboard:state", { tasks: [taskOf(word)], reset: true, more: false }, listed);
+    const state = { taskId: "t", task: taskOf(word), events: eventsOf(word), from: 0, next: 7, head: word, more: false };
+    socket.says("task:state", state, joined);
+    socket.says(word, {}, word);
+    socket.says("stream:status", { state: word });
+    socket.says("error", { code: word, message: word, temporary: false, taskId: word }, word);
+    socket.says("task:revoked", { taskId: word });
+    socket.says("dashboard:task_list_updated", { change: word, taskId: "nowhere" });
+    assert.deepEqual([client.status.state, list.tasks.length, timeline.events.length], ["live", 1, 7], word);
+    socket.ends(4502, word);
+    assert.equal(client.status.reason, word || "4502");
+    client.close();
+  }
+});
+
+test("nothing a document holds makes a word of it fail", () => {
+  for (const word of [...WORDS, ...ODD]) assert.doesNotThrow(() => pureResults(word), JSON.stringify(word));
+});
+
+const page = openPage();
+const { Row } = await dashboard("row.js");
+const { News } = await dashboard("news.js");
+const { TaskView } = await dashboard("task.js");
+const { refusal } = await dashboard("freshness.js");
+
+/** What the dashboard makes of it: a row, the open task, what is spoken, and why something is not there. */
+function shownOf(word) {
+  page.forget();
+  const task = taskOf(word);
+  const list = { tasks: [task], get: () => task };
+  const row = new Row(task);
+  row.build();
+  row.task = { ...task, status: "failed" };
+  row.patch();
+  const view = new TaskView();
+  view.show({ taskId: word, state: "ready", task, events: eventsOf(word), version: 1 });
+  view.render(task);
+  const news = new News(() => list);
+  for (const hidden of [false, true]) {
+    page.hidden = hidden;
+    news.take({ type: word, data: { taskId: word } });
+    news.take({ type: "dashboard:task_list_updated", data: { change: "upserted", ...task } });
+    news.take({ type: "dashboard:state", data: { tasks: [task], more: false } });
+  }
+  const shown = page.given;
+  view.show({ taskId: word, state: word, task: null, events: [], version: 2 });
+  view.render(undefined);
+  return [row.section, row.element.given, shown, page.given, refusal(word)];
+}
+
+for (const word of WORDS) {
+  test(`the dashboard shows a task of the word ${word} like any other`, () => {
+    assert.equal(unworded(shownOf(word), word), unworded(shownOf(ORDINARY), ORDINARY));
+  });
+}
+
+test("the dashboard shows a task of any odd word", () => {
+  for (const word of ODD) assert.doesNotThrow(() => shownOf(word), JSON.stringify(word));
+});
+
+test("no module keeps words in a plain object, where every object's own would be found too", () => {
+  for (const folder of ["relay/web/client", "relay/web/react", "relay/web/dashboard", "examples/react/src"]) {
+    const root = new URL(`../../${folder}/`, import.meta.url);
+    for (const name of readdirSync(root, { recursive: true }).filter((one) => /\.jsx?$/.test(one))) {
+      assert.doesNotMatch(readFileSync(new URL(name, root), "utf8"), /@type \{Record<string|\(\w+ in [A-Z]/, name);
+    }
+  }
+});
