@@ -66,7 +66,7 @@ class Poller:
     async def poll(self, relay: Relay | str) -> Answer:
         answer = await post(relay, self.body(), sub=self.sub)
         assert answer.status == 200, answer
-        self.moment = answer.body["moment"]
+        self.moment = max(self.moment or "0.0", answer.body["moment"], key=_numbers)
         for message in answer.body["messages"]:
             self._apply(message["type"], message["data"])
         for task_id, etag in answer.body.get("tasks", {}).items():
@@ -97,3 +97,7 @@ class Poller:
                 self.listed |= {task["taskId"]: task for task in data["tasks"]}
             case _:
                 assert kind == "stream:status"
+
+
+def _numbers(moment: str) -> tuple[int, ...]:
+    return tuple(map(int, moment.split(".")))

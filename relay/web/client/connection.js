@@ -8,6 +8,7 @@
 import { backoff, returnDelay } from "./backoff.js";
 import { Listeners } from "./listeners.js";
 import { verdict } from "./protocol.js";
+import { Moments } from "./transports/moments.js";
 import { PollingTransport } from "./transports/polling.js";
 import { ABNORMAL } from "./transports/transport.js";
 import { WebSocketTransport } from "./transports/websocket.js";
@@ -52,6 +53,7 @@ export class Connection {
   #attempt = 0; // what an earlier attempt still awaits is dropped
   #failures = 0;
   #blocked = 0; // signs in a row that a WebSocket cannot be had
+  #moments = new Moments(); // of all polls: another conversation is not sent back in time either
   /** @type {number | null} */
   #openedAt = null;
   /** @type {string | null} */
@@ -160,7 +162,7 @@ export class Connection {
     /** @type {Transport} */
     const transport = name === "websocket"
       ? new WebSocketTransport({ ...options, url: socket })
-      : new PollingTransport({ ...options, url: poll, configUrl: config });
+      : new PollingTransport({ ...options, url: poll, configUrl: config, moments: this.#moments });
     return transport;
   }
 

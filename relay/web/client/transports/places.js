@@ -3,6 +3,7 @@
 // conversation (PROTOCOL.md section 8). Pure.
 
 import { MAX_BATCH } from "../protocol.js";
+import { Moments } from "./moments.js";
 
 /** @typedef {import("../protocol.js").ServerMessage} ServerMessage */
 /** @typedef {import("../protocol.js").PollAnswer} PollAnswer */
@@ -19,9 +20,13 @@ export class Places {
   #dashboard = null;
   /** @type {Map<string, Place>} */
   #tasks = new Map();
-  /** @type {string | undefined} */
-  #moment;
+  #moments;
   #stale = false;
+
+  /** @param {Moments} [moments] of what is held */
+  constructor(moments = new Moments()) {
+    this.#moments = moments;
+  }
 
   /**
    * What a request of the conversation changes.
@@ -60,7 +65,8 @@ export class Places {
       bodies.push({ tasks: tasks.slice(start, start + MAX_BATCH) });
     }
     if (this.#dashboard) bodies[0] = { ...bodies[0], dashboard: this.#dashboard.asked };
-    return this.#moment === undefined ? bodies : bodies.map((body) => ({ ...body, moment: this.#moment }));
+    const moment = this.#moments.latest;
+    return moment === undefined ? bodies : bodies.map((body) => ({ ...body, moment }));
   }
 
   /**
@@ -108,7 +114,7 @@ export class Places {
 
   /** @param {PollAnswer} answer all of which has been told */
   #note({ dashboard, tasks = {}, moment }) {
-    this.#moment = moment;
+    this.#moments.note(moment);
     if (this.#dashboard && dashboard) this.#dashboard.asked.etag = dashboard.etag;
     for (const [taskId, { etag }] of Object.entries(tasks)) {
       const place = this.#tasks.get(taskId);

@@ -11,6 +11,7 @@ import { ABNORMAL, OPENING_TIMEOUT_MS } from "./transport.js";
 /** @typedef {import("./transport.js").Ending} Ending */
 /** @typedef {import("./transport.js").Transport} Transport */
 /** @typedef {import("./transport.js").TransportOptions} TransportOptions */
+/** @typedef {import("./moments.js").Moments} Moments */
 /** @typedef {import("../protocol.js").PollBody} PollBody */
 
 const POLL_TIMEOUT_MS = 35_000; // the relay answers within 25 s
@@ -31,12 +32,13 @@ export class PollingTransport {
   #onEnd;
   #over = false;
   #requests = 0;
-  #places = new Places();
+  #places;
   #asking = true; // until the relay has let us in, nothing is asked
   #round = new AbortController(); // of the polls under way
 
-  /** @param {TransportOptions & {url: string | URL, configUrl: string | URL}} options */
-  constructor({ url, configUrl, token, host, onOpen, onMessage, onEnd }) {
+  /** @param {TransportOptions & {url: string | URL, configUrl: string | URL, moments?: Moments}} options */
+  constructor({ url, configUrl, token, host, onOpen, onMessage, onEnd, moments }) {
+    this.#places = new Places(moments);
     this.#url = url;
     this.#configUrl = configUrl;
     this.#token = token;

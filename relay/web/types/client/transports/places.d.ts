@@ -7,6 +7,8 @@
  * @typedef {{request: string, asked: PolledTask, shown: boolean}} Place
  */
 export class Places {
+    /** @param {Moments} [moments] of what is held */
+    constructor(moments?: Moments);
     /**
      * What a request of the conversation changes.
      * @param {string} type
@@ -40,3 +42,4 @@ export type Place = {
     asked: PolledTask;
     shown: boolean;
 };
+import { Moments } from "./moments.js";

@@ -7,10 +7,11 @@
 export function endingOf(status: number, { code, message, retryAfterMs }: Partial<import("../protocol.js").ErrorData>): Ending;
 /** @implements {Transport} */
 export class PollingTransport implements Transport {
-    /** @param {TransportOptions & {url: string | URL, configUrl: string | URL}} options */
-    constructor({ url, configUrl, token, host, onOpen, onMessage, onEnd }: TransportOptions & {
+    /** @param {TransportOptions & {url: string | URL, configUrl: string | URL, moments?: Moments}} options */
+    constructor({ url, configUrl, token, host, onOpen, onMessage, onEnd, moments }: TransportOptions & {
         url: string | URL;
         configUrl: string | URL;
+        moments?: Moments;
     });
     name: "polling";
     /**
@@ -26,4 +27,5 @@ export class PollingTransport implements Transport {
 export type Ending = import("./transport.js").Ending;
 export type Transport = import("./transport.js").Transport;
 export type TransportOptions = import("./transport.js").TransportOptions;
+export type Moments = import("./moments.js").Moments;
 export type PollBody = import("../protocol.js").PollBody;

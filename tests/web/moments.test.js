@@ -1,0 +1,44 @@
+// How far a relay of several instances had come, as a polling client keeps it.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { connect } from "../../relay/web/client/index.js";
+import { Moments } from "../../relay/web/client/transports/moments.js";
+import { Places } from "../../relay/web/client/transports/places.js";
+import { FakeRelay } from "./fake-relay.js";
+
+const TASKS = Array.from({ length: 150 }, (_, n) => `t${n}`); // more than one poll may ask for
+
+test("the greatest moment is kept, whichever instance answers last", () => {
+  const answers = ["9.9", "10.1", "9.10", "10.10", "10.9", "1777636800.4294967295", "1777636799.5"];
+  for (const order of [answers, [...answers].reverse(), [...answers].sort()]) {
+    const places = new Places();
+    places.ask("task:join", { tasks: [{ taskId: "t" }] }, "p1");
+    for (const moment of order) [...places.told({ messages: [], moment })];
+    assert.deepEqual(places.bodies(), [{ tasks: [{ taskId: "t" }], moment: "1777636800.4294967295" }]);
+  }
+  const moments = new Moments();
+  for (const moment of ["9.9", "10.1", "9.10", "10.2", "10.1", undefined]) moments.note(moment);
+  assert.equal(moments.latest, "10.2");
+});
+
+test("more tasks than one poll may ask for keep the greatest moment of the round, and another conversation has it too", async () => {
+  const relay = new FakeRelay(...TASKS);
+  relay.blocked = true;
+  const serve = relay.world.onRequest;
+  const behind = ["7.1", "8.2"];
+  relay.world.onRequest = (request) => {
+    const answers = request.answers.bind(request);
+    request.answers = (status, body) => answers(status, body?.moment ? { ...body, moment: behind.pop() ?? "8.1" } : body);
+    serve(request);
+  };
+  const client_ = connect({ url: "ws://relay.test/ws", token: () => "token", host: relay.host });
+  for (const id of TASKS) client_.joinTask(id);
+  await relay.world.pass(4_000);
+  await relay.cut();
+  await relay.world.pass(20_000);
+  const moments = relay.world.requests.flatMap(({ body }) => body?.moment ?? []);
+  assert.ok(moments.length > 3);
+  assert.deepEqual(new Set(moments), new Set(["8.2"]));
+  client_.close();
+});
