@@ -120,10 +120,14 @@ export class FakeSocket {
     this.readyState = 3;
   }
 
-  /** What the relay says. */
-  welcome(heartbeatMs = 25_000) {
+  /**
+   * What the relay says.
+   * @param {number} [heartbeatMs]
+   * @param {object} [limits]
+   */
+  welcome(heartbeatMs = 25_000, limits) {
     this.readyState = 1;
-    this.says("welcome", { heartbeatMs });
+    this.says("welcome", { heartbeatMs, limits });
   }
 
   /**

@@ -11,7 +11,15 @@ export class FakeRelay {
   deaf = false; // does it answer no poll without news?
   enabled = true;
   hidden = new Set(); // tasks that may not be seen
+  bad = new Set(); // ids that are none
+  maxTasks = Infinity; // of a connection, or of a poll
+  /** @type {object | undefined} */
+  limits; // as the welcome tells them
+  pageSize = Infinity; // events of a page
+  /** @type {(request: {type: string, id: string, data: any}) => object | undefined} an error in place of an answer */
+  refuse = () => undefined;
   heard = 0; // polls
+  authenticated = 1; // tokens
   /** @type {Map<string, unknown[]>} */
   tasks = new Map();
   world = new FakeHost();
@@ -50,6 +58,16 @@ export class FakeRelay {
     await settled();
   }
 
+  /** @param {number} peer which of the sockets there are */
+  rooms(peer) {
+    return this.#peers[peer].rooms;
+  }
+
+  /** @param {number} peer which of the sockets there are */
+  lists(peer) {
+    return this.#peers[peer].list;
+  }
+
   /** The sockets there are break, or the polls fail. */
   async cut() {
     for (const { socket } of this.#peers.splice(0)) socket.ends();
@@ -68,11 +86,17 @@ export class FakeRelay {
     if (this.down || this.blocked) return socket.ends();
     const peer = { socket, rooms: new Set(), list: false };
     this.#peers.push(peer);
-    socket.onSent = ({ type, id, data }) => {
+    socket.onSent = (request) => {
+      const { type, id, data } = request;
+      const error = this.refuse(request) ?? (type === "task:join" && this.#refusal(data.tasks, peer.rooms));
+      if (error) return socket.says("error", error, id);
       switch (type) {
         case "dashboard:join":
           peer.list = true;
           return socket.says("dashboard:state", this.#list(), id);
+        case "dashboard:leave":
+          peer.list = false;
+          return socket.says("dashboard:left", {}, id);
         case "task:join":
           for (const asked of data.tasks) {
             const { type: answer, data: state } = this.#state(asked);
@@ -82,12 +106,15 @@ export class FakeRelay {
           break;
         case "task:leave":
           peer.rooms.delete(data.taskId);
-          break;
+          return socket.says("task:left", data, id);
+        case "auth":
+          this.authenticated += 1;
+          return socket.says("auth:ok", { expiresAt: "" }, id);
         case "ping":
           socket.says("pong", { serverTime: "" }, id);
       }
     };
-    socket.welcome();
+    socket.welcome(25_000, this.limits);
   }
 
   /** @param {FakeRequest} request */
@@ -95,7 +122,9 @@ export class FakeRelay {
     if (this.down) return request.fails();
     if (request.path === "/config") return request.answers(200, { enabled: this.enabled });
     this.heard += 1;
-    this.#poll(request);
+    const error = this.#refusal(request.body.tasks ?? [request.body.dashboard], new Set());
+    if (error) request.answers(400, { type: "error", data: error });
+    else this.#poll(request);
   }
 
   /** @param {FakeRequest} request */
@@ -117,7 +146,8 @@ export class FakeRelay {
       messages.push(answer);
       if (answer.type === "task:state") etags.tasks[asked.taskId] = { etag };
     }
-    if (messages.length) request.answers(200, { messages, ...etags, moment: "1.1" });
+    const more = messages.some(({ type, data }) => type === "task:state" && data.more) || undefined;
+    if (messages.length) request.answers(200, { messages, ...etags, moment: "1.1", more });
     else this.#wait(request);
   }
 
@@ -128,6 +158,18 @@ export class FakeRelay {
       this.#waiting = this.#waiting.filter((one) => one !== request);
       if (!request.over && !this.deaf) request.answers(200, { messages: [], moment: "1.1" });
     }, 25_000);
+  }
+
+  /**
+   * Why all of this is refused, if it is.
+   * @param {{taskId: string}[]} tasks
+   * @param {Set<string>} rooms those there are
+   */
+  #refusal(tasks, rooms) {
+    const refused = (/** @type {string} */ code) => ({ code, message: "No.", temporary: false });
+    if (tasks.length === 0 || tasks.length > 100) return refused("bad_request");
+    if (tasks.some(({ taskId }) => this.bad.has(taskId))) return refused("bad_request");
+    return new Set([...tasks.map(({ taskId }) => taskId), ...rooms]).size > this.maxTasks ? refused("too_many_tasks") : undefined;
   }
 
   #list() {
@@ -146,8 +188,10 @@ export class FakeRelay {
     }
     const resumes = since !== undefined && head === position(events.slice(0, since)).head;
     const from = resumes ? since : 0;
-    const data = { taskId, task: summary(taskId, events), events: events.slice(from), from, reset: !resumes, more: false };
-    return { type: "task:state", data: { ...data, ...position(events) } };
+    const held = events.slice(0, from + this.pageSize);
+    const more = held.length < events.length;
+    const data = { taskId, task: summary(taskId, events), events: held.slice(from), from, reset: !resumes, more };
+    return { type: "task:state", data: { ...data, ...position(held) } };
   }
 }
 

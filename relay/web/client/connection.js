@@ -35,6 +35,7 @@ import { WebSocketTransport } from "./transports/websocket.js";
 /** @typedef {{socket: URL, poll: URL, config: URL}} Endpoints */
 
 const HEALTHY_MS = 10_000; // a connection that lived this long makes the next failure a first one
+const REFRESH_RETRY_MS = 2_000; // after a fresh token that the relay had no time for, where it names no time
 const BLOCKED_AFTER = 2; // WebSockets in a row that ended early, and nobody said why: poll
 
 export class Connection {
@@ -58,8 +59,10 @@ export class Connection {
   #openedAt = null;
   /** @type {string | null} */
   #currentToken = null;
-  /** @type {string | null} */
-  #offeredToken = null; // ours once the relay says auth:ok
+  /** @type {{token: string, request: string | undefined} | null} */
+  #offer = null; // a token that is ours once the relay says auth:ok
+  /** @type {any} */
+  #nextOffer;
   /** @type {string | null} */
   #refusedToken = null;
   /** @type {number | undefined} */
@@ -100,7 +103,7 @@ export class Connection {
   /**
    * @param {string} type
    * @param {object} data
-   * @returns {string | undefined} the id of the request; undefined while not connected
+   * @returns {string | undefined} the id of the request; undefined where no answer will come, as while not connected
    */
   send(type, data) {
     return this.#openedAt === null ? undefined : this.#transport?.send(type, data);
@@ -136,7 +139,7 @@ export class Connection {
     if (!token) return this.#rest("no_token");
     if (token === this.#refusedToken) return this.#rest(reason);
     this.#currentToken = token;
-    this.#offeredToken = null;
+    this.#offer = null;
     try {
       this.#transport = this.#start(this.#blocked < BLOCKED_AFTER ? "websocket" : "polling", token);
     } catch {
@@ -202,7 +205,10 @@ export class Connection {
         this.#refresh();
         break;
       case "auth:ok":
-        this.#currentToken = this.#offeredToken ?? this.#currentToken;
+        this.#currentToken = this.#offer?.token ?? this.#currentToken;
+        break;
+      case "error":
+        if (message.replyTo !== undefined && message.replyTo === this.#offer?.request) this.#offerAgain(message.data);
         break;
       case "server:draining":
         this.#drainMs = message.data.reconnectAfterMs;
@@ -217,11 +223,16 @@ export class Connection {
     try {
       const token = await this.#getToken();
       if (!token || token === this.#currentToken || transport !== this.#transport) return;
-      this.#offeredToken = token;
-      transport?.send("auth", { token });
+      this.#offer = { token, request: transport?.send("auth", { token }) };
     } catch {
       // The connection lives until the token it has ends; then the reconnect asks again.
     }
+  }
+
+  /** @param {import("./protocol.js").ErrorData} error that answered a fresh token */
+  #offerAgain({ temporary, retryAfterMs = REFRESH_RETRY_MS }) {
+    this.#offer = null;
+    if (temporary) this.#nextOffer = this.#host.setTimeout(() => this.#refresh(), retryAfterMs);
   }
 
   /**
@@ -330,6 +341,7 @@ export class Connection {
 
   #dropTransport() {
     this.#host.clearTimeout(this.#nextLook);
+    this.#host.clearTimeout(this.#nextOffer);
     this.#scout?.close();
     this.#scout = null;
     this.#transport?.close();

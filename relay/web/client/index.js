@@ -61,7 +61,7 @@ export class Relay {
     const host = { ...browser, ...replaced };
     const send = (/** @type {string} */ type, /** @type {object} */ data) => this.#connection.send(type, data);
     this.#rooms = new Rooms(send, host);
-    this.vitals = new Vitals(measureDelay ? send : () => undefined);
+    this.vitals = new Vitals(measureDelay ? send : () => undefined, host.now);
     this.#connection = new Connection({
       endpoints: endpoints(url),
       token,
@@ -132,6 +132,7 @@ export class Relay {
 
   /** Ends it for good. */
   close() {
+    this.#rooms.close();
     this.#connection.close();
   }
 }

@@ -97,6 +97,7 @@ export class TaskList {
    */
   end(code) {
     this.#byId.clear();
+    this.#incoming = new Map();
     this.state = code;
     this.#changed();
   }

@@ -35,6 +35,11 @@ export class Timeline {
     this.taskId = taskId;
   }
 
+  /** Whether it holds nothing of the task. */
+  get isEmpty() {
+    return this.task === null && this.events.length === 0 && this.#head === null;
+  }
+
   /** What a join continues from; empty when everything is wanted. */
   get position() {
     return this.#head === null ? {} : { since: this.events.length, head: this.#head };
@@ -93,7 +98,10 @@ export class Timeline {
    */
   end(state) {
     // "deleted" says more than the "forbidden" a later join of the same task is answered with.
-    if (this.state === "loading" || this.state === "ready") this.state = state;
+    const saysLess = state === "forbidden" && (this.state === "deleted" || this.state === "revoked");
+    const becomes = saysLess ? this.state : state;
+    if (becomes === this.state && this.isEmpty) return;
+    this.state = becomes;
     this.task = null;
     this.events = [];
     this.#head = null;

@@ -15,13 +15,16 @@ export class Vitals {
   /** When the token ends, in ms since the epoch, once the relay warned of it; otherwise 0. */
   endsAt = 0;
   #delay;
+  #now;
 
   /**
    * @param {(type: string, data: object) => string | undefined} ask
    *   for the relay's time; gives the id of the request
+   * @param {() => number} [now] in ms since the epoch
    */
-  constructor(ask) {
+  constructor(ask, now = Date.now) {
     this.#delay = new Delay(ask);
+    this.#now = now;
   }
 
   /**
@@ -34,7 +37,7 @@ export class Vitals {
 
   /** @param {ServerMessage} message */
   take(message) {
-    this.heardAt = Date.now();
+    this.heardAt = this.#now();
     switch (message.type) {
       case "welcome":
         this.reconnects += 1;
@@ -48,6 +51,6 @@ export class Vitals {
         this.endsAt = 0;
         break;
     }
-    this.#delay.take(message);
+    this.#delay.take(message, this.heardAt);
   }
 }

@@ -2,7 +2,8 @@
 // What a polling client asks for and holds, and what an answer means in the messages of a
 // conversation (PROTOCOL.md section 8). Pure.
 
-import { MAX_BATCH } from "../protocol.js";
+import { batches, halve, sizeOfJson } from "../batches.js";
+import { MAX_BATCH, MAX_MESSAGE_BYTES_DEFAULT } from "../protocol.js";
 import { Moments } from "./moments.js";
 
 /** @typedef {import("../protocol.js").ServerMessage} ServerMessage */
@@ -11,17 +12,31 @@ import { Moments } from "./moments.js";
 /** @typedef {import("../protocol.js").PolledTask} PolledTask */
 
 /**
- * `request`: the join its states answer. `shown`: it has been given one.
- * @typedef {{request: string, asked: PolledTask, shown: boolean}} Place
+ * `request`: the join its states answer. `proven`: the relay has answered a poll with it. `share`: see
+ * batches.js.
+ * @template A
+ * @typedef {{request: string, asked: A, proven: boolean, share?: number}} Place
  */
 
+/** @typedef {Place<{limit?: number, etag?: string}>} ListPlace */
+/** @typedef {Place<PolledTask> & {shown: boolean}} TaskPlace `shown`: something of it has been given */
+
+/**
+ * Why a poll was refused as a whole. `tooLarge`: for its bytes.
+ * @typedef {{code: string, message: string, tooLarge: boolean}} Refusal
+ */
+
+const GROWTH_BYTES = 320; // of a place while it is polled: its head and its etag
+
 export class Places {
-  /** @type {{request: string, asked: {limit?: number, etag?: string}} | null} */
+  /** @type {ListPlace | null} */
   #dashboard = null;
-  /** @type {Map<string, Place>} */
+  /** @type {Map<string, TaskPlace>} */
   #tasks = new Map();
   #moments;
   #stale = false;
+  #most = MAX_BATCH; // tasks in a poll
+  #bytes = MAX_MESSAGE_BYTES_DEFAULT; // of a poll
 
   /** @param {Moments} [moments] of what is held */
   constructor(moments = new Moments()) {
@@ -33,40 +48,117 @@ export class Places {
    * @param {string} type
    * @param {any} data
    * @param {string} request its id
+   * @returns {boolean} whether there will be an answer to it
    */
   ask(type, data, request) {
     switch (type) {
       case "dashboard:join":
-        this.#dashboard = { request, asked: { ...data } };
-        break;
-      case "dashboard:leave":
-        this.#dashboard = null;
-        break;
+        this.#dashboard = { request, asked: { ...data }, proven: false };
+        return true;
       case "task:join":
         for (const asked of data.tasks) {
-          this.#tasks.set(asked.taskId, { request, asked: { ...asked }, shown: false });
+          this.#tasks.set(asked.taskId, { request, asked: { ...asked }, shown: false, proven: false });
         }
-        break;
+        return true;
+      case "dashboard:leave":
+        this.#dashboard = null;
+        return false;
       case "task:leave":
         this.#tasks.delete(data.taskId);
-        break;
+        return false;
+      default:
+        return false;
     }
   }
 
   /**
-   * What to post: as many polls at once as it takes.
+   * As few polls as hold all of these.
+   * @param {(ListPlace | TaskPlace)[]} [places]
+   * @returns {(ListPlace | TaskPlace)[][]}
+   */
+  polls(places = this.#dashboard ? [this.#dashboard, ...this.#tasks.values()] : [...this.#tasks.values()]) {
+    const dashboard = places.find((place) => place === this.#dashboard && place.share === undefined);
+    const polls = batches(places.filter((place) => place !== dashboard), {
+      most: this.#most,
+      bytes: this.#bytes - GROWTH_BYTES,
+      sizeOf: ({ asked }) => sizeOfJson(asked) + GROWTH_BYTES,
+    });
+    if (!dashboard) return polls;
+    if (polls.length > 0 && polls[0][0].share === undefined) polls[0].unshift(dashboard);
+    else polls.unshift([dashboard]);
+    return polls;
+  }
+
+  /**
+   * What to post for these.
+   * @param {readonly (ListPlace | TaskPlace)[]} places
+   * @returns {PollBody}
+   */
+  body(places) {
+    /** @type {PollBody} */
+    const body = {};
+    const tasks = places.flatMap((place) => (isTask(place) ? [place.asked] : []));
+    if (tasks.length > 0) body.tasks = tasks;
+    if (this.#dashboard && places.includes(this.#dashboard)) body.dashboard = this.#dashboard.asked;
+    if (this.#moments.latest !== undefined) body.moment = this.#moments.latest;
+    return body;
+  }
+
+  /**
+   * What to post for everything: as many polls at once as it takes.
    * @returns {PollBody[]}
    */
   bodies() {
-    const tasks = [...this.#tasks.values()].map(({ asked }) => asked);
-    /** @type {PollBody[]} */
-    const bodies = [];
-    for (let start = 0; start < tasks.length; start += MAX_BATCH) {
-      bodies.push({ tasks: tasks.slice(start, start + MAX_BATCH) });
+    return this.polls().map((places) => this.body(places));
+  }
+
+  /** @param {readonly (ListPlace | TaskPlace)[]} places of a poll that was answered */
+  prove(places) {
+    for (const place of places) {
+      place.proven = true;
+      place.share = undefined;
     }
-    if (this.#dashboard) bodies[0] = { ...bodies[0], dashboard: this.#dashboard.asked };
-    const moment = this.#moments.latest;
-    return moment === undefined ? bodies : bodies.map((body) => ({ ...body, moment }));
+  }
+
+  /** Whether it is still to be found out what a poll was refused for. */
+  get isSearching() {
+    return [this.#dashboard, ...this.#tasks.values()].some((place) => place?.share !== undefined);
+  }
+
+  /**
+   * A poll for several was refused as a whole.
+   * @param {(ListPlace | TaskPlace)[]} places
+   * @param {Refusal} refusal
+   * @returns {(ListPlace | TaskPlace)[][]} what to poll in its place: always more polls, and smaller ones
+   */
+  divide(places, { code, tooLarge }) {
+    const tasks = places.filter(isTask).length;
+    if (tasks > 1 && tooLarge) {
+      this.#bytes = Math.floor(sizeOfJson(this.body(places)) / 2);
+    } else if (tasks > 1 && code === "too_many_tasks") {
+      this.#most = Math.ceil(tasks / 2);
+    } else {
+      // Those in polls that were answered have done nothing: only the others are under suspicion.
+      const unproven = places.filter(({ proven }) => !proven);
+      if (unproven.length === 0 || unproven.length === places.length) halve(places);
+      else for (const place of unproven) place.share = unproven.length;
+    }
+    return this.polls(places);
+  }
+
+  /**
+   * A poll for this alone was refused: it is asked for no more.
+   * @param {ListPlace | TaskPlace} place
+   * @param {Refusal} refusal
+   * @returns {ServerMessage} as the answer to its join
+   */
+  refuse(place, { code, message }) {
+    const { request: replyTo } = place;
+    if (place === this.#dashboard) this.#dashboard = null;
+    if (!isTask(place)) return { type: "error", data: { code, message, temporary: false }, replyTo };
+    const { taskId } = place.asked;
+    if (this.#tasks.get(taskId) === place) this.#tasks.delete(taskId);
+    return { type: "error", data: { code, message, temporary: false, taskId }, replyTo };
   }
 
   /**
@@ -91,16 +183,9 @@ export class Places {
           yield { ...message, replyTo: place.request };
           break;
         }
-        case "error": {
-          const place = this.#tasks.get(message.data.taskId ?? "");
-          if (!place) break;
-          const { taskId } = place.asked;
-          const wasShown = place.shown;
-          place.asked = { taskId, forbidden: true };
-          place.shown = false;
-          yield wasShown ? { type: "task:revoked", data: { taskId } } : { ...message, replyTo: place.request };
+        case "error":
+          yield* this.#toldError(message);
           break;
-        }
         case "stream:status":
           stale = message.data.state === "stale";
           if (stale !== this.#stale) yield message;
@@ -112,6 +197,25 @@ export class Places {
     this.#stale = stale;
   }
 
+  /**
+   * @param {import("../protocol.js").Message<"error", import("../protocol.js").ErrorData>} message
+   * @returns {Generator<ServerMessage, void, void>}
+   */
+  *#toldError(message) {
+    const { code, temporary, taskId } = message.data;
+    const place = taskId === undefined ? undefined : this.#tasks.get(taskId);
+    if (!place || taskId === undefined || temporary) return; // the next poll asks again
+    const { request: replyTo, shown } = place;
+    if (code !== "forbidden") {
+      this.#tasks.delete(taskId);
+      yield { ...message, replyTo };
+      return;
+    }
+    place.asked = { taskId, forbidden: true };
+    place.shown = false;
+    yield shown ? { type: "task:revoked", data: { taskId } } : { ...message, replyTo };
+  }
+
   /** @param {PollAnswer} answer all of which has been told */
   #note({ dashboard, tasks = {}, moment }) {
     this.#moments.note(moment);
@@ -121,4 +225,12 @@ export class Places {
       if (place) place.asked.etag = etag;
     }
   }
+}
+
+/**
+ * @param {ListPlace | TaskPlace} place
+ * @returns {place is TaskPlace}
+ */
+function isTask(place) {
+  return "shown" in place;
 }

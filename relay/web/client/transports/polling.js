@@ -2,8 +2,10 @@
 // The conversation over long polling, for where WebSocket is blocked.
 //
 // Rules of this file: a poll is thrown away whenever what is asked for changes, and asked anew; that
-// loses nothing, because the positions move only with what has been told.
+// loses nothing, because the positions move only with what has been told; a poll that is refused as a
+// whole is divided until what it was refused for stands alone, and only that ends.
 
+import { Pace, costOfTasks } from "../pace.js";
 import { RATE_LIMITED } from "../protocol.js";
 import { Places } from "./places.js";
 import { ABNORMAL, OPENING_TIMEOUT_MS } from "./transport.js";
@@ -12,13 +14,20 @@ import { ABNORMAL, OPENING_TIMEOUT_MS } from "./transport.js";
 /** @typedef {import("./transport.js").Transport} Transport */
 /** @typedef {import("./transport.js").TransportOptions} TransportOptions */
 /** @typedef {import("./moments.js").Moments} Moments */
-/** @typedef {import("../protocol.js").PollBody} PollBody */
+/** @typedef {import("./places.js").ListPlace} ListPlace */
+/** @typedef {import("./places.js").Refusal} Refusal */
+/** @typedef {import("./places.js").TaskPlace} TaskPlace */
 
 const POLL_TIMEOUT_MS = 35_000; // the relay answers within 25 s
 const PACE_MS = 500; // from one poll to the next, while every one brings something
-const MAX_REFUSALS = 3; // of polls that came too fast, in a row; one of them is only waited for
+const MAX_REFUSALS = 3; // of a poll that came too fast, in a row; one of them is only waited for
 /** @type {Ending} */
 const UNREADABLE = { code: ABNORMAL, reason: "unreadable" }; // whoever it was that answered
+
+/**
+ * A body, or why there is none; `refusal` where the relay itself did not like what was asked.
+ * @typedef {{body: any, ending?: undefined, refusal?: undefined} | {body?: undefined, ending: Ending, refusal?: Refusal}} Answer
+ */
 
 /** @implements {Transport} */
 export class PollingTransport {
@@ -35,6 +44,9 @@ export class PollingTransport {
   #places;
   #asking = true; // until the relay has let us in, nothing is asked
   #round = new AbortController(); // of the polls under way
+  /** @type {Set<(ListPlace | TaskPlace)[]>} what they ask for */
+  #polls = new Set();
+  #pace = new Pace();
 
   /** @param {TransportOptions & {url: string | URL, configUrl: string | URL, moments?: Moments}} options */
   constructor({ url, configUrl, token, host, onOpen, onMessage, onEnd, moments }) {
@@ -54,9 +66,9 @@ export class PollingTransport {
    */
   send(type, data) {
     const id = `p${++this.#requests}`;
-    this.#places.ask(type, data, id);
+    const isAnswered = this.#places.ask(type, data, id);
     this.#askAnew();
-    return id;
+    return isAnswered ? id : undefined;
   }
 
   /** A poll that waits on a network that is gone would wait for long. */
@@ -92,35 +104,67 @@ export class PollingTransport {
       this.#round.abort();
       this.#round = new AbortController();
       const { signal } = this.#round;
-      this.#places.bodies().forEach((_, index) => this.#poll(index, signal));
+      this.#polls.clear();
+      for (const places of this.#places.polls()) this.#poll(places, signal);
     });
   }
 
   /**
    * One poll after the other, until the round is over.
-   * @param {number} index which of the bodies
+   * @param {(ListPlace | TaskPlace)[]} places what they ask for
    * @param {AbortSignal} signal
    */
-  async #poll(index, signal) {
+  async #poll(places, signal) {
+    this.#polls.add(places);
     let refusals = 0;
     while (!signal.aborted) {
       const startedAt = this.#host.now();
-      const init = { method: "POST", body: JSON.stringify(this.#places.bodies()[index]) };
-      const { body, ending } = await this.#fetch(this.#url, init, POLL_TIMEOUT_MS, signal);
-      if (signal.aborted) return;
-      if (ending?.afterMs !== undefined && ending.code === RATE_LIMITED && ++refusals < MAX_REFUSALS) {
-        await this.#sleep(ending.afterMs);
+      // Where one poll came too fast, those that are to follow take turns.
+      const turnMs = this.#pace.waitMs(startedAt);
+      if (turnMs > 0) {
+        await this.#sleep(turnMs);
         continue;
       }
+      this.#pace.spend(costOfTasks(places.length));
+      const init = { method: "POST", body: JSON.stringify(this.#places.body(places)) };
+      const { body, ending, refusal } = await this.#fetch(this.#url, init, POLL_TIMEOUT_MS, signal);
+      if (signal.aborted) return;
+      if (refusal) return this.#divide(places, refusal, signal);
+      if (ending?.afterMs !== undefined && ending.code === RATE_LIMITED) {
+        this.#pace.refused(ending.afterMs, this.#host.now());
+        refusals += 1;
+        if (refusals < MAX_REFUSALS) continue;
+      }
       if (ending) return this.#end(ending);
-      refusals = 0;
       if (!Array.isArray(body.messages)) return this.#end(UNREADABLE);
+      refusals = 0;
+      this.#places.prove(places);
       for (const message of this.#places.told(body)) {
         this.#onMessage(message);
         if (signal.aborted) return;
       }
+      if (this.#rejoin()) return;
       if (!body.more) await this.#sleep(startedAt + PACE_MS - this.#host.now());
     }
+  }
+
+  /**
+   * @param {(ListPlace | TaskPlace)[]} places of a poll that was refused as a whole
+   * @param {Refusal} refusal
+   * @param {AbortSignal} signal
+   */
+  #divide(places, refusal, signal) {
+    this.#polls.delete(places);
+    if (places.length === 1) this.#onMessage(this.#places.refuse(places[0], refusal));
+    else for (const part of this.#places.divide(places, refusal)) this.#poll(part, signal);
+    this.#rejoin();
+  }
+
+  /** Once it has been found out what a poll was refused for, the rest is asked for together again. */
+  #rejoin() {
+    if (this.#places.isSearching || this.#places.polls().length >= this.#polls.size) return false;
+    this.#askAnew();
+    return true;
   }
 
   /**
@@ -128,7 +172,7 @@ export class PollingTransport {
    * @param {RequestInit} init
    * @param {number} timeoutMs
    * @param {AbortSignal} signal
-   * @returns {Promise<{body: any, ending?: undefined} | {body?: undefined, ending: Ending}>}
+   * @returns {Promise<Answer>}
    */
   async #fetch(url, init, timeoutMs, signal) {
     const request = new AbortController();
@@ -175,7 +219,7 @@ export class PollingTransport {
 /**
  * @param {number} status
  * @param {string} text
- * @returns {{body: any, ending?: undefined} | {body?: undefined, ending: Ending}}
+ * @returns {Answer}
  */
 function answerOf(status, text) {
   /** @type {any} */
@@ -186,7 +230,10 @@ function answerOf(status, text) {
     // A parse error would quote the content.
   }
   if (status === 200) return body === null ? { ending: UNREADABLE } : { body };
-  return { ending: endingOf(status, body?.data ?? {}) };
+  const error = body?.data ?? {};
+  const ending = endingOf(status, error);
+  if ((status !== 400 && status !== 413) || typeof error.code !== "string") return { ending };
+  return { ending, refusal: { code: error.code, message: String(error.message), tooLarge: status === 413 } };
 }
 
 /**

@@ -21,7 +21,7 @@ export class Connection {
     /**
      * @param {string} type
      * @param {object} data
-     * @returns {string | undefined} the id of the request; undefined while not connected
+     * @returns {string | undefined} the id of the request; undefined where no answer will come, as while not connected
      */
     send(type: string, data: object): string | undefined;
     /** Tries at once, after a refusal too. */

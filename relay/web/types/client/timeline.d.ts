@@ -21,6 +21,8 @@ export class Timeline {
      */
     events: (Event | null)[];
     taskId: string;
+    /** Whether it holds nothing of the task. */
+    get isEmpty(): boolean;
     /** What a join continues from; empty when everything is wanted. */
     get position(): {
         since?: undefined;

@@ -3,8 +3,9 @@ export class Vitals {
     /**
      * @param {(type: string, data: object) => string | undefined} ask
      *   for the relay's time; gives the id of the request
+     * @param {() => number} [now] in ms since the epoch
      */
-    constructor(ask: (type: string, data: object) => string | undefined);
+    constructor(ask: (type: string, data: object) => string | undefined, now?: () => number);
     /** When the last message came, in ms since the epoch; 0 before the first. */
     heardAt: number;
     /** How often the conversation was begun anew. */

@@ -1,11 +1,3 @@
-/** @typedef {import("../protocol.js").ServerMessage} ServerMessage */
-/** @typedef {import("../protocol.js").PollAnswer} PollAnswer */
-/** @typedef {import("../protocol.js").PollBody} PollBody */
-/** @typedef {import("../protocol.js").PolledTask} PolledTask */
-/**
- * `request`: the join its states answer. `shown`: it has been given one.
- * @typedef {{request: string, asked: PolledTask, shown: boolean}} Place
- */
 export class Places {
     /** @param {Moments} [moments] of what is held */
     constructor(moments?: Moments);
@@ -14,13 +6,44 @@ export class Places {
      * @param {string} type
      * @param {any} data
      * @param {string} request its id
+     * @returns {boolean} whether there will be an answer to it
      */
-    ask(type: string, data: any, request: string): void;
+    ask(type: string, data: any, request: string): boolean;
     /**
-     * What to post: as many polls at once as it takes.
+     * As few polls as hold all of these.
+     * @param {(ListPlace | TaskPlace)[]} [places]
+     * @returns {(ListPlace | TaskPlace)[][]}
+     */
+    polls(places?: (ListPlace | TaskPlace)[]): (ListPlace | TaskPlace)[][];
+    /**
+     * What to post for these.
+     * @param {readonly (ListPlace | TaskPlace)[]} places
+     * @returns {PollBody}
+     */
+    body(places: readonly (ListPlace | TaskPlace)[]): PollBody;
+    /**
+     * What to post for everything: as many polls at once as it takes.
      * @returns {PollBody[]}
      */
     bodies(): PollBody[];
+    /** @param {readonly (ListPlace | TaskPlace)[]} places of a poll that was answered */
+    prove(places: readonly (ListPlace | TaskPlace)[]): void;
+    /** Whether it is still to be found out what a poll was refused for. */
+    get isSearching(): boolean;
+    /**
+     * A poll for several was refused as a whole.
+     * @param {(ListPlace | TaskPlace)[]} places
+     * @param {Refusal} refusal
+     * @returns {(ListPlace | TaskPlace)[][]} what to poll in its place: always more polls, and smaller ones
+     */
+    divide(places: (ListPlace | TaskPlace)[], { code, tooLarge }: Refusal): (ListPlace | TaskPlace)[][];
+    /**
+     * A poll for this alone was refused: it is asked for no more.
+     * @param {ListPlace | TaskPlace} place
+     * @param {Refusal} refusal
+     * @returns {ServerMessage} as the answer to its join
+     */
+    refuse(place: ListPlace | TaskPlace, { code, message }: Refusal): ServerMessage;
     /**
      * The messages an answer stands for, one by one: each counts as told once it has been taken, and
      * who takes no further one is told the rest again.
@@ -35,11 +58,31 @@ export type PollAnswer = import("../protocol.js").PollAnswer;
 export type PollBody = import("../protocol.js").PollBody;
 export type PolledTask = import("../protocol.js").PolledTask;
 /**
- * `request`: the join its states answer. `shown`: it has been given one.
+ * `request`: the join its states answer. `proven`: the relay has answered a poll with it. `share`: see
+ * batches.js.
  */
-export type Place = {
+export type Place<A> = {
     request: string;
-    asked: PolledTask;
+    asked: A;
+    proven: boolean;
+    share?: number;
+};
+export type ListPlace = Place<{
+    limit?: number;
+    etag?: string;
+}>;
+/**
+ * `shown`: something of it has been given
+ */
+export type TaskPlace = Place<PolledTask> & {
     shown: boolean;
+};
+/**
+ * Why a poll was refused as a whole. `tooLarge`: for its bytes.
+ */
+export type Refusal = {
+    code: string;
+    message: string;
+    tooLarge: boolean;
 };
 import { Moments } from "./moments.js";

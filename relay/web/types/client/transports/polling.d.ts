@@ -5,6 +5,10 @@
  * @returns {Ending}
  */
 export function endingOf(status: number, { code, message, retryAfterMs }: Partial<import("../protocol.js").ErrorData>): Ending;
+/**
+ * A body, or why there is none; `refusal` where the relay itself did not like what was asked.
+ * @typedef {{body: any, ending?: undefined, refusal?: undefined} | {body?: undefined, ending: Ending, refusal?: Refusal}} Answer
+ */
 /** @implements {Transport} */
 export class PollingTransport implements Transport {
     /** @param {TransportOptions & {url: string | URL, configUrl: string | URL, moments?: Moments}} options */
@@ -18,7 +22,7 @@ export class PollingTransport implements Transport {
      * @param {string} type
      * @param {object} data
      */
-    send(type: string, data: object): string;
+    send(type: string, data: object): string | undefined;
     /** A poll that waits on a network that is gone would wait for long. */
     probe(): void;
     close(): void;
@@ -28,4 +32,18 @@ export type Ending = import("./transport.js").Ending;
 export type Transport = import("./transport.js").Transport;
 export type TransportOptions = import("./transport.js").TransportOptions;
 export type Moments = import("./moments.js").Moments;
-export type PollBody = import("../protocol.js").PollBody;
+export type ListPlace = import("./places.js").ListPlace;
+export type Refusal = import("./places.js").Refusal;
+export type TaskPlace = import("./places.js").TaskPlace;
+/**
+ * A body, or why there is none; `refusal` where the relay itself did not like what was asked.
+ */
+export type Answer = {
+    body: any;
+    ending?: undefined;
+    refusal?: undefined;
+} | {
+    body?: undefined;
+    ending: Ending;
+    refusal?: Refusal;
+};

@@ -1,10 +1,11 @@
 /** @typedef {import("../protocol.js").ServerMessage} ServerMessage */
 /**
- * `send` gives the id that the answers carry as `replyTo`; only after `onOpen`. `probe`: the network
+ * `send` gives the id that the answers carry as `replyTo`, undefined where none will come; only after
+ * `onOpen`. `probe`: the network
  * may have changed, make sure that it still works. `close` ends it, and nothing is called back.
  * @typedef {object} Transport
  * @property {"websocket" | "polling"} name
- * @property {(type: string, data: object) => string} send
+ * @property {(type: string, data: object) => string | undefined} send
  * @property {() => void} probe
  * @property {() => void} close
  */
@@ -25,12 +26,13 @@ export const OPENING_TIMEOUT_MS: 10000;
 export const ABNORMAL: 1006;
 export type ServerMessage = import("../protocol.js").ServerMessage;
 /**
- * `send` gives the id that the answers carry as `replyTo`; only after `onOpen`. `probe`: the network
+ * `send` gives the id that the answers carry as `replyTo`, undefined where none will come; only after
+ * `onOpen`. `probe`: the network
  * may have changed, make sure that it still works. `close` ends it, and nothing is called back.
  */
 export type Transport = {
     name: "websocket" | "polling";
-    send: (type: string, data: object) => string;
+    send: (type: string, data: object) => string | undefined;
     probe: () => void;
     close: () => void;
 };
