@@ -280,6 +280,58 @@ async function hidden({ limit } = {}) {
   return { timeline, joins, does, socket };
 }
 
+for (const [order, asks, how] of /** @type {[string, number, {limit?: number}?][]} */ ([
+  ["forbidden", 1],
+  ["forbidden upserted", 2],
+  ["upserted forbidden", 2],
+  ["forbidden listed", 2],
+  ["listed forbidden", 2],
+  ["forbidden authorized", 2],
+  ["authorized forbidden", 2],
+  ["forbidden listedOthers", 1],
+  ["forbidden listedOthers", 2, { limit: 1 }], // the list may have more than it shows
+  ["listedOthers forbidden", 2, { limit: 1 }],
+  ["upserted unlisted forbidden", 1],
+  ["upserted unlisted upserted forbidden", 2],
+  ["upserted forbidden forbidden", 2], // it was a moment only
+  ["upserted forbidden upserted forbidden", 3],
+  ["state revoked", 1],
+  ["state revoked upserted", 2],
+  ["state revoked listed forbidden", 2],
+  ["state revoked upserted listed forbidden", 3],
+])) {
+  test(`a task that comes into view is asked for again: ${order}${how ? " in a list that is cut" : ""}`, async () => {
+    const { timeline, joins, does } = await hidden(how);
+    for (const step of order.split(" ")) {
+      does[/** @type {keyof typeof does} */ (step)]();
+      await settled();
+    }
+    assert.equal(joins().length, asks);
+    if (asks === order.split(" ").filter((step) => step === "forbidden" || step === "state").length) {
+      assert.ok(["forbidden", "revoked"].includes(timeline.state), timeline.state);
+    } else {
+      does.state();
+      assert.equal(timeline.state, "ready");
+    }
+  });
+}
+
+test("a task that comes into view while polling is shown, whatever is told first", async () => {
+  const relay = new FakeRelay("t");
+  relay.blocked = true;
+  relay.hidden.add("t");
+  const client_ = client(relay);
+  const timeline = client_.joinTask("t");
+  client_.joinDashboard();
+  await relay.world.pass(2_000);
+  assert.equal(timeline.state, "forbidden");
+  relay.hidden.clear();
+  relay.answerWaiting();
+  await relay.world.pass(2_000);
+  assert.equal(timeline.state, "ready");
+  client_.close();
+});
+
 test("what is revoked while its next state is awaited is dropped before that comes", async () => {
   const { timeline, does, socket } = await hidden();
   does.state();

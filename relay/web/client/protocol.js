@@ -141,6 +141,7 @@
 export const SUBPROTOCOL = "relay.v1";
 export const BEARER_PREFIX = "bearer.";
 export const MAX_BATCH = 100; // tasks in one task:join
+export const DASHBOARD_LIMIT_DEFAULT = 500; // tasks of a list whose join names no limit
 export const DASHBOARD_LIMIT_MAX = 5000;
 export const MAX_MESSAGE_BYTES_DEFAULT = 65_536; // of a frame or a poll, until the relay names another limit
 

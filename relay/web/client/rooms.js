@@ -9,7 +9,7 @@
 
 import { batches, halve, sizeOfJson } from "./batches.js";
 import { Pace, costOfList, costOfTasks } from "./pace.js";
-import { MAX_BATCH, MAX_MESSAGE_BYTES_DEFAULT } from "./protocol.js";
+import { DASHBOARD_LIMIT_DEFAULT, MAX_BATCH, MAX_MESSAGE_BYTES_DEFAULT } from "./protocol.js";
 import { TaskList } from "./task-list.js";
 import { Timeline } from "./timeline.js";
 
@@ -25,11 +25,12 @@ import { Timeline } from "./timeline.js";
 
 /**
  * `request`: the last one that asked for it on this connection. `notBefore`: in ms since the epoch, a
- * wait after a temporary error. `halfway`: some pages of the answer are here.
+ * wait after a temporary error. `halfway`: some pages of the answer are here. `seen`: since it was asked
+ * for, the list has shown it.
  * @template {TaskList | Timeline} V
  * @typedef {{
  *   view: V, joins: number, phase: Phase, notBefore: number,
- *   request?: string, share?: number, halfway?: boolean,
+ *   request?: string, share?: number, halfway?: boolean, seen?: boolean,
  * }} Room
  */
 
@@ -118,7 +119,7 @@ export class Rooms {
     this.#pace.begin();
     for (const room of this.#all()) {
       room.request = undefined;
-      room.halfway = false;
+      room.halfway = room.seen = false;
       if (room.phase !== "refused") this.#want(room);
     }
     this.#ask();
@@ -136,12 +137,16 @@ export class Rooms {
       case "welcome":
         this.#learn(data.limits);
         break;
+      case "auth:ok":
+        this.#lookForHidden(); // with other rights anything may be seen
+        break;
       case "dashboard:state":
-        if (this.#dashboard && takes(this.#dashboard, replyTo, data.more)) this.#dashboard.view.replace(data);
+        this.#listed(data, replyTo);
         break;
       case "dashboard:task_list_updated":
         if (this.#dashboard?.phase === "joined") this.#dashboard.view.update(data);
         if (data.change === "upserted") this.#becameVisible(data.taskId);
+        else this.#unsee(data.taskId);
         break;
       case "task:state": {
         const room = this.#tasks.get(data.taskId);
@@ -180,6 +185,20 @@ export class Rooms {
   }
 
   /**
+   * @param {import("./protocol.js").DashboardState} page
+   * @param {string | undefined} replyTo
+   */
+  #listed(page, replyTo) {
+    const room = this.#dashboard;
+    const isFirst = room?.phase === "asked" || replyTo === undefined;
+    if (room && takes(room, replyTo, page.more)) room.view.replace(page);
+    for (const { taskId } of page.tasks) this.#becameVisible(taskId);
+    // It stands for messages that were never sent, also for those of tasks past its end.
+    const isCut = room?.phase === "joined" && room.view.size >= (room.limit ?? DASHBOARD_LIMIT_DEFAULT);
+    if (isFirst && isCut && !page.more) this.#lookForHidden();
+  }
+
+  /**
    * The relay says that a task is not, or no longer, ours to see.
    * @param {string} taskId
    * @param {string} state
@@ -187,6 +206,7 @@ export class Rooms {
   #went(taskId, state) {
     const room = this.#tasks.get(taskId);
     if (!room) return;
+    room.seen = false;
     if (room.phase === "joined" || room.halfway) {
       this.#end(room, "gone", state); // no other page follows
     } else if (!room.view.isEmpty) {
@@ -237,6 +257,8 @@ export class Rooms {
    * @param {string} code
    */
   #refuse(room, code) {
+    // Between the relay's look at it and its answer the task came into view.
+    if (code === "forbidden" && room.seen) return this.#want(room);
     if (code === "too_many_tasks") this.#end(room, "full", code);
     else this.#end(room, code === "bad_request" || code === "bad_message" ? "refused" : "gone", code);
   }
@@ -249,7 +271,7 @@ export class Rooms {
   #end(room, phase, state) {
     room.phase = phase;
     room.share = undefined;
-    room.halfway = false;
+    room.halfway = room.seen = false;
     room.view.end(state);
     if (phase !== "full") this.#freed();
   }
@@ -266,9 +288,21 @@ export class Rooms {
   /** @param {string} taskId of a task that the list shows */
   #becameVisible(taskId) {
     const room = this.#tasks.get(taskId);
+    if (room?.phase === "asked") room.seen = true;
     if (room?.phase !== "gone") return;
     this.#want(room);
     this.#ask();
+  }
+
+  /** @param {string} taskId of a task that the list shows no more */
+  #unsee(taskId) {
+    const room = this.#tasks.get(taskId);
+    if (room) room.seen = false;
+  }
+
+  /** Something may have come into view, and nobody says what. */
+  #lookForHidden() {
+    for (const taskId of this.#tasks.keys()) this.#becameVisible(taskId);
   }
 
   /** @param {TaskRoom} room */
@@ -395,7 +429,7 @@ export class Rooms {
     for (const room of rooms) {
       room.phase = "asked";
       room.request = request;
-      room.halfway = false;
+      room.halfway = room.seen = false;
       const key = room.view instanceof Timeline ? room.view.taskId : null;
       if (this.#leaves.get(key)?.request === undefined) this.#leaves.delete(key);
     }

@@ -42,6 +42,11 @@ export class TaskList {
     return this.#tasks;
   }
 
+  /** How many tasks it has. */
+  get size() {
+    return this.#byId.size;
+  }
+
   /** @param {string} taskId */
   get(taskId) {
     return this.#byId.get(taskId);

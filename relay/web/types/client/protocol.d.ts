@@ -127,6 +127,7 @@ export function verdict(code: number, reason: string): Verdict;
 export const SUBPROTOCOL: "relay.v1";
 export const BEARER_PREFIX: "bearer.";
 export const MAX_BATCH: 100;
+export const DASHBOARD_LIMIT_DEFAULT: 500;
 export const DASHBOARD_LIMIT_MAX: 5000;
 export const MAX_MESSAGE_BYTES_DEFAULT: 65536;
 export const RATE_LIMITED: 4429;

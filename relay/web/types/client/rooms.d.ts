@@ -30,7 +30,8 @@ export type ServerMessage = import("./protocol.js").ServerMessage;
 export type Phase = "wanted" | "asked" | "joined" | "gone" | "full" | "refused";
 /**
  * `request`: the last one that asked for it on this connection. `notBefore`: in ms since the epoch, a
- * wait after a temporary error. `halfway`: some pages of the answer are here.
+ * wait after a temporary error. `halfway`: some pages of the answer are here. `seen`: since it was asked
+ * for, the list has shown it.
  */
 export type Room<V extends TaskList | Timeline> = {
     view: V;
@@ -40,6 +41,7 @@ export type Room<V extends TaskList | Timeline> = {
     request?: string;
     share?: number;
     halfway?: boolean;
+    seen?: boolean;
 };
 export type DashboardRoom = Room<TaskList> & {
     limit?: number;

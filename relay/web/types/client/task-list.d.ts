@@ -12,6 +12,8 @@ export class TaskList {
      * the tasks that did not; do not modify them.
      */
     get tasks(): readonly import("./protocol.js").TaskSummary[];
+    /** How many tasks it has. */
+    get size(): number;
     /** @param {string} taskId */
     get(taskId: string): import("./protocol.js").TaskSummary | undefined;
     /**
