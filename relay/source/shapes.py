@@ -172,15 +172,6 @@ def _document(event: Document) -> Document:
     return document
 
 
-def token_of(raw: bytes) -> bytes:
-    """The resume token of a change, as BSON. Raises ValueError where it does not begin with one."""
-    _, name, length = _TO_TOKEN.unpack_from(raw)
-    if name != _TOKEN:
-        raise ValueError("a change that does not begin with its token")
-    start = _TO_TOKEN.size - _LENGTH
-    return raw[start : start + length]
-
-
 def token_time(token: Mapping[str, Any]) -> Timestamp:
     """The cluster time inside a resume token.
 

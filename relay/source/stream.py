@@ -25,8 +25,9 @@ from relay.errors import StartupError, Unavailable
 from relay.source.arrays import Decoder, cut_out
 from relay.source.changes import Change, Invalidated, Unreadable
 from relay.source.failures import STANDALONE, Meaning, code_of, meaning_of, sentence
+from relay.source.identity import field
 from relay.source.reader import RAW
-from relay.source.shapes import read_changes, token_of, token_time
+from relay.source.shapes import read_changes, token_time
 
 log = logging.getLogger(__name__)
 
@@ -362,7 +363,7 @@ class _Cursor:
         while first and changes[first - 1].time == time:
             first -= 1
         if self.witness is None or self.witness.time != time:  # else it began in an earlier reply
-            self.witness = _Witness(time, token_of(raws[first]))
+            self.witness = _Witness(time, field(raws[first], b"_id"))
 
     async def close(self) -> None:
         """Best effort: the server reaps what is left behind."""
