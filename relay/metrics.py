@@ -26,7 +26,7 @@ class Metrics:
         )
         self.left_out = Counter(
             "relay_documents_left_out",
-            "Documents left out of a read because their _id cannot be decoded.",
+            "Documents left out of a read because they are no BSON.",
             registry=registry,
         )
         self.frames = Counter("relay_frames_sent", "Frames queued for listeners.", registry=registry)

@@ -147,9 +147,7 @@ class Rooms:
                 for one in candidate_ids(reading.task_id)
             ]
             there = (
-                await self._snapshots.read(
-                    batch, among(lost), patient=patient, projection={"_id": 1}
-                )
+                await self._snapshots.read(batch, among(lost), patient=patient, projection={"_id": 1})
                 if lost
                 else ()
             )

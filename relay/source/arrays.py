@@ -235,17 +235,6 @@ def _values(raw: bytes) -> Iterator[tuple[bytes, int, bytes]]:
         raise InvalidBSON("a document that is cut off") from failure
 
 
-def holds_undecodable(value: Any) -> bool:
-    """Is there a value in it that the driver could not decode?"""
-    match value:
-        case dict():
-            return any(map(holds_undecodable, value.values()))
-        case list():
-            return any(map(holds_undecodable, value))
-        case _:
-            return isinstance(value, Undecodable)
-
-
 class Decoder:
     """Decodes the documents of one collection, and the changes of its stream, leniently; the array at
     `path` is left as a RawArray. `noticed` is called with the number of values that could not be decoded."""

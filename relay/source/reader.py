@@ -17,7 +17,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import PositionLost, Unavailable
-from relay.source.arrays import Decoder, Document, holds_undecodable, ignore
+from relay.source.arrays import Decoder, Document, ignore
 from relay.source.failures import Meaning, meaning_of
 
 log = logging.getLogger(__name__)
@@ -60,9 +60,9 @@ class Reader:
     ) -> list[dict[str, Any]]:
         """The matching documents as they were at `position`, deleted ones since included.
 
-        A value that cannot be decoded is an Undecodable; a document is left out where its `_id` is one, because
-        nothing could name it. So no document ever fails the read of another. Raises PositionLost when that moment can no longer be read, Unavailable when the database
-        does not answer in time.
+        A value that cannot be decoded is an Undecodable, and a document is left out only where it is no BSON at
+        all: no document ever fails the read of another. Raises PositionLost when that moment can no longer be
+        read, Unavailable when the database does not answer in time.
         """
         command: dict[str, Any] = {
             "find": self._collection,
@@ -109,10 +109,8 @@ class Reader:
             except Exception as failure:  # whatever it is, the others are read
                 error = type(failure).__name__
             else:
-                if not holds_undecodable(document.get("_id")):
-                    yield document
-                    continue
-                error = "_id"
+                yield document
+                continue
             self._left_out(1)
             log.error("a document cannot be decoded and is left out", extra={"error": error})
 

@@ -18,7 +18,7 @@ from typing import Any
 from bson import Timestamp
 from bson.raw_bson import RawBSONDocument
 
-from relay.source.arrays import Decoder, Document, decode, holds_undecodable
+from relay.source.arrays import Decoder, Document, decode
 from relay.source.changes import (
     Change,
     Deleted,
@@ -75,8 +75,6 @@ def read_change(raw: bytes, decoder: Decoder) -> Change | Invalidated | Unreadab
         event = decoder.change(raw)
         if event.get("operationType") == "invalidate":
             return Invalidated(RawBSONDocument(raw)["_id"])
-        if holds_undecodable(event.get("documentKey")):
-            return None  # of a document that no read can name, so nobody was ever shown it
         return _change(event, raw)
     except Exception as failure:  # whatever the shape, the stream has to go on
         log.error("a change could not be read", extra={"error": type(failure).__name__, "bytes": len(raw)})
