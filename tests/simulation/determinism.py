@@ -1,0 +1,36 @@
+"""What makes a history the same whenever it is played, and small enough that limits are met.
+
+The relay keeps listeners in sets, whose order is that of their addresses in memory. Here they are told apart
+by identity as ever, but all have one hash, so that a set keeps the order in which they came.
+Names are in sets as well: so the simulation runs in a process of its own with PYTHONHASHSEED=0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from relay.gateway import poll
+from relay.hub import members, states
+
+
+def keep_order() -> None:
+    """Make the order of sets that of what was put in; for the rest of the process."""
+    for kind in (members.Listener, members.Group):
+        kind.__hash__ = _same  # type: ignore[method-assign, assignment]
+
+
+@contextmanager
+def small_pages(page_bytes: int, answer_bytes: int) -> Iterator[None]:
+    """Let states leave in pages of this size, and polls be answered with so much at once."""
+    with (
+        patch.object(states, "PAGE_BYTES", page_bytes),
+        patch.object(poll, "MAX_ANSWER_BYTES", answer_bytes),
+    ):
+        yield
+
+
+def _same(_: Any) -> int:
+    return 1
