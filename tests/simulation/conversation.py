@@ -209,7 +209,9 @@ class Conversation:
         position = asked.tasks[task_id]
         if not whole or asked.kind != "task:join" or position is None or not position.events:
             return 0
-        return position.version if self._is_early(asked) else 0
+        port = self._instance.port
+        ahead = [version for other, version in position.versions.items() if other != port]
+        return max(ahead, default=0) if self._is_early(asked) else 0
 
     def _shown_of(self, task_id: str) -> int:
         """The version of a task that this instance has shown."""
@@ -256,11 +258,11 @@ class Conversation:
         place = data["taskId"], data["next"], data["head"]
         known = self._memory.positions.get(place)
         if known is None:
-            self._memory.positions[place] = Position(events, version)
+            known = self._memory.positions[place] = Position(events)
         elif known.events != events:
             self._blame("wrong", f"one position of {data['taskId']} for different events")
-        else:
-            known.version = max(known.version, version)
+        port = self._instance.port
+        known.versions[port] = max(known.versions.get(port, 0), version)
 
     def _position(self, entry: dict[str, Any]) -> Position | None:
         if entry.get("since") is None or entry.get("head") is None:
@@ -303,7 +305,7 @@ class Conversation:
         if asked is not None and moment < asked.listed:
             self._flicker(f"a list of moment {moment}, it had {asked.listed}")
         self._memory.listed[port] = moment
-        for task_id in self.list:
+        for task_id in self._world.history.versions:
             self._memory.rows[port, task_id] = self._world.current(task_id, moment)
 
     def _moment_of(self, listed: dict[str, Any], floor: int) -> int | None:

@@ -44,7 +44,7 @@ from simulation.world import AUDIENCE, TRANSLATOR, World
 SETTINGS = Settings(relay_mongo_url="mongodb://played", relay_jwt_secret="s" * 40)
 METRICS = Metrics()
 IDLE_S = 0.5  # how long the played stream waits for news before it says that there are none
-LAGS_S = (0.0, 0.0, 0.05, 0.3, 0.6)  # below the second that a request may wait for an instance to catch up
+LAGS_S = (0.0, 0.0, 0.05, 0.3, 0.7)  # below the second that a request may wait for an instance to catch up
 
 
 class Stream:
@@ -57,7 +57,7 @@ class Stream:
         self._news = asyncio.Event()
         world.listen(self._news)
         self.read = 1  # how many groups have been handed over
-        self.lag_s = 0.0
+        self.lag_s = chance.choice(LAGS_S)
 
     def reopen(self, reason: str) -> None:
         self._lost = reason
@@ -67,10 +67,9 @@ class Stream:
         world, chance = self._world, self._chance
         while True:
             if self._lost is not None:
-                self._lost = None
                 start = chance.randint(self.read, world.happened)
                 await asyncio.sleep(chance.choice((0, 0, 0.001, 0.02)))  # until the new cursor answers
-                self.read = start
+                self.read, self._lost = start, None
                 yield Reopened(world.times[start], "lost")
             elif self.read < (seen := self._seen()):
                 end = min(seen, self.read + chance.choice((1, 1, 2, 5)))

@@ -74,6 +74,8 @@ class _History:
             stack.enter_context(small_pages(*pages) if plan.has("pages") else nullcontext())
             ports = PORTS if plan.has("instances") else PORTS[:1]
             instances = [await stack.enter_async_context(Instance(world, plan, port)) for port in ports]
+            if not plan.has("instances"):
+                instances[0].stream.lag_s = 0.0
             network.instances |= {one.port: one for one in instances}
             scene = Scene(plan, world, referee, network, instances, tasks)
             readers = self._readers(scene)

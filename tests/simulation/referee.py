@@ -119,10 +119,10 @@ class Referee:
 
 @dataclass(slots=True)
 class Position:
-    """What `(next, head)` stands for: these events, which the reader was shown at this version or later."""
+    """What `(next, head)` stands for: these events, which each instance showed at this version or later."""
 
     events: list[Event]
-    version: int
+    versions: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from simulation.socket import Socket
 from simulation.world import Event
 
 RETRY_S = 1.0
-BACK_S = (0.0, 0.05, 0.4)
+BACK_S = (0.0, 0.0, 0.05, 0.4)
 RATE_LIMITED = 4429
 ENDS = frozenset({1001, 1006})  # an instance that stops, a network that breaks
 
@@ -48,7 +48,7 @@ class Naive(Reader):
         chance, task_id = self._chance, self._chance.choice(self._scene.tasks)
         match chance.choices(
             ("join", "batch", "leave", "list", "unlist", "resync", "drop", "rights", "stall"),
-            (22, 4, 10, 7, 3, 8, 5, 9, 6),
+            (22, 4, 7, 7, 3, 8, 9, 9, 9),
         )[0]:
             case "join":
                 self._join([task_id])

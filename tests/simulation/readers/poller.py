@@ -10,7 +10,7 @@ from bson import Timestamp
 
 from simulation.instance import keys_of
 from simulation.readers.reader import Reader, Scene
-from simulation.referee import CATCH_UP_S, listed_as, shows
+from simulation.referee import CATCH_UP_S, shows
 from simulation.world import Event
 
 PAUSE_S = (0.0, 0.0, 0.1, 0.4)
@@ -83,7 +83,7 @@ class Poller(Reader):
                 body["dashboard"] = {"etag": self._etag} if self._etag is not None else {}
             if self._moment is not None:
                 body["moment"] = self._moment
-            asked, keys, began = set(self._asked), keys_of(self.sub, self.rights), self._referee.now
+            asked, keys, began = dict(self._asked), keys_of(self.sub, self.rights), self._referee.now
             self.note(f"→ poll {self._instance.port} {body}")
             call = self._network.call(
                 self._instance.port, "POST", "/poll", self.token(), json.dumps(body).encode()
@@ -100,7 +100,9 @@ class Poller(Reader):
             answer = json.loads(content)
             self.note(f"← {status} {content.decode()[:400]}")
             if status == 200:
-                self._take(answer, asked & set(self._asked), keys, began)
+                # What was removed meanwhile, and perhaps asked for afresh, is not what this answers.
+                answered = {name for name, one in asked.items() if self._asked.get(name) is one}
+                self._take(answer, answered, keys, began)
                 await asyncio.sleep(self._chance.choice(PAUSE_S))
             else:
                 self._hear_refusal(status, answer["data"])
@@ -186,6 +188,3 @@ class Poller(Reader):
 def _moment(shown: str) -> Timestamp:
     time, inc = shown.split(".")
     return Timestamp(int(time), int(inc))
-
-
-__all__ = ["Poller", "listed_as"]

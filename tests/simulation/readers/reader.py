@@ -59,8 +59,10 @@ class Reader(ABC):
         return token_of(self.sub, self.rights, self._loop.time() + lives_s, self._serial)
 
     def move(self) -> None:
-        """Go to any instance from the next connection on."""
-        self._instance = self._chance.choice(self._scene.instances)
+        """Go to an instance, mostly another one, from the next connection on."""
+        others = [one for one in self._scene.instances if one is not self._instance]
+        if others and self._chance.random() < 0.8:
+            self._instance = self._chance.choice(others)
 
     def blame(self, kind: str, what: str) -> None:
         self._referee.blame(kind, self.name, what)
