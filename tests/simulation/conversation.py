@@ -183,8 +183,9 @@ class Conversation:
         version = self._judge(task_id, floor, "a state", shows(events, data["task"]))
         if version is None:
             return
-        if asked is not None and version < asked.floors[task_id]:
-            self._flicker(f"a state of {task_id} is version {version}, it had {asked.floors[task_id]}")
+        had = self._shown_of(task_id) if asked is None else asked.floors[task_id]
+        if version < had:
+            self._flicker(f"a state of {task_id} is version {version}, it had {had}")
         self._keep_position(data, events, version)
         if not looks:
             place = self._instance.port, task_id
@@ -204,10 +205,8 @@ class Conversation:
     def _floor(self, task_id: str, asked: Asked | None, *, whole: bool) -> int:
         """The oldest version that a state may be of. What an instance cannot see from the position, it
         cannot know; and it may wait for a second only."""
-        if asked is None:
-            return self._shown_of(task_id)
-        position = asked.tasks[task_id]
-        if not whole or asked.kind != "task:join" or position is None or not position.events:
+        position = asked.tasks[task_id] if asked is not None else None
+        if asked is None or not whole or asked.kind != "task:join" or position is None or not position.events:
             return 0
         port = self._instance.port
         ahead = [version for other, version in position.versions.items() if other != port]
@@ -299,23 +298,23 @@ class Conversation:
         if reply_to is not None:
             self._answered(reply_to)
         port = self._instance.port
-        moment = self._moment_of(self.list, self._memory.listed.get(port, 0) if asked is None else 0)
+        had = self._memory.listed.get(port, 0) if asked is None else asked.listed
+        moment = self._moment_of(self.list, had)
         if moment is None:
             return
-        if asked is not None and moment < asked.listed:
-            self._flicker(f"a list of moment {moment}, it had {asked.listed}")
+        if moment < had:
+            self._flicker(f"a list of moment {moment}, it had {had}")
         self._memory.listed[port] = moment
         for task_id in self._world.history.versions:
             self._memory.rows[port, task_id] = self._world.current(task_id, moment)
 
     def _moment_of(self, listed: dict[str, Any], floor: int) -> int | None:
-        moments = range(floor, self._world.happened + 1)
-        found = next((one for one in moments if self._world.listed(self._keys, one) == listed), None)
-        if found is None:
-            older = (one for one in range(floor) if self._world.listed(self._keys, one) == listed)
-            kind = "wrong" if next(older, None) is None else "back"
-            self._blame(kind, f"a list that is none from moment {floor} on")
-        return found
+        """A moment at which this was the list: from `floor` on, or if there is none an older one."""
+        for moment in (*range(floor, self._world.happened + 1), *range(floor)):
+            if self._world.listed(self._keys, moment) == listed:
+                return moment
+        self._blame("wrong", f"a list of {sorted(listed)} that is that of no moment")
+        return None
 
     def _hear_row(self, data: dict[str, Any]) -> None:
         task_id = data["taskId"]
@@ -440,7 +439,8 @@ class Conversation:
         return self._referee.judge(self._who, task_id, self._keys, floor, what, fits)
 
     def _flicker(self, what: str) -> None:
-        """An answer that is older than what the same instance had shown: the messages since follow at once."""
+        """A state older than what the same instance had shown, which other reads were faster to show: the
+        messages since follow at once."""
         if self._referee.is_strict:
             self._blame("flicker", what)
 

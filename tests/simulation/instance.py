@@ -197,7 +197,7 @@ class Instance:
                 "relay_poll_wait_ms": 3_000,
             }
         )
-        interval_s = chance.choice((0.0, 0.1, 0.1, 1.0))
+        interval_s = chance.choice((0.1, 0.1, 1.0)) if plan.has("waits") else 0.0
         self.hub = Hub(TRANSLATOR.view, METRICS, list_interval_s=interval_s)
         self.hub.move_to(world.times[self.stream.read])
         known = Known(

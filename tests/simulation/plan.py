@@ -20,6 +20,7 @@ TROUBLES = (
     "bad",  # readers ask for an id that is a bad request
     "cap",  # a connection may join few tasks
     "rate",  # few requests a second
+    "waits",  # list updates wait for each other
     "repeats",  # equal events
     "large",  # events with a lot of text
     "blocked",  # WebSockets are blocked for a while (browser client)

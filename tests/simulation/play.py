@@ -114,8 +114,13 @@ class _History:
                 instance.stream.lag_s = chance.choice(LAGS_S)
             if plan.has("lost") and chance.random() < 0.04:
                 instance.stream.reopen("played")
+                if plan.has("stalls"):  # troubles come together
+                    chance.choice(readers).stall(chance.choice((0.2, 0.6)))
                 scene.referee.note(f"instance {instance.port}", "loses its place")
-            if plan.has("unavailable") and chance.random() < 0.02:
+                away = 0.4
+            else:
+                away = 0.02
+            if plan.has("unavailable") and chance.random() < away:
                 instance.reads.away_until = self._loop.time() + chance.choice((0.3, 1.0, 2.5))
                 scene.referee.note(f"instance {instance.port}", "cannot read")
             chance.choice(readers).act()

@@ -20,7 +20,7 @@ CATCH_UP_S = 1.0  # how long an answer may wait for the relay to catch up (PROTO
 KINDS = {
     "gap": "an index that does not follow, or a state that continues from what was never sent",
     "back": "an older state than the reader had",
-    "flicker": "an answer older than what this instance had shown, though what came since follows at once",
+    "flicker": "a state older than what this instance had shown, though what came since follows at once",
     "leak": "content of a version that the reader may not see",
     "wrong": "content that no version has",
     "uninvited": "a message of a room that the reader is not in, or not any more",

@@ -69,11 +69,16 @@ class Naive(Reader):
                 self.rights = chance.choice(("none", "admin"))
                 self._renew()
             case "stall" if self._plan.has("stalls"):
-                self._stall(chance.choice((0.01, 0.2, 0.6)))
+                self.stall(chance.choice((0.01, 0.2, 0.6)))
 
     def calm(self) -> None:
         self._breaks = False
         self._go_on()
+
+    def stall(self, seconds: float) -> None:
+        if self._socket is not None and (end := self._socket.end) is not None:
+            end.stall()
+            self._loop.call_later(seconds, end.go_on)
 
     async def stop(self) -> None:
         self._over = True
@@ -132,11 +137,6 @@ class Naive(Reader):
         if not self._over:
             self.move()
             self._loop.call_later(self._chance.choice(BACK_S), self._connect)
-
-    def _stall(self, seconds: float) -> None:
-        if self._socket is not None and (end := self._socket.end) is not None:
-            end.stall()
-            self._loop.call_later(seconds, end.go_on)
 
     def _go_on(self) -> None:
         if self._socket is not None and self._socket.end is not None:

@@ -86,6 +86,9 @@ class Reader(ABC):
     def differences(self) -> list[tuple[str, str]]:
         """What is not as the documents are, as the kind of violation and what it is."""
 
+    def stall(self, seconds: float) -> None:
+        """Take nothing from the network for a while."""
+
     async def stop(self) -> None:
         """End it."""
 
