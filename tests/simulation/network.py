@@ -44,12 +44,19 @@ class End(asyncio.Transport):
         self._arrives_at = 0.0  # when the last thing that is under way does
         self._draining = False
         self._closing = self._lost = self._ended = False
+        self._sent: Callable[[bytes], None] = _nobody
+        self._received: Callable[[bytes], None] = _nobody
+
+    def watch(self, *, sent: Callable[[bytes], None], received: Callable[[bytes], None]) -> None:
+        """Be told of all bytes that leave this end, and of those that reach it."""
+        self._sent, self._received = sent, received
 
     # As a transport.
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._lost or self._closing or not data:
             return
+        self._sent(bytes(data))
         self._unsent += data
         if self.peer.takes():
             self._leave(len(self._unsent))
@@ -150,9 +157,13 @@ class End(asyncio.Transport):
         if self._lost:
             return
         if self.takes():
-            self.protocol.data_received(data)
+            self._give(data)
         else:
             self._unread += data
+
+    def _give(self, data: bytes) -> None:
+        self._received(data)
+        self.protocol.data_received(data)
 
     def _wake(self) -> None:
         if not self._draining and not self._lost:
@@ -166,7 +177,7 @@ class End(asyncio.Transport):
             return
         if self._unread:
             data, self._unread = bytes(self._unread), bytearray()
-            self.protocol.data_received(data)
+            self._give(data)
         sender = self.peer
         if sender._unsent and self.takes():
             sender._leave(self._chance.randint(1, len(sender._unsent)))
@@ -198,23 +209,27 @@ class End(asyncio.Transport):
 
 
 class Network:
-    """Leads to the instances by their port. `high_water`: bytes that wait in a transport before it pauses."""
+    """Leads to the instances by their port, or by that of a `route`, which is asked anew for each connection
+    and told of it. `high_water`: bytes that wait in a transport before it pauses."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, chance: Random, *, high_water: int) -> None:
         self._loop = loop
         self._chance = chance
         self._high_water = high_water
         self.instances: dict[int, Listening] = {}
+        self.routes: dict[int, Callable[[End], int]] = {}
 
     async def connect(
         self, make: Callable[[], asyncio.Protocol], host: str, port: int
     ) -> tuple[End, asyncio.Protocol]:
         """A stream to the instance of this port. Raises OSError where nobody listens."""
         await asyncio.sleep(self._chance.choice(LATENCIES_S))
+        here, there = (End(self._loop, self._chance, self._high_water) for _ in range(2))
+        if port in self.routes:
+            port = self.routes[port](here)
         instance = self.instances.get(port)
         if instance is None:
             raise ConnectionRefusedError(111, "Connection refused")
-        here, there = (End(self._loop, self._chance, self._high_water) for _ in range(2))
         here.peer, there.peer = there, here
         here.protocol, there.protocol = make(), instance.accept()
         here.protocol.connection_made(here)
@@ -257,3 +272,6 @@ class Network:
         await asyncio.sleep(self._chance.choice(LATENCIES_S))
         content = b"".join(message.get("body", b"") for message in answer[1:])
         return answer[0]["status"], content
+
+
+def _nobody(_: bytes) -> None: ...

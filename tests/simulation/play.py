@@ -15,6 +15,7 @@ from simulation.network import Network
 from simulation.plan import Plan
 from simulation.readers.naive import Naive
 from simulation.readers.poller import Poller
+from simulation.readers.python import Python
 from simulation.readers.reader import Reader, Scene
 from simulation.referee import Referee, Violation
 from simulation.world import History, World, Writing, made_up
@@ -98,6 +99,8 @@ class _History:
                 case "naive":
                     users = ("alice", "alice", "bob")
                     made += [Naive(scene, f"naive {number}", sub) for number, sub in enumerate(users)]
+                case "python":
+                    made += [Python(scene, f"python {number}", sub) for number, sub in enumerate(USERS)]
                 case "poller":
                     made += [Poller(scene, f"poller {number}", sub) for number, sub in enumerate(USERS)]
         return made

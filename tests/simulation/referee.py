@@ -23,6 +23,7 @@ KINDS = {
     "flicker": "a state older than what this instance had shown, though what came since follows at once",
     "leak": "content of a version that the reader may not see",
     "wrong": "content that no version has",
+    "view": "a client that shows what no version has",
     "uninvited": "a message of a room that the reader is not in, or not any more",
     "lifecycle": "lifecycle messages out of order, or one of them twice",
     "pages": "something between the pages of one answer",

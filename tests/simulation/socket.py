@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from simulation.network import End, Network
 
@@ -22,6 +22,57 @@ def masked(opcode: int, payload: bytes) -> bytes:
     return first + b"\xff" + length.to_bytes(8, "big") + bytes(4) + payload
 
 
+class Frames:
+    """The frames of one direction of a connection, from its bytes; before them may be a handshake.
+
+    `feed` gives each text to `on_text`.
+    """
+
+    def __init__(self, on_text: Callable[[str], object]) -> None:
+        self._on_text = on_text
+        self._received = bytearray()
+        self._is_open = False
+
+    def feed(self, data: bytes) -> None:
+        """Bytes of a connection from its beginning, handshake included."""
+        if not self._is_open:
+            self._received += data
+            head, found, rest = self._received.partition(b"\r\n\r\n")
+            if not found:
+                return
+            self._is_open, self._received, data = True, bytearray(), bytes(rest)
+        for opcode, payload in self.taken_from(data):
+            if opcode == TEXT:
+                self._on_text(payload.decode())
+
+    def taken_from(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Each frame that is whole by now, as (opcode, payload)."""
+        self._received += data
+        while (frame := self._next()) is not None:
+            yield frame
+
+    def _next(self) -> tuple[int, bytes] | None:
+        received = self._received
+        if len(received) < 2:
+            return None
+        assert received[0] & 0xF0 == 0x80, "a fragment, or a reserved bit"
+        is_masked, size, start = received[1] & 0x80, received[1] & 0x7F, 2
+        if size > 125:
+            start = 4 if size == 126 else 10
+            if len(received) < start:
+                return None
+            size = int.from_bytes(received[2:start], "big")
+        key = b""
+        if is_masked:
+            key = bytes(received[start : start + 4])
+            start += 4
+        if len(received) < start + size:
+            return None
+        opcode, payload = received[0] & 0x0F, bytes(received[start : start + size])
+        del received[: start + size]
+        return opcode, _unmasked(payload, key) if any(key) else payload
+
+
 class Socket(asyncio.Protocol):
     """`on_text` hears each message, `on_close` once how it ended; nothing follows that. `on_open` is called
     when the relay has accepted the connection."""
@@ -36,7 +87,8 @@ class Socket(asyncio.Protocol):
     ) -> None:
         self._token = token
         self._on_text, self._on_close, self._on_open = on_text, on_close, on_open
-        self._received = bytearray()
+        self._frames = Frames(lambda _: None)
+        self._head = bytearray()
         self._is_open = self._is_over = False
         self.end: End | None = None
 
@@ -72,44 +124,25 @@ class Socket(asyncio.Protocol):
         )
 
     def data_received(self, data: bytes) -> None:
-        self._received += data
         if not self._is_open:
-            head, found, rest = self._received.partition(b"\r\n\r\n")
+            self._head += data
+            head, found, rest = self._head.partition(b"\r\n\r\n")
             if not found:
                 return
             if not head.startswith(b"HTTP/1.1 101"):
                 self._over(ABNORMAL, "")
                 return
-            self._is_open = True
-            self._received = rest
+            self._is_open, data = True, bytes(rest)
             self._on_open()
-        while not self._is_over and (frame := self._next_frame()) is not None:
-            self._take(*frame)
+        for opcode, payload in self._frames.taken_from(data):
+            if not self._is_over:
+                self._take(opcode, payload)
 
     def eof_received(self) -> None:
         self._over(ABNORMAL, "")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._over(ABNORMAL, "")
-
-    def _next_frame(self) -> tuple[int, bytes] | None:
-        received = self._received
-        if len(received) < 2:
-            return None
-        assert received[0] & 0xF0 == 0x80, "a fragment, or a reserved bit"
-        size, start = received[1], 2
-        assert size < 128, "a masked frame of a server"
-        if size > 125:
-            start = 4 if size == 126 else 10
-            if len(received) < start:
-                return None
-            size = int.from_bytes(received[2:start], "big")
-        if len(received) < start + size:
-            return None
-        payload = bytes(received[start : start + size])
-        opcode = received[0] & 0x0F
-        del received[: start + size]
-        return opcode, payload
 
     def _take(self, opcode: int, payload: bytes) -> None:
         if opcode == TEXT:
@@ -127,3 +160,9 @@ class Socket(asyncio.Protocol):
         if not self._is_over:
             self._is_over = True
             self._on_close(code, reason)
+
+
+def _unmasked(payload: bytes, key: bytes) -> bytes:
+    length = len(payload)
+    mask = (key * (length // 4 + 1))[:length]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")).to_bytes(length, "big")

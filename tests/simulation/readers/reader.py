@@ -38,6 +38,7 @@ class Reader(ABC):
         self.name = name
         self.sub = sub
         self.rights = "none"
+        self.token_rights = "none"  # those of its newest token
         self._scene = scene
         self._plan, self._world, self._referee = scene.plan, scene.world, scene.referee
         self._network = scene.network
@@ -55,6 +56,7 @@ class Reader(ABC):
     def token(self, seconds: float | None = None) -> str:
         """A fresh token with the reader's rights."""
         self._serial += 1
+        self.token_rights = self.rights
         lives_s = seconds if seconds is not None else self._chance.uniform(*TOKEN_S)
         return token_of(self.sub, self.rights, self._loop.time() + lives_s, self._serial)
 

@@ -1,0 +1,187 @@
+"""The Python client, over a connection of `websockets` of its own, and a consumer who takes their time.
+
+Real: everything of `relay.client`, and the client side of `websockets`. Its frames are held to the contract
+as everybody's are; what its views show must be what a version shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from relay.client import Message, Timeline
+from relay.client.client import Client
+from simulation.conversation import Conversation
+from simulation.instance import keys_of
+from simulation.network import End
+from simulation.readers.reader import BAD_ID, Reader, Scene
+from simulation.readers.view import View
+from simulation.socket import Frames
+
+LATE_S = (0.0, 0.0, 0.0, 0.02, 0.3)  # how long the consumer is busy with an item
+PORTS = 1000  # the first port of such readers: each has its own, which leads to the instance it is at
+ENDED = frozenset({"left", "deleted", "revoked", "forbidden", "bad_request", "too_many_tasks"})
+
+
+class Python(Reader):
+    """Joins and leaves through the client, also with positions that it kept, and iterates."""
+
+    def __init__(self, scene: Scene, name: str, sub: str) -> None:
+        super().__init__(scene, name, sub)
+        self._port = PORTS + len(scene.network.routes)
+        self._network.routes[self._port] = self._route
+        self._view = View(scene.referee, name)
+        self._client = Client(
+            f"http://127.0.0.1:{self._port}",
+            self.token,
+            clock=self._loop.time,
+            sleep=asyncio.sleep,
+            random=self._chance.random,
+        )
+        self._end: End | None = None
+        self._talk: Conversation | None = None
+        self._timelines: dict[str, Timeline] = {}
+        self._kept: dict[str, tuple[int, str]] = {}  # positions, as a program would keep them
+        self._list: Any = None
+        self._task: asyncio.Task[None] | None = None
+        self._is_late = scene.plan.has("slow") or scene.plan.has("stalls")
+
+    def start(self) -> None:
+        self._task = self._loop.create_task(self._run())
+        for task_id in self._chance.sample(self._scene.tasks, self._chance.randint(1, len(self._scene.tasks))):
+            self._join(task_id)
+        if self._chance.random() < 0.7:
+            self._list = self._client.join_dashboard()
+
+    def act(self) -> None:
+        chance, task_id = self._chance, self._chance.choice(self._scene.tasks)
+        match chance.choices(
+            ("join", "leave", "again", "bad", "list", "unlist", "drop", "rights", "stall"),
+            (22, 9, 6, 2, 4, 3, 9, 9, 6),
+        )[0]:
+            case "join":
+                self._join(task_id)
+            case "leave":
+                self._leave(task_id)
+            case "again":
+                self._leave(task_id)
+                self._join(task_id)
+            case "bad" if self._plan.has("bad"):
+                self._timelines[BAD_ID] = self._client.join_task(BAD_ID)
+            case "list":
+                self._list = self._client.join_dashboard()
+            case "unlist":
+                self._client.leave_dashboard()
+                self._list = None
+            case "drop" if self._plan.has("drops") and self._end is not None:
+                self._end.cut()
+            case "rights" if self._plan.has("rights"):
+                self.rights = chance.choice(("none", "admin"))
+            case "stall" if self._plan.has("stalls"):
+                self.stall(chance.choice((0.01, 0.2, 0.6)))
+
+    def stall(self, seconds: float) -> None:
+        if (end := self._end) is not None:
+            end.stall()
+            self._loop.call_later(seconds, end.go_on)
+
+    def calm(self) -> None:
+        self._is_late = False
+        if self._end is not None:
+            self._end.go_on()
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def differences(self) -> list[tuple[str, str]]:
+        if self._task is not None and self._task.done():
+            return [("died", repr(self._task.exception()))]
+        if self._end is None or self._end.is_lost or self._talk is None:
+            return [("status", "it is not connected")]
+        found = [("unanswered", f"{one.kind} {name}") for name, one in self._talk.asked.items()]
+        for task_id, timeline in self._timelines.items():
+            found += self._wrong(task_id, timeline)
+        if self._list is not None:
+            shown = {one["taskId"]: dict(one) for one in self._list.tasks}
+            found += self.wrong_list(shown) if self._list.state == "ready" else [("state", f"the list is {self._list.state}")]
+        return found
+
+    def _wrong(self, task_id: str, timeline: Timeline) -> list[tuple[str, str]]:
+        state = timeline.state
+        if state in ("bad_request", "too_many_tasks"):
+            deserved = task_id == BAD_ID if state == "bad_request" else self._plan.has("cap")
+            return [] if deserved else [("state", f"{task_id} is {state}")]
+        if state in ("forbidden", "revoked", "deleted"):
+            return []  # it was, and this client asks again when its user does
+        if state != "ready":
+            return [("state", f"{task_id[:20]} is {state}")]
+        start = timeline.start
+        should = self._world.seen(task_id, self.keys, self._world.happened)
+        before = should.events[:start] if should is not None else []
+        return self.wrong_task(task_id, [*before, *timeline.events], timeline.task)
+
+    # What its user does.
+
+    def _join(self, task_id: str) -> None:
+        position = self._kept.get(task_id)
+        if task_id not in self._timelines and position is not None and self._chance.random() < 0.7:
+            self._timelines[task_id] = self._client.join_task(task_id, *position)
+        elif task_id in self._timelines and self._timelines[task_id].state == "ready" and self._chance.random() < 0.5:
+            held = self._timelines[task_id].position
+            if held is not None and self._timelines[task_id].start == 0:
+                self._timelines[task_id] = self._client.join_task(task_id, held.next, held.head)
+        else:
+            self._timelines[task_id] = self._client.join_task(task_id)
+        self.note(f"joins {task_id}")
+
+    def _leave(self, task_id: str) -> None:
+        timeline = self._timelines.pop(task_id, None)
+        if timeline is not None:
+            if timeline.position is not None:
+                self._kept[task_id] = timeline.position.next, timeline.position.head
+            self._client.leave_task(task_id)
+            self._view.forget(task_id)
+            self.note(f"leaves {task_id}")
+
+    async def _run(self) -> None:
+        async with self._client as client:
+            async for item in client:
+                if isinstance(item, Message):
+                    self._look(item)
+                self.note(f"takes {item.type} {item.data.get('taskId')}" if isinstance(item, Message) else f"{item}")
+                if self._is_late:
+                    await asyncio.sleep(self._chance.choice(LATE_S))
+
+    def _look(self, message: Message) -> None:
+        """What does the view show after this message?"""
+        task_id = message.data.get("taskId")
+        timeline = self._timelines.get(task_id) if isinstance(task_id, str) else None
+        if timeline is None or not isinstance(task_id, str):
+            return
+        if timeline.state == "ready" and timeline.start == 0:
+            is_partial = message.type == "task:state" and message.data["more"]
+            self._view.show(task_id, timeline.events, timeline.task, is_partial=is_partial)
+        else:
+            self._view.forget(task_id)
+
+    # Its connection.
+
+    def _route(self, end: End) -> int:
+        """A connection is made: to where it leads, and watched."""
+        self.move()
+        self._end = end
+        keys = keys_of(self.sub, self.token_rights)
+        self._talk = talk = Conversation(self._referee, self.name, self._memory, self._instance, keys)
+        self.note(f"connects to {self._instance.port}")
+        hears = Frames(lambda text: talk.heard(text))
+        says = Frames(lambda text: talk.sent(text, self._keys_in(text)))
+        end.watch(sent=says.feed, received=hears.feed)
+        return self._instance.port
+
+    def _keys_in(self, text: str) -> frozenset[str] | None:
+        if '"auth"' not in text[:20]:
+            return None
+        sub, rights, *_ = text.split('"token":"')[1].split(".")
+        return keys_of(sub, rights)
