@@ -40,6 +40,10 @@ KINDS = {
 }
 
 
+# Is this version, given with the one before it, what was shown?
+Fits = Callable[[Version, Version | None], bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
     kind: str
@@ -84,7 +88,7 @@ class Referee:
     # Finding what was shown among what there was.
 
     def find(
-        self, task_id: str, floor: int, fits: Callable[[Version, Version | None], bool]
+        self, task_id: str, floor: int, fits: Fits
     ) -> int | None:
         """The oldest version from `floor` on that fits; it is given with the one before it."""
         versions = self.world.versions(task_id)
@@ -103,7 +107,7 @@ class Referee:
         keys: frozenset[str],
         floor: int,
         what: str,
-        fits: Callable[[Version, Version | None], bool],
+        fits: Fits,
     ) -> int | None:
         """The version that was shown. Blames whoever showed one that may not be seen, or is too old."""
         found = self.find(task_id, floor, lambda version, before: version.is_for(keys) and fits(version, before))
@@ -138,13 +142,13 @@ class Memory:
     listed: dict[int, int] = field(default_factory=dict)
 
 
-def shows(events: Sequence[Event], summary: Any) -> Callable[[Version, Version | None], bool]:
+def shows(events: Sequence[Event], summary: Any) -> Fits:
     """Is it exactly this version?"""
     wanted = lasting(summary)
     return lambda version, _: version.events == events and version.lasting() == wanted
 
 
-def grows_to(events: Sequence[Event]) -> Callable[[Version, Version | None], bool]:
+def grows_to(events: Sequence[Event]) -> Fits:
     """Is it this version, or on the way from the one before to it, one event at a time?"""
     count = len(events)
 
@@ -159,11 +163,11 @@ def grows_to(events: Sequence[Event]) -> Callable[[Version, Version | None], boo
     return fits
 
 
-def summed_up(summary: Any) -> Callable[[Version, Version | None], bool]:
+def summed_up(summary: Any) -> Fits:
     """Does its summary say this, but for what a room is not told of?"""
     wanted = lasting(summary)
     return lambda version, _: version.lasting() == wanted
 
 
-def listed_as(summary: Any) -> Callable[[Version, Version | None], bool]:
+def listed_as(summary: Any) -> Fits:
     return lambda version, _: version.summary == summary

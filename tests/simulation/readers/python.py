@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from relay.client import Message, Timeline
+from relay.client import Message, Position, Timeline
 from relay.client.client import Client
 from simulation.conversation import Conversation
 from simulation.instance import keys_of
@@ -41,7 +41,8 @@ class Python(Reader):
         self._end: End | None = None
         self._talk: Conversation | None = None
         self._timelines: dict[str, Timeline] = {}
-        self._kept: dict[str, tuple[int, str]] = {}  # positions, as a program would keep them
+        self._kept: dict[str, Position] = {}  # of views that were left, as a program would keep them
+        self._since: dict[str, int] = {}  # where the views were joined from
         self._list: Any = None
         self._task: asyncio.Task[None] | None = None
         self._is_late = scene.plan.has("slow") or scene.plan.has("stalls")
@@ -118,6 +119,8 @@ class Python(Reader):
         if state != "ready":
             return [("state", f"{task_id[:20]} is {state}")]
         start = timeline.start
+        if start not in (0, self._since.get(task_id, 0)):
+            return [("view", f"{task_id} begins at {start}, it was joined from {self._since.get(task_id, 0)}")]
         should = self._world.seen(task_id, self.keys, self._world.happened)
         before = should.events[:start] if should is not None else []
         return self.wrong_task(task_id, [*before, *timeline.events], timeline.task)
@@ -125,22 +128,27 @@ class Python(Reader):
     # What its user does.
 
     def _join(self, task_id: str) -> None:
-        position = self._kept.get(task_id)
-        if task_id not in self._timelines and position is not None and self._chance.random() < 0.7:
-            self._timelines[task_id] = self._client.join_task(task_id, *position)
-        elif task_id in self._timelines and self._timelines[task_id].state == "ready" and self._chance.random() < 0.5:
-            held = self._timelines[task_id].position
-            if held is not None and self._timelines[task_id].start == 0:
-                self._timelines[task_id] = self._client.join_task(task_id, held.next, held.head)
+        """Afresh, from a position kept of an earlier view, or once more from where the view is."""
+        held, since = self._timelines.get(task_id), None
+        if held is not None and held.state in ENDED:
+            held = None
+        position = self._kept.get(task_id) if held is None else held.position
+        if held is not None and held.start != self._since.get(task_id, 0):
+            position = None
+        if position is not None and self._chance.random() < 0.6:
+            since = position.next
+            self._timelines[task_id] = self._client.join_task(task_id, position.next, position.head)
         else:
             self._timelines[task_id] = self._client.join_task(task_id)
-        self.note(f"joins {task_id}")
+        if held is None:
+            self._since[task_id] = since or 0
+        self.note(f"joins {task_id} from {since}")
 
     def _leave(self, task_id: str) -> None:
         timeline = self._timelines.pop(task_id, None)
         if timeline is not None:
             if timeline.position is not None:
-                self._kept[task_id] = timeline.position.next, timeline.position.head
+                self._kept[task_id] = timeline.position
             self._client.leave_task(task_id)
             self._view.forget(task_id)
             self.note(f"leaves {task_id}")
@@ -160,9 +168,9 @@ class Python(Reader):
         timeline = self._timelines.get(task_id) if isinstance(task_id, str) else None
         if timeline is None or not isinstance(task_id, str):
             return
-        if timeline.state == "ready" and timeline.start == 0:
+        if timeline.state == "ready":
             is_partial = message.type == "task:state" and message.data["more"]
-            self._view.show(task_id, timeline.events, timeline.task, is_partial=is_partial)
+            self._view.show(task_id, timeline.events, start=timeline.start, is_partial=is_partial)
         else:
             self._view.forget(task_id)
 

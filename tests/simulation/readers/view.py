@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from simulation.referee import Fits, Referee, grows_to
+from simulation.world import Event, Version
 
-from simulation.referee import Referee, grows_to
-from simulation.world import Event
+_BEFORE: Event = {"type": "before", "at": None, "data": None}  # an event that the client does not hold
 
 
 class View:
@@ -19,20 +19,34 @@ class View:
         self._shown: dict[str, list[Event]] = {}
         self._partial: set[str] = set()
 
-    def show(self, task_id: str, events: Sequence[Event], summary: Any, *, is_partial: bool = False) -> None:
-        """It shows this now; `is_partial`: the rest of a state is still to come."""
+    def show(
+        self, task_id: str, events: Sequence[Event], *, start: int = 0, is_partial: bool = False
+    ) -> None:
+        """It shows these events now, of which the first has the index `start`; `is_partial`: the rest of a
+        state is still to come."""
         if is_partial:
             self._partial.add(task_id)
             return
         self._partial.discard(task_id)
-        held = list(events)
+        held = [_BEFORE] * start + list(events)
         if self._shown.get(task_id) == held:
             return
         self._shown[task_id] = held
-        if self._referee.find(task_id, 0, grows_to(held)) is None:
-            self._referee.blame("view", self._who, f"{task_id} shows {len(held)} events that no version has")
+        fits = grows_to(held) if start == 0 else continues(start, list(events))
+        if self._referee.find(task_id, 0, fits) is None:
+            what = f"{task_id} shows events {start} to {len(held)} as no version has them"
+            self._referee.blame("view", self._who, what)
 
     def forget(self, task_id: str) -> None:
         """It shows nothing of the task any more."""
         self._shown.pop(task_id, None)
         self._partial.discard(task_id)
+
+
+def continues(start: int, events: list[Event]) -> Fits:
+    """Is it a part of this version?"""
+
+    def fits(version: Version, _: Version | None) -> bool:
+        return version.events[start : start + len(events)] == events
+
+    return fits
