@@ -7,10 +7,13 @@ import os
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
+from typing import Any
 
 from simulation.determinism import keep_order
 from simulation.plan import READERS, TROUBLES, planned
 from simulation.play import play
+from simulation.readers.browser import Node
 from simulation.referee import KINDS
 
 HISTORIES = 100  # of one seed
@@ -27,6 +30,12 @@ def main() -> int:
             os.environ | {"PYTHONHASHSEED": "0"},
         )
     keep_order()
+    with ExitStack() as stack:
+        services = {"node": stack.enter_context(Node())} if "browser" in options.readers else {}
+        return _search(options, services)
+
+
+def _search(options: argparse.Namespace, services: dict[str, Any]) -> int:
     began = said_at = time.monotonic()
     count, kinds = 0, Counter[str]()
     for seed in range(options.seed, options.seed + options.seeds):
@@ -35,7 +44,7 @@ def main() -> int:
             if options.seconds and time.monotonic() - began >= options.seconds:
                 break
             plan = planned(seed, number, without=options.without, readers=options.readers, is_strict=options.strict)
-            outcome = play(plan, show=options.show)
+            outcome = play(plan, show=options.show, services=services)
             count += 1
             for line in outcome.trace:
                 print(line)

@@ -13,6 +13,7 @@ from simulation.determinism import small_pages
 from simulation.instance import LAGS_S, Instance
 from simulation.network import Network
 from simulation.plan import Plan
+from simulation.readers.browser import Browser
 from simulation.readers.naive import Naive
 from simulation.readers.poller import Poller
 from simulation.readers.python import Python
@@ -101,6 +102,12 @@ class _History:
                     made += [Naive(scene, f"naive {number}", sub) for number, sub in enumerate(users)]
                 case "python":
                     made += [Python(scene, f"python {number}", sub) for number, sub in enumerate(USERS)]
+                case "browser":
+                    node = self._services["node"]
+                    made += [
+                        Browser(scene, f"browser {number}", sub, node, polls=bool(number))
+                        for number, sub in enumerate(USERS)
+                    ]
                 case "poller":
                     made += [Poller(scene, f"poller {number}", sub) for number, sub in enumerate(USERS)]
         return made
