@@ -43,7 +43,9 @@ def _search(options: argparse.Namespace, services: dict[str, Any]) -> int:
         for number in numbers:
             if options.seconds and time.monotonic() - began >= options.seconds:
                 break
-            plan = planned(seed, number, without=options.without, readers=options.readers, is_strict=options.strict)
+            plan = planned(
+                seed, number, without=options.without, readers=options.readers, is_strict=options.strict
+            )
             outcome = play(plan, show=options.show, services=services)
             count += 1
             for line in outcome.trace:

@@ -28,7 +28,15 @@ from simulation.world import Event
 LIST = None  # the list among the rooms
 LIFECYCLE = frozenset(
     f"task:{name}"
-    for name in ("created", "analyzing", "clarification_needed", "dispatched", "pr_opened", "pr_merged", "failed")
+    for name in (
+        "created",
+        "analyzing",
+        "clarification_needed",
+        "dispatched",
+        "pr_opened",
+        "pr_merged",
+        "failed",
+    )
 )
 
 
@@ -356,7 +364,10 @@ class Conversation:
         said = {name: value for name, value in data.items() if name != "taskId"}
         for number in range(first, len(told)):
             one = told[number]
-            if one.type == kind and {name: value for name, value in one.data.items() if name != "taskId"} == said:
+            if (
+                one.type == kind
+                and {name: value for name, value in one.data.items() if name != "taskId"} == said
+            ):
                 break
         else:
             self._blame("lifecycle", f"{kind} of {task_id} at {at} is twice or none of its change")

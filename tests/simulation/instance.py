@@ -237,9 +237,7 @@ class Instance:
 
     def failures(self) -> list[str]:
         """What ended that should run for ever."""
-        return [
-            repr(task.exception()) for task in self._running if task.done() and not task.cancelled()
-        ]
+        return [repr(task.exception()) for task in self._running if task.done() and not task.cancelled()]
 
     @property
     def moment(self) -> int:

@@ -87,9 +87,7 @@ class Referee:
 
     # Finding what was shown among what there was.
 
-    def find(
-        self, task_id: str, floor: int, fits: Fits
-    ) -> int | None:
+    def find(self, task_id: str, floor: int, fits: Fits) -> int | None:
         """The oldest version from `floor` on that fits; it is given with the one before it."""
         versions = self.world.versions(task_id)
         for number in range(max(floor, 0), len(versions)):
@@ -110,7 +108,9 @@ class Referee:
         fits: Fits,
     ) -> int | None:
         """The version that was shown. Blames whoever showed one that may not be seen, or is too old."""
-        found = self.find(task_id, floor, lambda version, before: version.is_for(keys) and fits(version, before))
+        found = self.find(
+            task_id, floor, lambda version, before: version.is_for(keys) and fits(version, before)
+        )
         if found is not None:
             return found
         if (hidden := self.find(task_id, floor, fits)) is not None:

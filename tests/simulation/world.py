@@ -77,7 +77,9 @@ class History(Model):
         self.past: list[tuple[Timestamp, dict[str, dict[str, Any]]]] = [(Timestamp(1, 0), {})]
         self.batches: list[Batch] = []
         self.versions: dict[str, list[Version]] = {}
-        self.lifecycle: dict[str, list[Told]] = {}  # by the time (`at`) of their change, which each has its own
+        self.lifecycle: dict[
+            str, list[Told]
+        ] = {}  # by the time (`at`) of their change, which each has its own
         self._tasks: dict[str, Task | None] = {}
         self._serial = 0
         self._shown: dict[bytes, Event] = {}
@@ -86,9 +88,7 @@ class History(Model):
             changes = [change for write in group if (change := self._apply(time, *write)) is not None]
             touched = {write[1] for write in group}
             documents = {name: one for name, one in self.past[-1][1].items() if name not in touched}
-            documents |= {
-                name: copy.deepcopy(one) for name, one in self.documents.items() if name in touched
-            }
+            documents |= {name: copy.deepcopy(one) for name, one in self.documents.items() if name in touched}
             self.past.append((time, documents))
             self.batches.append(Batch(changes, time))
 

@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from simulation.conversation import Conversation
 from simulation.instance import keys_of
+from simulation.polls import Polls
 from simulation.readers.reader import BAD_ID, TOKEN_S, Reader, Scene
 from simulation.readers.view import View
 from simulation.socket import ABNORMAL, Socket
@@ -76,6 +77,7 @@ class Browser(Reader):
         self._node = node
         self._is_blocked = polls
         self._polls = polls
+        self._watch = Polls(scene.referee, name, self._memory)
         self._view = View(scene.referee, name)
         self._timer: asyncio.TimerHandle | None = None
         self._sockets: dict[int, Socket] = {}
@@ -97,7 +99,9 @@ class Browser(Reader):
                 "tokenMs": [least * 1000, most * 1000],
             }
         )
-        for task_id in self._chance.sample(self._scene.tasks, self._chance.randint(1, len(self._scene.tasks))):
+        for task_id in self._chance.sample(
+            self._scene.tasks, self._chance.randint(1, len(self._scene.tasks))
+        ):
             self._join(task_id)
         if self._chance.random() < 0.7:
             self._join_list()
@@ -243,7 +247,6 @@ class Browser(Reader):
             self._sockets.pop(did["close"]).close()
         elif "fetch" in did:
             number = did["fetch"]
-            self.note(f"→ {did['path']} {did['body'][:200]}")
             self._calls[number] = self._loop.create_task(self._call(number, did))
         elif "abort" in did:
             if (call := self._calls.pop(did["abort"], None)) is not None:
@@ -280,7 +283,9 @@ class Browser(Reader):
         def closed(code: int, reason: str) -> None:
             self._talks.pop(number, None)
             if self._sockets.pop(number, None) is not None and not self._is_over:
-                if code not in (1006, 4401) or (code == ABNORMAL and not self._may_end and not self._is_blocked):
+                if code not in (1006, 4401) or (
+                    code == ABNORMAL and not self._may_end and not self._is_blocked
+                ):
                     self.blame("closed", f"{code} {reason}")
                 self._tell({"do": "closed", "socket": number, "code": code, "reason": reason})
 
@@ -317,10 +322,14 @@ class Browser(Reader):
 
     async def _call(self, number: int, did: dict[str, Any]) -> None:
         self.move()
-        port = self._instance.port
+        poll = None
+        if did["path"] == "/poll":
+            sub, rights, *_ = did["token"].split(".")
+            poll = self._watch.sent(did["body"], self._instance, keys_of(sub, rights))
         status, content = await self._network.call(
-            port, did["method"], did["path"], did["token"], did["body"].encode()
+            self._instance.port, did["method"], did["path"], did["token"], did["body"].encode()
         )
-        self.note(f"← {port} {status} {content.decode()[:300]}")
         if self._calls.pop(number, None) is not None and not self._is_over:
+            if poll is not None:
+                self._watch.heard(poll, status, content.decode())
             self._tell({"do": "answered", "request": number, "status": status, "text": content.decode()})

@@ -113,7 +113,9 @@ class Naive(Reader):
             self._come_back()
 
     def _open(self) -> None:
-        self._talk = Conversation(self._referee, self.name, self._memory, self._instance, keys_of(self.sub, self._shown_rights))
+        self._talk = Conversation(
+            self._referee, self.name, self._memory, self._instance, keys_of(self.sub, self._shown_rights)
+        )
         self._incoming = {}
         self.note(f"connected to {self._instance.port}")
         self._join(sorted(self._wanted))

@@ -9,8 +9,8 @@ from typing import Any
 from bson import Timestamp
 
 from simulation.instance import keys_of
+from simulation.polls import Polls
 from simulation.readers.reader import Reader, Scene
-from simulation.referee import CATCH_UP_S, shows
 from simulation.world import Event
 
 PAUSE_S = (0.0, 0.0, 0.1, 0.4)
@@ -23,13 +23,13 @@ class Poller(Reader):
     def __init__(self, scene: Scene, name: str, sub: str) -> None:
         super().__init__(scene, name, sub)
         chance = self._chance
+        self._watch = Polls(self._referee, name, self._memory)
         self._asked: dict[str, dict[str, Any]] = {
             one: {} for one in chance.sample(scene.tasks, chance.randint(1, len(scene.tasks)))
         }
         self._content: dict[str, list[Event]] = {}
         self._summaries: dict[str, Any] = {}
         self._forbidden: set[str] = set()
-        self._paging: set[str] = set()  # tasks in the middle of a state
         self._has_list = chance.random() < 0.6
         self._etag: str | None = None
         self._list: dict[str, Any] | None = None
@@ -83,11 +83,10 @@ class Poller(Reader):
                 body["dashboard"] = {"etag": self._etag} if self._etag is not None else {}
             if self._moment is not None:
                 body["moment"] = self._moment
-            asked, keys, began = dict(self._asked), keys_of(self.sub, self.rights), self._referee.now
-            self.note(f"→ poll {self._instance.port} {body}")
-            call = self._network.call(
-                self._instance.port, "POST", "/poll", self.token(), json.dumps(body).encode()
-            )
+            asked, keys = dict(self._asked), keys_of(self.sub, self.rights)
+            text = json.dumps(body)
+            poll = self._watch.sent(text, self._instance, keys)
+            call = self._network.call(self._instance.port, "POST", "/poll", self.token(), text.encode())
             self._waiting = self._loop.create_task(call)
             try:
                 status, content = await self._waiting
@@ -97,12 +96,10 @@ class Poller(Reader):
                 continue  # it hung up
             finally:
                 self._waiting = None
-            answer = json.loads(content)
-            self.note(f"← {status} {content.decode()[:400]}")
+            answer = self._watch.heard(poll, status, content.decode())
             if status == 200:
                 # What was removed meanwhile, and perhaps asked for afresh, is not what this answers.
-                answered = {name for name, one in asked.items() if self._asked.get(name) is one}
-                self._take(answer, answered, keys, began)
+                self._take(answer, {name for name, one in asked.items() if self._asked.get(name) is one})
                 await asyncio.sleep(self._chance.choice(PAUSE_S))
             else:
                 self._hear_refusal(status, answer["data"])
@@ -117,12 +114,8 @@ class Poller(Reader):
         elif not error["temporary"] or (code == "rate_limited" and not self._plan.has("rate")):
             self.blame("refused", f"a poll is answered {status} {code}")
 
-    def _take(self, answer: dict[str, Any], asked: set[str], keys: frozenset[str], began: float) -> None:
+    def _take(self, answer: dict[str, Any], asked: set[str]) -> None:
         self._polls += 1
-        reads = self._instance.reads
-        waited = self._referee.now - began
-        early = waited < CATCH_UP_S and reads.was_away_at < self._loop.time() - waited
-        floor = self._world.moment_of(_moment(self._moment)) if self._moment is not None and early else 0
         for message in answer["messages"]:
             data = message["data"]
             task_id = data.get("taskId")
@@ -130,7 +123,7 @@ class Poller(Reader):
                 continue
             match message["type"]:
                 case "task:state":
-                    self._take_state(data, keys, floor)
+                    self._take_state(data)
                 case "error":
                     if task_id in self._forbidden:
                         self.blame("answers", f"{task_id} is forbidden once more")
@@ -143,41 +136,23 @@ class Poller(Reader):
                     self._list = ({} if data["reset"] else self._list or {}) | {
                         one["taskId"]: one for one in data["tasks"]
                     }
-                    if not data["more"]:
-                        self._judge_list(keys, floor)
         if "dashboard" in answer:
             self._etag = answer["dashboard"]["etag"]
         for task_id, etag in answer.get("tasks", {}).items():
             if task_id in asked:
                 self._asked[task_id]["etag"] = etag["etag"]
-        if self._moment is None or _moment(answer["moment"]) > _moment(self._moment):
+        moment = _moment(answer["moment"])
+        if self._moment is None or moment > _moment(self._moment):
             self._moment = answer["moment"]
-        elif early and _moment(answer["moment"]) < _moment(self._moment):
-            self.blame("moment", f"{answer['moment']} after {self._moment}")
 
-    def _take_state(self, data: dict[str, Any], keys: frozenset[str], moment: int) -> None:
+    def _take_state(self, data: dict[str, Any]) -> None:
         task_id, start = data["taskId"], data["from"]
         held = self._content.get(task_id, [])
-        if start > len(held) or (data["reset"] and start):
+        if start > len(held):
             self.blame("gap", f"a state of {task_id} from {start}, and it holds {len(held)}")
-        events = [*held[:start], *data["events"]]
-        if len(events) != data["next"]:
-            self.blame("gap", f"a state of {task_id} ends at {data['next']}, and it holds {len(events)}")
-        self._content[task_id], self._summaries[task_id] = events, data["task"]
+        self._content[task_id], self._summaries[task_id] = [*held[:start], *data["events"]], data["task"]
         self._asked[task_id] = {"since": data["next"], "head": data["head"]}
         self._forbidden.discard(task_id)
-        if data["more"]:
-            self._paging.add(task_id)
-            return
-        self._paging.discard(task_id)
-        floor = self._world.current(task_id, moment)
-        self._referee.judge(self.name, task_id, keys, floor, "a state", shows(events, data["task"]))
-
-    def _judge_list(self, keys: frozenset[str], floor: int) -> None:
-        moments = range(floor, self._world.happened + 1)
-        if not any(self._world.listed(keys, one) == self._list for one in moments):
-            older = any(self._world.listed(keys, one) == self._list for one in range(floor))
-            self.blame("back" if older else "wrong", f"a list that is none from moment {floor} on")
 
     def _forget(self, task_id: str) -> None:
         self._content.pop(task_id, None)

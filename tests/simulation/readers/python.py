@@ -49,7 +49,9 @@ class Python(Reader):
 
     def start(self) -> None:
         self._task = self._loop.create_task(self._run())
-        for task_id in self._chance.sample(self._scene.tasks, self._chance.randint(1, len(self._scene.tasks))):
+        for task_id in self._chance.sample(
+            self._scene.tasks, self._chance.randint(1, len(self._scene.tasks))
+        ):
             self._join(task_id)
         if self._chance.random() < 0.7:
             self._list = self._client.join_dashboard()
@@ -106,7 +108,11 @@ class Python(Reader):
             found += self._wrong(task_id, timeline)
         if self._list is not None:
             shown = {one["taskId"]: dict(one) for one in self._list.tasks}
-            found += self.wrong_list(shown) if self._list.state == "ready" else [("state", f"the list is {self._list.state}")]
+            found += (
+                self.wrong_list(shown)
+                if self._list.state == "ready"
+                else [("state", f"the list is {self._list.state}")]
+            )
         return found
 
     def _wrong(self, task_id: str, timeline: Timeline) -> list[tuple[str, str]]:
@@ -120,7 +126,9 @@ class Python(Reader):
             return [("state", f"{task_id[:20]} is {state}")]
         start = timeline.start
         if start not in (0, self._since.get(task_id, 0)):
-            return [("view", f"{task_id} begins at {start}, it was joined from {self._since.get(task_id, 0)}")]
+            return [
+                ("view", f"{task_id} begins at {start}, it was joined from {self._since.get(task_id, 0)}")
+            ]
         should = self._world.seen(task_id, self.keys, self._world.happened)
         before = should.events[:start] if should is not None else []
         return self.wrong_task(task_id, [*before, *timeline.events], timeline.task)
@@ -158,7 +166,9 @@ class Python(Reader):
             async for item in client:
                 if isinstance(item, Message):
                     self._look(item)
-                self.note(f"takes {item.type} {item.data.get('taskId')}" if isinstance(item, Message) else f"{item}")
+                self.note(
+                    f"takes {item.type} {item.data.get('taskId')}" if isinstance(item, Message) else f"{item}"
+                )
                 if self._is_late:
                     await asyncio.sleep(self._chance.choice(LATE_S))
 

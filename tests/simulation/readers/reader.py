@@ -100,7 +100,11 @@ class Reader(ABC):
         """What is wrong with a timeline that shows this; events of None: it says that it may not be seen."""
         should = self._world.seen(task_id, self.keys, self._world.happened)
         if should is None:
-            return [("differs", f"{task_id} shows {len(events)} events, and may not be seen")] if events is not None else []
+            return (
+                [("differs", f"{task_id} shows {len(events)} events, and may not be seen")]
+                if events is not None
+                else []
+            )
         if events is None:
             return [("state", f"{task_id} is not shown, and may be seen")]
         if events != should.events:
