@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 
-from relay.errors import SourceError
+from relay.errors import SourceError, Unavailable
 from relay.hub.background import Background
 from relay.hub.hub import Hub
 from relay.hub.members import DashboardJoiner, DashboardReading, Group, Listener
@@ -49,8 +49,6 @@ class Dashboards:
         listener.dashboard = self._hub.group_of(listener)
         listener.limit = limit
         joiner = DashboardJoiner(listener, limit, reply_to, healing, fresh)
-        if listener.lagging:
-            joiner.stay, listener.dashboard_behind = False, True
         listener.dashboard_joins.append(joiner)
         if healing or caught_up:
             self.read_for(joiner)
@@ -63,7 +61,13 @@ class Dashboards:
     async def _catch_up(self) -> None:
         """Read for those who wait for it once the relay has come as far as the database is now."""
         joiners, self._catching_up = self._catching_up, []
-        await self._snapshots.catch_up()
+        try:
+            await self._snapshots.catch_up()
+        except Unavailable as failure:
+            log.warning("a dashboard could not be read", extra={"error": str(failure)})
+            for joiner in joiners:
+                self._refuse(joiner)
+            return
         for joiner in joiners:
             self.read_for(joiner)
 
@@ -74,7 +78,7 @@ class Dashboards:
         listener, fresh = joiner.listener, joiner.fresh
         # The group may have been dropped while nobody was in it and nothing was read for it.
         group = listener.dashboard = self._hub.group_of(listener)
-        shared = (one for one in group.readings if one.limit == joiner.limit and not (fresh and one.since))
+        shared = (one for one in group.readings if one.limit == joiner.limit and not (fresh and one.outdated))
         reading = next(shared, None)
         if reading is None:
             reading = DashboardReading(self._hub.position, joiner.limit)
@@ -102,18 +106,25 @@ class Dashboards:
             if pages is None and joiner.healing:
                 self._background.spawn(self._try_again(joiner))
             elif pages is None:
-                listener.dashboard_joins.remove(joiner)
-                listener.dashboard = None if joiner.stay else listener.dashboard
-                listener.answer(unavailable(joiner.reply_to))
+                self._refuse(joiner)
             elif not listener.receiver.has_room():
                 listener.postponed.append(joiner)
             else:
                 listener.dashboard_joins.remove(joiner)
                 listener.answer_state(pages, joiner.reply_to)
-                if joiner.stay:
+                if joiner.stay and listener.lagging:
+                    listener.dashboard_behind = True
+                elif joiner.stay:
                     self._replay(reading, joiner)
                     group.live.add(listener)
         self._hub.drop_if_empty(group)
+
+    def _refuse(self, joiner: DashboardJoiner) -> None:
+        if joiner.active:
+            listener = joiner.listener
+            listener.dashboard_joins.remove(joiner)
+            listener.dashboard = None if joiner.stay else listener.dashboard
+            listener.answer(unavailable(joiner.reply_to))
 
     def _replay(self, reading: DashboardReading, joiner: DashboardJoiner) -> None:
         """Send what was published since the state."""

@@ -138,6 +138,10 @@ class Hub:
         step = frames.step
         saw = self._seeing(step.before.keys) if step.before is not None else set()
         sees = self._seeing_after(frames)
+        if frames.is_listed or saw != sees:
+            for group in saw | sees:
+                for reading in group.readings:
+                    reading.outdated = True  # also where the update itself waits for its time
         for group in saw - sees:
             self._dismiss_group(group, frames)
         # Becoming visible is `upserted` and nothing else; being created is not becoming visible.
@@ -232,6 +236,19 @@ class Hub:
         pending.inside, pending.was_at = False, None
         for joiner in pending.joiners:
             joiner.joins, joiner.active = False, joiner.answered is not None
+        self._drop_inactive(listener, task_id, pending)
+
+    def forget_healing(self, listener: Listener, task_id: str) -> None:
+        """It is no member any more: states that nobody asked for do not come."""
+        pending = listener.pending.get(task_id)
+        if pending is None:
+            return
+        pending.inside, pending.was_at = False, None
+        for joiner in pending.joiners:
+            joiner.active = not joiner.healing
+        self._drop_inactive(listener, task_id, pending)
+
+    def _drop_inactive(self, listener: Listener, task_id: str, pending: Pending) -> None:
         pending.joiners = [joiner for joiner in pending.joiners if joiner.active]
         if not pending.joiners:
             del listener.pending[task_id]

@@ -144,8 +144,9 @@ class Joining:
             listener.behind[self._hub.rooms[key].id] = progress
             self._hub.leave_room(listener, key)
         listener.delivered = {}
-        if listener.dashboard is not None:
-            self._hub.hold_dashboard(listener)
+        # (A list that is still being read for it is later than all that was dropped.)
+        if listener.dashboard is not None and listener in listener.dashboard.live:
+            listener.dashboard.live.discard(listener)
             listener.dashboard_behind = True
 
     def catch_up(self, listener: Listener) -> None:

@@ -90,7 +90,7 @@ class Listener:
 
     def answer_state(self, pages: Pages, reply_to: str | None) -> None:
         """Send a state in answer to the request `reply_to`, or to none."""
-        if len(pages) == 1:
+        if pages.fit_one:  # with whatever else is queued it leaves in one write
             self.receiver.answer(with_reply_to(next(iter(pages)), reply_to))
         else:
             self.receiver.answer_pages((with_reply_to(page, reply_to) for page in pages), pages.size)
@@ -191,12 +191,14 @@ class DashboardReading:
 
     position: Timestamp
     limit: int
+    outdated: bool = False  # the list is another one by now
     joiners: list[DashboardJoiner] = field(default_factory=list)
     since: list[tuple[bytes, StepFrames | None]] = field(default_factory=list)  # the step of a lifecycle
 
     def move(self, position: Timestamp) -> None:
         """Read again, at a later position."""
         self.position = position
+        self.outdated = False
         self.since.clear()
         for joiner in self.joiners:
             joiner.held = 0

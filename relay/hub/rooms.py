@@ -14,7 +14,7 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
-from relay.errors import SourceError
+from relay.errors import SourceError, Unavailable
 from relay.hub.background import Background
 from relay.hub.frames import StepFrames, replay
 from relay.hub.hub import MANY_BYTES, Hub
@@ -221,10 +221,25 @@ class Rooms:
 
     async def _catch_up(self) -> None:
         joiners, self._catching_up = self._catching_up, []
-        await self._snapshots.catch_up()
+        try:
+            await self._snapshots.catch_up()
+        except Unavailable as failure:
+            log.warning("a join could not be read", extra={"error": str(failure)})
+            for joiner in joiners:
+                if joiner.active and joiner.healing:
+                    self._background.spawn(self._try_again(joiner))
+                elif joiner.active:
+                    self._refuse(joiner, "unavailable", exists=True)
+            return
         for joiner in joiners:
             if joiner.active:
                 self._read_for(joiner, caught_up=True)
+
+    async def _try_again(self, joiner: Joiner) -> None:
+        """Nobody asked for this state, so nobody would ask again."""
+        await asyncio.sleep(RETRY_S)
+        if joiner.active:
+            self._read_when_caught_up(joiner)
 
     def _room_after(self, found: _Found, *, healed: bool) -> Room | None:
         """The room of this task as it is now; None when the task went away meanwhile."""
@@ -264,7 +279,9 @@ class Rooms:
         seen = list(takewhile(partial(_may_see, listener), found.since))
         # It may have had lifecycle messages on its dashboard: those are not sent twice, and earlier ones not
         # after them.
-        had = max((number for number, frames in enumerate(seen) if listener in frames.told), default=-1)
+        had = max(
+            (number for number, frames in enumerate(found.since) if listener in frames.told), default=-1
+        )
         for number, (frames, made) in enumerate(replay(seen, found.state.progress())):
             for frame, lifecycle in made:
                 if not lifecycle or number > had:
@@ -286,7 +303,8 @@ class Rooms:
         if not pending.inside:
             return
         if answer == "forbidden":
-            pending.inside = False
+            # Other states that it asked for still come; those that nobody asked for would be a surprise.
+            self._hub.forget_healing(listener, joiner.task_id)
             kind = Kind.REVOKED if exists else Kind.DELETED
             listener.answer(encode(kind, {"taskId": joiner.task_id}))
         elif last:  # it is a member of the room, whatever it asked

@@ -97,8 +97,11 @@ class Snapshots:
             self._turns.line_up(turn, user)
 
     async def catch_up(self) -> None:
-        """Return when the relay has published all that the database holds now, or after CATCH_UP_S."""
-        with suppress(TimeoutError, Unavailable):
+        """Return when the relay has published all that the database holds now, or after CATCH_UP_S.
+
+        Raises Unavailable where the database does not say how far it is.
+        """
+        with suppress(TimeoutError):
             async with asyncio.timeout(CATCH_UP_S):
                 await self._hub.reached(await self.now())
 

@@ -43,8 +43,10 @@ class Pages:
         self._only: bytes | None = None
         self.size = sum(map(len, items[start:] if start else items))
 
-    def __len__(self) -> int:
-        return len(self._chunks)
+    @property
+    def fit_one(self) -> bool:
+        """Is it a single page, and none that one huge event makes larger than a page should be?"""
+        return len(self._chunks) == 1 and self.size <= PAGE_BYTES
 
     def __iter__(self) -> Iterator[bytes]:
         if len(self._chunks) > 1:
