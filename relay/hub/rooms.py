@@ -130,34 +130,45 @@ class Rooms:
 
     async def _stored(self, batch: TaskBatch) -> _Stored | None:
         """The documents of this batch at its position, or None where it cannot be read."""
-        listeners = {one.listener.keys: one.listener for one in batch.joiners if one.active}
-        batch.rights = set(listeners)
-        ids = [one for reading in batch.readings for one in candidate_ids(reading.task_id)]
-        filters = [listener.filter() for listener in listeners.values()]
-        visible = {"$or": filters} if filters and all(filters) else {}  # an empty one selects everything
-        patient = partial(_is_needed, batch)
         try:
-            documents = await self._snapshots.read(batch, {**among(ids), **visible}, patient=patient)
-            stored = {key_of(document["_id"]): document for document in documents}
-            # A member is sent that its task was deleted, or that it may not see it any more.
-            lost = [
-                one
-                for reading in batch.readings
-                if stored.keys().isdisjoint(reading.keys) and any(map(_is_inside, reading.joiners))
-                for one in candidate_ids(reading.task_id)
-            ]
-            there = (
-                await self._snapshots.read(batch, among(lost), patient=patient, projection={"_id": 1})
-                if lost
-                else ()
-            )
-            return _Stored(stored, {key_of(document["_id"]) for document in there})
+            while True:
+                documents = await self._visible(batch)
+                position = batch.position
+                hidden = await self._hidden(batch, documents)
+                if batch.position == position:
+                    return _Stored(documents, hidden)
         except SourceError as failure:
             log.warning("a join could not be read", extra={"error": str(failure)})
         except Exception:
             log.exception("a join failed")
             await asyncio.sleep(RETRY_S)  # a member that has to be healed will try again
         return None
+
+    async def _visible(self, batch: TaskBatch) -> dict[bytes, dict[str, Any]]:
+        """By key, the documents that somebody may see who has asked by now. Raises SourceError."""
+        listeners = {one.listener.keys: one.listener for one in batch.joiners if one.active}
+        batch.rights = set(listeners)
+        filters = [listener.filter() for listener in listeners.values()]
+        visible = {"$or": filters} if filters and all(filters) else {}  # an empty one selects everything
+        ids = [one for reading in batch.readings for one in candidate_ids(reading.task_id)]
+        patient = partial(_is_needed, batch)
+        documents = await self._snapshots.read(batch, {**among(ids), **visible}, patient=patient)
+        return {key_of(document["_id"]): document for document in documents}
+
+    async def _hidden(self, batch: TaskBatch, documents: Mapping[bytes, object]) -> set[bytes]:
+        """The keys of the tasks that are there and not among these documents. Only members are sent the
+        difference: that their task was deleted, or that they may not see it any more. Raises SourceError."""
+        ids = [
+            one
+            for reading in batch.readings
+            if documents.keys().isdisjoint(reading.keys) and any(map(_is_inside, reading.joiners))
+            for one in candidate_ids(reading.task_id)
+        ]
+        if not ids:
+            return set()
+        patient = partial(_is_needed, batch)
+        there = await self._snapshots.read(batch, among(ids), patient=patient, projection={"_id": 1})
+        return {key_of(document["_id"]) for document in there}
 
     async def _found(self, reading: TaskReading, stored: _Stored | None) -> tuple[_Found | None, Answer]:
         """The task of this reading, if there is one, and the answer for whom it may not be given to."""
@@ -200,7 +211,9 @@ class Rooms:
         for joiner in unseen:
             # What nobody could see who had asked by then was not read: it may be there for the others.
             looked = reading.caught_up and (found or joiner.listener.keys in reading.batch.rights)
-            if answer == "forbidden" and not looked:
+            # And it may have come into view since, which its dashboard has been sent.
+            appeared = bool(reading.since) and _may_see(joiner.listener, reading.since[-1])
+            if answer == "forbidden" and (appeared or not looked):
                 again.append(joiner)
             else:
                 self._refuse(joiner, answer, exists=found is not None or hidden)
