@@ -288,6 +288,18 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("[[visibility.rules]]\nname = 'a'\nfield = 'x'", "visibility.rules[0].claim"),
         ("[[visibility.rules]]\nname = 'a'\nclaim = 'sub'", "visibility.rules[0].field"),
         ("[visibility]\nsees_all = [{claim = 'roles'}]", "visibility.sees_all[0]"),
+        ("[fields]\ntitle = ['title', 'events.0.title']", "fields.title: 'events.0.title' lies in the array"),
+        (
+            "events = 'log'\n[[visibility.rules]]\nname = 'a'\nfield = 'log.by'\nclaim = 'sub'",
+            "rules[0].field",
+        ),
+        (
+            "events = 'a.log'\n[[visibility.rules]]\nname = 'a'\nfield = 'a.log'\nclaim = 'sub'",
+            "rules[0].field",
+        ),
+        ("events = 'questions'", "fields.questions"),
+        ('[fields]\ntitle = "a\\u0000b"', "fields.title"),
+        ("[fields]\ntitle = 'a\ufffd'", "fields.title"),
         ("[redact]\nname = ['x']", "redact.name"),
         ("[redact]\nnames = 'x'", "redact.names"),
         ("[redact]\nnames = ['x', 5]", "redact.names"),

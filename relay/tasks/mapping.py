@@ -187,7 +187,22 @@ def _read(table: dict[str, Any]) -> Mapping:
         mapping = replace(mapping, list_order=_path(table["list_order"], "list_order"))
     if "redact" in table:
         mapping = replace(mapping, redact=_redaction(table["redact"]))
+    _refuse_inside_events(mapping)
     return mapping
+
+
+def _refuse_inside_events(mapping: Mapping) -> None:
+    """Live, no more of the array is looked at than a change says, so nothing else can be found in it."""
+    candidates = {f"fields.{part.name}": getattr(mapping.fields, part.name) for part in fields(Fields)}
+    for index, rule in enumerate(mapping.visibility.rules):
+        candidates[f"visibility.rules[{index}].field"] = rule.field
+    for key, paths in candidates.items():
+        for path in paths:
+            if path == mapping.events or path.startswith(f"{mapping.events}."):
+                raise _Wrong(
+                    f'{key}: {path!r} lies in the array of events (events = "{mapping.events}"), where no field of '
+                    "a task can be; name one outside of it"
+                )
 
 
 def _refuse_unknown(table: Any, known: set[str], where: str) -> None:
@@ -204,6 +219,8 @@ def _path(value: Any, key: str) -> str:
         raise _Wrong(f'{key} must be a dotted path, such as "github.prUrl"')
     if value.startswith("$") or ".$" in value:
         raise _Wrong(f"{key}: a name in a path cannot begin with $")
+    if "\0" in value or "\ufffd" in value:
+        raise _Wrong(f"{key}: a name in a path cannot contain NUL or U+FFFD")
     return value
 
 
