@@ -8,12 +8,15 @@ from typing import Any
 
 import bson
 import pytest
+import raw_bson
 from bson import Binary, Code, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from bson.errors import InvalidBSON
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.source.arrays import LENIENT, Decoder, RawArray, decode_element, encode_element
+from relay.source.changes import Change, Inserted
+from relay.source.shapes import read_change
 
 NAMES = st.sampled_from(["events", "log", "a", "", "log.events"])
 VALUES = st.recursive(
@@ -128,3 +131,22 @@ def test_the_array_of_a_document_in_a_long_reply_stays_bson_too() -> None:
     raw = bson.encode({"_id": 1, "events": [1, 2]})
     decoder = Decoder("events")
     assert decoder.document(memoryview(raw)) == decoder.document(raw)  # type: ignore[arg-type]
+
+
+def test_what_has_the_fields_of_a_reference_is_read_as_the_document_it_is() -> None:
+    """The driver makes a reference of it, which has no fields."""
+    history = raw_bson.document(*raw_bson.REFERENCE, ("items", raw_bson.array(raw_bson.TRUE)))
+    stored = raw_bson.document(("_id", raw_bson.int32(1)), *raw_bson.REFERENCE, ("history", history))
+    event = raw_bson.document(
+        ("operationType", raw_bson.text("insert")),
+        ("clusterTime", raw_bson.timestamp(5, 1)),
+        ("fullDocument", stored),
+        ("documentKey", raw_bson.document(("_id", raw_bson.int32(1)))),
+    )
+    decoder = Decoder("history.items")
+    change = read_change(event[1:], decoder)
+    assert isinstance(change, Change)
+    assert isinstance(change.operation, Inserted)
+    for document in (decoder.document(stored[1:]), change.operation.document):
+        assert document["$ref"] == "c"
+        assert document["history"]["items"].elements() == [raw_bson.TRUE]

@@ -14,12 +14,14 @@ from typing import Any
 from bson import ObjectId
 
 from relay.tasks.mapping import Visibility
-from relay.tasks.values import Document, array_index
+from relay.tasks.values import Document, array_index, fields_of
 
 Keys = frozenset[str]
 Filter = dict[str, Any]
 
 ALL = "all"  # the key every task has; who sees everything holds it
+BROKEN = "\ufffd"  # stands in a decoded text for what was not UTF-8; MongoDB compares the bytes
+_DB_POINTER = 12  # a type of BSON
 NOTHING: Filter = {"$expr": False}
 
 
@@ -54,7 +56,7 @@ class Audience:
             for path in rule.field:
                 values = list(_values(document, path.split(".")))
                 keys.update(key for value in values if (key := _key(rule.name, value)) is not None)
-                if not _is_null(document, path):
+                if not _is_null(document, path) or _is_ambiguous(document, path):
                     break  # the first present candidate is the one that counts
         return frozenset(keys)
 
@@ -95,7 +97,29 @@ class Audience:
 def _candidates(paths: Sequence[str], wanted: list[Any]) -> Iterator[Filter]:
     for index, path in enumerate(paths):
         # {path: null} is "missing or null": every candidate before this one is not present.
-        yield {**dict.fromkeys(paths[:index]), path: {"$in": wanted}}
+        branch: Filter = {**dict.fromkeys(paths[:index]), path: {"$in": wanted}}
+        references = [one for earlier in paths[:index] for one in _references(earlier)]
+        yield {**branch, "$nor": references} if references else branch
+
+
+def _references(path: str) -> Iterator[Filter]:
+    """Where a reference stands on the way along this path."""
+    for holder in _holders(path):
+        yield {f"{holder}.$ref": {"$exists": True}}
+        yield {holder: {"$type": _DB_POINTER}}
+        yield {holder: {"$elemMatch": {"$type": _DB_POINTER}}}
+
+
+def _holders(path: str) -> Iterator[str]:
+    names = path.split(".")
+    return (".".join(names[:count]) for count in range(1, len(names)))
+
+
+def _is_ambiguous(document: Document, path: str) -> bool:
+    """Does a reference stand on the way along this path? To the driver a sub-document with `$ref` and `$id`, in which
+    MongoDB finds no such field, and the old type DBPointer, in which it finds no field, are the same. Then no
+    later candidate counts, as the filter has it."""
+    return any(True for holder in _holders(path) for _ in _values(document, [*holder.split("."), "$ref"]))
 
 
 def _claim_values(claim: Any) -> list[str]:
@@ -103,7 +127,11 @@ def _claim_values(claim: Any) -> list[str]:
     shown = [
         str(value) if isinstance(value, int) and not isinstance(value, bool) else value for value in values
     ]
-    return [value for value in shown if isinstance(value, str) and value and is_encodable(value)]
+    return [
+        value
+        for value in shown
+        if isinstance(value, str) and value and is_encodable(value) and BROKEN not in value
+    ]
 
 
 def is_encodable(text: str) -> bool:
@@ -112,7 +140,9 @@ def is_encodable(text: str) -> bool:
 
 
 def _key(rule: str, value: Any) -> str | None:
-    if isinstance(value, str):
+    # Not what only derives from a text, as the driver's Code does: to MongoDB that is no text. And not one that
+    # may have been another before it was decoded.
+    if type(value) is str and BROKEN not in value:
         return _text_key(rule, value)
     if isinstance(value, ObjectId):
         return _id_key(rule, value)
@@ -132,6 +162,7 @@ def _id_key(rule: str, value: ObjectId) -> str:
 
 
 def _values(value: Any, path: Sequence[str]) -> Iterator[Any]:
+    value = fields_of(value)
     if not path:
         if isinstance(value, list):
             yield from value
@@ -143,7 +174,7 @@ def _values(value: Any, path: Sequence[str]) -> Iterator[Any]:
         if name in value:
             yield from _values(value[name], rest)
     elif isinstance(value, list):
-        for item in value:
+        for item in map(fields_of, value):
             if isinstance(item, Mapping):
                 yield from _values(item, path)
         index = array_index(name)
@@ -161,16 +192,23 @@ def _is_null(document: Document, path: str) -> bool:
 
 
 def _null_at(value: Any, path: Sequence[str]) -> bool:
+    value = fields_of(value)
     if not path:
         return value is None or (isinstance(value, list) and any(item is None for item in value))
     name, rest = path[0], path[1:]
     if isinstance(value, Mapping):
         return name not in value or _null_at(value[name], rest)
     if isinstance(value, list):
-        found = [_null_at(item, path) for item in value if isinstance(item, Mapping)]
+        items = map(fields_of, value)
+        found = [_null_at(item, path) for item in items if isinstance(item, Mapping)]
         index = array_index(name)
         if index is not None and index < len(value):
-            element = value[index]
-            found.append(_null_at(element, rest) if rest else element is None)
+            element = fields_of(value[index])
+            if not rest:
+                found.append(element is None)
+            elif isinstance(
+                element, Mapping | list
+            ):  # in a scalar of an array there is nothing, not even null
+                found.append(_null_at(element, rest))
         return any(found)
     return True

@@ -20,6 +20,7 @@ from struct import Struct, error
 from typing import Any
 
 import bson
+from bson import DBRef
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import InvalidBSON, InvalidDocument
 
@@ -131,6 +132,12 @@ def _run(raw: bytes, before: Sequence[Element]) -> tuple[list[Element], int]:
         if raw.startswith(joined, 4) and not any(map(_TYPE, run)):
             return run, len(joined)
     return [], 0
+
+
+def opened(value: Any) -> Any:
+    """The sub-document itself where the driver made a reference of it, as it does of any with `$ref` and `$id`;
+    any other value as it is."""
+    return value.as_doc() if isinstance(value, DBRef) else value
 
 
 def encode_element(value: Any) -> Element:

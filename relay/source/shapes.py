@@ -18,7 +18,7 @@ from typing import Any
 from bson import Timestamp
 from bson.raw_bson import RawBSONDocument
 
-from relay.source.arrays import Decoder, Document, decode
+from relay.source.arrays import Decoder, Document, decode, opened
 from relay.source.changes import (
     Change,
     Deleted,
@@ -149,7 +149,7 @@ def _operation(event: Document) -> Operation | None:
             return Inserted(_document(event))
         case "update":
             described = event["updateDescription"]
-            fields = described.get("updatedFields") or {}
+            fields = opened(described.get("updatedFields")) or {}
             removed = described.get("removedFields") or ()
             cuts = described.get("truncatedArrays") or ()
             if not isinstance(fields, dict) or not all(isinstance(path, str) for path in removed):
@@ -164,7 +164,7 @@ def _operation(event: Document) -> Operation | None:
 
 
 def _document(event: Document) -> Document:
-    document: Document = event["fullDocument"]
+    document: Document = opened(event["fullDocument"])
     if "_id" not in document:
         raise ValueError("fullDocument")
     return document

@@ -7,7 +7,7 @@ from typing import Any
 
 from relay.tasks.mapping import Fields
 from relay.tasks.redact import CUT_MARGIN, Redactor
-from relay.tasks.values import Document, first_present, moment, number, text
+from relay.tasks.values import Document, fields_of, first_present, moment, number, text
 
 Summary = dict[str, Any]  # a protocol.TaskSummary
 MAX_QUESTIONS = 100
@@ -59,6 +59,7 @@ class Summaries:
 
     def part(self, name: str, value: Any) -> Any:
         """One part of a summary, in the type the wire promises, or None."""
+        value = fields_of(value)
         match name:
             case "issueNumber" | "prNumber":
                 return number(value)
@@ -91,4 +92,5 @@ def roots(paths: Iterable[str]) -> frozenset[str]:
 
 
 def _question(item: Any) -> Any:
+    item = fields_of(item)
     return first_present((item,), ("question", "text", "message")) if isinstance(item, dict) else item

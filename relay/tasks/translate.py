@@ -180,13 +180,20 @@ class Translator:
 
     def list_projection(self) -> dict[str, Any]:
         """A projection under which `summarise` needs no array to be read."""
-        return {**dict.fromkeys(self.mapping.roots(), 1), LENGTH_FIELD: self._length()}
+        # The whole `_id` names the task, also where the mapping wants no more than a part of it.
+        paths = ("_id" if path.startswith("_id.") else path for path in self.mapping.roots())
+        return {**dict.fromkeys(paths, 1), LENGTH_FIELD: self._length()}
 
     def _length(self) -> dict[str, Any]:
         return self._of_array({"$size": [f"${self.mapping.events}"]}, None)
 
     def _of_array(self, expression: Any, otherwise: Any) -> dict[str, Any]:
-        return {"$cond": [{"$isArray": [f"${self.mapping.events}"]}, expression, otherwise]}
+        # In an array on the way, the database would collect what its elements have at the rest of the path.
+        names = self.mapping.events.split(".")
+        holders = [f"${'.'.join(names[:count])}" for count in range(1, len(names))]
+        found: list[Any] = [{"$isArray": [f"${self.mapping.events}"]}]
+        found += [{"$not": [{"$isArray": [holder]}]} for holder in holders]
+        return {"$cond": [{"$and": found} if holders else found[0], expression, otherwise]}
 
     def summarise(self, projected: Document) -> Summary:
         """The summary of a document read under `list_projection`."""

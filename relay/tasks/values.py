@@ -35,6 +35,7 @@ from bson.json_util import dumps as extended_json
 from bson.json_util import loads as from_extended_json
 
 from relay.protocol import rfc3339
+from relay.source.arrays import LENIENT, opened
 from relay.source.changes import key_of
 from relay.source.identity import RawId, canonical, document_of, may_be_id
 
@@ -180,10 +181,20 @@ def at_path(document: Any, path: str) -> Any:
     if type(document) is dict and "." not in path:  # nearly always
         return document.get(path)
     for name in path.split("."):
-        if not isinstance(document, dict) and not isinstance(document, Mapping):  # the first is quickly told
-            return None
+        if not isinstance(document, dict):  # which is quickly told
+            document = fields_of(document)
+            if not isinstance(document, Mapping):
+                return None
         document = document.get(name)
     return document
+
+
+def fields_of(value: Any) -> Any:
+    """What has fields to MongoDB as a mapping of them, where the driver or the relay made something else of
+    it; any other value as it is."""
+    if isinstance(value, RawId):
+        value = bson.decode(document_of(value.element), codec_options=LENIENT)[""]
+    return opened(value)
 
 
 def first_present(documents: Iterable[Any], paths: Sequence[str]) -> Any:

@@ -125,7 +125,7 @@ SHAPES = st.recursive(
     max_leaves=6,
 )
 DOCUMENTS = st.fixed_dictionaries({}, optional=dict.fromkeys(("x", "y", "z"), SHAPES))
-PATHS = st.sampled_from(["x", "y", "z", "x.y", "x.0", "y.x", "y.1.x"])
+PATHS = st.sampled_from(["x", "y", "z", "x.y", "x.0", "x.0.y", "y.x", "y.1.x"])
 RULES = st.lists(
     st.tuples(st.lists(PATHS, min_size=1, max_size=3, unique=True), st.sampled_from(["sub", "teams"])),
     min_size=1,

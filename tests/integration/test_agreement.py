@@ -1,0 +1,294 @@
+"""List, join, live and poll say the same of a task, whatever its document holds and whatever the mapping names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pytest
+import raw_bson as raw
+from bson import SON, CodecOptions
+from bson.raw_bson import RawBSONDocument
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from poller import post
+from pymongo import MongoClient
+from running import listening, running, settings_for
+
+from relay.access.audience import Audience, Principal
+from relay.source.arrays import Decoder
+from relay.source.changes import Change, Deleted, key_of
+from relay.source.shapes import read_change
+from relay.tasks.mapping import Fields, Mapping, Rule, Visibility
+from relay.tasks.summary import Summary
+from relay.tasks.translate import Task, Translator
+
+RAW = CodecOptions(document_class=RawBSONDocument)
+FENCE = "fence"
+
+# Documents: of every type, at names that the mappings below look at.
+
+NAMES = ("x", "x", "y", "y", "0", "items")
+
+
+def containers(inner: Any) -> Any:
+    fields = st.lists(st.tuples(st.sampled_from(NAMES), inner), max_size=3, unique_by=lambda field: field[0])
+    return (
+        st.lists(inner, max_size=3).map(lambda elements: raw.array(*elements))
+        | fields.map(lambda listed: raw.document(*listed))
+        | fields.map(lambda listed: raw.document(*raw.REFERENCE, *listed))
+        | fields.map(lambda listed: raw.array(raw.document(*raw.REFERENCE, *listed), raw.pointer("a")))
+        | fields.map(lambda listed: raw.scoped("a", raw.document(*listed)))
+    )
+
+
+# What a rule may match comes more often than by chance.
+MATCHING = st.sampled_from(
+    [raw.text("a"), raw.text("a"), raw.text("a"), raw.symbol("a"), raw.object_id(b"x")]
+)
+ODD = st.sampled_from([raw.NULL, raw.UNDEFINED, raw.pointer("a")]) | raw.plain() | raw.NESTED_ONLY
+
+
+@st.composite
+def scalars(draw: Any) -> raw.Element:
+    return draw(MATCHING if draw(st.integers(0, 2)) else ODD)
+
+
+ANY = st.recursive(scalars(), containers, max_leaves=6)
+
+
+@st.composite
+def values(draw: Any) -> raw.Element:
+    """Anything; half of the time what the paths of the mappings lead through."""
+    if draw(st.booleans()):
+        return draw(ANY)
+    value = draw(scalars())
+    for step in draw(st.sampled_from([(), ("array",), ("x",), ("y",), ("y", "array"), ("x", "array", "x")])):
+        reference = raw.REFERENCE if draw(st.booleans()) else ()
+        beside = [draw(scalars()) for _ in range(draw(st.integers(0, 1)))]
+        value = raw.array(value, *beside) if step == "array" else raw.document(*reference, (step, value))
+    return value
+
+
+FIELDS = st.fixed_dictionaries({"x": values()}, optional=dict.fromkeys(("y", "h"), values()))
+DOCUMENTS = st.lists(
+    st.tuples(raw.plain() | st.builds(raw.document, st.tuples(st.just("x"), values())), FIELDS),
+    min_size=1,
+    max_size=5,
+)
+PLACES = st.sampled_from(["x", "y", "h", "x.y", "x.0", "x.items", "h.items", "h.items.0", "x.x.y"])
+WRITES = st.lists(st.tuples(st.integers(0, 4), PLACES, st.none() | values()), max_size=4)
+
+# Mappings: any paths but those in the array of events.
+
+EVENTS = st.sampled_from(["events", "h.items", "h.x.items", "x.y"])
+PATHS = st.lists(
+    st.sampled_from(
+        ["x", "x", "x", "y", "h", "x.y", "x.x", "x.0", "h.x", "h.y", "x.x.y", "h.0.x", "_id", "_id.x"]
+    ),
+    min_size=1,
+    max_size=3,
+    unique=True,
+).map(tuple)
+CLAIMS = st.fixed_dictionaries(
+    {
+        "sub": st.sampled_from(["a", "a", "78" * 12, "\ufffd"]),
+        "teams": st.sampled_from(["a", ["a", "\ufffd"], ["78" * 12, None], ["b", ""]]),
+    }
+)
+
+
+@st.composite
+def mappings(draw: Any) -> Mapping:
+    events = draw(EVENTS)
+    outside = PATHS.map(
+        lambda paths: tuple(path for path in paths if not f"{path}.".startswith(f"{events}."))
+    )
+    names = ("title", "status", "creator", "createdAt", "prNumber", "error", "questions")
+    fields = {name: draw(outside) for name in names}
+    rules = [Rule(f"r{n}", draw(outside), draw(st.sampled_from(["sub", "teams"]))) for n in range(2)]
+    return Mapping(fields=Fields(**fields), events=events, visibility=Visibility(tuple(rules), ()))
+
+
+class Views:
+    """One collection as one principal sees it, each way."""
+
+    def __init__(self, tasks: Any, mapping: Mapping, claims: dict[str, Any]) -> None:
+        audience = Audience(mapping.visibility)
+        principal = Principal(claims["sub"], claims, 0)
+        self._tasks = tasks
+        self._decoder = Decoder(mapping.events)
+        self.translator = Translator(mapping, audience.keys_of, max_text=50)
+        self._filter = audience.filter_for(principal)
+        self._held = audience.keys_for(principal)
+
+    def _read(self, filter: Any, projection: Any = None) -> Iterator[dict[str, Any]]:
+        for document in self._tasks.find(filter, projection):
+            yield self._decoder.document(bytes(document.raw))
+
+    def listed(self) -> dict[bytes, Summary]:
+        documents = self._read(self._filter, self.translator.list_projection())
+        return {key_of(one["_id"]): self.translator.summarise(one) for one in documents}
+
+    def all(self) -> dict[bytes, Task]:
+        return {key_of(one["_id"]): self.translator.read(one) for one in self._read({})}
+
+    def outlined(self) -> dict[bytes, Task]:
+        projection = self.translator.outline_projection
+        read = self._read({}, projection) if projection else ()
+        outlines = ((key_of(one["_id"]), self.translator.outline(one)) for one in read)
+        return {key: task for key, task in outlines if task is not None}
+
+    def visible(self, tasks: dict[bytes, Task]) -> dict[bytes, Summary]:
+        return {key: task.summary for key, task in tasks.items() if self._held & task.keys}
+
+    def followed(self, tasks: dict[bytes, Task], changes: Sequence[bytes]) -> dict[bytes, Task]:
+        """The same tasks after these changes of the stream."""
+        now: dict[bytes, Task] = dict(tasks)
+        for one in changes:
+            change = read_change(one, self._decoder)
+            assert isinstance(change, Change), change
+            if isinstance(change.operation, Deleted):
+                continue
+            step = self.translator.translate(now.get(change.key), change)
+            assert step is not None
+            assert step.messages is not None
+            if step.after is not None:
+                now[change.key] = step.after
+        return now
+
+
+@pytest.fixture
+def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
+    return mongo[database_name].create_collection("tasks", codec_options=RAW)
+
+
+@settings(max_examples=250, suppress_health_check=list(HealthCheck))
+@given(DOCUMENTS, mappings(), CLAIMS, WRITES)
+def test_whoever_asks_in_whatever_way_is_shown_the_same(
+    tasks: Any, documents: Any, mapping: Mapping, claims: Any, writes: Any
+) -> None:
+    tasks.delete_many({})
+    views = Views(tasks, mapping, claims)
+    with tasks.watch(max_await_time_ms=50) as stream:
+        for id_, fields in documents:
+            tasks.database.command(
+                {"insert": "tasks", "documents": [raw.stored(("_id", id_), *fields.items())]},
+                codec_options=RAW,
+            )
+        before = views.all()
+        assert views.listed() == views.visible(before)
+        for number, path, value in writes:
+            if number < len(documents):
+                write(tasks, documents[number][0], path, value)
+        tasks.database.command({"insert": "tasks", "documents": [{"_id": FENCE}]}, codec_options=RAW)
+        changes = list(until_fence(stream))
+    after = views.all()
+    seen = views.visible(after)
+    assert views.listed() == seen
+    live = views.followed({}, changes)
+    assert {key: told(task) for key, task in live.items()} == {key: told(task) for key, task in after.items()}
+    for key, task in views.outlined().items():
+        assert told(task) == told(after[key])
+    event(f"{min(len(seen), 2)} visible")
+
+
+def told(task: Task) -> Any:
+    return task.summary, task.keys, task.status, task.timeline.length
+
+
+def write(tasks: Any, id_: raw.Element, path: str, value: raw.Element | None) -> None:
+    """The update may not fit what is there: then nothing is written."""
+    change = (
+        ("$unset", raw.document((path, raw.TRUE))) if value is None else ("$set", raw.document((path, value)))
+    )
+    update = raw.document(
+        ("q", raw.document(("_id", raw.document(("$eq", id_))))), ("u", raw.document(change))
+    )
+    command = SON([("update", "tasks"), ("updates", [RawBSONDocument(update[1:])])])
+    tasks.database.command(command, codec_options=RAW)
+
+
+def until_fence(stream: Any) -> Iterator[bytes]:
+    while True:
+        change = stream.try_next()
+        if change is None:
+            continue
+        yield bytes(change.raw)
+        if FENCE.encode() in bytes(change.raw):
+            return
+
+
+MINE = [
+    *(
+        ("createdBy", one)
+        for one in (raw.text("a"), raw.symbol("a"), raw.array(raw.text("a"), raw.code("b")))
+    ),
+    *(("members", one) for one in (raw.array(raw.symbol("a")), raw.array(raw.pointer("a"), raw.text("a")))),
+    ("owner", raw.document(*raw.REFERENCE, ("name", raw.text("a")))),
+    ("owner", raw.array(raw.document(*raw.REFERENCE, ("name", raw.text("a"))))),
+]
+NOT_MINE = [
+    *(("createdBy", one) for one in (raw.code("a"), raw.scoped("a", raw.document()), raw.pointer("a"))),
+    *(
+        ("createdBy", one)
+        for one in (raw.binary(0, b"a"), raw.array(raw.array(raw.text("a"))), raw.UNDEFINED)
+    ),
+    *(("createdBy", one) for one in (raw.text(b"\xff"), raw.text("\ufffd"))),
+    ("owner", raw.scoped("f", raw.document(("name", raw.text("a"))))),
+]
+MAPPING = """
+events = "history.items"
+[fields]
+title = ["title", "owner.title"]
+[[visibility.rules]]
+name = "creator"
+field = "createdBy"
+claim = "sub"
+[[visibility.rules]]
+name = "member"
+field = "members"
+claim = "sub"
+[[visibility.rules]]
+name = "owner"
+field = ["by.name", "owner.name"]
+claim = "sub"
+[[visibility.rules]]
+name = "fence"
+field = "fence"
+claim = "teams"
+"""
+
+
+@pytest.mark.parametrize(("sub", "visible"), [("a", len(MINE)), ("\ufffd", 0)])
+async def test_a_relay_lists_what_it_lets_join_and_poll_and_follows_live(
+    tasks: Any, mongo_url: str, database_name: str, tmp_path: Any, sub: str, visible: int
+) -> None:
+    path = tmp_path / "mapping.toml"
+    path.write_text(MAPPING)
+    items = ("history", raw.array(raw.document(("items", raw.array(raw.TRUE)))))  # in an array: no timeline
+    documents = [
+        raw.stored(("_id", raw.text(str(n))), one, items) for n, one in enumerate([*MINE, *NOT_MINE])
+    ]
+    every = [{"taskId": str(n)} for n in range(len(documents))]
+    async with running(settings_for(mongo_url, database_name, relay_mapping=path)) as relay:
+        async with listening(relay, "/ws/dashboard", sub=sub, teams="all") as live:
+            await live.until("dashboard:state")
+            tasks.insert_many([*documents, {"_id": FENCE, "fence": "all"}])
+            await live.until("dashboard:task_list_updated", taskId=FENCE)
+        async with listening(relay, "/ws/dashboard", sub=sub) as ear:
+            listed = (await ear.until("dashboard:state"))["data"]["tasks"]
+            await ear.send("resync_requested", {"taskIds": every})
+            await ear.until("resync:done")
+        polled = (await post(relay, {"tasks": every}, sub=sub)).body["messages"]
+    followed = [frame["data"] for frame in live.frames if frame["type"] == "dashboard:task_list_updated"]
+    joined = by_id(frame["data"]["task"] for frame in ear.frames if frame["type"] == "task:state")
+    assert set(joined) == {str(n) for n in range(visible)}
+    assert {one["eventCount"] for one in joined.values()} <= {0}
+    assert by_id(listed) == joined
+    assert by_id(one["data"]["task"] for one in polled if one["type"] == "task:state") == joined
+    assert by_id(one for one in followed if one.pop("change") and one["taskId"] != FENCE) == joined
+
+
+def by_id(summaries: Iterable[Summary]) -> dict[str, Summary]:
+    return {one["taskId"]: one for one in summaries}
