@@ -430,7 +430,7 @@ async def test_refusals_say_what_was_wrong(with_: Any) -> None:
             (413, "bad_message", b" " * 1025),
             (413, "bad_message", b" " * 200_000),
             (400, "bad_message", b"{"),
-            (400, "bad_request", {"tasks": [{"taskId": ""}]}),
+            (400, "bad_request", {"tasks": [{"taskId": None}]}),
             (400, "too_many_tasks", {"tasks": [{"taskId": str(n)} for n in range(3)]}),
         ):
             answer = await post(relay, sent)
