@@ -35,7 +35,7 @@ from bson.json_util import dumps as extended_json
 from bson.json_util import loads as from_extended_json
 
 from relay.protocol import rfc3339
-from relay.source.arrays import LENIENT, opened
+from relay.source.arrays import decode, opened
 from relay.source.changes import key_of
 from relay.source.identity import RawId, canonical, document_of, may_be_id
 
@@ -193,7 +193,7 @@ def fields_of(value: Any) -> Any:
     """What has fields to MongoDB as a mapping of them, where the driver or the relay made something else of
     it; any other value as it is."""
     if isinstance(value, RawId):
-        value = bson.decode(document_of(value.element), codec_options=LENIENT)[""]
+        value = decode(document_of(value.element))[""]
     return opened(value)
 
 
