@@ -3,14 +3,16 @@
 Read this first. All changes of a batch are translated, then published in one step of the loop that
 also moves the position S: a read at S can never miss or repeat a message. Every state a change meets
 is exact: what is not known is read as it was just before the batch, and every later state of the
-batch is computed here. A task whose array turns out to be needed begins the batch anew with it.
+batch is computed here. A task whose array turns out to be needed begins the batch anew with it. Where the
+database does not tell names from paths, an update that may be read two ways is never applied: the document
+is read as it was after it, and compared.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Container, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bson import Timestamp
@@ -18,7 +20,8 @@ from bson import Timestamp
 from relay.errors import PositionLost, Unavailable
 from relay.feed.known import Known
 from relay.metrics import Metrics
-from relay.source.changes import Change, key_of
+from relay.source.arrays import Document
+from relay.source.changes import Change, Replaced, Updated, key_of
 from relay.source.identity import among
 from relay.source.stream import Batch, Reopened
 from relay.tasks.translate import Step, Task, Translator
@@ -101,6 +104,15 @@ class Pump:
             self._metrics.changes.inc(len(item.changes))
 
     async def _translated(self, changes: Sequence[Change]) -> list[Step]:
+        untold = {
+            (change.key, change.time)
+            for change in changes
+            if type(change.operation) is Updated
+            and change.operation.paths is None
+            and self._translator.must_be_read(change.operation)
+        }
+        if untold:
+            changes = await self._settled(changes, untold)
         before = _just_before(changes[0].time)
         ids = {change.key: change.id for change in changes}
         now = await self._begin(before, ids)
@@ -111,12 +123,15 @@ class Pump:
             async for document in self._read(before, whole.values()):
                 now[key_of(document["_id"])] = self._translator.read(document)
             self._metrics.loads.inc(len(whole))
+            corrections = self._corrections(whole, now)
             again = [change for change in changes if change.key in whole]
             told = iter(self._translate(again, now)[0])
-            steps = [
-                next(told) if change.key in whole else step
-                for change, step in zip(changes, steps, strict=True)
-            ]
+            first, steps = steps, []
+            for change, step in zip(changes, first, strict=True):
+                if change.key in corrections:
+                    published, stored = corrections.pop(change.key)
+                    steps.append(self._translator.correct(published, stored, change))
+                steps.append(next(told) if change.key in whole else step)
         for key, task in now.items():
             if task is None:
                 self._known.forget(key)
@@ -125,6 +140,42 @@ class Pump:
                 kept = key in compared or self._known.has_array(key)
                 self._known.remember(key, task, with_array=kept)
         return [step for step in steps if step is not None and (step.before or step.after)]
+
+    def _corrections(
+        self, whole: Iterable[bytes], now: Mapping[bytes, Task | None]
+    ) -> dict[bytes, tuple[Task, Task | None]]:
+        """Of the tasks that were read whole those of which something else was published: that, and what they are."""
+        found = {}
+        for key in whole:
+            published, stored = self._known.get(key), now[key]
+            if published is not None and (stored is None or not published.shows_the_same(stored)):
+                log.error("a task was published that is not what is stored; it is sent again")
+                found[key] = published, stored
+        return found
+
+    async def _settled(
+        self, changes: Sequence[Change], untold: Container[tuple[bytes, Timestamp]]
+    ) -> list[Change]:
+        """The changes with those of these tasks at these times replaced by the document they left behind. Of
+        several at one time, a transaction's, only the last can be seen."""
+        last = {(change.key, change.time): index for index, change in enumerate(changes)}
+        wanted: dict[Timestamp, dict[bytes, Any]] = {}
+        for change in changes:
+            if (change.key, change.time) in untold:
+                wanted.setdefault(change.time, {})[change.key] = change.id
+        left: dict[tuple[bytes, Timestamp], Document] = {}
+        for time, ids in wanted.items():
+            async for document in self._read(time, ids.values()):
+                left[key_of(document["_id"]), time] = document
+            self._metrics.loads.inc(len(ids))
+        settled = list(changes)
+        for index, change in enumerate(changes):
+            place, update = (change.key, change.time), change.operation
+            if place in untold and isinstance(update, Updated):
+                after = left.get(place) if last[place] == index else None
+                told = Updated({}) if after is None else Replaced(after, update)
+                settled[index] = change._replace(operation=told)
+        return settled
 
     async def _begin(self, before: Timestamp, ids: Mapping[bytes, Any]) -> dict[bytes, Task | None]:
         """The tasks as they were before the batch, of some only the outline; without those of which it

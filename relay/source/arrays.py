@@ -119,6 +119,24 @@ class RawArray:
             raise InvalidBSON("an array that is cut off") from failure
         return found
 
+    def documents(self) -> list[bytes]:
+        """The sub-documents it holds, and nothing else, in order. Raises InvalidBSON."""
+        raw = self.raw
+        position, end = _body(raw, 0)
+        find, length_at = raw.index, _INT32.unpack_from
+        found = []
+        try:
+            while position < end:
+                start = find(0, position + 1) + 1
+                after = start + length_at(raw, start)[0]
+                if raw[position] != _DOCUMENT or not start < after <= end:
+                    raise InvalidBSON("something else than a sub-document")
+                found.append(raw[start:after])
+                position = after
+        except (ValueError, error) as failure:
+            raise InvalidBSON("an array that is cut off") from failure
+        return found
+
 
 def _run(raw: bytes, before: Sequence[Element]) -> tuple[list[Element], int]:
     """The sub-documents that the array begins with and that end the elements before, and their size in it.
@@ -242,20 +260,34 @@ def _values(raw: bytes) -> Iterator[tuple[bytes, int, bytes]]:
         raise InvalidBSON("a document that is cut off") from failure
 
 
+def names_of(raw: bytes) -> list[bytes]:
+    """The names of the fields of a document, each as often as it comes. Raises InvalidBSON."""
+    return [name for name, _, _ in _values(raw)]
+
+
 class Decoder:
     """Decodes the documents of one collection, and the changes of its stream, leniently; the array at
     `path` is left as a RawArray. `noticed` is called with the number of values that could not be decoded."""
 
     def __init__(self, path: str, *, noticed: Callable[[int], None] = ignore) -> None:
+        self.path = path
         self._noticed = noticed
         parts = path.split(".")
         # A changed field is named by its path, as far as the change went; the rest lies inside.
         changed = [(".".join(parts[:cut]), *parts[cut:]) for cut in range(1, len(parts) + 1)]
+        # In a diff, "u" and "i" hold values that were set, and "s" before a name what changed inside of it.
+        differing = [
+            (*("s" + name for name in parts[:cut]), section, *parts[cut:])
+            for cut in range(len(parts))
+            for section in ("u", "i")
+        ]
         self._in_document = [tuple(parts)]
         self._in_fields = changed
+        self._in_diff = differing
         self._in_change = [
             ("fullDocument", *parts),
             *(("updateDescription", "updatedFields", *names) for names in changed),
+            *(("rawUpdateDescription", "diff", *names) for names in differing),
         ]
         # An array at the path is named by its last part or, where a change went so far, by all of it.
         self._last, self._whole = (bytes([_ARRAY]) + name.encode() + b"\0" for name in (parts[-1], path))
@@ -274,17 +306,24 @@ class Decoder:
 
     def fields(self, raws: Sequence[bytes]) -> Sequence[Document | None]:
         """The fields that each of several updates set; None in place of what cannot be decoded."""
+        return self._all(raws, self._in_fields)
+
+    def diffs(self, raws: Sequence[bytes]) -> Sequence[Document | None]:
+        """What each of several updates did, as the database's own diffs; None as above."""
+        return self._all(raws, self._in_diff)
+
+    def _all(self, raws: Sequence[bytes], places: Sequence[Sequence[str]]) -> Sequence[Document | None]:
         joined = b"".join(raws)
         if _REFERENCE not in joined and not self._may_hold_array(joined):
             try:
                 return bson.decode_all(joined, LENIENT)  # much quicker than one by one
             except Exception:  # one of them, and the others are what they are
-                return [self._fields(raw) for raw in raws]
-        return [self._fields(raw) for raw in raws]
+                return [self._one(raw, places) for raw in raws]
+        return [self._one(raw, places) for raw in raws]
 
-    def _fields(self, raw: bytes) -> Document | None:
+    def _one(self, raw: bytes, places: Sequence[Sequence[str]]) -> Document | None:
         try:
-            return self._decode(raw, self._in_fields)
+            return self._decode(raw, places)
         except Exception:  # of whatever kind: it is not told of this one
             return None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from bson import Timestamp
@@ -23,19 +24,33 @@ class Inserted:
     document: Document
 
 
+_SPLIT: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+
 class Updated(NamedTuple):
-    """The update description: values set by path, paths removed, arrays cut to a new size."""
+    """The update description: values set by path, paths removed, arrays cut to a new size.
+
+    `paths` holds the names along each path in which one has a dot; any other path is split at its dots. It is
+    None where the database did not tell names and paths apart: "a.0" is then the first element of `a`, or a
+    field of that name.
+    """
 
     fields: Mapping[str, Any]
     removed: Sequence[str] = ()
     truncated: Sequence[tuple[str, int]] = ()
+    paths: Mapping[str, Sequence[str]] | None = _SPLIT
+
+
+UNTOLD = Updated({}, (), (), None)  # of an update that was told in no way that we know
 
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The document was written whole; what changed in it is not told."""
+    """The document was written whole; what changed in it is not told. `update`: it was not, but what this
+    update did can only be told by comparing the document that was read after it."""
 
     document: Document
+    update: Updated | None = None
 
 
 @dataclass(frozen=True, slots=True)

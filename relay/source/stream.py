@@ -23,7 +23,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import StartupError, Unavailable
 from relay.source.arrays import Decoder, cut_out
-from relay.source.changes import Change, Invalidated, Unreadable
+from relay.source.changes import UNTOLD, Change, Invalidated, Unreadable, Updated
 from relay.source.failures import STANDALONE, Meaning, code_of, meaning_of, sentence
 from relay.source.identity import field
 from relay.source.reader import RAW
@@ -42,6 +42,17 @@ BEHIND_S = 15
 WITNESS_MS = 1_000  # how long a database that does not hold the last change we know is asked for it
 _BEFORE_ALL = Timestamp(0, 0)
 _BATCH = (b"cursor", b"nextBatch")
+# Options with which the stream tells names from paths (see shapes.py), the documented one first. Where it is
+# refused the next is tried; without any, updates that may be read two ways are read from the documents.
+WIRE_VERSION_6_1 = 18  # before it, `showExpandedEvents` brings other things, but not `disambiguatedPaths`
+_EXPANDED, _RAW, _PLAIN = range(3)
+_WAYS: dict[int, dict[str, Any]] = {
+    _EXPANDED: {"showExpandedEvents": True},
+    _RAW: {"showRawUpdateDescription": True},
+    _PLAIN: {},
+}
+# BadValue, FailedToParse, Unauthorized, TypeMismatch, InvalidOptions, an unknown field.
+_OPTION_REFUSED = frozenset({2, 9, 13, 14, 72, 40415})
 CLOSE_S = 0.5  # for a word of farewell to a server that may not be there
 
 
@@ -92,6 +103,7 @@ class Tail:
         self._token: RawBSONDocument | None = None
         self._witness: _Witness | None = None
         self._lost: str | None = None  # why the place in the stream was given up
+        self._way = _EXPANDED
         self.position = Timestamp(0, 0)
         self.current_at: float | None = None
 
@@ -138,9 +150,11 @@ class Tail:
                             yield Reopened(start, reason)
                             reason = None
                         yield batch
-                        if self._lost is not None or cursor.unreadable:
+                        if self._lost is not None or cursor.unreadable or cursor.is_vague:
                             break
                 ended = cursor.invalidated
+                if cursor.is_vague:
+                    self._way = _RAW
                 if cursor.unreadable:
                     self.reopen("a change could not be read")
             except (PyMongoError, StartupError, ValueError) as failure:
@@ -224,7 +238,7 @@ class Tail:
             return False
         cursor = _Cursor(self._database, self._collection, self._decoder, skip_until=_BEFORE_ALL)
         try:
-            await cursor.open({"startAtOperationTime": witness.time})
+            await cursor.open({"startAtOperationTime": witness.time}, self._way)
             try:
                 await cursor.get_more(WITNESS_MS, batch_size=1)
             finally:
@@ -242,7 +256,7 @@ class Tail:
         # what is at or before the position.
         skip = self.position if start is None else start
         cursor = _Cursor(self._database, self._collection, self._decoder, skip_until=skip)
-        await cursor.open(stage)
+        self._way = await cursor.open(stage, self._way)
         if start is not None:
             if token_time(cursor.token).time < start.time:
                 await cursor.close()
@@ -287,32 +301,52 @@ class _Cursor:
         self._session = database.client.start_session(causal_consistency=False)
         self._id = 0
         self._groups_anything = True
+        self._way = _PLAIN
         self.token: RawBSONDocument
         self.witness: _Witness | None = None  # of the last cluster time that brought a change
         self.invalidated = False
         self.unreadable = False  # it brought a change that could not be read
+        # Although it should, it does not tell names from paths: before 8.0 a server did so only once
+        # setFeatureCompatibilityVersion had followed its upgrade from 6.0.
+        self.is_vague = False
 
     @property
     def is_open(self) -> bool:
         """Can there be more? Not after the collection was dropped or renamed."""
         return bool(self._id) and not self.invalidated
 
-    async def open(self, stage: dict[str, Any]) -> None:
+    async def open(self, stage: dict[str, Any], way: int) -> int:
+        """Open it in this way, or in the next one that the server knows; which one it was."""
         try:
             server = await self._database.client.admin.command("hello", session=self._session)
             self._groups_anything = server["maxWireVersion"] >= WIRE_VERSION_8
-            reply = await self._command(
-                {
-                    "aggregate": self._collection,
-                    "pipeline": [{"$changeStream": stage}],
-                    "cursor": {"batchSize": 0},
-                }
-            )
+            if server["maxWireVersion"] < WIRE_VERSION_6_1:
+                way = max(way, _RAW)
+            reply = await self._opened(stage, way)
+            while reply is None:
+                way += 1
+                reply = await self._opened(stage, way)
         except BaseException:
             await self._session.end_session()
             raise
         self._id = reply["cursor"]["id"]
         self.token = reply["cursor"]["postBatchResumeToken"]
+        self._way = way
+        return way
+
+    async def _opened(self, stage: dict[str, Any], way: int) -> RawBSONDocument | None:
+        """The server's answer; None where it does not know this way."""
+        command = {
+            "aggregate": self._collection,
+            "pipeline": [{"$changeStream": {**stage, **_WAYS[way]}}],
+            "cursor": {"batchSize": 0},
+        }
+        try:
+            return await self._command(command)
+        except OperationFailure as failure:
+            if way == _PLAIN or failure.code not in _OPTION_REFUSED:
+                raise
+            return None
 
     async def get_more(self, wait_ms: int, *, batch_size: int = BATCH_SIZE) -> _Reply:
         reply = await self._command(
@@ -331,8 +365,8 @@ class _Cursor:
         self.token = rest["cursor"]["postBatchResumeToken"]
         changes: list[Change] = []
         brought: list[bytes] = []  # the same, as they came
-        raws = [element[1:] for element in batch.elements()]
-        for raw, change in zip(raws, read_changes(raws, self._decoder), strict=False):
+        raws = batch.documents()
+        for raw, change in zip(raws, read_changes(raws, self._decoder, split=False), strict=False):
             if change is None:
                 continue
             if isinstance(change, Invalidated):
@@ -350,6 +384,9 @@ class _Cursor:
                 brought.append(raw)
         if changes:
             self._remember(changes, brought)
+        if self._way == _EXPANDED:
+            update = next((one.operation for one in changes if isinstance(one.operation, Updated)), None)
+            self.is_vague |= update is not None and update.paths is None and update != UNTOLD
         position = token_time(self.token)
         # A token past the last change means that nothing follows of its cluster time.
         open_group = bool(

@@ -46,6 +46,8 @@ class Done:
 def done_by(change: Change, redactor: Redactor) -> Done:
     """What this change did to its document, in names without secrets."""
     operation = change.operation
+    if isinstance(operation, Replaced) and operation.update is not None:
+        operation = operation.update
     match operation:
         case Inserted(document):
             return Done("insert", _sized(document, redactor))

@@ -1,8 +1,7 @@
 """The part of a document that is kept, and an update description applied to it. Pure.
 
 Rules of this file: nothing is changed in place; a path that the kept part does not hold changes
-nothing; a path whose middle is not there is a field name with dots in it (the change stream
-does not tell the two apart) and concerns nobody.
+nothing. What a name in a path means, an element or a field, is told by what is there.
 """
 
 from __future__ import annotations
@@ -10,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bson import DBRef
-
 from relay.tasks.values import array_index
+
+_SPLIT: Mapping[str, Sequence[str]] = {}
 
 # What to keep: a name leads to None (all of it) or to the names to keep inside.
 Tree = Mapping[str, "Tree | None"]
@@ -46,7 +45,6 @@ def _pruned(value: Any, inner: Tree | None) -> Any:
 
 def with_value(container: Any, path: Sequence[str], value: Any, tree: Tree | None = None) -> Any:
     """A copy with the value at `path` set, as `$set` does it."""
-    container = _opened(container)
     name, rest = path[0], path[1:]
     if isinstance(container, list):
         index = array_index(name)
@@ -67,7 +65,6 @@ def with_value(container: Any, path: Sequence[str], value: Any, tree: Tree | Non
 
 def without(container: Any, path: Sequence[str]) -> Any:
     """A copy with the field at `path` gone, as `$unset` does it in sub-documents."""
-    container = _opened(container)
     name, rest = path[0], path[1:]
     if isinstance(container, list):
         index = array_index(name)
@@ -83,7 +80,6 @@ def without(container: Any, path: Sequence[str]) -> Any:
 
 def cut(container: Any, path: Sequence[str], size: int) -> Any:
     """A copy with the array at `path` cut to its first `size` elements."""
-    container = _opened(container)
     if not path:
         return container[:size] if isinstance(container, list) else container
     name, rest = path[0], path[1:]
@@ -101,25 +97,23 @@ def _with_element(array: list[Any], index: int, element: Any) -> list[Any]:
     return [*array[:index], element, *array[index + 1 :]]
 
 
-def _opened(value: Any) -> Any:
-    # The driver makes an object of what has the fields of a reference; to an update it is a document.
-    return value.as_doc() if isinstance(value, DBRef) else value
-
-
 def apply(
     container: Any,
     fields: Mapping[str, Any],
     removed: Iterable[str],
     truncated: Iterable[tuple[str, int]],
     tree: Tree | None = None,
+    paths: Mapping[str, Sequence[str]] | None = None,
 ) -> Any:
-    """The container after an update description: first cut, then removed, then set."""
+    """The container after an update description: first cut, then removed, then set. A path that is not in
+    `paths`, where its names are, is split at its dots."""
+    known = paths or _SPLIT
     for path, size in truncated:
-        container = cut(container, path.split("."), size)
+        container = cut(container, known.get(path) or path.split("."), size)
     for path in removed:
-        container = without(container, path.split("."))
+        container = without(container, known.get(path) or path.split("."))
     for path, value in fields.items():
-        names = path.split(".")
+        names = known.get(path) or path.split(".")
         if tree is None or names[0] in tree:  # most changes set nothing of what is kept
             container = with_value(container, names, value, tree)
     return container

@@ -139,6 +139,8 @@ def _is_unknown(timeline: Timeline) -> bool:
 
 
 def _update(before: Timeline, update: Updated, path: str, view: EventView) -> tuple[Timeline, Outcome]:
+    if update.paths:
+        update = _concerning(update, path.split("."))
     added = _added(before, update, path)
     if added is not None:
         if not added:
@@ -173,6 +175,7 @@ def _updated(before: Timeline, update: Updated, path: str, touching: set[str]) -
         {key: value for key, value in update.fields.items() if key in touching},
         [key for key in update.removed if key in touching],
         [(key, size) for key, size in update.truncated if key in touching],
+        paths=update.paths,
     )
     after = at_path(changed, path)
     if not isinstance(after, list) or any(
@@ -203,6 +206,21 @@ def _added(before: Timeline, update: Updated, path: str) -> list[Any] | None:
     if (update.removed or update.truncated) and any(_touches(key, path) for key in _shrunk(update)):
         return None
     return [numbered.get(index) for index in range(length, max(numbered) + 1)] if numbered else []
+
+
+def _concerning(update: Updated, names: Sequence[str]) -> Updated:
+    """The update without those paths that only look as if they led to the array at these names, or into it:
+    where a name has dots."""
+    paths = update.paths or {}
+    strange = {
+        path for path, along in paths.items() if any(a != b for a, b in zip(along, names, strict=False))
+    }
+    return Updated(
+        {path: value for path, value in update.fields.items() if path not in strange},
+        [path for path in update.removed if path not in strange],
+        [(path, size) for path, size in update.truncated if path not in strange],
+        {path: along for path, along in paths.items() if path not in strange},
+    )
 
 
 def _shrunk(update: Updated) -> list[str]:

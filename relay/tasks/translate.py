@@ -65,6 +65,14 @@ class Task(NamedTuple):
         """The same, its array not in memory."""
         return self._replace(timeline=self.timeline.without_elements()) if self.timeline.held else self
 
+    def shows_the_same(self, other: Task) -> bool:
+        """Would the two be shown to the same people, in the same list entry, with as long a timeline?"""
+        return (self.summary, self.keys, self.timeline.without_elements()) == (
+            other.summary,
+            other.keys,
+            other.timeline.without_elements(),
+        )
+
 
 class EventAdded(NamedTuple):
     """`task:event_added`, for the task's room. Encoded only where somebody listens."""
@@ -149,6 +157,7 @@ class Translator:
         self._tree = tree_of(mapping.roots())
         self._rights = roots(path for rule in mapping.visibility.rules for path in rule.field)
         self._apart = mapping.events.split(".")[0] not in self._tree  # no field lies beside or in the array
+        self._first_names = {*self._tree, mapping.events.split(".")[0]}
         self.outline_projection = self._outline_projection()  # for `outline`; None: read whole documents
 
     def read(self, document: Document) -> Task:
@@ -212,6 +221,24 @@ class Translator:
         task_id = task.id if task is not None else wire_id(change.id)
         return Step(change.key, task_id, change.wall_ms, before, after, outcome, self._messages)
 
+    def must_be_read(self, update: Updated) -> bool:
+        """Of an update without `paths`: may one of its paths, read one way or another, concern the task? Then only
+        the document after it tells what it did."""
+        fields, removed, truncated, _ = update
+        named = [*fields, *removed, *(path for path, _ in truncated)]
+        # However a path is read, it begins with the name before one of its dots; and no name that the relay
+        # looks for has a dot, so it has to be the first.
+        return not named or any(
+            first in self._first_names for first, dot, _ in (path.partition(".") for path in named) if dot
+        )
+
+    def correct(self, published: Task, stored: Task | None, change: Change) -> Step:
+        """The step from what was published of a task to what it is before this change, where the two differ:
+        its timeline is shown as it is, and what happened is unknown."""
+        elements = tuple(stored.timeline.elements or ()) if stored is not None else ()
+        outcome = Rewritten(elements, elements)
+        return Step(change.key, published.id, change.wall_ms, published, stored, outcome, self._messages)
+
     def _pushed(self, before: Task, change: Change) -> Step | None:
         """What `_apply` makes of the change that most changes are, in half of its time: one event at the end
         of an array that is not in memory, and nothing else. None for any other."""
@@ -220,7 +247,7 @@ class Translator:
             return None
         length = timeline.length
         event = operation.fields.get(f"{self.mapping.events}.{length}")
-        if event is None or len(operation.fields) > 1:
+        if event is None or len(operation.fields) > 1 or operation.paths:
             return None
         if timeline.held is not None or not timeline.is_array or not self._apart:
             return None
@@ -234,10 +261,10 @@ class Translator:
     def _apply(self, before: Task | None, change: Change) -> tuple[Task | None, Outcome]:
         operation = change.operation
         match operation:
-            case Updated(fields, removed, truncated):
+            case Updated(fields, removed, truncated, paths):
                 if before is None:
                     return None, None  # of a document that was not there: nothing to tell
-                kept = apply(before.document, fields, removed, truncated, self._tree)
+                kept = apply(before.document, fields, removed, truncated, self._tree, paths)
             case Inserted(document):
                 return self.read(document), None
             case Replaced(document):

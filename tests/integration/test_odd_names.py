@@ -1,0 +1,184 @@
+"""Names with dots, numbers and dollars, written to a real MongoDB: nothing is guessed from a path."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from typing import Any
+
+import diffs
+import pytest
+from bson import Timestamp
+from compared import TRANSLATOR, same
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo.errors import OperationFailure
+from running import SOON_S, listening, running, settings_for
+from test_model import Collector, stored
+
+from relay.feed.known import Known
+from relay.feed.pump import Pump
+from relay.metrics import Metrics
+from relay.source import stream
+from relay.source.arrays import Decoder
+from relay.source.changes import Change, Updated
+from relay.source.reader import Reader
+from relay.source.stream import Batch, Tail
+from relay.tasks.translate import Step
+
+SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))
+
+
+@pytest.fixture
+def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
+    return mongo[database_name]["tasks"]
+
+
+def literal(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """A pipeline that makes the document this one, which MongoDB tells as what differs."""
+    return [{"$replaceWith": {"$literal": document}}]
+
+
+def operators(rng: random.Random) -> dict[str, Any]:
+    path = rng.choice(
+        ["events.0.a.b", "events.1.0", "members.0", "github.a.0", "a.0", "createdBy", "error.0.1"]
+    )
+    made = diffs.value(rng)
+    return rng.choice(
+        [
+            {"$set": {path: made}},
+            {"$unset": {path: 1}},
+            {"$push": {"events": diffs.event(rng)}},
+            {"$push": {"events": {"$each": [diffs.event(rng)], "$slice": -3}}},
+            {"$push": {"events": diffs.event(rng)}, "$set": {"status": made, "github.prUrl": "w"}},
+            {"$push": {path: made}},
+        ]
+    )
+
+
+class Listening(Collector):
+    """Every step, and the timelines as a listener has them."""
+
+    def __init__(self, timelines: dict[str, list[bytes]]) -> None:
+        super().__init__(timelines)
+        self.steps: list[Step] = []
+        self.position = Timestamp(0, 0)
+
+    def publish(self, steps: Any, position: Timestamp) -> None:
+        super().publish(steps, position)
+        self.steps += steps
+        self.position = position
+
+
+class Heard:
+    """A tail that keeps its changes, as a `feed.pump.Source`."""
+
+    def __init__(self, tail: Tail) -> None:
+        self._tail = tail
+        self.changes: list[Change] = []
+
+    async def batches(self) -> AsyncGenerator[Batch]:
+        async for batch in self._tail.batches():
+            assert isinstance(batch, Batch)
+            self.changes += batch.changes
+            yield batch
+
+    def reopen(self, reason: str) -> None:
+        raise AssertionError(reason)
+
+
+@pytest.mark.parametrize("options", [True, False], ids=["diffs", "paths"])
+async def test_what_is_computed_is_what_mongodb_holds(
+    tasks: Any, mongo_url: str, database_name: str, monkeypatch: Any, options: bool, capsys: Any
+) -> None:
+    if not options:  # as if the server refused them
+        monkeypatch.setattr(stream, "_WAYS", {0: {"no such": True}, 1: {"nor such": True}, 2: {}})
+    with capsys.disabled():
+        print(f"\n  RELAY_TEST_SEED={SEED}")
+    rng = random.Random(SEED)
+    first = {name: {**diffs.document(rng), "_id": name} for name in map(str, range(20))}
+    tasks.insert_many(list(first.values()))
+    async with AsyncMongoClient[Any](mongo_url) as client:
+        where = (database_name, "tasks", Decoder("events"))
+        reader = Reader(client, *where)
+        tail = Heard(opened := Tail(client, *where, jitter=lambda: 0.5))
+        await opened.open()
+        for _ in range(300):
+            (held,) = tasks.find({"_id": (name := rng.choice([*first]))})
+            update = operators(rng) if not rng.randrange(3) else literal(diffs.changed(rng, held))
+            with suppress(OperationFailure):  # what does not fit what is there is refused
+                tasks.update_one({"_id": name}, update)
+        end = await reader.now()
+        heard = Listening({name: stored(document) for name, document in first.items()})
+        pump = Pump(tail, reader, TRANSLATOR, Known(10, lambda key: False), heard, Metrics())
+        pumping = asyncio.ensure_future(pump.run())
+        async with asyncio.timeout(SOON_S):
+            while heard.position < end and not pumping.done():
+                await asyncio.sleep(0.01)
+        pumping.cancel()
+        with suppress(asyncio.CancelledError):
+            await pumping
+        for change, step in zip(tail.changes, heard.steps, strict=True):
+            (document,) = await reader.read_at(change.time, {"_id": change.id})
+            same(step.after, document)
+    for document in tasks.find({}):
+        assert heard.timelines[document["_id"]] == stored(document)
+
+
+def set_field(name: str, value: Any) -> list[dict[str, Any]]:
+    field = {"$setField": {"field": {"$literal": name}, "input": "$$ROOT", "value": value}}
+    return [{"$replaceWith": field}]
+
+
+async def test_a_field_whose_name_has_dots_gives_nobody_a_right_and_takes_none(
+    tasks: Any, mongo_url: str, database_name: str
+) -> None:
+    tasks.insert_one({"_id": "t", "members": ["m"], "createdBy": "c", "events": [{"n": 0}]})
+    async with (
+        running(settings_for(mongo_url, database_name)) as relay,
+        listening(relay, sub="m") as member,
+        listening(relay, sub="x") as stranger,
+    ):
+        for ear in (member, stranger):
+            await ear.send("dashboard:join")
+            await ear.until("dashboard:state")
+        await member.send("task:join", {"taskId": "t"})
+        await member.until("task:state")
+        for name in ("members.0", "createdBy.0", "events.1", "events.0", "events.0.n", "members.", "$x", ""):
+            tasks.update_one({"_id": "t"}, set_field(name, "x"))
+        in_event = {"$setField": {"field": "http.status", "input": "$$this", "value": 5}}
+        tasks.update_one({"_id": "t"}, [{"$set": {"events": {"$map": {"input": "$events", "in": in_event}}}}])
+        reset = (await member.until("task:state"))["data"]
+        assert [event["data"] for event in reset["events"]] == [{"n": 0, "http.status": 5}]
+        tasks.update_one({"_id": "t"}, {"$push": {"events": {"n": 1}}, "$set": {"title": "end"}})
+        assert (await member.until("task:event_added"))["data"]["index"] == 1
+        await member.until("dashboard:task_list_updated", title="end")
+        assert not [frame for frame in member.frames if frame["type"] in ("task:revoked", "error")]
+        assert await stranger.quiet() == []
+
+
+async def test_a_server_that_tells_less_than_its_version_promises_is_asked_another_way(
+    tasks: Any, mongo_url: str, database_name: str, monkeypatch: Any
+) -> None:
+    """As 7.0 does until setFeatureCompatibilityVersion follows its upgrade from 6.0."""
+    monkeypatch.setattr(stream, "WIRE_VERSION_6_1", 17)
+    async with AsyncMongoClient[Any](mongo_url) as client:
+        tail = Tail(client, database_name, "tasks", Decoder("events"), jitter=lambda: 0.5)
+        await tail.open()
+        tasks.insert_one({"_id": 1, "events": [0]})
+        tasks.create_index("status")
+        pushed: list[Any] = []
+        async with asyncio.timeout(SOON_S), aclosing(tail.batches()) as batches:
+            tasks.update_one({"_id": 1}, {"$push": {"events": 1}})
+            async for batch in batches:
+                assert isinstance(batch, Batch)
+                pushed += [one.operation for one in batch.changes if isinstance(one.operation, Updated)]
+                if len(pushed) == 3:
+                    break
+                if len(batch.changes):
+                    tasks.drop_indexes()
+                    tasks.update_one({"_id": 1}, {"$push": {"events": 2}})
+    told = [(next(iter(update.fields)), update.paths is None) for update in pushed]
+    assert told == [("events.1", True), ("events.2", False), ("events.3", False)]
