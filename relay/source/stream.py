@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 
 BATCH_SIZE = 1000  # changes; unbounded batches cost 119 MB when a backlog is read
 AWAIT_MS = 100  # how long a getMore waits for news: S is at most this far behind on a quiet collection
-# Only transactions put several changes on one cluster time; from MongoDB 8.0 on anything may.
-WIRE_VERSION_8 = 25
+CLOSING_MS = 1  # the same, while changes are held back of which more of their cluster time may follow
+CUT_BYTES = 1024 * 1024  # of a reply, which may have ended because it was full: one ends below 16 MB
 BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 10.0
 # Behind the database's own time: without a majority the stream stays open and says nothing (F14). On an
 # idle shard its token may be 10 s old, because that is how often an idle server writes a no-op.
@@ -182,6 +182,7 @@ class Tail:
         """One cursor's life: until it fails, or ends with the collection."""
         pending: asyncio.Task[_Reply] | None = None
         held: list[Change] = []
+        published: Timestamp | None = None  # of the last change
         try:
             while True:
                 reply = await (pending or cursor.get_more(AWAIT_MS))
@@ -190,19 +191,28 @@ class Tail:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     raise asyncio.CancelledError
+                if not held and reply.changes and reply.changes[0].time == published:
+                    # Whoever read at this time since has seen it. It cannot be: see `_may_go_on`.
+                    self.reopen("a cluster time went on after it was over")
+                    return
                 held += reply.changes
+                # What is held back goes with the next reply; one that is empty closes its time. The token stays
+                # where it is: resumed there, the stream repeats what was published, and that is skipped.
+                end = _end_of_complete(held) if reply.may_go_on and cursor.is_open else len(held)
                 if cursor.is_open:
-                    # A transaction may go on in the next reply; one that is empty closes it.
-                    wait_ms = 1 if reply.open_group else AWAIT_MS
-                    pending = asyncio.ensure_future(self._more(cursor, wait_ms))
-                    if reply.open_group:
-                        continue
-                batch, held = held, []
-                self._token = cursor.token
+                    pending = asyncio.ensure_future(
+                        self._more(cursor, AWAIT_MS if end == len(held) else CLOSING_MS, paces=end > 0)
+                    )
+                batch, held = held[:end], held[end:]
+                if held and not batch:
+                    continue
                 self._witness = cursor.witness or self._witness
-                self.position = max(self.position, reply.position)
+                if not held:
+                    self._token = cursor.token
+                self.position = max(self.position, batch[-1].time if held else reply.position)
                 if reply.behind_s <= BEHIND_S:
                     self.current_at = self._clock()
+                published = batch[-1].time if batch else published
                 yield Batch(batch, self.position)
                 if not cursor.is_open:
                     return
@@ -213,8 +223,8 @@ class Tail:
                     await pending
             await cursor.close()
 
-    async def _more(self, cursor: _Cursor, wait_ms: int) -> _Reply:
-        if self._pace is not None and wait_ms == AWAIT_MS:
+    async def _more(self, cursor: _Cursor, wait_ms: int, *, paces: bool) -> _Reply:
+        if self._pace is not None and (paces or wait_ms == AWAIT_MS):
             await self._pace()
         return await cursor.get_more(wait_ms)
 
@@ -278,7 +288,7 @@ class _Witness:
 class _Reply:
     changes: list[Change]
     position: Timestamp
-    open_group: bool  # the last cluster time may have more changes than these
+    may_go_on: bool  # the last cluster time may have more changes than these
     behind_s: int
 
 
@@ -300,7 +310,7 @@ class _Cursor:
         self._skips = True
         self._session = database.client.start_session(causal_consistency=False)
         self._id = 0
-        self._groups_anything = True
+        self._one_oplog = False
         self._way = _PLAIN
         self.token: RawBSONDocument
         self.witness: _Witness | None = None  # of the last cluster time that brought a change
@@ -319,7 +329,7 @@ class _Cursor:
         """Open it in this way, or in the next one that the server knows; which one it was."""
         try:
             server = await self._database.client.admin.command("hello", session=self._session)
-            self._groups_anything = server["maxWireVersion"] >= WIRE_VERSION_8
+            self._one_oplog = "setName" in server and server.get("msg") != "isdbgrid"
             if server["maxWireVersion"] < WIRE_VERSION_6_1:
                 way = max(way, _RAW)
             reply = await self._opened(stage, way)
@@ -388,12 +398,33 @@ class _Cursor:
             update = next((one.operation for one in changes if isinstance(one.operation, Updated)), None)
             self.is_vague |= update is not None and update.paths is None and update != UNTOLD
         position = token_time(self.token)
-        # A token past the last change means that nothing follows of its cluster time.
-        open_group = bool(
-            changes and (changes[-1].grouped or self._groups_anything) and position <= changes[-1].time
+        may_go_on = (
+            bool(changes)
+            and position <= changes[-1].time
+            and self._may_go_on(changes, len(raws), len(batch.raw))
         )
         now = rest.get("$clusterTime", {}).get("clusterTime", position)
-        return _Reply(changes, position, open_group, now.time - position.time)
+        return _Reply(changes, position, may_go_on, now.time - position.time)
+
+    def _may_go_on(self, changes: Sequence[Change], count: int, size: int) -> bool:
+        """May the next reply begin with the cluster time that this one ends with, whose token is not past it?
+        It held so many elements and bytes.
+
+        To ask costs a millisecond, so that it is only asked where it can be. A member of a replica set reads one
+        oplog, in which a cluster time is one entry: a write, a transaction, or, not marked as one, a batch of
+        deletes from 6.1 on and of other writes from 8.0 on. All changes of an entry are in its hands at once,
+        so that a reply ends between them only where it is full, by number or by size, in which case much is
+        being written, and a millisecond is nothing. A change that is alone in its reply is complete. A router
+        merges the oplogs of shards, which may have the same cluster times: behind it, every reply may end
+        between them.
+        """
+        return (
+            changes[-1].grouped
+            or not self._one_oplog
+            or size >= CUT_BYTES
+            or count >= BATCH_SIZE
+            or (len(changes) > 1 and changes[-2].time == changes[-1].time)
+        )
 
     def _remember(self, changes: Sequence[Change], raws: Sequence[bytes]) -> None:
         time, first = changes[-1].time, len(changes) - 1
@@ -415,6 +446,14 @@ class _Cursor:
             command, codec_options=RAW, session=self._session
         )
         return reply
+
+
+def _end_of_complete(changes: Sequence[Change]) -> int:
+    """How many come before those of the last cluster time."""
+    end = len(changes)
+    while end and changes[end - 1].time == changes[-1].time:
+        end -= 1
+    return end
 
 
 def _wait(failures: int, jitter: float) -> float:
