@@ -2,6 +2,9 @@
 
 uvicorn has no timer before the first request, none while one drips in or an answer is not read, and
 httptools bounds nothing: not a head, not what may follow a chunked body.
+
+Rule of this file: a connection that ended leaves no cycle of references. It would keep the headers and the
+bodies of its requests until Python's collector comes, and that is seldom (`relay/garbage.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.access.addresses import Network, client_address, is_proxy
 from relay.access.limits import Caps
+from relay.gateway.transports import release
 
 MAX_HEAD_BYTES = 32 * 1024  # of the request line and the headers; a token may have 16 KiB
 MAX_REQUEST_BYTES = 160 * 1024  # with the body, and whatever follows a chunked one
@@ -52,6 +56,8 @@ def door(
         def connection_lost(self, exc: Exception | None) -> None:
             self._leave()
             super().connection_lost(exc)
+            self._let_go()
+            release(self.transport)
 
         def data_received(self, data: bytes) -> None:
             if self._deadline is None:  # any byte ends uvicorn's own wait for another request
@@ -89,6 +95,7 @@ def door(
                 return
             self._leave()
             super().handle_websocket_upgrade()
+            self._let_go()
 
         def _expect(self) -> None:
             self._bytes, self._in_head = 0, True
@@ -116,6 +123,13 @@ def door(
                 return
             self._unread = unread
             self._watch = self.loop.call_later(stall_s, self._look)
+
+        def _let_go(self) -> None:
+            """Drop what refers to this connection in return: nothing more comes through it."""
+            self._unset_keepalive_if_required()  # which uvicorn leaves running after an error
+            self.parser = None  # type: ignore[assignment]
+            self.cycle = None  # type: ignore[assignment]
+            self.pipeline.clear()  # requests that nobody will begin to answer
 
         def _leave(self) -> None:
             if self._counted:

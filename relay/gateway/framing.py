@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from websockets.frames import Close as CloseFrame
 from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
 from websockets.protocol import CONNECTING, State
 from websockets.server import ServerProtocol
 
@@ -17,14 +18,26 @@ PING = b"\x89\x00"
 
 
 class Parser(ServerProtocol):
-    """The protocol of `websockets` for one message after the other. Knows when it is between two messages: then another one can go on in its place. An empty buffer alone
-    says nothing, the beginning of a frame may have been taken from it. And leaves it to us to answer a ping
-    in its place among the messages."""
+    """The protocol of `websockets` for one message after the other.
+
+    Knows when it is between two messages: then another one can go on in its place. An empty buffer alone says
+    nothing, because the beginning of a frame may have been taken from it. And leaves it to us to answer a ping
+    in its place among the messages.
+    """
 
     idle = False
 
     def __init__(self, *, max_size: int, state: State = CONNECTING) -> None:
         super().__init__(state=state, max_size=max_size, logger=_quiet)
+
+    def accept(self, request: Request) -> Response:
+        response = super().accept(request)
+        # The request keeps why it was refused; by its traceback that would keep the request in return.
+        failure: BaseException | None = self.handshake_exc
+        while failure is not None:
+            failure.__traceback__ = None
+            failure = failure.__cause__ or failure.__context__
+        return response
 
     def receive_data(self, data: bytes | bytearray) -> None:
         self.idle = False
@@ -36,6 +49,12 @@ class Parser(ServerProtocol):
         else:
             super().recv_frame(frame)
         self.idle = self.current_size is None and not self.reader.buffer
+
+    def free(self) -> None:
+        """Free what it holds at once: its generator and its exceptions refer to it in return, and would wait
+        for Python's collector with everything that was received."""
+        self.parser.close()
+        self.handshake_exc = self.parser_exc = None
 
 
 def _text_header(length: int) -> bytes:

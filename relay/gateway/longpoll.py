@@ -133,9 +133,11 @@ class Polls:
         finally:
             self._metrics.polls.dec()
             self._waiting.discard(answering)
-            for task in (answering, leaving):
-                task.cancel()
+            answering.cancel()
+            leaving.cancel()
             await asyncio.gather(answering, leaving, return_exceptions=True)
+            # What they raised holds this frame, which would hold them in return, and the request with them.
+            del answering, leaving
 
     def _come_back(self) -> Response:
         # Spread as for WebSockets; and closed, so that a balancer may lead elsewhere.

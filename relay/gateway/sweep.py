@@ -25,10 +25,19 @@ USER_FACTOR = 4 * ANSWERS_FACTOR
 class Place:
     """An open connection: its conversation, and the address it counts for."""
 
-    wire: Wire | None  # None once it is gone: the sweep may still hold the place for a while
-    session: Session
+    wire: Wire | None  # None, as the session, once it is gone
+    session: Session | None
     address: str | None
     due: int = 0  # the sweep it is visited at
+
+    @property
+    def user(self) -> str | None:
+        """Who is speaking, once that is known."""
+        return self.session.user if self.session is not None else None
+
+    def vacate(self) -> None:
+        """The connection is gone. The sweep holds the place until it was due, and nothing more by it."""
+        self.wire = self.session = None
 
 
 @dataclass(slots=True)
@@ -60,7 +69,7 @@ class Sweep:
         for place, wire in self._now_due(_number(now)):
             place.due = max(_number(wire.tick(now, self.pace)) + 1, self._done + 1)
             self._due.setdefault(place.due, []).append(place)
-            user, size = place.session.user, wire.waiting_bytes
+            user, size = place.user, wire.waiting_bytes
             if user is not None and size:
                 waiting[user] += size
                 if user not in heaviest or size > heaviest[user].waiting_bytes:

@@ -58,7 +58,8 @@ class Connections:
         grace_s = self._desk.settings.relay_drain_ms / 1000
         if grace_s and self._open:
             for place in self._open.values():
-                self._announce_drain(place.session)
+                if place.session is not None:
+                    self._announce_drain(place.session)
             try:
                 async with asyncio.timeout(grace_s):
                     await self._empty.wait()
@@ -108,24 +109,26 @@ class Connections:
             client[0] if client else "", websocket.headers.getlist("x-forwarded-for"), self._trusted
         )
         counted = self._desk.caps.enter(address)
-        opening, token, refused = NOTHING, None, None
+        opening, token = NOTHING, None
+        # Not the exception: its traceback holds this frame, which would hold it in return.
+        refused: tuple[int, str] | None = None
         try:
             if not counted:
                 raise Refused(Close.AT_CAPACITY, "at_capacity")
             opening = _opening(websocket.query_params, dashboard=dashboard, task_id=task_id)
             token = bearer(websocket.headers.getlist("authorization"), offered)
         except Refused as failure:
-            refused = failure
+            refused = failure.code, failure.reason
         except Exception:  # it counts already, and must not stay without a conversation to end it
             log.exception("a conversation could not begin")
-            refused = Refused(Close.INTERNAL, "internal error")
+            refused = Close.INTERNAL, "internal error"
         session = Session(self._desk, wire, opening)
         self._enter(wire, session, address if counted else None)
         try:
             if self._closing:
                 raise Refused(Close.GOING_AWAY, "restart")
             if refused is not None:
-                raise refused
+                raise Refused(*refused)
             if token is not None:
                 session.authenticate(token)
             if self._draining:
@@ -151,7 +154,7 @@ class Connections:
 
     def lost(self, wire: Wire) -> None:
         place = self._open.pop(wire)
-        place.wire = None
+        place.vacate()
         if place.address is not None:
             self._desk.caps.leave(place.address)
         if not self._open:

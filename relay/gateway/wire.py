@@ -34,6 +34,7 @@ from websockets.protocol import OPEN, SEND_EOF
 from relay.errors import Refused
 from relay.gateway.flusher import Flusher
 from relay.gateway.framing import PING, Parser, close_frame, framed
+from relay.gateway.transports import release
 from relay.hub.outbox import Outbox
 from relay.protocol import Close
 
@@ -185,6 +186,7 @@ class Wire(asyncio.Protocol):
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
             supervisor.lost(self)
+        release(self._transport)
 
     def data_received(self, data: bytes) -> None:
         if self._transport.is_closing():
@@ -394,7 +396,7 @@ class Wire(asyncio.Protocol):
     def _drop_parser(self) -> None:
         parser, self._parser = self._parser, None
         if parser is not None:
-            parser.parser.close()  # it holds its protocol, which holds it: else both wait for the collector
+            parser.free()
 
     # What is sent.
 

@@ -1,0 +1,102 @@
+"""What a connection leaves behind: nothing that only Python's collector could find, of whatever kind it is.
+
+The relay lets the collector run seldom (`relay/garbage.py`). A cycle of references holds the headers and the
+body of its request until then, so one cycle per request is memory that a stranger can take without a token.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from pymongo import MongoClient
+from running import running_in_thread, settings_for
+from visits import HANDSHAKE_MS, KINDS, POLL_WAIT_MS, SLOW, Visitor
+
+from relay.access.audience import Principal
+from relay.errors import Unavailable
+from relay.gateway.poll import News, Poll
+from relay.gateway.requests import PollRequest
+from relay.gateway.session import Desk
+
+REQUESTS = int(os.environ.get("RELAY_TEST_GARBAGE_REQUESTS") or (500 if os.environ.get("CI") else 50))
+SETTLED_S = 3.0  # shorter than uvicorn's wait for another request, 5 s, which must hold nothing
+DATABASE = "test_garbage"
+OF_CONNECTIONS = {"Door", "RequestResponseCycle", "GatheredWire", "Parser", "Session", "Listener", "Poll"}
+
+
+class Failing(Poll):
+    """A poll that fails where its task says so."""
+
+    def __init__(self, desk: Desk, principal: Principal, request: PollRequest) -> None:
+        super().__init__(desk, principal, request)
+        self._named = {one.wanted.task_id for one in request.tasks}
+
+    async def _at_first(self) -> list[News]:
+        if "away" in self._named:
+            raise Unavailable("the database is away")
+        if "broken" in self._named:
+            raise RuntimeError("broken")
+        return await super()._at_first()
+
+
+@pytest.fixture(scope="module")
+def visitor(mongo_url: str, mongo: MongoClient[dict[str, Any]]) -> Iterator[Visitor]:
+    mongo[DATABASE]["tasks"].insert_one({"_id": "t1", "createdBy": "alice", "events": [{"type": "a"}]})
+    given = {"relay_handshake_timeout_ms": HANDSHAKE_MS, "relay_poll_wait_ms": POLL_WAIT_MS}
+    rate = "relay_messages_per_second"
+    with (
+        patch("relay.gateway.longpoll.Poll", Failing),
+        running_in_thread(settings_for(mongo_url, DATABASE, **given, **{rate: 10**6})) as url,
+        running_in_thread(settings_for(mongo_url, DATABASE, **given, **{rate: 1})) as slow,
+        running_in_thread(settings_for(mongo_url, DATABASE, **given, feature_websocket_enabled=False)) as off,
+    ):
+        yield Visitor(url, slow, off)
+    mongo.drop_database(DATABASE)
+
+
+def alive() -> Counter[str]:
+    """What there is for connections and requests, by type."""
+    return Counter(type(one).__name__ for one in gc.get_objects() if type(one).__name__ in OF_CONNECTIONS)
+
+
+def left_by(visit: Callable[[], None], times: int) -> tuple[Counter[str], Counter[str]]:
+    """What so many visits leave: what is still held, and what only the collector finds, each by type."""
+    for _ in range(3):
+        visit()  # what is made once is made now
+    gc.collect()
+    before = alive()
+    logging.disable()  # pytest keeps what is logged, with its traceback
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        with ThreadPoolExecutor(5) as visitors:
+            for visited in [visitors.submit(visit) for _ in range(times)]:
+                visited.result()
+        given_up = time.monotonic() + SETTLED_S
+        while (held := alive() - before) and time.monotonic() < given_up:
+            time.sleep(0.01)
+        gc.collect()
+        return held, Counter(type(one).__name__ for one in gc.garbage)
+    finally:
+        logging.disable(logging.NOTSET)
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_connection_leaves_anything(visitor: Visitor, kind: str) -> None:
+    times = REQUESTS // 10 if kind in SLOW else REQUESTS
+    held, garbage = left_by(lambda: KINDS[kind](visitor), times)
+    assert not held
+    # The driver and the event loop may leave a little of their own meanwhile: nothing for each visit.
+    assert garbage.total() < times, garbage.most_common(12)
