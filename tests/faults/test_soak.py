@@ -1,7 +1,8 @@
 """A soak: connections that come and go in every way while tasks move, and nothing that grows.
 
 Two minutes under CI, 20 s elsewhere; RELAY_TEST_SOAK_S=1800 for a long one. What is asserted is the slope
-of the relay's memory over the second half, and that what was opened is closed.
+of the relay's memory over the second half, and that what was opened is closed; and then, kind of request by
+kind of request and refused ones too, what of the relay's memory 10,000 of them would take.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ import asyncio
 import os
 import random
 import re
+import threading
+import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,6 +24,7 @@ import pytest
 from integration.test_commands import started
 from pymongo import AsyncMongoClient
 from running import SECRET, SOON_S, token
+from visits import ELSEWHERE, HANDSHAKE_MS, KINDS, POLL_WAIT_MS, Visitor
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -29,6 +35,9 @@ SAMPLE_S = 1.0
 # Of a slope, what the allocator's own moods come to; a kilobyte kept of each connection would be ten times it.
 MOODS_KB_PER_CONNECTION = 0.1
 MOODS_KB = 3_000
+PEAKS_KB = 10_000  # what the allocator keeps of the most connections at once that nobody waited for
+VISITORS = 4  # at once, where each kind of request comes by itself
+WORST = 3  # kinds that are shown
 POOL = 40  # connections to the database that reads at once may have opened
 
 
@@ -157,5 +166,65 @@ async def test_nothing_grows(mongo_url: str, database_name: str, capsys: Any) ->
             )
         assert soak.visits > SOAK_S
         assert grown < MOODS_KB + MOODS_KB_PER_CONNECTION * visits
+        process.terminate()
+        assert process.wait(SOON_S) == 0
+
+
+def visited(visitor: Visitor, kind: str, seconds: float) -> int:
+    """How many requests of this kind come in this time."""
+    end = time.monotonic() + seconds
+
+    def visit() -> int:
+        for visits in count(1):
+            with suppress(ConnectionError, AssertionError):  # a busy machine may exceed the short timeouts
+                KINDS[kind](visitor)
+            if time.monotonic() >= end:
+                return visits
+        raise AssertionError
+
+    with ThreadPoolExecutor(VISITORS) as visitors:
+        return sum(one.result() for one in [visitors.submit(visit) for _ in range(VISITORS)])
+
+
+@pytest.mark.timeout(SOAK_S + 120)
+def test_no_kind_of_request_takes_memory(mongo_url: str, database_name: str, mongo: Any, capsys: Any) -> None:
+    mongo[database_name]["tasks"].insert_one({"_id": "t1", "createdBy": "alice", "events": [{"type": "a"}]})
+    given = {
+        "RELAY_MONGO_URL": mongo_url,
+        "RELAY_MONGO_DATABASE": database_name,
+        "RELAY_JWT_SECRET": SECRET,
+        "RELAY_PORT": "0",
+        "RELAY_LOG_LEVEL": "ERROR",
+        "RELAY_HANDSHAKE_TIMEOUT_MS": str(HANDSHAKE_MS),
+        "RELAY_POLL_WAIT_MS": str(POLL_WAIT_MS),
+        "RELAY_MESSAGES_PER_SECOND": "1000000",
+    }
+    kinds = [kind for kind in KINDS if kind not in ELSEWHERE]
+    each_s = SOAK_S / len(kinds) / 2
+    with started("serve", until="listening on", **given) as (process, printed):
+        url = re.findall(r"http://\S+", printed)[0]
+        # What it logs of bad requests is read, or the pipe would fill and hold it up.
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        soak, visitor = Soak(process.pid, url), Visitor(url)
+        idle = soak.descriptors()
+        for kind in kinds:
+            visited(visitor, kind, each_s)  # the allocator takes what it will need
+        grown: dict[str, tuple[int, int]] = {}  # by kind: how many requests, and what they left, in KB
+        for kind in kinds:
+            before = soak.memory_kb()
+            requests = visited(visitor, kind, each_s)
+            given_up = time.monotonic() + SOON_S
+            while soak.descriptors() > idle + POOL and time.monotonic() < given_up:
+                time.sleep(0.01)
+            grown[kind] = requests, soak.memory_kb() - before
+        requests = sum(requests for requests, _ in grown.values())
+        total_kb = sum(kb for _, kb in grown.values())
+        worst = sorted(grown.items(), key=lambda one: one[1][1] / one[1][0], reverse=True)[:WORST]
+        with capsys.disabled():
+            per_10_000 = total_kb * 1024 * 10_000 // requests
+            print(f"\n  {requests} requests of {len(kinds)} kinds: {per_10_000:+,d} bytes per 10,000")
+            for kind, (times, kb) in worst:  # the next ones may give it back
+                print(f"    {kb:+6d} KB for the moment by {times} of: {kind}")
+        assert total_kb < PEAKS_KB + MOODS_KB_PER_CONNECTION * requests
         process.terminate()
         assert process.wait(SOON_S) == 0
