@@ -14,7 +14,8 @@ from typing import Any, Literal, TypeVar
 
 from relay.errors import StartupError
 from relay.protocol import LIFECYCLE_FIELDS, Kind
-from relay.tasks.redact import Redaction, normalised, wrong_pattern
+from relay.tasks.names import normalised
+from relay.tasks.redact import Redaction, wrong_pattern
 from relay.tasks.values import snake
 
 Paths = tuple[str, ...]

@@ -10,38 +10,18 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
-from relay.tasks.values import REDACTED, bounded
+from relay.tasks.assignments import HOLDING, NAMING, Assignments, patterns
+from relay.tasks.names import Harmless, Names, normalised
+from relay.tasks.values import NAME_LENGTH, REDACTED, bounded
 
 PATTERN_LENGTH = 200  # characters of a pattern in the mapping file; a longer one stops the start
 PATTERN_SEES = 10_000  # characters of a text that the patterns of the mapping file are tried on
 CUT_MARGIN = 8_192  # characters read beyond a cut, to recognise a secret that the cut goes through
-_NAMES_CACHED = 4_096
-
-# Names of fields that hold secrets, normalised. The whole name counts: `token`, not `tokenCount`.
-NAMES = (
-    *("token", "access_token", "refresh_token", "id_token", "auth_token", "oauth_token", "session_token"),
-    *("security_token", "bearer_token", "api_token", "bot_token", "csrf_token", "xsrf_token", "sas_token"),
-    *("personal_access_token", "jwt", "password", "passwd", "passphrase", "passcode", "password_hash"),
-    *("new_password", "old_password", "current_password", "confirm_password", "secret", "secrets"),
-    *("client_secret", "app_secret", "api_secret", "signing_secret", "shared_secret", "webhook_secret"),
-    *("api_key", "secret_key", "private_key", "access_key", "access_key_id", "secret_access_key"),
-    *("signing_key", "encryption_key", "master_key", "account_key", "ssh_key", "deploy_key"),
-    *("credential", "credentials", "creds", "authorization", "proxy_authorization", "cookie", "cookies"),
-    *("set_cookie", "session_cookie", "connection_string", "otp", "totp"),
-)
-# Words that may stand before one of them: `githubToken`, `DB_PASSWORD`, `x-api-key`.
-OWNERS = (
-    *("x", "my", "app", "api", "admin", "root", "user", "client", "server", "service", "bot", "ci", "dev"),
-    *("prod", "auth", "oauth", "jwt", "session", "cookie", "webhook", "smtp", "mail", "ssh", "tls", "ssl"),
-    *("db", "database", "pg", "postgres", "mysql", "redis", "mongo", "mongodb", "registry", "deploy"),
-    *("aws", "azure", "gcp", "google", "gemini", "github", "gh", "gitlab", "slack", "discord", "telegram"),
-    *("stripe", "twilio", "sendgrid", "npm", "pypi", "docker", "hf", "openai", "anthropic", "vault"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +50,20 @@ _CHECKSUM = rf"(?:\.[0-9a-z]{{2}}\.[0-9a-z]{{7}}{_REST})?"  # of the newer token
 _USER = r"[^\x00-\x20/?#@:\"<>\\^`{|}\[\]\x7f]"  # what may stand before the @ of an address, unencoded
 _USER_OR_PASSWORD = _USER.replace("@:", "")
 _PARAMETERS = (
-    "(?=[A-Za-z_-])(?i:(?:access|auth|id|refresh|private|session)?[_-]?token|(?:api|access|secret)[_-]?key"
-    "|client[_-]?secret|secret|password|passwd)="
+    "(?=[A-Za-z_-])(?ai:(?:access|auth|id|refresh|private|session)?[_-]?token|(?:api|access|secret)[_-]?key"
+    "|client[_-]?secret|secret|password|passwd|sig|x-(?:amz|goog)-signature)="
 )
 _PARAMETER_VALUE = r"([^\s&#\"'<>\\]+)"
 _LOOKS_RANDOM = "(?=[A-Za-z._~+/-]*(?:[0-9=]|[a-z][A-Z][A-Za-z]*[a-z][A-Z]))"  # no word of a language
 _CREDENTIALS = rf"[ \t]+{_LOOKS_RANDOM}([A-Za-z0-9._~+/-]{{8,}}=*)"
 _AUTHORIZATION = (
-    r"(?i:uthorization)[\"']?[ \t]*[:=][ \t]*[\"']?(?i:bearer|basic|token|digest|apikey|negotiate)[ \t]+"
+    r"(?ai:uthorization)[\"']?[ \t]*[:=][ \t]*[\"']?(?ai:bearer|basic|token|digest|apikey|negotiate)[ \t]+"
     r"([^\s\"'\\,;\[]{4,})"
 )
+_IDENTIFIED = r"(?ai:dentified)[ \t]+(?ai:(?:with[ \t]+\S{1,40}[ \t]+)?by)[ \t]{1,8}'([^']+)"
+# Whatever else stands before an option of a command, but no other command.
+_OPTIONS = r"[ \t](?:(?:(?!curl|login|mysql|redis-cli|sshpass)[^\n]){0,200}?[ \t])??"
+_WORD = r"[\"']?([^\s\"'\\]+)"
 
 SHAPES = (
     Shape("GitHub", "`ghp_…`, `gho_…`, `ghu_…`, `ghs_…`, `ghr_…`", (rf"gh[pousr]_[A-Za-z0-9]{{30}}{_REST}",)),
@@ -163,6 +147,23 @@ SHAPES = (
             rf"a{_AUTHORIZATION}",
         ),
     ),
+    Shape(
+        "SQL",
+        "the text in quotes after `IDENTIFIED BY`",
+        (rf"I{_IDENTIFIED}", rf"i{_IDENTIFIED}"),
+    ),
+    Shape(
+        "commands",
+        "what follows `curl -u user:`, `sshpass -p`, `mysql -p`, `docker login -p`, `redis-cli -a`, and a password in `.netrc`",
+        (
+            rf"curl{_OPTIONS}(?:-[uU]|--(?:proxy-)?user)[ \t=]*[\"']?[^\s:\"'\[]{{1,100}}:{_WORD}",
+            rf"sshpass[ \t]+-p[ \t]*{_WORD}",
+            rf"mysql[a-z]{{0,10}}{_OPTIONS}-p{_WORD}",
+            rf"login{_OPTIONS}-p[ \t]+{_WORD}",
+            rf"redis-cli{_OPTIONS}-a[ \t]+{_WORD}",
+            rf"machine\s+\S{{1,100}}\s+login\s+\S{{1,100}}\s+password\s+{_WORD}",
+        ),
+    ),
 )
 
 
@@ -194,21 +195,15 @@ _SIGNS = rf"""
     | /(?<=://){_USER_OR_PASSWORD}*@
     | \?{_PARAMETERS}
     | &{_PARAMETERS}
-    | z(?i:(?<=authoriz)ation)
-    | Z(?i:(?<=authoriz)ation)
+    | c(?:(?<=mac)hine|url|(?<=-c)li)[ \\]
+    | p(?<=sshp)ass
+    | y(?:(?<=my)sql|(?<=[ t][bB]y)(?:[ \t]|\\t){{1,8}}')
+    | Y(?<=[ t][bB]Y)(?:[ \t]|\\t){{1,8}}'
+    | g(?<=log)in[ \\]
+    | z(?ai:(?<=authoriz)ation)
+    | Z(?ai:(?<=authoriz)ation)
 """
 _SHAPES = _combined(SHAPES)
-_IN_TEXT = re.compile(_SIGNS, re.VERBOSE).search
-_IN_JSON = re.compile(_SIGNS.encode(), re.VERBOSE).search
-
-_NAME = re.compile(
-    f"(?:{'|'.join(sorted(OWNERS, reverse=True))}){{0,4}}(?:{'|'.join(name.replace('_', '') for name in NAMES)})"
-)
-
-
-def normalised(name: str) -> str:
-    """`apiKey`, `api_key` and `API-KEY` are one name: `apikey`."""
-    return "".join(filter(str.isalnum, name)).casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,22 +219,20 @@ class Redactor:
     """Takes secrets out of texts, and says in which fields they lie. Never changes after it was made."""
 
     def __init__(self, redaction: Redaction = Redaction()) -> None:
-        self._added = frozenset(map(normalised, redaction.names))
-        self._kept = frozenset(map(normalised, redaction.keep))
+        names = Names(redaction.names, redaction.keep)
+        self.hides: Callable[[str], Harmless | None] = names.hides
+        self._assignments = Assignments(names)
         self._patterns = tuple(map(re.compile, redaction.patterns))
-        self.hides = lru_cache(_NAMES_CACHED)(self._hides)  # names longer than NAME_LENGTH never get here
-
-    def _hides(self, name: str) -> bool:
-        """Is what a field of this name holds a secret?"""
-        plain = normalised(name)
-        if plain in self._kept:
-            return False
-        return plain in self._added or _NAME.fullmatch(plain) is not None
+        in_text, in_json, _ = patterns(names.added)
+        self._in_text = re.compile(f"{in_text}|{_SIGNS}", re.VERBOSE).search
+        self._in_json = re.compile(f"{in_json}|{_SIGNS}".encode(), re.VERBOSE).search
+        # Bytes know no large and small letters beyond ASCII, so with such a name every JSON is suspicious.
+        self._may_always = bool(self._patterns) or not all(map(str.isascii, names.added))
 
     def text(self, value: str) -> str:
         """The text without secrets."""
-        if _IN_TEXT(value):
-            value = _SHAPES.sub(_left, value)
+        if self._in_text(value):
+            value = self._assignments.without(_SHAPES.sub(_left, value))
         for pattern in self._patterns:
             value = pattern.sub(_unless_empty, value[:PATTERN_SEES]) + value[PATTERN_SEES:]
         return value
@@ -250,28 +243,58 @@ class Redactor:
 
     def may_change(self, json: bytes) -> bool:
         """Could `value` find anything in what has this JSON? False only when it could not."""
-        return bool(self._patterns) or _IN_JSON(json) is not None
+        return self._may_always or self._in_json(json) is not None
 
     def value(self, value: Any) -> Any:
         """A value in terms of JSON with no secret in any text; names of fields are texts as well."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list):
-            return [self.value(item) for item in value]
+            return self._items(value)
         if isinstance(value, dict):
             return self._fields(value)
         return value
+
+    def _items(self, items: list[Any]) -> list[Any]:
+        """A list in which a name may stand before a value: `["X-Api-Key", "x"]`, as lists of headers are
+        written, and `["--password", "x"]`, as the words of a command are."""
+        shown = [self.value(item) for item in items]
+        even = not len(items) % 2
+        for index, (name, item) in enumerate(pairwise(items)):
+            if not isinstance(name, str) or not ((even and not index % 2) or name.startswith("-")):
+                continue
+            harmless = self._assignments.names(name)
+            if harmless is None or harmless(item) or (isinstance(item, str) and self._is_name(item)):
+                continue
+            shown[index + 1] = REDACTED
+        return shown
+
+    def _is_name(self, text: str) -> bool:
+        """Is this the next name or option, and no value?"""
+        return text.startswith("-") or self._assignments.names(text) is not None
+
+    def _named(self, fields: dict[str, Any]) -> Harmless | None:
+        """Does one of these fields say that the value beside it is a secret: `{"name": "DB_PASSWORD", …}`?"""
+        for key, item in fields.items():
+            if isinstance(item, str) and len(key) <= NAME_LENGTH and normalised(key) in NAMING:
+                harmless = self._assignments.names(item)
+                if harmless is not None:
+                    return harmless
+        return None
 
     def _fields(self, fields: dict[str, Any]) -> dict[str, Any]:
         """No field is lost where two names become one; the order they come in makes no difference."""
         shown: dict[str, Any] = {}
         numbers: dict[str, int] = {}
+        harmless = self._named(fields)
         for key in sorted(fields):
             name = unused = self.text(key)
             while unused in shown:
                 numbers[name] = number = numbers.get(name, 1) + 1
                 unused = f"{name} {number}"
-            shown[unused] = self.value(fields[key])
+            item = fields[key]
+            secret = harmless is not None and normalised(key) in HOLDING and not harmless(item)
+            shown[unused] = REDACTED if secret else self.value(item)
         return shown
 
 

@@ -55,13 +55,16 @@ _AS_THEY_ARE = frozenset({str, bool, type(None)})
 _MISSING = object()
 
 
-def hides_nothing(name: str) -> bool:
-    return False
+Hides = Callable[[str], Callable[[Any], bool] | None]
 
 
-def plain(value: Any, hides: Callable[[str], bool] = hides_nothing, depth: int = MAX_DEPTH) -> Any:
+def hides_nothing(name: str) -> None:
+    return None
+
+
+def plain(value: Any, hides: Hides = hides_nothing, depth: int = MAX_DEPTH) -> Any:
     """The same value in terms of JSON: text, numbers, booleans, null, lists, objects. What a field holds
-    whose name `hides` it is left out."""
+    whose name `hides` it is left out, unless the predicate that it gives says the value is harmless."""
     kind = type(value)  # the usual ones first: this is most of what an event costs
     if kind in _AS_THEY_ARE:
         return value
@@ -70,7 +73,7 @@ def plain(value: Any, hides: Callable[[str], bool] = hides_nothing, depth: int =
             return TOO_DEEP
         return {
             (name := str(key)): REDACTED
-            if len(name) <= NAME_LENGTH and hides(name)
+            if len(name) <= NAME_LENGTH and (harmless := hides(name)) and not harmless(item)
             else item
             if type(item) is str
             else plain(item, hides, depth - 1)

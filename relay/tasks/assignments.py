@@ -1,0 +1,636 @@
+"""Secrets that a name in a text announces: `NAME=x`, `name: x`, pairs, options, elements of XML. Pure.
+
+Rules of this file: nothing here raises on any text; what was redacted once is not changed by a second
+time; the time is in proportion to the text (around a name only a bounded number of characters is looked
+at, a value is read once, and a value that has no end is the rest of the text); whatever is found here,
+`in_json` of the same names finds in the text's JSON as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from relay.tasks.names import Harmless, Names
+from relay.tasks.values import NAME_LENGTH, REDACTED
+
+PAIR_REACH = 300  # characters between a name and the value that belongs to it in `{name: …, value: …}`
+_COUNTS_LENGTH = 300  # characters of a list or an object that may be nothing but counts
+
+# Every name ends in one of these: what stands before a certain character, that character, and what
+# follows. The character is rare in what people and programs write, and a search stops at it only.
+_ENDS = (
+    *(("to", "k", "en"), ("coo", "k", "ie"), ("[a-z0-9_. -]", "k", "ey(?:[_. -]?id)?")),
+    *(("pass", "w", "(?:or)?d(?:[_. -]?hash)?"), ("p", "w", "d"), ("j", "w", "t")),
+    *(("se", "c", "ret"), ("", "c", "red(?:ential|s)"), ("pass", "c", "ode"), ("mnemoni", "c", "")),
+    *(("", "p", "hrase"), ("", "p", "ass"), ("ot", "p", ""), ("authori", "z", "ation"), ("strin", "g", "")),
+)
+# What every end with this character shows at once; most places of a text fail here.
+_AT_ONCE = {
+    "k": "(?=[eEiI][nNyYeE])",
+    "w": "(?<=[sSpPjJ].)",
+    "c": "(?=[rR][eE]|(?<=[sS].)[oO]|(?<=[nN][iI].))",
+    "p": "(?=[hH][rR]|[aA][sS]|(?<=[oO][tT].))",
+    "z": "(?=[aA])",
+    "g": "(?<=[rR][iI][nN].)",
+}
+_MANY = "s?(?:[_-]?[0-9]{1,4})?(?![A-Za-z0-9_-])"  # a plural, and digits that count for nothing
+_GLUED = "[a-z0-9_.<=:-]"  # before a name that a space may follow: an option, an element, words in one
+
+
+def _ends(added: Iterable[str], tail: str, spaced: str) -> str:
+    """A pattern of all ends of names: followed by the tail, or by a space, where something other than a
+    space stands before them."""
+    by_first: dict[str, list[tuple[str, str]]] = {}
+    for before, at, after in _ENDS:
+        for first in (at, at.upper()):
+            by_first.setdefault(first, []).append((before, after))
+    at_once = {first: _AT_ONCE[first.lower()] for first in by_first}
+    for name in added:
+        for first in {name[0], *name[0].upper()}:
+            by_first.setdefault(first, []).append(("", _in_any_spelling(name[1:])))
+            at_once[first] = ""
+    parts = []
+    for first, ends in by_first.items():
+        free = "|".join(f"{_behind(before, first)}{after}" for before, after in ends)
+        glued = "|".join(f"{_behind(_glued(before), first)}{after}" for before, after in ends)
+        parts.append(f"{first}{at_once[first]}(?ai:(?:{free}){_MANY}{tail}|(?:{glued}){_MANY}{spaced})")
+    return "|".join(parts)
+
+
+def _behind(before: str, first: str) -> str:
+    return f"(?<={before}{first})" if before else ""
+
+
+def _glued(before: str) -> str:
+    return _GLUED if before.startswith("[") else _GLUED + before
+
+
+def _in_any_spelling(rest: str) -> str:
+    return "".join(f"[_. -]{{0,2}}{_letter(letter)}" for letter in rest)
+
+
+def _letter(letter: str) -> str:
+    """A letter of a name that was added, large or small, also where ASCII has none such."""
+    return letter if letter.isascii() else f"[{letter}{letter.upper() if len(letter.upper()) == 1 else ''}]"
+
+
+# What comes behind a name that may announce a secret. In JSON a quote, a backslash and a line's end are
+# written with a backslash; a quote followed by a colon is the name of a field, which is no text's matter.
+_TAIL = r"(?=[\\\"'`&%\[\t\r\n]|[ \t\])*]{0,40}[:=,>;}?+|\]]|(?:(?<=d)|(?<=hrase))[ \t]{1,8}['\"])"
+_SPACED = r"(?=[ \t])"
+_JSON_TAIL = r"(?!\":)(?=[\\\"'`&%\[]|[ \])*]{0,40}[\\:=,>;}?+|\]]|(?:(?<=d)|(?<=hrase))[ ]{1,8}['\"\\])"
+_JSON_SPACED = r"[ \\]"
+
+
+@lru_cache(maxsize=64)
+def patterns(added: frozenset[str]) -> tuple[str, str, str]:
+    """Patterns of the ends of names: in a text, in the JSON of a text, and of a name that stands alone."""
+    return (
+        _ends(sorted(added), _TAIL, _SPACED),
+        _ends(sorted(filter(str.isascii, added)), _JSON_TAIL, _JSON_SPACED),
+        rf"(?:{_ends(sorted(added), '', '')})\Z",
+    )
+
+
+_RUN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+_AFTER_BARE = ("", ",", "}", "]", " ", "\t", "\r", "\n")
+_PARAMETER = ("?", "&")  # before a name in an address
+_QUOTES = "\"'`"
+_MARK = re.escape(REDACTED)
+
+# Between a name and its value.
+_GAP = re.compile(
+    r"(?P<close>\\{0,8}[\"'`]|&quot;|&#3[49];|%2[27])?(?:\[\w{0,20}\])?[\])*]{0,4}(?P<before>[ \t]{0,8})"
+    r"(?P<sep>=>|[?+:|]?={1,3}|:(?![:/])|%3[ADad]|(?P<comma>,)[ \t\r\n]{0,200}(?:\\{1,8}[nrt][ \t]{0,200}){0,8})?"
+    r"(?:\*{1,2}(?=[ \t]))?(?P<after>[ \t]{0,200})"
+)
+_TYPE = re.compile(
+    r"(?:str|string|String|bytes|Buffer|char|text|any|Any|SecretStr|Optional\[str\]|Secret)(?: ?\| ?\w{1,20})?\??"
+    r"[ \t]{0,4}=[ \t]{0,4}"
+)
+_OPENING = re.compile(r"[bBfFrRuU@$]{0,2}(?P<slashes>\\{0,8})(?P<quote>\"\"\"|'''|[\"'`]|&quot;|&#3[49];)")
+_CLOSING = {quote: re.compile(rf"(?s:[^\\{quote}]|\\.)*+{quote}") for quote in _QUOTES}
+_REFERENCE = re.compile(
+    r"(?:\$\{[A-Za-z_][\w.]{0,100}\}|\$?\{\{[ \t]{0,4}[\w.-]{1,100}[ \t]{0,4}\}\})(?=[\s\"'`,;)\]}\\]|\Z)"
+)
+_BLOCK = re.compile(r"(?:[|>][-+0-9]{0,2}[ \t]{0,8})?\r?\n")
+_HEREDOC = re.compile(r"(?:(?:\$\(|`)?cat[ \t]{0,4})?<<-?[ \t]?\\?[\"']?([A-Za-z_]{1,40})[^\n]{0,80}\n")
+_ALONE = re.compile(r"^[ \t]{0,40}([A-Za-z_]{1,40})[ \t]{0,40}$", re.MULTILINE)
+_END_OF_LINE = re.compile(r"[\r\n]|\\{1,8}[rn]|\Z")
+_ASSIGNS = r"[A-Za-z_$][\w.$\[\]-]{0,40}"  # another name, which ends the value before it
+_ONE = (
+    rf"{_MARK}|[^\s,;&\"'`\\)\]}}<\[]|\[(?!{_MARK[2:]})|[,;&](?!\s|\Z|\\{{1,8}}[nrt]|{_ASSIGNS}[=:])"
+    r"|[)\]}](?![\s,;.:)\]}\"'`\\]|\Z)|[\"'`](?=\w)|\\(?!\\{0,7}[nrt\"'`])|<(?!/|br)"
+)
+_TIGHT = re.compile(rf"(?:{_ONE})*+")
+_LOOSE = re.compile(
+    rf"(?:{_ONE}|(?:(?<![.!?])[ \t]++|(?<=[.!?])[ \t]++(?![A-Z]))"
+    rf"(?![\"']?{_ASSIGNS}[\"']?[ \t]?[:=]|\#|-|\||&|/[/*])(?=\S))*+"
+)
+_LINE = re.compile(
+    r"(?:[^\r\n\\\"'`]|\\(?!\\{0,7}[nr\"'`])"
+    r"|[\"'`](?![ \t]{0,8}(?:,(?![ \t]{0,8}[\w-]{1,40}=)|[:}\])]|\Z|[\r\n\\])|[ \t]{1,8}(?:-|https?:)))*+"
+)
+_SCHEME = re.compile(r"(?i:bearer|basic|token|api-?key|negotiate|ntlm|key)[ \t]+")
+_BRACKETS = re.compile(r"[\[\]{}]|\\{0,8}[\"'`]")
+
+_SETS = re.compile(r"(?<![\w-])(?:ENV|setx|set -[A-Za-z]{1,4}|config(?:ure)?(?: set)?) [\w./:-]{0,60}\Z")
+
+# Values that are no secrets.
+_SAYS = (
+    *(
+        "changed",
+        "change",
+        "required",
+        "reset",
+        "updated",
+        "missing",
+        "invalid",
+        "expired",
+        "revoked",
+        "rotated",
+    ),
+    *(
+        "none",
+        "null",
+        "nil",
+        "undefined",
+        "empty",
+        "ok",
+        "okay",
+        "done",
+        "valid",
+        "wrong",
+        "incorrect",
+        "set",
+    ),
+    *(
+        "unset",
+        "true",
+        "false",
+        "yes",
+        "no",
+        "not",
+        "is",
+        "was",
+        "are",
+        "were",
+        "has",
+        "must",
+        "should",
+        "cannot",
+    ),
+    *("will", "needs", "may", "optional", "mandatory", "accepted", "rejected", "denied", "refused", "failed"),
+    *("failing", "passing", "passed", "found", "mismatch", "unknown", "unauthorized", "forbidden", "created"),
+    *(
+        "deleted",
+        "removed",
+        "added",
+        "stored",
+        "saved",
+        "hidden",
+        "masked",
+        "unavailable",
+        "disabled",
+        "enabled",
+    ),
+    *(
+        "configured",
+        "protected",
+        "generated",
+        "verified",
+        "successful",
+        "granted",
+        "pending",
+        "str",
+        "string",
+    ),
+    *(
+        "bytes",
+        "int",
+        "integer",
+        "number",
+        "bool",
+        "boolean",
+        "any",
+        "object",
+        "void",
+        "unchanged",
+        "skipped",
+    ),
+)
+_STATE = re.compile(rf"(?i:{'|'.join(_SAYS)})(?:[ \t]+[A-Za-z][A-Za-z'’-]{{0,20}}[.,!?]?){{0,20}}[.!?)]?")
+_NOT_GIVEN = frozenset(
+    (
+        *("flag", "option", "options", "argument", "arg", "parameter", "param", "switch", "value"),
+        *("values", "is", "was", "to", "for", "and", "or", "with", "on", "in", "as", "when", "if"),
+        *("from", "by", "via", "instead", "should", "must", "can", "cannot", "not", "the", "are"),
+        *("has",),
+    )
+)
+_NUMBER = re.compile(
+    r"(?:[a-z_]{1,20}[=:] ?)?[~<>≈$+-]{0,2}(\d{1,15}(?:[,_]\d{3}){0,4})(?:\.\d{1,9})?[kKmM%]?(?!\w|\.\w)"
+)
+_COUNTED = r"(?:-?\d{1,15}(?:\.\d{1,9})?|true|false|null|None|True|False)(?!\w)"
+_COUNTS = re.compile(
+    r"(?:[\s\[\]{},]|-(?=[ \t])|\\{1,8}[nrt](?=[\W_])"
+    rf"|\\{{0,8}}[\"']?[A-Za-z_][\w -]{{0,40}}\\{{0,8}}[\"']?\s{{0,4}}[:=](?=[ \t]{{0,8}}(?:{_COUNTED}|[\[{{\r\n\\]))"
+    rf"|{_COUNTED})*+"
+)
+_SPOKEN = re.compile(r"(?:([A-Za-z0-9]{1,20}) )?([A-Za-z0-9]{1,20}) \Z")
+# Words before `token` and `pass` that make something else of them: `unexpected token: }`, `first pass: …`.
+_OTHERS = frozenset(
+    (
+        *("unexpected", "next", "page", "stop", "eos", "bos", "pad", "unk", "special", "cancellation"),
+        *("continuation", "resume", "sync", "first", "second", "third", "fourth", "last", "final"),
+        *("each", "one", "single", "this", "every", "another", "the", "a"),
+    )
+)
+
+# The parts of a pair: `{name: "DB_PASSWORD", value: "x"}`.
+NAMING = frozenset(
+    (
+        *("name", "key", "header", "headername", "k", "n", "field", "fieldname", "variable", "var"),
+        *("varname", "param", "parameter", "parametername", "env", "property", "attribute", "attr"),
+        *("setting", "option", "path", "id"),
+    )
+)
+HOLDING = frozenset(
+    (
+        *("value", "values", "val", "vals", "v", "content", "contents", "data", "string", "raw"),
+        *("default", "current", "old", "oldvalue", "new", "newvalue", "before", "after", "from", "to"),
+        *("previous", "defaultvalue", "currentvalue", "stringvalue", "secretvalue", "plaintext"),
+    )
+)
+
+
+def _words(words: Iterable[str]) -> str:
+    return "|".join(sorted(words, reverse=True))
+
+
+_SEP = r"\\{0,8}[\"'`]?[ \t]{0,8}(?:=>|[:=])[ \t]{0,8}"
+_NAMES_IT = re.compile(
+    rf"(?<![A-Za-z0-9])(?ai:{_words(NAMING)}){_SEP}"
+    r"(?:[bu]?\\{0,8}[\"'`][\w./: -]{0,60}|[\w./:-]{0,60})\Z"
+)
+_HOLDS_IT = re.compile(rf"(?<![A-Za-z0-9])(?ai:{_words(HOLDING)}){_SEP}")
+_OTHER_NAME = re.compile(rf"(?<![A-Za-z0-9])(?ai:name|key|header|k|field){_SEP}|[{{}}<>]")
+_ELEMENT = re.compile(r"<(?:\w{1,30}:)?\Z")
+_TAG = re.compile(r"[^<>]{0,200}>")
+_CONTENT = re.compile(r"[^<]*+")
+_CDATA = re.compile(r"<!\[CDATA\[((?s:.*?))(?:\]\]>|\Z)")
+
+
+@dataclass(slots=True)
+class _Found:
+    """Where a value lies, and what it is if it can be told: a string, or a number where it is bare."""
+
+    start: int
+    end: int
+    value: Any
+    bare: bool = False
+
+
+class Assignments:
+    """Takes values out of texts by the names before them. Never changes after it was made."""
+
+    def __init__(self, names: Names) -> None:
+        self._hides = names.hides
+        in_text, _, alone = patterns(names.added)
+        self._candidates = re.compile(in_text).finditer
+        self._alone = re.compile(alone).search
+        letters = {letter for name in names.added for letter in name if not letter.isascii()}
+        self._run = _RUN + "".join(letters) + "".join(letters).upper()
+
+    def names(self, text: str) -> Harmless | None:
+        """The same as `Names.hides`, of a name that stands as a text in a pair."""
+        if len(text) > NAME_LENGTH or self._alone(text) is None:
+            return None
+        return self._hides(text)
+
+    def without(self, text: str) -> str:
+        """The text with `[redacted]` in place of every value that a name makes a secret."""
+        found = sorted(self._found(text))
+        if not found:
+            return text
+        shown, at = [], 0
+        for start, end, instead in found:
+            if start >= at:
+                shown += [text[at:start], instead]
+            at = max(at, end)
+        return "".join(shown) + text[at:]
+
+    def _found(self, text: str) -> Iterator[tuple[int, int, str]]:
+        done = 0
+        for candidate in self._candidates(text):
+            end = candidate.end()
+            if candidate.start() < done:
+                continue
+            name = self._name(text, done, end)
+            if name is None:
+                continue
+            start, harmless = name
+            for value, quote in self._values(text, start, end, harmless):
+                yield value.start, value.end, quote + REDACTED + quote
+                done = max(done, value.end)
+
+    def _name(self, text: str, floor: int, end: int) -> tuple[int, Harmless] | None:
+        """Where the name begins that ends here, if it is one of a secret."""
+        head = text[max(floor, end - NAME_LENGTH) : end]
+        run = head[len(head.rstrip(self._run)) :]
+        start = end - len(run)
+        before = text[max(floor, start - 40) : start]
+        if before.endswith("\\") and run[0] in "nrt":  # an escape, as in JSON inside a string
+            start, run = start + 1, run[1:]
+        elif before.endswith("%") and re.match("[0-9A-F]{2}", run):  # of an address
+            start, run = start + 2, run[2:]
+        elif before.endswith(("[", ";")) and (colour := re.match("[0-9]{1,3}m", run)):  # of a terminal
+            start, run = start + colour.end(), run[colour.end() :]
+        spoken = _SPOKEN.search(before) if start == end - len(run) else None
+        harmless = self._hides(run)
+        if harmless is not None:
+            other = spoken is not None and spoken[2].lower() in _OTHERS
+            return None if other and run.lower() in ("token", "tokens", "pass") else (start, harmless)
+        if spoken is not None:  # in words, as `API key` or `Access key ID`
+            for first in (spoken.start(2), spoken.start(1)):
+                words = before[first:] if first >= 0 else ""
+                if words and words[0] in "nrt" and before[first - 1 : first] == "\\":
+                    words = words[1:]
+                harmless = self._hides(words + run) if words else None
+                if harmless is not None:
+                    return start - len(words), harmless
+        return None
+
+    def _values(self, text: str, start: int, end: int, harmless: Harmless) -> Iterator[tuple[_Found, str]]:
+        """What this name announces, and the quotes that a value needs which had none."""
+        gap = _GAP.match(text, end)
+        assert gap is not None  # every part of it may be empty
+        close, sep = gap["close"] or "", gap["sep"]
+        at, quote = gap.end(), ""
+        found = None
+        if sep and not gap["comma"]:
+            if text[start - 1 : start] == ":" == sep and text[start:end].lower() in ("cookie", "secret"):
+                return  # an emoji
+            if text[start:end] == "PASS" and sep == ":" and gap["after"]:
+                return  # the verdict of a test
+            loose = bool(gap["after"]) or bool(gap["before"])
+            found = self._value(text, at, start, end, loose=loose, outer="" if close else _quote(text, start))
+            is_key = not text[end + len(close) : gap.start("sep")].strip()
+            if found is not None and found.bare and is_key and text[found.end : found.end + 1] in _AFTER_BARE:
+                quote = close  # so that JSON stays JSON
+        elif (named := _NAMES_IT.search(text, max(0, start - 100), start)) is not None:
+            found = self._of_pair(text, named.start(), end, harmless)
+        elif close and gap["comma"] and (_in_list(text, start) or text.startswith("-", start)):
+            if _OPENING.match(text, at):
+                found = self._value(text, at, start, end, loose=False, outer="")
+                if found is not None and self.names(text[found.start : found.end]) is not None:
+                    return  # a list of names
+        elif (
+            not close and _ELEMENT.search(text, max(0, start - 40), start) and (tag := _TAG.match(text, end))
+        ):
+            found = self._of_element(text, end, tag.end())
+        elif not close and not sep and gap["before"]:
+            found = self._after_space(text, start, end, gap.end())
+        if found is not None and not self._may_stay(
+            text, found, harmless, is_parameter=text[start - 1 : start] in _PARAMETER
+        ):
+            yield found, quote
+
+    def _after_space(self, text: str, start: int, end: int, at: int) -> _Found | None:
+        """`--password x`, `ENV DB_PASSWORD x`, `WITH PASSWORD 'x'`."""
+        given = text.startswith("-", start) and (not start or text[start - 1] in " \t\r\n\"'`[(,=")
+        given = given or _SETS.search(text, max(0, start - 80), start) is not None
+        if not given and not (
+            text[start:end].lower().startswith(("passw", "passphrase")) and _OPENING.match(text, at)
+        ):
+            return None
+        if given and text.startswith("-", at):
+            return None
+        found = self._value(text, at, start, end, loose=False, outer=_quote(text, start))
+        if found is not None and text[found.start : found.end].lower().rstrip(".,") in _NOT_GIVEN:
+            return None
+        return found
+
+    def _of_pair(self, text: str, named: int, end: int, harmless: Harmless) -> _Found | None:
+        """The value beside a name in an object, an element or a block of YAML, in either order."""
+        limit = min(len(text), end + PAIR_REACH)
+        tag = _TAG.match(text, end)
+        other = _OTHER_NAME.search(text, end, limit)
+        if other is not None:
+            limit = other.start()
+        holds = _HOLDS_IT.search(text, end, limit)
+        if holds is not None:
+            return self._value(text, holds.end(), end, end, loose=holds[0][-1].isspace(), outer="")
+        if tag is not None and not text.endswith("/>", 0, tag.end()) and "\n" not in tag[0]:
+            content = self._of_element(text, end, tag.end())
+            if content is not None:
+                return content
+        floor = max(0, named - PAIR_REACH)
+        for other in _OTHER_NAME.finditer(text, floor, named):
+            floor = other.end()
+        every = [*_HOLDS_IT.finditer(text, floor, named)]
+        if not every:
+            return None
+        last = every[-1]
+        return self._value(text, last.end(), end, end, loose=last[0][-1].isspace(), outer="")
+
+    def _of_element(self, text: str, end: int, at: int) -> _Found | None:
+        """What an element of XML holds, or its attribute `value`."""
+        if text.endswith("/>", 0, at):
+            holds = _HOLDS_IT.search(text, end, at)
+            return None if holds is None else self._value(text, holds.end(), end, end, loose=False, outer="")
+        data = _CDATA.match(text, at)
+        if data is not None:
+            return _Found(data.start(1), data.end(1), data[1])
+        content = _CONTENT.match(text, at)
+        assert content is not None
+        if text[content.end() : content.end() + 2] != "</":
+            return None
+        return _Found(at, content.end(), content[0]) if content[0].strip() else None
+
+    def _value(self, text: str, at: int, start: int, end: int, *, loose: bool, outer: str) -> _Found | None:
+        """The value that begins here. `loose`: it may have several words, up to the end of its line or
+        to another name. `outer`: the quote that stands before the name, which ends the value as well."""
+        typed = _TYPE.match(text, at)
+        if typed is not None:
+            at = typed.end()
+        opening = _OPENING.match(text, at)
+        if opening is not None and opening["slashes"] + opening["quote"] != outer:
+            begin, stop = opening.end(), _closing(text, opening)
+            in_one = not opening["slashes"] and len(opening["quote"]) == 1
+            more = _more(text, stop + 1) if in_one else 0
+            if more:
+                stop = self._bare_end(text, more, start, end, loose=False, outer=outer)
+                return _Found(opening.start(), stop, text[opening.start() : stop], bare=True)
+            if _authorizes(text, start, end) and (scheme := _SCHEME.match(text, begin, stop)) is not None:
+                begin = scheme.end() if scheme.end() < stop else begin
+            return _Found(begin, stop, text[begin:stop]) if stop > begin else None
+        if text.startswith(("[", "{"), at) and not text.startswith(REDACTED, at):
+            if (reference := _REFERENCE.match(text, at)) is not None:
+                return None
+            close = self._bare_end(text, _balanced(text, at), start, end, loose=False, outer=outer)
+            return _Found(at, close, text[at:close], bare=True)
+        reference = _REFERENCE.match(text, at)
+        if reference is not None:
+            return None
+        block = _BLOCK.match(text, at)
+        if block is not None:
+            return _block(text, start, block.end())
+        heredoc = _HEREDOC.match(text, at)
+        if heredoc is not None:
+            return _heredoc(text, at, heredoc)
+        if _authorizes(text, start, end):
+            scheme = _SCHEME.match(text, at)
+            if scheme is not None:
+                stop = _match_end(_TIGHT, text, scheme.end())
+                return _Found(scheme.end(), stop, text[scheme.end() : stop]) if stop > scheme.end() else None
+        stop = self._bare_end(text, at, start, end, loose=loose, outer=outer)
+        stop = at + len(text[at:stop].rstrip())
+        if stop == at or _STATE.fullmatch(text, at, _match_end(_LOOSE, text, at)) is not None:
+            return None
+        return _Found(at, stop, text[at:stop], bare=True)
+
+    def _bare_end(self, text: str, at: int, start: int, end: int, *, loose: bool, outer: str) -> int:
+        """Where a value ends that no quotes end, or what sticks to one that they do end."""
+        if text[start:end].lower().endswith(("authorization", "cookie", "cookies")):
+            return _line(text, at, outer)
+        return _match_end(_LOOSE if loose else _TIGHT, text, at)
+
+    def _may_stay(self, text: str, found: _Found, harmless: Harmless, *, is_parameter: bool) -> bool:
+        shown = text[found.start : found.end]
+        if shown == REDACTED or not shown.strip():
+            return True
+        if not found.bare:
+            return harmless(found.value)
+        if shown.startswith(REDACTED) and (is_parameter or shown[len(REDACTED)].isspace()):
+            return True
+        if harmless(shown):
+            return True
+        number = _NUMBER.match(shown)
+        if number is not None and harmless(int(re.sub("[,_]", "", number[1]))):
+            return "\n" not in shown or _COUNTS.fullmatch(shown[:_COUNTS_LENGTH]) is not None
+        if len(shown) <= _COUNTS_LENGTH:
+            return harmless(0) and _COUNTS.fullmatch(shown) is not None
+        return False
+
+
+def _match_end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    match = pattern.match(text, at)
+    assert match is not None  # all these patterns match nothing as well
+    return match.end()
+
+
+def _quote(text: str, start: int) -> str:
+    """The quote directly before a name, with the backslashes before it."""
+    if text[start - 1 : start] not in ("'", '"', "`"):
+        return ""
+    head = text[max(0, start - 9) : start - 1]
+    return head[len(head.rstrip("\\")) :] + text[start - 1]
+
+
+def _in_list(text: str, start: int) -> bool:
+    """Does a list, a tuple, a call or an initialiser begin before this name?"""
+    head = text[max(0, start - 40) : start].rstrip("\"'`\\ubUB")
+    return head.rstrip(" \t\r\n").endswith(("[", "(", "{"))
+
+
+def _authorizes(text: str, start: int, end: int) -> bool:
+    return text[start:end].lower().endswith("authorization")
+
+
+def _closing(text: str, opening: re.Match[str]) -> int:
+    """Where the end of these quotes begins; without it they hold the rest of the text."""
+    slashes, quote = len(opening["slashes"]), opening["quote"]
+    if len(quote) > 1:
+        end = text.find(quote, opening.end())
+    elif slashes:
+        closing = _escaped(slashes, quote).search(text, opening.end())
+        end = -1 if closing is None else closing.start()
+    else:
+        whole = _CLOSING[quote].match(text, opening.end())
+        end = -1 if whole is None else whole.end() - 1
+    return len(text) if end < 0 else end
+
+
+def _more(text: str, at: int) -> int:
+    """Where a word ends that goes on behind the end of its quotes, as a shell takes several in one, or where
+    a quote is written twice; 0 if it does not go on."""
+    first = at
+    while text[at : at + 1].isalnum() or text.startswith(("'", '"', "`", "$"), at):
+        closing = _CLOSING.get(text[at])
+        if closing is None:
+            at += 1
+        elif (whole := closing.match(text, at + 1)) is not None:
+            at = whole.end()
+        else:
+            return len(text)
+    return 0 if at == first else at
+
+
+@lru_cache(maxsize=64)
+def _escaped(slashes: int, quote: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\\)\\{{{slashes}}}{quote}")
+
+
+def _balanced(text: str, at: int) -> int:
+    """Where the list or the object ends that begins here; without its end it is the rest of the text."""
+    depth, inside = 0, ""
+    for part in _BRACKETS.finditer(text, at):
+        sign = part[0]
+        if sign[-1] in _QUOTES:
+            if not inside:
+                inside = sign
+            elif sign == inside:
+                inside = ""
+        elif not inside:
+            depth += 1 if sign in "[{" else -1
+            if not depth:
+                return part.end()
+    return len(text)
+
+
+def _line(text: str, at: int, outer: str) -> int:
+    """Where the line ends, or what is quoted with all of it."""
+    if not outer:
+        return _match_end(_LINE, text, at)
+    ending = _END_OF_LINE.search(text, at)
+    assert ending is not None
+    stop = ending.start()
+    if len(outer) > 1:
+        closing = _escaped(len(outer) - 1, outer[-1]).search(text, at, stop)
+        return stop if closing is None else closing.start()
+    whole = _CLOSING[outer].match(text, at, stop)
+    return stop if whole is None else whole.end() - 1
+
+
+def _block(text: str, start: int, at: int) -> _Found | None:
+    """A block of YAML: the lines below that are further in than the name's own."""
+    line = text.rfind("\n", max(0, start - 200), start) + 1
+    inset, end = _inset(text[line:start]), at
+    while end < len(text):
+        stop = text.find("\n", end) + 1 or len(text)
+        row = text[end:stop]
+        if row.strip() and _inset(row) <= inset and not row[inset:].startswith("- "):
+            break
+        end = stop
+    shown = text[at:end].rstrip()
+    first = at + _inset(shown)
+    return _Found(first, at + len(shown), text[first : at + len(shown)], bare=True) if shown else None
+
+
+def _inset(row: str) -> int:
+    """How many characters a line is further in, in a patch as well."""
+    return len(row) - len(row.lstrip(" \t+"))
+
+
+def _heredoc(text: str, at: int, heredoc: re.Match[str]) -> _Found | None:
+    """The lines up to the word that ends them."""
+    line = heredoc.end() - 1
+    ends = (word for word in _ALONE.finditer(text, line + 1) if word[1] == heredoc[1])
+    closing = next(ends, None)
+    end = len(text) if closing is None else max(line + 1, closing.start() - 1)
+    return _Found(line + 1, end, text[line + 1 : end]) if end > line + 1 else None
