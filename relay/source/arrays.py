@@ -85,7 +85,6 @@ _WITH_LENGTH = {
     0x0F: 0,  # code with scope
 }
 _PATTERN = 0x0B  # two C strings
-_USUAL_ID = b"\x07_id\0"  # an ObjectId, where MongoDB stores it
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +295,7 @@ class Decoder:
         """One stored document, its `_id` exact. Raises InvalidBSON."""
         raw = bytes(raw)  # of a long reply the driver gives a view, in which no name would be found
         document = self._decode(raw, self._in_document)
-        if not raw.startswith(_USUAL_ID, 4) and "_id" in document:
+        if "_id" in document:
             document["_id"] = exact_id(document["_id"], raw)
         return document
 

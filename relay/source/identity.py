@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from struct import Struct, error
 from typing import Any
 
 import bson
-from bson import Decimal128, ObjectId
+from bson import Decimal128, Int64, ObjectId
 from bson.errors import InvalidBSON
 from bson.raw_bson import RawBSONDocument
 
@@ -35,6 +36,7 @@ _DOCUMENT, _ARRAY, _UNDEFINED, _PATTERN = 0x03, 0x04, 0x06, 0x0B
 _TEXTS = (0x02, 0x0E)  # a symbol is decoded as the string that it is equal to
 _NO_ID = (_ARRAY, _UNDEFINED, _PATTERN)  # what MongoDB does not take as an `_id`
 _REFERENCE = frozenset({b"$ref", b"$id", b"$db"})  # the only names with a $ that it takes
+_ALWAYS_EXACT = frozenset({ObjectId, int, Int64, float, bool, datetime})  # as decoded
 _BROKEN = "\ufffd"  # what decoding puts in place of what is not UTF-8
 _INT64_RANGE = range(-(2**63), 2**63)
 
@@ -64,15 +66,20 @@ def canonical(document_id: Any, levels: int = MAX_LEVELS) -> bytes:
         raise InvalidBSON("an element that is cut off") from failure
 
 
-def exact_id(decoded: Any, document: bytes) -> Any:
-    """The `_id` that was decoded from this document; a RawId where decoding lost something of it.
+def exact_id(decoded: Any, document: bytes, *holders: bytes) -> Any:
+    """The `_id` that was decoded from this document, or from the sub-document that lies under these names in it; a
+    RawId where decoding lost something of it.
 
     Raises InvalidBSON.
     """
-    for kind, name, value in _fields(document):  # it is the first that MongoDB stores
-        if name == b"_id":
-            return decoded if _is_exact(decoded, kind, value) else RawId(b"%c%s" % (kind, value))
-    return decoded
+    if type(decoded) in _ALWAYS_EXACT:  # nearly always
+        return decoded
+    start, end = 0, len(document)
+    for name in holders:
+        _, start, end = _place(document, name, start, end)
+    kind, start, end = _place(document, b"_id", start, end)
+    value = document[start:end]
+    return decoded if _is_exact(decoded, kind, value) else RawId(b"%c%s" % (kind, value))
 
 
 def _is_exact(decoded: Any, kind: int, value: bytes) -> bool:
@@ -116,11 +123,6 @@ def element_of(document_id: Any) -> bytes:
 def document_of(element: bytes) -> bytes:
     """A document that holds this element under the empty name."""
     return _document([(element[0], b"", element[1:])])
-
-
-def field(document: bytes, wanted: bytes) -> bytes:
-    """The value of the first field of this name, empty where there is none. Raises InvalidBSON."""
-    return next((value for _, name, value in _fields(document) if name == wanted), b"")
 
 
 def _canonical(kind: int, value: bytes, levels: int) -> tuple[int, bytes]:
@@ -226,20 +228,34 @@ def _document(fields: Iterable[tuple[int, bytes, bytes]]) -> bytes:
     return _INT32.pack(len(body) + 5) + body + b"\0"
 
 
+def _place(document: bytes, wanted: bytes, start: int, end: int) -> tuple[int, int, int]:
+    """The type of the first field of this name, and where its value begins and ends. Raises InvalidBSON."""
+    for kind, name, first, last in _places(document, start, end):
+        if name == wanted:
+            return kind, first, last
+    raise InvalidBSON("a field that is missing")
+
+
 def _fields(document: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     """Type, name and value of each field. Raises InvalidBSON."""
-    if len(document) < 5 or _INT32.unpack_from(document)[0] != len(document) or document[-1]:
-        raise InvalidBSON("a document of another length than it says")
-    at, end = 4, len(document) - 1
+    for kind, name, first, last in _places(document, 0, len(document)):
+        yield kind, name, document[first:last]
+
+
+def _places(raw: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, int, int]]:
+    """Type and name of each field of the document that lies here, and where its value begins and ends."""
     try:
+        if end - start < 5 or _INT32.unpack_from(raw, start)[0] != end - start or raw[end - 1]:
+            raise InvalidBSON("a document of another length than it says")
+        at, end = start + 4, end - 1
         while at < end:
-            kind, name_end = document[at], document.index(0, at + 1)
-            after = _end(document, kind, name_end + 1)
+            name_end = raw.index(0, at + 1)
+            after = _end(raw, raw[at], name_end + 1)
             if not name_end < after <= end:
                 raise InvalidBSON("a field that does not end in its document")
-            yield kind, document[at + 1 : name_end], document[name_end + 1 : after]
+            yield raw[at], raw[at + 1 : name_end], name_end + 1, after
             at = after
-    except (ValueError, error) as failure:
+    except (ValueError, IndexError, error) as failure:
         raise InvalidBSON("a document that is cut off") from failure
 
 

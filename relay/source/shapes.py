@@ -41,7 +41,7 @@ from relay.source.changes import (
     Updated,
     key_of,
 )
-from relay.source.identity import exact_id, field
+from relay.source.identity import exact_id
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +222,7 @@ def _change(raw: bytes, event: Document, split: bool) -> Change | None:
     time, wall = event["clusterTime"], event.get("wallTime")
     if not isinstance(time, Timestamp):
         raise TypeError("clusterTime")
-    document_id = exact_id(event["documentKey"]["_id"], field(raw, b"documentKey"))
+    document_id = exact_id(event["documentKey"]["_id"], raw, b"documentKey")
     if isinstance(operation, Inserted | Replaced):
         operation.document["_id"] = document_id
     return Change(

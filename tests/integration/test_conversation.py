@@ -137,7 +137,7 @@ async def test_heartbeats_come_by_themselves(mongo_url: str, database_name: str)
         ('{"type": "dance"}', "unknown_type"),
         ('{"type": "task:join"}', "bad_request"),
         ('{"type": "task:join", "data": {"taskId": {"$ne": null}}}', "bad_request"),
-        ('{"type": "task:join", "data": {"taskId": ""}}', "bad_request"),
+        ('{"type": "task:join", "data": {"taskId": null}}', "bad_request"),
         ('{"type": "task:join", "data": {"taskId": "t", "since": true}}', "bad_request"),
         ('{"type": "task:join", "data": {"taskId": "t", "since": 1, "head": 1}}', "bad_request"),
         ('{"type": "task:join", "data": {"tasks": [{"taskId": "t"}, 5]}}', "bad_request"),
