@@ -1,4 +1,8 @@
-"""The command: histories until something is found, or one history with all that happens in it."""
+"""The command: histories until something is found, or one history with all that happens in it.
+
+A violation is printed with the seed and the number of its history, which play it again: `--seed 3 --history
+17 --show`. The same troubles and readers have to be named for that; without any, all are there.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,9 @@ from contextlib import ExitStack
 from typing import Any
 
 from simulation.determinism import keep_order
+from simulation.mutations import MUTATIONS
 from simulation.plan import READERS, TROUBLES, planned
-from simulation.play import play
+from simulation.play import Outcome, play
 from simulation.readers.browser import Node
 from simulation.referee import KINDS
 
@@ -24,65 +29,107 @@ def main() -> int:
     """0: no violation; 1: at least one; 2: wrong arguments."""
     options = _options()
     if os.environ.get("PYTHONHASHSEED") != "0":
-        os.execve(  # noqa: S606 - names in sets must have the same order in every run
+        os.execve(  # names in sets must have the same order in every run
             sys.executable,
             [sys.executable, "-m", "simulation", *sys.argv[1:]],
             os.environ | {"PYTHONHASHSEED": "0"},
         )
     keep_order()
     with ExitStack() as stack:
-        services = {"node": stack.enter_context(Node())} if "browser" in options.readers else {}
-        return _search(options, services)
+        mutation = MUTATIONS.get(options.mutation)
+        if mutation is not None:
+            stack.enter_context(mutation.python())
+            print(f"With a fault: {mutation.about}.")
+        services = {}
+        if "browser" in options.readers:
+            services["node"] = stack.enter_context(Node(mutation.javascript if mutation is not None else ()))
+        return _Search(options, services).run()
 
 
-def _search(options: argparse.Namespace, services: dict[str, Any]) -> int:
-    began = said_at = time.monotonic()
-    count, kinds = 0, Counter[str]()
-    for seed in range(options.seed, options.seed + options.seeds):
-        numbers = [options.history] if options.history is not None else range(options.histories)
-        for number in numbers:
-            if options.seconds and time.monotonic() - began >= options.seconds:
-                break
-            plan = planned(
-                seed, number, without=options.without, readers=options.readers, is_strict=options.strict
-            )
-            outcome = play(plan, show=options.show, services=services)
-            count += 1
-            for line in outcome.trace:
-                print(line)
-            for violation in outcome.violations[:1]:
-                kinds[violation.kind] += 1
-                if options.until is None or violation.kind == options.until:
-                    print(f"VIOLATION {plan.name} (after {count} histories) {violation}", flush=True)
-                    print(f"  troubles: {' '.join(sorted(plan.troubles))}", flush=True)
-            if options.until in kinds or sum(kinds.values()) >= options.stop_after:
-                return _end(count, kinds, began)
-            if time.monotonic() - said_at >= PROGRESS_S:
-                said_at = time.monotonic()
-                print(f"seed {seed}: {count} histories, {sum(kinds.values())} with a violation", flush=True)
-    return _end(count, kinds, began)
+class _Search:
+    """Plays histories, and says what it found."""
 
+    def __init__(self, options: argparse.Namespace, services: dict[str, Any]) -> None:
+        self._options = options
+        self._services = services
+        self._began = self._said_at = time.monotonic()
+        self._count = 0
+        self._virtual_s = 0.0
+        self._kinds = Counter[str]()
 
-def _end(count: int, kinds: Counter[str], began: float) -> int:
-    took = time.monotonic() - began
-    found = ", ".join(f"{kind} {number}" for kind, number in kinds.most_common()) or "no violation"
-    print(f"{count} histories in {took:.1f} s: {found}")
-    return 1 if kinds else 0
+    def run(self) -> int:
+        options = self._options
+        for seed in range(options.seed, options.seed + options.seeds):
+            numbers = [options.history] if options.history is not None else range(options.histories)
+            for number in numbers:
+                self._play(seed, number)
+                if self._is_over():
+                    return self._end()
+        return self._end()
+
+    def _play(self, seed: int, number: int) -> None:
+        options = self._options
+        plan = planned(
+            seed, number, without=options.without, readers=options.readers, is_strict=options.strict
+        )
+        outcome = play(plan, show=options.show, services=self._services)
+        self._count += 1
+        self._virtual_s += outcome.seconds
+        for line in outcome.trace:
+            print(line)
+        self._note(outcome)
+        if time.monotonic() - self._said_at >= PROGRESS_S:
+            self._said_at = time.monotonic()
+            print(f"seed {seed}: {self._summary()}", flush=True)
+
+    def _note(self, outcome: Outcome) -> None:
+        for violation in outcome.violations[:1]:
+            self._kinds[violation.kind] += 1
+            if self._options.until in (None, violation.kind):
+                plan = outcome.plan
+                print(f"VIOLATION {plan.name} (after {self._count} histories) {violation}")
+                print(
+                    f"  readers: {' '.join(plan.readers)}; troubles: {' '.join(sorted(plan.troubles))}",
+                    flush=True,
+                )
+
+    def _is_over(self) -> bool:
+        options = self._options
+        spent = time.monotonic() - self._began
+        return (
+            options.until in self._kinds
+            or self._kinds.total() >= options.stop_after
+            or (options.seconds is not None and spent >= options.seconds)
+        )
+
+    def _summary(self) -> str:
+        spent = time.monotonic() - self._began
+        found = ", ".join(f"{kind} {number}" for kind, number in self._kinds.most_common()) or "no violation"
+        return f"{self._count} histories ({self._virtual_s / 3600:.1f} h played) in {spent:.0f} s: {found}"
+
+    def _end(self) -> int:
+        print(self._summary(), flush=True)
+        return 1 if self._kinds else 0
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="simulate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="scripts/simulate", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds")
     parser.add_argument("--histories", type=int, default=HISTORIES, help="histories of each seed")
     parser.add_argument("--history", type=int, help="only this one")
     parser.add_argument("--show", action="store_true", help="print all that happens")
     parser.add_argument("--seconds", type=float, help="end after so long")
-    parser.add_argument("--until", choices=KINDS, help="end when this kind of violation is found")
+    parser.add_argument(
+        "--until", choices=KINDS, metavar="KIND", help=f"end at the first of a kind: {', '.join(KINDS)}"
+    )
     parser.add_argument("--stop-after", type=int, default=5, help="end after so many violations")
-    parser.add_argument("--without", nargs="*", default=[], choices=TROUBLES, help="troubles to leave out")
+    parser.add_argument(
+        "--without", nargs="*", default=[], choices=TROUBLES, metavar="TROUBLE", help=", ".join(TROUBLES)
+    )
+    parser.add_argument("--readers", nargs="*", default=list(READERS), choices=READERS)
     parser.add_argument("--strict", action="store_true", help="flickers are violations as well")
-    parser.add_argument("--readers", nargs="*", default=["naive", "poller"], choices=READERS)
+    parser.add_argument("--mutation", choices=MUTATIONS, help="put a fault in")
     return parser.parse_args()
 
 

@@ -50,7 +50,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     async def create_connection(
         self, protocol_factory: Callable[[], Any], host: str | None = None, port: int | None = None, **_: Any
     ) -> tuple[Any, Any]:
-        assert self.network is not None and host is not None and port is not None
+        assert self.network is not None
+        assert host is not None
+        assert port is not None
         return await self.network.connect(protocol_factory, host, port)
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:

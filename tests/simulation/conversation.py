@@ -104,7 +104,7 @@ class Conversation:
         self._number += 1
         asked = Asked(kind, self._number, self._referee.now, self._world.happened, keys=keys)
         if kind == "task:join":
-            entries = data["tasks"] if "tasks" in data else [data]
+            entries = data.get("tasks", [data])
             asked.tasks = {one["taskId"]: self._position(one) for one in entries}
         elif kind == "resync_requested":
             asked.tasks = {one["taskId"]: self._position(one) for one in data["taskIds"]}

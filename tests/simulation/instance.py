@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from random import Random
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 from bson import Timestamp
 from starlette.requests import Request
@@ -186,12 +186,12 @@ class Instance:
         self._world = world
         self.stream = Stream(world, plan.chance("stream", port))
         self.reads = Reads(world, plan.chance("reads", port), plan)
-        self.max_tasks = chance.choice((2, 3)) if plan.has("cap") else 200
+        self.max_tasks = chance.choice((1, 2, 3)) if plan.has("cap") else 200
         outbox = 60 if plan.has("overflow") else chance.choice((300, 1_000, 4_000))
         settings = SETTINGS.model_copy(
             update={
                 "relay_max_tasks_per_connection": self.max_tasks,
-                "relay_messages_per_second": 4 if plan.has("rate") else 100_000,
+                "relay_messages_per_second": chance.choice((2, 4)) if plan.has("rate") else 100_000,
                 # Smaller than a real setting may be.
                 "relay_outbox_max_bytes": outbox if plan.has("stalls") else 1_000_000,
                 "relay_poll_wait_ms": 3_000,
@@ -223,7 +223,7 @@ class Instance:
         self._server_state = ServerState()
         self._running: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> Instance:
+    async def __aenter__(self) -> Self:
         await self.joining.__aenter__()
         loop = asyncio.get_running_loop()
         self._running = [loop.create_task(self._pump.run()), loop.create_task(self._connections.sweep())]

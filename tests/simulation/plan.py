@@ -25,7 +25,7 @@ TROUBLES = (
     "large",  # events with a lot of text
     "blocked",  # WebSockets are blocked for a while (browser client)
 )
-READERS = ("naive", "poller", "python", "browser")
+READERS = {"naive": 0.8, "poller": 0.5, "python": 0.5, "browser": 0.3}  # and in how many histories they are
 
 
 def chance_of(*names: object) -> Random:
@@ -66,5 +66,6 @@ def planned(
     """The plan of this history. `without` takes troubles away and changes nothing else of it."""
     chance = chance_of(seed, number)
     troubles = {trouble for trouble in TROUBLES if chance.random() < 0.5}
-    chosen = [reader for reader in READERS if reader in readers]
+    drawn = {reader for reader, share in READERS.items() if chance.random() < share}
+    chosen = [reader for reader in READERS if reader in drawn.intersection(readers)] or list(readers)
     return Plan(seed, number, frozenset(troubles - set(without)), tuple(chosen), is_strict)

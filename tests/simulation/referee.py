@@ -33,8 +33,11 @@ KINDS = {
     "closed": "a connection that the relay ended for no fault of the reader",
     "differs": "a timeline or summary that is not the document's in the end",
     "list": "a list that is not that of the documents in the end",
-    "state": "a view that says something else than the documents in the end, such as forbidden or loading",
-    "status": "a reader without a connection in the end",
+    "hidden": "a task that is not shown in the end, and may be seen",
+    "loading": "a view that still waits in the end",
+    "ended": "a view that ended for a reason it did not deserve",
+    "kept": "a room that was left, and is served to the end",
+    "status": "a client that has given up, or has no connection in the end",
     "died": "something of the relay or a client that failed",
     "moment": "a poll that gives an older moment than it was given",
 }

@@ -37,7 +37,7 @@ class Frames:
         """Bytes of a connection from its beginning, handshake included."""
         if not self._is_open:
             self._received += data
-            head, found, rest = self._received.partition(b"\r\n\r\n")
+            _head, found, rest = self._received.partition(b"\r\n\r\n")
             if not found:
                 return
             self._is_open, self._received, data = True, bytearray(), bytes(rest)

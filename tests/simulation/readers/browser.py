@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,17 +31,18 @@ POLL_TOKEN_S = (3.0, 20.0)  # no poll outlives its token, and a fresh one is ask
 
 
 class Node:
-    """A Node process with the client, for all histories of a run."""
+    """A Node process with the client, for all histories of a run. `replaced` are texts of the client's files
+    that are others in its copy: (file, text, what stands there instead)."""
 
-    def __init__(self) -> None:
+    def __init__(self, replaced: Sequence[tuple[str, str, str]] = ()) -> None:
         self._folder = tempfile.TemporaryDirectory()
         client = Path(self._folder.name) / "client"
         shutil.copytree(ROOT / "relay" / "web" / "client", client)
         (client.parent / "package.json").write_text('{"type": "module"}')
-        protocol = client / "protocol.js"
-        text, count = re.subn(r"MAX_BATCH = \d+", f"MAX_BATCH = {BATCH}", protocol.read_text("utf-8"))
-        assert count == 1
-        protocol.write_text(text, "utf-8")
+        for name, old, new in (("protocol.js", "MAX_BATCH = 100", f"MAX_BATCH = {BATCH}"), *replaced):
+            text = (client / name).read_text("utf-8")
+            assert text.count(old) == 1, f"{name} has {text.count(old)} times {old}"
+            (client / name).write_text(text.replace(old, new), "utf-8")
         self._process = subprocess.Popen(
             ["node", str(SCRIPT), str(client)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -53,7 +54,8 @@ class Node:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         process = self._process
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.close()
         process.wait(5)
         process.stdout.close()
@@ -62,7 +64,8 @@ class Node:
     def tell(self, line: dict[str, Any]) -> dict[str, Any]:
         """What the client does when this happens."""
         process = self._process
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.write(json.dumps(line).encode() + b"\n")
         process.stdin.flush()
         answer: dict[str, Any] = json.loads(process.stdout.readline())
@@ -147,11 +150,13 @@ class Browser(Reader):
                 self._loop.call_later(seconds, end.go_on)
 
     def calm(self) -> None:
-        self._may_end = False
+        self._may_end = self._plan.has("cap")
         self._is_blocked = self._polls
         for socket in self._sockets.values():
             if socket.end is not None:
                 socket.end.go_on()
+        if self._plan.has("cap"):
+            self._drop()
 
     async def stop(self) -> None:
         self._is_over = True
@@ -172,25 +177,23 @@ class Browser(Reader):
             found += [("unanswered", f"{one.kind} {name}") for name, one in talk.asked.items()]
         for task_id, view in shown["tasks"].items():
             found += self._wrong(task_id, view)
+        for talk in self._talks.values():
+            found += [("kept", name) for name in talk.rooms if name not in self._joined]
+            found += self.wrong_count([view["state"] for view in shown["tasks"].values()])
         if self._has_list:
             state = shown["list"]["state"]
             rows = {one["taskId"]: one for one in shown["list"]["tasks"]}
-            found += self.wrong_list(rows) if state == "ready" else [("state", f"the list is {state}")]
+            found += self.wrong_list(rows) if state == "ready" else [("loading", f"the list is {state}")]
         return found
 
     def _wrong(self, task_id: str, view: dict[str, Any]) -> list[tuple[str, str]]:
         state = view["state"]
-        if state in ("bad_request", "too_many_tasks"):
-            deserved = task_id == BAD_ID if state == "bad_request" else self._plan.has("cap")
-            return [] if deserved else [("state", f"{task_id} is {state}")]
-        if task_id == BAD_ID:
-            return [("state", f"an id that cannot be one is {state}")]
         if state in ("forbidden", "revoked", "deleted"):
             # With the list it hears of a task that may be seen again; without, only polls say so.
             hears = self._has_list or self._polls
             return self.wrong_task(task_id, None, None) if hears else []
         if state != "ready":
-            return [("state", f"{task_id} is {state}")]
+            return self.wrong_end(task_id, state)
         return self.wrong_task(task_id, view["events"], view["task"])
 
     # What its user does.
@@ -283,9 +286,8 @@ class Browser(Reader):
         def closed(code: int, reason: str) -> None:
             self._talks.pop(number, None)
             if self._sockets.pop(number, None) is not None and not self._is_over:
-                if code not in (1006, 4401) or (
-                    code == ABNORMAL and not self._may_end and not self._is_blocked
-                ):
+                deserved = {ABNORMAL, 4401} | ({4429} if self._plan.has("rate") else set())
+                if code not in deserved or (code == ABNORMAL and not self._may_end and not self._is_blocked):
                     self.blame("closed", f"{code} {reason}")
                 self._tell({"do": "closed", "socket": number, "code": code, "reason": reason})
 

@@ -94,7 +94,8 @@ class Naive(Reader):
             events = self._content.get(task_id)
             found += self.wrong_task(task_id, events, self._summaries.get(task_id))
             if events is not None and task_id not in talk.rooms:
-                found.append(("state", f"{task_id} is not joined any more"))
+                found.append(("ended", f"{task_id} is not joined any more"))
+        found += [("kept", name) for name in talk.rooms if name not in self._wanted]
         if self._wants_list:
             found += self.wrong_list(self._list or {})
         return found

@@ -92,6 +92,8 @@ class Python(Reader):
         self._is_late = False
         if self._end is not None:
             self._end.go_on()
+            if self._plan.has("cap"):
+                self._end.cut()
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -106,24 +108,23 @@ class Python(Reader):
         found = [("unanswered", f"{one.kind} {name}") for name, one in self._talk.asked.items()]
         for task_id, timeline in self._timelines.items():
             found += self._wrong(task_id, timeline)
+        found += [("kept", name) for name in self._talk.rooms if name not in self._timelines]
+        found += self.wrong_count([one.state for one in self._timelines.values()])
         if self._list is not None:
             shown = {one["taskId"]: dict(one) for one in self._list.tasks}
             found += (
                 self.wrong_list(shown)
                 if self._list.state == "ready"
-                else [("state", f"the list is {self._list.state}")]
+                else [("loading", f"the list is {self._list.state}")]
             )
         return found
 
     def _wrong(self, task_id: str, timeline: Timeline) -> list[tuple[str, str]]:
         state = timeline.state
-        if state in ("bad_request", "too_many_tasks"):
-            deserved = task_id == BAD_ID if state == "bad_request" else self._plan.has("cap")
-            return [] if deserved else [("state", f"{task_id} is {state}")]
         if state in ("forbidden", "revoked", "deleted"):
             return []  # it was, and this client asks again when its user does
         if state != "ready":
-            return [("state", f"{task_id[:20]} is {state}")]
+            return self.wrong_end(task_id, state)
         start = timeline.start
         if start not in (0, self._since.get(task_id, 0)):
             return [

@@ -106,11 +106,33 @@ class Reader(ABC):
                 else []
             )
         if events is None:
-            return [("state", f"{task_id} is not shown, and may be seen")]
+            return [("hidden", f"{task_id} is not shown, and may be seen")]
         if events != should.events:
             return [("differs", f"{task_id} has {len(events)} events that are not its {len(should.events)}")]
         if lasting(summary) != should.lasting():
             return [("differs", f"{task_id} has the summary {summary}, not {should.summary}")]
+        return []
+
+    def wrong_end(self, task_id: str, state: str) -> list[tuple[str, str]]:
+        """What is wrong with a view that ended with this code of an error, or has not begun."""
+        if state == "bad_request" and task_id == BAD_ID:
+            return []
+        if state == "too_many_tasks" and self._plan.has("cap"):
+            return []
+        return [("loading" if state == "loading" else "ended", f"{task_id[:20]} is {state}")]
+
+    def wrong_count(self, states: list[str]) -> list[tuple[str, str]]:
+        """Since the last connection was made and all was joined on it: who is one too many must find as many
+        in its place as there may be; some of them may have turned out to be none that may be seen."""
+        most = min(one.max_tasks for one in self._scene.instances)
+        others = len(states) - states.count("too_many_tasks")
+        if "too_many_tasks" in states and others < most:
+            return [
+                (
+                    "ended",
+                    f"{states.count('too_many_tasks')} are too many, and {others} are not; {most} may be",
+                )
+            ]
         return []
 
     def wrong_list(self, listed: Any) -> list[tuple[str, str]]:

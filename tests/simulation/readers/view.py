@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from simulation.referee import Fits, Referee, grows_to
 from simulation.world import Event, Version
 
