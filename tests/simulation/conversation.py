@@ -84,6 +84,7 @@ class Conversation:
         self._incoming: dict[str, Any] = {}
         self._is_listed = False  # is it sent list updates?
         self.asked: dict[str, Asked] = {}
+        self.together: set[str] = set()  # tasks refused in one request with others, and not asked for since
         self.rooms: dict[str, Room] = {}
         self.list: dict[str, Any] | None = None
 
@@ -110,6 +111,7 @@ class Conversation:
             asked.tasks = {one["taskId"]: self._position(one) for one in data["taskIds"]}
         elif kind == "task:leave":
             asked.tasks = {data["taskId"]: None}
+        self.together.difference_update(asked.tasks)
         asked.floors = {one: self._shown_of(one) for one in asked.tasks}
         asked.listed = self._memory.listed.get(self._instance.port, 0)
         self.asked[frame.get("id", f"without id {self._number}")] = asked
@@ -398,6 +400,8 @@ class Conversation:
             self._blame("refused", f"{task_id} is there, and forbidden")
         if code in ("bad_message", "unknown_type", "internal"):
             self._blame("refused", f"{asked.kind} is answered {code}")
+        if code in ("bad_request", "too_many_tasks") and len(asked.tasks) > 1:
+            self.together.update(asked.tasks)
         if task_id is not None and len(asked.tasks) > 1:
             self._answered_for(reply_to, task_id)
         else:

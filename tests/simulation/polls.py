@@ -41,7 +41,7 @@ class Polls:
     _shown: dict[str, int] = field(default_factory=dict)
     _forbidden: set[str] = field(default_factory=set)
     _listed: int = 0
-    _moment: Timestamp = Timestamp(0, 0)
+    _moment: Timestamp = field(default_factory=lambda: Timestamp(0, 0))
     _partial: dict[str, list[Event]] = field(default_factory=dict)
     _incoming: dict[str, Any] = field(default_factory=dict)
 

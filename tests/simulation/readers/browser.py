@@ -179,7 +179,9 @@ class Browser(Reader):
             found += self._wrong(task_id, view)
         for talk in self._talks.values():
             found += [("kept", name) for name in talk.rooms if name not in self._joined]
-            found += self.wrong_count([view["state"] for view in shown["tasks"].values()])
+            found += self.wrong_refusals(
+                talk.together, {name: view["state"] for name, view in shown["tasks"].items()}
+            )
         if self._has_list:
             state = shown["list"]["state"]
             rows = {one["taskId"]: one for one in shown["list"]["tasks"]}

@@ -109,7 +109,9 @@ class Python(Reader):
         for task_id, timeline in self._timelines.items():
             found += self._wrong(task_id, timeline)
         found += [("kept", name) for name in self._talk.rooms if name not in self._timelines]
-        found += self.wrong_count([one.state for one in self._timelines.values()])
+        found += self.wrong_refusals(
+            self._talk.together, {name: one.state for name, one in self._timelines.items()}
+        )
         if self._list is not None:
             shown = {one["taskId"]: dict(one) for one in self._list.tasks}
             found += (

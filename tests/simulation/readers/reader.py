@@ -89,10 +89,12 @@ class Reader(ABC):
         """What is not as the documents are, as the kind of violation and what it is."""
 
     def stall(self, seconds: float) -> None:
-        """Take nothing from the network for a while."""
+        """Take nothing from the network for a while, where the reader knows how."""
+        self.note(f"does not stall for {seconds}")
 
     async def stop(self) -> None:
         """End it."""
+        self.note("ends")
 
     # What should be seen in the end.
 
@@ -121,19 +123,11 @@ class Reader(ABC):
             return []
         return [("loading" if state == "loading" else "ended", f"{task_id[:20]} is {state}")]
 
-    def wrong_count(self, states: list[str]) -> list[tuple[str, str]]:
-        """Since the last connection was made and all was joined on it: who is one too many must find as many
-        in its place as there may be; some of them may have turned out to be none that may be seen."""
-        most = min(one.max_tasks for one in self._scene.instances)
-        others = len(states) - states.count("too_many_tasks")
-        if "too_many_tasks" in states and others < most:
-            return [
-                (
-                    "ended",
-                    f"{states.count('too_many_tasks')} are too many, and {others} are not; {most} may be",
-                )
-            ]
-        return []
+    def wrong_refusals(self, together: set[str], states: dict[str, str]) -> list[tuple[str, str]]:
+        """Views that ended because another task of their request was refused, and were not asked for alone."""
+        refused = ("bad_request", "too_many_tasks")
+        ended = sorted(one for one in together if one != BAD_ID and states.get(one) in refused)
+        return [("ended", f"{', '.join(ended)} were refused together, and never alone")] if ended else []
 
     def wrong_list(self, listed: Any) -> list[tuple[str, str]]:
         should = self._world.listed(self.keys, self._world.happened)
