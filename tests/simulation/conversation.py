@@ -384,14 +384,19 @@ class Conversation:
     # Requests and their answers.
 
     def _hear_rights(self, reply_to: str | None) -> None:
-        if reply_to is None:
-            reply_to = next((one for one, asked in self.asked.items() if asked.kind == "auth"), None)
+        reply_to = reply_to if reply_to is not None else self._nameless()
         asked = self._answered(reply_to)
         if asked is not None and asked.keys is not None:
             self._keys = asked.keys
 
+    def _nameless(self) -> str | None:
+        """The first request that has no id, which is an `auth` of the Python client."""
+        return next((one for one, asked in self.asked.items() if asked.kind == "auth"), None)
+
     def _hear_error(self, data: dict[str, Any], reply_to: str | None) -> None:
         code, task_id = data["code"], data.get("taskId")
+        if reply_to is None and code == "rate_limited":
+            reply_to = self._nameless()
         asked = self.asked.get(reply_to or "")
         if asked is None:
             self._blame("answers", f"error {code} in answer to nothing")

@@ -130,12 +130,15 @@ class End(asyncio.Transport):
         self._stalled = False
         self._wake()
 
-    def cut(self) -> None:
-        """The connection breaks; what is under way may be lost."""
+    def cut(self) -> bool:
+        """The connection breaks; what is under way is lost. False if it was over already."""
+        if self._closing or self.peer._closing:
+            return False
         for end in (self, self.peer):
             end._closing = True
             end._unsent.clear()
             end._lose(ConnectionResetError())
+        return True
 
     @property
     def is_lost(self) -> bool:

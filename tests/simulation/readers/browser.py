@@ -89,7 +89,6 @@ class Browser(Reader):
         self._joined: set[str] = set()
         self._has_list = False
         self._is_over = False
-        self._may_end = scene.plan.has("drops")
 
     def start(self) -> None:
         least, most = POLL_TOKEN_S if self._polls else TOKEN_S
@@ -129,7 +128,7 @@ class Browser(Reader):
             case "unlist" if self._has_list:
                 self._has_list = False
                 self._tell({"do": "unlist"})
-            case "drop" if self._may_end:
+            case "drop" if self._plan.has("drops"):
                 self._drop()
             case "rights" if self._plan.has("rights"):
                 self.rights = chance.choice(("none", "admin"))
@@ -150,7 +149,6 @@ class Browser(Reader):
                 self._loop.call_later(seconds, end.go_on)
 
     def calm(self) -> None:
-        self._may_end = self._plan.has("cap")
         self._is_blocked = self._polls
         for socket in self._sockets.values():
             if socket.end is not None:
@@ -276,7 +274,10 @@ class Browser(Reader):
         sub, rights, *_ = token.split(".")
         talk = Conversation(self._referee, self.name, self._memory, instance, keys_of(sub, rights))
 
+        opened_once: list[bool] = []
+
         def opened() -> None:
+            opened_once.append(True)
             self._talks[number] = talk
             self._tell({"do": "opened", "socket": number})
 
@@ -288,9 +289,8 @@ class Browser(Reader):
         def closed(code: int, reason: str) -> None:
             self._talks.pop(number, None)
             if self._sockets.pop(number, None) is not None and not self._is_over:
-                deserved = {ABNORMAL, 4401} | ({4429} if self._plan.has("rate") else set())
-                if code not in deserved or (code == ABNORMAL and not self._may_end and not self._is_blocked):
-                    self.blame("closed", f"{code} {reason}")
+                if opened_once or not self._is_blocked:
+                    self.heard_end(code, reason)
                 self._tell({"do": "closed", "socket": number, "code": code, "reason": reason})
 
         socket = self._sockets[number] = Socket(token, on_text=heard, on_close=closed, on_open=opened)
@@ -316,8 +316,7 @@ class Browser(Reader):
 
     def _drop(self) -> None:
         for socket in list(self._sockets.values()):
-            if socket.end is not None:
-                socket.end.cut()
+            self.cut(socket.end)
         if self._chance.random() < 0.5:
             for number, call in list(self._calls.items()):
                 del self._calls[number]

@@ -13,8 +13,6 @@ from simulation.world import Event
 
 RETRY_S = 1.0
 BACK_S = (0.0, 0.0, 0.05, 0.4)
-RATE_LIMITED = 4429
-ENDS = frozenset({1001, 1006})  # an instance that stops, a network that breaks
 
 
 class Naive(Reader):
@@ -126,15 +124,11 @@ class Naive(Reader):
             self._renew()
 
     def _closed(self, code: int, reason: str) -> None:
-        deserved = ENDS | ({RATE_LIMITED} if self._plan.has("rate") else set())
-        if code not in deserved or (code in ENDS and not self._breaks):
-            self.blame("closed", f"{code} {reason}")
+        self.heard_end(code, reason)
         self._come_back()
 
     def _drop(self) -> None:
-        if self._socket is not None and self._socket.end is not None:
-            self._socket.end.cut()
-            self.note("the connection breaks")
+        self.cut(self._socket.end if self._socket is not None else None)
 
     def _come_back(self) -> None:
         if not self._over:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from relay.client import Message, Position, Timeline
+from relay.client import Disconnected, Message, Position, Timeline
 from relay.client.client import Client
 from simulation.conversation import Conversation
 from simulation.instance import keys_of
 from simulation.network import End
-from simulation.readers.reader import BAD_ID, Reader, Scene
+from simulation.readers.reader import ABNORMAL, BAD_ID, Reader, Scene
 from simulation.readers.view import View
 from simulation.socket import Frames
 
@@ -76,8 +76,8 @@ class Python(Reader):
             case "unlist":
                 self._client.leave_dashboard()
                 self._list = None
-            case "drop" if self._plan.has("drops") and self._end is not None:
-                self._end.cut()
+            case "drop" if self._plan.has("drops"):
+                self.cut(self._end)
             case "rights" if self._plan.has("rights"):
                 self.rights = chance.choice(("none", "admin"))
             case "stall" if self._plan.has("stalls"):
@@ -93,7 +93,7 @@ class Python(Reader):
         if self._end is not None:
             self._end.go_on()
             if self._plan.has("cap"):
-                self._end.cut()
+                self.cut(self._end)
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -169,6 +169,8 @@ class Python(Reader):
             async for item in client:
                 if isinstance(item, Message):
                     self._look(item)
+                elif isinstance(item, Disconnected):
+                    self.heard_end(item.code or ABNORMAL, item.reason)
                 self.note(
                     f"takes {item.type} {item.data.get('taskId')}" if isinstance(item, Message) else f"{item}"
                 )

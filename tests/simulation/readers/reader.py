@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulation.instance import Instance, keys_of, token_of
-from simulation.network import Network
+from simulation.network import End, Network
 from simulation.plan import Plan
 from simulation.referee import Memory, Referee
 from simulation.world import World, lasting
@@ -16,6 +16,7 @@ from simulation.world import World, lasting
 # A task id that the relay answers with `bad_request`, whatever its other rules are: a frame with two of them
 # is longer than any that it takes.
 BAD_ID = "x" * 33_000
+ABNORMAL, UNAUTHENTICATED, RATE_LIMITED = 1006, 4401, 4429
 TOKEN_S = (31.0, 40.0)  # a token is renewed 30 s before it ends: so every few seconds
 
 
@@ -47,6 +48,7 @@ class Reader(ABC):
         self._memory = Memory()
         self._instance = self._chance.choice(scene.instances)
         self._serial = 0
+        self._cuts = 0  # connections that the network broke, and whose end has not been heard of
 
     @property
     def keys(self) -> frozenset[str]:
@@ -65,6 +67,19 @@ class Reader(ABC):
         others = [one for one in self._scene.instances if one is not self._instance]
         if others and self._chance.random() < 0.8:
             self._instance = self._chance.choice(others)
+
+    def cut(self, end: End | None) -> None:
+        """The network breaks this connection."""
+        if end is not None and end.cut():
+            self._cuts += 1
+            self.note("the connection breaks")
+
+    def heard_end(self, code: int | None, reason: str) -> None:
+        """A connection ended: did it have to?"""
+        if code == ABNORMAL and self._cuts:
+            self._cuts -= 1
+        elif code != UNAUTHENTICATED and not (code == RATE_LIMITED and self._plan.has("rate")):
+            self.blame("closed", f"{code} {reason}")
 
     def blame(self, kind: str, what: str) -> None:
         self._referee.blame(kind, self.name, what)
