@@ -274,10 +274,7 @@ class Browser(Reader):
         sub, rights, *_ = token.split(".")
         talk = Conversation(self._referee, self.name, self._memory, instance, keys_of(sub, rights))
 
-        opened_once: list[bool] = []
-
         def opened() -> None:
-            opened_once.append(True)
             self._talks[number] = talk
             self._tell({"do": "opened", "socket": number})
 
@@ -289,8 +286,7 @@ class Browser(Reader):
         def closed(code: int, reason: str) -> None:
             self._talks.pop(number, None)
             if self._sockets.pop(number, None) is not None and not self._is_over:
-                if opened_once or not self._is_blocked:
-                    self.heard_end(code, reason)
+                self.heard_end(code, reason)
                 self._tell({"do": "closed", "socket": number, "code": code, "reason": reason})
 
         socket = self._sockets[number] = Socket(token, on_text=heard, on_close=closed, on_open=opened)
@@ -299,6 +295,7 @@ class Browser(Reader):
 
     async def _reach(self, socket: Socket, port: int, closed: Any) -> None:
         if self._is_blocked:
+            self._cuts += 1
             await asyncio.sleep(0.01)
             closed(ABNORMAL, "")
         else:
