@@ -83,6 +83,7 @@ class Conversation:
         self._lifecycle: dict[str, tuple[str, int]] = {}
         self._incoming: dict[str, Any] = {}
         self._is_listed = False  # is it sent list updates?
+        self._forbidden: set[str] = set()  # tasks it is in, and was told that it may not see
         self.asked: dict[str, Asked] = {}
         self.together: set[str] = set()  # tasks refused in one request with others, and not asked for since
         self.rooms: dict[str, Room] = {}
@@ -157,6 +158,10 @@ class Conversation:
                 self._hear_lifecycle(kind, message.get("at", ""), data)
         return message
 
+    def serves(self) -> set[str]:
+        """The tasks that the relay is to send messages of, as far as the reader can know."""
+        return self.rooms.keys() - self._forbidden
+
     def is_paging(self, room: str | None) -> bool:
         return room in self._paging
 
@@ -198,6 +203,7 @@ class Conversation:
             self._flicker(f"a state of {task_id} is version {version}, it had {had}")
         self._keep_position(data, events, version)
         if not looks:
+            self._forbidden.discard(task_id)
             place = self._instance.port, task_id
             self._memory.events[place] = self._memory.summaries[place] = version
             self.rooms[task_id] = Room(events, data["task"])
@@ -405,6 +411,8 @@ class Conversation:
             self._blame("refused", f"{task_id} is there, and forbidden")
         if code in ("bad_message", "unknown_type", "internal"):
             self._blame("refused", f"{asked.kind} is answered {code}")
+        if code == "forbidden" and task_id in self.rooms:
+            self._forbidden.add(task_id)  # `task:revoked` may follow, or not: it knows
         if code in ("bad_request", "too_many_tasks") and len(asked.tasks) > 1:
             self.together.update(asked.tasks)
         if task_id is not None and len(asked.tasks) > 1:

@@ -125,11 +125,11 @@ class _History:
             if plan.has("lost") and chance.random() < 0.04:
                 instance.stream.reopen("played")
                 if plan.has("stalls"):  # troubles come together
-                    chance.choice(readers).stall(chance.choice((0.2, 0.6)))
+                    chance.choice(readers).stall(chance.choice((0.2, 0.6, 1.5)))
                 scene.referee.note(f"instance {instance.port}", "loses its place")
                 away = 0.4
             else:
-                away = 0.02
+                away = 0.04
             if plan.has("unavailable") and chance.random() < away:
                 instance.reads.away_until = self._loop.time() + chance.choice((0.3, 1.0, 2.5))
                 scene.referee.note(f"instance {instance.port}", "cannot read")

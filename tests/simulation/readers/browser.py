@@ -134,7 +134,7 @@ class Browser(Reader):
                 self.rights = chance.choice(("none", "admin"))
                 self._tell({"do": "rights", "rights": self.rights})
             case "stall" if self._plan.has("stalls"):
-                self.stall(chance.choice((0.01, 0.2, 0.6)))
+                self.stall(chance.choice((0.01, 0.2, 0.6, 1.5)))
             case "block" if self._plan.has("blocked"):
                 self._is_blocked = not self._is_blocked
                 if self._is_blocked:
@@ -176,7 +176,7 @@ class Browser(Reader):
         for task_id, view in shown["tasks"].items():
             found += self._wrong(task_id, view)
         for talk in self._talks.values():
-            found += [("kept", name) for name in talk.rooms if name not in self._joined]
+            found += [("kept", name) for name in sorted(talk.serves()) if name not in self._joined]
             found += self.wrong_refusals(
                 talk.together, {name: view["state"] for name, view in shown["tasks"].items()}
             )

@@ -67,7 +67,7 @@ class Naive(Reader):
                 self.rights = chance.choice(("none", "admin"))
                 self._renew()
             case "stall" if self._plan.has("stalls"):
-                self.stall(chance.choice((0.01, 0.2, 0.6)))
+                self.stall(chance.choice((0.01, 0.2, 0.6, 1.5)))
 
     def calm(self) -> None:
         self._breaks = False
@@ -93,7 +93,7 @@ class Naive(Reader):
             found += self.wrong_task(task_id, events, self._summaries.get(task_id))
             if events is not None and task_id not in talk.rooms:
                 found.append(("ended", f"{task_id} is not joined any more"))
-        found += [("kept", name) for name in talk.rooms if name not in self._wanted]
+        found += [("kept", name) for name in sorted(talk.serves()) if name not in self._wanted]
         if self._wants_list:
             found += self.wrong_list(self._list or {})
         return found

@@ -18,7 +18,7 @@ from simulation.readers.reader import ABNORMAL, BAD_ID, Reader, Scene
 from simulation.readers.view import View
 from simulation.socket import Frames
 
-LATE_S = (0.0, 0.0, 0.0, 0.02, 0.3)  # how long the consumer is busy with an item
+LATE_S = (0.0, 0.0, 0.02, 0.3)  # how long the consumer is busy with an item
 PORTS = 1000  # the first port of such readers: each has its own, which leads to the instance it is at
 ENDED = frozenset({"left", "deleted", "revoked", "forbidden", "bad_request", "too_many_tasks"})
 
@@ -60,7 +60,7 @@ class Python(Reader):
         chance, task_id = self._chance, self._chance.choice(self._scene.tasks)
         match chance.choices(
             ("join", "leave", "again", "bad", "list", "unlist", "drop", "rights", "stall"),
-            (22, 9, 6, 2, 4, 3, 9, 9, 6),
+            (22, 8, 12, 2, 4, 3, 9, 9, 9),
         )[0]:
             case "join":
                 self._join(task_id)
@@ -81,7 +81,7 @@ class Python(Reader):
             case "rights" if self._plan.has("rights"):
                 self.rights = chance.choice(("none", "admin"))
             case "stall" if self._plan.has("stalls"):
-                self.stall(chance.choice((0.01, 0.2, 0.6)))
+                self.stall(chance.choice((0.01, 0.2, 0.6, 1.5)))
 
     def stall(self, seconds: float) -> None:
         if (end := self._end) is not None:
@@ -108,7 +108,7 @@ class Python(Reader):
         found = [("unanswered", f"{one.kind} {name}") for name, one in self._talk.asked.items()]
         for task_id, timeline in self._timelines.items():
             found += self._wrong(task_id, timeline)
-        found += [("kept", name) for name in self._talk.rooms if name not in self._timelines]
+        found += [("kept", name) for name in sorted(self._talk.serves()) if name not in self._timelines]
         found += self.wrong_refusals(
             self._talk.together, {name: one.state for name, one in self._timelines.items()}
         )
