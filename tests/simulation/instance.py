@@ -187,7 +187,7 @@ class Instance:
         self.stream = Stream(world, plan.chance("stream", port))
         self.reads = Reads(world, plan.chance("reads", port), plan)
         self.max_tasks = chance.choice((1, 2, 3)) if plan.has("cap") else 200
-        outbox = 60 if plan.has("overflow") else chance.choice((150, 300, 1_000))
+        outbox = 60 if plan.has("overflow") else chance.choice((300, 1_000, 2_000))
         settings = SETTINGS.model_copy(
             update={
                 "relay_max_tasks_per_connection": self.max_tasks,

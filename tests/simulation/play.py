@@ -24,6 +24,7 @@ from simulation.world import History, World, Writing, made_up
 PORTS = (1, 2)
 PAUSES_S = (0.0, 0.0, 0.001, 0.01, 0.06, 0.3)  # between two things that happen
 SETTLED_WITHIN_S = 120.0  # after the last trouble: backoffs of 20 s and tokens of 40 s are in it
+POLLING_S = 1.2  # by then a browser whose WebSockets are blocked mostly polls
 CALM_S = 1.5  # and so long nothing may change any more
 USERS = ("alice", "bob")
 
@@ -62,6 +63,7 @@ class _History:
         writing = Writing(
             tasks=tasks,
             groups=chance.randint(10, 40),
+            begins_with=12 if plan.has("large") else 4,
             padding=(0, 20, 300) if plan.has("large") else (0,),
             repeats=plan.has("repeats"),
             ends_whole=chance.random() < 0.5,
@@ -95,6 +97,7 @@ class _History:
 
     def _readers(self, scene: Scene) -> list[Reader]:
         made: list[Reader] = []
+        chance = self._plan.chance("readers")
         for kind in self._plan.readers:
             match kind:
                 case "naive":
@@ -106,7 +109,7 @@ class _History:
                     node = self._services["node"]
                     made += [
                         Browser(scene, f"browser {number}", sub, node, polls=bool(number))
-                        for number, sub in enumerate(USERS)
+                        for number, sub in enumerate(chance.choice((USERS, USERS[::-1])))
                     ]
                 case "poller":
                     made += [Poller(scene, f"poller {number}", sub) for number, sub in enumerate(USERS)]
@@ -115,6 +118,8 @@ class _History:
     async def _go_through(self, scene: Scene, readers: list[Reader]) -> None:
         """Everything that is written, and everything that happens meanwhile."""
         chance, plan, world = self._chance, self._plan, scene.world
+        if "browser" in plan.readers:
+            await asyncio.sleep(POLLING_S)
         while not world.is_over and not scene.referee.violations:
             if chance.random() < 0.6:
                 world.write(chance.choice((1, 1, 1, 3)))
@@ -123,9 +128,11 @@ class _History:
             if plan.has("instances") and chance.random() < 0.1:
                 instance.stream.lag_s = chance.choice(LAGS_S)
             if plan.has("lost") and chance.random() < 0.04:
-                instance.stream.reopen("played")
-                if plan.has("stalls"):  # troubles come together
+                due_s = 0.0
+                if plan.has("stalls"):  # troubles come together, and one a little before the other
+                    due_s = chance.choice((0.0, 0.1, 0.3))
                     chance.choice(readers).stall(chance.choice((0.2, 0.6, 1.5)))
+                self._loop.call_later(due_s, instance.stream.reopen, "played")
                 scene.referee.note(f"instance {instance.port}", "loses its place")
                 away = 0.4
             else:

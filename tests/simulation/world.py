@@ -145,6 +145,7 @@ class Writing:
 
     tasks: Sequence[str]
     groups: int
+    begins_with: int  # fewer events than these has a task at first
     padding: Sequence[int]  # sizes of texts in events
     repeats: bool  # do equal events occur?
     ends_whole: bool  # are all tasks there at the end?
@@ -207,7 +208,7 @@ def made_up(chance: Random, writing: Writing) -> list[Group]:
                 return kind, task, elements(5), status
         return kind, task
 
-    groups: list[Group] = [[("insert", task, elements(4), "new") for task in writing.tasks]]
+    groups: list[Group] = [[("insert", task, elements(writing.begins_with), "new") for task in writing.tasks]]
     for _ in range(writing.groups):
         group = [write() for _ in range(chance.choice((1, 1, 1, 2, 4)))]
         if chance.random() < 0.12:
