@@ -125,6 +125,12 @@ def document_of(element: bytes) -> bytes:
     return _document([(element[0], b"", element[1:])])
 
 
+def field(document: bytes, wanted: bytes) -> bytes:
+    """The value of the first field of this name. Raises InvalidBSON, also where there is none."""
+    _, start, end = _place(document, wanted, 0, len(document))
+    return document[start:end]
+
+
 def _canonical(kind: int, value: bytes, levels: int) -> tuple[int, bytes]:
     """Type and value of the element that stands for all that are equal; checked, as they may be a client's."""
     if _end(value, kind, 0) != len(value):

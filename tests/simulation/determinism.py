@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from relay.gateway import poll
+from relay.errors import BadRequest
+from relay.gateway import poll, requests
 from relay.hub import members, states
+from relay.protocol import ErrorCode
 
 
 def keep_order() -> None:
@@ -29,6 +31,21 @@ def small_pages(page_bytes: int, answer_bytes: int) -> Iterator[None]:
         patch.object(states, "PAGE_BYTES", page_bytes),
         patch.object(poll, "MAX_ANSWER_BYTES", answer_bytes),
     ):
+        yield
+
+
+@contextmanager
+def refusing(task_id: str) -> Iterator[None]:
+    """Let the relay call this id a bad request, as one of another version may do: this one takes every text that
+    fits into a frame."""
+    read = requests.task_id_of
+
+    def task_id_of(data: dict[str, Any]) -> str:
+        if data.get("taskId") == task_id:
+            raise BadRequest(ErrorCode.BAD_REQUEST, "played")
+        return read(data)
+
+    with patch.object(requests, "task_id_of", task_id_of):
         yield
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulation.clock import VirtualLoop
-from simulation.determinism import small_pages
+from simulation.determinism import refusing, small_pages
 from simulation.instance import LAGS_S, Instance
 from simulation.network import Network
 from simulation.plan import Plan
@@ -17,7 +17,7 @@ from simulation.readers.browser import Browser
 from simulation.readers.naive import Naive
 from simulation.readers.poller import Poller
 from simulation.readers.python import Python
-from simulation.readers.reader import Reader, Scene
+from simulation.readers.reader import BAD_ID, Reader, Scene
 from simulation.referee import Referee, Violation
 from simulation.world import History, World, Writing, made_up
 
@@ -75,7 +75,10 @@ class _History:
         loop.network = network
         pages = chance.choice((160, 400)), chance.choice((500, 1_500))
         async with AsyncExitStack() as stack:
-            stack.enter_context(small_pages(*pages) if plan.has("pages") else nullcontext())
+            # Where outboxes are tiny, so are pages: in life 64 times the smallest outbox is 16 pages.
+            has_pages = plan.has("pages") or plan.has("overflow")
+            stack.enter_context(small_pages(*pages) if has_pages else nullcontext())
+            stack.enter_context(refusing(BAD_ID))
             ports = PORTS if plan.has("instances") else PORTS[:1]
             instances = [await stack.enter_async_context(Instance(world, plan, port)) for port in ports]
             if not plan.has("instances"):

@@ -13,9 +13,7 @@ from simulation.plan import Plan
 from simulation.referee import Memory, Referee
 from simulation.world import World, lasting
 
-# A task id that the relay answers with `bad_request`, whatever its other rules are: a frame with two of them
-# is longer than any that it takes.
-BAD_ID = "x" * 33_000
+BAD_ID = "bad"  # a task id that the played relay answers with `bad_request`
 ABNORMAL, UNAUTHENTICATED, RATE_LIMITED = 1006, 4401, 4429
 TOKEN_S = (31.0, 40.0)  # a token is renewed 30 s before it ends: so every few seconds
 
