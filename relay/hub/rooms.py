@@ -209,6 +209,8 @@ class Rooms:
                 joiner.listener.postponed.append(joiner)
         again = []
         for joiner in unseen:
+            if not joiner.active:  # it went with the refusal of another one
+                continue
             # What nobody could see who had asked by then was not read: it may be there for the others.
             looked = reading.caught_up and (found or joiner.listener.keys in reading.batch.rights)
             # And it may have come into view since, which its dashboard has been sent.
