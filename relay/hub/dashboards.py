@@ -123,7 +123,8 @@ class Dashboards:
         if joiner.active:
             listener = joiner.listener
             listener.dashboard_joins.remove(joiner)
-            listener.dashboard = None if joiner.stay else listener.dashboard
+            if joiner.stay:  # it has no list then, and one that it had before is not brought up to date
+                listener.dashboard, listener.dashboard_behind = None, False
             listener.answer(unavailable(joiner.reply_to))
 
     def _replay(self, reading: DashboardReading, joiner: DashboardJoiner) -> None:

@@ -120,11 +120,10 @@ class Joining:
             if not listener.may_see(room.keys):
                 listener.answer(encode(Kind.REVOKED, {"taskId": room.id}))
                 self._hub.leave_room(listener, key)
-        if dashboard:
-            for joiner in unanswered:
-                self._dashboards.join(listener, joiner.limit, joiner.reply_to, fresh=joiner.fresh)
-            if not unanswered:
-                self._dashboards.join(listener, listener.limit, None, healing=True)
+        for joiner in unanswered:
+            self._dashboards.join(listener, joiner.limit, joiner.reply_to, fresh=joiner.fresh)
+        if dashboard and not unanswered:
+            self._dashboards.join(listener, listener.limit, None, healing=True)
 
     # What a socket says.
 
