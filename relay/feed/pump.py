@@ -3,16 +3,16 @@
 Read this first. All changes of a batch are translated, then published in one step of the loop that
 also moves the position S: a read at S can never miss or repeat a message. Every state a change meets
 is exact: what is not known is read as it was just before the batch, and every later state of the
-batch is computed here. A task whose array turns out to be needed begins the batch anew with it. Where the
-database does not tell names from paths, an update that may be read two ways is never applied: the document
-is read as it was after it, and compared.
+batch is computed here. A task whose array turns out to be needed begins the batch again with it. So does one
+with an update that may be read two ways, where the database does not tell names from paths: the update is never
+applied, but the document is read as it was after it, and compared.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Container, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bson import Timestamp
@@ -104,15 +104,6 @@ class Pump:
             self._metrics.changes.inc(len(item.changes))
 
     async def _translated(self, changes: Sequence[Change]) -> list[Step]:
-        untold = {
-            (change.key, change.time)
-            for change in changes
-            if type(change.operation) is Updated
-            and change.operation.paths is None
-            and self._translator.must_be_read(change.operation)
-        }
-        if untold:
-            changes = await self._settled(changes, untold)
         before = _just_before(changes[0].time)
         ids = {change.key: change.id for change in changes}
         now = await self._begin(before, ids)
@@ -124,7 +115,7 @@ class Pump:
                 now[key_of(document["_id"])] = self._translator.read(document)
             self._metrics.loads.inc(len(whole))
             corrections = self._corrections(whole, now)
-            again = [change for change in changes if change.key in whole]
+            again = await self._settled([change for change in changes if change.key in whole])
             told = iter(self._translate(again, now)[0])
             first, steps = steps, []
             for change, step in zip(changes, first, strict=True):
@@ -153,11 +144,18 @@ class Pump:
                 found[key] = published, stored
         return found
 
-    async def _settled(
-        self, changes: Sequence[Change], untold: Container[tuple[bytes, Timestamp]]
-    ) -> list[Change]:
-        """The changes with those of these tasks at these times replaced by the document they left behind. Of
-        several at one time, a transaction's, only the last can be seen."""
+    async def _settled(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """The changes with each that must be read replaced by the document it left behind. Of several of a task at
+        one time, as in a transaction, only the last can be seen."""
+        untold = {
+            (change.key, change.time)
+            for change in changes
+            if isinstance(change.operation, Updated)
+            and change.operation.paths is None
+            and self._translator.must_be_read(change.operation)
+        }
+        if not untold:
+            return changes
         last = {(change.key, change.time): index for index, change in enumerate(changes)}
         wanted: dict[Timestamp, dict[bytes, Any]] = {}
         for change in changes:

@@ -24,7 +24,7 @@ class Inserted:
     document: Document
 
 
-_SPLIT: Mapping[str, Sequence[str]] = MappingProxyType({})
+SPLIT: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class Updated(NamedTuple):
@@ -38,7 +38,7 @@ class Updated(NamedTuple):
     fields: Mapping[str, Any]
     removed: Sequence[str] = ()
     truncated: Sequence[tuple[str, int]] = ()
-    paths: Mapping[str, Sequence[str]] | None = _SPLIT
+    paths: Mapping[str, Sequence[str]] | None = SPLIT
 
 
 UNTOLD = Updated({}, (), (), None)  # of an update that was told in no way that we know

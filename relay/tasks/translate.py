@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, assert_never
 
 from relay.protocol import CREATED_FIELDS, LIFECYCLE_FIELDS, Kind, rfc3339
 from relay.source.arrays import Element, decode_element
-from relay.source.changes import Change, Deleted, Inserted, Replaced, Updated
+from relay.source.changes import SPLIT, Change, Deleted, Inserted, Replaced, Updated
 from relay.tasks.document import apply, prune, tree_of
 from relay.tasks.mapping import Mapping
 from relay.tasks.redact import Redactor
@@ -210,7 +210,8 @@ class Translator:
 
     def translate(self, before: Task | None, change: Change) -> Step | None:
         """What this change means to whoever may see the task; None where that cannot be told without the
-        array before it, which is not in memory. `before` is the exact state before it."""
+        array before it, which is not in memory, or without the document after it. `before` is the exact state
+        before it."""
         pushed = self._pushed(before, change) if before is not None else None
         if pushed is not None:
             return pushed
@@ -247,7 +248,7 @@ class Translator:
             return None
         length = timeline.length
         event = operation.fields.get(f"{self.mapping.events}.{length}")
-        if event is None or len(operation.fields) > 1 or operation.paths:
+        if event is None or len(operation.fields) > 1 or operation.paths is not SPLIT:
             return None
         if timeline.held is not None or not timeline.is_array or not self._apart:
             return None
@@ -264,6 +265,8 @@ class Translator:
             case Updated(fields, removed, truncated, paths):
                 if before is None:
                     return None, None  # of a document that was not there: nothing to tell
+                if paths is None and self.must_be_read(operation):
+                    return before, NeedsEvents()
                 kept = apply(before.document, fields, removed, truncated, self._tree, paths)
             case Inserted(document):
                 return self.read(document), None
