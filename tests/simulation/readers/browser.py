@@ -27,7 +27,9 @@ from simulation.socket import ABNORMAL, Socket
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).parents[1] / "browser.mjs"
 BATCH = 2  # tasks in one request of the client
-POLL_TOKEN_S = (3.0, 20.0)  # no poll outlives its token, and a fresh one is asked for only then
+# No poll outlives its token, and a fresh one is asked for only then: which mends what went wrong before, so
+# it does not happen where rights do not change.
+POLL_TOKEN_S, LASTING_TOKEN_S = (3.0, 20.0), 10_000.0
 
 
 class Node:
@@ -91,7 +93,9 @@ class Browser(Reader):
         self._is_over = False
 
     def start(self) -> None:
-        least, most = POLL_TOKEN_S if self._polls else TOKEN_S
+        least, most = POLL_TOKEN_S if self._polls and self._plan.has("rights") else TOKEN_S
+        if self._polls and not self._plan.has("rights"):
+            least = most = LASTING_TOKEN_S
         self._tell(
             {
                 "do": "begin",
