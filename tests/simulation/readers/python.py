@@ -43,6 +43,9 @@ class Python(Reader):
         self._timelines: dict[str, Timeline] = {}
         self._kept: dict[str, Position] = {}  # of views that were left, as a program would keep them
         self._since: dict[str, int] = {}  # where the views were joined from
+        self._heard: list[str] = []  # every frame that reached the client
+        self._taken = 0  # the consumer has had all before this one
+        self._began: dict[str, int] = {}  # how many frames had come when the view was made
         self._list: Any = None
         self._task: asyncio.Task[None] | None = None
         self._is_late = scene.plan.has("slow") or scene.plan.has("stalls")
@@ -70,7 +73,7 @@ class Python(Reader):
                 self._leave(task_id)
                 self._join(task_id)
             case "bad" if self._plan.has("bad"):
-                self._timelines[BAD_ID] = self._client.join_task(BAD_ID)
+                self._join(BAD_ID)
             case "list":
                 self._list = self._client.join_dashboard()
             case "unlist":
@@ -152,7 +155,7 @@ class Python(Reader):
         else:
             self._timelines[task_id] = self._client.join_task(task_id)
         if held is None:
-            self._since[task_id] = since or 0
+            self._since[task_id], self._began[task_id] = since or 0, len(self._heard)
         self.note(f"joins {task_id} from {since}")
 
     def _leave(self, task_id: str) -> None:
@@ -179,10 +182,14 @@ class Python(Reader):
 
     def _look(self, message: Message) -> None:
         """What does the view show after this message?"""
+        number = self._heard.index(message.raw, self._taken)
+        self._taken = number + 1
         task_id = message.data.get("taskId")
         timeline = self._timelines.get(task_id) if isinstance(task_id, str) else None
         if timeline is None or not isinstance(task_id, str):
             return
+        if number < self._began[task_id] and (timeline.state != "loading" or timeline.events):
+            self.blame("view", f"{task_id} took {message.type}, which had come before it was joined")
         if timeline.state == "ready":
             is_partial = message.type == "task:state" and message.data["more"]
             self._view.show(task_id, timeline.events, start=timeline.start, is_partial=is_partial)
@@ -198,7 +205,12 @@ class Python(Reader):
         keys = keys_of(self.sub, self.token_rights)
         self._talk = talk = Conversation(self._referee, self.name, self._memory, self._instance, keys)
         self.note(f"connects to {self._instance.port}")
-        hears = Frames(lambda text: talk.heard(text))
+
+        def hear(text: str) -> None:
+            self._heard.append(text)
+            talk.heard(text)
+
+        hears = Frames(hear)
         says = Frames(lambda text: talk.sent(text, self._keys_in(text)))
         end.watch(sent=says.feed, received=hears.feed)
         return self._instance.port
