@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from simulation.mutations import MUTATIONS
-from simulation.referee import KINDS
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 75.0  # of playing, in two processes
@@ -51,14 +50,11 @@ def test_a_history_is_the_same_whenever_it_is_played() -> None:
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_fault_that_is_put_in_is_found(name: str) -> None:
-    mutation = MUTATIONS[name]
-    if mutation.javascript and "browser" not in READERS:
+    if MUTATIONS[name].javascript and "browser" not in READERS:
         pytest.skip("Node.js is not installed")
-    readers = ["browser"] if mutation.javascript else ["naive"]
-    run = simulate("--mutation", name, "--seeds", "5", "--stop-after", "1", "--readers", *readers)
+    run = simulate("--mutation", name, "--seeds", "3")
     said = run.communicate()[0]
     assert run.returncode == 1, said
-    assert set(re.findall(r"histories\) (\w+):", said)) <= set(mutation.kinds) <= set(KINDS), said
 
 
 def _histories(said: str) -> int:

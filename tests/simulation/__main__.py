@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -35,15 +36,41 @@ def main() -> int:
             os.environ | {"PYTHONHASHSEED": "0"},
         )
     keep_order()
+    if options.mutation == "all":
+        return _table(options)
+    return _searched(options).result
+
+
+def _searched(options: argparse.Namespace) -> _Search:
+    """A search that is over, with the mutation that is asked for."""
+    mutation = MUTATIONS.get(options.mutation)
+    javascript: Sequence[tuple[str, str, str]] = ()
     with ExitStack() as stack:
-        mutation = MUTATIONS.get(options.mutation)
         if mutation is not None:
             stack.enter_context(mutation.python())
-            print(f"With a fault: {mutation.about}.")
+            javascript, options.until, options.stop_after = mutation.javascript, mutation.kind, 10**6
+            options.readers = list(mutation.readers)
         services = {}
         if "browser" in options.readers:
-            services["node"] = stack.enter_context(Node(mutation.javascript if mutation is not None else ()))
-        return _Search(options, services).run()
+            services["node"] = stack.enter_context(Node(javascript))
+        search = _Search(options, services)
+        search.run()
+        return search
+
+
+def _table(options: argparse.Namespace) -> int:
+    """Every mutation, and how many histories it took to find it. 1: one was not found."""
+    rows, result = ["| fault | found as | histories | seed |", "| --- | --- | --- | --- |"], 0
+    for name, mutation in MUTATIONS.items():
+        search = _searched(argparse.Namespace(**vars(options) | {"mutation": name}))
+        found = search.found
+        if found is None:
+            result = 1
+            rows.append(f"| {mutation.about} | not found | {search.count} | |")
+        else:
+            rows.append(f"| {mutation.about} | {mutation.kind} | {search.count} | {found} |")
+    print("\n".join(rows))
+    return result
 
 
 class _Search:
@@ -53,19 +80,22 @@ class _Search:
         self._options = options
         self._services = services
         self._began = self._said_at = time.monotonic()
-        self._count = 0
+        self.count = 0
         self._virtual_s = 0.0
         self._kinds = Counter[str]()
+        self.found: str | None = None  # the history of the first violation that was looked for
+        self.result = 0  # what the command exits with
 
-    def run(self) -> int:
+    def run(self) -> None:
         options = self._options
         for seed in range(options.seed, options.seed + options.seeds):
             numbers = [options.history] if options.history is not None else range(options.histories)
             for number in numbers:
                 self._play(seed, number)
                 if self._is_over():
-                    return self._end()
-        return self._end()
+                    self._end()
+                    return
+        self._end()
 
     def _play(self, seed: int, number: int) -> None:
         options = self._options
@@ -73,7 +103,7 @@ class _Search:
             seed, number, without=options.without, readers=options.readers, is_strict=options.strict
         )
         outcome = play(plan, show=options.show, services=self._services)
-        self._count += 1
+        self.count += 1
         self._virtual_s += outcome.seconds
         for line in outcome.trace:
             print(line)
@@ -87,7 +117,8 @@ class _Search:
             self._kinds[violation.kind] += 1
             if self._options.until in (None, violation.kind):
                 plan = outcome.plan
-                print(f"VIOLATION {plan.name} (after {self._count} histories) {violation}")
+                self.found = self.found or plan.name
+                print(f"VIOLATION {plan.name} (after {self.count} histories) {violation}")
                 print(
                     f"  readers: {' '.join(plan.readers)}; troubles: {' '.join(sorted(plan.troubles))}",
                     flush=True,
@@ -105,11 +136,12 @@ class _Search:
     def _summary(self) -> str:
         spent = time.monotonic() - self._began
         found = ", ".join(f"{kind} {number}" for kind, number in self._kinds.most_common()) or "no violation"
-        return f"{self._count} histories ({self._virtual_s / 3600:.1f} h played) in {spent:.0f} s: {found}"
+        return f"{self.count} histories ({self._virtual_s / 3600:.1f} h played) in {spent:.0f} s: {found}"
 
-    def _end(self) -> int:
+    def _end(self) -> None:
         print(self._summary(), flush=True)
-        return 1 if self._kinds else 0
+        until = self._options.until
+        self.result = int(bool(self._kinds if until is None else until in self._kinds))
 
 
 def _options() -> argparse.Namespace:
@@ -129,7 +161,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--readers", nargs="*", default=list(READERS), choices=READERS)
     parser.add_argument("--strict", action="store_true", help="flickers are violations as well")
-    parser.add_argument("--mutation", choices=MUTATIONS, help="put a fault in")
+    parser.add_argument("--mutation", choices=[*MUTATIONS, "all"], help="put a fault in; all: a table of all")
     return parser.parse_args()
 
 

@@ -22,11 +22,12 @@ Patch = Callable[[], AbstractContextManager[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """`kinds`: what it may be found as (`referee.KINDS`). `python` patches; `javascript` is (a file below
-    relay/web/client, the text that must be in it once, what stands there instead)."""
+    """`kind`: what it is found as (`referee.KINDS`), by these `readers`. `python` patches; `javascript` is (a
+    file below relay/web/client, the text that must be in it once, what stands there instead)."""
 
     about: str
-    kinds: Sequence[str]
+    kind: str
+    readers: Sequence[str] = ("naive",)
     python: Patch = nullcontext
     javascript: Sequence[tuple[str, str, str]] = ()
 
@@ -61,21 +62,22 @@ def _keeps_quiet(_: Any) -> Any:
     return dismiss
 
 
-# Two that show that the simulation itself sees; those of faults that were mended follow.
+# Those that show that the simulation itself sees; those of faults that were mended follow.
 MUTATIONS: dict[str, Mutation] = {
     "lost-frame": Mutation(
         "one write of live messages in twenty is lost",
-        ("gap", "differs", "list", "uninvited", "wrong"),
-        replaced(Wire, "send", _loses_some),
+        "gap",
+        python=replaced(Wire, "send", _loses_some),
     ),
     "silent-revocation": Mutation(
         "who loses a task is not told so in its room",
-        ("differs", "ended", "kept"),
-        replaced(Hub, "_dismiss", _keeps_quiet),
+        "differs",
+        python=replaced(Hub, "_dismiss", _keeps_quiet),
     ),
-    "skipped-index": Mutation(
-        "the browser client takes every event for the next one",
-        ("view", "differs"),
-        javascript=[("timeline.js", "if (index !== this.events.length) return false;", "")],
+    "deaf-list": Mutation(
+        "the list of the browser client takes no updates",
+        "list",
+        ("browser",),
+        javascript=[("task-list.js", "this.#byId.set(task.taskId, task);", "")],
     ),
 }
