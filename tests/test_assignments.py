@@ -140,6 +140,7 @@ TEXTS = [
     *('{"key": "/prod/db/password", "type": "env", "value": "S"}', "name=DB_PASSWORD value=S ok"),
     *('{"Name": "API_KEY",\n "Value": "S"\n}', '{ "X-Api-Key", "S" }', '[\n  "X-Api-Key",\n  "S"\n]'),
     *("CREATE USER a IDENTIFIED BY 'S'", "identified with caching by 'S'", "set -gx GITHUB_TOKEN S"),
+    *("passphrase: the horse S", "recovery phrase: add S", "password: correct horse battery S"),
     # Several lines, words, marks.
     *(
         'PASSWORD="S\nS"',
@@ -210,6 +211,17 @@ def test_only_the_value_goes(text: str, shown: str) -> None:
 
 
 STAY = [
+    *(
+        "fix(password): trim the input",
+        "feat(auth,token): x",
+        "token: fix the refresh",
+        "secrets: add rotation",
+    ),
+    *(
+        "Cookies: the banner overlaps",
+        "Password: use the new form",
+        "Tokens:\n- refresh tokens live for a day\n",
+    ),
     "password reset requested",
     "token count: 1234",
     "tokens: 512",
@@ -494,6 +506,14 @@ def test_titles_types_and_lifecycle_texts_are_looked_at_too() -> None:
     event = orjson.loads(event_json({"type": "PASSWORD=zq7", "data": "Cookie: zq7"}, VIEW))
     assert event["type"] == "PASSWORD=[redacted]"
     assert REDACTOR.beginning("x" * 90 + " password: " + "zq7 " * 3000, 110).endswith("password: [redacte…")
+
+
+def test_a_type_that_was_cut_in_a_mark_is_not_longer_than_it_may_be() -> None:
+    kind = "x" * 180 + " password: zq7 and more"
+    for size in (1, 100_000):
+        shown = orjson.loads(event_json({"type": kind, "data": "y" * size}, VIEW))["type"]
+        assert shown == "x" * 180 + " password: [redacte…"[:20]
+        assert len(shown) == 200
 
 
 def test_every_name_ends_in_one_of_the_signs() -> None:

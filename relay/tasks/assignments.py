@@ -99,6 +99,7 @@ def patterns(added: frozenset[str]) -> tuple[str, str, str]:
 _RUN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 _AFTER_BARE = ("", ",", "}", "]", " ", "\t", "\r", "\n")
 _PARAMETER = ("?", "&")  # before a name in an address
+_NAME_ALONE = re.compile(rf"[\w ./:$-]{{1,{NAME_LENGTH}}}")
 _QUOTES = "\"'`"
 _MARK = re.escape(REDACTED)
 
@@ -223,7 +224,76 @@ _SAYS = (
         "skipped",
     ),
 )
-_STATE = re.compile(rf"(?i:{'|'.join(_SAYS)})(?:[ \t]+[A-Za-z][A-Za-z'’-]{{0,20}}[.,!?]?){{0,20}}[.!?)]?")
+# First words of what people write after `token:`, as in titles: `token: fix the refresh`.
+_BEGINS = (
+    *(
+        "the",
+        "an",
+        "we",
+        "you",
+        "it",
+        "this",
+        "that",
+        "when",
+        "where",
+        "why",
+        "how",
+        "what",
+        "which",
+        "if",
+        "see",
+    ),
+    *(
+        "please",
+        "use",
+        "used",
+        "on",
+        "for",
+        "to",
+        "from",
+        "with",
+        "by",
+        "at",
+        "fix",
+        "fixes",
+        "add",
+        "adds",
+        "set",
+    ),
+    *(
+        "remove",
+        "update",
+        "support",
+        "handle",
+        "make",
+        "allow",
+        "rotate",
+        "move",
+        "rename",
+        "document",
+        "improve",
+    ),
+    *(
+        "implement",
+        "introduce",
+        "validate",
+        "check",
+        "store",
+        "read",
+        "load",
+        "do",
+        "don't",
+        "drop",
+        "replace",
+    ),
+    *("prevent", "ensure", "refactor", "bump", "test", "tests", "switch", "migrate", "keep", "show", "hide"),
+)
+_FURTHER = r"(?:[ \t]+\(?[A-Za-z][A-Za-z'’-]{0,20}[.,!?)]{0,2})"
+_STATE = re.compile(
+    rf"(?i:{'|'.join(_SAYS)}){_FURTHER}{{0,20}}[.!?)]?|(?i:{'|'.join(_BEGINS)}){_FURTHER}{{1,20}}[.!?)]?"
+)
+_PROSE = re.compile(rf"(?:\s*[-*]?[ \t]{{0,8}}[A-Za-z'’]{{1,20}}{_FURTHER}{{2,20}}[.!?:)]?\s*?(?:\n|\Z))+")
+_OF_WORDS = ("phrase", "mnemonic")  # what such names announce may be plain words
 _NOT_GIVEN = frozenset(
     (
         *("flag", "option", "options", "argument", "arg", "parameter", "param", "switch", "value"),
@@ -308,7 +378,7 @@ class Assignments:
 
     def names(self, text: str) -> Harmless | None:
         """The same as `Names.hides`, of a name that stands as a text in a pair."""
-        if len(text) > NAME_LENGTH or self._alone(text) is None:
+        if _NAME_ALONE.fullmatch(text) is None or self._alone(text) is None:
             return None
         return self._hides(text)
 
@@ -350,11 +420,11 @@ class Assignments:
             start, run = start + 2, run[2:]
         elif before.endswith(("[", ";")) and (colour := re.match("[0-9]{1,3}m", run)):  # of a terminal
             start, run = start + colour.end(), run[colour.end() :]
-        spoken = _SPOKEN.search(before) if start == end - len(run) else None
         harmless = self._hides(run)
         if harmless is not None:
-            other = spoken is not None and spoken[2].lower() in _OTHERS
+            other = before.endswith(" ") and before[:-1].rpartition(" ")[2].lower() in _OTHERS
             return None if other and run.lower() in ("token", "tokens", "pass") else (start, harmless)
+        spoken = _SPOKEN.search(before) if before.endswith(" ") else None
         if spoken is not None:  # in words, as `API key` or `Access key ID`
             for first in (spoken.start(2), spoken.start(1)):
                 words = before[first:] if first >= 0 else ""
@@ -375,8 +445,12 @@ class Assignments:
         if sep and not gap["comma"]:
             if text[start - 1 : start] == ":" == sep and text[start:end].lower() in ("cookie", "secret"):
                 return  # an emoji
+            if not close and text.startswith("):", end) and "(" in text[max(0, start - 40) : start]:
+                return  # what a commit is about: `fix(token): …`
             if text[start:end] == "PASS" and sep == ":" and gap["after"]:
                 return  # the verdict of a test
+            if harmless(0) and (number := _NUMBER.match(text, at)) and harmless(_number(number)):
+                return  # first of all, as this is what most texts say of tokens
             loose = bool(gap["after"]) or bool(gap["before"])
             found = self._value(text, at, start, end, loose=loose, outer="" if close else _quote(text, start))
             is_key = not text[end + len(close) : gap.start("sep")].strip()
@@ -479,7 +553,9 @@ class Assignments:
             return None
         block = _BLOCK.match(text, at)
         if block is not None:
-            return _block(text, start, block.end())
+            found = _block(text, start, block.end())
+            is_prose = found is not None and text[at] not in "|>" and _PROSE.fullmatch(found.value)
+            return None if is_prose else found
         heredoc = _HEREDOC.match(text, at)
         if heredoc is not None:
             return _heredoc(text, at, heredoc)
@@ -490,7 +566,8 @@ class Assignments:
                 return _Found(scheme.end(), stop, text[scheme.end() : stop]) if stop > scheme.end() else None
         stop = self._bare_end(text, at, start, end, loose=loose, outer=outer)
         stop = at + len(text[at:stop].rstrip())
-        if stop == at or _STATE.fullmatch(text, at, _match_end(_LOOSE, text, at)) is not None:
+        says = not text[start:end].lower().rstrip("s").endswith(_OF_WORDS)
+        if stop == at or (says and _STATE.fullmatch(text, at, _match_end(_LOOSE, text, at)) is not None):
             return None
         return _Found(at, stop, text[at:stop], bare=True)
 
@@ -511,11 +588,15 @@ class Assignments:
         if harmless(shown):
             return True
         number = _NUMBER.match(shown)
-        if number is not None and harmless(int(re.sub("[,_]", "", number[1]))):
+        if number is not None and harmless(_number(number)):
             return "\n" not in shown or _COUNTS.fullmatch(shown[:_COUNTS_LENGTH]) is not None
         if len(shown) <= _COUNTS_LENGTH:
             return harmless(0) and _COUNTS.fullmatch(shown) is not None
         return False
+
+
+def _number(match: re.Match[str]) -> int:
+    return int(match[1].replace(",", "").replace("_", ""))
 
 
 def _match_end(pattern: re.Pattern[str], text: str, at: int) -> int:

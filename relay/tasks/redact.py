@@ -1,4 +1,4 @@
-"""Secrets out of what is sent: fields by their name, texts by their shape. Pure.
+"""Secrets out of what is sent: fields by their names, texts by the names before values and by shapes. Pure.
 
 Rules of this file: nothing here raises on any text; what was redacted once is not changed by a second
 time; every pattern takes time in proportion to the text (each run of characters is tried from one place
@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -276,7 +277,7 @@ class Redactor:
     def _named(self, fields: dict[str, Any]) -> Harmless | None:
         """Does one of these fields say that the value beside it is a secret: `{"name": "DB_PASSWORD", …}`?"""
         for key, item in fields.items():
-            if isinstance(item, str) and len(key) <= NAME_LENGTH and normalised(key) in NAMING:
+            if isinstance(item, str) and _part(key) in NAMING:
                 harmless = self._assignments.names(item)
                 if harmless is not None:
                     return harmless
@@ -293,9 +294,14 @@ class Redactor:
                 numbers[name] = number = numbers.get(name, 1) + 1
                 unused = f"{name} {number}"
             item = fields[key]
-            secret = harmless is not None and normalised(key) in HOLDING and not harmless(item)
+            secret = harmless is not None and _part(key) in HOLDING and not harmless(item)
             shown[unused] = REDACTED if secret else self.value(item)
         return shown
+
+
+@lru_cache(maxsize=4_096)
+def _part(key: str) -> str:
+    return normalised(key[: NAME_LENGTH + 1])
 
 
 def _left(match: re.Match[str]) -> str:

@@ -319,12 +319,12 @@ def event_json(element: Any, view: EventView) -> bytes:
     # anyway, so that an event of many megabytes costs no search: its size is then the one before.
     if len(json) <= view.max_bytes and redactor.may_change(json):
         if kind is not None:
-            shown["type"] = redactor.text(kind)
+            shown["type"] = redactor.beginning(kind, TYPE_LENGTH)
         shown["data"] = redactor.value(shown["data"])
         json = orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)
     if len(json) > view.max_bytes:
         if kind is not None:
-            shown["type"] = redactor.text(kind)
+            shown["type"] = redactor.beginning(kind, TYPE_LENGTH)
         shown["data"] = {"truncated": True, "bytes": len(json)}
         json = orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)
     return json
