@@ -93,7 +93,7 @@ class Relay:
         hub = Hub(translator.view, metrics, list_interval_s=interval_s)
         # Two clients: the tail's waiting getMore must not take a connection from the reads (F15).
         clients = [client_of(settings), client_of(settings)]
-        decoder = Decoder(self._mapping.events, noticed=metrics.undecodable.inc)
+        decoder = Decoder(self._mapping.events, names=self._mapping.names(), noticed=metrics.undecodable.inc)
         where = (settings.relay_mongo_database, settings.relay_tasks_collection, decoder)
         flusher = Flusher()
         tail = Tail(clients[0], *where, jitter=random.random, pace=flusher.pace)

@@ -99,7 +99,7 @@ class _Examination:
         self._database = client[settings.relay_mongo_database]
         self._collection = settings.relay_tasks_collection
         self._name = visible(f"{settings.relay_mongo_database}.{settings.relay_tasks_collection}")
-        decoder = Decoder(mapping.events)
+        decoder = Decoder(mapping.events, names=mapping.names())
         self._where = (settings.relay_mongo_database, self._collection, decoder)
         self._reader = Reader(client, *self._where, max_time_ms=ANSWER_MS)
         self._translator = Translator(

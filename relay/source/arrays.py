@@ -218,9 +218,16 @@ def decode(raw: bytes, noticed: Callable[[int], None] = ignore) -> Document:
 def _decode_apart(raw: bytes, noticed: Callable[[int], None]) -> Document:
     """The same, value by value."""
     lost: list[int] = []
-    document = dict(_fields(raw, lost))
+    document = _document(raw, lost)
     if lost:
         noticed(len(lost))
+    return document
+
+
+def _document(raw: bytes, lost: list[int]) -> Document:
+    document: Document = {}
+    for name, value in _fields(raw, lost):
+        document.setdefault(name, value)  # of several fields with one name MongoDB looks at the first
     return document
 
 
@@ -233,7 +240,7 @@ def _value(kind: int, raw: bytes, lost: list[int]) -> Any:
     try:
         match kind:
             case 0x03:  # a document
-                return dict(_fields(raw, lost))
+                return _document(raw, lost)
             case 0x04:  # an array
                 return [value for _, value in _fields(raw, lost)]
             case _:
@@ -266,10 +273,17 @@ def names_of(raw: bytes) -> list[bytes]:
 
 class Decoder:
     """Decodes the documents of one collection, and the changes of its stream, leniently; the array at
-    `path` is left as a RawArray. `noticed` is called with the number of values that could not be decoded."""
+    `path` is left as a RawArray. `noticed` is called with the number of values that could not be decoded.
 
-    def __init__(self, path: str, *, noticed: Callable[[int], None] = ignore) -> None:
+    MongoDB stores documents in which a name comes twice, and looks at the first of the two; the driver would keep
+    the last. So for the fields in `names` the first counts: what a rule of visibility finds must be the same.
+    """
+
+    def __init__(
+        self, path: str, *, names: Iterable[str] = (), noticed: Callable[[int], None] = ignore
+    ) -> None:
         self.path = path
+        self._names = [name.encode() + b"\0" for name in names]
         self._noticed = noticed
         parts = path.split(".")
         # A changed field is named by its path, as far as the change went; the rest lies inside.
@@ -331,7 +345,7 @@ class Decoder:
 
     def _decode(self, raw: bytes, places: Sequence[Sequence[str]]) -> Document:
         if not self._may_hold_array(raw):
-            return decode(raw, self._noticed)
+            return self._decode_whole(raw)
         left = raw
         taken: list[tuple[Sequence[str], RawArray]] = []
         for place in places:
@@ -339,7 +353,7 @@ class Decoder:
             if cut is not None:
                 left, array = cut
                 taken.append((place, array))
-        document = decode(left, self._noticed)
+        document = self._decode_whole(left)
         for (*holders, name), array in taken:
             holder: Any = document
             for one in holders:
@@ -348,6 +362,12 @@ class Decoder:
                 return decode(raw, self._noticed)
             holder[name] = array
         return document
+
+    def _decode_whole(self, raw: bytes) -> Document:
+        for name in self._names:
+            if raw.count(name) > 1:  # in one document, or in two that lie in this one
+                return _decode_apart(raw, self._noticed)
+        return decode(raw, self._noticed)
 
 
 def cut_out(raw: bytes, path: Sequence[bytes]) -> tuple[bytes, RawArray] | None:

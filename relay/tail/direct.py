@@ -95,7 +95,8 @@ def _stages(
     settings: Settings, tailing: AsyncMongoClient[Any], reading: AsyncMongoClient[Any]
 ) -> tuple[Tail, Reader, Witness]:
     mapping = load(settings.relay_mapping) if settings.relay_mapping else Mapping()
-    where = (settings.relay_mongo_database, settings.relay_tasks_collection, Decoder(mapping.events))
+    decoder = Decoder(mapping.events, names=mapping.names())
+    where = (settings.relay_mongo_database, settings.relay_tasks_collection, decoder)
     translator = Witness(
         mapping,
         Audience(mapping.visibility).keys_of,

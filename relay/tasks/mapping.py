@@ -114,6 +114,10 @@ class Mapping:
     list_order: str = "_id"
     redact: Redaction = field(default_factory=Redaction)
 
+    def names(self) -> frozenset[str]:
+        """The names of all fields on the paths of `roots`."""
+        return frozenset(name for path in self.roots() for name in path.split("."))
+
     def roots(self) -> tuple[str, ...]:
         """Every dotted path that the summary, the visibility and the order of the list need, shortest first,
         without one that lies inside another: what has to be kept of a document."""

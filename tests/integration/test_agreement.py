@@ -117,7 +117,7 @@ class Views:
         audience = Audience(mapping.visibility)
         principal = Principal(claims["sub"], claims, 0)
         self._tasks = tasks
-        self._decoder = Decoder(mapping.events)
+        self._decoder = Decoder(mapping.events, names=mapping.names())
         self.translator = Translator(mapping, audience.keys_of, max_text=50)
         self._filter = audience.filter_for(principal)
         self._held = audience.keys_for(principal)
@@ -292,3 +292,28 @@ async def test_a_relay_lists_what_it_lets_join_and_poll_and_follows_live(
 
 def by_id(summaries: Iterable[Summary]) -> dict[str, Summary]:
     return {one["taskId"]: one for one in summaries}
+
+
+# Documents in which a name comes twice: no driver writes them, and MongoDB stores them.
+
+
+def twice(inner: Any) -> Any:
+    fields = st.lists(st.tuples(st.sampled_from(["x", "y"]), inner), max_size=4)
+    return fields.map(lambda listed: raw.document(*listed))
+
+
+TWICE = st.recursive(scalars(), twice, max_leaves=6)
+FIELDS_TWICE = st.lists(st.tuples(st.sampled_from(["x", "x", "y", "h"]), TWICE), min_size=1, max_size=5)
+
+
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@given(st.lists(FIELDS_TWICE, min_size=1, max_size=5), mappings(), CLAIMS)
+def test_of_several_fields_with_one_name_the_first_counts_for_everyone(
+    tasks: Any, documents: Any, mapping: Mapping, claims: Any
+) -> None:
+    tasks.delete_many({})
+    for number, fields in enumerate(documents):
+        stored = raw.stored(("_id", raw.int32(number)), *fields)
+        tasks.database.command({"insert": "tasks", "documents": [stored]}, codec_options=RAW)
+    views = Views(tasks, mapping, claims)
+    assert views.visible(views.all()) == views.listed()

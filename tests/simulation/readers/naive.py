@@ -204,7 +204,12 @@ class Naive(Reader):
         task_id = data.get("taskId")
         if kind.startswith("task:") and kind != "task:left" and task_id in self._leaving():
             return  # of the membership that it leaves
-        if kind == "task:state" and reply_to is None and task_id not in self._content and talk.joining(task_id):
+        if (
+            kind == "task:state"
+            and reply_to is None
+            and task_id not in self._content
+            and talk.joining(task_id)
+        ):
             return  # of a membership that it gave up, though it could not leave, before it asked again
         match kind:
             case "task:state" if task_id in self._wanted and (reply_to, task_id) not in self._outlived:
