@@ -93,23 +93,34 @@ class TaskState:
         start = since if resumed and since is not None else 0
         made = self._pages.get((start, resumed))
         if made is None:  # many who join at once come from the same place
-            made = self._pages[start, resumed] = Pages(
-                self.events, start, partial(self._page, resets=not resumed)
-            )
+            # (No method of this object: with its pages it would wait for Python to look for garbage.)
+            page = partial(_page, self.task, self.events, self.digests, self._at, not resumed)
+            made = self._pages[start, resumed] = Pages(self.events, start, page)
         return made
 
-    def _page(self, begin: int, end: int, first: bool, more: bool, *, resets: bool) -> bytes:
-        data = {
-            "taskId": self.task.id,
-            "task": self.task.summary,
-            "events": orjson.Fragment(b"[" + b",".join(self.events[begin:end]) + b"]"),
-            "from": begin,
-            "next": end,
-            "head": head(self.digests[end]),
-            "reset": resets and first,
-            "more": more,
-        }
-        return encode(Kind.TASK_STATE, data, at=self._at)
+
+def _page(
+    task: Task,
+    events: Sequence[bytes],
+    digests: Sequence[bytes],
+    at: str | None,
+    resets: bool,
+    begin: int,
+    end: int,
+    first: bool,
+    more: bool,
+) -> bytes:
+    data = {
+        "taskId": task.id,
+        "task": task.summary,
+        "events": orjson.Fragment(b"[" + b",".join(events[begin:end]) + b"]"),
+        "from": begin,
+        "next": end,
+        "head": head(digests[end]),
+        "reset": resets and first,
+        "more": more,
+    }
+    return encode(Kind.TASK_STATE, data, at=at)
 
 
 def dashboard_pages(summaries: Iterable[Summary]) -> Pages:
