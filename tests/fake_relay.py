@@ -121,12 +121,18 @@ class FakeRelay:
         page: int = 100,
         heartbeat_ms: int = 25_000,
         request_bytes: int = 65_536,
+        rate: int = 20,
+        max_tasks: int = 200,
+        bad: frozenset[str] = frozenset(),
     ) -> None:
         self.tasks = tasks or {}
         self.faults = deque(faults)
         self.page = page  # events in one page of a state
         self.heartbeat_ms = heartbeat_ms
         self.request_bytes = request_bytes
+        self.rate = rate
+        self.max_tasks = max_tasks
+        self.bad = bad  # what this relay takes for no task id
         self.peers: list[Peer] = []
         self.heard: list[dict[str, Any]] = []
         self.tokens: list[str] = []  # Authorization headers, one per try
@@ -212,7 +218,8 @@ class FakeRelay:
         self.peers.append(peer)
         try:
             await peer.fail_if_due()
-            limits = {"maxMessageBytes": self.request_bytes, "messagesPerSecond": 20, "maxTasks": 200}
+            limits = {"maxMessageBytes": self.request_bytes, "messagesPerSecond": self.rate}
+            limits["maxTasks"] = self.max_tasks
             await self._send(peer, "welcome", {"heartbeatMs": self.heartbeat_ms, "limits": limits}, None)
             async for raw in ws:
                 frame = json.loads(raw)
@@ -232,6 +239,11 @@ class FakeRelay:
             return
         match frame["type"]:
             case "task:join":
+                ids = {entry["taskId"] for entry in data["tasks"]}
+                if ids & self.bad:
+                    return await self._refuse(peer, "bad_request", reply_to)
+                if len(ids | (peer.rooms - {None})) > self.max_tasks:
+                    return await self._refuse(peer, "too_many_tasks", reply_to)
                 for entry in data["tasks"]:
                     await self._join(peer, entry, reply_to)
             case "task:leave":
@@ -247,6 +259,9 @@ class FakeRelay:
                 await self._send(peer, "dashboard:left", {}, reply_to)
             case "auth":
                 await self._send(peer, "auth:ok", {}, reply_to)
+
+    async def _refuse(self, peer: Peer, code: str, reply_to: str | None) -> None:
+        await self._send(peer, "error", {"code": code, "message": "No.", "temporary": False}, reply_to)
 
     async def _join(self, peer: Peer, entry: dict[str, Any], reply_to: str | None) -> None:
         if entry["taskId"] in self.tasks:

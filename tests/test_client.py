@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -19,6 +20,7 @@ from relay.client import (
     Disconnected,
     Item,
     Message,
+    Timeline,
     judge,
     websocket_url,
 )
@@ -26,6 +28,7 @@ from relay.client import client as client_module
 from relay.client import conversation as conversation_module
 from relay.client.endings import BACKOFF_CAP_S, jitter
 from relay.client.items import decode
+from relay.client.pace import Pace
 from relay.errors import Refused
 
 
@@ -357,6 +360,32 @@ async def test_a_token_about_to_expire_is_replaced_in_the_conversation() -> None
         assert (await relay.has_heard("auth"))[0]["data"] == {"token": "new"}
 
 
+async def test_a_refresh_the_relay_had_no_time_for_is_repeated() -> None:
+    time = FakeTime()
+    async with FakeRelay() as relay, client_of(relay, time, tokens("old", "new")) as client:
+        await until(client, "welcome")
+        relay.answer_next("auth", "rate_limited", temporary=True, retryAfterMs=900)
+        await relay.say("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
+        await time.until_someone_sleeps(0.9)
+        time.advance(0.9)
+        await until(client, "auth:ok")
+        assert [auth["data"]["token"] for auth in await relay.has_heard("auth", 2)] == ["new", "new"]
+
+
+async def test_a_token_that_was_offered_in_vain_is_used_for_the_next_connection() -> None:
+    async with (
+        FakeRelay() as relay,
+        client_of(relay, FakeTime(), tokens("old", "new"), random=0) as client,
+    ):
+        await until(client, "welcome")
+        relay.answer_next("auth", "internal")
+        await relay.say("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
+        await until(client, "error")
+        await relay.peers[0].ws.close(4401, "token_expired")
+        await until(client, Connected)
+        assert relay.tokens == ["Bearer old", "Bearer new"]
+
+
 async def test_a_token_service_that_is_away_is_tried_again() -> None:
     def ask() -> str:
         if not asked:
@@ -421,6 +450,114 @@ async def test_one_bad_task_does_not_spoil_the_others() -> None:
         await until(client, "task:state")
         await until(client, "task:state")
         assert list(client._wanted.tasks) == ["t1", "t2"]
+
+
+async def ready(*tasks: Timeline, client: Client) -> None:
+    while not all(task.state == "ready" for task in tasks):
+        await anext(client)
+
+
+@pytest.mark.parametrize("place", [0, 1, 49, 50, 99])
+async def test_one_bad_task_of_a_hundred_stands_alone_in_the_end(place: int) -> None:
+    """Fault 16: what is refused as a whole is halved, until the one that spoils it is alone."""
+    ids = [f"t{number}" for number in range(100)]
+    relay = FakeRelay({task_id: [] for task_id in ids}, bad=frozenset({ids[place]}), rate=1000)
+    async with relay, client_of(relay, FakeTime()) as client:
+        tasks = [client.join_task(task_id) for task_id in ids]
+        bad = tasks.pop(place)
+        await ready(*tasks, client=client)
+        while bad.state == "loading":
+            await anext(client)
+        assert bad.state == "bad_request"
+        assert len(await relay.has_heard("task:join")) <= 1 + 2 * 7
+
+
+async def test_at_a_reconnect_a_task_too_many_ends_and_the_older_ones_go_on() -> None:
+    """Fault 19: five are live, a sixth is asked for, and five is the most."""
+    relay = FakeRelay({f"t{number}": [] for number in range(6)}, max_tasks=5)
+    async with relay, client_of(relay, FakeTime(), random=0) as client:
+        tasks = [client.join_task(f"t{number}") for number in range(5)]
+        await ready(*tasks, client=client)
+        relay.peers[0].ws.transport.abort()
+        sixth = client.join_task("t5")
+        while sixth.state == "loading":
+            await anext(client)
+        await relay.append("t4", event("a"))
+        await until(client, "task:event_added")
+        assert sixth.state == "too_many_tasks"
+        assert {task.state for task in tasks} == {"ready"}
+
+
+async def test_a_task_waits_for_the_leave_that_makes_room_for_it() -> None:
+    """Fault 19: the leave was rate limited, so the relay still counts the task that was left."""
+    time = FakeTime()
+    async with FakeRelay({"t1": [], "t2": []}, max_tasks=1) as relay, client_of(relay, time) as client:
+        await ready(client.join_task("t1"), client=client)
+        relay.answer_next("task:leave", "rate_limited", temporary=True, retryAfterMs=900)
+        client.leave_task("t1")
+        second = client.join_task("t2")
+        await until(client, "error")
+        await until(client, "error")
+        assert second.state == "loading"
+        await time.until_someone_sleeps(0.9)
+        time.advance(0.9)
+        await ready(second, client=client)
+
+
+async def test_what_a_relay_has_no_time_for_is_asked_again_together() -> None:
+    time, ids = FakeTime(), [f"t{number}" for number in range(50)]
+    async with FakeRelay({task_id: [] for task_id in ids}) as relay, client_of(relay, time) as client:
+        relay.ignore_next("task:join")
+        for task_id in ids:
+            client.join_task(task_id)
+        await relay.has_heard("task:join")
+        for task_id in ids:
+            data = {"code": "unavailable", "message": ".", "temporary": True, "taskId": task_id}
+            await relay.say_raw(json.dumps({"type": "error", "data": data, "replyTo": "r1"}))
+        await time.until_someone_sleeps(0.25)
+        time.advance(0.25)
+        assert len((await relay.has_heard("task:join", 2))[1]["data"]["tasks"]) == 50
+
+
+async def test_a_task_that_was_left_meanwhile_is_not_asked_for_again() -> None:
+    time = FakeTime()
+    async with FakeRelay({"t1": [], "t2": []}) as relay, client_of(relay, time) as client:
+        relay.answer_next("task:join", "rate_limited", temporary=True, retryAfterMs=900)
+        client.join_task("t1")
+        await until(client, "error")
+        client.leave_task("t1")
+        await until(client, "task:left")
+        await time.until_someone_sleeps(0.9)
+        time.advance(0.9)
+        await ready(client.join_task("t2"), client=client)
+        joins = await relay.has_heard("task:join", 2)
+        assert [join["data"]["tasks"][0]["taskId"] for join in joins] == ["t1", "t2"]
+
+
+async def test_a_revocation_before_the_answer_of_a_second_join_is_the_older_memberships() -> None:
+    """Fault 21, its second form."""
+    async with FakeRelay({"t1": [event("a")]}) as relay, client_of(relay, FakeTime()) as client:
+        task = client.join_task("t1")
+        await ready(task, client=client)
+        relay.ignore_next("task:join")
+        assert client.join_task("t1") is task
+        await relay.has_heard("task:join", 2)
+        await relay.say("task:revoked", {"taskId": "t1"})
+        await until(client, "task:revoked")
+        assert (task.state, task.events) == ("loading", [])
+        state = {"taskId": "t1", "task": {}, "events": [], "from": 0, "head": "h", "next": 0, "more": False}
+        await relay.say_raw(json.dumps({"type": "task:state", "data": state, "replyTo": "r2"}))
+        await ready(task, client=client)
+
+
+async def test_a_join_that_is_refused_leaves_what_was_joined_before() -> None:
+    """The relay would go on with what the earlier join asked for, and nobody would show it."""
+    async with FakeRelay({"t1": []}) as relay, client_of(relay, FakeTime()) as client:
+        await ready(client.join_task("t1"), client=client)
+        relay.answer_next("task:join", "bad_request")
+        task = client.join_task("t1", since=1, head="no head of this relay")
+        await until(client, "task:left")
+        assert (task.state, relay.peers[0].rooms) == ("bad_request", set())
 
 
 async def lose_by_refusal(relay: FakeRelay, client: Client) -> None:
@@ -562,6 +699,32 @@ def test_an_address_that_is_none_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(ValueError, match=r".") as refusal:
         Client(url, "t0ken")
     assert "secret" not in str(refusal.value)
+
+
+@given(st.floats(1, 1000), st.lists(st.tuples(st.floats(0, 1), st.floats(1, 12)), max_size=200))
+def test_requests_never_come_faster_than_the_relay_allows(
+    rate: float, asked: list[tuple[float, float]]
+) -> None:
+    pace, now, spent = Pace(rate, 0.0), 0.0, 0.0
+    for idle_s, cost in asked:
+        now += idle_s
+        assert spent <= rate * (now + 1) + 1e-6
+        spent += cost
+        now += pace.spend(cost, now)
+
+
+async def test_more_requests_than_the_relay_allows_wait_for_their_turn() -> None:
+    time = FakeTime()
+    async with FakeRelay() as relay, client_of(relay, time) as client:
+        await until(client, "welcome")
+        for number in range(25):
+            client.join_dashboard(limit=number + 1)
+            await relay.has_heard("dashboard:join", min(number + 1, 20))
+            if number >= 19:
+                await time.until_someone_sleeps(0.05)
+        assert len(await relay.has_heard("dashboard:join")) == 20
+        time.advance(0.05)
+        assert (await relay.has_heard("dashboard:join", 21))[-1]["data"] == {"limit": 25}
 
 
 @given(st.integers(4000, 4999))

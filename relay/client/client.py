@@ -12,10 +12,10 @@ from typing import Self
 
 from relay.client.address import websocket_url
 from relay.client.conversation import Conversation, TokenSource
-from relay.client.items import Item, Message, Position
+from relay.client.items import Item, Message, Position, Room
 from relay.client.live import TaskList, Timeline
-from relay.client.rooms import Noted, Wanted
-from relay.protocol import DASHBOARD_LIMIT_DEFAULT, Kind
+from relay.client.rooms import Noted, Wanted, WantedList, WantedTask
+from relay.protocol import DASHBOARD_LIMIT_DEFAULT
 
 INBOX_MAX_ITEMS = 256  # past it nothing more is read, and the relay sees a slow reader
 SINCE_MAX = 2**31 - 1  # more events than a document can hold; a larger one is nobody's position
@@ -57,8 +57,7 @@ class Client:
         self._conversation = Conversation(
             websocket_url(url), token, self._wanted, self._inbox, clock=clock, sleep=sleep, random=random
         )
-        self._list: TaskList | None = None
-        self._timelines: dict[str, Timeline] = {}
+        self._views: dict[Room, TaskList | Timeline] = {}  # that were not left, and have not been seen to end
         self._runner: asyncio.Task[None] | None = None
 
     @property
@@ -68,35 +67,44 @@ class Client:
 
     def join_dashboard(self, limit: int = DASHBOARD_LIMIT_DEFAULT) -> TaskList:
         """Want the list of tasks; called again, a fresh `dashboard:state` is asked for."""
-        self._wanted.dashboard = limit
-        self._conversation.changed(None)
-        self._list = self._list or TaskList()
-        return self._list
+        want = self._wanted.dashboard
+        view = TaskList() if want is None else want.view
+        self._wanted.dashboard = WantedList(view, limit)
+        self._views[None] = view
+        self._conversation.changed()
+        return view
 
     def leave_dashboard(self) -> None:
-        self._wanted.dashboard = None
-        self._conversation.changed()
-        if self._list is not None:
-            self._list.end("left")
-            self._list = None
+        self._leave(None)
 
     def join_task(self, task_id: str, since: int | None = None, head: str | None = None) -> Timeline:
         """Want one task, from the start or from a position received earlier; called again, a fresh
-        `task:state` is asked for. Raises ValueError for an id or a position that cannot be one."""
+        `task:state` is asked for. Raises ValueError for an id or a position that cannot be one.
+
+        A task that may not be seen ends its timeline with the state "forbidden", and is not asked for by itself
+        again: join it when the list shows it.
+        """
         task_id.encode()
         if (since is None) != (head is None):
             raise ValueError("since counts only together with head")
         if since is not None and not 0 <= since <= SINCE_MAX:
             raise ValueError("since must be a number of events")
-        self._wanted.tasks[task_id] = None if since is None or head is None else Position(since, head)
-        self._conversation.changed(task_id)
-        return self._timelines.setdefault(task_id, Timeline(task_id))
+        want = self._wanted.tasks.get(task_id)
+        view = Timeline(task_id) if want is None else want.view
+        position = None if since is None or head is None else Position(since, head)
+        self._wanted.tasks[task_id] = WantedTask(view, position)
+        self._views[task_id] = view
+        self._conversation.changed()
+        return view
 
     def leave_task(self, task_id: str) -> None:
-        self._wanted.tasks.pop(task_id, None)
+        self._leave(task_id)
+
+    def _leave(self, room: Room) -> None:
+        self._wanted.lose(room)
         self._conversation.changed()
-        if (timeline := self._timelines.pop(task_id, None)) is not None:
-            timeline.end("left")
+        if (view := self._views.pop(room, None)) is not None:
+            view.end("left")
 
     async def __aenter__(self) -> Self:
         if self._runner is not None:
@@ -129,22 +137,22 @@ class Client:
         return item
 
     def _show(self, message: Message, noted: Noted) -> None:
-        """Bring the views up to date with this message."""
-        if self._list is not None:
-            self._list.show(message)
-        task_id = message.data.get("taskId")
-        if isinstance(task_id, str) and task_id in self._timelines:
-            self._timelines[task_id].show(message)
-        if message.type == Kind.ERROR:
-            for room in noted.lost:
-                view = self._list if room is None else self._timelines.get(room)
-                if view is not None:
-                    view.end(str(message.data.get("code")))
-        for room in noted.lost:
-            if room is None and self._wanted.dashboard is None:
-                self._list = None
-            elif room is not None and room not in self._wanted.tasks:
-                self._timelines.pop(room, None)
+        """Bring the view that this message belongs to up to date: that is noted when it arrives, and it may be
+        iterated over when its room has long been left and joined again."""
+        view = noted.view
+        if view is None:
+            return
+        if noted.effect == "end":
+            view.end(str(message.data.get("code")))
+        elif isinstance(view, Timeline) and noted.effect == "clear":
+            view.clear()
+        else:
+            if isinstance(view, Timeline) and noted.effect == "begin":
+                view.begin(noted.position)
+            view.show(message)
+        room = view.task_id if isinstance(view, Timeline) else None
+        if view.has_ended and self._views.get(room) is view:
+            del self._views[room]
 
 
 class Inbox:

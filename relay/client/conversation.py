@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, assert_never
 
@@ -20,8 +21,9 @@ from websockets.typing import Subprotocol
 
 from relay.client.address import is_loopback
 from relay.client.endings import ABNORMAL, Ending, announced, cause, jitter, judge, pause, seconds
-from relay.client.items import Connected, ConnectionRefused, Disconnected, Item, Message, Room, decode
-from relay.client.rooms import NOTHING, Again, Membership, Noted, Wanted
+from relay.client.items import Connected, ConnectionRefused, Disconnected, Item, Message, decode
+from relay.client.pace import Pace
+from relay.client.rooms import NOTHING, Membership, Noted, Retry, Wanted
 from relay.protocol import SUBPROTOCOL, Kind, Request
 
 HEALTHY_AFTER_S = 10.0  # a connection that lived this long starts the backoff afresh
@@ -71,10 +73,9 @@ class Conversation:
         self._sleep = sleep
         self._random = random
 
-    def changed(self, *asked_anew: Room) -> None:
-        """Other rooms are wanted than before, or these afresh."""
+    def changed(self) -> None:
+        """Other rooms are wanted than before, or some of them afresh."""
         if self.talk is not None:
-            self.talk.membership.ask_anew(*asked_anew)
             self.talk.changed.set()
 
     async def run(self) -> None:
@@ -183,20 +184,26 @@ class Conversation:
         largest = limits.get("maxMessageBytes") if isinstance(limits, dict) else None
         if isinstance(largest, int) and largest > 0:
             talk.membership.request_bytes = largest
+        rate = limits.get("messagesPerSecond") if isinstance(limits, dict) else None
+        if isinstance(rate, int | float) and rate > 0:
+            talk.pace = Pace(rate, self._clock())
         talk.stop()  # the watch of the welcome gives way to that of the heartbeat
         talk.start(self._watch(talk, SILENCE_HEARTBEATS * heartbeat_s))
         talk.start(self._request(talk))
 
     def _note(self, talk: Talk, message: Message) -> Noted:
         noted = talk.membership.note(message)
-        if noted.again is not None:
-            talk.start(self._ask_again(talk, noted.again))
+        if noted.retry is not None:
+            self._ask_again_later(talk, noted.retry)
         if noted.ask:
             talk.changed.set()
-        if message.type == Kind.AUTH_EXPIRING and not isinstance(self._token, str):
-            talk.start(self._refresh_token(talk))
-        if message.type == Kind.DRAINING:
-            talk.draining_s = seconds(message.data.get("reconnectAfterMs"))
+        match message.type:
+            case Kind.AUTH_EXPIRING if not isinstance(self._token, str):
+                talk.start(self._refresh_token(talk))
+            case Kind.AUTH_OK | Kind.ERROR if message.reply_to == talk.offer_id and talk.offered is not None:
+                self._note_offer(talk, talk.offered, message)
+            case Kind.DRAINING:
+                talk.draining_s = seconds(message.data.get("reconnectAfterMs"))
         return noted
 
     async def _watch(self, talk: Talk, patience_s: float) -> None:
@@ -213,19 +220,35 @@ class Conversation:
         talk.ws.transport.abort()
 
     async def _request(self, talk: Talk) -> None:
-        """Keep what this connection was asked for equal to what is wanted."""
+        """Keep what this connection was asked for equal to what is wanted, as fast as the relay allows."""
         try:
             while True:
                 talk.changed.clear()
-                for frame in talk.membership.requests():
-                    await talk.ws.send(frame)
+                while (request := talk.membership.next_request()) is not None:
+                    await talk.ws.send(request.frame)
+                    await self._sleep(self._spent(talk, request.cost))
                 await talk.changed.wait()
         except ConnectionClosed:
             pass  # the listener hears of it too, and knows what to do
 
-    async def _ask_again(self, talk: Talk, again: Again) -> None:
-        await self._sleep(max(again.wait_s or 0.0, jitter(again.troubles, self._random)))
-        talk.membership.retry(again)
+    def _spent(self, talk: Talk, cost: float) -> float:
+        """How long to wait after a request of this cost, in seconds."""
+        return 0.0 if talk.pace is None else talk.pace.spend(cost, self._clock())
+
+    def _ask_again_later(self, talk: Talk, retry: Retry) -> None:
+        """What is refused for the moment is asked again together, when the time has come for all of it."""
+        at = self._clock() + max(retry.wait_s or 0.0, jitter(retry.troubles, self._random))
+        if talk.again_at is not None:
+            talk.again_at = max(at, talk.again_at)
+        else:
+            talk.again_at = at
+            talk.start(self._ask_again(talk))
+
+    async def _ask_again(self, talk: Talk) -> None:
+        while talk.again_at is not None and (left_s := talk.again_at - self._clock()) > 0:
+            await self._sleep(left_s)
+        talk.again_at = None
+        talk.membership.retry()
         talk.changed.set()
 
     async def _ask_token(self, spent: Ending | None = None) -> str:
@@ -244,13 +267,34 @@ class Conversation:
         try:
             token = await self._ask_token()
             if token != talk.token:
-                talk.token = token
-                await talk.ws.send(orjson.dumps({"type": Request.AUTH, "data": {"token": token}}).decode())
+                await self._offer_token(talk, token)
         except (OSError, ConnectionClosed):
             pass  # the close at `exp` is the next occasion
         except Exception as error:
             talk.error = error
             talk.ws.transport.abort()
+
+    async def _offer_token(self, talk: Talk, token: str, wait_s: float = 0.0) -> None:
+        await self._sleep(wait_s)
+        talk.offers += 1
+        talk.offered = token
+        request = {"type": Request.AUTH, "id": talk.offer_id, "data": {"token": token}}
+        with suppress(ConnectionClosed):
+            await talk.ws.send(orjson.dumps(request).decode())
+        self._spent(talk, 1)
+
+    def _note_offer(self, talk: Talk, token: str, answer: Message) -> None:
+        """The offered token is ours when the relay says so. One it had no time for is offered again; one it
+        will not have leaves us with the token we had, until that ends."""
+        talk.offered = None
+        if answer.type == Kind.AUTH_OK:
+            talk.token = token
+            talk.offer_troubles = 0
+        elif answer.data.get("temporary") is True:
+            wait_s = seconds(answer.data.get("retryAfterMs")) or 0.0
+            wait_s = max(wait_s, jitter(talk.offer_troubles, self._random))
+            talk.offer_troubles += 1
+            talk.start(self._offer_token(talk, token, wait_s))
 
 
 @dataclass(slots=True, eq=False)
@@ -269,6 +313,15 @@ class Talk:
     draining_s: float | None = None
     error: Exception | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    pace: Pace | None = None  # None while the relay has named no rate
+    again_at: float | None = None  # when what was refused for the moment is asked again
+    offers: int = 0  # tokens so far that were to replace the one of the handshake
+    offered: str | None = field(default=None, repr=False)  # the one without an answer
+    offer_troubles: int = 0
+
+    @property
+    def offer_id(self) -> str:
+        return f"a{self.offers}"
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         helper = self.group.create_task(work)

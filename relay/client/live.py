@@ -15,6 +15,7 @@ from relay.client.items import Message, Position
 from relay.protocol import Event, Kind, TaskSummary
 
 LOADING, READY = "loading", "ready"
+_GOING_ON = (LOADING, READY)
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 
 
@@ -22,7 +23,8 @@ class Timeline:
     """One task with its events.
 
     `state` is "loading" until the first state is complete, then "ready"; "deleted", "revoked" or "left" when
-    that was its end, otherwise the code of the error that refused the join ("forbidden", …).
+    that was its end, otherwise the code of the error that refused the join ("forbidden", …). A timeline that has
+    ended stays so: to join the task again makes another one.
     """
 
     def __init__(self, task_id: str) -> None:
@@ -43,8 +45,26 @@ class Timeline:
         """Where we are: keep it, and `join_task` with it to be given only the rest."""
         return None if self._head is None else Position(self.next, self._head)
 
+    @property
+    def has_ended(self) -> bool:
+        return self.state not in _GOING_ON
+
+    def begin(self, position: Position | None) -> None:
+        """The next message answers a join that continued from this position: what is held stands before it only
+        where we are exactly there."""
+        if position is not None and position != self.position:
+            self.start, self.events, self._head = position.next, [], None
+
+    def clear(self) -> None:
+        """The task was taken away, but has been joined again: show nothing until that is answered."""
+        if not self.has_ended:
+            self.state = LOADING
+            self._drop()
+
     def show(self, message: Message) -> None:
         """Apply one message; a shape that the contract does not know changes nothing."""
+        if self.has_ended:
+            return
         match message.type, message.data:
             case (
                 Kind.TASK_STATE,
@@ -69,7 +89,10 @@ class Timeline:
     def end(self, state: str) -> None:
         """Nothing more is heard of it; what it held is dropped."""
         # "deleted" says more than the "forbidden" a later join of the same task is answered with.
-        self.state = state if self.state in (LOADING, READY) else self.state
+        self.state = self.state if self.has_ended else state
+        self._drop()
+
+    def _drop(self) -> None:
         self.task, self.start, self.events, self._head = None, 0, [], None
 
     def _keep(self, index: int) -> None:
@@ -82,7 +105,7 @@ class Timeline:
 
 class TaskList:
     """The tasks a dashboard shows. `state` is "loading", then "ready"; "left" when that was its end, or the code
-    of the error that refused the join."""
+    of the error that refused the join. A list that has ended stays so."""
 
     def __init__(self) -> None:
         self.state = LOADING
@@ -97,11 +120,17 @@ class TaskList:
             self._sorted = tuple(sorted(self._by_id.values(), key=_age, reverse=True))
         return self._sorted
 
+    @property
+    def has_ended(self) -> bool:
+        return self.state not in _GOING_ON
+
     def get(self, task_id: str) -> TaskSummary | None:
         return self._by_id.get(task_id)
 
     def show(self, message: Message) -> None:
         """Apply one message; a shape that the contract does not know changes nothing."""
+        if self.has_ended:
+            return
         match message.type, message.data:
             case Kind.DASHBOARD_STATE, {"tasks": list(tasks), "reset": reset, "more": more}:
                 if reset:
@@ -118,7 +147,9 @@ class TaskList:
                 self._sorted = None
 
     def end(self, state: str) -> None:
-        self.state, self._by_id, self._incoming, self._sorted = state, {}, {}, None
+        """Nothing more is heard of it; what it held is dropped."""
+        self.state = self.state if self.has_ended else state
+        self._by_id, self._incoming, self._sorted = {}, {}, None
 
 
 def _age(task: TaskSummary) -> tuple[float, str]:

@@ -1,40 +1,67 @@
-"""The rooms that are wanted, and what one connection has been asked for. Pure.
+"""The rooms that are wanted, and to which join each frame of one connection belongs. Pure.
 
-Rules of this file: what is wanted outlives a connection, what was asked of one dies with it; until the answer
-to the latest join of a room, an older membership may still be speaking, and moves nothing.
+Rules of this file:
+
+- What is wanted outlives a connection, what was asked of one dies with it.
+- Each call to join a room is a want of its own, with the view that shows it. A connection is a member of a room
+  for the want whose join was answered last there: a state whose `replyTo` is that request begins a membership,
+  and every other frame of the room belongs to the membership in force (PROTOCOL.md 6). `task:left`,
+  `task:deleted`, `task:revoked` and `error forbidden` end one.
+- A frame counts where its membership is that of the latest want. Once a newer join is wanted, sent or not, the
+  answer to that one covers whatever still comes for the older: no position moves by it, no view changes. Only
+  the end of the older membership counts: what it showed may not be shown any longer.
+- A request that is refused as a whole is halved and asked again, until the one that spoils it stands alone.
+- What the relay had no time for is asked again, a join and a leave alike, unless it is not wanted any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
 from relay.client.endings import seconds
 from relay.client.items import Message, Position, Room
-from relay.protocol import MAX_BATCH, ErrorCode, Kind, Request
+from relay.client.live import TaskList, Timeline
+from relay.protocol import MAX_BATCH, ErrorCode, Kind
+from relay.protocol import Request as RequestType
 
 REQUEST_BYTES_DEFAULT = 65_536  # the largest frame we send, until a `welcome` says otherwise
 _ENVELOPE_BYTES = 128  # what surrounds the entries of a join: type, id, brackets
+TASKS_PER_REQUEST, LISTED_PER_REQUEST = 10, 500  # to ask for so many counts as a request (PROTOCOL.md 4)
+
+
+@dataclass(slots=True, eq=False)
+class WantedTask:
+    """One call to join a task. `position`: where the next join continues, None from the start."""
+
+    view: Timeline
+    position: Position | None = None
+
+
+@dataclass(slots=True, eq=False)
+class WantedList:
+    """One call to join the dashboard."""
+
+    view: TaskList
+    limit: int
+
+
+Want = WantedTask | WantedList
 
 
 @dataclass(slots=True)
 class Wanted:
-    """What the user of a client asked for: the list, by its limit, and tasks, each from a position."""
+    """What the user of a client asked for last: the list and tasks."""
 
-    dashboard: int | None = None
-    tasks: dict[str, Position | None] = field(default_factory=dict)
+    dashboard: WantedList | None = None
+    tasks: dict[str, WantedTask] = field(default_factory=dict)
 
-    def rooms(self) -> set[Room]:
-        return set(self.tasks) if self.dashboard is None else {None, *self.tasks}
-
-    def move(self, task_id: str, data: dict[str, Any]) -> None:
-        """The next join of this task continues from where this state or event ends."""
-        next_, head = data.get("next"), data.get("head")
-        if task_id in self.tasks and isinstance(next_, int) and isinstance(head, str):
-            self.tasks[task_id] = Position(next_, head)
+    def get(self, room: Room) -> Want | None:
+        return self.dashboard if room is None else self.tasks.get(room)
 
     def lose(self, room: Room) -> None:
         if room is None:
@@ -44,27 +71,46 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
-    """Requests the relay had no time for: `retry` them, not before `wait_s` seconds if it said so. Before this
-    one there were so many `troubles` in a row."""
+class Request:
+    """A frame to send, and how many of the allowed requests it counts as."""
 
-    joins: list[Room]
-    leaves: list[Room]
+    frame: str
+    cost: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Call `retry` later: not before `wait_s` seconds if the relay said so. Before this one there were so many
+    rounds of `troubles` in a row."""
+
     wait_s: float | None
     troubles: int
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What a message meant for the rooms: those lost by it, what to ask again later, and whether there is
-    something to ask at once."""
+    """What a message means. `view`: whose it is, None where no view may change by it. `effect`: the view begins
+    with an answer that continued from `position`, shows the message, drops what it holds until the answer on
+    its way, or ends with the code of the error. `ask`: there may be something to ask at once."""
 
-    lost: tuple[Room, ...] = ()
-    again: Again | None = None
+    view: Timeline | TaskList | None = None
+    effect: Literal["begin", "show", "clear", "end"] = "show"
+    position: Position | None = None
     ask: bool = False
+    retry: Retry | None = None
 
 
 NOTHING = Noted()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Join:
+    """A join that was sent, and once it is answered the membership that came of it."""
+
+    request: str
+    want: Want
+    alone: bool = True  # was it the only one of its request?
+    position: Position | None = None
 
 
 class Membership:
@@ -72,130 +118,229 @@ class Membership:
 
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
-        self._asked: set[Room] = set()
-        self._joining: dict[Room, str] = {}  # room -> the latest join without an answer
-        self._leaving: dict[Room, str] = {}
-        self._alone: set[Room] = set()  # joined one by one, after a batch was turned down
+        self._asked: dict[Room, Want] = {}  # the want that was asked for last
+        self._joining: dict[Room, list[Join]] = {}  # without an answer, in the order of their answers
+        self._joined: dict[Room, Join] = {}  # the membership in force
+        self._leaving: dict[Room, str] = {}  # the leave without an answer
+        self._owed: dict[Room, None] = {}  # refused leaves, to be sent again where no join takes their place
+        self._halves: deque[list[str]] = deque()  # tasks to be joined by a request of their own
+        # What waits for `retry`: joins, and whether they go together again; leaves.
+        self._refused: list[tuple[list[tuple[Room, Want]], bool]] = []
+        self._refused_leaves: dict[Room, None] = {}
+        self._sighted: set[str] = set()  # listed since their join was sent
         self._sent = 0  # requests so far; names the next one
-        self._troubles = 0  # temporary errors in a row
+        self._troubles = 0  # rounds of temporary errors in a row
         self.request_bytes = REQUEST_BYTES_DEFAULT
 
-    def requests(self) -> list[str]:
-        """The frames between what was asked and what is wanted; from here on they count as asked."""
-        wanted, asked = self._wanted, self._asked
-        frames = []
-        if wanted.dashboard is None and None in asked:
-            frames.append(self._request(Request.DASHBOARD_LEAVE, {}, [None], self._leaving))
-        for room in asked:
-            if room is not None and room not in wanted.tasks:
-                frames.append(self._request(Request.TASK_LEAVE, {"taskId": room}, [room], self._leaving))
-        if wanted.dashboard is not None and None not in asked:
-            limit = {"limit": wanted.dashboard}
-            frames.append(self._request(Request.DASHBOARD_JOIN, limit, [None], self._joining))
-        missing = [(room, position) for room, position in wanted.tasks.items() if room not in asked]
-        for batch in _batches(missing, self.request_bytes, self._alone):
-            rooms = [entry["taskId"] for entry in batch]
-            frames.append(self._request(Request.TASK_JOIN, {"tasks": batch}, rooms, self._joining))
-        self._asked = wanted.rooms()
-        return frames
+    def next_request(self) -> Request | None:
+        """The next step from what was asked to what is wanted, which counts as asked from here on; None when
+        there is nothing to ask."""
+        for room in (*self._asked, *self._joined, *self._owed):
+            if self._wanted.get(room) is None:
+                return self._leave(room)
+        if self._wanted.dashboard is not None and self._is_missing(None):
+            return self._join_list(self._wanted.dashboard)
+        while self._halves:
+            if half := [task_id for task_id in self._halves.popleft() if self._is_missing(task_id)]:
+                return self._join_tasks(half)
+        missing = [task_id for task_id in self._wanted.tasks if self._is_missing(task_id)]
+        return self._join_tasks(missing) if missing else None
 
-    def ask_anew(self, *rooms: Room) -> None:
-        """Whatever was asked of these rooms, ask again."""
-        self._asked.difference_update(rooms)
-
-    def retry(self, again: Again) -> None:
-        self._asked.difference_update(room for room in again.joins if room not in self._joining)
-        self._asked.update(room for room in again.leaves if room not in self._joining)
+    def retry(self) -> None:
+        """The time has come to ask again for what the relay had no time for."""
+        for refused, together in self._refused:
+            again = [room for room, want in refused if self._asked.get(room) is want]
+            for room in again:
+                del self._asked[room]
+            if together:
+                self._halves.append([room for room in again if room is not None])
+        self._owed |= self._refused_leaves
+        self._refused, self._refused_leaves = [], {}
 
     def note(self, message: Message) -> Noted:
-        """What this message means for the rooms."""
-        data, reply_to = message.data, message.reply_to
+        """What this message means for the rooms and their views."""
+        data = message.data
         task_id = data.get("taskId")
         match message.type:
             case Kind.TASK_STATE if isinstance(task_id, str):
-                if self._joining.get(task_id) in (None, reply_to):
-                    self._joining.pop(task_id, None)
-                    self._troubles = 0
-                    self._wanted.move(task_id, data)
-            case Kind.EVENT_ADDED if isinstance(task_id, str):
-                if task_id not in self._joining:
-                    self._wanted.move(task_id, data)
+                return self._note_state(task_id, message)
+            case Kind.EVENT_ADDED | Kind.UPDATED if isinstance(task_id, str):
+                return self._note_live(task_id, data)
             case Kind.DELETED | Kind.REVOKED if isinstance(task_id, str):
-                if task_id not in self._joining:  # else the answer on its way decides
-                    return self._lose([task_id])
+                return self._note_gone(task_id)
             case Kind.DASHBOARD_STATE:
-                if self._joining.get(None) == reply_to:
-                    self._joining.pop(None, None)
-                    self._troubles = 0
+                tasks = data.get("tasks")
+                self._sight(tasks if isinstance(tasks, list) else [])
+                return self._note_state(None, message)
+            case Kind.LIST_UPDATED:
+                self._sight([data] if data.get("change") == "upserted" else [])
+                return self._note_live(None, data)
             case Kind.TASK_LEFT if isinstance(task_id, str):
-                _answered(self._leaving, task_id, reply_to)
+                self._note_left(task_id, message.reply_to)
             case Kind.DASHBOARD_LEFT:
-                _answered(self._leaving, None, reply_to)
-            case Kind.ERROR if reply_to is not None:
-                return self._note_error(message)
+                self._note_left(None, message.reply_to)
+            case Kind.ERROR if message.reply_to is not None:
+                return self._note_error(message, message.reply_to)
         return NOTHING
 
-    def _note_error(self, message: Message) -> Noted:
+    def _note_state(self, room: Room, message: Message) -> Noted:
+        begins = (join := self._answered(room, message.reply_to)) is not None
+        if join is not None:
+            self._joined[room] = join
+            self._owed.pop(room, None)
+            self._troubles = 0
+        membership = self._joined.get(room)
+        if membership is None or message.reply_to not in (None, membership.request):
+            return NOTHING
+        noted = self._note_live(room, message.data)
+        if begins and noted.view is not None:
+            return Noted(noted.view, "begin", membership.position)
+        return noted
+
+    def _note_live(self, room: Room, data: dict[str, Any]) -> Noted:
+        membership = self._joined.get(room)
+        if membership is None or membership.want is not self._wanted.get(room):
+            return NOTHING
+        next_, head = data.get("next"), data.get("head")
+        if isinstance(membership.want, WantedTask) and isinstance(next_, int) and isinstance(head, str):
+            membership.want.position = Position(next_, head)
+        return Noted(membership.want.view)
+
+    def _note_gone(self, room: Room) -> Noted:
+        membership = self._joined.pop(room, None)
+        self._owed.pop(room, None)
+        if membership is None:
+            return NOTHING  # of a membership that we have ended, or that is over
+        want = self._wanted.get(room)
+        if membership.want is want:
+            self._asked.pop(room, None)
+            self._wanted.lose(room)
+            return Noted(membership.want.view)
+        if want is not None and want.view is membership.want.view:
+            return Noted(want.view, "clear")
+        return NOTHING
+
+    def _answered(self, room: Room, request: str | None) -> Join | None:
+        """The join of this room that this request was, which waits for its answer no more."""
+        joins = self._joining.get(room, [])
+        for place, join in enumerate(joins):
+            if join.request == request:
+                del joins[: place + 1]  # those before it were answered, or never will be
+                if not joins:
+                    del self._joining[room]
+                return join
+        return None
+
+    def _note_left(self, room: Room, reply_to: str | None) -> None:
+        if self._leaving.get(room) == reply_to:
+            del self._leaving[room]
+
+    def _note_error(self, message: Message, request: str) -> Noted:
         """A request that was not done is asked again where that helps, else it is no longer wanted."""
-        joins = [room for room, request in self._joining.items() if request == message.reply_to]
-        leaves = [room for room, request in self._leaving.items() if request == message.reply_to]
-        if (task_id := message.data.get("taskId")) is not None:
-            joins = [room for room in joins if room == task_id]
-        for room in joins:
-            del self._joining[room]
+        code, task_id = message.data.get("code"), message.data.get("taskId")
+        rooms = [room for room in self._joining if task_id is None or room == task_id]
+        failed = {room: join for room in rooms if (join := self._answered(room, request)) is not None}
+        leaves = dict.fromkeys(room for room, sent in self._leaving.items() if sent == request)
         for room in leaves:
             del self._leaving[room]
-        if message.data.get("temporary") is True:
-            wait_s = seconds(message.data.get("retryAfterMs"))
-            self._troubles += 1
-            return Noted(again=Again(joins, leaves, wait_s, self._troubles - 1))
-        if message.data.get("code") == ErrorCode.BAD_REQUEST and len(joins) > 1:
-            # One bad element spoils the whole request (PROTOCOL.md 3): alone, each is judged by itself.
-            self._alone.update(joins)
-            self._asked.difference_update(joins)
+        # Who left or joined again meanwhile is served by the request that says so.
+        current = {room: join.want for room, join in failed.items() if join.want is self._wanted.get(room)}
+        as_a_whole = task_id is None and not all(join.alone for join in failed.values())
+        full = code == ErrorCode.TOO_MANY_TASKS and not as_a_whole and self._has_leaves()
+        if message.data.get("temporary") is True or full:
+            return self._note_trouble(current, leaves, message, together=task_id is None)
+        if as_a_whole:
+            self._halve([room for room in current if room is not None])
             return Noted(ask=True)
-        return self._lose(joins)
+        for room, want in current.items():
+            return self._note_refusal(room, want, code)
+        return NOTHING
 
-    def _lose(self, rooms: list[Room]) -> Noted:
-        """The relay does not have us in these rooms: they are neither asked nor wanted any more."""
-        for room in rooms:
-            self._asked.discard(room)
-            self._wanted.lose(room)
-        return Noted(lost=tuple(rooms))
+    def _note_trouble(
+        self, joins: dict[Room, Want], leaves: dict[Room, None], message: Message, *, together: bool
+    ) -> Noted:
+        if not joins and not leaves:
+            return NOTHING
+        if not self._refused and not self._refused_leaves:
+            self._troubles += 1  # several errors before the next try are one trouble
+        self._refused.append((list(joins.items()), together))
+        self._refused_leaves |= leaves
+        return Noted(retry=Retry(seconds(message.data.get("retryAfterMs")), self._troubles - 1))
 
-    def _request(
-        self, kind: Request, data: dict[str, Any], rooms: Iterable[Room], open_: dict[Room, str]
-    ) -> str:
+    def _note_refusal(self, room: Room, want: Want, code: object) -> Noted:
+        """The join of this room alone was refused for good."""
+        if code == ErrorCode.FORBIDDEN and room in self._sighted:
+            # It came into sight after that answer was decided: what the list showed is the newer truth.
+            del self._asked[room]
+            return Noted(ask=True)
+        self._wanted.lose(room)
+        if code == ErrorCode.FORBIDDEN:
+            self._joined.pop(room, None)
+            self._owed.pop(room, None)
+        self._asked.pop(room, None)
+        # After another error an older membership may still be in force: then there is a leave to be sent.
+        return Noted(want.view, "end", ask=True)
+
+    def _halve(self, task_ids: list[str]) -> None:
+        for task_id in task_ids:
+            del self._asked[task_id]
+        middle = (len(task_ids) + 1) // 2
+        self._halves += (task_ids[:middle], task_ids[middle:])
+
+    def _sight(self, listed: Iterable[object]) -> None:
+        for task in listed:
+            if isinstance(task, dict) and task.get("taskId") in self._joining:
+                self._sighted.add(task["taskId"])
+
+    def _has_leaves(self) -> bool:
+        """Are there rooms that the relay may still count, though we want to be out of them?"""
+        there = (*self._asked, *self._joined, *self._owed, *self._refused_leaves)
+        return bool(self._leaving) or any(self._wanted.get(room) is None for room in there)
+
+    def _is_missing(self, room: Room) -> bool:
+        want = self._wanted.get(room)
+        return want is not None and self._asked.get(room) is not want
+
+    def _leave(self, room: Room) -> Request:
+        for rooms in (self._asked, self._joined, self._joining):
+            rooms.pop(room, None)
+        self._owed.pop(room, None)
+        if room is None:
+            request, frame = self._framed(RequestType.DASHBOARD_LEAVE, {})
+        else:
+            request, frame = self._framed(RequestType.TASK_LEAVE, {"taskId": room})
+        self._leaving[room] = request
+        return Request(frame)
+
+    def _join_list(self, want: WantedList) -> Request:
+        request, frame = self._framed(RequestType.DASHBOARD_JOIN, {"limit": want.limit})
+        self._asked[None] = want
+        self._joining.setdefault(None, []).append(Join(request, want))
+        return Request(frame, max(1.0, want.limit / LISTED_PER_REQUEST))
+
+    def _join_tasks(self, task_ids: list[str]) -> Request:
+        """Join as many of these as one frame may hold."""
+        entries: list[dict[str, Any]] = []
+        left_bytes = self.request_bytes - _ENVELOPE_BYTES
+        for task_id in task_ids[:MAX_BATCH]:
+            entry: dict[str, Any] = {"taskId": task_id}
+            if (position := self._wanted.tasks[task_id].position) is not None:
+                entry |= {"since": position.next, "head": position.head}
+            left_bytes -= len(orjson.dumps(entry)) + 1
+            if entries and left_bytes < 0:
+                break
+            entries.append(entry)
+        request, frame = self._framed(RequestType.TASK_JOIN, {"tasks": entries})
+        for entry in entries:
+            task_id = entry["taskId"]
+            want = self._asked[task_id] = self._wanted.tasks[task_id]
+            self._joining.setdefault(task_id, []).append(
+                Join(request, want, len(entries) == 1, want.position)
+            )
+            self._sighted.discard(task_id)
+        return Request(frame, 1 + (len(entries) - 1) / TASKS_PER_REQUEST)
+
+    def _framed(self, kind: RequestType, data: dict[str, Any]) -> tuple[str, str]:
         self._sent += 1
-        request_id = f"r{self._sent}"
-        open_.update(dict.fromkeys(rooms, request_id))
-        return orjson.dumps({"type": kind.value, "id": request_id, "data": data}).decode()
-
-
-def _answered(open_: dict[Room, str], room: Room, reply_to: str | None) -> None:
-    if open_.get(room) == reply_to:
-        open_.pop(room, None)
-
-
-def _batches(
-    missing: Iterable[tuple[str, Position | None]], largest_bytes: int, alone: set[Room]
-) -> Iterator[list[dict[str, Any]]]:
-    """Joins in as few frames as the limits allow."""
-    batch: list[dict[str, Any]] = []
-    size = 0
-    for task_id, position in missing:
-        entry: dict[str, Any] = {"taskId": task_id}
-        if position is not None:
-            entry |= {"since": position.next, "head": position.head}
-        entry_bytes = len(orjson.dumps(entry)) + 1
-        full = len(batch) >= MAX_BATCH or size + entry_bytes > largest_bytes - _ENVELOPE_BYTES
-        if batch and (full or task_id in alone):
-            yield batch
-            batch, size = [], 0
-        batch.append(entry)
-        size += entry_bytes
-        if task_id in alone:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+        request = f"r{self._sent}"
+        return request, orjson.dumps({"type": kind.value, "id": request, "data": data}).decode()
