@@ -436,3 +436,13 @@ async def test_a_deleted_task_ends_its_tail() -> None:
         await relay.say("task:deleted", {"taskId": "t1"})
         assert await tail.ending == 0
     assert tail.err.lines[-1] == "nothing left to follow"
+
+
+async def test_a_task_that_is_none_does_not_keep_the_tail_from_its_end() -> None:
+    async with FakeRelay({"t1": []}, bad=frozenset({"bad"})) as relay:
+        tail = Tail(relay.url, tasks=("bad", "t1"))
+        while len(tail.out.lines) < 3:  # two errors and a state
+            await asyncio.sleep(0)
+        await relay.say("task:deleted", {"taskId": "t1"})
+        assert await tail.ending == 0
+    assert tail.err.lines[-1] == "nothing left to follow"

@@ -6,11 +6,20 @@ Rules of this file: stdout carries messages and nothing else; notices go to stde
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TextIO
 
-from relay.client import ABNORMAL, Client, Connected, ConnectionRefused, Disconnected, Message, TokenSource
+from relay.client import (
+    ABNORMAL,
+    Client,
+    Connected,
+    ConnectionRefused,
+    Disconnected,
+    Message,
+    Timeline,
+    TokenSource,
+)
 from relay.protocol import Close, Kind
 from relay.tail.options import EXIT_BAD_ARGUMENTS, EXIT_DONE, EXIT_REFUSED, Selection, check
 from relay.tail.render import CONVERSATION, Renderer
@@ -42,26 +51,35 @@ async def run(
     try:
         check(wanted)
         client = connect(url, token)
-        for task_id in wanted.tasks:
-            client.join_task(task_id)
+        views = [client.join_task(task_id) for task_id in wanted.tasks]
     except ValueError as error:
         say(err, f"relay tail: {error}")
         return EXIT_BAD_ARGUMENTS
     if wanted.dashboard or not wanted.tasks:
         client.join_dashboard()
     prepare(out, json=wanted.json)
-    return await until_an_end(_connected(client, wanted, out, err, now), wanted.duration, sleep)
+    return await until_an_end(_connected(client, views, wanted, out, err, now), wanted.duration, sleep)
 
 
 async def _connected(
-    client: Client, wanted: Selection, out: TextIO, err: TextIO, now: Callable[[], datetime]
+    client: Client,
+    views: Sequence[Timeline],
+    wanted: Selection,
+    out: TextIO,
+    err: TextIO,
+    now: Callable[[], datetime],
 ) -> int:
     async with client:
-        return await _follow(client, wanted, out, err, now)
+        return await _follow(client, views, wanted, out, err, now)
 
 
 async def _follow(
-    client: Client, wanted: Selection, out: TextIO, err: TextIO, now: Callable[[], datetime]
+    client: Client,
+    views: Sequence[Timeline],
+    wanted: Selection,
+    out: TextIO,
+    err: TextIO,
+    now: Callable[[], datetime],
 ) -> int:
     renderer = Renderer(
         json=wanted.json,
@@ -70,7 +88,6 @@ async def _follow(
         escape_json=is_terminal(out),
         now=now,
     )
-    open_tasks = set(wanted.tasks)
     dashboard = wanted.dashboard or not wanted.tasks
     was_connected = False
     printed = 0
@@ -95,8 +112,7 @@ async def _follow(
                     out.flush()
                     if item.type == Kind.DRAINING:
                         say(err, "the relay is about to stop")
-                    open_tasks -= _left(item, open_tasks)
-                    if not open_tasks and not dashboard:
+                    if not dashboard and all(view.has_ended for view in views):
                         return _nothing_left(item, err)
     except ConnectionRefused as refusal:
         say(err, f"relay tail: {_refusal(refusal)}")
@@ -104,17 +120,6 @@ async def _follow(
     except BrokenPipeError:
         discard(out)
     return EXIT_DONE
-
-
-def _left(message: Message, open_tasks: set[str]) -> set[str]:
-    """The tasks of which nothing will be heard after this message."""
-    gone = message.type in (Kind.DELETED, Kind.REVOKED)
-    turned_down = message.type == Kind.ERROR and message.data.get("temporary") is not True
-    if not gone and not (turned_down and message.reply_to is not None):
-        return set()
-    task_id = message.data.get("taskId")
-    # An error that names nobody can only mean the one who is left.
-    return {task_id} if isinstance(task_id, str) else set(open_tasks) if len(open_tasks) == 1 else set()
 
 
 def _nothing_left(last: Message, err: TextIO) -> int:
