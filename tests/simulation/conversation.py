@@ -199,7 +199,7 @@ class Conversation:
         if version is None:
             return
         had = self._shown_of(task_id) if asked is None else asked.floors[task_id]
-        if version < had:
+        if self._referee.find(task_id, had, shows(events, data["task"])) is None:
             self._flicker(f"a state of {task_id} is version {version}, it had {had}")
         self._keep_position(data, events, version)
         if not looks:
@@ -315,22 +315,20 @@ class Conversation:
             self._answered(reply_to)
         port = self._instance.port
         had = self._memory.listed.get(port, 0) if asked is None else asked.listed
-        moment = self._moment_of(self.list, had)
-        if moment is None:
+        moments = [
+            moment
+            for moment in range(self._world.happened + 1)
+            if self._world.listed(self._keys, moment) == self.list
+        ]
+        if not moments:
+            self._blame("wrong", f"a list of {sorted(self.list)} that is that of no moment")
             return
-        if moment < had:
-            self._flicker(f"a list of moment {moment}, it had {had}")
+        if moments[-1] < had:
+            self._flicker(f"a list of moment {moments[-1]}, it had {had}")
+        moment = moments[0]  # the oldest it can be of: other reads may have been faster than this one
         self._memory.listed[port] = moment
         for task_id in self._world.history.versions:
             self._memory.rows[port, task_id] = self._world.current(task_id, moment)
-
-    def _moment_of(self, listed: dict[str, Any], floor: int) -> int | None:
-        """A moment at which this was the list: from `floor` on, or if there is none an older one."""
-        for moment in (*range(floor, self._world.happened + 1), *range(floor)):
-            if self._world.listed(self._keys, moment) == listed:
-                return moment
-        self._blame("wrong", f"a list of {sorted(listed)} that is that of no moment")
-        return None
 
     def _hear_row(self, data: dict[str, Any]) -> None:
         task_id = data["taskId"]
