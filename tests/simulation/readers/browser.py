@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from simulation.conversation import Conversation
 from simulation.instance import keys_of
-from simulation.polls import Polls
+from simulation.polls import Poll, Polls
 from simulation.readers.reader import BAD_ID, TOKEN_S, Reader, Scene
 from simulation.readers.view import View
 from simulation.socket import ABNORMAL, Socket
@@ -253,8 +253,7 @@ class Browser(Reader):
             self._talks.pop(did["close"], None)
             self._sockets.pop(did["close"]).close()
         elif "fetch" in did:
-            number = did["fetch"]
-            self._calls[number] = self._loop.create_task(self._call(number, did))
+            self._fetch(did["fetch"], did)
         elif "abort" in did:
             if (call := self._calls.pop(did["abort"], None)) is not None:
                 call.cancel()
@@ -324,14 +323,19 @@ class Browser(Reader):
                 call.cancel()
                 self._loop.call_soon(self._tell, {"do": "failed", "request": number})
 
-    async def _call(self, number: int, did: dict[str, Any]) -> None:
+    def _fetch(self, number: int, did: dict[str, Any]) -> None:
+        """The client asks: what it asks for and from where is what it is by now."""
         self.move()
         poll = None
         if did["path"] == "/poll":
             sub, rights, *_ = did["token"].split(".")
             poll = self._watch.sent(did["body"], self._instance, keys_of(sub, rights))
+        call = self._call(number, self._instance.port, did, poll)
+        self._calls[number] = self._loop.create_task(call)
+
+    async def _call(self, number: int, port: int, did: dict[str, Any], poll: Poll | None) -> None:
         status, content = await self._network.call(
-            self._instance.port, did["method"], did["path"], did["token"], did["body"].encode()
+            port, did["method"], did["path"], did["token"], did["body"].encode()
         )
         if self._calls.pop(number, None) is not None and not self._is_over:
             if poll is not None:

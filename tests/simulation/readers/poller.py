@@ -108,9 +108,10 @@ class Poller(Reader):
     def _hear_refusal(self, status: int, error: dict[str, Any]) -> None:
         code = error["code"]
         if code == "too_many_tasks" and self._plan.has("cap"):
-            task_id = self._chance.choice(sorted(self._asked))
-            self._forget(task_id)
-            del self._asked[task_id]
+            if len(self._asked) > 1:  # else one has been removed meanwhile
+                task_id = self._chance.choice(sorted(self._asked))
+                self._forget(task_id)
+                del self._asked[task_id]
         elif not error["temporary"] or (code == "rate_limited" and not self._plan.has("rate")):
             self.blame("refused", f"a poll is answered {status} {code}")
 
