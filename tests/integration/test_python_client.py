@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from pymongo import AsyncMongoClient
 from running import SOON_S, running, settings_for, token
+from simulation.determinism import refusing
 
 from relay.client import Client, TaskList, Timeline, connect
 
@@ -104,14 +105,15 @@ async def test_what_the_relay_refuses_ends_alone(mongo_url: str, database_name: 
     """Faults 16 and 19: an id that is none and a cap, at the first join and at every later one."""
     await tasks.insert_many([{"_id": f"t{n}", "createdBy": "alice", "events": []} for n in range(6)])
     settings = settings_for(mongo_url, database_name, relay_max_tasks_per_connection=5)
-    async with running(settings) as relay, connect(relay.url, token("alice")) as client:
-        none = client.join_task("x" * 1025)
-        first = [client.join_task(f"t{n}") for n in range(5)]
-        await iterate(client, lambda: none.has_ended and all(task.state == "ready" for task in first))
-        sixth = client.join_task("t5")
-        await iterate(client, lambda: sixth.has_ended)
-        client.leave_task("t0")
-        seventh = client.join_task("t5")
-        await iterate(client, lambda: seventh.state == "ready")
-        assert (none.state, sixth.state) == ("bad_request", "too_many_tasks")
-        assert [task.state for task in first] == ["left"] + ["ready"] * 4
+    with refusing("none"):
+        async with running(settings) as relay, connect(relay.url, token("alice")) as client:
+            none = client.join_task("none")
+            first = [client.join_task(f"t{n}") for n in range(5)]
+            await iterate(client, lambda: none.has_ended and all(task.state == "ready" for task in first))
+            sixth = client.join_task("t5")
+            await iterate(client, lambda: sixth.has_ended)
+            client.leave_task("t0")
+            seventh = client.join_task("t5")
+            await iterate(client, lambda: seventh.state == "ready")
+            assert (none.state, sixth.state) == ("bad_request", "too_many_tasks")
+            assert [task.state for task in first] == ["left"] + ["ready"] * 4
