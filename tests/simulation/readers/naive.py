@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from simulation.conversation import Conversation
+from simulation.conversation import Asked, Conversation
 from simulation.instance import keys_of
 from simulation.readers.reader import BAD_ID, Reader, Scene
 from simulation.socket import Socket
@@ -30,6 +30,7 @@ class Naive(Reader):
         self._incoming: dict[str, Any] = {}
         self._wants_list = False
         self._alone: set[str] = set()  # to be asked for one by one: a request with others was turned down
+        self._given_up: set[str] = set()  # tasks that were left, and not shown since
         self._outlived: set[tuple[str | None, str]] = set()  # requests for a task that was left since
         self._number = 0
         self._shown_rights = "none"  # those of the token it connected with
@@ -116,6 +117,7 @@ class Naive(Reader):
             self._referee, self.name, self._memory, self._instance, keys_of(self.sub, self._shown_rights)
         )
         self._incoming = {}
+        self._given_up.clear()
         self.note(f"connected to {self._instance.port}")
         self._join(sorted(self._wanted))
         if self._wants_list:
@@ -164,6 +166,7 @@ class Naive(Reader):
 
     def _leave(self, task_id: str) -> None:
         self._forget(task_id)
+        self._given_up.add(task_id)
         if self._talk is not None:
             # A resync answers what it was asked, after the leave too; then it is of no membership.
             asked = self._talk.asked.items()
@@ -202,15 +205,8 @@ class Naive(Reader):
         message = talk.heard(text)
         kind, data = message["type"], message["data"]
         task_id = data.get("taskId")
-        if kind.startswith("task:") and kind != "task:left" and task_id in self._leaving():
-            return  # of the membership that it leaves
-        if (
-            kind == "task:state"
-            and reply_to is None
-            and task_id not in self._content
-            and talk.joining(task_id)
-        ):
-            return  # of a membership that it gave up, though it could not leave, before it asked again
+        if self._is_of_before(kind, task_id, reply_to, asked):
+            return
         match kind:
             case "task:state" if task_id in self._wanted and (reply_to, task_id) not in self._outlived:
                 self._apply(data)
@@ -239,12 +235,17 @@ class Naive(Reader):
             case "error":
                 self._hear_error(data, asked.kind if asked is not None else "", tasks)
 
-    def _leaving(self) -> set[str]:
-        """Tasks that were left, and not joined since: what still comes of them is of before."""
-        talk = self._talk
-        if talk is None:
-            return set()
-        return {name for one in talk.asked.values() if one.kind == "task:leave" for name in one.tasks}
+    def _is_of_before(
+        self, kind: str, task_id: str | None, reply_to: str | None, asked: Asked | None
+    ) -> bool:
+        """Is it of a membership that it has given up? That ends for the relay when it executes the leave, which
+        it may have no time for; for the reader the next one begins with the answer to a later join."""
+        if task_id not in self._given_up or not kind.startswith("task:"):
+            return False
+        if asked is not None and asked.kind == "task:join" and (reply_to, task_id) not in self._outlived:
+            self._given_up.discard(task_id)
+            return False
+        return kind not in ("task:left", "task:deleted", "task:revoked")
 
     def _apply(self, state: dict[str, Any]) -> None:
         task_id, start = state["taskId"], state["from"]
