@@ -4,9 +4,9 @@ Rules of this file:
 
 - What is wanted outlives a connection, what was asked of one dies with it.
 - Each call to join a room is a want of its own, with the view that shows it. A connection is a member of a room
-  for the want whose join was answered last there: a state whose `replyTo` is that request begins a membership,
-  and every other frame of the room belongs to the membership in force (PROTOCOL.md 6). `task:left`,
-  `task:deleted`, `task:revoked` and `error forbidden` end one.
+  for the latest want whose join was answered: a state whose `replyTo` is that request begins a membership, and
+  every other frame of the room belongs to the membership in force (PROTOCOL.md 6), also the state of an older join
+  that the relay answered later. `task:left`, `task:deleted`, `task:revoked` and `error forbidden` end one.
 - A frame counts where its membership is that of the latest want. Once a newer join is wanted, sent or not, the
   answer to that one covers whatever still comes for the older: no position moves by it, no view changes. Only
   the end of the older membership counts: what it showed may not be shown any longer.
@@ -109,6 +109,7 @@ class Join:
 
     request: str
     want: Want
+    number: int  # of the request
     alone: bool = True  # was it the only one of its request?
     position: Position | None = None
 
@@ -119,8 +120,9 @@ class Membership:
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
         self._asked: dict[Room, Want] = {}  # the want that was asked for last
-        self._joining: dict[Room, list[Join]] = {}  # without an answer, in the order of their answers
+        self._joining: dict[Room, list[Join]] = {}  # without an answer, in the order they were sent
         self._joined: dict[Room, Join] = {}  # the membership in force
+        self._overtaken: dict[Room, set[str]] = {}  # older joins of it, answered after the one in force
         self._leaving: dict[Room, str] = {}  # the leave without an answer
         self._owed: dict[Room, None] = {}  # refused leaves, to be sent again where no join takes their place
         self._halves: deque[list[str]] = deque()  # tasks to be joined by a request of their own
@@ -184,13 +186,21 @@ class Membership:
         return NOTHING
 
     def _note_state(self, room: Room, message: Message) -> Noted:
-        begins = (join := self._answered(room, message.reply_to)) is not None
-        if join is not None:
-            self._joined[room] = join
-            self._owed.pop(room, None)
-            self._troubles = 0
+        join = self._answered(room, message.reply_to)
         membership = self._joined.get(room)
-        if membership is None or message.reply_to not in (None, membership.request):
+        begins = join is not None and (membership is None or join.number > membership.number)
+        if join is not None:
+            self._troubles = 0
+            if begins:
+                membership = self._joined[room] = join
+                self._overtaken.pop(room, None)
+                self._owed.pop(room, None)
+            else:  # what follows continues from this state
+                self._overtaken.setdefault(room, set()).add(join.request)
+        if membership is None or not (
+            message.reply_to in (None, membership.request)
+            or message.reply_to in self._overtaken.get(room, ())
+        ):
             return NOTHING
         noted = self._note_live(room, message.data)
         if begins and noted.view is not None:
@@ -225,7 +235,7 @@ class Membership:
         joins = self._joining.get(room, [])
         for place, join in enumerate(joins):
             if join.request == request:
-                del joins[: place + 1]  # those before it were answered, or never will be
+                del joins[place]  # those before it may be answered after it
                 if not joins:
                     del self._joining[room]
                 return join
@@ -315,7 +325,7 @@ class Membership:
     def _join_list(self, want: WantedList) -> Request:
         request, frame = self._framed(RequestType.DASHBOARD_JOIN, {"limit": want.limit})
         self._asked[None] = want
-        self._joining.setdefault(None, []).append(Join(request, want))
+        self._joining.setdefault(None, []).append(Join(request, want, self._sent))
         return Request(frame, max(1.0, want.limit / LISTED_PER_REQUEST))
 
     def _join_tasks(self, task_ids: list[str]) -> Request:
@@ -335,7 +345,7 @@ class Membership:
             task_id = entry["taskId"]
             want = self._asked[task_id] = self._wanted.tasks[task_id]
             self._joining.setdefault(task_id, []).append(
-                Join(request, want, len(entries) == 1, want.position)
+                Join(request, want, self._sent, len(entries) == 1, want.position)
             )
             self._sighted.discard(task_id)
         return Request(frame, 1 + (len(entries) - 1) / TASKS_PER_REQUEST)

@@ -116,6 +116,7 @@ class Joiner:
     answered: Callable[[Answer], None] | None = None
     healing: bool = False
     active: bool = True
+    caught_up: bool = False  # the relay has come as far as the database was when it asked
 
 
 @dataclass(eq=False, slots=True)
@@ -140,7 +141,6 @@ class TaskReading:
     task_id: str
     keys: tuple[bytes, ...]
     batch: TaskBatch
-    caught_up: bool = False  # read at or after the moment its requests arrived
     joiners: list[Joiner] = field(default_factory=list)
     since: list[StepFrames] = field(default_factory=list)
 

@@ -75,7 +75,7 @@ class Rooms:
             # position would match nothing, and the reset would send it back in time.
             self._read_when_caught_up(joiner)
         else:
-            self._read_for(joiner, caught_up=False)
+            self._read_for(joiner)
 
     def heal(self, listener: Listener, task_id: str, progress: Progress | None) -> None:
         """Bring a member of a room up to date from where it was told to."""
@@ -88,18 +88,18 @@ class Rooms:
     def read_again(self, joiner: Joiner) -> None:
         """Read for a request whose state found no room, unless it is not wanted any more."""
         if joiner.active:
-            self._read_for(joiner, caught_up=True)
+            self._read_for(joiner)
 
-    def _read_for(self, joiner: Joiner, *, caught_up: bool) -> None:
+    def _read_for(self, joiner: Joiner) -> None:
         keys = keys_of(joiner.task_id)
         for reading in self._hub.readings.get(keys[0], ()):
             # Nothing was published since it began, so it answers what is true now.
-            if reading.caught_up >= caught_up and not reading.since:
+            if not reading.since:
                 reading.joiners.append(joiner)
                 self._snapshots.share(reading.batch, joiner.listener.user)
                 return
         batch = self._open_batch(joiner.listener.user)
-        reading = TaskReading(joiner.task_id, keys, batch, caught_up, joiners=[joiner])
+        reading = TaskReading(joiner.task_id, keys, batch, joiners=[joiner])
         batch.readings.append(reading)
         for key in keys:
             self._hub.readings.setdefault(key, []).append(reading)
@@ -212,7 +212,7 @@ class Rooms:
             if not joiner.active:  # it went with the refusal of another one
                 continue
             # What nobody could see who had asked by then was not read: it may be there for the others.
-            looked = reading.caught_up and (found or joiner.listener.keys in reading.batch.rights)
+            looked = joiner.caught_up and (found or joiner.listener.keys in reading.batch.rights)
             # And it may have come into view since, which its dashboard has been sent.
             appeared = bool(reading.since) and _may_see(joiner.listener, reading.since[-1])
             if answer == "forbidden" and (appeared or not looked):
@@ -247,8 +247,9 @@ class Rooms:
                     self._refuse(joiner, "unavailable", exists=True)
             return
         for joiner in joiners:
+            joiner.caught_up = True
             if joiner.active:
-                self._read_for(joiner, caught_up=True)
+                self._read_for(joiner)
 
     async def _try_again(self, joiner: Joiner) -> None:
         """Nobody asked for this state, so nobody would ask again."""
