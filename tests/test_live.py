@@ -215,3 +215,19 @@ _json = st.recursive(st.none() | st.integers(-9, 9) | st.text(), lambda inner: s
 def test_a_shape_nobody_promised_breaks_no_view(type_: str, data: dict[str, Any]) -> None:
     shown(Timeline("t1"), Message(type_, data))
     assert shown(TaskList(), Message(type_, data)).tasks is not None
+
+
+def test_a_timeline_that_is_joined_again_from_where_it_stands_keeps_what_stands_before() -> None:
+    view = shown(Timeline("t1"), state(0, ["a", "b"]))
+    view.ask(view.position)
+    shown(view, state(2, ["c"]))  # of the older join, iterated over meanwhile
+    view.begin(Position(2, "h2"))
+    assert (shown(view, state(2, ["c", "d"])).start, view.events) == (0, ["a", "b", "c", "d"])
+
+
+def test_a_timeline_that_was_rewritten_meanwhile_keeps_nothing_before_its_position() -> None:
+    view = shown(Timeline("t1"), state(0, ["a", "b"]))
+    view.ask(view.position)
+    shown(view, state(0, ["x"], reset=True))
+    view.begin(Position(2, "h2"))
+    assert (shown(view, state(2, ["c"])).start, view.events) == (2, ["c"])

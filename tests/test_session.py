@@ -8,13 +8,13 @@ from typing import Any
 
 import orjson
 import pytest
-from running import settings_for, token
+from running import SECRET, settings_for, token
 
 from relay.access.audience import Audience
 from relay.access.limits import Caps
 from relay.access.rollout import Rollout
 from relay.access.sources import key_source
-from relay.access.tokens import Verifier
+from relay.access.tokens import Verifier, issue
 from relay.errors import Refused
 from relay.gateway.session import Desk, Opening, Session
 from relay.hub.hub import Hub
@@ -63,6 +63,10 @@ class Clocked:
     def close(self, code: int, reason: str) -> None:
         raise AssertionError("nothing here closes by itself")
 
+    def refresh(self, *, ttl_s: float) -> None:
+        fresh = issue(SECRET, "HS256", {"sub": "alice"}, ttl_s=ttl_s, now=self.wall)
+        self.session.receive(orjson.dumps({"type": "auth", "data": {"token": fresh}}).decode())
+
     def told_after(self, *, wall_s: float, monotonic_s: float) -> list[str]:
         self.wall += wall_s
         self.monotonic += monotonic_s
@@ -86,6 +90,14 @@ def test_a_token_ends_by_the_wall_clock_and_by_nothing_else() -> None:
     assert clocked.told_after(wall_s=580, monotonic_s=0) == ["auth:expiring"]
     with pytest.raises(Refused, match="token_expired"):
         clocked.told_after(wall_s=30, monotonic_s=0)
+
+
+def test_a_fresh_token_that_ends_soon_is_not_asked_for_again_at_once() -> None:
+    clocked = Clocked(ttl_s=20)
+    assert clocked.told_after(wall_s=0, monotonic_s=0) == ["auth:expiring"]
+    clocked.refresh(ttl_s=20)
+    assert clocked.told_after(wall_s=9, monotonic_s=0) == []
+    assert clocked.told_after(wall_s=2, monotonic_s=0) == ["auth:expiring"]
 
 
 def test_it_says_when_it_has_to_be_given_the_time() -> None:

@@ -92,6 +92,7 @@ class Client:
         want = self._wanted.tasks.get(task_id)
         view = Timeline(task_id) if want is None else want.view
         position = None if since is None or head is None else Position(since, head)
+        view.ask(position)
         self._wanted.tasks[task_id] = WantedTask(view, position)
         self._views[task_id] = view
         self._conversation.changed()

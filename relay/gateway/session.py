@@ -101,9 +101,9 @@ class Session:
         "_carrier",
         "_deadline",
         "_desk",
-        "_expiry_told",
         "_heartbeat_at",
         "_listener",
+        "_notice_s",
         "_opening",
         "_principal",
     )
@@ -118,7 +118,7 @@ class Session:
         self._listener: Listener | None = None
         self._deadline = now + desk.settings.relay_auth_timeout_ms / 1000
         self._heartbeat_at = now + desk.settings.relay_heartbeat_ms / 1000
-        self._expiry_told = False
+        self._notice_s: float | None = EXPIRY_NOTICE_S  # None: it has been told
         self._bucket = TokenBucket(rate, rate * RATE_BURST, now)
         self._abuse: deque[float] | None = None  # when requests were refused; made for who needs it
 
@@ -212,14 +212,14 @@ class Session:
         left = principal.expires_at - desk.wall()
         if left <= 0:
             raise Refused(Close.UNAUTHENTICATED, "token_expired")
-        if left <= EXPIRY_NOTICE_S and not self._expiry_told:
-            self._expiry_told = True
+        if self._notice_s is not None and left <= self._notice_s:
+            self._notice_s = None
             data = {"expiresAt": _moment(principal.expires_at)}
             self._carrier.answer(encode(Kind.AUTH_EXPIRING, data))
         if now >= self._heartbeat_at:
             self._heartbeat_at = now + desk.settings.relay_heartbeat_ms / 1000
             self._carrier.answer(encode(Kind.HEARTBEAT, {"serverTime": _moment(desk.wall())}))
-        return min(self._heartbeat_at, now + left - (0 if self._expiry_told else EXPIRY_NOTICE_S))
+        return min(self._heartbeat_at, now + left - (self._notice_s or 0))
 
     def paused(self) -> None:
         """The carrier takes no more for now; all that was sent until here is on its way."""
@@ -324,7 +324,8 @@ class Session:
         if principal.sub != self._principal.sub:
             raise BadRequest(ErrorCode.FORBIDDEN, "A connection keeps its user; open another one.")
         self._principal = principal
-        self._expiry_told = False
+        # A fresh token that is about to end as well would be asked for again at once, and so on until its end.
+        self._notice_s = min(EXPIRY_NOTICE_S, (principal.expires_at - self._desk.wall()) / 2)
         self._carrier.wake()
         data = {"expiresAt": _moment(principal.expires_at)}
         self._carrier.answer(encode(Kind.AUTH_OK, data, reply_to=request_id))
