@@ -178,7 +178,7 @@ class Browser(Reader):
         for talk in self._talks.values():
             found += [("unanswered", f"{one.kind} {name}") for name, one in talk.asked.items()]
         for task_id, view in shown["tasks"].items():
-            found += self._wrong(task_id, view)
+            found += self._wrong(task_id, view, polls=shown["status"] == "polling")
         for talk in self._talks.values():
             found += [("kept", name) for name in sorted(talk.serves()) if name not in self._joined]
             found += self.wrong_refusals(
@@ -190,11 +190,11 @@ class Browser(Reader):
             found += self.wrong_list(rows) if state == "ready" else [("loading", f"the list is {state}")]
         return found
 
-    def _wrong(self, task_id: str, view: dict[str, Any]) -> list[tuple[str, str]]:
+    def _wrong(self, task_id: str, view: dict[str, Any], *, polls: bool) -> list[tuple[str, str]]:
         state = view["state"]
         if state in ("forbidden", "revoked", "deleted"):
             # With the list it hears of a task that may be seen again; without, only polls say so.
-            hears = self._has_list or self._polls
+            hears = self._has_list or polls
             return self.wrong_task(task_id, None, None) if hears else []
         if state != "ready":
             return self.wrong_end(task_id, state)
