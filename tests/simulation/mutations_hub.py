@@ -1,0 +1,93 @@
+"""Faults of the hub and the wire that were mended, as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from relay.gateway.wire import Wire
+from relay.hub.dashboards import Dashboards
+from relay.hub.hub import Hub
+from relay.hub.listing import Listing
+from relay.hub.members import DashboardJoiner, DashboardReading, Joiner
+from relay.hub.rooms import Rooms
+from simulation.mutation import Mutation, replaced
+
+
+def _does_nothing(_: Any) -> Any:
+    return lambda *_, **__: None
+
+
+def _does_not_wait(join: Any) -> Any:
+    return lambda *args, **options: join(*args, **options | {"caught_up": True})
+
+
+def _forgets_membership(refuse: Any) -> Any:
+    def refuses(self: Rooms, joiner: Joiner, answer: Any, *, exists: bool) -> None:
+        refuse(self, joiner, answer, exists=exists)
+        pending = joiner.listener.pending.get(joiner.task_id)
+        if answer == "unavailable" and pending is not None:
+            pending.inside = False
+
+    return refuses
+
+
+def _makes_all_pages(_: Any) -> Any:
+    def answers(self: Wire, pages: Iterable[bytes], size: int) -> None:
+        for page in pages:
+            self.answer(page)
+
+    return answers
+
+
+def _replays_whatever_came(_: Any) -> Any:
+    def replays(self: Dashboards, reading: DashboardReading, joiner: DashboardJoiner) -> None:
+        listener, sent = joiner.listener, set[object]()
+        for number, (frame, step) in enumerate(reading.since):
+            if step is None:
+                listener.send((frame,))
+            elif number >= joiner.held and (step in sent or listener not in step.told):
+                sent.add(step)
+                step.told.add(listener)
+                listener.send((frame,))
+
+    return replays
+
+
+MUTATIONS_HUB: dict[str, Mutation] = {
+    "4-list-update-outlives-resync": Mutation(
+        "a list update that waits is sent after the place was lost, of a task that is gone",
+        "back",
+        python=replaced(Listing, "clear", _does_nothing),
+    ),
+    "10-step-back": Mutation(
+        "a position of an instance that is ahead is answered with an older state",
+        "back",
+        python=replaced(Rooms, "ask", _does_not_wait),
+    ),
+    "11-member-forgotten": Mutation(
+        "a member whose resync fails is not a member any more",
+        "differs",
+        python=replaced(Rooms, "_refuse", _forgets_membership),
+    ),
+    "12-dropped-before-a-state": Mutation(
+        "a state continues from live messages that are dropped",
+        "gap",
+        python=replaced(Wire, "pin", _does_nothing),
+    ),
+    "13-state-too-large": Mutation(
+        "all pages of a state are made at once, and count as answers that wait",
+        "closed",
+        python=replaced(Wire, "answer_pages", _makes_all_pages),
+    ),
+    "14-lifecycle-late": Mutation(
+        "a lifecycle message held for the list is sent after a later one of the room",
+        "lifecycle",
+        python=replaced(Dashboards, "_replay", _replays_whatever_came),
+    ),
+    "state-after-refusal": Mutation(
+        "a member that was refused gets the states that were still being read for it",
+        "uninvited",
+        python=replaced(Hub, "forget_healing", _does_nothing),
+    ),
+}
