@@ -24,7 +24,9 @@ from bson import DBRef
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import InvalidBSON, InvalidDocument
 
+from relay.source import walk
 from relay.source.identity import exact_id
+from relay.source.walk import ARRAY, DOCUMENT, body, end_of, fields, together
 
 Document = dict[str, Any]
 Element = bytes
@@ -54,37 +56,10 @@ class Undecodable:
 # The driver makes an object of a sub-document with these fields; to MongoDB it is one like any other.
 _REFERENCE = b"$ref\0"
 _INT32 = Struct("<i")
-_DOCUMENT, _ARRAY = 0x03, 0x04
-_DOCUMENT_KIND = bytes([_DOCUMENT])
-_NAMES = [b"%c%d" % (_DOCUMENT, index) for index in range(10_000)]  # of an array's first, each after its type
+_DOCUMENT_KIND = bytes([DOCUMENT])
+_NAMES = [b"%c%d" % (DOCUMENT, index) for index in range(10_000)]  # of an array's first, each after its type
 _FIRST = _NAMES[0] + b"\0"
 _TYPE = itemgetter(0)
-_OF_FIXED_SIZE = {
-    0x01: 8,  # double
-    0x06: 0,  # undefined
-    0x07: 12,  # ObjectId
-    0x08: 1,  # boolean
-    0x09: 8,  # date
-    0x0A: 0,  # null
-    0x10: 4,  # int32
-    0x11: 8,  # timestamp
-    0x12: 8,  # int64
-    0x13: 16,  # decimal128
-    0x7F: 0,  # MaxKey
-    0xFF: 0,  # MinKey
-}
-# Types that begin with a length, and how many bytes come besides what it counts (bsonspec.org).
-_WITH_LENGTH = {
-    0x02: 4,  # text
-    _DOCUMENT: 0,
-    _ARRAY: 0,
-    0x05: 5,  # binary
-    0x0C: 16,  # DBPointer
-    0x0D: 4,  # code
-    0x0E: 4,  # symbol
-    0x0F: 0,  # code with scope
-}
-_PATTERN = 0x0B  # two C strings
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +72,7 @@ class RawArray:
         """Its elements, in order; sooner where they begin with the end of those before, as they do in a full
         array that was pushed to. Raises InvalidBSON."""
         raw = self.raw
-        position, end = _body(raw, 0)
+        position, end = body(raw, 0, len(raw))
         find, length_at = raw.index, _INT32.unpack_from
         try:
             found, size = _run(raw, before)
@@ -105,11 +80,11 @@ class RawArray:
             while position < end:
                 kind = raw[position]
                 name_end = find(0, position + 1)
-                if kind == _DOCUMENT:  # nearly all events are: the 0 that ends the name is their type
+                if kind == DOCUMENT:  # nearly all events are: the 0 that ends the name is their type
                     after = name_end + 1 + length_at(raw, name_end + 1)[0]
                     found.append(raw[name_end:after])
                 else:
-                    after = _end(raw, kind, name_end + 1)
+                    after = end_of(raw, kind, name_end + 1)
                     found.append(raw[position : position + 1] + raw[name_end + 1 : after])
                 if not name_end < after <= end:
                     raise InvalidBSON("an element that does not end in its array")
@@ -121,14 +96,14 @@ class RawArray:
     def documents(self) -> list[bytes]:
         """The sub-documents it holds, and nothing else, in order. Raises InvalidBSON."""
         raw = self.raw
-        position, end = _body(raw, 0)
+        position, end = body(raw, 0, len(raw))
         find, length_at = raw.index, _INT32.unpack_from
         found = []
         try:
             while position < end:
                 start = find(0, position + 1) + 1
                 after = start + length_at(raw, start)[0]
-                if raw[position] != _DOCUMENT or not start < after <= end:
+                if raw[position] != DOCUMENT or not start < after <= end:
                     raise InvalidBSON("something else than a sub-document")
                 found.append(raw[start:after])
                 position = after
@@ -163,8 +138,8 @@ def encode_element(value: Any) -> Element:
         raw = bson.encode({"": value})
     except InvalidDocument:  # so it does of what it could not decode
         kind, encoded = _encoded(value)
-        return (b"\0" if kind == _DOCUMENT else bytes((kind,))) + encoded
-    return raw[5:-1] if raw[4] == _DOCUMENT else raw[4:5] + raw[6:-1]
+        return (b"\0" if kind == DOCUMENT else bytes((kind,))) + encoded
+    return raw[5:-1] if raw[4] == DOCUMENT else raw[4:5] + raw[6:-1]
 
 
 def _encoded(value: Any) -> tuple[int, bytes]:
@@ -172,21 +147,16 @@ def _encoded(value: Any) -> tuple[int, bytes]:
         case Undecodable(element):
             return element[0], element[1:]
         case dict():
-            return _DOCUMENT, _together(value.items())
+            return DOCUMENT, _together(value.items())
         case list():
-            return _ARRAY, _together((str(index), one) for index, one in enumerate(value))
+            return ARRAY, _together((str(index), one) for index, one in enumerate(value))
         case _:
             raw = bson.encode({"": value})
             return raw[4], raw[6:-1]
 
 
-def _together(fields: Iterable[tuple[str, Any]]) -> bytes:
-    parts = [b""]
-    for name, value in fields:
-        kind, encoded = _encoded(value)
-        parts += (bytes((kind,)), name.encode(), b"\0", encoded)
-    body = b"".join(parts)
-    return _INT32.pack(len(body) + 5) + body + b"\0"
+def _together(values: Iterable[tuple[str, Any]]) -> bytes:
+    return together((kind, name.encode(), raw) for name, value in values for kind, raw in (_encoded(value),))
 
 
 def decode_element(element: Element) -> Any:
@@ -232,16 +202,16 @@ def _document(raw: bytes, lost: list[int]) -> Document:
 
 
 def _fields(raw: bytes, lost: list[int]) -> Iterator[tuple[str, Any]]:
-    for name, kind, value in _values(raw):
+    for kind, name, value in fields(raw):
         yield name.decode("utf-8", "replace"), _value(kind, value, lost)
 
 
 def _value(kind: int, raw: bytes, lost: list[int]) -> Any:
     try:
         match kind:
-            case 0x03:  # a document
+            case walk.DOCUMENT:
                 return _document(raw, lost)
-            case 0x04:  # an array
+            case walk.ARRAY:
                 return [value for _, value in _fields(raw, lost)]
             case _:
                 single = _INT32.pack(len(raw) + 7) + bytes((kind, 0)) + raw + b"\0"
@@ -249,26 +219,6 @@ def _value(kind: int, raw: bytes, lost: list[int]) -> Any:
     except Exception:  # whatever the driver raises, it is about this value alone
         lost.append(kind)
         return Undecodable(bytes((kind,)) + raw)
-
-
-def _values(raw: bytes) -> Iterator[tuple[bytes, int, bytes]]:
-    """The name, the type and the BSON of each value of a document, in order."""
-    position, end = _body(raw, 0)
-    try:
-        while position < end:
-            kind, name_end = raw[position], raw.index(0, position + 1)
-            after = _end(raw, kind, name_end + 1)
-            if not name_end < after <= end:
-                raise InvalidBSON("a value that does not end in its document")
-            yield raw[position + 1 : name_end], kind, raw[name_end + 1 : after]
-            position = after
-    except (ValueError, IndexError, error) as failure:
-        raise InvalidBSON("a document that is cut off") from failure
-
-
-def names_of(raw: bytes) -> list[bytes]:
-    """The names of the fields of a document, each as often as it comes. Raises InvalidBSON."""
-    return [name for name, _, _ in _values(raw)]
 
 
 class Decoder:
@@ -303,7 +253,7 @@ class Decoder:
             *(("rawUpdateDescription", "diff", *names) for names in differing),
         ]
         # An array at the path is named by its last part or, where a change went so far, by all of it.
-        self._last, self._whole = (bytes([_ARRAY]) + name.encode() + b"\0" for name in (parts[-1], path))
+        self._last, self._whole = (bytes([ARRAY]) + name.encode() + b"\0" for name in (parts[-1], path))
 
     def document(self, raw: bytes) -> Document:
         """One stored document, its `_id` exact. Raises InvalidBSON."""
@@ -372,43 +322,22 @@ class Decoder:
 
 def cut_out(raw: bytes, path: Sequence[bytes]) -> tuple[bytes, RawArray] | None:
     """The document without the array at `path`, and the array; None if there is no array."""
-    position, end = _body(raw, 0)
+    position, end = body(raw, 0, len(raw))
     try:
         while position < end:
             kind, name_end = raw[position], raw.index(0, position + 1)
-            after = _end(raw, kind, name_end + 1)
+            after = end_of(raw, kind, name_end + 1)
             if raw[position + 1 : name_end] != path[0]:
                 position = after
                 continue
             value = raw[name_end + 1 : after]
             if len(path) == 1:
-                return (_resized(raw[:position] + raw[after:]), RawArray(value)) if kind == _ARRAY else None
-            inner = cut_out(value, path[1:]) if kind == _DOCUMENT else None
+                return (_resized(raw[:position] + raw[after:]), RawArray(value)) if kind == ARRAY else None
+            inner = cut_out(value, path[1:]) if kind == DOCUMENT else None
             return inner and (_resized(raw[: name_end + 1] + inner[0] + raw[after:]), inner[1])
     except (ValueError, IndexError, error) as failure:
         raise InvalidBSON("a document that is cut off") from failure
     return None
-
-
-def _body(raw: bytes, start: int) -> tuple[int, int]:
-    """Where the elements of the document begin and end."""
-    if len(raw) < 5 or _INT32.unpack_from(raw, start)[0] != len(raw):
-        raise InvalidBSON("a document of another length than it says")
-    return start + 4, len(raw) - 1
-
-
-def _end(raw: bytes, kind: int, value: int) -> int:
-    """Where the value that begins at `value` ends."""
-    if kind in _OF_FIXED_SIZE:
-        return value + _OF_FIXED_SIZE[kind]
-    if kind in _WITH_LENGTH:
-        length: int = _INT32.unpack_from(raw, value)[0]
-        if length < 0:
-            raise InvalidBSON("a negative length")
-        return value + _WITH_LENGTH[kind] + length
-    if kind == _PATTERN:
-        return raw.index(0, raw.index(0, value) + 1) + 1
-    raise InvalidBSON(f"an unknown type {kind}")
 
 
 def _resized(raw: bytes) -> bytes:

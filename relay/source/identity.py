@@ -11,7 +11,7 @@ element is the byte of its type, then its value.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -23,18 +23,24 @@ from bson import Decimal128, Int64, ObjectId
 from bson.errors import InvalidBSON
 from bson.raw_bson import RawBSONDocument
 
+from relay.source.walk import (
+    ARRAY,
+    DOCUMENT,
+    PATTERN,
+    UNDEFINED,
+    Field,
+    end_of,
+    fields,
+    is_of_fixed_size,
+    place,
+    together,
+)
+
 MAX_LEVELS = 180  # of sub-documents: MongoDB stores no more, and a query that holds more fails
 
 _INT32, _INT64, _DOUBLE = Struct("<i"), Struct("<q"), Struct("<d")
-# Sizes of the values of fixed size: double, undefined, ObjectId, boolean, date, null, int32, timestamp, int64,
-# Decimal128, MaxKey, MinKey (bsonspec.org).
-_SIZES = {1: 8, 6: 0, 7: 12, 8: 1, 9: 8, 10: 0, 16: 4, 17: 8, 18: 8, 19: 16, 0x7F: 0, 0xFF: 0}
-# Of those that begin with a length, how many bytes come besides what it counts: text, document, array, binary,
-# DBPointer, code, symbol, code with scope.
-_BESIDE = {2: 4, 3: 0, 4: 0, 5: 5, 12: 16, 13: 4, 14: 4, 15: 0}
-_DOCUMENT, _ARRAY, _UNDEFINED, _PATTERN = 0x03, 0x04, 0x06, 0x0B
 _TEXTS = (0x02, 0x0E)  # a symbol is decoded as the string that it is equal to
-_NO_ID = (_ARRAY, _UNDEFINED, _PATTERN)  # what MongoDB does not take as an `_id`
+_NO_ID = (ARRAY, UNDEFINED, PATTERN)  # what MongoDB does not take as an `_id`
 _REFERENCE = frozenset({b"$ref", b"$id", b"$db"})  # the only names with a $ that it takes
 _ALWAYS_EXACT = frozenset({ObjectId, int, Int64, float, bool, datetime})  # as decoded
 _BROKEN = "\ufffd"  # what decoding puts in place of what is not UTF-8
@@ -76,14 +82,14 @@ def exact_id(decoded: Any, document: bytes, *holders: bytes) -> Any:
         return decoded
     start, end = 0, len(document)
     for name in holders:
-        _, start, end = _place(document, name, start, end)
-    kind, start, end = _place(document, b"_id", start, end)
+        _, start, end = place(document, name, start, end)
+    kind, start, end = place(document, b"_id", start, end)
     value = document[start:end]
     return decoded if _is_exact(decoded, kind, value) else RawId(b"%c%s" % (kind, value))
 
 
 def _is_exact(decoded: Any, kind: int, value: bytes) -> bool:
-    if kind in _SIZES:
+    if is_of_fixed_size(kind):
         return True
     if kind in _TEXTS:
         return type(decoded) is str and (_BROKEN not in decoded or decoded.encode() == value[4:-1])
@@ -95,9 +101,9 @@ def _is_exact(decoded: Any, kind: int, value: bytes) -> bool:
 
 def may_be_id(element: bytes) -> bool:
     """Does MongoDB take this as an `_id`, and in a query as a value: is it no pattern and no operator?"""
-    if element[0] != _DOCUMENT:
+    if element[0] != DOCUMENT:
         return element[0] not in _NO_ID
-    names = [name for _, name, _ in _fields(element[1:])]
+    names = [name for _, name, _ in fields(element[1:])]
     reference = names[:1] == [b"$ref"] and b"$id" in names
     return not any(name.startswith(b"$") and not (reference and name in _REFERENCE) for name in names)
 
@@ -108,8 +114,8 @@ def among(ids: Iterable[Any]) -> dict[str, Any]:
     if not any(isinstance(one, RawId) for one in listed):
         return {"_id": {"$in": listed}}
     elements = enumerate(map(element_of, listed))
-    array = _document((element[0], b"%d" % index, element[1:]) for index, element in elements)
-    return {"_id": RawBSONDocument(_document([(_ARRAY, b"$in", array)]))}
+    array = together((element[0], b"%d" % index, element[1:]) for index, element in elements)
+    return {"_id": RawBSONDocument(together([(ARRAY, b"$in", array)]))}
 
 
 def element_of(document_id: Any) -> bytes:
@@ -122,18 +128,12 @@ def element_of(document_id: Any) -> bytes:
 
 def document_of(element: bytes) -> bytes:
     """A document that holds this element under the empty name."""
-    return _document([(element[0], b"", element[1:])])
-
-
-def field(document: bytes, wanted: bytes) -> bytes:
-    """The value of the first field of this name. Raises InvalidBSON, also where there is none."""
-    _, start, end = _place(document, wanted, 0, len(document))
-    return document[start:end]
+    return together([(element[0], b"", element[1:])])
 
 
 def _canonical(kind: int, value: bytes, levels: int) -> tuple[int, bytes]:
     """Type and value of the element that stands for all that are equal; checked, as they may be a client's."""
-    if _end(value, kind, 0) != len(value):
+    if end_of(value, kind, 0) != len(value):
         raise InvalidBSON("a value of another length than it says")
     match kind:
         case 0x01:  # double
@@ -167,20 +167,20 @@ def _canonical(kind: int, value: bytes, levels: int) -> tuple[int, bytes]:
 
 def _of_document(value: bytes, levels: int) -> bytes:
     levels = _below(levels)
-    fields = []
-    for kind, name, inner in _fields(value):
+    found = []
+    for kind, name, inner in fields(value):
         kind, inner = _canonical(kind, inner, levels)
-        fields.append((kind, name, inner))
-    return _document(fields)
+        found.append((kind, name, inner))
+    return together(found)
 
 
 def _of_array(value: bytes, levels: int) -> bytes:
     levels = _below(levels)
-    fields: list[tuple[int, bytes, bytes]] = []
-    for kind, _, inner in _fields(value):
+    found: list[Field] = []
+    for kind, _, inner in fields(value):
         kind, inner = _canonical(kind, inner, levels)
-        fields.append((kind, b"%d" % len(fields), inner))
-    return _document(fields)
+        found.append((kind, b"%d" % len(found), inner))
+    return together(found)
 
 
 def _below(levels: int) -> int:
@@ -227,53 +227,3 @@ def _decimal(number: Decimal) -> tuple[int, bytes]:
     if math.isfinite(nearest) and Decimal(nearest) == shortest:
         return _double(nearest)
     return 0x13, Decimal128(shortest).bid
-
-
-def _document(fields: Iterable[tuple[int, bytes, bytes]]) -> bytes:
-    body = b"".join(b"%c%s\0%s" % field for field in fields)
-    return _INT32.pack(len(body) + 5) + body + b"\0"
-
-
-def _place(document: bytes, wanted: bytes, start: int, end: int) -> tuple[int, int, int]:
-    """The type of the first field of this name, and where its value begins and ends. Raises InvalidBSON."""
-    for kind, name, first, last in _places(document, start, end):
-        if name == wanted:
-            return kind, first, last
-    raise InvalidBSON("a field that is missing")
-
-
-def _fields(document: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Type, name and value of each field. Raises InvalidBSON."""
-    for kind, name, first, last in _places(document, 0, len(document)):
-        yield kind, name, document[first:last]
-
-
-def _places(raw: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, int, int]]:
-    """Type and name of each field of the document that lies here, and where its value begins and ends."""
-    try:
-        if end - start < 5 or _INT32.unpack_from(raw, start)[0] != end - start or raw[end - 1]:
-            raise InvalidBSON("a document of another length than it says")
-        at, end = start + 4, end - 1
-        while at < end:
-            name_end = raw.index(0, at + 1)
-            after = _end(raw, raw[at], name_end + 1)
-            if not name_end < after <= end:
-                raise InvalidBSON("a field that does not end in its document")
-            yield raw[at], raw[at + 1 : name_end], name_end + 1, after
-            at = after
-    except (ValueError, IndexError, error) as failure:
-        raise InvalidBSON("a document that is cut off") from failure
-
-
-def _end(raw: bytes, kind: int, value: int) -> int:
-    """Where the value that begins at `value` ends."""
-    if kind in _SIZES:
-        return value + _SIZES[kind]
-    if kind in _BESIDE:
-        length: int = _INT32.unpack_from(raw, value)[0]
-        if length < 0:
-            raise InvalidBSON("a negative length")
-        return value + _BESIDE[kind] + length
-    if kind == _PATTERN:
-        return raw.index(0, raw.index(0, value) + 1) + 1
-    raise InvalidBSON(f"an unknown type {kind}")

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 from bson import Timestamp
 from bson.raw_bson import RawBSONDocument
 
-from relay.source.arrays import Decoder, Document, decode, names_of, opened
+from relay.source.arrays import Decoder, Document, decode, opened
 from relay.source.changes import (
     UNTOLD,
     Change,
@@ -42,6 +42,7 @@ from relay.source.changes import (
     key_of,
 )
 from relay.source.identity import exact_id
+from relay.source.walk import names as names_of
 
 log = logging.getLogger(__name__)
 

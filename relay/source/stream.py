@@ -25,9 +25,9 @@ from relay.errors import StartupError, Unavailable
 from relay.source.arrays import Decoder, cut_out
 from relay.source.changes import UNTOLD, Change, Invalidated, Unreadable, Updated
 from relay.source.failures import STANDALONE, Meaning, code_of, meaning_of, sentence
-from relay.source.identity import field
 from relay.source.reader import RAW
 from relay.source.shapes import read_changes, token_time
+from relay.source.walk import field
 
 log = logging.getLogger(__name__)
 
