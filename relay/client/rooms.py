@@ -227,6 +227,8 @@ class Membership:
             self._wanted.lose(room)
             return Noted(membership.want.view)
         if want is not None and want.view is membership.want.view:
+            if isinstance(want, WantedTask):
+                want.position = None  # what stood before it is gone
             return Noted(want.view, "clear")
         return NOTHING
 
