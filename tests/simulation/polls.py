@@ -15,7 +15,6 @@ from bson import Timestamp
 
 from simulation.instance import Instance
 from simulation.referee import CATCH_UP_S, Memory, Position, Referee, shows
-from simulation.world import Event
 
 
 @dataclass(slots=True)
@@ -42,7 +41,6 @@ class Polls:
     _forbidden: set[str] = field(default_factory=set)
     _listed: int = 0
     _moment: Timestamp = field(default_factory=lambda: Timestamp(0, 0))
-    _partial: dict[str, list[Event]] = field(default_factory=dict)
     _incoming: dict[str, Any] = field(default_factory=dict)
 
     def sent(self, body: str, instance: Instance, keys: frozenset[str]) -> Poll:
@@ -87,7 +85,6 @@ class Polls:
             return
         position = poll.tasks[task_id]
         base = position.events if position is not None else []
-        base = self._partial.pop(task_id, base)
         if start > len(base) or (data["reset"] and start) or start + len(data["events"]) != data["next"]:
             self.referee.blame("gap", self.who, f"a state of {task_id} from {start}, it holds {len(base)}")
             return
@@ -95,7 +92,6 @@ class Polls:
         place = task_id, data["next"], data["head"]
         self.memory.positions.setdefault(place, Position(events))
         if data["more"]:
-            self._partial[task_id] = events
             poll.tasks[task_id] = Position(events)
             return
         floor = poll.floors[task_id] if early else 0
