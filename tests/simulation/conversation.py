@@ -85,6 +85,7 @@ class Conversation:
         self._is_listed = False  # is it sent list updates?
         self._forbidden: set[str] = set()  # tasks it is in, and was told that it may not see
         self.asked: dict[str, Asked] = {}
+        self._latest: dict[str, str] = {}  # the last join of a task
         self.together: set[str] = set()  # tasks refused in one request with others, and not asked for since
         self.rooms: dict[str, Room] = {}
         self.list: dict[str, Any] | None = None
@@ -97,6 +98,15 @@ class Conversation:
     def joining(self, task_id: str) -> bool:
         """Is an answer to a join of this task awaited?"""
         return any(one.kind == "task:join" and task_id in one.tasks for one in self.asked.values())
+
+    def ends_before_answer(self, text: str) -> bool:
+        """Is this frame, not heard yet, the end of a membership whose task was joined again since, in vain so far?"""
+        message = orjson.loads(text)
+        if message["type"] not in ("task:deleted", "task:revoked"):
+            return False
+        task_id = message["data"]["taskId"]
+        latest = self.asked.get(self._latest.get(task_id, ""))
+        return latest is not None and task_id in latest.tasks and not self.is_paging(task_id)
 
     def sent(self, text: str, keys: frozenset[str] | None = None) -> None:
         """A frame of the reader, as it leaves; `keys` are the rights of an `auth`."""
@@ -115,7 +125,10 @@ class Conversation:
         self.together.difference_update(asked.tasks)
         asked.floors = {one: self._shown_of(one) for one in asked.tasks}
         asked.listed = self._memory.listed.get(self._instance.port, 0)
-        self.asked[frame.get("id", f"without id {self._number}")] = asked
+        request = frame.get("id", f"without id {self._number}")
+        self.asked[request] = asked
+        if kind == "task:join":
+            self._latest |= dict.fromkeys(asked.tasks, request)
 
     def heard(self, text: str) -> dict[str, Any]:
         """A frame of the relay, as it reaches the reader."""

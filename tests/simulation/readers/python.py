@@ -20,7 +20,8 @@ from simulation.socket import Frames
 
 LATE_S = (0.0, 0.0, 0.02, 0.3)  # how long the consumer is busy with an item
 PORTS = 1000  # the first port of such readers: each has its own, which leads to the instance it is at
-ENDED = frozenset({"left", "deleted", "revoked", "forbidden", "bad_request", "too_many_tasks"})
+GONE = frozenset({"deleted", "revoked"})
+ENDED = frozenset({"left", *GONE, "forbidden", "bad_request", "too_many_tasks"})
 
 
 class Python(Reader):
@@ -44,6 +45,7 @@ class Python(Reader):
         self._kept: dict[str, Position] = {}  # of views that were left, as a program would keep them
         self._since: dict[str, int] = {}  # where the views were joined from
         self._heard: list[str] = []  # every frame that reached the client
+        self._early: set[int] = set()  # those that end a task for which a join was in flight
         self._taken = 0  # the consumer has had all before this one
         self._began: dict[str, int] = {}  # how many frames had come when the view was made
         self._list: Any = None
@@ -190,6 +192,8 @@ class Python(Reader):
             return
         if number < self._began[task_id] and (timeline.state != "loading" or timeline.events):
             self.blame("view", f"{task_id} took {message.type}, which had come before it was joined")
+        if number in self._early and timeline.state in GONE:
+            self.blame("view", f"{task_id} ended by {message.type}, which came before its join was answered")
         if timeline.state == "ready":
             is_partial = message.type == "task:state" and message.data["more"]
             self._view.show(task_id, timeline.events, start=timeline.start, is_partial=is_partial)
@@ -207,6 +211,8 @@ class Python(Reader):
         self.note(f"connects to {self._instance.port}")
 
         def hear(text: str) -> None:
+            if talk.ends_before_answer(text):
+                self._early.add(len(self._heard))
             self._heard.append(text)
             talk.heard(text)
 
