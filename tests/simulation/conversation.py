@@ -87,6 +87,8 @@ class Conversation:
         self.asked: dict[str, Asked] = {}
         self._latest: dict[str, str] = {}  # the last join of a task
         self.together: set[str] = set()  # tasks refused in one request with others, and not asked for since
+        self._seen: set[str] = set()  # tasks whose row came while a join of them was in flight
+        self.overlooked: set[str] = set()  # those of them that were refused then, and not asked for since
         self.rooms: dict[str, Room] = {}
         self.list: dict[str, Any] | None = None
 
@@ -123,6 +125,8 @@ class Conversation:
         elif kind == "task:leave":
             asked.tasks = {data["taskId"]: None}
         self.together.difference_update(asked.tasks)
+        self.overlooked.difference_update(asked.tasks)
+        self._seen.difference_update(asked.tasks)
         asked.floors = {one: self._shown_of(one) for one in asked.tasks}
         asked.listed = self._memory.listed.get(self._instance.port, 0)
         request = frame.get("id", f"without id {self._number}")
@@ -350,7 +354,10 @@ class Conversation:
             return
         if data["change"] != "upserted":
             self.list.pop(task_id, None)
+            self._seen.discard(task_id)
             return
+        if self.joining(task_id):
+            self._seen.add(task_id)
         row = {name: value for name, value in data.items() if name != "change"}
         self.list[task_id] = row
         place = self._instance.port, task_id
@@ -422,6 +429,8 @@ class Conversation:
             self._blame("refused", f"{task_id} is there, and forbidden")
         if code in ("bad_message", "unknown_type", "internal"):
             self._blame("refused", f"{asked.kind} is answered {code}")
+        if code == "forbidden" and task_id in self._seen:
+            self.overlooked.add(task_id)
         if code == "forbidden" and task_id in self.rooms:
             self._forbidden.add(task_id)  # `task:revoked` may follow, or not: it knows
         if code in ("bad_request", "too_many_tasks") and len(asked.tasks) > 1:

@@ -285,6 +285,11 @@ class Browser(Reader):
             if number in self._sockets:
                 talk.heard(text)
                 self._tell({"do": "text", "socket": number, "text": text})
+                if not self._plan.has("rate"):
+                    for task_id in sorted(talk.overlooked & self._joined):
+                        what = f"{task_id} was listed while it was asked for, and is not asked for again"
+                        self.blame("hidden", what)
+                talk.overlooked.clear()
 
         def closed(code: int, reason: str) -> None:
             self._talks.pop(number, None)
