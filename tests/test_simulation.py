@@ -52,7 +52,7 @@ def test_a_history_is_the_same_whenever_it_is_played() -> None:
 def test_a_fault_that_is_put_in_is_found(name: str) -> None:
     if MUTATIONS[name].javascript and "browser" not in READERS:
         pytest.skip("Node.js is not installed")
-    run = simulate("--mutation", name, "--seeds", "3")
+    run = simulate("--mutation", name, "--seed", str(MUTATIONS[name].seed), "--seeds", "3")
     said = run.communicate()[0]
     assert run.returncode == 1, said
 

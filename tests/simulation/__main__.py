@@ -50,6 +50,7 @@ def _searched(options: argparse.Namespace) -> _Search:
             stack.enter_context(mutation.python())
             javascript, options.until, options.stop_after = mutation.javascript, mutation.kind, 10**6
             options.readers = list(mutation.readers)
+            options.without = [*options.without, *mutation.without]
         services = {}
         if "browser" in options.readers:
             services["node"] = stack.enter_context(Node(javascript))

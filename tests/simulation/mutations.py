@@ -7,40 +7,14 @@ that was mended: write down here what the code was, and how many histories it ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
-from unittest.mock import patch
 
 from relay.gateway.wire import Wire
 from relay.hub.frames import StepFrames
 from relay.hub.hub import Hub
-
-Patch = Callable[[], AbstractContextManager[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Mutation:
-    """`kind`: what it is found as (`referee.KINDS`), by these `readers`. `python` patches; `javascript` is (a
-    file below relay/web/client, the text that must be in it once, what stands there instead)."""
-
-    about: str
-    kind: str
-    readers: Sequence[str] = ("naive",)
-    python: Patch = nullcontext
-    javascript: Sequence[tuple[str, str, str]] = ()
-
-
-def replaced(owner: Any, name: str, make: Callable[[Any], Any]) -> Patch:
-    """A patch of one attribute, made from what it was."""
-
-    @contextmanager
-    def patched() -> Iterator[None]:
-        with patch.object(owner, name, make(getattr(owner, name))):
-            yield
-
-    return patched
+from simulation.mutation import Mutation, replaced
+from simulation.mutations_clients import CLIENTS
 
 
 def _loses_some(send: Any) -> Any:
@@ -81,3 +55,5 @@ MUTATIONS: dict[str, Mutation] = {
         javascript=[("task-list.js", "this.#byId.set(task.taskId, task);", "")],
     ),
 }
+
+MUTATIONS |= CLIENTS

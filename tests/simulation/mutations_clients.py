@@ -1,0 +1,140 @@
+"""The faults of the clients that were mended (issue 8, 16 to 21): each the smallest change that brings it back.
+
+A name begins with the number of the fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from relay.client.client import Client
+from relay.client.items import Message
+from relay.client.rooms import Membership, Noted
+from relay.hub.members import TaskReading
+from relay.hub.rooms import Rooms
+from simulation.mutation import Mutation, replaced
+
+_BROWSER = ("browser",)
+_ROOMS, _POLLING, _MOMENTS = "rooms.js", "transports/polling.js", "transports/moments.js"
+_SPLIT_CODES = '["bad_request", "bad_message", "too_many_tasks"]'
+_DIVIDES = "if (refusal) return"
+
+
+def _shows_what_is_there(show: Any) -> Any:
+    def shows(self: Client, message: Message, noted: Noted) -> None:
+        task_id = message.data.get("taskId")
+        current = self._views.get(task_id) if isinstance(task_id, str) else None
+        show(self, message, noted if current is None or noted.view is None else replace(noted, view=current))
+
+    return shows
+
+
+def _overlooks_what_appeared(conclude: Any) -> Any:
+    """The relay of today looks again where a task came into view while it read."""
+
+    def concludes(self: Rooms, reading: TaskReading, found: Any, answer: Any, *, hidden: bool) -> Any:
+        if found is None:
+            reading.since = []
+        return conclude(self, reading, found, answer, hidden=hidden)
+
+    return concludes
+
+
+def _ends_what_is_wanted(note_gone: Any) -> Any:
+    def notes(self: Membership, room: str) -> Noted:
+        want = self._wanted.get(room)
+        noted = note_gone(self, room)
+        if want is None or noted.view is want.view:
+            return noted
+        self._asked.pop(room, None)
+        self._wanted.lose(room)
+        return Noted(want.view)
+
+    return notes
+
+
+CLIENTS: dict[str, Mutation] = {
+    "16-refused-together": Mutation(
+        "16: one task that is a bad request ends all of the same request in the browser",
+        "ended",
+        _BROWSER,
+        javascript=[(_ROOMS, _SPLIT_CODES, '["too_many_tasks"]')],
+    ),
+    "16-polling-ends": Mutation(
+        "16: one task that is a bad request ends a browser client that polls",
+        "status",
+        _BROWSER,
+        javascript=[(_POLLING, _DIVIDES, 'if (refusal?.code === "too_many_tasks") return')],
+    ),
+    "17-revoked-between-pages": Mutation(
+        "17: a task that goes away between two pages of its state stays loading in the browser",
+        "loading",
+        _BROWSER,
+        javascript=[
+            (_ROOMS, "if (!room) return;\n    room.seen = false;", 'if (room?.phase !== "joined") return;')
+        ],
+        seed=4,
+    ),
+    "18-listed-stays-forbidden": Mutation(
+        "18: a task that comes into view by a state of the list stays forbidden in the browser",
+        "hidden",
+        _BROWSER,
+        javascript=[
+            (_ROOMS, "for (const { taskId } of page.tasks) this.#becameVisible(taskId);", ""),
+            (_ROOMS, "this.#lookForHidden(); // with other rights", "// with other rights"),
+        ],
+    ),
+    "18-seen-while-asked": Mutation(
+        "18: a task that comes into view while its join is in flight stays forbidden in the browser",
+        "hidden",
+        _BROWSER,
+        python=replaced(Rooms, "_conclude", _overlooks_what_appeared),
+        javascript=[(_ROOMS, 'if (code === "forbidden" && room.seen) return this.#want(room);', "")],
+        seed=2,
+    ),
+    "19-too-many-ends-all": Mutation(
+        "19: one task too many ends all of the same request in the browser",
+        "ended",
+        _BROWSER,
+        javascript=[
+            (_ROOMS, _SPLIT_CODES, '["bad_request", "bad_message"]'),
+            (_ROOMS, "this.#limits = { maxTasks, maxM", "this.#limits = { maxTasks: Infinity, maxM"),
+        ],
+    ),
+    "19-polling-gives-up": Mutation(
+        "19: too many tasks in one poll end a browser client that polls",
+        "status",
+        _BROWSER,
+        javascript=[(_POLLING, _DIVIDES, 'if (refusal && refusal.code !== "too_many_tasks") return')],
+    ),
+    "19-leave-lost": Mutation(
+        "19: a leave that the relay had no time for is not sent again by the browser",
+        "kept",
+        _BROWSER,
+        javascript=[
+            (_ROOMS, "if (temporary) this.#leaves.set(key, { notBefore });\n      else this", "this"),
+            # As it was, a leave did not wait for its turn, so it met refusals.
+            (_ROOMS, "if (waitMs > 0) return", 'if (waitMs > 0 && !type.endsWith(":leave")) return'),
+        ],
+        without=("drops", "blocked", "cap", "bad", "pages", "overflow"),  # mostly another connection
+    ),
+    "20-moment-goes-back": Mutation(
+        "20: a browser client that polls takes the moment of its last answer, also one before the greatest",
+        "moment",
+        _BROWSER,
+        javascript=[(_MOMENTS, "!isEarlier(moment, this.latest)", "true")],
+    ),
+    "21-older-membership": Mutation(
+        "21: the Python client applies a message of an older membership to the new view",
+        "view",
+        ("python",),
+        python=replaced(Client, "_show", _shows_what_is_there),
+    ),
+    "21-revoked-before-answer": Mutation(
+        "21: a revocation from before the answer of a second join ends the new view of the Python client",
+        "view",
+        ("python",),
+        python=replaced(Membership, "_note_gone", _ends_what_is_wanted),
+    ),
+}
