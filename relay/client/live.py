@@ -34,7 +34,7 @@ class Timeline:
         self.start = 0  # the index of the first event held: above 0 where it was joined from a position
         self.events: list[Event | None] = []  # None is a hole in the array
         self._head: str | None = None
-        self._asked: Position | None = None  # where we stood when the task was joined again from there
+        self._asked: set[Position] = set()  # where we stood when the task was joined again from there
 
     @property
     def next(self) -> int:
@@ -52,13 +52,17 @@ class Timeline:
 
     def ask(self, position: Position | None) -> None:
         """The task is being joined again from this position."""
-        self._asked = position if position == self.position else None
+        if position is not None and position == self.position:
+            self._asked.add(position)
 
     def begin(self, position: Position | None) -> None:
         """The next message answers a join that continued from this position: what is held stands before it only
         where we are exactly there, or were when it was asked for and have kept what we held."""
-        if position is not None and position not in (self.position, self._asked):
+        if position is None:
+            return
+        if position != self.position and position not in self._asked:
             self.start, self.events, self._head = position.next, [], None
+        self._asked = {one for one in self._asked if one.next >= position.next}
 
     def clear(self) -> None:
         """The task was taken away, but has been joined again: show nothing until that is answered."""
@@ -98,12 +102,12 @@ class Timeline:
         self._drop()
 
     def _drop(self) -> None:
-        self.task, self.start, self.events, self._head, self._asked = None, 0, [], None, None
+        self.task, self.start, self.events, self._head = None, 0, [], None
+        self._asked.clear()
 
     def _keep(self, index: int) -> None:
         """Keep the events before this index (PROTOCOL.md 6.2)."""
-        if self._asked is not None and index < self._asked.next:
-            self._asked = None
+        self._asked = {one for one in self._asked if one.next <= index} if self._asked else self._asked
         if self.start <= index <= self.next:
             del self.events[index - self.start :]
         else:

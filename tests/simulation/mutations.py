@@ -15,6 +15,7 @@ from relay.hub.frames import StepFrames
 from relay.hub.hub import Hub
 from simulation.mutation import Mutation, replaced
 from simulation.mutations_clients import CLIENTS
+from simulation.mutations_hub import HUB
 
 
 def _loses_some(send: Any) -> Any:
@@ -56,4 +57,4 @@ MUTATIONS: dict[str, Mutation] = {
     ),
 }
 
-MUTATIONS |= CLIENTS
+MUTATIONS |= HUB | CLIENTS

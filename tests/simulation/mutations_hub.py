@@ -12,6 +12,7 @@ from relay.hub.listing import Listing
 from relay.hub.members import DashboardJoiner, DashboardReading, Joiner
 from relay.hub.rooms import Rooms
 from simulation.mutation import Mutation, replaced
+from simulation.plan import TROUBLES
 
 
 def _does_nothing(_: Any) -> Any:
@@ -54,36 +55,43 @@ def _replays_whatever_came(_: Any) -> Any:
     return replays
 
 
-MUTATIONS_HUB: dict[str, Mutation] = {
+def _all_but(*troubles: str) -> list[str]:
+    return [trouble for trouble in TROUBLES if trouble not in troubles]
+
+
+HUB: dict[str, Mutation] = {
     "4-list-update-outlives-resync": Mutation(
-        "a list update that waits is sent after the place was lost, of a task that is gone",
+        "4: a list update that waits is sent after the place was lost, of a task that is gone",
         "back",
         python=replaced(Listing, "clear", _does_nothing),
     ),
     "10-step-back": Mutation(
-        "a position of an instance that is ahead is answered with an older state",
+        "10: a position of an instance that is ahead is answered with an older state",
         "back",
         python=replaced(Rooms, "ask", _does_not_wait),
     ),
     "11-member-forgotten": Mutation(
-        "a member whose resync fails is not a member any more",
-        "differs",
+        "11: a member whose resync fails is not a member any more",
+        "kept",
         python=replaced(Rooms, "_refuse", _forgets_membership),
+        without=_all_but("lost", "unavailable"),
     ),
     "12-dropped-before-a-state": Mutation(
-        "a state continues from live messages that are dropped",
+        "12: a state continues from live messages that are dropped",
         "gap",
         python=replaced(Wire, "pin", _does_nothing),
+        without=_all_but("stalls", "lost", "large"),
     ),
     "13-state-too-large": Mutation(
-        "all pages of a state are made at once, and count as answers that wait",
+        "13: all pages of a state are made at once, and count as answers that wait",
         "closed",
         python=replaced(Wire, "answer_pages", _makes_all_pages),
     ),
     "14-lifecycle-late": Mutation(
-        "a lifecycle message held for the list is sent after a later one of the room",
+        "14: a lifecycle message held for the list is sent after a later one of the room",
         "lifecycle",
         python=replaced(Dashboards, "_replay", _replays_whatever_came),
+        seed=3,
     ),
     "state-after-refusal": Mutation(
         "a member that was refused gets the states that were still being read for it",
