@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from relay.tasks.assignments import patterns
 from relay.tasks.names import NAMES
 from relay.tasks.redact import Redaction, Redactor
+from relay.tasks.signs import folded, signs
 from relay.tasks.timeline import EventView, event_json
 
 REDACTOR = Redactor()
@@ -517,12 +518,29 @@ def test_a_type_that_was_cut_in_a_mark_is_not_longer_than_it_may_be() -> None:
 
 
 def test_every_name_ends_in_one_of_the_signs() -> None:
-    _, in_json, alone = patterns(frozenset())
+    (_, alone), (in_text, in_json) = patterns(frozenset()), signs(frozenset())
     for name in NAMES:
         for spelled in (name, name.upper(), name.replace("_", "-"), name.replace("_", " ").title()):
-            assert re.search(alone, "x_" + spelled)
-            assert re.search(in_json.encode(), f'"X-{spelled}: 1'.encode(), re.VERBOSE)
+            assert re.search(alone, "x_" + spelled.lower())
+            assert in_json(folded(f'"X-{spelled}: 1'.encode()))
+            assert in_text(folded(f"X-{spelled}: 1".encode()))
             assert REDACTOR.text(f"X_{spelled}: zq7") == f"X_{spelled}: [redacted]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "config .password zq7",
+        "name: .token value: zq7",
+        "set -gx .TOKEN zq7",
+        "пароль.password: zq7",
+        "connection.string: zq7 connection_string: zq7",
+    ],
+)
+def test_what_a_search_for_signs_leaves_out_hides_none(text: str) -> None:
+    in_text, in_json = signs(frozenset())
+    assert in_text(folded(text.encode()))
+    assert in_json(folded(orjson.dumps([text])))
 
 
 # What holds for everything.
@@ -703,6 +721,11 @@ UNITS = [
         "-",
     ),
     *(
+        "connection ",
+        "connection _",
+        "authorization ' ",
+        "by   ",
+        "-----",
         "password 'a",
         "&quot;token&quot;:",
         "token%3D",

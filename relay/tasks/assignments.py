@@ -3,7 +3,7 @@
 Rules of this file: nothing here raises on any text; what was redacted once is not changed by a second
 time; the time is in proportion to the text (around a name only a bounded number of characters is looked
 at, a value is read once, and a value that has no end is the rest of the text); whatever is found here,
-`in_json` of the same names finds in the text's JSON as well.
+`signs` finds as well, in the text and in its JSON.
 """
 
 from __future__ import annotations
@@ -20,83 +20,56 @@ from relay.tasks.values import NAME_LENGTH, REDACTED
 PAIR_REACH = 300  # characters between a name and the value that belongs to it in `{name: …, value: …}`
 _COUNTS_LENGTH = 300  # characters of a list or an object that may be nothing but counts
 
-# Every name ends in one of these: what stands before a certain character, that character, and what
-# follows. The character is rare in what people and programs write, and a search stops at it only.
+# The ends of all names, in small letters: a character that is rare in what people and programs write, at which
+# a search stops, what follows, what stands before, and what may follow then. What follows is compared first:
+# of alternatives that begin with a plain character, `re` passes over the wrong ones at once.
 _ENDS = (
-    *(("to", "k", "en"), ("coo", "k", "ie"), ("[a-z0-9_. -]", "k", "ey(?:[_. -]?id)?")),
-    *(("pass", "w", "(?:or)?d(?:[_. -]?hash)?"), ("p", "w", "d"), ("j", "w", "t")),
-    *(("se", "c", "ret"), ("", "c", "red(?:ential|s)"), ("pass", "c", "ode"), ("mnemoni", "c", "")),
-    *(("", "p", "hrase"), ("", "p", "ass"), ("ot", "p", ""), ("authori", "z", "ation"), ("strin", "g", "")),
+    *(("k", "en", "to", ""), ("k", "ie", "coo", ""), ("k", "ey", "[a-z0-9_. -]", "(?:[_. -]?id)?")),
+    *(("p", "ass", "", "(?:w(?:or)?d(?:[_. -]?hash)?|code)?"), ("p", "wd", "", ""), ("j", "wt", "", "")),
+    *(("c", "ret", "se", ""), ("c", "red", "", "(?:ential|s)"), ("c", "(?<=nic)", "mnemoni", "")),
+    *(("p", "hrase", "", ""), ("p", "(?<=tp)", "ot", ""), ("z", "ation", "authori", "")),
+    ("c", "onnection", "", "[^a-z0-9]{0,90}string"),
 )
-# What every end with this character shows at once; most places of a text fail here.
-_AT_ONCE = {
-    "k": "(?=[eEiI][nNyYeE])",
-    "w": "(?<=[sSpPjJ].)",
-    "c": "(?=[rR][eE]|(?<=[sS].)[oO]|(?<=[nN][iI].))",
-    "p": "(?=[hH][rR]|[aA][sS]|(?<=[oO][tT].))",
-    "z": "(?=[aA])",
-    "g": "(?<=[rR][iI][nN].)",
-}
-_MANY = "s?(?:[_-]?[0-9]{1,4})?(?![A-Za-z0-9_-])"  # a plural, and digits that count for nothing
+_MANY = "s?+(?:[_-]?[0-9]{1,4})?+(?![a-z0-9_-])"  # a plural, and digits that count for nothing
 _GLUED = "[a-z0-9_.<=:-]"  # before a name that a space may follow: an option, an element, words in one
 
 
 def _ends(added: Iterable[str], tail: str, spaced: str) -> str:
-    """A pattern of all ends of names: followed by the tail, or by a space, where something other than a
-    space stands before them."""
-    by_first: dict[str, list[tuple[str, str]]] = {}
-    for before, at, after in _ENDS:
-        for first in (at, at.upper()):
-            by_first.setdefault(first, []).append((before, after))
-    at_once = {first: _AT_ONCE[first.lower()] for first in by_first}
+    """A pattern of all ends of names in a text in small letters: followed by the tail, or by a space, where
+    something other than a space stands before them."""
+    ends = [*_ENDS]
     for name in added:
-        for first in {name[0], *name[0].upper()}:
-            by_first.setdefault(first, []).append(("", _in_any_spelling(name[1:])))
-            at_once[first] = ""
-    parts = []
-    for first, ends in by_first.items():
-        free = "|".join(f"{_behind(before, first)}{after}" for before, after in ends)
-        glued = "|".join(f"{_behind(_glued(before), first)}{after}" for before, after in ends)
-        parts.append(f"{first}{at_once[first]}(?ai:(?:{free}){_MANY}{tail}|(?:{glued}){_MANY}{spaced})")
-    return "|".join(parts)
+        rest = "".join(f"[_. -]{{0,2}}{letter}" for letter in name[1:])
+        ends.append((name[0], "", "", rest))
+    by_first: dict[str, list[str]] = {}
+    for first, rest, before, more in ends:
+        told = f"(?<={before}{first}{rest})" if before else ""
+        glued = f"(?<={_GLUED}{'' if before.startswith('[') else before}{first}{rest})"
+        by_first.setdefault(first, []).append(
+            f"{rest}(?:{told}{more}{_MANY}{tail}|{glued}{more}{_MANY}{spaced})"
+        )
+    return "|".join(f"{first}(?:{'|'.join(rests)})" for first, rests in by_first.items())
 
 
-def _behind(before: str, first: str) -> str:
-    return f"(?<={before}{first})" if before else ""
-
-
-def _glued(before: str) -> str:
-    return _GLUED if before.startswith("[") else _GLUED + before
-
-
-def _in_any_spelling(rest: str) -> str:
-    return "".join(f"[_. -]{{0,2}}{_letter(letter)}" for letter in rest)
-
-
-def _letter(letter: str) -> str:
-    """A letter of a name that was added, large or small, also where ASCII has none such."""
-    return letter if letter.isascii() else f"[{letter}{letter.upper() if len(letter.upper()) == 1 else ''}]"
-
-
-# What comes behind a name that may announce a secret. In JSON a quote, a backslash and a line's end are
-# written with a backslash; a quote followed by a colon is the name of a field, which is no text's matter.
-_TAIL = r"(?=[\\\"'`&%\[\t\r\n]|[ \t\])*]{0,40}[:=,>;}?+|\]]|(?:(?<=d)|(?<=hrase))[ \t]{1,8}['\"])"
+# What comes behind a name that may announce a secret.
+_TAIL = r"(?=[\\\"'`&%\[\t\r\n]|[ \t)*]{0,40}+[\]:=,>;}?+|]|(?:(?<=d)|(?<=hrase))[ \t]{1,8}['\"])"
 _SPACED = r"(?=[ \t])"
-_JSON_TAIL = r"(?!\":)(?=[\\\"'`&%\[]|[ \])*]{0,40}[\\:=,>;}?+|\]]|(?:(?<=d)|(?<=hrase))[ ]{1,8}['\"\\])"
-_JSON_SPACED = r"[ \\]"
 
 
 @lru_cache(maxsize=64)
-def patterns(added: frozenset[str]) -> tuple[str, str, str]:
-    """Patterns of the ends of names: in a text, in the JSON of a text, and of a name that stands alone."""
-    return (
-        _ends(sorted(added), _TAIL, _SPACED),
-        _ends(sorted(filter(str.isascii, added)), _JSON_TAIL, _JSON_SPACED),
-        rf"(?:{_ends(sorted(added), '', '')})\Z",
-    )
+def patterns(added: frozenset[str]) -> tuple[str, str]:
+    """Patterns of the ends of names in small letters: in a text, and of a name that stands alone."""
+    return _ends(sorted(added), _TAIL, _SPACED), rf"(?:{_ends(sorted(added), '', '')})\Z"
+
+
+def _small(text: str) -> str:
+    """In small letters, each of them where it was: of one letter alone Python makes two."""
+    return text.replace("\u0130", "i").lower()
 
 
 _RUN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+_ALPHANUMERIC = _RUN[:-2]
+_SPOKEN_LENGTH = 20  # characters of a word in a name of several
 _AFTER_BARE = ("", ",", "}", "]", " ", "\t", "\r", "\n")
 _PARAMETER = ("?", "&")  # before a name in an address
 _NAME_ALONE = re.compile(rf"[\w ./:$-]{{1,{NAME_LENGTH}}}")
@@ -311,7 +284,6 @@ _COUNTS = re.compile(
     rf"|\\{{0,8}}[\"']?[A-Za-z_][\w -]{{0,40}}\\{{0,8}}[\"']?\s{{0,4}}[:=](?=[ \t]{{0,8}}(?:{_COUNTED}|[\[{{\r\n\\]))"
     rf"|{_COUNTED})*+"
 )
-_SPOKEN = re.compile(r"(?:([A-Za-z0-9]{1,20}) )?([A-Za-z0-9]{1,20}) \Z")
 # Words before `token` and `pass` that make something else of them: `unexpected token: }`, `first pass: …`.
 _OTHERS = frozenset(
     (
@@ -370,7 +342,7 @@ class Assignments:
 
     def __init__(self, names: Names) -> None:
         self._hides = names.hides
-        in_text, _, alone = patterns(names.added)
+        in_text, alone = patterns(names.added)
         self._candidates = re.compile(in_text).finditer
         self._alone = re.compile(alone).search
         letters = {letter for name in names.added for letter in name if not letter.isascii()}
@@ -378,7 +350,7 @@ class Assignments:
 
     def names(self, text: str) -> Harmless | None:
         """The same as `Names.hides`, of a name that stands as a text in a pair."""
-        if _NAME_ALONE.fullmatch(text) is None or self._alone(text) is None:
+        if _NAME_ALONE.fullmatch(text) is None or self._alone(_small(text)) is None:
             return None
         return self._hides(text)
 
@@ -396,7 +368,7 @@ class Assignments:
 
     def _found(self, text: str) -> Iterator[tuple[int, int, str]]:
         done = 0
-        for candidate in self._candidates(text):
+        for candidate in self._candidates(_small(text)):
             end = candidate.end()
             if candidate.start() < done:
                 continue
@@ -424,15 +396,13 @@ class Assignments:
         if harmless is not None:
             other = before.endswith(" ") and before[:-1].rpartition(" ")[2].lower() in _OTHERS
             return None if other and run.lower() in ("token", "tokens", "pass") else (start, harmless)
-        spoken = _SPOKEN.search(before) if before.endswith(" ") else None
-        if spoken is not None:  # in words, as `API key` or `Access key ID`
-            for first in (spoken.start(2), spoken.start(1)):
-                words = before[first:] if first >= 0 else ""
-                if words and words[0] in "nrt" and before[first - 1 : first] == "\\":
-                    words = words[1:]
-                harmless = self._hides(words + run) if words else None
-                if harmless is not None:
-                    return start - len(words), harmless
+        for first in _spoken(before):  # in words, as `API key` or `Access key ID`
+            words = before[first:]
+            if words[0] in "nrt" and before[first - 1 : first] == "\\":
+                words = words[1:]
+            harmless = self._hides(words + run)
+            if harmless is not None:
+                return start - len(words), harmless
         return None
 
     def _values(self, text: str, start: int, end: int, harmless: Harmless) -> Iterator[tuple[_Found, str]]:
@@ -593,6 +563,20 @@ class Assignments:
         if len(shown) <= _COUNTS_LENGTH:
             return harmless(0) and _COUNTS.fullmatch(shown) is not None
         return False
+
+
+def _spoken(before: str) -> Iterator[int]:
+    """Where the last word begins, and the one before it, with one space behind each."""
+    end = len(before)
+    for _ in range(2):
+        if not before.endswith(" ", 0, end):
+            return
+        end -= 1
+        first = max(len(before[:end].rstrip(_ALPHANUMERIC)), end - _SPOKEN_LENGTH)
+        if first == end:
+            return
+        yield first
+        end = first
 
 
 def _number(match: re.Match[str]) -> int:

@@ -2,7 +2,7 @@
 
 Rules of this file: nothing here raises on any text; what was redacted once is not changed by a second
 time; every pattern takes time in proportion to the text (each run of characters is tried from one place
-only, or from each place over a bounded length); whatever a shape matches, `_SIGNS` finds as well, also
+only, or from each place over a bounded length); whatever a shape matches, `signs` finds as well, also
 in the text's JSON.
 """
 
@@ -16,12 +16,14 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from relay.tasks.assignments import HOLDING, NAMING, Assignments, patterns
+from relay.tasks.assignments import HOLDING, NAMING, Assignments
 from relay.tasks.names import Harmless, Names, normalised
+from relay.tasks.signs import folded, shows_a_shape, signs
 from relay.tasks.values import NAME_LENGTH, REDACTED, bounded
 
 PATTERN_LENGTH = 200  # characters of a pattern in the mapping file; a longer one stops the start
 PATTERN_SEES = 10_000  # characters of a text that the patterns of the mapping file are tried on
+_NAMES_CACHED = 4_096  # fields whose name is known to hold a secret or none
 CUT_MARGIN = 8_192  # characters read beyond a cut, to recognise a secret that the cut goes through
 
 
@@ -178,32 +180,6 @@ def _combined(shapes: Sequence[Shape]) -> re.Pattern[str]:
     return re.compile("|".join(f"{first}(?:{'|'.join(rests)})" for first, rests in by_first.items()))
 
 
-# Cheap, and true of every text that one of the shapes matches: by characters that are rare in what
-# people and programs write. It is asked of the JSON of a whole event, so it looks at nothing before a
-# word, where an escape may stand.
-_SIGNS = rf"""
-      g(?:h[pousr]_[A-Za-z0-9]{{30}}|ithub_pat_|l(?:[drf]t|[a-z]{{3,5}})-[A-Za-z0-9_-]{{20}}|sk_[A-Za-z0-9]{{40}})
-    | x(?:ox[a-z]|app)-[0-9]
-    | k(?:(?<=hook)s\.slack\.|(?<=[sr]k)(?:_(?:live|test)_[A-Za-z0-9]{{16}}|-[A-Za-z0-9_-]{{20}}))
-    | y(?:pi-AgE|a29\.)
-    | v(?:1_(?<=do[por]_v1_)|[sb]\.(?<=hv[sb]\.)[A-Za-z0-9_-]{{24}})
-    | _(?=[A-Za-z0-9+/=]{{16}}|pat_)(?:(?<=npm_)|(?<=hf_)|(?<=whsec_)|(?<=dckr_)|(?<=shp[a-z]{{2}}_))
-    | A(?:KIA|SIA|Iza|TATT3)
-    | G(?:OCSPX-|\.(?<=SG\.)[A-Za-z0-9_-]{{16}})
-    | J(?<=eyJ)[A-Za-z0-9_-]{{8}}
-    | B(?:(?<=-----B)EGIN|EARER|ASIC|earer|asic)
-    | b(?:earer|asic)(?:[ \t]|\\t)
-    | /(?<=://){_USER_OR_PASSWORD}*@
-    | \?{_PARAMETERS}
-    | &{_PARAMETERS}
-    | c(?:(?<=mac)hine|url|(?<=-c)li)[ \\]
-    | p(?<=sshp)ass
-    | y(?:(?<=my)sql|(?<=[ t][bB]y)(?:[ \t]|\\t){{1,8}}')
-    | Y(?<=[ t][bB]Y)(?:[ \t]|\\t){{1,8}}'
-    | g(?<=log)in[ \\]
-    | z(?ai:(?<=authoriz)ation)
-    | Z(?ai:(?<=authoriz)ation)
-"""
 _SHAPES = _combined(SHAPES)
 
 
@@ -224,16 +200,19 @@ class Redactor:
         self.hides: Callable[[str], Harmless | None] = names.hides
         self._assignments = Assignments(names)
         self._patterns = tuple(map(re.compile, redaction.patterns))
-        in_text, in_json, _ = patterns(names.added)
-        self._in_text = re.compile(f"{in_text}|{_SIGNS}", re.VERBOSE).search
-        self._in_json = re.compile(f"{in_json}|{_SIGNS}".encode(), re.VERBOSE).search
-        # Bytes know no large and small letters beyond ASCII, so with such a name every JSON is suspicious.
-        self._may_always = bool(self._patterns) or not all(map(str.isascii, names.added))
+        self._in_text, self._in_json = signs(names.added)
+        # Bytes know no large and small letters beyond ASCII, so with such a name every text is suspicious.
+        self._has_others = not all(map(str.isascii, names.added))
+        self._may_always = bool(self._patterns) or self._has_others
+        self._name = lru_cache(_NAMES_CACHED)(self.text)
 
     def text(self, value: str) -> str:
         """The text without secrets."""
-        if self._in_text(value):
-            value = self._assignments.without(_SHAPES.sub(_left, value))
+        shown = folded(value.encode("utf-8", "surrogatepass"))
+        if self._has_others or self._in_text(shown):
+            if shows_a_shape(shown):
+                value = _SHAPES.sub(_left, value)
+            value = self._assignments.without(value)
         for pattern in self._patterns:
             value = pattern.sub(_unless_empty, value[:PATTERN_SEES]) + value[PATTERN_SEES:]
         return value
@@ -244,7 +223,7 @@ class Redactor:
 
     def may_change(self, json: bytes) -> bool:
         """Could `value` find anything in what has this JSON? False only when it could not."""
-        return self._may_always or self._in_json(json) is not None
+        return self._may_always or self._in_json(folded(json)) is not None
 
     def value(self, value: Any) -> Any:
         """A value in terms of JSON with no secret in any text; names of fields are texts as well."""
@@ -289,7 +268,7 @@ class Redactor:
         numbers: dict[str, int] = {}
         harmless = self._named(fields)
         for key in sorted(fields):
-            name = unused = self.text(key)
+            name = unused = self._name(key) if len(key) <= NAME_LENGTH else self.text(key)
             while unused in shown:
                 numbers[name] = number = numbers.get(name, 1) + 1
                 unused = f"{name} {number}"
