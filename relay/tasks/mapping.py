@@ -7,6 +7,7 @@ the file stops the start with a sentence that names the key.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -128,11 +129,23 @@ class Mapping:
             paths.update(getattr(self.fields, part.name))
         for rule in self.visibility.rules:
             paths.update(rule.field)
-        kept: list[str] = []
-        for path in sorted(paths, key=lambda path: (path.count("."), path)):
-            if not any(path == other or path.startswith(other + ".") for other in kept):
-                kept.append(path)
-        return tuple(kept)
+        return _outermost(paths)
+
+    def kept(self) -> tuple[str, ...]:
+        """The paths of `roots`, and the `$ref` of every sub-document on the way to a field that gives rights: where
+        one stands, no later candidate counts, so without it the rights would not be those of the document."""
+        parts = [path.split(".") for rule in self.visibility.rules for path in rule.field]
+        holders = {".".join(names[:count]) for names in parts for count in range(1, len(names))}
+        return _outermost({*self.roots(), *(f"{holder}.$ref" for holder in holders)})
+
+
+def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
+    """These paths without those inside another, shortest first."""
+    kept: list[str] = []
+    for path in sorted(set(paths), key=lambda path: (path.count("."), path)):
+        if not any(path == other or path.startswith(other + ".") for other in kept):
+            kept.append(path)
+    return tuple(kept)
 
 
 def load(path: Path) -> Mapping:

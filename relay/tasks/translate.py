@@ -154,7 +154,7 @@ class Translator:
         self.view = EventView(mapping.event, Redactor(mapping.redact), max_event_bytes)
         self._visibility = visibility
         self._summaries = Summaries(mapping.fields, self.view.redactor, max_text)
-        self._tree = tree_of(mapping.roots())
+        self._tree = tree_of(mapping.kept())
         self._rights = roots(path for rule in mapping.visibility.rules for path in rule.field)
         self._apart = mapping.events.split(".")[0] not in self._tree  # no field lies beside or in the array
         self._first_names = {*self._tree, mapping.events.split(".")[0]}

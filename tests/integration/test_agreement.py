@@ -290,6 +290,35 @@ async def test_a_relay_lists_what_it_lets_join_and_poll_and_follows_live(
     assert by_id(one for one in followed if one.pop("change") and one["taskId"] != FENCE) == joined
 
 
+HALF = raw.document(("$ref", raw.text("c")))  # to the driver no reference: it has no `$id`
+
+
+@pytest.mark.parametrize("pipeline", [False, True], ids=["inserted", "updated"])
+async def test_where_a_reference_stands_no_later_candidate_gives_rights_live_either(
+    tasks: Any, mongo_url: str, database_name: str, tmp_path: Any, pipeline: bool
+) -> None:
+    path = tmp_path / "mapping.toml"
+    path.write_text(
+        '[[visibility.rules]]\nname = "owner"\nfield = ["owner.name", "createdBy"]\nclaim = "sub"\n'
+    )
+    mine = ("createdBy", raw.text("a"))
+    async with running(settings_for(mongo_url, database_name, relay_mapping=path)) as relay:
+        async with listening(relay, "/ws/dashboard", sub="a") as live:
+            await live.until("dashboard:state")
+            first = raw.document() if pipeline else HALF
+            tasks.insert_one(raw.stored(("_id", raw.text("t")), mine, ("owner", first)))
+            if pipeline:
+                changed = {"$setField": {"field": {"$literal": "$ref"}, "input": "$owner", "value": "c"}}
+                tasks.update_one({"_id": "t"}, [{"$set": {"owner": changed}}])
+            tasks.insert_one({"_id": FENCE, "createdBy": "a"})
+            await live.until("dashboard:task_list_updated", taskId=FENCE)
+        async with listening(relay, "/ws/dashboard", sub="a") as ear:
+            listed = (await ear.until("dashboard:state"))["data"]["tasks"]
+    told = [one["data"] for one in live.frames if one["data"].get("taskId") == "t"]
+    assert [one["taskId"] for one in listed] == [FENCE]
+    assert [one["change"] for one in told[-1:]] == (["revoked"] if pipeline else [])
+
+
 def by_id(summaries: Iterable[Summary]) -> dict[str, Summary]:
     return {one["taskId"]: one for one in summaries}
 
