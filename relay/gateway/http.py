@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -41,6 +42,15 @@ HEADERS = (
 
 
 Readiness = Callable[[], dict[str, Any]]
+
+
+class _AnyText(StringConvertor):
+    """What is left of a path: `/` included, as with Starlette's own `path`, and ends of lines as well."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("any", _AnyText())
 
 
 def application(
@@ -83,7 +93,7 @@ def application(
     routes: list[BaseRoute] = [
         WebSocketRoute("/ws", connections.any),
         WebSocketRoute("/ws/dashboard", connections.dashboard),
-        WebSocketRoute("/ws/tasks/{task_id:path}", connections.task),
+        WebSocketRoute("/ws/tasks/{task_id:any}", connections.task),
         Route("/poll", polls.poll, methods=["POST"]),
         Route("/config", config),
         Route("/schema.json", schema),

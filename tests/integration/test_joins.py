@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from typing import Any
+from urllib.parse import quote
 
 import bson
 import pytest
@@ -499,3 +500,13 @@ async def test_a_dropped_collection_heals_by_itself(tasks: Tasks, settings: Any)
         again = mine(title="after the drop")
         tasks.insert_one(again)
         await ear.until("task:created", title="after the drop")
+
+
+@pytest.mark.parametrize("task_id", ["a/b", "two\nlines", "\n", "ends\r\n", "a b?c#d%", "é"])
+async def test_a_task_is_joined_by_its_path_whatever_text_its_id_is(
+    tasks: Tasks, settings: Any, task_id: str
+) -> None:
+    tasks.insert_one({"_id": task_id, "createdBy": "alice"})
+    path = f"/ws/tasks/{quote(task_id, safe='')}"
+    async with running(settings) as relay, listening(relay, path) as ear:
+        assert (await ear.next())["data"]["taskId"] == task_id
