@@ -123,8 +123,8 @@ class Mapping:
         """Every dotted path that the summary, the visibility and the order of the list need, shortest first,
         without one that lies inside another: what has to be kept of a document."""
         paths: set[str] = set()
-        if self.list_order != "_id" and self.list_order.split(".")[0] != self.events.split(".")[0]:
-            paths.add(self.list_order)  # beside the events: what is in them changes `eventCount` as well
+        if self.list_order != "_id" and not f"{self.list_order}.".startswith(f"{self.events}."):
+            paths.add(self.list_order)  # not of the array of events: they are not kept
         for part in fields(Fields):
             paths.update(getattr(self.fields, part.name))
         for rule in self.visibility.rules:

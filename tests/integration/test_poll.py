@@ -196,6 +196,23 @@ async def test_another_order_of_a_list_ends_a_wait_though_no_summary_shows_it(
             assert [*alice.listed] == listed
 
 
+async def test_a_list_may_be_ordered_by_a_field_beside_the_events(
+    tasks: Any, with_: Any, tmp_path: Path
+) -> None:
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text('events = "history.items"\nlist_order = "history.priority"')
+    history = ({"priority": n, "items": [n]} for n in range(3))
+    tasks.insert_many({"_id": str(n), "createdBy": "alice", "history": one} for n, one in enumerate(history))
+    async with running(with_(relay_mapping=mapping)) as relay:
+        alice = Poller("alice", dashboard={"limit": 2})
+        await alice.poll(relay)
+        assert [*alice.listed] == ["2", "1"]
+        async with waiting(relay, alice, reads=1) as polling:
+            await write(tasks.update_one, {"_id": "0"}, {"$set": {"history.priority": 9}})
+            assert (await in_time(polling)).types == ["dashboard:state"]
+        assert [*alice.listed] == ["0", "2"]
+
+
 async def test_etags_are_the_same_on_another_instance_and_after_a_restart(tasks: Any, with_: Any) -> None:
     tasks.insert_many({"_id": str(n), "createdBy": "alice", "title": "T", "events": [n]} for n in range(3))
     alice = Poller("alice", ["0", "1"], dashboard={})
