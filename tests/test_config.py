@@ -289,6 +289,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("[[visibility.rules]]\nname = 'a'\nclaim = 'sub'", "visibility.rules[0].field"),
         ("[visibility]\nsees_all = [{claim = 'roles'}]", "visibility.sees_all[0]"),
         ("[fields]\ntitle = ['title', 'events.0.title']", "fields.title: 'events.0.title' lies in the array"),
+        ("list_order = 'events.at'", "list_order: 'events.at' lies in the array"),
         (
             "events = 'log'\n[[visibility.rules]]\nname = 'a'\nfield = 'log.by'\nclaim = 'sub'",
             "rules[0].field",

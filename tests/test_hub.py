@@ -11,7 +11,7 @@ from typing import Any
 import bson
 import orjson
 import pytest
-from bson import Timestamp
+from bson import ObjectId, Timestamp
 from model import DECODER, Model
 from mongomock.filtering import filter_applies
 
@@ -345,6 +345,43 @@ async def test_a_read_begun_for_who_may_not_see_a_task_serves_who_may() -> None:
         await until(lambda: all(receiver.messages for receiver in receivers))
 
         assert [receiver.types() for receiver in receivers] == [["error"], ["task:state"]]
+
+
+async def test_a_read_shared_by_two_users_gives_each_the_task_that_is_theirs(monkeypatch: Any) -> None:
+    one, other = ObjectId(), {"createdBy": "bob", "events": [], "status": "of bob"}
+    documents = [{"_id": one, "createdBy": "alice", "events": []}, {"_id": str(one), **other}]
+    async with playing() as stage:
+        monkeypatch.setattr(stage._model, "at", lambda _: {str(n): d for n, d in enumerate(documents)})
+        gate = asyncio.Event()
+        stage.gates.append(gate)
+        receivers = Receiver(), Receiver()
+        for sub, receiver in zip(("alice", "bob"), receivers, strict=True):
+            stage.joining.join_task(stage.listener(sub, receiver), str(one), None, None, "1")
+        gate.set()
+        await until(lambda: all(receiver.messages for receiver in receivers))
+
+        states = [receiver.of("task:state")[0]["task"] for receiver in receivers]
+        assert [state["creator"] for state in states] == ["alice", "bob"]
+
+
+async def test_a_list_that_changed_while_it_was_read_is_read_again_for_who_asks_then() -> None:
+    async with playing([insert("t0")], [status("t0", "merged")]) as stage:
+        stage.happen()
+        gate = asyncio.Event()
+        stage.gates.append(gate)
+        receivers = Receiver(), Receiver()
+        stage.joining.join_dashboard(stage.listener(receiver=receivers[0]), 100, "1")
+        await until(lambda: not stage.gates)
+        stage.happen()
+        stage.joining.join_dashboard(stage.listener(receiver=receivers[1]), 100, "2")
+        await settled()
+        gate.set()
+        await until(lambda: all(receiver.messages for receiver in receivers))
+
+        first, second = (receiver.of("dashboard:state")[0]["tasks"][0]["status"] for receiver in receivers)
+        assert (first, second) == ("new", "merged")
+        assert "dashboard:task_list_updated" in receivers[0].types()
+        assert "dashboard:task_list_updated" not in receivers[1].types()
 
 
 @pytest.mark.parametrize("gone", ["delete", "revoke"])

@@ -175,9 +175,7 @@ class ListSeat(Seat):
         return News(None, [b",".join(self._pages)], etag)  # half a list would be no list
 
     def _join(self) -> None:
-        self._desk.joining.join_dashboard(
-            self._listener, self._polled.limit, None, fresh=True, caught_up=True
-        )
+        self._desk.joining.join_dashboard(self._listener, self._polled.limit, None, caught_up=True)
 
     def send(self, frames: Sequence[bytes]) -> None:
         # What was revoked while the state was read is told like everything else of that time.

@@ -75,9 +75,7 @@ class Sweep:
                 if user not in heaviest or size > heaviest[user].waiting_bytes:
                     heaviest[user] = wire
         for user, size in waiting.items():
-            # The states of one connection do not count: one timeline may be larger than the bound, and cut off
-            # for it, its reader would ask for it again at every return.
-            if size - heaviest[user].state_bytes > self.max_bytes * USER_FACTOR:
+            if size > self.max_bytes * USER_FACTOR:
                 heaviest[user].abort(Close.TIMEOUT)
 
     def _now_due(self, number: int) -> Iterator[tuple[Place, Wire]]:

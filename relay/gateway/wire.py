@@ -561,16 +561,12 @@ class Wire(asyncio.Protocol):
 
     @property
     def waiting_bytes(self) -> int:
-        """What the socket has not taken yet, and what waits behind it."""
+        """What the socket has not taken yet, and what waits behind it, but for pages that have not been made: a
+        timeline may be larger than every bound, and cut off for it, its reader would ask for it again."""
         if not self._paused:
             return 0
-        waiting = self._outbox.kept_bytes + self._outbox.live_bytes + self._outbox.state_bytes
+        waiting = self._outbox.kept_bytes + self._outbox.live_bytes
         return waiting + self._transport.get_write_buffer_size()
-
-    @property
-    def state_bytes(self) -> int:
-        """About how much of that are pages of states that have not been made."""
-        return self._outbox.state_bytes
 
 
 def gathered_by(flusher: Flusher) -> type[Wire]:

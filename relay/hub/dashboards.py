@@ -40,15 +40,14 @@ class Dashboards:
         reply_to: str | None,
         *,
         healing: bool = False,
-        fresh: bool = False,
         caught_up: bool = False,
     ) -> None:
-        """A `dashboard:state`, then live messages. `healing`: nobody asked for it; `fresh`: the state itself
-        has to hold what was published until now; `caught_up`: as in `Joining.join_dashboard`."""
+        """A `dashboard:state` that holds all that was published until now, then live messages. `healing`: nobody
+        asked for it; `caught_up`: as in `Joining.join_dashboard`."""
         self._hub.hold_dashboard(listener)
         listener.dashboard = self._hub.group_of(listener)
         listener.limit = limit
-        joiner = DashboardJoiner(listener, limit, reply_to, healing, fresh)
+        joiner = DashboardJoiner(listener, limit, reply_to, healing)
         listener.dashboard_joins.append(joiner)
         if healing or caught_up:
             self.read_for(joiner)
@@ -75,18 +74,19 @@ class Dashboards:
         """Read a state for this request, unless it is not wanted any more, or share a read in flight."""
         if not joiner.active:
             return
-        listener, fresh = joiner.listener, joiner.fresh
+        listener = joiner.listener
         # The group may have been dropped while nobody was in it and nothing was read for it.
         group = listener.dashboard = self._hub.group_of(listener)
-        shared = (one for one in group.readings if one.limit == joiner.limit and not (fresh and one.outdated))
-        reading = next(shared, None)
+        reading = next((one for one in group.readings if one.limit == joiner.limit), None)
         if reading is None:
             reading = DashboardReading(self._hub.position, joiner.limit)
             group.readings.append(reading)
             self._background.spawn(self._serve(group, reading))
-        joiner.held = len(reading.since)
-        reading.joiners.append(joiner)
-        self._snapshots.share(reading, listener.user)
+        if reading.outdated:
+            reading.next_joiners.append(joiner)
+        else:
+            reading.joiners.append(joiner)
+            self._snapshots.share(reading, listener.user)
 
     async def _serve(self, group: Group, reading: DashboardReading) -> None:
         pages: Pages | None = None
@@ -117,6 +117,8 @@ class Dashboards:
                 elif joiner.stay:
                     self._replay(reading, joiner)
                     group.live.add(listener)
+        for joiner in reading.next_joiners:
+            self.read_for(joiner)
         self._hub.drop_if_empty(group)
 
     def _refuse(self, joiner: DashboardJoiner) -> None:
@@ -140,7 +142,7 @@ class Dashboards:
         for number, (frame, step) in enumerate(reading.since):
             if step is None:
                 listener.send((frame,))
-            elif number >= joiner.held and number > had.get(step.step.key, -1):
+            elif number > had.get(step.step.key, -1):
                 step.told.add(listener)
                 listener.send((frame,))
 

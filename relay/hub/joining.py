@@ -97,12 +97,11 @@ class Joining:
         limit: int,
         reply_to: str | None,
         *,
-        fresh: bool = False,
         caught_up: bool = False,
     ) -> None:
-        """A `dashboard:state`, then live messages. `fresh`: require a read of its own or one to which nothing
-        has happened since; `caught_up`: the relay has come at least as far as what the client holds."""
-        self._dashboards.join(listener, limit, reply_to, fresh=fresh, caught_up=caught_up)
+        """A `dashboard:state`, then live messages. `caught_up`: the relay has come at least as far as what the
+        client holds."""
+        self._dashboards.join(listener, limit, reply_to, caught_up=caught_up)
 
     async def catch_up_with_database(self) -> None:
         """Return when all has been published that the database holds now, or after a bounded time."""
@@ -121,7 +120,7 @@ class Joining:
                 listener.answer(encode(Kind.REVOKED, {"taskId": room.id}))
                 self._hub.leave_room(listener, key)
         for joiner in unanswered:
-            self._dashboards.join(listener, joiner.limit, joiner.reply_to, fresh=joiner.fresh)
+            self._dashboards.join(listener, joiner.limit, joiner.reply_to)
         if dashboard and not unanswered:
             self._dashboards.join(listener, listener.limit, None, healing=True)
 

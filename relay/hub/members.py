@@ -173,26 +173,27 @@ class TaskBatch:
 @dataclass(eq=False, slots=True)
 class DashboardJoiner:
     """One request for a dashboard's state; `healing` as in `Joiner`. Without `stay` a later request is
-    the one that is served live. `fresh`: the state itself has to hold what was published until the request."""
+    the one that is served live."""
 
     listener: Listener
     limit: int
     reply_to: str | None
     healing: bool
-    fresh: bool
-    held: int = 0  # how many frames its reading had held when this one came
     stay: bool = True
     active: bool = True
 
 
 @dataclass(eq=False, slots=True)
 class DashboardReading:
-    """A read of what a group may see in flight at `position`, shared by all who join meanwhile."""
+    """A read of what a group may see in flight at `position`, shared by all who join while the list is as it
+    was then. Later ones share the read after it: so however often a list changes, and however many ask for it,
+    one read of it is in flight for each limit."""
 
     position: Timestamp
     limit: int
     outdated: bool = False  # the list is another one by now
     joiners: list[DashboardJoiner] = field(default_factory=list)
+    next_joiners: list[DashboardJoiner] = field(default_factory=list)  # who came when it was outdated
     since: list[tuple[bytes, StepFrames | None]] = field(default_factory=list)  # the step of a lifecycle
 
     def move(self, position: Timestamp) -> None:
@@ -200,8 +201,6 @@ class DashboardReading:
         self.position = position
         self.outdated = False
         self.since.clear()
-        for joiner in self.joiners:
-            joiner.held = 0
 
 
 @dataclass(eq=False, slots=True)

@@ -120,7 +120,7 @@ class Rooms:
             stored = await self._stored(batch)
             position = batch.position
             for reading in list(batch.readings):
-                found, answer = await self._found(reading, stored)
+                found, answer = await self._found(reading, stored)  # nearly always one task, or none
                 if batch.position != position:
                     break  # the stream was reopened meanwhile, and what was held is not complete any more
                 hidden = stored is not None and not stored.hidden.isdisjoint(reading.keys)
@@ -170,25 +170,29 @@ class Rooms:
         there = await self._snapshots.read(batch, among(ids), patient=patient, projection={"_id": 1})
         return {key_of(document["_id"]) for document in there}
 
-    async def _found(self, reading: TaskReading, stored: _Stored | None) -> tuple[_Found | None, Answer]:
-        """The task of this reading, if there is one, and the answer for whom it may not be given to."""
+    async def _found(self, reading: TaskReading, stored: _Stored | None) -> tuple[Sequence[_Found], Answer]:
+        """The tasks that this reading's id may stand for, the one that wins first, and the answer to those who may
+        see none of them."""
         if stored is None:
-            return None, "unavailable"
-        # The first candidate wins that one of the readers may see.
-        key = next((one for one in reading.keys if one in stored.documents), None)
-        if key is None:
-            return None, "forbidden"
-        try:
-            state = await self._state_of(self._translator.read(stored.documents[key]))
-        except Exception:
-            log.exception("a join failed")
-            await asyncio.sleep(RETRY_S)
-            return None, "unavailable"
-        since = [one for one in reading.since if one.step.key == key]
-        return _Found(key, state, since, reading.batch.moved), "forbidden"
+            return (), "unavailable"
+        states = []
+        for key in reading.keys:
+            if key in stored.documents:
+                try:
+                    states.append((key, await self._state_of(self._translator.read(stored.documents[key]))))
+                except Exception:
+                    log.exception("a join failed")
+                    await asyncio.sleep(RETRY_S)
+                    return (), "unavailable"
+        moved = reading.batch.moved
+        found = [
+            _Found(key, state, [one for one in reading.since if one.step.key == key], moved)
+            for key, state in states
+        ]
+        return found, "forbidden"
 
     def _conclude(
-        self, reading: TaskReading, found: _Found | None, answer: Answer, *, hidden: bool
+        self, reading: TaskReading, found: Sequence[_Found], answer: Answer, *, hidden: bool
     ) -> list[Joiner]:
         """Answer the requests that wait for this reading; return those for which it has to be read again.
         `hidden`: the task is there, though none of the readers may see it."""
@@ -196,15 +200,17 @@ class Rooms:
         self._hub.close_reading(reading)
         # From here on nothing waits, so nothing is published in between.
         healed = any(joiner.healing for joiner in reading.joiners)
-        room = found and self._room_after(found, healed=healed)
+        rooms = [(one, room) for one in found if (room := self._room_after(one, healed=healed)) is not None]
         unseen = []
         for joiner in reading.joiners:
             if not joiner.active:
                 continue
-            if not (found and room and joiner.listener.may_see(found.state.task.keys)):
+            may_see = joiner.listener.may_see
+            shown = next(((one, room) for one, room in rooms if may_see(one.state.task.keys)), None)
+            if shown is None:
                 unseen.append(joiner)
             elif joiner.listener.receiver.has_room():
-                self._give(joiner, found, room)
+                self._give(joiner, *shown)
             else:
                 joiner.listener.postponed.append(joiner)
         again = []
@@ -212,13 +218,13 @@ class Rooms:
             if not joiner.active:  # it went with the refusal of another one
                 continue
             # What nobody could see who had asked by then was not read: it may be there for the others.
-            looked = joiner.caught_up and (found or joiner.listener.keys in reading.batch.rights)
+            looked = joiner.caught_up and joiner.listener.keys in reading.batch.rights
             # And it may have come into view since, which its dashboard has been sent.
             appeared = bool(reading.since) and _may_see(joiner.listener, reading.since[-1])
             if answer == "forbidden" and (appeared or not looked):
                 again.append(joiner)
             else:
-                self._refuse(joiner, answer, exists=found is not None or hidden)
+                self._refuse(joiner, answer, exists=bool(found) or hidden)
         return again
 
     async def _state_of(self, task: Task) -> TaskState:

@@ -123,8 +123,8 @@ class Mapping:
         """Every dotted path that the summary, the visibility and the order of the list need, shortest first,
         without one that lies inside another: what has to be kept of a document."""
         paths: set[str] = set()
-        if self.list_order != "_id" and not f"{self.list_order}.".startswith(f"{self.events}."):
-            paths.add(self.list_order)  # not of the array of events: they are not kept
+        if self.list_order != "_id":
+            paths.add(self.list_order)
         for part in fields(Fields):
             paths.update(getattr(self.fields, part.name))
         for rule in self.visibility.rules:
@@ -214,6 +214,7 @@ def _refuse_inside_events(mapping: Mapping) -> None:
     candidates = {f"fields.{part.name}": getattr(mapping.fields, part.name) for part in fields(Fields)}
     for index, rule in enumerate(mapping.visibility.rules):
         candidates[f"visibility.rules[{index}].field"] = rule.field
+    candidates["list_order"] = (mapping.list_order,)
     for key, paths in candidates.items():
         for path in paths:
             if path == mapping.events or path.startswith(f"{mapping.events}."):

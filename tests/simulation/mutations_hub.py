@@ -44,10 +44,10 @@ def _makes_all_pages(_: Any) -> Any:
 def _replays_whatever_came(_: Any) -> Any:
     def replays(self: Dashboards, reading: DashboardReading, joiner: DashboardJoiner) -> None:
         listener, sent = joiner.listener, set[object]()
-        for number, (frame, step) in enumerate(reading.since):
+        for frame, step in reading.since:
             if step is None:
                 listener.send((frame,))
-            elif number >= joiner.held and (step in sent or listener not in step.told):
+            elif step in sent or listener not in step.told:
                 sent.add(step)
                 step.told.add(listener)
                 listener.send((frame,))
