@@ -18,6 +18,7 @@ from relay.tasks.values import Document
 
 log = logging.getLogger(__name__)
 
+PARALLEL_READS = 2  # of one list, which changes while it is read: one that hangs must not keep all others
 MANY_TASKS = 500  # summarising more than these happens in a thread: the loop stops for 10 ms at most
 
 
@@ -77,11 +78,12 @@ class Dashboards:
         listener = joiner.listener
         # The group may have been dropped while nobody was in it and nothing was read for it.
         group = listener.dashboard = self._hub.group_of(listener)
-        reading = next((one for one in group.readings if one.limit == joiner.limit), None)
-        if reading is None:
-            reading = DashboardReading(self._hub.position, joiner.limit)
-            group.readings.append(reading)
-            self._background.spawn(self._serve(group, reading))
+        readings = [one for one in group.readings if one.limit == joiner.limit]
+        if all(one.outdated for one in readings) and len(readings) < PARALLEL_READS:
+            readings.append(DashboardReading(self._hub.position, joiner.limit))
+            group.readings.append(readings[-1])
+            self._background.spawn(self._serve(group, readings[-1]))
+        reading = readings[-1]
         if reading.outdated:
             reading.next_joiners.append(joiner)
         else:
@@ -117,6 +119,8 @@ class Dashboards:
                 elif joiner.stay:
                     self._replay(reading, joiner)
                     group.live.add(listener)
+                else:
+                    _leave_if_over(listener)
         for joiner in reading.next_joiners:
             self.read_for(joiner)
         self._hub.drop_if_empty(group)
@@ -127,6 +131,7 @@ class Dashboards:
             listener.dashboard_joins.remove(joiner)
             if joiner.stay:  # it has no list then, and one that it had before is not brought up to date
                 listener.dashboard, listener.dashboard_behind = None, False
+            _leave_if_over(listener)
             listener.answer(unavailable(joiner.reply_to))
 
     def _replay(self, reading: DashboardReading, joiner: DashboardJoiner) -> None:
@@ -180,3 +185,11 @@ class Dashboards:
                 yield self._translator.summarise(document)
             except Exception:  # one document must not keep the others from everybody who may see it
                 log.exception("a task could not be summarised")
+
+
+def _leave_if_over(listener: Listener) -> None:
+    """A listener whose list is not live, and will not be by what it has asked for, has none."""
+    group = listener.dashboard
+    awaits = listener.dashboard_behind or listener.dashboard_joins
+    if group is not None and listener not in group.live and not awaits:
+        listener.dashboard = None

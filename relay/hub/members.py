@@ -186,8 +186,8 @@ class DashboardJoiner:
 @dataclass(eq=False, slots=True)
 class DashboardReading:
     """A read of what a group may see in flight at `position`, shared by all who join while the list is as it
-    was then. Later ones share the read after it: so however often a list changes, and however many ask for it,
-    one read of it is in flight for each limit."""
+    was then. Later ones share a later read: so however often a list changes, and however many ask for it, few
+    reads of it are in flight."""
 
     position: Timestamp
     limit: int

@@ -116,20 +116,22 @@ class Mapping:
     redact: Redaction = field(default_factory=Redaction)
 
     def names(self) -> frozenset[str]:
-        """The names of all fields on the paths of `roots`."""
-        return frozenset(name for path in self.roots() for name in path.split("."))
+        """The names of all fields on the paths that are looked at."""
+        return frozenset(name for path in self._paths() for name in path.split("."))
 
     def roots(self) -> tuple[str, ...]:
-        """Every dotted path that the summary, the visibility and the order of the list need, shortest first,
-        without one that lies inside another: what has to be kept of a document."""
-        paths: set[str] = set()
-        if self.list_order != "_id":
-            paths.add(self.list_order)
+        """Every dotted path that is looked at, shortest first, without one that lies inside another: what has to
+        be kept of a document."""
+        return _outermost(self._paths())
+
+    def _paths(self) -> set[str]:
+        """What the summary, the visibility and the order of the list need."""
+        paths = {self.list_order} - {"_id"}
         for part in fields(Fields):
             paths.update(getattr(self.fields, part.name))
         for rule in self.visibility.rules:
             paths.update(rule.field)
-        return _outermost(paths)
+        return paths
 
     def kept(self) -> tuple[str, ...]:
         """The paths of `roots`, and the `$ref` of every sub-document on the way to a field that gives rights: where
