@@ -47,7 +47,7 @@ export class FreshnessView {
     const { state } = status;
     this.#chip.dataset.connection = state;
     this.#followReturn(isCurrent(status), hasList);
-    // A first try, and the moment of each further one, change nothing for the reader.
+    // When tries are made changes nothing for the reader.
     if (state !== "connecting") {
       const trouble = troubleOf(status) || this.#expiry();
       this.#banner.hidden = trouble === "" || (state === "refused" && !hasList);

@@ -7,7 +7,6 @@ import { find } from "./dom.js";
 export function listenToKeys({ step, filter, leave, end }) {
   const help = find("#help");
   find("#help-button").addEventListener("click", () => help.showModal());
-  /** @type {Map<string, () => void>} */
   const actions = new Map([
     ["ArrowDown", () => step(1)],
     ["j", () => step(1)],

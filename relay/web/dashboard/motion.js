@@ -1,5 +1,5 @@
 // @ts-check
-// Everything that moves: transforms and opacity only, and nothing for who wants no motion.
+// Everything that moves: transforms and opacity only, and nothing where motion is off.
 
 const MOTION_MS = 200;
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");

@@ -12,7 +12,6 @@ const SPEAK_EVERY_MS = 5_000;
 const SPOKEN_MAX = 3; // more than that are told by their number
 const NOTIFY = "relay.notify";
 
-/** @type {ReadonlyMap<string, string>} */
 const SAID = new Map([
   ["task:created", "was created"],
   ["task:analyzing", "is being analyzed"],
@@ -47,7 +46,7 @@ export class News {
   /** @param {ServerMessage} message after the list has taken it in */
   take({ type, data }) {
     const said = SAID.get(type);
-    if (said !== undefined) this.#say(said, /** @type {any} */ (data));
+    if (said) this.#say(said, /** @type {any} */ (data));
     if (!document.hidden) return;
     if (type === "dashboard:task_list_updated" && data.change === "upserted") this.#consider(data);
     if (type === "dashboard:state" && !data.more) this.#list().tasks.forEach((task) => this.#consider(task));

@@ -110,6 +110,6 @@ export class Row {
 
 /** @param {string} taskId */
 export function addressOf(taskId) {
-  // Half a character cannot be part of an address, and would throw.
+  // Half a character would throw.
   return `#/tasks/${encodeURIComponent(taskId.replace(/\p{Surrogate}/gu, "\ufffd"))}`;
 }

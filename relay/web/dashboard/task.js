@@ -13,14 +13,12 @@ import { showSteps } from "./steps.js";
 /** @import { TaskSummary, Timeline } from "/client/index.js" */
 
 const PARTS = ".task-title, .creator, .refs, .callout p, .callout ol";
-/** @type {ReadonlyMap<string, string>} */
 const NOT_OPEN = new Map([
   ["loading", "Loading…"],
   ["deleted", "This task has been deleted."],
   ["revoked", "This task is no longer visible to you."],
   ["forbidden", "There is no such task, or it is not visible to you."],
   ["too_many_tasks", "Too many tasks are open on this connection."],
-  ["bad_request", "No task has this address."],
 ]);
 
 export class TaskView {
