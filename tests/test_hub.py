@@ -384,6 +384,25 @@ async def test_a_list_that_changed_while_it_was_read_is_read_again_for_who_asks_
         assert "dashboard:task_list_updated" not in receivers[1].types()
 
 
+async def test_an_older_state_of_the_list_does_not_come_after_a_newer_one() -> None:
+    async with playing([insert("t0")], [status("t0", "merged")]) as stage:
+        stage.happen()
+        gate, receiver = asyncio.Event(), Receiver()
+        listener = stage.listener(receiver=receiver)
+        stage.gates.append(gate)
+        stage.joining.join_dashboard(listener, 100, "1")
+        await until(lambda: not stage.gates)
+        stage.happen()
+        stage.joining.join_dashboard(listener, 100, "2")
+        await until(lambda: len(receiver.messages) == 2)
+        gate.set()
+        await settled()
+
+        assert [message["replyTo"] for message in receiver.messages] == ["1", "2"]
+        shown = [state["tasks"][0]["status"] for state in receiver.of("dashboard:state")]
+        assert shown == ["merged", "merged"]
+
+
 @pytest.mark.parametrize("gone", ["delete", "revoke"])
 async def test_a_member_that_lost_its_task_unseen_is_sent_which_way(gone: str) -> None:
     lost = ("delete", "t0") if gone == "delete" else status("t0", "new", "bob")

@@ -112,8 +112,8 @@ class Dashboards:
             elif not listener.receiver.has_room():
                 listener.postponed.append(joiner)
             else:
-                listener.dashboard_joins.remove(joiner)
-                listener.answer_state(pages, joiner.reply_to)
+                for one in _answered_with(joiner):
+                    listener.answer_state(pages, one.reply_to)
                 if joiner.stay and listener.lagging:
                     listener.dashboard_behind = True
                 elif joiner.stay:
@@ -185,6 +185,19 @@ class Dashboards:
                 yield self._translator.summarise(document)
             except Exception:  # one document must not keep the others from everybody who may see it
                 log.exception("a task could not be summarised")
+
+
+def _answered_with(joiner: DashboardJoiner) -> Iterator[DashboardJoiner]:
+    """This request and the earlier ones of its listener, which wait no more: their own state would be an older
+    one, and come after this."""
+    joins = joiner.listener.dashboard_joins
+    place = joins.index(joiner)
+    earlier, joiner.listener.dashboard_joins = joins[:place], joins[place + 1 :]
+    for one in earlier:
+        one.active = False
+        if not one.healing:
+            yield one
+    yield joiner
 
 
 def _leave_if_over(listener: Listener) -> None:
