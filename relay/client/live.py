@@ -34,7 +34,9 @@ class Timeline:
         self.start = 0  # the index of the first event held: above 0 where it was joined from a position
         self.events: list[Event | None] = []  # None is a hole in the array
         self._head: str | None = None
-        self._asked: set[Position] = set()  # where we stood when the task was joined again from there
+        # Positions the task is being joined again from, and those of them that are in what we hold.
+        self._asked: set[Position] = set()
+        self._passed: set[Position] = set()
 
     @property
     def next(self) -> int:
@@ -52,15 +54,16 @@ class Timeline:
 
     def ask(self, position: Position | None) -> None:
         """The task is being joined again from this position."""
-        if position is not None and position == self.position:
+        if position is not None:
             self._asked.add(position)
+            self._pass()
 
     def begin(self, position: Position | None) -> None:
         """The next message answers a join that continued from this position: what is held stands before it only
-        where we are exactly there, or were when it was asked for and have kept what we held."""
+        where we have been exactly there, and have kept what we held then."""
         if position is None:
             return
-        if position != self.position and position not in self._asked:
+        if position != self.position and position not in self._passed:
             self.start, self.events, self._head = position.next, [], None
         self._asked = {one for one in self._asked if one.next >= position.next}
 
@@ -82,12 +85,14 @@ class Timeline:
                 self._keep(start)
                 self.events += events
                 self._head, self.task = head, message.data["task"]
+                self._pass()
                 if not more:
                     self.state = READY
             case Kind.EVENT_ADDED, {"index": int(index), "event": event, "head": str(head)}:
                 self._keep(index)
                 self.events.append(event)
                 self._head = head
+                self._pass()
             case Kind.UPDATED, {"task": dict()}:
                 self.task = message.data["task"]
             case Kind.DELETED, _:
@@ -103,11 +108,16 @@ class Timeline:
 
     def _drop(self) -> None:
         self.task, self.start, self.events, self._head = None, 0, [], None
-        self._asked.clear()
+        self._passed.clear()
+
+    def _pass(self) -> None:
+        if self._asked and (position := self.position) in self._asked:
+            self._passed.add(position)
 
     def _keep(self, index: int) -> None:
         """Keep the events before this index (PROTOCOL.md 6.2)."""
-        self._asked = {one for one in self._asked if one.next <= index} if self._asked else self._asked
+        if self._passed:
+            self._passed = {one for one in self._passed if one.next <= index}
         if self.start <= index <= self.next:
             del self.events[index - self.start :]
         else:
