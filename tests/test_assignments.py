@@ -167,6 +167,56 @@ TEXTS = [
         "Tokens: [S",
     ),
     *("login ok, token: S, user: ada", "(password: S)", "user=ada, password=S, role=admin", "Pass: S"),
+    # Options of one letter, and names of frameworks.
+    *("java -Dpassword=S -jar a", "-DapiKey='S y'", "gradle -PrepoToken=S", "docker run -eAPI_TOKEN=S i"),
+    *("SECRET_KEY_BASE: S", "SECRET_KEY_BASE=S", "secret_key_base: S", '{"secretKeyBase": "S"}'),
+    *("ansible_become_pass: S", "ansible_ssh_pass=S", "become_pass: S", "ansible_sudo_pass: 'S'"),
+    # Pairs of forms and of parameters.
+    *('{"type": "password", "value": "S"}', '{"label": "Password", "answer": "S"}'),
+    *(
+        '{"parameterName": "token", "parameterValue": "S"}',
+        '{"ParameterKey":"DbPassword","ParameterValue":"S"}',
+    ),
+    *(
+        "- type: password\n  value: S",
+        '{"answer": "S", "question": "Password"}',
+        '<input type="password" value="S">',
+    ),
+    *('{"name": "my .token for x", "value": "S"}', '{"name": ".password of y", "value": "S"}'),
+    '{"name": "a.token (b)", "value": "S"}',
+    # Tables, and the next line.
+    *(
+        "| password | S |",
+        "| `DB_PASSWORD` | `S` |",
+        "|token|S|",
+        "| a | b |\n| --- | --- |\n| **token** | S |",
+    ),
+    *("a\n\n| 1 | password | S |\n", "| user | ada |\\n| password | S |\\n", "> | API_KEY | S |"),
+    *("Password:\nS", "ok\nPassword:\r\nS\r\n", "**Token:**\nS\nbye", "## API key:\nS"),
+    # Colours, spaces that are no spaces, addresses without a scheme.
+    *(
+        "\x1b[32mPASSWORD\x1b[0m=S",
+        "\x1b[1;36mtoken\x1b[39m: \x1b[33mS\x1b[39m",
+        "\\u001b[32mAPI_KEY\\u001b[0m=S",
+    ),
+    *('\x1b[34;1m"password"\x1b[0m\x1b[1;39m:\x1b[0m \x1b[0;32m"S"\x1b[0m', "\\x1b[32mtoken\\x1b[0m: S"),
+    *(
+        "PASSWORD\u00a0=\u00a0S",
+        "password\u00a0: S",
+        "password:\u00a0S",
+        "token\u202f:\u2009S",
+        "--token\u00a0=S",
+    ),
+    *("//ada:S@host", "git clone //ada:S@host/a.git", "src='//ada:S@host'"),
+    # What only begins as what code reads.
+    *("password = os.environ.get('A', 'S')", "password = decrypt('S')", "token = get() + 'S'"),
+    *(
+        "PASSWORD=S()",
+        "token = process.env.TOKEN || 'S'",
+        "jwt: HS256-S",
+        "secrets: inherit-S",
+        "secrets: include S",
+    ),
 ]
 
 
@@ -394,6 +444,39 @@ STAY = [
     "passes: 12",
     "pass=12 fail=3",
     "secret scanning: enabled",
+    "secrets: inherit",
+    "jobs:\n  a:\n    secrets: inherit\n",
+    "credentials: include",
+    "credentials: 'same-origin'",
+    'fetch(u, {credentials: "omit", mode: "cors"})',
+    "const token = await getToken();",
+    "password = getpass()",
+    '{"log":"password = getpass()"}',
+    "login(user, password=getpass.getpass())",
+    "password = os.environ['DB_PASSWORD']",
+    'password = os.environ.get("DB_PASSWORD")  # of the bank',
+    "const token = process.env.API_TOKEN!;",
+    "token: process.env['TOKEN'],",
+    "jwt: HS256 is the algorithm",
+    '["token", "expired"]',
+    '["password", "email"]',
+    '{"fields": ["password", "login"]}',
+    '{\\"tags\\": [\\"token\\", \\"backend\\"]}',
+    '{"type": "token", "value": "Hello"}',
+    '{"type":"token","content":" world"}',
+    "| Password | Notes on it |\n| --- | --- |",
+    "| token | who |\n|:---|---|\n| a | b |",
+    "| password | string | the password of the user |",
+    "| `token` | A token for the API. |",
+    "if (password || token || other) {",
+    "type Kind = Password | Token | Other",
+    "password:\nuser: ada",
+    "tokens:\nA=1",
+    "password:\nA=b\n",
+    "secrets:\n---\n",
+    "Password:\nrequired",
+    "the password:\nx",
+    "// note: a@b.example //a.b@c",
     "passwords must have 8 characters",
 ]
 
@@ -441,6 +524,20 @@ def test_everyday_texts_stay(text: str) -> None:
         {"type": "x", "message": "X-Api-Key: zq7"},
         {"_id": 1, "name": "DB Password", "value": "zq7"},
         {"path": "/password", "op": "replace", "value": "zq7"},
+        {"type": "password", "value": "zq7"},
+        {"type": "password", "name": "x", "value": "zq7"},
+        {"kind": "Secret", "data": {"a": "zq7"}},
+        {"label": "Password", "answer": "zq7"},
+        {"parameterName": "token", "parameterValue": "zq7"},
+        {"ParameterKey": "DbPassword", "ParameterValue": "zq7"},
+        {"secret_key_base": "zq7"},
+        {"ansible_become_pass": "zq7"},
+        ["password", "zq7"],
+        {"fields": ["X-Api-Key", "zq7"]},
+        {"answer": "zq7", "question": "Database password"},
+        {"fields": ["a", "PASSWORD=zq7"]},
+        {"secrets": "zq7"},
+        {"credentials": "zq7"},
     ],
 )
 def test_what_a_name_announces_in_data_goes(element: Any) -> None:
@@ -466,7 +563,15 @@ def test_what_a_name_announces_in_data_goes(element: Any) -> None:
         {"has_password": "yes"},
         {"use_api_key": True},
         {"name": "ada", "value": "x"},
-        {"type": "password", "value": "x"},
+        {"title": "Rotate the API key", "content": "now"},
+        {"type": "token", "value": "Hello"},
+        {"type": "token", "content": " world"},
+        {"type": "pass", "value": "TestLogin"},
+        {"secrets": "inherit"},
+        {"credentials": "same-origin"},
+        ["token", "expired"],
+        {"fields": ["password", "email"]},
+        {"labels": ["token", "backend", "password", "docs"]},
         {"passed": 1},
         {"ACME_PASSWORD": None},
         {"key": "value"},
@@ -476,6 +581,19 @@ def test_what_a_name_announces_in_data_goes(element: Any) -> None:
 )
 def test_everyday_data_stays(element: Any) -> None:
     assert data({"deep": [element]}) == {"deep": [element]}
+
+
+def test_plain_words_are_values_but_in_lists_of_names() -> None:
+    for pair in (
+        ["password", "swordfish"],
+        {"headers": ["x-api-key", "swordfish"]},
+        {"a": ["token", "admin"]},
+    ):
+        assert b"[redacted]" in event_json(pair, VIEW)
+        assert b"[redacted]" in event_json({"a": orjson.dumps(pair).decode()}, VIEW)
+    for names in ({"columns": ["password", "swordfish"]}, {"Labels": ["token", "front-end"]}):
+        assert data({"a": [names]}) == {"a": [names]}
+        assert data(orjson.dumps(names).decode()) == orjson.dumps(names).decode()
 
 
 def test_a_number_under_pass_or_tokens_is_a_count() -> None:
@@ -738,6 +856,16 @@ UNITS = [
         "tokens:\n - 1\n",
         "['token','a",
     ),
+    *("|", "| token | a ", "| token | a |\n", "token:\na\n", "//a:", "//a:b", "/", "token\x1b[0m", "\x1b[0m"),
+    *(
+        "token\u00a0",
+        "token = a.",
+        "token = await ",
+        "token = env(",
+        'fields:["token","a",',
+        "-Dtoken=",
+        "token a ",
+    ),
 ]
 
 
@@ -759,6 +887,15 @@ def test_the_time_grows_with_the_text_and_not_with_its_square(start: str, unit: 
     size = 16_384
     once, four_times = seconds(*(start + unit * (times * size // len(unit)) for times in (1, 4)))
     assert four_times < 10 * once + 0.002  # sixteen times, if it were the square
+
+
+@pytest.mark.parametrize(
+    "start", ["token:\n", "| token |", "token\x1b[0m=", "fields: [", "password = a.", "//a:"]
+)
+@pytest.mark.parametrize("unit", ["a", "a.", " ", "|", "@", "-"])
+def test_the_time_grows_with_one_long_value_as_well(start: str, unit: str) -> None:
+    once, four_times = seconds(*(start + unit * (n * 4_096) + " b" for n in (1, 4)))
+    assert four_times < 10 * once + 0.002
 
 
 def test_what_the_readme_shows_goes() -> None:

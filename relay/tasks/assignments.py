@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from relay.tasks.names import Harmless, Names
+from relay.tasks.names import Harmless, Names, normalised
 from relay.tasks.values import NAME_LENGTH, REDACTED
 
 PAIR_REACH = 300  # characters between a name and the value that belongs to it in `{name: …, value: …}`
@@ -24,7 +24,7 @@ _COUNTS_LENGTH = 300  # characters of a list or an object that may be nothing bu
 # a search stops, what follows, what stands before, and what may follow then. What follows is compared first:
 # of alternatives that begin with a plain character, `re` passes over the wrong ones at once.
 _ENDS = (
-    *(("k", "en", "to", ""), ("k", "ie", "coo", ""), ("k", "ey", "[a-z0-9_. -]", "(?:[_. -]?id)?")),
+    *(("k", "en", "to", ""), ("k", "ie", "coo", ""), ("k", "ey", "[a-z0-9_. -]", "(?:[_. -]?(?:id|base))?")),
     *(("p", "ass", "", "(?:w(?:or)?d(?:[_. -]?hash)?|code)?"), ("p", "wd", "", ""), ("j", "wt", "", "")),
     *(("c", "ret", "se", ""), ("c", "red", "", "(?:ential|s)"), ("c", "(?<=nic)", "mnemoni", "")),
     *(("p", "hrase", "", ""), ("p", "(?<=tp)", "ot", ""), ("z", "ation", "authori", "")),
@@ -52,7 +52,10 @@ def _ends(added: Iterable[str], tail: str, spaced: str) -> str:
 
 
 # What comes behind a name that may announce a secret.
-_TAIL = r"(?=[\\\"'`&%\[\t\r\n]|[ \t)*]{0,40}+[\]:=,>;}?+|]|(?:(?<=d)|(?<=hrase))[ \t]{1,8}['\"])"
+_SPACE = r" \t\u00a0\u2000-\u200a\u202f\u3000"  # what stands between words in one line
+_TAIL = (
+    rf"(?=[\\\"'`&%\[\t\r\n\x1b]|[{_SPACE})*]{{0,40}}+[\]:=,>;}}?+|]|(?:(?<=d)|(?<=hrase))[ \t]{{1,8}}['\"])"
+)
 _SPACED = r"(?=[ \t])"
 
 
@@ -77,10 +80,12 @@ _QUOTES = "\"'`"
 _MARK = re.escape(REDACTED)
 
 # Between a name and its value.
+_COLOURS = r"(?:(?:\x1b|\\{1,8}(?:u001[bB]|x1[bB]|033|e))\[[0-9;]{0,12}m){0,4}"  # of a terminal
 _GAP = re.compile(
-    r"(?P<close>\\{0,8}[\"'`]|&quot;|&#3[49];|%2[27])?(?:\[\w{0,20}\])?[\])*]{0,4}(?P<before>[ \t]{0,8})"
+    rf"{_COLOURS}(?P<close>\\{{0,8}}[\"'`]|&quot;|&#3[49];|%2[27])?{_COLOURS}"
+    rf"(?:\[\w{{0,20}}\])?[\])*]{{0,4}}(?P<before>[{_SPACE}]{{0,8}})"
     r"(?P<sep>=>|[?+:|]?={1,3}|:(?![:/])|%3[ADad]|(?P<comma>,)[ \t\r\n]{0,200}(?:\\{1,8}[nrt][ \t]{0,200}){0,8})?"
-    r"(?:\*{1,2}(?=[ \t]))?(?P<after>[ \t]{0,200})"
+    rf"(?:\*{{1,2}}(?=[ \t\r\n]))?{_COLOURS}(?P<after>[{_SPACE}]{{0,200}}){_COLOURS}"
 )
 _TYPE = re.compile(
     r"(?:str|string|String|bytes|Buffer|char|text|any|Any|SecretStr|Optional\[str\]|Secret)(?: ?\| ?\w{1,20})?\??"
@@ -91,6 +96,19 @@ _CLOSING = {quote: re.compile(rf"(?s:[^\\{quote}]|\\.)*+{quote}") for quote in _
 _REFERENCE = re.compile(
     r"(?:\$\{[A-Za-z_][\w.]{0,100}\}|\$?\{\{[ \t]{0,4}[\w.-]{1,100}[ \t]{0,4}\}\})(?=[\s\"'`,;)\]}\\]|\Z)"
 )
+# What a program reads when it runs: `await getToken()`, `getpass()`, `os.environ['DB_PASSWORD']`.
+_VARIABLE = r"[\"'`]?\w{1,80}[\"'`]?"
+_PATH = r"(?:await[ \t]{1,4})?(?:[A-Za-z_$][\w$]{0,60}\.){0,6}+"
+_LOOKS_UP = r"(?:(?<=environ\.)get|(?<=env\.)get|(?<=ENV\.)fetch|env|getenv|Getenv)"
+_READS = (
+    rf"{_PATH}(?:[A-Za-z_$][\w$]{{0,60}}\(\)|{_LOOKS_UP}\({_VARIABLE}\)"
+    rf"|(?:(?<=os\.)environ|(?<=process\.)env|ENV)\[{_VARIABLE}\]"
+    r"|(?:(?<=process\.env\.)|(?<=meta\.env\.))\w{1,80})"
+)
+_READ = re.compile(
+    rf"{_READS}(?:\.\w{{1,40}}\(\)){{0,4}}!?(?=[ \t]{{0,40}}(?:[;,)\]}}\r\n#]|//|[\"'`](?!\w)|\\[nr\"'`]|\Z))"
+)
+_OR_ELSE = re.compile(rf"{_READS}|{_PATH}{_LOOKS_UP}\({_VARIABLE}[ \t]{{0,8}},")  # and a secret behind it
 _BLOCK = re.compile(r"(?:[|>][-+0-9]{0,2}[ \t]{0,8})?\r?\n")
 _HEREDOC = re.compile(r"(?:(?:\$\(|`)?cat[ \t]{0,4})?<<-?[ \t]?\\?[\"']?([A-Za-z_]{1,40})[^\n]{0,80}\n")
 _ALONE = re.compile(r"^[ \t]{0,40}([A-Za-z_]{1,40})[ \t]{0,40}$", re.MULTILINE)
@@ -102,7 +120,7 @@ _ONE = (
 )
 _TIGHT = re.compile(rf"(?:{_ONE})*+")
 _LOOSE = re.compile(
-    rf"(?:{_ONE}|(?:(?<![.!?])[ \t]++|(?<=[.!?])[ \t]++(?![A-Z]))"
+    rf"(?:{_ONE}|(?:(?<![.!?])[{_SPACE}]++|(?<=[.!?])[{_SPACE}]++(?![A-Z]))"
     rf"(?![\"']?{_ASSIGNS}[\"']?[ \t]?[:=]|\#|-|\||&|/[/*])(?=\S))*+"
 )
 _LINE = re.compile(
@@ -261,9 +279,10 @@ _BEGINS = (
     ),
     *("prevent", "ensure", "refactor", "bump", "test", "tests", "switch", "migrate", "keep", "show", "hide"),
 )
+_SAYS_IT = rf"{'|'.join(_SAYS)}|[hrep]s(?:256|384|512)|eddsa"  # algorithms of a JWT
 _FURTHER = r"(?:[ \t]+\(?[A-Za-z][A-Za-z'’-]{0,20}[.,!?)]{0,2})"
 _STATE = re.compile(
-    rf"(?i:{'|'.join(_SAYS)}){_FURTHER}{{0,20}}[.!?)]?|(?i:{'|'.join(_BEGINS)}){_FURTHER}{{1,20}}[.!?)]?"
+    rf"(?i:{_SAYS_IT}){_FURTHER}{{0,20}}[.!?)]?|(?i:{'|'.join(_BEGINS)}){_FURTHER}{{1,20}}[.!?)]?"
 )
 _PROSE = re.compile(rf"(?:\s*[-*]?[ \t]{{0,8}}[A-Za-z'’]{{1,20}}{_FURTHER}{{2,20}}[.!?:)]?\s*?(?:\n|\Z))+")
 _OF_WORDS = ("phrase", "mnemonic")  # what such names announce may be plain words
@@ -294,20 +313,60 @@ _OTHERS = frozenset(
 )
 
 # The parts of a pair: `{name: "DB_PASSWORD", value: "x"}`.
-NAMING = frozenset(
+KINDS = frozenset(("type", "kind"))
+_OF_A_PAIR = (
+    *("header", "field", "variable", "var", "param", "parameter", "property", "attribute", "attr"),
+    *("setting", "option", "env", "secret", "key", "item", "input"),
+)
+NAMING = KINDS | frozenset(
     (
-        *("name", "key", "header", "headername", "k", "n", "field", "fieldname", "variable", "var"),
-        *("varname", "param", "parameter", "parametername", "env", "property", "attribute", "attr"),
-        *("setting", "option", "path", "id"),
+        *("name", "key", "k", "n", "path", "id", "label", "question"),
+        *(word for word in _OF_A_PAIR if word not in ("secret", "item", "input")),
+        *(word + name for word in _OF_A_PAIR for name in ("name", "key")),
     )
 )
 HOLDING = frozenset(
     (
         *("value", "values", "val", "vals", "v", "content", "contents", "data", "string", "raw"),
         *("default", "current", "old", "oldvalue", "new", "newvalue", "before", "after", "from", "to"),
-        *("previous", "defaultvalue", "currentvalue", "stringvalue", "secretvalue", "plaintext"),
+        *("previous", "defaultvalue", "currentvalue", "stringvalue", "plaintext", "answer"),
+        *(word + "value" for word in _OF_A_PAIR),
     )
 )
+# Fields with lists of names or topics: their plain words are no pairs.
+LISTING = frozenset(
+    (
+        *("fields", "columns", "keys", "names", "labels", "tags", "topics", "keywords", "required"),
+        *("scopes", "paths", "categories", "types", "kinds", "optional", "exclude", "include", "select"),
+    )
+)
+# Further words that stand beside a name in a list or in the head of a table.
+_BESIDE = frozenset(
+    (
+        *("email", "e-mail", "username", "user_name", "firstname", "lastname", "phone", "address", "url"),
+        *("description", "count", "notes", "type", "kind", "expiry", "created_at", "updated_at"),
+    )
+)
+
+
+def is_kind(text: str) -> bool:
+    """Is this name, as the type of something, what a model writes or the result of a test?"""
+    return normalised(text).removesuffix("s") in ("token", "pas")
+
+
+def is_word(item: Any) -> bool:
+    """Is this a word in small letters, as names of fields and topics are?"""
+    return isinstance(item, str) and _SMALL_WORD.fullmatch(item) is not None
+
+
+def is_listed(text: str) -> bool:
+    """Is this one of the words that say how a secret is, or that stand beside its name in a list?"""
+    word = text[:NAME_LENGTH].lower()
+    return word in _BESIDE or word in NAMING or word in HOLDING or _SAID.fullmatch(word) is not None
+
+
+_SMALL_WORD = re.compile("[a-z]{2,30}(?:[_-][a-z]{2,30}){0,4}")
+_SAID = re.compile(_SAYS_IT, re.IGNORECASE)
 
 
 def _words(words: Iterable[str]) -> str:
@@ -321,6 +380,24 @@ _NAMES_IT = re.compile(
 )
 _HOLDS_IT = re.compile(rf"(?<![A-Za-z0-9])(?ai:{_words(HOLDING)}){_SEP}")
 _OTHER_NAME = re.compile(rf"(?<![A-Za-z0-9])(?ai:name|key|header|k|field){_SEP}|[{{}}<>]")
+# A dot before a name in quotes that goes on: what `signs` finds if it ends soon, or is part of a path.
+_DOTTED = re.compile(r"(?<![A-Za-z0-9_])\.")
+_GOES_ON = re.compile(r"[ \t](?![\w./: -]{0,60}[\\\"'`])")
+_KIND = re.compile(rf"(?ai:{_words(KINDS)}){_SEP}")
+_LISTED = re.compile(rf"(?<![A-Za-z0-9])(?ai:{_words(LISTING)}){_SEP}\[[ \t\r\n]{{0,40}}\\{{0,8}}[\"'`]\Z")
+# A row of a table in Markdown: its first cells, and the one behind the name.
+_ROW = re.compile(r"(?:\A|[\r\n]|\\{1,8}[nr])[ \t>]{0,8}\|(?:[^|\r\n]{1,60}\|)?[ \t]{0,40}[*`]{0,2}\Z")
+_CELL = re.compile(
+    r"[*`]{0,2}[ \t]{0,40}\|[ \t]{0,40}(?P<tick>`?)(?P<value>[^|\r\n]{1,400}?)(?P=tick)[ \t]{0,40}\|"
+)
+_HEAD = re.compile(r"[^\r\n]{0,400}?(?:\r?\n|\\{1,8}n)[ \t>]{0,8}\|[ \t]{0,8}:?--")
+_OF_CELL = re.compile(rf"[A-Za-z'’]{{1,20}}{_FURTHER}{{1,40}}")
+# A name and a colon as a whole line, and the word that is the next one.
+_LINE_ALONE = re.compile(r"(?:\A|[\r\n]|\\{1,8}[nr])[ \t]{0,8}[*#]{0,4} ?\Z")
+_NEXT_LINE = re.compile(
+    r"\r?\n(?!<|https?:|[A-Za-z_][\w.-]{0,40}=[^=\s])(?=[^\s]{0,40}?[A-Za-z0-9])"
+    r"([^\s]{1,400}+)(?<![:{}\[\](),>])(?=[ \t]{0,8}(?:[\r\n]|\Z))"
+)
 _ELEMENT = re.compile(r"<(?:\w{1,30}:)?\Z")
 _TAG = re.compile(r"[^<>]{0,200}>")
 _CONTENT = re.compile(r"[^<]*+")
@@ -393,6 +470,9 @@ class Assignments:
         elif before.endswith(("[", ";")) and (colour := re.match("[0-9]{1,3}m", run)):  # of a terminal
             start, run = start + colour.end(), run[colour.end() :]
         harmless = self._hides(run)
+        if harmless is None and run[:1] == "-" and run[1:2].isalpha():  # `-Dpassword=x`
+            start, run = start + 2, run[2:]
+            harmless = self._hides(run)
         if harmless is not None:
             other = before.endswith(" ") and before[:-1].rpartition(" ")[2].lower() in _OTHERS
             return None if other and run.lower() in ("token", "tokens", "pass") else (start, harmless)
@@ -427,22 +507,42 @@ class Assignments:
             if found is not None and found.bare and is_key and text[found.end : found.end + 1] in _AFTER_BARE:
                 quote = close  # so that JSON stays JSON
         elif (named := _NAMES_IT.search(text, max(0, start - 100), start)) is not None:
+            if _KIND.match(text, named.start()) and is_kind(text[start:end]):
+                return
+            if _GOES_ON.match(text, end) and _DOTTED.match(text, start - 1):
+                return
             found = self._of_pair(text, named.start(), end, harmless)
         elif close and gap["comma"] and (_in_list(text, start) or text.startswith("-", start)):
             if _OPENING.match(text, at):
                 found = self._value(text, at, start, end, loose=False, outer="")
-                if found is not None and self.names(text[found.start : found.end]) is not None:
-                    return  # a list of names
+                if found is not None and self._is_list(text, start, text[found.start : found.end]):
+                    return
         elif (
             not close and _ELEMENT.search(text, max(0, start - 40), start) and (tag := _TAG.match(text, end))
         ):
             found = self._of_element(text, end, tag.end())
+        elif not sep and (cell := _CELL.match(text, end)) and _ROW.search(text, max(0, start - 120), start):
+            found = self._of_row(text, cell)
         elif not close and not sep and gap["before"]:
             found = self._after_space(text, start, end, gap.end())
         if found is not None and not self._may_stay(
             text, found, harmless, is_parameter=text[start - 1 : start] in _PARAMETER
         ):
             yield found, quote
+
+    def _is_list(self, text: str, start: int, second: str) -> bool:
+        """Is this a list of names and other words, and its second item no value of the first?"""
+        if is_listed(second) or self.names(second) is not None:
+            return True
+        return is_word(second) and _LISTED.search(text, max(0, start - 100), start) is not None
+
+    def _of_row(self, text: str, cell: re.Match[str]) -> _Found | None:
+        """The cell behind a name in a table of Markdown, but not in its head, and no words about the name."""
+        value = cell["value"]
+        is_prose = _OF_CELL.fullmatch(value) is not None
+        if is_prose or is_listed(value) or self.names(value) is not None or _HEAD.match(text, cell.end()):
+            return None
+        return _Found(cell.start("value"), cell.end("value"), value, bare=True)
 
     def _after_space(self, text: str, start: int, end: int, at: int) -> _Found | None:
         """`--password x`, `ENV DB_PASSWORD x`, `WITH PASSWORD 'x'`."""
@@ -521,9 +621,14 @@ class Assignments:
         reference = _REFERENCE.match(text, at)
         if reference is not None:
             return None
+        if (loose or not text[start:end].isupper()) and _OR_ELSE.match(text, at) is not None:
+            if _READ.match(text, at) is not None:
+                return None
+            stop = _line(text, at, outer) if outer else _end_of_line(text, at)
+            return _Found(at, stop, text[at:stop], bare=True)
         block = _BLOCK.match(text, at)
         if block is not None:
-            found = _block(text, start, block.end())
+            found = _block(text, start, block.end()) or self._next_line(text, at, start, end)
             is_prose = found is not None and text[at] not in "|>" and _PROSE.fullmatch(found.value)
             return None if is_prose else found
         heredoc = _HEREDOC.match(text, at)
@@ -540,6 +645,15 @@ class Assignments:
         if stop == at or (says and _STATE.fullmatch(text, at, _match_end(_LOOSE, text, at)) is not None):
             return None
         return _Found(at, stop, text[at:stop], bare=True)
+
+    def _next_line(self, text: str, at: int, start: int, end: int) -> _Found | None:
+        """A line of one word below a line that is nothing but a name and a colon."""
+        word = _NEXT_LINE.match(text, at)
+        if word is None or text[end:at].strip("* \t") != ":" or is_listed(word[1]):
+            return None
+        if _LINE_ALONE.search(text, max(0, start - 40), start) is None:
+            return None
+        return _Found(word.start(1), word.end(1), word[1], bare=True)
 
     def _bare_end(self, text: str, at: int, start: int, end: int, *, loose: bool, outer: str) -> int:
         """Where a value ends that no quotes end, or what sticks to one that they do end."""
@@ -587,6 +701,12 @@ def _match_end(pattern: re.Pattern[str], text: str, at: int) -> int:
     match = pattern.match(text, at)
     assert match is not None  # all these patterns match nothing as well
     return match.end()
+
+
+def _end_of_line(text: str, at: int) -> int:
+    match = _END_OF_LINE.search(text, at)
+    assert match is not None  # the end of the text is one
+    return match.start()
 
 
 def _quote(text: str, start: int) -> str:
@@ -662,9 +782,7 @@ def _line(text: str, at: int, outer: str) -> int:
     """Where the line ends, or what is quoted with all of it."""
     if not outer:
         return _match_end(_LINE, text, at)
-    ending = _END_OF_LINE.search(text, at)
-    assert ending is not None
-    stop = ending.start()
+    stop = _end_of_line(text, at)
     if len(outer) > 1:
         closing = _escaped(len(outer) - 1, outer[-1]).search(text, at, stop)
         return stop if closing is None else closing.start()

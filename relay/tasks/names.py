@@ -27,7 +27,14 @@ NAMES = (
     *("api_key", "secret_key", "private_key", "access_key", "access_key_id", "secret_access_key"),
     *("shared_access_key", "signing_key", "encryption_key", "master_key", "account_key", "ssh_key"),
     *("deploy_key", "subscription_key", "license_key", "storage_key", "session_key", "hmac_key"),
-    *("service_account_key", "functions_key", "seed_phrase", "recovery_phrase", "mnemonic"),
+    *(
+        "service_account_key",
+        "functions_key",
+        "seed_phrase",
+        "recovery_phrase",
+        "mnemonic",
+        "secret_key_base",
+    ),
     *("credential", "credentials", "creds", "authorization", "proxy_authorization", "cookie", "cookies"),
     *("set_cookie", "session_cookie", "connection_string", "otp", "totp"),
 )
@@ -58,6 +65,9 @@ OWNERS = (
         "langchain",
         "langsmith",
         "pinecone",
+        "ansible",
+        "become",
+        "sudo",
     ),
 )
 # Names before which any word may stand but those of NO_OWNERS. In CAPITALS, as variables of an
@@ -157,6 +167,12 @@ def is_path(value: Any) -> bool:
     return isinstance(value, str) and _PATH.fullmatch(value) is not None
 
 
+def is_setting(value: Any) -> bool:
+    """What `secrets` hold in a workflow, and `credentials` where a browser fetches: a setting."""
+    return isinstance(value, str) and value in ("inherit", "include", "same-origin", "omit")
+
+
+_SETTINGS = ("secrets", "credentials")
 _PATH = re.compile(r"(?:/|~(?:/|\Z)|\.{1,2}(?:/|\Z)|[A-Za-z]:[\\/])[\w./\\~@+ -]{0,1000}")
 _LAST = re.compile(r"[\w./:-]*[./:]([\w-]+)")  # the last name of a path
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -209,6 +225,8 @@ class Names:
             return None
         if plain in self.added:
             return never
+        if plain in _SETTINGS:
+            return is_setting
         found = _NAME.fullmatch(plain)
         return _open(name) if found is None else _HARMLESS[found.lastgroup]
 

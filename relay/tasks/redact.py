@@ -16,7 +16,16 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from relay.tasks.assignments import HOLDING, NAMING, Assignments
+from relay.tasks.assignments import (
+    HOLDING,
+    KINDS,
+    LISTING,
+    NAMING,
+    Assignments,
+    is_kind,
+    is_listed,
+    is_word,
+)
 from relay.tasks.names import Harmless, Names, normalised
 from relay.tasks.signs import folded, shows_a_shape, signs
 from relay.tasks.values import NAME_LENGTH, REDACTED, bounded
@@ -132,8 +141,11 @@ SHAPES = (
     ),
     Shape(
         "addresses",
-        "what stands before the `@` in `https://…@` and in `scheme://user:password@`",
-        (rf"://({_USER}*:{_USER_OR_PASSWORD}*|(?:(?<=http://)|(?<=https://)){_USER}+)(?=@)",),
+        "what stands before the `@` in `https://…@`, `scheme://user:password@` and `//user:password@`",
+        (
+            rf"://({_USER}*:{_USER_OR_PASSWORD}*|(?:(?<=http://)|(?<=https://)){_USER}+)(?=@)",
+            rf"/(?<!:/)/({_USER}*:{_USER_OR_PASSWORD}*)(?=@)",
+        ),
     ),
     Shape(
         "parameters of addresses",
@@ -244,21 +256,21 @@ class Redactor:
             if not isinstance(name, str) or not ((even and not index % 2) or name.startswith("-")):
                 continue
             harmless = self._assignments.names(name)
-            if harmless is None or harmless(item) or (isinstance(item, str) and self._is_name(item)):
+            if harmless is None or harmless(item) or (isinstance(item, str) and self._is_no_value(item)):
                 continue
             shown[index + 1] = REDACTED
         return shown
 
-    def _is_name(self, text: str) -> bool:
-        """Is this the next name or option, and no value?"""
-        return text.startswith("-") or self._assignments.names(text) is not None
+    def _is_no_value(self, text: str) -> bool:
+        """Is this the next name or option, or one of the words that stand beside a name in a list?"""
+        return text.startswith("-") or is_listed(text) or self._assignments.names(text) is not None
 
     def _named(self, fields: dict[str, Any]) -> Harmless | None:
         """Does one of these fields say that the value beside it is a secret: `{"name": "DB_PASSWORD", …}`?"""
         for key, item in fields.items():
-            if isinstance(item, str) and _part(key) in NAMING:
+            if isinstance(item, str) and (part := _part(key)) in NAMING:
                 harmless = self._assignments.names(item)
-                if harmless is not None:
+                if harmless is not None and not (part in KINDS and is_kind(item)):
                     return harmless
         return None
 
@@ -273,8 +285,12 @@ class Redactor:
                 numbers[name] = number = numbers.get(name, 1) + 1
                 unused = f"{name} {number}"
             item = fields[key]
-            secret = harmless is not None and _part(key) in HOLDING and not harmless(item)
-            shown[unused] = REDACTED if secret else self.value(item)
+            if harmless is not None and _part(key) in HOLDING and not harmless(item):
+                shown[unused] = REDACTED
+            elif isinstance(item, list) and _part(key) in LISTING and all(map(is_word, item)):
+                shown[unused] = item
+            else:
+                shown[unused] = self.value(item)
         return shown
 
 

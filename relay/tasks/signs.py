@@ -40,7 +40,7 @@ _ENDS = (
     *(("p", "wd", "", "(?:[_ -]?h[aA]sh)?"), ("p", "(?<=tp)", "ot", ""), ("j", "wt", "", "")),
     *(
         ("k", "en", "to", ""),
-        ("k", "ey", "[A-Za-z0-9_ -]", "(?:[_ -]?id)?"),
+        ("k", "ey", "[A-Za-z0-9_ -]", "(?:[_ -]?(?:id|b[aA]se))?"),
         ("z", "[aA]tion", "[aA]uthori", ""),
     ),
 )
@@ -52,18 +52,25 @@ _GLUED += ["(?:i[gG]|re|et|nv|tx|.[:=>]) ", *(f"-[A-Za-z]{{{letters}}} " for let
 
 # What comes behind a name that may announce a secret. In JSON a quote, a backslash and a line's end are
 # written with a backslash; a quote followed by a colon is the name of a field, which is no text's matter.
+# In a pair a dot may stand before a name in quotes that goes on: `name: "my .token for x"`.
+_GOES_ON = r"[A-Za-z0-9_/: -]{0,60}[\\\"'`]"
 _IN_TEXT = (
-    r"(?:[\\\"'`&%\[\t\r\n]|[ \t)*]{0,40}+[\]:=,>;}?+|]|(?:(?<=d)|(?<=hr[aA]se))[ \t]{1,8}['\"])",
+    r"(?:[\\\"'`&%\[\t\r\n\x1b]|[ \t)*]{0,40}+[\]:=,>;}?+|]|(?:(?<=d)|(?<=hr[aA]se))[ \t]{1,8}['\"]|[ \t]"
+    + _GOES_ON
+    + ")",
     r"[ \t]",
 )
 _IN_JSON = (
-    r"(?!\":)(?:[\\\"'`&%\[]|[ )*]{0,40}+[\]\\:=,>;}?+|]|(?:(?<=d)|(?<=hr[aA]se)) {1,8}['\"\\])",
+    r"(?!\":)(?:[\\\"'`&%\[]|[ )*]{0,40}+[\]\\:=,>;}?+|]|(?:(?<=d)|(?<=hr[aA]se)) {1,8}['\"\\]| "
+    + _GOES_ON
+    + ")",
     r"[ \\]",
 )
 
 _TAB = r"(?:[ \t]|\\t)"
 _WORD = "[A-Za-z0-9_-]"
 _ADDRESS = r"[^\x00-\x20/?#\"<>\\^`{|}\[\]\x7f]"
+_NO_COLON = _ADDRESS.replace("?#", "?#:")
 # Of the shapes, in the same way: the character at which the search stops, and the rest. They look at nothing
 # before a word, where an escape of the JSON may stand.
 _SHAPES = (
@@ -78,7 +85,11 @@ _SHAPES = (
     *(("-", "[0-9](?<=xox[a-z]-[0-9])"), ("-", "[0-9](?<=x[aA]pp-[0-9])"), ("-", "----be[gG]in")),
     ("-", f"(?<=[st]-)(?={_WORD}{{20}})(?:{'|'.join(f'(?<=gl[a-z]{{{n}}}-)' for n in (2, 3, 4, 5))})"),
     *(("b", f"e[aA]rer{_TAB}"), ("b", f"[aA]sic{_TAB}"), ("b", f"y{_TAB}{{1,8}}'")),
-    *(("/", f"/(?<=://){_ADDRESS}*@"), ("=", r"(?<=[?&]si[gG]=)"), ("=", "(?<=-si[gG]nature=)")),
+    *(
+        ("/", f"/(?:(?<=://){_ADDRESS}*@|{_NO_COLON}*:{_ADDRESS}*@)"),
+        ("=", r"(?<=[?&]si[gG]=)"),
+        ("=", "(?<=-si[gG]nature=)"),
+    ),
     ("z", r"[aA]tion(?<=[aA]uthoriz[aA]tion)(?:[\"' \t\\]|\\t)*+[:=]"),
     # Commands, by the option that a password follows, or by what is rarer than it.
     *(("-", r"u(?<=[ \tt]-u)"), ("-", "-(?:proxy-)?user"), ("-", r"p(?<=[ \tt]-p)"), ("-", r"cli[ \\\t]")),
