@@ -60,6 +60,8 @@ async def test_elections_under_load_lose_nothing_and_reset_nobody(
         running(settings_for(url, database_name, relay_known_tasks_max=1)) as relay,
         watching(relay, *(two := watchers())),
     ):
+        await writer.acknowledge(20)
+        await caught_up(writer, *two)  # a place is only kept that a published change vouches for
         async with writer.busy():
             # When the primary steps down, several times, amid writes and a change of rights,
             for number in range(3):
@@ -340,6 +342,7 @@ async def test_a_connection_that_died_without_a_word_is_noticed_and_heals(
         watching(relay, *(two := watchers())),
     ):
         await writer.acknowledge(20)
+        await caught_up(writer, *two)
         proxy.black_hole()
         async with writer.busy():
             # When nothing comes any more and nobody says so, it is told to who asks and who listens,
@@ -409,6 +412,7 @@ async def test_a_network_that_delays_cuts_and_refuses_loses_nothing(
         async with writer.busy():
             proxy.delay(0.02)
             await writer.acknowledge(20)
+            await caught_up(writer, *two)
             for break_it in (proxy.reset, proxy.half_close, proxy.refuse):
                 await until(partial(noticed, len(lines(caplog, *AWAY)), break_it), break_it.__name__)
                 await writer.acknowledge(20)
@@ -530,6 +534,7 @@ async def test_a_right_that_is_taken_and_given_back_is_waited_for(
                 watching(relay, *(two := watchers())),
             ):
                 await writer.acknowledge(10)
+                await caught_up(writer, *two)
                 # When the relay loses its right, it says which, tries now and then, and is not ready;
                 root.admin.command("revokePrivilegesFromRole", "follower", privileges=right)
                 await ready(relay, 503)
