@@ -15,7 +15,7 @@ class Pace:
         self._at = now
 
     def spend(self, cost: float, now: float) -> float:
-        """Count a request that counts as so many; the seconds until the next one may be sent."""
+        """Count a request that costs `cost` ordinary ones. Returns the seconds until the next may be sent."""
         self._left = min(self._rate, self._left + (now - self._at) * self._rate) - cost
         self._at = now
         return max(0.0, (1 - self._left) / self._rate)

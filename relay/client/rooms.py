@@ -31,7 +31,7 @@ from relay.protocol import Request as RequestType
 
 REQUEST_BYTES_DEFAULT = 65_536  # the largest frame we send, until a `welcome` says otherwise
 _ENVELOPE_BYTES = 128  # what surrounds the entries of a join: type, id, brackets
-TASKS_PER_REQUEST, LISTED_PER_REQUEST = 10, 500  # to ask for so many counts as a request (PROTOCOL.md 4)
+TASKS_PER_REQUEST, LISTED_PER_REQUEST = 10, 500  # reading this many costs one request (PROTOCOL.md 4)
 
 
 @dataclass(slots=True, eq=False)
@@ -80,8 +80,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Call `retry` later: not before `wait_s` seconds if the relay said so. Before this one there were so many
-    rounds of `troubles` in a row."""
+    """Call `retry` later: not before `wait_s` seconds, if the relay named a time. `troubles` is the number of
+    failed rounds in a row before this one."""
 
     wait_s: float | None
     troubles: int

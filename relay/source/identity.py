@@ -57,8 +57,8 @@ class RawId:
 def canonical(document_id: Any, levels: int = MAX_LEVELS) -> bytes:
     """The one element that stands for all `_id`s that are equal to this one.
 
-    Raises InvalidBSON, also for sub-documents in more than so many levels; for a value that comes from no
-    database also what `bson.encode` raises.
+    Raises InvalidBSON, also where sub-documents are nested deeper than `levels`. A value that comes from no
+    database may also raise what `bson.encode` raises.
     """
     if type(document_id) is ObjectId:  # nearly always
         return b"\x07" + document_id.binary
@@ -190,7 +190,7 @@ def _below(levels: int) -> int:
 
 
 def _text(value: bytes) -> bytes:
-    """The same, checked: a length, and so many bytes that end with 0."""
+    """The value itself, checked: its first four bytes tell the length of the rest, which ends with 0."""
     if len(value) < 5 or _INT32.unpack_from(value)[0] != len(value) - 4 or value[-1]:
         raise InvalidBSON("a text that does not end")
     return value

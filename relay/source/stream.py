@@ -192,7 +192,8 @@ class Tail:
                 if task is not None and task.cancelling():
                     raise asyncio.CancelledError
                 if not held and reply.changes and reply.changes[0].time == published:
-                    # Whoever read at this time since has seen it. It cannot be: see `_may_go_on`.
+                    # A read at this time may have shown it already. `_may_go_on` makes this impossible, except for
+                    # an error in it or in the server.
                     self.reopen("a cluster time went on after it was over")
                     return
                 held += reply.changes
@@ -408,7 +409,7 @@ class _Cursor:
 
     def _may_go_on(self, changes: Sequence[Change], count: int, size: int) -> bool:
         """May the next reply begin with the cluster time that this one ends with, whose token is not past it?
-        It held so many elements and bytes.
+        This reply held `count` elements in `size` bytes.
 
         To ask costs a millisecond, so that it is only asked where it can be. A member of a replica set reads one
         oplog, in which a cluster time is one entry: a write, a transaction, or, not marked as one, a batch of

@@ -2,13 +2,13 @@
 // What is asked for together: as much as one request may hold. Pure.
 
 /**
- * `share`: at most so many are asked for together with it, because a request for twice as many was refused
- * as a whole, and nobody said for which of them.
+ * `share`: the most items that one request may hold if this one is among them. A request for twice as many
+ * was refused as a whole, without a word about which of them was at fault.
  * @typedef {{share?: number}} Asked
  */
 
 /**
- * `most` items and so many `bytes` fit into one request; an item that is larger goes by itself.
+ * One request holds up to `most` items and up to `bytes` bytes. An item that is larger goes by itself.
  * @template T
  * @typedef {{most: number, bytes: number, sizeOf: (item: T) => number}} Limits
  */

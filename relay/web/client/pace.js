@@ -6,11 +6,11 @@
 
 import { DASHBOARD_LIMIT_MAX } from "./protocol.js";
 
-// To read so many takes the relay what another request takes.
+// Reading this many costs as much as one request.
 const TASKS_PER_REQUEST = 10;
 const LISTED_PER_REQUEST = 500;
 const ROUNDING_MS = 1e-6;
-const BURST_S = 2; // so many seconds' worth at once
+const BURST_S = 2; // a burst may hold what is allowed in this many seconds
 const DEFAULT_PER_SECOND = 20; // where the relay refused one and has not said how many it takes
 
 export class Pace {
