@@ -403,8 +403,9 @@ async def test_a_foreign_task_and_none_are_not_told_apart(tasks: Any, with_: Any
                 answers[name] = orjson.dumps(await ear.next()).replace(name.encode(), b"NAME")
                 times.append(time.perf_counter() - began)
         assert answers["foreign"] == answers["nowhere"]
-        medians = [statistics.median(times) for times in took.values()]
-        assert abs(medians[0] - medians[1]) < 0.05  # it takes one tick of the stream for both
+        # One tick of the stream for both. The shortest, because a busy machine makes any single one longer.
+        foreign, nowhere = (min(times) for times in took.values())
+        assert abs(foreign - nowhere) < 0.05
         await ear.send("resync_requested", {"taskIds": ["foreign", "nowhere"]})
         done = (await ear.until("resync:done"))["data"]
         assert sorted(done["forbidden"]) == ["foreign", "nowhere"]

@@ -189,10 +189,10 @@ def test_whatever_stands_in_a_key_nothing_else_comes_of_it(name: str, changes: d
 def test_a_hundred_keys_are_read_without_holding_the_loop_long() -> None:
     """F52."""
     document = jwks(*[jwk("P-256", f"k{n}") for n in range(50)], *[jwk("RSA", f"r{n}") for n in range(50)])
-    began = time.perf_counter()
+    began = time.thread_time()  # the clock of the wall also counts what other programs do
     keys, _ = from_jwks(document, PUBLIC)
     assert len(keys) == 100
-    assert time.perf_counter() - began < 0.5  # it takes some milliseconds
+    assert time.thread_time() - began < 0.5  # it takes some milliseconds
 
 
 # When they are fetched: time and answers come from the test.

@@ -287,9 +287,9 @@ DEEP = '{"sub":"a","exp":9999999999,"x":' + "[" * 5_000 + "]" * 5_000 + "}"
 def test_what_is_no_token_is_refused_quickly(token: str) -> None:
     """S13: 1 MB, 10k deep, a duplicate sub: refused in a moment, and not shown."""
     of = verifier()
-    began = time.perf_counter()
+    began = time.thread_time()  # the clock of the wall also counts what other programs do
     assert refusal(of, token) == "unauthenticated"
-    assert time.perf_counter() - began < 0.1  # it takes under 1 ms; machines may be slow once
+    assert time.thread_time() - began < 0.1  # it takes under 1 ms
 
 
 class Changing:

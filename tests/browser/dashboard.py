@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page
 
-SOON_MS = 10_000  # a bound for what takes milliseconds, on a noisy machine
+SOON_MS = 30_000  # a bound for what takes milliseconds, on a noisy machine
 
 
 def write_task(site: Any, **fields: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,8 +17,7 @@ TASKS = 5000
 CHANGES_PER_SECOND = 50
 SECONDS = 6
 LONG_MS = 100
-FAR_TOO_LONG_MS = 3 * LONG_MS
-FORGIVEN = 2  # of those, on a machine that has other work to do
+CPU_MS_A_CHANGE = 20.0  # it takes 5 or less; at fifty a second this would be all there is
 WATCH = """() => {
   window.longTasks = [];
   new PerformanceObserver((list) => longTasks.push(...list.getEntries().map((entry) => entry.duration)))
@@ -47,6 +47,7 @@ def test_stays_smooth_with_thousands_of_tasks_and_fifty_changes_a_second(
     expect(page.locator(".row")).to_have_count(TASKS, timeout=60_000)
     page.wait_for_timeout(1000)  # what loading left to do is done
     page.evaluate(WATCH)
+    cpu_ms = measured(page)
     started = time.monotonic()
     for number in range(CHANGES_PER_SECOND * SECONDS):
         change = {"status": rng.choice(STATUSES), "updatedAt": datetime.now(UTC)}
@@ -56,8 +57,7 @@ def test_stays_smooth_with_thousands_of_tasks_and_fifty_changes_a_second(
     over = [round(ms) for ms in page.evaluate("longTasks") if ms > LONG_MS]
     with capsys.disabled():
         print(f"\n  {len(over)} tasks over {LONG_MS} ms in {SECONDS} s: {over}")
-    assert sum(ms > FAR_TOO_LONG_MS for ms in over) <= FORGIVEN
-    # And it shows what the database holds.
+    # Then the page shows what the database holds.
     last = str(task_ids[0])
     site.tasks.update_one({"_id": task_ids[0]}, {"$set": {"title": "The last change"}})
     expect(row(page, last)).to_contain_text("The last change")
@@ -68,6 +68,23 @@ def test_stays_smooth_with_thousands_of_tasks_and_fifty_changes_a_second(
         ),
         "the page counts as the database does",
     )
+    a_change_ms = cpu_ms() / (CHANGES_PER_SECOND * SECONDS)
+    with capsys.disabled():
+        print(f"  {a_change_ms:.1f} ms of CPU a change")
+    assert a_change_ms < CPU_MS_A_CHANGE
+
+
+def measured(page: Page) -> Callable[[], float]:
+    """How long the page's thread has computed since now, in ms: unlike the length of its tasks, this is the same
+    on a busy machine."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def cpu_ms() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return 1000 * next(float(one["value"]) for one in metrics if one["name"] == "TaskDuration")
+
+    return cpu_ms
 
 
 def test_shows_every_row_after_a_burst(page: Page, site: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -227,6 +228,8 @@ def test_says_what_is_going_on_while_the_relay_is_away_and_loses_nothing(
     expect(entry(page, 1)).to_contain_text("about meanwhile")
     expect(page.locator("[data-event-index]")).to_have_count(2)
     expect(banner(page)).to_have_count(0)
+    # What the page sent is heard of a little later than what it shows.
+    until(lambda: seen(page, conversation.sent, "task:join", 2), "the task is joined again")
     again = [frame["data"]["tasks"] for frame in conversation.sent if frame["type"] == "task:join"]
     assert [joined[0].get("since") for joined in again] == [None, 1]
 
@@ -244,8 +247,11 @@ def test_counts_down_to_the_next_try_and_need_not_be_waited_for(page: Page, site
     page.route_web_socket("**/ws", refuse_the_first)
     page.goto(f"{app.origin}/#token={token('alice')}")
     countdown = status(page).locator(".relay-connection-countdown")
-    for left in ("60", "59", "58"):
-        expect(countdown).to_have_text(f"Next try in {left} s")
+    expect(countdown).to_have_text(re.compile(r"Next try in (60|5\d) s"))
+    # It counts down, second by second or faster where the machine was busy.
+    shown = [seconds_of(countdown)]
+    until(lambda: shown[-1] <= shown[0] - 2 or shown.append(seconds_of(countdown)), "two seconds less")
+    assert shown == sorted(shown, reverse=True)
     expect(status(page).get_by_role("status")).to_have_text("Offline (there were too many requests)")
     retry = status(page).get_by_role("button", name="Retry now")
     retry.press("Enter")
@@ -260,7 +266,7 @@ def test_tells_a_machine_without_network_from_a_relay_that_is_away(page: Page, s
     expect(banner(page)).to_contain_text("This device has no network; it reconnects when there is one.")
     site.start()
     page.context.set_offline(False)
-    expect(status(page)).to_have_attribute("data-connection", "live", timeout=3 * SOON_MS)
+    expect(status(page)).to_have_attribute("data-connection", "live")
     expect(banner(page)).to_have_count(0)
 
 
@@ -330,9 +336,13 @@ def until_sent(page: Page, conversation: Conversation, kind: str) -> None:
     until(lambda: seen(page, conversation.sent, kind), f"the page sends {kind}")
 
 
-def seen(page: Page, frames: list[dict[str, Any]], kind: str) -> bool:
+def seen(page: Page, frames: list[dict[str, Any]], kind: str, times: int = 1) -> bool:
     page.evaluate("0")  # playwright hears of frames while it is asked for something
-    return any(frame["type"] == kind for frame in frames)
+    return sum(frame["type"] == kind for frame in frames) >= times
+
+
+def seconds_of(countdown: Locator) -> int:
+    return int(re.sub(r"\D", "", countdown.inner_text()))
 
 
 def closed(page: Page, socket: WebSocket) -> bool:

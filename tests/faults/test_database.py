@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -436,10 +435,9 @@ async def test_the_tail_ends_at_once_while_the_database_is_silent(
         following = asyncio.create_task(follow(tail))
         await until(lambda: tail.position > opened, "the stream", [following])
         proxy.black_hole()
-        began = time.monotonic()
         following.cancel()
-        await asyncio.wait([following])
-        assert time.monotonic() - began < 2
+        async with asyncio.timeout(SOON_S / 3):  # the driver itself would wait for an answer for 30 s
+            await asyncio.wait([following])
         await proxy.heal()
 
 
