@@ -14,7 +14,7 @@ from simulation.mutations import MUTATIONS
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 75.0  # of playing, in two processes
-AT_LEAST = 200  # histories of each process, on the slowest of machines
+AT_LEAST = 200  # histories of each process, however long they take on a machine that is busy
 READERS = ("naive", "poller", "python", *(("browser",) if shutil.which("node") else ()))
 
 
@@ -29,16 +29,13 @@ def simulate(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_no_history_shows_anybody_what_must_not_be_seen() -> None:
-    each = [
-        simulate("--seed", seed, "--seeds", "50", "--seconds", str(SECONDS), "--readers", *READERS)
-        for seed in ("1", "1001")
-    ]
+    bounds = ("--seeds", "50", "--seconds", str(SECONDS), "--at-least", str(AT_LEAST))
+    each = [simulate("--seed", seed, *bounds, "--readers", *READERS) for seed in ("1", "1001")]
     said = [one.communicate()[0] for one in each]
     print(*said)
     assert [one.returncode for one in each] == [0, 0], "".join(said)
-    assert all(_histories(text) >= AT_LEAST for text in said)
 
 
 def test_a_history_is_the_same_whenever_it_is_played() -> None:
@@ -55,10 +52,6 @@ def test_a_fault_that_is_put_in_is_found(name: str) -> None:
     run = simulate("--mutation", name, "--seed", str(MUTATIONS[name].seed), "--seeds", "3")
     said = run.communicate()[0]
     assert run.returncode == 1, said
-
-
-def _histories(said: str) -> int:
-    return int(re.findall(r"^(\d+) histories", said, re.MULTILINE)[-1])
 
 
 def _comparable(shown: str) -> list[str]:

@@ -14,6 +14,7 @@ import re
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
@@ -35,8 +36,11 @@ SAMPLE_S = 1.0
 # Of a slope, what the allocator's own moods come to; a kilobyte kept of each connection would be ten times it.
 MOODS_KB_PER_CONNECTION = 0.1
 MOODS_KB = 3_000
-PEAKS_KB = 10_000  # what the allocator keeps of the most connections at once that nobody waited for
+PEAKS_KB = 10_000  # what the allocator keeps of the most connections at once
 VISITORS = 4  # at once, where each kind of request comes by itself
+UNATTENDED = (
+    10  # visits of each after which they wait until the relay is done with all, or a busy one piles them up
+)
 WORST = 3  # kinds that are shown
 POOL = 40  # connections to the database that reads at once may have opened
 
@@ -170,14 +174,16 @@ async def test_nothing_grows(mongo_url: str, database_name: str, capsys: Any) ->
         assert process.wait(SOON_S) == 0
 
 
-def visited(visitor: Visitor, kind: str, seconds: float) -> int:
-    """How many requests of this kind come in this time."""
+def visited(visitor: Visitor, kind: str, seconds: float, settle: Callable[[], None]) -> int:
+    """How many requests of this kind come in this time. `settle` waits until no connection is left of them."""
     end = time.monotonic() + seconds
 
     def visit() -> int:
         for visits in count(1):
             with suppress(ConnectionError, AssertionError):  # a busy machine may exceed the short timeouts
                 KINDS[kind](visitor)
+            if visits % UNATTENDED == 0:
+                settle()
             if time.monotonic() >= end:
                 return visits
         raise AssertionError
@@ -207,15 +213,19 @@ def test_no_kind_of_request_takes_memory(mongo_url: str, database_name: str, mon
         threading.Thread(target=process.stdout.read, daemon=True).start()
         soak, visitor = Soak(process.pid, url), Visitor(url)
         idle = soak.descriptors()
-        for kind in kinds:
-            visited(visitor, kind, each_s)  # the allocator takes what it will need
-        grown: dict[str, tuple[int, int]] = {}  # by kind: how many requests, and what they left, in KB
-        for kind in kinds:
-            before = soak.memory_kb()
-            requests = visited(visitor, kind, each_s)
+
+        def settle() -> None:
             given_up = time.monotonic() + SOON_S
             while soak.descriptors() > idle + POOL and time.monotonic() < given_up:
                 time.sleep(0.01)
+
+        for kind in kinds:
+            visited(visitor, kind, each_s, settle)  # the allocator takes what it will need
+        grown: dict[str, tuple[int, int]] = {}  # by kind: how many requests, and what they left, in KB
+        for kind in kinds:
+            before = soak.memory_kb()
+            requests = visited(visitor, kind, each_s, settle)
+            settle()
             grown[kind] = requests, soak.memory_kb() - before
         requests = sum(requests for requests, _ in grown.values())
         total_kb = sum(kb for _, kb in grown.values())

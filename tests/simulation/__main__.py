@@ -131,7 +131,7 @@ class _Search:
         return (
             options.until in self._kinds
             or self._kinds.total() >= options.stop_after
-            or (options.seconds is not None and spent >= options.seconds)
+            or (options.seconds is not None and spent >= options.seconds and self.count >= options.at_least)
         )
 
     def _summary(self) -> str:
@@ -153,6 +153,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--history", type=int, help="only this one")
     parser.add_argument("--show", action="store_true", help="print all that happens")
     parser.add_argument("--seconds", type=float, help="end after so long")
+    parser.add_argument(
+        "--at-least", type=int, default=0, help="not before so many histories, with --seconds"
+    )
     parser.add_argument(
         "--until", choices=KINDS, metavar="KIND", help=f"end at the first of a kind: {', '.join(KINDS)}"
     )
