@@ -24,7 +24,7 @@ COMMAND = [sys.executable, "-c", "from relay.cli import main; main()"]
 SOON_S = 30.0  # a bound for what takes milliseconds, on a noisy machine
 
 
-def token(sub: str, *, ttl_s: float = 600, **claims: Any) -> str:
+def token(sub: Any, *, ttl_s: float = 600, **claims: Any) -> str:
     return issue(SECRET, "HS256", {"sub": sub, **claims}, ttl_s=ttl_s, now=time.time())
 
 
@@ -125,7 +125,7 @@ class Ear:
 
 @asynccontextmanager
 async def listening(
-    relay: Relay | str, path: str = "/ws", *, sub: str = "alice", **claims: Any
+    relay: Relay | str, path: str = "/ws", *, sub: Any = "alice", **claims: Any
 ) -> AsyncIterator[Ear]:
     """A connection of this user, its welcome already read."""
     address = (relay if isinstance(relay, str) else relay.url).replace("http", "ws", 1) + path

@@ -11,16 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bson import ObjectId
-
-from relay.tasks.mapping import Visibility
+from relay.access.claims import claim_at, texts_of
+from relay.tasks.ids import identity, values_of
+from relay.tasks.mapping import Rule, Visibility
 from relay.tasks.values import Document, array_index, fields_of
 
 Keys = frozenset[str]
 Filter = dict[str, Any]
 
 ALL = "all"  # the key every task has; who sees everything holds it
-BROKEN = "\ufffd"  # stands in a decoded text for what was not UTF-8; MongoDB compares the bytes
 _DB_POINTER = 12  # a type of BSON
 NOTHING: Filter = {"$expr": False}
 
@@ -51,26 +50,24 @@ class Audience:
 
     def keys_of(self, document: Document) -> Keys:
         """The keys of a document: whoever holds one of them may see it."""
-        keys = {ALL}
+        found = (_key(name, value) for name, value in self.looked_at(document))
+        return frozenset((ALL, *(key for key in found if key is not None)))
+
+    def looked_at(self, document: Document) -> Iterator[tuple[str, Any]]:
+        """The values that the rules look at in a document, each with the name of its rule."""
         for rule in self._visibility.rules:
             for path in rule.field:
-                values = list(_values(document, path.split(".")))
-                keys.update(key for value in values if (key := _key(rule.name, value)) is not None)
+                for value in _values(document, path.split(".")):
+                    yield rule.name, value
                 if not _is_null(document, path) or _is_ambiguous(document, path):
                     break  # the first present candidate is the one that counts
-        return frozenset(keys)
 
     def keys_for(self, principal: Principal) -> Keys:
         """The keys a principal holds."""
         if self._sees_all(principal):
             return frozenset((ALL,))
-        keys: set[str] = set()
-        for rule in self._visibility.rules:
-            for value in _claim_values(principal.claims.get(rule.claim)):
-                keys.add(_text_key(rule.name, value))
-                if ObjectId.is_valid(value):
-                    keys.add(_id_key(rule.name, ObjectId(value)))
-        return frozenset(keys)
+        wanted = ((rule.name, value) for rule in self._visibility.rules for value in _wanted(rule, principal))
+        return frozenset(key for name, value in wanted if (key := _key(name, value)) is not None)
 
     def filter_for(self, principal: Principal) -> Filter:
         """The Mongo filter that selects what the principal may see."""
@@ -78,20 +75,20 @@ class Audience:
             return {}
         branches: list[Filter] = []
         for rule in self._visibility.rules:
-            wanted: list[Any] = []
-            for value in _claim_values(principal.claims.get(rule.claim)):
-                wanted.append(value)
-                if ObjectId.is_valid(value):
-                    wanted.append(ObjectId(value))
-            if wanted:
+            if wanted := _wanted(rule, principal):
                 branches += _candidates(rule.field, wanted)
         return {"$or": branches} if branches else NOTHING
 
     def _sees_all(self, principal: Principal) -> bool:
         return any(
-            role.value in _claim_values(principal.claims.get(role.claim))
+            role.value in texts_of(claim_at(principal.claims, role.claim))
             for role in self._visibility.sees_all
         )
+
+
+def _wanted(rule: Rule, principal: Principal) -> list[Any]:
+    """The values of BSON by which this rule opens a task to the principal."""
+    return [value for text in texts_of(claim_at(principal.claims, rule.claim)) for value in values_of(text)]
 
 
 def _candidates(paths: Sequence[str], wanted: list[Any]) -> Iterator[Filter]:
@@ -122,39 +119,12 @@ def _is_ambiguous(document: Document, path: str) -> bool:
     return any(True for holder in _holders(path) for _ in _values(document, [*holder.split("."), "$ref"]))
 
 
-def _claim_values(claim: Any) -> list[str]:
-    values = claim if isinstance(claim, list) else [claim]
-    shown = [
-        str(value) if isinstance(value, int) and not isinstance(value, bool) else value for value in values
-    ]
-    return [
-        value
-        for value in shown
-        if isinstance(value, str) and value and is_encodable(value) and BROKEN not in value
-    ]
-
-
-def is_encodable(text: str) -> bool:
-    """JSON can spell half a character, which neither BSON nor UTF-8 can hold."""
-    return not any("\ud800" <= char <= "\udfff" for char in text)
+_MARKS = {"text": "s", "ObjectId": "o", "whole number": "n", "UUID": "u"}
 
 
 def _key(rule: str, value: Any) -> str | None:
-    # Not what only derives from a text, as the driver's Code does: to MongoDB that is no text. And not one that
-    # may have been another before it was decoded.
-    if type(value) is str and BROKEN not in value:
-        return _text_key(rule, value)
-    if isinstance(value, ObjectId):
-        return _id_key(rule, value)
-    return None
-
-
-def _text_key(rule: str, value: str) -> str:
-    return f"{rule}:s:{value}"
-
-
-def _id_key(rule: str, value: ObjectId) -> str:
-    return f"{rule}:o:{value}"
+    found = identity(value)
+    return f"{rule}:{_MARKS[found.kind]}:{found.text}" if found is not None else None
 
 
 # How MongoDB reads a dotted path: arrays on the way are looked into, element by element, and by

@@ -18,7 +18,8 @@ from typing import Any, NoReturn, Protocol, TypeGuard
 
 import jwt
 
-from relay.access.audience import Principal, is_encodable
+from relay.access.audience import Principal
+from relay.access.claims import claim_at, text_of
 from relay.access.keys import MAX_KID, KeySet
 from relay.config import PUBLIC_KEY_ALGORITHMS, SHARED_SECRET_ALGORITHMS
 from relay.errors import Refused
@@ -49,7 +50,7 @@ class Verifier:
     `verify` raises Refused: 4401 "unauthenticated" or "token_expired" where the answer is final, 1011
     "keys_unavailable" where it cannot be given yet. A client takes 4401 as a reason to bring another
     token, and gives up if it has none; with 1011 it comes back with the same one. Of a token's claims a
-    principal has those of `keep`, or all.
+    principal has those that `keep` names, nested ones under their whole names and absent ones as None, or all.
     """
 
     def __init__(
@@ -120,8 +121,8 @@ class Verifier:
     def _principal(self, payload: bytes) -> Principal:
         """RFC 7519, 4.1, and what is required of `sub` and `exp`."""
         claims = _object(payload)
-        sub, exp = claims.get("sub"), claims.get("exp")
-        if not isinstance(sub, str) or not sub or not is_encodable(sub) or not _is_time(exp) or not exp:
+        sub, exp = text_of(claims.get("sub")), claims.get("exp")
+        if sub is None or not _is_time(exp) or not exp:
             _refuse()
         latest = self._clock() + LEEWAY_S
         for name in ("nbf", "iat"):
@@ -132,7 +133,7 @@ class Verifier:
         if self._audience is not None and self._audience not in _audiences(claims.get("aud")):
             _refuse()
         if self._keep is not None:
-            claims = {name: claims[name] for name in self._keep if name in claims}
+            claims = {name: claim_at(claims, name) for name in self._keep}
         return Principal(sub, claims, float(exp))
 
 

@@ -102,8 +102,9 @@ class _Examination:
         decoder = Decoder(mapping.events, names=mapping.names())
         self._where = (settings.relay_mongo_database, self._collection, decoder)
         self._reader = Reader(client, *self._where, max_time_ms=ANSWER_MS)
+        self._audience = Audience(mapping.visibility)
         self._translator = Translator(
-            mapping, Audience(mapping.visibility).keys_of, max_text=settings.relay_max_text_length
+            mapping, self._audience.keys_of, max_text=settings.relay_max_text_length
         )
         self._hello: Mapping[str, Any] = {}
         self._may_follow = self._may_read = False
@@ -520,7 +521,7 @@ class _Examination:
             sort={order: -1},
             limit=sample,
         )
-        self._survey = await asyncio.to_thread(survey, documents, self._translator)
+        self._survey = await asyncio.to_thread(survey, documents, self._translator, self._audience.looked_at)
         if not documents:
             self.report.add(Finding("documents", "note", "there are none to read through the mapping"))
 

@@ -1,7 +1,7 @@
 """What `relay check` makes of the answers it was given: findings, and their remedies. Pure.
 
-Rules of this file: of documents only statuses, types of events and names of fields are shown, each bounded
-and with nothing in it that a terminal would obey; a remedy is one sentence.
+Rules of this file: of documents only statuses, types of events, names of fields and the types of ids are shown,
+each bounded and with nothing in it that a terminal would obey; a remedy is one sentence.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from relay.checkup.report import Finding, counted
 from relay.source.failures import STANDALONE
 from relay.tail import visible
 from relay.tasks.mapping import Mapping as TaskMapping
-from relay.tasks.survey import PARTS, Survey, message_of_event, message_of_status
+from relay.tasks.survey import PARTS, Ids, Survey, message_of_event, message_of_status
 
 OLDEST_VERSION = (6, 0)
 OPLOG_MIN_S = 3600.0
@@ -176,6 +176,8 @@ def judge_sample(found: Survey, mapping: TaskMapping) -> Iterator[Finding]:
             "Name the field that tells an event's type as type under [event] in the mapping.",
         )
     yield _visibility(found, mapping)
+    if mapping.visibility.rules:
+        yield _ids(found, mapping)
 
 
 def _parts(found: Survey) -> Finding:
@@ -244,6 +246,32 @@ def _visibility(found: Survey, mapping: TaskMapping) -> Finding:
     )
 
 
+def _ids(found: Survey, mapping: TaskMapping) -> Finding:
+    rules = [rule.name for rule in mapping.visibility.rules]
+    shown = "; ".join(
+        f"rule {visible(rule, NAME_CHARS)}: {_types(found.ids[rule])}" for rule in rules[:NAMES_SHOWN]
+    )
+    if len(rules) > NAMES_SHOWN:
+        shown += f"; {len(rules) - NAMES_SHOWN} more rules"
+    if not any(found.ids[rule].unmatched for rule in rules):
+        return Finding("ids", "ok", shown)
+    return Finding(
+        "ids",
+        "warning",
+        shown,
+        "An id is a text, a whole number, an ObjectId or a UUID: name a field that holds one in [[visibility.rules]] "
+        "of the mapping.",
+    )
+
+
+def _types(ids: Ids) -> str:
+    matched = ", ".join(counted(number, kind) for kind, number in ids.matched.most_common())
+    unmatched = ", ".join(counted(number, kind) for kind, number in ids.unmatched.most_common())
+    if not unmatched:
+        return matched or "no values"
+    return f"{matched}{', and ' if matched else ''}{unmatched} that can match nobody"
+
+
 def sample_json(found: Survey, mapping: TaskMapping) -> dict[str, Any]:
     return {
         "documents": found.documents,
@@ -258,6 +286,13 @@ def sample_json(found: Survey, mapping: TaskMapping) -> dict[str, Any]:
             for name, count in found.event_types.most_common(NAMES_SHOWN)
         ],
         "rules": {rule.name: found.rules[rule.name] for rule in mapping.visibility.rules},
+        "ids": {
+            rule.name: {
+                "matched": dict(found.ids[rule.name].matched),
+                "unmatched": dict(found.ids[rule.name].unmatched),
+            }
+            for rule in mapping.visibility.rules
+        },
         "administratorsOnly": found.administrators_only,
     }
 

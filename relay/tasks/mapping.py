@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from relay.errors import StartupError
 from relay.protocol import LIFECYCLE_FIELDS, Kind
+from relay.tasks.ids import whole
 from relay.tasks.names import normalised
 from relay.tasks.redact import Redaction, wrong_pattern
 from relay.tasks.values import snake
@@ -266,16 +267,24 @@ def _kinds(defaults: dict[Kind, Paths], table: Any, where: str) -> dict[str, Kin
     _refuse_unknown(table, set(short), where)
     names = dict(defaults)
     for key, value in table.items():
-        listed = [value] if isinstance(value, str) else value
-        if not isinstance(listed, list) or not all(isinstance(name, str) and snake(name) for name in listed):
-            raise _Wrong(f"{where}.{key} must be a list of names")
-        names[short[key]] = tuple(listed)
+        texts = [_text(one) or "" for one in (value if isinstance(value, list) else [value])]
+        if not all(map(snake, texts)):
+            raise _Wrong(f"{where}.{key} must be a list of names, or of whole numbers")
+        names[short[key]] = tuple(texts)
     claimed: dict[str, Kind] = {}
     for kind, listed in names.items():
         for name in listed:
             if claimed.setdefault(snake(name), kind) != kind:
                 raise _Wrong(f"{where}: {name!r} stands for two messages")
     return claimed
+
+
+def _text(value: Any) -> str | None:
+    """A text of the file; a whole number, such as a status that is one, as the digits that it is compared by."""
+    if isinstance(value, str):
+        return value
+    number = whole(value)
+    return None if number is None else str(number)
 
 
 def _visibility(table: Any) -> Visibility:
@@ -312,8 +321,8 @@ def _roles(listed: Any) -> list[RoleRule]:
     for index, table in enumerate(listed):
         where = f"visibility.sees_all[{index}]"
         _refuse_unknown(table, {"claim", "value"}, where)
-        claim, value = table.get("claim"), table.get("value")
-        if not isinstance(claim, str) or not claim or not isinstance(value, str) or not value:
+        claim, value = table.get("claim"), _text(table.get("value"))
+        if not isinstance(claim, str) or not claim or not value:
             raise _Wrong(f"{where} needs a claim and a value, both texts")
         roles.append(RoleRule(claim, value))
     return roles

@@ -7,7 +7,7 @@ from typing import Any
 
 from relay.tasks.mapping import Fields
 from relay.tasks.redact import CUT_MARGIN, Redactor
-from relay.tasks.values import Document, fields_of, first_present, moment, number, text
+from relay.tasks.values import Document, bounded, fields_of, first_present, moment, number, text
 
 Summary = dict[str, Any]  # a protocol.TaskSummary
 MAX_QUESTIONS = 100
@@ -73,8 +73,10 @@ class Summaries:
                 return self._text(value)
 
     def _text(self, value: Any) -> str | None:
-        found = text(value, self._max_text + CUT_MARGIN)
-        return None if found is None else self._redactor.beginning(found, self._max_text)
+        found = text(value)
+        if found is None:
+            return None
+        return self._redactor.beginning(bounded(found, self._max_text + CUT_MARGIN), self._max_text)
 
     def _questions(self, value: Any) -> list[str] | None:
         listed = value if isinstance(value, list) else [value]

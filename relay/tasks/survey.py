@@ -1,21 +1,39 @@
 """What a handful of stored documents shows of a mapping: which of its parts they have. Pure.
 
-Rules of this file: of the contents only statuses, types of events and names of fields are kept.
+Rules of this file: of the contents only statuses, types of events, names of fields and the types of ids are kept.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bson import Binary, DatetimeMS, Decimal128
+from bson.binary import OLD_UUID_SUBTYPE
 
 from relay.protocol import Kind
 from relay.source.arrays import decode_element
+from relay.tasks.ids import identity
 from relay.tasks.mapping import Mapping
 from relay.tasks.translate import Task, Translator
-from relay.tasks.values import Document, at_path, first_present, snake
+from relay.tasks.values import Document, at_path, snake
+
+# The values that the rules of visibility look at in a document, each with the name of its rule.
+LookedAt = Callable[[Document], Iterable[tuple[str, Any]]]
 
 PARTS = ("title", "status", "creator")  # of a summary, what every task should have
+
+
+@dataclass(slots=True)
+class Ids:
+    """What stands where one rule looks, by type; nulls are not counted."""
+
+    matched: Counter[str] = field(default_factory=Counter)  # what a claim can match
+    unmatched: Counter[str] = field(default_factory=Counter)  # what is nobody's, whatever a token says
 
 
 @dataclass(slots=True)
@@ -32,13 +50,16 @@ class Survey:
     rules: Counter[str] = field(default_factory=Counter)  # which visibility rule had something to match
     administrators_only: int = 0
     present: Counter[str] = field(default_factory=Counter)  # candidate fields of the visibility rules
+    ids: defaultdict[str, Ids] = field(default_factory=lambda: defaultdict(Ids))  # by the rule's name
 
 
-def survey(documents: Iterable[Document], translator: Translator) -> Survey:
+def survey(documents: Iterable[Document], translator: Translator, looked_at: LookedAt) -> Survey:
     """Read each document as the relay would."""
     found = Survey()
     for document in documents:
-        _count(found, document, translator.read(document), translator.mapping)
+        _count(found, document, translator.read(document), translator)
+        for rule, value in looked_at(document):
+            _count_id(found.ids[rule], value)
     return found
 
 
@@ -52,7 +73,8 @@ def message_of_event(mapping: Mapping, event_type: str) -> Kind | None:
     return mapping.event_types.get(snake(event_type)) if mapping.lifecycle_from != "status" else None
 
 
-def _count(found: Survey, document: Document, task: Task, mapping: Mapping) -> None:
+def _count(found: Survey, document: Document, task: Task, translator: Translator) -> None:
+    mapping = translator.mapping
     found.documents += 1
     found.parts.update(name for name in PARTS if name in task.summary)
     if "status" in task.summary:
@@ -62,8 +84,8 @@ def _count(found: Survey, document: Document, task: Task, mapping: Mapping) -> N
     else:
         found.other_arrays.update(_arrays_of_documents(document))
     for element in task.timeline.elements or ():
-        name = first_present((decode_element(element),), mapping.event.type)
-        if isinstance(name, str):
+        name = translator.view.type_of(decode_element(element))
+        if name is not None:
             found.event_types[name] += 1
         else:
             found.untyped_events += 1
@@ -76,6 +98,38 @@ def _count(found: Survey, document: Document, task: Task, mapping: Mapping) -> N
     found.administrators_only += not matching
     candidates = {path for rule in mapping.visibility.rules for path in rule.field}
     found.present.update(path for path in candidates if at_path(document, path) is not None)
+
+
+def _count_id(ids: Ids, value: Any) -> None:
+    if value is None:
+        return
+    found = identity(value)
+    if found is None:
+        ids.unmatched[_type_of(value)] += 1
+    else:
+        legacy = isinstance(value, Binary) and value.subtype == OLD_UUID_SUBTYPE
+        ids.matched["legacy UUID" if legacy else found.kind] += 1
+
+
+def _type_of(value: Any) -> str:
+    """What a value is that is no id, in a word or two."""
+    match value:
+        case bool():
+            return "boolean"
+        case float() | Decimal128():
+            return "other number"
+        case datetime() | DatetimeMS():
+            return "date"
+        case "":
+            return "empty text"
+        case Map():
+            return "sub-document"
+        case list():
+            return "nested array"
+        case bytes():  # also the driver's Binary
+            return "other binary value"
+        case _:
+            return "other value"
 
 
 def _arrays_of_documents(document: Document) -> list[str]:

@@ -21,7 +21,7 @@ from relay.source.changes import Deleted, Inserted, Operation, Replaced, Updated
 from relay.tasks.document import apply
 from relay.tasks.mapping import EventFields
 from relay.tasks.redact import Redactor
-from relay.tasks.values import array_index, at_path, first_present, moment, plain
+from relay.tasks.values import array_index, at_path, first_present, moment, plain, text
 
 DIGEST_VERSION = "1."
 START = b""  # the digest of no events
@@ -297,6 +297,10 @@ class EventView:
     redactor: Redactor = field(default_factory=Redactor)
     max_bytes: int = MAX_EVENT_BYTES
 
+    def type_of(self, element: Any) -> str | None:
+        """The whole type of an event, as texts of summaries are read: a number too, as some writers count theirs."""
+        return text(first_present((element,), self.fields.type))
+
 
 def event_json(element: Any, view: EventView) -> bytes:
     """One element as the JSON of an Event (PROTOCOL.md section 5), keys sorted, so that the same
@@ -304,11 +308,9 @@ def event_json(element: Any, view: EventView) -> bytes:
     if element is None:
         return NULL
     redactor = view.redactor
-    kind = first_present((element,), view.fields.type)
-    if not isinstance(kind, str):
-        kind = None
-    elif len(kind) > TYPE_LENGTH:
-        kind = redactor.beginning(str(kind), TYPE_LENGTH)
+    kind = view.type_of(element)
+    if kind is not None and len(kind) > TYPE_LENGTH:
+        kind = redactor.beginning(kind, TYPE_LENGTH)
     shown: Event = {
         "type": kind,
         "at": moment(first_present((element,), view.fields.at)),

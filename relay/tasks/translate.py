@@ -397,9 +397,8 @@ class Translator:
         }
 
     def _event_kind(self, element: Any) -> Kind | None:
-        name = first_present((element,), self.mapping.event.type)
-        # (`str`, because BSON's code is a string to Python that cannot be hashed.)
-        return self.mapping.event_types.get(snake(str(name))) if isinstance(name, str) else None
+        name = self.view.type_of(element)
+        return self.mapping.event_types.get(snake(name)) if name is not None else None
 
     def _milestone_after(self, rewritten: Rewritten, before: Task) -> Milestone | None:
         """The last one of a timeline that was rewritten."""

@@ -22,7 +22,6 @@ from bson import (
     DatetimeMS,
     DBRef,
     Decimal128,
-    Int64,
     MaxKey,
     MinKey,
     ObjectId,
@@ -38,6 +37,7 @@ from relay.protocol import rfc3339
 from relay.source.arrays import decode, opened
 from relay.source.changes import key_of
 from relay.source.identity import RawId, canonical, document_of, may_be_id
+from relay.tasks.ids import is_object_id, uuid_text, whole
 
 Document = dict[str, Any]
 
@@ -51,6 +51,7 @@ _JSON_LEVELS = 50
 # Dates outside the years 1 to 9999 are `_id`s like others, but no dates of Python's.
 _DATES_AS_NUMBERS: CodecOptions[Document] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
 _EXTENDED_JSON = CANONICAL_JSON_OPTIONS.with_options(datetime_conversion=DatetimeConversion.DATETIME_MS)
+_WHOLE_NUMERAL = re.compile(r"(-?[0-9]+)(?:\.0+)?")
 _AS_THEY_ARE = frozenset({str, bool, type(None)})
 _MISSING = object()
 
@@ -138,7 +139,7 @@ def wire_id(document_id: Any) -> str:
 def candidate_ids(task_id: str) -> list[Any]:
     """The `_id`s a `taskId` may stand for, the one that wins first."""
     candidates: list[Any] = []
-    if ObjectId.is_valid(task_id) and task_id == task_id.lower():
+    if is_object_id(task_id) and task_id == task_id.lower():
         candidates.append(ObjectId(task_id))
     elif task_id.startswith("{") or task_id in ("true", "false", "null"):
         candidates += _named(task_id)
@@ -210,20 +211,20 @@ def first_present(documents: Iterable[Any], paths: Sequence[str]) -> Any:
     return None
 
 
-def text(value: Any, limit: int) -> str | None:
-    """A scalar as bounded text; None for what is no text."""
+def text(value: Any) -> str | None:
+    """A scalar as text; None for what is no text. A whole number is its digits, whatever its type."""
+    if type(value) is str:  # nearly always
+        return value
     match value:
         case bool():
             return None
-        case str():
-            shown = str(value)  # BSON's code is a string to Python, but one that no table can be asked for
-        case int() | float() | ObjectId() | UUID() | Decimal128():
-            shown = str(value)
-        case Binary() if value.subtype == 4:
-            shown = _binary(value)
+        case int() | float() | Decimal128():
+            found = whole(value)
+            return str(value if found is None else found)
+        case str() | ObjectId():  # BSON's code is a string to Python, but one that no table can be asked for
+            return str(value)
         case _:
-            return None
-    return bounded(shown, limit)
+            return uuid_text(value)
 
 
 def bounded(shown: str, limit: int) -> str:
@@ -232,22 +233,15 @@ def bounded(shown: str, limit: int) -> str:
 
 
 def number(value: Any) -> int | None:
-    """A whole number, also where a writer stored it as a float or as digits."""
-    match value:
-        case bool():
-            return None
-        case int() | Int64():
-            return int(value) if abs(value) <= SAFE_INTEGER else None
-        case float() if value.is_integer() and abs(value) <= SAFE_INTEGER:
-            return int(value)
-        case str() if re.fullmatch(r"[0-9]{1,15}", value):
-            return int(value)
-        case _:
-            return None
+    """A whole number of any type, also where a writer stored it as digits."""
+    if isinstance(value, str):
+        return int(value) if re.fullmatch(r"[0-9]{1,15}", value) else None
+    found = whole(value)
+    return found if found is not None and abs(found) <= SAFE_INTEGER else None
 
 
 def moment(value: Any) -> str | None:
-    """A time as RFC 3339: BSON dates, ISO texts, numbers (from 10¹¹ on milliseconds, else seconds)."""
+    """A time as RFC 3339: BSON dates, ISO texts, numbers of any type (from 10¹¹ on milliseconds, else seconds)."""
     match value:
         case bool():
             return None
@@ -257,6 +251,10 @@ def moment(value: Any) -> str | None:
             return _from_iso(value)
         case int() | float():
             return _from_epoch(float(value))
+        case Decimal128():
+            with suppress(ArithmeticError, ValueError):  # a NaN that signals, above all
+                return _from_epoch(float(value.to_decimal()))
+            return None
         case _:
             return None
 
@@ -282,7 +280,10 @@ def _from_epoch(value: float) -> str | None:
 
 @lru_cache(maxsize=4096)
 def snake(name: str) -> str:
-    """`task:pr_opened`, `PR_OPENED`, `prOpened` and `pr-opened` are one name: `pr_opened`."""
+    """`task:pr_opened`, `PR_OPENED`, `prOpened` and `pr-opened` are one name: `pr_opened`. A whole number keeps its
+    sign, which tells it from another: `-1` is `-1`, and `1.0` is `1`."""
+    if (numeral := _WHOLE_NUMERAL.fullmatch(name)) is not None:
+        return numeral[1]
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     snaked = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")
     return snaked.removeprefix("task_") if snaked != "task_" else snaked

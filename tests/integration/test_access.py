@@ -16,10 +16,11 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
-from bson import ObjectId
+from bson import Binary, Decimal128, Int64, ObjectId
 from pymongo import AsyncMongoClient
 from running import SOON_S, Ear, listening, running, settings_for
 
@@ -28,7 +29,10 @@ from relay.app import Relay
 WRITES = int(os.environ.get("RELAY_TEST_ACCESS_WRITES", "600"))
 SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))
 TASKS = [f"t{number}" for number in range(6)]
-GRACE = ObjectId()
+GRACE, HEIDI = ObjectId(), uuid4()
+# What writers keep for an id that is no text.
+NUMBERS = (1017, Int64(1017), 1017.0, Decimal128("1017.00"))
+UUIDS = (Binary(HEIDI.bytes, 4), Binary(HEIDI.bytes, 3))
 FENCE = "fence"  # everyone's: its last event comes after all that was written before
 
 # Principals by name: their `sub`, and what else their token says.
@@ -38,8 +42,11 @@ PRINCIPALS: dict[str, tuple[str, dict[str, Any]]] = {
     "of a team": ("carol", {"teams": ["red", "all"]}),
     "of two teams": ("dave", {"teams": ["red", "blue", "all"]}),
     "with an ObjectId": (str(GRACE), {"teams": ["all"]}),
+    "with a number": ("1017", {"teams": ["all"]}),
+    "with a UUID": (str(HEIDI), {"teams": ["all"]}),
+    "of a team with a number": ("ivan", {"teams": [7.0, "all"]}),
     "who sees all": ("root", {"roles": ["admin"]}),
-    "nobody": ("eve", {"teams": ["all", "", None, 7], "roles": ["Admin", "administrator"]}),
+    "nobody": ("eve", {"teams": ["all", "", None, True, 7.5], "roles": ["Admin", "administrator"]}),
 }
 
 
@@ -50,9 +57,10 @@ def may_see(name: str, document: dict[str, Any] | None) -> bool:
     sub, claims = PRINCIPALS[name]
     if "admin" in claims.get("roles", []):
         return True
-    own = {sub} | ({ObjectId(sub)} if ObjectId.is_valid(sub) else set())
+    own = [sub, *{str(GRACE): [GRACE], "1017": NUMBERS, str(HEIDI): UUIDS}.get(sub, [])]
     creator = next((document[one] for one in ("createdBy", "creator", "userId") if document.get(one)), None)
-    teams = {team for team in claims["teams"] if isinstance(team, str) and team} | {"7"}
+    teams: list[Any] = [team for team in claims["teams"] if isinstance(team, str) and team]
+    teams += ["7", 7, Decimal128("7E0")] if 7.0 in claims["teams"] else []
     members = document.get("members") or []
     return creator in own or any(one in own for one in members) or document.get("teamId") in teams
 
@@ -172,9 +180,13 @@ class Writer:
     def _rights(self) -> dict[str, Any]:
         pick = self._chance.choice
         return {
-            "createdBy": pick(["alice", "bob", GRACE, str(GRACE), None, "nobody"]),
-            "members": pick([[], ["bob"], ["bob", "eve2"], [GRACE, "alice"], None]),
-            "teamId": pick(["red", "blue", "green", "all2", "", None, 7]),
+            "createdBy": pick(
+                ["alice", "bob", GRACE, str(GRACE), None, "nobody", "1017", True, *NUMBERS, *UUIDS]
+            ),
+            "members": pick(
+                [[], ["bob"], ["bob", 1017.5], [GRACE, "alice"], None, [*NUMBERS[2:], "bob"], [UUIDS[1]]]
+            ),
+            "teamId": pick(["red", "blue", "green", "all2", "", None, 7, 7.5, "7", Decimal128("7E0")]),
         }
 
     def _content(self) -> dict[str, Any]:

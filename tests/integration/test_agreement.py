@@ -43,8 +43,10 @@ def containers(inner: Any) -> Any:
 
 
 # What a rule may match comes more often than by chance.
+UUID = "61616161-6161-6161-6161-616161616161"  # of sixteen bytes that are all "a"
 MATCHING = st.sampled_from(
-    [raw.text("a"), raw.text("a"), raw.text("a"), raw.symbol("a"), raw.object_id(b"x")]
+    [raw.text("a")] * 7
+    + [raw.symbol("a"), raw.object_id(b"x"), raw.double(7), raw.decimal("7.0"), raw.binary(3, b"a" * 16)]
 )
 ODD = st.sampled_from([raw.NULL, raw.UNDEFINED, raw.pointer("a")]) | raw.plain() | raw.NESTED_ONLY
 
@@ -92,8 +94,10 @@ PATHS = st.lists(
 ).map(tuple)
 CLAIMS = st.fixed_dictionaries(
     {
-        "sub": st.sampled_from(["a", "a", "78" * 12, "\ufffd"]),
-        "teams": st.sampled_from(["a", ["a", "\ufffd"], ["78" * 12, None], ["b", ""]]),
+        "sub": st.sampled_from(["a", "a", "a", "78" * 12, "\ufffd", 7]),
+        "teams": st.sampled_from(
+            ["a", ["a", 7.0], ["a", "\ufffd"], ["78" * 12, None], ["b", ""], ["a", UUID]]
+        ),
     }
 )
 

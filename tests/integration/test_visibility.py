@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
-from bson import ObjectId
+from bson import Binary, Int64, ObjectId
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -114,8 +115,10 @@ async def test_a_refreshed_token_brings_its_own_rights(tasks: Any, settings: Any
 # The keys and the filter are two spellings of one rule.
 
 IDS = st.sampled_from([OWNER, ObjectId("65f0c0ffee65f0c0ffee65f1")])
-NAMES = st.sampled_from(["a", "b", "", str(OWNER), str(OWNER).upper(), "5"])
-SCALARS = NAMES | IDS | st.none() | st.integers(4, 6) | st.booleans()
+PERSON = Binary(b"a" * 16, 4)
+NAMES = st.sampled_from(["a", "b", "", str(OWNER), str(OWNER).upper(), "5", str(UUID(bytes=PERSON))])
+NUMBERS = st.integers(4, 6) | st.sampled_from([5.0, 5.5, Int64(5)])
+SCALARS = NAMES | IDS | st.none() | NUMBERS | st.booleans() | st.just(PERSON)
 SHAPES = st.recursive(
     SCALARS,
     lambda inner: (
@@ -132,7 +135,7 @@ RULES = st.lists(
     max_size=3,
 )
 CLAIMS = st.fixed_dictionaries(
-    {"sub": NAMES}, optional={"teams": st.lists(NAMES | st.none(), max_size=2) | NAMES}
+    {"sub": NAMES | NUMBERS}, optional={"teams": st.lists(NAMES | NUMBERS | st.none(), max_size=2) | NAMES}
 )
 
 

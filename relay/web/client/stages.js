@@ -145,6 +145,7 @@ function snake(name) {
 
 /** @param {string} name */
 function inSnakeCase(name) {
+  if (/^-?[0-9]+$/.test(name)) return name; // a number of the writer's: without its sign it would be another
   return name
     .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
     .toLowerCase()
