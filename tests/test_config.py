@@ -272,9 +272,36 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     assert read.redact == Redaction(("ticketPin",), (r"ACME-\d+",))
 
 
+def test_numbers_may_stand_where_names_of_statuses_types_and_roles_do(tmp_path: Path) -> None:
+    read = mapping(
+        tmp_path,
+        """
+        [statuses]
+        analyzing = [1, "queued"]
+        failed = -1
+        pr_opened = [3.0]
+        [event_types]
+        dispatched = 3
+        [[visibility.sees_all]]
+        claim = "level"
+        value = 9
+        """,
+    )
+    kinds = {"1": Kind.ANALYZING, "queued": Kind.ANALYZING, "-1": Kind.FAILED, "3": Kind.PR_OPENED}
+    assert {name: read.statuses[name] for name in kinds} == kinds
+    assert read.event_types["3"] is Kind.DISPATCHED
+    assert read.visibility.sees_all == (RoleRule("level", "9"),)
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [
+        ("[statuses]\nfailed = [true]", "statuses.failed"),
+        ("[statuses]\nfailed = [1.5]", "statuses.failed"),
+        ("[statuses]\nfailed = [[3]]", "statuses.failed"),
+        ("[statuses]\nfailed = 3\nanalyzing = '3.0'", "statuses: '3' stands for two messages"),
+        ("[event_types]\nfailed = 2026-01-02", "event_types.failed"),
+        ("[visibility]\nsees_all = [{claim = 'roles', value = true}]", "visibility.sees_all[0]"),
         ("[fields]\ntitel = 'x'", "fields.titel"),
         ("[fields]\ntitle = 5", "fields.title"),
         ("[fields]\ntitle = []", "fields.title"),

@@ -81,7 +81,14 @@ def test_every_public_key_verifies_what_its_private_key_signed(key: str, algorit
         pytest.param(hmac_signed(HS256, '{"sub":"a","exp":NaN}', SECRET), id="exp that is no number"),
         pytest.param(hmac_signed(HS256, {"sub": "a", "exp": 10**400}, SECRET), id="exp of 400 digits"),
         pytest.param(hmac_signed(HS256, {"sub": "a", "exp": True}, SECRET), id="exp that is true"),
-        pytest.param(hmac_signed(HS256, {"sub": 5, "exp": NOW + 3600}, SECRET), id="sub as a number"),
+        pytest.param(hmac_signed(HS256, {"sub": 5.5, "exp": NOW + 3600}, SECRET), id="sub as a fraction"),
+        pytest.param(
+            hmac_signed(HS256, {"sub": 2.0**53, "exp": NOW + 3600}, SECRET), id="sub without its digits"
+        ),
+        pytest.param(hmac_signed(HS256, {"sub": True, "exp": NOW + 3600}, SECRET), id="sub that is true"),
+        pytest.param(
+            hmac_signed(HS256, {"sub": {"id": "a"}, "exp": NOW + 3600}, SECRET), id="sub as an object"
+        ),
         pytest.param(hmac_signed(HS256, {"sub": ["a"], "exp": NOW + 3600}, SECRET), id="sub as a list"),
         pytest.param(signed({"sub": "a", "exp": NOW + 3600, "nbf": NOW + 7200}), id="not yet valid"),
         pytest.param(signed({"sub": "a", "exp": NOW + 3600, "iat": NOW + 7200}), id="from the future"),
@@ -93,6 +100,30 @@ def test_every_public_key_verifies_what_its_private_key_signed(key: str, algorit
 def test_claims_are_of_the_right_type_and_within_their_bounds(token: str) -> None:
     """S11: no exp, exp as text or 1e30, an empty sub, a future nbf or iat."""
     assert refusal(verifier(), token) == "unauthenticated"
+
+
+@pytest.mark.parametrize(
+    ("written", "sub"),
+    [
+        *(("1017", "1017"), ("1017.0", "1017"), ("1.017e3", "1017"), ("0", "0"), ("-0.0", "0"), ("-5", "-5")),
+        *(("9007199254740993", "9007199254740993"), ("1" + "0" * 30, "1" + "0" * 30), ('"01017"', "01017")),
+    ],
+)
+def test_a_user_whose_id_is_a_number_is_named_by_its_digits(written: str, sub: str) -> None:
+    token = hmac_signed(HS256, f'{{"sub":{written},"exp":{int(NOW) + 3600}}}', SECRET)
+    assert verifier().verify(token).sub == sub
+
+
+def test_of_the_claims_only_those_that_decide_are_kept_nested_ones_too() -> None:
+    """Whatever else a token says is not kept in memory, nor is what lies beside a nested claim."""
+    brought = {**GOOD, "realm_access": {"roles": ["admin"], "other": "x"}, "https://example.com/teams": [7]}
+    names = ["realm_access.roles", "https://example.com/teams", "sub", "away", "realm_access.away", "exp.x"]
+    principal = verifier(keep=names).verify(signed(brought))
+    assert {name: claim for name, claim in principal.claims.items() if claim is not None} == {
+        "realm_access.roles": ["admin"],
+        "https://example.com/teams": [7],
+        "sub": "a",
+    }
 
 
 def test_clocks_may_differ_by_the_leeway_and_no_more() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
+import orjson
 import pytest
-from bson import ObjectId, Timestamp
+from bson import Decimal128, Int64, ObjectId, Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,11 +17,12 @@ from relay.protocol import Kind
 from relay.source.changes import Change, Deleted, Inserted, Operation, Replaced, Updated, key_of
 from relay.tasks.document import apply
 from relay.tasks.mapping import Mapping
-from relay.tasks.timeline import Held, Timeline
+from relay.tasks.timeline import Held, Timeline, event_json
 from relay.tasks.translate import (
     EventAdded,
     Lifecycle,
     Listed,
+    Milestone,
     StateReset,
     Step,
     SummaryUpdated,
@@ -52,7 +55,7 @@ def names(step: Step) -> list[str]:
     ]
 
 
-def event(kind: str, **more: Any) -> dict[str, Any]:
+def event(kind: Any, **more: Any) -> dict[str, Any]:
     return {"type": kind, **more}
 
 
@@ -304,3 +307,52 @@ def test_a_task_after_an_update_is_the_one_that_the_document_shows(
 def test_where_array_and_fields_share_a_sub_document_the_whole_is_read() -> None:
     assert translator().outline_projection is not None
     assert translator(replace(MAPPING, events="github.log")).outline_projection is None
+
+
+def lifecycle_of(step: Step) -> list[Kind]:
+    return [one.kind for one in step.messages if isinstance(one, Lifecycle)]
+
+
+IN_EVERY_TYPE = [3, Int64(3), 3.0, Decimal128("3"), Decimal128("3.00"), "3"]
+NUMBERED = replace(
+    MAPPING,
+    event_types={"3": Kind.PR_OPENED, "-3": Kind.FAILED},
+    statuses={"3": Kind.PR_OPENED, "-3": Kind.FAILED},
+)
+
+
+@pytest.mark.parametrize("value", IN_EVERY_TYPE, ids=repr)
+def test_a_status_and_a_type_that_are_numbers_mean_the_same_in_every_type(value: Any) -> None:
+    pushed = told({"events": []}, Updated({"events.0": event(value)}), NUMBERED)
+    assert lifecycle_of(pushed) == [Kind.PR_OPENED]
+    written = told({"status": "new"}, Updated({"status": value}), NUMBERED)
+    assert lifecycle_of(written) == [Kind.PR_OPENED]
+    assert written.after is not None
+    assert written.after.summary["status"] == "3"
+    # Read from the database instead of followed, the two say the same.
+    reader = translator(NUMBERED)
+    read = reader.read({"_id": ID, "status": value, "events": [event(value), event("note")]})
+    assert (read.status, read.last) == (Kind.PR_OPENED, Milestone(Kind.PR_OPENED, 0))
+    assert orjson.loads(event_json(event(value), reader.view))["type"] == "3"
+
+
+@pytest.mark.parametrize("value", [-3, -3.0, Decimal128("-3.0"), "-3"], ids=repr)
+def test_the_sign_of_a_number_tells_it_from_another(value: Any) -> None:
+    assert lifecycle_of(told({"events": []}, Updated({"events.0": event(value)}), NUMBERED)) == [Kind.FAILED]
+    assert lifecycle_of(told({"status": "new"}, Updated({"status": value}), NUMBERED)) == [Kind.FAILED]
+
+
+@pytest.mark.parametrize("value", [True, None, datetime(2026, 1, 2), {"a": 3}, [3], b"3"], ids=repr)
+def test_what_is_no_text_and_no_number_is_no_type(value: Any) -> None:
+    assert lifecycle_of(told({"events": []}, Updated({"events.0": event(value)}), NUMBERED)) == []
+    assert orjson.loads(event_json(event(value), translator().view))["type"] is None
+
+
+@pytest.mark.parametrize("value", [7, Int64(7), 7.0, Decimal128("7"), Decimal128("7.0"), "7"], ids=repr)
+def test_a_number_of_an_issue_and_a_time_are_read_in_every_type(value: Any) -> None:
+    step = told({"events": []}, Updated({"events.0": event("dispatched", issueNumber=value)}))
+    (lifecycle,) = [one for one in step.messages if isinstance(one, Lifecycle)]
+    assert lifecycle.data["issueNumber"] == 7
+    at = Decimal128("1700000000") if isinstance(value, Decimal128) else 1_700_000_000
+    shown = orjson.loads(event_json({"type": "x", "at": at}, translator().view))
+    assert shown["at"] == "2023-11-14T22:13:20.000Z"

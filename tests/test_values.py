@@ -142,10 +142,54 @@ def test_the_spellings_of_a_name_are_one(name: str) -> None:
     assert snake(name) == "pr_opened"
 
 
-def test_texts_are_bounded_and_numbers_are_whole() -> None:
-    assert text("abcdef", 4) == "abc…"
-    assert [text(value, 9) for value in (5, OID, True, None, [1])] == ["5", "65f0c0ff…", None, None, None]
-    assert [number(value) for value in (5, 5.0, "5", 5.5, "x", True, 2**60, None)] == [5, 5, 5] + [None] * 5
+@pytest.mark.parametrize(
+    ("name", "snaked"),
+    [("3", "3"), ("-3", "-3"), ("3.0", "3"), ("3.5", "3_5"), ("v-3", "v_3"), ("007", "007")],
+)
+def test_a_number_is_a_name_that_keeps_its_sign(name: str, snaked: str) -> None:
+    assert snake(name) == snaked
+
+
+def test_of_values_that_are_no_names_there_is_no_text() -> None:
+    assert [text(value) for value in (True, None, [1], {}, b"a", Binary(b"a", 4), datetime(2026, 1, 2))] == [
+        None
+    ] * 7
+    assert [text(value) for value in ("a", Code("a"), OID, 1.5, Decimal128("1.50"), 1e300)] == [
+        *("a", "a", str(OID), "1.5", "1.50", "1e+300")
+    ]
+    assert [text(Binary(SOME_UUID.bytes, subtype)) for subtype in (3, 4)] == [str(SOME_UUID)] * 2
+
+
+def in_every_type(value: int) -> list[Any]:
+    decimals = [Decimal128(f"{value}"), Decimal128(f"{value}.00"), Decimal128(f"{value}0E-1")]
+    return [value, Int64(value), *([float(value)] if abs(value) <= 2**53 else []), *decimals]
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_a_whole_number_is_read_alike_whatever_its_type(value: int) -> None:
+    expected = value if abs(value) <= 2**53 - 1 else None
+    assert {text(one) for one in in_every_type(value)} == {str(value)}
+    assert {number(one) for one in in_every_type(value)} == {expected}
+    assert len({moment(one) for one in in_every_type(value)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Decimal128("1700000000"), "2023-11-14T22:13:20.000Z"),
+        (Decimal128("1700000000.5"), "2023-11-14T22:13:20.500Z"),
+        (Decimal128("1.700000000123E12"), "2023-11-14T22:13:20.123Z"),
+        *((Decimal128(text), None) for text in ("NaN", "sNaN", "-sNaN", "Infinity", "1E6144")),
+        (Decimal128.from_bid(b"\xff" * 16), None),
+    ],
+)
+def test_a_decimal_is_a_time_like_any_other_number(value: Any, shown: str | None) -> None:
+    assert moment(value) == shown
+
+
+def test_numbers_are_whole_or_their_digits() -> None:
+    values = (5, 5.0, "5", Decimal128("5"), 5.5, "x", True, 2**60, None, Decimal128("5.5"), Decimal128("NaN"))
+    assert [number(value) for value in values] == [5, 5, 5, 5] + [None] * 7
 
 
 def test_the_clock_of_python_is_not_asked() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
+from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, ObjectId
 
 from relay.access.audience import Audience
 from relay.app import hosts_of
@@ -68,8 +70,10 @@ def test_an_answer_is_judged(finding: Finding, mark: str) -> None:
 
 def surveyed(*documents: dict[str, Any]) -> dict[str, Finding]:
     mapping = Mapping()
-    translator = Translator(mapping, Audience(mapping.visibility).keys_of, max_text=1000)
-    found = survey(({"_id": number, **document} for number, document in enumerate(documents)), translator)
+    audience = Audience(mapping.visibility)
+    translator = Translator(mapping, audience.keys_of, max_text=1000)
+    stored = ({"_id": number, **document} for number, document in enumerate(documents))
+    found = survey(stored, translator, audience.looked_at)
     return {finding.name: finding for finding in judge_sample(found, mapping)}
 
 
@@ -87,9 +91,56 @@ def test_documents_without_a_timeline_say_which_array_could_be_meant() -> None:
 
 
 def test_documents_that_only_administrators_see_are_counted() -> None:
-    finding = surveyed({"createdBy": 5}, {"createdBy": None}, {"members": ["bob"]})["visibility"]
+    finding = surveyed({"createdBy": 5.5}, {"createdBy": None}, {"members": ["bob"]})["visibility"]
     assert finding.mark == "warning"
     assert finding.text.startswith("2 of 3 can be seen by nobody but an administrator")
+
+
+def test_the_types_of_ids_are_counted_for_each_rule() -> None:
+    person = Binary(b"a" * 16, 4)
+    documents: list[dict[str, Any]] = [
+        *({"createdBy": one} for one in ("ada", "7", 7, Int64(7), 7.0, Decimal128("7"), person, None)),
+        {"creator": ObjectId(), "members": ["ada", None, Binary(b"a" * 16, 3)]},
+    ]
+    finding = surveyed(*documents)["ids"]
+    assert finding == Finding(
+        "ids",
+        "ok",
+        "rule creator: 4 whole numbers, 2 texts, 1 UUID, 1 ObjectId; rule member: 1 text, 1 legacy UUID; "
+        "rule team: no values",
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (datetime(2026, 1, 2), "1 date"),
+        (DatetimeMS(2**60), "1 date"),
+        (True, "1 boolean"),
+        (5.5, "1 other number"),
+        (2.0**63, "1 other number"),
+        (Decimal128("NaN"), "1 other number"),
+        ("", "1 empty text"),
+        ({"id": "ada"}, "1 sub-document"),
+        (DBRef("users", 1), "1 sub-document"),
+        ([["ada"]], "1 nested array"),
+        (b"ada", "1 other binary value"),
+        (Binary(b"ada", 4), "1 other binary value"),
+        ("a\ufffd", "1 other value"),
+        (Code("ada"), "1 other value"),
+    ],
+)
+def test_what_can_match_nobody_is_warned_of(value: Any, says: str) -> None:
+    finding = surveyed({"createdBy": value}, {"createdBy": "ada"})["ids"]
+    assert finding.mark == "warning"
+    assert finding.text.startswith(f"rule creator: 1 text, and {says} that can match nobody; ")
+    assert "[[visibility.rules]]" in finding.remedy
+
+
+def test_types_that_are_numbers_are_shown_as_statuses_are() -> None:
+    values = (3, Int64(3), 3.0, Decimal128("3.0"), "3")
+    shown = surveyed(*({"status": value, "events": [{"type": value}]} for value in values))
+    assert shown["statuses"].text == shown["event types"].text == "3 (5) → no message"
 
 
 def test_types_that_stand_for_nothing_are_named_with_the_table_to_fill() -> None:
@@ -111,8 +162,9 @@ def test_of_documents_only_bounded_printable_names_are_shown() -> None:
 
 def test_a_survey_of_nothing_is_empty() -> None:
     mapping = Mapping()
-    translator = Translator(mapping, Audience(mapping.visibility).keys_of, max_text=1000)
-    assert survey([], translator) == Survey()
+    audience = Audience(mapping.visibility)
+    translator = Translator(mapping, audience.keys_of, max_text=1000)
+    assert survey([], translator, audience.looked_at) == Survey()
 
 
 def test_names_in_what_is_pasted_stay_texts() -> None:

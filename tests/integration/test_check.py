@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bson import Decimal128
 from pymongo import MongoClient
 from test_commands import run, standalone
 
@@ -122,6 +123,23 @@ def test_documents_the_mapping_does_not_fit_are_warned_of(given: dict[str, str],
     assert "history" in found["timeline"]["text"]
     assert "nobody but an administrator" in found["visibility"]["text"]
     assert report["sample"]["administratorsOnly"] == 1
+
+
+def test_the_types_of_ids_are_told_and_those_that_match_nobody_warned_of(
+    given: dict[str, str], tasks: Any
+) -> None:
+    tasks.insert_many(
+        [{"createdBy": 7, "teamId": Decimal128("42.0")}, {"createdBy": "ada"}, {"createdBy": 7.5}]
+    )
+    report = check(code=0, **given)
+    assert findings(report)["ids"]["mark"] == "warning"
+    assert "1 other number that can match nobody" in findings(report)["ids"]["text"]
+    assert report["sample"]["ids"] == {
+        "creator": {"matched": {"whole number": 1, "text": 1}, "unmatched": {"other number": 1}},
+        "member": {"matched": {}, "unmatched": {}},
+        "team": {"matched": {"whole number": 1}, "unmatched": {}},
+    }
+    assert "rule team: 1 whole number" in run("check", **given).stdout
 
 
 def test_a_collection_that_is_not_there_is_named_with_those_that_are(

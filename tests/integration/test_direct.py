@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from bson import Decimal128
 from pymongo import MongoClient
 from running import SOON_S, listening, running, settings_for
 from tape import Tape
@@ -84,6 +85,28 @@ async def test_a_change_is_told_with_what_its_writer_did_and_what_comes_of_it(
         "→ dashboard:task_list_updated pr_opened",
     ]
     assert "no user's rights are asked" in tail.err.lines[0]
+
+
+async def test_numbers_where_writers_mean_something_are_told_as_what_they_mean(
+    settings: Any, tasks: Any, tmp_path: Any
+) -> None:
+    path = tmp_path / "mapping.toml"
+    path.write_text("[event_types]\npr_opened = [3]\n[statuses]\nfailed = [-1]\n")
+    numbered = settings.model_copy(update={"relay_mapping": path})
+    async with following(numbered, count=3, json=True) as tail:
+        await written(tasks.insert_one, {"_id": "t", "status": 1.0, "events": []})
+        event = {"type": Decimal128("3"), "prNumber": Decimal128("8"), "at": Decimal128("1700000000")}
+        await written(tasks.update_one, {"_id": "t"}, {"$push": {"events": event}})
+        await written(tasks.update_one, {"_id": "t"}, {"$set": {"status": -1.0}})
+        assert await tail.ending == 0
+    created, pushed, failed = (
+        {one["type"]: one["data"] for one in json.loads(line)["messages"]} for line in tail.out.lines
+    )
+    assert created["task:created"]["status"] == "1"
+    shown = pushed["task:event_added"]["event"]
+    assert (shown["type"], shown["at"]) == ("3", "2023-11-14T22:13:20.000Z")
+    assert pushed["task:pr_opened"]["prNumber"] == 8
+    assert failed["task:failed"]["status"] == "-1"
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,23 @@ test("the dashboard shows a task of any odd word", () => {
   for (const word of ODD) assert.doesNotThrow(() => shownOf(word), JSON.stringify(word));
 });
 
+/** A token that says this of its user, as JSON. */
+const tokenOf = (sub) => `e30.${btoa(`{"sub":${sub},"exp":1}`).replaceAll("+", "-").replaceAll("/", "_")}.`;
+
+test("a user whose id is a number is named by its digits, as the relay names them", () => {
+  for (const [sub, shown] of [["1017", "1017"], ["1017.0", "1017"], ["1.017e3", "1017"], ["0", "0"], ["-0.0", "0"], ["-5", "-5"], ['"01017"', "01017"]]) {
+    assert.equal(subjectOf(tokenOf(sub)), shown, sub);
+  }
+});
+
+test("a user who cannot be told for sure is not told", () => {
+  for (const sub of ["9007199254740993", "1e30", "5.5", "true", "null", '["a"]', "{}"]) assert.equal(subjectOf(tokenOf(sub)), undefined, sub);
+});
+
+test("a status or a type that is a number keeps its sign", () => {
+  for (const name of ["3", "-3", "0"]) assert.equal(readable(name), name);
+});
+
 test("no module keeps words in a plain object, where every object's own would be found too", () => {
   for (const folder of ["relay/web/client", "relay/web/react", "relay/web/dashboard", "examples/react/src"]) {
     const root = new URL(`../../${folder}/`, import.meta.url);

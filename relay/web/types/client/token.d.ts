@@ -1,6 +1,7 @@
 /**
- * Whom a token names, unverified: that is the relay's work.
+ * Whom a token names, unverified: that is the relay's work. A whole number is its digits, as the relay reads it;
+ * one with more digits than a number here can hold is not told, because it could be another's.
  * @param {string} jwt
- * @returns {unknown}
+ * @returns {string | undefined}
  */
-export function subjectOf(jwt: string): unknown;
+export function subjectOf(jwt: string): string | undefined;
