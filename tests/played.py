@@ -11,15 +11,24 @@ from unittest.mock import patch
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
 
+from relay.gateway.framing import upgrade_request
 from relay.gateway.wire import EXTENSION, Pace, Wire
 
-REQUEST = (
-    b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-)
+REQUEST_HEADERS = [
+    (b"host", b"x"),
+    (b"connection", b"Upgrade"),
+    (b"upgrade", b"websocket"),
+    (b"sec-websocket-version", b"13"),
+    (b"sec-websocket-key", b"AAAAAAAAAAAAAAAAAAAAAA=="),
+]
 HIGH_WATER = 1_000
 PACE = Pace(ping_every_s=20, pong_within_s=8, stall_s=30)
+
+
+def request() -> Request:
+    return upgrade_request("GET", b"/ws", "1.1", REQUEST_HEADERS)
 
 
 def masked(opcode: int, data: bytes = b"", *, fin: bool = True) -> bytes:
@@ -222,7 +231,7 @@ class Played:
         with patch("asyncio.get_running_loop", return_value=self.loop):
             self.wire = self.transport.protocol = Wire(config, self.server_state, {})
         self.wire.connection_made(self.transport)  # type: ignore[arg-type]
-        self.wire.data_received(REQUEST)
+        self.wire.begin(request())
         if settle:
             self.loop.settle()
             self.answer, self.transport.writes = self.transport.sent(), []

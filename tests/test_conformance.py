@@ -20,11 +20,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from running import SOON_S
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
+from relay.access.limits import Caps
 from relay.gateway import wire
+from relay.gateway.door import door
 from relay.gateway.wire import EXTENSION, Pace, Wire
 
 CASES = 301  # as many as there are but for
@@ -112,7 +115,7 @@ async def echoing(**config: Any) -> AsyncIterator[str]:
     server = Server(
         uvicorn.Config(
             application,
-            http="httptools",
+            http=door(SOON_S, stall_s=SOON_S, caps=Caps(total=1_000, per_address=1_000, per_user=1)),
             ws=EchoWire,
             lifespan="off",
             log_config=None,

@@ -14,8 +14,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from relay.access.addresses import networks
 from relay.access.limits import Caps
-from relay.gateway.door import MAX_HEAD_BYTES, MAX_PIPELINED, MAX_REQUEST_BYTES, door
+from relay.gateway.door import (
+    KEEP_ALIVE_S,
+    MAX_HEAD_BYTES,
+    MAX_PIPELINED,
+    MAX_REQUEST_BYTES,
+    PROXY_KEEP_ALIVE_S,
+    door,
+)
 
 TIMEOUT_S = 0.3
 MOST = 4  # connections of one address
@@ -58,20 +66,27 @@ ROUTES = [
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
+    async with serving() as server:
+        yield server
+
+
+@asynccontextmanager
+async def serving(*proxies: str) -> AsyncIterator[Server]:
+    caps = Caps(total=9, per_address=MOST, per_user=1)
     config = uvicorn.Config(
         Starlette(routes=ROUTES),
-        http=door(TIMEOUT_S, stall_s=TIMEOUT_S, caps=Caps(total=9, per_address=MOST, per_user=1)),
+        http=door(TIMEOUT_S, stall_s=TIMEOUT_S, caps=caps, proxies=networks(proxies)),
         port=0,
         lifespan="off",
         log_config=None,
     )
     server = Server(config)
-    serving = asyncio.create_task(server.serve())
+    task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
     yield server
     server.should_exit = True
-    await serving
+    await task
 
 
 class Peer:
@@ -80,7 +95,10 @@ class Peer:
 
     async def answer(self) -> bytes:
         async with asyncio.timeout(SOON_S):
-            return await self.reader.readline()
+            try:
+                return await self.reader.readline()
+            except ConnectionError:
+                return b""
 
     async def dripping(self, piece: bytes) -> bool:
         """Send this again and again, and read nothing. Does the server ever end it?"""
@@ -125,6 +143,7 @@ CHUNKED = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n
         pytest.param(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", b"x", id="a body"),
         pytest.param(CHUNKED + b"0\r\n", b"X: y\r\n", id="what follows a body"),
         pytest.param(GET + b"\r\n", b"\r\n", id="empty lines after a request"),
+        pytest.param(GET + b"\r\n", b"G", id="the next request"),
         pytest.param(GET + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n", b"x", id="another protocol"),
     ],
 )
@@ -231,3 +250,60 @@ async def test_no_upgrade_while_an_answer_is_not_read(server: Server, path: byte
             + b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
         )
         await gone(server)
+
+
+# Between two requests.
+
+
+def idle_for(server: Server) -> list[float]:
+    """How much longer each connection that waits for another request may do so, in seconds."""
+    now = asyncio.get_running_loop().time()
+    waiting = [one.timeout_keep_alive_task for one in server.server_state.connections]
+    return [timer.when() - now for timer in waiting if timer is not None]
+
+
+@pytest.mark.parametrize(
+    ("proxies", "longer_than_s", "at_most_s"),
+    [
+        pytest.param((), 60, KEEP_ALIVE_S, id="anybody's: AWS, nginx and most others reuse it for 60 s"),
+        pytest.param(("127.0.0.0/8",), 600, PROXY_KEEP_ALIVE_S, id="a trusted proxy's: Google's for 600 s"),
+    ],
+)
+async def test_an_idle_connection_outlives_the_time_in_which_it_may_be_reused(
+    proxies: tuple[str, ...], longer_than_s: float, at_most_s: float
+) -> None:
+    async with serving(*proxies) as server, connected(server) as peer:
+        for _ in range(2):
+            peer.writer.write(GET + b"\r\n")
+            assert b"200" in await peer.answer()
+            await peer.reader.readuntil(b"hello")
+            async with asyncio.timeout(SOON_S):
+                while not idle_for(server):
+                    await asyncio.sleep(0.01)
+            (left_s,) = idle_for(server)
+            assert longer_than_s < left_s <= at_most_s
+
+
+async def test_an_idle_connection_is_counted_and_makes_no_stop_wait(server: Server) -> None:
+    async with AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(connected(server)) for _ in range(MOST)]
+        for peer in peers:
+            peer.writer.write(GET + b"\r\n")
+            await peer.reader.readuntil(b"hello")
+        late = await stack.enter_async_context(connected(server))
+        late.writer.write(GET + b"\r\n")
+        assert b"200" not in await late.answer()
+        server.should_exit = True
+        assert [await peer.answer() for peer in peers] == [b""] * MOST
+        await gone(server)
+
+
+async def test_a_connection_serves_on_after_a_protocol_it_does_not_speak(server: Server) -> None:
+    """Java's client asks for h2c with its first request, and goes on over HTTP/1.1 when nobody answers to that."""
+    async with connected(server) as peer:
+        peer.writer.write(
+            GET + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n"
+        )
+        await peer.reader.readuntil(b"hello")
+        peer.writer.write(GET + b"\r\n")
+        assert b"200" in await peer.answer()

@@ -228,7 +228,7 @@ KINDS: dict[str, Callable[[Visitor], None]] = {
     "socket of another origin": lambda v: v.ask(
         upgrade("/ws", FOREIGN, b"X-Padding: %s\r\n" % (b"x" * 8_000)), expecting=b"403"
     ),
-    "socket of no path": lambda v: v.ask(upgrade("/nothing"), expecting=b"403"),
+    "socket of no path": lambda v: v.ask(upgrade("/nothing"), expecting=b"404"),
     "socket without a key": lambda v: v.ask(
         upgrade().replace(b"Sec-WebSocket-Key", b"X-Key"), expecting=b"400"
     ),

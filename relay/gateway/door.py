@@ -1,7 +1,8 @@
 """The door: uvicorn's HTTP protocol, with an end to what takes too long and a bound on what comes in.
 
 uvicorn has no timer before the first request, none while one drips in or an answer is not read, and
-httptools bounds nothing: not a head, not what may follow a chunked body.
+httptools bounds nothing: not a head, not what may follow a chunked body. A request for a WebSocket comes through
+the same door, and its head has the same bounds.
 
 Rule of this file: a connection that ended leaves no cycle of references. It would keep the headers and the
 bodies of its requests until Python's collector comes, and that is seldom (`relay/garbage.py`).
@@ -11,16 +12,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.access.addresses import Network, client_address, is_proxy
 from relay.access.limits import Caps
+from relay.gateway.framing import upgrade_request
 from relay.gateway.transports import release
+from relay.gateway.wire import Wire
 
 MAX_HEAD_BYTES = 32 * 1024  # of the request line and the headers; a token may have 16 KiB
+MAX_HEADERS = 256  # more than proxies pass on (most allow 100), so that only what is no browser meets it
 MAX_REQUEST_BYTES = 160 * 1024  # with the body, and whatever follows a chunked one
 MAX_PIPELINED = 8  # requests that wait for the answer to an earlier one
+# How long a connection may lie idle between two requests. A balancer that reuses one the moment it is closed
+# answers its user with a 502, so this has to be longer than the balancer's own timeout (docs/embedding.md). Most
+# have 60 s; Google's have 600 s. Strangers get no more than need be: their idle connections count for the caps.
+KEEP_ALIVE_S = 75
+PROXY_KEEP_ALIVE_S = 620  # of a trusted proxy
 TOO_LARGE = b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 HEAD_TOO_LARGE = TOO_LARGE % b"431 Request Header Fields Too Large"
 BODY_TOO_LARGE = TOO_LARGE % b"413 Content Too Large"
@@ -39,13 +49,17 @@ def door(
         _unread = 0  # bytes of answers that waited for the peer when it was last looked at
         _bytes = 0  # of the request that is coming in
         _in_head = True
+        _end_of_head = b""  # its last bytes so far, where the end may be split between two reads
+        _has_too_many_headers = False
         _address: str | None = None  # that it counts for
         _counted = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             peer = self.client[0] if self.client else ""
-            self._address = None if is_proxy(peer, proxies) else client_address(peer, (), ())
+            proxied = is_proxy(peer, proxies)
+            self.timeout_keep_alive = PROXY_KEEP_ALIVE_S if proxied else KEEP_ALIVE_S
+            self._address = None if proxied else client_address(peer, (), ())
             self._counted = caps.enter(self._address)
             if not self._counted:
                 transport.abort()
@@ -62,9 +76,11 @@ def door(
         def data_received(self, data: bytes) -> None:
             if self._deadline is None:  # any byte ends uvicorn's own wait for another request
                 self._expect()
+                self._end_of_head = b""
             head_left = max(0, MAX_HEAD_BYTES - self._bytes)
             self._bytes += len(data)
-            if self._in_head and len(data) > head_left and data.find(b"\r\n\r\n", 0, head_left) < 0:
+            beginning, self._end_of_head = self._end_of_head, (self._end_of_head + data[-3:])[-3:]
+            if self._in_head and len(data) > head_left and b"\r\n\r\n" not in beginning + data[:head_left]:
                 self._refuse(HEAD_TOO_LARGE)
             elif self._bytes > MAX_REQUEST_BYTES:
                 self._refuse(BODY_TOO_LARGE)
@@ -78,7 +94,23 @@ def door(
             if self._deadline is None:  # another request within the same bytes
                 self._expect()
 
+        def on_header(self, name: bytes, value: bytes) -> None:
+            if not self._in_head:
+                return  # it follows a chunked body, and would be believed like one that a proxy has set
+            if len(self.headers) < MAX_HEADERS:
+                super().on_header(name, value)
+            else:
+                self._has_too_many_headers = True
+
+        def send_400_response(self, msg: str) -> None:
+            if self._has_too_many_headers:
+                self._refuse(HEAD_TOO_LARGE)
+            else:
+                super().send_400_response(msg)
+
         def on_headers_complete(self) -> None:
+            if self._has_too_many_headers:  # not sooner: closed over bytes nobody read, a socket is reset
+                raise ValueError("too many headers")  # becomes a 431, above
             self._in_head = False
             super().on_headers_complete()
 
@@ -88,13 +120,29 @@ def door(
 
         def handle_websocket_upgrade(self) -> None:
             answering = self.cycle is not None and not self.cycle.response_complete
-            if answering or self.transport.get_write_buffer_size():
+            unread, (low, _) = (
+                self.transport.get_write_buffer_size(),
+                self.transport.get_write_buffer_limits(),
+            )
+            if answering or unread > low:
                 # The transport would tell neither the answer that it may go on, nor the WebSocket that it
-                # may not: that one would fill a buffer without end.
+                # may not: that one would fill a buffer without end. (With less it has not paused anybody, or
+                # has said that it goes on; over TLS something may always wait.)
                 self.transport.abort()
                 return
+            try:
+                request = upgrade_request(
+                    self.scope["method"], self.url, self.scope["http_version"], self.headers
+                )
+            except ValueError:
+                self.send_400_response("Invalid HTTP request received.")
+                return
             self._leave()
-            super().handle_websocket_upgrade()
+            self.connections.discard(self)
+            wire = cast(type[Wire], self.ws_protocol_class)(self.config, self.server_state, self.app_state)
+            wire.connection_made(self.transport)
+            wire.begin(request)
+            self.transport.set_protocol(wire)
             self._let_go()
 
         def _expect(self) -> None:

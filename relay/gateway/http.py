@@ -12,8 +12,8 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -53,6 +53,24 @@ class _AnyText(StringConvertor):
 register_url_convertor("any", _AnyText())
 
 
+class _Files(Mount):
+    """A folder, which leads no WebSocket anywhere: Starlette's own would fail over one."""
+
+    def __init__(self, path: str, folder: str) -> None:
+        super().__init__(path, StaticFiles(directory=WEB / folder))
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return super().matches(scope) if scope["type"] == "http" else (Match.NONE, {})
+
+
+async def _upgrade_required(_: Request) -> Response:
+    return PlainTextResponse(
+        "This address takes WebSockets only. Where a WebSocket was meant, a proxy did not pass the upgrade on.\n",
+        426,
+        {"upgrade": "websocket", "connection": "upgrade"},
+    )
+
+
 def application(
     desk: Desk,
     connections: Connections,
@@ -90,19 +108,23 @@ def application(
             }
         )
 
+    sockets = {
+        "/ws": connections.any,
+        "/ws/dashboard": connections.dashboard,
+        "/ws/tasks/{task_id:any}": connections.task,
+    }
     routes: list[BaseRoute] = [
-        WebSocketRoute("/ws", connections.any),
-        WebSocketRoute("/ws/dashboard", connections.dashboard),
-        WebSocketRoute("/ws/tasks/{task_id:any}", connections.task),
+        *(WebSocketRoute(path, endpoint) for path, endpoint in sockets.items()),
+        *(Route(path, _upgrade_required) for path in sockets),
         Route("/poll", polls.poll, methods=["POST"]),
         Route("/config", config),
         Route("/schema.json", schema),
         Route("/healthz", healthz),
         *operating,
         Route("/", page),
-        Mount("/client", StaticFiles(directory=WEB / "client")),
-        Mount("/react", StaticFiles(directory=WEB / "react")),
-        Mount("/dashboard", StaticFiles(directory=WEB / "dashboard")),
+        _Files("/client", "client"),
+        _Files("/react", "react"),
+        _Files("/dashboard", "dashboard"),
     ]
     cors = Middleware(
         CORSMiddleware,

@@ -9,9 +9,12 @@ Rules of this file: every byte goes through the outbox, and `flush` alone writes
 the loop. So the order is right by itself, a pause finds in the outbox only what stands behind the page of a
 state that filled the socket, and neither the transport nor a sender is ever called back into.
 
+The request comes from the door (`relay/gateway/door.py`), which has parsed it under the limits of every other
+request: `begin`.
+
 Leans on the undocumented side of uvicorn: the constructor's parameters, `config.loaded_app`,
-`root_path`, `ws_max_size`, `server_state.connections` and `.tasks`, `shutdown`, and that the request is
-fed in before `set_protocol`. A test fails when one of these moves.
+`root_path`, `ws_max_size`, `server_state.connections` and `.tasks`, and `shutdown`. A test fails when one of
+these moves.
 """
 
 from __future__ import annotations
@@ -196,11 +199,9 @@ class Wire(asyncio.Protocol):
         if parser is None:
             parser = self._parser = Parser(state=OPEN, max_size=self._max_size)
         parser.receive_data(data)
-        for event in parser.events_received():
-            if isinstance(event, Request):
-                self._begin(parser, event)
-            elif self.code is None:
-                self._take(cast(Frame, event))
+        for frame in parser.events_received():
+            if self.code is None:
+                self._take(cast(Frame, frame))
         self._answer_for(parser)
 
     def eof_received(self) -> None:
@@ -238,7 +239,11 @@ class Wire(asyncio.Protocol):
 
     # The handshake.
 
-    def _begin(self, parser: Parser, request: Request) -> None:
+    def begin(self, request: Request) -> None:
+        """Take a request for an upgrade. To be called once, after `connection_made`."""
+        if self._transport.is_closing():
+            return
+        parser = cast(Parser, self._parser)
         self._handshake = parser.accept(request)
         if self._handshake.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._respond(self._handshake)
@@ -285,9 +290,9 @@ class Wire(asyncio.Protocol):
             self.abort(Close.INTERNAL)  # accepted, and left to nobody
 
     async def _send_asgi(self, message: Any) -> None:
-        """All that is left of ASGI: an application may refuse, as Starlette does where no route leads."""
+        """All that is left of ASGI: Starlette refuses so where no route leads, and nothing else does."""
         if message["type"] == "websocket.close":
-            self.reject(HTTPStatus.FORBIDDEN)
+            self.reject(HTTPStatus.NOT_FOUND)
         else:
             raise RuntimeError(f"{message['type']}: accept and send go through scope['extensions']")
 
@@ -380,9 +385,6 @@ class Wire(asyncio.Protocol):
             self._end(parser.close_sent.code if parser.close_sent is not None else None)
         data = parser.data_to_send()
         answer = b"".join(data)
-        if parser.handshake_exc is not None and not answer and SEND_EOF in data:
-            # The library is silent about what it cannot read at all.
-            answer = parser.reject(HTTPStatus.BAD_REQUEST, "Bad Request\n").serialize()
         if answer and not self._deadline:  # else a close frame has been queued, and nothing follows it
             self._keep(answer)
         if SEND_EOF in data:

@@ -146,6 +146,22 @@ async def test_a_browser_introduces_itself_through_it(
         assert refusal.value.response.status_code == 403
 
 
+async def test_a_browser_with_many_cookies_and_headers_comes_through_it(
+    proxy: Any, tmp_path: Path, mongo_url: str, database_name: str
+) -> None:
+    """As many as the proxy takes, the relay takes."""
+    crowd = [("Cookie", f"c{number}=" + "c" * 3_500) for number in range(3)]
+    crowd += [(f"X-{number}", "y") for number in range(60)]
+    async with site(proxy, tmp_path, mongo_url, database_name) as url, asyncio.timeout(SOON_S):
+        offer = [Subprotocol("relay.v1"), Subprotocol(f"bearer.{token('alice', padding='x' * 3_000)}")]
+        address = url.replace("http", "ws", 1) + "/ws"
+        async with connect(address, subprotocols=offer, additional_headers=crowd, proxy=None) as socket:
+            assert json.loads(await socket.recv())["type"] == "welcome"
+        with pytest.raises(InvalidStatus) as refusal:
+            await connect(f"{address}/", subprotocols=offer, additional_headers=crowd, proxy=None)
+        assert refusal.value.response.status_code == 404
+
+
 async def test_pages_and_answers_come_from_under_the_path(
     proxy: Any, tmp_path: Path, mongo_url: str, database_name: str
 ) -> None:

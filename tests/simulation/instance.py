@@ -1,6 +1,6 @@
 """One instance of the relay, real from the pump to the wire.
 
-Real: Pump, Known, Translator, Hub, Joining and its parts, Session, Connections with their Sweep, Wire and
+Real: Pump, Known, Translator, Hub, Joining and its parts, Session, Connections with their Sweep, Wire, Door and
 Flusher, Polls and Poll, Audience, Caps. Played: where changes come from (in life `source.stream.Tail`),
 where states are read (`source.reader.Reader`), how tokens are signed, uvicorn and Starlette's routing.
 """
@@ -11,13 +11,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from random import Random
-from types import SimpleNamespace
 from typing import Any, Self
 
 from bson import Timestamp
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
+from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from relay.access.audience import Principal
@@ -27,6 +27,7 @@ from relay.config import Settings
 from relay.errors import PositionLost, Refused, Unavailable
 from relay.feed.known import Known
 from relay.feed.pump import Pump
+from relay.gateway.door import door
 from relay.gateway.flusher import Flusher
 from relay.gateway.longpoll import Polls
 from relay.gateway.refusals import of_close
@@ -218,8 +219,14 @@ class Instance:
         )
         self._connections = Connections(self._desk, (), METRICS, random=chance.random)
         self._polls = Polls(self._desk, (), METRICS, random=chance.random)
-        self._wire = gathered_by(Flusher())
-        self._config: Any = SimpleNamespace(loaded_app=self.app, root_path="", ws_max_size=65_536)
+        self._door = door(
+            settings.relay_handshake_timeout_ms / 1000,
+            stall_s=settings.relay_stall_timeout_ms / 1000,
+            caps=Caps(total=1000, per_address=1000, per_user=1000),
+        )
+        wire = gathered_by(Flusher())
+        self._config = Config(self.app, ws=wire, ws_max_size=65_536, interface="asgi3", log_config=None)
+        self._config.load()
         self._server_state = ServerState()
         self._running: list[asyncio.Task[None]] = []
 
@@ -247,7 +254,7 @@ class Instance:
     # What the network asks.
 
     def accept(self) -> asyncio.Protocol:
-        return self._wire(self._config, self._server_state, {})
+        return self._door(self._config, self._server_state, {})
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         """The endpoints that readers use."""
