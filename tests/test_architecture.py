@@ -10,7 +10,7 @@ import pytest
 
 RELAY = Path(__file__).parent.parent / "relay"
 STAGES = ("source", "tasks", "access", "feed", "hub", "gateway")
-SHARED = {"protocol", "errors", "config", "metrics"}
+SHARED = {"protocol", "errors", "config", "metrics", "nesting"}
 ONLY_THERE = {"gateway": {"schema"}}  # which tells what the gateway takes
 PURE_BANS = {"asyncio", "pymongo", "starlette", "uvicorn", "websockets", "socket"}
 

@@ -20,11 +20,14 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from relay.nesting import is_nested_deeper
+
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
 
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 16_384  # OpenSSL refuses longer ones
 MAX_KEYS = 100  # of a JWKS; one with more is not taken
+MAX_LEVELS = 16  # of lists and objects inside each other in a JWKS; keys with their certificates have four
 MAX_KID = 256  # characters
 MAX_TRIED = 4  # keys a token is tried with when it does not say which one
 
@@ -95,9 +98,11 @@ def from_pem(text: str, algorithms: Sequence[str]) -> KeySet:
 
 def from_jwks(document: bytes, algorithms: Sequence[str]) -> tuple[KeySet, int]:
     """The usable keys of a JSON Web Key Set, and how many others it has. Raises BadKey."""
+    if is_nested_deeper(document, MAX_LEVELS):
+        raise BadKey(f"set is nested deeper than {MAX_LEVELS} levels")
     try:
-        read = json.loads(document)
-    except (ValueError, RecursionError):
+        read = json.loads(document.decode("utf-8-sig"))
+    except ValueError:
         raise BadKey("set is not JSON") from None
     listed = read.get("keys") if isinstance(read, dict) else None
     if not isinstance(listed, list):

@@ -23,10 +23,12 @@ from relay.access.claims import claim_at, text_of
 from relay.access.keys import MAX_KID, KeySet
 from relay.config import PUBLIC_KEY_ALGORITHMS, SHARED_SECRET_ALGORITHMS
 from relay.errors import Refused
+from relay.nesting import is_nested_deeper
 from relay.protocol import Close
 
 LEEWAY_S = 30  # for clocks that differ, at the handshake only
 MAX_TOKEN_BYTES = 16 * 1024
+MAX_LEVELS = 32  # of lists and objects inside each other; the claims of identity providers have up to five
 REMEMBERED = 2048  # verified tokens: a handshake mostly brings one that was seen before
 MAX_REMEMBERED_BYTES = 4096  # a longer token is verified each time, which bounds the memory
 
@@ -109,7 +111,7 @@ class Verifier:
                 payload = _JWS.decode(token, key.material, algorithms=key.algorithms)
             except jwt.InvalidSignatureError:
                 continue
-            except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+            except (jwt.PyJWTError, ValueError, TypeError):
                 _refuse()
             assert isinstance(payload, bytes)
             return payload
@@ -158,10 +160,13 @@ def _header(token: str) -> dict[str, Any]:
 
 
 def _object(text: bytes) -> dict[str, Any]:
-    """A JSON object that says nothing twice: two readers would not agree on what it says."""
+    """A JSON object in UTF-8 that says nothing twice: two readers would not agree on what it says."""
+    if is_nested_deeper(text, MAX_LEVELS):
+        _refuse()
     try:
-        read = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
-    except (ValueError, RecursionError):
+        # (Of bytes, Python's parser would guess the encoding.)
+        read = json.loads(text.decode(), object_pairs_hook=_once, parse_constant=_no_number)
+    except ValueError:
         _refuse()
     if not isinstance(read, dict):
         _refuse()

@@ -14,6 +14,7 @@ import orjson
 from bson import Timestamp
 
 from relay.errors import BadRequest
+from relay.nesting import is_nested_deeper
 from relay.protocol import (
     DASHBOARD_LIMIT_DEFAULT,
     DASHBOARD_LIMIT_MAX,
@@ -23,6 +24,7 @@ from relay.protocol import (
 )
 
 TASKS_PER_REQUEST, LISTED_PER_REQUEST = 10, 500  # to read so many takes what another request takes
+MAX_LEVELS = 32  # of lists and objects inside each other; what we know of a request has four
 MAX_HEAD = 128  # characters
 MAX_ETAG = 128  # characters
 _MOMENT = re.compile(r"([0-9]{1,10})\.([0-9]{1,10})")
@@ -75,10 +77,7 @@ class PollRequest:
 
 def parse(frame: str) -> ClientRequest:
     """The envelope of a frame (PROTOCOL.md section 3)."""
-    try:
-        envelope = orjson.loads(frame)
-    except orjson.JSONDecodeError:
-        raise BadRequest(ErrorCode.BAD_MESSAGE, "This is not JSON.") from None
+    envelope = _json(frame.encode("utf-8", "surrogatepass"))
     if not isinstance(envelope, dict) or not isinstance(envelope.get("type"), str):
         raise BadRequest(ErrorCode.BAD_MESSAGE, 'A message is an object with a text "type".')
     request_id, data = envelope.get("id"), envelope.get("data", {})
@@ -87,6 +86,15 @@ def parse(frame: str) -> ClientRequest:
     if not isinstance(data, dict):
         raise BadRequest(ErrorCode.BAD_MESSAGE, '"data" is an object.')
     return ClientRequest(envelope["type"], request_id, data)
+
+
+def _json(text: bytes) -> Any:
+    if is_nested_deeper(text, MAX_LEVELS):
+        raise BadRequest(ErrorCode.BAD_MESSAGE, f"This is nested deeper than {MAX_LEVELS} levels.")
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise BadRequest(ErrorCode.BAD_MESSAGE, "This is not JSON.") from None
 
 
 def wanted_tasks(data: dict[str, Any]) -> list[Wanted]:
@@ -118,10 +126,7 @@ def listed_tasks(data: dict[str, Any], name: str, *, objects_only: bool = False)
 
 def parse_poll(body: bytes) -> PollRequest:
     """The body of a poll."""
-    try:
-        data = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise BadRequest(ErrorCode.BAD_MESSAGE, "This is not JSON.") from None
+    data = _json(body)
     if not isinstance(data, dict):
         raise BadRequest(ErrorCode.BAD_MESSAGE, "A poll is an object.")
     dashboard = _polled_list(data["dashboard"]) if "dashboard" in data else None

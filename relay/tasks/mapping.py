@@ -164,6 +164,8 @@ def load(path: Path) -> Mapping:
         ) from failure
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
         raise StartupError(f"The mapping file {path} is not valid TOML: {failure}.") from failure
+    except RecursionError:
+        raise StartupError(f"The mapping file {path} is nested too deeply.") from None
     try:
         return _read(table)
     except _Wrong as wrong:

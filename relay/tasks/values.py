@@ -33,6 +33,7 @@ from bson.json_util import CANONICAL_JSON_OPTIONS
 from bson.json_util import dumps as extended_json
 from bson.json_util import loads as from_extended_json
 
+from relay.nesting import is_nested_deeper
 from relay.protocol import rfc3339
 from relay.source.arrays import decode, opened
 from relay.source.changes import key_of
@@ -47,7 +48,10 @@ MAX_DEPTH = 100  # levels of nesting; deeper content is replaced by a mark
 SAFE_INTEGER = 2**53 - 1  # beyond it a browser's numbers lose digits, so they travel as text
 TOO_DEEP = "[nested too deeply]"
 AS_BSON = "$bson"  # in a `taskId`, before the BSON of what Extended JSON does not hold
-_JSON_LEVELS = 50
+_JSON_LEVELS = 50  # of sub-documents in an `_id` whose `taskId` is Extended JSON
+_SPELLED_LEVELS = (
+    2 * _JSON_LEVELS + 2
+)  # of objects in that: code with a scope takes two each, and a binary two
 # Dates outside the years 1 to 9999 are `_id`s like others, but no dates of Python's.
 _DATES_AS_NUMBERS: CodecOptions[Document] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
 _EXTENDED_JSON = CANONICAL_JSON_OPTIONS.with_options(datetime_conversion=DatetimeConversion.DATETIME_MS)
@@ -152,7 +156,7 @@ def _spelled(key: bytes) -> str:
     with suppress(Exception):  # whatever it is that the driver cannot decode, or JSON not hold
         value = bson.decode(document_of(key), codec_options=_DATES_AS_NUMBERS)[""]
         spelled: str = extended_json(value, json_options=_EXTENDED_JSON)
-        # (Deeper JSON is read or not, as the stack happens to be.)
+        # (Deeper than that, these readers fail or not as the stack happens to be.)
         if canonical(from_extended_json(spelled, json_options=_EXTENDED_JSON), _JSON_LEVELS) == key:
             return spelled
     return extended_json({AS_BSON: b64encode(key).decode()})
@@ -161,6 +165,8 @@ def _spelled(key: bytes) -> str:
 def _named(task_id: str) -> list[Any]:
     """The `_id` that is no text and no ObjectId and is spelled like this, if there may be one."""
     try:
+        if is_nested_deeper(task_id.encode(), _SPELLED_LEVELS):
+            return []
         value = from_extended_json(task_id, json_options=_EXTENDED_JSON)
         if isinstance(value, dict) and list(value) == [AS_BSON]:
             value = RawId(b64decode(value[AS_BSON], validate=True))
