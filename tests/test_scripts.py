@@ -11,7 +11,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("bash", "basename", "cat", "chmod", "cksum", "cp", "dirname", "env", "flock", "mkdir", "sh")
+COMMANDS = (
+    "bash",
+    "basename",
+    "cat",
+    "chmod",
+    "cksum",
+    "cp",
+    "dirname",
+    "env",
+    "flock",
+    "grep",
+    "mkdir",
+    "sh",
+)
 
 # Says it is a Python, writes down what pip is asked for, and installs a `relay` that says where it runs.
 PYTHON = r"""#!/bin/sh
@@ -19,12 +32,12 @@ case "$*" in
     *version_info*) exit "${OLD:-0}" ;;
     *ensurepip*) exit "${NO_ENSUREPIP:-0}" ;;
     --version) echo Python 3.11.0 ;;
-    "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+    "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
     "-m pip install"*)
         echo "user=$PIP_USER $*" >> pip.log
         echo "pip talks"
-        printf '#!/bin/sh\necho "relay $* in $PWD"\n' > .venv/bin/relay
-        chmod +x .venv/bin/relay ;;
+        printf '#!/bin/sh\necho "relay $* in $PWD"\n' > "${0%python}relay"
+        chmod +x "${0%python}relay" ;;
 esac
 """
 
@@ -105,6 +118,16 @@ def test_a_checkout_that_was_moved_gets_its_commands_anew(checkout: Checkout) ->
     assert len(checkout.installs()) == 4
 
 
+def test_another_python_has_an_environment_of_its_own_beside_the_first(checkout: Checkout) -> None:
+    checkout.run("tail")
+    (checkout.root / ".venv" / "mark").touch()
+    assert checkout.run("tail", VENV=".venv-3.13").stdout == f"relay tail in {checkout.root}\n"
+    assert checkout.run("lint", VENV=".venv-3.13").returncode == 0
+    assert len(checkout.installs()) == 6
+    assert (checkout.root / ".venv-3.13" / "bin" / "relay").exists()
+    assert {path.name for path in checkout.root.glob(".venv/*")} == {"bin", "locked", "mark"}
+
+
 def test_only_the_relay_speaks_on_standard_output_and_paths_start_where_the_user_is(
     checkout: Checkout, tmp_path: Path
 ) -> None:
@@ -145,6 +168,56 @@ def test_an_environment_that_cannot_be_used_is_said_and_left_alone(checkout: Che
     assert ran.returncode == 3
     assert "rm -r .venv" in ran.stderr
     assert (checkout.root / ".venv").read_text() == "somebody's own"
+
+
+# What every change has to pass.
+
+
+def python_of(path: Path, version: str) -> Path:
+    """A Python at this path that says it is of this version."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho {version}\n")
+    path.chmod(0o755)
+    return path
+
+
+def run_ci(checkout: Checkout) -> list[str]:
+    """What `.ci/run` has the tests run with, each time: environment, Python, arguments."""
+    shutil.copytree(ROOT / ".ci", checkout.root / ".ci", dirs_exist_ok=True)
+    script = checkout.root / "scripts" / "test"
+    script.write_text('#!/bin/sh\necho "$VENV $PYTHON $*" >> runs.log\n')
+    ran = checkout.run("../.ci/run", HOME=str(checkout.root))
+    assert ran.returncode == 0, ran.stderr
+    return (checkout.root / "runs.log").read_text().splitlines()
+
+
+def test_ci_runs_everything_on_the_oldest_python_and_the_unit_tests_on_each_other_one(
+    checkout: Checkout,
+) -> None:
+    python_of(checkout.path / "python3", "3.12")
+    python_of(checkout.path / "python3.11", "3.10")  # such as pyenv's, where that version is not chosen
+    python_of(checkout.path / "python3.14", "3.14")
+    old = python_of(checkout.root / ".pyenv" / "versions" / "3.11.7" / "bin" / "python3", "3.11")
+    first, *others = run_ci(checkout)
+    assert first == f".venv {old} "
+    assert [one.split()[:2] for one in others] == [[".venv-3.12", "python3"], [".venv-3.14", "python3.14"]]
+    assert all("--ignore=tests/integration" in one for one in others)
+
+
+def test_ci_uses_the_environment_that_is_here_for_the_python_it_has(checkout: Checkout) -> None:
+    python_of(checkout.path / "python3", "3.11")
+    python_of(checkout.path / "python3.13", "3.13")
+    (checkout.root / ".venv").mkdir()
+    (checkout.root / ".venv" / "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.13.0\n")
+    assert [one.split()[:2] for one in run_ci(checkout)] == [
+        [".venv-3.11", "python3"],
+        [".venv", "python3.13"],
+    ]
+
+
+def test_ci_passes_nowhere_without_a_python(checkout: Checkout) -> None:
+    python_of(checkout.path / "python3", "3.10")
+    assert run_ci(checkout) == ["  "]  # left to the script, which says what is missing
 
 
 @pytest.mark.parametrize(("ci", "code"), [("true", 1), ("", 0)])
