@@ -6,7 +6,6 @@ import asyncio
 import errno
 import logging
 import random
-import re
 import signal
 import socket
 import time
@@ -16,8 +15,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
-from pymongo import AsyncMongoClient
-from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
 from relay.access.addresses import networks
 from relay.access.audience import Audience
@@ -26,7 +23,7 @@ from relay.access.rollout import Rollout
 from relay.access.sources import key_source
 from relay.access.tokens import KeySource, Verifier
 from relay.config import Settings
-from relay.errors import StartupError, Unavailable
+from relay.errors import StartupError
 from relay.feed.known import Known
 from relay.feed.pump import Pump
 from relay.gateway.door import door
@@ -40,6 +37,8 @@ from relay.hub.hub import Hub
 from relay.hub.joining import Joining
 from relay.metrics import Metrics
 from relay.source.arrays import Decoder
+from relay.source.client import client_of, hosts_of, names_of, warning_of
+from relay.source.opening import Opening, Watch
 from relay.source.reader import Reader
 from relay.source.stream import Tail
 from relay.tasks.mapping import Mapping, load
@@ -50,7 +49,6 @@ log = logging.getLogger(__name__)
 STALE_AFTER_S = 5.0  # no reply of the database for so long: what is shown may be old
 HEALTH_S = 0.5
 FIRST_KEYS_S = 5.0  # a JWKS is waited for so long; without keys the relay runs, but is not ready
-OPEN_RETRY_S = 1.0
 FAREWELL_S = 1.0
 
 
@@ -58,7 +56,10 @@ class Relay:
     """One relay. `run` serves until `stop`, or raises StartupError when it cannot."""
 
     def __init__(self, settings: Settings) -> None:
-        _url(settings)
+        self._where = names_of(settings)
+        warning = warning_of(settings)
+        if warning is not None:
+            log.warning(warning)
         self._settings = settings
         self._keys = key_source(settings)
         self._mapping = load(settings.relay_mapping) if settings.relay_mapping else Mapping()
@@ -94,10 +95,12 @@ class Relay:
         # Two clients: the tail's waiting getMore must not take a connection from the reads (F15).
         clients = [client_of(settings), client_of(settings)]
         decoder = Decoder(self._mapping.events, names=self._mapping.names(), noticed=metrics.undecodable.inc)
-        where = (settings.relay_mongo_database, settings.relay_tasks_collection, decoder)
+        where = (*self._where, decoder)
         flusher = Flusher()
         tail = Tail(clients[0], *where, jitter=random.random, pace=flusher.pace)
         reader = Reader(clients[1], *where, left_out=metrics.left_out.inc)
+        opening = Opening(settings, clients[1], tail, reader)
+        watch = Watch(settings, clients[1], reader, tail)
         known = Known(settings.relay_known_tasks_max, hub.is_listened)
         verifier = Verifier(
             self._keys,
@@ -111,7 +114,7 @@ class Relay:
                 origins = _origins(settings, port)
                 connections = Connections(desk, origins, metrics, random=random.random)
                 polls = Polls(desk, origins, metrics, random=random.random)
-                health = _Health(tail, hub, self._keys)
+                health = _Health(tail, hub, self._keys, watch)
                 operating = operating_routes(metrics, health.state)
                 here = operating if admin is None else []
                 servers = {
@@ -133,7 +136,8 @@ class Relay:
                         group.create_task(self._keys.run()),
                         group.create_task(connections.sweep()),
                         group.create_task(health.watch()),
-                        group.create_task(self._follow(tail, hub, pump, on_listening)),
+                        group.create_task(watch.run()),
+                        group.create_task(self._follow(opening, hub, pump, on_listening)),
                     ]
                     await self._stop.wait()
                     health.stopping = True
@@ -156,18 +160,9 @@ class Relay:
                 async with asyncio.timeout(FAREWELL_S):
                     await asyncio.gather(*(client.close() for client in clients))
 
-    async def _follow(self, tail: Tail, hub: Hub, pump: Pump, on_listening: Callable[[], None]) -> None:
+    async def _follow(self, opening: Opening, hub: Hub, pump: Pump, on_listening: Callable[[], None]) -> None:
         await self._keys.first(FIRST_KEYS_S)
-        while True:
-            try:
-                hub.move_to(await tail.open())
-                break
-            except Unavailable as failure:
-                log.warning(
-                    "MongoDB cannot be reached; trying again",
-                    extra={"hosts": hosts_of(self._settings), "error": str(failure)},
-                )
-                await asyncio.sleep(OPEN_RETRY_S)
+        hub.move_to(await opening.patiently())
         log.info("following the change stream", extra={"hosts": hosts_of(self._settings)})
         on_listening()
         await pump.run()
@@ -176,16 +171,18 @@ class Relay:
 class _Health:
     """Is what we show current?"""
 
-    def __init__(self, tail: Tail, hub: Hub, keys: KeySource) -> None:
+    def __init__(self, tail: Tail, hub: Hub, keys: KeySource, watch: Watch) -> None:
         self._tail = tail
         self._hub = hub
         self._keys = keys
+        self._watch = watch
         self.stopping = False
 
     def state(self) -> dict[str, Any]:
         silence = self._silence()
         stale = silence is None or silence > STALE_AFTER_S
-        ready = not stale and not self.stopping and self._keys.current() is not None
+        suits = self._watch.refused is None
+        ready = not stale and suits and not self.stopping and self._keys.current() is not None
         state: dict[str, Any] = {"ready": ready, "stale": stale}
         if silence is not None:
             state["lastReplyMs"] = round(silence * 1000)
@@ -276,42 +273,6 @@ def _bind(host: str, port: int) -> socket.socket:
     # pong before it. asyncio does so by itself only where the protocol of the socket is spelled out.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
-
-
-def _url(settings: Settings) -> str:
-    url = settings.relay_mongo_url.get_secret_value()
-    if not url:
-        raise StartupError(
-            "RELAY_MONGO_URL is not set: where is MongoDB, such as mongodb://localhost:27017/?replicaSet=rs0."
-        )
-    return url
-
-
-def client_of(settings: Settings, **overrides: Any) -> AsyncMongoClient[Any]:
-    """A client of the settings' database, not connected yet. Raises StartupError."""
-    url = _url(settings)
-    options: dict[str, Any] = {
-        "appname": "relay",
-        "serverSelectionTimeoutMS": 5000,
-        "connectTimeoutMS": 5000,
-        "socketTimeoutMS": 30_000,  # longer than any wait we ask for, so that a dead peer is noticed
-    }
-    try:
-        return AsyncMongoClient(url, **(options | overrides))
-    except (InvalidURI, ConfigurationError, ValueError) as failure:
-        # The message of these may repeat the URL; a password must not be shown.
-        raise StartupError("RELAY_MONGO_URL is not a MongoDB connection string.") from failure
-    except PyMongoError as failure:
-        raise StartupError(f"RELAY_MONGO_URL cannot be used: {type(failure).__name__}.") from failure
-
-
-def hosts_of(settings: Settings) -> str:
-    """Where MongoDB is, without user or password."""
-    # A password that is not escaped may look like a host: then nothing of the URL is shown.
-    url = re.fullmatch(
-        r"[a-z+]+://(?:[^@/?]*@)?([^@/?]+)(?:[/?][^@]*)?", settings.relay_mongo_url.get_secret_value()
-    )
-    return url[1] if url else "the hosts of RELAY_MONGO_URL"
 
 
 def _shown(host: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pymongo.errors import AutoReconnect, CursorNotFound, NetworkTimeout, OperationFailure, PyMongoError
 
-from relay.source.failures import MEANINGS, Meaning, meaning_of, sentence
+from relay.source.diagnosis import FOLLOW, READ, explain
+from relay.source.failures import MEANINGS, Meaning, meaning_of
 from relay.source.stream import BACKOFF_MAX_S, BACKOFF_MIN_S, _wait
 
 
@@ -31,11 +32,24 @@ def test_the_label_of_a_stream_that_cannot_be_resumed_counts_whatever_the_code()
     assert meaning_of(labelled) is Meaning.PLACE_LOST
 
 
-@pytest.mark.parametrize("code", [code for code, meaning in MEANINGS.items() if meaning is Meaning.FATAL])
-def test_what_is_fatal_is_one_sentence_without_the_words_of_the_server(code: int) -> None:
-    said = sentence(OperationFailure("user hunter2 …", code))
-    assert said.endswith(".")
-    assert "hunter2" not in said
+@pytest.mark.parametrize("about", [FOLLOW, READ])
+@pytest.mark.parametrize("code", [*MEANINGS, 91, 6])
+def test_what_is_said_is_one_sentence_without_the_words_of_the_server(code: int, about: str) -> None:
+    found = explain(
+        OperationFailure("user hunter2 …", code, {"errmsg": "hunter2"}), about, "app.ta\x1b[31msks"
+    )
+    assert str(found).endswith(".")
+    assert str(found).isprintable()
+    assert "hunter2" not in str(found)
+    assert found.lasting == (MEANINGS.get(code) is Meaning.FATAL)
+
+
+def test_a_capped_collection_is_told_from_one_that_was_created_since() -> None:
+    """They have one code, and only one of them passes."""
+    capped = {"errmsg": "Reading from capped collections with readConcern snapshot is not supported"}
+    assert meaning_of(OperationFailure("", 246, capped)) is Meaning.FATAL
+    assert meaning_of(OperationFailure("", 246, {"errmsg": "Unable to read"})) is Meaning.MOMENT_LOST
+    assert "capped" in str(explain(OperationFailure("", 246, capped), READ, "app.tasks"))
 
 
 def test_the_wait_grows_to_its_bound_and_stays_there_for_ever() -> None:

@@ -10,7 +10,6 @@ import pytest
 from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, ObjectId
 
 from relay.access.audience import Audience
-from relay.app import hosts_of
 from relay.checkup.report import Finding, Report, to_text
 from relay.checkup.verdicts import (
     judge_journal,
@@ -23,6 +22,7 @@ from relay.checkup.verdicts import (
     least_role,
 )
 from relay.config import load
+from relay.source.client import hosts_of
 from relay.tasks.mapping import Mapping
 from relay.tasks.survey import Survey, survey
 from relay.tasks.translate import Translator

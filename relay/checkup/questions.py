@@ -15,16 +15,14 @@ from typing import Any, TextIO
 
 from bson import Timestamp
 from pymongo import AsyncMongoClient
-from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.access.audience import Audience
-from relay.app import client_of, hosts_of
 from relay.checkup.report import Finding, Report, to_json, to_text
 from relay.checkup.verdicts import (
     NAME_CHARS,
     OPLOG_UNSEEN,
     database_in_shell,
-    is_replicated,
     judge_journal,
     judge_oplog,
     judge_rights,
@@ -34,12 +32,16 @@ from relay.checkup.verdicts import (
     judge_version,
     least_role,
     listed,
+    problem,
     quoted,
     sample_json,
 )
 from relay.config import Settings
 from relay.errors import SourceError, StartupError
 from relay.source.arrays import Decoder
+from relay.source.client import client_of, hosts_of, names_of, warning_of
+from relay.source.diagnosis import FOLLOW, LEAST_RIGHTS, NOBODY, Diagnosis, explain, is_replicated, of_kind
+from relay.source.reach import FIRST_MS, is_silence, kinds_of, of_reads, reach
 from relay.source.reader import Reader
 from relay.source.stream import Tail
 from relay.tail import visible
@@ -52,7 +54,6 @@ EXIT_WORKS, EXIT_PROBLEM = 0, 1
 
 ANSWER_MS = 5_000  # the database gives up on one question
 STEP_S = 12.0  # we give up on one line of the report
-DIRECT_MS = 1_000  # to find out why no server could be chosen
 LARGE = 1_000  # documents; below it a missing index costs nothing
 EVENTS_READ = 200  # of one document's timeline, its last ones
 
@@ -80,7 +81,8 @@ async def run(settings: Settings, out: TextIO, *, sample: int, role: bool, as_js
 async def examine(settings: Settings, *, sample: int) -> Report:
     """Ask the database everything. Raises StartupError for settings or a mapping that will not do."""
     mapping = load(settings.relay_mapping) if settings.relay_mapping else TaskMapping()
-    client = client_of(settings)
+    names_of(settings)
+    client = client_of(settings, serverSelectionTimeoutMS=FIRST_MS)
     try:
         examination = _Examination(settings, mapping, client)
         await examination.run(sample)
@@ -115,6 +117,9 @@ class _Examination:
         self.report = Report(f"{visible(hosts_of(settings))}, {self._name}")
 
     async def run(self, sample: int) -> None:
+        warning = warning_of(self._settings)
+        if warning is not None:
+            self.report.add(Finding("options", "warning", warning.removesuffix("."), "Take them out of it."))
         if not await self._step("reachable", self._reachable) or not self._hello:
             return
         self.report.add(judge_topology(self._hello))
@@ -181,110 +186,24 @@ class _Examination:
     # Reachable, and what it is.
 
     async def _reachable(self) -> None:
+        found = await reach(self._settings, self._client)
+        if isinstance(found, Diagnosis) and is_silence(found):
+            found = await reach(self._settings, self._client)
+        if isinstance(found, Diagnosis):
+            self.report.add(problem(found))
+            return
         begin = time.monotonic()
-        try:
-            await self._admin(hello=1)
-            begin = time.monotonic()
-            self._hello = await self._admin(hello=1)
-        except ServerSelectionTimeoutError:
-            self.report.add(await self._unreachable())
-            return
-        except OperationFailure as failure:
-            if failure.code not in AUTHENTICATION_CODES:
-                raise
-            self.report.add(
-                Finding(
-                    "reachable",
-                    "problem",
-                    "MongoDB does not accept the user or the password of RELAY_MONGO_URL",
-                    "Correct them, or add authSource=<the database the user was created in> to the URL.",
-                )
-            )
-            return
-        except ConfigurationError:
-            self.report.add(
-                Finding(
-                    "reachable",
-                    "problem",
-                    "the hosts of RELAY_MONGO_URL cannot be found",
-                    "Correct the name in it, or the DNS that should know it.",
-                )
-            )
-            return
+        self._hello = await self._admin(hello=1)
         took = (time.monotonic() - begin) * 1000
         self.report.add(Finding("reachable", "ok", f"answers in {took:.0f} ms"))
-
-    async def _unreachable(self) -> Finding:
-        """No server to talk to: why?"""
-        seen = await self._ask_directly()
-        wanted = self._client.options.replica_set_name
-        if seen is not None:
-            if not is_replicated(seen):
-                return judge_topology(seen)
-            name = visible(str(seen.get("setName")), NAME_CHARS)
-            if wanted not in (None, seen.get("setName")):
-                text = f"the replica set is called {name}, and not as RELAY_MONGO_URL says"
-                return Finding("reachable", "problem", text, f"Write replicaSet={name} in it.")
-        errors = {
-            f"{address[0]}:{address[1]}": _reason(str(description.error))
-            for address, description in self._client.topology_description.server_descriptions().items()
-            if description.error is not None
-        }
-        if not errors:
-            return Finding(
-                "reachable",
-                "problem",
-                "no member of the replica set takes part as its primary"
-                if wanted is None or seen is not None
-                else "no member of the replica set that RELAY_MONGO_URL names answers",
-                "See rs.status() on one of its members.",
-            )
-        said = listed([f"{host} {reason}" for host, reason in errors.items()])
-        if seen is not None:
-            return Finding(
-                "reachable",
-                "problem",
-                f"the URL's server answers, but not the members it names: {said}",
-                "Make those names known where the relay runs, or add directConnection=true to the URL.",
-            )
-        return Finding(
-            "reachable", "problem", f"nothing answers: {said}", "Start it, or correct RELAY_MONGO_URL."
-        )
-
-    async def _ask_directly(self) -> Mapping[str, Any] | None:
-        """What the URL's one server says of itself, whatever set the URL expects; None: nothing."""
-        try:
-            async with client_of(
-                self._settings,
-                replicaSet=None,
-                directConnection=True,
-                serverSelectionTimeoutMS=DIRECT_MS,
-            ) as client:
-                reply: Mapping[str, Any] = await client.admin.command("hello")
-                return reply
-        except (PyMongoError, StartupError):  # also several hosts, which cannot all be meant
-            return None
 
     async def _version(self) -> None:
         info = await self._admin(buildInfo=1)
         self.report.add(judge_version(info))
 
     async def _exists(self) -> None:
-        try:
-            reply = await self._database.command(
-                {
-                    "listCollections": 1,
-                    "nameOnly": True,
-                    "authorizedCollections": True,
-                    "maxTimeMS": ANSWER_MS,
-                }
-            )
-        except OperationFailure as failure:
-            if failure.code != UNAUTHORIZED:
-                raise
-            return  # who may read nothing at all may not ask either; the reads will say it
-        kinds = {entry["name"]: entry.get("type") for entry in reply["cursor"]["firstBatch"]}
-        if self._collection not in kinds:
+        kinds = await kinds_of(self._client, self._settings.relay_mongo_database, {})
+        if kinds is not None and self._collection not in kinds:
             others = [name for name in sorted(kinds) if not name.startswith("system.")]
             there = f"; there are {listed(others)}" if others else ""
             self.report.add(
@@ -296,16 +215,9 @@ class _Examination:
                     "RELAY_TASKS_COLLECTION.",
                 )
             )
-        elif kinds[self._collection] != "collection":
-            self.report.add(
-                Finding(
-                    "collection",
-                    "problem",
-                    f"{self._name} is a {visible(str(kinds[self._collection]), NAME_CHARS)}, "
-                    "and only collections have change streams",
-                    "Name the collection beneath it in RELAY_TASKS_COLLECTION.",
-                )
-            )
+        wrong = of_kind((kinds or {}).get(self._collection), self._name)
+        if wrong is not None:
+            self._add_problem(wrong)
 
     # Rights: by doing what the relay does.
 
@@ -314,37 +226,33 @@ class _Examination:
         try:
             await tail.open()
         except (StartupError, SourceError) as failure:
-            self.report.add(self._refusal("change stream", "open a change stream", failure))
+            cause = failure.__cause__
+            if isinstance(cause, OperationFailure):
+                self._add_problem(explain(cause, FOLLOW, self._name))
+                return
+            self._failed(
+                "change stream",
+                f"the relay cannot open a change stream of {self._name} ({type(cause or failure).__name__})",
+                "It needs a MongoDB 6.0 or newer, a majority of whose members answer.",
+            )
         else:
             self._may_follow = True
             self.report.add(Finding("change stream", "ok", f"the change stream of {self._name} opens"))
 
     async def _reads(self) -> None:
-        try:
-            await self._reader.read_at(await self._reader.now(), {}, projection={"_id": 1}, limit=1)
-        except SourceError as failure:
-            self.report.add(self._refusal("reads", "read a moment of the past", failure))
+        wrong = await of_reads(self._client, self._reader, self._name)
+        if wrong is not None:
+            self._add_problem(wrong)
         else:
             self._may_read = True
             self.report.add(Finding("reads", "ok", f"{self._name} can be read as it was at a given moment"))
 
-    def _refusal(self, name: str, what: str, failure: Exception) -> Finding:
-        code = failure.__cause__.code if isinstance(failure.__cause__, OperationFailure) else None
-        if code == UNAUTHORIZED:
+    def _add_problem(self, wrong: Diagnosis) -> None:
+        """Add it once, where two questions have one answer."""
+        if wrong.remedy == LEAST_RIGHTS:
             self._name_the_role()
-            return Finding(
-                name,
-                "problem",
-                f"this user may not {what} of {self._name}",
-                "Give it a role with the actions find and changeStream on this one collection, such as below.",
-            )
-        said = f"code {code}" if code is not None else type(failure.__cause__ or failure).__name__
-        return Finding(
-            name,
-            "problem",
-            f"the relay cannot {what} ({said})",
-            "It needs a MongoDB 6.0 or newer, a majority of whose members answer.",
-        )
+        if all(finding.mark != "problem" or finding.name != wrong.about for finding in self.report.findings):
+            self.report.add(problem(wrong))
 
     async def _rights(self) -> None:
         info = (await self._admin(connectionStatus=1, showPrivileges=True))["authInfo"]
@@ -359,14 +267,7 @@ class _Examination:
                     )
                 )
             else:
-                self.report.add(
-                    Finding(
-                        "rights",
-                        "problem",
-                        "MongoDB asks who connects, and RELAY_MONGO_URL names no user",
-                        "Put a user and a password into it: mongodb://user:password@host/.",
-                    )
-                )
+                self._add_problem(NOBODY)
             return
         finding = judge_rights(
             info["authenticatedUserPrivileges"], self._settings.relay_mongo_database, self._collection
@@ -526,27 +427,7 @@ class _Examination:
             self.report.add(Finding("documents", "note", "there are none to read through the mapping"))
 
 
-UNAUTHORIZED = 13
-AUTHENTICATION_CODES = frozenset({18, 8000, 11})  # AuthenticationFailed, Atlas' own, UserNotFound
 LIST = ""  # the index of the list's order; no field has this name
-
-
-def _reason(error: str) -> str:
-    """Why a server did not answer, in a few words of ours: the driver's own may repeat what was asked."""
-    for sign, reason in (
-        ("refused", "refuses the connection"),
-        ("call failed", "refuses the connection"),
-        ("not known", "is a name nobody knows"),
-        ("nodename", "is a name nobody knows"),
-        ("name resolution", "is a name nobody knows"),
-        ("No address", "is a name nobody knows"),
-        ("SSL", "does not agree on TLS"),
-        ("certificate", "does not agree on TLS"),
-        ("timed out", "does not answer in time"),
-    ):
-        if sign in error:
-            return reason
-    return "does not answer as MongoDB does"
 
 
 def _seconds_between(first: Timestamp, last: Timestamp) -> float:

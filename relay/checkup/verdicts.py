@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from relay.checkup.report import Finding, counted
-from relay.source.failures import STANDALONE
+from relay.source.diagnosis import Diagnosis, of_member
 from relay.tail import visible
 from relay.tasks.mapping import Mapping as TaskMapping
 from relay.tasks.survey import PARTS, Ids, Survey, message_of_event, message_of_status
@@ -297,15 +297,10 @@ def sample_json(found: Survey, mapping: TaskMapping) -> dict[str, Any]:
     }
 
 
-def is_replicated(hello: Mapping[str, Any]) -> bool:
-    return "setName" in hello or hello.get("msg") == "isdbgrid"
-
-
 def judge_topology(hello: Mapping[str, Any]) -> Finding:
-    if "setName" in hello:
-        name = visible(str(hello["setName"]), NAME_CHARS)
-        members = counted(len(hello.get("hosts") or ()), "member")
-        return Finding("replica set", "ok", f"{name}, {members}")
+    wrong = of_member(hello)
+    if wrong is not None:
+        return problem(wrong)
     if hello.get("msg") == "isdbgrid":
         return Finding(
             "replica set",
@@ -313,11 +308,15 @@ def judge_topology(hello: Mapping[str, Any]) -> Finding:
             "a sharded cluster, over which the relay was never tried",
             "See what the README says of them.",
         )
-    if hello.get("isreplicaset"):
-        text = "this MongoDB was started as a member of a replica set that was never set up"
-        return Finding("replica set", "problem", text, "Run rs.initiate() once.")
-    text, remedy = STANDALONE.removesuffix(".").split(": ", 1)
-    return Finding("replica set", "problem", text, f"{remedy[:1].upper()}{remedy[1:]}.")
+    name = visible(str(hello["setName"]), NAME_CHARS)
+    members = counted(len(hello.get("hosts") or ()), "member")
+    return Finding("replica set", "ok", f"{name}, {members}")
+
+
+def problem(diagnosis: Diagnosis) -> Finding:
+    """The line of the report for what keeps the relay from working, in the words of `relay serve`."""
+    remedy = f"{diagnosis.remedy[:1].upper()}{diagnosis.remedy[1:]}."
+    return Finding(diagnosis.about, "problem", diagnosis.reason, remedy)
 
 
 def _resource(resource: Mapping[str, Any]) -> str:

@@ -24,7 +24,8 @@ from pymongo.errors import OperationFailure, PyMongoError
 from relay.errors import StartupError, Unavailable
 from relay.source.arrays import Decoder, cut_out
 from relay.source.changes import UNTOLD, Change, Invalidated, Unreadable, Updated
-from relay.source.failures import STANDALONE, Meaning, code_of, meaning_of, sentence
+from relay.source.diagnosis import FOLLOW, STANDALONE, explain
+from relay.source.failures import Meaning, code_of, meaning_of
 from relay.source.reader import RAW
 from relay.source.shapes import read_changes, token_time
 from relay.source.walk import field
@@ -93,6 +94,7 @@ class Tail:
         clock: Callable[[], float] = time.monotonic,
         pace: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        self.name = f"{database}.{collection}"
         self._client = client
         self._database = client[database]
         self._collection = collection
@@ -118,9 +120,7 @@ class Tail:
             self.current_at = self._clock()
             await cursor.close()
         except OperationFailure as failure:
-            if meaning_of(failure) is Meaning.FATAL:
-                raise StartupError(sentence(failure)) from failure
-            raise Unavailable(f"code {failure.code}") from failure
+            raise explain(failure, FOLLOW, self.name).error from failure
         except PyMongoError as failure:
             raise Unavailable(type(failure).__name__) from failure
         except ValueError as failure:
@@ -175,7 +175,7 @@ class Tail:
                 self._lost = f"the position is gone ({code})"
             case Meaning.FATAL if isinstance(failure, OperationFailure):
                 level = logging.ERROR
-                said["reason"] = sentence(failure)
+                said["reason"] = str(explain(failure, FOLLOW, self.name))
         log.log(level, "change stream interrupted", extra=said)
 
     async def _follow(self, cursor: _Cursor) -> AsyncGenerator[Batch]:
@@ -233,7 +233,7 @@ class Tail:
         reply = await self._client.admin.command("ping")
         moment = reply.get("operationTime")
         if not isinstance(moment, Timestamp):
-            raise StartupError(STANDALONE)
+            raise STANDALONE.error
         return moment
 
     async def _continues(self) -> bool:

@@ -18,7 +18,6 @@ from bson import Timestamp
 from pymongo import AsyncMongoClient
 
 from relay.access.audience import Audience
-from relay.app import client_of, hosts_of
 from relay.client.items import decode
 from relay.config import Settings
 from relay.errors import SourceError, Unavailable
@@ -28,7 +27,9 @@ from relay.hub.states import TaskState
 from relay.metrics import Metrics
 from relay.source.arrays import Decoder
 from relay.source.changes import Change, key_of
+from relay.source.client import client_of, hosts_of, names_of, warning_of
 from relay.source.identity import among
+from relay.source.opening import Opening
 from relay.source.reader import Reader
 from relay.source.stream import Tail
 from relay.tail.changes import done_by, messages_of, to_json, to_lines
@@ -63,18 +64,21 @@ async def run(
         say(err, f"relay tail: {error}")
         return EXIT_BAD_ARGUMENTS
     prepare(out, json=wanted.json)
+    where = names_of(settings)
+    warning = warning_of(settings)
+    if warning is not None:
+        say(err, f"relay tail: {warning}")
     async with _clients(settings) as clients:
         tail, reader, translator = _stages(settings, *clients)
         journal = Journal(translator, wanted, out, err, now)
         known = Known(settings.relay_known_tasks_max, _nobody)
         pump = Pump(tail, reader, translator, known, journal, Metrics())
         try:
-            position = await tail.open()
+            position = await Opening(settings, clients[1], tail, reader).once()
         except Unavailable as failure:
             say(err, f"relay tail: could not follow MongoDB at {hosts_of(settings)}: {failure}")
             return EXIT_REFUSED
-        collection = f"{settings.relay_mongo_database}.{settings.relay_tasks_collection}"
-        say(err, f"following {collection} at {hosts_of(settings)}; no user's rights are asked here")
+        say(err, f"following {'.'.join(where)} at {hosts_of(settings)}; no user's rights are asked here")
         await journal.begin(reader, position)
         return await until_an_end(_follow(pump, journal), wanted.duration, sleep)
 

@@ -1,0 +1,176 @@
+"""What to tell an operator whose database cannot be followed: the same sentences in `serve`, `check` and `tail`.
+
+Rules of this file: nothing is asked here; nothing is lasting without an answer that proves it, because silence may
+pass; of what servers and the driver say, only names are repeated, made printable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo.errors import OperationFailure
+
+from relay.errors import StartupError, Unavailable
+from relay.source.failures import Meaning, is_capped, meaning_of
+
+WIRE_VERSION_6_0 = 17
+
+Hello = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Why the database cannot be followed or read: `reason` and `remedy` are clauses, `about` is the line of
+    `relay check` that they belong to. `lasting`: no waiting mends it, so a relay does not start."""
+
+    about: str
+    reason: str
+    remedy: str
+    lasting: bool = True
+
+    def __str__(self) -> str:
+        # A sentence begins with a capital letter, but not where it begins with a name.
+        is_word = self.reason.split(" ")[0].isalpha()
+        first = self.reason[:1].upper() if is_word else self.reason[:1]
+        return f"{first}{self.reason[1:]}: {self.remedy}."
+
+    @property
+    def error(self) -> StartupError | Unavailable:
+        """What to raise."""
+        return StartupError(str(self)) if self.lasting else Unavailable(str(self))
+
+
+STANDALONE = Diagnosis(
+    "replica set",
+    "this MongoDB is a standalone server, and only replica sets have change streams",
+    "start it with --replSet rs0 and run rs.initiate() once (a set of one member is enough)",
+)
+LEAST_RIGHTS = "give it a role with the actions find and changeStream on this one collection, as relay check --role prints"
+FOLLOW, READ = "change stream", "reads"  # what the relay does with a collection
+_DOING = {FOLLOW: "open a change stream", READ: "read a moment of the past"}
+AUTHENTICATION_CODES = frozenset({11, 18, 8000})  # UserNotFound, AuthenticationFailed, Atlas' own
+
+
+TOO_OLD = Diagnosis("version", "this MongoDB is too old", "upgrade it to 6.0 or newer")
+NOBODY = Diagnosis(
+    "rights",
+    "MongoDB asks who connects, and RELAY_MONGO_URL names no user",
+    "put a user and a password into it: mongodb://user:password@host/",
+)
+
+
+def printable(text: str) -> str:
+    """Somebody's text for a sentence: bounded, and without anything that a terminal obeys."""
+    return "".join(char if char.isprintable() else "?" for char in text)[:60]
+
+
+def explain(failure: OperationFailure, about: str, name: str) -> Diagnosis:
+    """What the operator has to know of a refusal to follow or to read the collection of this name; never the
+    server's words, which may quote data."""
+    name = printable(name)
+    match failure.code:
+        case 40573:
+            return STANDALONE
+        case 13:
+            return Diagnosis(about, f"this user may not {_DOING[about]} of {name}", LEAST_RIGHTS)
+        case 11 | 18:
+            return Diagnosis(
+                "reachable",
+                "MongoDB does not accept the user or the password of RELAY_MONGO_URL",
+                "correct them, or add authSource=<the database the user was created in> to the URL",
+            )
+        case 334:
+            return Diagnosis(
+                "reachable",
+                "MongoDB does not offer the authMechanism of RELAY_MONGO_URL",
+                "name another one, or leave it out",
+            )
+        case 166:
+            return Diagnosis(
+                "collection",
+                f"{name} is a view or a time series, and only collections have change streams",
+                "name the collection beneath it in RELAY_TASKS_COLLECTION",
+            )
+        case 73:
+            return Diagnosis(
+                "collection",
+                f"{name} is not the name of a collection that can be followed",
+                "correct RELAY_MONGO_DATABASE or RELAY_TASKS_COLLECTION",
+            )
+        case 246 if is_capped(failure):
+            return Diagnosis(
+                "reads",
+                f"{name} is a capped collection, which cannot be read as it was at a given moment",
+                "keep the tasks in a collection without a cap",
+            )
+        case 59 | 40415 | 20:
+            return Diagnosis(
+                about,
+                f"this MongoDB does not support change streams as the relay needs them (code {failure.code})",
+                "it needs a MongoDB 6.0 or newer",
+            )
+        case code:
+            return Diagnosis(
+                about,
+                f"the relay cannot {_DOING[about]} of {name} (code {code})",
+                "it needs a MongoDB 6.0 or newer, a majority of whose members answer",
+                lasting=meaning_of(failure) is Meaning.FATAL,
+            )
+
+
+def of_kind(kind: str | None, name: str) -> Diagnosis | None:
+    """What keeps the relay from following a collection of this kind; None: nothing, or it is not known."""
+    if kind in (None, "collection"):
+        return None
+    remedy = "name the collection beneath it in RELAY_TASKS_COLLECTION"
+    if kind == "timeseries":
+        kind, remedy = "time series", "name a collection of another kind in RELAY_TASKS_COLLECTION"
+    return Diagnosis(
+        "collection", f"{name} is a {printable(str(kind))}, and only collections have change streams", remedy
+    )
+
+
+def is_replicated(hello: Hello) -> bool:
+    """Does a member of a replica set, or the router of a sharded cluster, say this of itself?"""
+    return "setName" in hello or hello.get("msg") == "isdbgrid"
+
+
+def of_member(hello: Hello) -> Diagnosis | None:
+    """What keeps the relay from using the server that says this of itself; None: nothing."""
+    if hello.get("isreplicaset"):
+        return Diagnosis(
+            "replica set",
+            "this MongoDB was started as a member of a replica set that was never set up",
+            "run rs.initiate() once",
+            lasting=False,
+        )
+    if not is_replicated(hello):
+        return STANDALONE
+    if hello.get("arbiterOnly"):
+        return _wrong_member("an arbiter, which holds no data")
+    if hello.get("hidden"):
+        return _wrong_member("a hidden member, which serves no clients")
+    if not hello.get("isWritablePrimary") and not hello.get("secondary") and "setName" in hello:
+        return Diagnosis(
+            "replica set",
+            "the server of RELAY_MONGO_URL is starting or recovering",
+            "wait for it, or name all members of the set and replicaSet=<its name>",
+            lasting=False,
+        )
+    return _of_version(hello.get("maxWireVersion"))
+
+
+def _wrong_member(kind: str) -> Diagnosis:
+    return Diagnosis(
+        "replica set",
+        f"RELAY_MONGO_URL leads to {kind}",
+        "name the other members of the set, with replicaSet=<its name> and without directConnection=true",
+    )
+
+
+def _of_version(wire_version: object) -> Diagnosis | None:
+    if isinstance(wire_version, int) and wire_version < WIRE_VERSION_6_0:
+        return TOO_OLD
+    return None
