@@ -25,6 +25,7 @@ from relay.app import Relay, on_signals
 from relay.client import Client, Message
 from relay.demo import mongod, writer
 from relay.demo.users import USERS, User
+from relay.errors import StartupError
 from relay.protocol import Kind
 from relay.tail import Renderer
 
@@ -162,9 +163,17 @@ def _database(data: Path | None) -> Iterator[tuple[str, str]]:
     database = f"relay_demo_{secrets.token_hex(4)}"  # nothing that is there is touched
     try:
         yield given, database
-    finally:
-        with MongoClient[dict[str, Any]](given) as client:
-            client.drop_database(database)
+    except StartupError:  # nothing was written, and this client would fail as the relay did
+        raise
+    except BaseException:
+        _drop(given, database)
+        raise
+    _drop(given, database)
+
+
+def _drop(url: str, database: str) -> None:
+    with MongoClient[dict[str, Any]](url) as client:
+        client.drop_database(database)
 
 
 def _introduce(stage: _Stage) -> None:

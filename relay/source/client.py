@@ -61,6 +61,7 @@ REFUSED = {
 
 _NAMES = {name.lower(): name for name in (*KEPT, *OWN, *MEANINGLESS, *FOREIGN, *REFUSED)}
 _FILES = ("tlsCAFile", "tlsCRLFile", "tlsCertificateKeyFile")
+_LENIENT = ("tlsAllowInvalidCertificates", "tlsAllowInvalidHostnames", "tlsDisableOCSPEndpointCheck")
 _PARTS = re.compile(r"(?P<scheme>mongodb(?:\+srv)?)://(?P<place>[^?]*)(?:\?(?P<options>.*))?", re.DOTALL)
 # A password that is not escaped may look like a host: then nothing of the URL is shown.
 _HOSTS = re.compile(r"[a-z+]+://(?:[^@/?]*@)?([^@/?]+)(?:[/?][^@]*)?")
@@ -90,11 +91,12 @@ class Address:
     @property
     def uses_tls(self) -> bool:
         given = self.options.get("tls") or self.options.get("ssl")
-        return given.lower() == "true" if given else self.scheme == "mongodb+srv"
-
-    @property
-    def names_a_user(self) -> bool:
-        return "@" in self.place or "authMechanism" in self.options
+        if given:
+            return given.lower() == "true"
+        # To the driver, one of these asks for TLS as well.
+        asked = any(self.options.get(name) for name in (*_FILES, "tlsCertificateKeyFilePassword"))
+        strict = any(self.options.get(name, "").lower() == "false" for name in _LENIENT)
+        return asked or strict or self.scheme == "mongodb+srv"
 
     def of_one_server(self, host: str, port: int | None, *, tls: bool | None = None) -> str:
         """The URL of this one server, without user, password or replica set. `tls`: with and without any
@@ -122,6 +124,8 @@ def address_of(settings: Settings) -> Address:
     parts = _PARTS.fullmatch(url)
     if parts is None:
         raise StartupError(f"{NO_URL}: it begins with mongodb:// or mongodb+srv://.")
+    if "@" in parts["place"].partition("/")[2]:
+        raise StartupError(f"{NO_URL}{_ESCAPE}.")
     options, ignored, unknown = {}, [], 0
     for name, value in _pairs(parts["options"] or ""):
         known = _NAMES.get(name.lower())
@@ -301,6 +305,7 @@ def _why(said: str) -> str:
     """What the driver said, as a clause of ours."""
     for sign, reason in (
         ("must be escaped", _ESCAPE),
+        ("database name", ": the database in it has a name that none can have"),
         ("assword is required", ": it names a user without a password"),
         ("username", ": its authMechanism needs a user"),
         ("OIDC", ": MONGODB-OIDC needs an ENVIRONMENT in authMechanismProperties"),

@@ -1,0 +1,252 @@
+"""`RELAY_MONGO_URL`: which options count, which never do, which are refused, and that no part of it is shown."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymongo.common import URI_OPTIONS_VALIDATOR_MAP
+
+from relay.config import Settings, load
+from relay.errors import StartupError
+from relay.source.client import (
+    FOREIGN,
+    KEPT,
+    MEANINGLESS,
+    OWN,
+    REFUSED,
+    address_of,
+    client_of,
+    hosts_of,
+    names_of,
+    warning_of,
+)
+
+# Of each option that is not the operator's, a value which would show.
+FAR_FROM_OURS = {
+    "connectTimeoutMS": "1",
+    "datetime_conversion": "datetime_ms",
+    "enableOverloadRetargeting": "true",
+    "heartbeatFrequencyMS": "900000",
+    "maxAdaptiveRetries": "9",
+    "maxConnecting": "1",
+    "maxPoolSize": "1",
+    "maxStalenessSeconds": "90",
+    "minPoolSize": "50",
+    "readConcernLevel": "linearizable",
+    "readPreference": "secondary",
+    "readPreferenceTags": "dc:nowhere",
+    "retryReads": "false",
+    "server_api": "1",
+    "serverSelectionTimeoutMS": "1",
+    "socketTimeoutMS": "1",
+    "timeoutMS": "30000",
+    "tz_aware": "true",
+    "unicode_decode_error_handler": "ignore",
+    "uuidRepresentation": "javaLegacy",
+    "waitQueueTimeoutMS": "1",
+    "connect": "false",
+    "driver": "x",
+    "fsync": "true",
+    "journal": "true",
+    "retryWrites": "false",
+    "w": "0",
+    "waitQueueMultiple": "1",
+    "wTimeoutMS": "1",
+    "proxyHost": "proxy.example.com",
+    "proxyPort": "1080",
+    "proxyUsername": "hunter2",
+    "proxyPassword": "hunter2",
+}
+SENSIBLE = {
+    "appName": ("mine", "tests"),
+    "compressors": ("zlib", "zlib"),
+    "localThresholdMS": ("7", "7"),
+    "maxIdleTimeMS": ("60000", "60000"),
+    "serverMonitoringMode": ("poll", "poll"),
+    "directConnection": ("true", "true"),
+    "replicaSet": ("rs0", "rs0"),
+}
+
+
+def settings(options: str = "", *, url: str = "mongodb://localhost/") -> Settings:
+    return load(relay_mongo_url=url + ("?" if options else "") + options)
+
+
+def effect(given: Settings) -> dict[str, Any]:
+    """All that the driver makes of a URL and can be read back."""
+    options = client_of(given).options
+    names = [name for name in dir(options) if not name.startswith("_")]
+    found: dict[str, Any] = {name: getattr(options, name) for name in names}
+    pool = found.pop("pool_options")
+    found.pop("server_selector")
+    found |= {f"pool {name}": getattr(pool, name) for name in dir(pool) if not name.startswith("_")}
+    found["compressors"] = pool._compression_settings.compressors
+    return {name: repr(value) for name, value in found.items() if "object at" not in repr(value)}
+
+
+def test_of_every_option_that_the_driver_knows_it_is_decided_whether_it_counts() -> None:
+    decided = [name.lower() for name in (*KEPT, *OWN, *MEANINGLESS, *FOREIGN, *REFUSED)]
+    assert len(decided) == len(set(decided))
+    assert set(URI_OPTIONS_VALIDATOR_MAP) <= set(decided)
+    assert {*FAR_FROM_OURS} == {*OWN, *MEANINGLESS, *FOREIGN}
+
+
+@pytest.mark.parametrize("name", FAR_FROM_OURS)
+@pytest.mark.parametrize("spelt", [str, str.lower, str.upper])
+def test_an_option_that_is_the_relays_own_changes_nothing_and_is_named(name: str, spelt: Any) -> None:
+    given = settings(f"{spelt(name)}={FAR_FROM_OURS[name]}&replicaSet=rs0")
+    assert effect(given) == effect(settings("replicaSet=rs0"))
+    said = warning_of(given)
+    if name in MEANINGLESS:
+        assert said is None
+    else:
+        assert said is not None
+        assert said.startswith(f"RELAY_MONGO_URL: {name} ")
+        assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("name", SENSIBLE)
+def test_an_option_of_the_way_to_the_database_counts_and_needs_no_word(name: str) -> None:
+    given = settings(f"{name.lower()}={SENSIBLE[name][0]}")
+    assert effect(given) != effect(settings())
+    assert warning_of(given) is None
+
+
+def test_one_warning_names_them_all_and_what_is_unknown_is_counted_without_its_name() -> None:
+    said = warning_of(settings("timeoutMS=1&hunter2=x&maxPoolSize=1&readPreference=secondary&w=0&other=1"))
+    assert said == (
+        "RELAY_MONGO_URL: timeoutMS, maxPoolSize, readPreference are the relay's own business and are ignored; "
+        "2 options of it are not known and are ignored."
+    )
+
+
+@pytest.mark.parametrize("names", ["snappy", "zstd,snappy", "nonesuch"])
+def test_a_compressor_that_is_not_there_is_said(names: str) -> None:
+    assert "compressors names" in (warning_of(settings(f"compressors={names}")) or "")
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("postgres://u:hunter2@x", "not a MongoDB connection string: it begins with"),
+        ("mongodb://", "not a MongoDB connection string"),
+        ("mongodb://u:hun@ter2@h/", "%40"),
+        ("mongodb://u:hunter2%@h/", "%25"),
+        ("mongodb://u:hun/ter2@h/", "%2F"),
+        ("mongodb://u:12?hunter2=3@h/", "%3F"),
+        ("mongodb://u:hunter2:3@h/", "%3A"),
+        ("mongodb://u@h/", "a user without a password"),
+        ("mongodb://h:99999/", "a port is a number from 1 to 65535"),
+        ("mongodb://h/?replicaSet", "name=value"),
+        ("mongodb://h/?replicaSet=a=b", "name=value"),
+        ("mongodb://h/?tls=true;appName=x&replicaSet=y", "separated by & or by ;"),
+        ("mongodb://h/?loadBalanced=true", "loadBalanced"),
+        ("mongodb://h/?tls=maybe", "tls has a value"),
+        ("mongodb://h/?authMechanism=hunter2", "authMechanism has a value"),
+        ("mongodb://h/?authMechanismProperties=hunter2", "authMechanismProperties has a value"),
+        ("mongodb://h/?authSource=", "authSource has a value"),
+        ("mongodb://h/?authMechanism=GSSAPI", "needs a user"),
+        ("mongodb://h/?authMechanism=MONGODB-OIDC", "ENVIRONMENT"),
+        ("mongodb://h/?tls=true&ssl=false", "contradict each other"),
+        ("mongodb://h/?tlsInsecure=true&tlsAllowInvalidHostnames=true", "contradict each other"),
+        ("mongodb://a,b/?directConnection=true", "contradict each other"),
+        ("mongodb://h/?srvMaxHosts=1", "only for mongodb+srv://"),
+        ("mongodb+srv://a.example.com:27017/", "one host without a port"),
+    ],
+)
+def test_what_will_not_do_is_refused_in_one_sentence(url: str, says: str) -> None:
+    with pytest.raises(StartupError, match=r"^RELAY_MONGO_URL") as refused:
+        client_of(settings(url=url))
+    assert says in str(refused.value)
+    assert str(refused.value).endswith(".")
+    assert "\n" not in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+    assert "ter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["tlsCAFile", "tlsCertificateKeyFile", "tlsCRLFile"])
+@pytest.mark.parametrize("tls", ["tls=true&", "", "ssl=true&"])
+def test_a_file_that_is_missing_or_holds_something_else_is_a_sentence(
+    name: str, tls: str, tmp_path: Path
+) -> None:
+    junk = tmp_path / "junk.pem"
+    junk.write_text("no certificate")
+    for path, says in (
+        (tmp_path / "missing.pem", "there is no such file"),
+        (tmp_path, "it is a directory"),
+        (junk, f"the file of {name} is not"),
+    ):
+        with pytest.raises(StartupError) as refused:
+            client_of(settings(f"{tls}{name}={path}"))
+        assert says in str(refused.value)
+        assert name in str(refused.value)
+
+
+def test_srv_without_the_package_that_asks_the_dns_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name == "dns" or name.startswith("dns.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "dns", None)
+    with pytest.raises(StartupError, match="dnspython"):
+        client_of(settings(url="mongodb+srv://cluster.example.com/"))
+
+
+@pytest.mark.parametrize(
+    "name", ["my.db", "a b", "a/b", "a\\b", 'a"b', "a$", "a\0", "x" * 64, "admin", "local"]
+)
+def test_a_database_that_cannot_be_is_refused(name: str) -> None:
+    with pytest.raises(StartupError, match=r"^RELAY_MONGO_DATABASE: ") as refused:
+        names_of(load(relay_mongo_database=name))
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["$x", "a$b", "system.x", "system.buckets.x", ".x", "a\0b", "x" * 256])
+def test_a_collection_that_cannot_be_is_refused(name: str) -> None:
+    with pytest.raises(StartupError, match=r"^RELAY_TASKS_COLLECTION: ") as refused:
+        names_of(load(relay_tasks_collection=name))
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["tasks", "a.b", "system", "systems.x", "täsks", "a b", "x."])
+def test_a_collection_with_an_odd_name_is_taken(name: str) -> None:
+    assert names_of(load(relay_tasks_collection=name)) == ("app", name)
+
+
+@given(
+    st.text("ab1:/?#[]@%&=;,. ", max_size=12),
+    st.text("ab1:/?#[]@%&=;,. ", max_size=12),
+    st.sampled_from(["", "timeoutMS=1", "nonesuch=1", "tls=1", "authMechanism=x", "replicaSet"]),
+)
+def test_no_part_of_a_password_is_ever_shown(before: str, after: str, options: str) -> None:
+    url = f"mongodb://user:{before}hunter2{after}@host.example.com/?{options}"
+    shown = []
+    try:
+        given = load(relay_mongo_url=url)
+        shown = [hosts_of(given), warning_of(given) or "", repr(given)]
+        client_of(given)
+    except StartupError as refused:
+        shown.append(str(refused))
+    assert "hunter2" not in "".join(shown)
+
+
+@pytest.mark.parametrize(
+    ("options", "uses"),
+    [
+        ("", False),
+        ("tls=true", True),
+        ("ssl=true", True),
+        ("tls=false", False),
+        ("tlsInsecure=true", False),
+        ("tlsAllowInvalidCertificates=true", False),
+        ("tlsAllowInvalidCertificates=false", True),
+        ("tlsCertificateKeyFilePassword=x", True),
+    ],
+)
+def test_whether_tls_is_asked_for_is_read_as_the_driver_reads_it(options: str, uses: bool) -> None:
+    given = settings(options)
+    assert address_of(given).uses_tls is uses
+    assert (client_of(given).options.pool_options._ssl_context is not None) is uses
