@@ -40,8 +40,8 @@ from relay.config import Settings
 from relay.errors import SourceError, StartupError
 from relay.source.arrays import Decoder
 from relay.source.client import client_of, hosts_of, names_of, warning_of
-from relay.source.diagnosis import FOLLOW, LEAST_RIGHTS, NOBODY, Diagnosis, explain, is_replicated, of_kind
-from relay.source.reach import FIRST_MS, is_silence, kinds_of, of_reads, reach
+from relay.source.diagnosis import FOLLOW, LEAST_RIGHTS, NOBODY, Diagnosis, is_replicated, of_kind
+from relay.source.reach import FIRST_MS, is_silence, kinds_of, of_reads, of_refusal, reach
 from relay.source.reader import Reader
 from relay.source.stream import Tail
 from relay.tail import visible
@@ -228,7 +228,7 @@ class _Examination:
         except (StartupError, SourceError) as failure:
             cause = failure.__cause__
             if isinstance(cause, OperationFailure):
-                self._add_problem(explain(cause, FOLLOW, self._name))
+                self._add_problem(await of_refusal(self._client, cause, FOLLOW, self._name))
                 return
             self._failed(
                 "change stream",

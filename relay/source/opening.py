@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from typing import Any
@@ -69,6 +70,8 @@ class Opening:
                         "MongoDB cannot be followed yet; trying again",
                         extra={"hosts": hosts_of(self._settings), "reason": said},
                     )
+            # The driver leaves a socket that was being connected to the garbage collector, which a relay runs seldom.
+            gc.collect()
             wait_ms = SELECTION_MS  # the first answer comes soon; a slow network may need longer
             await asyncio.sleep(RETRY_S)
 

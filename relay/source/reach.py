@@ -106,9 +106,7 @@ async def of_reads(client: AsyncMongoClient[Any], reader: Reader, name: str) -> 
                 raise
             if meaning_of(cause) is Meaning.MOMENT_LOST and attempt == 1:
                 continue  # it was created while we asked
-            if cause.code == 13 and await _is_nobody(client):
-                return NOBODY
-            return explain(cause, READ, name)
+            return await of_refusal(client, cause, READ, name)
         return None
     return None
 
@@ -133,9 +131,15 @@ async def kinds_of(
     return {str(entry["name"]): str(entry.get("type")) for entry in reply["cursor"]["firstBatch"]}
 
 
-async def _is_nobody(client: AsyncMongoClient[Any]) -> bool:
-    status = await client.admin.command("connectionStatus")
-    return not status["authInfo"]["authenticatedUsers"]
+async def of_refusal(
+    client: AsyncMongoClient[Any], failure: OperationFailure, about: str, name: str
+) -> Diagnosis:
+    """What to say of a refusal to follow or to read the collection of this name."""
+    if failure.code == 13:
+        status = await client.admin.command("connectionStatus")
+        if not status["authInfo"]["authenticatedUsers"]:
+            return NOBODY
+    return explain(failure, about, name)
 
 
 def _proved(

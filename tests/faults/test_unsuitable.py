@@ -1,0 +1,288 @@
+"""Databases that cannot be followed, each a real one: `serve`, `check` and `tail --direct` say the same of each,
+`serve` ends where no waiting helps, and says why it waits where it may."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from certificates import Authority
+from commands import said_of
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+from replicaset import Node, ReplicaSet
+from running import SOON_S
+
+from relay.demo import mongod as embedded
+
+LASTING, PASSING = True, False
+
+# The driver leaves a socket to the garbage collector whose connecting was cancelled halfway, as it is when a client
+# is closed while it looks for its servers.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
+
+
+def expect(url: str, *parts: str, lasting: bool, **given: str) -> None:
+    """All three say one sentence, in which these parts are."""
+    said = said_of(url, **given)
+    for part in parts:
+        assert part in said.serve
+    assert said.goes_on is not lasting
+    assert said.serve == said.tail
+    assert said.serve.casefold() == said.check.casefold()
+
+
+@pytest.fixture(scope="module")
+def replica_set() -> Iterator[ReplicaSet]:
+    """A primary, a hidden member and an arbiter, and in the database `app` one collection of each kind."""
+    with ReplicaSet(members=3, arbiter=True) as members:
+        with members.primary().client() as client:
+            config = client.admin.command("replSetGetConfig")["config"]
+            config["members"][1] |= {"hidden": True, "priority": 0}
+            config["version"] += 1
+            client.admin.command("replSetReconfig", config)
+            client.app.create_collection("tasks")
+            client.app.create_collection("view", viewOn="tasks")
+            client.app.create_collection("series", timeseries={"timeField": "at"})
+            client.app.create_collection("capped", capped=True, size=4096)
+        _until_hidden(members.members[1])
+        yield members
+
+
+def _until_hidden(node: Node) -> None:
+    deadline = time.monotonic() + SOON_S
+    while True:
+        with suppress(PyMongoError), node.client() as client:
+            hello = client.admin.command("hello")
+            if hello.get("hidden") and hello.get("secondary"):
+                return
+        assert time.monotonic() < deadline, "the member was not hidden"
+
+
+def url_of(node: Node, options: str = "directConnection=true", user: str = "") -> str:
+    return f"mongodb://{user}{node.host}/?{options}"
+
+
+@pytest.mark.parametrize(
+    ("collection", "says"),
+    [
+        ("view", "app.view is a view"),
+        ("series", "app.series is a time series"),
+        ("capped", "a capped collection"),
+    ],
+)
+def test_a_collection_without_a_stream_or_moments(
+    replica_set: ReplicaSet, collection: str, says: str
+) -> None:
+    expect(replica_set.url, says, lasting=LASTING, collection=collection)
+
+
+@pytest.mark.parametrize(("member", "says"), [(1, "a hidden member"), (2, "an arbiter")])
+def test_a_member_that_serves_nobody(replica_set: ReplicaSet, member: int, says: str) -> None:
+    expect(url_of(replica_set.members[member]), says, lasting=LASTING)
+
+
+@pytest.mark.parametrize("options", ["replicaSet=other", "replicaSet=other&directConnection=true"])
+def test_another_name_of_the_replica_set(replica_set: ReplicaSet, options: str) -> None:
+    expect(url_of(replica_set.members[0], options), "called rs0", "replicaSet=rs0", lasting=LASTING)
+
+
+def test_another_name_in_a_url_of_all_members(replica_set: ReplicaSet) -> None:
+    expect(replica_set.url.replace("rs0", "other"), "called rs0", lasting=LASTING)
+
+
+@pytest.mark.parametrize(
+    ("user", "options", "says"),
+    [
+        ("", "authMechanism=MONGODB-AWS", "pip install 'pymongo[aws]'"),
+        ("ada%40EXAMPLE.COM@", "authMechanism=GSSAPI", "pip install 'pymongo[gssapi]'"),
+        ("ada:hunter2@", "authMechanism=PLAIN", "does not offer the authMechanism"),
+        ("ada:hunter2@", "replicaSet=rs0", "authSource="),
+    ],
+)
+def test_an_authentication_that_cannot_be(
+    replica_set: ReplicaSet, user: str, options: str, says: str
+) -> None:
+    expect(url_of(replica_set.members[0], options, user), says, lasting=LASTING)
+
+
+def test_tls_that_the_server_does_not_speak(replica_set: ReplicaSet) -> None:
+    options = "replicaSet=rs0&tls=true"
+    expect(url_of(replica_set.members[0], options), "answers without TLS", lasting=LASTING)
+
+
+def test_a_set_whose_primary_is_away(replica_set: ReplicaSet) -> None:
+    replica_set.members[0].kill()
+    try:
+        expect(replica_set.url, "takes part as its primary", "refuses the connection", lasting=PASSING)
+    finally:
+        replica_set.members[0].start()
+        replica_set.primary()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def with_tls(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A member that takes nothing but TLS."""
+    files = ("--tlsCertificateKeyFile", str(authority.issue("server")), "--tlsCAFile", str(authority.file))
+    options = ("--tlsMode", "requireTLS", *files, "--tlsAllowConnectionsWithoutCertificates")
+    node = Node(tmp_path_factory.mktemp("tls") / "node", *options)
+    node.start()
+    _until_it_listens(node)
+    try:
+        yield node
+    finally:
+        node.kill()
+
+
+def _until_it_listens(node: Node) -> None:
+    deadline = time.monotonic() + SOON_S
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", node.port), timeout=1):
+            return
+        assert time.monotonic() < deadline, "mongod does not listen"
+
+
+def test_a_server_that_wants_tls(with_tls: Node) -> None:
+    expect(url_of(with_tls, "replicaSet=rs0"), "wants TLS", "tls=true", lasting=LASTING)
+    expect(url_of(with_tls), "wants TLS", lasting=LASTING)
+
+
+def test_a_certificate_that_nobody_known_has_signed(with_tls: Node, tmp_path: Path) -> None:
+    stranger = Authority(tmp_path, "stranger")
+    for options in ("tls=true", f"tls=true&tlsCAFile={stranger.file}"):
+        expect(url_of(with_tls, options), "cannot be verified", "tlsCAFile", lasting=LASTING)
+
+
+def test_a_certificate_for_another_name(with_tls: Node, authority: Authority) -> None:
+    url = url_of(with_tls, f"tls=true&tlsCAFile={authority.file}").replace("127.0.0.1", "localhost")
+    expect(url, "it is for another name", lasting=LASTING)
+
+
+def test_a_certificate_that_has_expired(authority: Authority) -> None:
+    """mongod does not start with one, but goes on with one that expires meanwhile."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.issue("expired", days=-1))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=_shake_hands, args=(listening, context), daemon=True).start()
+        url = f"mongodb://127.0.0.1:{listening.getsockname()[1]}/?tls=true&tlsCAFile={authority.file}"
+        expect(url, "it has expired", lasting=LASTING)
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+def _shake_hands(listening: socket.socket, context: ssl.SSLContext) -> None:
+    """With whoever comes, until nobody can."""
+    with suppress(OSError):
+        while True:
+            connection = listening.accept()[0]
+            with suppress(OSError), context.wrap_socket(connection, server_side=True):
+                pass
+
+
+def test_a_certificate_of_ours_that_the_server_does_not_know(
+    with_tls: Node, authority: Authority, tmp_path: Path
+) -> None:
+    ours = Authority(tmp_path, "stranger").issue("ours")
+    options = f"directConnection=true&tls=true&tlsCAFile={authority.file}&tlsCertificateKeyFile={ours}"
+    expect(url_of(with_tls, options), "another client certificate", lasting=PASSING)
+
+
+@pytest.mark.parametrize("options", ["replicaSet=rs0", "directConnection=true", "appName=x"])
+def test_a_set_that_was_never_set_up(tmp_path: Path, options: str) -> None:
+    node = Node(tmp_path / "node")
+    node.start()
+    try:
+        _until_it_listens(node)
+        expect(url_of(node, options), "never set up", "rs.initiate()", lasting=PASSING)
+    finally:
+        node.kill()
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[tuple[Node, MongoClient[dict[str, Any]]]]:
+    """A set of one that asks who connects, and a client that may do everything."""
+    key = tmp_path / "key"
+    key.write_text("c2VjcmV0" * 4)
+    key.chmod(0o600)
+    node = Node(tmp_path / "node", "--auth", "--keyFile", str(key))
+    node.start()
+    try:
+        _until_it_listens(node)
+        with node.client() as client:
+            member = {"_id": 0, "host": node.host}
+            client.admin.command("replSetInitiate", {"_id": "rs0", "members": [member]})
+            deadline = time.monotonic() + SOON_S
+            while not node.is_primary():
+                assert time.monotonic() < deadline
+            root = [{"role": "root", "db": "admin"}]
+            with suppress(OperationFailure):  # not yet the primary for writes
+                client.admin.command("createUser", "root", pwd="root", roles=root)
+        with MongoClient[dict[str, Any]](url_of(node, user="root:root@")) as client:
+            yield node, client
+    finally:
+        node.kill()
+
+
+def test_wrong_credentials_missing_rights_and_no_user_are_told_apart(
+    guarded: tuple[Node, MongoClient[dict[str, Any]]],
+) -> None:
+    node, root = guarded
+    collection = {"db": "app", "collection": "tasks"}
+    for action in ("find", "changeStream"):
+        privileges = [{"resource": collection, "actions": [action]}]
+        root.app.command("createRole", action, privileges=privileges, roles=[])
+        root.app.command("createUser", action, pwd="hunter2", roles=[action])
+    here = "directConnection=true&authSource=app"
+    expect(url_of(node, here, "find:wrong@"), "does not accept the user or the password", lasting=LASTING)
+    expect(url_of(node, user="find:hunter2@"), "authSource=", lasting=LASTING)  # of another database
+    expect(url_of(node, here, "find:hunter2@"), "may not open a change stream of app.tasks", lasting=LASTING)
+    expect(url_of(node), "names no user", lasting=LASTING)
+    said = said_of(url_of(node, here, "changeStream:hunter2@"))
+    assert "may not read a moment of the past of app.tasks" in said.serve
+
+
+def test_nobody_who_listens_and_a_name_that_nobody_knows() -> None:
+    port = embedded.free_port()
+    expect(f"mongodb://u:hunter2@127.0.0.1:{port}/?replicaSet=rs0", "refuses the connection", lasting=PASSING)
+    expect("mongodb://no-such-host.invalid/?replicaSet=rs0", "is a name nobody knows", lasting=PASSING)
+    expect("mongodb+srv://no-such-host.example.invalid/", "mongodb+srv://", "DNS", lasting=PASSING)
+
+
+def test_a_server_that_never_says_a_word() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"mongodb://127.0.0.1:{silent.getsockname()[1]}/?replicaSet=rs0"
+        expect(url, "does not answer in time", lasting=PASSING)
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "says"),
+    [
+        ("tls=true&tlsCAFile=/nowhere.pem", {}, "tlsCAFile cannot be read: there is no such file"),
+        ("tls=true&tlsCertificateKeyFile={junk}", {}, "the file of tlsCertificateKeyFile is not"),
+        ("tls=true&tlsCAFile={junk}", {}, "the file of tlsCAFile is not"),
+        ("loadBalanced=true", {}, "loadBalanced=true"),
+        ("authMechanism=MONGDB-AWS", {}, "authMechanism has a value"),
+        ("", {"database": "my.db"}, "RELAY_MONGO_DATABASE: "),
+        ("", {"collection": "$x"}, "RELAY_TASKS_COLLECTION: "),
+        ("", {"collection": "system.x"}, "RELAY_TASKS_COLLECTION: "),
+    ],
+)
+def test_settings_that_no_database_could_meet(
+    options: str, given: dict[str, str], says: str, tmp_path: Path
+) -> None:
+    junk = tmp_path / "junk.pem"
+    junk.write_text("no certificate")
+    expect(f"mongodb://localhost/?{options.format(junk=junk)}", says, lasting=LASTING, **given)

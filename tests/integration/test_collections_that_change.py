@@ -1,0 +1,98 @@
+"""A collection that comes into existence while the relay waits for it, as one that cannot be followed: the relay
+says so, is not ready, and is well again when a plain one has taken its place."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from running import SOON_S, listening, running, settings_for
+
+from relay.source import opening
+
+Database = Any
+
+
+def view(database: Database) -> None:
+    database.create_collection("tasks", viewOn="others")
+
+
+def time_series(database: Database) -> None:
+    database.create_collection("tasks", timeseries={"timeField": "at"})
+
+
+def capped(database: Database) -> None:
+    database.create_collection("tasks", capped=True, size=4096)
+    database.tasks.insert_one({"_id": "old"})
+
+
+def converted(database: Database) -> None:
+    database.tasks.insert_one({"_id": "old"})
+    database.command("convertToCapped", "tasks", size=4096)
+
+
+@pytest.mark.parametrize(
+    ("comes", "says"),
+    [
+        (view, "is a view"),
+        (time_series, "is a time series"),
+        (capped, "is a capped collection"),
+        (converted, "is a capped collection"),
+    ],
+)
+async def test_one_that_cannot_be_followed_is_said_and_healed(
+    comes: Callable[[Database], None],
+    says: str,
+    mongo_url: str,
+    mongo: MongoClient[dict[str, Any]],
+    database_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(opening, "LOOK_S", 0.05)
+    database = mongo[database_name]
+    async with running(settings_for(mongo_url, database_name)) as relay:
+        await until_ready(relay.url, True)
+        async with listening(relay, roles=["admin"]) as ear:
+            await ear.send("dashboard:join")
+            await ear.until("dashboard:state")
+            await asyncio.to_thread(comes, database)
+            await until_ready(relay.url, False)
+            reasons = [vars(one)["reason"] for one in caplog.records if one.levelno == logging.ERROR]
+            assert any(f"{database_name}.tasks {says}" in reason for reason in reasons)
+
+            await asyncio.to_thread(database.tasks.drop)
+            await asyncio.to_thread(database.tasks.insert_one, {"_id": "new", "title": "Plain"})
+            await until_ready(relay.url, True)
+            await asyncio.to_thread(database.tasks.insert_one, {"_id": "newer", "title": "Plain too"})
+            seen: set[str] = set()
+            while not {"new", "newer"} <= seen:
+                frame = await ear.next()
+                data = frame["data"]
+                if frame["type"] == "dashboard:state":
+                    seen |= {task["taskId"] for task in data["tasks"]}
+                elif frame["type"] == "dashboard:task_list_updated":
+                    seen.add(data["taskId"])
+            await ear.send("task:join", {"taskId": "new"})
+            await ear.until("task:state", taskId="new")
+
+
+async def until_ready(url: str, ready: bool) -> None:
+    async with asyncio.timeout(SOON_S):
+        while await asyncio.to_thread(_is_ready, url) is not ready:
+            await asyncio.sleep(0.02)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=SOON_S) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        return False

@@ -1,0 +1,75 @@
+"""Options of `RELAY_MONGO_URL` over a real MongoDB: the relay's waits and reads stay its own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from running import listening, running, settings_for
+from test_mongo_url import FAR_FROM_OURS
+
+from relay.source.arrays import Decoder
+from relay.source.client import client_of
+from relay.source.stream import Tail
+from relay.tasks.mapping import Mapping
+
+WAITS = ("timeoutMS=30000", "timeoutMS=1", "socketTimeoutMS=1", "serverSelectionTimeoutMS=1")
+
+
+@pytest.mark.parametrize("options", WAITS)
+async def test_no_option_changes_how_long_the_stream_waits_for_news(
+    options: str, mongo_url: str, database_name: str
+) -> None:
+    """timeoutMS replaced the wait of every getMore: the relay was stale until something was written."""
+    mapping = Mapping()
+    async with client_of(settings_for(f"{mongo_url}&{options}", database_name)) as client:
+        decoder = Decoder(mapping.events, names=mapping.names())
+        tail = Tail(client, database_name, "tasks", decoder, jitter=lambda: 0.0)
+        await tail.open()
+        batches = tail.batches()
+        async with asyncio.timeout(15):  # three waits of theirs would be longer
+            for _ in range(3):
+                assert await anext(batches)
+        await batches.aclose()
+
+
+async def test_a_relay_with_every_option_that_does_not_count_works_as_ever(
+    mongo_url: str, mongo: MongoClient[dict[str, Any]], database_name: str
+) -> None:
+    options = "&".join(f"{name}={value}" for name, value in FAR_FROM_OURS.items())
+    async with (
+        running(settings_for(f"{mongo_url}&{options}", database_name)) as relay,
+        listening(relay, roles=["admin"]) as ear,
+    ):
+        await ear.send("dashboard:join")
+        await ear.until("dashboard:state")
+        await asyncio.to_thread(mongo[database_name].tasks.insert_one, {"_id": "t", "title": "Fix"})
+        await ear.until("dashboard:task_list_updated", taskId="t")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "compressors=zlib&zlibCompressionLevel=9",
+        "maxIdleTimeMS=1",
+        "serverMonitoringMode=poll",
+        "localThresholdMS=0",
+        "appName=mine",
+        "tls=false",
+        "tlsInsecure=true",
+        "authSource=elsewhere",
+    ],
+)
+async def test_a_relay_works_with_the_options_that_count(
+    options: str, mongo_url: str, mongo: MongoClient[dict[str, Any]], database_name: str
+) -> None:
+    async with (
+        running(settings_for(f"{mongo_url}&{options}", database_name)) as relay,
+        listening(relay, roles=["admin"]) as ear,
+    ):
+        await ear.send("dashboard:join")
+        await ear.until("dashboard:state")
+        await asyncio.to_thread(mongo[database_name].tasks.insert_one, {"_id": "t", "title": "Fix"})
+        await ear.until("dashboard:task_list_updated", taskId="t")
