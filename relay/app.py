@@ -161,8 +161,8 @@ class Relay:
                     await asyncio.gather(*(client.close() for client in clients))
 
     async def _follow(self, opening: Opening, hub: Hub, pump: Pump, on_listening: Callable[[], None]) -> None:
-        await self._keys.first(FIRST_KEYS_S)
         hub.move_to(await opening.patiently())
+        await self._keys.first(FIRST_KEYS_S)
         log.info("following the change stream", extra={"hosts": hosts_of(self._settings)})
         on_listening()
         await pump.run()

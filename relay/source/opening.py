@@ -108,7 +108,7 @@ class Watch:
         """Look once. Where no answer comes, the verdict stays: the tail says that the database is silent."""
         try:
             found = await of_collection(self._settings, self._client, self._reader)
-        except (PyMongoError, SourceError):
+        except (PyMongoError, SourceError, LookupError):
             return
         before, self.refused = self.refused, found
         if found is not None and found != before:

@@ -123,6 +123,7 @@ class Reader:
             reply = await self._client.admin.command("ping")
         except PyMongoError as failure:
             raise Unavailable(f"ping failed: {type(failure).__name__}") from failure
-        moment = reply["operationTime"]
-        assert isinstance(moment, Timestamp)
+        moment = reply.get("operationTime")
+        if not isinstance(moment, Timestamp):
+            raise Unavailable("ping came without a cluster time")  # an arbiter, or a member without a set
         return moment

@@ -158,6 +158,19 @@ def test_a_view_is_refused(given: dict[str, str], tasks: Any) -> None:
     assert found["collection"]["mark"] == "problem"
 
 
+def test_a_capped_collection_is_refused(given: dict[str, str], tasks: Any) -> None:
+    tasks.database.create_collection("capped", capped=True, size=4096)
+    found = findings(check(code=1, **given, RELAY_TASKS_COLLECTION="capped"))["reads"]
+    assert found["mark"] == "problem"
+    assert "a capped collection" in found["text"]
+
+
+def test_options_that_do_not_count_are_a_warning(given: dict[str, str]) -> None:
+    found = findings(check(code=0, **given | {"RELAY_MONGO_URL": given["RELAY_MONGO_URL"] + "&timeoutMS=1"}))
+    assert found["options"]["mark"] == "warning"
+    assert "timeoutMS" in found["options"]["text"]
+
+
 def test_the_role_is_printed_when_asked_for(given: dict[str, str]) -> None:
     shown = run("check", "--role", **given).stdout
     assert f'"db": "{given["RELAY_MONGO_DATABASE"]}", "collection": "tasks"' in shown
@@ -169,6 +182,11 @@ def test_the_role_is_printed_when_asked_for(given: dict[str, str]) -> None:
     [
         ({}, "RELAY_MONGO_URL is not set"),
         ({"RELAY_MONGO_URL": "postgres://u:hunter2@x"}, "RELAY_MONGO_URL is not a MongoDB connection string"),
+        (
+            {"RELAY_MONGO_URL": "mongodb://u:hunter2@x/?tlsCAFile=/nowhere"},
+            "RELAY_MONGO_URL: the file of tlsCAFile",
+        ),
+        ({"RELAY_MONGO_URL": "mongodb://x", "RELAY_MONGO_DATABASE": "my.db"}, "RELAY_MONGO_DATABASE: "),
         ({"RELAY_MONGO_URL": "mongodb://x", "RELAY_MAPPING": "/nowhere.toml"}, "The mapping file /nowhere"),
     ],
 )

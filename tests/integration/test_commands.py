@@ -84,6 +84,16 @@ def good(mongo_url: str, database_name: str) -> dict[str, str]:
             {"RELAY_MONGO_URL": "postgres://user:hunter2@x"},
             "RELAY_MONGO_URL is not a MongoDB connection string",
         ),
+        (
+            {"RELAY_MONGO_URL": "mongodb://u:hunter2@x/?tlsCAFile=/nowhere.pem"},
+            "RELAY_MONGO_URL: the file of tls",
+        ),
+        (
+            {"RELAY_MONGO_URL": "mongodb://u:hunt@er2@x/"},
+            "RELAY_MONGO_URL is not a MongoDB connection string: in a user",
+        ),
+        ({"RELAY_MONGO_DATABASE": "my.db"}, "RELAY_MONGO_DATABASE: "),
+        ({"RELAY_TASKS_COLLECTION": "system.x"}, "RELAY_TASKS_COLLECTION: "),
         ({"RELAY_JWT_SECRET": ""}, "RELAY_JWT_SECRET is not set"),
         ({"RELAY_JWT_SECRET": "hunter2"}, "RELAY_JWT_SECRET: must be at least 32 bytes long"),
         ({"RELAY_MAPPING": "/nowhere.toml"}, "The mapping file /nowhere.toml cannot be read"),
@@ -112,6 +122,22 @@ def test_a_standalone_mongod_is_said_with_the_remedy(good: dict[str, str], tmp_p
     assert ended.returncode == 3
     assert "standalone" in ended.stderr
     assert "rs.initiate()" in ended.stderr
+
+
+def test_options_that_do_not_count_are_said_once(good: dict[str, str]) -> None:
+    url = good["RELAY_MONGO_URL"] + "&timeoutMS=1&maxPoolSize=1&w=majority"
+    with started("serve", until="listening on", **good | {"RELAY_MONGO_URL": url}) as (_, printed):
+        assert printed.count("timeoutMS, maxPoolSize are the relay's own business and are ignored") == 1
+        assert "UserWarning" not in printed
+
+
+def test_the_demo_with_a_url_that_will_not_do_ends_with_one_sentence() -> None:
+    ended = run("demo", "--once", RELAY_MONGO_URL="mongodb://localhost/?tls=true&tlsCAFile=/nowhere.pem")
+    assert ended.returncode == 3
+    assert (
+        ended.stderr
+        == "relay: RELAY_MONGO_URL: the file of tlsCAFile cannot be read: there is no such file.\n"
+    )
 
 
 @contextmanager
