@@ -28,7 +28,8 @@ from relay.gateway.requests import PollRequest
 from relay.gateway.session import Desk
 
 REQUESTS = int(os.environ.get("RELAY_TEST_GARBAGE_REQUESTS") or (500 if os.environ.get("CI") else 50))
-SETTLED_S = 3.0  # shorter than uvicorn's wait for another request, 5 s, which must hold nothing
+ATTEMPTS = 3  # a visit that leaves something does so each time; what an earlier test leaves late comes once
+SETTLED_S = 30.0  # shorter than the wait for another request, 75 s, which must hold nothing
 DATABASE = "test_garbage"
 OF_CONNECTIONS = {"Door", "RequestResponseCycle", "GatheredWire", "Parser", "Session", "Listener", "Poll"}
 
@@ -96,7 +97,10 @@ def left_by(visit: Callable[[], None], times: int) -> tuple[Counter[str], Counte
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_connection_leaves_anything(visitor: Visitor, kind: str) -> None:
     times = REQUESTS // 10 if kind in SLOW else REQUESTS
-    held, garbage = left_by(lambda: KINDS[kind](visitor), times)
-    assert not held
-    # The driver and the event loop may leave a little of their own meanwhile: nothing for each visit.
-    assert garbage.total() < times, garbage.most_common(12)
+    for attempt in range(ATTEMPTS):
+        held, garbage = left_by(lambda: KINDS[kind](visitor), times)
+        # The driver and the event loop may leave a little of their own meanwhile: nothing for each visit.
+        if not held and garbage.total() < times:
+            return
+        print(f"attempt {attempt + 1}: held {held}, garbage {garbage.most_common(12)}")
+    pytest.fail("every time something is left")
