@@ -68,6 +68,11 @@ def decimal(value: str) -> Element:
     return b"\x13" + Decimal128(value).bid
 
 
+def overlong_decimal(exponent: int, digits: int) -> Element:
+    """A Decimal128 of more digits than it may have: `Decimal128` makes none."""
+    return b"\x13" + ((exponent + 6176 << 113) | digits).to_bytes(16, "little")
+
+
 def date(ms: int) -> Element:
     return b"\x09" + pack("<q", ms)
 
@@ -84,6 +89,7 @@ def object_id(letter: bytes) -> Element:
     return b"\x07" + letter * 12
 
 
+OVERLONG = [overlong_decimal(-30, 10**34), overlong_decimal(-34, 10**34), overlong_decimal(-34, 2**113 - 1)]
 UNDEFINED, NULL, MIN_KEY, MAX_KEY, FALSE, TRUE = b"\x06", b"\x0a", b"\xff", b"\x7f", b"\x08\0", b"\x08\1"
 REFERENCE = (("$ref", text("c")), ("$id", int32(1)))
 

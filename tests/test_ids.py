@@ -30,6 +30,7 @@ SOME_UUID = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
         *((Decimal128(text), "whole number", "1017") for text in ("1017", "1017.00", "10170E-1")),
         *((value, "whole number", "0") for value in (0, -0.0, Decimal128("-0E3"), Decimal128("0E-6176"))),
         (Decimal128("1E3"), "whole number", "1000"),
+        *((Decimal128.from_bid(one[1:]), "whole number", "0") for one in raw.OVERLONG),
         (-5.0, "whole number", "-5"),
         (Int64(2**63 - 1), "whole number", "9223372036854775807"),
         (-(2.0**63), "whole number", "-9223372036854775808"),

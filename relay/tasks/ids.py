@@ -94,6 +94,8 @@ def uuid_text(value: Any) -> str | None:
 
 
 def _of_decimal(value: Decimal128) -> int | None:
+    if _is_overlong(value):
+        return 0
     try:
         number = value.to_decimal()
     except ArithmeticError:  # no number that a writer could have meant
@@ -103,3 +105,10 @@ def _of_decimal(value: Decimal128) -> int | None:
         return None
     shown = int(number)
     return shown if shown == number and shown in INT64 else None
+
+
+def _is_overlong(value: Decimal128) -> bool:
+    """Has it more than 34 digits? No driver writes one. To MongoDB it is 0; to drivers it was not always."""
+    bits = int.from_bytes(value.bid, "little")
+    has_plain_digits = (bits >> 125) & 0b11 != 0b11
+    return has_plain_digits and bits & (2**113 - 1) >= 10**34

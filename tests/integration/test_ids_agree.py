@@ -38,6 +38,7 @@ OTHERS: list[tuple[raw.Element, Texts]] = [
     *((raw.binary(subtype, b"a" * length), NOBODY) for subtype in (3, 4) for length in (0, 15, 17)),
     *((raw.text(text), by(text)) for text in (OID, OID.upper(), SOMEBODY, SOMEBODY.upper(), "07", "7e0")),
     *((raw.object_id(b"x"), by(OID, OID.upper())), (raw.symbol("7"), by("7")), (raw.code("7"), NOBODY)),
+    *((one, by("0")) for one in raw.OVERLONG),
     *((value, NOBODY) for value in (raw.TRUE, raw.FALSE, raw.NULL, raw.date(7), raw.timestamp(0, 7))),
 ]
 
@@ -90,7 +91,9 @@ def holders(draw: Any, border: int) -> tuple[raw.Element, list[Texts]]:
 
 def claims(border: int) -> st.SearchStrategy[Any]:
     numbers = near(border)
-    others = st.sampled_from([SOMEBODY, SOMEBODY.upper(), OID, OID.upper(), "7", "07", "+7", "7e0", True])
+    others = st.sampled_from(
+        [SOMEBODY, SOMEBODY.upper(), OID, OID.upper(), "7", "07", "+7", "7e0", "0", True]
+    )
     return numbers | numbers.map(str) | numbers.map(float) | others
 
 
