@@ -17,6 +17,7 @@ from starlette.routing import Route
 from relay.access.addresses import networks
 from relay.access.limits import Caps
 from relay.gateway.door import (
+    CROWDED_KEEP_ALIVE_S,
     KEEP_ALIVE_S,
     MAX_HEAD_BYTES,
     MAX_PIPELINED,
@@ -282,6 +283,20 @@ async def test_an_idle_connection_outlives_the_time_in_which_it_may_be_reused(
                     await asyncio.sleep(0.01)
             (left_s,) = idle_for(server)
             assert longer_than_s < left_s <= at_most_s
+
+
+async def test_idle_connections_go_soon_where_many_of_an_address_are_open(server: Server) -> None:
+    """A page of one browser leaves six behind: of a whole office they would take all there may be."""
+    async with AsyncExitStack() as stack:
+        for number in range(1, MOST + 1):
+            peer = await stack.enter_async_context(connected(server))
+            peer.writer.write(GET + b"\r\n")
+            await peer.reader.readuntil(b"hello")
+            async with asyncio.timeout(SOON_S):
+                while len(idle_for(server)) < number:
+                    await asyncio.sleep(0.01)
+        soon = [left_s for left_s in idle_for(server) if left_s <= CROWDED_KEEP_ALIVE_S]
+        assert len(soon) == MOST - MOST // 2
 
 
 async def test_an_idle_connection_is_counted_and_makes_no_stop_wait(server: Server) -> None:

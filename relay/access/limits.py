@@ -80,6 +80,11 @@ class Caps:
         self._open += 1
         return True
 
+    def is_crowded(self, address: str | None) -> bool:
+        """Are more than half as many open as there may be, in all or from this address?"""
+        of_address = self._addresses.get(address, 0) if address is not None else 0
+        return self._open * 2 > self._total or of_address * 2 > self._per_address
+
     def leave(self, address: str | None) -> None:
         self._open -= 1
         if address is not None:

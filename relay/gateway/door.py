@@ -28,9 +28,12 @@ MAX_REQUEST_BYTES = 160 * 1024  # with the body, and whatever follows a chunked 
 MAX_PIPELINED = 8  # requests that wait for the answer to an earlier one
 # How long a connection may lie idle between two requests. A balancer that reuses one the moment it is closed
 # answers its user with a 502, so this has to be longer than the balancer's own timeout (docs/embedding.md). Most
-# have 60 s; Google's have 600 s. Strangers get no more than need be: their idle connections count for the caps.
+# have 60 s; Google's have 600 s.
 KEEP_ALIVE_S = 75
 PROXY_KEEP_ALIVE_S = 620  # of a trusted proxy
+CROWDED_KEEP_ALIVE_S = (
+    5  # of one that comes when half the connections are taken: browsers hold six for a page
+)
 TOO_LARGE = b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 HEAD_TOO_LARGE = TOO_LARGE % b"431 Request Header Fields Too Large"
 BODY_TOO_LARGE = TOO_LARGE % b"413 Content Too Large"
@@ -58,12 +61,14 @@ def door(
             super().connection_made(transport)
             peer = self.client[0] if self.client else ""
             proxied = is_proxy(peer, proxies)
-            self.timeout_keep_alive = PROXY_KEEP_ALIVE_S if proxied else KEEP_ALIVE_S
             self._address = None if proxied else client_address(peer, (), ())
             self._counted = caps.enter(self._address)
             if not self._counted:
                 transport.abort()
                 return
+            self.timeout_keep_alive = PROXY_KEEP_ALIVE_S if proxied else KEEP_ALIVE_S
+            if caps.is_crowded(self._address):
+                self.timeout_keep_alive = CROWDED_KEEP_ALIVE_S
             self._expect()
             self._watch = self.loop.call_later(stall_s, self._look)
 
@@ -120,11 +125,8 @@ def door(
 
         def handle_websocket_upgrade(self) -> None:
             answering = self.cycle is not None and not self.cycle.response_complete
-            unread, (low, _) = (
-                self.transport.get_write_buffer_size(),
-                self.transport.get_write_buffer_limits(),
-            )
-            if answering or unread > low:
+            low, _ = self.transport.get_write_buffer_limits()
+            if answering or self.transport.get_write_buffer_size() > low:
                 # The transport would tell neither the answer that it may go on, nor the WebSocket that it
                 # may not: that one would fill a buffer without end. (With less it has not paused anybody, or
                 # has said that it goes on; over TLS something may always wait.)
