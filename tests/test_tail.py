@@ -405,6 +405,9 @@ async def test_nobody_there_is_code_3_and_one_sentence() -> None:
     [
         (drop(after=0), "/ws: connection lost"),
         (refuse(403), "the relay does not let this client in (403 HTTP 403)"),
+        (refuse(404), "there is no WebSocket at this path (404 HTTP 404)"),
+        (refuse(426), "a proxy in between does not pass the upgrade to a WebSocket on (426 HTTP 426)"),
+        (refuse(431), "the head of the request, with the token in it, is too large (431 HTTP 431)"),
         (refuse(503), "HTTP 503"),
         (close(4401, "unauthenticated"), "the token is not accepted or has expired (4401 unauthenticated)"),
         (

@@ -29,6 +29,9 @@ from relay.tail.text import string, visible
 _REFUSALS: dict[int, str] = {
     401: "the token is not accepted",
     403: "the relay does not let this client in",
+    404: "there is no WebSocket at this path",
+    426: "a proxy in between does not pass the upgrade to a WebSocket on",
+    431: "the head of the request, with the token in it, is too large",
     Close.UNAUTHENTICATED: "the token is not accepted or has expired",
     Close.BAD_HANDSHAKE: "the relay does not understand how this client introduced itself",
     Close.FEATURE_DISABLED: "live delivery is switched off for this user",
