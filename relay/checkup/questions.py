@@ -41,7 +41,7 @@ from relay.errors import SourceError, StartupError
 from relay.source.arrays import Decoder
 from relay.source.client import client_of, hosts_of, names_of, warning_of
 from relay.source.diagnosis import FOLLOW, LEAST_RIGHTS, NOBODY, Diagnosis, is_replicated, of_kind
-from relay.source.reach import FIRST_MS, is_silence, kinds_of, of_reads, of_refusal, reach
+from relay.source.reach import is_silence, kinds_of, of_reads, of_refusal, reach
 from relay.source.reader import Reader
 from relay.source.stream import Tail
 from relay.tail import visible
@@ -53,6 +53,7 @@ from relay.tasks.translate import Translator
 EXIT_WORKS, EXIT_PROBLEM = 0, 1
 
 ANSWER_MS = 5_000  # the database gives up on one question
+PATIENT_MS = 2_500  # for a server that may only be slow
 STEP_S = 12.0  # we give up on one line of the report
 LARGE = 1_000  # documents; below it a missing index costs nothing
 EVENTS_READ = 200  # of one document's timeline, its last ones
@@ -82,7 +83,7 @@ async def examine(settings: Settings, *, sample: int) -> Report:
     """Ask the database everything. Raises StartupError for settings or a mapping that will not do."""
     mapping = load(settings.relay_mapping) if settings.relay_mapping else TaskMapping()
     names_of(settings)
-    client = client_of(settings, serverSelectionTimeoutMS=FIRST_MS)
+    client = client_of(settings)
     try:
         examination = _Examination(settings, mapping, client)
         await examination.run(sample)
@@ -188,7 +189,7 @@ class _Examination:
     async def _reachable(self) -> None:
         found = await reach(self._settings, self._client)
         if isinstance(found, Diagnosis) and is_silence(found):
-            found = await reach(self._settings, self._client)
+            found = await reach(self._settings, self._client, wait_ms=PATIENT_MS)
         if isinstance(found, Diagnosis):
             self.report.add(problem(found))
             return

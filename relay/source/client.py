@@ -69,6 +69,9 @@ _ESCAPE = ": in a user and a password, : / ? # [ ] @ and % are written as %3A %2
 NO_URL = "RELAY_MONGO_URL is not a MongoDB connection string"
 
 SELECTION_MS = 5_000
+# A server that only said that it is no primary is asked again at the next heartbeat; the driver's own ten seconds
+# would be that long without news.
+HEARTBEAT_MS = 1_000
 SOCKET_MS = 30_000  # longer than any wait we ask for, so that a dead peer is noticed
 
 
@@ -110,7 +113,9 @@ class Address:
             kept["tls"] = "true"
         elif tls:
             kept = {"tls": "true", "tlsInsecure": "true"}
-        pairs = "&".join(f"{name}={value}" for name, value in ({"directConnection": "true"} | kept).items())
+        # Streaming would open a second connection, which is still being made when the client is closed.
+        kept |= {"directConnection": "true", "serverMonitoringMode": "poll"}
+        pairs = "&".join(f"{name}={value}" for name, value in kept.items())
         return f"mongodb://{where}/?{pairs}"
 
 
@@ -153,6 +158,7 @@ def client_of(settings: Settings, **overrides: Any) -> AsyncMongoClient[Any]:
         "serverSelectionTimeoutMS": SELECTION_MS,
         "connectTimeoutMS": SELECTION_MS,
         "socketTimeoutMS": SOCKET_MS,
+        "heartbeatFrequencyMS": HEARTBEAT_MS,
     }
     return _client(
         address.url, options | ({} if "appName" in address.options else {"appname": "relay"}) | overrides

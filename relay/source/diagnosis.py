@@ -152,7 +152,7 @@ def of_member(hello: Hello) -> Diagnosis | None:
         return _wrong_member("an arbiter, which holds no data")
     if hello.get("hidden"):
         return _wrong_member("a hidden member, which serves no clients")
-    if not hello.get("isWritablePrimary") and not hello.get("secondary") and "setName" in hello:
+    if hello.get("isWritablePrimary") is False and hello.get("secondary") is False and "setName" in hello:
         return Diagnosis(
             "replica set",
             "the server of RELAY_MONGO_URL is starting or recovering",

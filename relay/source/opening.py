@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 
 from relay.config import Settings
 from relay.errors import SourceError, Unavailable
-from relay.source.client import SELECTION_MS, client_of, hosts_of
+from relay.source.client import SELECTION_MS, hosts_of
 from relay.source.diagnosis import Diagnosis
 from relay.source.reach import FIRST_MS, of_collection, reach
 from relay.source.reader import Reader
@@ -41,9 +41,7 @@ class Opening:
 
         Raises StartupError for what will not do, Unavailable for what may pass, each with the reason.
         """
-        # A client of its own: one that looked for a primary in vain remembers it, and its waits are shorter.
-        async with client_of(self._settings, serverSelectionTimeoutMS=wait_ms) as client:
-            found = await reach(self._settings, client)
+        found = await reach(self._settings, self._client, wait_ms=wait_ms)
         if isinstance(found, Diagnosis):
             raise found.error
         try:

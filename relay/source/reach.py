@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pymongo import AsyncMongoClient
@@ -62,8 +63,13 @@ _REASONS = (
 )
 
 
-async def reach(settings: Settings, client: AsyncMongoClient[Any]) -> Hello | Diagnosis:
-    """What the server that `client` found says of itself, or why it found none. Raises StartupError."""
+async def reach(
+    settings: Settings, client: AsyncMongoClient[Any], *, wait_ms: int = FIRST_MS
+) -> Hello | Diagnosis:
+    """What the server that `client` finds within this time says of itself, or why it finds none.
+
+    The client goes on looking between two calls. Raises StartupError.
+    """
     address = address_of(settings)
     seeds = _seeds(address)
     seen = await _interview(address, seeds)
@@ -76,8 +82,9 @@ async def reach(settings: Settings, client: AsyncMongoClient[Any]) -> Hello | Di
     if early is not None:
         return early
     try:
-        hello: Hello = await client.admin.command({"hello": 1, "maxTimeMS": ANSWER_MS})
-    except PyMongoError as failure:
+        async with asyncio.timeout(wait_ms / 1000):
+            hello: Hello = await client.admin.command({"hello": 1, "maxTimeMS": ANSWER_MS})
+    except (PyMongoError, TimeoutError) as failure:
         return await _why(address, client, failure, seen)
     return of_member(hello) or hello
 
@@ -182,7 +189,7 @@ def _of_set_name(
 async def _why(
     address: Address,
     client: AsyncMongoClient[Any],
-    failure: PyMongoError,
+    failure: Exception,
     seen: Mapping[str, Hello | str | Diagnosis],
 ) -> Diagnosis:
     """Why no server could be used."""
@@ -192,7 +199,7 @@ async def _why(
             return explain(OperationFailure("", 18 if one.code == 8000 else one.code), "reachable", "")
     if isinstance(failure, ConfigurationError):
         return _of_configuration(address, str(failure))
-    if not isinstance(failure, ServerSelectionTimeoutError):
+    if not isinstance(failure, ServerSelectionTimeoutError | TimeoutError):
         code = failure.code if isinstance(failure, OperationFailure) else None
         said = f"code {code}" if code is not None else type(failure).__name__
         return Diagnosis(
@@ -206,7 +213,7 @@ async def _why(
     hellos = {host: answer for host, answer in seen.items() if isinstance(answer, Mapping)}
     for answer in seen.values():
         if isinstance(answer, Diagnosis) and not hellos:
-            return answer
+            return replace(answer, lasting=False)  # the others said nothing yet
     wrong = _of_set_name(client, hellos.values(), lasting=False)
     if wrong is not None:
         return wrong

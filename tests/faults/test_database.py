@@ -228,11 +228,9 @@ async def test_an_error_of_the_database_is_one_line_and_costs_no_event(
     interruptions: int,
     resets: set[int],
 ) -> None:
-    # A server that only says that it is no primary is asked again at the driver's next heartbeat.
-    url = node.url + "&heartbeatFrequencyMS=500"
     async with (
         writing(node.url, database_name) as writer,
-        running(settings_for(url, database_name, relay_known_tasks_max=1)) as relay,
+        running(settings_for(node.url, database_name, relay_known_tasks_max=1)) as relay,
         watching(relay, *(two := watchers())),
     ):
         caplog.clear()
