@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -18,8 +19,9 @@ from commands import said_of
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 from replicaset import Node, ReplicaSet
-from running import SOON_S
+from running import SOON_S, settings_for
 
+from relay.app import Relay
 from relay.demo import mongod as embedded
 
 LASTING, PASSING = True, False
@@ -286,3 +288,35 @@ def test_settings_that_no_database_could_meet(
     junk = tmp_path / "junk.pem"
     junk.write_text("no certificate")
     expect(f"mongodb://localhost/?{options.format(junk=junk)}", says, lasting=LASTING, **given)
+
+
+@pytest.mark.parametrize("options", ["replicaSet=rs0", "directConnection=true", "appName=x"])
+async def test_what_passes_is_waited_for(
+    options: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """First nobody listens, then the set is not set up, and then it is."""
+    node = Node(tmp_path / "node")
+    settings = settings_for(url_of(node, options), "app")
+    relay, ready = Relay(settings), asyncio.Event()
+    serving = asyncio.create_task(relay.run(ready.set))
+    try:
+        await _until_said(caplog, "refuses the connection")
+        await asyncio.to_thread(node.start)
+        await _until_said(caplog, "never set up")
+        with node.client() as client:
+            member = {"_id": 0, "host": node.host}
+            await asyncio.to_thread(
+                client.admin.command, "replSetInitiate", {"_id": "rs0", "members": [member]}
+            )
+        async with asyncio.timeout(SOON_S):
+            await ready.wait()
+    finally:
+        relay.stop()
+        await serving
+        node.kill()
+
+
+async def _until_said(caplog: pytest.LogCaptureFixture, part: str) -> None:
+    async with asyncio.timeout(SOON_S):
+        while not any(part in str(vars(record).get("reason")) for record in caplog.records):
+            await asyncio.sleep(0.02)
