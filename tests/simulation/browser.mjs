@@ -79,6 +79,7 @@ class Client {
       readyState: 0,
       onmessage: null,
       onclose: null,
+      onopen: null,
       onerror: null,
       send: (text) => this.did.push({ send: number, text }),
       close: () => {
@@ -96,7 +97,7 @@ class Client {
   fetch(url, init) {
     const number = ++this.numbers;
     const { pathname } = new URL(url);
-    const token = init.headers.authorization.slice("Bearer ".length);
+    const token = init.headers.authorization?.slice("Bearer ".length) ?? "";
     this.did.push({ fetch: number, method: init.method ?? "GET", path: pathname, token, body: init.body ?? "" });
     return new Promise((answer, fail) => {
       this.requests.set(number, { answer, fail });

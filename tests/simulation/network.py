@@ -263,7 +263,7 @@ class Network:
             "method": method,
             "path": path,
             "query_string": b"",
-            "headers": [(b"authorization", f"Bearer {token}".encode())],
+            "headers": [(b"authorization", f"Bearer {token}".encode())] if token else [],
             "client": ("127.0.0.1", 1),
         }
         serving = asyncio.ensure_future(self.instances[port].app(scope, receive, send))

@@ -24,7 +24,8 @@ export class FakeHost {
       now: () => this.time,
       random: () => this.randomness,
       setTimeout: (call, ms) => {
-        const timer = { at: this.time + ms, call };
+        // At least a moment: a sum of fractions may otherwise never get past the time it is meant for.
+        const timer = { at: this.time + Math.max(ms, 0.001), call };
         this.#timers.push(timer);
         return timer;
       },
@@ -92,6 +93,8 @@ export class FakeSocket {
   onmessage = null;
   /** @type {((event: {code: number, reason: string}) => void) | null} */
   onclose = null;
+  /** @type {(() => void) | null} */
+  onopen = null;
   readyState = 0;
   closed = false;
   /** @type {{type: string, id: string, data: any}[]} */
@@ -105,7 +108,8 @@ export class FakeSocket {
    */
   constructor(url, protocols) {
     this.url = url;
-    this.token = protocols[1].slice("bearer.".length);
+    this.protocols = protocols;
+    this.token = protocols[1]?.slice("bearer.".length);
   }
 
   /** @param {string} frame */
@@ -127,6 +131,7 @@ export class FakeSocket {
    */
   welcome(heartbeatMs = 25_000, limits) {
     this.readyState = 1;
+    this.onopen?.();
     this.says("welcome", { heartbeatMs, limits });
   }
 
@@ -161,7 +166,7 @@ export class FakeRequest {
   constructor(url, init) {
     this.url = url;
     this.path = new URL(url).pathname;
-    this.token = /** @type {any} */ (init.headers).authorization.slice("Bearer ".length);
+    this.token = /** @type {any} */ (init.headers).authorization?.slice("Bearer ".length);
     this.body = init.body === undefined ? null : JSON.parse(String(init.body));
     this.response = new Promise((answer, fail) => {
       this.#answer = answer;

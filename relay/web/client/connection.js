@@ -3,11 +3,14 @@
 //
 // Rules of this file: there is one transport, and only what it says counts; a WebSocket that is
 // looked for while polling becomes it the moment the relay lets it in; what is joined is joined
-// again on every opening, from where it was, so moving loses nothing.
+// again on every opening, from where it was, so moving loses nothing; it rests only where no token,
+// no network and no setting could change the relay's mind.
 
-import { backoff, returnDelay } from "./backoff.js";
+import { backoff, patientBackoff, returnDelay } from "./backoff.js";
+import { Blockage } from "./blockage.js";
 import { Listeners } from "./listeners.js";
 import { verdict } from "./protocol.js";
+import { isWaitingForToken, Tokens } from "./tokens.js";
 import { Moments } from "./transports/moments.js";
 import { PollingTransport } from "./transports/polling.js";
 import { ABNORMAL } from "./transports/transport.js";
@@ -27,16 +30,23 @@ import { WebSocketTransport } from "./transports/websocket.js";
 
 /**
  * `reason` is a short stable word: a close reason of PROTOCOL.md section 7, or our own `network`,
- * `silent`, `unreadable`, `no_token`, `bad_token`, `token_unavailable`. `nextTryAt` is in ms since
- * the epoch.
+ * `silent`, `unreadable`; of the token function `no_token`, `bad_token`, `token_unavailable`; of the
+ * page `origin_not_allowed`, `mixed_content`, and while polling `no_websocket`. `nextTryAt` is in ms
+ * since the epoch.
  * @typedef {{state: State, reason?: string, nextTryAt?: number}} Status
  */
 
-/** @typedef {{socket: URL, poll: URL, config: URL}} Endpoints */
+/**
+ * `isMixed`: the page came by https and the relay's address is none, so the browser blocks all of it.
+ * @typedef {{socket: URL, poll: URL, config: URL, isMixed: boolean}} Endpoints
+ */
 
 const HEALTHY_MS = 10_000; // a connection that lived this long makes the next failure a first one
 const REFRESH_RETRY_MS = 2_000; // after a fresh token that the relay had no time for, where it names no time
-const BLOCKED_AFTER = 2; // WebSockets in a row that ended early, and nobody said why: poll
+const OFFER_AGAIN_MS = 5_000; // until the token function has a fresh one, while the old one lives
+const PROOF_MS = 3_000; // HTTP gets through: so long a WebSocket may take before polls begin
+// Reasons of which somebody has to mend something: hurry would only burden those who answer.
+const PATIENT = new Set(["no_token", "bad_token", "token_expired", "unauthenticated", "origin_not_allowed", "mixed_content"]);
 
 export class Connection {
   /** @type {Status} */
@@ -45,15 +55,17 @@ export class Connection {
   statusListeners = new Listeners();
 
   #endpoints;
-  #getToken;
+  #tokens;
   #host;
   #onOpen;
   #onMessage;
   /** @type {Transport | null} */
   #transport = null;
   #attempt = 0; // what an earlier attempt still awaits is dropped
-  #failures = 0;
-  #blocked = 0; // signs in a row that a WebSocket cannot be had
+  #failures = 0; // of connections in a row
+  #vain = 0; // times in a row that the token function was asked in vain
+  #blockage = new Blockage();
+  #hasSockets = true; // until `new WebSocket` throws
   #moments = new Moments(); // of all polls: another conversation is not sent back in time either
   /** @type {number | null} */
   #openedAt = null;
@@ -63,8 +75,8 @@ export class Connection {
   #offer = null; // a token that is ours once the relay says auth:ok
   /** @type {any} */
   #nextOffer;
-  /** @type {string | null} */
-  #refusedToken = null;
+  /** @type {{token: string | null, reason: string} | null} */
+  #refused = null;
   /** @type {number | undefined} */
   #drainMs;
   #notBefore = 0; // ms since the epoch: a wait the relay asked for holds for all but retry()
@@ -81,21 +93,24 @@ export class Connection {
   /**
    * @param {object} options
    * @param {Endpoints} options.endpoints
-   * @param {() => string | Promise<string>} options.token
+   * @param {import("./tokens.js").GetToken} options.token
    * @param {Host} options.host
    * @param {() => void} options.onOpen before the first message of every opening
    * @param {(message: ServerMessage) => void} options.onMessage
    */
   constructor({ endpoints, token, host, onOpen, onMessage }) {
     this.#endpoints = endpoints;
-    this.#getToken = token;
+    this.#tokens = new Tokens(token, host);
     this.#host = host;
     this.#onOpen = onOpen;
     this.#onMessage = onMessage;
     this.#unlisten = [
       host.on("online", () => this.#wake()),
       host.on("visible", () => this.#wake()),
-      host.on("offline", () => this.#transport?.probe()),
+      host.on("offline", () => {
+        this.#blockage.disturb();
+        this.#transport?.probe();
+      }),
     ];
     this.#try();
   }
@@ -111,44 +126,81 @@ export class Connection {
 
   /** Tries at once, after a refusal too. */
   retry() {
-    this.#refusedToken = null;
+    this.#refused = null;
     if (this.#transport === null) this.#try();
     else if (this.#isPolling()) this.#look();
+  }
+
+  /**
+   * The token function may give another token by now: where one is waited for it is asked at once, and
+   * where we are connected what it gives is offered, if it differs.
+   */
+  async renew() {
+    if (this.#openedAt !== null) return this.#refresh();
+    if (this.status.state === "connecting" && this.#transport === null) return this.#try();
+    if (!isWaitingForToken(this.status)) return;
+    const attempt = this.#attempt;
+    const { token } = await this.#tokens.ask();
+    if (attempt === this.#attempt && token !== undefined && token !== this.#refused?.token) this.#connect(token);
   }
 
   close() {
     for (const unlisten of this.#unlisten) unlisten();
     this.#attempt += 1;
     this.#host.clearTimeout(this.#nextTry);
+    this.#tokens.close();
     this.#dropTransport();
   }
 
-  /** @param {string} [reason] why this is not the first try */
-  async #try(reason = this.status.reason) {
+  /**
+   * @param {string} [reason] why this is not the first try
+   * @param {boolean} [isFirst] after a refusal: the token that was refused is not brought again at once
+   */
+  async #try(reason = this.status.reason, isFirst = false) {
     this.#host.clearTimeout(this.#nextTry);
     const attempt = ++this.#attempt;
     this.#become({ state: "connecting", reason });
-    let token;
-    try {
-      token = await this.#getToken();
-    } catch {
-      if (attempt === this.#attempt) this.#tryLater("token_unavailable");
-      return;
-    }
+    const { token, reason: missing } = await this.#tokens.ask();
     if (attempt !== this.#attempt) return;
-    if (!token) return this.#rest("no_token");
-    if (token === this.#refusedToken) return this.#rest(reason);
+    // The relay may learn to know a token, as when a secret is replaced here first; it ends only once.
+    const isUseless = token === this.#refused?.token && (isFirst || this.#refused?.reason === "token_expired");
+    if (token !== undefined && !isUseless) return this.#connect(token);
+    this.#vain += 1;
+    this.#wait(missing ?? this.#refused?.reason ?? "", this.#vain);
+  }
+
+  /** @param {string} token */
+  #connect(token) {
+    this.#host.clearTimeout(this.#nextTry);
+    this.#attempt += 1;
+    const { state, reason } = this.status;
+    if (state !== "connecting") this.#become({ state: "connecting", reason });
     this.#currentToken = token;
     this.#offer = null;
+    this.#vain = 0;
+    this.#blockage.watch();
+    if (!this.#blockage.isSuspected && (this.#transport = this.#startSocket(token))) return;
+    this.#transport = this.#start("polling", token);
+  }
+
+  /**
+   * @param {string} token
+   * @returns {Transport | null} null where no WebSocket can be made, as in Node before 22 or a sandbox
+   */
+  #startSocket(token) {
     try {
-      this.#transport = this.#start(this.#blocked < BLOCKED_AFTER ? "websocket" : "polling", token);
+      const transport = this.#start("websocket", token);
+      this.#hasSockets = true;
+      return transport;
     } catch {
-      this.#rest("bad_token");
+      this.#hasSockets = false;
+      this.#blockage.prove();
+      return null;
     }
   }
 
   /**
-   * Throws where the token cannot be part of a request.
+   * Throws as `new WebSocket` does.
    * @param {Transport["name"]} name
    * @param {string} token
    * @returns {Transport}
@@ -179,16 +231,38 @@ export class Connection {
       this.#dropTransport();
       this.#transport = transport;
       this.#currentToken = token;
-      this.#blocked = 0;
+      this.#blockage.disprove();
     }
+    if (transport.name === "polling" && !this.#blockage.isProven) return this.#tryOnceMore(token);
+    this.#begin();
+  }
+
+  #begin() {
     this.#openedAt = this.#host.now();
-    this.#refusedToken = null;
-    this.#become({ state: this.#current() });
+    this.#refused = null;
+    this.#become(this.#current());
     if (this.#isPolling()) {
       this.#looks = 0;
       this.#lookLater();
     }
     this.#onOpen();
+  }
+
+  /**
+   * HTTP gets through. Perhaps it was only the network that was away, so a WebSocket is tried once more.
+   * @param {string} token
+   */
+  #tryOnceMore(token) {
+    this.#blockage.watch();
+    this.#scout = this.#startSocket(token);
+    if (this.#scout === null) return this.#begin();
+    this.#nextLook = this.#host.setTimeout(() => this.#poll(), PROOF_MS);
+  }
+
+  #poll() {
+    this.#host.clearTimeout(this.#nextLook);
+    this.#blockage.prove();
+    this.#begin();
   }
 
   /**
@@ -199,10 +273,10 @@ export class Connection {
     if (transport !== this.#transport) return;
     switch (message.type) {
       case "stream:status":
-        this.#become({ state: message.data.state === "stale" ? "stale" : this.#current() });
+        this.#become(message.data.state === "stale" ? { state: "stale" } : this.#current());
         break;
       case "auth:expiring":
-        this.#refresh();
+        this.#refresh(OFFER_AGAIN_MS);
         break;
       case "auth:ok":
         this.#currentToken = this.#offer?.token ?? this.#currentToken;
@@ -217,15 +291,21 @@ export class Connection {
     this.#onMessage(message);
   }
 
-  /** A fresh token before the old one ends, if there is one; otherwise the close will tell. */
-  async #refresh() {
+  /**
+   * A fresh token before the old one ends, if there is one; otherwise the close will tell.
+   * @param {number} [againMs] when to ask again where there is none
+   */
+  async #refresh(againMs) {
     const transport = this.#transport;
-    try {
-      const token = await this.#getToken();
-      if (!token || token === this.#currentToken || transport !== this.#transport) return;
-      this.#offer = { token, request: transport?.send("auth", { token }) };
-    } catch {
-      // The connection lives until the token it has ends; then the reconnect asks again.
+    this.#host.clearTimeout(this.#nextOffer);
+    const { token } = await this.#tokens.ask();
+    if (transport === null || transport !== this.#transport) return;
+    if (token !== undefined && token !== this.#currentToken) {
+      this.#offer = { token, request: transport.send("auth", { token }) };
+      if (transport.name === "polling") this.#currentToken = token; // there each request is let in by itself
+    } else if (againMs !== undefined) {
+      this.#host.clearTimeout(this.#nextOffer);
+      this.#nextOffer = this.#host.setTimeout(() => this.#refresh(againMs), againMs);
     }
   }
 
@@ -242,49 +322,43 @@ export class Connection {
   #ended(transport, ending) {
     if (transport === this.#scout) {
       this.#scout = null;
-      this.#lookLater();
-      return;
+      if (this.#openedAt !== null) return this.#lookLater();
+      if (ending.code === ABNORMAL && this.#blockage.isUndisturbed) return this.#poll();
+      // There was a WebSocket, for who is told why it ended has had one; or the network went again.
+      this.#transport?.close();
+      this.#transport = transport;
     }
+    const opened = this.#openedAt !== null;
     const healthy = this.#openedAt !== null && this.#host.now() - this.#openedAt >= HEALTHY_MS;
-    this.#judge(transport, ending, healthy);
+    if (transport.name === "polling") this.#blockage.pollingEnded(ending, opened);
+    else this.#blockage.socketEnded(ending, { opened, healthy });
     const drainMs = this.#drainMs;
     this.#drainMs = undefined;
     this.#dropTransport();
     if (healthy) this.#failures = 0;
 
-    const reason = ending.reason || (ending.code === ABNORMAL ? "network" : String(ending.code));
+    const reason = this.#reasonOf(ending);
     const next = verdict(ending.code, ending.reason);
     switch (next.then) {
       case "give_up":
         return this.#rest(reason);
       case "refresh":
-        this.#refusedToken = this.#currentToken;
-        // The first time at once; a source whose fresh tokens are refused too is not hammered.
+        this.#refused = { token: this.#currentToken, reason };
+        // The first time at once; where fresh tokens are refused too, the relay is not hammered with them.
         if (this.#failures > 0) return this.#tryLater(reason);
         this.#failures = 1;
-        return this.#try(reason);
+        return this.#try(reason, true);
       case "reconnect":
         return this.#tryLater(reason, ending.afterMs ?? next.afterMs ?? drainMs);
     }
   }
 
-  /**
-   * Can a WebSocket be had here? Who is told why it ended has had one.
-   * @param {Transport} transport
-   * @param {Ending} ending
-   * @param {boolean} healthy
-   */
-  #judge({ name }, { code, reason }, healthy) {
-    if (name === "polling") {
-      // With neither a WebSocket nor an answer it is the network: then both are tried in turn.
-      if (this.#openedAt === null && code === ABNORMAL) this.#blocked = BLOCKED_AFTER - 1;
-    } else if (healthy || code !== ABNORMAL) {
-      this.#blocked = 0;
-    } else {
-      // A handshake that is swallowed took its time: it is not waited for twice.
-      const swallowed = this.#openedAt === null && reason === "silent";
-      this.#blocked += swallowed ? BLOCKED_AFTER : 1;
-    }
+  /** @param {Ending} ending */
+  #reasonOf({ code, reason }) {
+    if (code !== ABNORMAL) return reason || String(code);
+    // Of what a browser blocks it says no more than of a network that is away.
+    if (this.#endpoints.isMixed && reason !== "unreadable") return "mixed_content";
+    return reason || "network";
   }
 
   /** While polling: is there a WebSocket by now? */
@@ -293,14 +367,10 @@ export class Connection {
     if (this.#scout !== null) return;
     const transport = this.#transport;
     this.#looks += 1;
-    try {
-      const token = await this.#getToken();
-      if (transport !== this.#transport || this.#scout !== null) return;
-      if (token) this.#scout = this.#start("websocket", token);
-      else this.#lookLater();
-    } catch {
-      if (transport === this.#transport) this.#lookLater();
-    }
+    const { token } = await this.#tokens.ask();
+    if (transport !== this.#transport || this.#scout !== null) return;
+    this.#scout = token === undefined ? null : this.#startSocket(token);
+    if (this.#scout === null) this.#lookLater();
   }
 
   #lookLater() {
@@ -314,7 +384,16 @@ export class Connection {
    */
   #tryLater(reason, afterMs) {
     this.#failures += 1;
-    const waitMs = afterMs ?? backoff(this.#failures, this.#host.random);
+    this.#wait(reason, this.#failures, afterMs);
+  }
+
+  /**
+   * @param {string} reason
+   * @param {number} times in a row that it was in vain
+   * @param {number} [afterMs] instead of the backoff, and not sooner
+   */
+  #wait(reason, times, afterMs) {
+    const waitMs = afterMs ?? (PATIENT.has(reason) ? patientBackoff : backoff)(times, this.#host.random);
     const nextTryAt = this.#host.now() + waitMs;
     this.#notBefore = afterMs === undefined ? 0 : nextTryAt;
     this.#become({ state: "offline", reason, nextTryAt });
@@ -353,9 +432,13 @@ export class Connection {
     return this.#transport?.name === "polling" && this.#openedAt !== null;
   }
 
-  /** What it is called while it is current. */
+  /**
+   * What it is called while it is current.
+   * @returns {Status}
+   */
   #current() {
-    return this.#transport?.name === "polling" ? "polling" : "live";
+    if (this.#transport?.name !== "polling") return { state: "live" };
+    return this.#hasSockets ? { state: "polling" } : { state: "polling", reason: "no_websocket" };
   }
 
   /** @param {Status} status */

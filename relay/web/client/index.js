@@ -13,6 +13,9 @@ import { Listeners } from "./listeners.js";
 import { Rooms } from "./rooms.js";
 import { Vitals } from "./vitals.js";
 
+const SCHEMES = new Set(["http:", "https:", "ws:", "wss:"]);
+const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/; // a secure page may speak to its own machine
+
 /** @typedef {import("./connection.js").State} State */
 /** @typedef {import("./connection.js").Status} Status */
 /** @typedef {import("./host.js").Host} Host */
@@ -33,8 +36,9 @@ import { Vitals } from "./vitals.js";
  * @typedef {object} ConnectOptions
  * @property {string | URL} url of the endpoint `/ws`; relative to the page, http or ws. `/poll` and
  *   `/config`, for where WebSocket is blocked, lie beside it.
- * @property {() => string | Promise<string>} token
- *   a token for each connection; asked again when the relay wants a fresh one
+ * @property {import("./tokens.js").GetToken} token
+ *   a token for each connection; asked again when the relay wants a fresh one, and with growing pauses
+ *   where it gives none, throws, or has no answer within 15 s
  * @property {boolean} [measureDelay] ask for the relay's time with every heartbeat, so that `vitals` know
  *   how long changes take
  * @property {Partial<Host>} [host] parts of the surroundings to replace, as in tests
@@ -130,6 +134,14 @@ export class Relay {
     this.#connection.retry();
   }
 
+  /**
+   * Says that the token function may give another token by now. Where one is waited for it is asked at
+   * once, and where there is a connection what it gives is offered: for the same user only.
+   */
+  renew() {
+    this.#connection.renew();
+  }
+
   /** Ends it for good. */
   close() {
     this.#rooms.close();
@@ -137,11 +149,19 @@ export class Relay {
   }
 }
 
-/** @param {string | URL} url */
+/**
+ * What lies beside this address. A fragment never leaves the browser, and a WebSocket must have none.
+ * Throws a TypeError for what is no address of a relay, without repeating it: it may hold a token.
+ * @param {string | URL} url
+ * @returns {import("./connection.js").Endpoints}
+ */
 function endpoints(url) {
   const http = new URL(url, globalThis.location?.href);
+  if (!SCHEMES.has(http.protocol)) throw new TypeError("The relay's address has to begin with http(s): or ws(s):");
+  http.hash = "";
   http.protocol = http.protocol.replace("ws", "http");
   const socket = new URL(http);
   socket.protocol = http.protocol.replace("http", "ws");
-  return { socket, poll: new URL("poll", http), config: new URL("config", http) };
+  const isMixed = globalThis.location?.protocol === "https:" && http.protocol === "http:" && !LOOPBACK.test(http.hostname);
+  return { socket, poll: new URL("poll", http), config: new URL("config", http), isMixed };
 }

@@ -65,6 +65,11 @@ export class PollingTransport {
    * @param {object} data
    */
   send(type, data) {
+    if (type === "auth") {
+      this.#token = /** @type {{token: string}} */ (data).token;
+      this.#askAnew();
+      return undefined;
+    }
     const id = `p${++this.#requests}`;
     const isAnswered = this.#places.ask(type, data, id);
     this.#askAnew();
@@ -85,13 +90,25 @@ export class PollingTransport {
   async #open(onOpen) {
     const config = await this.#fetch(this.#configUrl, {}, OPENING_TIMEOUT_MS, this.#round.signal);
     if (this.#over) return;
-    if (config.ending) this.#end(config.ending);
+    if (config.ending?.reason === "network") this.#end(await this.#unexplained(config.ending));
+    else if (config.ending) this.#end(config.ending);
     else if (typeof config.body.enabled !== "boolean") this.#end(UNREADABLE);
     else if (!config.body.enabled) this.#end({ code: 4502, reason: "feature_disabled" });
     else {
       this.#asking = false;
       onOpen();
     }
+  }
+
+  /**
+   * A browser says nothing of an answer that a page of this origin may not read. The relay's to a
+   * request without a token is for every page, if the origin is all that is wrong.
+   * @param {Ending} ending
+   * @returns {Promise<Ending>}
+   */
+  async #unexplained(ending) {
+    const { ending: said } = await this.#fetch(this.#configUrl, { headers: {} }, OPENING_TIMEOUT_MS, this.#round.signal);
+    return said?.reason === "origin_not_allowed" ? said : ending;
   }
 
   /** What is asked for in one turn is asked together. */
@@ -185,8 +202,8 @@ export class PollingTransport {
     }, timeoutMs);
     try {
       const response = await this.#host.fetch(url, {
-        ...init,
         headers: { authorization: `Bearer ${this.#token}`, "content-type": "application/json" },
+        ...init,
         cache: "no-store",
         credentials: "omit",
         redirect: "error",
@@ -247,6 +264,8 @@ export function endingOf(status, { code, message, retryAfterMs }) {
     case 401:
       return { code: 4401, reason: message === "token_expired" ? message : "unauthenticated" };
     case 403:
+      // Not for good: whoever runs the relay may allow it.
+      if (message === "origin_not_allowed") return { code: ABNORMAL, reason: message };
       return code === "feature_disabled" ? { code: 4502, reason: code } : { code: 4500, reason: "forbidden" };
     case 400:
     case 413:

@@ -2,6 +2,7 @@
 // One WebSocket conversation, from the handshake to its end, silence included.
 
 import { BEARER_PREFIX, SUBPROTOCOL } from "../protocol.js";
+import { isHttpToken } from "../tokens.js";
 import { ABNORMAL, OPENING_TIMEOUT_MS } from "./transport.js";
 
 /** @typedef {import("./transport.js").Ending} Ending */
@@ -29,7 +30,7 @@ export class WebSocketTransport {
   #watch;
 
   /**
-   * Throws when the token cannot be part of a handshake; the error's text would show the token.
+   * Throws as `new WebSocket` does; the error's text might show the token.
    * @param {TransportOptions & {url: string | URL}} options
    */
   constructor({ url, token, host, onOpen, onMessage, onEnd }) {
@@ -38,7 +39,10 @@ export class WebSocketTransport {
     this.#onMessage = onMessage;
     this.#onEnd = onEnd;
     this.#heardAt = host.now();
-    this.#socket = host.openSocket(url, [SUBPROTOCOL, BEARER_PREFIX + token]);
+    // What no subprotocol may be called goes into the first frame (PROTOCOL.md section 2).
+    const isOffered = isHttpToken(token);
+    this.#socket = host.openSocket(url, isOffered ? [SUBPROTOCOL, BEARER_PREFIX + token] : [SUBPROTOCOL]);
+    if (!isOffered) this.#socket.onopen = () => void this.send("auth", { token });
     this.#socket.onmessage = ({ data }) => this.#receive(data);
     this.#socket.onclose = ({ code, reason }) => this.#end({ code, reason });
     // In a browser a close follows within the same turn; Node 20 says no more where a handshake failed.
@@ -105,6 +109,7 @@ export class WebSocketTransport {
 
   #release() {
     this.#host.clearTimeout(this.#watch);
+    this.#socket.onopen = null;
     this.#socket.onmessage = null;
     this.#socket.onclose = null;
     this.#socket.onerror = null;

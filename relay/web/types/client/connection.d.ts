@@ -2,14 +2,14 @@ export class Connection {
     /**
      * @param {object} options
      * @param {Endpoints} options.endpoints
-     * @param {() => string | Promise<string>} options.token
+     * @param {import("./tokens.js").GetToken} options.token
      * @param {Host} options.host
      * @param {() => void} options.onOpen before the first message of every opening
      * @param {(message: ServerMessage) => void} options.onMessage
      */
     constructor({ endpoints, token, host, onOpen, onMessage }: {
         endpoints: Endpoints;
-        token: () => string | Promise<string>;
+        token: import("./tokens.js").GetToken;
         host: Host;
         onOpen: () => void;
         onMessage: (message: ServerMessage) => void;
@@ -26,6 +26,11 @@ export class Connection {
     send(type: string, data: object): string | undefined;
     /** Tries at once, after a refusal too. */
     retry(): void;
+    /**
+     * The token function may give another token by now: where one is waited for it is asked at once, and
+     * where we are connected what it gives is offered, if it differs.
+     */
+    renew(): Promise<void>;
     close(): void;
     #private;
 }
@@ -41,17 +46,22 @@ export type Transport = import("./transports/transport.js").Transport;
 export type State = "connecting" | "live" | "stale" | "polling" | "offline" | "refused";
 /**
  * `reason` is a short stable word: a close reason of PROTOCOL.md section 7, or our own `network`,
- * `silent`, `unreadable`, `no_token`, `bad_token`, `token_unavailable`. `nextTryAt` is in ms since
- * the epoch.
+ * `silent`, `unreadable`; of the token function `no_token`, `bad_token`, `token_unavailable`; of the
+ * page `origin_not_allowed`, `mixed_content`, and while polling `no_websocket`. `nextTryAt` is in ms
+ * since the epoch.
  */
 export type Status = {
     state: State;
     reason?: string;
     nextTryAt?: number;
 };
+/**
+ * `isMixed`: the page came by https and the relay's address is none, so the browser blocks all of it.
+ */
 export type Endpoints = {
     socket: URL;
     poll: URL;
     config: URL;
+    isMixed: boolean;
 };
 import { Listeners } from "./listeners.js";

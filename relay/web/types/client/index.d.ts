@@ -17,8 +17,9 @@
  * @typedef {object} ConnectOptions
  * @property {string | URL} url of the endpoint `/ws`; relative to the page, http or ws. `/poll` and
  *   `/config`, for where WebSocket is blocked, lie beside it.
- * @property {() => string | Promise<string>} token
- *   a token for each connection; asked again when the relay wants a fresh one
+ * @property {import("./tokens.js").GetToken} token
+ *   a token for each connection; asked again when the relay wants a fresh one, and with growing pauses
+ *   where it gives none, throws, or has no answer within 15 s
  * @property {boolean} [measureDelay] ask for the relay's time with every heartbeat, so that `vitals` know
  *   how long changes take
  * @property {Partial<Host>} [host] parts of the surroundings to replace, as in tests
@@ -66,6 +67,11 @@ export class Relay {
     leaveTask(taskId: string): void;
     /** Connects at once instead of waiting, after a refusal too. */
     retry(): void;
+    /**
+     * Says that the token function may give another token by now. Where one is waited for it is asked at
+     * once, and where there is a connection what it gives is offered: for the same user only.
+     */
+    renew(): void;
     /** Ends it for good. */
     close(): void;
     #private;
@@ -92,9 +98,10 @@ export type ConnectOptions = {
      */
     url: string | URL;
     /**
-     *   a token for each connection; asked again when the relay wants a fresh one
+     *   a token for each connection; asked again when the relay wants a fresh one, and with growing pauses
+     *   where it gives none, throws, or has no answer within 15 s
      */
-    token: () => string | Promise<string>;
+    token: import("./tokens.js").GetToken;
     /**
      * ask for the relay's time with every heartbeat, so that `vitals` know
      * how long changes take

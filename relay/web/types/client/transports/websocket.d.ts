@@ -1,7 +1,7 @@
 /** @implements {Transport} */
 export class WebSocketTransport implements Transport {
     /**
-     * Throws when the token cannot be part of a handshake; the error's text would show the token.
+     * Throws as `new WebSocket` does; the error's text might show the token.
      * @param {TransportOptions & {url: string | URL}} options
      */
     constructor({ url, token, host, onOpen, onMessage, onEnd }: TransportOptions & {

@@ -1,0 +1,281 @@
+// Where a page finds itself: without a network for a while, without WebSocket, on an origin the relay does not know.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { connect } from "../../relay/web/client/index.js";
+import { FakeRelay } from "./fake-relay.js";
+import { FakeHost, settled } from "./fake-host.js";
+
+const URL_ = "ws://relay.test/ws";
+
+function client(host, url = URL_) {
+  const client_ = connect({ url, token: () => "token", host });
+  const statuses = [];
+  client_.onStatus((status) => statuses.push(status));
+  return { client_, statuses, states: () => [...new Set(statuses.map(({ state }) => state))] };
+}
+
+/** @param {number} seed */
+function random(seed) {
+  return () => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
+}
+
+for (const awayMs of [0, 300, 700, 1_500, 3_000, 8_000, 20_000, 60_000]) {
+  for (const livedMs of [0, 3_000, 15_000]) {
+    test(`${awayMs} ms without a network, ${livedMs} ms after it was live, end in a WebSocket at once`, async () => {
+      for (const event of ["online", "visible"]) {
+        const relay = new FakeRelay("t");
+        const { client_, states } = client(relay.host);
+        client_.joinTask("t");
+        await relay.world.pass(livedMs);
+        relay.down = true;
+        await relay.world.happens("offline");
+        await relay.cut();
+        await relay.world.pass(awayMs);
+        relay.down = false;
+        await relay.world.happens(event);
+        assert.equal(client_.status.state, "live");
+        assert.ok(!states().includes("polling"), JSON.stringify(states()));
+        client_.close();
+      }
+    });
+  }
+}
+
+test("however often and long the network goes away, with or without the machine saying so, nobody polls for it", async () => {
+  for (let seed = 1; seed <= 60; seed += 1) {
+    const chance = random(seed);
+    const relay = new FakeRelay("t");
+    relay.world.randomness = 0.99 * chance();
+    const { client_, states } = client(relay.host);
+    client_.joinTask("t");
+    for (let time = 0; time < 12; time += 1) {
+      relay.down = true;
+      if (chance() < 0.5) await relay.world.happens("offline");
+      await relay.cut();
+      await relay.world.pass(chance() * 30_000);
+      relay.down = false;
+      if (chance() < 0.5) await relay.world.happens("online");
+      await relay.world.pass(20_000 + chance() * 30_000);
+      assert.equal(client_.status.state, "live");
+    }
+    assert.ok(!states().includes("polling"), `seed ${seed}: ${JSON.stringify(states())}`);
+    client_.close();
+  }
+});
+
+test("a machine that slept through a handshake comes back by WebSocket", async () => {
+  const relay = new FakeRelay("t");
+  const greet = relay.world.onSocket;
+  relay.world.onSocket = () => {}; // asleep: neither an answer nor a failure
+  const { client_, states } = client(relay.host);
+  await settled();
+  relay.world.onSocket = greet;
+  await relay.world.pass(3_600_000);
+  await relay.world.happens("visible");
+  assert.equal(client_.status.state, "live");
+  assert.ok(!states().includes("polling"));
+});
+
+test("where a network swallows everything for seconds, what comes after it is a WebSocket", async () => {
+  for (const awayMs of [1_000, 9_000, 11_000, 14_000, 25_000, 40_000]) {
+    const relay = new FakeRelay("t");
+    const { onSocket, onRequest } = relay.world;
+    relay.world.onSocket = relay.world.onRequest = () => {};
+    const { client_, states } = client(relay.host);
+    await relay.world.pass(awayMs);
+    Object.assign(relay.world, { onSocket, onRequest });
+    await relay.world.pass(40_000);
+    assert.equal(client_.status.state, "live", awayMs);
+    assert.ok(!states().includes("polling"), `${awayMs}: ${JSON.stringify(states())}`);
+    client_.close();
+  }
+});
+
+test("who is told while it is tried once more why there is no WebSocket does not poll", async () => {
+  for (const [code, reason, state] of [[1001, "restart", "offline"], [4430, "at_capacity", "offline"], [4502, "feature_disabled", "refused"]]) {
+    const world = new FakeHost();
+    world.onSocket = (socket) => (world.sockets.length < 3 ? socket.ends() : socket.ends(code, reason));
+    world.onRequest = (request) => request.answers(200, { enabled: true });
+    const { client_, states } = client(world.host);
+    await world.pass(1_550);
+    assert.deepEqual([client_.status.state, client_.status.reason], [state, reason]);
+    assert.ok(!states().includes("polling"));
+    client_.close();
+  }
+});
+
+test("a network that goes again while it is tried once more is no reason to poll", async () => {
+  const world = new FakeHost();
+  world.onSocket = (socket) => void (world.sockets.length < 3 && socket.ends());
+  world.onRequest = (request) => request.answers(200, { enabled: true });
+  const { client_, states } = client(world.host);
+  await world.pass(1_550);
+  assert.equal(world.sockets.length, 3);
+  await world.happens("offline");
+  world.sockets[2].ends();
+  assert.equal(client_.status.state, "offline");
+  assert.ok(!states().includes("polling"));
+});
+
+const MAKE_NONE = [
+  ["there is none", () => { throw new ReferenceError("WebSocket is not defined"); }],
+  ["it is no constructor", () => { throw new TypeError("WebSocket is not a constructor"); }],
+  ["it is forbidden", () => { throw new DOMException("insecure", "SecurityError"); }],
+];
+
+for (const [why, openSocket] of MAKE_NONE) {
+  test(`where no WebSocket can be made (${why}) it polls at once, and says why`, async () => {
+    const relay = new FakeRelay("t");
+    const { client_, statuses } = client({ ...relay.host, openSocket });
+    const timeline = client_.joinTask("t");
+    await settled();
+    assert.deepEqual([client_.status.state, client_.status.reason], ["polling", "no_websocket"]);
+    await relay.append("t", 1);
+    await relay.world.pass(600); // between two polls
+    assert.equal(timeline.events.length, 1);
+    assert.ok(!statuses.some(({ state, reason }) => state === "refused" || reason === "bad_token"));
+    // While the relay is away it is offline like any other, and comes back.
+    relay.down = true;
+    await relay.cut();
+    await relay.world.pass(20_000);
+    assert.equal(client_.status.reason, "network");
+    relay.down = false;
+    await relay.world.pass(25_000);
+    assert.deepEqual([client_.status.state, client_.status.reason], ["polling", "no_websocket"]);
+  });
+}
+
+test("a WebSocket that can be made after all is moved to, and no reason stays", async () => {
+  const relay = new FakeRelay("t");
+  let isThere = false;
+  const openSocket = (...given) => (isThere ? relay.host.openSocket(...given) : MAKE_NONE[0][1]());
+  const { client_ } = client({ ...relay.host, openSocket });
+  await settled();
+  assert.equal(client_.status.state, "polling");
+  isThere = true;
+  await relay.world.happens("visible");
+  assert.deepEqual(client_.status, { state: "live" });
+});
+
+test("a relay without https under a page with it is said to be just that, and tried slowly", async () => {
+  const before = globalThis.location;
+  globalThis.location = { protocol: "https:", href: "https://app.test/tasks" };
+  try {
+    for (const isThrown of [true, false]) {
+      const relay = new FakeRelay("t");
+      relay.down = true; // as a browser has it that blocks all of it
+      const openSocket = isThrown ? MAKE_NONE[2][1] : relay.host.openSocket;
+      const { client_ } = client({ ...relay.host, openSocket }, "http://relay.test/ws");
+      await relay.world.pass(3_000);
+      assert.deepEqual([client_.status.state, client_.status.reason], ["offline", "mixed_content"]);
+      await relay.world.pass(600_000);
+      const tries = () => relay.world.sockets.length + relay.world.requests.length;
+      const before_ = tries();
+      await relay.world.pass(600_000);
+      assert.ok(tries() - before_ < 65, `${tries() - before_} in ten minutes`);
+      client_.close();
+    }
+    // A page's own machine is as good as https, and so is a relay beside the page.
+    for (const url of ["ws://localhost:8080/ws", "http://127.0.0.1:8080/ws", "ws://[::1]/ws", "wss://relay.test/ws", "/ws"]) {
+      const relay = new FakeRelay("t");
+      relay.down = true;
+      const { client_ } = client(relay.host, url);
+      await relay.world.pass(3_000);
+      assert.equal(client_.status.reason, "network", url);
+      client_.close();
+    }
+  } finally {
+    globalThis.location = before;
+  }
+});
+
+test("an address may have a fragment, which goes nowhere", async () => {
+  const world = new FakeHost();
+  world.onSocket = (socket) => socket.ends();
+  const { client_ } = client(world.host, "https://relay.test/live/ws#token=secret");
+  await world.pass(2_000);
+  assert.deepEqual([...new Set(world.sockets.map(({ url }) => url))], ["wss://relay.test/live/ws"]);
+  assert.equal(world.requests[0].url, "https://relay.test/live/config");
+  client_.close();
+});
+
+test("what is no address of a relay is refused at once, and not repeated", () => {
+  for (const url of ["ftp://relay.test/ws", "file:///ws", "relay.test:80/ws", "data:,secret", "blob:secret", "javascript:secret", "/ws", "", "http://", "ws://[secret"]) {
+    assert.throws(() => client(new FakeHost().host, url), (error) => error instanceof TypeError && !error.message.includes("secret"), url);
+  }
+});
+
+/** A page on an origin the relay does not know: browsers show it nothing but the answer to a plain request. */
+function foreign(relay, isAllowed) {
+  const { onSocket, onRequest } = relay.world;
+  relay.world.onSocket = (socket) => (isAllowed() ? onSocket(socket) : socket.ends());
+  relay.world.onRequest = (request) => {
+    if (isAllowed()) return onRequest(request);
+    if (request.token !== undefined || request.path !== "/config") return request.fails(); // its preflight does
+    request.answers(403, { type: "error", data: { code: "forbidden", message: "origin_not_allowed", temporary: false } });
+  };
+}
+
+test("a page whose origin the relay does not know is told so, and comes in when it is allowed", async () => {
+  const relay = new FakeRelay("t");
+  let isAllowed = false;
+  foreign(relay, () => isAllowed);
+  const { client_, statuses } = client(relay.host);
+  await relay.world.pass(3_000);
+  assert.deepEqual([client_.status.state, client_.status.reason], ["offline", "origin_not_allowed"]);
+  statuses.length = 0;
+  await relay.world.pass(600_000);
+  assert.ok(statuses.every(({ reason }) => reason === "origin_not_allowed"));
+  const before = relay.world.requests.length;
+  await relay.world.pass(600_000);
+  assert.ok(relay.world.requests.length - before < 100, `${relay.world.requests.length - before} in ten minutes`);
+  isAllowed = true;
+  await relay.world.pass(31_000);
+  assert.deepEqual(client_.status, { state: "live" });
+});
+
+test("a question to a relay that is away is asked with its token only, but for one of them", async () => {
+  const relay = new FakeRelay("t");
+  relay.down = true;
+  const { client_ } = client(relay.host);
+  await relay.world.pass(120_000);
+  assert.equal(client_.status.reason, "network");
+  const bare = relay.world.requests.filter(({ token }) => token === undefined);
+  assert.ok(bare.length <= relay.world.requests.length / 2);
+  assert.ok(bare.every(({ path, body }) => path === "/config" && body === null));
+});
+
+for (const [what, answer] of [
+  ["a token is missing", (request) => request.answers(401, { data: { code: "forbidden", message: "unauthenticated" } })],
+  ["anything", (request) => request.answers(200, "<html>origin_not_allowed</html>")],
+  ["another refusal", (request) => request.answers(403, "forbidden")],
+]) {
+  test(`a plain request that is answered with ${what} explains nothing`, async () => {
+    const world = new FakeHost();
+    world.onSocket = (socket) => socket.ends();
+    world.onRequest = (request) => (request.token === undefined ? answer(request) : request.fails());
+    const { client_ } = client(world.host);
+    await world.pass(2_000);
+    assert.deepEqual([client_.status.state, client_.status.reason], ["offline", "network"]);
+    client_.close();
+  });
+}
+
+test("a page beside the relay whose polls alone are refused for its origin is told so", async () => {
+  // As where a proxy brings https and nobody told the relay: its own page's GET has no Origin, and works.
+  const relay = new FakeRelay("t");
+  relay.blocked = true;
+  const serve = relay.world.onRequest;
+  relay.world.onRequest = (request) => {
+    if (request.path === "/config") return serve(request);
+    request.answers(403, { data: { code: "forbidden", message: "origin_not_allowed" } });
+  };
+  const { client_ } = client(relay.host);
+  client_.joinTask("t");
+  await relay.world.pass(5_000);
+  assert.deepEqual([client_.status.state, client_.status.reason], ["offline", "origin_not_allowed"]);
+  relay.blocked = false;
+  await relay.world.pass(31_000);
+  assert.equal(client_.status.state, "live");
+});

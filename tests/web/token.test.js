@@ -1,0 +1,282 @@
+// What the token function may do, and that a page comes through it by itself; on a clock of the test's own.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { connect } from "../../relay/web/client/index.js";
+import { FakeRelay } from "./fake-relay.js";
+import { FakeHost, settled } from "./fake-host.js";
+
+const URL = "ws://relay.test/ws";
+const never = () => new Promise(() => {});
+
+/** A relay that lets in who brings one of `good`, by either way in, and says `word` to the others. */
+function relayFor(good, { blocked = false, word = "unauthenticated" } = {}) {
+  const relay = new FakeRelay("t");
+  relay.blocked = blocked;
+  const { onSocket, onRequest } = relay.world;
+  const presented = [];
+  relay.world.onSocket = (socket) => {
+    if (!blocked) presented.push(socket.token);
+    if (blocked || good.has(socket.token)) onSocket(socket);
+    else socket.ends(4401, word);
+  };
+  relay.world.onRequest = (request) => {
+    presented.push(request.token);
+    if (good.has(request.token)) onRequest(request);
+    else request.answers(401, { data: { code: "forbidden", message: word } });
+  };
+  return Object.assign(relay, { presented });
+}
+
+/** @param {FakeRelay} relay */
+function client(relay, token) {
+  const asked = [];
+  const client_ = connect({ url: URL, host: relay.host, token: () => (asked.push(relay.world.time), token()) });
+  const statuses = [];
+  client_.onStatus((status) => statuses.push(status));
+  return { client_, asked, statuses };
+}
+
+/** Every way not to give a token, and what it is called. */
+const TROUBLES = [
+  ["gives an empty text", () => "", "no_token"],
+  ["gives null", () => null, "no_token"],
+  ["gives nothing", () => undefined, "no_token"],
+  ["gives blanks", () => " \n", "no_token"],
+  ["gives a promise of nothing", async () => undefined, "no_token"],
+  ["gives no text", () => ({ token: "t" }), "no_token"],
+  ["gives a number", () => 7, "no_token"],
+  ["gives a Response", async () => new Response("t"), "no_token"],
+  ["gives what no token is", () => "two words", "bad_token"],
+  ["gives ends of lines within", () => "one\r\ntwo", "bad_token"],
+  ["gives letters no header has", () => "tökén", "bad_token"],
+  ["throws", () => { throw new Error("signed out"); }, "token_unavailable"],
+  ["rejects", () => Promise.reject(new Error("503")), "token_unavailable"],
+  ["rejects with nothing", () => Promise.reject(), "token_unavailable"],
+  ["never settles", never, "token_unavailable"],
+];
+
+for (const blocked of [false, true]) {
+  for (const [what, misbehave, reason] of TROUBLES) {
+    test(`a token function that ${what} at first is asked again, ${blocked ? "where polls are all there is" : "and then it is live"}`, async () => {
+      const relay = relayFor(new Set(["good"]), { blocked });
+      let ready = false;
+      const { client_, asked } = client(relay, () => (ready ? "good" : misbehave()));
+      await relay.world.pass(15_000);
+      assert.deepEqual([client_.status.state, client_.status.reason], ["offline", reason]);
+      assert.ok(client_.status.nextTryAt > relay.world.time);
+      assert.deepEqual(relay.presented, []);
+      // While nothing changes it is asked less and less often, and for ever.
+      await relay.world.pass(600_000);
+      const before = asked.length;
+      await relay.world.pass(600_000);
+      assert.ok(asked.length > before + 10, `${asked.length - before} times in ten minutes`);
+      assert.ok(asked.length < before + 70, `${asked.length - before} times in ten minutes`);
+      ready = true;
+      await relay.world.pass(30_000 + 15_000 + 5_000);
+      assert.equal(client_.status.state, blocked ? "polling" : "live");
+      client_.close();
+    });
+  }
+}
+
+for (const [what, misbehave] of TROUBLES) {
+  test(`a token function that ${what} is asked again at once when the page wakes, or is told to`, async () => {
+    for (const wake of ["online", "visible", "retry"]) {
+      const relay = relayFor(new Set(["good"]));
+      let ready = false;
+      const { client_ } = client(relay, () => (ready ? "good" : misbehave()));
+      await relay.world.pass(100_000);
+      while (client_.status.state !== "offline") await relay.world.pass(1_000);
+      ready = true;
+      if (wake === "retry") client_.retry();
+      else await relay.world.happens(wake);
+      await settled();
+      assert.equal(client_.status.state, "live", wake);
+    }
+  });
+}
+
+test("an answer that comes after its time disturbs nothing", async () => {
+  const relay = relayFor(new Set(["good"]));
+  const late = [];
+  const { client_, statuses } = client(relay, () => (late.length < 2 ? new Promise((done) => late.push(done)) : "good"));
+  await relay.world.pass(35_000);
+  assert.equal(client_.status.state, "live");
+  statuses.length = 0;
+  late[0]("stale");
+  late[1]("");
+  await relay.world.pass(50_000);
+  assert.deepEqual([statuses, relay.presented], [[], ["good"]]);
+});
+
+test("a refresh that hangs or has nothing new yet is asked for again while the old token lives", async () => {
+  for (const misbehave of [never, () => "first", () => "", () => { throw new Error(); }]) {
+    const world = new FakeHost();
+    world.onSocket = (socket) => socket.welcome();
+    let token = () => "first";
+    const relay = connect({ url: URL, host: world.host, token: () => token() });
+    await settled();
+    token = misbehave;
+    world.sockets[0].says("auth:expiring", { expiresAt: "" });
+    await world.pass(16_000);
+    token = () => "second";
+    await world.pass(5_000);
+    const offered = world.sockets[0].sent.filter(({ type }) => type === "auth");
+    assert.deepEqual(offered.map(({ data }) => data.token), ["second"]);
+    assert.equal(world.sockets.length, 1);
+    relay.close();
+  }
+});
+
+test("a look for a WebSocket whose token never comes is followed by another one", async () => {
+  const relay = new FakeRelay("t");
+  relay.blocked = true;
+  let hangs = false;
+  const { client_ } = client(relay, () => (hangs ? never() : "good"));
+  client_.joinTask("t");
+  await relay.world.pass(2_000);
+  hangs = true;
+  await relay.world.pass(60_000);
+  assert.equal(client_.status.state, "polling");
+  hangs = relay.blocked = false;
+  await relay.world.pass(300_000);
+  assert.equal(client_.status.state, "live");
+});
+
+for (const blocked of [false, true]) {
+  test(`a token that has ended is not brought again, and a fresh one at once, over ${blocked ? "polls" : "WebSocket"}`, async () => {
+    const good = new Set(["first"]);
+    const relay = relayFor(good, { blocked, word: "token_expired" });
+    let token = "first";
+    const { client_ } = client(relay, () => token);
+    client_.joinTask("t");
+    await relay.world.pass(15_000);
+    good.delete("first");
+    if (blocked) await relay.append("t", 1); // the next poll is refused
+    else relay.world.sockets[0].ends(4401, "token_expired");
+    await relay.world.pass(700);
+    assert.deepEqual([client_.status.state, client_.status.reason], ["offline", "token_expired"]);
+    const presented = relay.presented.length;
+    await relay.world.pass(120_000);
+    assert.equal(relay.presented.length, presented);
+    // When the application has a fresh one,
+    good.add(token = "second");
+    await relay.world.pass(30_000);
+    assert.equal(client_.status.state, blocked ? "polling" : "live");
+  });
+
+  test(`a secret that is replaced in one place first costs no page its life, over ${blocked ? "polls" : "WebSocket"}`, async () => {
+    // Given a relay that knows only tokens of the old secret, and an application that signs with the new one,
+    const good = new Set(["old"]);
+    const relay = relayFor(good, { blocked });
+    const { client_ } = client(relay, () => "new");
+    client_.joinTask("t");
+    await relay.world.pass(600_000);
+    assert.equal(client_.status.reason, "unauthenticated");
+    const before = relay.presented.length;
+    await relay.world.pass(600_000);
+    assert.ok(relay.presented.length - before < 50, `${relay.presented.length - before} times in ten minutes`);
+    // when the relay has the new one as well, then the same token is good soon.
+    good.add("new");
+    await relay.world.pass(32_000);
+    assert.equal(client_.status.state, blocked ? "polling" : "live");
+  });
+}
+
+test("a source whose fresh tokens are all refused is not hammered, nor is the relay", async () => {
+  const relay = relayFor(new Set());
+  let serial = 0;
+  const { asked } = client(relay, () => `token-${(serial += 1)}`);
+  await relay.world.pass(600_000);
+  assert.ok(relay.presented.length < 50, `${relay.presented.length} times`);
+  assert.ok(asked.length <= relay.presented.length + 1);
+});
+
+test("another token that has come meanwhile is brought at once on renew(), the refused one is not", async () => {
+  const good = new Set(["second"]);
+  const relay = relayFor(good);
+  let token = "first";
+  const { client_, statuses } = client(relay, () => token);
+  await relay.world.pass(100_000);
+  while (client_.status.state !== "offline") await relay.world.pass(100);
+  const [presented, status] = [relay.presented.length, client_.status];
+  statuses.length = 0;
+  for (let time = 0; time < 5; time += 1) await client_.renew();
+  await settled();
+  assert.deepEqual([relay.presented.length, client_.status, statuses], [presented, status, []]);
+  token = "second";
+  client_.renew();
+  await settled();
+  assert.equal(client_.status.state, "live");
+});
+
+test("renew() offers another token where there is a connection, and moves polls to it", async () => {
+  for (const blocked of [false, true]) {
+    const relay = relayFor(new Set(["first", "second"]), { blocked });
+    let token = "first";
+    const { client_ } = client(relay, () => token);
+    client_.joinTask("t");
+    await relay.world.pass(3_000);
+    client_.renew();
+    await settled();
+    token = "second";
+    client_.renew();
+    await relay.world.pass(600);
+    if (blocked) assert.equal(relay.presented.at(-1), "second");
+    else assert.deepEqual(relay.world.sockets[0].sent.filter(({ type }) => type === "auth").map(({ data }) => data.token), ["second"]);
+    assert.equal(client_.status.state, blocked ? "polling" : "live");
+    client_.close();
+  }
+});
+
+test("what no subprotocol may be called goes into the first frame", async () => {
+  for (const token of ["a.b.c=", '"a.b.c"', "a/b+c", "a@b,c;d"]) {
+    const world = new FakeHost();
+    world.onSocket = (socket) => socket.welcome();
+    const relay = connect({ url: URL, host: world.host, token: () => token });
+    await settled();
+    const [socket] = world.sockets;
+    assert.deepEqual(socket.protocols, ["relay.v1"]);
+    assert.deepEqual(socket.sent.map(({ type, data }) => [type, data]), [["auth", { token }]]);
+    assert.equal(relay.status.state, "live");
+    relay.close();
+  }
+});
+
+test("the end of a line after a token is none of it", async () => {
+  const relay = relayFor(new Set(["good"]));
+  const { client_ } = client(relay, () => " good\r\n");
+  await settled();
+  assert.equal(client_.status.state, "live");
+});
+
+test("however the token function behaves for a while, in the end the page is live and nothing is left over", async () => {
+  for (let seed = 1; seed <= 60; seed += 1) {
+    let state = seed;
+    const chance = () => (state = (state * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
+    const good = new Set(["good"]);
+    const relay = relayFor(good, { blocked: chance() < 0.4, word: chance() < 0.5 ? "unauthenticated" : "token_expired" });
+    const ways = [...TROUBLES.map(([, way]) => way), () => "good", () => "old", () => new Promise((done) => relay.host.setTimeout(() => done("good"), 9_000))];
+    let calm = false;
+    const { client_, statuses } = client(relay, () => (calm ? "good" : ways[Math.floor(chance() * ways.length)]()));
+    client_.joinTask("t");
+    for (let step = 0; step < 30; step += 1) {
+      const dice = chance();
+      if (dice < 0.2) await relay.cut();
+      else if (dice < 0.3) for (const { socket } of relay.world.sockets.map((socket) => ({ socket }))) socket.says("auth:expiring", {});
+      else if (dice < 0.4) await relay.world.happens(["online", "visible", "offline"][Math.floor(chance() * 3)]);
+      else if (dice < 0.5) client_.renew();
+      else if (dice < 0.55) client_.retry();
+      else await relay.world.pass(chance() * 20_000);
+      assert.notEqual(client_.status.state, "refused", `seed ${seed}`);
+    }
+    calm = true;
+    await relay.world.pass(90_000);
+    assert.ok(["live", "polling"].includes(client_.status.state), `seed ${seed}: ${JSON.stringify(client_.status)}`);
+    assert.ok(statuses.every(({ state, nextTryAt }) => (state === "offline") === (nextTryAt !== undefined)));
+    client_.close();
+    await relay.world.pass(30_000);
+    assert.deepEqual([relay.world.timers, relay.world.listening], [0, 0], `seed ${seed}`);
+  }
+});
