@@ -1237,10 +1237,21 @@ async def test_only_pages_of_listed_origins_may_read_the_answers(with_: Any) -> 
             assert headers["access-control-allow-origin"] == (origin if may else None)
             assert headers["access-control-allow-credentials"] is None
             assert "Origin" in headers["vary"]
-            status, headers, _ = await get(
-                f"{relay.url}/config", Origin=origin, Authorization=f"Bearer {token('a')}"
-            )
-            assert (status, headers["access-control-allow-origin"]) == (200, origin if may else None)
+            # Whoever asks from elsewhere may read that this is what is wrong, and gets nothing else to read.
+            for how, expected in (({"Authorization": f"Bearer {token('a')}"}, 200), ({}, 401)):
+                status, headers, body = await get(f"{relay.url}/config", Origin=origin, **how)
+                assert status == (expected if may else 403)
+                assert headers["access-control-allow-origin"] == (origin if may else "*")
+                assert "Origin" in headers["vary"]
+                if not may:
+                    assert orjson.loads(body)["data"] == {
+                        "code": "forbidden",
+                        "message": "origin_not_allowed",
+                        "temporary": False,
+                    }
+            for path in ("/client/index.js", "/schema.json", "/healthz", "/", "/poll", "/nowhere"):
+                _, headers, _ = await get(f"{relay.url}{path}", Origin=origin)
+                assert headers["access-control-allow-origin"] == (origin if may else None), path
         for method in ("POST", "PUT", "DELETE", "TRACE", "PATCH"):
             assert (await get(f"{relay.url}/config", method))[0] in (400, 405)
 

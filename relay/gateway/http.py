@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relay.errors import Refused
 from relay.gateway.longpoll import Polls
-from relay.gateway.refusals import of_close
+from relay.gateway.refusals import of_close, of_origin
 from relay.gateway.session import Desk
 from relay.gateway.websocket import Connections, bearer
 from relay.metrics import CONTENT_TYPE, Metrics
@@ -90,11 +90,15 @@ def application(
         return FileResponse(WEB / "dashboard" / "index.html")
 
     described = orjson.dumps(json_schema())
+    allowed = frozenset(origins)
 
     async def schema(_: Request) -> Response:
         return Response(described, media_type="application/schema+json")
 
     async def config(request: Request) -> Response:
+        origin = request.headers.get("origin")
+        if origin is not None and origin not in allowed:
+            return of_origin(readable=True)
         try:
             principal = desk.verifier.verify(bearer(request.headers.getlist("authorization")) or "")
         except Refused as refused:

@@ -13,7 +13,7 @@ from relay.access.audience import Principal
 from relay.access.limits import Buckets
 from relay.errors import BadRequest, Refused, Unavailable
 from relay.gateway.poll import Poll
-from relay.gateway.refusals import of_close, of_request, refusal
+from relay.gateway.refusals import of_close, of_origin, of_request, refusal
 from relay.gateway.requests import PollRequest, extra_cost, parse_poll
 from relay.gateway.session import RATE_BURST, Desk
 from relay.gateway.websocket import TOKEN_PARAMETERS, bearer
@@ -48,7 +48,7 @@ class Polls:
         """`POST /poll`"""
         origin = request.headers.get("origin")
         if origin is not None and origin not in self._origins:
-            return refusal(403, ErrorCode.FORBIDDEN, "This origin is not allowed.", close=True)
+            return of_origin()
         client = request.client
         address = client_address(
             client.host if client else "", request.headers.getlist("x-forwarded-for"), self._trusted

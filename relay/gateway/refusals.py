@@ -9,6 +9,7 @@ from starlette.responses import Response
 from relay.errors import BadRequest, Refused
 from relay.protocol import Close, ErrorCode, error
 
+ORIGIN_NOT_ALLOWED = "origin_not_allowed"  # a word for programs: clients tell it from other refusals
 RETRY_MS = 1000  # where nothing says when to try again
 
 _STATUS = {ErrorCode.RATE_LIMITED: 429, ErrorCode.UNAVAILABLE: 503}
@@ -30,6 +31,17 @@ def of_request(bad: BadRequest) -> Response:
     """What would be answered with an `error`."""
     code = ErrorCode(bad.code)
     return refusal(_STATUS.get(code, 400), code, bad.message, retry_after_ms=bad.retry_after_ms)
+
+
+def of_origin(*, readable: bool = False) -> Response:
+    """What a page gets whose origin is not allowed. `readable`: it may read this answer, and nothing else of
+    the relay's. To pages a refused preflight or upgrade looks like a network that is away, so this is where
+    they learn what is wrong."""
+    answer = refusal(403, ErrorCode.FORBIDDEN, ORIGIN_NOT_ALLOWED, close=True)
+    if readable:
+        answer.headers["access-control-allow-origin"] = "*"
+        answer.headers["vary"] = "Origin"
+    return answer
 
 
 def refusal(
