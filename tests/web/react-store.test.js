@@ -22,6 +22,11 @@ function given(...taskIds) {
   return { relay, store, frames, draw };
 }
 
+/** A token of this user, as much of one as a page reads. */
+function tokenOf(sub, serial = 0) {
+  return `x.${btoa(JSON.stringify({ sub, serial })).replaceAll("=", "").replaceAll("+", "-").replaceAll("/", "_")}.x`;
+}
+
 function sent(relay) {
   const requests = relay.world.sockets.flatMap((socket) => socket.sent);
   return requests.map(({ type }) => type).filter((type) => type !== "ping");
@@ -179,4 +184,105 @@ test("every message is heard, whoever listens before there is a connection", asy
   unlisten();
   await relay.append("t", 2);
   assert.deepEqual(types, ["welcome", "task:state", "task:event_added"]);
+});
+
+test("a token that comes later is brought the moment it is given", async () => {
+  for (const none of ["", null, undefined]) {
+    const { relay, store } = given("t");
+    store.token = none;
+    store.open(URL);
+    await relay.world.pass(200_000);
+    assert.deepEqual([store.connection.state, store.connection.reason, relay.world.sockets.length], ["offline", "no_token", 0]);
+    while (store.connection.state !== "offline") await relay.world.pass(100);
+    store.token = tokenOf("alice");
+    await settled();
+    assert.equal(store.connection.state, "live");
+  }
+});
+
+test("another token of the same user is offered at once, and what is shown stays", async () => {
+  const { relay, store, draw } = given("t");
+  store.token = tokenOf("alice");
+  store.watchTask("t", () => {});
+  store.open(URL);
+  await draw();
+  const shown = store.task("t");
+  store.token = tokenOf("alice", 1);
+  store.token = tokenOf("alice", 1); // as at each render
+  await draw();
+  assert.deepEqual(sent(relay), ["task:join", "auth"]);
+  assert.equal(relay.world.sockets.length, 1);
+  store.token = null; // it is being fetched, say
+  store.token = tokenOf("alice", 2);
+  await draw();
+  assert.equal(relay.world.sockets.length, 1);
+  assert.equal(store.task("t"), shown);
+});
+
+test("a token of another user connects anew, and nothing of the first one's is shown", async () => {
+  for (const between of [[], [null], [""]]) {
+    const { relay, store, draw } = given("t");
+    store.token = tokenOf("alice");
+    store.watchTask("t", () => {});
+    store.watchDashboard(() => {});
+    store.open(URL);
+    await relay.append("t", "hers");
+    await draw();
+    for (const token of between) store.token = token;
+    relay.hidden.add("t");
+    store.token = tokenOf("bob");
+    assert.deepEqual([store.task("t").events, store.dashboard.tasks], [[], []]);
+    await draw();
+    assert.deepEqual(relay.world.sockets.map(({ closed, token }) => [closed, token]), [[true, tokenOf("alice")], [false, tokenOf("bob")]]);
+    assert.deepEqual([store.task("t").state, store.task("t").events, store.dashboard.tasks], ["forbidden", [], []]);
+  }
+});
+
+test("a function that is another one at each render neither connects nor offers anything anew", async () => {
+  for (const blocked of [false, true]) {
+    const { relay, store } = given("t");
+    relay.blocked = blocked;
+    store.watchTask("t", () => {});
+    store.open(URL);
+    await relay.world.pass(3_000);
+    const before = [relay.world.sockets.length, sent(relay).length, relay.world.requests.length];
+    let asked = 0;
+    for (let render = 0; render < 50; render += 1) {
+      store.token = () => ((asked += 1), "another");
+      await relay.world.pass(16);
+    }
+    assert.deepEqual([relay.world.sockets.length, sent(relay).length, relay.world.requests.length, asked], [...before, 0]);
+  }
+});
+
+test("another function is asked at once where there is none, and not at each of many renders", async () => {
+  const { relay, store } = given("t");
+  let asked = 0;
+  store.token = () => ((asked += 1), "");
+  store.open(URL);
+  await relay.world.pass(200_000);
+  asked = 0;
+  // When every question is followed by a render, and this by another function,
+  for (let render = 0; render < 600; render += 1) {
+    store.token = () => ((asked += 1), "");
+    await relay.world.pass(16);
+  }
+  assert.ok(asked <= 12, `${asked} times in ten seconds`);
+  await relay.world.pass(2_500);
+  while (store.connection.state !== "offline") await relay.world.pass(100);
+  store.token = () => "here";
+  await relay.world.pass(1);
+  assert.equal(store.connection.state, "live");
+});
+
+test("a token that was refused is not brought again at each render", async () => {
+  const { relay, store } = given("t");
+  const presented = [];
+  relay.world.onSocket = (socket) => (presented.push(socket.token), socket.ends(4401, "unauthenticated"));
+  store.open(URL);
+  for (let render = 0; render < 3_000; render += 1) {
+    store.token = () => "refused";
+    await relay.world.pass(20);
+  }
+  assert.ok(presented.length < 12, `${presented.length} times in a minute`);
 });

@@ -10,6 +10,7 @@ import { backoff, patientBackoff, returnDelay } from "./backoff.js";
 import { Blockage } from "./blockage.js";
 import { Listeners } from "./listeners.js";
 import { verdict } from "./protocol.js";
+import { subjectOf } from "./token.js";
 import { isWaitingForToken, Tokens } from "./tokens.js";
 import { Moments } from "./transports/moments.js";
 import { PollingTransport } from "./transports/polling.js";
@@ -300,13 +301,24 @@ export class Connection {
     this.#host.clearTimeout(this.#nextOffer);
     const { token } = await this.#tokens.ask();
     if (transport === null || transport !== this.#transport) return;
-    if (token !== undefined && token !== this.#currentToken) {
-      this.#offer = { token, request: transport.send("auth", { token }) };
-      if (transport.name === "polling") this.#currentToken = token; // there each request is let in by itself
-    } else if (againMs !== undefined) {
+    if (token !== undefined && token !== this.#currentToken) this.#offerToken(transport, token);
+    else if (againMs !== undefined) {
       this.#host.clearTimeout(this.#nextOffer);
       this.#nextOffer = this.#host.setTimeout(() => this.#refresh(againMs), againMs);
     }
+  }
+
+  /**
+   * @param {Transport} transport
+   * @param {string} token
+   */
+  #offerToken(transport, token) {
+    if (transport.name === "polling") {
+      // Each poll is let in by itself, so it is here that a conversation stays with its user.
+      if (subjectOf(token) !== subjectOf(this.#currentToken ?? "")) return;
+      this.#currentToken = token;
+    }
+    this.#offer = { token, request: transport.send("auth", { token }) };
   }
 
   /** @param {import("./protocol.js").ErrorData} error that answered a fresh token */

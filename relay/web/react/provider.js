@@ -4,12 +4,17 @@
 import { createContext, createElement, useContext, useEffect, useState } from "react";
 import { Store } from "./store.js";
 
+/** @typedef {import("../client/tokens.js").GetToken} GetToken */
+/** @typedef {import("../client/tokens.js").MaybeToken} MaybeToken */
+
 /**
  * @typedef {object} RelayProviderProps
  * @property {string | URL} url as for `connect`; another one connects anew
- * @property {() => string | Promise<string>} token
- *   as for `connect`; may be another function at each render, the last one is asked. For another
- *   user give the provider another `key`: then nothing of the first one's stays.
+ * @property {MaybeToken | GetToken} token
+ *   a function as for `connect`, which may be another one at each render: the last one is asked, and
+ *   at once where there is no connection for want of a token. Or a token itself, or none yet: another
+ *   one counts at once. For another user give the provider another `key`: then nothing of the first
+ *   one's stays.
  * @property {import("react").ReactNode} [children]
  */
 

@@ -7,12 +7,15 @@
 import { browser } from "../client/host.js";
 import { connect } from "../client/index.js";
 import { Listeners } from "../client/listeners.js";
+import { subjectOf } from "../client/token.js";
 import { nextFrame } from "./machine.js";
 import {
   connectionAfter, dashboardSource, LOADING_DASHBOARD, LOADING_TASK, NOT_YET_CONNECTED, taskSource,
 } from "./snapshots.js";
 import { LINGER_MS, Subscription } from "./subscription.js";
 
+/** @typedef {import("../client/tokens.js").GetToken} GetToken */
+/** @typedef {import("../client/tokens.js").MaybeToken} MaybeToken */
 /** @typedef {import("../client/index.js").Host} Host */
 /** @typedef {import("../client/index.js").Relay} Relay */
 /** @typedef {import("../client/index.js").ServerMessage} ServerMessage */
@@ -23,9 +26,11 @@ import { LINGER_MS, Subscription } from "./subscription.js";
 /** @typedef {import("./snapshots.js").DashboardSnapshot} DashboardSnapshot */
 /** @typedef {import("./snapshots.js").TaskSnapshot} TaskSnapshot */
 
+// Between two questions to token functions that only are others at each render: who renders because it
+// was asked would otherwise be asked without end.
+const RENEW_MS = 1_000;
+
 export class Store {
-  /** @type {() => string | Promise<string>} Asked for each connection. */
-  token = () => "";
   /** How the connection is. */
   connection = NOT_YET_CONNECTED;
 
@@ -34,8 +39,15 @@ export class Store {
   /** @type {Relay | null} */
   #relay = null;
   #url = "";
+  /** @type {MaybeToken | GetToken} */
+  #token = "";
+  /** @type {unknown} Whom the last token that is a text was of. */
+  #subject;
   /** @type {any} */
   #closing;
+  #renewedAt = -Infinity;
+  /** @type {any} */
+  #renewing;
   /** @type {Subscription<TaskList, DashboardSnapshot> | null} */
   #dashboard = null;
   /** @type {Map<string, Subscription<Timeline, TaskSnapshot>>} */
@@ -55,6 +67,19 @@ export class Store {
   constructor({ host, frame = nextFrame } = {}) {
     this.#host = { ...browser, ...host };
     this.#frame = frame;
+  }
+
+  /**
+   * A token, or a function that is asked for one. Another text counts at once; one of another user
+   * connects anew, and nothing of the first one's stays. Another function is asked from now on, and at
+   * once where there is no connection for want of a token.
+   * @param {MaybeToken | GetToken} token
+   */
+  set token(token) {
+    if (token === this.#token) return;
+    this.#token = token;
+    if (typeof token === "function") this.#renewSoon();
+    else this.#renewAs(token ? subjectOf(token) : undefined);
   }
 
   /**
@@ -149,9 +174,37 @@ export class Store {
     for (const subscription of changed) subscription.update();
   }
 
+  /** @param {unknown} subject of a token that counts at once; of none it is nobody's */
+  #renewAs(subject) {
+    const isAnother = this.#subject !== undefined && subject !== undefined && subject !== this.#subject;
+    this.#subject = subject ?? this.#subject;
+    if (isAnother && this.#relay !== null) this.#reconnect();
+    else this.#relay?.renew();
+  }
+
+  #renewSoon() {
+    if (this.#relay?.status.state !== "offline") return;
+    this.#host.clearTimeout(this.#renewing);
+    const waitMs = Math.max(0, this.#renewedAt + RENEW_MS - this.#host.now());
+    this.#renewing = this.#host.setTimeout(() => {
+      this.#renewedAt = this.#host.now();
+      this.#relay?.renew();
+    }, waitMs);
+  }
+
+  #reconnect() {
+    this.#close();
+    this.#update(); // nothing of the other user's is shown until the next frame
+    this.#connect(this.#url);
+  }
+
+  #askToken() {
+    return typeof this.#token === "function" ? this.#token() : this.#token;
+  }
+
   /** @param {string} url */
   #connect(url) {
-    const relay = connect({ url, token: () => this.token(), host: this.#host });
+    const relay = connect({ url, token: () => this.#askToken(), host: this.#host });
     this.#url = url;
     this.#relay = relay;
     relay.onStatus((status) => this.#become(status));
@@ -162,6 +215,7 @@ export class Store {
 
   #close() {
     if (this.#relay === null) return;
+    this.#host.clearTimeout(this.#renewing);
     for (const subscription of this.#subscriptions()) subscription.leave();
     this.#relay.close();
     this.#relay = null;

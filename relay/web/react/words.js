@@ -10,8 +10,11 @@ const REASONS = new Map([
   ["bad_token", "this sign-in cannot be used"],
   ["feature_disabled", "live updates are not switched on for you"],
   ["keys_unavailable", "the relay cannot check sign-ins at the moment"],
+  ["mixed_content", "this page is secure and the relay's address is not"],
   ["network", "the relay cannot be reached"],
   ["no_token", "nobody is signed in"],
+  ["no_websocket", "there is no WebSocket here"],
+  ["origin_not_allowed", "the relay does not know this page's origin"],
   ["rate_limited", "there were too many requests"],
   ["restart", "the relay is restarting"],
   ["silent", "the relay has gone silent"],
@@ -20,6 +23,16 @@ const REASONS = new Map([
   ["token_unavailable", "no sign-in could be had"],
   ["unauthenticated", "the sign-in is not accepted"],
   ["unavailable", "the relay is busy"],
+]);
+
+/** @type {ReadonlyMap<string, string>} What has to happen first, where it does not come back just by itself. */
+const REMEDIES = new Map([
+  ["bad_token", "a new sign-in"],
+  ["mixed_content", "a secure address of the relay"],
+  ["no_token", "a sign-in"],
+  ["origin_not_allowed", "the relay to allow it"],
+  ["token_expired", "a new sign-in"],
+  ["unauthenticated", "a new sign-in"],
 ]);
 
 /** @param {Connection} connection */
@@ -63,9 +76,11 @@ export function bannerWords(connection, networkOnline) {
  * @param {Connection} connection
  * @param {boolean} networkOnline
  */
-function whatNext({ state }, networkOnline) {
+function whatNext({ state, reason = "" }, networkOnline) {
   if (state === "stale") return "It catches up by itself.";
   if (state === "refused") return "It does not try again by itself.";
+  const remedy = REMEDIES.get(reason);
+  if (remedy !== undefined) return `It waits for ${remedy}.`;
   return networkOnline ? "It reconnects by itself." : "This device has no network; it reconnects when there is one.";
 }
 

@@ -6,16 +6,20 @@
 export function RelayProvider({ url, token, children }: RelayProviderProps): import("react").ReactElement;
 /** @returns {Store} */
 export function useStore(): Store;
+export type GetToken = import("../client/tokens.js").GetToken;
+export type MaybeToken = import("../client/tokens.js").MaybeToken;
 export type RelayProviderProps = {
     /**
      * as for `connect`; another one connects anew
      */
     url: string | URL;
     /**
-     *   as for `connect`; may be another function at each render, the last one is asked. For another
-     *   user give the provider another `key`: then nothing of the first one's stays.
+     *   a function as for `connect`, which may be another one at each render: the last one is asked, and
+     *   at once where there is no connection for want of a token. Or a token itself, or none yet: another
+     *   one counts at once. For another user give the provider another `key`: then nothing of the first
+     *   one's stays.
      */
-    token: () => string | Promise<string>;
+    token: MaybeToken | GetToken;
     children?: import("react").ReactNode;
 };
 import { Store } from "./store.js";

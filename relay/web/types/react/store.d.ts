@@ -1,12 +1,3 @@
-/** @typedef {import("../client/index.js").Host} Host */
-/** @typedef {import("../client/index.js").Relay} Relay */
-/** @typedef {import("../client/index.js").ServerMessage} ServerMessage */
-/** @typedef {import("../client/index.js").Status} Status */
-/** @typedef {import("../client/index.js").TaskList} TaskList */
-/** @typedef {import("../client/index.js").Timeline} Timeline */
-/** @typedef {import("../client/index.js").Unsubscribe} Unsubscribe */
-/** @typedef {import("./snapshots.js").DashboardSnapshot} DashboardSnapshot */
-/** @typedef {import("./snapshots.js").TaskSnapshot} TaskSnapshot */
 export class Store {
     /**
      * @param {object} [surroundings] parts to replace, as in tests
@@ -17,12 +8,17 @@ export class Store {
         host?: Partial<import("../client/host.js").Host> | undefined;
         frame?: ((call: () => void) => void) | undefined;
     });
-    /** @type {() => string | Promise<string>} Asked for each connection. */
-    token: () => string | Promise<string>;
     /** How the connection is. */
     connection: Readonly<import("../client/connection.js").Status & {
         since?: number;
     }>;
+    /**
+     * A token, or a function that is asked for one. Another text counts at once; one of another user
+     * connects anew, and nothing of the first one's stays. Another function is asked from now on, and at
+     * once where there is no connection for want of a token.
+     * @param {MaybeToken | GetToken} token
+     */
+    set token(token: MaybeToken | GetToken);
     /**
      * Connects, or stays connected, until a while after the function it returns is called. Another
      * address connects anew, and what is watched is joined there.
@@ -60,6 +56,8 @@ export class Store {
     watchTask(taskId: string, watcher: () => void): Unsubscribe;
     #private;
 }
+export type GetToken = import("../client/tokens.js").GetToken;
+export type MaybeToken = import("../client/tokens.js").MaybeToken;
 export type Host = import("../client/index.js").Host;
 export type Relay = import("../client/index.js").Relay;
 export type ServerMessage = import("../client/index.js").ServerMessage;
