@@ -24,8 +24,8 @@ COMMAND = [sys.executable, "-c", "from relay.cli import main; main()"]
 SOON_S = 30.0  # a bound for what takes milliseconds, on a noisy machine
 
 
-def token(sub: Any, *, ttl_s: float = 600, **claims: Any) -> str:
-    return issue(SECRET, "HS256", {"sub": sub, **claims}, ttl_s=ttl_s, now=time.time())
+def token(sub: Any, *, ttl_s: float = 600, secret: str = SECRET, **claims: Any) -> str:
+    return issue(secret, "HS256", {"sub": sub, **claims}, ttl_s=ttl_s, now=time.time())
 
 
 def settings_for(mongo_url: str, database: str, **overrides: object) -> Settings:

@@ -335,10 +335,42 @@ async def test_a_fixed_token_that_is_turned_down_is_final() -> None:
             await until(client, Disconnected)
 
 
-async def test_a_callable_with_nothing_new_to_say_is_final_too() -> None:
-    async with FakeRelay({}, close(4401)) as relay, client_of(relay, FakeTime(), tokens("same")) as client:
-        with pytest.raises(ConnectionRefused, match="4401"):
-            await until(client, Disconnected)
+async def test_a_token_that_is_refused_is_brought_again_with_growing_pauses() -> None:
+    """A secret that the application has before the relay: the same token is good once the relay has it too."""
+    time = FakeTime()
+    relay = FakeRelay({}, *[close(4401, "unauthenticated", after=0)] * 8)
+    async with relay, client_of(relay, time, tokens("same")) as client:
+        pauses: list[float] = []
+        while len(pauses) < 8:
+            lost = await until(client, Disconnected)
+            assert (lost.code, lost.reason) == (4401, "unauthenticated")
+            pauses.append(lost.retry_in)
+            time.advance(lost.retry_in)
+        assert pauses == [0.25, 1.5, 3, 6, 12, 22.5, 22.5, 22.5]
+        assert await anext(client) == Connected(9)
+        assert set(relay.tokens) == {"Bearer same"}
+
+
+async def test_fresh_tokens_that_are_all_refused_are_not_a_storm() -> None:
+    serial = iter(range(1000))
+    time = FakeTime()
+    relay = FakeRelay({}, *[close(4401, "token_expired", after=0)] * 6)
+    async with relay, client_of(relay, time, lambda: f"token{next(serial)}") as client:
+        waited = 0.0
+        for _ in range(6):
+            lost = await until(client, Disconnected)
+            waited += lost.retry_in
+            time.advance(lost.retry_in)
+        assert waited > 30
+
+
+@pytest.mark.parametrize("status", [401])
+async def test_a_token_that_is_refused_before_the_upgrade_is_brought_again(status: int) -> None:
+    async with FakeRelay({}, refuse(status)) as relay, client_of(relay, FakeTime(), tokens("same")) as client:
+        assert (await until(client, Disconnected)).code == status
+    async with FakeRelay({}, refuse(status)) as relay, client_of(relay, FakeTime()) as client:
+        with pytest.raises(ConnectionRefused, match=str(status)):
+            await anext(client)
 
 
 async def test_a_fresh_token_is_asked_for_and_used() -> None:
@@ -386,23 +418,131 @@ async def test_a_token_that_was_offered_in_vain_is_used_for_the_next_connection(
         assert relay.tokens == ["Bearer old", "Bearer new"]
 
 
-async def test_a_token_service_that_is_away_is_tried_again() -> None:
-    def ask() -> str:
-        if not asked:
-            asked.append(1)
-            raise ConnectionError
-        return "t0ken"
+class Hung:
+    """An awaitable that never ends, and whether it was given up."""
 
-    asked: list[int] = []
-    async with FakeRelay() as relay, client_of(relay, FakeTime(), ask, random=0) as client:
-        assert await anext(client) == Disconnected("no token (ConnectionError)", None, 0)
+    def __init__(self) -> None:
+        self.given_up = asyncio.Event()
+
+    async def __call__(self) -> str:
+        try:
+            await asyncio.Event().wait()
+            raise AssertionError
+        finally:
+            self.given_up.set()
+
+
+def raising(error: Exception) -> Callable[[], str]:
+    def ask() -> str:
+        raise error
+
+    return ask
+
+
+async def rejects() -> str:
+    raise KeyError("s3cret")
+
+
+MISBEHAVING: list[tuple[Callable[[], Any], str]] = [
+    (raising(ConnectionError("s3cret")), "no token (ConnectionError)"),
+    (raising(RuntimeError("s3cret")), "no token (RuntimeError)"),
+    (rejects, "no token (KeyError)"),
+    (lambda: None, "no token (none was given)"),
+    (lambda: "", "no token (none was given)"),
+    (lambda: 7, "no token (not a text but int)"),
+    (lambda: b"s3cret", "no token (not a text but bytes)"),
+    (lambda: {"token": "s3cret"}, "no token (not a text but dict)"),
+    (lambda: "s3cret\ntoken", "no token (characters that no token has)"),
+    (lambda: "s3crét", "no token (characters that no token has)"),
+    (lambda: " ", "no token (characters that no token has)"),
+]
+
+
+@pytest.mark.parametrize(("misbehave", "reason"), MISBEHAVING)
+async def test_a_callable_without_a_token_is_asked_again(misbehave: Callable[[], Any], reason: str) -> None:
+    time, ready = FakeTime(), False
+    async with (
+        FakeRelay() as relay,
+        client_of(relay, time, lambda: "t0ken" if ready else misbehave()) as client,
+    ):
+        for pause_s in (0.25, 0.5, 1):
+            lost = await anext(client)
+            assert lost == Disconnected(reason, None, pause_s)
+            if pause_s == 1:
+                ready = True
+            await time.until_someone_sleeps(pause_s)
+            time.advance(pause_s)
+        assert await anext(client) == Connected(4)
+        assert relay.tokens == ["Bearer t0ken"]
+
+
+async def test_a_callable_without_an_answer_is_asked_again_and_its_question_given_up() -> None:
+    time, hung, asked = FakeTime(), Hung(), 0
+
+    def ask() -> Any:
+        nonlocal asked
+        asked += 1
+        return hung() if asked == 1 else "t0ken"
+
+    async with FakeRelay() as relay, client_of(relay, time, ask, random=0) as client:
+        await time.until_someone_sleeps(15)
+        time.advance(15)
+        assert await anext(client) == Disconnected("no token (TimeoutError)", None, 0)
+        assert await anext(client) == Connected(2)
+        await hung.given_up.wait()
+
+
+async def test_a_future_that_others_wait_for_too_is_left_as_it_is() -> None:
+    time = FakeTime()
+    shared: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    async with FakeRelay() as relay, client_of(relay, time, lambda: shared, random=0) as client:
+        await time.until_someone_sleeps(15)
+        time.advance(15)
+        assert (await anext(client)).reason == "no token (TimeoutError)"  # type: ignore[union-attr]
+        assert not shared.done()
+        shared.set_result("t0ken")
         assert await anext(client) == Connected(2)
 
 
-async def test_a_token_callable_that_breaks_is_heard_of() -> None:
-    async with FakeRelay() as relay, client_of(relay, FakeTime(), lambda: "not a\ntoken") as client:
-        with pytest.raises(ValueError, match="characters that no token has"):
-            await anext(client)
+async def test_whoever_leaves_while_the_callable_hangs_leaves_at_once() -> None:
+    hung = Hung()
+    async with FakeRelay() as relay:
+        async with client_of(relay, FakeTime(), hung):
+            await asyncio.sleep(0)
+        await hung.given_up.wait()
+
+
+@pytest.mark.parametrize("misbehave", [lambda: "old", lambda: None, rejects, raising(OSError()), Hung()])
+async def test_a_refresh_that_finds_nothing_new_is_asked_again_while_the_token_lives(misbehave: Any) -> None:
+    time, answers = FakeTime(), [lambda: "old"]
+    async with FakeRelay() as relay, client_of(relay, time, lambda: answers[0]()) as client:
+        await until(client, "welcome")
+        answers[0] = misbehave
+        await relay.say("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
+        await until(client, "auth:expiring")
+        if isinstance(misbehave, Hung):
+            await time.until_someone_sleeps(15)
+            time.advance(15)
+        await time.until_someone_sleeps(5)
+        answers[0] = lambda: "new"
+        time.advance(5)
+        await until(client, "auth:ok")
+        assert (await relay.has_heard("auth"))[0]["data"] == {"token": "new"}
+        assert len(relay.peers) == 1
+
+
+@pytest.mark.parametrize("token", [None, b"t0ken", 7, "", " ", "two words", "tökén"])
+def test_what_can_be_no_token_source_is_refused_at_once(token: Any) -> None:
+    with pytest.raises(ValueError, match="token") as refused:
+        Client("http://relay", token)
+    assert "words" not in str(refused.value)
+
+
+async def test_the_end_of_a_line_after_a_token_is_none_of_it() -> None:
+    for token in ("t0ken\n", lambda: " t0ken\r\n"):
+        async with FakeRelay() as relay, client_of(relay, FakeTime(), token) as client:
+            await until(client, Connected)
+            assert relay.tokens == ["Bearer t0ken"]
 
 
 async def test_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,10 +10,10 @@
 
 from relay.client.address import websocket_url
 from relay.client.client import Client, connect
-from relay.client.conversation import TokenSource
 from relay.client.endings import ABNORMAL, judge
 from relay.client.items import Connected, ConnectionRefused, Disconnected, Item, Message, Position
 from relay.client.live import TaskList, Timeline
+from relay.client.tokens import TokenSource
 
 __all__ = [
     "ABNORMAL",

@@ -11,10 +11,11 @@ from types import TracebackType
 from typing import Self
 
 from relay.client.address import websocket_url
-from relay.client.conversation import Conversation, TokenSource
+from relay.client.conversation import Conversation
 from relay.client.items import Item, Message, Position, Room
 from relay.client.live import TaskList, Timeline
 from relay.client.rooms import Noted, Wanted, WantedList, WantedTask
+from relay.client.tokens import TokenSource
 from relay.protocol import DASHBOARD_LIMIT_DEFAULT
 
 INBOX_MAX_ITEMS = 256  # past it nothing more is read, and the relay sees a slow reader
@@ -24,8 +25,8 @@ SINCE_MAX = 2**31 - 1  # more events than a document can hold; a larger one is n
 def connect(url: str, token: TokenSource) -> Client:
     """A client of the relay at this address: enter it with `async with`, then iterate.
 
-    `token` is a JSON Web Token, or a callable that returns one (or an awaitable of one) and is asked again
-    whenever a fresh one is needed. Raises ValueError for an address or a token that cannot be one.
+    `token` is a JSON Web Token, or a callable that returns one (or an awaitable of one) and is asked for each
+    connection and before a token ends. Raises ValueError for an address or a token that cannot be one.
     """
     return Client(url, token)
 
@@ -37,8 +38,10 @@ class Client:
     relay says it is done (1000) or the context is left, and raises ConnectionRefused where coming again is no
     use.
     The `TaskList` and each `Timeline` that a join returns show what has been iterated over so far.
-    An OSError of the token callable is retried like a lost connection; any other exception of it is raised
-    from the iteration. The rooms may change at any time, before and during the context, from the event loop's
+    A token callable that raises, gives none or has no answer within 15 s is asked again, like a connection that
+    is lost: `Disconnected` says so. A token that is refused is brought again, with pauses of up to 30 s, until
+    the callable has another one or the relay takes it; one that was given as a text ends the iteration. The
+    rooms may change at any time, before and during the context, from the event loop's
     thread.
     """
 

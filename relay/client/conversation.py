@@ -7,7 +7,6 @@ failures; nothing is ever logged, because everything that passes here is a token
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -20,10 +19,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.typing import Subprotocol
 
 from relay.client.address import is_loopback
-from relay.client.endings import ABNORMAL, Ending, announced, cause, jitter, judge, pause, seconds
+from relay.client.endings import ABNORMAL, Ending, announced, cause, jitter, judge, patience, pause, seconds
 from relay.client.items import Connected, ConnectionRefused, Disconnected, Item, Message, decode
 from relay.client.pace import Pace
 from relay.client.rooms import NOTHING, Membership, Noted, Retry, Wanted
+from relay.client.tokens import NoToken, Tokens, TokenSource
 from relay.protocol import SUBPROTOCOL, Kind, Request
 
 HEALTHY_AFTER_S = 10.0  # a connection that lived this long starts the backoff afresh
@@ -33,8 +33,7 @@ OPEN_TIMEOUT_S = 10.0  # TCP, TLS and upgrade; past it the try has failed
 WELCOME_TIMEOUT_S = 10.0  # from the upgrade to the first frame; past it the connection counts as silent
 CLOSE_TIMEOUT_S = 1.0  # for the peer's half of the closing handshake; past it the socket is cut
 FRAME_MAX_BYTES = 16 * 1024 * 1024  # a larger frame from the relay ends the connection with 1009
-
-TokenSource = str | Callable[[], str | Awaitable[str]]
+OFFER_AGAIN_S = 5.0  # until the token callable is asked again for a fresh one, while the old one lives
 
 
 class Inbox(Protocol):
@@ -49,8 +48,8 @@ class Inbox(Protocol):
 class Conversation:
     """Keeps one connection open and its rooms joined; `run` ends when the relay says it is done (1000).
 
-    Raises ConnectionRefused from `run` where coming again is no use, and whatever the token callable raises but
-    OSError.
+    Raises ConnectionRefused from `run` where coming again is no use: where the relay says so, and where it
+    refuses a token that is a text and so stays the same.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class Conversation:
     ) -> None:
         self.url = url
         self.talk: Talk | None = None
-        self._token = checked(token) if isinstance(token, str) else token
+        self._tokens = Tokens(token, sleep)
         self._wanted = wanted
         self._inbox = inbox
         self._clock = clock
@@ -80,25 +79,23 @@ class Conversation:
 
     async def run(self) -> None:
         failures = tries = 0
-        token: str | None = None
-        spent: Ending | None = None  # what the relay said of the last token, if it turned it down
         while True:
             tries += 1
             try:
-                token = token or await self._ask_token(spent)
-                ending = await self._converse(token, tries)
-                token = spent = None
-                if judge(ending.code) == "fresh_token":
-                    spent = ending
-                    token = await self._ask_token(spent)
-            except OSError as error:  # only the token callable raises it here
-                ending = Ending(f"no token ({type(error).__name__})", None)
+                ending = await self._converse(await self._tokens.ask(), tries)
+            except NoToken as missing:
+                ending = Ending(f"no token ({missing})", None)
             if ending.lived_s is not None:
                 tries = 0
                 failures = 0 if ending.lived_s >= HEALTHY_AFTER_S else failures
             match judge(ending.code):
-                case "again" | "fresh_token":
-                    retry_in = pause(ending, jitter(failures, self._random))
+                case "fresh_token" if self._tokens.is_fixed:
+                    raise ConnectionRefused(ending.code or 0, ending.reason)
+                case "again" | "fresh_token" as verdict:
+                    # A fresh token is worth a try at once; where it is refused too, nobody is hammered.
+                    patient = verdict == "fresh_token" and failures > 0
+                    wait_s = patience(failures, self._random) if patient else jitter(failures, self._random)
+                    retry_in = pause(ending, wait_s)
                     failures += 1
                     await self._deliver(Disconnected(ending.reason, ending.code, retry_in))
                     await self._sleep(retry_in)
@@ -117,11 +114,11 @@ class Conversation:
         except InvalidStatus as refusal:
             status = refusal.response.status_code
             wait_s = seconds(refusal.response.headers.get("Retry-After"), unit_s=1.0)
-            return Ending(f"HTTP {status}", status, token, wait_s)
+            return Ending(f"HTTP {status}", status, wait_s)
         except ImportError:
-            return Ending("the SOCKS proxy of the environment needs the package python-socks", None, token)
+            return Ending("the SOCKS proxy of the environment needs the package python-socks", None)
         except (OSError, WebSocketException) as error:
-            return Ending(cause(error), None, token)
+            return Ending(cause(error), None)
         talk = self.talk = Talk(ws, token, Membership(self._wanted))
         try:
             async with asyncio.TaskGroup() as talk.group:
@@ -133,11 +130,9 @@ class Conversation:
         finally:
             self.talk = None
             await _say_goodbye(ws)
-        if talk.error is not None:
-            raise talk.error
         lived_s = None if talk.welcomed_at is None else self._clock() - talk.welcomed_at
         wait_s = talk.draining_s if talk.draining_s is not None else announced(code, reason)
-        return Ending(reason, code, talk.token, wait_s, lived_s)
+        return Ending(reason, code, wait_s, lived_s)
 
     async def _open(self, token: str) -> ClientConnection:
         return await connect(
@@ -198,7 +193,7 @@ class Conversation:
         if noted.ask:
             talk.changed.set()
         match message.type:
-            case Kind.AUTH_EXPIRING if not isinstance(self._token, str):
+            case Kind.AUTH_EXPIRING if not self._tokens.is_fixed:
                 talk.start(self._refresh_token(talk))
             case Kind.AUTH_OK | Kind.ERROR if message.reply_to == talk.offer_id and talk.offered is not None:
                 self._note_offer(talk, talk.offered, message)
@@ -251,28 +246,15 @@ class Conversation:
         talk.membership.retry()
         talk.changed.set()
 
-    async def _ask_token(self, spent: Ending | None = None) -> str:
-        """The token to use now. Raises ConnectionRefused when it is the one that was just turned down."""
-        if isinstance(self._token, str):
-            token = self._token
-        else:
-            answer = self._token()
-            token = checked(await answer if inspect.isawaitable(answer) else answer)
-        if spent is not None and token == spent.token:
-            raise ConnectionRefused(spent.code or 0, spent.reason)
-        return token
-
     async def _refresh_token(self, talk: Talk) -> None:
-        """Replace a token before it expires, in the middle of the conversation (PROTOCOL.md 2)."""
-        try:
-            token = await self._ask_token()
-            if token != talk.token:
-                await self._offer_token(talk, token)
-        except (OSError, ConnectionClosed):
-            pass  # the close at `exp` is the next occasion
-        except Exception as error:
-            talk.error = error
-            talk.ws.transport.abort()
+        """Replace a token before it expires, in the middle of the conversation (PROTOCOL.md 2). While there is
+        no other one it is asked for again, until the connection ends with its token."""
+        while True:
+            with suppress(NoToken):
+                token = await self._tokens.ask()
+                if token != talk.token:
+                    return await self._offer_token(talk, token)
+            await self._sleep(OFFER_AGAIN_S)
 
     async def _offer_token(self, talk: Talk, token: str, wait_s: float = 0.0) -> None:
         await self._sleep(wait_s)
@@ -311,7 +293,6 @@ class Talk:
     listening: bool = False
     silent: bool = False
     draining_s: float | None = None
-    error: Exception | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     pace: Pace | None = None  # None while the relay has named no rate
     again_at: float | None = None  # when what was refused for the moment is asked again
@@ -331,12 +312,6 @@ class Talk:
     def stop(self) -> None:
         for helper in self.helpers:
             helper.cancel()
-
-
-def checked(token: str) -> str:
-    if not token or not all("!" <= character <= "~" for character in token):
-        raise ValueError("the token is empty or has characters that no token has")
-    return token
 
 
 # Handed to `websockets` in place of its own, which shows the Authorization header and every frame at DEBUG.

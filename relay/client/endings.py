@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from relay.protocol import Close
 
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 20.0
+PATIENCE_CAP_S = 30.0  # between two tries of tokens that are refused
 ANNOUNCED_WAIT_MAX_S = 600.0  # a longer retryAfterMs or reconnectAfterMs is shortened to this
 ABNORMAL = 1006  # what RFC 6455 7.1.5 calls an end without a close frame
 
@@ -24,7 +25,6 @@ class Ending:
 
     reason: str
     code: int | None
-    token: str = field(default="", repr=False)
     wait_s: float | None = None
     lived_s: float | None = None
 
@@ -52,6 +52,12 @@ def judge(code: int | None) -> Verdict:
 def jitter(failures: int, random: Callable[[], float]) -> float:
     """Full jitter after so many failures in a row, in seconds."""
     return random() * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** min(failures, 16))
+
+
+def patience(failures: int, random: Callable[[], float]) -> float:
+    """The pause after so many failures in a row where somebody has to mend something first, in seconds: never
+    nothing, half of it jitter."""
+    return min(PATIENCE_CAP_S, 2.0 ** min(failures, 16)) * (1 + random()) / 2
 
 
 def pause(ending: Ending, jitter_s: float) -> float:

@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from running import running_in_thread, settings_for, token
 
-from relay.config import Settings
+from relay.config import Settings, load
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = (
@@ -51,6 +51,12 @@ class Site:
 
     def stop(self) -> None:
         self._running.close()
+
+    def restart(self, **changed: object) -> None:
+        """Where it was, with other settings."""
+        self.stop()
+        self._settings = load(**self._settings.model_dump() | changed)
+        self.start()
 
     def another(self, **options: Any) -> Page:
         """The page of another person: a window that shares nothing with the others."""

@@ -296,11 +296,10 @@ def test_another_user_in_the_same_tab_sees_nothing_of_the_first(page: Page, site
     assert not conversation.sockets[1].is_closed()
 
 
-def test_says_who_has_to_act_when_it_does_not_come_back_by_itself(page: Page, site: Site, app: App) -> None:
+def test_says_what_it_waits_for_while_nobody_is_signed_in(page: Page, site: Site, app: App) -> None:
     page.goto(app.origin)
-    expect(status(page)).to_have_attribute("data-connection", "refused")
-    expect(status(page).get_by_role("status")).to_have_text("Not connected (nobody is signed in)")
-    expect(banner(page)).to_contain_text("It does not try again by itself.")
+    expect(status(page).get_by_role("status")).to_have_text("Offline (nobody is signed in)")
+    expect(banner(page)).to_contain_text("It waits for a sign-in.")
     page.evaluate("(given) => sessionStorage.setItem('relay.token', given)", token("alice"))
     banner(page).get_by_role("button", name="Retry now").click()
     expect(status(page)).to_have_attribute("data-connection", "live")

@@ -9,7 +9,7 @@ import { listenToKeys } from "./keys.js";
 import { ListView } from "./list.js";
 import { News } from "./news.js";
 import { addressOf } from "./row.js";
-import { SIGNED_OUT, onRenewal, signIn, token } from "./session.js";
+import { isSignedOut, onRenewal, signIn, token } from "./session.js";
 import { TaskView } from "./task.js";
 
 /** @typedef {{title: string, text: string, icon: string}} Notice */
@@ -34,6 +34,8 @@ let list;
 /** @type {import("/client/index.js").Timeline | null} */
 let open = null;
 let frame = 0;
+/** @type {import("/client/index.js").Status} As it is shown. */
+let status = { state: "connecting" };
 
 signIn();
 start();
@@ -65,7 +67,8 @@ function start() {
   relay?.close();
   listView.clear();
   relay = connect({ url: "/ws", token, measureDelay: true });
-  relay.onStatus(invalidate);
+  status = relay.status;
+  relay.onStatus(follow);
   relay.onMessage((message) => {
     news.take(message);
     if (message.type.startsWith("auth:")) invalidate();
@@ -77,10 +80,17 @@ function start() {
   route();
 }
 
+/** @param {import("/client/index.js").Status} now */
+function follow(now) {
+  // Who is signed out stays so while the same token is tried once more.
+  if (now.state === "connecting" && isSignedOut(status)) return;
+  status = now;
+  invalidate();
+}
+
 /** A fresh token of the same user: where the old one was refused, it goes on from there. */
 function renew() {
-  const { state, reason = "" } = relay.status;
-  if (state === "refused" && SIGNED_OUT.has(reason)) relay.retry();
+  if (isSignedOut(status)) relay.retry();
 }
 
 /** `#/tasks/<id>` names the open task. */
@@ -116,7 +126,7 @@ function render() {
   frame = 0;
   const hasList = list.state === "ready";
   document.body.classList.toggle("has-list", hasList);
-  freshnessView.render(relay.status, hasList);
+  freshnessView.render(status, hasList);
   let matching = 0;
   if (hasList) {
     const how = { openTaskId: open?.taskId ?? null, marking: freshnessView.isReturning };
@@ -150,8 +160,9 @@ function showNotice(said) {
  * @returns {Notice | null}
  */
 function noticeOf(matching) {
-  const { state, reason } = relay.status;
-  if (list.state === "loading" && state === "refused") return { ...refusal(reason), icon: "failed" };
+  const { state, reason } = status;
+  const needsSomebody = state === "refused" || isSignedOut(status);
+  if (list.state === "loading" && needsSomebody) return { ...refusal(reason), icon: "failed" };
   if (list.state === "loading") return { title: "Loading…", text: "", icon: "relay" };
   if (list.state !== "ready") return { title: "No list", text: `The relay refused it (${list.state}).`, icon: "failed" };
   if (list.tasks.length === 0) {

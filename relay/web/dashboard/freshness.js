@@ -3,7 +3,7 @@
 
 import { duration } from "/client/time.js";
 import { find, setText } from "./dom.js";
-import { SIGNED_OUT } from "./session.js";
+import { isSignedOut } from "./session.js";
 
 /** @import { Relay, Status } from "/client/index.js" */
 
@@ -45,14 +45,15 @@ export class FreshnessView {
   render(status, hasList) {
     this.#status = status;
     const { state } = status;
+    const signedOut = isSignedOut(status);
     this.#chip.dataset.connection = state;
     this.#followReturn(isCurrent(status), hasList);
     // When tries are made changes nothing for the reader.
     if (state !== "connecting") {
       const trouble = troubleOf(status) || this.#expiry();
-      this.#banner.hidden = trouble === "" || (state === "refused" && !hasList);
+      this.#banner.hidden = trouble === "" || ((state === "refused" || signedOut) && !hasList);
       setText(find("p", this.#banner), trouble);
-      find("button", this.#banner).hidden = state !== "offline";
+      find("button", this.#banner).hidden = state !== "offline" || signedOut;
       document.body.classList.toggle("not-live", !isCurrent(status) && hasList);
     }
     this.tick();
@@ -112,7 +113,7 @@ export function refusal(reason = "") {
   if (reason === "feature_disabled") {
     return { title: "Switched off", text: "Live updates are not switched on for you." };
   }
-  if (SIGNED_OUT.has(reason)) {
+  if (isSignedOut({ state: "offline", reason })) {
     const text = reason === "no_token"
       ? "Open this page with a sign-in link: its address ends in #token=…"
       : "This sign-in has ended or is not accepted. With a fresh sign-in link, here or in another tab, the page goes on.";
@@ -127,6 +128,7 @@ function wordOf({ state, reason, nextTryAt = 0 }) {
     case "connecting":
       return reason === undefined ? "Connecting" : "Reconnecting";
     case "offline": {
+      if (isSignedOut({ state, reason })) return refusal(reason).title;
       if (!navigator.onLine) return "Offline";
       const seconds = Math.ceil((nextTryAt - Date.now()) / 1000);
       return seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting";
@@ -144,6 +146,8 @@ function troubleOf({ state, reason }) {
     case "stale":
       return "The relay is behind the database. What you see may be old; it catches up by itself.";
     case "offline":
+      if (isSignedOut({ state, reason })) return refusal(reason).text;
+      if (reason === "origin_not_allowed") return `The relay does not know the origin ${location.origin}: RELAY_PUBLIC_URL or RELAY_ALLOWED_ORIGINS has to name it.`;
       return `Not connected${navigator.onLine ? "" : ": this device is offline"}. You see what was known last; the page reconnects by itself.`;
     case "refused":
       return refusal(reason).text;

@@ -6,8 +6,12 @@ import { subjectOf } from "/client/token.js";
 const KEY = "relay.token";
 const FRAGMENT = "#token=";
 
-/** The reasons of a refusal that a fresh token helps against. */
-export const SIGNED_OUT = new Set(["no_token", "bad_token", "unauthenticated", "token_expired"]);
+const SIGNED_OUT = new Set(["no_token", "bad_token", "unauthenticated", "token_expired"]);
+
+/** @param {import("/client/index.js").Status} status whether a fresh token is what it waits for */
+export function isSignedOut({ state, reason = "" }) {
+  return state === "offline" && SIGNED_OUT.has(reason);
+}
 
 const otherTabs = new BroadcastChannel("relay.token");
 

@@ -1,0 +1,137 @@
+"""The client in a real browser that has no network for a while, no WebSocket, or an origin the relay does not know."""
+
+from __future__ import annotations
+
+import mimetypes
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Site
+from dashboard import SOON_MS, until
+from origin import served
+from playwright.sync_api import Page, Route, expect
+from running import token
+
+from relay.gateway.http import WEB
+
+# What Chromium says of an origin that may not read an answer, of a page that may not speak to an address, and
+# of a page without an icon.
+OF_THE_BROWSER = ("CORS policy", "Mixed Content", "status of 404")
+
+CONNECT = """
+    async ([url, token]) => {
+        const { connect } = await import("/client/index.js");
+        window.relay = connect({ url, token: () => token });
+        window.statuses = [];
+        relay.onStatus((status) => statuses.push(status));
+        window.list = relay.joinDashboard();
+    }
+"""
+
+
+@pytest.fixture
+def site(site: Site) -> Any:
+    yield site
+    site.said = [line for line in site.said if not any(part in line for part in OF_THE_BROWSER)]
+
+
+def page_of(page: Page, folder: Path, origin: str) -> None:
+    """A page at this origin with the client beside it, whatever there is at that address."""
+
+    def serve(route: Route) -> None:
+        path = route.request.url.removeprefix(origin).lstrip("/")
+        if not path:
+            route.fulfill(body="<!doctype html><title>A page</title>", content_type="text/html")
+        else:
+            route.fulfill(path=folder / path, content_type=mimetypes.guess_type(path)[0] or "text/plain")
+
+    page.route(f"{origin}/**", serve)
+    page.goto(f"{origin}/")
+
+
+def status(page: Page) -> dict[str, Any]:
+    found: dict[str, Any] = page.evaluate("relay.status")
+    return found
+
+
+def becomes(page: Page, state: str, reason: str | None = None) -> None:
+    def is_so() -> bool:
+        found = status(page)
+        return (found["state"], found.get("reason")) == (state, reason)
+
+    until(is_so, f"it is {state} for {reason}", within_s=3 * SOON_MS / 1000)
+
+
+def test_a_page_whose_origin_is_not_allowed_is_told_so_and_comes_in_when_it_is(
+    page: Page, site: Site
+) -> None:
+    with served(WEB) as origin:
+        page.goto(f"{origin}/client/index.js")
+        page.evaluate(CONNECT, [f"{site.url}/ws", token("alice")])
+        becomes(page, "offline", "origin_not_allowed")
+        assert status(page)["nextTryAt"] > 0
+        site.restart(relay_allowed_origins=origin)
+        becomes(page, "live")
+
+
+def test_the_page_of_a_relay_that_does_not_know_its_own_address_says_so(page: Page, site: Site) -> None:
+    """As behind a proxy, where nobody set RELAY_PUBLIC_URL."""
+    url = site.url
+    site.restart(relay_public_url="https://elsewhere.example.com")
+    page.goto(f"{url}/#token={token('alice')}")
+    expect(page.locator("#banner")).to_contain_text("RELAY_PUBLIC_URL", timeout=3 * SOON_MS)
+    expect(page.locator("#banner")).to_contain_text(url)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 2, 5])
+def test_a_browser_that_was_offline_comes_back_by_websocket(page: Page, site: Site, seconds: float) -> None:
+    page.goto(f"{site.url}/client/index.js")
+    page.evaluate(CONNECT, ["/ws", token("alice")])
+    becomes(page, "live")
+    for _ in range(3):
+        page.context.set_offline(True)
+        site.stop()
+        until(lambda: status(page)["state"] != "live", "the connection is lost")
+        page.wait_for_timeout(seconds * 1000)  # how long it is away
+        site.start()
+        page.context.set_offline(False)
+        becomes(page, "live")
+    assert "polling" not in page.evaluate("statuses.map(({ state }) => state)")
+
+
+def test_without_websocket_it_polls(page: Page, site: Site) -> None:
+    page.add_init_script("delete globalThis.WebSocket;")
+    page.goto(f"{site.url}/client/index.js")
+    page.evaluate(CONNECT, ["/ws", token("alice")])
+    becomes(page, "polling", "no_websocket")
+    until(lambda: page.evaluate("list.state") == "ready", "the list is there")
+
+
+def test_a_secure_page_and_an_address_that_is_not_are_said_to_be_that(page: Page, site: Site) -> None:
+    page_of(page, WEB, "https://app.test")
+    page.evaluate(CONNECT, ["ws://relay.test/ws", token("alice")])
+    becomes(page, "offline", "mixed_content")
+
+
+@pytest.mark.parametrize("odd", ["#part", "?#"])
+def test_a_fragment_in_the_address_does_no_harm(page: Page, site: Site, odd: str) -> None:
+    page.goto(f"{site.url}/client/index.js")
+    page.evaluate(CONNECT, [f"/ws{odd}", token("alice")])
+    becomes(page, "live")
+
+
+@pytest.mark.parametrize("around", [" {} ", "{}\n"])
+def test_blanks_around_a_token_do_no_harm(page: Page, site: Site, around: str) -> None:
+    page.goto(f"{site.url}/client/index.js")
+    page.evaluate(CONNECT, ["/ws", around.format(token("alice"))])
+    becomes(page, "live")
+
+
+@pytest.mark.parametrize(
+    ("around", "reason"), [('"{}"', "unauthenticated"), ("{}/", "unauthenticated"), ("{0}, {0}", "bad_token")]
+)
+def test_what_is_no_token_is_said_to_be_none(page: Page, site: Site, around: str, reason: str) -> None:
+    page.goto(f"{site.url}/client/index.js")
+    page.evaluate(CONNECT, ["/ws", around.format(token("alice"))])
+    becomes(page, "offline", reason)
