@@ -17,7 +17,7 @@ from relay.gateway.http import WEB
 
 # What Chromium says of an origin that may not read an answer, of a page that may not speak to an address, and
 # of a page without an icon.
-OF_THE_BROWSER = ("CORS policy", "Mixed Content", "status of 404")
+OF_THE_BROWSER = ("CORS policy", "Mixed Content", "status of 40")
 
 CONNECT = """
     async ([url, token]) => {

@@ -26,16 +26,18 @@ class Client {
   list = null;
   numbers = 0;
 
-  constructor({ time, seed, sub, rights, tokenMs }) {
+  constructor({ time, seed, sub, rights, tokenMs, whims }) {
     this.time = time;
-    this.state = seed >>> 0;
+    this.chance = randomOf(seed);
     this.rights = rights;
     let serial = 0;
-    const token = () => {
+    const fresh = () => {
       const [least, most] = tokenMs;
       const endsAt = Math.floor(this.time + least + (most - least) * this.random());
-      return `${sub}.${this.rights}.${endsAt}.${++serial}`;
+      return (this.last = `${sub}.${this.rights}.${endsAt}.${++serial}`);
     };
+    this.whims = whims === null ? null : randomOf(whims);
+    const token = () => this.misbehaves() ?? fresh();
     this.relay = connect({
       url: "ws://relay.test/ws",
       token,
@@ -64,13 +66,33 @@ class Client {
     };
   }
 
-  // mulberry32
   random() {
-    this.state = (this.state + 0x6d2b79f5) >>> 0;
-    let mixed = this.state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+    return this.chance();
+  }
+
+  /** What the application gives in place of a fresh token, undefined where it gives one. */
+  misbehaves() {
+    if (this.whims === null || this.whims() < 0.6) return undefined;
+    switch (Math.floor(this.whims() * 8)) {
+      case 0:
+        return "";
+      case 1:
+        throw new Error("signed out");
+      case 2:
+        return Promise.reject(new Error("503"));
+      case 3:
+        return new Promise(() => {});
+      case 4:
+        return { token: this.last };
+      case 5:
+        return "no token";
+      case 6: {
+        const [late, waitMs] = [this.last ?? "", 20_000 * this.whims()];
+        return new Promise((done) => this.host().setTimeout(() => done(late), waitMs));
+      }
+      default:
+        return this.last; // the old one once more, which may have ended or have other rights
+    }
   }
 
   openSocket(protocols) {
@@ -166,6 +188,12 @@ class Client {
       case "happens":
         for (const { event, call } of [...this.listeners]) if (event === what.event) call();
         break;
+      case "renew":
+        this.relay.renew();
+        break;
+      case "calm":
+        this.whims = null;
+        break;
       case "time":
         break;
       case "look":
@@ -209,6 +237,18 @@ class Client {
     for (const { at } of this.timers.values()) if (next === null || at < next) next = at;
     return next;
   }
+}
+
+/** mulberry32 */
+function randomOf(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = state;
+    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
 }
 
 /** Whatever waits for nothing but its turn has had it. */

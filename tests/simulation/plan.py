@@ -24,6 +24,7 @@ TROUBLES = (
     "repeats",  # equal events
     "large",  # events with a lot of text
     "blocked",  # WebSockets are blocked for a while (browser client)
+    "tokens",  # the application has no token, an old one, or no answer for a while (browser client)
 )
 READERS = {"naive": 0.8, "poller": 0.5, "python": 0.5, "browser": 0.3}  # and in how many histories they are
 
@@ -65,7 +66,11 @@ def planned(
 ) -> Plan:
     """The plan of this history. `without` takes troubles away and changes nothing else of it."""
     chance = chance_of(seed, number)
-    troubles = {trouble for trouble in TROUBLES if chance.random() < 0.5}
+    troubles = {trouble for trouble in TROUBLES if trouble != "tokens" and chance.random() < 0.5}
+    if (
+        chance_of(seed, number, "tokens").random() < 0.4
+    ):  # of its own: the histories before it stay as they were
+        troubles.add("tokens")
     drawn = {reader for reader, share in READERS.items() if chance.random() < share}
     chosen = [reader for reader in READERS if reader in drawn.intersection(readers)] or list(readers)
     return Plan(seed, number, frozenset(troubles - set(without)), tuple(chosen), is_strict)

@@ -103,6 +103,9 @@ class Browser(Reader):
                 "sub": self.sub,
                 "rights": self.rights,
                 "tokenMs": [least * 1000, most * 1000],
+                "whims": self._plan.chance(self.name, "tokens").randrange(2**32)
+                if self._plan.has("tokens")
+                else None,
             }
         )
         for task_id in self._chance.sample(
@@ -145,6 +148,8 @@ class Browser(Reader):
                     self._drop()
             case "wake":
                 self._tell({"do": "happens", "event": chance.choice(("online", "visible"))})
+                if self._plan.has("tokens"):
+                    self._tell({"do": "renew"})
 
     def stall(self, seconds: float) -> None:
         for socket in self._sockets.values():
@@ -153,6 +158,7 @@ class Browser(Reader):
                 self._loop.call_later(seconds, end.go_on)
 
     def calm(self) -> None:
+        self._tell({"do": "calm"})
         self._is_blocked = self._polls
         for socket in self._sockets.values():
             if socket.end is not None:
