@@ -654,6 +654,8 @@ async def test_what_a_relay_has_no_time_for_is_asked_again_together() -> None:
         for task_id in ids:
             data = {"code": "unavailable", "message": ".", "temporary": True, "taskId": task_id}
             await relay.say_raw(json.dumps({"type": "error", "data": data, "replyTo": "r1"}))
+        for _ in ids:  # the time moves only when all of them have come
+            await until(client, "error")
         await time.until_someone_sleeps(0.25)
         time.advance(0.25)
         assert len((await relay.has_heard("task:join", 2))[1]["data"]["tasks"]) == 50
