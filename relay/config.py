@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,9 +22,12 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from relay import variables
+from relay.access.origins import origin_of, public_url
 from relay.errors import StartupError
 
 # The smallest secret of each, in bytes: as long as its hash (RFC 7518, 3.2).
@@ -104,10 +108,16 @@ def _is_loopback(host: str) -> bool:
 
 
 def _origins(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if "://" not in name or name.endswith("/") or "*" in name:
-            raise ValueError("must be exact origins such as https://app.example.com, without a path")
-    return names
+    return tuple(origin_of(name) for name in names)
+
+
+def _public(url: str) -> str:
+    return public_url(url) if url else ""  # not set
+
+
+def _bare_address(host: str) -> str:
+    """Without the brackets that an IPv6 address has in a URL."""
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
 def _networks(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -141,9 +151,9 @@ class Settings(BaseSettings):
     relay_mongo_database: str = Field("app", min_length=1)
     relay_tasks_collection: str = Field("tasks", min_length=1)
     relay_mapping: Path | None = None
-    relay_host: str = Field("127.0.0.1", min_length=1)
+    relay_host: Annotated[str, AfterValidator(_bare_address)] = Field("127.0.0.1", min_length=1)
     relay_port: int = Field(8080, ge=0, le=65535)  # 0: any free port
-    relay_public_url: str = ""
+    relay_public_url: Annotated[str, AfterValidator(_public)] = ""
     relay_admin_port: int | None = Field(None, ge=0, le=65535)  # readiness and metrics there instead
 
     relay_jwt_secret: Annotated[SecretStr, AfterValidator(_a_secret)] | None = None
@@ -186,6 +196,20 @@ class Settings(BaseSettings):
     relay_log_format: Literal["console", "json"] = "console"
     relay_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_meant(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """What is read from a file often ends in a newline, which is no part of it; what is empty then is not set.
+        Kubernetes sets RELAY_PORT for a Service of the name relay, and means no setting of ours."""
+        meant = {
+            name: _stripped(name, value) if isinstance(value, str) else value for name, value in given.items()
+        }
+        return {
+            name: value
+            for name, value in meant.items()
+            if not (isinstance(value, str) and (not value or variables.is_service_link(name, value)))
+        }
+
     @field_validator(*KEY_SETTINGS)
     @classmethod
     def _only_one_key(cls, value: object, info: ValidationInfo) -> object:
@@ -213,6 +237,16 @@ class Settings(BaseSettings):
                         f"must not name {name} unless RELAY_JWT_SECRET has {needed} bytes or more"
                     )
         return names
+
+
+def _stripped(name: str, value: str) -> str:
+    # A secret is any text, and may begin or end with a space; only the end of its line is not meant.
+    return value.rstrip("\r\n") if name == "relay_jwt_secret" else value.strip()
+
+
+def warnings() -> list[str]:
+    """A sentence for each variable of this environment that looks like a setting and is not read as one."""
+    return variables.warnings(os.environ, [name.upper() for name in Settings.model_fields])
 
 
 def load(**overrides: object) -> Settings:

@@ -37,6 +37,12 @@ class Metrics:
         self.connections = Gauge("relay_connections", "Open connections.", registry=registry)
         self.polls = Gauge("relay_polls", "Polls that wait for an answer.", registry=registry)
         self.rooms = Gauge("relay_rooms", "Tasks somebody listens to.", registry=registry)
+        self.unknown_origins = Counter(
+            "relay_unknown_origins",
+            "Requests of pages that may not connect, by how they asked.",
+            ["transport"],
+            registry=registry,
+        )
         self.closed = Counter("relay_closed", "Connections closed, by code.", ["code"], registry=registry)
 
     def text(self) -> bytes:

@@ -67,8 +67,20 @@ def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RELAY_JWKS_URL", "https://id.test/\r\nhunter2: x", "an address such as"),
         ("RELAY_JWKS_URL", "https://[hunter2/", "an address such as"),
         ("RELAY_JWKS_URL", "hunter2", "an address such as"),
-        ("RELAY_ALLOWED_ORIGINS", "https://a.example.com/", "exact origins"),
-        ("RELAY_ALLOWED_ORIGINS", "*", "exact origins"),
+        ("RELAY_ALLOWED_ORIGINS", "https://a.example.com/hunter2", "without a path"),
+        ("RELAY_ALLOWED_ORIGINS", "https://a.example.com, hunter2.example", "must begin with https://"),
+        ("RELAY_ALLOWED_ORIGINS", "https://hunter2:x@a.example.com", "user or a password"),
+        ("RELAY_ALLOWED_ORIGINS", "*", "without a *"),
+        ("RELAY_ALLOWED_ORIGINS", "null", "sandboxed"),
+        ("RELAY_PUBLIC_URL", "hunter2.example", "must begin with https://"),
+        ("RELAY_PUBLIC_URL", "hunter2.example:8080", "must begin with https://"),
+        ("RELAY_PUBLIC_URL", "wss://hunter2.example", "must begin with https://"),
+        ("RELAY_PUBLIC_URL", "https://hunter2:x@a.example.com", "user or a password"),
+        ("RELAY_PUBLIC_URL", "https://a.example.com/?hunter2", "without a query"),
+        ("RELAY_PUBLIC_URL", "https://a.example.com/#hunter2", "without a fragment"),
+        ("RELAY_PUBLIC_URL", "https://a.example.com:hunter2", "a host and a port that exist"),
+        ("RELAY_PUBLIC_URL", "https://a.example.com/hunter2/../live", "no .. in its path"),
+        ("RELAY_PORT", "http://hunter2", "integer"),
         ("RELAY_LOG_FORMAT", "xml", "console"),
         ("RELAY_MAX_EVENT_BYTES", "1023", "1024"),
     ],
@@ -82,6 +94,102 @@ def test_a_bad_value_names_the_variable_and_what_is_accepted(
     assert str(failure.value).startswith(f"{name}: ")
     assert says in str(failure.value)
     assert "hunter2" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("https://App.Example.COM", "https://app.example.com"),
+        ("https://app.example.com:443/", "https://app.example.com"),
+        ("http://app.example.com:80/live/", "http://app.example.com/live"),
+        ("https://bücher.example/live", "https://xn--bcher-kva.example/live"),
+        ("https://[2001:DB8::0:1]:443/live", "https://[2001:db8::1]/live"),
+        ("https://app.example.com:8443/live\n", "https://app.example.com:8443/live"),
+        ("\n", ""),
+    ],
+)
+def test_the_public_address_is_put_right(monkeypatch: pytest.MonkeyPatch, given: str, meant: str) -> None:
+    monkeypatch.setenv("RELAY_PUBLIC_URL", given)
+    assert config.load().relay_public_url == meant
+
+
+# What no text that is given for it may stand for, besides its own.
+TEXTS = {
+    "relay_mongo_url": "mongodb://user:password@host/",
+    "relay_mongo_database": "app",
+    "relay_tasks_collection": "tasks",
+    "relay_mapping": "mapping.toml",
+    "relay_host": "127.0.0.1",
+    "relay_port": "8081",
+    "relay_admin_port": "9090",
+    "relay_public_url": "https://app.example.com/live",
+    "relay_jwt_secret": SECRET,
+    "relay_jwt_algorithms": "HS256",
+    "relay_jwt_issuer": "https://id.example.com/",
+    "relay_jwt_audience": "relay",
+    "relay_allowed_origins": "https://a.example.com,https://b.example.com",
+    "feature_websocket_enabled": "false",
+    "feature_websocket_percent": "10",
+    "feature_websocket_users": "ada,ben",
+    "relay_log_format": "json",
+    "relay_log_level": "DEBUG",
+}
+KEYS_INSTEAD = {"relay_jwt_public_key": "/etc/relay/key.pem", "relay_jwks_url": "https://id.example.com/jwks"}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("name", [*TEXTS, *KEYS_INSTEAD])
+def test_the_end_of_a_line_is_no_part_of_a_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str, end: str
+) -> None:
+    """As a variable has it that is read from a file."""
+    value = (TEXTS | KEYS_INSTEAD)[name]
+    monkeypatch.setenv(name.upper(), value)
+    meant = getattr(config.load(), name)
+    for text in (value + end, *(() if name == "relay_jwt_secret" else (f" {value} {end}",))):
+        monkeypatch.setenv(name.upper(), text)
+        assert getattr(config.load(), name) == meant
+        assert meant != config.Settings.model_fields[name].default or name in DEFAULTS
+
+
+DEFAULTS = ("relay_mongo_database", "relay_tasks_collection", "relay_host", "relay_jwt_algorithms")
+
+
+def test_a_secret_keeps_its_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = f" \n{SECRET}  {SECRET}\t "
+    monkeypatch.setenv("RELAY_JWT_SECRET", secret + "\r\n")
+    read = config.load().relay_jwt_secret
+    assert read is not None
+    assert read.get_secret_value() == secret
+
+
+@pytest.mark.parametrize(
+    "name", ["RELAY_JWT_SECRET", "RELAY_JWT_ISSUER", "RELAY_ADMIN_PORT", "RELAY_MAPPING"]
+)
+def test_what_is_nothing_but_the_end_of_a_line_is_not_set(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "\n")
+    assert getattr(config.load(), name.lower()) is None
+
+
+def test_an_ipv6_address_may_be_written_as_in_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_HOST", "[::1]")
+    assert config.load().relay_host == "::1"
+
+
+@pytest.mark.parametrize("name", ["RELAY_PORT", "RELAY_ADMIN_PORT"])
+@pytest.mark.parametrize("value", ["tcp://10.96.0.12:8080", "udp://10.96.0.12:53", "tcp://[fd00::1]:8080"])
+def test_the_address_of_a_service_is_no_port_of_ours(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Kubernetes sets these for Services named relay and relay-admin."""
+    usual = getattr(config.load(), name.lower())
+    monkeypatch.setenv(name, value)
+    assert getattr(config.load(), name.lower()) == usual
+    assert config.load(relay_port=9).relay_port == 9
+    (warning,) = config.warnings()
+    assert warning.startswith(f"{name} is not read")
+    assert "enableServiceLinks: false" in warning
+    assert "10.96" not in warning
 
 
 def test_settings_never_show_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,74 @@
+"""The environment beside the settings: what Kubernetes puts there for Services, and what is misspelt. Pure.
+
+Rule of this file: of a variable only its name is ever shown; its value may be a secret that was misspelt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+
+# Read by `relay tail` and by our own tests, and no settings of the relay.
+ALSO_KNOWN = ("RELAY_URL", "RELAY_TOKEN")
+TESTS_PREFIX = "RELAY_TEST_"
+PREFIXES = ("RELAY_", "FEATURE_WEBSOCKET_")
+FOREIGN_PREFIX = "FEATURE_"  # others have such variables too, so only those very like ours are misspelt
+ALIKE, VERY_ALIKE = 0.72, 0.85  # as difflib measures it, from 0 to 1
+MAX_WARNINGS = 20
+MAX_NAME_CHARS = 80
+
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_LINK_NAME = re.compile(
+    r".+(?:_SERVICE_HOST|_SERVICE_PORT(?:_\w+)?|_PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_PROTO|_PORT|_ADDR)?)"
+)
+_LINK_VALUE = re.compile(r"(?:tcp|udp|sctp)://\S+", re.IGNORECASE)
+
+
+def is_service_link(name: str, value: str) -> bool:
+    """Is this one of the variables that Kubernetes sets for a Service, such as RELAY_PORT=tcp://10.0.0.1:8080?"""
+    name = name.upper()
+    return bool(
+        _LINK_NAME.fullmatch(name) or (name.endswith("_PORT") and _LINK_VALUE.fullmatch(value.strip()))
+    )
+
+
+def warnings(environment: Mapping[str, str], settings: Collection[str]) -> list[str]:
+    """One sentence for all variables of Services, and one for each that is like a setting and is none."""
+    known = [*settings, *ALSO_KNOWN]
+    links: list[str] = []
+    misspelt: list[str] = []
+    for name in sorted(environment):
+        upper = name.upper()
+        if upper.startswith(PREFIXES) and is_service_link(name, environment[name]):
+            links.append(_shown(name))
+        elif upper in known or upper.startswith(TESTS_PREFIX):
+            continue
+        elif upper.startswith(PREFIXES):
+            misspelt.append(_unknown(name, get_close_matches(upper, known, 1, ALIKE)))
+        elif upper.startswith(FOREIGN_PREFIX) and (near := get_close_matches(upper, known, 1, VERY_ALIKE)):
+            misspelt.append(_unknown(name, near))
+    if len(misspelt) > MAX_WARNINGS:
+        more = len(misspelt) - MAX_WARNINGS
+        misspelt[MAX_WARNINGS:] = [f"{more} more variables that begin with RELAY_ are no settings."]
+    return ([_of_links(links)] if links else []) + misspelt
+
+
+def _of_links(names: list[str]) -> str:
+    # The shortest is RELAY_PORT, or another whose absence an operator may wonder about.
+    first = min(names, key=len)
+    others = f" and {len(names) - 1} more are" if len(names) > 1 else " is"
+    return (
+        f"{first}{others} not read: Kubernetes sets such variables for a Service of this name; "
+        "enableServiceLinks: false in the Pod's spec removes them."
+    )
+
+
+def _unknown(name: str, near: list[str]) -> str:
+    hint = f"; is {near[0]} meant?" if near else "."
+    return f"{_shown(name)} is no setting of the relay, and not read{hint}"
+
+
+def _shown(name: str) -> str:
+    printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name)
+    return printable if len(printable) <= MAX_NAME_CHARS else printable[: MAX_NAME_CHARS - 1] + "…"
