@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import random
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,10 +17,12 @@ import uvicorn
 from relay.access.addresses import networks
 from relay.access.audience import Audience
 from relay.access.limits import Caps
+from relay.access.origins import Origins, origin_of
 from relay.access.rollout import Rollout
 from relay.access.sources import key_source
 from relay.access.tokens import KeySource, Verifier
 from relay.config import Settings
+from relay.descriptors import Room, make_room
 from relay.errors import StartupError
 from relay.feed.known import Known
 from relay.feed.pump import Pump
@@ -35,6 +35,7 @@ from relay.gateway.websocket import Connections
 from relay.gateway.wire import gathered_by
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
+from relay.listening import bind, is_local, quiet_about_room, shown
 from relay.metrics import Metrics
 from relay.source.arrays import Decoder
 from relay.source.client import client_of, hosts_of, names_of, warning_of
@@ -74,13 +75,17 @@ class Relay:
     async def run(self, on_listening: Callable[[], None] = lambda: None) -> None:
         """Serve. `on_listening` is called once the port is open and the stream followed."""
         settings = self._settings
-        listening = _bind(settings.relay_host, settings.relay_port)
+        loop = asyncio.get_running_loop()
+        if loop.get_exception_handler() is None:
+            loop.set_exception_handler(quiet_about_room)
+        room = make_room(settings.relay_max_connections)
+        listening = bind(settings.relay_host, settings.relay_port, room.ceiling)
         host, port = settings.relay_host, listening.getsockname()[1]
-        self.url = settings.relay_public_url or f"http://{_shown(host)}:{port}"
+        self.url = settings.relay_public_url or f"http://{shown(host)}:{port}"
         admin = None
         if settings.relay_admin_port is not None:
-            admin = _bind(settings.relay_host, settings.relay_admin_port)
-            self.admin_url = f"http://{_shown(host)}:{admin.getsockname()[1]}"
+            admin = bind(settings.relay_host, settings.relay_admin_port, room.ceiling)
+            self.admin_url = f"http://{shown(host)}:{admin.getsockname()[1]}"
 
         metrics = Metrics()
         audience = Audience(self._mapping.visibility)
@@ -110,8 +115,9 @@ class Relay:
         )
         try:
             async with Joining(hub, reader, translator, metrics) as joining:
-                desk = Desk(settings, verifier, audience, hub, joining, _rollout(settings), _caps(settings))
-                origins = _origins(settings, port)
+                caps = _caps(settings, room)
+                desk = Desk(settings, verifier, audience, hub, joining, _rollout(settings), caps)
+                origins = Origins(_origins(settings, port), metrics)
                 connections = Connections(desk, origins, metrics, random=random.random)
                 polls = Polls(desk, origins, metrics, random=random.random)
                 health = _Health(tail, hub, self._keys, watch)
@@ -122,11 +128,13 @@ class Relay:
                         settings,
                         application(desk, connections, polls, here, url=self.url, origins=origins),
                         flusher,
+                        room,
                     )
                 }
                 if admin is not None:
-                    servers[admin] = _server(settings, operating_application(operating), flusher)
+                    servers[admin] = _server(settings, operating_application(operating), flusher, room)
                 pump = Pump(tail, reader, translator, known, joining, metrics)
+                room.say_if_less_than(settings.relay_max_connections)
                 async with asyncio.TaskGroup() as group:
                     serving = [
                         group.create_task(server.serve(sockets=[opened]))
@@ -217,22 +225,22 @@ def _rollout(settings: Settings) -> Rollout:
     )
 
 
-def _caps(settings: Settings) -> Caps:
+def _caps(settings: Settings, room: Room) -> Caps:
     return Caps(
-        total=settings.relay_max_connections,
+        total=room.connections,
         per_address=settings.relay_max_connections_per_address,
         per_user=settings.relay_max_connections_per_user,
     )
 
 
-def _server(settings: Settings, app: Any, flusher: Flusher) -> _Server:
+def _server(settings: Settings, app: Any, flusher: Flusher, room: Room) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
             http=door(
                 settings.relay_handshake_timeout_ms / 1000,
                 stall_s=settings.relay_stall_timeout_ms / 1000,
-                caps=_caps(settings),
+                caps=_caps(settings, room),
                 proxies=networks(settings.relay_trusted_proxies),
             ),
             ws=gathered_by(flusher),
@@ -248,45 +256,34 @@ def _server(settings: Settings, app: Any, flusher: Flusher) -> _Server:
 
 
 def on_signals(stop: Callable[[], None]) -> None:
-    """SIGTERM, SIGINT and a terminal that closes ask for the end, once; a second SIGINT is Python's own."""
+    """SIGTERM, SIGINT and a terminal that closes ask for the end; a second SIGINT is Python's own, and any other
+    that follows changes nothing. Where SIGHUP is ignored, as under nohup, it stays so."""
     loop = asyncio.get_running_loop()
 
     def handle(number: signal.Signals) -> None:
-        loop.remove_signal_handler(number)
+        if number is signal.SIGINT:
+            loop.remove_signal_handler(number)
         stop()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, handle, number)
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as failure:
-        if failure.errno == errno.EADDRINUSE:
-            reason = "another program listens there; choose another with --port or RELAY_PORT"
-        else:
-            reason = failure.strerror or str(failure)
-        raise StartupError(f"Port {port} of {host} cannot be opened: {reason}.") from failure
-    # For every connection that comes: else an event waits up to 40 ms for the peer to have acknowledged the
-    # pong before it. asyncio does so by itself only where the protocol of the socket is spelled out.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening
-
-
-def _shown(host: str) -> str:
-    if host in ("0.0.0.0", "::"):
-        return "localhost"
-    return f"[{host}]" if ":" in host else host
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, handle, number)
 
 
 def _origins(settings: Settings, port: int) -> list[str]:
-    origins = list(settings.relay_allowed_origins)
+    """The origins whose pages may connect: those of the settings, and of the relay's own address."""
     if settings.relay_public_url:
-        parts = urlsplit(settings.relay_public_url)
-        return [*origins, f"{parts.scheme}://{parts.netloc}"]
-    hosts = {_shown(settings.relay_host)}
-    if settings.relay_host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "::"):
+        return [*settings.relay_allowed_origins, _origin(settings.relay_public_url)]
+    hosts = {shown(settings.relay_host)}
+    if is_local(settings.relay_host):
         hosts |= {"localhost", "127.0.0.1", "[::1]"}
-    return origins + [f"http://{host}:{port}" for host in sorted(hosts)]
+    own: list[str] = []
+    for host in sorted(hosts):
+        with suppress(ValueError):  # a host that no browser can write, such as fe80::1%eth0
+            own.append(_origin(f"http://{host}:{port}"))
+    return [*settings.relay_allowed_origins, *own]
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return origin_of(f"{parts.scheme}://{parts.netloc}")

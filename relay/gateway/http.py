@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from relay.access.origins import Origins
 from relay.errors import Refused
 from relay.gateway.longpoll import Polls
 from relay.gateway.refusals import of_close, of_origin
@@ -78,7 +79,7 @@ def application(
     operating: Sequence[BaseRoute],
     *,
     url: str,
-    origins: Sequence[str],
+    origins: Origins,
 ) -> ASGIApp:
     """Every endpoint for clients, which find the relay at `url`, and the `operating` ones, if they are to
     be here. Pages of `origins` may import the client and ask."""
@@ -90,14 +91,12 @@ def application(
         return FileResponse(WEB / "dashboard" / "index.html")
 
     described = orjson.dumps(json_schema())
-    allowed = frozenset(origins)
 
     async def schema(_: Request) -> Response:
         return Response(described, media_type="application/schema+json")
 
     async def config(request: Request) -> Response:
-        origin = request.headers.get("origin")
-        if origin is not None and origin not in allowed:
+        if not origins.allows(request.headers.get("origin"), "config"):
             return of_origin(readable=True)
         try:
             principal = desk.verifier.verify(bearer(request.headers.getlist("authorization")) or "")
@@ -132,7 +131,7 @@ def application(
     ]
     cors = Middleware(
         CORSMiddleware,
-        allow_origins=origins,
+        allow_origins=origins.allowed,
         allow_methods=["GET", "POST"],
         allow_headers=["authorization", "content-type"],
     )

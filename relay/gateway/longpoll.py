@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -11,6 +11,7 @@ from starlette.responses import Response
 from relay.access.addresses import client_address, networks
 from relay.access.audience import Principal
 from relay.access.limits import Buckets
+from relay.access.origins import Origins
 from relay.errors import BadRequest, Refused, Unavailable
 from relay.gateway.poll import Poll
 from relay.gateway.refusals import of_close, of_origin, of_request, refusal
@@ -25,11 +26,11 @@ class Polls:
     """All polls of a relay."""
 
     def __init__(
-        self, desk: Desk, origins: Sequence[str], metrics: Metrics, *, random: Callable[[], float]
+        self, desk: Desk, origins: Origins, metrics: Metrics, *, random: Callable[[], float]
     ) -> None:
         rate = desk.settings.relay_messages_per_second
         self._desk = desk
-        self._origins = frozenset(origins)
+        self._origins = origins
         self._trusted = networks(desk.settings.relay_trusted_proxies)
         self._metrics = metrics
         self._random = random  # a number in [0, 1)
@@ -46,8 +47,7 @@ class Polls:
 
     async def poll(self, request: Request) -> Response:
         """`POST /poll`"""
-        origin = request.headers.get("origin")
-        if origin is not None and origin not in self._origins:
+        if not self._origins.allows(request.headers.get("origin"), "poll"):
             return of_origin()
         client = request.client
         address = client_address(

@@ -11,6 +11,7 @@ from starlette.datastructures import QueryParams
 from starlette.websockets import WebSocket
 
 from relay.access.addresses import client_address, networks
+from relay.access.origins import Origins
 from relay.errors import BadRequest, Refused
 from relay.gateway.requests import check_limit, check_position
 from relay.gateway.session import NOTHING, Desk, Opening, Session
@@ -28,10 +29,10 @@ class Connections:
     """All WebSocket conversations of a relay."""
 
     def __init__(
-        self, desk: Desk, origins: Sequence[str], metrics: Metrics, *, random: Callable[[], float]
+        self, desk: Desk, origins: Origins, metrics: Metrics, *, random: Callable[[], float]
     ) -> None:
         self._desk = desk
-        self._origins = frozenset(origins)
+        self._origins = origins
         self._trusted = networks(desk.settings.relay_trusted_proxies)
         self._metrics = metrics
         self._random = random  # a number in [0, 1)
@@ -97,8 +98,7 @@ class Connections:
         self, websocket: WebSocket, *, dashboard: bool = False, task_id: str | None = None
     ) -> None:
         wire: Wire = websocket.scope["extensions"][EXTENSION]
-        origin = websocket.headers.get("origin")
-        if origin is not None and origin not in self._origins:
+        if not self._origins.allows(websocket.headers.get("origin"), "websocket"):
             wire.reject(HTTPStatus.FORBIDDEN)
             return
         offered = websocket.scope["subprotocols"]

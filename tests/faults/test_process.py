@@ -9,7 +9,10 @@ import asyncio
 import os
 import random
 import signal
+import socket
 import subprocess
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,7 +44,8 @@ SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))
 class RelayProcess:
     """`relay serve` on one port, again and again."""
 
-    def __init__(self, mongo_url: str, database: str, log: Path) -> None:
+    def __init__(self, mongo_url: str, database: str, log: Path, before: Sequence[str] = ()) -> None:
+        self._before = before  # words that begin the command
         self._port = embedded.free_port()
         self._log = log
         self._environment = environment(
@@ -57,7 +61,9 @@ class RelayProcess:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([*COMMAND, "serve"], stderr=log, env=self._environment)
+            self._process = subprocess.Popen(
+                [*self._before, *COMMAND, "serve"], stderr=log, env=self._environment
+            )
 
     def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         assert self._process is not None
@@ -134,6 +140,41 @@ async def test_a_database_that_is_killed_at_any_moment_loses_nothing(
     finally:
         server.stop()
     no_traceback(caplog)
+
+
+async def test_a_crowd_that_takes_every_descriptor_disturbs_nobody_who_is_there(
+    mongo_url: str, database_name: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "relay.log"
+    limited = ("sh", "-c", 'ulimit -n 64; exec "$@"', "sh")
+    process = RelayProcess(mongo_url, database_name, log, limited)
+    process.start()
+    try:
+        async with writing(mongo_url, database_name) as writer:
+            await ready(process.url, 200)
+            async with watching(lambda: process.url, *(two := watchers())):
+                # When a few hundred come at once, and then hundreds more,
+                with ExitStack() as crowd:
+                    for _ in range(2):
+                        for _ in range(300):
+                            one = crowd.enter_context(socket.socket())
+                            one.setblocking(False)
+                            one.connect_ex(("127.0.0.1", urlsplit(process.url).port))
+                        # then who is there does not notice,
+                        await writer.acknowledge(50)
+                        await caught_up(writer, *two)
+                await prove(writer, *two)
+                # nor is cut off,
+                assert [one.connection for one in two] == [1, 1]
+            # and another may come when they are gone.
+            await ready(process.url, 200)
+    finally:
+        process.end()
+    said = log.read_text()
+    assert "Traceback" not in said, said[:5000]
+    assert said.count("leaves room for fewer connections than RELAY_MAX_CONNECTIONS open_files=64") == 1
+    assert said.count("out of file descriptors") == 1
+    assert said.count("\n") < 20
 
 
 # The network between the relay and who listens

@@ -22,6 +22,7 @@ from uvicorn.server import ServerState
 
 from relay.access.audience import Principal
 from relay.access.limits import Caps
+from relay.access.origins import Origins
 from relay.access.rollout import Rollout
 from relay.config import Settings
 from relay.errors import PositionLost, Refused, Unavailable
@@ -217,8 +218,8 @@ class Instance:
             wall=loop.time,
             monotonic=loop.time,
         )
-        self._connections = Connections(self._desk, (), METRICS, random=chance.random)
-        self._polls = Polls(self._desk, (), METRICS, random=chance.random)
+        self._connections = Connections(self._desk, Origins((), METRICS), METRICS, random=chance.random)
+        self._polls = Polls(self._desk, Origins((), METRICS), METRICS, random=chance.random)
         self._door = door(
             settings.relay_handshake_timeout_ms / 1000,
             stall_s=settings.relay_stall_timeout_ms / 1000,

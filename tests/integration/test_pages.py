@@ -1,0 +1,68 @@
+"""Pages of other origins, as browsers name them, before a real relay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from integration.test_sockets import metric
+from peer import calling, handshake
+from poller import post
+from running import running, settings_for, token
+
+from relay.demo import mongod as embedded
+
+
+async def status_of(url: str, origin: str) -> int:
+    """With which status a page of this origin is answered that wants a WebSocket."""
+    async with calling(url) as peer:
+        peer.send(handshake("/ws", f"Origin: {origin}", f"Authorization: Bearer {token('alice')}"))
+        return (await peer.answer())[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://App.Example.com", "https://app.example.com"),
+        ("https://app.example.com:443/", "https://app.example.com"),
+        ("http://app.example.com:80", "http://app.example.com"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("https://[2001:DB8::0:1]:8443", "https://[2001:db8::1]:8443"),
+        ("https://app.example.com\n", "https://app.example.com"),
+    ],
+)
+async def test_an_origin_may_be_written_in_any_way_that_means_it(
+    mongo_url: str, database_name: str, written: str, sent: str
+) -> None:
+    async with running(settings_for(mongo_url, database_name, relay_allowed_origins=written)) as relay:
+        assert await status_of(relay.url, sent) == 101
+        assert (await post(relay, {}, f"Origin: {sent}")).status != 403
+
+
+async def test_the_origin_of_the_public_address_is_that_of_its_pages(
+    mongo_url: str, database_name: str
+) -> None:
+    here = embedded.free_port()
+    settings = settings_for(
+        mongo_url, database_name, relay_port=here, relay_public_url="https://App.Example.com:443/live/"
+    )
+    async with running(settings) as relay:
+        assert relay.url == "https://app.example.com/live"
+        assert await status_of(f"http://127.0.0.1:{here}", "https://app.example.com") == 101
+
+
+async def test_a_page_of_an_unknown_origin_is_said_and_counted(
+    mongo_url: str, database_name: str, caplog: Any
+) -> None:
+    async with running(settings_for(mongo_url, database_name)) as relay:
+        # When a page comes that nobody allowed, again and again and in each way,
+        for _ in range(3):
+            assert await status_of(relay.url, "https://app.example.com") == 403
+            assert (await post(relay, {}, "Origin: https://app.example.com")).status == 403
+        # then the log says once which, and where it would be named,
+        said = [record for record in caplog.records if "unknown origin" in record.message]
+        assert [vars(record)["origin"] for record in said] == ["https://app.example.com"]
+        assert "RELAY_ALLOWED_ORIGINS" in said[0].message
+        # and the metrics count each.
+        for transport in ("websocket", "poll"):
+            assert await metric(relay, f'relay_unknown_origins_total{{transport="{transport}"}}') == 3
