@@ -7,18 +7,22 @@ error says why), 130 ended by a second Ctrl-C.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import sys
 import time
 from collections.abc import Coroutine
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from relay import config, logs
+from relay import config, logs, output
 from relay.errors import StartupError
+
+log = logging.getLogger(__name__)
 
 EXIT_CANNOT_START = 3
 TAIL_EXIT_CODES = (
@@ -29,7 +33,6 @@ TAIL_EXIT_CODES = (
 
 cli = typer.Typer(
     name="relay",
-    help="Live updates for tasks in MongoDB: tails the change stream, pushes typed messages over WebSocket.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -41,11 +44,28 @@ Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes any fr
 
 def main() -> None:
     """What `relay` on the command line runs."""
+    output.prepare()
     try:
         cli()
     except StartupError as failure:
         typer.echo(f"relay: {failure}", err=True)
         raise SystemExit(EXIT_CANNOT_START) from None
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"relay {version('task-relay')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def relay(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version, and end.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    """Live updates for tasks in MongoDB: tails the change stream, pushes typed messages over WebSocket."""
 
 
 @cli.command()
@@ -59,6 +79,8 @@ def serve(
 
     settings = config.load(relay_host=host, relay_port=port)
     logs.configure(settings.relay_log_format, settings.relay_log_level)
+    for warning in config.warnings():
+        log.warning(warning)
 
     async def run() -> None:
         relay = Relay(settings)
@@ -66,7 +88,7 @@ def serve(
         collect_seldom()
         await relay.run(lambda: typer.echo(f"relay: listening on {relay.url}", err=True))
 
-    _run(run())
+    raise typer.Exit(_run(run()) or 0)
 
 
 @cli.command()
@@ -82,9 +104,9 @@ def check(
     """Say whether this database and this mapping will work; reads only."""
     from relay.checkup import questions as checking
 
-    raise typer.Exit(
-        _run(checking.run(config.load(), sys.stdout, sample=sample, role=role, as_json=json)) or 0
-    )
+    settings = config.load()
+    _warn()
+    raise typer.Exit(_run(checking.run(settings, sys.stdout, sample=sample, role=role, as_json=json)) or 0)
 
 
 @cli.command()
@@ -101,7 +123,8 @@ def demo(
     """Show the whole thing: a real MongoDB, a legacy-style writer, the relay, and a page per user."""
     from relay.demo import show
 
-    _run(show.once(data=data) if once else show.forever(port=port or 0, data=data, pace=pace))
+    work = show.once(data=data) if once else show.forever(port=port or 0, data=data, pace=pace)
+    raise typer.Exit(_run(work) or 0)
 
 
 @cli.command()
@@ -120,7 +143,7 @@ def mongod(
             typer.echo(server.url)
             await stop.wait()
 
-    _run(run())
+    raise typer.Exit(_run(run()) or 0)
 
 
 @cli.command(epilog=TAIL_EXIT_CODES)
@@ -165,14 +188,16 @@ def tail(
         from relay.tail import direct as database
 
         logs.configure("console", "WARNING")
-        raise typer.Exit(_run(database.run(config.load(), wanted, out=sys.stdout, err=sys.stderr)) or 0)
+        settings = config.load()
+        _warn()
+        raise typer.Exit(_run(database.run(settings, wanted, out=sys.stdout, err=sys.stderr)) or 0)
     from relay.tail import follow
 
-    token = token or os.environ.get("RELAY_TOKEN")
+    token = token or os.environ.get("RELAY_TOKEN", "").strip()  # of a file, with the end of its line
     if not token:
         typer.echo("relay tail: a token is needed, with --token or in RELAY_TOKEN.", err=True)
         raise typer.Exit(EXIT_BAD_ARGUMENTS)
-    url = url or os.environ.get("RELAY_URL") or "http://127.0.0.1:8080"
+    url = url or os.environ.get("RELAY_URL", "").strip() or "http://127.0.0.1:8080"
     raise typer.Exit(_run(follow.run(url, token, wanted, out=sys.stdout, err=sys.stderr)) or 0)
 
 
@@ -229,7 +254,12 @@ def schema(
     from relay import schema as schemas
 
     made = schemas.asyncapi() if asyncapi else schemas.json_schema()
-    typer.echo(dumps(made, indent=2, ensure_ascii=False))
+    typer.echo(dumps(made, indent=2))  # in ASCII, which every encoding has
+
+
+def _warn() -> None:
+    for warning in config.warnings():
+        typer.echo(f"relay: {warning}", err=True)
 
 
 def _seconds(text: str) -> float:

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from relay.output import StandardError
 from relay.protocol import rfc3339
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -16,14 +17,23 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 def configure(format: Literal["console", "json"], level: str) -> None:
     """Send everything to standard error, the libraries' own records only from WARNING on: at INFO
     the server would show query strings, and at DEBUG headers and frames."""
+    formatter = _Json() if format == "json" else _Console()
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json() if format == "json" else _Console())
+    handler.setFormatter(formatter)
+    if isinstance(sys.stderr, StandardError):
+        sys.stderr.describe_loss = lambda count: formatter.format(_loss(count)) + "\n"
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("relay").setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "websockets", "pymongo"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _loss(count: int) -> logging.LogRecord:
+    record = {"name": __name__, "levelname": "WARNING", "levelno": logging.WARNING}
+    said = {"msg": "lines of the log are missing here: they could not be written", "lines": count}
+    return logging.makeLogRecord(record | said)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

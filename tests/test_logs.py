@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay import logs
+from relay.output import StandardError
 
 # With halves of characters, as surrogateescape makes them, and every control character.
 TEXTS = st.text(st.characters(exclude_categories=()) | st.characters(max_codepoint=0xFF))
@@ -44,6 +45,29 @@ def test_what_an_exception_says_cannot_pass_for_a_record() -> None:
     assert first.endswith("it failed")
     assert all(line.startswith("    ") and line.isprintable() for line in rest)
     assert json.loads(logs._Json().format(record("it failed", ValueError(FORGED))))["event"] == "it failed"
+
+
+@pytest.mark.parametrize("format", ["console", "json"])
+def test_what_could_not_be_written_is_said_as_any_other_record(
+    format: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = logging.getLogger()
+    before = root.level, logging.getLogger("relay").level
+    monkeypatch.setattr(root, "handlers", list(root.handlers))
+    monkeypatch.setattr(sys, "stderr", stream := StandardError(None))
+    try:
+        logs.configure(format, "INFO")
+        line = stream.describe_loss(7)
+    finally:
+        root.setLevel(before[0])
+        logging.getLogger("relay").setLevel(before[1])
+    assert line.count("\n") == 1
+    if format == "json":
+        said = json.loads(line)
+        assert (said["level"], said["lines"]) == ("warning", 7)
+    else:
+        assert "WARNING" in line
+        assert "lines=7" in line
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "INFO"])

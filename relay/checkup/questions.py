@@ -38,6 +38,7 @@ from relay.checkup.verdicts import (
 )
 from relay.config import Settings
 from relay.errors import SourceError, StartupError
+from relay.output import READABLE
 from relay.source.arrays import Decoder
 from relay.source.client import client_of, hosts_of, names_of, warning_of
 from relay.source.diagnosis import FOLLOW, LEAST_RIGHTS, NOBODY, Diagnosis, is_replicated, of_kind
@@ -67,7 +68,7 @@ async def run(settings: Settings, out: TextIO, *, sample: int, role: bool, as_js
     terminal = out.isatty() and os.environ.get("TERM") != "dumb"
     text = to_json(report) if as_json else to_text(report, terminal=terminal)
     if isinstance(out, io.TextIOWrapper):
-        out.reconfigure(errors="backslashreplace")
+        out.reconfigure(errors=READABLE)
     try:
         out.write(text)
         out.flush()

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from relay.output import READABLE
 from relay.tail.options import EXIT_DONE
 
 
@@ -32,12 +33,12 @@ async def until_an_end(
 
 
 def prepare(out: TextIO, *, json: bool) -> None:
-    """JSON is UTF-8 by definition; for people, what the terminal cannot show is escaped."""
+    """JSON is UTF-8 by definition; for people, what the terminal cannot show is put into ASCII."""
     if isinstance(out, io.TextIOWrapper):
         if json:
             out.reconfigure(encoding="utf-8")
         else:
-            out.reconfigure(errors="backslashreplace")
+            out.reconfigure(errors=READABLE)
 
 
 def wants_color(out: TextIO, color: bool | None) -> bool:

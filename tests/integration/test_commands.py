@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import re
 import select
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pymongo import MongoClient
-from running import COMMAND, SECRET, SOON_S, environment
+from running import COMMAND, SECRET, SOON_S, environment, listening
 
 from relay.demo import mongod as embedded
+from relay.schema import json_schema
 
 LIFE = ["task:created", "task:analyzing", "task:dispatched", "task:pr_opened", "task:pr_merged"]
 
@@ -32,9 +38,9 @@ def run(*arguments: str, timeout: float = 60, **given: str) -> subprocess.Comple
 class Process(subprocess.Popen[bytes]):
     """A command of the relay, both its outputs in one."""
 
-    def __init__(self, *arguments: str, **given: str) -> None:
+    def __init__(self, *arguments: str, before: Sequence[str] = (), **given: str) -> None:
         super().__init__(
-            [*COMMAND, *arguments],
+            [*before, *COMMAND, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             bufsize=0,
@@ -56,9 +62,11 @@ class Process(subprocess.Popen[bytes]):
 
 
 @contextmanager
-def started(*arguments: str, until: str, **given: str) -> Iterator[tuple[Process, str]]:
-    """A running command, and what it printed up to and with `until`."""
-    with Process(*arguments, **given) as process:
+def started(
+    *arguments: str, until: str, before: Sequence[str] = (), **given: str
+) -> Iterator[tuple[Process, str]]:
+    """A running command, and what it printed up to and with `until`. `before` are words that begin the command."""
+    with Process(*arguments, before=before, **given) as process:
         try:
             yield process, process.printed(until)
         finally:
@@ -177,6 +185,297 @@ def test_a_signal_ends_the_relay_cleanly(good: dict[str, str], number: signal.Si
         process.send_signal(number)
         assert process.wait(SOON_S) == 0
         assert "Traceback" not in process.printed()
+
+
+IGNORES_HUP = ("sh", "-c", 'trap "" HUP; exec "$@"', "nohup")  # as nohup does, without its files
+
+
+def test_a_relay_that_was_told_to_survive_its_terminal_does(good: dict[str, str]) -> None:
+    with started("serve", until="listening on", before=IGNORES_HUP, **good) as (process, printed):
+        process.send_signal(signal.SIGHUP)
+        assert alive(port_of(printed), path="/readyz")
+        process.terminate()
+        assert process.wait(SOON_S) == 0
+
+
+def test_a_terminal_that_closes_ends_the_relay_otherwise(good: dict[str, str]) -> None:
+    with started("serve", until="listening on", **good) as (process, _):
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(SOON_S) == 0
+
+
+async def test_a_second_sigterm_leaves_the_drain_as_it_is(good: dict[str, str]) -> None:
+    with started("serve", until="listening on", **good | {"RELAY_DRAIN_MS": "60000"}) as (
+        process,
+        printed,
+    ):
+        port = port_of(printed)
+        async with listening(f"http://127.0.0.1:{port}") as ear:
+            # Given a relay that drains,
+            process.terminate()
+            assert (await ear.until("server:draining"))["data"]["reconnectAfterMs"] <= 60_000
+            # when it is told again, as some process managers do, and its terminal closes too,
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
+                process.send_signal(number)
+            # then who is still there is served,
+            assert await ear.quiet() == []
+            assert process.poll() is None
+        # and it ends when nobody is left.
+        assert await asyncio.to_thread(process.wait, SOON_S) == 0
+
+
+async def test_a_second_ctrl_c_ends_it_at_once(good: dict[str, str]) -> None:
+    with started("serve", until="listening on", **good | {"RELAY_DRAIN_MS": "60000"}) as (
+        process,
+        printed,
+    ):
+        async with listening(f"http://127.0.0.1:{port_of(printed)}") as ear:
+            process.send_signal(signal.SIGINT)
+            await ear.until("server:draining")
+            process.send_signal(signal.SIGINT)
+            assert await asyncio.to_thread(process.wait, SOON_S) == 130
+
+
+def port_of(printed: str) -> int:
+    """Where a relay listens, from what it printed."""
+    found = re.search(r"listening on http://[^\s:]+:(\d+)", printed)
+    assert found is not None, printed
+    return int(found[1])
+
+
+def alive(port: int, host: str = "127.0.0.1", path: str = "/healthz") -> bool:
+    connection = HTTPConnection(host, port, timeout=SOON_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    finally:
+        connection.close()
+
+
+def alive_soon(process: subprocess.Popen[bytes], port: int) -> None:
+    """Wait until it answers: nothing else says that it is there."""
+    deadline = time.monotonic() + SOON_S
+    while True:
+        assert process.poll() is None
+        try:
+            assert alive(port)
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            return
+
+
+@contextmanager
+def nobody_reads(how: str) -> Iterator[list[str]]:
+    """Words that begin a command whose standard error is closed, full, or a pipe that is full and not read."""
+    if how == "closed":
+        yield ["sh", "-c", 'exec "$@" 2>&-', "sh"]
+    elif how == "full disk":
+        yield ["sh", "-c", 'exec "$@" 2>/dev/full', "sh"]
+    elif how == "all closed":
+        yield ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+    else:
+        reads, writes = os.pipe()
+        try:
+            os.set_blocking(writes, False)
+            with suppress(BlockingIOError):
+                while True:
+                    os.write(writes, b"x" * 4096)
+            os.set_blocking(writes, True)
+            yield ["sh", "-c", f'exec "$@" 2>/proc/{os.getpid()}/fd/{writes}', "sh"]
+        finally:
+            os.close(reads)
+            os.close(writes)
+
+
+NOT_READ = ["closed", "all closed", "full disk", "full pipe"]
+
+
+@pytest.mark.parametrize(("how", "format"), [*((how, "console") for how in NOT_READ), ("full pipe", "json")])
+def test_a_standard_error_that_nobody_reads_stops_the_relay_at_no_moment(
+    good: dict[str, str], how: str, format: str
+) -> None:
+    port = embedded.free_port()
+    given = good | {"RELAY_PORT": str(port), "RELAY_LOG_FORMAT": format}
+    with nobody_reads(how) as before, Process("serve", before=before, **given) as process:
+        try:
+            # It starts, though it cannot say so;
+            alive_soon(process, port)
+            # and a stranger's requests, each of which makes a line, stop nothing.
+            for _ in range(1000 if how == "full pipe" else 100):
+                with socket.create_connection(("127.0.0.1", port), timeout=SOON_S) as stranger:
+                    stranger.sendall(b"\x16\x03 no HTTP\r\n\r\n")
+                    assert b"400" in stranger.recv(1000)
+            assert alive(port)
+            process.terminate()
+            assert process.wait(SOON_S) == 0
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("how", NOT_READ)
+@pytest.mark.parametrize(("arguments", "code"), [(("serve",), 3), (("tail", "--nope"), 2)])
+def test_what_cannot_start_ends_though_nobody_reads_why(
+    how: str, arguments: tuple[str, ...], code: int
+) -> None:
+    with nobody_reads(how) as before, Process(*arguments, before=before) as process:
+        try:
+            assert process.wait(SOON_S) == code
+        finally:
+            process.kill()
+
+
+def test_the_last_words_of_a_relay_are_there(good: dict[str, str]) -> None:
+    """Written by a thread that ends with the process."""
+    for _ in range(3):
+        ended = run("serve", **good | {"RELAY_MAPPING": "/nowhere.toml"})
+        assert ended.returncode == 3
+        assert (
+            ended.stderr
+            == "relay: The mapping file /nowhere.toml cannot be read: No such file or directory.\n"
+        )
+
+
+SERVICE = {  # as Kubernetes sets them for Services named relay and relay-admin
+    "RELAY_PORT": "tcp://10.96.0.12:8080",
+    "RELAY_SERVICE_HOST": "10.96.0.12",
+    "RELAY_SERVICE_PORT": "8080",
+    "RELAY_PORT_8080_TCP": "tcp://10.96.0.12:8080",
+    "RELAY_PORT_8080_TCP_ADDR": "10.96.0.12",
+    "RELAY_ADMIN_PORT": "tcp://10.96.0.13:9090",
+}
+
+
+def test_a_service_that_is_named_as_the_relay_is_said_and_stops_nothing(good: dict[str, str]) -> None:
+    with started("serve", "--port", "0", until="listening on", **good | SERVICE) as (_, printed):
+        (warning,) = [line for line in printed.splitlines() if "enableServiceLinks: false" in line]
+    assert "WARNING" in warning
+    assert "RELAY_PORT and 5 more" in warning
+    checked = run("check", **good | SERVICE)
+    assert checked.returncode == 0
+    assert checked.stderr.startswith("relay: RELAY_PORT and 5 more are not read")
+
+
+def test_a_misspelt_variable_is_said_wherever_it_would_be_read(good: dict[str, str]) -> None:
+    given = good | {"RELAY_JWT_ISUER": "hunter2"}
+    warning = "RELAY_JWT_ISUER is no setting of the relay, and not read; is RELAY_JWT_ISSUER meant?"
+    with started("serve", until="listening on", **given) as (_, printed):
+        assert warning in printed
+        assert "hunter2" not in printed
+    checked = run("check", "--json", **given)
+    assert checked.stderr == f"relay: {warning}\n"
+    assert json.loads(checked.stdout)["works"]
+    followed = run("tail", "--direct", "--duration", "0.01", **given)
+    assert followed.returncode == 0
+    assert f"relay: {warning}\n" in followed.stderr
+    assert "hunter2" not in checked.stderr + followed.stderr
+
+
+def test_a_setting_that_is_missing_and_one_that_is_misspelt_are_both_said(good: dict[str, str]) -> None:
+    given = {name: value for name, value in good.items() if name != "RELAY_MONGO_URL"}
+    ended = run("serve", **given, RELAY_MONGO_URI=good["RELAY_MONGO_URL"])
+    assert ended.returncode == 3
+    assert "is RELAY_MONGO_URL meant?" in ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith("relay: RELAY_MONGO_URL is not set")
+
+
+def test_all_addresses_of_ipv6_are_those_of_ipv4_too(good: dict[str, str]) -> None:
+    with started("serve", "--host", "::", until="listening on http://localhost", **good) as (_, printed):
+        port = port_of(printed)
+        assert alive(port, "127.0.0.1")
+        assert alive(port, "::1")
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    ended = run("--version")
+    assert (ended.returncode, ended.stdout) == (0, f"relay {version('task-relay')}\n")
+
+
+COMMANDS = ["serve", "check", "demo", "mongod", "tail", "token", "schema"]
+
+
+# All of them in one process, because each takes a second to start.
+EVERY_HELP = """
+import sys
+from relay import output
+from relay.cli import cli
+output.prepare()
+for command in ([], *([name] for name in sys.argv[1:])):
+    try:
+        cli([*command, "--help"])
+    except SystemExit as end:
+        assert not end.code, end
+"""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "ascii:strict"])
+def test_every_command_prints_its_help_in_any_encoding(encoding: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", EVERY_HELP, *COMMANDS],
+        capture_output=True,
+        timeout=60,
+        env=environment(PYTHONIOENCODING=encoding),
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    shown = ended.stdout.decode(encoding.partition(":")[0])
+    assert shown.count("Usage: ") == 1 + len(COMMANDS)
+    assert "RELAY_MAPPING, ..." in shown or "RELAY_MAPPING, …" in shown
+    assert "\\u" not in shown
+
+
+def test_the_schema_is_printed_in_any_encoding() -> None:
+    printed = [run("schema", PYTHONIOENCODING=encoding).stdout for encoding in ("ascii", "utf-8")]
+    assert printed[0] == printed[1]
+    assert json.loads(printed[0]) == json_schema()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "as_json"), [("ascii", False), ("latin-1", False), ("cp1252", False), ("ascii", True)]
+)
+def test_the_report_and_the_tail_print_in_any_encoding(
+    good: dict[str, str], mongo: Any, database_name: str, encoding: str, as_json: bool
+) -> None:
+    # Given documents of people who write in other letters,
+    written = {"title": "“Zoë” → 日本", "teamId": "red"}
+    mongo[database_name]["tasks"].insert_many(
+        [written | {"status": "öffnen 日本"}, written | {"status": "failed"}]
+    )
+    given = good | {"PYTHONIOENCODING": encoding}
+    options = ["--json"] if as_json else []
+    checked = subprocess.run(
+        [*COMMAND, "check", *options], capture_output=True, timeout=60, env=environment(**given)
+    )
+    assert checked.returncode == 0, checked.stderr
+    shown = checked.stdout.decode(encoding)
+    assert "→" not in shown
+    assert as_json or "->" in shown
+    # when they change,
+    with started("tail", "--direct", "--count", "1", *options, until="no user's rights", **given) as (
+        tail,
+        _,
+    ):
+        mongo[database_name]["tasks"].insert_one({"title": "“Zoë” → 日本", "status": "öffnen 日本"})
+        assert tail.wait(SOON_S) == 0
+        assert tail.stdout is not None
+        data = tail.stdout.read()
+    # then a line says so, in letters that are there; JSON is UTF-8 whatever the terminal is.
+    line = data.decode("utf-8" if as_json else encoding)
+    assert "日本" in line if as_json else "\\u65e5\\u672c" in line
+
+
+def test_a_proxy_of_the_environment_does_not_stand_between_the_tail_and_this_machine(
+    good: dict[str, str],
+) -> None:
+    names = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "ws_proxy", "socks_proxy")
+    dead = dict.fromkeys(names, "http://127.0.0.1:9") | {"no_proxy": "", "NO_PROXY": ""}
+    token = run("token", "--sub", "alice", **good).stdout
+    with started("serve", until="listening on", **good | dead) as (_, printed):
+        port = port_of(printed)
+        # The token as a variable has it that is read from a file.
+        given = {"RELAY_URL": f"http://127.0.0.1:{port}\n", "RELAY_TOKEN": token}
+        ended = run("tail", "--duration", "0.01", **given | dead)
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.fixture

@@ -1,0 +1,197 @@
+"""Standard output and standard error, whatever they are: of any encoding, closed, full, or read by nobody.
+
+Rules of this file: nothing that is written to standard error waits for who reads it, or fails; what is written
+is in order; what was dropped is said.
+"""
+
+from __future__ import annotations
+
+import atexit
+import codecs
+import io
+import os
+import select
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TextIO
+
+READABLE = "relay.readable"  # for `errors=`: what an encoding cannot write is put into ASCII
+MAX_WAITING_BYTES = 1024 * 1024  # of standard error; what comes on top is dropped and counted
+LAST_WORDS_S = 2.0  # that the end of the process waits for what is still to be written
+STANDARD = (0, 1, 2)
+
+_ASCII = str.maketrans(
+    {
+        **dict.fromkeys("‘’", "'"),
+        **dict.fromkeys("“”", '"'),
+        **dict.fromkeys("‐‑‒–—−─━", "-"),
+        **dict.fromkeys("│┃", "|"),
+        **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯", "+"),
+        "…": "...",
+        "→": "->",
+        "←": "<-",
+        "×": "x",
+        "·": ".",
+        "•": "*",
+        "\u00a0": " ",
+    }
+)
+
+
+def _readable(failure: UnicodeError) -> tuple[str | bytes, int]:
+    """Typographic characters become their like in ASCII; others, which may be somebody's text, are escaped."""
+    if not isinstance(failure, UnicodeEncodeError):
+        raise failure
+    text = failure.object[failure.start : failure.end].translate(_ASCII)
+    return text.encode("ascii", "backslashreplace").decode("ascii"), failure.end
+
+
+codecs.register_error(READABLE, _readable)
+
+
+def prepare() -> StandardError:
+    """Make both streams of this process such that a command can write to them. Done once, before anything else."""
+    _occupy()
+    if sys.stdout is None:  # closed
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as we live
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=READABLE)
+    stream = StandardError(sys.stderr)
+    sys.stderr = stream
+    atexit.register(stream.finish)
+    return stream
+
+
+def _occupy() -> None:
+    """Put /dev/null where a standard descriptor is closed: else the next connection would be given its number, and
+    a library that writes to standard error would write into that."""
+    for descriptor in STANDARD:
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free: this one
+
+
+class StandardError(io.TextIOBase):
+    """Standard error that never holds its writer up: a thread writes, and it ends with the process."""
+
+    def __init__(self, stream: TextIO | None, descriptor: int = 2) -> None:
+        self._terminal = stream is not None and stream.isatty()
+        self._encoding = (stream.encoding if stream is not None else None) or "utf-8"
+        self._descriptor = descriptor
+        self._waiting: deque[bytes | int] = deque()  # a number: so many texts were dropped here
+        self._size = 0  # of the texts that wait, and of the one that is being written
+        self._failing = False  # the text before is not there, or not whole
+        self._in_line = False  # what was written last did not end its line
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self.describe_loss: Callable[[int], str] = _loss  # a line that says how many texts are missing
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
+
+    @property
+    def errors(self) -> str:  # type: ignore[override]
+        return READABLE
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        """Have this written soon. What one call writes is written whole or not at all."""
+        data = text.encode(self._encoding, READABLE)
+        with self._changed:
+            if not data:
+                pass
+            elif self._size + _size(data) <= MAX_WAITING_BYTES:
+                self._waiting.append(data)
+                self._size += _size(data)
+            elif self._waiting and isinstance(self._waiting[-1], int):
+                self._waiting[-1] += 1
+            else:
+                self._waiting.append(1)
+            self._begin()
+            self._changed.notify_all()
+        return len(text)
+
+    def finish(self, within_s: float = LAST_WORDS_S) -> None:
+        """Wait until all is written, or for this long."""
+        until = time.monotonic() + within_s
+        with self._changed:
+            while self._can_go_on() and (left := until - time.monotonic()) > 0:
+                self._changed.wait(left)
+
+    def _can_go_on(self) -> bool:
+        """Is there anything to write? While writing fails, only a new text is a reason to try again."""
+        return bool(self._size or (self._waiting and not self._failing))
+
+    def _begin(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="standard error", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(self._can_go_on)
+                lost, data = self._take()
+            said = not lost or self._put(self.describe_loss(lost).encode(self._encoding, READABLE))
+            written = said and self._put(data)
+            with self._changed:
+                if data:
+                    self._size -= _size(data)
+                if not written:
+                    self._put_back((0 if said else lost) + bool(data))
+                self._changed.notify_all()
+
+    def _take(self) -> tuple[int, bytes]:
+        """How many texts are missing before the next one, and that one, if there is one."""
+        lost, data = 0, b""
+        if self._waiting and isinstance(first := self._waiting[0], int):
+            lost = first
+            self._waiting.popleft()
+        if self._waiting and isinstance(first := self._waiting[0], bytes):
+            data = first
+            self._waiting.popleft()
+        return lost, data
+
+    def _put_back(self, lost: int) -> None:
+        if self._waiting and isinstance(first := self._waiting[0], int):
+            self._waiting[0] = first + lost
+        else:
+            self._waiting.appendleft(lost)
+
+    def _put(self, data: bytes) -> bool:
+        """Write all of it, however long that takes; False where it cannot be written."""
+        left = memoryview(b"\n" + data if self._failing and self._in_line else data)
+        while left:
+            try:
+                count = os.write(self._descriptor, left)
+            except BlockingIOError:  # a descriptor that somebody made non-blocking
+                select.select((), (self._descriptor,), ())
+            except OSError:  # the disk is full, the reader is gone, the terminal closed
+                self._failing = True
+                return False
+            else:
+                self._in_line = left[count - 1] != ord("\n")
+                left = left[count:]
+        self._failing = False
+        return True
+
+
+def _size(data: bytes) -> int:
+    return len(data) + 64  # with what Python needs to hold it
+
+
+def _loss(count: int) -> str:
+    return f"relay: {count} texts are missing here: they could not be written\n"
