@@ -13,6 +13,7 @@ RUN pip install --no-cache-dir --no-deps --no-build-isolation . && useradd --sys
 USER relay
 
 EXPOSE 8080
+# http.client asks no proxy of the environment; RELAY_PORT may be a variable of a Kubernetes Service, as for the relay.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD \
-    python -c "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ.get(\"RELAY_PORT\", \"8080\")}/healthz', timeout=2)"
+    python -c "import http.client, os; port = os.environ.get('RELAY_PORT', '').strip(); at = http.client.HTTPConnection('127.0.0.1', int(port) if port.isdecimal() else 8080, timeout=2); at.request('GET', '/healthz'); raise SystemExit(at.getresponse().status != 200)"
 CMD ["relay", "serve"]

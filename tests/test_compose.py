@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +60,56 @@ def test_the_image_installs_by_hash_and_does_not_run_as_root() -> None:
         if line.startswith("COPY"):
             for source in line.split()[1:-1]:
                 assert (ROOT / source).exists(), source
+
+
+class Health(BaseHTTPRequestHandler):
+    """What answers at /healthz, with the status of the server."""
+
+    def do_GET(self) -> None:
+        self.send_response(self.server.status if self.path == "/healthz" else 404)  # type: ignore[attr-defined]
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def healthy(status: int = 200) -> Iterator[str]:
+    """The port of a server that says so."""
+    with HTTPServer(("127.0.0.1", 0), Health) as server:
+        server.status = status  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield str(server.server_port)
+        server.shutdown()
+
+
+def probed(default_port: str, **given: str) -> int:
+    """The exit code of the image's HEALTHCHECK, as Docker runs it."""
+    text = (ROOT / "Dockerfile").read_text("utf-8").replace("\\\n", "")
+    (command,) = re.findall(r"^HEALTHCHECK .*? CMD +(.*)$", text, re.MULTILINE)
+    command = command.replace("python ", f"{sys.executable} ").replace("8080", default_port)
+    dead = "http://127.0.0.1:9"  # the discard port: nobody is there
+    proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"), dead)
+    ended = subprocess.run(
+        ["/bin/sh", "-c", command],
+        env={"PATH": os.environ["PATH"]} | proxies | given,
+        stderr=subprocess.DEVNULL,
+    )
+    return ended.returncode
+
+
+@pytest.mark.parametrize("port", [None, "", "tcp://10.0.0.1:8080", "{port}", "{port}\n"])
+def test_the_image_is_healthy_when_the_relay_answers_whatever_the_environment(port: str | None) -> None:
+    with healthy() as listening:
+        given = {} if port is None else {"RELAY_PORT": port.format(port=listening)}
+        default = "9" if "{port}" in (port or "") else listening
+        assert probed(default, **given) == 0
+
+
+def test_the_image_is_not_healthy_when_the_relay_fails_or_is_away() -> None:
+    with healthy(503) as listening:
+        assert probed("9", RELAY_PORT=listening) != 0
+    assert probed("9") != 0
 
 
 def test_no_lock_file_names_an_index() -> None:
