@@ -35,6 +35,7 @@ def settings_for(mongo_url: str, database: str, **overrides: object) -> Settings
         "relay_jwt_secret": SECRET,
         "relay_port": 0,
         "relay_messages_per_second": 1000,
+        "relay_max_connections": 3000,  # what fits the limit on open files of most machines
         "relay_max_connections_per_user": 1000,
         "relay_list_update_min_interval_ms": 0,  # each change by itself, for who counts messages
         "relay_drain_ms": 0,
