@@ -59,10 +59,13 @@ async def test_a_page_of_an_unknown_origin_is_said_and_counted(
         for _ in range(3):
             assert await status_of(relay.url, "https://app.example.com") == 403
             assert (await post(relay, {}, "Origin: https://app.example.com")).status == 403
+            async with calling(relay.url) as peer:
+                peer.send(b"GET /config HTTP/1.1\r\nHost: x\r\nOrigin: https://app.example.com\r\n\r\n")
+                assert (await peer.answer())[0] == 403
         # then the log says once which, and where it would be named,
         said = [record for record in caplog.records if "unknown origin" in record.message]
         assert [vars(record)["origin"] for record in said] == ["https://app.example.com"]
         assert "RELAY_ALLOWED_ORIGINS" in said[0].message
         # and the metrics count each.
-        for transport in ("websocket", "poll"):
+        for transport in ("websocket", "poll", "config"):
             assert await metric(relay, f'relay_unknown_origins_total{{transport="{transport}"}}') == 3
