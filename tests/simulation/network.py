@@ -57,8 +57,9 @@ class End(asyncio.Transport):
         if self._lost or self._closing or not data:
             return
         self._sent(bytes(data))
+        waits = bool(self._unsent)  # then the peer fetches it when it takes something, and this after it
         self._unsent += data
-        if self.peer.takes():
+        if not waits and self.peer.takes():
             self._leave(len(self._unsent))
         elif len(self._unsent) > self._high and not self._paused:
             self._paused = True

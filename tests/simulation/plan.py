@@ -24,7 +24,7 @@ TROUBLES = (
     "repeats",  # equal events
     "large",  # events with a lot of text
     "blocked",  # WebSockets are blocked for a while (browser client)
-    "tokens",  # the application has no token, an old one, or no answer for a while (browser client)
+    "tokens",  # the application has no token, an old one, or no answer for a while (browser and Python client)
 )
 READERS = {"naive": 0.8, "poller": 0.5, "python": 0.5, "browser": 0.3}  # and in how many histories they are
 

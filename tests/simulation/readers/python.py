@@ -34,16 +34,18 @@ class Python(Reader):
         self._view = View(scene.referee, name)
         self._client = Client(
             f"http://127.0.0.1:{self._port}",
-            self.token,
+            self._give_token,
             clock=self._loop.time,
             sleep=asyncio.sleep,
             random=self._chance.random,
         )
+        self._whims = scene.plan.chance(name, "tokens") if scene.plan.has("tokens") else None
+        self._last_token = ""
         self._end: End | None = None
         self._talk: Conversation | None = None
         self._timelines: dict[str, Timeline] = {}
         self._kept: dict[str, Position] = {}  # of views that were left, as a program would keep them
-        self._since: dict[str, int] = {}  # where the views were joined from
+        self._since: dict[str, set[int]] = {}  # where each view was joined from, first and later
         self._heard: list[str] = []  # every frame that reached the client
         self._early: set[int] = set()  # those that end a task for which a join was in flight
         self._taken = 0  # the consumer has had all before this one
@@ -94,7 +96,7 @@ class Python(Reader):
             self._loop.call_later(seconds, end.go_on)
 
     def calm(self) -> None:
-        self._is_late = False
+        self._is_late, self._whims = False, None
         if self._end is not None:
             self._end.go_on()
             if self._plan.has("cap"):
@@ -133,10 +135,9 @@ class Python(Reader):
         if state != "ready":
             return self.wrong_end(task_id, state)
         start = timeline.start
-        if start not in (0, self._since.get(task_id, 0)):
-            return [
-                ("view", f"{task_id} begins at {start}, it was joined from {self._since.get(task_id, 0)}")
-            ]
+        if start and start not in self._since[task_id]:
+            joined = ", ".join(map(str, sorted(self._since[task_id])))
+            return [("view", f"{task_id} begins at {start}, it was joined from {joined}")]
         should = self._world.seen(task_id, self.keys, self._world.happened)
         before = should.events[:start] if should is not None else []
         return self.wrong_task(task_id, [*before, *timeline.events], timeline.task)
@@ -149,7 +150,7 @@ class Python(Reader):
         if held is not None and held.state in ENDED:
             held = None
         position = self._kept.get(task_id) if held is None else held.position
-        if held is not None and held.start != self._since.get(task_id, 0):
+        if held is not None and held.start not in self._since[task_id]:
             position = None
         if position is not None and self._chance.random() < 0.6:
             since = position.next
@@ -157,7 +158,8 @@ class Python(Reader):
         else:
             self._timelines[task_id] = self._client.join_task(task_id)
         if held is None:
-            self._since[task_id], self._began[task_id] = since or 0, len(self._heard)
+            self._since[task_id], self._began[task_id] = set(), len(self._heard)
+        self._since[task_id].add(since or 0)
         self.note(f"joins {task_id} from {since}")
 
     def _leave(self, task_id: str) -> None:
@@ -174,7 +176,7 @@ class Python(Reader):
             async for item in client:
                 if isinstance(item, Message):
                     self._look(item)
-                elif isinstance(item, Disconnected):
+                elif isinstance(item, Disconnected) and not item.reason.startswith("no token ("):
                     self.heard_end(item.code or ABNORMAL, item.reason)
                 self.note(
                     f"takes {item.type} {item.data.get('taskId')}" if isinstance(item, Message) else f"{item}"
@@ -199,6 +201,27 @@ class Python(Reader):
             self._view.show(task_id, timeline.events, start=timeline.start, is_partial=is_partial)
         else:
             self._view.forget(task_id)
+
+    def _give_token(self) -> Any:
+        """A fresh token, or what an application gives that has none."""
+        if self._whims is not None and self._whims.random() > 0.6:
+            match self._whims.randrange(7):
+                case 0:
+                    return ""
+                case 1:
+                    raise RuntimeError("signed out")
+                case 2:
+                    return self._loop.create_future()  # which nobody will ever answer
+                case 3:
+                    return {"token": self._last_token}
+                case 4:
+                    return "no token"
+                case 5:
+                    return asyncio.sleep(20 * self._whims.random(), self._last_token)
+                case _:
+                    return self._last_token  # which may have ended or have other rights
+        self._last_token = self.token()
+        return self._last_token
 
     # Its connection.
 
