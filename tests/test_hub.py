@@ -36,6 +36,7 @@ class Receiver:
         self.messages: list[dict[str, Any]] = []
         self.waiting: list[tuple[bytes, bool]] = []  # a frame, and may it be dropped?
         self.takes = self.room = True
+        self.has_dropped = False  # and said nothing of it
 
     def send(self, frames: Sequence[bytes]) -> None:
         self.waiting += [(frame, True) for frame in frames]
@@ -49,8 +50,9 @@ class Receiver:
         for page in pages:
             self.answer(page)
 
-    def pin(self) -> None:
+    def pin(self) -> bool:
         self.waiting = [(frame, False) for frame, _ in self.waiting]
+        return not self.has_dropped
 
     def has_room(self) -> bool:
         return self.room
@@ -282,6 +284,31 @@ async def test_a_state_continues_only_from_messages_that_can_not_be_dropped_any_
             assert message["data"].get("from", message["data"].get("index")) <= held, "a gap"
             held = message["data"]["next"]
         assert held == 3
+
+
+@pytest.mark.parametrize("asks", ["the relay", "the client"])
+async def test_a_state_continues_from_nothing_that_was_dropped_before_anybody_was_told(asks: str) -> None:
+    async with playing([insert("t0", 0)], [push("t0", 1)], [push("t0", 2)]) as stage:
+        stage.happen()
+        listener, receiver = await joined(stage)
+        receiver.takes = False
+        stage.happen()
+        receiver.drop_live()  # the event, and of this `lag` will be called in a moment
+        receiver.has_dropped = True
+
+        if asks == "the client":  # and the answer fails, so that the relay has to heal it
+            stage.failures.append(Unavailable("away"))
+            stage.joining.show_task(listener, "t0", None, None, lambda _: None, "2")
+        else:
+            stage.lose_place()
+        stage.joining.lag(listener, since_pause=False)
+        receiver.has_dropped = False
+        receiver.take()
+        stage.joining.catch_up(listener)
+        await until(lambda: len(receiver.of("task:state")) == 2)
+
+        last = receiver.of("task:state")[-1]
+        assert (last["reset"], last["from"]) == (True, 0)
 
 
 # Members of a room.

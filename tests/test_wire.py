@@ -203,6 +203,15 @@ def test_what_is_pinned_is_not_dropped() -> None:
     assert played.frames()[1:] == [(TEXT, b"1")]
 
 
+def test_until_the_conversation_knows_of_what_was_dropped_nothing_can_continue_from_it() -> None:
+    played = Played(max_bytes=10)
+    assert played.wire.pin()
+    played.wire.send([b"x" * 1000])
+    assert not played.wire.pin()
+    played.loop.settle()
+    assert played.wire.pin()
+
+
 # Receiving.
 
 

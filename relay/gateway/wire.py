@@ -429,9 +429,11 @@ class Wire(asyncio.Protocol):
             self._outbox.add_state((framed((page,)) for page in pages), size)
             self._schedule()
 
-    def pin(self) -> None:
-        """Drop nothing of what is queued now: a state that follows continues from it."""
+    def pin(self) -> bool:
+        """Drop nothing of what is queued now: a state that follows continues from it. False if live messages were
+        dropped before, and the conversation does not know yet."""
         self._outbox.pin()
+        return self._untold is None
 
     def has_room(self) -> bool:
         """May another state be queued? If not, `drained` follows when nothing waits any more. One state of

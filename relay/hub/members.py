@@ -28,8 +28,9 @@ class Receiver(Protocol):
     def answer_pages(self, pages: Iterable[bytes], size: int) -> None:
         """Queue a state of about `size` bytes, whose pages are made as they are taken."""
 
-    def pin(self) -> None:
-        """Drop nothing of what is queued now: a state that follows continues from it."""
+    def pin(self) -> bool:
+        """Drop nothing of what is queued now: a state that follows continues from it. False if live messages were
+        dropped before, of which `Joining.lag` is still to be told."""
 
     def has_room(self) -> bool:
         """May another state be queued? If not, `Joining.catch_up` is called when it may."""

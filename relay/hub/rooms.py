@@ -60,10 +60,14 @@ class Rooms:
                 pending.inside = True
                 if room.stale:
                     joiner.since = joiner.head = None
-                else:
-                    pending.was_at = Progress(room.progress.next, room.progress.digest)
+                elif listener.receiver.pin():
                     # A state may continue from there, so what brings the listener there has to reach it.
-                    listener.receiver.pin()
+                    pending.was_at = Progress(room.progress.next, room.progress.digest)
+                else:
+                    # Part of what would have brought it there is dropped, and nobody knows which.
+                    pending.was_at = None
+                    if joiner.healing:
+                        joiner.since = joiner.head = None
                 self._hub.leave_room(listener, key)
         pending.joiners.append(joiner)
         if len(pending.joiners) > 1:

@@ -55,6 +55,18 @@ def _replays_whatever_came(_: Any) -> Any:
     return replays
 
 
+def _pins_nothing(_: Any) -> Any:
+    return lambda _: True
+
+
+def _says_nothing_of_drops(pin: Any) -> Any:
+    def pins(self: Wire) -> bool:
+        pin(self)
+        return True
+
+    return pins
+
+
 def _all_but(*troubles: str) -> list[str]:
     return [trouble for trouble in TROUBLES if trouble not in troubles]
 
@@ -79,8 +91,15 @@ HUB: dict[str, Mutation] = {
     "12-dropped-before-a-state": Mutation(
         "12: a state continues from live messages that are dropped",
         "gap",
-        python=replaced(Wire, "pin", _does_nothing),
+        python=replaced(Wire, "pin", _pins_nothing),
         without=_all_but("stalls", "lost", "large"),
+    ),
+    "dropped-and-not-told": Mutation(
+        "a state continues from live messages that were dropped a moment before",
+        "gap",
+        python=replaced(Wire, "pin", _says_nothing_of_drops),
+        without=_all_but("overflow", "lost", "pages", "slow", "stalls"),
+        seed=9,
     ),
     "13-state-too-large": Mutation(
         "13: all pages of a state are made at once, and count as answers that wait",

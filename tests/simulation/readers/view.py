@@ -18,18 +18,20 @@ class View:
         self._referee = referee
         self._who = who
         self._shown: dict[str, list[Event]] = {}
-        self._partial: set[str] = set()
+        self._partial: dict[str, list[Event]] = {}  # what it showed after a page of which the rest is to come
 
     def show(
         self, task_id: str, events: Sequence[Event], *, start: int = 0, is_partial: bool = False
     ) -> None:
         """It shows these events now, of which the first has the index `start`; `is_partial`: the rest of a
         state is still to come."""
-        if is_partial:
-            self._partial.add(task_id)
-            return
-        self._partial.discard(task_id)
         held = [_BEFORE] * start + list(events)
+        if is_partial:
+            self._partial[task_id] = held
+            return
+        if self._partial.get(task_id) == held:
+            return  # joined once more, it waits for that answer in place of the rest
+        self._partial.pop(task_id, None)
         if self._shown.get(task_id) == held:
             return
         self._shown[task_id] = held
@@ -41,7 +43,7 @@ class View:
     def forget(self, task_id: str) -> None:
         """It shows nothing of the task any more."""
         self._shown.pop(task_id, None)
-        self._partial.discard(task_id)
+        self._partial.pop(task_id, None)
 
 
 def continues(start: int, events: list[Event]) -> Fits:
