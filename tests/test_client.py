@@ -418,6 +418,41 @@ async def test_a_token_that_was_offered_in_vain_is_used_for_the_next_connection(
         assert relay.tokens == ["Bearer old", "Bearer new"]
 
 
+async def test_after_a_token_that_was_offered_in_vain_another_one_is_asked_for() -> None:
+    time, current = FakeTime(), "old"
+    async with FakeRelay() as relay, client_of(relay, time, lambda: current) as client:
+        await until(client, "welcome")
+        relay.answer_next("auth", "forbidden")
+        current = "of-somebody-else"
+        await relay.say("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
+        await until(client, "error")
+        await time.until_someone_sleeps(5)
+        time.advance(5)  # it gives the same, which is not offered twice
+        await time.until_someone_sleeps(5)
+        current = "new"
+        time.advance(5)
+        await until(client, "auth:ok")
+        offered = [auth["data"]["token"] for auth in await relay.has_heard("auth", 2)]
+        assert offered == ["of-somebody-else", "new"]
+
+
+async def test_a_token_whose_time_is_over_is_not_brought_again() -> None:
+    time, current = FakeTime(), "old"
+    async with (
+        FakeRelay({}, close(4401, "token_expired")) as relay,
+        client_of(relay, time, lambda: current) as client,
+    ):
+        lost = await until(client, Disconnected)
+        for _ in range(3):
+            time.advance(lost.retry_in)
+            lost = await until(client, Disconnected)
+            assert lost.reason == "no token (the one that has ended)"
+        current = "new"
+        time.advance(lost.retry_in)
+        await until(client, Connected)
+        assert relay.tokens == ["Bearer old", "Bearer new"]
+
+
 class Hung:
     """An awaitable that never ends, and whether it was given up."""
 
@@ -432,7 +467,7 @@ class Hung:
             self.given_up.set()
 
 
-def raising(error: Exception) -> Callable[[], str]:
+def raising(error: BaseException) -> Callable[[], str]:
     def ask() -> str:
         raise error
 
@@ -441,6 +476,34 @@ def raising(error: Exception) -> Callable[[], str]:
 
 async def rejects() -> str:
     raise KeyError("s3cret")
+
+
+class Odd:
+    """What says nothing without an error."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("s3cret")
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("s3cret")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+async def awaits_a_task_that_is_cancelled() -> Any:
+    task = asyncio.create_task(asyncio.sleep(1))
+    task.cancel()
+    return await task
+
+
+def cancelled_future() -> Any:
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    return future
+
+
+async def raises_later(error: BaseException) -> Any:
+    raise error
 
 
 MISBEHAVING: list[tuple[Callable[[], Any], str]] = [
@@ -455,6 +518,14 @@ MISBEHAVING: list[tuple[Callable[[], Any], str]] = [
     (lambda: "s3cret\ntoken", "no token (characters that no token has)"),
     (lambda: "s3crét", "no token (characters that no token has)"),
     (lambda: " ", "no token (characters that no token has)"),
+    (Odd, "no token (not a text but Odd)"),
+    (raising(asyncio.CancelledError()), "no token (CancelledError)"),
+    (raising(GeneratorExit()), "no token (GeneratorExit)"),
+    (raising(StopIteration()), "no token (StopIteration)"),
+    (awaits_a_task_that_is_cancelled, "no token (CancelledError)"),
+    (cancelled_future, "no token (CancelledError)"),
+    (lambda: raises_later(asyncio.CancelledError()), "no token (CancelledError)"),
+    (lambda: raises_later(GeneratorExit()), "no token (GeneratorExit)"),
 ]
 
 
@@ -487,7 +558,7 @@ async def test_a_callable_without_an_answer_is_asked_again_and_its_question_give
     async with FakeRelay() as relay, client_of(relay, time, ask, random=0) as client:
         await time.until_someone_sleeps(15)
         time.advance(15)
-        assert await anext(client) == Disconnected("no token (TimeoutError)", None, 0)
+        assert await anext(client) == Disconnected("no token (no answer in time)", None, 0)
         assert await anext(client) == Connected(2)
         await hung.given_up.wait()
 
@@ -498,7 +569,7 @@ async def test_a_future_that_others_wait_for_too_is_left_as_it_is() -> None:
     async with FakeRelay() as relay, client_of(relay, time, lambda: shared, random=0) as client:
         await time.until_someone_sleeps(15)
         time.advance(15)
-        assert (await anext(client)).reason == "no token (TimeoutError)"  # type: ignore[union-attr]
+        assert (await anext(client)).reason == "no token (no answer in time)"  # type: ignore[union-attr]
         assert not shared.done()
         shared.set_result("t0ken")
         assert await anext(client) == Connected(2)

@@ -33,6 +33,7 @@ OPEN_TIMEOUT_S = 10.0  # TCP, TLS and upgrade; past it the try has failed
 WELCOME_TIMEOUT_S = 10.0  # from the upgrade to the first frame; past it the connection counts as silent
 CLOSE_TIMEOUT_S = 1.0  # for the peer's half of the closing handshake; past it the socket is cut
 FRAME_MAX_BYTES = 16 * 1024 * 1024  # a larger frame from the relay ends the connection with 1009
+PAST_ITS_TIME = "token_expired"  # a reason of 4401 (PROTOCOL.md 7)
 OFFER_AGAIN_S = 5.0  # until the token callable is asked again for a fresh one, while the old one lives
 
 
@@ -82,7 +83,10 @@ class Conversation:
         while True:
             tries += 1
             try:
-                ending = await self._converse(await self._tokens.ask(), tries)
+                token = await self._tokens.ask()
+                ending = await self._converse(token, tries)
+                if ending.reason == PAST_ITS_TIME:
+                    self._tokens.note_end(token)
             except NoToken as missing:
                 ending = Ending(f"no token ({missing})", None)
             if ending.lived_s is not None:
@@ -246,13 +250,14 @@ class Conversation:
         talk.membership.retry()
         talk.changed.set()
 
-    async def _refresh_token(self, talk: Talk) -> None:
+    async def _refresh_token(self, talk: Talk, wait_s: float = 0.0) -> None:
         """Replace a token before it expires, in the middle of the conversation (PROTOCOL.md 2). While there is
         no other one it is asked for again, until the connection ends with its token."""
+        await self._sleep(wait_s)
         while True:
             with suppress(NoToken):
                 token = await self._tokens.ask()
-                if token != talk.token:
+                if token not in (talk.token, talk.refused):
                     return await self._offer_token(talk, token)
             await self._sleep(OFFER_AGAIN_S)
 
@@ -266,8 +271,8 @@ class Conversation:
         self._spent(talk, 1)
 
     def _note_offer(self, talk: Talk, token: str, answer: Message) -> None:
-        """The offered token is ours when the relay says so. One it had no time for is offered again; one it
-        will not have leaves us with the token we had, until that ends."""
+        """The offered token is ours when the relay says so. One it had no time for is offered again; where it will
+        not have this one another is asked for, as long as the token lives that we had."""
         talk.offered = None
         if answer.type == Kind.AUTH_OK:
             talk.token = token
@@ -277,6 +282,9 @@ class Conversation:
             wait_s = max(wait_s, jitter(talk.offer_troubles, self._random))
             talk.offer_troubles += 1
             talk.start(self._offer_token(talk, token, wait_s))
+        else:
+            talk.refused = token
+            talk.start(self._refresh_token(talk, OFFER_AGAIN_S))
 
 
 @dataclass(slots=True, eq=False)
@@ -298,6 +306,7 @@ class Talk:
     again_at: float | None = None  # when what was refused for the moment is asked again
     offers: int = 0  # tokens so far that were to replace the one of the handshake
     offered: str | None = field(default=None, repr=False)  # the one without an answer
+    refused: str | None = field(default=None, repr=False)  # one that was offered in vain
     offer_troubles: int = 0
 
     @property

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 ANSWER_WITHIN_S = 15.0  # a callable that takes longer has given no token, and is asked again
@@ -26,6 +26,7 @@ class Tokens:
             raise ValueError("the token must be a text or a callable")
         self._source = checked(source) if isinstance(source, str) else source
         self._sleep = sleep
+        self._ended: str | None = None
 
     @property
     def is_fixed(self) -> bool:
@@ -37,20 +38,26 @@ class Tokens:
         that blocks, blocks the event loop, and cannot be bounded: it should return an awaitable."""
         if isinstance(self._source, str):
             return self._source
-        try:
-            given = self._source()
-            if inspect.isawaitable(given):
-                given = await self._bounded(given)
-        except Exception as error:
-            raise NoToken(type(error).__name__) from None
-        if not given:
+        with _in_the_callable():
+            given: object = self._source()
+            is_awaitable = inspect.isawaitable(given)
+        if is_awaitable:
+            given = await self._bounded(given)  # type: ignore[arg-type]
+        if given is None or (isinstance(given, str) and not given):
             raise NoToken("none was given")
         if not isinstance(given, str):
             raise NoToken(f"not a text but {type(given).__name__}")
         try:
-            return checked(given)
+            token = checked(given)
         except ValueError:
             raise NoToken("characters that no token has") from None
+        if token == self._ended:
+            raise NoToken("the one that has ended")
+        return token
+
+    def note_end(self, token: str) -> None:
+        """The relay says that this token's time is over: it is not used again."""
+        self._ended = token
 
     async def _bounded(self, given: Awaitable[Any]) -> Any:
         is_ours = not asyncio.isfuture(given)  # a future may be shared with others who wait for it
@@ -58,9 +65,10 @@ class Tokens:
         patience = asyncio.ensure_future(_wait(self._sleep, ANSWER_WITHIN_S))
         try:
             await asyncio.wait((answer, patience), return_when=asyncio.FIRST_COMPLETED)
-            if answer.done():
+            if not answer.done():
+                raise NoToken("no answer in time")
+            with _in_the_callable():
                 return answer.result()
-            raise TimeoutError
         finally:
             patience.cancel()
             if is_ours and answer.cancel():
@@ -73,6 +81,17 @@ def checked(token: str) -> str:
     if not token or not all("!" <= character <= "~" for character in token):
         raise ValueError("the token is empty or has characters that no token has")
     return token
+
+
+@contextmanager
+def _in_the_callable() -> Iterator[None]:
+    """Whatever the callable raises is only that there is no token: also a cancellation, which is not ours here."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise NoToken(type(error).__name__) from None
 
 
 async def _wait(sleep: Callable[[float], Awaitable[None]], seconds: float) -> None:
