@@ -2,7 +2,8 @@
 
 uvicorn has no timer before the first request, none while one drips in or an answer is not read, and
 httptools bounds nothing: not a head, not what may follow a chunked body. A request for a WebSocket comes through
-the same door, and its head has the same bounds.
+the same door, and its head has the same bounds. A request that asks for another protocol is answered as if it did not:
+to httptools its head is the end of it, and what is its body would be taken for the next request.
 
 Rule of this file: a connection that ended leaves no cycle of references. It would keep the headers and the
 bodies of its requests until Python's collector comes, and that is seldom (`relay/garbage.py`).
@@ -14,6 +15,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.access.addresses import Network, client_address, is_proxy
@@ -31,9 +33,8 @@ MAX_PIPELINED = 8  # requests that wait for the answer to an earlier one
 # have 60 s; Google's have 600 s.
 KEEP_ALIVE_S = 75
 PROXY_KEEP_ALIVE_S = 620  # of a trusted proxy
-CROWDED_KEEP_ALIVE_S = (
-    5  # of one that comes when half the connections are taken: browsers hold six for a page
-)
+CROWDED_KEEP_ALIVE_S = 5  # of one that comes when half the connections are taken: browsers hold six a page
+NOT_HTTP = "Invalid HTTP request received."
 TOO_LARGE = b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 HEAD_TOO_LARGE = TOO_LARGE % b"431 Request Header Fields Too Large"
 BODY_TOO_LARGE = TOO_LARGE % b"413 Content Too Large"
@@ -53,7 +54,8 @@ def door(
         _bytes = 0  # of the request that is coming in
         _in_head = True
         _end_of_head = b""  # its last bytes so far, where the end may be split between two reads
-        _has_too_many_headers = False
+        _head_bytes = 0  # of the headers of the request that is being parsed
+        _head_is_too_large = False
         _address: str | None = None  # that it counts for
         _counted = False
 
@@ -90,38 +92,74 @@ def door(
             elif self._bytes > MAX_REQUEST_BYTES:
                 self._refuse(BODY_TOO_LARGE)
             else:
-                super().data_received(data)
+                self._unset_keepalive_if_required()
+                self._parse(data)
+
+        def _parse(self, data: bytes) -> None:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._should_upgrade():
+                    self.handle_websocket_upgrade()
+                elif self.parser.get_method() == b"CONNECT":
+                    self.send_400_response(NOT_HTTP)
+                else:
+                    head = self._head_without_upgrade()
+                    self.parser = httptools.HttpRequestParser(self)
+                    self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+                    self._parse(head + data[upgrade.args[0] :])
+            except httptools.HttpParserError:  # also what a method below raises
+                self.send_400_response(NOT_HTTP)
+
+        def _head_without_upgrade(self) -> bytes:
+            lines = [
+                b"%s %s HTTP/%s"
+                % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+            ]
+            lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+            return b"\r\n".join([*lines, b"", b""])
 
         def on_message_begin(self) -> None:
             if len(self.pipeline) >= MAX_PIPELINED:
                 raise ValueError("too many requests at once")  # becomes a 400
             super().on_message_begin()
+            self._head_bytes, self._in_head = 0, True
             if self._deadline is None:  # another request within the same bytes
                 self._expect()
 
         def on_header(self, name: bytes, value: bytes) -> None:
             if not self._in_head:
                 return  # it follows a chunked body, and would be believed like one that a proxy has set
-            if len(self.headers) < MAX_HEADERS:
+            self._head_bytes += len(name) + len(value)
+            # The second bound is for heads that came in one read with a request before them.
+            if len(self.headers) < MAX_HEADERS and self._head_bytes <= MAX_HEAD_BYTES:
                 super().on_header(name, value)
             else:
-                self._has_too_many_headers = True
+                self._head_is_too_large = True
 
         def send_400_response(self, msg: str) -> None:
-            if self._has_too_many_headers:
+            if self._head_is_too_large:
                 self._refuse(HEAD_TOO_LARGE)
             else:
                 super().send_400_response(msg)
 
         def on_headers_complete(self) -> None:
-            if self._has_too_many_headers:  # not sooner: closed over bytes nobody read, a socket is reset
+            if self._head_is_too_large:  # not sooner: closed over bytes nobody read, a socket is reset
                 raise ValueError("too many headers")  # becomes a 431, above
+            codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
+            if codings not in ([], [b"chunked"]):
+                raise ValueError("a body in a coding that nobody here decodes")
             self._in_head = False
-            super().on_headers_complete()
+            if not self._asks_for_another_protocol():
+                super().on_headers_complete()
 
         def on_message_complete(self) -> None:
-            self._arrived()
-            super().on_message_complete()
+            if not self._asks_for_another_protocol():
+                self._arrived()
+                super().on_message_complete()
+
+        def _asks_for_another_protocol(self) -> bool:
+            return bool(self.parser.should_upgrade()) and not self._should_upgrade()
 
         def handle_websocket_upgrade(self) -> None:
             answering = self.cycle is not None and not self.cycle.response_complete
@@ -137,7 +175,7 @@ def door(
                     self.scope["method"], self.url, self.scope["http_version"], self.headers
                 )
             except ValueError:
-                self.send_400_response("Invalid HTTP request received.")
+                self.send_400_response(NOT_HTTP)
                 return
             self._leave()
             self.connections.discard(self)

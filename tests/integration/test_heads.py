@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 from peer import Peer, calling, handshake
-from running import running, settings_for, token
+from running import SOON_S, running, settings_for, token
 
 from relay.access.tokens import MAX_TOKEN_BYTES
 from relay.app import Relay
@@ -198,3 +199,61 @@ async def test_the_address_of_a_websocket_asks_plain_requests_to_upgrade(relay: 
 async def test_a_handshake_with_a_body_is_none(relay: Relay, header: str) -> None:
     body = b"hello" if "Length" in header else b"5\r\nhello\r\n0\r\n\r\n"
     assert await answered(relay, (handshake("/ws", header), body)) == 400
+
+
+# A request that asks for another protocol is one like any other: what is its body is no request.
+
+ANOTHER = ["Upgrade: h2c", "Upgrade: foo", "Upgrade: h2c, websocket", "Upgrade: websocket\r\nUpgrade: h2c"]
+WITHIN = (
+    b"GET /client/index.js HTTP/1.1\r\nHost: x\r\n\r\n"  # what a proxy would take for the next one's answer
+)
+CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(WITHIN), WITHIN)
+
+
+def asking(path: str, length: str, upgrade: str | None) -> bytes:
+    connection = () if upgrade is None else ("Connection: Upgrade", upgrade)
+    return "\r\n".join([f"POST {path} HTTP/1.1", "Host: x", *connection, length, "", ""]).encode()
+
+
+async def statuses(relay: Relay, data: bytes, *cuts: int) -> list[int]:
+    """The status of every answer on one connection, of which the last request ends it."""
+    last = b"GET /schema.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    async with calling(relay.url) as peer:
+        await send_in_pieces(peer, data, *cuts)
+        peer.send(last)
+        async with asyncio.timeout(SOON_S):
+            answers = await peer.reader.read(-1)
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", answers)]
+
+
+@pytest.mark.parametrize("upgrade", ANOTHER)
+@pytest.mark.parametrize("path", ["/poll", "/healthz", "/ws", "/nothing"])
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+async def test_the_body_of_a_request_for_another_protocol_is_no_request(
+    relay: Relay, upgrade: str, path: str, framing: str
+) -> None:
+    length, body = ("Transfer-Encoding: chunked", CHUNKED)
+    if framing == "length":
+        length, body = f"Content-Length: {len(WITHIN)}", WITHIN
+    plain, head = asking(path, length, None) + body, asking(path, length, upgrade)
+    expected = await statuses(relay, plain)
+    assert expected in ([401], [401, 200], [404, 200], [405, 200])
+    for cut in ((), (len(head),), (len(head) + 5,), (len(head) - 2, len(head) + len(body) - 1)):
+        assert await statuses(relay, head + body, *cut) == expected, cut
+
+
+async def test_a_tunnel_is_refused_and_what_follows_it_is_no_request(relay: Relay) -> None:
+    connect = b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert await statuses(relay, connect + WITHIN) == [400]
+    assert await statuses(relay, connect + WITHIN, len(connect)) == [400]
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "chunked, chunked", "identity", "xchunked"])
+async def test_a_body_in_a_coding_that_nobody_decodes_is_refused(relay: Relay, coding: str) -> None:
+    request = asking("/poll", f"Transfer-Encoding: {coding}", None)
+    assert await statuses(relay, request + CHUNKED) == [400]
+
+
+async def test_a_head_behind_another_request_has_the_same_bounds(relay: Relay) -> None:
+    first, large = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", of_size(health, MAX_HEAD_BYTES + 1000)[0]
+    assert await answered(relay, (first, large)) == 431

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -12,10 +13,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 import pytest
 from documents import DOCS, blocks
+from peer import calling
 from pymongo import AsyncMongoClient
 from running import SECRET, SOON_S, running, settings_for, token
 from websockets.asyncio.client import connect
@@ -44,8 +47,9 @@ def nginx(directory: Path, port: int, relay: str) -> list[str]:
     text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};").replace(RELAY, relay)
     places = "".join(f"{name}_temp_path {directory}/{name};\n" for name in
                      ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))  # fmt: skip
+    user = "user root;\n" if os.geteuid() == 0 else ""  # else its workers may not write into this directory
     (directory / "nginx.conf").write_text(
-        f"daemon off;\npid {directory}/pid;\nerror_log stderr;\nevents {{}}\n"
+        f"{user}daemon off;\npid {directory}/pid;\nerror_log stderr;\nevents {{}}\n"
         f"http {{\naccess_log off;\n{places}{text}\n}}\n"
     )
     return ["nginx", "-p", str(directory), "-c", str(directory / "nginx.conf")]
@@ -175,6 +179,25 @@ async def test_pages_and_answers_come_from_under_the_path(
         config = json.loads(await asyncio.to_thread(get, f"{url}/config"))
         assert config["websocketUrl"] == "wss://app.example.com/live/ws"
         assert b"export function connect" in await asyncio.to_thread(get, f"{url}/client/index.js")
+
+
+async def test_what_one_client_hides_in_a_body_answers_nobody_else(
+    proxy: Any, tmp_path: Path, mongo_url: str, database_name: str
+) -> None:
+    """The proxy sends the requests of all clients over the same connections to the relay."""
+    hidden = b"\r\n" * 9_900 + b"GET /client/index.js HTTP/1.1\r\nHost: x\r\nX-Rest: "
+    async with site(proxy, tmp_path, mongo_url, database_name) as url:
+        host = urlsplit(url).netloc
+        head = [f"POST /live/poll HTTP/1.1\r\nHost: {host}", f"Content-Length: {len(hidden)}"]
+        head += ["Upgrade: h2c", "Connection: Upgrade", "", ""]
+        honest = f"GET /live/healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        for _ in range(10):
+            async with calling(url) as attacker, asyncio.timeout(SOON_S):
+                attacker.send("\r\n".join(head).encode() + hidden)
+                assert (await attacker.answer())[0] == 401
+            async with calling(url) as victim, asyncio.timeout(SOON_S):
+                victim.send(honest.encode())
+                assert (await victim.reader.read(-1)).endswith(b'{"alive":true}')
 
 
 def test_the_token_of_the_document_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
