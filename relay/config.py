@@ -49,8 +49,6 @@ _KEY_OBJECTS = (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01", b"\x2a\x86\x48\xce\x3d\x02\
 
 def _a_secret(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
-    if any("\ud800" <= char <= "\udfff" for char in text):  # bytes that were no UTF-8
-        raise ValueError("must be text in UTF-8")
     if _KEY_TEXT.search(text) or _is_der_key(text):
         raise ValueError(
             "must be a random secret, and this is the text of a key; a public key goes into RELAY_JWT_PUBLIC_KEY"
@@ -209,6 +207,15 @@ class Settings(BaseSettings):
             for name, value in meant.items()
             if not (isinstance(value, str) and (not value or variables.is_service_link(name, value)))
         }
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _in_utf8(cls, value: object) -> object:
+        # Python keeps bytes of the environment that are no UTF-8 as surrogates, which nothing can encode: the driver,
+        # the hash of a password and the log would each fail in their own way, later.
+        if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+            raise ValueError("must be text in UTF-8")
+        return value
 
     @field_validator(*KEY_SETTINGS)
     @classmethod

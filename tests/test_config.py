@@ -113,6 +113,21 @@ def test_the_public_address_is_put_right(monkeypatch: pytest.MonkeyPatch, given:
     assert config.load().relay_public_url == meant
 
 
+@pytest.mark.parametrize("name", config.Settings.model_fields)
+def test_bytes_that_are_no_utf_8_are_refused_by_every_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for value in ("{}\udcff", "\udcff", "\udcc3{}", "{},\udc80"):
+        text = value.format(TEXTS.get(name, "hunter2"))
+        monkeypatch.setenv(name.upper(), text)
+        with pytest.raises(StartupError) as failure:
+            config.load()
+        assert str(failure.value) == f"{name.upper()}: must be text in UTF-8."
+        monkeypatch.delenv(name.upper())
+        with pytest.raises(StartupError, match="must be text in UTF-8"):  # as from the command line
+            config.load(**{name: text})
+
+
 # What no text that is given for it may stand for, besides its own.
 TEXTS = {
     "relay_mongo_url": "mongodb://user:password@host/",
