@@ -10,7 +10,7 @@ from bson import Timestamp
 from running import settings_for
 
 from relay.errors import StartupError, Unavailable
-from relay.source import opening
+from relay.source import opening, outage
 from relay.source.client import address_of
 from relay.source.diagnosis import STANDALONE, TOO_OLD, of_member
 from relay.source.opening import Opening
@@ -54,7 +54,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(opening, "time", made)
+    monkeypatch.setattr(outage, "time", made)
     monkeypatch.setattr(opening, "RETRY_S", 0)
     return made
 

@@ -23,6 +23,7 @@ from relay.metrics import Metrics
 from relay.source.arrays import Document
 from relay.source.changes import Change, Replaced, Updated, key_of
 from relay.source.identity import among
+from relay.source.outage import Outage
 from relay.source.stream import Batch, Reopened
 from relay.tasks.translate import Step, Task, Translator
 
@@ -76,6 +77,7 @@ class Pump:
         self._known = known
         self._publisher = publisher
         self._metrics = metrics
+        self._outage = Outage(log, "waiting for the database to read a batch's tasks")
 
     async def run(self) -> None:
         """Ends only by cancellation."""
@@ -222,9 +224,10 @@ class Pump:
             try:
                 documents = await self._reads.read_at(position, asked, projection=projection)
             except Unavailable as failure:
-                log.warning("waiting for the database to read a batch's tasks", extra={"error": str(failure)})
+                self._outage.failed(str(failure), error=str(failure))
                 await asyncio.sleep(RETRY_S)
                 continue
+            self._outage.over()
             del left[:KEYS_PER_READ]
             for document in documents:
                 yield document

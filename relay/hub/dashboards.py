@@ -12,6 +12,7 @@ from relay.hub.hub import Hub
 from relay.hub.members import DashboardJoiner, DashboardReading, Group, Listener
 from relay.hub.snapshots import RETRY_S, Snapshots, unavailable
 from relay.hub.states import Pages, dashboard_pages
+from relay.source.outage import Outage
 from relay.tasks.summary import Summary
 from relay.tasks.translate import Translator
 from relay.tasks.values import Document
@@ -32,6 +33,7 @@ class Dashboards:
         self._snapshots = snapshots
         self._translator = translator
         self._background = background
+        self._outage = Outage(log, "a dashboard could not be read")
         self._catching_up: list[DashboardJoiner] = []
 
     def join(
@@ -64,7 +66,7 @@ class Dashboards:
         try:
             await self._snapshots.catch_up()
         except Unavailable as failure:
-            log.warning("a dashboard could not be read", extra={"error": str(failure)})
+            self._outage.failed(str(failure), error=str(failure))
             for joiner in joiners:
                 self._refuse(joiner)
             return
@@ -94,8 +96,9 @@ class Dashboards:
         pages: Pages | None = None
         try:
             pages = await self._read(group, reading)
+            self._outage.over()
         except SourceError as failure:
-            log.warning("a dashboard could not be read", extra={"error": str(failure)})
+            self._outage.failed(str(failure), error=str(failure))
         except Exception:
             log.exception("a dashboard failed")
         finally:

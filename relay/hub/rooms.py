@@ -24,6 +24,7 @@ from relay.hub.states import Progress, TaskState
 from relay.protocol import ErrorCode, Kind, encode, error
 from relay.source.changes import key_of
 from relay.source.identity import among
+from relay.source.outage import Outage
 from relay.tasks.timeline import head
 from relay.tasks.translate import Task, Translator
 from relay.tasks.values import candidate_ids
@@ -43,6 +44,7 @@ class Rooms:
         self._snapshots = snapshots
         self._translator = translator
         self._background = background
+        self._outage = Outage(log, "a join could not be read")
         self._gathering: dict[str, TaskBatch] = {}  # by user, what has not begun to be read
         self._catching_up: list[Joiner] = []
 
@@ -137,12 +139,13 @@ class Rooms:
         try:
             while True:
                 documents = await self._visible(batch)
+                self._outage.over()
                 position = batch.position
                 hidden = await self._hidden(batch, documents)
                 if batch.position == position:
                     return _Stored(documents, hidden)
         except SourceError as failure:
-            log.warning("a join could not be read", extra={"error": str(failure)})
+            self._outage.failed(str(failure), error=str(failure))
         except Exception:
             log.exception("a join failed")
             await asyncio.sleep(RETRY_S)  # a member that has to be healed will try again
@@ -249,7 +252,7 @@ class Rooms:
         try:
             await self._snapshots.catch_up()
         except Unavailable as failure:
-            log.warning("a join could not be read", extra={"error": str(failure)})
+            self._outage.failed(str(failure), error=str(failure))
             for joiner in joiners:
                 if joiner.active and joiner.healing:
                     self._background.spawn(self._try_again(joiner))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import time
 from typing import Any
 
 from bson import Timestamp
@@ -16,6 +15,7 @@ from relay.config import Settings
 from relay.errors import SourceError, Unavailable
 from relay.source.client import SELECTION_MS, hosts_of
 from relay.source.diagnosis import Diagnosis
+from relay.source.outage import Outage
 from relay.source.reach import FIRST_MS, of_collection, reach
 from relay.source.reader import Reader
 from relay.source.stream import Tail
@@ -23,7 +23,6 @@ from relay.source.stream import Tail
 log = logging.getLogger(__name__)
 
 RETRY_S = 1.0
-SAY_AGAIN_S = 60.0  # the same reason
 LOOK_S = 5.0  # between two looks at the collection
 
 
@@ -57,17 +56,12 @@ class Opening:
 
         Raises StartupError.
         """
-        said, said_at, wait_ms = "", 0.0, FIRST_MS
+        outage, wait_ms = Outage(log, "MongoDB cannot be followed yet; trying again"), FIRST_MS
         while True:
             try:
                 return await self.once(wait_ms=wait_ms)
             except Unavailable as failure:
-                if str(failure) != said or time.monotonic() - said_at >= SAY_AGAIN_S:
-                    said, said_at = str(failure), time.monotonic()
-                    log.warning(
-                        "MongoDB cannot be followed yet; trying again",
-                        extra={"hosts": hosts_of(self._settings), "reason": said},
-                    )
+                outage.failed(str(failure), hosts=hosts_of(self._settings), reason=str(failure))
             # The driver leaves a socket that was being connected to the garbage collector, which a relay runs seldom.
             gc.collect()
             wait_ms = SELECTION_MS  # the first answer comes soon; a slow network may need longer

@@ -26,6 +26,7 @@ from relay.source.arrays import Decoder, cut_out
 from relay.source.changes import UNTOLD, Change, Invalidated, Unreadable, Updated
 from relay.source.diagnosis import FOLLOW, STANDALONE, explain
 from relay.source.failures import Meaning, code_of, meaning_of
+from relay.source.outage import Outage
 from relay.source.reader import RAW
 from relay.source.shapes import read_changes, token_time
 from relay.source.walk import field
@@ -102,6 +103,7 @@ class Tail:
         self._jitter = jitter  # a number in [0, 1)
         self._clock = clock
         self._pace = pace
+        self._outage = Outage(log, "change stream interrupted")
         self._token: RawBSONDocument | None = None
         self._witness: _Witness | None = None
         self._lost: str | None = None  # why the place in the stream was given up
@@ -144,6 +146,7 @@ class Tail:
                     async for batch in batches:
                         # Only here does a try count as a success: a cursor can open and never answer.
                         failures = 0
+                        self._outage.over()
                         if reason is not None:
                             log.warning("change stream reopened", extra={"reason": reason})
                             self._lost, ended = None, False
@@ -176,7 +179,7 @@ class Tail:
             case Meaning.FATAL if isinstance(failure, OperationFailure):
                 level = logging.ERROR
                 said["reason"] = str(explain(failure, FOLLOW, self.name))
-        log.log(level, "change stream interrupted", extra=said)
+        self._outage.failed((type(failure), code), level, **said)
 
     async def _follow(self, cursor: _Cursor) -> AsyncGenerator[Batch]:
         """One cursor's life: until it fails, or ends with the collection."""

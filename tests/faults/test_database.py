@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import uuid
@@ -228,6 +229,7 @@ async def test_an_error_of_the_database_is_one_line_and_costs_no_event(
     interruptions: int,
     resets: set[int],
 ) -> None:
+    caplog.set_level(logging.DEBUG, "relay")  # at which what repeats a failure is logged
     async with (
         writing(node.url, database_name) as writer,
         running(settings_for(node.url, database_name, relay_known_tasks_max=1)) as relay,
@@ -254,6 +256,7 @@ async def test_a_stream_that_opens_and_never_answers_is_not_ready_and_is_not_ham
     node: embedded.Mongod, database_name: str, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Opening counted as a success: the back-off began anew each time, and /readyz stayed 200."""
+    caplog.set_level(logging.DEBUG, "relay")  # at which what repeats a failure is logged
     monkeypatch.setattr(app, "STALE_AFTER_S", 1.0)
     async with (
         writing(node.url, database_name) as writer,
@@ -267,6 +270,9 @@ async def test_a_stream_that_opens_and_never_answers_is_not_ready_and_is_not_ham
         await prove(writer, *two)
     waits = [record.retry_in_s for record in lines(caplog, "change stream interrupted")]
     assert len(waits) == 4
+    assert [record.levelname for record in lines(caplog, "change stream interrupted")] == ["WARNING"] + [
+        "DEBUG"
+    ] * 3
     assert waits == sorted(waits)
 
 

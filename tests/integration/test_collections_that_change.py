@@ -14,6 +14,7 @@ import pytest
 from pymongo import MongoClient
 from running import SOON_S, listening, running, settings_for
 
+from relay.feed import pump
 from relay.source import opening
 
 Database = Any
@@ -81,6 +82,45 @@ async def test_one_that_cannot_be_followed_is_said_and_healed(
                     seen.add(data["taskId"])
             await ear.send("task:join", {"taskId": "new"})
             await ear.until("task:state", taskId="new")
+
+
+async def test_while_it_cannot_be_read_each_kind_of_line_is_logged_once(
+    mongo_url: str,
+    mongo: MongoClient[dict[str, Any]],
+    database_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The pump logged every try, twice a second, and so did every client that asked again."""
+    caplog.set_level(logging.DEBUG, "relay")
+    monkeypatch.setattr(pump, "RETRY_S", 0.01)
+    database = mongo[database_name]
+    database.tasks.insert_one({"_id": "old"})
+    async with (
+        running(settings_for(mongo_url, database_name)) as relay,
+        listening(relay, roles=["admin"]) as ear,
+    ):
+        database.command("convertToCapped", "tasks", size=4096)
+        database.tasks.insert_one({"_id": "new"})
+        for kind, data in (("task:join", {"taskId": "old"}), ("dashboard:join", {})) * 3:
+            await ear.send(kind, data)
+            assert (await ear.until("error"))["data"]["code"] == "unavailable"
+        async with asyncio.timeout(SOON_S):
+            while len(levels(caplog, "waiting for the database to read a batch's tasks")) < 4:
+                await asyncio.sleep(0.01)
+    for event in (
+        "waiting for the database to read a batch's tasks",
+        "a join could not be read",
+        "a dashboard could not be read",
+    ):
+        first, *others = levels(caplog, event)
+        assert first == "WARNING"
+        assert len(others) >= 2
+        assert set(others) == {"DEBUG"}
+
+
+def levels(caplog: pytest.LogCaptureFixture, event: str) -> list[str]:
+    return [record.levelname for record in caplog.records if record.message == event]
 
 
 async def until_ready(url: str, ready: bool) -> None:
