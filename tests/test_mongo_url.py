@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import string
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pymongo.common import URI_OPTIONS_VALIDATOR_MAP
 
 from relay.config import Settings, load
 from relay.errors import StartupError
+from relay.source import client
 from relay.source.client import (
     FOREIGN,
     KEPT,
@@ -25,6 +27,7 @@ from relay.source.client import (
     names_of,
     warning_of,
 )
+from relay.source.reach import _seeds, _shown
 
 # Of each option that is not the operator's, a value which would show.
 FAR_FROM_OURS = {
@@ -216,21 +219,78 @@ def test_a_collection_with_an_odd_name_is_taken(name: str) -> None:
     assert names_of(load(relay_tasks_collection=name)) == ("app", name)
 
 
-@given(
-    st.text("ab1:/?#[]@%&=;,. ", max_size=12),
-    st.text("ab1:/?#[]@%&=;,. ", max_size=12),
-    st.sampled_from(["", "timeoutMS=1", "nonesuch=1", "tls=1", "authMechanism=x", "replicaSet"]),
-)
-def test_no_part_of_a_password_is_ever_shown(before: str, after: str, options: str) -> None:
-    url = f"mongodb://user:{before}hunter2{after}@host.example.com/?{options}"
+OPTIONS = st.sampled_from(["", "timeoutMS=1", "nonesuch=1", "tls=1", "authMechanism=x", "replicaSet"])
+
+
+def everything_shown(url: str) -> str:
+    """All that may be said of this URL, before a server answers and while none does."""
     shown = []
     try:
         given = load(relay_mongo_url=url)
-        shown = [hosts_of(given), warning_of(given) or "", repr(given)]
-        client_of(given)
+        shown = [hosts_of(given), repr(given)]
+        shown.append(warning_of(given) or "")
+        # Of a server that does not answer, its name is said.
+        shown += map(_shown, _seeds(address_of(given)))
+        shown += map(_shown, client_of(given).topology_description.server_descriptions())
     except StartupError as refused:
         shown.append(str(refused))
-    assert "hunter2" not in "".join(shown)
+    return "\n".join(shown)
+
+
+@given(
+    st.text("ab1:/?#[]@%&=;,. ", max_size=12),
+    st.text("ab1:/?#[]@%&=;,. ", max_size=12),
+    OPTIONS,
+)
+def test_no_part_of_a_password_is_ever_shown(before: str, after: str, options: str) -> None:
+    assert "hunter2" not in everything_shown(
+        f"mongodb://user:{before}hunter2{after}@host.example.com/?{options}"
+    )
+
+
+# What is said of any URL, in which the letters of a password may come by chance.
+SAID_OF_ALL = (
+    Path(client.__file__).read_text("utf-8") + everything_shown("mongodb://user:x@host.example.com/")
+).casefold()
+
+
+@given(
+    st.text(
+        st.sampled_from(string.ascii_letters + string.digits + string.punctuation)
+        | st.characters().filter(str.isprintable),
+        min_size=3,
+        max_size=24,
+    ),
+    OPTIONS,
+)
+@example("2024?hunter", "replicaSet=rs0")  # the driver takes `user:2024` for the host
+@example("2024?hunter=1", "")
+@example("2024?appName=x", "")
+@example("/2024?hunter", "")
+@example("?2024/hunter", "")
+@example("2024,2025?hunter", "")
+def test_no_three_characters_of_an_unescaped_password_are_ever_shown(password: str, options: str) -> None:
+    shown = everything_shown(f"mongodb://user:{password}@host.example.com/?{options}").casefold()
+    runs = {password[at : at + 3].casefold() for at in range(len(password) - 2)}
+    assert [run for run in runs if run in shown and run not in SAID_OF_ALL] == []
+
+
+@pytest.mark.parametrize("place", ["{}@h", "user:{}@h", "{}:secret@h"])
+@pytest.mark.parametrize(
+    "part", ["2024?hunter", "p?secret=1", "p?appName=x", "?", "p?x&y", "p?a=b;c=d", "p?a=b=c"]
+)
+@pytest.mark.parametrize("options", ["", "/", "/?replicaSet=rs0"])
+def test_a_question_mark_in_a_user_or_a_password_is_said_to_need_an_escape(
+    place: str, part: str, options: str
+) -> None:
+    with pytest.raises(StartupError, match="%3F") as refused:
+        address_of(settings(url="mongodb://" + place.format(part) + options))
+    assert "hunter" not in str(refused.value)
+    assert "2024" not in str(refused.value)
+
+
+def test_an_at_sign_that_is_escaped_in_an_option_is_its_value() -> None:
+    assert address_of(settings("appName=a%40b")).options == {"appName": "a%40b"}
 
 
 @pytest.mark.parametrize(
