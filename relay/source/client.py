@@ -22,6 +22,7 @@ from pymongo.uri_parser import split_options
 
 from relay.config import Settings
 from relay.errors import StartupError
+from relay.source.diagnosis import printable
 
 log = logging.getLogger(__name__)
 
@@ -199,9 +200,9 @@ def warning_of(settings: Settings) -> str | None:
 
 
 def hosts_of(settings: Settings) -> str:
-    """Where MongoDB is, without user or password."""
+    """Where MongoDB is, without user or password, and without anything that a terminal obeys."""
     url = _HOSTS.fullmatch(settings.relay_mongo_url.get_secret_value())
-    return url[1] if url else "the hosts of RELAY_MONGO_URL"
+    return printable(url[1], None) if url else "the hosts of RELAY_MONGO_URL"
 
 
 def names_of(settings: Settings) -> tuple[str, str]:

@@ -61,9 +61,9 @@ NOBODY = Diagnosis(
 )
 
 
-def printable(text: str) -> str:
-    """Somebody's text for a sentence: bounded, and without anything that a terminal obeys."""
-    return "".join(char if char.isprintable() else "?" for char in text)[:60]
+def printable(text: str, limit: int | None = 60) -> str:
+    """Somebody's text for a sentence: at most `limit` characters of it, and nothing that a terminal obeys."""
+    return "".join(char if char.isprintable() else "?" for char in text[:limit])
 
 
 def explain(failure: OperationFailure, about: str, name: str) -> Diagnosis:

@@ -78,7 +78,10 @@ async def run(
         except Unavailable as failure:
             say(err, f"relay tail: could not follow MongoDB at {hosts_of(settings)}: {failure}")
             return EXIT_REFUSED
-        say(err, f"following {'.'.join(where)} at {hosts_of(settings)}; no user's rights are asked here")
+        say(
+            err,
+            f"following {visible('.'.join(where))} at {hosts_of(settings)}; no user's rights are asked here",
+        )
         await journal.begin(reader, position)
         return await until_an_end(_follow(pump, journal), wanted.duration, sleep)
 

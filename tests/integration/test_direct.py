@@ -87,6 +87,13 @@ async def test_a_change_is_told_with_what_its_writer_did_and_what_comes_of_it(
     assert "no user's rights are asked" in tail.err.lines[0]
 
 
+async def test_names_are_shown_without_anything_that_a_terminal_obeys(settings: Any) -> None:
+    odd = settings.model_copy(update={"relay_tasks_collection": "a\x1b[31m\nb"})
+    async with following(odd) as tail:
+        assert tail.err.lines[0].isprintable()
+        assert "\\x1b[31m" in tail.err.lines[0] or "\\u001b[31m" in tail.err.lines[0]
+
+
 async def test_numbers_where_writers_mean_something_are_told_as_what_they_mean(
     settings: Any, tasks: Any, tmp_path: Any
 ) -> None:
