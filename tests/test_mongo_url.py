@@ -154,6 +154,10 @@ def test_a_compressor_that_is_not_there_is_said(names: str) -> None:
         ("mongodb://h/?authMechanismProperties=hunter2", "authMechanismProperties has a value"),
         ("mongodb://h/?authSource=", "authSource has a value"),
         ("mongodb://h/?authMechanism=GSSAPI", "needs a user"),
+        ("mongodb://:hunter2@h/", "the user before its @ is empty"),
+        ("mongodb://@h/", "the user before its @ is empty"),
+        ("mongodb://:hunter2@h/?authMechanism=SCRAM-SHA-1", "the user before its @ is empty"),
+        ("mongodb://h/?authMechanism=MONGODB-X509", "needs tls=true"),
         ("mongodb://h/?authMechanism=MONGODB-OIDC", "ENVIRONMENT"),
         ("mongodb://h/?tls=true&ssl=false", "contradict each other"),
         ("mongodb://h/?tlsInsecure=true&tlsAllowInvalidHostnames=true", "contradict each other"),
@@ -287,6 +291,12 @@ def test_a_question_mark_in_a_user_or_a_password_is_said_to_need_an_escape(
         address_of(settings(url="mongodb://" + place.format(part) + options))
     assert "hunter" not in str(refused.value)
     assert "2024" not in str(refused.value)
+
+
+@given(st.text(min_size=1).filter(lambda text: not set(text) & set("@/?,:[]")))
+@example("h\x1b[31m\n")
+def test_hosts_are_shown_without_anything_that_a_terminal_obeys(host: str) -> None:
+    assert hosts_of(load(relay_mongo_url=f"mongodb://{host}:1/")).isprintable()
 
 
 def test_an_at_sign_that_is_escaped_in_an_option_is_its_value() -> None:

@@ -102,6 +102,11 @@ class Address:
         strict = any(self.options.get(name, "").lower() == "false" for name in _LENIENT)
         return asked or strict or self.scheme == "mongodb+srv"
 
+    @property
+    def mechanism(self) -> str:
+        """The authMechanism in capitals; empty where none is named."""
+        return self.options.get("authMechanism", "").upper()
+
     def of_one_server(self, host: str, port: int | None, *, tls: bool | None = None) -> str:
         """The URL of this one server, without user, password or replica set. `tls`: with and without any
         certificate, whatever the operator says; None: as they say."""
@@ -149,7 +154,13 @@ def address_of(settings: Settings) -> Address:
     for name, value in options.items():
         _check(name, value)
     _check_files({name: unquote_plus(value) for name, value in options.items()})
-    return Address(parts["scheme"], parts["place"], options, tuple(ignored), unknown)
+    address = Address(parts["scheme"], parts["place"], options, tuple(ignored), unknown)
+    if address.mechanism == "MONGODB-X509" and not (address.uses_tls and "tlsCertificateKeyFile" in options):
+        raise StartupError(
+            "RELAY_MONGO_URL: authMechanism=MONGODB-X509 needs tls=true, and the user's certificate in "
+            "tlsCertificateKeyFile."
+        )
+    return address
 
 
 def client_of(settings: Settings, **overrides: Any) -> AsyncMongoClient[Any]:
@@ -167,13 +178,10 @@ def client_of(settings: Settings, **overrides: Any) -> AsyncMongoClient[Any]:
 
 
 def client_of_one(
-    address: Address, host: str, port: int | None, *, wait_ms: int, tls: bool | None = None
+    address: Address, host: str, port: int | None, *, tls: bool | None = None, **options: Any
 ) -> AsyncMongoClient[Any]:
     """A client of one server, as nobody: for what a server says of itself before it asks who connects."""
-    waits = ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS")
-    return _client(
-        address.of_one_server(host, port, tls=tls), dict.fromkeys(waits, wait_ms) | {"appname": "relay"}
-    )
+    return _client(address.of_one_server(host, port, tls=tls), options | {"appname": "relay"})
 
 
 def warning_of(settings: Settings) -> str | None:
@@ -314,6 +322,7 @@ def _why(said: str) -> str:
         ("must be escaped", _ESCAPE),
         ("database name", ": the database in it has a name that none can have"),
         ("assword is required", ": it names a user without a password"),
+        ("empty string", ": the user before its @ is empty"),
         ("username", ": its authMechanism needs a user"),
         ("OIDC", ": MONGODB-OIDC needs an ENVIRONMENT in authMechanismProperties"),
         ("onflicting", ": its options contradict each other"),

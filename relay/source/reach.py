@@ -6,12 +6,20 @@ Rule of this file: every question has an end in time.
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bson.errors import BSONError
 from pymongo import AsyncMongoClient
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.monitoring import (
+    ServerHeartbeatFailedEvent,
+    ServerHeartbeatListener,
+    ServerHeartbeatStartedEvent,
+    ServerHeartbeatSucceededEvent,
+)
 from pymongo.uri_parser import parse_uri
 
 from relay.config import Settings
@@ -39,28 +47,43 @@ ASK_MS = 700  # for one server to say what it is
 SERVERS_ASKED = 8  # of a long URL
 ANSWER_MS = 5_000  # the database gives up on one question
 
-_REFUSED, _UNKNOWN, _SILENT, _CLOSED, _CERTIFICATE, _TLS, _ODD = (
+# One class for whatever is no answer of MongoDB, among it a connection that is closed: which of the ways it fails in
+# is met first depends on timing.
+_OTHER = "does not answer as MongoDB does"
+_REFUSED, _UNKNOWN, _UNREACHABLE, _SILENT, _CERTIFICATE, _TLS = (
     "refuses the connection",
     "is a name nobody knows",
+    "cannot be reached from here",
     "does not answer in time",
-    "closes the connection",
     "has a certificate that cannot be verified",
     "does not agree on TLS",
-    "does not answer as MongoDB does",
 )
-# Signs in what the driver, OpenSSL and the resolver say, the more telling ones first.
+_NO_SOCKET, _NO_RIGHT, _NO_FILES = (
+    "is a socket that is not there",
+    "may not be used by the user that the relay runs as",
+    "cannot be asked, because too many files are open here",
+)
+# Signs in what the driver, OpenSSL and the resolver say, the more telling ones first. Where asyncio connects, its
+# words are the same for every failure, and only the number tells.
+_NUMBERS = {
+    _REFUSED: (errno.ECONNREFUSED,),
+    _UNREACHABLE: (errno.EHOSTUNREACH, errno.ENETUNREACH),
+    _NO_SOCKET: (errno.ENOENT,),
+    _NO_RIGHT: (errno.EACCES, errno.EPERM),
+    _NO_FILES: (errno.EMFILE, errno.ENFILE),
+    _SILENT: (errno.ETIMEDOUT,),
+}
 _REASONS = (
     *(("CERTIFICATE_VERIFY_FAILED", _CERTIFICATE), ("certificate verify failed", _CERTIFICATE)),
-    *(
-        ("SSL", _TLS),
-        ("TLS", _TLS),
-        ("refused", _REFUSED),
-        ("call failed", _REFUSED),
-        ("not known", _UNKNOWN),
-    ),
-    *(("nodename", _UNKNOWN), ("name resolution", _UNKNOWN), ("No address", _UNKNOWN), ("closed", _CLOSED)),
-    *(("reset by peer", _CLOSED), ("timed out", _SILENT), ("found yet", _SILENT)),
+    *(("SSL", _TLS), ("TLS", _TLS)),
+    *((f"[Errno {number}]", reason) for reason, numbers in _NUMBERS.items() for number in numbers),
+    *(("refused", _REFUSED), ("path too long", _NO_SOCKET)),
+    *(("not known", _UNKNOWN), ("nodename", _UNKNOWN), ("name resolution", _UNKNOWN)),
+    *(("No address", _UNKNOWN), ("' codec", _UNKNOWN)),
+    *(("timed out", _SILENT), ("found yet", _SILENT)),
 )
+# Who connects with one of these has another proof than a password.
+_WITHOUT_PASSWORD = ("MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC", "GSSAPI")
 
 
 async def reach(
@@ -75,16 +98,16 @@ async def reach(
     seen = await _interview(address, seeds)
     early = _proved(address, client, seen)
     if early is None and seen:
-        # Two kinds of answers come at once: no name of the URL is known, or nobody listens.
+        # Only silence may be a server that needs longer; all else the client would meet as well, and say later.
         reasons = {host: answer for host, answer in seen.items() if isinstance(answer, str)}
-        if len(reasons) == len(seen) and set(reasons.values()) <= {_REFUSED, _UNKNOWN}:
+        if len(reasons) == len(seen) and _SILENT not in reasons.values():
             early = _nothing_answers(reasons)
     if early is not None:
         return early
     try:
         async with asyncio.timeout(wait_ms / 1000):
             hello: Hello = await client.admin.command({"hello": 1, "maxTimeMS": ANSWER_MS})
-    except (PyMongoError, TimeoutError) as failure:
+    except (PyMongoError, BSONError, TimeoutError, ValueError) as failure:
         return await _why(address, client, failure, seen)
     return of_member(hello) or hello
 
@@ -196,7 +219,19 @@ async def _why(
     servers = client.topology_description.server_descriptions()
     for one in (failure, *(server.error for server in servers.values())):
         if isinstance(one, OperationFailure) and one.code in AUTHENTICATION_CODES | {334}:
+            if one.code != 334 and address.mechanism in _WITHOUT_PASSWORD:
+                return Diagnosis(
+                    "reachable",
+                    f"MongoDB does not accept who connects with authMechanism={address.mechanism}",
+                    "create that user in its database $external, or correct what proves who it is",
+                )
             return explain(OperationFailure("", 18 if one.code == 8000 else one.code), "reachable", "")
+    if isinstance(failure, ValueError):  # so the driver says that a text cannot be prepared for the server
+        return Diagnosis(
+            "reachable",
+            "the user or the password of RELAY_MONGO_URL has a character that MongoDB takes in none",
+            "correct them",
+        )
     if isinstance(failure, ConfigurationError):
         return _of_configuration(address, str(failure))
     if not isinstance(failure, ServerSelectionTimeoutError | TimeoutError):
@@ -251,12 +286,11 @@ def _of_configuration(address: Address, said: str) -> Diagnosis:
     """What the driver calls a wrong configuration, and finds only when it connects."""
     if "wire version" in said:
         return TOO_OLD
-    extra = {"MONGODB-AWS": "aws", "GSSAPI": "gssapi"}.get(address.options.get("authMechanism", "").upper())
+    extra = {"MONGODB-AWS": "aws", "GSSAPI": "gssapi"}.get(address.mechanism)
     if extra is not None and "install" in said:
-        mechanism = address.options["authMechanism"].upper()
         return Diagnosis(
             "reachable",
-            f"authMechanism={mechanism} needs a package that is not installed here",
+            f"authMechanism={address.mechanism} needs a package that is not installed here",
             f"pip install 'pymongo[{extra}]' where the relay runs",
         )
     if "DNS" in said or "resolution" in said.lower():
@@ -305,9 +339,11 @@ async def _answer(address: Address, host: str, port: int | None) -> Hello | str 
             f"the certificate of {where} cannot be verified: {why}",
             "name the file of the authority that signed it with tlsCAFile=, or correct the name or the certificate",
         )
-    if address.uses_tls and reason == _CLOSED:
+    if address.uses_tls and reason == _OTHER and "Connect call failed" in said:
+        reason = _TLS  # reset at once: mostly that is met a moment later, by the handshake
+    if address.uses_tls and reason == _OTHER and ("closed" in said or "reset by peer" in said):
         return "closes the connection after TLS, as a server does that wants another client certificate"
-    if reason in ((_TLS,) if address.uses_tls else (_CLOSED, _ODD)):
+    if reason in ((_TLS,) if address.uses_tls else (_OTHER,)):
         other = await _hello(address, host, port, tls=not address.uses_tls)
         if isinstance(other, Mapping):
             what, remedy = "wants TLS, and RELAY_MONGO_URL does not ask for it", "add tls=true to it"
@@ -320,17 +356,51 @@ async def _answer(address: Address, host: str, port: int | None) -> Hello | str 
 
 async def _hello(address: Address, host: str, port: int | None, *, tls: bool | None = None) -> Hello | str:
     """Its answer, or the driver's words for why there is none."""
+    first = _FirstAttempt()
+    waits = ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS")
+    options = dict.fromkeys(waits, ASK_MS) | {"event_listeners": [first]}
     try:
-        async with client_of_one(address, host, port, wait_ms=ASK_MS, tls=tls) as client:
+        async with client_of_one(address, host, port, tls=tls, **options) as client:
+            await client.aconnect()
+            async with asyncio.timeout(ASK_MS / 1000):
+                failure = await first.failure
+            if failure is not None:
+                return str(failure)
             reply: Hello = await client.admin.command("hello")
             return reply
-    except (PyMongoError, StartupError) as failure:
+    except TimeoutError:
+        return "timed out"
+    except (PyMongoError, BSONError, StartupError) as failure:
         return str(failure)
+
+
+class _FirstAttempt(ServerHeartbeatListener):
+    """Notes how the first attempt to reach a server went; `failure` is None where it went well.
+
+    The driver goes on trying until its time is over, and then tells the last of several failures, which differ by
+    timing.
+    """
+
+    def __init__(self) -> None:
+        self.failure: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+
+    def started(self, event: ServerHeartbeatStartedEvent) -> None:
+        pass
+
+    def succeeded(self, event: ServerHeartbeatSucceededEvent) -> None:
+        self._note(None)
+
+    def failed(self, event: ServerHeartbeatFailedEvent) -> None:
+        self._note(event.reply)
+
+    def _note(self, failure: object) -> None:
+        if not self.failure.done():
+            self.failure.set_result(failure)
 
 
 def _reason(said: str) -> str:
     """Why a server did not answer, in a few words of ours: the driver's own may repeat what was asked."""
-    return next((reason for sign, reason in _REASONS if sign in said), _ODD)
+    return next((reason for sign, reason in _REASONS if sign in said), _OTHER)
 
 
 def _shown(server: tuple[str, int | None]) -> str:

@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import ssl
+import struct
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from bson.errors import InvalidBSON
 from certificates import Authority
 from commands import said_of
 from pymongo import MongoClient
@@ -23,6 +26,8 @@ from running import SOON_S, settings_for
 
 from relay.app import Relay
 from relay.demo import mongod as embedded
+from relay.source.client import client_of
+from relay.source.reach import reach
 
 LASTING, PASSING = True, False
 
@@ -269,9 +274,164 @@ def test_a_server_that_never_says_a_word() -> None:
         expect(url, "does not answer in time", lasting=PASSING)
 
 
+def closes(connection: socket.socket) -> None:
+    """Says nothing."""
+
+
+def closes_when_asked(connection: socket.socket) -> None:
+    connection.recv(999)
+
+
+def resets(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def answers_http(connection: socket.socket) -> None:
+    connection.recv(999)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def greets(connection: socket.socket) -> None:
+    connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+    connection.recv(999)
+
+
+def answers_at_random(connection: socket.socket) -> None:
+    connection.recv(999)
+    connection.sendall(random.randbytes(2000))
+    connection.recv(999)
+
+
+def answers_with_an_absurd_length(connection: socket.socket) -> None:
+    connection.recv(999)
+    connection.sendall(b"\xff\xff\xff\x7f" * 8)
+    connection.recv(999)
+
+
+def answers_half(connection: socket.socket) -> None:
+    connection.recv(999)
+    connection.sendall(struct.pack("<iiii", 100, 1, 1, 2013) + bytes(5))
+
+
+def answers_no_document(connection: socket.socket) -> None:
+    asked = connection.recv(999)
+    reply = bytes(5) + b"\xff\xff\xff\x7f"
+    connection.sendall(
+        struct.pack("<iiii", 16 + len(reply), 1, *struct.unpack_from("<i", asked, 4), 2013) + reply
+    )
+
+
+STRANGERS = (
+    *(closes, closes_when_asked, resets, answers_http, greets, answers_at_random),
+    *(answers_with_an_absurd_length, answers_half, answers_no_document),
+)
+
+
+@contextmanager
+def serving_each(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Answers whoever connects in this way, and closes; the port."""
+
+    def converse(connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            answer(connection)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=converse, args=(listening.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=accept, daemon=True).start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_something_else_than_mongodb(stranger: Callable[[socket.socket], None]) -> None:
+    with serving_each(stranger) as port:
+        for options in ("", "replicaSet=rs0", "directConnection=true"):
+            url = f"mongodb://u:hunter2@127.0.0.1:{port}/?{options}"
+            expect(url, "does not answer as MongoDB does", lasting=PASSING)
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_something_else_than_mongodb_where_tls_is_asked_for(
+    stranger: Callable[[socket.socket], None],
+) -> None:
+    with serving_each(stranger) as port:
+        expect(f"mongodb://127.0.0.1:{port}/?tls=true", "Nothing answers: ", lasting=PASSING)
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+async def test_something_else_than_mongodb_is_known_before_a_primary_is_waited_for(
+    stranger: Callable[[socket.socket], None],
+) -> None:
+    class Asked(AssertionError):
+        pass
+
+    class Client:
+        """Looks for a primary for as long as it may, and finds none."""
+
+        def __getattr__(self, name: str) -> Any:
+            raise Asked(name)
+
+    with serving_each(stranger) as port:
+        found = await reach(settings_for(f"mongodb://127.0.0.1:{port}/", "app"), cast(Any, Client()))
+        assert "does not answer as MongoDB does" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "says"),
+    [
+        ("%2Ftmp%2Fno-such-directory%2Fmongodb.sock", "is a socket that is not there"),
+        (f"%2Ftmp%2F{'x' * 120}.sock", "is a socket that is not there"),
+        ("no..such.host", "is a name nobody knows"),
+        (f"{'x' * 64}.example.com", "is a name nobody knows"),
+        ("h\x1b[31m:1", "is a name nobody knows"),
+        ("255.255.255.255", "cannot be reached from here"),
+    ],
+)
+def test_hosts_that_cannot_be_reached(hosts: str, says: str) -> None:
+    expect(f"mongodb://u:hunter2@{hosts}/?replicaSet=rs0", says, lasting=PASSING)
+
+
+async def test_a_server_whose_later_answers_are_no_bson(replica_set: ReplicaSet) -> None:
+    """As of an imitation of MongoDB; the driver's error for it is none of its own."""
+
+    class Admin:
+        async def command(self, *_: object) -> None:
+            raise InvalidBSON("hunter2")
+
+    settings = settings_for(replica_set.url, "app")
+    async with client_of(settings) as client:
+        cast(Any, client).admin = Admin()
+        found = await reach(settings, client)
+    assert "MongoDB does not answer (InvalidBSON)" in str(found)
+
+
+def test_a_password_that_mongodb_cannot_have(replica_set: ReplicaSet) -> None:
+    for part in ("ada:%07hunter2@", "ada:hunter2%F0%9F%98%80@", "ada:%E2%80%8Ehunter2@"):
+        url = url_of(replica_set.members[0], "authMechanism=SCRAM-SHA-256", part)
+        expect(url, "a character that MongoDB takes in none", lasting=LASTING)
+
+
+def test_a_certificate_that_is_no_users(with_tls: Node, authority: Authority) -> None:
+    files = f"tlsCAFile={authority.file}&tlsCertificateKeyFile={authority.issue('nobody')}"
+    options = f"directConnection=true&tls=true&{files}&authMechanism=MONGODB-X509"
+    with MongoClient[dict[str, Any]](url_of(with_tls, f"directConnection=true&tls=true&{files}")) as client:
+        config = {"_id": "rs0", "members": [{"_id": 0, "host": with_tls.host}]}
+        client.admin.command("replSetInitiate", config)
+        deadline = time.monotonic() + SOON_S
+        while not client.admin.command("hello")["isWritablePrimary"]:
+            assert time.monotonic() < deadline
+    expect(url_of(with_tls, options), "authMechanism=MONGODB-X509", "$external", lasting=LASTING)
+
+
 @pytest.mark.parametrize(
     ("options", "given", "says"),
     [
+        ("authMechanism=MONGODB-X509", {}, "needs tls=true"),
+        ("authMechanism=MONGODB-X509&tls=true", {}, "needs tls=true, and the user's certificate"),
         ("tls=true&tlsCAFile=/nowhere.pem", {}, "tlsCAFile cannot be read: there is no such file"),
         ("tls=true&tlsCertificateKeyFile={junk}", {}, "the file of tlsCertificateKeyFile is not"),
         ("tls=true&tlsCAFile={junk}", {}, "the file of tlsCAFile is not"),
