@@ -134,6 +134,11 @@ def _split(value: object) -> object:
     )
 
 
+# The most of a number is far beyond what is of use, and small enough for whatever is computed from it.
+Milliseconds = Annotated[int, Field(le=24 * 3600 * 1000)]
+Bytes = Annotated[int, Field(le=2**30)]
+Count = Annotated[int, Field(le=10_000_000)]
+
 # Lists are comma-separated in the environment.
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
@@ -164,28 +169,32 @@ class Settings(BaseSettings):
     relay_jwt_audience: str | None = None
     relay_allowed_origins: Annotated[CommaSeparated, AfterValidator(_origins)] = ()
 
-    relay_max_message_bytes: int = Field(65_536, ge=1024)  # a longer frame closes with 1009
-    relay_max_connections: int = Field(20_000, ge=1)  # one more closes with 4430, as with the next two
-    relay_max_connections_per_user: int = Field(50, ge=1)
-    relay_max_connections_per_address: int = Field(1_000, ge=1)
+    relay_max_message_bytes: Bytes = Field(65_536, ge=1024)  # a longer frame closes with 1009
+    relay_max_connections: Count = Field(20_000, ge=1)  # one more closes with 4430, as with the next two
+    relay_max_connections_per_user: Count = Field(50, ge=1)
+    relay_max_connections_per_address: Count = Field(1_000, ge=1)
     relay_trusted_proxies: Annotated[
         CommaSeparated, AfterValidator(_networks)
     ] = ()  # whose X-Forwarded-For counts
-    relay_max_tasks_per_connection: int = Field(200, ge=1)  # one more gets error too_many_tasks
-    relay_outbox_max_bytes: int = Field(1_048_576, ge=65_536)  # past it the connection lags
-    relay_stall_timeout_ms: int = Field(30_000, ge=100)  # a socket that takes nothing for so long: close 4408
-    relay_list_update_min_interval_ms: int = Field(100, ge=0)  # between two list updates of one task
-    relay_drain_ms: int = Field(5_000, ge=0)  # between the notice of a planned stop and its closes
-    relay_handshake_timeout_ms: int = Field(10_000, ge=100)  # no request by then: the connection is cut
-    relay_auth_timeout_ms: int = Field(5_000, ge=100)  # no token by then: close 4408
-    relay_heartbeat_ms: int = Field(25_000, ge=100)
-    relay_ping_interval_ms: int = Field(20_000, ge=100)
-    relay_ping_timeout_ms: int = Field(8_000, ge=100)
+    relay_max_tasks_per_connection: Count = Field(200, ge=1)  # one more gets error too_many_tasks
+    relay_outbox_max_bytes: Bytes = Field(1_048_576, ge=65_536)  # past it the connection lags
+    relay_stall_timeout_ms: Milliseconds = Field(
+        30_000, ge=100
+    )  # a socket that takes nothing for so long: close 4408
+    relay_list_update_min_interval_ms: Milliseconds = Field(100, ge=0)  # between two list updates of one task
+    relay_drain_ms: Milliseconds = Field(5_000, ge=0)  # between the notice of a planned stop and its closes
+    relay_handshake_timeout_ms: Milliseconds = Field(
+        10_000, ge=100
+    )  # no request by then: the connection is cut
+    relay_auth_timeout_ms: Milliseconds = Field(5_000, ge=100)  # no token by then: close 4408
+    relay_heartbeat_ms: Milliseconds = Field(25_000, ge=100)
+    relay_ping_interval_ms: Milliseconds = Field(20_000, ge=100)
+    relay_ping_timeout_ms: Milliseconds = Field(8_000, ge=100)
     relay_poll_wait_ms: int = Field(25_000, ge=0, le=25_000)  # a poll with nothing new is answered then
-    relay_messages_per_second: int = Field(20, ge=1)
-    relay_known_tasks_max: int = Field(100_000, ge=1)  # the least recently changed are read again
-    relay_max_text_length: int = Field(1_000, ge=10)  # characters of a summary's text; the rest is cut
-    relay_max_event_bytes: int = Field(65_536, ge=1024)  # of a larger event only the size is sent
+    relay_messages_per_second: Count = Field(20, ge=1)
+    relay_known_tasks_max: Count = Field(100_000, ge=1)  # the least recently changed are read again
+    relay_max_text_length: Count = Field(1_000, ge=10)  # characters of a summary's text; the rest is cut
+    relay_max_event_bytes: Bytes = Field(65_536, ge=1024)  # of a larger event only the size is sent
 
     feature_websocket_enabled: bool = True  # false: no live connection for anyone
     feature_websocket_percent: int = Field(100, ge=0, le=100)  # a stable share of the users

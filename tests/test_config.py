@@ -96,6 +96,23 @@ def test_a_bad_value_names_the_variable_and_what_is_accepted(
     assert "hunter2" not in str(failure.value)
 
 
+NUMBERS = sorted(
+    name for name, field in config.Settings.model_fields.items() if field.annotation in (int, int | None)
+)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_number_has_a_least_and_a_most(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert len(NUMBERS) > 15
+    for number, says in ((-(10**23), "greater than or equal to"), (10**23, "less than or equal to")):
+        monkeypatch.setenv(name.upper(), str(number))
+        with pytest.raises(StartupError, match=f"^{name.upper()}: .*{says} ") as failure:
+            config.load()
+        most = int(str(failure.value).split()[-1].rstrip("."))
+        monkeypatch.setenv(name.upper(), str(most))
+        assert getattr(config.load(), name) == most
+
+
 @pytest.mark.parametrize(
     ("given", "meant"),
     [
