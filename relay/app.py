@@ -84,7 +84,7 @@ class Relay:
         self.url = settings.relay_public_url or f"http://{shown(host)}:{port}"
         admin = None
         if settings.relay_admin_port is not None:
-            admin = bind(settings.relay_host, settings.relay_admin_port, room.ceiling)
+            admin = bind(settings.relay_host, settings.relay_admin_port, room.admin_ceiling)
             self.admin_url = f"http://{shown(host)}:{admin.getsockname()[1]}"
 
         metrics = Metrics()

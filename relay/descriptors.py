@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
+from relay.errors import StartupError
+
 log = logging.getLogger(__name__)
 
-# Kept of the limit for what is no admitted connection: half of it for the relay's own (MongoDB, listeners, files),
-# half for who comes on top and is told that there is no room.
+# Kept of the limit for what is no admitted connection, beside what is open at the start: half of it for the relay's
+# own (listeners, and MongoDB with two clients and some connections to each member), and a quarter as much again twice,
+# for who comes on top and is told that there is no room, and for the admin port.
 RESERVE, SMALLEST_RESERVE = 512, 32
+OPEN_AT_START = 16  # where the system does not tell
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`connections` may be open at once; a socket whose descriptor is `ceiling` or more must be closed at once,
-    because the descriptors from there on are for the relay's own files and connections."""
+    """`connections` may be open at once. A socket whose descriptor is `ceiling` or more must be closed at once, and
+    one of the admin port from `admin_ceiling` on: the descriptors between them are for whoever asks how the relay is,
+    and those above for its own files and connections, however many come to the other port."""
 
     connections: int
     ceiling: int
+    admin_ceiling: int
     limit: int  # on open files
 
     def say_if_less_than(self, wanted: int) -> None:
@@ -35,23 +42,40 @@ class Room:
 
 def make_room(connections: int) -> Room:
     """Raise this process's soft limit on open files to what this number of connections needs, as far as the hard
-    limit lets it; what there is room for then."""
+    limit lets it; what there is room for then. Raises StartupError where that is nobody."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = connections + RESERVE
+    opened = _opened()
+    needed = connections + RESERVE + RESERVE // 2 + opened
     if _less(soft, needed):
         raised = needed if _less(needed, hard) else hard
         # A system may have limits beside this one; then the soft limit stays.
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _room(connections, soft)
+    return _room(connections, soft, opened)
 
 
-def _room(connections: int, limit: int) -> Room:
+def _room(connections: int, limit: int, opened: int) -> Room:
     if limit == resource.RLIM_INFINITY:
-        return Room(connections, sys.maxsize, limit)
+        return Room(connections, sys.maxsize, sys.maxsize, limit)
     reserve = min(RESERVE, max(SMALLEST_RESERVE, limit // 8))
-    return Room(max(1, min(connections, limit - reserve)), max(1, limit - reserve // 2), limit)
+    fit = limit - opened - reserve - reserve // 2
+    if fit < 1:
+        least = opened + SMALLEST_RESERVE + SMALLEST_RESERVE // 2 + 1
+        raise StartupError(
+            f"The limit on open files is {limit}, which leaves room for no connection: raise it (ulimit -n) to at "
+            f"least {least}; every connection needs one more."
+        )
+    admin_ceiling = limit - reserve // 2
+    return Room(min(connections, fit), admin_ceiling - reserve // 4, admin_ceiling, limit)
+
+
+def _opened() -> int:
+    """How many descriptors this process has open."""
+    for directory in ("/proc/self/fd", "/dev/fd"):
+        with suppress(OSError):
+            return len(os.listdir(directory)) - 1  # without the one that lists them
+    return OPEN_AT_START
 
 
 def _less(limit: int, other: int) -> bool:

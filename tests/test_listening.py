@@ -10,6 +10,8 @@ import sys
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from running import SOON_S
 
 from relay import descriptors
@@ -91,6 +93,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[int, int]]:
 
     monkeypatch.setattr(descriptors.resource, "getrlimit", lambda _: held["now"])
     monkeypatch.setattr(descriptors.resource, "setrlimit", change)
+    monkeypatch.setattr(descriptors, "_opened", lambda: 10)
     return held
 
 
@@ -100,13 +103,14 @@ INFINITE = resource.RLIM_INFINITY
 @pytest.mark.parametrize(
     ("before", "after", "room"),
     [
-        ((1024, 1_048_576), 20_512, Room(20_000, 20_256, 20_512)),  # as systemd has it
-        ((1_048_576, 1_048_576), 1_048_576, Room(20_000, 1_048_320, 1_048_576)),
-        ((256, INFINITE), 20_512, Room(20_000, 20_256, 20_512)),
-        ((INFINITE, INFINITE), INFINITE, Room(20_000, sys.maxsize, INFINITE)),
-        ((1024, 4096), 4096, Room(3584, 3840, 4096)),
-        ((64, 64), 64, Room(32, 48, 64)),
-        ((16, 16), 16, Room(1, 1, 16)),
+        ((1024, 1_048_576), 20_778, Room(20_000, 20_394, 20_522, 20_778)),  # as systemd has it
+        ((1_048_576, 1_048_576), 1_048_576, Room(20_000, 1_048_192, 1_048_320, 1_048_576)),
+        ((256, INFINITE), 20_778, Room(20_000, 20_394, 20_522, 20_778)),
+        ((INFINITE, INFINITE), INFINITE, Room(20_000, sys.maxsize, sys.maxsize, INFINITE)),
+        ((1024, 4096), 4096, Room(3318, 3712, 3840, 4096)),
+        ((256, 256), 256, Room(198, 232, 240, 256)),
+        ((64, 64), 64, Room(6, 40, 48, 64)),
+        ((59, 59), 59, Room(1, 35, 43, 59)),
     ],
 )
 def test_the_limit_is_raised_to_what_is_needed_and_the_connections_follow_it(
@@ -124,6 +128,28 @@ def test_the_limit_is_raised_to_what_is_needed_and_the_connections_follow_it(
     assert len(caplog.records) == (room.connections < 20_000)
 
 
+@pytest.mark.parametrize("limit", [0, 16, 58])
+def test_a_limit_that_leaves_room_for_nobody_is_said(limits: dict[str, tuple[int, int]], limit: int) -> None:
+    limits["now"] = (limit, limit)
+    with pytest.raises(StartupError, match=f"is {limit}, .* at least 59;"):
+        make_room(20_000)
+
+
+@given(wanted=st.integers(1, 10_000_000), limit=st.integers(0, 2**31), opened=st.integers(0, 1_000))
+def test_whoever_comes_leaves_the_relay_its_own_descriptors(wanted: int, limit: int, opened: int) -> None:
+    try:
+        room = descriptors._room(wanted, limit, opened)
+    except StartupError:
+        assert limit < opened + 49
+        return
+    own = 16  # two clients with their monitors, the stream and reads of one member, listeners, and what they spare
+    assert 1 <= room.connections <= wanted
+    # All who are let in, and some who are told that there is no room, fit below the ceiling beside these;
+    assert room.connections + opened + own < room.ceiling
+    # above it are some for the admin port, and above those again as many as the relay needs for itself.
+    assert room.ceiling + 8 <= room.admin_ceiling <= limit - own
+
+
 def test_a_limit_that_may_not_be_raised_is_lived_with(
     limits: dict[str, tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +158,7 @@ def test_a_limit_that_may_not_be_raised_is_lived_with(
 
     monkeypatch.setattr(descriptors.resource, "setrlimit", refuse)
     limits["now"] = (1024, INFINITE)
-    assert make_room(20_000) == Room(896, 960, 1024)
+    assert make_room(20_000) == Room(822, 928, 960, 1024)
 
 
 # In a process of its own, all whose descriptors can be taken.
