@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,6 +38,7 @@ from relay.hub.hub import Hub
 from relay.hub.joining import Joining
 from relay.listening import bind, is_local, quiet_about_room, shown
 from relay.metrics import Metrics
+from relay.process import is_ignored, raise_on_interrupt
 from relay.source.arrays import Decoder
 from relay.source.client import client_of, hosts_of, names_of, warning_of
 from relay.source.opening import Opening, Watch
@@ -257,17 +259,20 @@ def _server(settings: Settings, app: Any, flusher: Flusher, room: Room) -> _Serv
 
 def on_signals(stop: Callable[[], None]) -> None:
     """SIGTERM, SIGINT and a terminal that closes ask for the end; a second SIGINT is Python's own, and any other
-    that follows changes nothing. Where SIGHUP is ignored, as under nohup, it stays so."""
+    that follows changes nothing, also when this loop is closed. SIGINT and SIGHUP stay ignored where they are, as in
+    the background of a script or under nohup."""
     loop = asyncio.get_running_loop()
 
-    def handle(number: signal.Signals) -> None:
-        if number is signal.SIGINT:
-            loop.remove_signal_handler(number)
-        stop()
+    # Not the loop's own handlers: closing the loop would bring back what kills.
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            raise_on_interrupt()
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(stop)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, handle, number)
+        if number is signal.SIGTERM or not is_ignored(number):
+            signal.signal(number, handle)
 
 
 def _origins(settings: Settings, port: int) -> list[str]:

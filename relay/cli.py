@@ -1,7 +1,8 @@
 """The command line: serve, check, demo, mongod, tail, token, schema.
 
-Exit codes: 0 done, 1 `check` found a problem, 2 bad arguments, 3 could not start (one sentence on standard
-error says why), 130 ended by a second Ctrl-C.
+Exit codes: 0 done, also where who reads standard output has seen enough; 1 `check` found a problem; 2 bad
+arguments; 3 could not start, or could not print what was asked for (one sentence on standard error says why);
+130 ended by a second Ctrl-C, or by one that came before the command had begun.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ import os
 import re
 import sys
 import time
+import traceback
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from relay import config, logs, output
+from relay import config, logs, output, process
 from relay.errors import StartupError
 
 log = logging.getLogger(__name__)
@@ -43,13 +46,47 @@ Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes any fr
 
 
 def main() -> None:
-    """What `relay` on the command line runs."""
+    """Run the command of this process's arguments, and end the process."""
+    process.leave_on_interrupt()
+    process.end(run())
+
+
+def run() -> int:
+    """Run the command of this process's arguments; the exit code. Everything is printed then, or it is said that it
+    cannot be."""
     output.prepare()
     try:
+        code = _command()
+        sys.stdout.flush()
+    except (output.Unwritable, output.ReaderLeft, StartupError) as failure:
+        return _explain(failure)
+    except KeyboardInterrupt:
+        return process.EXIT_INTERRUPTED
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return code
+
+
+def _command() -> int:
+    """The exit code of the command. Raises ReaderLeft, Unwritable or StartupError."""
+    try:
         cli()
-    except StartupError as failure:
-        typer.echo(f"relay: {failure}", err=True)
-        raise SystemExit(EXIT_CANNOT_START) from None
+    except SystemExit as ending:
+        left = output.reader_left(ending)  # for which typer and rich have exit codes of their own
+        if left is not None:
+            raise left from None
+        return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    return 0
+
+
+def _explain(failure: Exception) -> int:
+    if isinstance(failure, output.ReaderLeft):
+        return 0
+    if isinstance(failure, output.Unwritable):
+        failure = StartupError(f"Standard output cannot be written: {failure.strerror}.")
+    typer.echo(f"relay: {failure}", err=True)
+    return EXIT_CANNOT_START
 
 
 def _show_version(wanted: bool) -> None:
@@ -118,7 +155,9 @@ def demo(
     data: Annotated[
         Path | None, typer.Option(help="Keep the database here instead of a temporary directory.")
     ] = None,
-    pace: Annotated[float, typer.Option(min=0.01, help="Seconds between two steps of a task's life.")] = 1.5,
+    pace: Annotated[
+        float, typer.Option(min=0.01, max=3600, help="Seconds between two steps of a task's life.")
+    ] = 1.5,
 ) -> None:
     """Show the whole thing: a real MongoDB, a legacy-style writer, the relay, and a page per user."""
     from relay.demo import show
@@ -269,8 +308,23 @@ def _seconds(text: str) -> float:
     return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
+class _Unawaited(ThreadPoolExecutor):
+    """An executor whose shutdown does not wait: a thread that asks for the address of a host cannot be stopped."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=True)
+
+
+async def _with_executor(work: Coroutine[Any, Any, int | None]) -> int | None:
+    asyncio.get_running_loop().set_default_executor(_Unawaited(thread_name_prefix="asyncio"))
+    return await work
+
+
 def _run(work: Coroutine[Any, Any, int | None]) -> int | None:
+    process.raise_on_interrupt()
     try:
-        return asyncio.run(work)
+        return asyncio.run(_with_executor(work))
     except KeyboardInterrupt:
-        return 130
+        return process.EXIT_INTERRUPTED
+    finally:
+        process.leave_on_interrupt()

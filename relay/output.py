@@ -1,7 +1,8 @@
 """Standard output and standard error, whatever they are: of any encoding, closed, full, or read by nobody.
 
 Rules of this file: nothing that is written to standard error waits for who reads it, or fails; what is written
-is in order; what was dropped is said.
+is in order; what was dropped is said. A failure of standard output has a type of its own, so that it can be told
+from any other file's or connection's.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TextIO
+from contextlib import suppress
+from typing import Any, TextIO
 
 READABLE = "relay.readable"  # for `errors=`: what an encoding cannot write is put into ASCII
 MAX_WAITING_BYTES = 1024 * 1024  # of standard error; what comes on top is dropped and counted
@@ -52,17 +54,60 @@ def _readable(failure: UnicodeError) -> tuple[str | bytes, int]:
 codecs.register_error(READABLE, _readable)
 
 
+class ReaderLeft(BrokenPipeError):
+    """Who read standard output has seen enough."""
+
+
+class Unwritable(OSError):
+    """Standard output cannot be written; `strerror` says why."""
+
+
+class _StandardOutput(io.FileIO):
+    """The descriptor of standard output; what cannot be written there raises ReaderLeft or Unwritable."""
+
+    def write(self, data: Any) -> int | None:  # type: ignore[override]
+        try:
+            return super().write(data)
+        except BrokenPipeError as failure:
+            raise ReaderLeft(*failure.args) from None
+        except BlockingIOError:
+            raise
+        except OSError as failure:
+            raise Unwritable(*failure.args) from None
+
+
+def reader_left(failure: BaseException) -> ReaderLeft | None:
+    """The ReaderLeft that was being handled when this was raised, if it is so."""
+    cause: BaseException | None = failure
+    while cause is not None and not isinstance(cause, ReaderLeft):
+        cause = cause.__cause__ or cause.__context__
+    return cause
+
+
 def prepare() -> StandardError:
     """Make both streams of this process such that a command can write to them. Done once, before anything else."""
     _occupy()
     if sys.stdout is None:  # closed
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as we live
     elif isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors=READABLE)
+        with suppress(OSError):  # a directory
+            sys.stdout = _standard_output(sys.stdout)
     stream = StandardError(sys.stderr)
     sys.stderr = stream
     atexit.register(stream.finish)
     return stream
+
+
+def _standard_output(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """The like of this stream, buffered or not, on the same descriptor."""
+    descriptor: Any = _StandardOutput(stream.fileno(), "wb", closefd=False)
+    return io.TextIOWrapper(
+        descriptor if stream.write_through else io.BufferedWriter(descriptor),
+        encoding=stream.encoding,
+        errors=READABLE,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def _occupy() -> None:

@@ -20,7 +20,7 @@ from relay.app import Relay
 from relay.config import Settings, load
 
 SECRET = "a secret for tests, long enough for HS256"
-COMMAND = [sys.executable, "-c", "from relay.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from relay.__main__ import main; main()"]
 SOON_S = 30.0  # a bound for what takes milliseconds, on a noisy machine
 
 

@@ -32,6 +32,7 @@ from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 from relay.errors import StartupError
+from relay.process import interrupt_held
 
 READY_S = 30.0  # until it is a writable primary
 STOP_S = 10.0  # until SIGKILL follows SIGTERM
@@ -61,8 +62,17 @@ class Mongod:
         self.stop()
 
     def stop(self) -> None:
-        """End the process and remove its temporary directory; once is enough, twice does no harm."""
-        atexit.unregister(self.stop)
+        """End the process and remove its temporary directory; once is enough, twice does no harm. Ctrl-C meanwhile
+        kills the process, and interrupts only when the directory is gone too."""
+        with interrupt_held(self._process.kill):
+            self._end()
+            if self._process.stderr is not None:
+                self._process.stderr.close()
+            if self._temporary is not None:
+                shutil.rmtree(self._temporary, ignore_errors=True)
+            atexit.unregister(self.stop)
+
+    def _end(self) -> None:
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -70,10 +80,6 @@ class Mongod:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        if self._process.stderr is not None:
-            self._process.stderr.close()
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
 
 
 def start(*, port: int | None = None, data: Path | None = None, extra_args: Sequence[str] = ()) -> Mongod:
@@ -83,6 +89,17 @@ def start(*, port: int | None = None, data: Path | None = None, extra_args: Sequ
     """
     binary = locate()
     port = free_port(port)
+    with interrupt_held():  # until there is something that goes with this process
+        server, log = _begin(binary, port, data, extra_args)
+    try:
+        _initiate(server._process, port, log)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def _begin(binary: str, port: int, data: Path | None, extra_args: Sequence[str]) -> tuple[Mongod, _Log]:
     directory, temporary = _directory(data)
     log = _Log(directory / "mongod.log")
     try:
@@ -93,13 +110,7 @@ def start(*, port: int | None = None, data: Path | None = None, extra_args: Sequ
         raise StartupError(
             f"mongod cannot be started: {failure.strerror or failure}; {WAYS_OUT}."
         ) from failure
-    server = Mongod(process, port, temporary)
-    try:
-        _initiate(process, port, log)
-    except BaseException:
-        server.stop()
-        raise
-    return server
+    return Mongod(process, port, temporary), log
 
 
 class _Log:

@@ -81,6 +81,8 @@ async def once(*, data: Path | None) -> int:
             with suppress(asyncio.CancelledError):
                 await listening
             await playing
+    if listening.cancelled():
+        return 0  # by a signal
     missing = [kind.value for kind in ONE_LIFE if kind not in listening.result()]
     if missing:
         typer.echo(f"relay demo: these messages never came: {', '.join(missing)}.", err=True)
@@ -126,6 +128,8 @@ async def _stage(*, port: int, data: Path | None) -> AsyncIterator[tuple[_Stage,
     """The database and the relay, ready; the task ends with the relay, which a signal asks to stop."""
     logs.configure("console", "WARNING")
     secret = secrets.token_urlsafe(32)  # a key for this run only
+    asked = asyncio.Event()
+    on_signals(asked.set)  # before there is a database that would be left behind
     with _database(data) as (mongo_url, database):
         settings = config.load(
             relay_mongo_url=mongo_url,
@@ -136,7 +140,8 @@ async def _stage(*, port: int, data: Path | None) -> AsyncIterator[tuple[_Stage,
             relay_port=port,
         )
         relay = Relay(settings)
-        on_signals(relay.stop)
+        stopping = asyncio.create_task(asked.wait())
+        stopping.add_done_callback(lambda _: relay.stop())
         ready = asyncio.Event()
         running = asyncio.create_task(relay.run(ready.set))
         waiting = asyncio.create_task(ready.wait())
@@ -147,6 +152,7 @@ async def _stage(*, port: int, data: Path | None) -> AsyncIterator[tuple[_Stage,
             yield _Stage(mongo_url, database, relay, secret), running
         finally:
             waiting.cancel()
+            stopping.cancel()
             relay.stop()
             await running
 

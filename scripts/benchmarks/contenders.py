@@ -121,7 +121,7 @@ def _relay(url: str, database: str) -> list[str]:
 
 def _profiled(file: Path) -> list[str]:
     """The relay with Python's own profiler, which makes it slower by half or more."""
-    code = "import cProfile; cProfile.run('from relay.cli import main; main()', {!r})"
+    code = "import cProfile; cProfile.run('from relay.cli import run; run()', {!r})"
     return [sys.executable, "-c", code.format(str(file)), "serve"]
 
 

@@ -1,0 +1,337 @@
+"""How the process of a command begins and ends: Ctrl-C and other signals at any moment, and threads that are left."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from running import SOON_S, listening
+from test_commands import (
+    HEARS_HUP,
+    Process,
+    alive,
+    alive_soon,
+    good,
+    nobody_reads,
+    port_of,
+    run,
+    started,
+    temporary,
+)
+
+from relay.config import Settings
+from relay.demo import mongod as embedded
+
+__all__ = ["good", "temporary"]  # fixtures
+
+HEARS = (  # also where these tests are in the background of a script
+    *(sys.executable, "-c"),
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "os.execvp(sys.argv[1], sys.argv[1:])",
+)
+
+
+# A name server that does not answer
+
+
+ASKING = "asking for its address"
+NEVER_RESOLVED = f"""
+import os, socket, time
+real = socket.getaddrinfo
+def ask(host, *rest, **options):
+    if host in ("silent.example", b"silent.example"):
+        os.write(2, b"{ASKING}\\n")
+        time.sleep(600)
+    return real(host, *rest, **options)
+socket.getaddrinfo = ask
+"""
+
+
+@pytest.fixture
+def unresolved(good: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """Settings with a host for whose address a thread waits ten minutes."""
+    (tmp_path / "sitecustomize.py").write_text(NEVER_RESOLVED)
+    url = "mongodb://silent.example:27017/?replicaSet=rs0"
+    return good | {"PYTHONPATH": str(tmp_path), "RELAY_MONGO_URL": url}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"), [([signal.SIGTERM], 0), ([signal.SIGINT], 0), ([signal.SIGINT, signal.SIGINT], 130)]
+)
+def test_a_relay_whose_name_server_is_silent_ends_when_it_is_asked_to(
+    unresolved: dict[str, str], numbers: Sequence[signal.Signals], code: int
+) -> None:
+    with started("serve", until=ASKING, before=HEARS, **unresolved) as (process, _):
+        for number in numbers:
+            process.send_signal(number)
+        # One that comes when the first has ended it already changes nothing.
+        assert process.wait(SOON_S) in {0, code}
+        assert "Traceback" not in process.printed()
+
+
+@pytest.mark.parametrize(("command", "code"), [(["check"], 1), (["tail", "--direct"], 3)])
+def test_a_command_whose_name_server_is_silent_says_so_and_ends(
+    unresolved: dict[str, str], command: Sequence[str], code: int
+) -> None:
+    ended = run(*command, timeout=SOON_S * 2, **unresolved)
+    assert ended.returncode == code
+    assert "silent.example" in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+# Ctrl-C before the command has begun
+
+
+BLOCKED = "importing it"
+SLOW_IMPORT = f"""
+import os, sys, time
+class Slow:
+    def find_spec(self, name, *rest):
+        if name == os.environ.get("SLOW_MODULE"):
+            os.write(2, b"{BLOCKED}\\n")
+            time.sleep(600)
+sys.meta_path.insert(0, Slow())
+"""
+
+
+@pytest.mark.parametrize("module", ["asyncio", "typer", "relay.config", "relay.app", "pymongo", "uvicorn"])
+def test_ctrl_c_while_modules_are_imported_ends_without_a_word(
+    good: dict[str, str], tmp_path: Path, module: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SLOW_IMPORT)
+    given = good | {"PYTHONPATH": str(tmp_path), "SLOW_MODULE": module}
+    with started("serve", until=f"{BLOCKED}\n", before=HEARS, **given) as (process, _):
+        process.send_signal(signal.SIGINT)
+        assert process.wait(SOON_S) == 130
+        assert process.printed() == ""
+
+
+IGNORES_INT = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # as a script does for what it begins with &
+
+
+def test_ctrl_c_does_not_reach_a_relay_in_the_background_of_a_script(good: dict[str, str]) -> None:
+    with started("serve", until="listening on", before=IGNORES_INT, **good) as (process, _):
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+        process.terminate()
+        assert process.wait(SOON_S) == 0  # not 130
+
+
+def test_ctrl_c_does_not_reach_a_mongod_in_the_background_of_a_script(temporary: dict[str, str]) -> None:
+    with started("mongod", until="replicaSet=rs0", before=IGNORES_INT, **temporary) as (process, _):
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+        process.terminate()
+        assert process.wait(SOON_S) == 0
+
+
+# Signals while it ends
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_asked_for_the_end_changes_nothing_until_the_process_is_gone(
+    good: dict[str, str], number: signal.Signals
+) -> None:
+    port = embedded.free_port()
+    given = good | {"RELAY_PORT": str(port)}
+    # Given a standard error that nobody reads, for whose last words the end waits,
+    with (
+        nobody_reads("full pipe") as before,
+        Process("serve", before=[*HEARS_HUP, *before], **given) as process,
+    ):
+        try:
+            alive_soon(process, port)
+            # when the signal comes again and again, until the process is gone,
+            for _ in range(round(SOON_S / 0.01)):
+                process.send_signal(number)
+                try:
+                    code = process.wait(0.01)
+                except subprocess.TimeoutExpired:
+                    continue
+                break
+            # then it ends as it would have with one.
+            assert code == 0
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_again_and_again_leaves_nothing_of_the_embedded_mongod(
+    temporary: dict[str, str], first: signal.Signals
+) -> None:
+    with started("mongod", until="replicaSet=rs0", before=HEARS, **temporary) as (process, printed):
+        port = int(re.findall(r":(\d+)/", printed)[0])
+        process.send_signal(first)
+        ended = pressing_until_the_end(process)
+        assert ended in {0, 130}
+        assert "Traceback" not in process.printed()
+    assert embedded.free_port(port) == port  # and the server is gone
+
+
+@pytest.mark.parametrize("command", [["mongod"], ["demo", "--port", "0"], ["demo", "--once"]], ids=" ".join)
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_signals_while_the_embedded_mongod_starts_leave_nothing_of_it(
+    temporary: dict[str, str], command: Sequence[str], first: signal.Signals
+) -> None:
+    directory = Path(temporary["TMPDIR"])
+    with Process(*command, before=HEARS, **temporary) as process:
+        try:
+            while not list(directory.iterdir()):
+                assert process.poll() is None
+            process.send_signal(first)
+            if first is signal.SIGINT:
+                assert pressing_until_the_end(process) in {0, 130}
+            else:
+                assert process.wait(SOON_S) == 0
+            assert "Traceback" not in process.printed()
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_midst_of_the_life_that_the_demo_plays_is_a_normal_end(
+    temporary: dict[str, str], number: signal.Signals
+) -> None:
+    with started("demo", "--once", until="task:created", before=HEARS, **temporary) as (process, _):
+        process.send_signal(number)
+        assert process.wait(SOON_S) == 0
+        assert "Traceback" not in process.printed()
+
+
+def pressing_until_the_end(process: Process) -> int:
+    """Press Ctrl-C every few milliseconds; the exit code."""
+    for _ in range(round(SOON_S / 0.02)):
+        process.send_signal(signal.SIGINT)
+        try:
+            return process.wait(0.02)
+        except subprocess.TimeoutExpired:
+            continue
+    raise AssertionError("it does not end")
+
+
+async def test_a_relay_with_the_largest_numbers_serves_and_ends_as_any_other(good: dict[str, str]) -> None:
+    most = {
+        name.upper(): str(next(one.le for one in field.metadata if hasattr(one, "le")))
+        for name, field in Settings.model_fields.items()
+        if field.annotation is int and name != "relay_port"
+    }
+    assert most["RELAY_DRAIN_MS"] == str(24 * 3600 * 1000)
+    with started("serve", until="listening on", **most | good) as (process, printed):
+        async with listening(f"http://127.0.0.1:{port_of(printed)}") as ear:
+            await ear.send("dashboard:join", id="list")
+            await ear.until("dashboard:state")
+            process.terminate()
+            assert (await ear.until("server:draining"))["data"]["reconnectAfterMs"] > 0
+        assert await asyncio.to_thread(process.wait, SOON_S) == 0
+        assert "Traceback" not in process.printed()
+
+
+# Standard output that cannot be written
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--help"],
+        ["serve", "--help"],
+        ["mongod"],
+        ["--version"],
+        ["schema"],
+        ["token", "--sub", "ada"],
+        ["check"],
+    ],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("buffered", [True, False])
+def test_a_standard_output_that_cannot_be_written_is_said_in_one_sentence(
+    good: dict[str, str], temporary: dict[str, str], command: Sequence[str], buffered: bool
+) -> None:
+    given = good | temporary | {"PYTHONUNBUFFERED": "" if buffered else "1"}
+    full = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
+    with Process(*command, before=full, **given) as process:
+        assert process.wait(SOON_S) == 3
+        said = process.printed()
+    assert re.fullmatch(r"relay: .* cannot be written: No space left on device\.\n", said)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--help"],
+        ["serve", "--help"],
+        ["mongod"],
+        ["--version"],
+        ["schema"],
+        ["token", "--sub", "ada"],
+        ["check"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_reader_that_has_seen_enough_is_a_normal_end(
+    good: dict[str, str], temporary: dict[str, str], command: Sequence[str]
+) -> None:
+    # Given a pipe that nobody reads any more,
+    gone = (
+        *(sys.executable, "-c"),
+        "import os, sys; r, w = os.pipe(); os.dup2(w, 1); os.close(r); os.execvp(sys.argv[1], sys.argv[1:])",
+    )
+    with Process(*command, before=gone, **good | temporary) as process:
+        assert process.wait(SOON_S) == 0
+        assert process.printed() == ""
+
+
+# Few open files
+
+
+@contextmanager
+def crowding(port: int, count: int) -> Iterator[None]:
+    """So many connections that say nothing."""
+    with ExitStack() as crowd:
+        for _ in range(count):
+            one = crowd.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        yield
+
+
+@pytest.mark.parametrize("limit", [64, 256])
+def test_a_full_port_leaves_room_for_who_asks_how_the_relay_is(good: dict[str, str], limit: int) -> None:
+    admin = embedded.free_port()
+    limited = ("sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh")
+    given = good | {"RELAY_ADMIN_PORT": str(admin), "RELAY_HANDSHAKE_TIMEOUT_MS": "600000"}
+    with started("serve", until="listening on", before=limited, **given) as (process, printed):
+        # When more than there are descriptors for come to its port and stay,
+        with crowding(port_of(printed), limit + 50):
+            process.printed("out of file descriptors")
+            # then the other port answers,
+            for path in ["/readyz", "/metrics"] * 5:
+                assert alive(admin, path=path)
+        # and the first again when they are gone.
+        alive_soon(process, port_of(printed))
+        process.terminate()
+        assert process.wait(SOON_S) == 0
+
+
+@pytest.mark.parametrize("limit", [20, 32, 48])
+def test_a_limit_that_leaves_room_for_nobody_stops_the_start(good: dict[str, str], limit: int) -> None:
+    with Process("serve", before=("sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh"), **good) as process:
+        assert process.wait(SOON_S) == 3
+        said = process.printed()
+    assert said.startswith(f"relay: The limit on open files is {limit}, which leaves room for no connection")
+    assert said.count("\n") == 1
+
+
+def test_the_least_limit_that_is_named_is_enough(good: dict[str, str]) -> None:
+    with Process("serve", before=("sh", "-c", 'ulimit -n 20; exec "$@"', "sh"), **good) as process:
+        (least,) = re.findall(r"at least (\d+)", process.printed())
+    limited = ("sh", "-c", f'ulimit -n {least}; exec "$@"', "sh")
+    with started("serve", until="listening on", before=limited, **good) as (_, printed):
+        assert alive(port_of(printed))
