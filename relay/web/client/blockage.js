@@ -61,8 +61,6 @@ export class Blockage {
     if (!this.#isUndisturbed) return;
     // A handshake that is swallowed took its time: it is not waited for twice.
     this.#signs += !opened && reason === "silent" ? BLOCKED_AFTER : 1;
-    // One that opened had the network; again and again, it is as good as none.
-    if (opened && this.isSuspected) this.#isProven = true;
   }
 
   /**

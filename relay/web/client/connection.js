@@ -3,14 +3,16 @@
 //
 // Rules of this file: there is one transport, and only what it says counts; a WebSocket that is
 // looked for while polling becomes it the moment the relay lets it in; what is joined is joined
-// again on every opening, from where it was, so moving loses nothing; it rests only where no token,
-// no network and no setting could change the relay's mind.
+// again on every opening, from where it was, so moving loses nothing; it rests only where the relay
+// says not to come back; whoever is told something may call anything, so what is to happen is arranged
+// before anybody is told, and after `close()` nothing happens.
 
-import { backoff, patientBackoff, returnDelay } from "./backoff.js";
+import { returnDelay } from "./backoff.js";
 import { Blockage } from "./blockage.js";
 import { Listeners } from "./listeners.js";
+import { Offers } from "./offers.js";
 import { verdict } from "./protocol.js";
-import { subjectOf } from "./token.js";
+import { Retries, waitMs } from "./retries.js";
 import { isWaitingForToken, Tokens } from "./tokens.js";
 import { Moments } from "./transports/moments.js";
 import { PollingTransport } from "./transports/polling.js";
@@ -43,39 +45,34 @@ import { WebSocketTransport } from "./transports/websocket.js";
  */
 
 const HEALTHY_MS = 10_000; // a connection that lived this long makes the next failure a first one
-const REFRESH_RETRY_MS = 2_000; // after a fresh token that the relay had no time for, where it names no time
-const OFFER_AGAIN_MS = 5_000; // until the token function has a fresh one, while the old one lives
-const PROOF_MS = 3_000; // HTTP gets through: so long a WebSocket may take before polls begin
-// Reasons of which somebody has to mend something: hurry would only burden those who answer.
-const PATIENT = new Set(["no_token", "bad_token", "token_expired", "unauthenticated", "origin_not_allowed", "mixed_content"]);
+// HTTP gets through: how long a WebSocket may take before polls begin. A handshake after an outage takes some
+// seconds; where it is swallowed for good, this comes on top of the ten that the first one was waited for.
+const PROOF_MS = 5_000;
 
 export class Connection {
   /** @type {Status} */
   status = { state: "connecting" };
   /** @type {Listeners<Status>} */
   statusListeners = new Listeners();
+  isClosed = false;
 
   #endpoints;
   #tokens;
+  #offers;
+  #retries;
   #host;
   #onOpen;
   #onMessage;
   /** @type {Transport | null} */
   #transport = null;
   #attempt = 0; // what an earlier attempt still awaits is dropped
-  #failures = 0; // of connections in a row
-  #vain = 0; // times in a row that the token function was asked in vain
+  #questions = 0; // of this attempt to the token function, without an answer so far
+  #isFirst = false; // after a refusal: the token that was refused is not brought again at once
   #blockage = new Blockage();
   #hasSockets = true; // until `new WebSocket` throws
   #moments = new Moments(); // of all polls: another conversation is not sent back in time either
   /** @type {number | null} */
   #openedAt = null;
-  /** @type {string | null} */
-  #currentToken = null;
-  /** @type {{token: string, request: string | undefined} | null} */
-  #offer = null; // a token that is ours once the relay says auth:ok
-  /** @type {any} */
-  #nextOffer;
   /** @type {{token: string | null, reason: string} | null} */
   #refused = null;
   /** @type {number | undefined} */
@@ -98,10 +95,13 @@ export class Connection {
    * @param {Host} options.host
    * @param {() => void} options.onOpen before the first message of every opening
    * @param {(message: ServerMessage) => void} options.onMessage
+   * @param {Retries} [options.retries] those of the connection that this one follows
    */
-  constructor({ endpoints, token, host, onOpen, onMessage }) {
+  constructor({ endpoints, token, host, onOpen, onMessage, retries = new Retries() }) {
     this.#endpoints = endpoints;
     this.#tokens = new Tokens(token, host);
+    this.#offers = new Offers(this.#tokens, host);
+    this.#retries = retries;
     this.#host = host;
     this.#onOpen = onOpen;
     this.#onMessage = onMessage;
@@ -113,7 +113,13 @@ export class Connection {
         this.#transport?.probe();
       }),
     ];
-    this.#try();
+    if (retries.mayHurry) this.#try();
+    else this.#waitFor(/** @type {import("./retries.js").Pause} */ (retries.pause));
+  }
+
+  /** The token of this connection, or of the last try; null before there was one. */
+  get token() {
+    return this.#offers.token;
   }
 
   /**
@@ -127,8 +133,9 @@ export class Connection {
 
   /** Tries at once, after a refusal too. */
   retry() {
+    if (this.isClosed) return;
     this.#refused = null;
-    if (this.#transport === null) this.#try();
+    if (this.#transport === null) this.#resume();
     else if (this.#isPolling()) this.#look();
   }
 
@@ -137,15 +144,17 @@ export class Connection {
    * where we are connected what it gives is offered, if it differs.
    */
   async renew() {
-    if (this.#openedAt !== null) return this.#refresh();
-    if (this.status.state === "connecting" && this.#transport === null) return this.#try();
-    if (!isWaitingForToken(this.status)) return;
+    if (this.isClosed) return;
+    if (this.#openedAt !== null) return this.#offers.renew();
+    if (this.#isAsking()) return this.#ask();
+    if (!isWaitingForToken(this.status) || !this.#retries.mayHurry) return;
     const attempt = this.#attempt;
     const { token } = await this.#tokens.ask();
     if (attempt === this.#attempt && token !== undefined && token !== this.#refused?.token) this.#connect(token);
   }
 
   close() {
+    this.isClosed = true;
     for (const unlisten of this.#unlisten) unlisten();
     this.#attempt += 1;
     this.#host.clearTimeout(this.#nextTry);
@@ -155,30 +164,41 @@ export class Connection {
 
   /**
    * @param {string} [reason] why this is not the first try
-   * @param {boolean} [isFirst] after a refusal: the token that was refused is not brought again at once
+   * @param {boolean} [isFirst]
    */
-  async #try(reason = this.status.reason, isFirst = false) {
+  #try(reason = this.status.reason, isFirst = false) {
     this.#host.clearTimeout(this.#nextTry);
     const attempt = ++this.#attempt;
-    this.#become({ state: "connecting", reason });
+    this.#questions = 0;
+    this.#isFirst = isFirst;
+    if (this.status.state !== "connecting") this.#become({ state: "connecting", reason });
+    if (attempt === this.#attempt) this.#ask();
+  }
+
+  /** Asks for a token to connect with; the first usable answer counts. */
+  async #ask() {
+    const attempt = this.#attempt;
+    this.#questions += 1;
     const { token, reason: missing } = await this.#tokens.ask();
     if (attempt !== this.#attempt) return;
+    this.#questions -= 1;
     // The relay may learn to know a token, as when a secret is replaced here first; it ends only once.
-    const isUseless = token === this.#refused?.token && (isFirst || this.#refused?.reason === "token_expired");
+    const isUseless = token === this.#refused?.token && (this.#isFirst || this.#refused?.reason === "token_expired");
     if (token !== undefined && !isUseless) return this.#connect(token);
-    this.#vain += 1;
-    this.#wait(missing ?? this.#refused?.reason ?? "", this.#vain);
+    if (this.#questions > 0) return;
+    this.#retries.vain += 1;
+    this.#wait(missing ?? this.#refused?.reason ?? "", this.#retries.vain);
   }
 
   /** @param {string} token */
   #connect(token) {
     this.#host.clearTimeout(this.#nextTry);
-    this.#attempt += 1;
+    const attempt = ++this.#attempt;
     const { state, reason } = this.status;
     if (state !== "connecting") this.#become({ state: "connecting", reason });
-    this.#currentToken = token;
-    this.#offer = null;
-    this.#vain = 0;
+    if (attempt !== this.#attempt) return;
+    this.#retries.bring();
+    this.#offers.token = token;
     this.#blockage.watch();
     if (!this.#blockage.isSuspected && (this.#transport = this.#startSocket(token))) return;
     this.#transport = this.#start("polling", token);
@@ -231,7 +251,7 @@ export class Connection {
       this.#scout = null;
       this.#dropTransport();
       this.#transport = transport;
-      this.#currentToken = token;
+      this.#offers.token = token;
       this.#blockage.disprove();
     }
     if (transport.name === "polling" && !this.#blockage.isProven) return this.#tryOnceMore(token);
@@ -239,14 +259,18 @@ export class Connection {
   }
 
   #begin() {
+    const transport = this.#transport;
+    if (transport === null) return;
     this.#openedAt = this.#host.now();
     this.#refused = null;
-    this.#become(this.#current());
+    this.#retries.resume();
+    this.#offers.begin(transport);
     if (this.#isPolling()) {
       this.#looks = 0;
       this.#lookLater();
     }
-    this.#onOpen();
+    this.#become(this.#current());
+    if (transport === this.#transport) this.#onOpen();
   }
 
   /**
@@ -277,54 +301,17 @@ export class Connection {
         this.#become(message.data.state === "stale" ? { state: "stale" } : this.#current());
         break;
       case "auth:expiring":
-        this.#refresh(OFFER_AGAIN_MS);
+        this.#offers.expiring();
         break;
       case "auth:ok":
-        this.#currentToken = this.#offer?.token ?? this.#currentToken;
-        break;
       case "error":
-        if (message.replyTo !== undefined && message.replyTo === this.#offer?.request) this.#offerAgain(message.data);
+        this.#offers.receive(message);
         break;
       case "server:draining":
         this.#drainMs = message.data.reconnectAfterMs;
         break;
     }
-    this.#onMessage(message);
-  }
-
-  /**
-   * A fresh token before the old one ends, if there is one; otherwise the close will tell.
-   * @param {number} [againMs] when to ask again where there is none
-   */
-  async #refresh(againMs) {
-    const transport = this.#transport;
-    this.#host.clearTimeout(this.#nextOffer);
-    const { token } = await this.#tokens.ask();
-    if (transport === null || transport !== this.#transport) return;
-    if (token !== undefined && token !== this.#currentToken) this.#offerToken(transport, token);
-    else if (againMs !== undefined) {
-      this.#host.clearTimeout(this.#nextOffer);
-      this.#nextOffer = this.#host.setTimeout(() => this.#refresh(againMs), againMs);
-    }
-  }
-
-  /**
-   * @param {Transport} transport
-   * @param {string} token
-   */
-  #offerToken(transport, token) {
-    if (transport.name === "polling") {
-      // Each poll is let in by itself, so it is here that a conversation stays with its user.
-      if (subjectOf(token) !== subjectOf(this.#currentToken ?? "")) return;
-      this.#currentToken = token;
-    }
-    this.#offer = { token, request: transport.send("auth", { token }) };
-  }
-
-  /** @param {import("./protocol.js").ErrorData} error that answered a fresh token */
-  #offerAgain({ temporary, retryAfterMs = REFRESH_RETRY_MS }) {
-    this.#offer = null;
-    if (temporary) this.#nextOffer = this.#host.setTimeout(() => this.#refresh(), retryAfterMs);
+    if (!this.isClosed) this.#onMessage(message);
   }
 
   /**
@@ -347,18 +334,18 @@ export class Connection {
     const drainMs = this.#drainMs;
     this.#drainMs = undefined;
     this.#dropTransport();
-    if (healthy) this.#failures = 0;
+    if (healthy) this.#retries.failures = 0;
 
     const reason = this.#reasonOf(ending);
     const next = verdict(ending.code, ending.reason);
     switch (next.then) {
       case "give_up":
-        return this.#rest(reason);
+        return this.#become({ state: "refused", reason });
       case "refresh":
-        this.#refused = { token: this.#currentToken, reason };
+        this.#refused = { token: this.#offers.token, reason };
         // The first time at once; where fresh tokens are refused too, the relay is not hammered with them.
-        if (this.#failures > 0) return this.#tryLater(reason);
-        this.#failures = 1;
+        if (this.#retries.failures > 0) return this.#tryLater(reason);
+        this.#retries.failures = 1;
         return this.#try(reason, true);
       case "reconnect":
         return this.#tryLater(reason, ending.afterMs ?? next.afterMs ?? drainMs);
@@ -374,14 +361,12 @@ export class Connection {
   }
 
   /** While polling: is there a WebSocket by now? */
-  async #look() {
+  #look() {
     this.#host.clearTimeout(this.#nextLook);
     if (this.#scout !== null) return;
-    const transport = this.#transport;
     this.#looks += 1;
-    const { token } = await this.#tokens.ask();
-    if (transport !== this.#transport || this.#scout !== null) return;
-    this.#scout = token === undefined ? null : this.#startSocket(token);
+    // With the token of the polls: what the function gives now may be another user's.
+    this.#scout = this.#startSocket(this.#offers.token ?? "");
     if (this.#scout === null) this.#lookLater();
   }
 
@@ -395,8 +380,8 @@ export class Connection {
    * @param {number} [afterMs] instead of the backoff, and not sooner
    */
   #tryLater(reason, afterMs) {
-    this.#failures += 1;
-    this.#wait(reason, this.#failures, afterMs);
+    this.#retries.failures += 1;
+    this.#wait(reason, this.#retries.failures, afterMs);
   }
 
   /**
@@ -405,24 +390,30 @@ export class Connection {
    * @param {number} [afterMs] instead of the backoff, and not sooner
    */
   #wait(reason, times, afterMs) {
-    const waitMs = afterMs ?? (PATIENT.has(reason) ? patientBackoff : backoff)(times, this.#host.random);
-    const nextTryAt = this.#host.now() + waitMs;
-    this.#notBefore = afterMs === undefined ? 0 : nextTryAt;
-    this.#become({ state: "offline", reason, nextTryAt });
-    this.#nextTry = this.#host.setTimeout(() => this.#try(), waitMs);
+    const until = this.#host.now() + (afterMs ?? waitMs(reason, times, this.#host.random));
+    this.#notBefore = afterMs === undefined ? 0 : until;
+    this.#waitFor({ reason, until });
   }
 
-  /** @param {string | undefined} reason */
-  #rest(reason) {
-    this.#become({ state: "refused", reason });
+  /** @param {import("./retries.js").Pause} pause */
+  #waitFor(pause) {
+    this.#retries.pause = pause;
+    this.#nextTry = this.#host.setTimeout(() => this.#resume(), pause.until - this.#host.now());
+    this.#become({ state: "offline", reason: pause.reason, nextTryAt: pause.until });
+  }
+
+  #resume() {
+    this.#retries.resume();
+    this.#try();
   }
 
   /** The network or the page is back. */
   #wake() {
     if (this.status.state === "offline") {
-      if (this.#host.now() >= this.#notBefore) this.#try();
+      if (this.#host.now() >= this.#notBefore) this.#resume();
       return;
     }
+    if (this.#isAsking()) return this.#ask();
     this.#transport?.probe();
     if (this.#isPolling()) {
       this.#looks = 0;
@@ -432,12 +423,17 @@ export class Connection {
 
   #dropTransport() {
     this.#host.clearTimeout(this.#nextLook);
-    this.#host.clearTimeout(this.#nextOffer);
+    this.#offers.end();
     this.#scout?.close();
     this.#scout = null;
     this.#transport?.close();
     this.#transport = null;
     this.#openedAt = null;
+  }
+
+  /** Whether it waits for the token function. */
+  #isAsking() {
+    return this.status.state === "connecting" && this.#transport === null;
   }
 
   #isPolling() {
@@ -455,6 +451,7 @@ export class Connection {
 
   /** @param {Status} status */
   #become(status) {
+    if (this.isClosed) return;
     this.status = status;
     this.statusListeners.tell(status);
   }

@@ -11,6 +11,7 @@ import { Connection } from "./connection.js";
 import { browser } from "./host.js";
 import { Listeners } from "./listeners.js";
 import { Rooms } from "./rooms.js";
+import { isSameUser } from "./token.js";
 import { Vitals } from "./vitals.js";
 
 const SCHEMES = new Set(["http:", "https:", "ws:", "wss:"]);
@@ -60,8 +61,11 @@ export class Relay {
   /** @type {Listeners<ServerMessage>} */
   #messageListeners = new Listeners();
 
-  /** @param {ConnectOptions} options */
-  constructor({ url, token, measureDelay = false, host: replaced }) {
+  /**
+   * @param {ConnectOptions} options
+   * @param {import("./retries.js").Retries} [retries] those of the connection that this one takes the place of
+   */
+  constructor({ url, token, measureDelay = false, host: replaced }, retries) {
     const host = { ...browser, ...replaced };
     const send = (/** @type {string} */ type, /** @type {object} */ data) => this.#connection.send(type, data);
     this.#rooms = new Rooms(send, host);
@@ -74,8 +78,9 @@ export class Relay {
       onMessage: (message) => {
         this.#rooms.receive(message);
         this.vitals.take(message);
-        this.#messageListeners.tell(message);
+        if (!this.#connection.isClosed) this.#messageListeners.tell(message);
       },
+      retries,
     });
   }
 
@@ -142,7 +147,16 @@ export class Relay {
     this.#connection.renew();
   }
 
-  /** Ends it for good. */
+  /**
+   * Whether what is here may be another user's than this token's: it was a token of somebody else that was
+   * brought, or one of which that cannot be told.
+   * @param {string} token
+   */
+  isOfAnother(token) {
+    return this.#connection.token !== null && !isSameUser(this.#connection.token, token);
+  }
+
+  /** Ends it for good: whatever is called afterwards, and whoever calls it, nothing more is sent. */
   close() {
     this.#rooms.close();
     this.#connection.close();
@@ -156,7 +170,7 @@ export class Relay {
  * @returns {import("./connection.js").Endpoints}
  */
 function endpoints(url) {
-  const http = new URL(url, globalThis.location?.href);
+  const http = addressOf(url);
   if (!SCHEMES.has(http.protocol)) throw new TypeError("The relay's address has to begin with http(s): or ws(s):");
   http.hash = "";
   http.protocol = http.protocol.replace("ws", "http");
@@ -164,4 +178,14 @@ function endpoints(url) {
   socket.protocol = http.protocol.replace("http", "ws");
   const isMixed = globalThis.location?.protocol === "https:" && http.protocol === "http:" && !LOOPBACK.test(http.hostname);
   return { socket, poll: new URL("poll", http), config: new URL("config", http), isMixed };
+}
+
+/** @param {string | URL} url */
+function addressOf(url) {
+  try {
+    return new URL(url, globalThis.location?.href);
+  } catch {
+    // The error would quote it, and a console shows all of an error.
+    throw new TypeError("The relay's address is no URL, or a relative one where there is no page");
+  }
 }

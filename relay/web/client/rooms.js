@@ -64,6 +64,7 @@ export class Rooms {
   #limits = UNKNOWN_LIMITS;
   #pace = new Pace();
   #asking = false;
+  #isClosed = false;
   /** @type {any} */
   #timer;
   #send;
@@ -128,7 +129,7 @@ export class Rooms {
   /** Nothing is sent from here on. */
   close() {
     this.#host.clearTimeout(this.#timer);
-    this.#send = () => undefined;
+    this.#isClosed = true;
   }
 
   /** @param {ServerMessage} message */
@@ -357,6 +358,7 @@ export class Rooms {
   /** Sends what is to be sent, as far as the pace of the relay allows; the rest when it does. */
   #sendDue() {
     this.#host.clearTimeout(this.#timer);
+    if (this.#isClosed) return;
     const now = this.#host.now();
     for (const { type, data, cost, sent } of this.#due(now)) {
       const waitMs = this.#pace.waitMs(now);

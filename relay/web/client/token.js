@@ -18,3 +18,15 @@ export function subjectOf(jwt) {
     return undefined;
   }
 }
+
+/**
+ * Whether two tokens surely are of one user. Where that cannot be told they are of two.
+ * @param {string | null} one
+ * @param {string | null} other
+ */
+export function isSameUser(one, other) {
+  if (one === null || other === null) return false;
+  if (one === other) return true;
+  const subject = subjectOf(one);
+  return subject !== undefined && subject === subjectOf(other);
+}

@@ -139,7 +139,7 @@ export class PollingTransport {
       // Where one poll came too fast, those that are to follow take turns.
       const turnMs = this.#pace.waitMs(startedAt);
       if (turnMs > 0) {
-        await this.#sleep(turnMs);
+        await this.#sleep(turnMs, signal);
         continue;
       }
       this.#pace.spend(costOfTasks(places.length));
@@ -161,7 +161,7 @@ export class PollingTransport {
         if (signal.aborted) return;
       }
       if (this.#rejoin()) return;
-      if (!body.more) await this.#sleep(startedAt + PACE_MS - this.#host.now());
+      if (!body.more) await this.#sleep(startedAt + PACE_MS - this.#host.now(), signal);
     }
   }
 
@@ -219,10 +219,22 @@ export class PollingTransport {
     }
   }
 
-  /** @param {number} ms */
-  #sleep(ms) {
-    if (ms <= 0) return;
-    return new Promise((done) => this.#host.setTimeout(() => done(undefined), ms));
+  /**
+   * @param {number} ms
+   * @param {AbortSignal} signal that ends it at once
+   * @returns {Promise<void>}
+   */
+  async #sleep(ms, signal) {
+    if (ms <= 0 || signal.aborted) return;
+    await new Promise((done) => {
+      const wake = () => {
+        this.#host.clearTimeout(timer);
+        signal.removeEventListener("abort", wake);
+        done(undefined);
+      };
+      const timer = this.#host.setTimeout(wake, ms);
+      signal.addEventListener("abort", wake);
+    });
   }
 
   /** @param {Ending} ending */

@@ -28,6 +28,8 @@ export class WebSocketTransport {
   #maxSilenceMs = OPENING_TIMEOUT_MS;
   /** @type {any} */
   #watch;
+  /** @type {Set<any>} */
+  #timers = new Set();
 
   /**
    * Throws as `new WebSocket` does; the error's text might show the token.
@@ -46,7 +48,7 @@ export class WebSocketTransport {
     this.#socket.onmessage = ({ data }) => this.#receive(data);
     this.#socket.onclose = ({ code, reason }) => this.#end({ code, reason });
     // In a browser a close follows within the same turn; Node 20 says no more where a handshake failed.
-    this.#socket.onerror = () => host.setTimeout(() => this.#end({ code: ABNORMAL, reason: "" }), 0);
+    this.#socket.onerror = () => this.#later(0, () => this.#end({ code: ABNORMAL, reason: "" }));
     this.#watchSilence();
   }
 
@@ -65,9 +67,9 @@ export class WebSocketTransport {
     if (this.#socket.readyState !== OPEN) return; // the silence of a handshake is watched
     const askedAt = this.#host.now();
     this.send("ping", {});
-    this.#host.setTimeout(() => {
+    this.#later(PROBE_TIMEOUT_MS, () => {
       if (this.#heardAt < askedAt) this.#end({ code: ABNORMAL, reason: "silent" });
-    }, PROBE_TIMEOUT_MS);
+    });
   }
 
   close() {
@@ -100,6 +102,18 @@ export class WebSocketTransport {
     else this.#watch = this.#host.setTimeout(() => this.#watchSilence(), this.#maxSilenceMs - quietMs);
   }
 
+  /**
+   * @param {number} ms
+   * @param {() => void} call unless it has been closed by then
+   */
+  #later(ms, call) {
+    const timer = this.#host.setTimeout(() => {
+      this.#timers.delete(timer);
+      call();
+    }, ms);
+    this.#timers.add(timer);
+  }
+
   /** @param {Ending} ending */
   #end(ending) {
     if (this.#over) return;
@@ -108,7 +122,7 @@ export class WebSocketTransport {
   }
 
   #release() {
-    this.#host.clearTimeout(this.#watch);
+    for (const timer of [this.#watch, ...this.#timers]) this.#host.clearTimeout(timer);
     this.#socket.onopen = null;
     this.#socket.onmessage = null;
     this.#socket.onclose = null;

@@ -1,0 +1,50 @@
+// @ts-check
+// How often in a row it was in vain, and how long that makes the next try wait. Pure.
+//
+// Rules of this file: who has to mend something first is tried patiently; another token may be brought
+// at once, but only once in a patient pause, because the page may have one more for each refusal.
+
+import { backoff, patientBackoff } from "./backoff.js";
+
+// Reasons of which somebody has to mend something: hurry would only burden those who answer.
+const PATIENT = new Set(["no_token", "bad_token", "token_expired", "unauthenticated", "origin_not_allowed", "mixed_content"]);
+
+/** @typedef {{reason: string, until: number}} Pause why it waits, and until when in ms since the epoch */
+
+/**
+ * How long to wait, in ms.
+ * @param {string} reason
+ * @param {number} times in a row that it was in vain
+ * @param {() => number} random in [0, 1)
+ */
+export function waitMs(reason, times, random) {
+  return (PATIENT.has(reason) ? patientBackoff : backoff)(times, random);
+}
+
+/** Connections that follow each other in a page may share one: another user's token is no reason to hurry either. */
+export class Retries {
+  /** How many connections in a row failed. */
+  failures = 0;
+  /** How many times in a row the token function was asked in vain. */
+  vain = 0;
+  /** @type {Pause | null} The wait that runs. */
+  pause = null;
+  #hasHurried = false;
+
+  /** Whether a token may be brought now, and not only when the pause is over. */
+  get mayHurry() {
+    return this.pause === null || !this.#hasHurried;
+  }
+
+  /** A token is brought. In a pause that was the one that need not wait. */
+  bring() {
+    this.vain = 0;
+    this.#hasHurried = this.pause !== null;
+  }
+
+  /** The pause is over, or somebody does not want to wait, or there is a connection. */
+  resume() {
+    this.pause = null;
+    this.#hasHurried = false;
+  }
+}
