@@ -55,22 +55,26 @@ test("does not wait as long again for a handshake that is swallowed", async () =
   const relay = new FakeRelay();
   relay.world.onSocket = () => {};
   const { relay: client_ } = client(relay);
-  await relay.world.pass(13_500);
+  await relay.world.pass(10_500 + 5_000);
   assert.equal(relay.world.sockets.length, 2);
   assert.equal(client_.status.state, "polling");
 });
 
-test("a WebSocket that opens and breaks again and again is none", async () => {
-  const relay = new FakeRelay();
-  const { relay: client_ } = client(relay);
-  await settled();
-  assert.equal(client_.status.state, "live");
-  await relay.cut();
-  await relay.world.pass(600);
-  assert.equal(client_.status.state, "live");
-  await relay.cut();
-  await relay.world.pass(1_000);
-  assert.equal(client_.status.state, "polling");
+test("where WebSockets opened and broke, one more is tried while HTTP gets through before anything is polled", async () => {
+  for (const isBlocked of [false, true]) {
+    const relay = new FakeRelay();
+    const { relay: client_ } = client(relay);
+    await settled();
+    assert.equal(client_.status.state, "live");
+    await relay.cut();
+    await relay.world.pass(600);
+    assert.equal(client_.status.state, "live");
+    relay.blocked = isBlocked;
+    await relay.cut();
+    await relay.world.pass(1_000);
+    assert.equal(relay.world.sockets.length, 3);
+    assert.equal(client_.status.state, isBlocked ? "polling" : "live");
+  }
 });
 
 for (const [told, code] of /** @type {const} */ ([["restart", 1001], ["at_capacity", 4430], ["stalled", 4408]])) {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
+import { inspect } from "node:util";
 import { connect } from "../../relay/web/client/index.js";
 import { FakeRelay } from "./fake-relay.js";
 import { FakeHost, settled } from "./fake-host.js";
@@ -90,6 +91,41 @@ test("where a network swallows everything for seconds, what comes after it is a 
     assert.ok(!states().includes("polling"), `${awayMs}: ${JSON.stringify(states())}`);
     client_.close();
   }
+});
+
+test("short resets of everything, again and again, are the network, and nobody polls for them", async () => {
+  for (let seed = 1; seed <= 40; seed += 1) {
+    const chance = random(seed);
+    const relay = new FakeRelay("t");
+    relay.world.randomness = 0.99 * chance();
+    const { client_, states } = client(relay.host);
+    client_.joinTask("t");
+    await settled();
+    for (let time = 0; time < 8; time += 1) {
+      relay.down = true;
+      await relay.cut();
+      await relay.world.pass(100 + chance() * 2_000);
+      relay.down = false;
+      await relay.world.pass(1_000 + chance() * 5_000);
+    }
+    await relay.world.pass(25_000);
+    assert.equal(client_.status.state, "live", `seed ${seed}`);
+    assert.ok(!states().includes("polling"), `seed ${seed}: ${JSON.stringify(states())}`);
+    client_.close();
+  }
+});
+
+test("a handshake that takes seconds after an outage is waited for", async () => {
+  const relay = new FakeRelay("t");
+  relay.down = true;
+  const { onSocket } = relay.world;
+  const { client_, states } = client(relay.host);
+  await relay.world.pass(20_000);
+  relay.down = false;
+  relay.world.onSocket = (socket) => relay.host.setTimeout(() => onSocket(socket), 4_500);
+  await relay.world.pass(40_000);
+  assert.equal(client_.status.state, "live");
+  assert.ok(!states().includes("polling"), JSON.stringify(states()));
 });
 
 test("who is told while it is tried once more why there is no WebSocket does not poll", async () => {
@@ -202,7 +238,24 @@ test("an address may have a fragment, which goes nowhere", async () => {
 
 test("what is no address of a relay is refused at once, and not repeated", () => {
   for (const url of ["ftp://relay.test/ws", "file:///ws", "relay.test:80/ws", "data:,secret", "blob:secret", "javascript:secret", "/ws", "", "http://", "ws://[secret"]) {
-    assert.throws(() => client(new FakeHost().host, url), (error) => error instanceof TypeError && !error.message.includes("secret"), url);
+    assert.throws(() => client(new FakeHost().host, url), (error) => error instanceof TypeError && !inspect(error).includes("secret"), url);
+  }
+  // All that a console shows of it, whatever made it none, and also where a page is there to be relative to.
+  const before = globalThis.location;
+  for (const location of [undefined, { protocol: "https:", href: "https://app.test/" }]) {
+    globalThis.location = location;
+    try {
+      for (const url of ["http://[x?token=secret", "/ws?token=secret", "//secret:x", "http://secret:99999", "http://a b?secret", "ws://%secret"]) {
+        try {
+          client(new FakeHost().host, url).client_.close();
+        } catch (error) {
+          assert.ok(error instanceof TypeError && !inspect(error, { showHidden: true }).replace(error.stack, "").includes("secret"), url);
+          assert.ok(!error.stack.includes("secret"), url);
+        }
+      }
+    } finally {
+      globalThis.location = before;
+    }
   }
 });
 

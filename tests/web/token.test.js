@@ -5,6 +5,7 @@ import test from "node:test";
 import { connect } from "../../relay/web/client/index.js";
 import { FakeRelay } from "./fake-relay.js";
 import { FakeHost, settled } from "./fake-host.js";
+import { rawToken, tokenOf } from "./fake-token.js";
 
 const URL = "ws://relay.test/ws";
 const never = () => new Promise(() => {});
@@ -212,20 +213,183 @@ test("another token that has come meanwhile is brought at once on renew(), the r
 });
 
 test("renew() offers another token where there is a connection, and moves polls to it", async () => {
+  const [first, second] = [tokenOf("alice", 1), tokenOf("alice", 2)];
   for (const blocked of [false, true]) {
-    const relay = relayFor(new Set(["first", "second"]), { blocked });
-    let token = "first";
+    const relay = relayFor(new Set([first, second]), { blocked });
+    let token = first;
     const { client_ } = client(relay, () => token);
     client_.joinTask("t");
     await relay.world.pass(3_000);
     client_.renew();
     await settled();
-    token = "second";
+    token = second;
     client_.renew();
     await relay.world.pass(600);
-    if (blocked) assert.equal(relay.presented.at(-1), "second");
-    else assert.deepEqual(relay.world.sockets[0].sent.filter(({ type }) => type === "auth").map(({ data }) => data.token), ["second"]);
+    if (blocked) assert.equal(relay.presented.at(-1), second);
+    else assert.deepEqual(relay.world.sockets[0].sent.filter(({ type }) => type === "auth").map(({ data }) => data.token), [second]);
     assert.equal(client_.status.state, blocked ? "polling" : "live");
+    client_.close();
+  }
+});
+
+test("however a page brings another token on each refusal, refusals are about as few as without it", async () => {
+  const calls = {
+    "on each status": (client_) => client_.onStatus(() => client_.renew()),
+    "on each refusal": (client_) => client_.onStatus(({ state }) => state === "offline" && client_.renew()),
+    "a little later": (client_, host) => client_.onStatus(({ state }) => state === "offline" && host.setTimeout(() => client_.renew(), 100)),
+    "all the time": (client_, host) => {
+      const again = () => (client_.renew(), host.setTimeout(again, 250));
+      again();
+    },
+  };
+  for (const [when, begin] of Object.entries(calls)) {
+    for (const blocked of [false, true]) {
+      for (const word of ["unauthenticated", "token_expired"]) {
+        const relay = relayFor(new Set(), { blocked, word });
+        let serial = 0;
+        const { client_ } = client(relay, () => `token-${(serial += 1)}`);
+        begin(client_, relay.host);
+        const minutes = [];
+        for (let minute = 0; minute < 5; minute += 1) {
+          const before = relay.presented.length;
+          await relay.world.pass(60_000);
+          minutes.push(relay.presented.length - before);
+        }
+        const most = blocked ? 2 : 1; // over polls there is a WebSocket that is tried for each, too
+        assert.ok(minutes[0] <= 12 * most && minutes.slice(1).every((count) => count <= 6 * most), `${when}: ${minutes}`);
+        client_.close();
+      }
+    }
+  }
+});
+
+test("a token that is good at last is brought at once, or at the end of the pause that runs", async () => {
+  const good = new Set();
+  const relay = relayFor(good);
+  let serial = 0;
+  const { client_ } = client(relay, () => `token-${(serial += 1)}`);
+  await relay.world.pass(100_000);
+  while (client_.status.state !== "offline") await relay.world.pass(100);
+  for (const isAtOnce of [false, true]) {
+    if (!isAtOnce) {
+      client_.renew(); // the one in this pause, and it is refused
+      await settled();
+    }
+    const { nextTryAt } = client_.status;
+    good.add(`token-${serial + 1}`).add(`token-${serial + 2}`);
+    client_.renew();
+    await settled();
+    assert.equal(client_.status.state, isAtOnce ? "live" : "offline");
+    if (!isAtOnce) {
+      await relay.world.pass(nextTryAt - relay.world.time);
+      assert.equal(client_.status.state, "live");
+      // When it ends soon, and a first fresh one is refused as well,
+      good.clear();
+      relay.world.sockets.at(-1).ends(4401, "unauthenticated");
+      await settled();
+      assert.equal(client_.status.state, "offline");
+    }
+  }
+});
+
+test("renew() from within any listener ends", async () => {
+  const relay = relayFor(new Set(["good"]));
+  let given = "";
+  const { client_, asked } = client(relay, () => given);
+  client_.onStatus(() => client_.renew());
+  await relay.world.pass(60_000);
+  assert.ok(asked.length < 60, `${asked.length} questions`);
+  given = "good";
+  await relay.world.pass(60_000);
+  assert.equal(client_.status.state, "live");
+});
+
+test("while the old token lives, one that is refused is followed by asking until another is there", async () => {
+  const relay = new FakeRelay("t");
+  let token = "first";
+  const { client_, asked } = client(relay, () => token);
+  relay.refuse = ({ type, data }) => (type === "auth" && data.token !== "good" ? { code: "forbidden", message: "No.", temporary: false } : undefined);
+  await relay.world.pass(100);
+  const [socket] = relay.world.sockets;
+  const offered = () => socket.sent.filter(({ type }) => type === "auth").map(({ data }) => data.token);
+  token = "bad";
+  socket.says("auth:expiring", { expiresAt: "" });
+  await relay.world.pass(12_000);
+  assert.deepEqual(offered(), ["bad"]); // and not again
+  token = "worse";
+  await relay.world.pass(5_000);
+  token = "bad";
+  await relay.world.pass(5_000);
+  assert.deepEqual(offered(), ["bad", "worse"]);
+  token = "good";
+  await relay.world.pass(5_000);
+  assert.deepEqual(offered(), ["bad", "worse", "good"]);
+  const before = asked.length;
+  await relay.world.pass(60_000);
+  assert.equal(asked.length, before);
+  assert.deepEqual([client_.status.state, relay.world.sockets.length], ["live", 1]);
+});
+
+test("fresh tokens that the relay refuses on an open connection are not offered one after the other", async () => {
+  const relay = new FakeRelay("t");
+  let serial = 0;
+  const { client_, asked } = client(relay, () => `token-${(serial += 1)}`);
+  relay.refuse = ({ type }) => (type === "auth" ? { code: "forbidden", message: "No.", temporary: false } : undefined);
+  client_.onMessage(({ type }) => type === "error" && client_.renew());
+  await relay.world.pass(100);
+  const [socket] = relay.world.sockets;
+  for (let step = 0; step < 600; step += 1) {
+    client_.renew();
+    await relay.world.pass(100);
+  }
+  const offered = socket.sent.filter(({ type }) => type === "auth").length;
+  assert.ok(offered <= 13, `${offered} in a minute`);
+  assert.ok(asked.length <= 15, `${asked.length} questions in a minute`);
+});
+
+for (const wake of ["online", "visible", "renew"]) {
+  test(`while a question hangs, ${wake} asks again at once, and the first usable answer counts`, async () => {
+    const relay = relayFor(new Set(["good"]));
+    const answers = [];
+    const { client_, statuses } = client(relay, () => new Promise((done) => answers.push(done)));
+    await relay.world.pass(1_000);
+    if (wake === "renew") client_.renew();
+    else await relay.world.happens(wake);
+    assert.equal(answers.length, 2);
+    answers[1](""); // no usable one: the other question still runs
+    await settled();
+    assert.equal(client_.status.state, "connecting");
+    answers[0]("good");
+    await settled();
+    assert.equal(client_.status.state, "live");
+    statuses.length = 0;
+    await relay.world.pass(60_000);
+    assert.deepEqual([statuses, relay.presented], [[], ["good"]]);
+  });
+}
+
+test("polls, and the WebSocket that is looked for, stay with their user; where it cannot be told they do too", async () => {
+  const pairs = [
+    [tokenOf("alice"), tokenOf("bob")],
+    [rawToken('{"sub":9007199254740993}'), rawToken('{"sub":9007199254740995}')],
+    ["opaque-1", "opaque-2"],
+    [tokenOf("alice"), "opaque"],
+  ];
+  for (const [first, second] of pairs) {
+    const relay = relayFor(new Set([first, second]), { blocked: true });
+    let token = first;
+    const { client_ } = client(relay, () => token);
+    client_.joinTask("t");
+    await relay.world.pass(3_000);
+    assert.equal(client_.status.state, "polling");
+    token = second;
+    client_.renew();
+    await relay.append("t", 1);
+    await relay.world.pass(600);
+    relay.blocked = false;
+    await relay.world.pass(60_000);
+    assert.deepEqual([...new Set(relay.presented)], [first]);
+    assert.ok(relay.world.sockets.every((socket) => socket.token === first));
     client_.close();
   }
 });

@@ -197,6 +197,7 @@ export class Connection {
     const { state, reason } = this.status;
     if (state !== "connecting") this.#become({ state: "connecting", reason });
     if (attempt !== this.#attempt) return;
+    this.#attempt += 1; // who was told may have asked once more
     this.#retries.bring();
     this.#offers.token = token;
     this.#blockage.watch();

@@ -148,12 +148,12 @@ export class Relay {
   }
 
   /**
-   * Whether what is here may be another user's than this token's: it was a token of somebody else that was
-   * brought, or one of which that cannot be told.
-   * @param {string} token
+   * Whether what is here may be another user's than this token's: the one that was brought names somebody
+   * else, or it cannot be told whom one of the two names. Without a token it is nobody's.
+   * @param {import("./tokens.js").MaybeToken} token
    */
   isOfAnother(token) {
-    return this.#connection.token !== null && !isSameUser(this.#connection.token, token);
+    return this.#connection.token !== null && !isSameUser(this.#connection.token, token || null);
   }
 
   /** Ends it for good: whatever is called afterwards, and whoever calls it, nothing more is sent. */

@@ -5,19 +5,20 @@
 // frames is told once; only watching joins and only `open` connects, never reading.
 
 import { browser } from "../client/host.js";
-import { connect } from "../client/index.js";
+import { Relay } from "../client/index.js";
 import { Listeners } from "../client/listeners.js";
+import { Retries } from "../client/retries.js";
 import { subjectOf } from "../client/token.js";
 import { nextFrame } from "./machine.js";
 import {
   connectionAfter, dashboardSource, LOADING_DASHBOARD, LOADING_TASK, NOT_YET_CONNECTED, taskSource,
 } from "./snapshots.js";
 import { LINGER_MS, Subscription } from "./subscription.js";
+import { RENEW_MS, TokenSource } from "./token-source.js";
 
 /** @typedef {import("../client/tokens.js").GetToken} GetToken */
 /** @typedef {import("../client/tokens.js").MaybeToken} MaybeToken */
 /** @typedef {import("../client/index.js").Host} Host */
-/** @typedef {import("../client/index.js").Relay} Relay */
 /** @typedef {import("../client/index.js").ServerMessage} ServerMessage */
 /** @typedef {import("../client/index.js").Status} Status */
 /** @typedef {import("../client/index.js").TaskList} TaskList */
@@ -25,10 +26,6 @@ import { LINGER_MS, Subscription } from "./subscription.js";
 /** @typedef {import("../client/index.js").Unsubscribe} Unsubscribe */
 /** @typedef {import("./snapshots.js").DashboardSnapshot} DashboardSnapshot */
 /** @typedef {import("./snapshots.js").TaskSnapshot} TaskSnapshot */
-
-// Between two questions to token functions that only are others at each render: who renders because it
-// was asked would otherwise be asked without end.
-const RENEW_MS = 1_000;
 
 export class Store {
   /** How the connection is. */
@@ -39,10 +36,8 @@ export class Store {
   /** @type {Relay | null} */
   #relay = null;
   #url = "";
-  /** @type {MaybeToken | GetToken} */
-  #token = "";
-  /** @type {unknown} Whom the last token that is a text was of. */
-  #subject;
+  #source;
+  #retries = new Retries();
   /** @type {any} */
   #closing;
   #renewedAt = -Infinity;
@@ -67,19 +62,21 @@ export class Store {
   constructor({ host, frame = nextFrame } = {}) {
     this.#host = { ...browser, ...host };
     this.#frame = frame;
+    this.#source = new TokenSource(this.#host, () => this.#relay?.renew());
   }
 
   /**
-   * A token, or a function that is asked for one. Another text counts at once; one of another user
-   * connects anew, and nothing of the first one's stays. Another function is asked from now on, and at
-   * once where there is no connection for want of a token.
+   * A token, none, or a function that is asked for one. Another text counts at once; one of another user, or
+   * of one that it does not name readably, connects anew, and nothing of the first one's stays. So does none:
+   * nobody is signed in. Another function is asked from now on, and at once where a token is waited for.
    * @param {MaybeToken | GetToken} token
    */
   set token(token) {
-    if (token === this.#token) return;
-    this.#token = token;
+    if (token === this.#source.token) return;
+    this.#source.token = token;
     if (typeof token === "function") this.#renewSoon();
-    else this.#renewAs(token ? subjectOf(token) : undefined);
+    else if (this.#relay?.isOfAnother(token)) this.#reconnect();
+    else this.#relay?.renew();
   }
 
   /**
@@ -90,7 +87,10 @@ export class Store {
    */
   open(url) {
     this.#host.clearTimeout(this.#closing);
-    if (url !== this.#url) this.#close();
+    if (url !== this.#url) {
+      this.#close();
+      this.#retries = new Retries();
+    }
     if (this.#relay === null) this.#connect(url);
     return () => {
       this.#closing = this.#host.setTimeout(() => this.#close(), LINGER_MS);
@@ -174,14 +174,6 @@ export class Store {
     for (const subscription of changed) subscription.update();
   }
 
-  /** @param {unknown} subject of a token that counts at once; of none it is nobody's */
-  #renewAs(subject) {
-    const isAnother = this.#subject !== undefined && subject !== undefined && subject !== this.#subject;
-    this.#subject = subject ?? this.#subject;
-    if (isAnother && this.#relay !== null) this.#reconnect();
-    else this.#relay?.renew();
-  }
-
   #renewSoon() {
     if (this.#relay?.status.state !== "offline") return;
     this.#host.clearTimeout(this.#renewing);
@@ -198,24 +190,30 @@ export class Store {
     this.#connect(this.#url);
   }
 
-  #askToken() {
-    return typeof this.#token === "function" ? this.#token() : this.#token;
+  async #askToken() {
+    const relay = this.#relay;
+    const token = await this.#source.ask();
+    const isReadable = typeof token === "string" && subjectOf(token) !== undefined;
+    if (isReadable && relay !== null && relay === this.#relay && relay.isOfAnother(token)) this.#reconnect();
+    return token;
   }
 
   /** @param {string} url */
   #connect(url) {
-    const relay = connect({ url, token: () => this.#askToken(), host: this.#host });
+    const relay = new Relay({ url, token: () => this.#askToken(), host: this.#host }, this.#retries);
     this.#url = url;
     this.#relay = relay;
     relay.onStatus((status) => this.#become(status));
     relay.onMessage((message) => this.#messageListeners.tell(message));
     this.#become(relay.status);
+    if (relay !== this.#relay) return; // who was told has changed the token
     for (const subscription of this.#subscriptions()) subscription.join(relay);
   }
 
   #close() {
     if (this.#relay === null) return;
     this.#host.clearTimeout(this.#renewing);
+    this.#source.close();
     for (const subscription of this.#subscriptions()) subscription.leave();
     this.#relay.close();
     this.#relay = null;
