@@ -5,6 +5,7 @@ import test from "node:test";
 import { Store } from "../../relay/web/react/store.js";
 import { settled } from "./fake-host.js";
 import { FakeRelay } from "./fake-relay.js";
+import { tokenOf } from "./fake-token.js";
 
 const URL = "ws://relay.test/ws";
 const LINGER_MS = 1_000;
@@ -20,11 +21,6 @@ function given(...taskIds) {
     for (const call of frames.splice(0)) call();
   };
   return { relay, store, frames, draw };
-}
-
-/** A token of this user, as much of one as a page reads. */
-function tokenOf(sub, serial = 0) {
-  return `x.${btoa(JSON.stringify({ sub, serial })).replaceAll("=", "").replaceAll("+", "-").replaceAll("/", "_")}.x`;
 }
 
 function sent(relay) {
@@ -212,30 +208,10 @@ test("another token of the same user is offered at once, and what is shown stays
   await draw();
   assert.deepEqual(sent(relay), ["task:join", "auth"]);
   assert.equal(relay.world.sockets.length, 1);
-  store.token = null; // it is being fetched, say
   store.token = tokenOf("alice", 2);
   await draw();
   assert.equal(relay.world.sockets.length, 1);
   assert.equal(store.task("t"), shown);
-});
-
-test("a token of another user connects anew, and nothing of the first one's is shown", async () => {
-  for (const between of [[], [null], [""]]) {
-    const { relay, store, draw } = given("t");
-    store.token = tokenOf("alice");
-    store.watchTask("t", () => {});
-    store.watchDashboard(() => {});
-    store.open(URL);
-    await relay.append("t", "hers");
-    await draw();
-    for (const token of between) store.token = token;
-    relay.hidden.add("t");
-    store.token = tokenOf("bob");
-    assert.deepEqual([store.task("t").events, store.dashboard.tasks], [[], []]);
-    await draw();
-    assert.deepEqual(relay.world.sockets.map(({ closed, token }) => [closed, token]), [[true, tokenOf("alice")], [false, tokenOf("bob")]]);
-    assert.deepEqual([store.task("t").state, store.task("t").events, store.dashboard.tasks], ["forbidden", [], []]);
-  }
 });
 
 test("a function that is another one at each render neither connects nor offers anything anew", async () => {

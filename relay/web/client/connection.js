@@ -113,6 +113,7 @@ export class Connection {
         this.#transport?.probe();
       }),
     ];
+    retries.follow();
     if (retries.mayHurry) this.#try();
     else this.#waitFor(/** @type {import("./retries.js").Pause} */ (retries.pause));
   }
@@ -264,7 +265,7 @@ export class Connection {
     if (transport === null) return;
     this.#openedAt = this.#host.now();
     this.#refused = null;
-    this.#retries.resume();
+    this.#retries.open();
     this.#offers.begin(transport);
     if (this.#isPolling()) {
       this.#looks = 0;

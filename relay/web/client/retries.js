@@ -30,6 +30,12 @@ export class Retries {
   /** @type {Pause | null} The wait that runs. */
   pause = null;
   #hasHurried = false;
+  #hasOpened = false; // with the last token that was brought
+
+  /** A connection follows another one. Only what the relay refused counts on. */
+  follow() {
+    if (this.#hasOpened) this.failures = this.vain = 0;
+  }
 
   /** Whether a token may be brought now, and not only when the pause is over. */
   get mayHurry() {
@@ -40,9 +46,16 @@ export class Retries {
   bring() {
     this.vain = 0;
     this.#hasHurried = this.pause !== null;
+    this.#hasOpened = false;
   }
 
-  /** The pause is over, or somebody does not want to wait, or there is a connection. */
+  /** There is a connection. */
+  open() {
+    this.#hasOpened = true;
+    this.resume();
+  }
+
+  /** The pause is over, or somebody does not want to wait. */
   resume() {
     this.pause = null;
     this.#hasHurried = false;

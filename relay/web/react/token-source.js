@@ -18,6 +18,7 @@ import { isSameUser } from "../client/token.js";
 // Between two questions to functions that only are others at each render: who renders because it was asked
 // would otherwise be asked without end.
 export const RENEW_MS = 1_000;
+const DOUBT_MAX_MS = 60_000;
 
 export class TokenSource {
   /** @type {MaybeToken | GetToken} */
@@ -27,7 +28,7 @@ export class TokenSource {
   /** @type {Question | null} The last one, while it is open. */
   #question = null;
   #askedAt = -Infinity;
-  #isInDoubt = false;
+  #doubts = 0; // in a row
   /** @type {any} */
   #again;
   /** @type {any} */
@@ -100,7 +101,7 @@ export class TokenSource {
    */
   #answered(question, asked, given) {
     if (asked === this.#token) {
-      this.#isInDoubt = false;
+      this.#doubts = 0;
       return this.#end(question, () => question.settle(given));
     }
     if (question !== this.#question) return; // nobody waits for it any more
@@ -110,7 +111,7 @@ export class TokenSource {
     else if (!agree(heard.given, given)) this.#putSoon(question);
     else {
       this.#end(question, () => question.settle(given));
-      this.#doubtOnce();
+      this.#askLater();
     }
   }
 
@@ -126,12 +127,12 @@ export class TokenSource {
     say();
   }
 
-  /** The last replacement may have brought another user. Where replacing goes on, it is asked once and not for ever. */
-  #doubtOnce() {
-    if (this.#isInDoubt) return;
-    this.#isInDoubt = true;
+  /** The last replacement may have brought another user. Where replacing goes on, it is asked less and less often. */
+  #askLater() {
+    const waitMs = Math.min(DOUBT_MAX_MS, RENEW_MS * 2 ** this.#doubts);
+    this.#doubts += 1;
     this.#host.clearTimeout(this.#doubt);
-    this.#doubt = this.#host.setTimeout(this.#onDoubt, RENEW_MS);
+    this.#doubt = this.#host.setTimeout(this.#onDoubt, waitMs);
   }
 }
 

@@ -6,18 +6,23 @@ export class Connection {
      * @param {Host} options.host
      * @param {() => void} options.onOpen before the first message of every opening
      * @param {(message: ServerMessage) => void} options.onMessage
+     * @param {Retries} [options.retries] those of the connection that this one follows
      */
-    constructor({ endpoints, token, host, onOpen, onMessage }: {
+    constructor({ endpoints, token, host, onOpen, onMessage, retries }: {
         endpoints: Endpoints;
         token: import("./tokens.js").GetToken;
         host: Host;
         onOpen: () => void;
         onMessage: (message: ServerMessage) => void;
+        retries?: Retries | undefined;
     });
     /** @type {Status} */
     status: Status;
     /** @type {Listeners<Status>} */
     statusListeners: Listeners<Status>;
+    isClosed: boolean;
+    /** The token of this connection, or of the last try; null before there was one. */
+    get token(): string | null;
     /**
      * @param {string} type
      * @param {object} data
@@ -65,3 +70,4 @@ export type Endpoints = {
     isMixed: boolean;
 };
 import { Listeners } from "./listeners.js";
+import { Retries } from "./retries.js";

@@ -30,8 +30,11 @@
  */
 export function connect(options: ConnectOptions): Relay;
 export class Relay {
-    /** @param {ConnectOptions} options */
-    constructor({ url, token, measureDelay, host: replaced }: ConnectOptions);
+    /**
+     * @param {ConnectOptions} options
+     * @param {import("./retries.js").Retries} [retries] those of the connection that this one takes the place of
+     */
+    constructor({ url, token, measureDelay, host: replaced }: ConnectOptions, retries?: import("./retries.js").Retries);
     /** Who speaks, how old the last word is, how long changes take. */
     vitals: Vitals;
     /** How things are now. */
@@ -72,7 +75,13 @@ export class Relay {
      * once, and where there is a connection what it gives is offered: for the same user only.
      */
     renew(): void;
-    /** Ends it for good. */
+    /**
+     * Whether what is here may be another user's than this token's: the one that was brought names somebody
+     * else, or it cannot be told whom one of the two names. Without a token it is nobody's.
+     * @param {import("./tokens.js").MaybeToken} token
+     */
+    isOfAnother(token: import("./tokens.js").MaybeToken): boolean;
+    /** Ends it for good: whatever is called afterwards, and whoever calls it, nothing more is sent. */
     close(): void;
     #private;
 }

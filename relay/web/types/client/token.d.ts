@@ -5,3 +5,9 @@
  * @returns {string | undefined}
  */
 export function subjectOf(jwt: string): string | undefined;
+/**
+ * Whether two tokens surely are of one user. Where that cannot be told they are of two.
+ * @param {string | null} one
+ * @param {string | null} other
+ */
+export function isSameUser(one: string | null, other: string | null): boolean;

@@ -1,3 +1,13 @@
+/** @typedef {import("../client/tokens.js").GetToken} GetToken */
+/** @typedef {import("../client/tokens.js").MaybeToken} MaybeToken */
+/** @typedef {import("../client/index.js").Host} Host */
+/** @typedef {import("../client/index.js").ServerMessage} ServerMessage */
+/** @typedef {import("../client/index.js").Status} Status */
+/** @typedef {import("../client/index.js").TaskList} TaskList */
+/** @typedef {import("../client/index.js").Timeline} Timeline */
+/** @typedef {import("../client/index.js").Unsubscribe} Unsubscribe */
+/** @typedef {import("./snapshots.js").DashboardSnapshot} DashboardSnapshot */
+/** @typedef {import("./snapshots.js").TaskSnapshot} TaskSnapshot */
 export class Store {
     /**
      * @param {object} [surroundings] parts to replace, as in tests
@@ -13,9 +23,9 @@ export class Store {
         since?: number;
     }>;
     /**
-     * A token, or a function that is asked for one. Another text counts at once; one of another user
-     * connects anew, and nothing of the first one's stays. Another function is asked from now on, and at
-     * once where there is no connection for want of a token.
+     * A token, none, or a function that is asked for one. Another text counts at once; one of another user, or
+     * of one that it does not name readably, connects anew, and nothing of the first one's stays. So does none:
+     * nobody is signed in. Another function is asked from now on, and at once where a token is waited for.
      * @param {MaybeToken | GetToken} token
      */
     set token(token: MaybeToken | GetToken);
@@ -59,7 +69,6 @@ export class Store {
 export type GetToken = import("../client/tokens.js").GetToken;
 export type MaybeToken = import("../client/tokens.js").MaybeToken;
 export type Host = import("../client/index.js").Host;
-export type Relay = import("../client/index.js").Relay;
 export type ServerMessage = import("../client/index.js").ServerMessage;
 export type Status = import("../client/index.js").Status;
 export type TaskList = import("../client/index.js").TaskList;

@@ -1,0 +1,35 @@
+/** @typedef {{reason: string, until: number}} Pause why it waits, and until when in ms since the epoch */
+/**
+ * How long to wait, in ms.
+ * @param {string} reason
+ * @param {number} times in a row that it was in vain
+ * @param {() => number} random in [0, 1)
+ */
+export function waitMs(reason: string, times: number, random: () => number): number;
+/** Connections that follow each other in a page may share one: another user's token is no reason to hurry either. */
+export class Retries {
+    /** How many connections in a row failed. */
+    failures: number;
+    /** How many times in a row the token function was asked in vain. */
+    vain: number;
+    /** @type {Pause | null} The wait that runs. */
+    pause: Pause | null;
+    /** A connection follows another one. Only what the relay refused counts on. */
+    follow(): void;
+    /** Whether a token may be brought now, and not only when the pause is over. */
+    get mayHurry(): boolean;
+    /** A token is brought. In a pause that was the one that need not wait. */
+    bring(): void;
+    /** There is a connection. */
+    open(): void;
+    /** The pause is over, or somebody does not want to wait. */
+    resume(): void;
+    #private;
+}
+/**
+ * why it waits, and until when in ms since the epoch
+ */
+export type Pause = {
+    reason: string;
+    until: number;
+};
