@@ -240,3 +240,26 @@ for (const [way, bring] of Object.entries(BRINGERS)) {
     });
   }
 }
+
+test("one user after the other for whom it is not switched on is no reason to hurry, and one for whom it is comes in", async () => {
+  const relay = new FakeRelay("t");
+  const greet = relay.world.onSocket;
+  relay.world.onSocket = (socket) => relay.host.setTimeout(() => socket.ends(4502, "feature_disabled"), 20);
+  const store = new Store({ host: relay.host, frame: () => {} });
+  let serial = 0;
+  store.token = tokenOf("user-0");
+  store.watchConnection(() => {
+    if (["refused", "offline"].includes(store.connection.state)) relay.host.setTimeout(() => (store.token = tokenOf(`user-${(serial += 1)}`)), 100);
+  });
+  store.open(URL);
+  const minutes = [];
+  for (let minute = 0; minute < 5; minute += 1) {
+    const before = relay.world.sockets.length;
+    await relay.world.pass(60_000);
+    minutes.push(relay.world.sockets.length - before);
+  }
+  assert.ok(minutes[0] <= 12 && minutes.slice(1).every((count) => count >= 1 && count <= 6), String(minutes));
+  relay.world.onSocket = greet;
+  await relay.world.pass(31_000);
+  assert.equal(store.connection.state, "live");
+});

@@ -27,7 +27,7 @@ import { WebSocketTransport } from "./transports/websocket.js";
 /**
  * `connecting`: a try is under way. `live`: connected and current. `stale`: connected, but the
  * relay lost the database or is behind it. `polling`: current over long polling. `offline`: not
- * connected, the next try is at `nextTryAt`. `refused`: resting until `retry()`.
+ * connected, the next try is at `nextTryAt`. `refused`: resting until `retry()`, whatever token there is.
  * @typedef {"connecting" | "live" | "stale" | "polling" | "offline" | "refused"} State
  */
 
@@ -342,6 +342,7 @@ export class Connection {
     const next = verdict(ending.code, ending.reason);
     switch (next.then) {
       case "give_up":
+        this.#retries.rest(reason, this.#host);
         return this.#become({ state: "refused", reason });
       case "refresh":
         this.#refused = { token: this.#offers.token, reason };

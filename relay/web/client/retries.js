@@ -49,6 +49,16 @@ export class Retries {
     this.#hasOpened = false;
   }
 
+  /**
+   * The relay said not to come back. Who follows all the same, as another user does, keeps the pauses.
+   * @param {string} reason
+   * @param {Pick<import("./host.js").Host, "now" | "random">} host
+   */
+  rest(reason, { now, random }) {
+    this.failures += 1;
+    this.pause = { reason, until: now() + patientBackoff(this.failures, random) };
+  }
+
   /** There is a connection. */
   open() {
     this.#hasOpened = true;

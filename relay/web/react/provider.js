@@ -12,9 +12,10 @@ import { Store } from "./store.js";
  * @property {string | URL} url as for `connect`; another one connects anew
  * @property {MaybeToken | GetToken} token
  *   a function as for `connect`, which may be another one at each render: the last one is asked, and
- *   at once where there is no connection for want of a token. Or a token itself, or none yet: another
- *   one counts at once. For another user give the provider another `key`: then nothing of the first
- *   one's stays.
+ *   at once where there is no connection for want of a token. Or a token itself: another one counts at
+ *   once, and of one of another user, or of nobody knows whom, nothing of the first one's stays. Or none:
+ *   nobody is signed in, the connection is closed and what was shown is cleared. With a function give the
+ *   provider another `key` for another user.
  * @property {import("react").ReactNode} [children]
  */
 

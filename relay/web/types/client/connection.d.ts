@@ -46,7 +46,7 @@ export type Transport = import("./transports/transport.js").Transport;
 /**
  * `connecting`: a try is under way. `live`: connected and current. `stale`: connected, but the
  * relay lost the database or is behind it. `polling`: current over long polling. `offline`: not
- * connected, the next try is at `nextTryAt`. `refused`: resting until `retry()`.
+ * connected, the next try is at `nextTryAt`. `refused`: resting until `retry()`, whatever token there is.
  */
 export type State = "connecting" | "live" | "stale" | "polling" | "offline" | "refused";
 /**

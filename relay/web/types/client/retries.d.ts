@@ -20,6 +20,12 @@ export class Retries {
     get mayHurry(): boolean;
     /** A token is brought. In a pause that was the one that need not wait. */
     bring(): void;
+    /**
+     * The relay said not to come back. Who follows all the same, as another user does, keeps the pauses.
+     * @param {string} reason
+     * @param {Pick<import("./host.js").Host, "now" | "random">} host
+     */
+    rest(reason: string, { now, random }: Pick<import("./host.js").Host, "now" | "random">): void;
     /** There is a connection. */
     open(): void;
     /** The pause is over, or somebody does not want to wait. */

@@ -15,9 +15,10 @@ export type RelayProviderProps = {
     url: string | URL;
     /**
      *   a function as for `connect`, which may be another one at each render: the last one is asked, and
-     *   at once where there is no connection for want of a token. Or a token itself, or none yet: another
-     *   one counts at once. For another user give the provider another `key`: then nothing of the first
-     *   one's stays.
+     *   at once where there is no connection for want of a token. Or a token itself: another one counts at
+     *   once, and of one of another user, or of nobody knows whom, nothing of the first one's stays. Or none:
+     *   nobody is signed in, the connection is closed and what was shown is cleared. With a function give the
+     *   provider another `key` for another user.
      */
     token: MaybeToken | GetToken;
     children?: import("react").ReactNode;
