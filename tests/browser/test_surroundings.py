@@ -135,3 +135,21 @@ def test_what_is_no_token_is_said_to_be_none(page: Page, site: Site, around: str
     page.goto(f"{site.url}/client/index.js")
     page.evaluate(CONNECT, ["/ws", around.format(token("alice"))])
     becomes(page, "offline", reason)
+
+
+def test_a_page_that_brings_another_token_on_each_refusal_is_held_back(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/client/index.js")
+    page.evaluate("""
+        async () => {
+            const { connect } = await import("/client/index.js");
+            window.opened = [];
+            const openSocket = (...given) => (opened.push(performance.now()), new WebSocket(...given));
+            let serial = 0;
+            window.relay = connect({ url: "/ws", token: () => `a.b.${++serial}`, host: { openSocket } });
+            relay.onStatus(({ state }) => state === "offline" && relay.renew());
+        }
+    """)
+    until(lambda: len(page.evaluate("opened")) >= 4, "it has been refused four times")
+    # Two tokens need not wait; the fourth waits for a pause, whose least is 2 s where the first one's is 1 s.
+    first, *_, last = page.evaluate("opened.slice(0, 4)")
+    assert last - first > 900

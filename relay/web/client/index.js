@@ -185,7 +185,7 @@ function addressOf(url) {
   try {
     return new URL(url, globalThis.location?.href);
   } catch {
-    // The error would quote it, and a console shows all of an error.
+    // The error would quote it, and whoever logs an error shows all of it.
     throw new TypeError("The relay's address is no URL, or a relative one where there is no page");
   }
 }
