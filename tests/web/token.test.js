@@ -263,6 +263,25 @@ test("however a page brings another token on each refusal, refusals are about as
   }
 });
 
+test("tokens that the relay takes and refuses soon after are no reason to hurry either", async () => {
+  for (const livesMs of [1, 1_000]) {
+    const relay = new FakeRelay("t");
+    const greet = relay.world.onSocket;
+    relay.world.onSocket = (socket) => {
+      greet(socket);
+      relay.host.setTimeout(() => socket.ends(4401, "token_expired"), livesMs);
+    };
+    let serial = 0;
+    const { client_ } = client(relay, () => `token-${(serial += 1)}`);
+    client_.onStatus(({ state }) => state === "offline" && client_.renew());
+    await relay.world.pass(60_000);
+    const before = relay.world.sockets.length;
+    await relay.world.pass(120_000);
+    assert.ok(before <= 12 && relay.world.sockets.length - before <= 12, `${before}, ${relay.world.sockets.length - before}`);
+    client_.close();
+  }
+});
+
 test("a token that is good at last is brought at once, or at the end of the pause that runs", async () => {
   const good = new Set();
   const relay = relayFor(good);

@@ -336,7 +336,7 @@ export class Connection {
     const drainMs = this.#drainMs;
     this.#drainMs = undefined;
     this.#dropTransport();
-    if (healthy) this.#retries.failures = 0;
+    if (healthy) this.#retries.recover();
 
     const reason = this.#reasonOf(ending);
     const next = verdict(ending.code, ending.reason);

@@ -32,9 +32,9 @@ export class Retries {
   #hasHurried = false;
   #hasOpened = false; // with the last token that was brought
 
-  /** A connection follows another one. Only what the relay refused counts on. */
+  /** A connection follows another one. What failed counts on, unless that one was open. */
   follow() {
-    if (this.#hasOpened) this.failures = this.vain = 0;
+    if (this.#hasOpened && this.pause === null) this.failures = this.vain = 0;
   }
 
   /** Whether a token may be brought now, and not only when the pause is over. */
@@ -59,10 +59,16 @@ export class Retries {
     this.pause = { reason, until: now() + patientBackoff(this.failures, random) };
   }
 
-  /** There is a connection. */
+  /** There is a connection. It may be refused again soon, so who has hurried has done so. */
   open() {
     this.#hasOpened = true;
-    this.resume();
+    this.pause = null;
+  }
+
+  /** A connection lived long enough to make the next failure a first one. */
+  recover() {
+    this.failures = 0;
+    this.#hasHurried = false;
   }
 
   /** The pause is over, or somebody does not want to wait. */

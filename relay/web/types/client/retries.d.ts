@@ -14,7 +14,7 @@ export class Retries {
     vain: number;
     /** @type {Pause | null} The wait that runs. */
     pause: Pause | null;
-    /** A connection follows another one. Only what the relay refused counts on. */
+    /** A connection follows another one. What failed counts on, unless that one was open. */
     follow(): void;
     /** Whether a token may be brought now, and not only when the pause is over. */
     get mayHurry(): boolean;
@@ -26,8 +26,10 @@ export class Retries {
      * @param {Pick<import("./host.js").Host, "now" | "random">} host
      */
     rest(reason: string, { now, random }: Pick<import("./host.js").Host, "now" | "random">): void;
-    /** There is a connection. */
+    /** There is a connection. It may be refused again soon, so who has hurried has done so. */
     open(): void;
+    /** A connection lived long enough to make the next failure a first one. */
+    recover(): void;
     /** The pause is over, or somebody does not want to wait. */
     resume(): void;
     #private;
