@@ -2,7 +2,7 @@
 // Is WebSocket blocked here, or is it the network that is away? Pure: it is told what happened.
 //
 // Rules of this file: who is told why a WebSocket ended has had one; a failure says nothing of WebSocket
-// unless HTTP gets through at the same time.
+// unless HTTP gets through at the same time, not even of those that open and break again and again.
 
 import { ABNORMAL } from "./transports/transport.js";
 
