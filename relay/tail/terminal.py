@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from relay.output import READABLE
+from relay.process import is_ignored
 from relay.tail.options import EXIT_DONE
 
 
@@ -76,7 +77,11 @@ async def _until(end: Awaitable[Any]) -> int:
 @contextmanager
 def _interrupt_sets(event: asyncio.Event) -> Iterator[None]:
     """The first Ctrl-C ends the tail in good order. The second is the usual KeyboardInterrupt: a write into a
-    full pipe holds the loop, and must not hold the user."""
+    full pipe holds the loop, and must not hold the user. Where SIGINT is ignored, as in the background of a script, it
+    stays so."""
+    if is_ignored(signal.SIGINT):
+        yield
+        return
     loop = asyncio.get_running_loop()
     pressed = False
 

@@ -140,6 +140,19 @@ def test_ctrl_c_does_not_reach_a_mongod_in_the_background_of_a_script(temporary:
         assert process.wait(SOON_S) == 0
 
 
+def test_ctrl_c_does_not_reach_a_tail_in_the_background_of_a_script(
+    good: dict[str, str], mongo: MongoClient[dict[str, Any]]
+) -> None:
+    tasks = mongo[good["RELAY_MONGO_DATABASE"]]["tasks"]
+    given = (*("tail", "--direct"), *("--count", "1"))
+    with started(*given, until="following", before=IGNORES_INT, **good) as (process, _):
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+        tasks.insert_one({"title": "A task", "createdBy": "alice"})  # which it waits for, and ends
+        assert process.wait(SOON_S) == 0
+        assert "A task" in process.printed()
+
+
 # Signals while it ends
 
 
