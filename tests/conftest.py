@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,13 @@ from relay.demo import mongod as embedded
 # A noisy machine may be slow once; that is no failure of what is tested.
 settings.register_profile("relay", deadline=None, print_blob=True)
 settings.load_profile("relay")
+
+
+# What is ignored here would be ignored by every process that a test starts: SIGHUP if these tests were started by
+# nohup, SIGINT if in the background of a script. With a handler, those start as from a terminal.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

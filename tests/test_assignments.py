@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.tasks.assignments import patterns
@@ -740,6 +740,8 @@ PIECES = st.lists(
 
 
 @given(PIECES)
+@example("PASSWORD=zq7token = get() + 'zq7'password = os.environ.get('A', 'zq7')")
+@example("DB_PASS=zq7password={{ password }}PASSWORD=zq7")
 def test_twice_is_once(text: str) -> None:
     once = REDACTOR.text(text)
     assert REDACTOR.text(once) == once

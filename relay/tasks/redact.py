@@ -34,6 +34,7 @@ PATTERN_LENGTH = 200  # characters of a pattern in the mapping file; a longer on
 PATTERN_SEES = 10_000  # characters of a text that the patterns of the mapping file are tried on
 _NAMES_CACHED = 4_096  # fields whose name is known to hold a secret or none
 CUT_MARGIN = 8_192  # characters read beyond a cut, to recognise a secret that the cut goes through
+LOOKS = 8  # at a text that changes each time; two are nearly always enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,16 @@ class Redactor:
         self._name = lru_cache(_NAMES_CACHED)(self.text)
 
     def text(self, value: str) -> str:
-        """The text without secrets."""
+        """The text without secrets. What is left of one can stand beside another name in a new way, so a text that
+        was changed is looked at again, until nothing more is found."""
+        shown = self._looked_at_once(value)
+        for _ in range(LOOKS):
+            if shown == value:
+                break
+            value, shown = shown, self._looked_at_once(shown)
+        return shown
+
+    def _looked_at_once(self, value: str) -> str:
         shown = folded(value.encode("utf-8", "surrogatepass"))
         if self._has_others or self._in_text(shown):
             if shows_a_shape(shown):

@@ -17,7 +17,6 @@ import pytest
 from pymongo import MongoClient
 from running import SOON_S, listening
 from test_commands import (
-    HEARS_HUP,
     Process,
     alive,
     alive_soon,
@@ -165,7 +164,7 @@ def test_what_asked_for_the_end_changes_nothing_until_the_process_is_gone(
     # Given a standard error that nobody reads, for whose last words the end waits,
     with (
         nobody_reads("full pipe") as before,
-        Process("serve", before=[*HEARS_HUP, *before], **given) as process,
+        Process("serve", before=before, **given) as process,
     ):
         try:
             alive_soon(process, port)
