@@ -181,14 +181,19 @@ def python_of(path: Path, version: str) -> Path:
     return path
 
 
-def run_ci(checkout: Checkout) -> list[str]:
-    """What `.ci/run` has the tests run with, each time: environment, Python, arguments."""
+def run_ci(checkout: Checkout, *, fails: str = "none") -> list[str]:
+    """What `.ci/run` has the tests run with, each time: environment, Python, arguments; everything first, which goes
+    on beside the rest. `fails`: the Python whose tests do."""
     shutil.copytree(ROOT / ".ci", checkout.root / ".ci", dirs_exist_ok=True)
     script = checkout.root / "scripts" / "test"
-    script.write_text('#!/bin/sh\necho "$VENV $PYTHON $*" >> runs.log\n')
-    ran = checkout.run("../.ci/run", HOME=str(checkout.root))
-    assert ran.returncode == 0, ran.stderr
-    return (checkout.root / "runs.log").read_text().splitlines()
+    script.write_text(
+        '#!/bin/sh\necho "$VENV $PYTHON $*" >> runs.log\ncase $PYTHON in *$FAILS) exit 1; esac\n'
+    )
+    for command in ("mktemp", "rm"):
+        (checkout.path / command).symlink_to(shutil.which(command) or command)
+    ran = checkout.run("../.ci/run", HOME=str(checkout.root), FAILS=fails)
+    assert ran.returncode == int(fails != "none"), ran.stderr
+    return sorted((checkout.root / "runs.log").read_text().splitlines(), key=lambda one: "--ignore" in one)
 
 
 def test_ci_runs_everything_on_the_oldest_python_and_the_unit_tests_on_each_other_one(
@@ -213,6 +218,13 @@ def test_ci_uses_the_environment_that_is_here_for_the_python_it_has(checkout: Ch
         [".venv-3.11", "python3"],
         [".venv", "python3.13"],
     ]
+
+
+@pytest.mark.parametrize("fails", ["python3.11", "python3.12", "python3.13"])
+def test_ci_fails_where_the_tests_of_one_python_do(checkout: Checkout, fails: str) -> None:
+    for version in ("3.11", "3.12", "3.13"):
+        python_of(checkout.path / f"python{version}", version)
+    assert fails in " ".join(run_ci(checkout, fails=fails))
 
 
 def test_ci_passes_nowhere_without_a_python(checkout: Checkout) -> None:
