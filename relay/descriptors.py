@@ -13,18 +13,18 @@ from relay.errors import StartupError
 
 log = logging.getLogger(__name__)
 
-# Kept of the limit for what is no admitted connection, beside what is open at the start: half of it for the relay's
-# own (listeners, and MongoDB with two clients and some connections to each member), and a quarter as much again twice,
-# for who comes on top and is told that there is no room, and for the admin port.
+# Descriptors kept free of client connections, beside those that are open at the start: RESERVE for the relay itself
+# (listeners, and two MongoDB clients with some connections to each member), a quarter of RESERVE for clients that are
+# told that there is no room, and another quarter for the admin port.
 RESERVE, SMALLEST_RESERVE = 512, 32
 OPEN_AT_START = 16  # where the system does not tell
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`connections` may be open at once. A socket whose descriptor is `ceiling` or more must be closed at once, and
-    one of the admin port from `admin_ceiling` on: the descriptors between them are for whoever asks how the relay is,
-    and those above for its own files and connections, however many come to the other port."""
+    """`connections` clients may be connected at once. Close a new client socket if its descriptor is `ceiling` or
+    higher, and a new socket of the admin port if it is `admin_ceiling` or higher. So a full client port leaves the
+    descriptors between the two to the admin port, and those above both to the relay's own files and connections."""
 
     connections: int
     ceiling: int

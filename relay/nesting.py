@@ -17,7 +17,7 @@ _STEPS = bytes.maketrans(_OPENING + _CLOSING, b"\x01\x01\xff\xff")
 
 
 def is_nested_deeper(json: bytes, levels: int) -> bool:
-    """Has this JSON, in UTF-8, more than so many lists and objects inside each other?
+    """Are lists and objects nested deeper than `levels` in this JSON (UTF-8)?
 
     Exact for JSON. Of what is no JSON the answer is never False where a parser would go deeper before it notices.
     """

@@ -127,7 +127,7 @@ class StandardError(io.TextIOBase):
         self._terminal = stream is not None and stream.isatty()
         self._encoding = (stream.encoding if stream is not None else None) or "utf-8"
         self._descriptor = descriptor
-        self._waiting: deque[bytes | int] = deque()  # a number: so many texts were dropped here
+        self._waiting: deque[bytes | int] = deque()  # a number stands for that many dropped texts
         self._size = 0  # of the texts that wait, and of the one that is being written
         self._failing = False  # the text before is not there, or not whole
         self._in_line = False  # what was written last did not end its line

@@ -55,8 +55,8 @@ def jitter(failures: int, random: Callable[[], float]) -> float:
 
 
 def patience(failures: int, random: Callable[[], float]) -> float:
-    """The pause after so many failures in a row where somebody has to mend something first, in seconds: never
-    nothing, half of it jitter."""
+    """The pause in seconds, after `failures` in a row, before a try that fails until somebody corrects something.
+    Half of it is jitter; it is never 0."""
     return min(PATIENCE_CAP_S, 2.0 ** min(failures, 16)) * (1 + random()) / 2
 
 

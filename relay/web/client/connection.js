@@ -4,8 +4,8 @@
 // Rules of this file: there is one transport, and only what it says counts; a WebSocket that is
 // looked for while polling becomes it the moment the relay lets it in; what is joined is joined
 // again on every opening, from where it was, so moving loses nothing; it rests only where the relay
-// says not to come back; whoever is told something may call anything, so what is to happen is arranged
-// before anybody is told, and after `close()` nothing happens.
+// says not to come back; a listener may call any method of the client, so timers and state are set
+// before listeners are called; after `close()` nothing happens.
 
 import { returnDelay } from "./backoff.js";
 import { Blockage } from "./blockage.js";

@@ -156,7 +156,7 @@ export class Relay {
     return this.#connection.token !== null && !isSameUser(this.#connection.token, token || null);
   }
 
-  /** Ends it for good: whatever is called afterwards, and whoever calls it, nothing more is sent. */
+  /** Closes the client forever. Nothing is sent afterwards, whatever method is called. */
   close() {
     this.#rooms.close();
     this.#connection.close();
@@ -185,7 +185,7 @@ function addressOf(url) {
   try {
     return new URL(url, globalThis.location?.href);
   } catch {
-    // The error would quote it, and whoever logs an error shows all of it.
+    // The original error quotes the address, and would show it in a log.
     throw new TypeError("The relay's address is no URL, or a relative one where there is no page");
   }
 }

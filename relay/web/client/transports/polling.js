@@ -276,7 +276,7 @@ export function endingOf(status, { code, message, retryAfterMs }) {
     case 401:
       return { code: 4401, reason: message === "token_expired" ? message : "unauthenticated" };
     case 403:
-      // Not for good: whoever runs the relay may allow it.
+      // Temporary: the operator may allow the origin later.
       if (message === "origin_not_allowed") return { code: ABNORMAL, reason: message };
       return code === "feature_disabled" ? { code: 4502, reason: code } : { code: 4500, reason: "forbidden" };
     case 400:

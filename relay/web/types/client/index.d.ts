@@ -81,7 +81,7 @@ export class Relay {
      * @param {import("./tokens.js").MaybeToken} token
      */
     isOfAnother(token: import("./tokens.js").MaybeToken): boolean;
-    /** Ends it for good: whatever is called afterwards, and whoever calls it, nothing more is sent. */
+    /** Closes the client forever. Nothing is sent afterwards, whatever method is called. */
     close(): void;
     #private;
 }

@@ -24,7 +24,7 @@ export class Store {
     }>;
     /**
      * A token, none, or a function that is asked for one. Another text counts at once; one of another user, or
-     * of one that it does not name readably, connects anew, and nothing of the first one's stays. So does none:
+     * of one that it does not name readably, connects again and drops everything of the first user. So does none:
      * nobody is signed in. Another function is asked from now on, and at once where a token is waited for.
      * @param {MaybeToken | GetToken} token
      */
