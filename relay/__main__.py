@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from relay import process
+from relay.cli import process
 
 
 def main() -> None:
     process.leave_on_interrupt()
-    from relay.cli import main as run
+    from relay.cli.commands import main as run
 
     run()
 

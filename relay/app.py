@@ -15,37 +15,37 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from relay.access.addresses import networks
-from relay.access.audience import Audience
-from relay.access.limits import Caps
-from relay.access.origins import Origins, origin_of
-from relay.access.rollout import Rollout
-from relay.access.sources import key_source
-from relay.access.tokens import KeySource, Verifier
+from relay.auth.addresses import networks
+from relay.auth.key_sources import key_source
+from relay.auth.limits import Caps
+from relay.auth.origins import Origins, origin_of
+from relay.auth.rollout import Rollout
+from relay.auth.tokens import KeySource, Verifier
+from relay.cli.process import is_ignored, raise_on_interrupt
 from relay.config import Settings
-from relay.descriptors import Room, make_room
 from relay.errors import StartupError
-from relay.feed.known import Known
+from relay.feed.cache import Known
 from relay.feed.pump import Pump
-from relay.gateway.door import door
-from relay.gateway.flusher import Flusher
+from relay.gateway.descriptors import Room, make_room
 from relay.gateway.http import application, operating_application, operating_routes
-from relay.gateway.longpoll import Polls
+from relay.gateway.http_protocol import door
+from relay.gateway.listening import bind, is_local, quiet_about_room, shown
+from relay.gateway.polling.endpoint import Polls
 from relay.gateway.session import Desk
-from relay.gateway.websocket import Connections
-from relay.gateway.wire import gathered_by
+from relay.gateway.websocket.connection import gathered_by
+from relay.gateway.websocket.endpoints import Connections
+from relay.gateway.websocket.pacing import Flusher
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
-from relay.listening import bind, is_local, quiet_about_room, shown
 from relay.metrics import Metrics
-from relay.process import is_ignored, raise_on_interrupt
-from relay.source.arrays import Decoder
 from relay.source.client import client_of, hosts_of, names_of, warning_of
 from relay.source.opening import Opening, Watch
+from relay.source.raw_bson import Decoder
 from relay.source.reader import Reader
 from relay.source.stream import Tail
 from relay.tasks.mapping import Mapping, load
 from relay.tasks.translate import Translator
+from relay.tasks.visibility import Audience
 
 log = logging.getLogger(__name__)
 

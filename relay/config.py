@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from relay import variables
-from relay.access.origins import origin_of, public_url
+from relay.auth.origins import origin_of, public_url
 from relay.errors import StartupError
 
 # The smallest secret of each, in bytes: as long as its hash (RFC 7518, 3.2).

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 from pymongo import MongoClient
 
-from relay.demo import mongod as embedded
+from relay.cli.demo import mongod as embedded
 
 # A noisy machine may be slow once; that is no failure of what is tested.
 settings.register_profile("relay", deadline=None, print_blob=True)

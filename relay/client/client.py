@@ -16,7 +16,7 @@ from relay.client.items import Item, Message, Position, Room
 from relay.client.live import TaskList, Timeline
 from relay.client.rooms import Noted, Wanted, WantedList, WantedTask
 from relay.client.tokens import TokenSource
-from relay.protocol import DASHBOARD_LIMIT_DEFAULT
+from relay.protocol.types import DASHBOARD_LIMIT_DEFAULT
 
 INBOX_MAX_ITEMS = 256  # past it nothing more is read, and the relay sees a slow reader
 SINCE_MAX = 2**31 - 1  # more events than a document can hold; a larger one is nobody's position

@@ -24,7 +24,7 @@ from relay.client.items import Connected, ConnectionRefused, Disconnected, Item,
 from relay.client.pace import Pace
 from relay.client.rooms import NOTHING, Membership, Noted, Retry, Wanted
 from relay.client.tokens import NoToken, Tokens, TokenSource
-from relay.protocol import SUBPROTOCOL, Kind, Request
+from relay.protocol.types import SUBPROTOCOL, Kind, Request
 
 HEALTHY_AFTER_S = 10.0  # a connection that lived this long starts the backoff afresh
 SILENCE_HEARTBEATS = 2.5  # heard nothing for this many heartbeats: not connected (PROTOCOL.md 5)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from relay.protocol import Close
+from relay.protocol.types import Close
 
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 20.0

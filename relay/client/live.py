@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from relay.client.items import Message, Position
-from relay.protocol import Event, Kind, TaskSummary
+from relay.protocol.types import Event, Kind, TaskSummary
 
 LOADING, READY = "loading", "ready"
 _GOING_ON = (LOADING, READY)

@@ -26,8 +26,8 @@ import orjson
 from relay.client.endings import seconds
 from relay.client.items import Message, Position, Room
 from relay.client.live import TaskList, Timeline
-from relay.protocol import MAX_BATCH, ErrorCode, Kind
-from relay.protocol import Request as RequestType
+from relay.protocol.types import MAX_BATCH, ErrorCode, Kind
+from relay.protocol.types import Request as RequestType
 
 REQUEST_BYTES_DEFAULT = 65_536  # the largest frame we send, until a `welcome` says otherwise
 _ENVELOPE_BYTES = 128  # what surrounds the entries of a join: type, id, brackets

@@ -18,12 +18,12 @@ from typing import Any, Protocol
 from bson import Timestamp
 
 from relay.errors import PositionLost, Unavailable
-from relay.feed.known import Known
+from relay.feed.cache import Known
 from relay.metrics import Metrics
-from relay.source.arrays import Document
-from relay.source.changes import Change, Replaced, Updated, key_of
+from relay.source.change import Change, Replaced, Updated, key_of
 from relay.source.identity import among
 from relay.source.outage import Outage
+from relay.source.raw_bson import Document
 from relay.source.stream import Batch, Reopened
 from relay.tasks.translate import Step, Task, Translator
 

@@ -1,1 +1,1 @@
-"""The conversation and its carriers: WebSocket and HTTP."""
+"""The endpoints that clients connect to: WebSocket, long polling and plain HTTP."""

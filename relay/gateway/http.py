@@ -17,15 +17,15 @@ from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from relay.access.origins import Origins
+from relay.auth.origins import Origins
 from relay.errors import Refused
-from relay.gateway.longpoll import Polls
-from relay.gateway.refusals import of_close, of_origin
+from relay.gateway.http_errors import of_close, of_origin
+from relay.gateway.polling.endpoint import Polls
 from relay.gateway.session import Desk
-from relay.gateway.websocket import Connections, bearer
+from relay.gateway.websocket.endpoints import Connections, bearer
 from relay.metrics import CONTENT_TYPE, Metrics
-from relay.protocol import VERSION
-from relay.schema import json_schema
+from relay.protocol.schema import json_schema
+from relay.protocol.types import VERSION
 
 WEB = Path(__file__).parent.parent / "web"
 

@@ -15,13 +15,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
-from relay.access.audience import Audience, Principal
-from relay.access.limits import Caps, TokenBucket
-from relay.access.rollout import Rollout
-from relay.access.tokens import Verifier
+from relay.auth.limits import Caps, TokenBucket
+from relay.auth.rollout import Rollout
+from relay.auth.tokens import Verifier
 from relay.config import Settings
 from relay.errors import BadRequest, Refused
-from relay.gateway.requests import (
+from relay.hub.hub import Hub
+from relay.hub.joining import Joining
+from relay.hub.members import Answer, Listener, Receiver
+from relay.protocol.requests import (
     ClientRequest,
     Wanted,
     check_limit,
@@ -32,10 +34,7 @@ from relay.gateway.requests import (
     text_of,
     wanted_tasks,
 )
-from relay.hub.hub import Hub
-from relay.hub.joining import Joining
-from relay.hub.members import Answer, Listener, Receiver
-from relay.protocol import (
+from relay.protocol.types import (
     DASHBOARD_LIMIT_DEFAULT,
     VERSION,
     Close,
@@ -47,6 +46,7 @@ from relay.protocol import (
     error,
     rfc3339,
 )
+from relay.tasks.visibility import Audience, Principal
 
 EXPIRY_NOTICE_S = 30  # before its token ends, a connection is told so
 RATE_BURST = 2  # seconds' worth of requests at once

@@ -24,7 +24,7 @@ from relay.hub.members import (
     TaskReading,
 )
 from relay.metrics import Metrics
-from relay.protocol import Kind, StreamState, encode
+from relay.protocol.types import Kind, StreamState, encode
 from relay.tasks.timeline import EventView
 from relay.tasks.translate import Keys, Step
 

@@ -21,7 +21,7 @@ from relay.hub.rooms import Rooms, keys_of
 from relay.hub.snapshots import Reads, Snapshots
 from relay.hub.states import Progress
 from relay.metrics import Metrics
-from relay.protocol import Kind, encode
+from relay.protocol.types import Kind, encode
 from relay.tasks.translate import Keys, Step, Translator
 
 

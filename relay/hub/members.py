@@ -10,7 +10,7 @@ from bson import Timestamp
 
 from relay.hub.frames import StepFrames
 from relay.hub.states import Pages, Progress
-from relay.protocol import with_reply_to
+from relay.protocol.types import with_reply_to
 from relay.tasks.translate import Keys
 
 Answer = Literal["given", "forbidden", "unavailable"]

@@ -21,8 +21,8 @@ from relay.hub.hub import MANY_BYTES, Hub
 from relay.hub.members import Answer, Joiner, Listener, Pending, Room, TaskBatch, TaskReading
 from relay.hub.snapshots import RETRY_S, Snapshots, unavailable
 from relay.hub.states import Progress, TaskState
-from relay.protocol import ErrorCode, Kind, encode, error
-from relay.source.changes import key_of
+from relay.protocol.types import ErrorCode, Kind, encode, error
+from relay.source.change import key_of
 from relay.source.identity import among
 from relay.source.outage import Outage
 from relay.tasks.timeline import head

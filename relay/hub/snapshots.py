@@ -14,7 +14,7 @@ from relay.hub.hub import Hub
 from relay.hub.members import DashboardReading, TaskBatch
 from relay.hub.turns import Turn, Turns
 from relay.metrics import Metrics
-from relay.protocol import ErrorCode, error
+from relay.protocol.types import ErrorCode, error
 
 CATCH_UP_S = 1.0  # how long a join may wait for the relay to see a task just written (PROTOCOL.md 6.8)
 PARALLEL_READS = 8  # more would not be faster: decoding what they bring takes one core

@@ -13,8 +13,8 @@ from functools import partial
 
 import orjson
 
-from relay.protocol import PAGE_BYTES, Kind, encode
-from relay.source.arrays import Element
+from relay.protocol.types import PAGE_BYTES, Kind, encode
+from relay.source.raw_bson import Element
 from relay.tasks.summary import Summary
 from relay.tasks.timeline import START, EventView, element_json, extend, head
 from relay.tasks.translate import Task

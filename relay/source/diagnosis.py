@@ -13,7 +13,7 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from relay.errors import StartupError, Unavailable
-from relay.source.failures import Meaning, is_capped, meaning_of
+from relay.source.errors import Meaning, is_capped, meaning_of
 
 WIRE_VERSION_6_0 = 17
 

@@ -39,7 +39,7 @@ from relay.source.diagnosis import (
     of_member,
     printable,
 )
-from relay.source.failures import Meaning, meaning_of
+from relay.source.errors import Meaning, meaning_of
 from relay.source.reader import Reader
 
 FIRST_MS = 1_500  # for a primary to be found, where the answer shall come soon

@@ -17,8 +17,8 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import PositionLost, Unavailable
-from relay.source.arrays import Decoder, Document, ignore
-from relay.source.failures import Meaning, meaning_of
+from relay.source.errors import Meaning, meaning_of
+from relay.source.raw_bson import Decoder, Document, ignore
 
 log = logging.getLogger(__name__)
 

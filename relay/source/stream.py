@@ -22,13 +22,13 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import StartupError, Unavailable
-from relay.source.arrays import Decoder, cut_out
-from relay.source.changes import UNTOLD, Change, Invalidated, Unreadable, Updated
+from relay.source.change import UNTOLD, Change, Invalidated, Unreadable, Updated
 from relay.source.diagnosis import FOLLOW, STANDALONE, explain
-from relay.source.failures import Meaning, code_of, meaning_of
+from relay.source.errors import Meaning, code_of, meaning_of
+from relay.source.events import read_changes, token_time
 from relay.source.outage import Outage
+from relay.source.raw_bson import Decoder, cut_out
 from relay.source.reader import RAW
-from relay.source.shapes import read_changes, token_time
 from relay.source.walk import field
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from relay.errors import StartupError
-from relay.protocol import LIFECYCLE_FIELDS, Kind
+from relay.protocol.types import LIFECYCLE_FIELDS, Kind
 from relay.tasks.ids import whole
 from relay.tasks.names import normalised
 from relay.tasks.redact import Redaction, wrong_pattern

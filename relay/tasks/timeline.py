@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import orjson
 from bson.errors import InvalidBSON
 
-from relay.protocol import Event
-from relay.source.arrays import Element, RawArray, decode_element, encode_element
-from relay.source.changes import Deleted, Inserted, Operation, Replaced, Updated
+from relay.protocol.types import Event
+from relay.source.change import Deleted, Inserted, Operation, Replaced, Updated
+from relay.source.raw_bson import Element, RawArray, decode_element, encode_element
 from relay.tasks.document import apply
 from relay.tasks.mapping import EventFields
 from relay.tasks.redact import Redactor

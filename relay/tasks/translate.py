@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, assert_never
 
-from relay.protocol import CREATED_FIELDS, LIFECYCLE_FIELDS, Kind, rfc3339
-from relay.source.arrays import Element, decode_element
-from relay.source.changes import SPLIT, Change, Deleted, Inserted, Replaced, Updated
+from relay.protocol.types import CREATED_FIELDS, LIFECYCLE_FIELDS, Kind, rfc3339
+from relay.source.change import SPLIT, Change, Deleted, Inserted, Replaced, Updated
+from relay.source.raw_bson import Element, decode_element
 from relay.tasks.document import apply, prune, tree_of
 from relay.tasks.mapping import Mapping
 from relay.tasks.redact import Redactor

@@ -33,11 +33,11 @@ from bson.json_util import CANONICAL_JSON_OPTIONS
 from bson.json_util import dumps as extended_json
 from bson.json_util import loads as from_extended_json
 
-from relay.nesting import is_nested_deeper
-from relay.protocol import rfc3339
-from relay.source.arrays import decode, opened
-from relay.source.changes import key_of
+from relay.protocol.nesting import is_nested_deeper
+from relay.protocol.types import rfc3339
+from relay.source.change import key_of
 from relay.source.identity import RawId, canonical, document_of, may_be_id
+from relay.source.raw_bson import decode, opened
 from relay.tasks.ids import is_object_id, uuid_text, whole
 
 Document = dict[str, Any]

@@ -16,7 +16,7 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from rich.console import Console
 
-from relay.demo import mongod
+from relay.cli.demo import mongod
 from relay.errors import StartupError
 from scripts.benchmarks import (
     audiences,

@@ -23,21 +23,21 @@ from typing import Any
 
 from pymongo import AsyncMongoClient, UpdateOne
 
-from relay.access.audience import Audience, Principal
-from relay.feed.known import Known
+from relay.cli.garbage import collect_seldom
+from relay.feed.cache import Known
 from relay.feed.pump import Pump
-from relay.garbage import collect_seldom
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
 from relay.hub.members import Listener
 from relay.metrics import Metrics
-from relay.source.arrays import Decoder
+from relay.source.raw_bson import Decoder
 from relay.source.reader import Reader
 from relay.source.stream import Tail
 from relay.tasks.mapping import Mapping
 from relay.tasks.redact import Redactor
 from relay.tasks.translate import Translator
 from relay.tasks.values import hides_nothing
+from relay.tasks.visibility import Audience, Principal
 from scripts.benchmarks.bench import Benchmark, Figure, Ground, Measured, append, event
 from scripts.benchmarks.contenders import ROOT
 from scripts.benchmarks.machine import running_on

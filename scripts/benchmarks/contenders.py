@@ -21,7 +21,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from relay.access.tokens import issue
+from relay.auth.tokens import issue
 from scripts.benchmarks import machine
 from scripts.benchmarks.listeners import Script, text_frame
 
@@ -116,12 +116,12 @@ def _installed(folder: str) -> str:
 
 
 def _relay(url: str, database: str) -> list[str]:
-    return [sys.executable, "-c", "from relay.cli import main; main()", "serve"]
+    return [sys.executable, "-c", "from relay.cli.commands import main; main()", "serve"]
 
 
 def _profiled(file: Path) -> list[str]:
     """The relay with Python's own profiler, which makes it slower by half or more."""
-    code = "import cProfile; cProfile.run('from relay.cli import run; run()', {!r})"
+    code = "import cProfile; cProfile.run('from relay.cli.commands import run; run()', {!r})"
     return [sys.executable, "-c", code.format(str(file)), "serve"]
 
 

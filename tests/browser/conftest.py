@@ -14,7 +14,7 @@ from dashboard import SOON_MS
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pymongo import MongoClient
 from pymongo.collection import Collection
-from running import running_in_thread, settings_for, token
+from support.relay_fixture import running_in_thread, settings_for, token
 
 from relay.config import Settings, load
 

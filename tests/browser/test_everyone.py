@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from dashboard import connection, detail, entry, open_row, row, set_status, until, write_task
 from playwright.sync_api import Page, expect
-from running import token
+from support.relay_fixture import token
 
 from relay.gateway.http import WEB
 

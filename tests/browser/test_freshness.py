@@ -15,9 +15,9 @@ from urllib.request import urlopen
 from bson import ObjectId
 from dashboard import SOON_MS, connection, entry, open_row, push, row, set_status, until, write_task
 from playwright.sync_api import Page, WebSocketRoute, expect
-from running import COMMAND, SECRET, SOON_S, environment, token
+from support.relay_fixture import COMMAND, SECRET, SOON_S, environment, token
 
-from relay.demo import mongod as embedded
+from relay.cli.demo import mongod as embedded
 
 
 def test_resumes_where_it_was_when_the_connection_is_lost(page: Page, site: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from playwright.sync_api import expect
-from running import token
+from support.relay_fixture import token
 
 SOON_MS = 15_000  # a bound for what takes milliseconds, on a noisy machine
 

@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 from conftest import OF_THE_NETWORK, Site
 from dashboard import SOON_MS, connection, entry, push, row, set_status, until, write_task
-from documents import README, ROOT, blocks
-from node_packages import node_packages
 from origin import served
 from playwright.sync_api import Browser, Locator, Page, WebSocket, WebSocketRoute, expect
 from pymongo import MongoClient
-from running import settings_for, token
+from support.doc_snippets import README, ROOT, blocks
+from support.node_packages import node_packages
+from support.relay_fixture import settings_for, token
 
 EXAMPLE = ROOT / "examples" / "react"
 HOST = "http://127.0.0.1:8080"  # as the README has it

@@ -6,7 +6,7 @@ from typing import Any
 
 from dashboard import SOON_MS, connection, detail, open_row, row, until, write_task
 from playwright.sync_api import Page, expect
-from running import token
+from support.relay_fixture import token
 
 NEW_SECRET = "another secret for tests, as long as the first"
 

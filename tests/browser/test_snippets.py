@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from conftest import Site
-from documents import DOCS, README, blocks
 from playwright.sync_api import Page
-from running import token
+from support.doc_snippets import DOCS, README, blocks
+from support.relay_fixture import token
 
 HOST = "http://127.0.0.1:8080"  # as the README has it
 

@@ -11,7 +11,7 @@ from conftest import Site
 from dashboard import SOON_MS, until
 from origin import served
 from playwright.sync_api import Page, Route, expect
-from running import token
+from support.relay_fixture import token
 
 from relay.gateway.http import WEB
 

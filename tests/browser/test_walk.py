@@ -8,12 +8,12 @@ import subprocess
 from pathlib import Path
 
 from bson import json_util
-from documents import DOCS, README, block_with, blocks
 from origin import served
 from playwright.sync_api import Browser
 from pymongo import MongoClient
-from running import SECRET, environment
-from typed import path_with_relay, started
+from support.doc_snippets import DOCS, README, block_with, blocks
+from support.relay_fixture import SECRET, environment
+from support.subprocesses import path_with_relay, started
 
 MAPPING = DOCS / "mapping.md"
 HOST = "http://127.0.0.1:8080"  # as the README has it

@@ -15,10 +15,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
-from member import FENCE, Member
 from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.errors import PyMongoError
-from running import SOON_S
+from support.reference_client import FENCE, Member
+from support.relay_fixture import SOON_S
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
 from relay.app import Relay

@@ -16,7 +16,7 @@ from typing import Any, Self
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
-from relay.demo import mongod
+from relay.cli.demo import mongod
 
 READY_S = 30.0
 POLL_S = 0.02

@@ -13,16 +13,16 @@ from bson import DatetimeMS, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.access.audience import Audience
-from relay.feed.known import Known
+from relay.feed.cache import Known
 from relay.feed.pump import Pump
 from relay.metrics import Metrics
-from relay.source.arrays import Decoder
-from relay.source.changes import Change, Invalidated, Unreadable
-from relay.source.shapes import read_change, read_changes
+from relay.source.change import Change, Invalidated, Unreadable
+from relay.source.events import read_change, read_changes
+from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch, Reopened
 from relay.tasks.mapping import Mapping as TaskMapping
 from relay.tasks.translate import ENDING_FIELD, LENGTH_FIELD, EventAdded, Step, Translator
+from relay.tasks.visibility import Audience
 
 DECODER = Decoder("events")
 MAPPING = TaskMapping()

@@ -30,12 +30,12 @@ from checker import (
 from proxy import Proxy
 from pymongo import AsyncMongoClient, MongoClient, WriteConcern
 from replicaset import ReplicaSet
-from running import SOON_S, running, settings_for
+from support.relay_fixture import SOON_S, running, settings_for
 
 from relay import app
-from relay.demo import mongod as embedded
+from relay.cli.demo import mongod as embedded
 from relay.source import stream
-from relay.source.arrays import Decoder
+from relay.source.raw_bson import Decoder
 from relay.source.stream import Tail
 
 PHANTOM = 10**6

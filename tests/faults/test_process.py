@@ -32,9 +32,9 @@ from checker import (
     writing,
 )
 from proxy import Proxy
-from running import COMMAND, SECRET, SOON_S, environment, running, settings_for
+from support.relay_fixture import COMMAND, SECRET, SOON_S, environment, running, settings_for
 
-from relay.demo import mongod as embedded
+from relay.cli.demo import mongod as embedded
 from relay.source.stream import Tail
 
 KILLS = int(os.environ.get("RELAY_TEST_KILLS", "5"))

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from checker import figure, no_traceback
-from member import Member
 from pymongo import MongoClient
-from running import Ear, listening, running, settings_for
+from support.reference_client import Member
+from support.relay_fixture import Ear, listening, running, settings_for
 
-from relay.demo import mongod as embedded
+from relay.cli.demo import mongod as embedded
 
 
 class Restorable:

@@ -17,15 +17,15 @@ from typing import Any, cast
 
 import pytest
 from bson.errors import InvalidBSON
-from certificates import Authority
-from commands import said_of
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 from replicaset import Node, ReplicaSet
-from running import SOON_S, settings_for
+from support.certificates import Authority
+from support.command_findings import said_of
+from support.relay_fixture import SOON_S, settings_for
 
 from relay.app import Relay
-from relay.demo import mongod as embedded
+from relay.cli.demo import mongod as embedded
 from relay.source.client import client_of
 from relay.source.reach import reach
 

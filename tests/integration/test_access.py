@@ -22,7 +22,7 @@ import orjson
 import pytest
 from bson import Binary, Decimal128, Int64, ObjectId
 from pymongo import AsyncMongoClient
-from running import SOON_S, Ear, listening, running, settings_for
+from support.relay_fixture import SOON_S, Ear, listening, running, settings_for
 
 from relay.app import Relay
 

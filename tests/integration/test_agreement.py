@@ -6,22 +6,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
-import raw_bson as raw
+import support.bson_bytes as raw
 from bson import SON, CodecOptions
 from bson.raw_bson import RawBSONDocument
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from poller import post
 from pymongo import MongoClient
-from running import listening, running, settings_for
+from support.polling_client import post
+from support.relay_fixture import listening, running, settings_for
 
-from relay.access.audience import Audience, Principal
-from relay.source.arrays import Decoder
-from relay.source.changes import Change, Deleted, key_of
-from relay.source.shapes import read_change
+from relay.source.change import Change, Deleted, key_of
+from relay.source.events import read_change
+from relay.source.raw_bson import Decoder
 from relay.tasks.mapping import Fields, Mapping, Rule, Visibility
 from relay.tasks.summary import Summary
 from relay.tasks.translate import Task, Translator
+from relay.tasks.visibility import Audience, Principal
 
 RAW = CodecOptions(document_class=RawBSONDocument)
 FENCE = "fence"

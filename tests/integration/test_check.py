@@ -16,7 +16,7 @@ from bson import Decimal128
 from pymongo import MongoClient
 from test_commands import run, standalone
 
-from relay.demo import mongod as embedded
+from relay.cli.demo import mongod as embedded
 
 Findings = dict[str, dict[str, Any]]
 TASK = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
-from running import SOON_S, listening, running, settings_for
+from support.relay_fixture import SOON_S, listening, running, settings_for
 
 from relay.feed import pump
 from relay.source import opening

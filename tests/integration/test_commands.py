@@ -21,10 +21,10 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
-from running import COMMAND, SECRET, SOON_S, environment, listening
+from support.relay_fixture import COMMAND, SECRET, SOON_S, environment, listening
 
-from relay.demo import mongod as embedded
-from relay.schema import json_schema
+from relay.cli.demo import mongod as embedded
+from relay.protocol.schema import json_schema
 
 LIFE = ["task:created", "task:analyzing", "task:dispatched", "task:pr_opened", "task:pr_merged"]
 
@@ -398,8 +398,8 @@ COMMANDS = ["serve", "check", "demo", "mongod", "tail", "token", "schema"]
 # All of them in one process, because each takes a second to start.
 EVERY_HELP = """
 import sys
-from relay import output
-from relay.cli import cli
+from relay.cli import output
+from relay.cli.commands import cli
 output.prepare()
 for command in ([], *([name] for name in sys.argv[1:])):
     try:

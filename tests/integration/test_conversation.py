@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from running import Ear, listening, running, settings_for, token
+from support.relay_fixture import Ear, listening, running, settings_for, token
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from bson import Decimal128
 from pymongo import MongoClient
-from running import SOON_S, listening, running, settings_for
-from tape import Tape
+from support.recording_output import Tape
+from support.relay_fixture import SOON_S, listening, running, settings_for
 
-from relay.tail import Selection, direct
+from relay.cli.tail import Selection, direct
 
 SECRET_OF_A_WRITER = "ghp_" + "a1B2" * 9
 

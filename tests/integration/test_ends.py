@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
-from running import SOON_S, listening
+from support.relay_fixture import SOON_S, listening
 from test_commands import (
     Process,
     alive,
@@ -28,8 +28,8 @@ from test_commands import (
     temporary,
 )
 
+from relay.cli.demo import mongod as embedded
 from relay.config import Settings
-from relay.demo import mongod as embedded
 
 __all__ = ["good", "temporary"]  # fixtures
 

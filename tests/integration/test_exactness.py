@@ -18,10 +18,10 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from member import FENCE, SEEN, Member
 from pymongo import AsyncMongoClient, UpdateOne, WriteConcern
 from pymongo.errors import OperationFailure
-from running import SOON_S, running, settings_for
+from support.reference_client import FENCE, SEEN, Member
+from support.relay_fixture import SOON_S, running, settings_for
 
 from relay.tasks.timeline import EventView, event_json
 

@@ -17,7 +17,7 @@ import orjson
 import pytest
 from bson import ObjectId
 from pymongo import AsyncMongoClient, MongoClient, WriteConcern
-from running import listening, running, settings_for
+from support.relay_fixture import listening, running, settings_for
 
 MAJORITY = WriteConcern("majority")
 OWNER = "65f0c0ffee65f0c0ffee65f0"

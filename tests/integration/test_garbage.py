@@ -1,6 +1,6 @@
 """What a connection leaves behind: nothing that only Python's collector could find, of whatever kind it is.
 
-The relay lets the collector run seldom (`relay/garbage.py`). A cycle of references holds the headers and the
+The relay lets the collector run seldom (`relay/cli/garbage.py`). A cycle of references holds the headers and the
 body of its request until then, so one cycle per request is memory that a stranger can take without a token.
 """
 
@@ -18,14 +18,14 @@ from unittest.mock import patch
 
 import pytest
 from pymongo import MongoClient
-from running import running_in_thread, settings_for
-from visits import HANDSHAKE_MS, KINDS, POLL_WAIT_MS, SLOW, Visitor
+from support.bare_visits import HANDSHAKE_MS, KINDS, POLL_WAIT_MS, SLOW, Visitor
+from support.relay_fixture import running_in_thread, settings_for
 
-from relay.access.audience import Principal
 from relay.errors import Unavailable
-from relay.gateway.poll import News, Poll
-from relay.gateway.requests import PollRequest
+from relay.gateway.polling.poll import News, Poll
 from relay.gateway.session import Desk
+from relay.protocol.requests import PollRequest
+from relay.tasks.visibility import Principal
 
 REQUESTS = int(os.environ.get("RELAY_TEST_GARBAGE_REQUESTS") or (500 if os.environ.get("CI") else 50))
 ATTEMPTS = 3  # a visit that leaves something does so each time; what an earlier test leaves late comes once
@@ -55,7 +55,7 @@ def visitor(mongo_url: str, mongo: MongoClient[dict[str, Any]]) -> Iterator[Visi
     given = {"relay_handshake_timeout_ms": HANDSHAKE_MS, "relay_poll_wait_ms": POLL_WAIT_MS}
     rate = "relay_messages_per_second"
     with (
-        patch("relay.gateway.longpoll.Poll", Failing),
+        patch("relay.gateway.polling.endpoint.Poll", Failing),
         running_in_thread(settings_for(mongo_url, DATABASE, **given, **{rate: 10**6})) as url,
         running_in_thread(settings_for(mongo_url, DATABASE, **given, **{rate: 1})) as slow,
         running_in_thread(settings_for(mongo_url, DATABASE, **given, feature_websocket_enabled=False)) as off,

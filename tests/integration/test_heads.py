@@ -7,12 +7,12 @@ import re
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from peer import Peer, calling, handshake
-from running import SOON_S, running, settings_for, token
+from support.raw_client import Peer, calling, handshake
+from support.relay_fixture import SOON_S, running, settings_for, token
 
-from relay.access.tokens import MAX_TOKEN_BYTES
 from relay.app import Relay
-from relay.gateway.door import MAX_HEAD_BYTES, MAX_HEADERS
+from relay.auth.tokens import MAX_TOKEN_BYTES
+from relay.gateway.http_protocol import MAX_HEAD_BYTES, MAX_HEADERS
 
 BODY = b'{"dashboard":{}}'
 

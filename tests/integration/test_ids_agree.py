@@ -6,16 +6,16 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import raw_bson as raw
+import support.bson_bytes as raw
 from bson import Binary, Decimal128, Int64, ObjectId
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from poller import post
 from pymongo import MongoClient
-from running import listening, running, settings_for, token
+from support.polling_client import post
+from support.relay_fixture import listening, running, settings_for, token
 from test_agreement import FENCE, RAW, Views, by_id
 
-from relay.source.changes import key_of
+from relay.source.change import key_of
 from relay.tasks.mapping import Mapping, Rule, Visibility
 
 OID = "78" * 12

@@ -10,15 +10,15 @@ from urllib.parse import quote
 
 import bson
 import pytest
-import raw_bson as raw
+import support.bson_bytes as raw
 from bson import DatetimeMS, Decimal128, Int64, ObjectId
 from bson.raw_bson import RawBSONDocument
-from poller import post
 from pymongo import AsyncMongoClient, MongoClient, UpdateOne
-from running import SOON_S, Ear, listening, running, settings_for
+from support.polling_client import post
+from support.relay_fixture import SOON_S, Ear, listening, running, settings_for
 
 from relay.errors import Unavailable
-from relay.source.arrays import LENIENT
+from relay.source.raw_bson import LENIENT
 from relay.source.reader import Reader
 
 Tasks = Any

@@ -9,8 +9,8 @@ import urllib.request
 from typing import Self
 
 import pytest
-from forge import jwk, jwks, signed
-from running import SOON_S, running, settings_for
+from support.relay_fixture import SOON_S, running, settings_for
+from support.token_forgery import jwk, jwks, signed
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 

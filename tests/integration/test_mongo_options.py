@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
-from running import listening, running, settings_for
-from test_mongo_url import FAR_FROM_OURS
+from support.relay_fixture import listening, running, settings_for
+from unit.source.test_mongo_url import FAR_FROM_OURS
 
-from relay.source.arrays import Decoder
 from relay.source.client import client_of
+from relay.source.raw_bson import Decoder
 from relay.source.stream import Tail
 from relay.tasks.mapping import Mapping
 

@@ -9,21 +9,21 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
 
-import diffs
 import pytest
 from bson import Timestamp
-from compared import TRANSLATOR, same
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import OperationFailure
-from running import SOON_S, listening, running, settings_for
-from test_model import Collector, stored
+from support import odd_diffs
+from support.relay_fixture import SOON_S, listening, running, settings_for
+from support.stored_comparison import TRANSLATOR, same
+from unit.feed.test_model import Collector, stored
 
-from relay.feed.known import Known
+from relay.feed.cache import Known
 from relay.feed.pump import Pump
 from relay.metrics import Metrics
 from relay.source import stream
-from relay.source.arrays import Decoder
-from relay.source.changes import Change, Updated
+from relay.source.change import Change, Updated
+from relay.source.raw_bson import Decoder
 from relay.source.reader import Reader
 from relay.source.stream import Batch, Tail
 from relay.tasks.translate import Step
@@ -45,14 +45,14 @@ def operators(rng: random.Random) -> dict[str, Any]:
     path = rng.choice(
         ["events.0.a.b", "events.1.0", "members.0", "github.a.0", "a.0", "createdBy", "error.0.1"]
     )
-    made = diffs.value(rng)
+    made = odd_diffs.value(rng)
     return rng.choice(
         [
             {"$set": {path: made}},
             {"$unset": {path: 1}},
-            {"$push": {"events": diffs.event(rng)}},
-            {"$push": {"events": {"$each": [diffs.event(rng)], "$slice": -3}}},
-            {"$push": {"events": diffs.event(rng)}, "$set": {"status": made, "github.prUrl": "w"}},
+            {"$push": {"events": odd_diffs.event(rng)}},
+            {"$push": {"events": {"$each": [odd_diffs.event(rng)], "$slice": -3}}},
+            {"$push": {"events": odd_diffs.event(rng)}, "$set": {"status": made, "github.prUrl": "w"}},
             {"$push": {path: made}},
         ]
     )
@@ -98,7 +98,7 @@ async def test_what_is_computed_is_what_mongodb_holds(
     with capsys.disabled():
         print(f"\n  RELAY_TEST_SEED={SEED}")
     rng = random.Random(SEED)
-    first = {name: {**diffs.document(rng), "_id": name} for name in map(str, range(20))}
+    first = {name: {**odd_diffs.document(rng), "_id": name} for name in map(str, range(20))}
     tasks.insert_many(list(first.values()))
     async with AsyncMongoClient[Any](mongo_url) as client:
         where = (database_name, "tasks", Decoder("events"))
@@ -107,7 +107,7 @@ async def test_what_is_computed_is_what_mongodb_holds(
         await opened.open()
         for _ in range(300):
             (held,) = tasks.find({"_id": (name := rng.choice([*first]))})
-            update = operators(rng) if not rng.randrange(3) else literal(diffs.changed(rng, held))
+            update = operators(rng) if not rng.randrange(3) else literal(odd_diffs.changed(rng, held))
             with suppress(OperationFailure):  # what does not fit what is there is refused
                 tasks.update_one({"_id": name}, update)
         end = await reader.now()

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from integration.test_sockets import metric
-from peer import calling, handshake
-from poller import post
-from running import running, settings_for, token
+from support.polling_client import post
+from support.raw_client import calling, handshake
+from support.relay_fixture import running, settings_for, token
 
-from relay.demo import mongod as embedded
+from relay.cli.demo import mongod as embedded
 
 
 async def status_of(url: str, origin: str) -> int:

@@ -13,21 +13,21 @@ from typing import Any
 import orjson
 import pytest
 from integration.test_sockets import becomes, metric
-from peer import calling
-from poller import Answer, Poller, post, request
 from pymongo import AsyncMongoClient, MongoClient
-from running import SOON_S, listening, running, settings_for, token
+from support.polling_client import Answer, Poller, post, request
+from support.raw_client import calling
+from support.relay_fixture import SOON_S, listening, running, settings_for, token
 
 from relay import app
-from relay.access.sources import FixedKeys
 from relay.app import Relay
+from relay.auth.key_sources import FixedKeys
 from relay.errors import Unavailable
-from relay.gateway import poll
-from relay.gateway.poll import MAX_ANSWER_BYTES, REJOIN_BURST, REJOINS_PER_SECOND, Poll, Seat
+from relay.gateway.polling import poll
+from relay.gateway.polling.poll import MAX_ANSWER_BYTES, REJOIN_BURST, REJOINS_PER_SECOND, Poll, Seat
 from relay.hub.members import DashboardReading, Listener, TaskBatch
 from relay.hub.rooms import BATCH
 from relay.hub.snapshots import Snapshots
-from relay.protocol import PAGE_BYTES
+from relay.protocol.types import PAGE_BYTES
 from relay.source.reader import Reader
 from relay.tasks.timeline import EventView, event_json
 

@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 
 import jwt
 import pytest
-from documents import DOCS, blocks
-from peer import calling
 from pymongo import AsyncMongoClient
-from running import SECRET, SOON_S, running, settings_for, token
+from support.doc_snippets import DOCS, blocks
+from support.raw_client import calling
+from support.relay_fixture import SECRET, SOON_S, running, settings_for, token
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol

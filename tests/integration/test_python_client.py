@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from pymongo import AsyncMongoClient
-from running import SOON_S, running, settings_for, token
 from simulation.determinism import refusing
+from support.relay_fixture import SOON_S, running, settings_for, token
 
 from relay.client import Client, TaskList, Timeline, connect
 

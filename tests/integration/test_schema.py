@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from poller import post
 from pymongo import AsyncMongoClient
-from running import COMMAND, SOON_S, Ear, environment, listening, running, settings_for, token
+from support.polling_client import post
+from support.relay_fixture import COMMAND, SOON_S, Ear, environment, listening, running, settings_for, token
 from websockets.exceptions import ConnectionClosed
 
-from relay import schema
 from relay.hub.hub import Hub
 from relay.metrics import Metrics
-from relay.protocol import Kind, Request
+from relay.protocol import schema
+from relay.protocol.types import Kind, Request
 from relay.tasks.timeline import EventView
 
 # What a healthy database gives no occasion for.

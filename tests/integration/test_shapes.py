@@ -11,13 +11,13 @@ import pytest
 from bson import Int64, ObjectId
 from pymongo import AsyncMongoClient, MongoClient, ReplaceOne, UpdateOne
 
-from relay.access.audience import Audience
-from relay.source.arrays import Decoder
-from relay.source.changes import Change, Deleted, Inserted, Replaced, Updated
+from relay.source.change import Change, Deleted, Inserted, Replaced, Updated
+from relay.source.raw_bson import Decoder
 from relay.source.reader import Reader
 from relay.source.stream import Batch, Tail
 from relay.tasks.mapping import Mapping
 from relay.tasks.translate import Lifecycle, Translator
+from relay.tasks.visibility import Audience
 
 MAPPING = Mapping()
 TRANSLATOR = Translator(MAPPING, Audience(MAPPING.visibility).keys_of, max_text=100)

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 from pymongo import MongoClient, UpdateOne
-from running import SOON_S, Ear, listening, running, settings_for, token
+from support.relay_fixture import SOON_S, Ear, listening, running, settings_for, token
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 

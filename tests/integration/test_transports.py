@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from faults.proxy import Proxy
 from pymongo import AsyncMongoClient, MongoClient
-from running import SOON_S, running, settings_for, token
+from support.relay_fixture import SOON_S, running, settings_for, token
 
 FOLLOW = Path(__file__).parent.parent / "web" / "follow.js"
 WRITERS = 4

@@ -6,20 +6,20 @@ import asyncio
 import urllib.request
 from typing import Any
 
-import odd
 import pytest
 from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient, MongoClient
-from running import listening, running, settings_for
+from support import odd_values
+from support.relay_fixture import listening, running, settings_for
 
-from relay.source.arrays import Decoder, Undecodable
 from relay.source.identity import RawId
+from relay.source.raw_bson import Decoder, Undecodable
 from relay.source.reader import Reader
 from relay.tasks.values import wire_id
 
-ROTTEN = odd.VALUES["undecodable"]
+ROTTEN = odd_values.VALUES["undecodable"]
 SHOWN = "[undecodable]"
-ALICE = odd.in_value("alice")
+ALICE = odd_values.in_value("alice")
 NAMED = wire_id(RawId(ROTTEN))  # the taskId of the `_id` that is this value
 
 
@@ -29,14 +29,16 @@ def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
 
 
 def setting(operator: str, **fields: bytes) -> RawBSONDocument:
-    return odd.document({operator: b"\x03" + odd.document(fields).raw})
+    return odd_values.document({operator: b"\x03" + odd_values.document(fields).raw})
 
 
 @pytest.mark.parametrize("name", ["title", "status", "questions", "teamId", "members", "github", "other"])
 async def test_a_rotten_field_hides_neither_its_task_nor_another(
     tasks: Any, mongo_url: str, database_name: str, name: str
 ) -> None:
-    tasks.insert_one(odd.document({"_id": odd.in_value("rotten"), "createdBy": ALICE, name: ROTTEN}))
+    tasks.insert_one(
+        odd_values.document({"_id": odd_values.in_value("rotten"), "createdBy": ALICE, name: ROTTEN})
+    )
     tasks.insert_one({"_id": "sound", "createdBy": "alice"})
     async with running(settings_for(mongo_url, database_name)) as relay, listening(relay) as ear:
         await ear.send("dashboard:join")
@@ -44,7 +46,9 @@ async def test_a_rotten_field_hides_neither_its_task_nor_another(
         assert {task["taskId"] for task in listed} == {"rotten", "sound"}
         await ear.send("task:join", {"tasks": [{"taskId": "rotten"}, {"taskId": "sound"}]})
         assert {(await ear.until("task:state"))["data"]["taskId"] for _ in "12"} == {"rotten", "sound"}
-        tasks.update_one({"_id": "rotten"}, setting("$set", **{name: ROTTEN, "error": odd.in_value("why")}))
+        tasks.update_one(
+            {"_id": "rotten"}, setting("$set", **{name: ROTTEN, "error": odd_values.in_value("why")})
+        )
         updated = await ear.until("task:updated", taskId="rotten")
         assert updated["data"]["task"]["error"] == "why"
         assert name not in updated["data"]["task"]
@@ -56,7 +60,7 @@ async def test_a_rotten_field_hides_neither_its_task_nor_another(
 async def test_of_an_event_only_the_rotten_value_is_not_shown(
     tasks: Any, mongo_url: str, database_name: str
 ) -> None:
-    event = odd.document({"type": odd.in_value("log"), "x": ROTTEN})
+    event = odd_values.document({"type": odd_values.in_value("log"), "x": ROTTEN})
     tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [event]})
     async with running(settings_for(mongo_url, database_name)) as relay, listening(relay) as ear:
         await ear.send("task:join", {"taskId": "t"})
@@ -96,8 +100,8 @@ async def test_a_document_whose_id_cannot_be_decoded_is_read_and_named_by_its_by
 ) -> None:
     left_out: list[int] = []
     tasks.insert_one({"_id": 1, "events": [1]})
-    tasks.insert_one(odd.document({"_id": ROTTEN, "title": odd.in_value("x")}))
-    tasks.insert_one(odd.document({"_id": odd.in_value(2), "title": ROTTEN}))
+    tasks.insert_one(odd_values.document({"_id": ROTTEN, "title": odd_values.in_value("x")}))
+    tasks.insert_one(odd_values.document({"_id": odd_values.in_value(2), "title": ROTTEN}))
     async with AsyncMongoClient[Any](mongo_url) as client:
         reader = Reader(client, database_name, "tasks", Decoder("events"), left_out=left_out.append)
         for projection in (None, {"title": 1, "events": 1}):
@@ -114,7 +118,7 @@ async def test_such_a_document_is_shown_like_any_other(
     async with running(settings_for(mongo_url, database_name)) as relay, listening(relay) as ear:
         await ear.send("dashboard:join")
         await ear.until("dashboard:state")
-        tasks.insert_one(odd.document({"_id": ROTTEN, "createdBy": ALICE}))
+        tasks.insert_one(odd_values.document({"_id": ROTTEN, "createdBy": ALICE}))
         await ear.until("dashboard:task_list_updated", taskId=NAMED)
         await ear.send("task:join", {"taskId": NAMED})
         await ear.until("task:state", taskId=NAMED)

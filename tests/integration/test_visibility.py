@@ -13,10 +13,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from mongomock_motor import AsyncMongoMockClient
 from pymongo import MongoClient
-from running import listening, running, settings_for
+from support.relay_fixture import listening, running, settings_for
 
-from relay.access.audience import Audience, Principal
 from relay.tasks.mapping import Rule, Visibility
+from relay.tasks.visibility import Audience, Principal
 
 OWNER = ObjectId("65f0c0ffee65f0c0ffee65f0")
 
@@ -97,7 +97,7 @@ async def test_a_deleted_task_is_told_in_both_forms(tasks: Any, settings: Any) -
 
 
 async def test_a_refreshed_token_brings_its_own_rights(tasks: Any, settings: Any) -> None:
-    from running import token
+    from support.relay_fixture import token
 
     tasks.insert_many([{"_id": "red", "teamId": "red"}, {"_id": "blue", "teamId": "blue"}])
     async with running(settings) as relay, listening(relay, "/ws/dashboard", teams=["red"]) as ear:

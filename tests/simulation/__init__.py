@@ -6,7 +6,7 @@ nobody may be shown what must not be (`referee`, `conversation`); in the end eve
 say.
 
 Real: the relay from the pump to the wire (`instance` lists it), and the clients. Played: the database
-(`world`, over `tests/model.py`), the network (`network`), the clock (`clock`). Not simulated: the change
+(`world`, over `tests/support/mongo_model.py`), the network (`network`), the clock (`clock`). Not simulated: the change
 stream's own cursor (`source.stream`), signatures of tokens, uvicorn's HTTP, several threads.
 
     scripts/simulate --seeds 1000            so many seeds, with lines of progress

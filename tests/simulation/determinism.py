@@ -13,9 +13,10 @@ from typing import Any
 from unittest.mock import patch
 
 from relay.errors import BadRequest
-from relay.gateway import poll, requests
+from relay.gateway.polling import poll
 from relay.hub import members, states
-from relay.protocol import ErrorCode
+from relay.protocol import requests
+from relay.protocol.types import ErrorCode
 
 
 def keep_order() -> None:

@@ -20,26 +20,26 @@ from starlette.websockets import WebSocket
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from relay.access.audience import Principal
-from relay.access.limits import Caps
-from relay.access.origins import Origins
-from relay.access.rollout import Rollout
+from relay.auth.limits import Caps
+from relay.auth.origins import Origins
+from relay.auth.rollout import Rollout
 from relay.config import Settings
 from relay.errors import PositionLost, Refused, Unavailable
-from relay.feed.known import Known
+from relay.feed.cache import Known
 from relay.feed.pump import Pump
-from relay.gateway.door import door
-from relay.gateway.flusher import Flusher
-from relay.gateway.longpoll import Polls
-from relay.gateway.refusals import of_close
+from relay.gateway.http_errors import of_close
+from relay.gateway.http_protocol import door
+from relay.gateway.polling.endpoint import Polls
 from relay.gateway.session import Desk
-from relay.gateway.websocket import Connections, bearer
-from relay.gateway.wire import gathered_by
+from relay.gateway.websocket.connection import gathered_by
+from relay.gateway.websocket.endpoints import Connections, bearer
+from relay.gateway.websocket.pacing import Flusher
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
 from relay.metrics import Metrics
-from relay.protocol import Close
+from relay.protocol.types import Close
 from relay.source.stream import Batch, Reopened
+from relay.tasks.visibility import Principal
 from simulation.plan import Plan
 from simulation.world import AUDIENCE, TRANSLATOR, World
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from relay.gateway.wire import Wire
+from relay.gateway.websocket.connection import Wire
 from relay.hub.frames import StepFrames
 from relay.hub.hub import Hub
 from simulation.mutation import Mutation, replaced

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from relay.gateway.wire import Wire
+from relay.gateway.websocket.connection import Wire
 from relay.hub.dashboards import Dashboards
 from relay.hub.hub import Hub
 from relay.hub.listing import Listing

@@ -1,6 +1,6 @@
 """What happens in the database during one history, and what everyone should see of it at any moment.
 
-Played here: MongoDB, as `tests/model.py` models it. A history of writes is made up before it begins; then
+Played here: MongoDB, as `tests/support/mongo_model.py` models it. A history of writes is made up before it begins; then
 `World` lets them happen one after the other on the virtual clock, and answers reads at any of its moments.
 """
 
@@ -17,15 +17,15 @@ from typing import Any
 import bson
 import orjson
 from bson import Timestamp
-from model import DECODER, KINDS, Group, Model
+from support.mongo_model import DECODER, KINDS, Group, Model
 
-from relay.access.audience import Audience
-from relay.source.changes import Change
-from relay.source.shapes import read_changes
+from relay.source.change import Change
+from relay.source.events import read_changes
 from relay.source.stream import Batch
 from relay.tasks.mapping import Mapping as TaskMapping
 from relay.tasks.timeline import element_json
 from relay.tasks.translate import ENDING, ENDING_FIELD, LENGTH_FIELD, Lifecycle, Task, Translator
+from relay.tasks.visibility import Audience
 
 MAPPING = TaskMapping()
 AUDIENCE = Audience(MAPPING.visibility)

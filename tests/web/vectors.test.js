@@ -1,4 +1,4 @@
-// What JavaScript and Python have to read and write alike: tests/test_vectors.py is the other half.
+// What JavaScript and Python have to read and write alike: tests/unit/protocol/test_vectors.py is the other half.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

@@ -1,1 +1,0 @@
-"""Who may see a task: tokens, principals, visibility."""

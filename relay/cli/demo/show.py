@@ -1,0 +1,197 @@
+"""`relay demo`: a real MongoDB, a writer that knows nothing of us, the relay, and who is looking."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import shlex
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from pymongo import MongoClient
+
+from relay import config
+from relay.app import Relay, on_signals
+from relay.auth.tokens import issue
+from relay.cli import logs
+from relay.cli.demo import mongod, writer
+from relay.cli.demo.users import USERS, User
+from relay.cli.tail import Renderer
+from relay.client import Client, Message
+from relay.errors import StartupError
+from relay.protocol.types import Kind
+
+TOKEN_TTL_S = 24 * 3600.0
+ONCE_PACE_S = 0.25
+ONCE_TIMEOUT_S = 60.0
+ONE_LIFE = (Kind.CREATED, Kind.ANALYZING, Kind.DISPATCHED, Kind.PR_OPENED, Kind.PR_MERGED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What is running: the database, and the relay over it."""
+
+    mongo_url: str
+    database: str
+    relay: Relay
+    secret: str
+
+    def token(self, user: User) -> str:
+        return issue(self.secret, "HS256", user.claims, ttl_s=TOKEN_TTL_S, now=time.time())
+
+
+async def forever(*, port: int, data: Path | None, pace: float) -> int:
+    """Play tasks until Ctrl-C. Leaves no process and, without `data`, no directory behind."""
+    async with _stage(port=port, data=data) as (stage, ended):
+        # The writer is a legacy service: synchronous, in a thread of its own, at its own pace.
+        stop = threading.Event()
+        playing = asyncio.create_task(
+            asyncio.to_thread(writer.run, stage.mongo_url, stage.database, "tasks", stop, pace)
+        )
+        _introduce(stage)
+        try:
+            await asyncio.wait((playing, ended), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stop.set()
+            await playing
+    return 0
+
+
+async def once(*, data: Path | None) -> int:
+    """Play one life as a dashboard and a listener of the task; print every message received."""
+    async with _stage(port=0, data=data) as (stage, ended):
+        playing = asyncio.create_task(asyncio.to_thread(_one_life, stage.mongo_url, stage.database))
+        listening = asyncio.create_task(_listen(stage))
+        try:
+            async with asyncio.timeout(ONCE_TIMEOUT_S):
+                await asyncio.wait((listening, ended), return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            typer.echo("relay demo: the life of the task did not arrive in time.", err=True)
+            return 1
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+            await playing
+    if listening.cancelled():
+        return 0  # by a signal
+    missing = [kind.value for kind in ONE_LIFE if kind not in listening.result()]
+    if missing:
+        typer.echo(f"relay demo: these messages never came: {', '.join(missing)}.", err=True)
+    return 1 if missing else 0
+
+
+async def _listen(stage: _Stage) -> set[str]:
+    """Print until the task is merged; the message types that came."""
+    owner = USERS[0]
+    renderer = Renderer(color=sys.stdout.isatty())
+    seen: set[str] = set()
+    task_id: str | None = None
+    async with Client(stage.relay.url, stage.token(owner)) as client:
+        client.join_dashboard()
+        async for item in client:
+            if not isinstance(item, Message):
+                continue
+            for line in renderer.lines(item):
+                typer.echo(line)
+            seen.add(item.type)
+            if item.type == Kind.CREATED and task_id is None:
+                task_id = item.data["taskId"]
+                client.join_task(item.data["taskId"])
+            # A change's list update is the last that is sent of it.
+            if (
+                item.type == Kind.LIST_UPDATED
+                and item.data["taskId"] == task_id
+                and Kind.PR_MERGED in seen
+                and item.data.get("status") == "merged"
+            ):
+                break
+    return seen
+
+
+def _one_life(url: str, database: str) -> None:
+    with MongoClient[dict[str, Any]](url) as client:
+        tasks = client[database]["tasks"]
+        writer.one_life(tasks, rng=random.Random(), pause=lambda steps: time.sleep(steps * ONCE_PACE_S))
+
+
+@asynccontextmanager
+async def _stage(*, port: int, data: Path | None) -> AsyncIterator[tuple[_Stage, asyncio.Task[None]]]:
+    """The database and the relay, ready; the task ends with the relay, which a signal asks to stop."""
+    logs.configure("console", "WARNING")
+    secret = secrets.token_urlsafe(32)  # a key for this run only
+    asked = asyncio.Event()
+    on_signals(asked.set)  # before there is a database that would be left behind
+    with _database(data) as (mongo_url, database):
+        settings = config.load(
+            relay_mongo_url=mongo_url,
+            relay_mongo_database=database,
+            relay_tasks_collection="tasks",
+            relay_jwt_secret=secret,
+            relay_jwt_algorithms=("HS256",),
+            relay_port=port,
+        )
+        relay = Relay(settings)
+        stopping = asyncio.create_task(asked.wait())
+        stopping.add_done_callback(lambda _: relay.stop())
+        ready = asyncio.Event()
+        running = asyncio.create_task(relay.run(ready.set))
+        waiting = asyncio.create_task(ready.wait())
+        try:
+            await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                await running  # it could not start, and says why
+            yield _Stage(mongo_url, database, relay, secret), running
+        finally:
+            waiting.cancel()
+            stopping.cancel()
+            relay.stop()
+            await running
+
+
+@contextmanager
+def _database(data: Path | None) -> Iterator[tuple[str, str]]:
+    """A MongoDB to play in: the one of RELAY_MONGO_URL, or one of our own."""
+    given = os.environ.get("RELAY_MONGO_URL")
+    if not given:
+        typer.echo("Starting MongoDB …", err=True)
+        with mongod.start(data=data) as server:
+            yield server.url, "demo"
+        return
+    database = f"relay_demo_{secrets.token_hex(4)}"  # nothing that is there is touched
+    try:
+        yield given, database
+    except StartupError:  # nothing was written, and this client would fail as the relay did
+        raise
+    except BaseException:
+        _drop(given, database)
+        raise
+    _drop(given, database)
+
+
+def _drop(url: str, database: str) -> None:
+    with MongoClient[dict[str, Any]](url) as client:
+        client.drop_database(database)
+
+
+def _introduce(stage: _Stage) -> None:
+    url = stage.relay.url
+    typer.echo(f"\nThe relay is listening at {url}. Open it as one of these, each in its own window:\n")
+    for user in USERS:
+        typer.echo(f"  {user.name}: {user.sees}\n    {url}/#token={stage.token(user)}\n")
+    line = f"RELAY_URL={url} RELAY_TOKEN={shlex.quote(stage.token(USERS[-1]))} {_relay()} tail"
+    typer.echo(f"Or follow everything on a terminal:\n\n  {line}\n\nCtrl-C ends it all.")
+
+
+def _relay() -> str:
+    """This command, as any other terminal can call it: there it may not be on PATH."""
+    return shlex.quote(str(Path(sys.argv[0]).absolute()))

@@ -1,0 +1,73 @@
+"""Logging: one line a record, a stable phrase and its fields; never a token, never a document."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from relay.cli.output import StandardError
+from relay.protocol.types import rfc3339
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def configure(format: Literal["console", "json"], level: str) -> None:
+    """Send everything to standard error, the libraries' own records only from WARNING on: at INFO
+    the server would show query strings, and at DEBUG headers and frames."""
+    formatter = _Json() if format == "json" else _Console()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    if isinstance(sys.stderr, StandardError):
+        sys.stderr.describe_loss = lambda count: formatter.format(_loss(count)) + "\n"
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("relay").setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "websockets", "pymongo"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _loss(count: int) -> logging.LogRecord:
+    record = {"name": __name__, "levelname": "WARNING", "levelno": logging.WARNING}
+    said = {"msg": "lines of the log are missing here: they could not be written", "lines": count}
+    return logging.makeLogRecord(record | said)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+def _time(record: logging.LogRecord) -> str:
+    return rfc3339(datetime.fromtimestamp(record.created, UTC))
+
+
+class _Console(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = "".join(f" {name}={value!r}" for name, value in _fields(record).items())
+        line = f"{_time(record)} {record.levelname:<7} {_printable(record.getMessage())}{fields}"
+        if record.exc_info:
+            # Indented, so that nothing an exception says can pass for a record of its own.
+            lines = self.formatException(record.exc_info).split("\n")
+            line += "".join(f"\n    {_printable(one)}" for one in lines)
+        return line
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "at": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)  # in ASCII: no control character, and none that is half
+
+
+def _printable(message: str) -> str:
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)

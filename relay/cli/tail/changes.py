@@ -1,0 +1,176 @@
+"""One change of the database: what the writer did, and what the relay makes of it. Pure.
+
+Rules of this file: of what a writer wrote only names and sizes are shown, without secrets; the messages are the
+relay's own frames, except that an event's `head` needs the whole timeline and is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+
+import orjson
+from bson.errors import InvalidBSON
+from rich.text import Text
+
+from relay.cli.tail.lines import TYPE_WIDTH, Entry, ansi, line, moment, style_of
+from relay.cli.tail.text import describe, visible
+from relay.client import Message
+from relay.client.items import decode
+from relay.hub.frames import StepFrames
+from relay.hub.states import Progress
+from relay.protocol.types import Kind
+from relay.source.change import Change, Deleted, Inserted, Replaced, Updated
+from relay.source.raw_bson import RawArray
+from relay.tasks.redact import Redactor
+from relay.tasks.timeline import START, EventView
+from relay.tasks.translate import Step
+
+PATHS_MAX = 8  # shown of one change to people; the rest is counted
+PATH_MAX_CHARS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What the writer did: names only. `set` holds the paths an update set, or the fields of a whole document but
+    `_id`, each with its length where it is an array."""
+
+    operation: str
+    set: Sequence[tuple[str, int | None]] = ()
+    removed: Sequence[str] = ()
+    truncated: Sequence[tuple[str, int]] = ()
+
+
+def done_by(change: Change, redactor: Redactor) -> Done:
+    """What this change did to its document, in names without secrets."""
+    operation = change.operation
+    if isinstance(operation, Replaced) and operation.update is not None:
+        operation = operation.update
+    match operation:
+        case Inserted(document):
+            return Done("insert", _sized(document, redactor))
+        case Replaced(document):
+            return Done("replace", _sized(document, redactor))
+        case Updated(fields, removed, truncated):
+            return Done(
+                "update",
+                _sized(fields, redactor),
+                [redactor.text(path) for path in removed],
+                [(redactor.text(path), size) for path, size in truncated],
+            )
+        case Deleted():
+            return Done("delete")
+        case _:
+            assert_never(operation)
+
+
+def _sized(fields: Mapping[str, Any], redactor: Redactor) -> list[tuple[str, int | None]]:
+    return [(redactor.text(path), _length(value)) for path, value in fields.items() if path != "_id"]
+
+
+def _length(value: Any) -> int | None:
+    match value:
+        case RawArray():
+            try:
+                return len(value.elements())
+            except InvalidBSON:
+                return 0
+        case list():
+            return len(value)
+        case _:
+            return None
+
+
+def messages_of(step: Step, view: EventView, *, room: bool, dashboard: bool) -> list[Message]:
+    """What the relay sends of this change to a listener of the task (`room`), of the list (`dashboard`), or of
+    both, who may see it before and after."""
+    frames = StepFrames(step, view)
+    made: list[bytes] = []
+    if step.after is None:
+        made += [frames.gone_from_room()] if room else []
+        made += [frames.gone_from_list()] if dashboard else []
+    else:
+        held = step.before.timeline.length if step.before is not None else 0
+        told = frames.for_room(Progress(held, START)) if room else frames.lifecycles()
+        made += [frame for frame, _ in told]
+        made += [frames.upserted()] if dashboard and frames.is_listed else []
+    return [_without_head(decode(frame.decode())) for frame in made]
+
+
+def _without_head(message: Message) -> Message:
+    if message.type == Kind.EVENT_ADDED:
+        del message.data["head"]  # counted from an unknown beginning, it would be a wrong one
+    return message
+
+
+def rights_changed(step: Step) -> bool:
+    return step.before is not None and step.after is not None and step.before.keys != step.after.keys
+
+
+def to_json(change: Change, done: Done, step: Step, messages: Sequence[Message]) -> str:
+    """The change and its messages as one line of JSON."""
+    told = [{"type": one.type, "data": one.data} | ({"at": one.at} if one.at else {}) for one in messages]
+    shown = {
+        "operation": done.operation,
+        "taskId": step.id,
+        "at": step.at,
+        "clusterTime": {"t": change.time.time, "i": change.time.inc},
+        "transaction": change.grouped,
+        "set": [path for path, _ in done.set],
+        "arrays": {path: length for path, length in done.set if length is not None},
+        "removed": done.removed,
+        "truncated": dict(done.truncated),
+        "events": {"before": _events(step.before), "after": _events(step.after)},
+        "rightsChanged": rights_changed(step),
+        "messages": told,
+    }
+    return orjson.dumps(shown).decode()
+
+
+def to_lines(
+    change: Change, done: Done, step: Step, messages: Sequence[Message], now: datetime, *, color: bool
+) -> Iterator[str]:
+    """The change as one line, and one below it for each message."""
+    at = moment(step.at)
+    yield line(Entry(done.operation, step.id, _what(change, done, step), at, at), now, color=color)
+    if rights_changed(step):
+        yield _below("(rights)", "who gained it is told of the task, who lost it of that and no more", color)
+    shown = [one for one in messages if one.data.get("more") is not True]  # of a state's pages the last
+    for message in shown:
+        yield _below(message.type, describe(message.type, message.data), color)
+    if not shown and not rights_changed(step):
+        yield _below("(nothing)", "no message comes of it", color)
+
+
+def _below(kind: str, text: str, color: bool) -> str:
+    made = Text(no_wrap=True)
+    made.append(f"{'→':>23} ", "dim")
+    made.append(f"{visible(kind, TYPE_WIDTH):{TYPE_WIDTH}}", style_of(kind))
+    made.append(f"  {text}")
+    made.rstrip()
+    return ansi(made) if color else made.plain
+
+
+def _what(change: Change, done: Done, step: Step) -> str:
+    names = [path if length is None else f"{path}[{length}]" for path, length in done.set]
+    before, after = _events(step.before), _events(step.after)
+    parts = [
+        f"{'set' if done.operation == 'update' else 'with'} {_listed(names)}" if names else "",
+        f"removed {_listed(done.removed)}" if done.removed else "",
+        f"cut {_listed([f'{path} to {size}' for path, size in done.truncated])}" if done.truncated else "",
+        f"events {before} → {after}" if before != after and None not in (before, after) else "",
+        "in a transaction" if change.grouped else "",
+        f"at {change.time.time}.{change.time.inc}",
+    ]
+    return "  ".join(part for part in parts if part)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(visible(name, PATH_MAX_CHARS) for name in names[:PATHS_MAX])
+    return shown if len(names) <= PATHS_MAX else f"{shown} and {len(names) - PATHS_MAX} more"
+
+
+def _events(task: Any) -> int | None:
+    return None if task is None else task.timeline.length

@@ -1,0 +1,151 @@
+"""The loop behind `relay tail`: a client's items in, lines and notices out. Does I/O.
+
+Rules of this file: stdout carries messages and nothing else; notices go to stderr, one line each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import TextIO
+
+from relay.cli.tail.options import EXIT_BAD_ARGUMENTS, EXIT_DONE, EXIT_REFUSED, Selection, check
+from relay.cli.tail.render import CONVERSATION, Renderer
+from relay.cli.tail.terminal import discard, is_terminal, prepare, say, until_an_end, wants_color
+from relay.cli.tail.text import string, visible
+from relay.client import (
+    ABNORMAL,
+    Client,
+    Connected,
+    ConnectionRefused,
+    Disconnected,
+    Message,
+    Timeline,
+    TokenSource,
+)
+from relay.protocol.types import Close, Kind
+
+_REFUSALS: dict[int, str] = {
+    401: "the token is not accepted",
+    403: "the relay does not let this client in",
+    404: "there is no WebSocket at this path",
+    426: "a proxy in between does not pass the upgrade to a WebSocket on",
+    431: "the head of the request, with the token in it, is too large",
+    Close.UNAUTHENTICATED: "the token is not accepted or has expired",
+    Close.BAD_HANDSHAKE: "the relay does not understand how this client introduced itself",
+    Close.FEATURE_DISABLED: "live delivery is switched off for this user",
+}
+
+
+async def run(
+    url: str,
+    token: TokenSource,
+    wanted: Selection,
+    out: TextIO,
+    err: TextIO,
+    *,
+    connect: Callable[[str, TokenSource], Client] = Client,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+) -> int:
+    """Tail until the count, the duration, Ctrl-C or the end of the reader of `out`; the exit code: 0 after a
+    normal end, 2 for arguments that make no sense, 3 if the first try found no relay or the relay refused."""
+    try:
+        check(wanted)
+        client = connect(url, token)
+        views = [client.join_task(task_id) for task_id in wanted.tasks]
+    except ValueError as error:
+        say(err, f"relay tail: {error}")
+        return EXIT_BAD_ARGUMENTS
+    if wanted.dashboard or not wanted.tasks:
+        client.join_dashboard()
+    prepare(out, json=wanted.json)
+    return await until_an_end(_connected(client, views, wanted, out, err, now), wanted.duration, sleep)
+
+
+async def _connected(
+    client: Client,
+    views: Sequence[Timeline],
+    wanted: Selection,
+    out: TextIO,
+    err: TextIO,
+    now: Callable[[], datetime],
+) -> int:
+    async with client:
+        return await _follow(client, views, wanted, out, err, now)
+
+
+async def _follow(
+    client: Client,
+    views: Sequence[Timeline],
+    wanted: Selection,
+    out: TextIO,
+    err: TextIO,
+    now: Callable[[], datetime],
+) -> int:
+    renderer = Renderer(
+        json=wanted.json,
+        since=wanted.since,
+        color=wants_color(out, wanted.color),
+        escape_json=is_terminal(out),
+        now=now,
+    )
+    dashboard = wanted.dashboard or not wanted.tasks
+    was_connected = False
+    printed = 0
+    try:
+        async for item in client:
+            match item:
+                case Connected():
+                    say(err, "resumed" if was_connected else f"connected to {client.url}")
+                    was_connected = True
+                case Disconnected():
+                    if not was_connected and _nobody_there(item.code):
+                        say(err, f"relay tail: could not connect to {client.url}: {visible(item.reason)}")
+                        return EXIT_REFUSED
+                    say(err, _lost(item))
+                case Message():
+                    for line in renderer.lines(item):
+                        out.write(line + "\n")
+                        printed += item.type not in CONVERSATION
+                        if printed == wanted.count:
+                            out.flush()
+                            return EXIT_DONE
+                    out.flush()
+                    if item.type == Kind.DRAINING:
+                        say(err, "the relay is about to stop")
+                    if not dashboard and all(view.has_ended for view in views):
+                        return _nothing_left(item, err)
+    except ConnectionRefused as refusal:
+        say(err, f"relay tail: {_refusal(refusal)}")
+        return EXIT_REFUSED
+    except BrokenPipeError:
+        discard(out)
+    return EXIT_DONE
+
+
+def _nothing_left(last: Message, err: TextIO) -> int:
+    if last.type != Kind.ERROR:
+        say(err, "nothing left to follow")
+        return EXIT_DONE
+    code = visible(string(last.data.get("code")))
+    say(err, f"relay tail: the relay does not show what was asked for ({code})")
+    return EXIT_REFUSED
+
+
+def _nobody_there(code: int | None) -> bool:
+    """No answer, an HTTP answer, or an end without a word: not a relay that asks to come again."""
+    return code is None or code < Close.DONE or code == ABNORMAL
+
+
+def _lost(item: Disconnected) -> str:
+    code = "" if item.code is None else f"{item.code} "
+    if item.retry_in is None:
+        return f"the relay ended the conversation ({code}{visible(item.reason)})"
+    return f"not connected ({code}{visible(item.reason)}): reconnecting in {item.retry_in:.1f} s"
+
+
+def _refusal(refusal: ConnectionRefused) -> str:
+    sentence = _REFUSALS.get(refusal.code, "the relay refused the connection")
+    return f"{sentence} ({refusal.code} {visible(refusal.reason)})"

@@ -1,0 +1,133 @@
+"""Messages in, lines out: for people, or the frames themselves. Pure but for the clock it is given.
+
+Rule of this file: an event of a timeline is printed once, whatever happens to the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from relay.cli.tail.lines import Entry, line, moment
+from relay.cli.tail.seen import Seen
+from relay.cli.tail.text import describe, escaped, event_text, integer, json_escape, string
+from relay.client import Message
+from relay.protocol.types import Kind
+
+# What keeps the conversation going says nothing about tasks.
+CONVERSATION = frozenset(
+    {
+        Kind.WELCOME, Kind.HEARTBEAT, Kind.PONG, Kind.AUTH_OK, Kind.AUTH_EXPIRING, Kind.DRAINING,
+        Kind.TASK_LEFT, Kind.DASHBOARD_LEFT, Kind.RESYNC_DONE,
+    }
+)  # fmt: skip
+
+
+class Renderer:
+    """Messages in, lines out: for people, or with `json` the frames themselves. Pure but for `now`.
+
+    It remembers as much of each timeline as it needs to print no event twice.
+    """
+
+    def __init__(
+        self,
+        *,
+        json: bool = False,
+        since: int | None = None,
+        color: bool = False,
+        escape_json: bool = False,
+        now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+    ) -> None:
+        """`escape_json` also spells the controls that JSON allows in a string as \\u escapes."""
+        self._json = json
+        self._since = since
+        self._color = color
+        self._escape_json = escape_json
+        self._now = now
+        self._timelines: dict[str, Seen] = {}
+        self._listed: list[Any] = []
+
+    def lines(self, message: Message) -> Iterator[str]:
+        """The lines of one message, without line ends; for people, none for what only keeps the conversation
+        going."""
+        if message.type in CONVERSATION:
+            if self._json:
+                yield self._frame(message)
+            return
+        entries = list(self._entries(message))
+        if self._json:
+            if entries:
+                yield self._frame(message)
+            return
+        for entry in entries:
+            yield line(entry, self._now(), color=self._color)
+
+    def _entries(self, message: Message) -> Iterator[Entry]:
+        """What there is to print. Where a page of a state only completes another, nothing for people."""
+        task_id = string(message.data.get("taskId"))
+        at = moment(message.at)
+        match message.type:
+            case Kind.TASK_STATE:
+                yield from self._state_entries(message, task_id)
+            case Kind.DASHBOARD_STATE:
+                yield from self._list_entries(message)
+            case Kind.EVENT_ADDED:
+                index, event = integer(message.data.get("index")), message.data.get("event")
+                if self._since is not None:
+                    self._timeline(task_id).append(index, event)
+                if index >= (self._since or 0):
+                    text = event_text(index, event)
+                    yield Entry(message.type, task_id, text, at or _event_time(event), at)
+            case _:
+                if message.type in (Kind.DELETED, Kind.REVOKED):
+                    self._timelines.pop(task_id, None)  # created again, it is another task
+                yield Entry(message.type, task_id, describe(message.type, message.data), at, at)
+
+    def _state_entries(self, message: Message, task_id: str) -> Iterator[Entry]:
+        data = message.data
+        events = data.get("events")
+        events = events if isinstance(events, list) else []
+        timeline = self._timeline(task_id)
+        rewritten = data.get("reset") is True and timeline.held > 0
+        if not timeline.unfinished:
+            # A state that goes on where we are says what was missed, event by event; any other is a whole.
+            timeline.as_events = self._since is not None or data.get("reset") is False
+            timeline.shown = 0
+        timeline.unfinished = data.get("more") is True
+        start = integer(data.get("from"))
+        fresh = timeline.replace(start, events, remember=self._since is not None)
+        at = moment(message.at)
+        if self._json and (self._since is None or rewritten):
+            yield Entry(message.type, task_id, "", at, at)
+        elif timeline.as_events:
+            for index in fresh:
+                if index >= (self._since or 0):
+                    timeline.shown += 1
+                    event = events[index - start]
+                    yield Entry(message.type, task_id, event_text(index, event), _event_time(event), None)
+        if self._since is None and timeline.shown == 0 and not timeline.unfinished and not self._json:
+            text = ("rewritten, " if rewritten else "") + describe(message.type, data)
+            yield Entry(message.type, task_id, text, at, at)
+
+    def _list_entries(self, message: Message) -> Iterator[Entry]:
+        tasks = message.data.get("tasks")
+        if message.data.get("reset") is True:
+            self._listed = []
+        self._listed += tasks if isinstance(tasks, list) else []
+        at = moment(message.at)
+        if self._json or message.data.get("more") is not True:
+            yield Entry(message.type, "", describe(message.type, {"tasks": self._listed}), at, at)
+            self._listed = []
+
+    def _timeline(self, task_id: str) -> Seen:
+        return self._timelines.setdefault(task_id, Seen())
+
+    def _frame(self, message: Message) -> str:
+        # Line ends can only stand between the tokens of a JSON text, where a space means the same.
+        raw = message.raw.replace("\n", " ").replace("\r", " ")
+        return escaped(raw, json_escape) if self._escape_json and not raw.isprintable() else raw
+
+
+def _event_time(event: object) -> datetime | None:
+    return moment(event.get("at")) if isinstance(event, dict) else None

@@ -1,0 +1,163 @@
+"""One message in one line of plain, printable text. Pure.
+
+Rule of this file: no character of somebody's text is let through unless it is printable.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from relay.protocol.types import LIFECYCLE_FIELDS, Kind
+
+TEXT_MAX_CHARS = 200  # of one untrusted text in a line; the rest becomes an ellipsis
+SUMMARY_STATUSES_MAX = 5  # of a list's statuses in one line; the rest is counted together
+SHA_CHARS = 10  # of a commit, as git shows them
+
+# Where writers put what an event has to say, first found wins.
+_TEXT_KEYS = ("message", "text", "summary", "description", "title", "reason", "error", "note", "comment")
+_PAYLOAD_KEYS = ("data", "payload", "metadata", "details")
+
+# Their data is a summary, or a part of one.
+_SUMMARISED = frozenset({Kind.CREATED, *LIFECYCLE_FIELDS, Kind.LIST_UPDATED})
+
+
+def describe(kind: str, data: dict[str, Any]) -> str:
+    """The essential of one message in one line of plain, printable text; without its time, type and task."""
+    match kind:
+        case Kind.EVENT_ADDED:
+            return event_text(integer(data.get("index")), data.get("event"))
+        case Kind.TASK_STATE:
+            return _state_text(data)
+        case Kind.DASHBOARD_STATE:
+            return _list_text(data.get("tasks"))
+        case Kind.LIST_UPDATED if data.get("change") != "upserted":
+            return visible(string(data.get("change")))
+        case Kind.UPDATED if isinstance(data.get("task"), dict):
+            return _summary(data["task"])
+        case Kind.STREAM_STATUS:
+            return f"{visible(string(data.get('state')))}, {integer(data.get('lagMs'))} ms behind"
+        case Kind.ERROR:
+            again = data.get("retryAfterMs")
+            hint = f"(again in {integer(again)} ms)" if again is not None else ""
+            return joined(f"{visible(string(data.get('code')))}: {_one_line(data.get('message'))}", hint)
+        case Kind.DELETED | Kind.REVOKED:
+            return ""
+        case _ if kind in _SUMMARISED:
+            return _summary(data)
+        case _:
+            return visible(_compact(data))
+
+
+def visible(text: str, limit: int = TEXT_MAX_CHARS) -> str:
+    """Somebody's text as printable characters only, at most `limit` of them before the escapes."""
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return text if text.isprintable() else escaped(text, _text_escape)
+
+
+def _summary(task: dict[str, Any]) -> str:
+    """Status, title and what else the moment is about, in one line."""
+    questions = task.get("questions")
+    asked = " / ".join(_one_line(question) for question in questions) if isinstance(questions, list) else ""
+    sha = string(task.get("mergeCommitSha"))
+    error = task.get("error")
+    return joined(
+        visible(string(task.get("status"))),
+        _quoted(task),
+        f"by {visible(string(task['creator']))}" if "creator" in task else "",
+        asked,
+        f"error: {_one_line(error)}" if error else "",
+        _links(task),
+        f"merged as {visible(sha[:SHA_CHARS])}" if sha else "",
+    )
+
+
+def _state_text(state: dict[str, Any]) -> str:
+    """How long the timeline is, and how the task stands."""
+    task = state.get("task")
+    task = task if isinstance(task, dict) else {}
+    status = f", status {visible(string(task['status']))}" if "status" in task else ""
+    return joined(counted(integer(state.get("next")), "event") + status, _quoted(task), _links(task))
+
+
+def _list_text(tasks: object) -> str:
+    """How many tasks, and how they stand."""
+    listed = [task for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
+    statuses = Counter(visible(string(task.get("status")), 40) or "no status" for task in listed)
+    named = statuses.most_common(SUMMARY_STATUSES_MAX)
+    parts = [f"{count} {status}" for status, count in named]
+    if others := len(listed) - sum(count for _, count in named):
+        parts.append(f"{others} other")
+    total = counted(len(listed), "task")
+    return f"{total}: {', '.join(parts)}" if parts else total
+
+
+def event_text(index: int, event: object) -> str:
+    """Where in the timeline, its type, what it says and where it leads."""
+    if not isinstance(event, dict):
+        return f"#{index} (nothing)"
+    type_, data = event.get("type"), event.get("data")
+    name = visible(type_) if isinstance(type_, str) else "(no type)"
+    said = ""
+    links = ""
+    if isinstance(data, dict):
+        layers = [data, *(data[key] for key in _PAYLOAD_KEYS if isinstance(data.get(key), dict))]
+        texts = (layer[key] for layer in layers for key in _TEXT_KEYS if isinstance(layer.get(key), str))
+        said = _one_line(next((text for text in texts if text.strip()), ""))
+        links = joined(*(_links(layer) for layer in layers))
+    elif data is not None:
+        said = visible(_compact(data))
+    return joined(f"#{index} {name}", said, links)
+
+
+def _links(document: dict[str, Any]) -> str:
+    urls = (string(value) for key, value in document.items() if key.lower().endswith("url"))
+    return joined(*(visible(url) for url in urls if url.startswith(("http://", "https://"))))
+
+
+def _quoted(task: dict[str, Any]) -> str:
+    return f"“{_one_line(task['title'])}”" if task.get("title") else ""
+
+
+def _one_line(text: object) -> str:
+    """The first line that says something."""
+    lines = string(text).strip().splitlines()
+    return visible(lines[0] if lines else "")
+
+
+def joined(*parts: str) -> str:
+    return "  ".join(part for part in parts if part)
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _compact(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def string(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else _compact(value)
+
+
+def integer(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def escaped(text: str, escape: Callable[[str], str]) -> str:
+    # The two joiners neither move the cursor nor turn the reading direction, and some scripts need them.
+    return "".join(c if c.isprintable() or c in "\u200c\u200d" else escape(c) for c in text)
+
+
+def _text_escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def json_escape(character: str) -> str:
+    units = character.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))

@@ -1,0 +1,1 @@
+"""`POST /poll`: the wire for clients that no WebSocket reaches."""

@@ -1,0 +1,1 @@
+"""The wire contract in code: message types, requests, limits and their JSON Schema. PROTOCOL.md is its text."""

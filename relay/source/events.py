@@ -1,0 +1,367 @@
+"""A raw change event -> Change: all knowledge of the stream's BSON shapes. Pure.
+
+Rules of this file: it never raises on what the server may send, it decides nothing about meaning,
+an operation it does not know becomes nothing (the position still moves past it), and one it knows in a
+shape it does not know becomes Unreadable. Nearly all changes are updates that only set fields: those are
+read where their parts stand, which brings what decoding them whole would have brought.
+
+An update is told in one of three forms (MONGO-FACTS.md has the observations):
+- `updateDescription` alone, in which "a.0" is an element of an array or a field with that name;
+- with `disambiguatedPaths` beside it, which holds the names along each path that can be read two ways. MongoDB
+  6.1 and newer send it, empty where there is none, on streams with `showExpandedEvents`;
+- `rawUpdateDescription`, the diff that is in the oplog, on streams with `showRawUpdateDescription`. 6.0 has no
+  other way to tell names from paths. `{u: …}` and `{i: …}` set fields, `{d: …}` removes some, and `s` before a
+  name is a diff inside of it; where that is an array, `a` is true, `l` is its new length, and `u` and `s` stand
+  before an index.
+What of an update is not told in one of them exactly is Updated without `paths`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from struct import Struct
+from typing import Any, NamedTuple
+
+from bson import Timestamp
+from bson.raw_bson import RawBSONDocument
+
+from relay.source.change import (
+    UNTOLD,
+    Change,
+    Deleted,
+    Inserted,
+    Invalidated,
+    Operation,
+    Replaced,
+    Unreadable,
+    Updated,
+    key_of,
+)
+from relay.source.identity import exact_id
+from relay.source.raw_bson import Decoder, Document, decode, opened
+from relay.source.walk import names as names_of
+
+log = logging.getLogger(__name__)
+
+# The parts of an update that only sets fields, in the server's order, each with its type and its name.
+_TOKEN = b"\x03_id\0"
+_TIME = b"\x02operationType\0\x07\0\0\0update\0\x11clusterTime\0"
+_COLLECTION = b"\x05collectionUUID\0\x10\0\0\0\x04"
+_WALL = b"\x09wallTime\0"
+_NAMESPACE = b"\x03ns\0"
+_KEY = b"\x03documentKey\0"
+_DESCRIPTION = b"\x03updateDescription\0"
+_FIELDS = b"\x03updatedFields\0"
+_NOTHING = b"\x04removedFields\0\x05\0\0\0\0\x04truncatedArrays\0\x05\0\0\0\0"
+_NOTHING_ELSE = _NOTHING + b"\0\0"
+_NOTHING_AMBIGUOUS = _NOTHING + b"\x03disambiguatedPaths\0\x05\0\0\0\0\0\0"
+_RAW = b"\x03rawUpdateDescription\0"
+_DIFF = b"\x10$v\0\x02\0\0\0\x03diff\0"
+_END_OF_DIFF = b"\0\0"
+
+_LENGTH = 4  # bytes of a length, which counts itself
+_COLLECTION_SIZE = len(_COLLECTION) + 16
+_TO_TOKEN = Struct(f"<i{len(_TOKEN)}si")
+_TIME_SIZE = len(_TIME) + 8
+_TO_NAMESPACE = Struct(f"<{len(_TIME)}sII{len(_WALL)}sq{len(_NAMESPACE)}si")
+_PAST_COLLECTION = Struct(f"<{len(_TIME)}sII{_COLLECTION_SIZE}x{len(_WALL)}sq{len(_NAMESPACE)}si")
+_TO_KEY = Struct(f"<{len(_KEY)}si")
+_TO_FIELDS = Struct(f"<{len(_DESCRIPTION)}si{len(_FIELDS)}si")
+_TO_DIFF = Struct(f"<{len(_RAW)}si{len(_DIFF)}si")
+
+_DELTA = 2  # the version of the oplog's diffs, since MongoDB 5.0
+_INT32 = Struct("<i")
+_TO_LENGTH, _TO_INT32 = _INT32.unpack_from, _INT32.pack
+_EPOCH = datetime(1970, 1, 1)
+_YEAR_10000_MS = 253_402_300_800_000
+_IDS_CACHED = 10_000
+_LONGEST_CACHED = 128  # bytes of a documentKey
+
+# How an update is told: its fields by path, which may be read two ways, or which may not; or as a diff.
+_PATHS, _EXACT_PATHS, _AS_DIFF = range(3)
+
+
+class _Told(NamedTuple):
+    """The parts of an Updated in the making."""
+
+    fields: dict[str, Any]
+    removed: list[str]
+    truncated: list[tuple[str, int]]
+    paths: dict[str, tuple[str, ...]]
+
+
+def read_changes(
+    batch: Sequence[bytes], decoder: Decoder, *, split: bool = True
+) -> Iterator[Change | Invalidated | Unreadable | None]:
+    """What each element of a change stream's batch says; None for operations of no concern.
+
+    `split`: a path that the database does not tell from a name is split at its dots; otherwise its update is
+    one without `paths`.
+    """
+    push = _push(decoder.path)
+    usual = [_fields_set(raw, push) for raw in batch]
+    diffs = iter(decoder.diffs([one[1] for one in usual if one is not None and one[2] == _AS_DIFF]))
+    fields = iter(decoder.fields([one[1] for one in usual if one is not None and one[2] != _AS_DIFF]))
+    for raw, one in zip(batch, usual, strict=True):
+        told = None
+        if one is not None:
+            head, _, form = one
+            told = next(fields if form != _AS_DIFF else diffs)
+        if told is None:
+            yield read_change(raw, decoder, split=split)
+        elif form == _EXACT_PATHS or (split and form == _PATHS):
+            yield Change(*head, Updated(told))
+        elif form == _AS_DIFF:
+            yield Change(*head, _differed(told))
+        else:
+            yield Change(*head, Updated(told, (), (), None))
+
+
+def read_change(
+    raw: bytes, decoder: Decoder, *, split: bool = True
+) -> Change | Invalidated | Unreadable | None:
+    """The same of one element, of any shape."""
+    try:
+        event = decoder.change(raw)
+        if event.get("operationType") == "invalidate":
+            return Invalidated(RawBSONDocument(raw)["_id"])
+        return _change(raw, event, split)
+    except Exception as failure:  # whatever the shape, the stream has to go on
+        log.error("a change could not be read", extra={"error": type(failure).__name__, "bytes": len(raw)})
+        return Unreadable(_time_of(raw))
+
+
+class _Push(NamedTuple):
+    """How an update begins, from its description on, whose diff sets one element of the array; and how the document
+    of its fields begins instead."""
+
+    parts: Struct
+    names: tuple[bytes, ...]
+    instead: bytes
+
+
+@lru_cache(100)
+def _push(path: str) -> _Push:
+    """(Where the path leads into a sub-document, no diff begins so, because it names one level after the other.)"""
+    before, element = b"\x03s" + path.encode() + b"\0", b"\x08a\0\x01\x03u"
+    parts = Struct(f"<{len(_RAW)}s4x{len(_DIFF)}s4x{len(before)}s4x{len(element)}s")
+    return _Push(parts, (_RAW, _DIFF, before, element), b"\x03" + path.encode() + b".")
+
+
+def _fields_set(raw: bytes, push: _Push) -> tuple[tuple[bytes, Any, Timestamp, int], bytes, int] | None:
+    """Of an update that only sets fields what a Change begins with, the fields or the diff, still BSON, and how it
+    is told; None for any other change, and for one that is broken."""
+    try:
+        size, token, length = _TO_TOKEN.unpack_from(raw)
+        at = _TO_TOKEN.size - _LENGTH + length
+        beginning = _TO_NAMESPACE
+        if raw[at + _TIME_SIZE] != _WALL[0]:
+            if not raw.startswith(_COLLECTION, at + _TIME_SIZE):
+                return None
+            beginning = _PAST_COLLECTION
+        time, increment, seconds, wall, wall_ms, namespace, length = beginning.unpack_from(raw, at)
+        at += beginning.size - _LENGTH + length
+        key, key_length = _TO_KEY.unpack_from(raw, at)
+        key_at = at + len(_KEY)
+        at = key_at + key_length
+        if raw[at + 1] == _DESCRIPTION[1]:
+            description, _, told, length = _TO_FIELDS.unpack_from(raw, at)
+            at += _TO_FIELDS.size - _LENGTH
+            fields, rest = raw[at : at + length], raw[at + length :]
+            form = _EXACT_PATHS if rest == _NOTHING_AMBIGUOUS else _PATHS
+            if description != _DESCRIPTION or told != _FIELDS or (not form and rest != _NOTHING_ELSE):
+                return None
+        elif (pushed := _pushed(raw, at, push)) is not None:
+            form, fields = _EXACT_PATHS, pushed
+        else:
+            description, _, told, length = _TO_DIFF.unpack_from(raw, at)
+            at += _TO_DIFF.size - _LENGTH
+            if description != _RAW or told != _DIFF or raw[at + length :] != _END_OF_DIFF:
+                return None
+            form, fields = _AS_DIFF, raw[at : at + length]
+        if (
+            (size, token, time, wall) != (len(raw), _TOKEN, _TIME, _WALL)
+            or (namespace, key) != (_NAMESPACE, _KEY)
+            or not 0 <= wall_ms < _YEAR_10000_MS
+        ):
+            return None
+        identify = _identity if key_length <= _LONGEST_CACHED else _identity.__wrapped__
+        task, document_id = identify(raw[key_at : key_at + key_length])
+        return (task, document_id, Timestamp(seconds, increment), wall_ms), fields, form
+    except Exception:  # whatever is broken, `read_change` sees it as well
+        return None
+
+
+def _pushed(raw: bytes, at: int, push: _Push) -> bytes | None:
+    """The fields that a diff sets, as BSON, if it sets one element of the array to a sub-document and does nothing
+    else. That is what most changes do, and it spares them the time for `_differed`."""
+    parts, names, instead = push
+    index = at + parts.size
+    if len(raw) <= index or parts.unpack_from(raw, at) != names:
+        return None
+    value = raw.index(0, index) + 1
+    # Behind the value four documents end, and behind the fields the first of them.
+    if value + _TO_LENGTH(raw, value)[0] != len(raw) - 4 or not raw[index : value - 1].isdigit():
+        return None
+    return _TO_INT32(len(instead) + len(raw) - 3 - index + _LENGTH) + instead + raw[index:-3]
+
+
+@lru_cache(_IDS_CACHED)
+def _identity(document_key: bytes) -> tuple[bytes, Any]:
+    """The `_id` in a documentKey, and before it its key."""
+    document_id = exact_id(decode(document_key)["_id"], document_key)
+    return key_of(document_id), document_id
+
+
+def _change(raw: bytes, event: Document, split: bool) -> Change | None:
+    operation = _operation(raw, event, split)
+    if operation is None:
+        return None
+    time, wall = event["clusterTime"], event.get("wallTime")
+    if not isinstance(time, Timestamp):
+        raise TypeError("clusterTime")
+    document_id = exact_id(event["documentKey"]["_id"], raw, b"documentKey")
+    if isinstance(operation, Inserted | Replaced):
+        operation.document["_id"] = document_id
+    return Change(
+        key_of(document_id),
+        document_id,
+        time,
+        (wall - _EPOCH) // timedelta(milliseconds=1) if isinstance(wall, datetime) else None,
+        operation,
+        "txnNumber" in event,
+    )
+
+
+def _time_of(raw: bytes) -> Timestamp:
+    """When the change was made, from what of it can be read; the beginning of time if nothing can."""
+    try:
+        return token_time(RawBSONDocument(raw)["_id"])
+    except Exception:  # as above
+        return Timestamp(0, 0)
+
+
+def _operation(raw: bytes, event: Document, split: bool) -> Operation | None:
+    match event.get("operationType"):
+        case "insert":
+            return Inserted(_document(event))
+        case "update":
+            if "rawUpdateDescription" in event:
+                described = event["rawUpdateDescription"]
+                return _differed(described["diff"]) if described["$v"] == _DELTA else UNTOLD
+            return _described(raw, event["updateDescription"], split)
+        case "replace":
+            return Replaced(_document(event))
+        case "delete":
+            return Deleted()
+        case _:
+            return None  # drop and rename among them: an invalidate follows
+
+
+def _described(raw: bytes, described: Document, split: bool) -> Updated:
+    """An update told by paths."""
+    fields = opened(described.get("updatedFields")) or {}
+    removed = described.get("removedFields") or ()
+    cuts = tuple((str(cut["field"]), int(cut["newSize"])) for cut in described.get("truncatedArrays") or ())
+    if not isinstance(fields, dict) or not all(isinstance(path, str) for path in removed):
+        raise TypeError("updateDescription")
+    told = described.get("disambiguatedPaths")
+    if told is None:
+        return Updated(fields, removed, cuts) if split else Updated(fields, removed, cuts, None)
+    if not isinstance(told, dict):
+        raise TypeError("disambiguatedPaths")
+    paths = {path: tuple(map(str, names)) for path, names in told.items()}
+    if not paths:
+        return Updated(fields, removed, cuts)
+    # Two paths may have one spelling, where a field `a.b` changed together with `b` in `a`. Decoded, a document
+    # holds only one of them.
+    description = RawBSONDocument(raw)["updateDescription"]
+    spelled = [*removed, *(path for path, _ in cuts)]
+    for part in ("updatedFields", "disambiguatedPaths"):
+        names = [name.decode("utf-8", "replace") for name in names_of(bytes(description[part].raw))]
+        if part == "updatedFields":
+            names += spelled
+        if len(names) > len(set(names)):
+            return UNTOLD
+    return Updated(fields, removed, cuts, paths)
+
+
+def _differed(diff: Document) -> Updated:
+    """An update told by the diff of the oplog."""
+    told = _Told({}, [], [], {})
+    try:
+        count = _flatten(diff, "", (), False, told)
+    except Exception:  # no diff as we know it: the document will tell what it did
+        return UNTOLD
+    if not told.paths:
+        return Updated(told.fields, told.removed or (), told.truncated or ())
+    if count > len({*told.fields, *told.removed, *(path for path, _ in told.truncated)}):
+        return UNTOLD  # two paths of one spelling, as above
+    return Updated(told.fields, told.removed, told.truncated, told.paths)
+
+
+def _flatten(diff: Document, before: str, names: tuple[str, ...], dotted: bool, told: _Told) -> int:
+    """Add the paths of a diff, and say how many they are. The diff is of what lies at these names; `before` is
+    their path and a dot, `dotted` tells whether one of them has a dot itself."""
+    count = 0
+    if diff.get("a") is True:
+        for section, what in diff.items():
+            kind, index = section[0], section[1:]
+            if kind == "u" and index.isdigit():
+                count += 1
+                told.fields[before + index] = what
+                if dotted:
+                    told.paths[before + index] = (*names, index)
+            elif kind == "s" and index.isdigit():
+                count += _flatten(what, f"{before}{index}.", (*names, index), dotted, told)
+            elif section == "l":
+                count += 1
+                told.truncated.append((before[:-1], int(what)))
+                if dotted:
+                    told.paths[before[:-1]] = names
+            elif section != "a":
+                raise ValueError("a diff of an unknown kind")
+        return count
+    for section, what in diff.items():
+        if section == "u" or section == "i":
+            for name, value in what.items():
+                told.fields[before + name] = value
+        elif section == "d":
+            told.removed.extend([before + name for name in what])
+        elif section[0] == "s":
+            name = section[1:]
+            inside = dotted or "." in name
+            count += _flatten(what, f"{before}{name}.", (*names, name), inside, told)
+            continue
+        else:
+            raise ValueError("a diff of an unknown kind")
+        count += len(what)
+        for name in what:
+            if dotted or "." in name:
+                told.paths[before + name] = (*names, name)
+    return count
+
+
+def _document(event: Document) -> Document:
+    document: Document = opened(event["fullDocument"])
+    if "_id" not in document:
+        raise ValueError("fullDocument")
+    return document
+
+
+def token_time(token: Mapping[str, Any]) -> Timestamp:
+    """The cluster time inside a resume token.
+
+    `_data` is hexadecimal: 0x82, then a big-endian Timestamp (seconds, increment). The format is the
+    server's own, so it is checked at start against a known time. Raises ValueError when it differs.
+    """
+    data = token.get("_data")
+    if not isinstance(data, str):
+        raise ValueError("a resume token without _data text")
+    head = bytes.fromhex(data[:18])
+    if len(head) != 9 or head[0] != 0x82:
+        raise ValueError("a resume token of an unknown format")
+    return Timestamp(int.from_bytes(head[1:5], "big"), int.from_bytes(head[5:9], "big"))

@@ -1,0 +1,184 @@
+"""Visibility rules as two things that agree: keys for live delivery, a Mongo filter for states. Pure.
+
+Rules of this file: deny by default; a claim that is absent, null or empty matches nothing; the keys
+of a document and the keys of a principal meet exactly where the principal's filter selects the
+document (a property test holds the two together).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from relay.tasks.claims import claim_at, texts_of
+from relay.tasks.ids import identity, values_of
+from relay.tasks.mapping import Rule, Visibility
+from relay.tasks.values import Document, array_index, fields_of
+
+Keys = frozenset[str]
+Filter = dict[str, Any]
+
+ALL = "all"  # the key every task has; who sees everything holds it
+_DB_POINTER = 12  # a type of BSON
+NOTHING: Filter = {"$expr": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is speaking, as the token says.
+
+    `expires_at` is in seconds since the epoch, by the wall clock.
+    """
+
+    sub: str
+    claims: Mapping[str, Any]
+    expires_at: float
+
+
+class Audience:
+    """One deployment's visibility rules."""
+
+    def __init__(self, visibility: Visibility) -> None:
+        self._visibility = visibility
+
+    @property
+    def claims(self) -> Keys:
+        """The names of the claims that decide."""
+        rules, roles = self._visibility.rules, self._visibility.sees_all
+        return frozenset([rule.claim for rule in rules] + [role.claim for role in roles])
+
+    def keys_of(self, document: Document) -> Keys:
+        """The keys of a document: whoever holds one of them may see it."""
+        found = (_key(name, value) for name, value in self.looked_at(document))
+        return frozenset((ALL, *(key for key in found if key is not None)))
+
+    def looked_at(self, document: Document) -> Iterator[tuple[str, Any]]:
+        """The values that the rules look at in a document, each with the name of its rule."""
+        for rule in self._visibility.rules:
+            for path in rule.field:
+                for value in _values(document, path.split(".")):
+                    yield rule.name, value
+                if not _is_null(document, path) or _is_ambiguous(document, path):
+                    break  # the first present candidate is the one that counts
+
+    def keys_for(self, principal: Principal) -> Keys:
+        """The keys a principal holds."""
+        if self._sees_all(principal):
+            return frozenset((ALL,))
+        wanted = ((rule.name, value) for rule in self._visibility.rules for value in _wanted(rule, principal))
+        return frozenset(key for name, value in wanted if (key := _key(name, value)) is not None)
+
+    def filter_for(self, principal: Principal) -> Filter:
+        """The Mongo filter that selects what the principal may see."""
+        if self._sees_all(principal):
+            return {}
+        branches: list[Filter] = []
+        for rule in self._visibility.rules:
+            if wanted := _wanted(rule, principal):
+                branches += _candidates(rule.field, wanted)
+        return {"$or": branches} if branches else NOTHING
+
+    def _sees_all(self, principal: Principal) -> bool:
+        return any(
+            role.value in texts_of(claim_at(principal.claims, role.claim))
+            for role in self._visibility.sees_all
+        )
+
+
+def _wanted(rule: Rule, principal: Principal) -> list[Any]:
+    """The values of BSON by which this rule opens a task to the principal."""
+    return [value for text in texts_of(claim_at(principal.claims, rule.claim)) for value in values_of(text)]
+
+
+def _candidates(paths: Sequence[str], wanted: list[Any]) -> Iterator[Filter]:
+    for index, path in enumerate(paths):
+        # {path: null} is "missing or null": every candidate before this one is not present.
+        branch: Filter = {**dict.fromkeys(paths[:index]), path: {"$in": wanted}}
+        references = [one for earlier in paths[:index] for one in _references(earlier)]
+        yield {**branch, "$nor": references} if references else branch
+
+
+def _references(path: str) -> Iterator[Filter]:
+    """Where a reference stands on the way along this path."""
+    for holder in _holders(path):
+        yield {f"{holder}.$ref": {"$exists": True}}
+        yield {holder: {"$type": _DB_POINTER}}
+        yield {holder: {"$elemMatch": {"$type": _DB_POINTER}}}
+
+
+def _holders(path: str) -> Iterator[str]:
+    names = path.split(".")
+    return (".".join(names[:count]) for count in range(1, len(names)))
+
+
+def _is_ambiguous(document: Document, path: str) -> bool:
+    """Does a reference stand on the way along this path? To the driver a sub-document with `$ref` and `$id`, in which
+    MongoDB finds no such field, and the old type DBPointer, in which it finds no field, are the same. Then no
+    later candidate counts, as the filter has it."""
+    return any(True for holder in _holders(path) for _ in _values(document, [*holder.split("."), "$ref"]))
+
+
+_MARKS = {"text": "s", "ObjectId": "o", "whole number": "n", "UUID": "u"}
+
+
+def _key(rule: str, value: Any) -> str | None:
+    found = identity(value)
+    return f"{rule}:{_MARKS[found.kind]}:{found.text}" if found is not None else None
+
+
+# How MongoDB reads a dotted path: arrays on the way are looked into, element by element, and by
+# number; an array at the end offers its elements.
+
+
+def _values(value: Any, path: Sequence[str]) -> Iterator[Any]:
+    value = fields_of(value)
+    if not path:
+        if isinstance(value, list):
+            yield from value
+        else:
+            yield value
+        return
+    name, rest = path[0], path[1:]
+    if isinstance(value, Mapping):
+        if name in value:
+            yield from _values(value[name], rest)
+    elif isinstance(value, list):
+        for item in map(fields_of, value):
+            if isinstance(item, Mapping):
+                yield from _values(item, path)
+        index = array_index(name)
+        if index is not None and index < len(value):
+            element = value[index]
+            if rest:
+                yield from _values(element, rest)
+            else:
+                yield element  # one that is an array itself is not looked into
+
+
+def _is_null(document: Document, path: str) -> bool:
+    """Would `{path: null}` match?"""
+    return _null_at(document, path.split("."))
+
+
+def _null_at(value: Any, path: Sequence[str]) -> bool:
+    value = fields_of(value)
+    if not path:
+        return value is None or (isinstance(value, list) and any(item is None for item in value))
+    name, rest = path[0], path[1:]
+    if isinstance(value, Mapping):
+        return name not in value or _null_at(value[name], rest)
+    if isinstance(value, list):
+        items = map(fields_of, value)
+        found = [_null_at(item, path) for item in items if isinstance(item, Mapping)]
+        index = array_index(name)
+        if index is not None and index < len(value):
+            element = fields_of(value[index])
+            if not rest:
+                found.append(element is None)
+            elif isinstance(
+                element, Mapping | list
+            ):  # in a scalar of an array there is nothing, not even null
+                found.append(_null_at(element, rest))
+        return any(found)
+    return True

@@ -1,0 +1,58 @@
+"""The measurements: that they run, and that they count what arrives. No test asserts a time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.benchmarks.bench import disorder
+from scripts.benchmarks.listeners import Crowd, Ear, Script
+
+ROOT = Path(__file__).parents[2]
+
+
+def frame(length: int) -> bytes:
+    return b"\x81\x7e" + length.to_bytes(2, "big") + b'{"'.ljust(length, b"x")
+
+
+def heard(ear: Ear, data: bytes) -> None:
+    ear.get_buffer(0)[: len(data)] = data
+    ear.buffer_updated(len(data))
+
+
+@pytest.mark.parametrize("length", [126, 0x0181, 0x817D, 300])
+async def test_frames_are_counted_wherever_a_read_ends(length: int) -> None:
+    short, data = b"\x81\x02{}", frame(length) + frame(length)
+    for split in range(len(data[: 8 + length])):
+        ear = Ear(Crowd(0), Script("/", ()))
+        ear._step = 0  # it has joined
+        heard(ear, data[:split] or short)
+        heard(ear, data[split:])
+        assert ear.count == 2, split
+
+
+def test_events_that_are_lost_repeated_or_out_of_order_are_noticed() -> None:
+    assert disorder(b'{"n":0}{"n":1}{"n":2}', range(3)) is None
+    for wrong in (b'{"n":0}{"n":2}', b'{"n":0}{"n":1}{"n":1}{"n":2}', b'{"n":1}{"n":0}{"n":2}'):
+        assert disorder(wrong, range(3)) is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measurements need Linux")
+def test_a_quick_run_brings_tables_a_document_and_a_picture(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scripts.benchmarks", "--quick", "--out", str(tmp_path)]
+    ran = subprocess.run(
+        [*command, "--only", "changes", "reconnect"], cwd=ROOT, capture_output=True, text=True, timeout=100
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "the figures mean nothing" in ran.stdout
+    benchmarks = json.loads((tmp_path / "bench.json").read_text())["benchmarks"]
+    assert set(benchmarks) == {"changes", "reconnect"}
+    for result in benchmarks.values():
+        for case in result["cases"].values():
+            assert case["flaws"] == []
+            assert all(figure["median"] is not None for figure in case["figures"].values())
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,100 @@
+"""What the documents show is true: their mapping file is run over their document, their lists name all there is."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from bson import Timestamp, json_util
+from support.doc_snippets import DOCS, blocks
+
+from relay.cli.tail.changes import messages_of
+from relay.config import Settings
+from relay.metrics import Metrics
+from relay.protocol.types import Close, Kind
+from relay.source.change import Change, Updated, key_of
+from relay.tasks.mapping import EVENT_TYPES, STATUSES, Fields, Mapping, load
+from relay.tasks.translate import Translator
+from relay.tasks.visibility import Audience, Principal
+
+MAPPING = DOCS / "mapping.md"
+
+
+def mapping(tmp_path: Path) -> Mapping:
+    (text,) = blocks(MAPPING, "toml")
+    file = tmp_path / "mapping.toml"
+    file.write_text(text, "utf-8")
+    return load(file)
+
+
+def test_the_mapping_page_names_every_field_and_kind_of_the_file() -> None:
+    page = MAPPING.read_text("utf-8")
+    for name in [field.name for field in fields(Fields)] + [
+        kind.removeprefix("task:") for kind in (*EVENT_TYPES, *STATUSES)
+    ]:
+        assert re.search(rf"`{name}`|^{name} = ", page, re.MULTILINE), name
+
+
+def test_the_document_of_the_mapping_page_is_the_task_it_says(tmp_path: Path) -> None:
+    read = mapping(tmp_path)
+    audience = Audience(read.visibility)
+    stored, shown, update = blocks(MAPPING, "json")
+    document = json_util.loads(stored)
+    translator = Translator(read, audience.keys_of, max_text=1000)
+    task = translator.read(document)
+    assert task.summary == json.loads(shown)
+
+    (path, event), *_ = json.loads(update)["$push"].items()
+    change = Change(
+        key_of(document["_id"]), document["_id"], Timestamp(10, 1), None, Updated({f"{path}.2": event})
+    )
+    step = translator.translate(task, change)
+    told = messages_of(step, translator.view, room=True, dashboard=True)
+    assert [message.type for message in told] == [Kind.EVENT_ADDED, Kind.PR_OPENED, Kind.LIST_UPDATED]
+    assert told[0].data["event"] == {
+        "type": "change proposed",
+        "at": "2023-11-14T22:28:20.000Z",
+        "data": event,
+    }
+    assert told[1].data["prUrl"] == event["info"]["change"]
+    assert read.list_order == "stamps.born"
+
+
+def test_the_rules_of_the_mapping_page_open_its_document_to_those_it_says(tmp_path: Path) -> None:
+    audience = Audience(mapping(tmp_path).visibility)
+    document = json_util.loads(blocks(MAPPING, "json")[0])
+
+    def sees(sub: str, **claims: Any) -> bool:
+        return bool(audience.keys_for(Principal(sub, {"sub": sub, **claims}, 0)) & audience.keys_of(document))
+
+    assert all(map(sees, ("ada", "ben", "cy")))
+    assert not sees("dan")
+    assert not sees("dan", roles=["admin"])
+    assert sees("dan", groups=["ops"])
+
+
+def test_the_operators_page_names_every_metric() -> None:
+    made = set(re.findall(r"^# TYPE (\w+) ", Metrics().text().decode(), re.MULTILINE))
+    made = {name for name in made if not name.endswith("_created")}
+    listed = set(
+        re.findall(r"^\| `(relay_\w+)` \|", (DOCS / "operating.md").read_text("utf-8"), re.MULTILINE)
+    )
+    assert listed == made
+
+
+def test_the_documents_name_only_settings_there_are() -> None:
+    for page in DOCS.glob("*.md"):
+        named = set(re.findall(r"\b((?:RELAY|FEATURE)_[A-Z_]+)\b", page.read_text("utf-8")))
+        assert {name for name in named if name.lower() not in Settings.model_fields} <= {
+            "RELAY_URL",
+            "RELAY_TOKEN",
+        }
+
+
+def test_the_documents_name_only_close_codes_there_are() -> None:
+    for page in DOCS.glob("*.md"):
+        named = {int(code) for code in re.findall(r"\b(4[45]\d\d)\b", page.read_text("utf-8"))}
+        assert named <= set(Close), page.name

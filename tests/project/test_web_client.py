@@ -1,0 +1,149 @@
+"""The npm package, client and React part: its own tests on Node, its types, and what it must not contain."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from support.node_packages import node_packages
+
+ROOT = Path(__file__).parents[2]
+WEB = ROOT / "relay" / "web"
+TESTS = sorted((ROOT / "tests" / "web").glob("*.test.js"))
+REACT_TESTS = sorted((ROOT / "tests" / "web" / "react").glob("*.test.js"))
+CLIENT_MODULES = sorted((WEB / "client").rglob("*.js"))
+REACT_MODULES = sorted((WEB / "react").rglob("*.js"))
+
+
+def run(*command: str, cwd: Path = ROOT) -> None:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node.js is not installed")
+    return node
+
+
+@pytest.fixture(scope="session")
+def packages(node: str) -> Path:
+    """What the package is developed with, of the versions that the lock names."""
+    return node_packages(WEB)
+
+
+@pytest.fixture(scope="session")
+def tsc(node: str, packages: Path) -> tuple[str, str]:
+    return node, str(packages / "typescript" / "bin" / "tsc")
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
+def test_the_client_passes_its_tests(node: str, path: Path) -> None:
+    run(node, "--test", str(path))
+
+
+@pytest.mark.parametrize("path", REACT_TESTS, ids=lambda path: path.name)
+def test_the_react_part_passes_its_tests(node: str, packages: Path, path: Path) -> None:
+    run(node, "--test", str(path))
+
+
+def test_the_package_is_typed_strictly(tsc: tuple[str, str]) -> None:
+    run(*tsc, "--noEmit", cwd=WEB)
+    modules = CLIENT_MODULES + REACT_MODULES
+    assert all(path.read_text("utf-8").startswith("// @ts-check\n") for path in modules)
+
+
+def test_the_types_that_are_shipped_are_those_of_the_sources(tsc: tuple[str, str], tmp_path: Path) -> None:
+    run(*tsc, "--declaration", "--emitDeclarationOnly", "--outDir", str(tmp_path), cwd=WEB)
+    fresh, shipped = (
+        {path.relative_to(root): path.read_text("utf-8") for path in root.rglob("*.d.ts")}
+        for root in (tmp_path, WEB / "types")
+    )
+    assert fresh == shipped, "npm run types in relay/web writes them anew"
+
+
+def test_an_application_in_typescript_finds_the_types(
+    tsc: tuple[str, str], packages: Path, tmp_path: Path
+) -> None:
+    installed = tmp_path / "node_modules" / json.loads((WEB / "package.json").read_text())["name"]
+    installed.parent.mkdir()
+    installed.symlink_to(WEB)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "app.ts").write_text(
+        """
+        import { connect, type SelectionChange, type Status } from "task-relay-client";
+        const relay = connect({ url: "/ws", token: async () => "token" });
+        const off: () => void = relay.onStatus(({ state, nextTryAt }: Status) => [state, nextTryAt]);
+        relay.joinDashboard().select({ where: (task) => task.status === "failed" })
+            .onChange(({ tasks, added }: SelectionChange) => [tasks.length, added[0].title?.length, off()]);
+        // @ts-expect-error there is no such state
+        if (relay.status.state === "closed") relay.close();
+        """
+    )
+    (tmp_path / "task.ts").write_text(
+        """
+        import { createElement } from "react";
+        import { ConnectionStatus, RelayProvider, useTaskSubscription } from "task-relay-client/react";
+        function Title({ taskId }: { taskId: string | null }) {
+            const { state, task, events } = useTaskSubscription(taskId);
+            // @ts-expect-error what is shown is not to be modified
+            events.push(null);
+            return `${state} ${task?.title?.length} ${events[0]?.type}`;
+        }
+        createElement(RelayProvider, { url: "/ws", token: async () => "token" },
+            createElement(ConnectionStatus, { className: "mine" }), createElement(Title, { taskId: null }));
+        // @ts-expect-error there has to be a token
+        createElement(RelayProvider, { url: "/ws" });
+        """
+    )
+    for name in ("react", "@types"):
+        (tmp_path / "node_modules" / name).symlink_to(packages / name)
+    options = ("--noEmit", "--strict", "--module", "nodenext", "--target", "es2022")
+    run(*tsc, *options, "app.ts", "task.ts", cwd=tmp_path)
+
+
+def test_the_client_says_nothing_to_the_console_and_needs_nothing() -> None:
+    for path in CLIENT_MODULES:
+        text = path.read_text("utf-8")
+        assert "console" not in text, path
+        assert all(name.startswith(".") for name in imports(text)), path
+
+
+def test_the_react_part_says_nothing_to_the_console_and_needs_only_react() -> None:
+    for path in REACT_MODULES:
+        text = path.read_text("utf-8")
+        assert "console" not in text, path
+        assert all(name == "react" or name.startswith(".") for name in imports(text)), path
+    assert json.loads((WEB / "package.json").read_text())["peerDependencies"] == {"react": ">=18"}
+
+
+def imports(text: str) -> list[str]:
+    return re.findall(r"""(?:from|import) ["']([^"']+)""", text)
+
+
+def test_the_lock_names_no_registry() -> None:
+    assert "://" not in (WEB / "package-lock.json").read_text()
+    package = json.loads((WEB / "package.json").read_text())
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", pinned) for pinned in package["devDependencies"].values())
+    assert "dependencies" not in package
+
+
+def test_the_wheel_ships_the_client_and_not_what_it_is_made_with(
+    tsc: tuple[str, str], tmp_path: Path
+) -> None:
+    # When what the client is made with is installed,
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path))
+    # then nothing of that is in the wheel.
+    (wheel,) = tmp_path.glob("*.whl")
+    names = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("relay/web/")]
+    assert {f"relay/web/{part}/index.js" for part in ("client", "react")} <= set(names)
+    assert {f"relay/web/types/{part}/index.d.ts" for part in ("client", "react")} <= set(names)
+    assert not [name for name in names if "node_modules" in name or name.endswith((".json", ".npmrc"))]

@@ -1,0 +1,286 @@
+"""Every kind of visit that a relay may get, refused ones too, with bare sockets. Does I/O.
+
+Bare, because they are many, and because asyncio's would leave cycles of references of their own.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+
+from support.fake_transport import masked
+from support.relay_fixture import SOON_S, token
+
+HANDSHAKE_MS = 100  # what the visited relay has to be set to: half a request is cut off after this
+POLL_WAIT_MS = 10  # and this: a poll with nothing new is answered then
+TEXT, CLOSE, PING = 0x1, 0x8, 0x9
+
+Address = tuple[str, int]
+
+
+class Visitor:
+    """Comes to a relay, to one that allows a request a second, and to one that lets nobody in."""
+
+    def __init__(self, url: str, slow: str = "", off: str = "") -> None:
+        self.relay, self.slow, self.off = _address(url), _address(slow or url), _address(off or url)
+        self.bearer = b"Authorization: Bearer " + token("alice", ttl_s=3600).encode() + b"\r\n"
+        self.expired = b"Authorization: Bearer " + token("alice", ttl_s=-60).encode() + b"\r\n"
+
+    def connect(self, of: Address | None = None) -> socket.socket:
+        return socket.create_connection(of or self.relay, timeout=SOON_S)
+
+    def ask(self, *requests: bytes, expecting: bytes, answers: int = 1, of: Address | None = None) -> None:
+        """One connection: these bytes at once, then what the relay says until it closes or has answered."""
+        with self.connect(of) as tcp:
+            tcp.sendall(b"".join(requests))
+            got = b""
+            while got.count(b"HTTP/1.1 ") < answers or b"\r\n\r\n" not in got:
+                if not (piece := tcp.recv(65_536)):
+                    break
+                got += piece
+        assert got.startswith(b"HTTP/1.1 " + expecting), got[:200]
+        assert got.count(b"HTTP/1.1 ") >= answers, got
+
+
+def _address(url: str) -> Address:
+    host, port = url.removeprefix("http://").split(":")
+    return host, int(port)
+
+
+def get(path: str, *headers: bytes) -> bytes:
+    return b"GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n" % (path.encode(), b"".join(headers))
+
+
+def post(body: bytes, *headers: bytes, length: int | None = None) -> bytes:
+    head = b"POST /poll HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % (
+        len(body) if length is None else length
+    )
+    return head + b"".join(headers) + b"\r\n" + body
+
+
+def upgrade(path: str = "/ws", *headers: bytes) -> bytes:
+    return get(
+        path,
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
+        *headers,
+    )
+
+
+BIG_HEAD = b"X-Padding: %s\r\n" % (b"x" * 31_000)
+AWAY, BROKEN = b'{"tasks":[{"taskId":"away"}]}', b'{"tasks":[{"taskId":"broken"}]}'
+LONG_LIST = b'{"dashboard":{"limit":5000}}'  # costs what ten other polls do
+DASHBOARD, TASK = b'{"dashboard":{}}', b'{"tasks":[{"taskId":"t1"}]}'
+FOREIGN = b"Origin: https://evil.example\r\n"
+
+
+def cut_off(visitor: Visitor, begun: bytes) -> None:
+    """A request that stops in the middle, until the relay has had enough."""
+    with visitor.connect() as tcp:
+        tcp.sendall(begun)
+        while tcp.recv(65_536):
+            pass
+
+
+def reset(visitor: Visitor, begun: bytes) -> None:
+    """A peer that goes away with a TCP reset."""
+    with visitor.connect() as tcp:
+        tcp.sendall(begun)
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def leave_at_once(visitor: Visitor, *requests: bytes) -> None:
+    with visitor.connect() as tcp:
+        tcp.sendall(b"".join(requests))
+
+
+def leave_an_answer(visitor: Visitor, request: bytes) -> None:
+    """Closed over an answer that nobody has read, a connection ends with a reset."""
+    with visitor.connect() as tcp:
+        tcp.sendall(request)
+        select.select([tcp], [], [], SOON_S)
+
+
+def leave_a_waiting_poll(visitor: Visitor) -> None:
+    waiting = b'{"tasks":[{"taskId":"no such","forbidden":true}]}'
+    with visitor.connect() as tcp:
+        tcp.sendall(post(waiting, visitor.bearer))
+        tcp.settimeout(0.02)
+        with suppress(TimeoutError):
+            tcp.recv(1)
+
+
+def converse(
+    visitor: Visitor,
+    *frames: bytes,
+    path: str = "/ws",
+    authorized: bool = True,
+    how: str = "close",
+    of: Address | None = None,
+) -> None:
+    """A WebSocket: these frames at once, what comes for them, and an end."""
+    with visitor.connect(of) as tcp:
+        tcp.sendall(upgrade(path, *([visitor.bearer] if authorized else [])))
+        until(tcp, b'"welcome"' if authorized else b"\r\n\r\n")
+        if frames:
+            tcp.sendall(b"".join(frames) + masked(PING, b"and back"))
+            until(tcp, b"and back")
+        if how == "reset":
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        elif how == "close":
+            try:
+                tcp.sendall(masked(CLOSE, b"\x03\xe8"))
+                while tcp.recv(65_536):
+                    pass
+            except ConnectionError:
+                pass  # it had closed already
+
+
+def until(tcp: socket.socket, wanted: bytes) -> None:
+    """Read up to this, a close frame, or the end."""
+    got = b""
+    while wanted not in got and b"\x88" not in got and (piece := tcp.recv(65_536)):
+        got += piece
+
+
+def frame(text: bytes) -> bytes:
+    return masked(TEXT, text)
+
+
+CLOSES = b"Connection: close\r\n"
+KINDS: dict[str, Callable[[Visitor], None]] = {
+    "health": lambda v: v.ask(get("/healthz"), expecting=b"200"),
+    "health, closed by the relay": lambda v: v.ask(get("/healthz", CLOSES), expecting=b"200"),
+    "HTTP/1.0": lambda v: v.ask(b"GET /healthz HTTP/1.0\r\n\r\n", expecting=b"200"),
+    "HEAD": lambda v: v.ask(get("/healthz").replace(b"GET", b"HEAD"), expecting=b"200"),
+    "readiness": lambda v: v.ask(get("/readyz"), expecting=b"200"),
+    "metrics": lambda v: v.ask(get("/metrics"), expecting=b"200"),
+    "schema": lambda v: v.ask(get("/schema.json"), expecting=b"200"),
+    "page": lambda v: v.ask(get("/"), expecting=b"200"),
+    "static file": lambda v: v.ask(get("/client/index.js"), expecting=b"200"),
+    "static file, not modified": lambda v: v.ask(
+        get("/client/index.js", b"If-None-Match: *\r\n"), expecting=b""
+    ),
+    "static file, a range": lambda v: v.ask(
+        get("/client/index.js", b"Range: bytes=0-9\r\n"), expecting=b"206"
+    ),
+    "static file that is none": lambda v: v.ask(get("/client/nothing.js"), expecting=b"404"),
+    "static file outside": lambda v: v.ask(get("/client/..%2f..%2fapp.py"), expecting=b"404"),
+    "static file, other method": lambda v: v.ask(
+        get("/client/index.js").replace(b"GET", b"PUT"), expecting=b"405"
+    ),
+    "no such page": lambda v: v.ask(get("/nothing", BIG_HEAD), expecting=b"404"),
+    "other method": lambda v: v.ask(get("/healthz").replace(b"GET", b"PUT"), expecting=b"405"),
+    "no request": lambda v: v.ask(b"hello\r\n\r\n", expecting=b"400"),
+    "a TLS hello": lambda v: v.ask(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", expecting=b"400"),
+    "head too large": lambda v: v.ask(b"GET / HTTP/1.1\r\n" + BIG_HEAD + BIG_HEAD, expecting=b"431"),
+    "body too large": lambda v: v.ask(post(b"x" * 200_000, v.bearer), expecting=b"413"),
+    "settings of a stranger": lambda v: v.ask(get("/config"), expecting=b"401"),
+    "settings": lambda v: v.ask(get("/config", v.bearer), expecting=b"200"),
+    "preflight": lambda v: v.ask(
+        get("/poll", FOREIGN, b"Access-Control-Request-Method: POST\r\n").replace(b"GET", b"OPTIONS"),
+        expecting=b"400",
+    ),
+    "poll without a token": lambda v: v.ask(post(b"x" * 60_000, BIG_HEAD), expecting=b"401"),
+    "poll with a token that ended": lambda v: v.ask(post(DASHBOARD, v.expired), expecting=b"401"),
+    "poll with half a token": lambda v: v.ask(
+        post(DASHBOARD, b"Authorization: Bearer x\r\n"), expecting=b"401"
+    ),
+    "poll with two tokens": lambda v: v.ask(post(DASHBOARD, v.bearer, v.bearer), expecting=b"401"),
+    "poll with a token in its address": lambda v: v.ask(
+        post(DASHBOARD, v.bearer).replace(b"/poll", b"/poll?token=x"), expecting=b"401"
+    ),
+    "poll of another origin": lambda v: v.ask(post(DASHBOARD, v.bearer, FOREIGN), expecting=b"403"),
+    "poll that is no JSON": lambda v: v.ask(post(b"{" * 60_000, v.bearer), expecting=b"400"),
+    "poll that asks for nothing": lambda v: v.ask(post(b"{}", v.bearer), expecting=b"400"),
+    "poll with too long a body": lambda v: v.ask(post(b"x" * 70_000, v.bearer), expecting=b"413"),
+    "poll": lambda v: v.ask(post(DASHBOARD, v.bearer), expecting=b"200"),
+    "poll of a task": lambda v: v.ask(post(TASK, v.bearer), expecting=b"200"),
+    "poll that waits in vain": lambda v: v.ask(
+        post(b'{"tasks":[{"taskId":"no such","forbidden":true}]}', v.bearer), expecting=b"200"
+    ),
+    "poll that is left": leave_a_waiting_poll,
+    "poll without a token, its answer left": lambda v: leave_an_answer(v, post(b"x" * 60_000, BIG_HEAD)),
+    "page, its answer left": lambda v: leave_an_answer(v, get("/")),
+    "answer that nobody reads": lambda v: leave_at_once(v, get("/client/index.js")),
+    "poll without a token, and nobody reads": lambda v: leave_at_once(v, post(b"x" * 60_000, BIG_HEAD)),
+    "poll that nobody reads": lambda v: leave_at_once(v, post(DASHBOARD, v.bearer)),
+    "kept alive": lambda v: v.ask(
+        *[get("/healthz", BIG_HEAD[:9_000] + b"\r\n")] * 3, expecting=b"200", answers=3
+    ),
+    "pipelined polls": lambda v: v.ask(*[post(b"x" * 1000)] * 5, expecting=b"401", answers=5),
+    "too many pipelined": lambda v: v.ask(*[get("/healthz")] * 40, expecting=b""),
+    "reset": lambda v: reset(v, get("/healthz")),
+    "reset in a body": lambda v: reset(v, post(b"x" * 60_000, BIG_HEAD, length=61_000)),
+    "nothing said": lambda v: cut_off(v, b""),
+    "half a head": lambda v: cut_off(v, b"GET / HTTP/1.1\r\n" + BIG_HEAD),
+    "half a body, no token": lambda v: cut_off(v, post(b"x" * 60_000, BIG_HEAD, length=61_000)),
+    "half a body": lambda v: cut_off(v, post(b"x" * 60_000, v.bearer, length=61_000)),
+    "a body that is waited for": lambda v: cut_off(
+        v, post(b"", v.bearer, b"Expect: 100-continue\r\n", length=9)
+    ),
+    "another protocol": lambda v: v.ask(
+        get("/healthz", b"Connection: upgrade\r\nUpgrade: h2c\r\n"), expecting=b"200"
+    ),
+    "socket of another origin": lambda v: v.ask(
+        upgrade("/ws", FOREIGN, b"X-Padding: %s\r\n" % (b"x" * 8_000)), expecting=b"403"
+    ),
+    "socket of no path": lambda v: v.ask(upgrade("/nothing"), expecting=b"404"),
+    "socket without a key": lambda v: v.ask(
+        upgrade().replace(b"Sec-WebSocket-Key", b"X-Key"), expecting=b"400"
+    ),
+    "socket of an old version": lambda v: v.ask(upgrade().replace(b"13", b"8"), expecting=b"4"),
+    "socket": lambda v: converse(v),
+    "socket that is left": lambda v: converse(v, how="leave"),
+    "socket that is reset": lambda v: converse(v, how="reset"),
+    "socket with a list": lambda v: converse(v, path="/ws/dashboard"),
+    "socket with a task": lambda v: converse(v, path="/ws/tasks/t1"),
+    "socket that asks": lambda v: converse(
+        v,
+        frame(b'{"type":"ping"}'),
+        frame(b'{"type":"dashboard:join"}'),
+        frame(b'{"type":"task:join","data":{"tasks":[{"taskId":"t1"},{"taskId":"no such"}]}}'),
+        frame(b'{"type":"resync_requested","data":{"taskIds":["t1"]}}'),
+        frame(b'{"type":"task:leave","data":{"taskId":"t1"}}'),
+    ),
+    "socket that talks nonsense": lambda v: converse(
+        v, frame(b"{"), frame(b'{"type":"dance"}'), frame(b'{"type":"task:join","data":{"tasks":[1]}}')
+    ),
+    "socket that breaks the rules": lambda v: converse(v, b"\xff\xff"),
+    "socket that sends binary": lambda v: converse(v, masked(0x2, b"x")),
+    "socket that sends no UTF-8": lambda v: converse(v, frame(b"\xff")),
+    "socket that sends too much": lambda v: converse(v, frame(b"x" * 70_000)),
+    "socket that fragments": lambda v: converse(
+        v, masked(TEXT, b'{"type":', fin=False), masked(0x0, b'"ping"}')
+    ),
+    "socket that never says who": lambda v: converse(v, authorized=False, how="leave"),
+    "socket with a bad first frame": lambda v: converse(v, frame(b"{}"), authorized=False),
+    "socket with a bad token": lambda v: converse(
+        v, frame(b'{"type":"auth","data":{"token":"x"}}'), authorized=False
+    ),
+    "socket with a token in its address": lambda v: converse(v, path="/ws?token=x"),
+    "half a frame": lambda v: leave_at_once(
+        v, upgrade("/ws", v.bearer), masked(TEXT, b"x" * 60_000)[:50_000]
+    ),
+    "poll of who is not let in": lambda v: v.ask(post(DASHBOARD, v.bearer), expecting=b"403", of=v.off),
+    "socket of who is not let in": lambda v: converse(v, of=v.off),
+    "poll over the rate": lambda v: v.ask(post(LONG_LIST, v.bearer), expecting=b"", of=v.slow),
+    "socket over the rate": lambda v: converse(v, *[frame(b'{"type":"ping"}')] * 9, of=v.slow),
+    "socket that goes on over the rate": lambda v: converse(v, *[frame(b'{"type":"ping"}')] * 200, of=v.slow),
+    "poll while the database is away": lambda v: v.ask(post(AWAY, v.bearer), expecting=b"503"),
+    "poll that fails": lambda v: v.ask(post(BROKEN, v.bearer), expecting=b"500"),
+}
+ELSEWHERE = {  # they need a relay that is slow or off, or polls that fail
+    "poll of who is not let in",
+    "socket of who is not let in",
+    "poll over the rate",
+    "socket over the rate",
+    "socket that goes on over the rate",
+    "poll while the database is away",
+    "poll that fails",
+}
+# Each takes as long as the relay's patience.
+SLOW = {"nothing said", "half a head", "half a body, no token", "half a body", "a body that is waited for"}

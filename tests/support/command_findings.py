@@ -1,0 +1,98 @@
+"""What `serve`, `check` and `tail --direct` say of one database, beside each other."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from dataclasses import dataclass
+
+from relay.app import Relay
+from relay.cli.check.questions import examine
+from relay.cli.check.report import to_json
+from relay.cli.tail import Selection, direct
+from relay.config import Settings
+from relay.errors import StartupError
+from support.relay_fixture import SOON_S, settings_for
+
+
+@dataclass(frozen=True)
+class Said:
+    """The sentence of each, and whether `serve` goes on trying."""
+
+    serve: str
+    check: str
+    tail: str
+    goes_on: bool
+
+
+def said_of(url: str, database: str = "app", collection: str = "tasks") -> Said:
+    """All three must say something, and none of them may show the password hunter2."""
+    settings = settings_for(
+        url, database, relay_tasks_collection=collection, relay_host="127.0.0.1", relay_admin_port=0
+    )
+    said = asyncio.run(_said(settings))
+    assert "hunter2" not in repr(said)
+    return said
+
+
+async def _said(settings: Settings) -> Said:
+    async with asyncio.timeout(SOON_S):
+        (serve, goes_on), check, tail = await asyncio.gather(
+            _serve(settings), _check(settings), _tail(settings)
+        )
+    return Said(serve, check, tail, goes_on)
+
+
+class _Waits(logging.Handler):
+    """Notes why `serve` tries again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reason = ""
+        self.said = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.reason = vars(record)["reason"]
+        self.said.set()
+
+
+async def _serve(settings: Settings) -> tuple[str, bool]:
+    waits, logger = _Waits(), logging.getLogger("relay.source.opening")
+    logger.addHandler(waits)
+    try:
+        relay = Relay(settings)
+        serving, waiting = asyncio.create_task(relay.run()), asyncio.create_task(waits.said.wait())
+        await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        relay.stop()
+        await serving
+    except StartupError as refused:
+        return str(refused), False
+    finally:
+        logger.removeHandler(waits)
+    return waits.reason, True
+
+
+async def _check(settings: Settings) -> str:
+    try:
+        report = await examine(settings, sample=0)
+    except StartupError as refused:
+        return str(refused)
+    assert "hunter2" not in to_json(report)
+    found = next(found for found in report.findings if found.mark == "problem")
+    return f"{found.text}: {found.remedy}"
+
+
+async def _tail(settings: Settings) -> str:
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        assert await direct.run(settings, Selection(), out=out, err=err) == 3
+    except StartupError as refused:
+        assert out.getvalue() + err.getvalue() == ""
+        return str(refused)
+    assert out.getvalue() == ""
+    (notice,) = err.getvalue().splitlines()
+    before, _, rest = notice.partition(": could not follow MongoDB at ")
+    assert before == "relay tail"
+    return rest.partition(": ")[2]

@@ -1,0 +1,21 @@
+"""The fenced blocks of the documents, for tests that run them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    """The blocks of one language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def block_with(path: Path, language: str, text: str) -> str:
+    """The one block of this language in which this text stands."""
+    (found,) = [block for block in blocks(path, language) if text in block]
+    return found

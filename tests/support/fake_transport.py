@@ -1,0 +1,267 @@
+"""A wire played without sockets: a loop that turns when told to, and a transport whose peer reads when
+told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from math import inf
+from typing import Any
+from unittest.mock import patch
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+
+from relay.gateway.websocket.connection import EXTENSION, Pace, Wire
+from relay.gateway.websocket.framing import upgrade_request
+
+REQUEST_HEADERS = [
+    (b"host", b"x"),
+    (b"connection", b"Upgrade"),
+    (b"upgrade", b"websocket"),
+    (b"sec-websocket-version", b"13"),
+    (b"sec-websocket-key", b"AAAAAAAAAAAAAAAAAAAAAA=="),
+]
+HIGH_WATER = 1_000
+PACE = Pace(ping_every_s=20, pong_within_s=8, stall_s=30)
+
+
+def request() -> Request:
+    return upgrade_request("GET", b"/ws", "1.1", REQUEST_HEADERS)
+
+
+def masked(opcode: int, data: bytes = b"", *, fin: bool = True) -> bytes:
+    """A frame as a client sends it, its mask all zeros."""
+    plain = Frame(Opcode(opcode), data, fin).serialize(mask=False)
+    header = len(plain) - len(data)
+    return bytes((plain[0], plain[1] | 0x80)) + plain[2:header] + bytes(4) + data
+
+
+def unframed(data: bytes) -> list[tuple[int, bytes]]:
+    """The frames a server sent, as (opcode, payload); all of them whole and in one piece."""
+    frames = []
+    while data:
+        assert data[0] & 0x70 == 0, "a reserved bit"
+        assert data[0] & 0x80, "a fragment"
+        length, start = data[1], 2
+        assert length < 128, "a masked frame"
+        if length > 125:
+            start = 4 if length == 126 else 10
+            length = int.from_bytes(data[2:start], "big")
+        assert len(data) >= start + length, "half a frame"
+        frames.append((data[0] & 0x0F, data[start : start + length]))
+        data = data[start + length :]
+    return frames
+
+
+class Loop:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self._ready: list[Callable[[], object]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_soon(self, call: Callable[..., object], *args: Any) -> None:
+        self._ready.append(lambda: call(*args))
+
+    def create_task(self, run: Coroutine[Any, Any, None]) -> Any:
+        class Task:
+            def add_done_callback(self, _: Any) -> None: ...
+
+        def step() -> None:
+            try:
+                run.send(None)
+            except StopIteration:
+                return
+            raise AssertionError("the application waits")
+
+        self.call_soon(step)
+        return Task()
+
+    def turn(self) -> None:
+        """What is ready now, not what that makes ready."""
+        ready, self._ready = self._ready, []
+        for call in ready:
+            call()
+
+    def settle(self) -> None:
+        while self._ready:
+            self.turn()
+
+
+class Transport:
+    """As strict as asyncio's are forgiving: what must not be done raises."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self.protocol: Wire
+        self.writes: list[bytes] = []
+        self.buffer = b""  # what the peer has not read
+        self.taking = True  # does the peer read?
+        self.paused = False
+        self.reading = True
+        self.closing = self.aborted = self.lost = self.eof = False
+
+    def sent(self) -> bytes:
+        return b"".join(self.writes)
+
+    def write(self, data: bytes) -> None:
+        assert not self.closing, "a write to a transport that closes"
+        assert not self.eof, "a write after the end"
+        assert data, "an empty write"
+        self.writes.append(data)
+        if not self.taking:
+            self.buffer += data
+            if len(self.buffer) > HIGH_WATER and not self.paused:
+                self.paused = True
+                self.protocol.pause_writing()
+
+    def read(self, count: int | None = None) -> None:
+        """The peer reads so much of what waits; without a number all, and from then on everything."""
+        self.taking = self.taking or count is None
+        self.buffer = self.buffer[len(self.buffer) if count is None else count :]
+        if self.paused and len(self.buffer) <= HIGH_WATER // 4:
+            self.paused = False
+            self.protocol.resume_writing()
+        if self.closing and not self.buffer:
+            self._lose()
+
+    def feed(self, data: bytes) -> None:
+        """The peer says this; who is not read is not heard."""
+        assert self.reading
+        self.protocol.data_received(data)
+
+    def end(self) -> None:
+        """The peer says no more."""
+        assert not self.protocol.eof_received()
+        self.close()
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing, self.reading = True, False
+        if not self.buffer:
+            self._lose()
+
+    def abort(self) -> None:
+        self.closing, self.reading, self.aborted, self.buffer = True, False, True, b""
+        self._lose()
+
+    def _lose(self) -> None:
+        if not self.lost:
+            self.lost = True
+            self._loop.call_soon(self.protocol.connection_lost, None)
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.eof = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = not self.closing
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.buffer)
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return HIGH_WATER // 4, HIGH_WATER
+
+    def get_extra_info(self, _: str) -> None:
+        return None
+
+
+class Notes:
+    """A conversation that notes what it is told, in one list with what it is made to say."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def receive(self, text: str) -> None:
+        self.told.append(text)
+
+    def tick(self) -> float:
+        return inf
+
+    def paused(self) -> None:
+        self.told.append("paused")
+
+    def lag(self, *, since_pause: bool) -> None:
+        self.told.append("lag since pause" if since_pause else "lag")
+
+    def drained(self) -> None:
+        self.told.append("drained")
+
+    def closed(self) -> None:
+        self.told.append("closed")
+
+
+class Played:
+    """A connection whose handshake is done, unless the application is another one."""
+
+    def __init__(
+        self,
+        conversation: Any = None,
+        *,
+        max_bytes: int = 1_000,
+        application: Callable[[Wire], None] | None = None,
+        settle: bool = True,
+    ) -> None:
+        self.loop, self.notes = Loop(), conversation or Notes()
+        self.gone = self.attended = 0
+        self.transport = Transport(self.loop)
+        self.server_state = ServerState()
+
+        def accept(wire: Wire) -> None:
+            assert wire.accept(None)
+            wire.converse(self.notes, max_bytes=max_bytes)
+            wire.supervised(self)
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            (application or accept)(scope["extensions"][EXTENSION])
+
+        config = Config(app, ws=Wire, ws_max_size=100_000, log_config=None)
+        config.load()
+        with patch("asyncio.get_running_loop", return_value=self.loop):
+            self.wire = self.transport.protocol = Wire(config, self.server_state, {})
+        self.wire.connection_made(self.transport)  # type: ignore[arg-type]
+        self.wire.begin(request())
+        if settle:
+            self.loop.settle()
+            self.answer, self.transport.writes = self.transport.sent(), []
+
+    def lost(self, _: Wire) -> None:
+        self.gone += 1
+
+    def attend(self, _: Wire) -> None:
+        self.attended += 1
+
+    def tick(self, *, after_s: float = 0.0) -> float:
+        """When it wants to be called next, in seconds from then."""
+        self.loop.now += after_s
+        due = self.wire.tick(self.loop.now, PACE)
+        self.loop.settle()
+        return due - self.loop.now
+
+    def say(self, data: bytes) -> list[tuple[int, bytes]]:
+        """The peer says this; what it is answered at once."""
+        before = len(self.transport.sent())
+        self.transport.feed(data)
+        self.loop.settle()
+        return unframed(self.transport.sent()[before:])
+
+    def stop_reading(self) -> None:
+        """The peer reads no more, and what the socket takes by itself is full."""
+        self.transport.taking = False
+        self.wire.answer(b"x" * HIGH_WATER)
+        self.loop.settle()
+        assert self.transport.paused
+
+    def frames(self) -> list[tuple[int, bytes]]:
+        return unframed(self.transport.sent())

@@ -1,0 +1,129 @@
+"""A client that applies what it is sent, and notices what must not be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import orjson
+
+from relay.app import Relay
+from support.relay_fixture import Ear, listening
+
+FENCE = "fence"  # a task everyone sees: what is pushed to it comes after all that was written before
+SEEN: Counter[str] = Counter()
+
+
+class Member:
+    """A client as PROTOCOL.md wants one: applies what it is sent, and notices what must not be."""
+
+    def __init__(self, sub: str) -> None:
+        self.sub = sub
+        self.wanted: set[str] = set()
+        self.timelines: dict[str, list[Any]] = {}
+        self.positions: dict[str, tuple[int, str]] = {}
+        self.summaries: dict[str, Any] = {}
+        self.dashboard: dict[str, Any] | None = None
+        self.unanswered: set[str] = set()
+        self.fence = -1
+        self.moved = asyncio.Event()
+        self.ear: Ear | None = None
+        self._number = 0
+        self._offered: dict[str, int] = {}
+        self._joins: dict[str, set[str]] = {}
+        self._resyncs: set[str] = set()
+
+    async def live(self, relay: Relay | str, connected: asyncio.Event) -> None:
+        """One connection, until it is cancelled."""
+        self.unanswered.clear()
+        self._offered.clear()
+        async with listening(relay, sub=self.sub, teams=["everyone"]) as ear:
+            self.ear = ear
+            for task_id in {*self.wanted, FENCE}:
+                await self.join(task_id)
+            if self.dashboard is not None:
+                await self.join_dashboard()
+            connected.set()
+            async for frame in ear.socket:
+                self.apply(orjson.loads(frame))
+                self.moved.set()
+
+    async def ask(self, kind: str, data: dict[str, Any]) -> str:
+        assert self.ear is not None
+        self._number += 1
+        self.unanswered.add(str(self._number))
+        await self.ear.send(kind, data, id=str(self._number))
+        return str(self._number)
+
+    async def join(self, task_id: str) -> None:
+        self.wanted.add(task_id)
+        position = self.positions.get(task_id)
+        data: dict[str, Any] = {"taskId": task_id}
+        if position is not None:
+            data |= {"since": position[0], "head": position[1]}
+        asked = await self.ask("task:join", data)
+        self._joins.setdefault(task_id, set()).add(asked)
+        if position is not None and position[0]:
+            self._offered[asked] = position[0]
+
+    async def leave(self, task_id: str) -> None:
+        self.wanted.discard(task_id)
+        self.unanswered -= self._joins.pop(task_id, set())  # a join that was left is answered no more
+        await self.ask("task:leave", {"taskId": task_id})
+
+    async def resync(self, task_id: str) -> None:
+        """A state out of turn; of a task that is not joined, it is only looked at."""
+        if task_id in self.wanted:
+            self._resyncs.add(await self.ask("resync_requested", {"taskIds": [task_id]}))
+
+    async def join_dashboard(self) -> None:
+        self.dashboard = {}
+        await self.ask("dashboard:join", {})
+
+    def apply(self, frame: dict[str, Any]) -> None:
+        data, kind = frame["data"], frame["type"]
+        task_id = data.get("taskId", "")
+        match kind:
+            case "task:state":
+                held = self.timelines.setdefault(task_id, [])
+                assert data["from"] <= len(held) or data["from"] == 0, "a state that leaves a gap"
+                self.timelines[task_id] = held[: data["from"]] + data["events"]
+                assert len(self.timelines[task_id]) == data["next"]
+                self.positions[task_id] = (data["next"], data["head"])
+                self.summaries[task_id] = data["task"]
+                offered = self._offered.pop(frame.get("replyTo", ""), 0)
+                if offered:
+                    SEEN["resumed" if data["from"] == offered else "begun anew"] += 1
+            case "task:event_added":
+                held = self.timelines[task_id]
+                assert data["index"] == len(held), "a gap or a repeat"
+                held.append(data["event"])
+                assert data["next"] == len(held)
+                self.positions[task_id] = (data["next"], data["head"])
+                if task_id == FENCE:
+                    self.fence = data["event"]["data"]
+            case "task:updated":
+                self.summaries[task_id] = data["task"]
+            case "task:deleted" | "task:revoked":
+                self.timelines.pop(task_id, None)
+                self.positions.pop(task_id, None)
+                self.wanted.discard(task_id)
+            case "error":
+                assert data["code"] == "forbidden", data
+                self.timelines.pop(task_id, None)
+                self.positions.pop(task_id, None)
+                self.wanted.discard(task_id)
+            case "dashboard:state":
+                listed = {} if data["reset"] else self.dashboard
+                assert listed is not None
+                self.dashboard = listed | {task["taskId"]: task for task in data["tasks"]}
+            case "dashboard:task_list_updated":
+                assert self.dashboard is not None
+                if data.pop("change") == "upserted":
+                    self.dashboard[task_id] = data
+                else:
+                    self.dashboard.pop(task_id, None)
+        of_resync = kind == "task:state" and frame.get("replyTo") in self._resyncs
+        if "replyTo" in frame and not data.get("more") and not of_resync:
+            self.unanswered.discard(frame["replyTo"])

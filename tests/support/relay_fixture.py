@@ -1,0 +1,137 @@
+"""A relay running for a test: in the test's own loop, or in a thread beside a synchronous test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from websockets.asyncio.client import ClientConnection, connect
+
+from relay.app import Relay
+from relay.auth.tokens import issue
+from relay.config import Settings, load
+
+SECRET = "a secret for tests, long enough for HS256"
+COMMAND = [sys.executable, "-c", "from relay.__main__ import main; main()"]
+SOON_S = 30.0  # a bound for what takes milliseconds, on a noisy machine
+
+
+def token(sub: Any, *, ttl_s: float = 600, secret: str = SECRET, **claims: Any) -> str:
+    return issue(secret, "HS256", {"sub": sub, **claims}, ttl_s=ttl_s, now=time.time())
+
+
+def settings_for(mongo_url: str, database: str, **overrides: object) -> Settings:
+    given: dict[str, object] = {
+        "relay_mongo_url": mongo_url,
+        "relay_mongo_database": database,
+        "relay_jwt_secret": SECRET,
+        "relay_port": 0,
+        "relay_messages_per_second": 1000,
+        "relay_max_connections": 3000,  # what fits the limit on open files of most machines
+        "relay_max_connections_per_user": 1000,
+        "relay_list_update_min_interval_ms": 0,  # each change by itself, for who counts messages
+        "relay_drain_ms": 0,
+    }
+    return load(**given | overrides)
+
+
+def environment(**given: str) -> dict[str, str]:
+    """For a command of the relay: nothing of the settings but these."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RELAY_", "FEATURE_"))}
+    return kept | {"PYTHONUNBUFFERED": "1"} | given
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Relay]:
+    relay, ready = Relay(settings), asyncio.Event()
+    serving = asyncio.create_task(relay.run(ready.set))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if serving.done():
+        await serving
+    try:
+        yield relay
+    finally:
+        relay.stop()
+        await serving
+
+
+@contextmanager
+def running_in_thread(settings: Settings) -> Iterator[str]:
+    """The address of a relay that runs beside a synchronous test."""
+    started = threading.Event()
+    stop: list[Any] = []
+    url: list[str] = []
+
+    async def serve() -> None:
+        async with running(settings) as relay:
+            over = asyncio.Event()
+            stop.append((asyncio.get_running_loop(), over))
+            url.append(relay.url)
+            started.set()
+            await over.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    assert started.wait(SOON_S), "the relay did not start"
+    try:
+        yield url[0]
+    finally:
+        loop, over = stop[0]
+        loop.call_soon_threadsafe(over.set)
+        thread.join(SOON_S)
+
+
+@dataclass
+class Ear:
+    """A client that keeps every frame, in order."""
+
+    socket: ClientConnection
+    frames: list[dict[str, Any]] = field(default_factory=list)
+
+    async def send(self, kind: str, data: dict[str, Any] | None = None, *, id: str | None = None) -> None:
+        frame = {"type": kind, "data": data or {}, **({"id": id} if id else {})}
+        await self.socket.send(orjson.dumps(frame).decode())
+
+    async def next(self) -> dict[str, Any]:
+        async with asyncio.timeout(SOON_S):
+            frame: dict[str, Any] = orjson.loads(await self.socket.recv())
+        self.frames.append(frame)
+        return frame
+
+    async def until(self, kind: str, **data: Any) -> dict[str, Any]:
+        """The next frame of this type whose data holds these."""
+        while True:
+            frame = await self.next()
+            if frame["type"] == kind and data.items() <= frame["data"].items():
+                return frame
+
+    async def quiet(self) -> list[dict[str, Any]]:
+        """Everything that comes before the answer to a ping: what was sent until now."""
+        await self.send("ping", id="quiet?")
+        before: list[dict[str, Any]] = []
+        while (frame := await self.next()).get("replyTo") != "quiet?":
+            before.append(frame)
+        return before
+
+
+@asynccontextmanager
+async def listening(
+    relay: Relay | str, path: str = "/ws", *, sub: Any = "alice", **claims: Any
+) -> AsyncIterator[Ear]:
+    """A connection of this user, its welcome already read."""
+    address = (relay if isinstance(relay, str) else relay.url).replace("http", "ws", 1) + path
+    headers = {"Authorization": f"Bearer {token(sub, **claims)}"}
+    async with connect(address, additional_headers=headers, proxy=None) as socket:
+        ear = Ear(socket)
+        assert (await ear.next())["type"] == "welcome"
+        yield ear

@@ -1,0 +1,77 @@
+"""Whose connection it is, whatever the headers say."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.auth.addresses import client_address, networks
+
+PROXIES = networks(["10.0.0.0/8", "127.0.0.1", "fd00::/8"])
+
+
+@pytest.mark.parametrize(
+    ("peer", "said", "counted"),
+    [
+        # A peer that is no proxy counts for itself, whatever it says;
+        ("1.2.3.4", ["9.9.9.9"], "1.2.3.4"),
+        ("1.2.3.4", ["10.0.0.1"], "1.2.3.4"),
+        ("::ffff:1.2.3.4", ["9.9.9.9"], "1.2.3.4"),
+        # a proxy for whom it says it speaks,
+        ("10.0.0.1", ["9.9.9.9"], "9.9.9.9"),
+        ("::ffff:10.0.0.1", ["9.9.9.9"], "9.9.9.9"),
+        ("fd00::1", [" 9.9.9.9 "], "9.9.9.9"),
+        ("10.0.0.1", ["9.9.9.9:4711"], "9.9.9.9"),
+        ("10.0.0.1", ["[2001:db8::1]:4711"], "2001:db8::/64"),
+        ("10.0.0.1", ["::ffff:9.9.9.9"], "9.9.9.9"),
+        # through as many proxies as are trusted,
+        ("10.0.0.1", ["9.9.9.9, 10.0.0.2, 10.0.0.3"], "9.9.9.9"),
+        ("10.0.0.1", ["9.9.9.9", "10.0.0.2"], "9.9.9.9"),
+        # but not for what the client wrote there itself.
+        ("10.0.0.1", ["8.8.8.8, 9.9.9.9"], "9.9.9.9"),
+        ("10.0.0.1", ["10.0.0.9, 9.9.9.9, 10.0.0.2"], "9.9.9.9"),
+        ("10.0.0.1", ["8.8.8.8", "9.9.9.9"], "9.9.9.9"),
+        # What cannot be read, or is not there, ends the walk.
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", [""], "10.0.0.1"),
+        ("10.0.0.1", ["unknown"], "10.0.0.1"),
+        ("10.0.0.1", ["8.8.8.8, x, 10.0.0.2"], "10.0.0.2"),
+        ("10.0.0.1", ["10.0.0.2, 10.0.0.3"], "10.0.0.2"),
+        # A household counts once.
+        ("2001:db8:0:1::1", [], "2001:db8:0:1::/64"),
+        ("2001:db8:0:1:ffff::9", [], "2001:db8:0:1::/64"),
+        ("fe80::1%eth0", [], "fe80::/64"),
+        ("", ["9.9.9.9"], ""),
+    ],
+)
+def test_the_address_that_counts(peer: str, said: list[str], counted: str) -> None:
+    """S28."""
+    assert client_address(peer, said, PROXIES) == counted
+
+
+ADDRESSES = st.ip_addresses().map(str)
+PARTS = (
+    ADDRESSES | st.text(st.characters(max_codepoint=0xFF), max_size=40) | st.sampled_from(["10.0.0.1", ""])
+)
+HEADERS = st.lists(st.lists(PARTS, max_size=4).map(",".join), max_size=4)
+
+
+@given(PARTS, HEADERS)
+def test_no_header_makes_it_fail(peer: str, said: list[str]) -> None:
+    assert isinstance(client_address(peer, said, PROXIES), str)
+
+
+@given(ADDRESSES, HEADERS)
+def test_without_trusted_proxies_no_header_counts(peer: str, said: list[str]) -> None:
+    assert client_address(peer, said, ()) == client_address(peer, [], ())
+
+
+@given(st.ip_addresses(v=4), HEADERS, st.sampled_from(["10.0.0.1", "127.0.0.1", "fd00::1"]))
+def test_what_a_client_writes_stands_left_of_what_the_proxy_adds(
+    client: ipaddress.IPv4Address, said: list[str], proxy: str
+) -> None:
+    if not any(client in network for network in PROXIES):
+        assert client_address(proxy, [*said, str(client)], PROXIES) == str(client)

@@ -1,0 +1,84 @@
+"""What a record looks like, whoever wrote the text in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.cli import logs
+from relay.cli.output import StandardError
+
+# With halves of characters, as surrogateescape makes them, and every control character.
+TEXTS = st.text(st.characters(exclude_categories=()) | st.characters(max_codepoint=0xFF))
+FORGED = "\x1b[2J\r\n2026-01-01T00:00:00.000Z INFO    all is well\x9b31m\u2028\ud800"
+
+
+def record(message: str, failure: Exception | None = None, **fields: Any) -> logging.LogRecord:
+    exc_info: Any = None
+    if failure is not None:
+        try:
+            raise failure
+        except Exception:
+            exc_info = sys.exc_info()
+    made = logging.LogRecord("relay", logging.INFO, __file__, 1, message, (), exc_info)
+    vars(made).update(fields)
+    return made
+
+
+@given(TEXTS, TEXTS, st.integers() | TEXTS | st.binary())
+def test_a_record_is_one_line_of_printable_characters(message: str, text: str, value: Any) -> None:
+    for formatter in (logs._Console(), logs._Json()):
+        line = formatter.format(record(message, text=text, value=value))
+        assert all(char.isprintable() or char == "\x7f" for char in line)
+    assert json.loads(line)["text"] == text
+
+
+def test_what_an_exception_says_cannot_pass_for_a_record() -> None:
+    shown = logs._Console().format(record("it failed", ValueError(FORGED)))
+    first, *rest = shown.split("\n")
+    assert first.endswith("it failed")
+    assert all(line.startswith("    ") and line.isprintable() for line in rest)
+    assert json.loads(logs._Json().format(record("it failed", ValueError(FORGED))))["event"] == "it failed"
+
+
+@pytest.mark.parametrize("format", ["console", "json"])
+def test_what_could_not_be_written_is_said_as_any_other_record(
+    format: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = logging.getLogger()
+    before = root.level, logging.getLogger("relay").level
+    monkeypatch.setattr(root, "handlers", list(root.handlers))
+    monkeypatch.setattr(sys, "stderr", stream := StandardError(None))
+    try:
+        logs.configure(format, "INFO")
+        line = stream.describe_loss(7)
+    finally:
+        root.setLevel(before[0])
+        logging.getLogger("relay").setLevel(before[1])
+    assert line.count("\n") == 1
+    if format == "json":
+        said = json.loads(line)
+        assert (said["level"], said["lines"]) == ("warning", 7)
+    else:
+        assert "WARNING" in line
+        assert "lines=7" in line
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "INFO"])
+def test_the_libraries_own_records_stay_out(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", list(root.handlers))
+    before = root.level, logging.getLogger("relay").level
+    try:
+        logs.configure("console", level)
+        for name in ("uvicorn.error", "uvicorn.access", "websockets.server", "pymongo.command", "asyncio"):
+            assert not logging.getLogger(name).isEnabledFor(logging.INFO), name
+    finally:
+        root.setLevel(before[0])
+        logging.getLogger("relay").setLevel(before[1])

@@ -1,0 +1,135 @@
+"""The embedded replica set: starts, ends, and says why it cannot."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+
+from relay.cli.demo import mongod
+from relay.errors import StartupError
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # One that has ended but was not waited for does not count.
+    status = Path(f"/proc/{pid}/status")
+    return not status.exists() or "State:\tZ" not in status.read_text()
+
+
+def test_it_is_a_replica_set_that_takes_writes_and_goes_without_a_trace() -> None:
+    with mongod.start() as server, MongoClient(server.url) as client:
+        directory = server._temporary
+        assert directory is not None
+        assert directory.exists()
+        assert client.admin.command("hello")["setName"] == "rs0"
+        client.demo.tasks.insert_one({})
+    server.stop()  # the second time does no harm
+    assert not alive(server.pid)
+    assert not directory.exists()
+
+
+def test_a_directory_of_ones_own_stays_and_works_on_another_port(tmp_path: Path) -> None:
+    for number in range(2):
+        with mongod.start(data=tmp_path / "db") as server, MongoClient(server.url) as client:
+            assert client.demo.tasks.count_documents({}) == number
+            client.demo.tasks.insert_one({})
+    assert (tmp_path / "db").exists()
+
+
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    binary = tmp_path / "mongod"
+    binary.write_text(f"#!/bin/sh\n{script}\n")
+    binary.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        (
+            "echo 'mongod: error while loading shared libraries: libssl.so.9: cannot open' >&2; exit 127",
+            "needs the library libssl.so.9",
+        ),
+        ('echo "mongod: libc.so.6: version \\`GLIBC_9.9\' not found" >&2; exit 1', "needs GLIBC_9.9"),
+        ("kill -ILL $$", "a CPU with AVX"),
+        ("exit 5", "status 5"),
+    ],
+)
+def test_what_is_missing_is_said_with_the_ways_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, says: str
+) -> None:
+    fake(tmp_path, monkeypatch, script)
+    with pytest.raises(StartupError, match=says) as failure:
+        mongod.start()
+    assert "RELAY_MONGO_URL" in str(failure.value)
+
+
+def test_what_mongod_itself_complains_of_is_passed_on() -> None:
+    with pytest.raises(StartupError, match="unknown storage engine: abacus"):
+        mongod.start(extra_args=["--storageEngine", "abacus"])
+
+
+def test_a_port_that_is_taken_while_it_starts_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake(tmp_path, monkeypatch, "exit 48")
+    with pytest.raises(StartupError, match=r"Port \d+ is taken"):
+        mongod.start()
+
+
+def test_a_directory_in_use_is_said_and_only_as_long_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "db"
+    with mongod.start(data=data), pytest.raises(StartupError, match="Another mongod"):
+        mongod.start(data=data)
+    fake(tmp_path, monkeypatch, "exit 5")
+    with pytest.raises(StartupError, match="status 5"):  # the log still has the line of before
+        mongod.start(data=data)
+
+
+def test_a_place_that_is_no_directory_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StartupError, match="no directory for the data"):
+        mongod.start(data=tmp_path / "file")
+
+
+def test_a_port_in_use_is_said() -> None:
+    with mongod.start() as server, pytest.raises(StartupError, match=f"Port {server.port} is taken"):
+        mongod.start(port=server.port)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child's life to its parent's")
+def test_it_dies_with_a_parent_that_is_killed() -> None:
+    code = "from relay.cli.demo import mongod; s = mongod.start(); print(s.pid, s.port, s._temporary, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pid, port, directory = parent.stdout.readline().split()
+        parent.kill()
+    subprocess.run(["tail", f"--pid={pid}", "-f", "/dev/null"], timeout=10, check=True)
+    assert not alive(int(pid))
+    subprocess.run(["rm", "-r", directory], check=True)
+    assert not list(Path(tempfile.gettempdir()).glob(f"mongodb-{port}.sock"))
+
+
+def test_it_outlives_the_thread_that_started_it() -> None:
+    """Linux ties it to the thread that spawned it, and it was killed when that one ended."""
+    started: list[mongod.Mongod] = []
+    thread = threading.Thread(target=lambda: started.append(mongod.start()))
+    thread.start()
+    thread.join()
+    with started[0] as server, MongoClient(server.url) as client:
+        client.demo.tasks.insert_one({})
+        assert alive(server.pid)

@@ -1,0 +1,194 @@
+"""What `relay check` makes of answers that no database at hand gives."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, ObjectId
+
+from relay.cli.check.report import Finding, Report, to_text
+from relay.cli.check.survey import Survey, survey
+from relay.cli.check.verdicts import (
+    judge_journal,
+    judge_oplog,
+    judge_rights,
+    judge_sample,
+    judge_snapshots,
+    judge_topology,
+    judge_version,
+    least_role,
+)
+from relay.config import load
+from relay.source.client import hosts_of
+from relay.tasks.mapping import Mapping
+from relay.tasks.translate import Translator
+from relay.tasks.visibility import Audience
+
+OWN = {"resource": {"db": "app", "collection": "tasks"}, "actions": ["find", "changeStream"]}
+
+
+@pytest.mark.parametrize(
+    ("finding", "mark"),
+    [
+        (judge_version({"version": "5.0.31", "versionArray": [5, 0, 31, 0]}), "problem"),
+        (judge_version({"version": "10.1.0", "versionArray": [10, 1, 0, 0]}), "ok"),
+        (judge_topology({"msg": "isdbgrid"}), "warning"),
+        (judge_topology({"isreplicaset": True}), "problem"),
+        (judge_topology({}), "problem"),
+        (judge_oplog(3599, whole=False), "warning"),
+        (judge_oplog(3599, whole=True), "ok"),
+        (judge_oplog(3600, whole=False), "ok"),
+        (judge_snapshots(59), "warning"),
+        (judge_snapshots(60), "ok"),
+        (judge_snapshots(None), "note"),
+        (judge_journal(100, True), "note"),
+        (judge_journal(100, None), "note"),
+        (judge_journal(None, None), "note"),
+        (judge_journal(1, True), "ok"),
+        (judge_journal(100, False), "ok"),
+        (judge_rights([OWN], "app", "tasks"), "ok"),
+        (judge_rights([OWN, {**OWN, "actions": ["insert"]}], "app", "tasks"), "warning"),
+        (
+            judge_rights([{"resource": {"anyResource": True}, "actions": ["anyAction"]}], "app", "tasks"),
+            "warning",
+        ),
+        (
+            judge_rights(
+                [{"resource": {"db": "app", "collection": ""}, "actions": ["find"]}], "app", "tasks"
+            ),
+            "note",
+        ),
+    ],
+)
+def test_an_answer_is_judged(finding: Finding, mark: str) -> None:
+    assert finding.mark == mark
+    assert bool(finding.remedy) == (mark != "ok")
+
+
+def surveyed(*documents: dict[str, Any]) -> dict[str, Finding]:
+    mapping = Mapping()
+    audience = Audience(mapping.visibility)
+    translator = Translator(mapping, audience.keys_of, max_text=1000)
+    stored = ({"_id": number, **document} for number, document in enumerate(documents))
+    found = survey(stored, translator, audience.looked_at)
+    return {finding.name: finding for finding in judge_sample(found, mapping)}
+
+
+def test_documents_that_the_mapping_fits_are_fine() -> None:
+    task = {"title": "T", "status": "analyzing", "createdBy": "alice", "events": [{"type": "llm_started"}]}
+    assert {finding.mark for finding in surveyed(task).values()} == {"ok"}
+
+
+def test_documents_without_a_timeline_say_which_array_could_be_meant() -> None:
+    finding = surveyed({"history": [{"type": "failed"}], "members": ["alice"]})["timeline"]
+    assert finding.mark == "warning"
+    assert "history" in finding.text
+    assert "members" not in finding.text
+    assert 'events = "history"' in finding.remedy
+
+
+def test_documents_that_only_administrators_see_are_counted() -> None:
+    finding = surveyed({"createdBy": 5.5}, {"createdBy": None}, {"members": ["bob"]})["visibility"]
+    assert finding.mark == "warning"
+    assert finding.text.startswith("2 of 3 can be seen by nobody but an administrator")
+
+
+def test_the_types_of_ids_are_counted_for_each_rule() -> None:
+    person = Binary(b"a" * 16, 4)
+    documents: list[dict[str, Any]] = [
+        *({"createdBy": one} for one in ("ada", "7", 7, Int64(7), 7.0, Decimal128("7"), person, None)),
+        {"creator": ObjectId(), "members": ["ada", None, Binary(b"a" * 16, 3)]},
+    ]
+    finding = surveyed(*documents)["ids"]
+    assert finding == Finding(
+        "ids",
+        "ok",
+        "rule creator: 4 whole numbers, 2 texts, 1 UUID, 1 ObjectId; rule member: 1 text, 1 legacy UUID; "
+        "rule team: no values",
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (datetime(2026, 1, 2), "1 date"),
+        (DatetimeMS(2**60), "1 date"),
+        (True, "1 boolean"),
+        (5.5, "1 other number"),
+        (2.0**63, "1 other number"),
+        (Decimal128("NaN"), "1 other number"),
+        ("", "1 empty text"),
+        ({"id": "ada"}, "1 sub-document"),
+        (DBRef("users", 1), "1 sub-document"),
+        ([["ada"]], "1 nested array"),
+        (b"ada", "1 other binary value"),
+        (Binary(b"ada", 4), "1 other binary value"),
+        ("a\ufffd", "1 other value"),
+        (Code("ada"), "1 other value"),
+    ],
+)
+def test_what_can_match_nobody_is_warned_of(value: Any, says: str) -> None:
+    finding = surveyed({"createdBy": value}, {"createdBy": "ada"})["ids"]
+    assert finding.mark == "warning"
+    assert finding.text.startswith(f"rule creator: 1 text, and {says} that can match nobody; ")
+    assert "[[visibility.rules]]" in finding.remedy
+
+
+def test_types_that_are_numbers_are_shown_as_statuses_are() -> None:
+    values = (3, Int64(3), 3.0, Decimal128("3.0"), "3")
+    shown = surveyed(*({"status": value, "events": [{"type": value}]} for value in values))
+    assert shown["statuses"].text == shown["event types"].text == "3 (5) → no message"
+
+
+def test_types_that_stand_for_nothing_are_named_with_the_table_to_fill() -> None:
+    finding = surveyed({"events": [{"type": "began"}, {"type": "began"}, {"no": 1}]})["event types"]
+    assert "[event] in the mapping" in finding.remedy
+    finding = surveyed({"events": [{"type": "began"}, {"type": "began"}]})["event types"]
+    assert (finding.mark, finding.text) == ("warning", "began (2) → no message")
+    assert "[event_types]" in finding.remedy
+
+
+def test_of_documents_only_bounded_printable_names_are_shown() -> None:
+    evil = "\x1b[31m\n" + "x" * 10_000
+    findings = surveyed(*({"status": f"{number}{evil}", evil: [{}]} for number in range(50)))
+    shown = to_text(Report("here", [*findings.values()]), terminal=False)
+    assert shown.replace("\n", "").isprintable()
+    assert max(len(line) for line in shown.splitlines()) < 2_000
+    assert "38 more" in findings["statuses"].text
+
+
+def test_a_survey_of_nothing_is_empty() -> None:
+    mapping = Mapping()
+    audience = Audience(mapping.visibility)
+    translator = Translator(mapping, audience.keys_of, max_text=1000)
+    assert survey([], translator, audience.looked_at) == Survey()
+
+
+def test_names_in_what_is_pasted_stay_texts() -> None:
+    role = least_role('a"); db.dropDatabase(); ("', "t\n")
+    assert len(role.splitlines()) == 2
+    resource = json.loads(role.splitlines()[0].split(".createRole(")[1][:-1])["privileges"][0]["resource"]
+    assert resource == {"db": 'a"); db.dropDatabase(); ("', "collection": "t\n"}
+
+
+def test_for_a_terminal_what_is_pasted_stays_in_one_line() -> None:
+    paste = "db." + "x" * 500
+    report = Report("here", [Finding("index", "warning", "none " * 50, "Create it.", paste)])
+    assert f"\n{paste}\n" in to_text(report, terminal=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("mongodb://a:1,b:2/app?replicaSet=rs0", "a:1,b:2"),
+        ("mongodb+srv://user:hunter2@cluster.example.com/", "cluster.example.com"),
+        ("mongodb://hunter:12/3@host/", "the hosts of RELAY_MONGO_URL"),
+        ("mongodb://hunter:12?3@host/", "the hosts of RELAY_MONGO_URL"),
+        ("mongodb://host/?tlsCertificateKeyFilePassword=hunter@2", "the hosts of RELAY_MONGO_URL"),
+    ],
+)
+def test_of_a_url_only_the_hosts_are_shown(url: str, shown: str) -> None:
+    assert hosts_of(load(relay_mongo_url=url)) == shown

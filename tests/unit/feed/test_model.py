@@ -1,0 +1,114 @@
+"""Thousands of histories against a model of the database: the core alone, without a server.
+
+What is emitted rebuilds the documents, and depends on nothing but the changes: not on what a relay
+remembers, not on when it started, not on how the stream was cut into batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from bson import Timestamp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.mongo_model import GROUPS, Group, Model, Past, Stream
+
+from relay.feed.cache import Known
+from relay.feed.pump import Pump
+from relay.metrics import Metrics
+from relay.source.change import key_of
+from relay.tasks.mapping import Mapping
+from relay.tasks.timeline import element_json, event_json, timeline_of
+from relay.tasks.translate import EventAdded, StateReset, Step, Translator
+from relay.tasks.visibility import Audience
+
+MAPPING = Mapping()
+METRICS = Metrics()
+TRANSLATOR = Translator(MAPPING, Audience(MAPPING.visibility).keys_of, max_text=100)
+SIZES = st.lists(st.integers(1, 5), min_size=1, max_size=4)
+
+
+class Collector:
+    """A publisher that keeps what it is told, in the form in which it would be sent, and follows it as
+    a listener does."""
+
+    def __init__(self, timelines: dict[str, list[bytes]]) -> None:
+        self.timelines = timelines
+        self.said: list[tuple[Timestamp, str, tuple[Any, ...], Any]] = []
+
+    def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
+        for step in steps:
+            if step.after is None:
+                del self.timelines[step.id]
+            elif step.before is None:  # a new task: whoever opens it is shown its state
+                self.timelines[step.id] = shown(step.after.timeline.elements or ())
+            messages = tuple(self._sent(step, message) for message in step.messages)
+            shows = step.after and (step.after.summary, step.after.keys)
+            self.said.append((position, step.id, messages, shows))
+
+    def _sent(self, step: Step, message: Any) -> Any:
+        timeline = self.timelines[step.id]
+        match message:
+            case EventAdded(index, event):
+                assert index == len(timeline), "a gap or a repeat"
+                timeline.append(event_json(event, TRANSLATOR.view))
+                return index, timeline[-1]
+            case StateReset(elements):
+                timeline[:] = shown(elements)
+                return tuple(timeline)
+        return message
+
+    def heal(self, position: Timestamp) -> None:
+        raise AssertionError("nothing was lost")
+
+
+def shown(elements: Sequence[bytes]) -> list[bytes]:
+    return [element_json(element, TRANSLATOR.view) for element in elements]
+
+
+def stored(document: dict[str, Any]) -> list[bytes]:
+    return shown(timeline_of(document, "events").elements or ())
+
+
+def played(
+    model: Model, *, start: int = 0, known: int = 1000, array_bytes: int = 10_000, sizes: Sequence[int] = (1,)
+) -> Collector:
+    """What a relay says that starts when so many groups of writes are over."""
+    memory = Known(known, lambda key: False, array_bytes=array_bytes)
+    collector = Collector({task: stored(document) for task, document in model.past[start][1].items()})
+    pump = Pump(Stream(model.batches[start:], sizes), Past(model), TRANSLATOR, memory, collector, METRICS)
+    running = pump.run()
+    with suppress(StopIteration):
+        running.send(None)  # nothing in it waits, so it runs to its end
+    return collector
+
+
+@settings(max_examples=1000)
+@given(GROUPS, SIZES)
+def test_what_is_said_rebuilds_the_documents(groups: list[Group], sizes: list[int]) -> None:
+    model = Model(groups)
+    collector = played(model, sizes=sizes)
+    assert collector.timelines == {task: stored(document) for task, document in model.documents.items()}
+
+
+@settings(max_examples=1000)
+@given(GROUPS, SIZES, st.integers(0, 25))
+def test_every_relay_says_the_same(groups: list[Group], sizes: list[int], start: int) -> None:
+    model, start = Model(groups), min(start, len(groups))
+    first = played(model)
+    later = [one[1:] for one in first.said if one[0] > model.past[start][0]]
+    for memory in ({"known": 1, "array_bytes": 0}, {"known": 2}, {}):
+        other = played(model, start=start, sizes=sizes, **memory)
+        assert [one[1:] for one in other.said] == later
+        assert other.timelines == first.timelines
+
+
+def test_a_memory_of_one_is_not_one_of_none() -> None:
+    memory = Known(1, lambda key: False)
+    for name in ("a", "b"):
+        memory.remember(key_of(name), TRANSLATOR.read({"_id": name, "events": [1, 2]}), with_array=True)
+    memory.shrink()
+    assert (len(memory), memory.get(key_of("a"))) == (1, None)
+    assert memory.get(key_of("b")) is not None

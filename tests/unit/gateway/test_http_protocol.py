@@ -1,0 +1,324 @@
+"""The door: what an HTTP connection may cost that asks for nothing, or reads nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from support.relay_fixture import SOON_S
+
+from relay.auth.addresses import networks
+from relay.auth.limits import Caps
+from relay.gateway.http_protocol import (
+    CROWDED_KEEP_ALIVE_S,
+    KEEP_ALIVE_S,
+    MAX_HEAD_BYTES,
+    MAX_PIPELINED,
+    MAX_REQUEST_BYTES,
+    PROXY_KEEP_ALIVE_S,
+    door,
+)
+
+TIMEOUT_S = 0.3
+MOST = 4  # connections of one address
+PLENTY = 8 * 1024 * 1024  # more than the sockets of both ends hold
+
+
+class Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def short(_: Request) -> Response:
+    return PlainTextResponse("hello")
+
+
+async def long(_: Request) -> Response:
+    return PlainTextResponse("x" * PLENTY)
+
+
+async def pieces(_: Request) -> Response:
+    async def body() -> AsyncIterator[str]:
+        for _ in range(PLENTY // 65_536):
+            yield "x" * 65_536
+
+    return StreamingResponse(body())
+
+
+async def echo(request: Request) -> Response:
+    return Response(await request.body())
+
+
+ROUTES = [
+    Route("/", short),
+    Route("/long", long),
+    Route("/pieces", pieces),
+    Route("/echo", echo, methods=["POST"]),
+]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with serving() as server:
+        yield server
+
+
+@asynccontextmanager
+async def serving(*proxies: str) -> AsyncIterator[Server]:
+    caps = Caps(total=9, per_address=MOST, per_user=1)
+    config = uvicorn.Config(
+        Starlette(routes=ROUTES),
+        http=door(TIMEOUT_S, stall_s=TIMEOUT_S, caps=caps, proxies=networks(proxies)),
+        port=0,
+        lifespan="off",
+        log_config=None,
+    )
+    server = Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield server
+    server.should_exit = True
+    await task
+
+
+class Peer:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def answer(self) -> bytes:
+        async with asyncio.timeout(SOON_S):
+            try:
+                return await self.reader.readline()
+            except ConnectionError:
+                return b""
+
+    async def dripping(self, piece: bytes) -> bool:
+        """Send this again and again, and read nothing. Does the server ever end it?"""
+        async with asyncio.timeout(SOON_S):
+            try:
+                while True:
+                    self.writer.write(piece)
+                    await self.writer.drain()
+                    await asyncio.sleep(TIMEOUT_S / 10)
+            except ConnectionError:
+                return True
+
+
+@asynccontextmanager
+async def connected(server: Server, limit: int = 2**16) -> AsyncIterator[Peer]:
+    port = server.servers[0].sockets[0].getsockname()[1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=limit)
+    try:
+        yield Peer(reader, writer)
+    finally:
+        writer.transport.abort()
+        await asyncio.sleep(0)
+
+
+async def gone(server: Server) -> None:
+    """Nothing is left of any connection."""
+    async with asyncio.timeout(SOON_S):
+        while server.server_state.connections or server.server_state.tasks:
+            await asyncio.sleep(0.01)
+
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
+CHUNKED = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "piece"),
+    [
+        pytest.param(b"", b"G", id="a request line"),
+        pytest.param(GET, b"X: y\r\n", id="headers"),
+        pytest.param(GET + b"Content-Length: 100000\r\n\r\n", b"x", id="a body nobody asked for"),
+        pytest.param(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", b"x", id="a body"),
+        pytest.param(CHUNKED + b"0\r\n", b"X: y\r\n", id="what follows a body"),
+        pytest.param(GET + b"\r\n", b"\r\n", id="empty lines after a request"),
+        pytest.param(GET + b"\r\n", b"G", id="the next request"),
+        pytest.param(GET + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n", b"x", id="another protocol"),
+    ],
+)
+async def test_what_drips_in_is_cut_off(server: Server, first: bytes, piece: bytes) -> None:
+    """S23, also past the headers."""
+    async with connected(server) as peer:
+        peer.writer.write(first)
+        assert await peer.dripping(piece)
+        await gone(server)
+
+
+async def test_silence_is_cut_off(server: Server) -> None:
+    """S23: connect, and say nothing."""
+    async with connected(server) as peer:
+        assert await peer.answer() == b""
+        await gone(server)
+
+
+async def test_one_address_has_so_many_connections_and_no_more(server: Server) -> None:
+    """S24, before any request: whoever comes on top is cut off at once, and may come when another goes."""
+    async with AsyncExitStack() as stack:
+        first = connected(server)
+        await first.__aenter__()
+        peers = [await stack.enter_async_context(connected(server)) for _ in range(MOST)]
+        for peer in peers:
+            peer.writer.write(GET + b"\r\n")
+        answers = [await peer.answer() for peer in peers]
+        assert b"".join(answers).count(b"200") == MOST - 1
+        await first.__aexit__(None, None, None)
+        async with asyncio.timeout(SOON_S):
+            while len(server.server_state.connections) == MOST:
+                await asyncio.sleep(0.01)
+        async with connected(server) as peer:
+            peer.writer.write(GET + b"\r\n")
+            assert b"200" in await peer.answer()
+
+
+@pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
+async def test_an_answer_nobody_reads_is_cut_off(server: Server, close: bytes) -> None:
+    async with connected(server, limit=1024) as peer:
+        peer.writer.write(b"GET /long HTTP/1.1\r\nHost: x\r\n" + close + b"\r\n")
+        await gone(server)
+
+
+async def test_an_answer_that_is_read_slowly_is_not(server: Server) -> None:
+    async with connected(server) as peer:
+        peer.writer.write(b"GET /long HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        read = 0
+        while data := await peer.reader.read(2**20):
+            read += len(data)
+            await asyncio.sleep(TIMEOUT_S / 30)
+        assert read > PLENTY
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (GET + b"X: " + b"y" * MAX_HEAD_BYTES + b"\r\n\r\n", b"431"),
+        (GET + b"X: " + b"y" * MAX_HEAD_BYTES, b"431"),
+        (GET + b"X: y\r\n" * (MAX_HEAD_BYTES // 6), b"431"),
+        (GET.replace(b"/", b"/" + b"y" * MAX_HEAD_BYTES, 1) + b"\r\n", b"431"),
+        (CHUNKED + b"1\r\nx\r\n" * (MAX_REQUEST_BYTES // 6), b"413"),
+        (CHUNKED + b"0\r\nX: " + b"y" * MAX_REQUEST_BYTES, b"413"),
+        (CHUNKED + b"0\r\n" + b"X: y\r\n" * (MAX_REQUEST_BYTES // 6), b"413"),
+        (b"GET / HTTP/1.1\r\n\r\n" * 2 * MAX_PIPELINED, b"400"),
+    ],
+)
+async def test_a_request_is_bounded(server: Server, sent: bytes, status: bytes) -> None:
+    """S13: what is longer is refused, however it is cut into pieces, and the connection ends."""
+    for size in (len(sent), 5_000):
+        async with connected(server) as peer:
+            for start in range(0, len(sent), size):
+                peer.writer.write(sent[start : start + size])
+                await asyncio.sleep(0)
+            assert status in await peer.answer()
+            try:
+                async with asyncio.timeout(SOON_S):
+                    await peer.reader.read()
+            except ConnectionError:
+                pass
+            await gone(server)
+
+
+async def test_a_request_and_its_body_may_come_at_once_and_another_after_them(server: Server) -> None:
+    async with connected(server) as peer:
+        body = b"b" * (MAX_HEAD_BYTES * 2)
+        request = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        for _ in range(3):
+            peer.writer.write(request)
+            assert b"200" in await peer.answer()
+            assert (await peer.reader.readuntil(b"\r\n\r\n")).endswith(b"\r\n\r\n")
+            assert await peer.reader.readexactly(len(body)) == body
+
+
+@pytest.mark.parametrize("path", [b"/long", b"/pieces"])
+async def test_no_upgrade_while_an_answer_is_not_read(server: Server, path: bytes) -> None:
+    """The WebSocket would not be told that the socket takes no more, nor the answer that it does again."""
+    async with connected(server, limit=1024) as peer:
+        peer.writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200" in await peer.answer()
+        peer.writer.write(
+            GET
+            + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            + b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        await gone(server)
+
+
+# Between two requests.
+
+
+def idle_for(server: Server) -> list[float]:
+    """How much longer each connection that waits for another request may do so, in seconds."""
+    now = asyncio.get_running_loop().time()
+    waiting = [one.timeout_keep_alive_task for one in server.server_state.connections]
+    return [timer.when() - now for timer in waiting if timer is not None]
+
+
+@pytest.mark.parametrize(
+    ("proxies", "longer_than_s", "at_most_s"),
+    [
+        pytest.param((), 60, KEEP_ALIVE_S, id="anybody's: AWS, nginx and most others reuse it for 60 s"),
+        pytest.param(("127.0.0.0/8",), 600, PROXY_KEEP_ALIVE_S, id="a trusted proxy's: Google's for 600 s"),
+    ],
+)
+async def test_an_idle_connection_outlives_the_time_in_which_it_may_be_reused(
+    proxies: tuple[str, ...], longer_than_s: float, at_most_s: float
+) -> None:
+    async with serving(*proxies) as server, connected(server) as peer:
+        for _ in range(2):
+            peer.writer.write(GET + b"\r\n")
+            assert b"200" in await peer.answer()
+            await peer.reader.readuntil(b"hello")
+            async with asyncio.timeout(SOON_S):
+                while not idle_for(server):
+                    await asyncio.sleep(0.01)
+            (left_s,) = idle_for(server)
+            assert longer_than_s < left_s <= at_most_s
+
+
+async def test_idle_connections_go_soon_where_many_of_an_address_are_open(server: Server) -> None:
+    """A page of one browser leaves six behind: of a whole office they would take all there may be."""
+    async with AsyncExitStack() as stack:
+        for number in range(1, MOST + 1):
+            peer = await stack.enter_async_context(connected(server))
+            peer.writer.write(GET + b"\r\n")
+            await peer.reader.readuntil(b"hello")
+            async with asyncio.timeout(SOON_S):
+                while len(idle_for(server)) < number:
+                    await asyncio.sleep(0.01)
+        soon = [left_s for left_s in idle_for(server) if left_s <= CROWDED_KEEP_ALIVE_S]
+        assert len(soon) == MOST - MOST // 2
+
+
+async def test_an_idle_connection_is_counted_and_makes_no_stop_wait(server: Server) -> None:
+    async with AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(connected(server)) for _ in range(MOST)]
+        for peer in peers:
+            peer.writer.write(GET + b"\r\n")
+            await peer.reader.readuntil(b"hello")
+        late = await stack.enter_async_context(connected(server))
+        late.writer.write(GET + b"\r\n")
+        assert b"200" not in await late.answer()
+        server.should_exit = True
+        assert [await peer.answer() for peer in peers] == [b""] * MOST
+        await gone(server)
+
+
+async def test_a_connection_serves_on_after_a_protocol_it_does_not_speak(server: Server) -> None:
+    """Java's client asks for h2c with its first request, and goes on over HTTP/1.1 when nobody answers to that."""
+    async with connected(server) as peer:
+        peer.writer.write(
+            GET + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n"
+        )
+        await peer.reader.readuntil(b"hello")
+        peer.writer.write(GET + b"\r\n")
+        assert b"200" in await peer.answer()

@@ -1,0 +1,263 @@
+"""The listening sockets: all addresses, and who comes when no descriptor is left."""
+
+from __future__ import annotations
+
+import resource
+import select
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.relay_fixture import SOON_S
+
+from relay.auth.addresses import client_address, is_proxy, networks
+from relay.errors import StartupError
+from relay.gateway import descriptors
+from relay.gateway.descriptors import Room, make_room
+from relay.gateway.listening import bind, is_local, shown
+
+
+def accepted_from(listening: socket.socket, address: str) -> str:
+    """The peer's address as it is seen by who listens, when it comes by this one of ours."""
+    with socket.create_connection((address, listening.getsockname()[1]), timeout=SOON_S):
+        connection, peer = listening.accept()
+        connection.close()
+    return str(peer[0])
+
+
+@pytest.mark.parametrize("host", ["::", "::0", "0:0:0:0:0:0:0:0"])
+def test_all_addresses_of_ipv6_are_those_of_ipv4_too_and_each_counts_as_what_it_is(host: str) -> None:
+    with bind(host, 0) as listening:
+        by_ipv4, by_ipv6 = (accepted_from(listening, address) for address in ("127.0.0.1", "::1"))
+    assert by_ipv4 == "::ffff:127.0.0.1"
+    assert client_address(by_ipv4, [], ()) == "127.0.0.1"
+    assert is_proxy(by_ipv4, networks(["127.0.0.0/8"]))
+    assert client_address(by_ipv6, [], ()) == "::/64"
+
+
+def test_one_address_of_ipv6_is_no_other() -> None:
+    with bind("::1", 0) as listening, pytest.raises(ConnectionRefusedError):
+        accepted_from(listening, "127.0.0.1")
+
+
+@pytest.mark.parametrize("host", ["::", "0.0.0.0", "127.0.0.1", "::1"])
+def test_a_port_that_is_taken_is_said(host: str) -> None:
+    other = "127.0.0.1" if host == "::" else host
+    family = socket.AF_INET6 if ":" in other else socket.AF_INET
+    with (
+        socket.create_server((other, 0), family=family) as taken,
+        pytest.raises(StartupError, match="another program listens there"),
+    ):
+        bind(host, taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a..b", "x" * 100, "300.1.1.1", "192.0.2.1", "*"])
+def test_a_host_that_is_not_ours_is_one_sentence(host: str) -> None:
+    with pytest.raises(StartupError) as failure:
+        bind(host, 0)
+    assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "url_host", "local"),
+    [
+        ("::", "localhost", True),
+        ("::0", "localhost", True),
+        ("0.0.0.0", "localhost", True),
+        ("::1", "[::1]", True),
+        ("127.0.0.1", "127.0.0.1", True),
+        ("localhost", "localhost", True),
+        ("10.0.0.1", "10.0.0.1", False),
+        ("fd00::1", "[fd00::1]", False),
+        ("relay.example.com", "relay.example.com", False),
+    ],
+)
+def test_the_address_shown_is_one_to_type(host: str, url_host: str, local: bool) -> None:
+    assert (shown(host), is_local(host)) == (url_host, local)
+
+
+@pytest.fixture
+def limits(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[int, int]]:
+    """The limit on open files of a process that may only lower it."""
+    held = {"now": (0, 0)}
+
+    def change(_: int, wanted: tuple[int, int]) -> None:
+        assert wanted[1] == held["now"][1]
+        if wanted[1] != resource.RLIM_INFINITY and wanted[0] > wanted[1]:
+            raise ValueError("not allowed to raise maximum limit")
+        held["now"] = wanted
+
+    monkeypatch.setattr(descriptors.resource, "getrlimit", lambda _: held["now"])
+    monkeypatch.setattr(descriptors.resource, "setrlimit", change)
+    monkeypatch.setattr(descriptors, "_opened", lambda: 10)
+    return held
+
+
+INFINITE = resource.RLIM_INFINITY
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "room"),
+    [
+        ((1024, 1_048_576), 20_778, Room(20_000, 20_394, 20_522, 20_778)),  # as systemd has it
+        ((1_048_576, 1_048_576), 1_048_576, Room(20_000, 1_048_192, 1_048_320, 1_048_576)),
+        ((256, INFINITE), 20_778, Room(20_000, 20_394, 20_522, 20_778)),
+        ((INFINITE, INFINITE), INFINITE, Room(20_000, sys.maxsize, sys.maxsize, INFINITE)),
+        ((1024, 4096), 4096, Room(3318, 3712, 3840, 4096)),
+        ((256, 256), 256, Room(198, 232, 240, 256)),
+        ((64, 64), 64, Room(6, 40, 48, 64)),
+        ((59, 59), 59, Room(1, 35, 43, 59)),
+    ],
+)
+def test_the_limit_is_raised_to_what_is_needed_and_the_connections_follow_it(
+    limits: dict[str, tuple[int, int]],
+    caplog: pytest.LogCaptureFixture,
+    before: tuple[int, int],
+    after: int,
+    room: Room,
+) -> None:
+    limits["now"] = before
+    made = make_room(20_000)
+    assert made == room
+    made.say_if_less_than(20_000)
+    assert limits["now"] == (after, before[1])
+    assert len(caplog.records) == (room.connections < 20_000)
+
+
+@pytest.mark.parametrize("limit", [0, 16, 58])
+def test_a_limit_that_leaves_room_for_nobody_is_said(limits: dict[str, tuple[int, int]], limit: int) -> None:
+    limits["now"] = (limit, limit)
+    with pytest.raises(StartupError, match=f"is {limit}, .* at least 59;"):
+        make_room(20_000)
+
+
+@given(wanted=st.integers(1, 10_000_000), limit=st.integers(0, 2**31), opened=st.integers(0, 1_000))
+def test_whoever_comes_leaves_the_relay_its_own_descriptors(wanted: int, limit: int, opened: int) -> None:
+    try:
+        room = descriptors._room(wanted, limit, opened)
+    except StartupError:
+        assert limit < opened + 49
+        return
+    own = 16  # two clients with their monitors, the stream and reads of one member, listeners, and what they spare
+    assert 1 <= room.connections <= wanted
+    # All who are let in, and some who are told that there is no room, fit below the ceiling beside these;
+    assert room.connections + opened + own < room.ceiling
+    # above it are some for the admin port, and above those again as many as the relay needs for itself.
+    assert room.ceiling + 8 <= room.admin_ceiling <= limit - own
+
+
+def test_a_limit_that_may_not_be_raised_is_lived_with(
+    limits: dict[str, tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(descriptors.resource, "setrlimit", refuse)
+    limits["now"] = (1024, INFINITE)
+    assert make_room(20_000) == Room(822, 928, 960, 1024)
+
+
+# In a process of its own, all whose descriptors can be taken.
+OUT_OF_DESCRIPTORS = """
+import asyncio, errno, logging, os, resource, socket, sys
+from relay.gateway import listening
+from relay.gateway.listening import bind, quiet_about_room
+
+logging.basicConfig(stream=sys.stdout, format="LOG %(name)s %(message)s")
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+spared = sys.argv[1] == "spare"
+
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport): self.transport = transport
+    def data_received(self, data): self.transport.write(data)
+
+async def main():
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(quiet_about_room)
+    listener = bind("127.0.0.1", 0)
+    here = ("127.0.0.1", listener.getsockname()[1])
+    server = await loop.create_server(Echo, sock=listener, backlog=2048)
+    reader, writer = await asyncio.open_connection(*here)
+    sockets = [socket.socket() for _ in range(20)]  # made before there are no descriptors
+    for one in sockets:
+        one.setblocking(False)
+    files = []
+    try:
+        while True:
+            files.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as failure:
+        assert failure.errno == errno.EMFILE
+    if not spared:
+        listener._free_spare()
+        files.append(os.open(os.devnull, os.O_RDONLY))
+    calls = 0
+    accept = listener.accept
+    def counting():
+        nonlocal calls
+        calls += 1
+        return accept()
+    listener.accept = counting
+    # When others come,
+    for one in sockets:
+        one.connect_ex(here)
+    if spared:  # then they are sent away
+        for one in sockets:
+            try:
+                assert await loop.sock_recv(one, 1) == b""
+            except ConnectionError:
+                pass
+    # and who is there goes on,
+    for _ in range(200):
+        writer.write(b"x")
+        assert await reader.readexactly(1) == b"x"
+    print("calls", calls)
+    # also when there are descriptors again.
+    for one in files:
+        os.close(one)
+    for one in sockets:
+        one.close()
+    _, another = await asyncio.open_connection(*here)
+    another.write(b"x")
+    async with asyncio.timeout(30):
+        assert await _.readexactly(1) == b"x"
+    writer.close(), another.close(), server.close()
+
+asyncio.run(main())
+print("done")
+"""
+
+
+@pytest.mark.parametrize("how", ["spare", "none"])
+def test_when_somebody_took_every_descriptor_it_is_said_once_and_who_is_there_goes_on(how: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", OUT_OF_DESCRIPTORS, how],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ended.stderr == ""
+    lines = ended.stdout.splitlines()
+    assert lines[-1] == "done"
+    said = [line for line in lines if line.startswith("LOG")]
+    assert said == [
+        "LOG relay.gateway.listening out of file descriptors: new connections are refused until others end"
+    ]
+    (calls,) = [int(line.split()[1]) for line in lines if line.startswith("calls")]
+    assert calls <= 50  # neither a busy loop nor a storm
+
+
+def test_who_comes_past_the_ceiling_is_closed_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        bind("127.0.0.1", 0, ceiling=1) as listening,
+        socket.create_connection(listening.getsockname(), timeout=SOON_S) as comer,
+    ):
+        listening.setblocking(False)
+        assert select.select([listening], [], [], SOON_S)[0]
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+        assert comer.recv(1) == b""
+    assert len(caplog.records) == 1

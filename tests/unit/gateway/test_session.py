@@ -1,0 +1,130 @@
+"""A conversation and the clocks it looks at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import pytest
+from support.relay_fixture import SECRET, settings_for, token
+
+from relay.auth.key_sources import key_source
+from relay.auth.limits import Caps
+from relay.auth.rollout import Rollout
+from relay.auth.tokens import Verifier, issue
+from relay.errors import Refused
+from relay.gateway.session import Desk, Opening, Session
+from relay.hub.hub import Hub
+from relay.hub.joining import Joining
+from relay.metrics import Metrics
+from relay.tasks.mapping import Visibility
+from relay.tasks.timeline import EventView
+from relay.tasks.visibility import Audience
+
+HOUR_S = 3600
+
+
+class Clocked:
+    """An authenticated conversation whose clocks are turned by hand; as a carrier, it keeps the types."""
+
+    def __init__(self, *, ttl_s: float) -> None:
+        self.wall, self.monotonic = time.time(), 0.0
+        self.sent: list[str] = []
+        self.woken = 0
+        settings = settings_for("mongodb://nowhere", "none", relay_heartbeat_ms=1_000)
+        metrics = Metrics()
+        hub = Hub(EventView(), metrics, list_interval_s=0)
+        self.caps = Caps(total=1, per_address=1, per_user=1)
+        desk = Desk(
+            settings,
+            Verifier(key_source(settings)),
+            Audience(Visibility()),
+            hub,
+            Joining(hub, None, None, metrics),  # type: ignore[arg-type]
+            Rollout(),
+            self.caps,
+            wall=lambda: self.wall,
+            monotonic=lambda: self.monotonic,
+        )
+        self.session = Session(desk, self, Opening())
+        self.session.authenticate(token("alice", ttl_s=ttl_s))
+
+    def answer(self, frame: bytes) -> None:
+        self.sent.append(orjson.loads(frame)["type"])
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        raise AssertionError("nothing here is live")
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def close(self, code: int, reason: str) -> None:
+        raise AssertionError("nothing here closes by itself")
+
+    def refresh(self, *, ttl_s: float) -> None:
+        fresh = issue(SECRET, "HS256", {"sub": "alice"}, ttl_s=ttl_s, now=self.wall)
+        self.session.receive(orjson.dumps({"type": "auth", "data": {"token": fresh}}).decode())
+
+    def told_after(self, *, wall_s: float, monotonic_s: float) -> list[str]:
+        self.wall += wall_s
+        self.monotonic += monotonic_s
+        self.sent.clear()
+        self.session.tick()
+        return self.sent
+
+
+@pytest.mark.parametrize("jump_s", [-HOUR_S, HOUR_S])
+def test_timers_do_not_follow_the_wall_clock(jump_s: float) -> None:
+    """F54: a clock that is set, by hand or by its server."""
+    clocked = Clocked(ttl_s=10 * HOUR_S)
+    assert clocked.told_after(wall_s=jump_s, monotonic_s=0.9) == []
+    assert clocked.told_after(wall_s=0, monotonic_s=0.2) == ["heartbeat"]
+    assert clocked.told_after(wall_s=-jump_s, monotonic_s=0.9) == []
+
+
+def test_a_token_ends_by_the_wall_clock_and_by_nothing_else() -> None:
+    clocked = Clocked(ttl_s=600)
+    assert clocked.told_after(wall_s=0, monotonic_s=HOUR_S) == ["heartbeat"]
+    assert clocked.told_after(wall_s=580, monotonic_s=0) == ["auth:expiring"]
+    with pytest.raises(Refused, match="token_expired"):
+        clocked.told_after(wall_s=30, monotonic_s=0)
+
+
+def test_a_fresh_token_that_ends_soon_is_not_asked_for_again_at_once() -> None:
+    clocked = Clocked(ttl_s=20)
+    assert clocked.told_after(wall_s=0, monotonic_s=0) == ["auth:expiring"]
+    clocked.refresh(ttl_s=20)
+    assert clocked.told_after(wall_s=9, monotonic_s=0) == []
+    assert clocked.told_after(wall_s=2, monotonic_s=0) == ["auth:expiring"]
+
+
+def test_it_says_when_it_has_to_be_given_the_time() -> None:
+    clocked = Clocked(ttl_s=40)
+    ends = int(clocked.wall + 40)
+    assert clocked.woken == 1
+    assert clocked.session.tick() == 1.0  # the heartbeat
+    clocked.wall = ends - 30.25
+    assert clocked.session.tick() == pytest.approx(0.25)  # the notice of the end
+    assert clocked.told_after(wall_s=0.5, monotonic_s=0.0) == ["auth:expiring"]
+    assert clocked.session.tick() == 1.0
+    clocked.wall = ends - 0.25
+    assert clocked.session.tick() == pytest.approx(0.25)  # the end
+
+
+def test_who_leaves_makes_room_for_another() -> None:
+    clocked = Clocked(ttl_s=600)
+    assert not clocked.caps.enter_user("alice")
+    clocked.session.closed()
+    clocked.session.closed()
+    assert clocked.caps.enter_user("alice")
+
+
+def test_caps_count_each_by_itself() -> None:
+    caps = Caps(total=3, per_address=2, per_user=1)
+    assert [caps.enter(address) for address in ("a", "a", "a", "b", "c")] == [True, True, False, True, False]
+    caps.leave("a")
+    assert caps.enter("c")
+    seen: list[Any] = [caps.enter_user("u"), caps.enter_user("u"), caps.enter_user("v")]
+    assert seen == [True, False, True]

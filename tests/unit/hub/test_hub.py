@@ -1,0 +1,529 @@
+"""The hub without a database: joins, lists and live messages where reads fail, wait, or come too late."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import bson
+import orjson
+import pytest
+from bson import ObjectId, Timestamp
+from mongomock.filtering import filter_applies
+from support.mongo_model import DECODER, Model
+
+from relay.errors import Unavailable
+from relay.hub.hub import Hub
+from relay.hub.joining import Joining
+from relay.hub.members import Listener
+from relay.metrics import Metrics
+from relay.tasks.mapping import Mapping as TaskMapping
+from relay.tasks.translate import LENGTH_FIELD, Task, Translator
+from relay.tasks.visibility import Audience, Principal
+
+MAPPING = TaskMapping()
+AUDIENCE = Audience(MAPPING.visibility)
+TRANSLATOR = Translator(MAPPING, AUDIENCE.keys_of, max_text=100)
+
+
+class Receiver:
+    """A socket that takes everything, unless it is told to wait; as a client, it keeps the messages."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.waiting: list[tuple[bytes, bool]] = []  # a frame, and may it be dropped?
+        self.takes = self.room = True
+        self.has_dropped = False  # and said nothing of it
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        self.waiting += [(frame, True) for frame in frames]
+        self._take()
+
+    def answer(self, frame: bytes) -> None:
+        self.waiting.append((frame, False))
+        self._take()
+
+    def answer_pages(self, pages: Iterable[bytes], size: int) -> None:
+        for page in pages:
+            self.answer(page)
+
+    def pin(self) -> bool:
+        self.waiting = [(frame, False) for frame, _ in self.waiting]
+        return not self.has_dropped
+
+    def has_room(self) -> bool:
+        return self.room
+
+    def drop_live(self) -> None:
+        self.waiting = [(frame, droppable) for frame, droppable in self.waiting if not droppable]
+
+    def take(self) -> None:
+        self.takes = True
+        self._take()
+
+    def _take(self) -> None:
+        if self.takes:
+            self.messages += [orjson.loads(frame) for frame, _ in self.waiting]
+            self.waiting = []
+
+    def types(self) -> list[str]:
+        return [message["type"] for message in self.messages]
+
+    def of(self, *kinds: str) -> list[dict[str, Any]]:
+        return [message["data"] for message in self.messages if message["type"] in kinds]
+
+
+class Stage:
+    """A hub over the model's database: `happen` publishes its groups of writes one by one."""
+
+    def __init__(self, *groups: list[tuple[Any, ...]], list_interval_s: float = 0) -> None:
+        self._model = Model(groups)
+        self._left = list(self._model.batches)
+        self._tasks: dict[bytes, Task | None] = {}
+        self.read: list[dict[str, Any]] = []  # every document that a read brought
+        self.failures: list[Exception] = []  # of the next reads
+        self.gates: list[asyncio.Event] = []  # the next reads wait for
+        self.database_at = Timestamp(0, 0)  # how far the database is, where it is ahead of the relay
+        self.hub = Hub(TRANSLATOR.view, Metrics(), list_interval_s=list_interval_s)
+        self.joining = Joining(self.hub, self, TRANSLATOR, Metrics())
+        self.hub.move_to(Timestamp(1, 0))
+
+    def happen(self) -> None:
+        batch = self._left.pop(0)
+        steps = []
+        for change in batch.changes:
+            step = TRANSLATOR.translate(self._tasks.get(change.key), change)
+            assert step is not None
+            self._tasks[change.key] = step.after
+            steps.append(step)
+        self.joining.publish(steps, batch.position)
+
+    def lose_place(self) -> None:
+        """The next group happens, and the relay is not told of it."""
+        position = self._left.pop(0).position
+        self._tasks = {}
+        for document in self._model.at(position).values():
+            task = TRANSLATOR.read(DECODER.document(bson.encode(document)))
+            self._tasks[bson.encode({"": document["_id"]})] = task
+        self.joining.heal(position)
+
+    def listener(self, sub: str = "alice", receiver: Receiver | None = None, **claims: Any) -> Listener:
+        principal = Principal(sub, {"sub": sub, **claims}, 0)
+        listener = Listener(
+            AUDIENCE.keys_for(principal),
+            lambda: AUDIENCE.filter_for(principal),
+            user=sub,
+            receiver=receiver or Receiver(),
+        )
+        self.hub.enter(listener)
+        return listener
+
+    async def read_at(
+        self,
+        position: Timestamp,
+        filter: Mapping[str, Any],
+        *,
+        projection: Mapping[str, Any] | None = None,
+        sort: Mapping[str, int] | None = None,
+        limit: int = 0,
+    ) -> list[dict[str, Any]]:
+        failure = self.failures.pop(0) if self.failures else None
+        if self.gates:
+            await self.gates.pop(0).wait()
+        if failure is not None:
+            raise failure
+        stored = self._model.at(position).values()
+        found = [copy.deepcopy(one) for one in stored if filter_applies(dict(filter), one)]
+        if projection is not None and LENGTH_FIELD in projection:
+            found = [{**one, LENGTH_FIELD: len(one.get("events") or ())} for one in found]
+        elif projection is None:
+            self.read += found
+        return [DECODER.document(bson.encode(one)) for one in found]
+
+    async def now(self) -> Timestamp:
+        return max(self.database_at, self.hub.position)
+
+
+@asynccontextmanager
+async def playing(*groups: list[tuple[Any, ...]], **options: Any) -> AsyncIterator[Stage]:
+    stage = Stage(*groups, **options)
+    async with stage.joining:
+        yield stage
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not reached():
+            await asyncio.sleep(0)
+
+
+async def settled() -> None:
+    """Let everything go on that does not wait for a gate."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+def insert(task: str, *numbers: int, status: str = "new") -> tuple[Any, ...]:
+    return ("insert", task, [{"n": number} for number in numbers], status)
+
+
+def push(task: str, number: int, kind: str = "log") -> tuple[Any, ...]:
+    return ("push", task, [{"type": kind, "n": number}], None)
+
+
+def status(task: str, value: str, creator: str = "alice") -> tuple[Any, ...]:
+    return ("fields", task, value, creator)
+
+
+async def joined(stage: Stage, task: str = "t0") -> tuple[Listener, Receiver]:
+    receiver = Receiver()
+    listener = stage.listener(receiver=receiver)
+    stage.joining.join_task(listener, task, None, None, "1")
+    await until(lambda: bool(receiver.messages))
+    return listener, receiver
+
+
+# The list.
+
+
+async def test_a_list_update_that_waits_is_forgotten_when_the_place_is_lost() -> None:
+    writes = [insert("t0")], [status("t0", "merged")], [status("t0", "failed")], [("delete", "t0")]
+    async with playing(*writes, list_interval_s=0.05) as stage:
+        receiver = Receiver()
+        stage.joining.join_dashboard(stage.listener(receiver=receiver), 100, None)
+        await until(lambda: bool(receiver.messages))
+        for _ in range(3):
+            stage.happen()  # the last of these updates waits for its time
+
+        stage.lose_place()  # the task is deleted, and nobody is told
+        await asyncio.sleep(0.15)
+
+        assert receiver.types()[-1] == "dashboard:state"
+        assert receiver.messages[-1]["data"]["tasks"] == []
+
+
+async def test_a_list_that_could_not_be_brought_up_to_date_is_tried_again(caplog: Any) -> None:
+    async with playing([insert("t0")], [insert("t1")], [insert("t2")]) as stage:
+        receiver = Receiver()
+        stage.happen()
+        stage.joining.join_dashboard(stage.listener(receiver=receiver), 100, None)
+        await until(lambda: bool(receiver.messages))
+
+        stage.failures.append(ValueError("a document nobody can read"))
+        stage.lose_place()
+        await until(lambda: len(receiver.of("dashboard:state")) == 2)
+        stage.happen()
+
+        assert "error" not in receiver.types()
+        assert len(receiver.of("dashboard:state")[-1]["tasks"]) == 2
+        assert receiver.of("dashboard:task_list_updated")[-1]["taskId"] == "t2"
+    assert "a dashboard failed" in caplog.text
+
+
+async def test_a_list_is_not_read_before_the_relay_has_come_as_far_as_the_database() -> None:
+    async with playing([insert("t0")], [status("t0", "merged")]) as stage:
+        receiver = Receiver()
+        stage.happen()
+        stage.database_at = Timestamp(11, 1)  # of the second group, which another instance has published
+
+        stage.joining.join_dashboard(stage.listener(receiver=receiver), 100, None)
+        await settled()
+        assert not receiver.messages
+        stage.happen()
+        await until(lambda: bool(receiver.messages))
+
+        assert receiver.of("dashboard:state")[0]["tasks"][0]["status"] == "merged"
+
+
+# Positions.
+
+
+async def test_a_position_of_an_instance_that_is_ahead_waits_until_this_one_has_come_as_far() -> None:
+    async with playing([insert("t0", 0)], [push("t0", 1)]) as ahead:
+        ahead.happen()
+        _, receiver = await joined(ahead)
+        ahead.happen()
+        position = receiver.of("task:event_added")[0]
+    async with playing([insert("t0", 0)], [push("t0", 1)]) as behind:
+        behind.happen()
+        behind.database_at = Timestamp(11, 1)
+        receiver = Receiver()
+        listener = behind.listener(receiver=receiver)
+
+        behind.joining.join_task(listener, "t0", position["next"], position["head"], "1")
+        await settled()
+        assert not receiver.messages
+        behind.happen()
+        await until(lambda: bool(receiver.messages))
+
+        state = receiver.of("task:state")[0]
+        assert (state["reset"], state["from"], state["next"]) == (False, 2, 2)
+
+
+async def test_a_state_continues_only_from_messages_that_can_not_be_dropped_any_more() -> None:
+    async with playing([insert("t0", 0)], [push("t0", 1)], [push("t0", 2)]) as stage:
+        stage.happen()
+        listener, receiver = await joined(stage)
+        receiver.takes = False
+        stage.joining.note_delivered(listener)
+        stage.happen()  # the event waits for the socket
+
+        stage.lose_place()
+        await until(lambda: len(receiver.waiting) > 1)
+        receiver.drop_live()
+        stage.joining.lag(listener, since_pause=True)
+        receiver.take()
+        stage.joining.catch_up(listener)
+        await until(lambda: len(receiver.of("task:state")) == 3)
+
+        held = 0
+        for message in receiver.messages:
+            assert message["data"].get("from", message["data"].get("index")) <= held, "a gap"
+            held = message["data"]["next"]
+        assert held == 3
+
+
+@pytest.mark.parametrize("asks", ["the relay", "the client"])
+async def test_a_state_continues_from_nothing_that_was_dropped_before_anybody_was_told(asks: str) -> None:
+    async with playing([insert("t0", 0)], [push("t0", 1)], [push("t0", 2)]) as stage:
+        stage.happen()
+        listener, receiver = await joined(stage)
+        receiver.takes = False
+        stage.happen()
+        receiver.drop_live()  # the event, and of this `lag` will be called in a moment
+        receiver.has_dropped = True
+
+        if asks == "the client":  # and the answer fails, so that the relay has to heal it
+            stage.failures.append(Unavailable("away"))
+            stage.joining.show_task(listener, "t0", None, None, lambda _: None, "2")
+        else:
+            stage.lose_place()
+        stage.joining.lag(listener, since_pause=False)
+        receiver.has_dropped = False
+        receiver.take()
+        stage.joining.catch_up(listener)
+        await until(lambda: len(receiver.of("task:state")) == 2)
+
+        last = receiver.of("task:state")[-1]
+        assert (last["reset"], last["from"]) == (True, 0)
+
+
+# Members of a room.
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3])
+async def test_a_member_whose_resync_fails_again_and_again_is_still_told_that_its_task_is_gone(
+    failures: int, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("relay.hub.rooms.RETRY_S", 0)
+    async with playing([insert("t0", 0)], [push("t0", 1)], [("delete", "t0")]) as stage:
+        stage.happen()
+        _, receiver = await joined(stage)
+
+        stage.failures += [ValueError("not readable") for _ in range(failures)]
+        stage.lose_place()
+        await until(lambda: not stage.failures)
+        stage.happen()
+        await until(lambda: "task:deleted" in receiver.types())
+
+
+async def test_a_member_that_asks_for_a_state_while_the_database_is_away_stays_one() -> None:
+    async with playing([insert("t0", 0)], [("delete", "t0")]) as stage:
+        stage.happen()
+        listener, receiver = await joined(stage)
+
+        answers: list[str] = []
+        stage.failures.append(Unavailable("away"))
+        stage.joining.show_task(listener, "t0", None, None, answers.append, "2")
+        await until(lambda: answers == ["unavailable"])
+        stage.happen()
+        await until(lambda: "task:deleted" in receiver.types())
+
+
+# Rights.
+
+
+async def test_what_a_listener_may_not_see_is_not_read() -> None:
+    async with playing([insert("t0", 0)]) as stage:
+        stage.happen()
+        receiver = Receiver()
+
+        stage.joining.join_task(stage.listener("mallory", receiver), "t0", None, None, "1")
+        await until(lambda: bool(receiver.messages))
+
+        assert receiver.of("error")[0]["code"] == "forbidden"
+        assert not stage.read
+
+
+async def test_a_read_begun_for_who_may_not_see_a_task_serves_who_may() -> None:
+    async with playing([insert("t0", 0)]) as stage:
+        stage.happen()
+        gate = asyncio.Event()
+        stage.gates.append(gate)
+        receivers = Receiver(), Receiver()
+        stage.joining.join_task(stage.listener("mallory", receivers[0]), "t0", None, None, "1")
+        await until(lambda: not stage.gates)
+
+        stage.joining.join_task(stage.listener("alice", receivers[1]), "t0", None, None, "1")
+        gate.set()
+        await until(lambda: all(receiver.messages for receiver in receivers))
+
+        assert [receiver.types() for receiver in receivers] == [["error"], ["task:state"]]
+
+
+async def test_a_read_shared_by_two_users_gives_each_the_task_that_is_theirs(monkeypatch: Any) -> None:
+    one, other = ObjectId(), {"createdBy": "bob", "events": [], "status": "of bob"}
+    documents = [{"_id": one, "createdBy": "alice", "events": []}, {"_id": str(one), **other}]
+    async with playing() as stage:
+        monkeypatch.setattr(stage._model, "at", lambda _: {str(n): d for n, d in enumerate(documents)})
+        gate = asyncio.Event()
+        stage.gates.append(gate)
+        receivers = Receiver(), Receiver()
+        for sub, receiver in zip(("alice", "bob"), receivers, strict=True):
+            stage.joining.join_task(stage.listener(sub, receiver), str(one), None, None, "1")
+        gate.set()
+        await until(lambda: all(receiver.messages for receiver in receivers))
+
+        states = [receiver.of("task:state")[0]["task"] for receiver in receivers]
+        assert [state["creator"] for state in states] == ["alice", "bob"]
+
+
+async def test_a_list_that_changed_while_it_was_read_is_read_again_for_who_asks_then() -> None:
+    async with playing([insert("t0")], [status("t0", "merged")]) as stage:
+        stage.happen()
+        gate = asyncio.Event()
+        stage.gates.append(gate)
+        receivers = Receiver(), Receiver()
+        stage.joining.join_dashboard(stage.listener(receiver=receivers[0]), 100, "1")
+        await until(lambda: not stage.gates)
+        stage.happen()
+        stage.joining.join_dashboard(stage.listener(receiver=receivers[1]), 100, "2")
+        await settled()
+        gate.set()
+        await until(lambda: all(receiver.messages for receiver in receivers))
+
+        first, second = (receiver.of("dashboard:state")[0]["tasks"][0]["status"] for receiver in receivers)
+        assert (first, second) == ("new", "merged")
+        assert "dashboard:task_list_updated" in receivers[0].types()
+        assert "dashboard:task_list_updated" not in receivers[1].types()
+
+
+async def test_an_older_state_of_the_list_does_not_come_after_a_newer_one() -> None:
+    async with playing([insert("t0")], [status("t0", "merged")]) as stage:
+        stage.happen()
+        gate, receiver = asyncio.Event(), Receiver()
+        listener = stage.listener(receiver=receiver)
+        stage.gates.append(gate)
+        stage.joining.join_dashboard(listener, 100, "1")
+        await until(lambda: not stage.gates)
+        stage.happen()
+        stage.joining.join_dashboard(listener, 100, "2")
+        await until(lambda: len(receiver.messages) == 2)
+        gate.set()
+        await settled()
+
+        assert [message["replyTo"] for message in receiver.messages] == ["1", "2"]
+        shown = [state["tasks"][0]["status"] for state in receiver.of("dashboard:state")]
+        assert shown == ["merged", "merged"]
+
+
+@pytest.mark.parametrize("gone", ["delete", "revoke"])
+async def test_a_member_that_lost_its_task_unseen_is_sent_which_way(gone: str) -> None:
+    lost = ("delete", "t0") if gone == "delete" else status("t0", "new", "bob")
+    async with playing([insert("t0", 0)], [lost]) as stage:
+        stage.happen()
+        _, receiver = await joined(stage)
+
+        stage.lose_place()
+        await until(lambda: len(receiver.messages) == 2)
+
+        assert receiver.types()[1] == ("task:deleted" if gone == "delete" else "task:revoked")
+
+
+# Lifecycle messages.
+
+
+async def test_a_lifecycle_message_held_for_the_list_is_not_sent_after_a_later_one() -> None:
+    writes = [insert("t0")], [push("t0", 1, "dispatched")], [push("t0", 2, "merged")]
+    async with playing(*writes) as stage:
+        stage.happen()
+        receiver, gate = Receiver(), asyncio.Event()
+        listener = stage.listener(receiver=receiver)
+        stage.gates.append(gate)
+        stage.joining.join_dashboard(listener, 100, None)
+        await until(lambda: not stage.gates)
+        stage.happen()  # held for the list
+        stage.joining.join_task(listener, "t0", None, None, None)
+        await until(lambda: "task:state" in receiver.types())
+        stage.happen()  # sent to the room
+        gate.set()
+        await until(lambda: "dashboard:state" in receiver.types())
+
+        assert [kind for kind in receiver.types() if kind in LIFECYCLES] == ["task:pr_merged"]
+
+
+async def test_a_lifecycle_message_held_for_the_room_is_not_sent_after_a_later_one() -> None:
+    writes = [insert("t0")], [push("t0", 1, "dispatched")], [push("t0", 2, "merged")]
+    async with playing(*writes) as stage:
+        stage.happen()
+        receiver, gate = Receiver(), asyncio.Event()
+        listener = stage.listener(receiver=receiver)
+        stage.gates.append(gate)
+        stage.joining.join_task(listener, "t0", None, None, None)
+        await until(lambda: not stage.gates)
+        stage.happen()  # held for the room
+        stage.joining.join_dashboard(listener, 100, None)
+        await until(lambda: "dashboard:state" in receiver.types())
+        stage.happen()  # sent to the list
+        gate.set()
+        await until(lambda: "task:state" in receiver.types())
+
+        assert [kind for kind in receiver.types() if kind in LIFECYCLES] == ["task:pr_merged"]
+
+
+LIFECYCLES = {"task:dispatched", "task:pr_merged"}
+
+
+# Room for states.
+
+
+async def test_states_that_find_no_room_come_when_there_is_room() -> None:
+    async with playing([insert("t0", 0), insert("t1", 0)], [push("t0", 1)]) as stage:
+        stage.happen()
+        receiver = Receiver()
+        listener = stage.listener(receiver=receiver)
+        receiver.room = False
+        stage.joining.join_task(listener, "t0", None, None, "1")
+        stage.joining.join_dashboard(listener, 100, "2")
+        await until(lambda: len(listener.postponed) == 2)
+        stage.happen()
+        assert not receiver.messages
+
+        receiver.room = True
+        stage.joining.catch_up(listener)
+        await until(lambda: len(receiver.messages) == 2)
+
+        assert receiver.of("task:state")[0]["next"] == 2
+        assert {message["replyTo"] for message in receiver.messages} == {"1", "2"}
+
+
+async def test_a_request_that_found_no_room_is_forgotten_with_what_it_asked_for() -> None:
+    async with playing([insert("t0", 0)]) as stage:
+        stage.happen()
+        receiver = Receiver()
+        listener = stage.listener(receiver=receiver)
+        receiver.room = False
+        stage.joining.join_task(listener, "t0", None, None, "1")
+        stage.joining.join_dashboard(listener, 100, "2")
+        await until(lambda: len(listener.postponed) == 2)
+
+        stage.joining.leave_task(listener, "t0")
+        stage.hub.leave_dashboard(listener)
+        receiver.room = True
+        stage.joining.catch_up(listener)
+        await settled()
+
+        assert not receiver.messages

@@ -1,0 +1,355 @@
+"""What a client makes of its rooms when everything comes late: against a relay in memory and a naive reader."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pytest
+from support.fake_relay import position, summary
+
+from relay.client import Client, Message, TaskList, Timeline
+from relay.client.items import decode
+from relay.client.rooms import Membership
+
+SEEDS = int(os.environ.get("RELAY_TEST_ROOMS_SEEDS") or 1000)
+TASKS = ("t1", "t1", "t1", "t2", "t2", "t3", "bad")  # the relay takes the last for no task id
+CAP = 2  # tasks of one connection
+PAGE = 2
+
+
+@dataclass
+class Relay:
+    """Answers requests as PROTOCOL.md says; each frame says in `of` to which join it belongs."""
+
+    tasks: dict[str, list[Any] | None] = field(default_factory=lambda: {"t1": [0], "t2": [0, 1], "t3": []})
+    hidden: set[str] = field(default_factory=set)
+    joined: dict[str | None, str] = field(default_factory=dict)
+    sent: deque[str] = field(default_factory=deque)
+    written: int = 100
+
+    def send(
+        self, kind: str, data: dict[str, Any], reply_to: str | None = None, of: str | None = None
+    ) -> None:
+        frame = {"type": kind, "data": {**data, "of": of}}
+        self.sent.append(orjson.dumps(frame | ({"replyTo": reply_to} if reply_to else {})).decode())
+
+    def visible(self, task_id: str) -> list[Any] | None:
+        return None if task_id in self.hidden else self.tasks.get(task_id)
+
+    def answer(self, frame: str, trouble: bool) -> None:
+        request = orjson.loads(frame)
+        reply_to, data = request["id"], request["data"]
+        if trouble:
+            return self.refuse(reply_to, "rate_limited", temporary=True, retryAfterMs=50)
+        match request["type"]:
+            case "task:join":
+                self.join(reply_to, data["tasks"])
+            case "task:leave":
+                self.joined.pop(data["taskId"], None)
+                self.send("task:left", data, reply_to)
+            case "dashboard:join":
+                self.joined[None] = reply_to
+                self.list(reply_to)
+            case "dashboard:leave":
+                self.joined.pop(None, None)
+                self.send("dashboard:left", {}, reply_to)
+
+    def refuse(self, reply_to: str, code: str, *, temporary: bool = False, **more: Any) -> None:
+        self.send("error", {"code": code, "message": ".", "temporary": temporary, **more}, reply_to)
+
+    def join(self, reply_to: str, entries: list[dict[str, Any]]) -> None:
+        ids = {entry["taskId"] for entry in entries}
+        if "bad" in ids:
+            return self.refuse(reply_to, "bad_request")
+        if len(ids | (self.joined.keys() - {None})) > CAP:
+            return self.refuse(reply_to, "too_many_tasks")
+        for entry in entries:
+            task_id, since = entry["taskId"], entry.get("since", 0)
+            if (events := self.visible(task_id)) is None:
+                self.joined.pop(task_id, None)
+                self.refuse(reply_to, "forbidden", taskId=task_id)
+                continue
+            held = since <= len(events) and position(events[:since])["head"] == entry.get("head")
+            self.joined[task_id] = reply_to
+            self.state(task_id, since if held else 0, reply_to)
+
+    def state(self, task_id: str, start: int, reply_to: str | None) -> None:
+        events, of = self.tasks[task_id] or [], self.joined[task_id]
+        while True:
+            page = events[start : start + PAGE]
+            end, reset = start + len(page), start == 0
+            data = {"taskId": task_id, "task": summary(task_id, events), "events": page, "from": start}
+            data |= {"reset": reset, "more": end < len(events), **position(events[:end])}
+            self.send("task:state", data, reply_to, of)
+            if end == len(events):
+                return
+            start = end
+
+    def list(self, reply_to: str | None) -> None:
+        tasks = [
+            summary(task_id, events)
+            for task_id in self.tasks
+            if (events := self.visible(task_id)) is not None
+        ]
+        of = self.joined[None]
+        self.send("dashboard:state", {"tasks": tasks[:1], "reset": True, "more": True}, reply_to, of)
+        self.send("dashboard:state", {"tasks": tasks[1:], "reset": False, "more": False}, reply_to, of)
+
+    def append(self, task_id: str) -> None:
+        if (events := self.visible(task_id)) is not None:
+            self.written += 1
+            events.append(self.written)
+            data = {"taskId": task_id, "index": len(events) - 1, "event": self.written, **position(events)}
+            if task_id in self.joined:
+                self.send("task:event_added", data, of=self.joined[task_id])
+            self.upsert(task_id)
+
+    def rewrite(self, task_id: str) -> None:
+        if self.visible(task_id) is not None:
+            self.written += 1
+            self.tasks[task_id] = [self.written] * (self.written % 4)
+            if task_id in self.joined:
+                self.state(task_id, 0, None)
+            self.upsert(task_id)
+
+    def upsert(self, task_id: str) -> None:
+        if None in self.joined:
+            data = {"change": "upserted", **summary(task_id, self.tasks[task_id] or [])}
+            self.send("dashboard:task_list_updated", data, of=self.joined[None])
+
+    def hide(self, task_id: str) -> None:
+        if self.visible(task_id) is not None:
+            self.hidden.add(task_id)
+            if (of := self.joined.pop(task_id, None)) is not None:
+                self.send("task:revoked", {"taskId": task_id}, of=of)
+            if None in self.joined:
+                data = {"change": "revoked", "taskId": task_id}
+                self.send("dashboard:task_list_updated", data, of=self.joined[None])
+
+    def show(self, task_id: str) -> None:
+        if task_id in self.hidden:
+            self.hidden.remove(task_id)
+            self.upsert(task_id)
+
+
+class Reader:
+    """Applies what belongs to one join of a task, and nothing else."""
+
+    def __init__(self, since: int) -> None:
+        self.start, self.events, self.begun, self.over = since, list[Any](), False, False
+
+    def read(self, message: Message) -> None:
+        match message.type:
+            case "task:state" | "task:event_added":
+                self.begun = True
+                first = message.data.get("from", message.data.get("index"))
+                if first < self.start:
+                    self.start, self.events = first, []
+                assert first <= self.start + len(self.events), "a gap"
+                del self.events[first - self.start :]
+                self.events += message.data.get("events", [message.data.get("event")])
+            case "task:revoked":
+                self.over = True
+
+
+class World:
+    """A client, its relay, and everything on its way between them and to whoever iterates."""
+
+    def __init__(self) -> None:
+        self.client, self.relay = Client("http://relay", "t0ken"), Relay()
+        self.membership = Membership(self.client._wanted)
+        self.asked: deque[str] = deque()
+        self.received: deque[tuple[Message, Any]] = deque()
+        self.readers: dict[str, Reader] = {}
+        self.joins: dict[Any, str] = {}  # want -> the request it was asked by last
+        self.latest: dict[Any, str] = {}  # view -> the request it was asked by last
+        self.views: list[Timeline | TaskList] = []
+        self.connections = self.requests = 0
+
+    def do(self, step: str, task_id: str) -> None:
+        client = self.client
+        match step:
+            case "join":
+                self.views.append(client.join_task(task_id))
+            case "join from here":
+                view = self.client._views.get(task_id)
+                held = view.position if isinstance(view, Timeline) else None
+                self.views.append(client.join_task(task_id, *((held.next, held.head) if held else ())))
+            case "join from elsewhere":
+                events = (self.relay.visible(task_id) or [])[:1]
+                held = position(events)
+                self.views.append(client.join_task(task_id, held["next"], held["head"]))
+            case "leave":
+                client.leave_task(task_id)
+            case "join list":
+                self.views.append(client.join_dashboard())
+            case "leave list":
+                client.leave_dashboard()
+            case "ask":
+                self.ask()
+            case "answer" | "refuse":
+                if self.asked:
+                    self.relay.answer(self.asked.popleft(), trouble=step == "refuse")
+            case "deliver":
+                self.deliver()
+            case "iterate":
+                self.iterate()
+            case "retry":
+                self.membership.retry()
+            case "lose":
+                self.connections += 1
+                self.membership = Membership(client._wanted)
+                self.asked.clear()
+                self.relay.joined, self.relay.sent = {}, deque()
+            case _:
+                getattr(self.relay, step)(task_id)
+
+    def ask(self) -> bool:
+        if (request := self.membership.next_request()) is None:
+            return False
+        self.requests += 1
+        frame = orjson.loads(request.frame)
+        for entry in frame["data"].get("tasks", ()):
+            join = self.key(frame["id"], entry["taskId"])
+            want = self.client._wanted.tasks[entry["taskId"]]
+            self.joins[want] = self.latest[want.view] = join
+            self.readers[join] = Reader(entry.get("since", 0))
+        self.asked.append(request.frame)
+        return True
+
+    def key(self, request: str, task_id: str) -> str:
+        """Names one join of one task; each connection counts its requests from 1."""
+        return f"{self.connections} {request} {task_id}"
+
+    def deliver(self) -> bool:
+        if not self.relay.sent:
+            return False
+        message = decode(self.relay.sent.popleft())
+        task_id, of = message.data.get("taskId"), message.data.get("of")
+        if task_id and of:
+            message.data["of"] = self.key(of, task_id)
+        noted = self.membership.note(message)
+        self.received.append((message, noted))
+        if noted.effect == "end" and message.data["code"] == "too_many_tasks":
+            assert len(self.client._wanted.tasks.keys() - {"bad"}) >= CAP
+        if noted.effect == "end" and message.data["code"] == "bad_request":
+            assert noted.view.task_id == "bad", "ended by what another one spoiled"
+        return True
+
+    def iterate(self) -> bool:
+        if not self.received:
+            return False
+        message, noted = self.received.popleft()
+        ended = [view for view in self.views if view.has_ended]
+        states = [view.state for view in ended]
+        self.client._show(message, noted)
+        assert [view.state for view in ended] == states, "an end that was not the end"
+        if message.type == "task:revoked":
+            over = [view for view in self.views if view.has_ended and view not in ended]
+            assert all(self.latest[view] == message.data["of"] for view in over), (
+                "ended by an older membership"
+            )
+        if (reader := self.readers.get(str(message.data.get("of")))) is not None:
+            reader.read(message)
+        self.compare()
+        if message.type == "task:revoked":
+            want = self.client._wanted.tasks.get(message.data["taskId"])
+            if want is not None and not self.reader_of(want).begun:
+                assert (want.view.task, want.view.events) == (None, [])
+        return True
+
+    def reader_of(self, want: Any) -> Reader:
+        return self.readers.get(self.joins.get(want, ""), Reader(0))
+
+    def compare(self) -> None:
+        """Every view that has begun shows exactly what was iterated over of its latest join."""
+        for want in self.client._wanted.tasks.values():
+            reader, view = self.reader_of(want), want.view
+            if not reader.begun or reader.over or view.has_ended:
+                continue
+            assert view.next == reader.start + len(reader.events)
+            assert view.events[reader.start - view.start :] == reader.events
+        for view in self.views:
+            assert not view.has_ended or not (view.events if isinstance(view, Timeline) else view.tasks)
+
+    def settle(self) -> None:
+        """No more faults: everything that is on its way arrives."""
+        before = self.requests
+        while True:
+            while self.ask() or self.asked or self.relay.sent or self.received:
+                self.do("answer", "")
+                self.deliver()
+                self.iterate()
+                assert self.requests - before < 100, "a storm"
+            self.membership.retry()
+            if not self.ask():
+                return
+
+
+STEPS = {
+    "join": 4, "join from here": 3, "join from elsewhere": 1, "leave": 3, "join list": 1, "leave list": 1,
+    "ask": 9, "answer": 8, "refuse": 1, "retry": 2, "deliver": 12, "iterate": 10, "lose": 0.3,
+    "append": 6, "rewrite": 2, "hide": 1, "show": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_every_view_shows_what_belongs_to_its_latest_join(seed: int) -> None:
+    """Faults 16, 19 and 21: joins, leaves, refusals and lost connections in any order, iterated over late."""
+    chance, world = random.Random(seed), World()
+    for step in chance.choices(list(STEPS), list(STEPS.values()), k=chance.randrange(150)):
+        world.do(step, chance.choice(TASKS))
+    world.settle()
+    wanted, relay = world.client._wanted, world.relay
+    assert relay.joined.keys() == wanted.tasks.keys() | ({None} if wanted.dashboard else set())
+    for task_id, want in wanted.tasks.items():
+        assert want.view.state == "ready"
+        assert want.view.events == (relay.visible(task_id) or [])[want.view.start :]
+    if wanted.dashboard is not None:
+        listed = {task["taskId"]: task["eventCount"] for task in wanted.dashboard.view.tasks}
+        shown = {task_id: relay.visible(task_id) for task_id in relay.tasks}
+        assert listed == {task_id: len(events) for task_id, events in shown.items() if events is not None}
+
+
+def noted_by(membership: Membership, kind: str, data: dict[str, Any], reply_to: str | None = None) -> Any:
+    return membership.note(Message(kind, data, reply_to=reply_to))
+
+
+@pytest.mark.parametrize(
+    "sight",
+    [
+        ("dashboard:task_list_updated", {"change": "upserted", "taskId": "t1"}),
+        ("dashboard:state", {"tasks": [{"taskId": "t1"}], "reset": True, "more": False}),
+    ],
+)
+def test_a_task_that_came_into_sight_while_it_was_asked_for_is_asked_for_again(sight: Any) -> None:
+    """Fault 18: the answer was decided before the list showed the task."""
+    client = Client("http://relay", "t0ken")
+    task, membership = client.join_task("t1"), Membership(client._wanted)
+    client.join_dashboard()
+    for _ in range(2):
+        membership.next_request()  # the list, and the task
+    noted_by(membership, *sight)
+    noted = noted_by(membership, "error", {"code": "forbidden", "taskId": "t1"}, "r2")
+    again = membership.next_request()
+    assert (noted.ask, noted.view, task.state) == (True, None, "loading")
+    assert again is not None
+    assert "task:join" in again.frame
+    assert noted_by(membership, "error", {"code": "forbidden", "taskId": "t1"}, "r3").effect == "end"
+
+
+def test_a_message_iterated_over_late_changes_no_view_of_a_later_join() -> None:
+    """Fault 21 in its smallest form: leave, join again from a position, and then iterate."""
+    world = World()
+    for step in ("join", "ask", "answer", "deliver", "iterate", "append", "deliver", "leave", "ask"):
+        world.do(step, "t2")
+    world.do("join from elsewhere", "t2")
+    for step in ("ask", "iterate"):
+        world.do(step, "t2")
+    old, new = world.views
+    assert (old.state, new.state, new.events) == ("left", "loading", [])  # type: ignore[union-attr]

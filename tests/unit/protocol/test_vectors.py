@@ -1,0 +1,70 @@
+"""What Python and JavaScript have to write and read alike: tests/web/vectors.test.js is the other half."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from support.reference_client import Member
+
+from relay.client import judge
+from relay.protocol.requests import parse_poll, shown_moment
+from relay.protocol.types import Close, Kind, encode
+
+VECTORS = Path(__file__).parents[2] / "vectors"
+THEN = {"again": "reconnect", "fresh_token": "refresh", "refused": "give_up"}
+
+
+def vectors(name: str) -> Any:
+    return json.loads((VECTORS / f"{name}.json").read_text("utf-8"))
+
+
+def test_a_conversation_is_written_as_it_is_applied() -> None:
+    given = vectors("conversation")
+    member = Member("alice")
+    member.dashboard = {}
+    for frame in given["frames"]:
+        written = encode(
+            Kind(frame["kind"]), frame["data"], at=frame.get("at"), reply_to=frame.get("replyTo")
+        )
+        assert written.decode() == frame["text"]
+        member.apply(orjson.loads(written))
+    expected = given["expected"]
+    assert member.timelines[expected["taskId"]] == expected["events"]
+    assert member.summaries[expected["taskId"]] == expected["task"]
+    assert [*member.dashboard.values()] == expected["listed"]
+
+
+@pytest.mark.parametrize("vector", vectors("closes"), ids=lambda vector: f"{vector[0]} {vector[1]}")
+def test_closes_mean_the_same(vector: list[Any]) -> None:
+    code, _, then, *_ = vector
+    assert THEN[judge(code)] == then
+
+
+def test_every_close_code_of_ours_is_among_them() -> None:
+    assert {code for code, *_ in vectors("closes")} >= {int(code) for code in Close} - {Close.DONE}
+
+
+@pytest.mark.parametrize("vector", vectors("polls"), ids=lambda vector: vector["name"])
+def test_polls_are_read_as_they_are_written(vector: dict[str, Any]) -> None:
+    for body in vector["polls"]:
+        polled = parse_poll(orjson.dumps(body))
+        assert [
+            {
+                name: value
+                for name, value in {
+                    "taskId": task.wanted.task_id,
+                    "since": task.wanted.since,
+                    "head": task.wanted.head,
+                    "etag": task.etag,
+                    "forbidden": task.forbidden or None,
+                }.items()
+                if value is not None
+            }
+            for task in polled.tasks
+        ] == body.get("tasks", [])
+        assert (polled.dashboard is not None) == ("dashboard" in body)
+        assert polled.moment is None or shown_moment(polled.moment) == body["moment"]

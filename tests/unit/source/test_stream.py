@@ -1,0 +1,174 @@
+"""Batches end between cluster times, however a server cuts its replies: the tail over a database of a few lines."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import Any
+
+import bson
+import pytest
+from bson import Timestamp
+from bson.raw_bson import RawBSONDocument
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymongo.errors import AutoReconnect
+
+from relay.source import stream
+from relay.source.raw_bson import Decoder
+from relay.source.stream import Batch, Reopened, Tail
+
+START = Timestamp(9, 1)
+GROUPS = st.lists(st.integers(1, 5), min_size=1, max_size=8)  # how many changes each cluster time has
+CUTS = st.lists(st.integers(1, 4), min_size=1, max_size=6)  # how many changes each reply has
+
+
+def token(time: Timestamp) -> dict[str, Any]:
+    return {"_data": "82" + time.time.to_bytes(4).hex() + time.inc.to_bytes(4).hex()}
+
+
+class Database:
+    """A server whose replies end after as many changes as it is told; a cut of None is a connection that breaks."""
+
+    def __init__(self, groups: list[int], cuts: list[int | None], hello: dict[str, Any], past: bool) -> None:
+        times = [Timestamp(10 + number, 1) for number, size in enumerate(groups) for _ in range(size)]
+        self.changes = [*enumerate(times)]
+        self._cuts = cuts * len(times)
+        self._hello = {"maxWireVersion": 17, **hello}
+        self._past = past  # the token is past the changes where their cluster time is over
+        self._told = self._replies = 0
+        self._looked_for: Timestamp | None = None
+
+    @property
+    def client(self) -> Any:
+        return self
+
+    admin = client
+
+    def __getitem__(self, name: str) -> Any:
+        return self
+
+    def start_session(self, **options: Any) -> Any:
+        return self
+
+    async def end_session(self) -> None: ...
+
+    async def __aenter__(self) -> Any:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def command(self, command: Any, **options: Any) -> Any:
+        if command == "ping":
+            return {"operationTime": START}
+        if command == "hello":
+            return self._hello
+        if "find" in command or "killCursors" in command:
+            return {}
+        if "aggregate" in command:
+            opening = command["pipeline"][0]["$changeStream"]
+            after, start = opening.get("startAfter"), opening.get("startAtOperationTime", START)
+            self._looked_for = start if start > START else None
+            # It repeats what is at the token, as a server may.
+            self._told = sum(
+                after is not None and token(time)["_data"] < after["_data"] for _, time in self.changes
+            )
+            return self._reply([], START if after is None else None, after)
+        await asyncio.sleep(0)
+        if self._looked_for is not None:  # the tail asks whether the last change it knows is still there
+            return self._reply([one for one in self.changes if one[1] >= self._looked_for][:1], None)
+        self._replies += 1
+        cut = self._cuts[self._replies - 1] if self._replies <= len(self._cuts) else len(self.changes)
+        if cut is None:
+            raise AutoReconnect("gone")
+        taken = self.changes[self._told : self._told + cut]
+        self._told += len(taken)
+        left = self.changes[self._told :]
+        time = taken[-1][1] if taken else self.changes[self._told - 1][1] if self._told else START
+        if not taken or (self._past and (not left or left[0][1] > time)):
+            time = Timestamp(time.time, 9)
+        return self._reply(taken, time)
+
+    def _reply(self, taken: Any, time: Timestamp | None, after: Any = None) -> RawBSONDocument:
+        batch = [
+            {
+                "_id": token(time),
+                "operationType": "delete",
+                "clusterTime": time,
+                "documentKey": {"_id": number},
+            }
+            for number, time in taken
+        ]
+        cursor = {"id": 1, "nextBatch": batch, "postBatchResumeToken": after or token(time or START)}
+        return RawBSONDocument(bson.encode({"cursor": cursor, "ok": 1}))
+
+
+async def told(database: Database) -> list[Batch | Reopened]:
+    """What the tail tells until it has told of the last change, or gave up its place."""
+    tail = Tail(database, "app", "tasks", Decoder("events"), jitter=lambda: 0.0)  # type: ignore[arg-type]
+    await tail.open()
+    heard: list[Batch | Reopened] = []
+    async with aclosing(tail.batches()) as batches:
+        async for batch in batches:
+            heard.append(batch)
+            if isinstance(batch, Reopened) or batch.position >= database.changes[-1][1]:
+                return heard
+    raise AssertionError("the stream ended")
+
+
+def check(heard: list[Batch | Reopened], database: Database) -> None:
+    """Every change once, in order, and no cluster time in two batches."""
+    batches = [batch for batch in heard if isinstance(batch, Batch)]
+    assert len(batches) == len(heard)
+    assert [change.id for batch in batches for change in batch.changes] == [
+        number for number, _ in database.changes
+    ]
+    before = START
+    for batch in batches:
+        assert all(before < change.time <= batch.position for change in batch.changes)
+        before = batch.position
+
+
+@settings(max_examples=300)
+@given(GROUPS, CUTS, st.sampled_from([{"msg": "isdbgrid"}, {}]), st.booleans())
+def test_behind_a_router_a_batch_ends_between_cluster_times(
+    groups: list[int], cuts: list[Any], hello: dict[str, Any], past: bool
+) -> None:
+    database = Database(groups, cuts, hello, past)
+    check(asyncio.run(told(database)), database)
+
+
+@settings(max_examples=300)
+@given(GROUPS, st.integers(1, 4), st.booleans())
+def test_a_reply_that_is_full_may_end_within_a_cluster_time(groups: list[int], size: int, past: bool) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "BATCH_SIZE", size)
+        database = Database(groups, [size], {"setName": "rs0"}, past)
+        check(asyncio.run(told(database)), database)
+
+
+@settings(max_examples=300)
+@given(GROUPS, CUTS, st.booleans())
+def test_what_no_server_does_is_never_told_twice_in_silence(groups: list[int], cuts: Any, past: bool) -> None:
+    database = Database([*groups, 1], cuts, {"setName": "rs0"}, past)
+    heard = asyncio.run(told(database))
+    if not isinstance(heard[-1], Reopened):
+        check(heard, database)
+
+
+@settings(max_examples=100)
+@given(GROUPS, CUTS, st.integers(0, 5))
+def test_what_was_held_back_comes_again_after_an_interruption(groups: list[int], cuts: Any, at: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "BACKOFF_MIN_S", 0.0)
+        # Something was published by then: what cannot be found again after an interruption is given up.
+        broken = [1, 1, *(cuts * 6)[:at], None, *cuts]
+        database = Database([1, 1, *groups], broken, {"msg": "isdbgrid"}, False)
+        check(asyncio.run(told(database)), database)
+
+
+def test_a_change_that_is_alone_waits_for_nothing() -> None:
+    database = Database([1, 1, 1], [1], {"setName": "rs0"}, False)
+    heard = asyncio.run(told(database))
+    assert [len(batch.changes) for batch in heard if isinstance(batch, Batch)] == [1, 1, 1]
+    assert database._replies <= 4  # one of them is under way when the last batch is told

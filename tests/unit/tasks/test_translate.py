@@ -1,0 +1,358 @@
+"""What a change means: the lifecycle rule, summaries, and the fields of messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+import pytest
+from bson import Decimal128, Int64, ObjectId, Timestamp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.protocol.types import Kind
+from relay.source.change import Change, Deleted, Inserted, Operation, Replaced, Updated, key_of
+from relay.tasks.document import apply
+from relay.tasks.mapping import Mapping
+from relay.tasks.timeline import Held, Timeline, event_json
+from relay.tasks.translate import (
+    EventAdded,
+    Lifecycle,
+    Listed,
+    Milestone,
+    StateReset,
+    Step,
+    SummaryUpdated,
+    Translator,
+)
+from relay.tasks.visibility import Audience
+
+ID = ObjectId("65f000000000000000000001")
+WALL_MS = 1_767_323_045_000  # 2026-01-02T03:04:05Z
+MAPPING = Mapping()
+
+
+def translator(mapping: Mapping = MAPPING) -> Translator:
+    return Translator(mapping, Audience(mapping.visibility).keys_of, max_text=50)
+
+
+def told(before: dict[str, Any] | None, operation: Operation, mapping: Mapping = MAPPING) -> Step:
+    reader = translator(mapping)
+    task = reader.read({"_id": ID, **before}) if before is not None else None
+    change = Change(key_of(ID), ID, Timestamp(10, 1), WALL_MS, operation)
+    step = reader.translate(task, change)
+    assert step is not None
+    return step
+
+
+def names(step: Step) -> list[str]:
+    """The messages of a step, lifecycle ones by their short name."""
+    return [
+        one.kind.value.removeprefix("task:") if isinstance(one, Lifecycle) else type(one).__name__
+        for one in step.messages
+    ]
+
+
+def event(kind: Any, **more: Any) -> dict[str, Any]:
+    return {"type": kind, **more}
+
+
+def test_an_insert_is_created_and_what_its_status_says() -> None:
+    document = {
+        "_id": ID,
+        "title": "Fix",
+        "createdBy": "alice",
+        "status": "analyzing",
+        "events": [event("x")],
+    }
+    step = told(None, Inserted(document))
+    assert names(step) == ["created", "analyzing", "Listed"]
+    assert step.messages[0] == Lifecycle(
+        Kind.CREATED, {"title": "Fix", "creator": "alice", "status": "analyzing"}
+    )
+    assert step.at == "2026-01-02T03:04:05.000Z"
+
+
+@pytest.mark.parametrize(
+    ("before", "fields", "expected"),
+    [
+        pytest.param(
+            {"status": "new"},
+            {"events": [event("analysis_started")], "status": "analyzing"},
+            ["EventAdded", "analyzing", "SummaryUpdated", "Listed"],
+            id="event and status in one update: one message",
+        ),
+        pytest.param(
+            {"status": "analyzing"},
+            {"events": [event("analysis_started")]},
+            ["EventAdded", "Listed"],
+            id="the event after its status: its pair",
+        ),
+        pytest.param(
+            {"status": "new", "events": [event("dispatched")]},
+            {"status": "dispatched"},
+            ["SummaryUpdated", "Listed"],
+            id="the status after its event: its pair",
+        ),
+        pytest.param(
+            {"status": "new"},
+            {"status": "merged"},
+            ["pr_merged", "SummaryUpdated", "Listed"],
+            id="status only",
+        ),
+        pytest.param(
+            {"status": "new"},
+            {"events": [event("PR_OPENED")]},
+            ["EventAdded", "pr_opened", "Listed"],
+            id="event only",
+        ),
+        pytest.param(
+            {"status": "pr_opened", "events": [event("pr_opened")]},
+            {"events.1": event("pr_opened")},
+            ["EventAdded", "pr_opened", "Listed"],
+            id="a second pull request",
+        ),
+        pytest.param(
+            {"status": "new", "events": [event("log")]},
+            {"events.1": event("dispatched"), "events.2": event("prOpened"), "status": "in_review"},
+            ["EventAdded", "dispatched", "EventAdded", "pr_opened", "SummaryUpdated", "Listed"],
+            id="several events of one change",
+        ),
+        pytest.param({"status": "a"}, {"unmapped": 1}, [], id="nothing that anybody sees"),
+        pytest.param({"status": "a"}, {"updatedAt": 1700000000}, ["Listed"], id="only the time moved"),
+    ],
+)
+def test_the_lifecycle_rule(before: dict[str, Any], fields: dict[str, Any], expected: list[str]) -> None:
+    assert names(told(before, Updated(fields))) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [("events", ["EventAdded", "dispatched"]), ("status", ["EventAdded", "analyzing"])],
+)
+def test_a_mapping_may_listen_to_one_side_only(source: Any, expected: list[str]) -> None:
+    mapping = replace(MAPPING, lifecycle_from=source)
+    step = told({"status": "new"}, Updated({"events": [event("dispatched")], "status": "analyzing"}), mapping)
+    assert names(step)[:2] == expected
+
+
+def test_a_rewrite_is_a_state_and_the_lifecycle_of_what_it_brought() -> None:
+    before = {"status": "new", "events": [event("dispatched"), event("log")]}
+    step = told(before, Updated({"events": [event("dispatched"), event("failed", error="no")]}))
+    assert names(step) == ["StateReset", "failed"]
+    assert step.messages[1] == Lifecycle(Kind.FAILED, {"status": "new", "error": "no"})
+
+
+def test_a_full_array_that_is_pushed_to_keeps_its_lifecycle() -> None:
+    old = [event("log", n=n) for n in range(3)]
+    step = told({"status": "new", "events": old}, Updated({"events": [*old[1:], event("merged")]}))
+    assert names(step) == ["StateReset", "pr_merged"]
+
+
+def test_fields_come_from_the_event_first_then_from_the_document() -> None:
+    before = {"status": "new", "prUrl": "https://x/old", "prNumber": 7}
+    step = told(before, Updated({"events": [event("pr_opened", data={"prUrl": "https://x/new"})]}))
+    assert step.messages[1] == Lifecycle(
+        Kind.PR_OPENED, {"status": "new", "prUrl": "https://x/new", "prNumber": 7}
+    )
+
+
+def test_a_delete_carries_who_could_see_it() -> None:
+    step = told({"createdBy": "alice"}, Deleted())
+    assert step.after is None
+    assert step.before is not None
+    assert "creator:s:alice" in step.before.keys
+    assert step.messages == ()
+
+
+def test_an_unset_candidate_uncovers_the_next() -> None:
+    step = told({"title": "a", "name": "b"}, Updated({}, ["title"]))
+    assert step.after is not None
+    assert step.after.summary["title"] == "b"
+
+
+def test_a_change_inside_an_array_of_members_moves_the_keys() -> None:
+    step = told({"members": ["alice", "bob"]}, Updated({"members.1": "carol"}))
+    assert step.after is not None
+    assert step.after.keys == {"all", "member:s:alice", "member:s:carol"}
+
+
+def test_summaries_take_what_the_document_says_in_the_type_the_wire_promises() -> None:
+    document = {
+        "_id": ID,
+        "name": "x" * 80,
+        "state": "open",
+        "creator": ID,
+        "created_at": 1_700_000_000,
+        "github": {"issueUrl": "https://i/1", "issueNumber": 12.0},
+        "pullRequest": {"url": "https://p/2", "number": "34"},
+        "errorMessage": {"message": "broke"},
+        "clarificationQuestions": ["why?", {"text": "when?"}, 5, None],
+        "events": "none",
+    }
+    assert translator().read(document).summary == {
+        "taskId": str(ID),
+        "eventCount": 0,
+        "title": "x" * 49 + "…",
+        "creator": str(ID),
+        "status": "open",
+        "createdAt": "2023-11-14T22:13:20.000Z",
+        "issueUrl": "https://i/1",
+        "issueNumber": 12,
+        "prUrl": "https://p/2",
+        "prNumber": 34,
+        "error": "broke",
+        "questions": ["why?", "when?", "5"],
+    }
+
+
+def test_a_summary_read_for_a_list_is_the_same() -> None:
+    document = {"_id": ID, "title": "a", "github": {"prUrl": "https://p"}, "events": [1, 2]}
+    reader = translator()
+    projected = {key: value for key, value in document.items() if key != "events"} | {"relay_event_count": 2}
+    assert reader.summarise(projected) == reader.read(document).summary
+
+
+@pytest.mark.parametrize("operation", [Updated({"title": "x"}), Deleted()])
+def test_a_change_of_a_task_that_was_not_there_says_nothing(operation: Operation) -> None:
+    step = told(None, operation)
+    assert (step.before, step.after, step.messages) == (None, None, ())
+
+
+def test_a_replacement_is_compared_with_what_was() -> None:
+    before = {"status": "new", "title": "a", "events": [event("log")]}
+    step = told(
+        before, Replaced({"_id": ID, "status": "new", "title": "b", "events": [event("log"), event("log")]})
+    )
+    assert step.messages == (EventAdded(1, event("log")), SummaryUpdated(), Listed())
+    assert not any(isinstance(one, StateReset) for one in step.messages)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 5])
+def test_a_full_array_knows_where_its_task_stands(kept: int) -> None:
+    """The last milestone moves with the array, and goes when it falls out."""
+    old = [event("dispatched"), *(event("log", n=n) for n in range(5))]
+    before = {"status": "new", "events": old}
+    after = [*old[6 - kept :], event("log", n=9)]
+    step = told(before, Updated({"events": after}))
+    assert step.after is not None
+    assert step.after.last == translator().read({"_id": ID, "status": "new", "events": after}).last
+
+
+HISTORY = st.lists(
+    st.sampled_from([event("log"), event("merged"), event("dispatched"), None, "x"]), max_size=60
+)
+
+
+@given(HISTORY, st.sampled_from([None, "gone", {"0": 1}]))
+def test_an_outline_is_the_task_without_its_array(history: list[Any], otherwise: Any) -> None:
+    reader = translator()
+    for stored in (history, otherwise):
+        document = {"_id": ID, "title": "a", "github": 5, "members": ["a", {"b": 1}], "events": stored}
+        task = reader.read(document)
+        # What the database makes of the projection; test_exactness holds it to the real one.
+        is_array = isinstance(stored, list)
+        projected = {
+            **{name: value for name, value in document.items() if name != "events"},
+            "relay_event_count": len(stored) if is_array else None,
+            "relay_last_events": stored[-20:] if is_array else None,
+        }
+        outline = reader.outline(projected)
+        if outline is None:
+            assert task.last is None or task.last.index < len(history) - 20
+        else:
+            length = task.timeline.length
+            assert outline == task._replace(
+                timeline=Timeline(length, is_array, None if length else Held([], 0))
+            )
+
+
+NAMES = (
+    "title",
+    "name",
+    "status",
+    "createdBy",
+    "members",
+    "teamId",
+    "updatedAt",
+    "github.prUrl",
+    "github",
+    "pr",
+)
+SET = st.dictionaries(
+    st.sampled_from(NAMES), st.sampled_from(["a", "failed", None, 5, ["u"], {"prUrl": "b"}])
+)
+
+
+@given(SET, st.lists(st.tuples(SET, st.lists(st.sampled_from(NAMES), max_size=2)), max_size=3))
+def test_a_task_after_an_update_is_the_one_that_the_document_shows(
+    first: dict[str, Any], updates: list[tuple[dict[str, Any], list[str]]]
+) -> None:
+    reader = translator()
+    document: Any = {"_id": ID, "events": [], **{name: first[name] for name in first if "." not in name}}
+    task: Any = reader.read(document)
+    for number, (fields, removed) in enumerate(updates):
+        pushed = {f"events.{number}": event("log")}
+        document = apply(document, fields | pushed, removed, ())
+        change = Change(key_of(ID), ID, Timestamp(10, 1), WALL_MS, Updated(fields | pushed, removed))
+        step = reader.translate(task, change)
+        assert step is not None
+        task, shown = step.after, reader.read(document)
+        assert (list(task.summary.items()), task.keys) == (list(shown.summary.items()), shown.keys)
+        assert (task.status, task.document) == (shown.status, shown.document)
+
+
+def test_where_array_and_fields_share_a_sub_document_the_whole_is_read() -> None:
+    assert translator().outline_projection is not None
+    assert translator(replace(MAPPING, events="github.log")).outline_projection is None
+
+
+def lifecycle_of(step: Step) -> list[Kind]:
+    return [one.kind for one in step.messages if isinstance(one, Lifecycle)]
+
+
+IN_EVERY_TYPE = [3, Int64(3), 3.0, Decimal128("3"), Decimal128("3.00"), "3"]
+NUMBERED = replace(
+    MAPPING,
+    event_types={"3": Kind.PR_OPENED, "-3": Kind.FAILED},
+    statuses={"3": Kind.PR_OPENED, "-3": Kind.FAILED},
+)
+
+
+@pytest.mark.parametrize("value", IN_EVERY_TYPE, ids=repr)
+def test_a_status_and_a_type_that_are_numbers_mean_the_same_in_every_type(value: Any) -> None:
+    pushed = told({"events": []}, Updated({"events.0": event(value)}), NUMBERED)
+    assert lifecycle_of(pushed) == [Kind.PR_OPENED]
+    written = told({"status": "new"}, Updated({"status": value}), NUMBERED)
+    assert lifecycle_of(written) == [Kind.PR_OPENED]
+    assert written.after is not None
+    assert written.after.summary["status"] == "3"
+    # Read from the database instead of followed, the two say the same.
+    reader = translator(NUMBERED)
+    read = reader.read({"_id": ID, "status": value, "events": [event(value), event("note")]})
+    assert (read.status, read.last) == (Kind.PR_OPENED, Milestone(Kind.PR_OPENED, 0))
+    assert orjson.loads(event_json(event(value), reader.view))["type"] == "3"
+
+
+@pytest.mark.parametrize("value", [-3, -3.0, Decimal128("-3.0"), "-3"], ids=repr)
+def test_the_sign_of_a_number_tells_it_from_another(value: Any) -> None:
+    assert lifecycle_of(told({"events": []}, Updated({"events.0": event(value)}), NUMBERED)) == [Kind.FAILED]
+    assert lifecycle_of(told({"status": "new"}, Updated({"status": value}), NUMBERED)) == [Kind.FAILED]
+
+
+@pytest.mark.parametrize("value", [True, None, datetime(2026, 1, 2), {"a": 3}, [3], b"3"], ids=repr)
+def test_what_is_no_text_and_no_number_is_no_type(value: Any) -> None:
+    assert lifecycle_of(told({"events": []}, Updated({"events.0": event(value)}), NUMBERED)) == []
+    assert orjson.loads(event_json(event(value), translator().view))["type"] is None
+
+
+@pytest.mark.parametrize("value", [7, Int64(7), 7.0, Decimal128("7"), Decimal128("7.0"), "7"], ids=repr)
+def test_a_number_of_an_issue_and_a_time_are_read_in_every_type(value: Any) -> None:
+    step = told({"events": []}, Updated({"events.0": event("dispatched", issueNumber=value)}))
+    (lifecycle,) = [one for one in step.messages if isinstance(one, Lifecycle)]
+    assert lifecycle.data["issueNumber"] == 7
+    at = Decimal128("1700000000") if isinstance(value, Decimal128) else 1_700_000_000
+    shown = orjson.loads(event_json({"type": "x", "at": at}, translator().view))
+    assert shown["at"] == "2023-11-14T22:13:20.000Z"

@@ -1,0 +1,196 @@
+"""BSON values as JSON, names of tasks, and the small questions a mapping asks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from bson import (
+    Binary,
+    Code,
+    DatetimeMS,
+    DBRef,
+    Decimal128,
+    Int64,
+    MaxKey,
+    MinKey,
+    ObjectId,
+    Regex,
+    Timestamp,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.source.change import key_of
+from relay.tasks.values import candidate_ids, moment, number, plain, snake, text, wire_id
+
+OID = ObjectId("65f0c0ffee65f0c0ffee65f0")
+SOME_UUID = UUID("12345678-1234-5678-1234-567812345678")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (OID, "65f0c0ffee65f0c0ffee65f0"),
+        (datetime(2026, 1, 2, 3, 4, 5, 678000), "2026-01-02T03:04:05.678Z"),
+        (DatetimeMS(253402300800001), 253402300800001),
+        (Decimal128("1.50"), "1.50"),
+        (float("nan"), "nan"),
+        (2**53, "9007199254740992"),
+        (Int64(5), 5),
+        (b"\x01", "AQ=="),
+        (Binary.from_uuid(SOME_UUID), str(SOME_UUID)),
+        (Regex("a+", "i"), "a+"),
+        (Code("x()"), "x()"),
+        (Timestamp(1, 2), {"t": 1, "i": 2}),
+        (DBRef("c", 1), {"$ref": "c", "$id": 1}),
+        (MinKey(), "MinKey"),
+        (MaxKey(), "MaxKey"),
+    ],
+)
+def test_every_kind_of_value_has_its_json(value: Any, shown: Any) -> None:
+    assert plain({"v": [value]}) == {"v": [shown]}
+    assert type(plain(value)) is type(shown)
+
+
+BSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.text()
+    | st.binary(max_size=8)
+    | st.datetimes()
+    | st.builds(ObjectId)
+    | st.builds(DatetimeMS, st.integers(-(2**62), 2**62))
+    | st.sampled_from([Decimal128("NaN"), MinKey(), MaxKey(), Regex("x"), Timestamp(0, 0), Code("y")]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(BSON)
+def test_no_value_keeps_a_message_from_being_sent(value: Any) -> None:
+    orjson.loads(orjson.dumps(plain(value), option=orjson.OPT_SORT_KEYS))
+
+
+def test_what_is_nested_too_deeply_is_cut() -> None:
+    value: Any = 1
+    for _ in range(5000):
+        value = {"a": [value]}
+    assert b"nested too deeply" in orjson.dumps(plain(value))
+
+
+@pytest.mark.parametrize(
+    "value", [OID, "x", 1, Int64(1), 1.0, True, None, {"a": 1}, Decimal128("1"), SOME_UUID]
+)
+def test_the_name_of_a_task_leads_back_to_it(value: Any) -> None:
+    value = Binary.from_uuid(value) if isinstance(value, UUID) else value
+    found = candidate_ids(wire_id(value))[0]
+    assert key_of(found) == key_of(value)  # the same `_id` to MongoDB, whose 1 is one in every type
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        '{"$ne": null}',
+        '{"$gt": ""}',
+        "[1]",
+        '{"$regularExpression": {"pattern": "", "options": ""}}',
+        "{",
+        '{"$numberLong": "99999999999999999999"}',
+        '{"a\\u0000b": 1}',
+        '{"a": "\\ud800"}',
+    ],
+)
+def test_a_name_is_never_a_question(name: str) -> None:
+    assert candidate_ids(name) == [name]
+
+
+def test_an_object_id_wins_over_a_text_that_reads_like_one() -> None:
+    assert candidate_ids(str(OID)) == [OID, str(OID)]
+    assert candidate_ids(str(OID).upper()) == [str(OID).upper()]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (datetime(2026, 1, 2), "2026-01-02T00:00:00.000Z"),
+        (datetime(2026, 1, 2, 1, tzinfo=timezone(timedelta(hours=1))), "2026-01-02T00:00:00.000Z"),
+        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000Z"),
+        ("2026-01-02T03:04:05.5+02:00", "2026-01-02T01:04:05.500Z"),
+        (1_700_000_000, "2023-11-14T22:13:20.000Z"),
+        (1_700_000_000_123, "2023-11-14T22:13:20.123Z"),
+        (1e99, None),
+        ("yesterday", None),
+        (True, None),
+        (None, None),
+        ({}, None),
+    ],
+)
+def test_times_come_in_the_forms_writers_use(value: Any, shown: str | None) -> None:
+    assert moment(value) == shown
+
+
+@pytest.mark.parametrize(
+    "name", ["task:pr_opened", "PR_OPENED", "prOpened", "pr-opened", "Task PR opened", "PrOpened"]
+)
+def test_the_spellings_of_a_name_are_one(name: str) -> None:
+    assert snake(name) == "pr_opened"
+
+
+@pytest.mark.parametrize(
+    ("name", "snaked"),
+    [("3", "3"), ("-3", "-3"), ("3.0", "3"), ("3.5", "3_5"), ("v-3", "v_3"), ("007", "007")],
+)
+def test_a_number_is_a_name_that_keeps_its_sign(name: str, snaked: str) -> None:
+    assert snake(name) == snaked
+
+
+def test_of_values_that_are_no_names_there_is_no_text() -> None:
+    assert [text(value) for value in (True, None, [1], {}, b"a", Binary(b"a", 4), datetime(2026, 1, 2))] == [
+        None
+    ] * 7
+    assert [text(value) for value in ("a", Code("a"), OID, 1.5, Decimal128("1.50"), 1e300)] == [
+        *("a", "a", str(OID), "1.5", "1.50", "1e+300")
+    ]
+    assert [text(Binary(SOME_UUID.bytes, subtype)) for subtype in (3, 4)] == [str(SOME_UUID)] * 2
+
+
+def in_every_type(value: int) -> list[Any]:
+    decimals = [Decimal128(f"{value}"), Decimal128(f"{value}.00"), Decimal128(f"{value}0E-1")]
+    return [value, Int64(value), *([float(value)] if abs(value) <= 2**53 else []), *decimals]
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_a_whole_number_is_read_alike_whatever_its_type(value: int) -> None:
+    expected = value if abs(value) <= 2**53 - 1 else None
+    assert {text(one) for one in in_every_type(value)} == {str(value)}
+    assert {number(one) for one in in_every_type(value)} == {expected}
+    assert len({moment(one) for one in in_every_type(value)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Decimal128("1700000000"), "2023-11-14T22:13:20.000Z"),
+        (Decimal128("1700000000.5"), "2023-11-14T22:13:20.500Z"),
+        (Decimal128("1.700000000123E12"), "2023-11-14T22:13:20.123Z"),
+        *((Decimal128(text), None) for text in ("NaN", "sNaN", "-sNaN", "Infinity", "1E6144")),
+        (Decimal128.from_bid(b"\xff" * 16), None),
+    ],
+)
+def test_a_decimal_is_a_time_like_any_other_number(value: Any, shown: str | None) -> None:
+    assert moment(value) == shown
+
+
+def test_numbers_are_whole_or_their_digits() -> None:
+    values = (5, 5.0, "5", Decimal128("5"), 5.5, "x", True, 2**60, None, Decimal128("5.5"), Decimal128("NaN"))
+    assert [number(value) for value in values] == [5, 5, 5, 5] + [None] * 7
+
+
+def test_the_clock_of_python_is_not_asked() -> None:
+    assert moment(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000Z"

@@ -1,0 +1,516 @@
+"""Settings and mapping files: what is accepted, and the sentence for what is not."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.token_forgery import jwk, jwks, pem, private_pem
+from typer.testing import CliRunner
+
+from relay import config
+from relay.cli.commands import cli
+from relay.errors import StartupError
+from relay.protocol.types import Kind
+from relay.tasks.mapping import Mapping, RoleRule, Rule, load
+from relay.tasks.redact import Redaction
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in config.Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_a_key_given_by_keyword_replaces_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_JWKS_URL", "https://id.example.com/jwks")
+    settings = config.load(relay_jwt_secret=SECRET)
+    assert settings.relay_jwks_url is None
+    assert settings.relay_jwt_algorithms == ("HS256",)
+
+
+def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_ALLOWED_ORIGINS", "https://a.example.com, http://b.example.com:3000")
+    monkeypatch.setenv("RELAY_JWT_ALGORITHMS", "HS256,HS512")
+    settings = config.load()
+    assert settings.relay_allowed_origins == ("https://a.example.com", "http://b.example.com:3000")
+    assert settings.relay_jwt_algorithms == ("HS256", "HS512")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("RELAY_PORT", "eighty", "integer"),
+        ("RELAY_PORT", "70000", "65535"),
+        ("RELAY_JWT_SECRET", "hunter2hunter2", "at least 32 bytes"),
+        ("RELAY_JWT_ALGORITHMS", "HS256,RS256", "not of both"),
+        ("RELAY_JWT_ALGORITHMS", "RS256,none", "some of RS256"),
+        ("RELAY_JWT_ALGORITHMS", "none", "HS256"),
+        ("RELAY_JWT_ALGORITHMS", "hs256", "HS256"),
+        ("RELAY_JWT_ALGORITHMS", ",", "HS256"),
+        ("RELAY_JWKS_URL", "http://hunter2.test/jwks", "https://"),
+        ("RELAY_JWKS_URL", "http://127.0.0.1.hunter2.test/jwks", "https://"),
+        ("RELAY_JWKS_URL", "http://localhost.hunter2.test/jwks", "https://"),
+        ("RELAY_JWKS_URL", "http://10.0.0.1/hunter2", "https://"),
+        ("RELAY_JWKS_URL", "file:///etc/hunter2", "https://"),
+        ("RELAY_JWKS_URL", "file://localhost/etc/hunter2", "https://"),
+        ("RELAY_JWKS_URL", "ftp://localhost/hunter2", "https://"),
+        ("RELAY_JWKS_URL", "https://user:hunter2@id.test/jwks", "user or a password"),
+        ("RELAY_JWKS_URL", "https:///hunter2", "an address such as"),
+        ("RELAY_JWKS_URL", "https://id.test:hunter2/", "an address such as"),
+        ("RELAY_JWKS_URL", "https://id.test/ hunter2", "an address such as"),
+        ("RELAY_JWKS_URL", "https://id.test/\r\nhunter2: x", "an address such as"),
+        ("RELAY_JWKS_URL", "https://[hunter2/", "an address such as"),
+        ("RELAY_JWKS_URL", "hunter2", "an address such as"),
+        ("RELAY_ALLOWED_ORIGINS", "https://a.example.com/hunter2", "without a path"),
+        ("RELAY_ALLOWED_ORIGINS", "https://a.example.com, hunter2.example", "must begin with https://"),
+        ("RELAY_ALLOWED_ORIGINS", "https://hunter2:x@a.example.com", "user or a password"),
+        ("RELAY_ALLOWED_ORIGINS", "*", "without a *"),
+        ("RELAY_ALLOWED_ORIGINS", "null", "sandboxed"),
+        ("RELAY_PUBLIC_URL", "hunter2.example", "must begin with https://"),
+        ("RELAY_PUBLIC_URL", "hunter2.example:8080", "must begin with https://"),
+        ("RELAY_PUBLIC_URL", "wss://hunter2.example", "must begin with https://"),
+        ("RELAY_PUBLIC_URL", "https://hunter2:x@a.example.com", "user or a password"),
+        ("RELAY_PUBLIC_URL", "https://a.example.com/?hunter2", "without a query"),
+        ("RELAY_PUBLIC_URL", "https://a.example.com/#hunter2", "without a fragment"),
+        ("RELAY_PUBLIC_URL", "https://a.example.com:hunter2", "a host and a port that exist"),
+        ("RELAY_PUBLIC_URL", "https://a.example.com/hunter2/../live", "no .. in its path"),
+        ("RELAY_PORT", "http://hunter2", "integer"),
+        ("RELAY_LOG_FORMAT", "xml", "console"),
+        ("RELAY_MAX_EVENT_BYTES", "1023", "1024"),
+    ],
+)
+def test_a_bad_value_names_the_variable_and_what_is_accepted(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StartupError) as failure:
+        config.load()
+    assert str(failure.value).startswith(f"{name}: ")
+    assert says in str(failure.value)
+    assert "hunter2" not in str(failure.value)
+
+
+NUMBERS = sorted(
+    name for name, field in config.Settings.model_fields.items() if field.annotation in (int, int | None)
+)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_number_has_a_least_and_a_most(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert len(NUMBERS) > 15
+    for number, says in ((-(10**23), "greater than or equal to"), (10**23, "less than or equal to")):
+        monkeypatch.setenv(name.upper(), str(number))
+        with pytest.raises(StartupError, match=f"^{name.upper()}: .*{says} ") as failure:
+            config.load()
+        most = int(str(failure.value).split()[-1].rstrip("."))
+        monkeypatch.setenv(name.upper(), str(most))
+        assert getattr(config.load(), name) == most
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("https://App.Example.COM", "https://app.example.com"),
+        ("https://app.example.com:443/", "https://app.example.com"),
+        ("http://app.example.com:80/live/", "http://app.example.com/live"),
+        ("https://bücher.example/live", "https://xn--bcher-kva.example/live"),
+        ("https://[2001:DB8::0:1]:443/live", "https://[2001:db8::1]/live"),
+        ("https://app.example.com:8443/live\n", "https://app.example.com:8443/live"),
+        ("\n", ""),
+    ],
+)
+def test_the_public_address_is_put_right(monkeypatch: pytest.MonkeyPatch, given: str, meant: str) -> None:
+    monkeypatch.setenv("RELAY_PUBLIC_URL", given)
+    assert config.load().relay_public_url == meant
+
+
+@pytest.mark.parametrize("name", config.Settings.model_fields)
+def test_bytes_that_are_no_utf_8_are_refused_by_every_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for value in ("{}\udcff", "\udcff", "\udcc3{}", "{},\udc80"):
+        text = value.format(TEXTS.get(name, "hunter2"))
+        monkeypatch.setenv(name.upper(), text)
+        with pytest.raises(StartupError) as failure:
+            config.load()
+        assert str(failure.value) == f"{name.upper()}: must be text in UTF-8."
+        monkeypatch.delenv(name.upper())
+        with pytest.raises(StartupError, match="must be text in UTF-8"):  # as from the command line
+            config.load(**{name: text})
+
+
+# What no text that is given for it may stand for, besides its own.
+TEXTS = {
+    "relay_mongo_url": "mongodb://user:password@host/",
+    "relay_mongo_database": "app",
+    "relay_tasks_collection": "tasks",
+    "relay_mapping": "mapping.toml",
+    "relay_host": "127.0.0.1",
+    "relay_port": "8081",
+    "relay_admin_port": "9090",
+    "relay_public_url": "https://app.example.com/live",
+    "relay_jwt_secret": SECRET,
+    "relay_jwt_algorithms": "HS256",
+    "relay_jwt_issuer": "https://id.example.com/",
+    "relay_jwt_audience": "relay",
+    "relay_allowed_origins": "https://a.example.com,https://b.example.com",
+    "feature_websocket_enabled": "false",
+    "feature_websocket_percent": "10",
+    "feature_websocket_users": "ada,ben",
+    "relay_log_format": "json",
+    "relay_log_level": "DEBUG",
+}
+KEYS_INSTEAD = {"relay_jwt_public_key": "/etc/relay/key.pem", "relay_jwks_url": "https://id.example.com/jwks"}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("name", [*TEXTS, *KEYS_INSTEAD])
+def test_the_end_of_a_line_is_no_part_of_a_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str, end: str
+) -> None:
+    """As a variable has it that is read from a file."""
+    value = (TEXTS | KEYS_INSTEAD)[name]
+    monkeypatch.setenv(name.upper(), value)
+    meant = getattr(config.load(), name)
+    for text in (value + end, *(() if name == "relay_jwt_secret" else (f" {value} {end}",))):
+        monkeypatch.setenv(name.upper(), text)
+        assert getattr(config.load(), name) == meant
+        assert meant != config.Settings.model_fields[name].default or name in DEFAULTS
+
+
+DEFAULTS = ("relay_mongo_database", "relay_tasks_collection", "relay_host", "relay_jwt_algorithms")
+
+
+def test_a_secret_keeps_its_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = f" \n{SECRET}  {SECRET}\t "
+    monkeypatch.setenv("RELAY_JWT_SECRET", secret + "\r\n")
+    read = config.load().relay_jwt_secret
+    assert read is not None
+    assert read.get_secret_value() == secret
+
+
+@pytest.mark.parametrize(
+    "name", ["RELAY_JWT_SECRET", "RELAY_JWT_ISSUER", "RELAY_ADMIN_PORT", "RELAY_MAPPING"]
+)
+def test_what_is_nothing_but_the_end_of_a_line_is_not_set(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "\n")
+    assert getattr(config.load(), name.lower()) is None
+
+
+def test_an_ipv6_address_may_be_written_as_in_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_HOST", "[::1]")
+    assert config.load().relay_host == "::1"
+
+
+@pytest.mark.parametrize("name", ["RELAY_PORT", "RELAY_ADMIN_PORT"])
+@pytest.mark.parametrize("value", ["tcp://10.96.0.12:8080", "udp://10.96.0.12:53", "tcp://[fd00::1]:8080"])
+def test_the_address_of_a_service_is_no_port_of_ours(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Kubernetes sets these for Services named relay and relay-admin."""
+    usual = getattr(config.load(), name.lower())
+    monkeypatch.setenv(name, value)
+    assert getattr(config.load(), name.lower()) == usual
+    assert config.load(relay_port=9).relay_port == 9
+    (warning,) = config.warnings()
+    assert warning.startswith(f"{name} is not read")
+    assert "enableServiceLinks: false" in warning
+    assert "10.96" not in warning
+
+
+def test_settings_never_show_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_JWT_SECRET", SECRET)
+    monkeypatch.setenv("RELAY_MONGO_URL", "mongodb://user:password@host/")
+    shown = repr(config.load()) + str(config.load())
+    assert SECRET not in shown
+    assert "password" not in shown
+    monkeypatch.delenv("RELAY_JWT_SECRET")
+    monkeypatch.setenv("RELAY_JWT_PUBLIC_KEY", private_pem("P-256"))
+    assert private_pem("P-256")[30:60] not in repr(config.load()) + str(config.load())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(pem("RSA"), id="PEM"),
+        pytest.param(" " + pem("RSA").replace("\n", "\r\n"), id="CRLF and a leading space"),
+        pytest.param(pem("RSA").replace("\n", "\\n"), id="line ends written out"),
+        pytest.param(pem("RSA").replace("-----", "---- "), id="other dashes"),
+        pytest.param(private_pem("P-256"), id="private PEM"),
+        pytest.param(pem("P-256").replace("PUBLIC KEY", "CERTIFICATE"), id="certificate"),
+        *[
+            pytest.param("".join(pem(name).splitlines()[1:-1]), id=f"{name} without its first and last line")
+            for name in ("RSA", "P-256", "Ed25519")
+        ],
+        pytest.param("\n".join(pem("RSA").splitlines()[1:-1]) + "\n", id="in lines"),
+        pytest.param(json.dumps(jwk("RSA")), id="JWK"),
+        pytest.param('{"kty":"oct","k":""}' + " " * 40, id="empty secret as JWK"),
+        pytest.param(jwks(jwk("P-256")).decode(), id="JWKS"),
+        pytest.param("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVzZXJAaG9zdA user@host", id="SSH"),
+    ],
+)
+def test_the_text_of_a_key_is_no_secret(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """S7, S8: everyone knows a public key; as a shared secret, everyone could sign with it."""
+    monkeypatch.setenv("RELAY_JWT_SECRET", text)
+    with pytest.raises(StartupError, match=r"^RELAY_JWT_SECRET: must be a random secret") as failure:
+        config.load()
+    assert text not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["f" * 64, "q83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq80=", "begin the keys of the kingdom, 12345"],
+)
+def test_a_random_secret_is_none_of_these(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    monkeypatch.setenv("RELAY_JWT_SECRET", secret)
+    assert config.load().relay_jwt_secret is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "algorithms"),
+    [
+        ({"RELAY_JWT_SECRET": SECRET}, ("HS256",)),
+        ({"RELAY_JWT_PUBLIC_KEY": "/etc/relay/key.pem"}, ("RS256", "ES256")),
+        ({"RELAY_JWKS_URL": "https://id.example.com/jwks"}, ("RS256", "ES256")),
+        ({"RELAY_JWKS_URL": "http://127.0.0.1:3000/jwks"}, ("RS256", "ES256")),
+        ({"RELAY_JWKS_URL": "http://[::1]:3000/jwks"}, ("RS256", "ES256")),
+        (
+            {"RELAY_JWKS_URL": "http://localhost/jwks", "RELAY_JWT_ALGORITHMS": "PS256, EdDSA"},
+            ("PS256", "EdDSA"),
+        ),
+    ],
+)
+def test_the_algorithms_follow_the_kind_of_key(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], algorithms: tuple[str, ...]
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert config.load().relay_jwt_algorithms == algorithms
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (
+            {"RELAY_JWT_SECRET": SECRET, "RELAY_JWT_PUBLIC_KEY": "hunter2"},
+            "RELAY_JWT_PUBLIC_KEY: cannot be set together with RELAY_JWT_SECRET",
+        ),
+        (
+            {"RELAY_JWT_SECRET": SECRET, "RELAY_JWKS_URL": "https://id.test/hunter2"},
+            "RELAY_JWKS_URL: cannot be set together with RELAY_JWT_SECRET",
+        ),
+        (
+            {"RELAY_JWT_PUBLIC_KEY": "hunter2", "RELAY_JWKS_URL": "https://id.test/hunter2"},
+            "RELAY_JWKS_URL: cannot be set together with RELAY_JWT_PUBLIC_KEY",
+        ),
+        (
+            {"RELAY_JWT_SECRET": SECRET, "RELAY_JWT_ALGORITHMS": "RS256"},
+            "RELAY_JWT_ALGORITHMS: must name some of HS256, HS384, HS512 with RELAY_JWT_SECRET",
+        ),
+        (
+            {"RELAY_JWKS_URL": "https://id.test/hunter2", "RELAY_JWT_ALGORITHMS": "HS256"},
+            "RELAY_JWT_ALGORITHMS: must name some of RS256",
+        ),
+        (
+            {"RELAY_JWT_SECRET": SECRET, "RELAY_JWT_ALGORITHMS": "HS256,HS512"},
+            "RELAY_JWT_ALGORITHMS: must not name HS512 unless RELAY_JWT_SECRET has 64 bytes or more",
+        ),
+        (
+            {"RELAY_JWT_SECRET": "\udcff" * 40},
+            "RELAY_JWT_SECRET: must be text in UTF-8",
+        ),
+    ],
+)
+def test_keys_and_algorithms_that_do_not_go_together_are_said(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], says: str
+) -> None:
+    """S8: one key, one family."""
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(StartupError) as failure:
+        config.load()
+    assert str(failure.value).startswith(says)
+    assert "hunter2" not in str(failure.value)
+    assert SECRET not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "there is nothing to sign a token with"),
+        (
+            {"RELAY_JWT_PUBLIC_KEY": "/etc/relay/key.pem"},
+            "with RELAY_JWT_PUBLIC_KEY the relay can check tokens",
+        ),
+        ({"RELAY_JWKS_URL": "https://id.example.com/jwks"}, "with RELAY_JWKS_URL the relay can check tokens"),
+    ],
+)
+def test_a_development_token_needs_the_secret(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], says: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(cli, ["token", "--sub", "alice"])
+    assert isinstance(result.exception, StartupError)
+    assert str(result.exception).startswith("RELAY_JWT_SECRET is not set: ")
+    assert says in str(result.exception)
+
+
+def mapping(tmp_path: Path, text: str) -> Mapping:
+    path = tmp_path / "mapping.toml"
+    path.write_text(text)
+    return load(path)
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    assert mapping(tmp_path, "") == Mapping()
+
+
+def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    read = mapping(
+        tmp_path,
+        """
+        events = "history.items"
+        lifecycle_from = "events"
+        list_order = "createdAt"
+        [fields]
+        title = "subject"
+        status = ["phase", "info.state"]
+        [event]
+        type = ["what"]
+        [event_types]
+        dispatched = ["ticket filed"]
+        [statuses]
+        failed = "broken"
+        [[visibility.rules]]
+        name = "owner"
+        field = "owner.id"
+        claim = "sub"
+        [[visibility.sees_all]]
+        claim = "groups"
+        value = "ops"
+        [redact]
+        names = ["ticketPin"]
+        patterns = ['ACME-\\d+']
+        """,
+    )
+    assert (read.events, read.lifecycle_from, read.list_order) == ("history.items", "events", "createdAt")
+    assert (read.fields.title, read.fields.status) == (("subject",), ("phase", "info.state"))
+    assert read.fields.creator == Mapping().fields.creator
+    assert read.event_types["ticket_filed"] is Kind.DISPATCHED
+    assert "issue_created" not in read.event_types
+    assert read.event_types["merged"] is Kind.PR_MERGED
+    assert read.statuses["broken"] is Kind.FAILED
+    assert read.visibility.rules == (Rule("owner", ("owner.id",), "sub"),)
+    assert read.visibility.sees_all == (RoleRule("groups", "ops"),)
+    assert read.redact == Redaction(("ticketPin",), (r"ACME-\d+",))
+
+
+def test_numbers_may_stand_where_names_of_statuses_types_and_roles_do(tmp_path: Path) -> None:
+    read = mapping(
+        tmp_path,
+        """
+        [statuses]
+        analyzing = [1, "queued"]
+        failed = -1
+        pr_opened = [3.0]
+        [event_types]
+        dispatched = 3
+        [[visibility.sees_all]]
+        claim = "level"
+        value = 9
+        """,
+    )
+    kinds = {"1": Kind.ANALYZING, "queued": Kind.ANALYZING, "-1": Kind.FAILED, "3": Kind.PR_OPENED}
+    assert {name: read.statuses[name] for name in kinds} == kinds
+    assert read.event_types["3"] is Kind.DISPATCHED
+    assert read.visibility.sees_all == (RoleRule("level", "9"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[statuses]\nfailed = [true]", "statuses.failed"),
+        ("[statuses]\nfailed = [1.5]", "statuses.failed"),
+        ("[statuses]\nfailed = [[3]]", "statuses.failed"),
+        ("[statuses]\nfailed = 3\nanalyzing = '3.0'", "statuses: '3' stands for two messages"),
+        ("[event_types]\nfailed = 2026-01-02", "event_types.failed"),
+        ("[visibility]\nsees_all = [{claim = 'roles', value = true}]", "visibility.sees_all[0]"),
+        ("[fields]\ntitel = 'x'", "fields.titel"),
+        ("[fields]\ntitle = 5", "fields.title"),
+        ("[fields]\ntitle = []", "fields.title"),
+        ("[fields]\ntitle = 'a..b'", "fields.title"),
+        ("[fields]\ntitle = '$where'", "fields.title"),
+        ("fields = 3", "fields"),
+        ("events = ['a', 'b']", "events"),
+        ("lifecycle_from = 'all'", "lifecycle_from"),
+        ("[event_types]\ndispatched = ['merged']", "event_types"),
+        ("[statuses]\ncreated = ['new']", "statuses.created"),
+        ("[[visibility.rules]]\nname = 'a'\nfield = 'x'", "visibility.rules[0].claim"),
+        ("[[visibility.rules]]\nname = 'a'\nclaim = 'sub'", "visibility.rules[0].field"),
+        ("[visibility]\nsees_all = [{claim = 'roles'}]", "visibility.sees_all[0]"),
+        ("[fields]\ntitle = ['title', 'events.0.title']", "fields.title: 'events.0.title' lies in the array"),
+        ("list_order = 'events.at'", "list_order: 'events.at' lies in the array"),
+        (
+            "events = 'log'\n[[visibility.rules]]\nname = 'a'\nfield = 'log.by'\nclaim = 'sub'",
+            "rules[0].field",
+        ),
+        (
+            "events = 'a.log'\n[[visibility.rules]]\nname = 'a'\nfield = 'a.log'\nclaim = 'sub'",
+            "rules[0].field",
+        ),
+        ("events = 'questions'", "fields.questions"),
+        ('[fields]\ntitle = "a\\u0000b"', "fields.title"),
+        ("[fields]\ntitle = 'a\ufffd'", "fields.title"),
+        ("[redact]\nname = ['x']", "redact.name"),
+        ("[redact]\nnames = 'x'", "redact.names"),
+        ("[redact]\nnames = ['x', 5]", "redact.names"),
+        ("[redact]\nnames = ['x', '_-']", "redact.names[1]"),
+        ("[redact]\nkeep = ['']", "redact.keep[0]"),
+        ("[redact]\npatterns = ['a', '(']", "redact.patterns[1]"),
+        ("[redact]\npatterns = ['a*']", "redact.patterns[0]"),
+        ("[redact]\npatterns = ['" + "x" * 201 + "']", "redact.patterns[0] is longer than 200"),
+        ("[redact]\npatterns = ['(a+)+b']", "redact.patterns[0]"),
+        ("redact = 5", "redact must be a table"),
+        ("not toml", "not valid TOML"),
+    ],
+)
+def test_a_mistake_in_a_file_names_its_key(tmp_path: Path, text: str, key: str) -> None:
+    with pytest.raises(StartupError) as failure:
+        mapping(tmp_path, text)
+    assert key in str(failure.value)
+    assert "mapping.toml" in str(failure.value)
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StartupError, match="cannot be read"):
+        load(tmp_path / "nowhere.toml")
+
+
+def test_what_is_kept_of_a_document_has_no_path_inside_another() -> None:
+    roots = Mapping().roots()
+    assert "github.prUrl" in roots
+    assert not any(other != path and path.startswith(other + ".") for path in roots for other in roots)
+
+
+def test_every_setting_of_the_documents_is_spelled_alike() -> None:
+    names: Any = config.Settings.model_fields
+    assert all(name.startswith(("relay_", "feature_")) for name in names)
+
+
+def test_the_readme_is_true_of_mappings_and_settings(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    (redaction,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    assert mapping(tmp_path, redaction).redact == Redaction(("ticketPin",), (r"ACME-\d{4}-\w+",), ("token",))
+    named = set(re.findall(r"`((?:RELAY|FEATURE)_[A-Z_]+)`", readme))
+    assert {name for name in named if name.lower() not in config.Settings.model_fields} == {
+        "RELAY_URL",
+        "RELAY_TOKEN",
+    } & named
+    assert {name.upper() for name in config.Settings.model_fields} <= named
