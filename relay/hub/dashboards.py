@@ -10,8 +10,8 @@ from relay.errors import SourceError, Unavailable
 from relay.hub.background import Background
 from relay.hub.hub import Hub
 from relay.hub.members import DashboardJoiner, DashboardReading, Group, Listener
-from relay.hub.snapshots import RETRY_S, Snapshots, unavailable
-from relay.hub.states import Pages, dashboard_pages
+from relay.hub.reads import RETRY_S, Snapshots, unavailable
+from relay.hub.snapshot import Pages, dashboard_pages
 from relay.source.outage import Outage
 from relay.tasks.summary import Summary
 from relay.tasks.translate import Translator

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 
 from bson import Timestamp
 
-from relay.hub.frames import StepFrames
-from relay.hub.listing import Listing
 from relay.hub.members import (
     DashboardJoiner,
     Group,
@@ -23,6 +21,8 @@ from relay.hub.members import (
     Room,
     TaskReading,
 )
+from relay.hub.messages import StepFrames
+from relay.hub.throttle import ListThrottle
 from relay.metrics import Metrics
 from relay.protocol.types import Kind, StreamState, encode
 from relay.tasks.timeline import EventView
@@ -41,7 +41,7 @@ class Hub:
     def __init__(self, fields: EventView, metrics: Metrics, *, list_interval_s: float) -> None:
         self._fields = fields
         self._metrics = metrics
-        self._listing = Listing(
+        self._listing = ListThrottle(
             list_interval_s, seeing=self._seeing_after, tell=self._show, done=self._deliver
         )
         self.position = Timestamp(0, 0)

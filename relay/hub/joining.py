@@ -17,9 +17,9 @@ from relay.hub.background import Background
 from relay.hub.dashboards import Dashboards
 from relay.hub.hub import Hub
 from relay.hub.members import Answer, Joiner, Listener, Room
+from relay.hub.reads import Reads, Snapshots
 from relay.hub.rooms import Rooms, keys_of
-from relay.hub.snapshots import Reads, Snapshots
-from relay.hub.states import Progress
+from relay.hub.snapshot import Progress
 from relay.metrics import Metrics
 from relay.protocol.types import Kind, encode
 from relay.tasks.translate import Keys, Step, Translator

@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol
 
 from bson import Timestamp
 
-from relay.hub.frames import StepFrames
-from relay.hub.states import Pages, Progress
+from relay.hub.messages import StepFrames
+from relay.hub.snapshot import Pages, Progress
 from relay.protocol.types import with_reply_to
 from relay.tasks.translate import Keys
 

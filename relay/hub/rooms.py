@@ -16,11 +16,11 @@ from typing import Any
 
 from relay.errors import SourceError, Unavailable
 from relay.hub.background import Background
-from relay.hub.frames import StepFrames, replay
 from relay.hub.hub import MANY_BYTES, Hub
 from relay.hub.members import Answer, Joiner, Listener, Pending, Room, TaskBatch, TaskReading
-from relay.hub.snapshots import RETRY_S, Snapshots, unavailable
-from relay.hub.states import Progress, TaskState
+from relay.hub.messages import StepFrames, replay
+from relay.hub.reads import RETRY_S, Snapshots, unavailable
+from relay.hub.snapshot import Progress, TaskState
 from relay.protocol.types import ErrorCode, Kind, encode, error
 from relay.source.change import key_of
 from relay.source.identity import among

@@ -25,8 +25,8 @@ from relay.errors import Unavailable
 from relay.gateway.polling import poll
 from relay.gateway.polling.poll import MAX_ANSWER_BYTES, REJOIN_BURST, REJOINS_PER_SECOND, Poll, Seat
 from relay.hub.members import DashboardReading, Listener, TaskBatch
+from relay.hub.reads import Snapshots
 from relay.hub.rooms import BATCH
-from relay.hub.snapshots import Snapshots
 from relay.protocol.types import PAGE_BYTES
 from relay.source.reader import Reader
 from relay.tasks.timeline import EventView, event_json

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from relay.errors import BadRequest
 from relay.gateway.polling import poll
-from relay.hub import members, states
+from relay.hub import members, snapshot
 from relay.protocol import requests
 from relay.protocol.types import ErrorCode
 
@@ -29,7 +29,7 @@ def keep_order() -> None:
 def small_pages(page_bytes: int, answer_bytes: int) -> Iterator[None]:
     """Let states leave in pages of this size, and polls be answered with so much at once."""
     with (
-        patch.object(states, "PAGE_BYTES", page_bytes),
+        patch.object(snapshot, "PAGE_BYTES", page_bytes),
         patch.object(poll, "MAX_ANSWER_BYTES", answer_bytes),
     ):
         yield

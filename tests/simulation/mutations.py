@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from relay.gateway.websocket.connection import Wire
-from relay.hub.frames import StepFrames
 from relay.hub.hub import Hub
+from relay.hub.messages import StepFrames
 from simulation.mutation import Mutation, replaced
 from simulation.mutations_clients import CLIENTS
 from simulation.mutations_hub import HUB

@@ -8,9 +8,9 @@ from typing import Any
 from relay.gateway.websocket.connection import Wire
 from relay.hub.dashboards import Dashboards
 from relay.hub.hub import Hub
-from relay.hub.listing import Listing
 from relay.hub.members import DashboardJoiner, DashboardReading, Joiner
 from relay.hub.rooms import Rooms
+from relay.hub.throttle import ListThrottle
 from simulation.mutation import Mutation, replaced
 from simulation.plan import TROUBLES
 
@@ -75,7 +75,7 @@ HUB: dict[str, Mutation] = {
     "4-list-update-outlives-resync": Mutation(
         "4: a list update that waits is sent after the place was lost, of a task that is gone",
         "back",
-        python=replaced(Listing, "clear", _does_nothing),
+        python=replaced(ListThrottle, "clear", _does_nothing),
     ),
     "10-step-back": Mutation(
         "10: a position of an instance that is ahead is answered with an older state",

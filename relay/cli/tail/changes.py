@@ -19,8 +19,8 @@ from relay.cli.tail.lines import TYPE_WIDTH, Entry, ansi, line, moment, style_of
 from relay.cli.tail.text import describe, visible
 from relay.client import Message
 from relay.client.items import decode
-from relay.hub.frames import StepFrames
-from relay.hub.states import Progress
+from relay.hub.messages import StepFrames
+from relay.hub.snapshot import Progress
 from relay.protocol.types import Kind
 from relay.source.change import Change, Deleted, Inserted, Replaced, Updated
 from relay.source.raw_bson import RawArray

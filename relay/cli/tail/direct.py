@@ -27,7 +27,7 @@ from relay.config import Settings
 from relay.errors import SourceError, Unavailable
 from relay.feed.cache import Known
 from relay.feed.pump import Pump
-from relay.hub.states import TaskState
+from relay.hub.snapshot import TaskState
 from relay.metrics import Metrics
 from relay.source.change import Change, key_of
 from relay.source.client import client_of, hosts_of, names_of, warning_of

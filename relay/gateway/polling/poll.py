@@ -22,8 +22,8 @@ from relay.auth.limits import TokenBucket
 from relay.errors import Unavailable
 from relay.gateway.session import Desk
 from relay.hub.members import Listener
-from relay.hub.snapshots import CATCH_UP_S
-from relay.hub.states import is_last
+from relay.hub.reads import CATCH_UP_S
+from relay.hub.snapshot import is_last
 from relay.protocol.requests import PolledList, PolledTask, PollRequest, shown_moment
 from relay.protocol.types import ErrorCode, Kind, kind_of
 from relay.tasks.visibility import Principal

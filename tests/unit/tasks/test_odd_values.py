@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import odd_values
 
-from relay.hub.frames import StepFrames
-from relay.hub.states import Progress
+from relay.hub.messages import StepFrames
+from relay.hub.snapshot import Progress
 from relay.source.change import Change, Deleted, Inserted, Operation, Replaced, Updated, key_of
 from relay.source.raw_bson import Decoder
 from relay.tasks.mapping import Mapping

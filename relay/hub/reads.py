@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from bson import Timestamp
 
 from relay.errors import PositionLost, Unavailable
+from relay.hub.fair_semaphore import FairSemaphore, Waiter
 from relay.hub.hub import Hub
 from relay.hub.members import DashboardReading, TaskBatch
-from relay.hub.turns import Turn, Turns
 from relay.metrics import Metrics
 from relay.protocol.types import ErrorCode, error
 
@@ -47,8 +47,8 @@ class Snapshots:
         self._hub = hub
         self._reads = reads
         self._metrics = metrics
-        self._turns = Turns(PARALLEL_READS)
-        self._waiting: dict[Reading, Turn] = {}
+        self._turns = FairSemaphore(PARALLEL_READS)
+        self._waiting: dict[Reading, Waiter] = {}
         self._asked: asyncio.Task[Timestamp] | None = None  # the last question for the time
         self._next: asyncio.Task[Timestamp] | None = None  # the one after it, while that waits
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from relay.hub.states import Progress, TaskState
+from relay.hub.snapshot import Progress, TaskState
 from relay.protocol.types import Kind, encode
 from relay.tasks.timeline import EventView, event_json, extend, head
 from relay.tasks.translate import EventAdded, Lifecycle, Listed, StateReset, Step, SummaryUpdated

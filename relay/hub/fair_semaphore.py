@@ -7,20 +7,20 @@ from collections import deque
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 
-Turn = asyncio.Future[None]
+Waiter = asyncio.Future[None]
 NOBODY = ("",)  # the line of what everyone left before it waited: its owner waits all the same
 
 
-class Turns:
+class FairSemaphore:
     """At most `parallel` at once. Who asks for a thousand reads waits for their own: another user has a turn
     before they have a second one. A read that several users wait for comes with the first of their turns."""
 
     def __init__(self, parallel: int) -> None:
         self._free = parallel
-        self._lines: dict[str, deque[Turn]] = {}  # by user; whose turn is next comes first
+        self._lines: dict[str, deque[Waiter]] = {}  # by user; whose turn is next comes first
 
     @asynccontextmanager
-    async def wait(self, turn: Turn, users: Collection[str]) -> AsyncGenerator[None]:
+    async def wait(self, turn: Waiter, users: Collection[str]) -> AsyncGenerator[None]:
         """Hold one of the places. `turn` is a fresh future, which `line_up` may be told of meanwhile."""
         if self._free:
             self._free -= 1
@@ -38,7 +38,7 @@ class Turns:
         finally:
             self._leave()
 
-    def line_up(self, turn: Turn, user: str) -> None:
+    def line_up(self, turn: Waiter, user: str) -> None:
         """This user waits for the same."""
         self._lines.setdefault(user, deque()).append(turn)
 

@@ -1,4 +1,4 @@
-"""Turns: so many at once, each user in turn, and nothing lost by who gives up."""
+"""FairSemaphore: so many at once, each user in turn, and nothing lost by who gives up."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from contextlib import suppress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.hub.turns import Turn, Turns
+from relay.hub.fair_semaphore import FairSemaphore, Waiter
 
 
 class Queue:
     """Holders that enter, and leave when told to; who entered, in order."""
 
     def __init__(self, parallel: int) -> None:
-        self.turns = Turns(parallel)
+        self.turns = FairSemaphore(parallel)
         self.entered: list[str] = []
         self._leaving: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._futures: dict[str, Turn] = {}
+        self._futures: dict[str, Waiter] = {}
 
     async def come(self, name: str, *users: str) -> None:
         self._leaving[name] = asyncio.Event()

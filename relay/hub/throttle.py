@@ -13,8 +13,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from relay.hub.frames import StepFrames
 from relay.hub.members import Group
+from relay.hub.messages import StepFrames
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class _Waiting:
     told: set[Group]
 
 
-class Listing:
+class ListThrottle:
     """`tell` sends one task's update to these groups; `seeing` are the groups that see the task after a
     step; `done` follows what was told out of turn."""
 
