@@ -29,7 +29,7 @@ MAX_HEADERS = 256  # more than proxies pass on (most allow 100), so that only wh
 MAX_REQUEST_BYTES = 160 * 1024  # with the body, and whatever follows a chunked one
 MAX_PIPELINED = 8  # requests that wait for the answer to an earlier one
 # How long a connection may lie idle between two requests. A balancer that reuses one the moment it is closed
-# answers its user with a 502, so this has to be longer than the balancer's own timeout (docs/embedding.md). Most
+# answers its user with a 502, so this has to be longer than the balancer's own timeout (docs/guides/embedding.md). Most
 # have 60 s; Google's have 600 s.
 KEEP_ALIVE_S = 75
 PROXY_KEEP_ALIVE_S = 620  # of a trusted proxy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conftest import Site
 from playwright.sync_api import Page
-from support.doc_snippets import DOCS, README, blocks
+from support.doc_snippets import GUIDES, README, blocks
 from support.relay_fixture import token
 
 HOST = "http://127.0.0.1:8080"  # as the README has it
@@ -36,7 +36,7 @@ def test_the_page_of_the_readme_shows_its_tasks(site: Site) -> None:
 
 
 def test_the_page_of_an_application_asks_it_for_tokens(site: Site) -> None:
-    (program,) = blocks(DOCS / "embedding.md", "js")
+    (program,) = blocks(GUIDES / "embedding.md", "js")
     page = site.page
     page.route("**/live-token", lambda route: route.fulfill(body=token("alice")))
     page.goto(site.url)
@@ -50,7 +50,7 @@ def test_the_page_of_an_application_asks_it_for_tokens(site: Site) -> None:
 
 
 def test_a_socket_over_the_relay_speaks_as_planned(site: Site) -> None:
-    (shim,) = blocks(DOCS / "from-socket-io.md", "js")
+    (shim,) = blocks(GUIDES / "from-socket-io.md", "js")
     site.tasks.insert_one({"_id": "t1", "createdBy": "alice", "status": "dispatched", "events": []})
     page = site.page
     page.goto(site.url)

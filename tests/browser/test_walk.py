@@ -11,11 +11,11 @@ from bson import json_util
 from origin import served
 from playwright.sync_api import Browser
 from pymongo import MongoClient
-from support.doc_snippets import DOCS, README, block_with, blocks
+from support.doc_snippets import GUIDES, README, block_with, blocks
 from support.relay_fixture import SECRET, environment
 from support.subprocesses import path_with_relay, started
 
-MAPPING = DOCS / "mapping.md"
+MAPPING = GUIDES / "mapping.md"
 HOST = "http://127.0.0.1:8080"  # as the README has it
 PAGE = """<!doctype html>
 <meta charset="utf-8">

@@ -1,4 +1,4 @@
-"""The proxies of docs/embedding.md, started with the very text that stands there, before a real relay."""
+"""The proxies of docs/guides/embedding.md, started with the very text that stands there, before a real relay."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import jwt
 import pytest
 from pymongo import AsyncMongoClient
-from support.doc_snippets import DOCS, blocks
+from support.doc_snippets import GUIDES, blocks
 from support.raw_client import calling
 from support.relay_fixture import SECRET, SOON_S, running, settings_for, token
 from websockets.asyncio.client import connect
@@ -28,7 +28,7 @@ from websockets.typing import Origin, Subprotocol
 from relay.client import Connected, Message
 from relay.client import connect as connect_client
 
-EMBEDDING = DOCS / "embedding.md"
+EMBEDDING = GUIDES / "embedding.md"
 ORIGIN = "https://app.example.com"
 RELAY = "127.0.0.1:8080"  # as the document has it
 

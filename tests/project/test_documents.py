@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bson import Timestamp, json_util
-from support.doc_snippets import DOCS, blocks
+from support.doc_snippets import DOCS, GUIDES, blocks
 
 from relay.cli.tail.changes import messages_of
 from relay.config import Settings
@@ -20,7 +20,7 @@ from relay.tasks.mapping import EVENT_TYPES, STATUSES, Fields, Mapping, load
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience, Principal
 
-MAPPING = DOCS / "mapping.md"
+MAPPING = GUIDES / "mapping.md"
 
 
 def mapping(tmp_path: Path) -> Mapping:
@@ -80,13 +80,13 @@ def test_the_operators_page_names_every_metric() -> None:
     made = set(re.findall(r"^# TYPE (\w+) ", Metrics().text().decode(), re.MULTILINE))
     made = {name for name in made if not name.endswith("_created")}
     listed = set(
-        re.findall(r"^\| `(relay_\w+)` \|", (DOCS / "operating.md").read_text("utf-8"), re.MULTILINE)
+        re.findall(r"^\| `(relay_\w+)` \|", (GUIDES / "operating.md").read_text("utf-8"), re.MULTILINE)
     )
     assert listed == made
 
 
 def test_the_documents_name_only_settings_there_are() -> None:
-    for page in DOCS.glob("*.md"):
+    for page in DOCS.rglob("*.md"):
         named = set(re.findall(r"\b((?:RELAY|FEATURE)_[A-Z_]+)\b", page.read_text("utf-8")))
         assert {name for name in named if name.lower() not in Settings.model_fields} <= {
             "RELAY_URL",
@@ -95,6 +95,6 @@ def test_the_documents_name_only_settings_there_are() -> None:
 
 
 def test_the_documents_name_only_close_codes_there_are() -> None:
-    for page in DOCS.glob("*.md"):
+    for page in DOCS.rglob("*.md"):
         named = {int(code) for code in re.findall(r"\b(4[45]\d\d)\b", page.read_text("utf-8"))}
         assert named <= set(Close), page.name

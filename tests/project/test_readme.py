@@ -36,7 +36,7 @@ def test_the_python_program_of_the_readme_prints_what_it_says(
 
 
 def test_every_link_of_the_documents_leads_somewhere() -> None:
-    for document in (README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "relay" / "PROTOCOL.md"):
+    for document in (README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "relay" / "PROTOCOL.md"):
         for target in re.findall(r"\]\(([^)]+)\)", document.read_text("utf-8")):
             if not urlsplit(target).scheme:
                 path, _, anchor = target.partition("#")

@@ -8,6 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
+GUIDES = DOCS / "guides"
+REFERENCE = DOCS / "reference"
+REDACTION = REFERENCE / "redaction.md"
 
 
 def blocks(path: Path, language: str) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.doc_snippets import REDACTION, blocks
 from support.token_forgery import jwk, jwks, pem, private_pem
 from typer.testing import CliRunner
 
@@ -506,7 +507,7 @@ def test_every_setting_of_the_documents_is_spelled_alike() -> None:
 
 def test_the_readme_is_true_of_mappings_and_settings(tmp_path: Path) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    (redaction,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    (redaction,) = blocks(REDACTION, "toml")
     assert mapping(tmp_path, redaction).redact == Redaction(("ticketPin",), (r"ACME-\d{4}-\w+",), ("token",))
     named = set(re.findall(r"`((?:RELAY|FEATURE)_[A-Z_]+)`", readme))
     assert {name for name in named if name.lower() not in config.Settings.model_fields} == {

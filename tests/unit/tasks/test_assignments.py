@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support.doc_snippets import REDACTION
 
 from relay.tasks.assignments import patterns
 from relay.tasks.names import NAMES
@@ -900,10 +900,8 @@ def test_the_time_grows_with_one_long_value_as_well(start: str, unit: str) -> No
     assert four_times < 10 * once + 0.002
 
 
-def test_what_the_readme_shows_goes() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
-    section = readme.split("### Secrets and sizes")[1].split("\n### ")[0]
-    forms = section.split("| where | how it looks |")[1].split("\n\n")[0]
+def test_every_form_of_the_reference_of_redaction_is_redacted() -> None:
+    forms = REDACTION.read_text("utf-8").split("| where | how it looks |")[1].split("\n\n")[0]
     shown = [form.replace("\\|", "|") for form in re.findall("`([^`]*…[^`]*)`", forms)]
     assert len(shown) > 20
     for form in shown:

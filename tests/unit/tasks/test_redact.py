@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,6 +12,7 @@ import pytest
 from bson import Code, DBRef, ObjectId, Regex, Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
+from support.doc_snippets import REDACTION
 from unit.tasks.test_values import BSON
 
 from relay.protocol.types import Kind
@@ -430,9 +430,8 @@ def test_summaries_and_lifecycle_messages_have_no_secrets() -> None:
     assert Lifecycle(Kind.FAILED, {"status": "failed", "error": task.summary["error"]}) in step.messages
 
 
-def test_the_readme_names_every_name_and_every_shape() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
-    section = readme.split("### Secrets and sizes")[1].split("\n### ")[0]
+def test_the_reference_of_redaction_names_every_name_and_every_shape() -> None:
+    section = REDACTION.read_text("utf-8")
     for title, listed in (
         ("Names", NAMES),
         ("Words before them", OWNERS),
