@@ -150,58 +150,106 @@ class Settings(BaseSettings):
         frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
+    # The string below a setting is its entry in docs/reference/settings.md; `scripts/generate` copies it there.
+
     relay_mongo_url: SecretStr = SecretStr("")
+    """The connection string of a replica set, MongoDB 6.0 or newer. Its options for hosts, credentials, TLS,
+    compression and idle connections are used. Options for timeouts, pools, reads and decoding belong to the relay and
+    are ignored with a warning."""
     relay_mongo_database: str = Field("app", min_length=1)
+    """The database that holds the tasks."""
     relay_tasks_collection: str = Field("tasks", min_length=1)
+    """The collection that holds the tasks."""
     relay_mapping: Path | None = None
+    """A TOML file that says how to read your documents: see [mapping](../guides/mapping.md)."""
+
     relay_host: Annotated[str, AfterValidator(_bare_address)] = Field("127.0.0.1", min_length=1)
-    relay_port: int = Field(8080, ge=0, le=65535)  # 0: any free port
+    """The address to listen on. `::` accepts IPv6 and IPv4."""
+    relay_port: int = Field(8080, ge=0, le=65535)
+    """The port to listen on. 0 takes any free port."""
     relay_public_url: Annotated[str, AfterValidator(_public)] = ""
-    relay_admin_port: int | None = Field(None, ge=0, le=65535)  # readiness and metrics there instead
+    """The relay's address as browsers see it, with `https://` or `http://`. Pages of its origin may always connect.
+    Without it the relay uses the address it listens on."""
+    relay_admin_port: int | None = Field(None, ge=0, le=65535)
+    """Serve `/readyz` and `/metrics` on this port instead: one that only operators can reach."""
 
     relay_jwt_secret: Annotated[SecretStr, AfterValidator(_a_secret)] | None = None
-    relay_jwt_public_key: SecretStr | None = None  # PEM, or where it is; hidden, lest it be a private one
+    """The secret that tokens are signed with, at least 32 bytes. Set exactly one of this and the next two."""
+    relay_jwt_public_key: SecretStr | None = None  # secret for the log: somebody may paste the private key
+    """The public key that tokens are verified with: PEM, or the path of a PEM file."""
     relay_jwks_url: Annotated[str, AfterValidator(_trustworthy)] | None = None
+    """Where to fetch the public keys as a JSON Web Key Set: `https://…`, or `http://` on this machine."""
     relay_jwt_algorithms: Annotated[CommaSeparated, AfterValidator(_one_family)] = Field(
         default_factory=_default_algorithms
     )
+    """Accepted algorithms, separated by commas: of HS256, HS384 and HS512, or of RS256, RS384, RS512, PS256, PS384,
+    PS512, ES256, ES384, ES512 and EdDSA. The default is `HS256` with a secret and `RS256,ES256` with public keys."""
     relay_jwt_issuer: str | None = None
+    """The `iss` that tokens must have. Not checked when unset."""
     relay_jwt_audience: str | None = None
+    """The `aud` that tokens must have. Not checked when unset."""
     relay_allowed_origins: Annotated[CommaSeparated, AfterValidator(_origins)] = ()
+    """Further origins whose pages may connect, such as `https://app.example.com`, separated by commas. There is no
+    wildcard."""
 
-    relay_max_message_bytes: Bytes = Field(65_536, ge=1024)  # a longer frame closes with 1009
-    relay_max_connections: Count = Field(20_000, ge=1)  # one more closes with 4430, as with the next two
+    relay_max_message_bytes: Bytes = Field(65_536, ge=1024)
+    """The largest frame a client may send. A larger one closes the connection with 1009."""
+    relay_max_connections: Count = Field(20_000, ge=1)
+    """Open connections in total. The next one is closed with 4430. The limit on open files may leave room for fewer:
+    see [operating](../guides/operating.md#limits)."""
     relay_max_connections_per_user: Count = Field(50, ge=1)
+    """Open connections of one user (`sub`). The next one is closed with 4430."""
     relay_max_connections_per_address: Count = Field(1_000, ge=1)
-    relay_trusted_proxies: Annotated[
-        CommaSeparated, AfterValidator(_networks)
-    ] = ()  # whose X-Forwarded-For counts
-    relay_max_tasks_per_connection: Count = Field(200, ge=1)  # one more gets error too_many_tasks
-    relay_outbox_max_bytes: Bytes = Field(1_048_576, ge=65_536)  # past it the connection lags
-    relay_stall_timeout_ms: Milliseconds = Field(
-        30_000, ge=100
-    )  # a socket that takes nothing for so long: close 4408
-    relay_list_update_min_interval_ms: Milliseconds = Field(100, ge=0)  # between two list updates of one task
-    relay_drain_ms: Milliseconds = Field(5_000, ge=0)  # between the notice of a planned stop and its closes
-    relay_handshake_timeout_ms: Milliseconds = Field(
-        10_000, ge=100
-    )  # no request by then: the connection is cut
-    relay_auth_timeout_ms: Milliseconds = Field(5_000, ge=100)  # no token by then: close 4408
-    relay_heartbeat_ms: Milliseconds = Field(25_000, ge=100)
-    relay_ping_interval_ms: Milliseconds = Field(20_000, ge=100)
-    relay_ping_timeout_ms: Milliseconds = Field(8_000, ge=100)
-    relay_poll_wait_ms: int = Field(25_000, ge=0, le=25_000)  # a poll with nothing new is answered then
+    """Open connections from one client address. The next one is closed with 4430."""
+    relay_trusted_proxies: Annotated[CommaSeparated, AfterValidator(_networks)] = ()
+    """Addresses or networks of proxies whose `X-Forwarded-For` names the client, separated by commas. Without it, every
+    user behind a proxy counts as the proxy's address."""
+    relay_max_tasks_per_connection: Count = Field(200, ge=1)
+    """Tasks that one connection may join. The next join is answered with `too_many_tasks`."""
     relay_messages_per_second: Count = Field(20, ge=1)
-    relay_known_tasks_max: Count = Field(100_000, ge=1)  # the least recently changed are read again
-    relay_max_text_length: Count = Field(1_000, ge=10)  # characters of a summary's text; the rest is cut
-    relay_max_event_bytes: Bytes = Field(65_536, ge=1024)  # of a larger event only the size is sent
+    """Requests per second of one connection. Bursts may have twice as many."""
+    relay_outbox_max_bytes: Bytes = Field(1_048_576, ge=65_536)
+    """Bytes of live messages that may wait for one slow reader. Past this they are dropped, and states replace them
+    when the connection reads again."""
+    relay_stall_timeout_ms: Milliseconds = Field(30_000, ge=100)
+    """A connection that reads nothing for this time is closed with 4408."""
+    relay_list_update_min_interval_ms: Milliseconds = Field(100, ge=0)
+    """The shortest time between two list updates of one task. The first is sent at once and the newest always follows;
+    those in between are skipped."""
 
-    feature_websocket_enabled: bool = True  # false: no live connection for anyone
-    feature_websocket_percent: int = Field(100, ge=0, le=100)  # a stable share of the users
-    feature_websocket_users: CommaSeparated = ()  # always in, by their sub
+    relay_drain_ms: Milliseconds = Field(5_000, ge=0)
+    """The time between the notice of a planned stop and the closing of connections. 0 closes at once."""
+    relay_handshake_timeout_ms: Milliseconds = Field(10_000, ge=100)
+    """A connection whose request has not arrived completely by then is cut."""
+    relay_auth_timeout_ms: Milliseconds = Field(5_000, ge=100)
+    """A WebSocket that has sent no token by then is closed with 4408."""
+    relay_heartbeat_ms: Milliseconds = Field(25_000, ge=100)
+    """The time between two `heartbeat` messages."""
+    relay_ping_interval_ms: Milliseconds = Field(20_000, ge=100)
+    """The time between two WebSocket pings."""
+    relay_ping_timeout_ms: Milliseconds = Field(8_000, ge=100)
+    """A client that has not answered a ping by then is disconnected."""
+    relay_poll_wait_ms: int = Field(25_000, ge=0, le=25_000)
+    """How long a poll waits when there is nothing new. Lower it where a proxy ends requests sooner."""
+
+    relay_known_tasks_max: Count = Field(100_000, ge=1)
+    """Tasks to keep in memory. A task outside it is read from the database when it changes."""
+    relay_max_text_length: Count = Field(1_000, ge=10)
+    """Characters of a string in a task's summary. The rest is cut."""
+    relay_max_event_bytes: Bytes = Field(65_536, ge=1024)
+    """The largest event, as JSON. Of a larger one, only type, time and size are sent."""
+
+    feature_websocket_enabled: bool = True
+    """`false` switches the live connection off for everyone."""
+    feature_websocket_percent: int = Field(100, ge=0, le=100)
+    """The share of users the live connection is on for. A larger share only adds users."""
+    feature_websocket_users: CommaSeparated = ()
+    """The `sub` of users it is on for whatever the share, separated by commas."""
 
     relay_log_format: Literal["console", "json"] = "console"
+    """`json` writes one JSON object per line, for machines."""
     relay_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The lowest level to log. Tokens and documents are never logged, at any level."""
 
     @model_validator(mode="before")
     @classmethod

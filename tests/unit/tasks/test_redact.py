@@ -12,18 +12,15 @@ import pytest
 from bson import Code, DBRef, ObjectId, Regex, Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
-from support.doc_snippets import REDACTION
 from unit.tasks.test_values import BSON
 
 from relay.protocol.types import Kind
 from relay.source.change import Change, Updated, key_of
 from relay.tasks.mapping import Mapping
-from relay.tasks.names import NAMES, NO_OWNERS, OPEN, OWNERS
 from relay.tasks.redact import (
     _SHAPES,
     PATTERN_LENGTH,
     PATTERN_SEES,
-    SHAPES,
     Redaction,
     Redactor,
     wrong_pattern,
@@ -428,17 +425,3 @@ def test_summaries_and_lifecycle_messages_have_no_secrets() -> None:
     change = Change(key_of(1), 1, Timestamp(10, 1), None, Updated({"status": "failed"}))
     step = reader.translate(reader.read({**document, "status": "new"}), change)
     assert Lifecycle(Kind.FAILED, {"status": "failed", "error": task.summary["error"]}) in step.messages
-
-
-def test_the_reference_of_redaction_names_every_name_and_every_shape() -> None:
-    section = REDACTION.read_text("utf-8")
-    for title, listed in (
-        ("Names", NAMES),
-        ("Words before them", OWNERS),
-        ("Names after any word", OPEN),
-        ("Words that say something", NO_OWNERS),
-    ):
-        words = section.split(f"**{title}:**")[1].split("\n\n")[0]
-        assert tuple(re.sub("[.`,]", " ", words).split()) == listed
-    for shape in SHAPES:
-        assert f"| {shape.of} | {shape.looks} |" in section

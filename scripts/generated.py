@@ -1,0 +1,157 @@
+"""Write the parts of the documents whose source is the code: settings, commands, shapes of secrets.
+
+A generated part stands between two comments, `<!-- NAME: ARGUMENT -->` and `<!-- /NAME -->`. NAME is a function of
+`GENERATORS`, ARGUMENT (optional) what it is called with. `scripts/generate` writes all parts again;
+tests/project/test_generated.py fails while one of them differs from what the code says.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+import typer
+from annotated_types import Ge, Le
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from relay.cli.commands import cli
+from relay.config import Settings
+from relay.tasks import names as secret_names
+from relay.tasks.redact import SHAPES
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "relay" / "PROTOCOL.md", *sorted((ROOT / "docs").rglob("*.md")))
+PART = re.compile(r"(<!-- (\w+)(?:: ([^>]+))? -->\n)(.*?)(<!-- /\2 -->)", re.DOTALL)
+
+
+def updated(page: str) -> str:
+    """The text of a page with every generated part as the code has it now."""
+
+    def part(found: re.Match[str]) -> str:
+        begin, name, argument, _, end = found.groups()
+        made = GENERATORS[name](argument or "")
+        return f"{begin}\n{made.strip()}\n\n{end}"
+
+    return PART.sub(part, page)
+
+
+# Settings
+
+
+def settings(names: str) -> str:
+    """The table of the settings from one name to another, as in `RELAY_HOST to RELAY_ADMIN_PORT`."""
+    first, last = (name.lower() for name in names.split(" to "))
+    known = list(Settings.model_fields)
+    described = _descriptions(Settings)
+    rows = ["| variable | default | what it does |", "| --- | --- | --- |"]
+    for name in known[known.index(first) : known.index(last) + 1]:
+        field = Settings.model_fields[name]
+        rows.append(f"| `{name.upper()}` | {_default(field)} | {described[name]}{_accepted(field)} |")
+    return "\n".join(rows)
+
+
+def _descriptions(of: type) -> dict[str, str]:
+    """The string below each attribute of a class, by the attribute's name. Only the source has them: Python keeps
+    none of them at run time."""
+    (definition,) = ast.parse(inspect.getsource(of)).body
+    assert isinstance(definition, ast.ClassDef)
+    found = {}
+    for statement, below in zip(definition.body, definition.body[1:], strict=False):
+        if isinstance(statement, ast.AnnAssign) and isinstance(below, ast.Expr):
+            assert isinstance(statement.target, ast.Name)
+            found[statement.target.id] = " ".join(ast.literal_eval(below.value).split())
+    return found
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if field.default_factory is not None or value in (None, "", ()):
+        return "–"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _accepted(field: FieldInfo) -> str:
+    if field.annotation is bool:
+        return ""
+    if get_origin(field.annotation) is Literal:
+        return f" Accepted: {', '.join(f'`{one}`' for one in get_args(field.annotation))}."
+    least = next((limit.ge for limit in field.metadata if isinstance(limit, Ge)), None)
+    most = next((limit.le for limit in field.metadata if isinstance(limit, Le)), None)
+    return "" if least is None else f" Accepted: {least:,} to {most:,}."
+
+
+# Commands
+
+
+def command(name: str) -> str:
+    """What a command does and the table of its options, as `relay NAME --help` has them."""
+    made = typer.main.get_command(cli).commands[name]  # type: ignore[attr-defined]
+    context = typer.Context(made, info_name=f"relay {name}")
+    records = [parameter.get_help_record(context) for parameter in made.get_params(context)]
+    rows = [_option(*record) for record in records if record and not record[0].startswith("--help")]
+    table = ["| option | what it does |", "| --- | --- |", *rows] if rows else []
+    return "\n\n".join(part for part in (made.help, "\n".join(table), made.epilog) if part)
+
+
+VALUES = {"int range": "N", "float range": "N", "str": "TEXT", "list[str]": "TEXT", "path": "PATH"}
+
+
+def _option(spelled: str, described: str) -> str:
+    """One row of the table. Typer's record of an option is `--port <int range>` and `Port.  [default: 80; x>=0]`."""
+    spelled = re.sub("<(.*)>", lambda found: VALUES[found[1]], spelled)
+    described, _, extra = described.partition("  [")
+    facts = [
+        fact[:1].upper() + fact[1:] if fact[0].isalpha() and "=" not in fact else _limits(fact)
+        for fact in extra.removesuffix("]").split("; ")
+        if fact
+    ]
+    return f"| `{spelled}` | {' '.join([described, *(f'{fact}.' for fact in facts)])} |"
+
+
+def _limits(range_: str) -> str:
+    return "Accepted: " + range_.replace("x", "N").replace("<=", " ≤ ").replace(">=", " ≥ ")
+
+
+# Redaction
+
+
+def names(of: str) -> str:
+    """One of the lists of `relay/tasks/names.py`, as in `NAMES`."""
+    listed = ", ".join(f"`{name}`" for name in getattr(secret_names, of))
+    return textwrap.fill(f"{listed}.", 118, break_long_words=False, break_on_hyphens=False)
+
+
+def shapes(_: str) -> str:
+    """The table of the secrets that are known by their shape."""
+    rows = [f"| {shape.of} | {shape.looks} |" for shape in SHAPES]
+    return "\n".join(["| what | how it looks |", "| --- | --- |", *rows])
+
+
+GENERATORS: dict[str, Callable[[str], str]] = {
+    "settings": settings,
+    "command": command,
+    "names": names,
+    "shapes": shapes,
+}
+
+
+def main() -> None:
+    for page in PAGES:
+        before = page.read_text("utf-8")
+        after = updated(before)
+        if after != before:
+            page.write_text(after, "utf-8")
+            print(f"wrote {page.relative_to(ROOT)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
