@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from relay.auth.addresses import networks
+from relay.auth.admission import Admission
 from relay.auth.key_sources import key_source
 from relay.auth.limits import Caps
 from relay.auth.origins import Origins, origin_of
@@ -31,7 +32,7 @@ from relay.gateway.http import application, operating_application, operating_rou
 from relay.gateway.http_protocol import door
 from relay.gateway.listening import bind, is_local, quiet_about_room, shown
 from relay.gateway.polling.endpoint import Polls
-from relay.gateway.session import Desk
+from relay.gateway.services import Services
 from relay.gateway.websocket.connection import gathered_by
 from relay.gateway.websocket.endpoints import Connections
 from relay.gateway.websocket.pacing import Flusher
@@ -117,18 +118,23 @@ class Relay:
         )
         try:
             async with Joining(hub, reader, translator, metrics) as joining:
-                caps = _caps(settings, room)
-                desk = Desk(settings, verifier, audience, hub, joining, _rollout(settings), caps)
-                origins = Origins(_origins(settings, port), metrics)
-                connections = Connections(desk, origins, metrics, random=random.random)
-                polls = Polls(desk, origins, metrics, random=random.random)
+                admission = Admission(
+                    origins=Origins(_origins(settings, port), metrics),
+                    caps=_caps(settings, room),
+                    verifier=verifier,
+                    rollout=_rollout(settings),
+                    proxies=networks(settings.relay_trusted_proxies),
+                )
+                services = Services(settings, admission, audience, hub, joining)
+                connections = Connections(services, metrics, random=random.random)
+                polls = Polls(services, metrics, random=random.random)
                 health = _Health(tail, hub, self._keys, watch)
                 operating = operating_routes(metrics, health.state)
                 here = operating if admin is None else []
                 servers = {
                     listening: _server(
                         settings,
-                        application(desk, connections, polls, here, url=self.url, origins=origins),
+                        application(admission, connections, polls, here, url=self.url),
                         flusher,
                         room,
                     )

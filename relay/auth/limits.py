@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 
+BURST_S = 2  # requests of this many seconds may come at once
+
 
 class TokenBucket:
     """`rate` requests a second, `burst` at once."""

@@ -17,12 +17,11 @@ from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from relay.auth.origins import Origins
+from relay.auth.admission import Admission
 from relay.errors import Refused
 from relay.gateway.http_errors import of_close, of_origin
 from relay.gateway.polling.endpoint import Polls
-from relay.gateway.session import Desk
-from relay.gateway.websocket.endpoints import Connections, bearer
+from relay.gateway.websocket.endpoints import Connections
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.protocol.schema import json_schema
 from relay.protocol.types import VERSION
@@ -73,16 +72,15 @@ async def _upgrade_required(_: Request) -> Response:
 
 
 def application(
-    desk: Desk,
+    admission: Admission,
     connections: Connections,
     polls: Polls,
     operating: Sequence[BaseRoute],
     *,
     url: str,
-    origins: Origins,
 ) -> ASGIApp:
     """Every endpoint for clients, which find the relay at `url`, and the `operating` ones, if they are to
-    be here. Pages of `origins` may import the client and ask."""
+    be here. Pages of allowed origins may import the client and ask."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"alive": True})
@@ -96,15 +94,15 @@ def application(
         return Response(described, media_type="application/schema+json")
 
     async def config(request: Request) -> Response:
-        if not origins.allows(request.headers.get("origin"), "config"):
+        if not admission.allows_origin(request, "config"):
             return of_origin(readable=True)
         try:
-            principal = desk.verifier.verify(bearer(request.headers.getlist("authorization")) or "")
+            principal = admission.identify(request)
         except Refused as refused:
             return of_close(refused)
         return JSONResponse(
             {
-                "enabled": desk.rollout.is_in(principal.sub),
+                "enabled": admission.is_switched_on(principal),
                 "websocketUrl": url.replace("http", "ws", 1) + "/ws",
                 "pollUrl": url + "/poll",
                 "protocol": VERSION,
@@ -131,7 +129,7 @@ def application(
     ]
     cors = Middleware(
         CORSMiddleware,
-        allow_origins=origins.allowed,
+        allow_origins=admission.origins.allowed,
         allow_methods=["GET", "POST"],
         allow_headers=["authorization", "content-type"],
     )

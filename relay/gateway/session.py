@@ -7,7 +7,6 @@ request is checked before anything of it is done; what a peer did wrong gets a s
 from __future__ import annotations
 
 import secrets
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,13 +14,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
-from relay.auth.limits import Caps, TokenBucket
-from relay.auth.rollout import Rollout
-from relay.auth.tokens import Verifier
-from relay.config import Settings
+from relay.auth.limits import BURST_S, TokenBucket
 from relay.errors import BadRequest, Refused
-from relay.hub.hub import Hub
-from relay.hub.joining import Joining
+from relay.gateway.services import Services
 from relay.hub.members import Answer, Listener, Receiver
 from relay.protocol.requests import (
     ClientRequest,
@@ -46,10 +41,9 @@ from relay.protocol.types import (
     error,
     rfc3339,
 )
-from relay.tasks.visibility import Audience, Principal
+from relay.tasks.visibility import Principal
 
 EXPIRY_NOTICE_S = 30  # before its token ends, a connection is told so
-RATE_BURST = 2  # seconds' worth of requests at once
 ABUSE_COUNT, ABUSE_WINDOW_S = 100, 10.0  # so many refused requests in so long close 4429
 
 
@@ -62,21 +56,6 @@ class Carrier(Receiver, Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """End the conversation after what is queued; does nothing the second time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What every conversation of a relay shares."""
-
-    settings: Settings
-    verifier: Verifier
-    audience: Audience
-    hub: Hub
-    joining: Joining
-    rollout: Rollout
-    caps: Caps
-    wall: Callable[[], float] = time.time  # tokens end by the wall clock
-    monotonic: Callable[[], float] = time.monotonic  # everything else is timed by this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,48 +79,43 @@ class Session:
         "_bucket",
         "_carrier",
         "_deadline",
-        "_desk",
         "_heartbeat_at",
         "_listener",
         "_notice_s",
         "_opening",
         "_principal",
+        "_services",
     )
 
-    def __init__(self, desk: Desk, carrier: Carrier, opening: Opening) -> None:
-        now = desk.monotonic()
-        rate = desk.settings.relay_messages_per_second
-        self._desk = desk
+    def __init__(self, services: Services, carrier: Carrier, opening: Opening) -> None:
+        now = services.monotonic()
+        rate = services.settings.relay_messages_per_second
+        self._services = services
         self._carrier = carrier
         self._opening = opening
         self._principal: Principal | None = None
         self._listener: Listener | None = None
-        self._deadline = now + desk.settings.relay_auth_timeout_ms / 1000
-        self._heartbeat_at = now + desk.settings.relay_heartbeat_ms / 1000
+        self._deadline = now + services.settings.relay_auth_timeout_ms / 1000
+        self._heartbeat_at = now + services.settings.relay_heartbeat_ms / 1000
         self._notice_s: float | None = EXPIRY_NOTICE_S  # None: it has been told
-        self._bucket = TokenBucket(rate, rate * RATE_BURST, now)
+        self._bucket = TokenBucket(rate, rate * BURST_S, now)
         self._abuse: deque[float] | None = None  # when requests were refused; made for who needs it
 
     # What the carrier says.
 
     def authenticate(self, token: str, reply_to: str | None = None) -> None:
         """Begin with this token. Raises Refused."""
-        desk = self._desk
-        principal = desk.verifier.verify(token)
-        if not desk.rollout.is_in(principal.sub):
-            raise Refused(Close.FEATURE_DISABLED, "feature_disabled")
-        if not desk.caps.enter_user(principal.sub):
-            raise Refused(Close.AT_CAPACITY, "at_capacity")
-        self._principal = principal
+        services = self._services
+        self._principal = principal = services.admission.admit(token)
         self._carrier.wake()
         listener = Listener(
-            desk.audience.keys_for(principal),
-            partial(desk.audience.filter_for, principal),
+            services.audience.keys_for(principal),
+            partial(services.audience.filter_for, principal),
             user=principal.sub,
             receiver=self._carrier,
         )
         self._listener = listener
-        settings = desk.settings
+        settings = services.settings
         limits: Limits = {
             "maxMessageBytes": settings.relay_max_message_bytes,
             "messagesPerSecond": settings.relay_messages_per_second,
@@ -161,14 +135,14 @@ class Session:
                 reply_to=reply_to,
             )
         )
-        desk.hub.enter(listener)
-        if desk.hub.status == "stale":
-            self._carrier.answer(desk.hub.status_frame())
+        services.hub.enter(listener)
+        if services.hub.status == "stale":
+            self._carrier.answer(services.hub.status_frame())
         opening, self._opening = self._opening, NOTHING
         if opening.dashboard_limit is not None:
-            desk.joining.join_dashboard(listener, opening.dashboard_limit, None)
+            services.joining.join_dashboard(listener, opening.dashboard_limit, None)
         if opening.task_id is not None:
-            desk.joining.join_task(listener, opening.task_id, opening.since, opening.head, None)
+            services.joining.join_task(listener, opening.task_id, opening.since, opening.head, None)
 
     def receive(self, frame: str) -> None:
         """One text frame of the client. Raises Refused when the conversation must end."""
@@ -202,14 +176,14 @@ class Session:
         return self._principal.sub if self._principal is not None else None
 
     def tick(self) -> float:
-        """What time alone brings; when, by the desk's `monotonic`, it has to be called next. Raises Refused."""
-        desk, principal = self._desk, self._principal
-        now = desk.monotonic()
+        """What time alone brings; when, by the monotonic clock, it has to be called next. Raises Refused."""
+        services, principal = self._services, self._principal
+        now = services.monotonic()
         if principal is None:
             if now >= self._deadline:
                 raise Refused(Close.TIMEOUT, "auth_timeout")
             return self._deadline
-        left = principal.expires_at - desk.wall()
+        left = principal.expires_at - services.wall()
         if left <= 0:
             raise Refused(Close.UNAUTHENTICATED, "token_expired")
         if self._notice_s is not None and left <= self._notice_s:
@@ -217,24 +191,24 @@ class Session:
             data = {"expiresAt": _moment(principal.expires_at)}
             self._carrier.answer(encode(Kind.AUTH_EXPIRING, data))
         if now >= self._heartbeat_at:
-            self._heartbeat_at = now + desk.settings.relay_heartbeat_ms / 1000
-            self._carrier.answer(encode(Kind.HEARTBEAT, {"serverTime": _moment(desk.wall())}))
+            self._heartbeat_at = now + services.settings.relay_heartbeat_ms / 1000
+            self._carrier.answer(encode(Kind.HEARTBEAT, {"serverTime": _moment(services.wall())}))
         return min(self._heartbeat_at, now + left - (self._notice_s or 0))
 
     def paused(self) -> None:
         """The carrier takes no more for now; all that was sent until here is on its way."""
         if self._listener is not None:
-            self._desk.joining.note_delivered(self._listener)
+            self._services.joining.note_delivered(self._listener)
 
     def lag(self, *, since_pause: bool) -> None:
         """The carrier has dropped live messages: those since `paused`, or nobody knows which."""
         if self._listener is not None:
-            self._desk.joining.lag(self._listener, since_pause=since_pause)
+            self._services.joining.lag(self._listener, since_pause=since_pause)
 
     def drained(self) -> None:
         """Nothing waits in the carrier any more."""
         if self._listener is not None:
-            self._desk.joining.catch_up(self._listener)
+            self._services.joining.catch_up(self._listener)
 
     def announce_drain(self, reconnect_after_ms: int) -> None:
         """The relay is about to stop."""
@@ -244,16 +218,16 @@ class Session:
     def closed(self) -> None:
         """The carrier is gone."""
         if self._listener is not None:
-            self._desk.hub.leave(self._listener)
+            self._services.hub.leave(self._listener)
             self._listener = None
         if self._principal is not None:
-            self._desk.caps.leave_user(self._principal.sub)
+            self._services.admission.leave_user(self._principal)
             self._principal = None
 
     # Requests.
 
     def _within_rate(self, request_id: str | None) -> bool:
-        now = self._desk.monotonic()
+        now = self._services.monotonic()
         wait = self._bucket.take(now)
         if not wait:
             return True
@@ -270,10 +244,10 @@ class Session:
         return False
 
     def _execute(self, listener: Listener, request: ClientRequest) -> None:
-        data, carrier, joining = request.data, self._carrier, self._desk.joining
+        data, carrier, joining = request.data, self._carrier, self._services.joining
         match request.type:
             case Request.PING:
-                server_time = _moment(self._desk.wall())
+                server_time = _moment(self._services.wall())
                 carrier.answer(encode(Kind.PONG, {"serverTime": server_time}, reply_to=request.id))
             case Request.AUTH:
                 self._refresh(listener, text_of(data, "token", 64 * 1024), request.id)
@@ -283,7 +257,7 @@ class Session:
                 self._bucket.charge(extra_cost(limit=limit))
                 joining.join_dashboard(listener, limit, request.id)
             case Request.DASHBOARD_LEAVE:
-                self._desk.hub.leave_dashboard(listener)
+                self._services.hub.leave_dashboard(listener)
                 carrier.answer(encode(Kind.DASHBOARD_LEFT, {}, reply_to=request.id))
             case Request.TASK_JOIN:
                 self._join_tasks(listener, self._charged(wanted_tasks(data)), request.id)
@@ -302,10 +276,10 @@ class Session:
         return wanted
 
     def _join_tasks(self, listener: Listener, wanted: list[Wanted], request_id: str | None) -> None:
-        joining = self._desk.joining
+        joining = self._services.joining
         new = {one.task_id for one in wanted if not joining.is_joined(listener, one.task_id)}
-        limit = self._desk.settings.relay_max_tasks_per_connection
-        if len(new) + self._desk.hub.wanted_rooms(listener) > limit:
+        limit = self._services.settings.relay_max_tasks_per_connection
+        if len(new) + self._services.hub.wanted_rooms(listener) > limit:
             raise BadRequest(ErrorCode.TOO_MANY_TASKS, f"A connection may join {limit} tasks.")
         for one in wanted:
             joining.join_task(listener, one.task_id, one.since, one.head, request_id)
@@ -314,23 +288,23 @@ class Session:
         resync = _Resync(self._carrier, request_id, len(wanted))
         resync.finish_if_complete()
         for one in wanted:
-            self._desk.joining.show_task(
+            self._services.joining.show_task(
                 listener, one.task_id, one.since, one.head, resync.answers(one.task_id), request_id
             )
 
     def _refresh(self, listener: Listener, token: str, request_id: str | None) -> None:
         assert self._principal is not None
-        principal = self._desk.verifier.verify(token)
+        principal = self._services.admission.verify(token)
         if principal.sub != self._principal.sub:
             raise BadRequest(ErrorCode.FORBIDDEN, "A connection keeps its user; open another one.")
         self._principal = principal
         # A fresh token that is about to end as well would be asked for again at once, and so on until its end.
-        self._notice_s = min(EXPIRY_NOTICE_S, (principal.expires_at - self._desk.wall()) / 2)
+        self._notice_s = min(EXPIRY_NOTICE_S, (principal.expires_at - self._services.wall()) / 2)
         self._carrier.wake()
         data = {"expiresAt": _moment(principal.expires_at)}
         self._carrier.answer(encode(Kind.AUTH_OK, data, reply_to=request_id))
-        audience = self._desk.audience
-        self._desk.joining.change_rights(
+        audience = self._services.audience
+        self._services.joining.change_rights(
             listener, audience.keys_for(principal), partial(audience.filter_for, principal)
         )
 

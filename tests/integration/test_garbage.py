@@ -23,7 +23,7 @@ from support.relay_fixture import running_in_thread, settings_for
 
 from relay.errors import Unavailable
 from relay.gateway.polling.poll import News, Poll
-from relay.gateway.session import Desk
+from relay.gateway.services import Services
 from relay.protocol.requests import PollRequest
 from relay.tasks.visibility import Principal
 
@@ -37,8 +37,8 @@ OF_CONNECTIONS = {"Door", "RequestResponseCycle", "GatheredWire", "Parser", "Ses
 class Failing(Poll):
     """A poll that fails where its task says so."""
 
-    def __init__(self, desk: Desk, principal: Principal, request: PollRequest) -> None:
-        super().__init__(desk, principal, request)
+    def __init__(self, services: Services, principal: Principal, request: PollRequest) -> None:
+        super().__init__(services, principal, request)
         self._named = {one.wanted.task_id for one in request.tasks}
 
     async def _at_first(self) -> list[News]:

@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from relay.auth.admission import Admission
 from relay.auth.limits import Caps
 from relay.auth.origins import Origins
 from relay.auth.rollout import Rollout
@@ -30,9 +31,9 @@ from relay.feed.pump import Pump
 from relay.gateway.http_errors import of_close
 from relay.gateway.http_protocol import door
 from relay.gateway.polling.endpoint import Polls
-from relay.gateway.session import Desk
+from relay.gateway.services import Services
 from relay.gateway.websocket.connection import gathered_by
-from relay.gateway.websocket.endpoints import Connections, bearer
+from relay.gateway.websocket.endpoints import Connections
 from relay.gateway.websocket.pacing import Flusher
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
@@ -207,19 +208,23 @@ class Instance:
         )
         self.joining = Joining(self.hub, self.reads, TRANSLATOR, METRICS)
         self._pump = Pump(self.stream, self.reads, TRANSLATOR, known, self.joining, METRICS)
-        self._desk = Desk(
+        self._admission = admission = Admission(
+            origins=Origins((), METRICS),
+            caps=Caps(total=1000, per_address=1000, per_user=1000),
+            verifier=Verifier(),  # type: ignore[arg-type]
+            rollout=Rollout(),
+        )
+        services = Services(
             settings,
-            Verifier(),  # type: ignore[arg-type]
+            admission,
             AUDIENCE,
             self.hub,
             self.joining,
-            Rollout(),
-            Caps(total=1000, per_address=1000, per_user=1000),
             wall=loop.time,
             monotonic=loop.time,
         )
-        self._connections = Connections(self._desk, Origins((), METRICS), METRICS, random=chance.random)
-        self._polls = Polls(self._desk, Origins((), METRICS), METRICS, random=chance.random)
+        self._connections = Connections(services, METRICS, random=chance.random)
+        self._polls = Polls(services, METRICS, random=chance.random)
         self._door = door(
             settings.relay_handshake_timeout_ms / 1000,
             stall_s=settings.relay_stall_timeout_ms / 1000,
@@ -268,7 +273,7 @@ class Instance:
 
     async def _config_of(self, request: Request) -> Any:
         try:
-            self._desk.verifier.verify(bearer(request.headers.getlist("authorization")) or "")
+            self._admission.identify(request)
         except Refused as refused:
             return of_close(refused)
         return JSONResponse({"enabled": True})

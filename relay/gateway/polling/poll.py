@@ -20,7 +20,7 @@ import orjson
 
 from relay.auth.limits import TokenBucket
 from relay.errors import Unavailable
-from relay.gateway.session import Desk
+from relay.gateway.services import Services
 from relay.hub.members import Listener
 from relay.hub.reads import CATCH_UP_S
 from relay.hub.snapshot import is_last
@@ -50,12 +50,12 @@ class News:
 class Seat(ABC):
     """A listener of one thing, and what came of it since it was joined."""
 
-    def __init__(self, desk: Desk, principal: Principal, stir: Callable[[], None]) -> None:
-        self._desk = desk
+    def __init__(self, services: Services, principal: Principal, stir: Callable[[], None]) -> None:
+        self._services = services
         self._stir = stir
         self._listener = Listener(
-            desk.audience.keys_for(principal),
-            partial(desk.audience.filter_for, principal),
+            services.audience.keys_for(principal),
+            partial(services.audience.filter_for, principal),
             user=principal.sub,
             receiver=self,
         )
@@ -71,7 +71,7 @@ class Seat(ABC):
         self._join()
 
     def leave(self) -> None:
-        self._desk.hub.leave(self._listener)
+        self._services.hub.leave(self._listener)
 
     def end(self) -> None:
         """Leave for good. A state may have megabytes, which must not wait for Python to look for garbage."""
@@ -123,13 +123,13 @@ class TaskSeat(Seat):
 
     def __init__(
         self,
-        desk: Desk,
+        services: Services,
         principal: Principal,
         stir: Callable[[], None],
         polled: PolledTask,
         has_room: Callable[[], bool],
     ) -> None:
-        super().__init__(desk, principal, stir)
+        super().__init__(services, principal, stir)
         self.polled = polled
         self._has_room = has_room
 
@@ -153,7 +153,7 @@ class TaskSeat(Seat):
 
     def _join(self) -> None:
         wanted = self.polled.wanted
-        self._desk.joining.join_task(
+        self._services.joining.join_task(
             self._listener, wanted.task_id, wanted.since, wanted.head, None, caught_up=True
         )
 
@@ -162,9 +162,9 @@ class ListSeat(Seat):
     """The dashboard."""
 
     def __init__(
-        self, desk: Desk, principal: Principal, stir: Callable[[], None], polled: PolledList
+        self, services: Services, principal: Principal, stir: Callable[[], None], polled: PolledList
     ) -> None:
-        super().__init__(desk, principal, stir)
+        super().__init__(services, principal, stir)
         self._polled = polled
 
     def news(self) -> News | None:
@@ -175,7 +175,7 @@ class ListSeat(Seat):
         return News(None, [b",".join(self._pages)], etag)  # half a list would be no list
 
     def _join(self) -> None:
-        self._desk.joining.join_dashboard(self._listener, self._polled.limit, None, caught_up=True)
+        self._services.joining.join_dashboard(self._listener, self._polled.limit, None, caught_up=True)
 
     def send(self, frames: Sequence[bytes]) -> None:
         # What was revoked while the state was read is told like everything else of that time.
@@ -188,16 +188,16 @@ class Watch(Seat):
     """What comes into view. Its state is none: of the list, only what is told after it matters."""
 
     def __init__(
-        self, desk: Desk, principal: Principal, stir: Callable[[], None], hidden: dict[str, TaskSeat]
+        self, services: Services, principal: Principal, stir: Callable[[], None], hidden: dict[str, TaskSeat]
     ) -> None:
-        super().__init__(desk, principal, stir)
+        super().__init__(services, principal, stir)
         self._hidden = hidden  # by taskId
 
     def news(self) -> None:
         _is_refused(self._pages)
 
     def _join(self) -> None:
-        self._desk.joining.join_dashboard(self._listener, 1, None, caught_up=True)
+        self._services.joining.join_dashboard(self._listener, 1, None, caught_up=True)
 
     def answer(self, frame: bytes) -> None:
         if not self.whole:
@@ -218,12 +218,12 @@ class Watch(Seat):
 class Poll:
     """One poll, from what is asked for to its answer."""
 
-    def __init__(self, desk: Desk, principal: Principal, request: PollRequest) -> None:
-        self._desk = desk
+    def __init__(self, services: Services, principal: Principal, request: PollRequest) -> None:
+        self._services = services
         self._moment = request.moment
-        self._pace = TokenBucket(REJOINS_PER_SECOND, REJOIN_BURST, desk.monotonic())
+        self._pace = TokenBucket(REJOINS_PER_SECOND, REJOIN_BURST, services.monotonic())
         self._stirred = asyncio.Event()
-        who = desk, principal, self._stirred.set
+        who = services, principal, self._stirred.set
         tasks = [TaskSeat(*who, polled, self._has_room) for polled in request.tasks]
         self._seats: list[Seat] = [*tasks]
         if request.dashboard is not None:
@@ -272,17 +272,17 @@ class Poll:
         return [news for seat in seats if (news := seat.news()) is not None]
 
     async def _paced(self) -> None:
-        await asyncio.sleep(self._pace.take(self._desk.monotonic()))
+        await asyncio.sleep(self._pace.take(self._services.monotonic()))
 
     async def _catch_up(self) -> None:
         """Another instance may have sent the client what this one has yet to see: nobody is sent back in time.
         Without a moment, as when the client had a WebSocket until now, come as far as the database is."""
         if self._moment is None:
-            await self._desk.joining.catch_up_with_database()
+            await self._services.joining.catch_up_with_database()
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(CATCH_UP_S):
-                await self._desk.hub.reached(self._moment)
+                await self._services.hub.reached(self._moment)
 
     def _has_room(self) -> bool:
         return sum(seat.held_bytes for seat in self._seats) < MAX_ANSWER_BYTES
@@ -297,7 +297,7 @@ class Poll:
 
     def _body(self, news: Sequence[News]) -> bytes:
         """The JSON of what is new, as far as it fits; something of it always does."""
-        hub = self._desk.hub
+        hub = self._services.hub
         messages: list[bytes] = []
         body: dict[str, Any] = {"moment": shown_moment(hub.position)}
         left = MAX_ANSWER_BYTES

@@ -4,40 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from http import HTTPStatus
 
 from starlette.datastructures import QueryParams
 from starlette.websockets import WebSocket
 
-from relay.auth.addresses import client_address, networks
-from relay.auth.origins import Origins
 from relay.errors import BadRequest, Refused
-from relay.gateway.session import NOTHING, Desk, Opening, Session
+from relay.gateway.services import Services
+from relay.gateway.session import NOTHING, Opening, Session
 from relay.gateway.websocket.connection import EXTENSION, Pace, Wire
 from relay.gateway.websocket.timers import Place, Sweep
 from relay.metrics import Metrics
 from relay.protocol.requests import check_limit, check_position
-from relay.protocol.types import BEARER_PREFIX, DASHBOARD_LIMIT_DEFAULT, SUBPROTOCOL, Close
+from relay.protocol.types import DASHBOARD_LIMIT_DEFAULT, SUBPROTOCOL, Close
 
 log = logging.getLogger(__name__)
-
-TOKEN_PARAMETERS = ("token", "access_token", "jwt")
 
 
 class Connections:
     """All WebSocket conversations of a relay."""
 
-    def __init__(
-        self, desk: Desk, origins: Origins, metrics: Metrics, *, random: Callable[[], float]
-    ) -> None:
-        self._desk = desk
-        self._origins = origins
-        self._trusted = networks(desk.settings.relay_trusted_proxies)
+    def __init__(self, services: Services, metrics: Metrics, *, random: Callable[[], float]) -> None:
+        self._services = services
         self._metrics = metrics
         self._random = random  # a number in [0, 1)
         self._open: dict[Wire, Place] = {}
-        settings = desk.settings
+        settings = services.settings
         pace = Pace(
             ping_every_s=settings.relay_ping_interval_ms / 1000,
             pong_within_s=settings.relay_ping_timeout_ms / 1000,
@@ -56,7 +49,7 @@ class Connections:
         """Tell everyone that the relay will stop, and when to come back; return after the time for that,
         or as soon as nobody is left."""
         self._draining = True
-        grace_s = self._desk.settings.relay_drain_ms / 1000
+        grace_s = self._services.settings.relay_drain_ms / 1000
         if grace_s and self._open:
             for place in self._open.values():
                 if place.session is not None:
@@ -69,7 +62,7 @@ class Connections:
 
     def _announce_drain(self, session: Session) -> None:
         # Spread over the time a restart takes, so that not all come back at once.
-        session.announce_drain(round(self._desk.settings.relay_drain_ms * self._random()))
+        session.announce_drain(round(self._services.settings.relay_drain_ms * self._random()))
 
     def close_all(self) -> None:
         """The relay stops: everyone is told to come back, and so is who comes from here on."""
@@ -97,55 +90,42 @@ class Connections:
     async def _serve(
         self, websocket: WebSocket, *, dashboard: bool = False, task_id: str | None = None
     ) -> None:
+        admission = self._services.admission
         wire: Wire = websocket.scope["extensions"][EXTENSION]
-        if not self._origins.allows(websocket.headers.get("origin"), "websocket"):
+        if not admission.allows_origin(websocket, "websocket"):
             wire.reject(HTTPStatus.FORBIDDEN)
             return
-        offered = websocket.scope["subprotocols"]
-        if not wire.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None):
+        if not wire.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None):
             return
-        client = websocket.scope["client"]
-        address = client_address(
-            client[0] if client else "", websocket.headers.getlist("x-forwarded-for"), self._trusted
-        )
-        counted = self._desk.caps.enter(address)
-        opening, token = NOTHING, None
-        # Not the exception: its traceback holds this frame, which would hold it in return.
-        refused: tuple[int, str] | None = None
-        try:
-            if not counted:
-                raise Refused(Close.AT_CAPACITY, "at_capacity")
-            opening = _opening(websocket.query_params, dashboard=dashboard, task_id=task_id)
-            token = bearer(websocket.headers.getlist("authorization"), offered)
-        except Refused as failure:
-            refused = failure.code, failure.reason
-        except Exception:  # it counts already, and must not stay without a conversation to end it
-            log.exception("a conversation could not begin")
-            refused = Close.INTERNAL, "internal error"
-        session = Session(self._desk, wire, opening)
-        self._enter(wire, session, address if counted else None)
+        # From here on a refusal is a close code, which a page can read, and the timers must see the connection
+        # end. So it is registered before any check that may refuse it.
+        place = self._register(wire)
         try:
             if self._closing:
                 raise Refused(Close.GOING_AWAY, "restart")
-            if refused is not None:
-                raise Refused(*refused)
+            place.address = admission.enter(websocket)  # until `lost`
+            token = admission.token_of(websocket)
+            opening = _opening(websocket.query_params, dashboard=dashboard, task_id=task_id)
+            session = place.session = Session(self._services, wire, opening)
+            wire.converse(session, max_bytes=self._services.settings.relay_outbox_max_bytes)
             if token is not None:
                 session.authenticate(token)
             if self._draining:
                 self._announce_drain(session)
-        except Refused as failure:
-            wire.close(failure.code, failure.reason)
+        except Refused as refused:
+            wire.close(refused.code, refused.reason)
         except Exception:
             log.exception("a conversation could not begin")
             wire.close(Close.INTERNAL, "internal error")
 
-    def _enter(self, wire: Wire, session: Session, address: str | None) -> None:
-        wire.converse(session, max_bytes=self._desk.settings.relay_outbox_max_bytes)
+    def _register(self, wire: Wire) -> Place:
+        """Watch a connection and count it in the metrics, until `lost`."""
         wire.supervised(self)
-        place = self._open[wire] = Place(wire, session, address)
+        place = self._open[wire] = Place(wire, None, None)
         self._sweep.attend(place)
         self._empty.clear()
         self._metrics.connections.inc()
+        return place
 
     # What a wire says.
 
@@ -156,7 +136,7 @@ class Connections:
         place = self._open.pop(wire)
         place.vacate()
         if place.address is not None:
-            self._desk.caps.leave(place.address)
+            self._services.admission.leave(place.address)
         if not self._open:
             self._empty.set()
         self._metrics.connections.dec()
@@ -167,23 +147,8 @@ class Connections:
 _CODES = frozenset(int(code) for code in Close)
 
 
-def bearer(authorization: Sequence[str], offered: Sequence[str] = ()) -> str | None:
-    """The token of a request's headers, or None when there is none. Raises Refused."""
-    tokens = [name.removeprefix(BEARER_PREFIX) for name in offered if name.startswith(BEARER_PREFIX)]
-    for header in authorization:
-        scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Refused(Close.BAD_HANDSHAKE, "bad_handshake")
-        tokens.append(token.strip())
-    if len(tokens) > 1:
-        raise Refused(Close.BAD_HANDSHAKE, "bad_handshake")
-    return tokens[0] if tokens else None
-
-
 def _opening(query: QueryParams, *, dashboard: bool, task_id: str | None) -> Opening:
     """What the address asks for. Raises Refused."""
-    if any(name in query for name in TOKEN_PARAMETERS):
-        raise Refused(Close.BAD_HANDSHAKE, "token_in_query")
     try:
         if dashboard:
             limit = _number(query, "limit")

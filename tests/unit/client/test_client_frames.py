@@ -20,12 +20,15 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.sync.client import connect
 
+from relay.auth.admission import Admission
 from relay.auth.key_sources import key_source
 from relay.auth.limits import Caps
+from relay.auth.origins import Origins
 from relay.auth.rollout import Rollout
 from relay.auth.tokens import Verifier
 from relay.errors import Refused
-from relay.gateway.session import Desk, Opening, Session
+from relay.gateway.services import Services
+from relay.gateway.session import Opening, Session
 from relay.hub.background import Background
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
@@ -122,19 +125,22 @@ class Wired:
         hub = Hub(EventView(), metrics, list_interval_s=0)
         joining = Joining(hub, None, None, metrics, Still())  # type: ignore[arg-type]
         self.now = 0.0
-        self.desk = Desk(
+        self.services = Services(
             given,
-            Verifier(key_source(given)),
+            Admission(
+                origins=Origins((), metrics),
+                caps=Caps(total=9, per_address=9, per_user=9),
+                verifier=Verifier(key_source(given)),
+                rollout=Rollout(),
+            ),
             Audience(Mapping().visibility),
             hub,
             joining,
-            Rollout(),
-            Caps(total=9, per_address=9, per_user=9),
             monotonic=lambda: self.now,
         )
         self.answers: list[dict[str, Any]] = []
         self.bytes = 0
-        self.session = Session(self.desk, self, Opening())
+        self.session = Session(self.services, self, Opening())
         if authenticated:
             self.session.authenticate(token("alice"))
             self.answers.clear()
@@ -175,7 +181,7 @@ def test_whatever_a_frame_says_it_is_answered_or_refused(frame: str) -> None:
     assert wired.bytes <= 6 * len(frame.encode(errors="replace")) + ENVELOPE_BYTES
     assert len(wired.answers) <= 1
     wired.session.closed()
-    assert not wired.desk.hub.rooms
+    assert not wired.services.hub.rooms
 
 
 @given(frame=frames)

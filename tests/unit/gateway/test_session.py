@@ -10,12 +10,15 @@ import orjson
 import pytest
 from support.relay_fixture import SECRET, settings_for, token
 
+from relay.auth.admission import Admission
 from relay.auth.key_sources import key_source
 from relay.auth.limits import Caps
+from relay.auth.origins import Origins
 from relay.auth.rollout import Rollout
 from relay.auth.tokens import Verifier, issue
 from relay.errors import Refused
-from relay.gateway.session import Desk, Opening, Session
+from relay.gateway.services import Services
+from relay.gateway.session import Opening, Session
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
 from relay.metrics import Metrics
@@ -37,18 +40,21 @@ class Clocked:
         metrics = Metrics()
         hub = Hub(EventView(), metrics, list_interval_s=0)
         self.caps = Caps(total=1, per_address=1, per_user=1)
-        desk = Desk(
+        services = Services(
             settings,
-            Verifier(key_source(settings)),
+            Admission(
+                origins=Origins((), metrics),
+                caps=self.caps,
+                verifier=Verifier(key_source(settings)),
+                rollout=Rollout(),
+            ),
             Audience(Visibility()),
             hub,
             Joining(hub, None, None, metrics),  # type: ignore[arg-type]
-            Rollout(),
-            self.caps,
             wall=lambda: self.wall,
             monotonic=lambda: self.monotonic,
         )
-        self.session = Session(desk, self, Opening())
+        self.session = Session(services, self, Opening())
         self.session.authenticate(token("alice", ttl_s=ttl_s))
 
     def answer(self, frame: bytes) -> None:
