@@ -42,6 +42,7 @@ UNATTENDED = (
     10  # visits of each after which they wait until the relay is done with all, or a busy one piles them up
 )
 WORST = 3  # kinds that are shown
+ROUNDS = 2  # in which each kind is measured
 POOL = 40  # connections to the database that reads at once may have opened
 
 
@@ -192,6 +193,27 @@ def visited(visitor: Visitor, kind: str, seconds: float, settle: Callable[[], No
         return sum(one.result() for one in [visitors.submit(visit) for _ in range(VISITORS)])
 
 
+Growth = dict[str, tuple[int, int]]  # by kind of request: how many there were, and what they left, in KB
+
+
+def measured_round(
+    soak: Soak, visitor: Visitor, kinds: list[str], seconds: float, settle: Callable[[], None]
+) -> Growth:
+    """Make requests of each kind for `seconds`, one kind after the other."""
+    grown: Growth = {}
+    for kind in kinds:
+        before = soak.memory_kb()
+        requests = visited(visitor, kind, seconds, settle)
+        settle()
+        grown[kind] = requests, soak.memory_kb() - before
+    return grown
+
+
+def totals(grown: Growth) -> tuple[int, int]:
+    """All requests of a round, and the memory that they left, in KB."""
+    return sum(requests for requests, _ in grown.values()), sum(kb for _, kb in grown.values())
+
+
 @pytest.mark.timeout(SOAK_S + 120)
 def test_no_kind_of_request_takes_memory(mongo_url: str, database_name: str, mongo: Any, capsys: Any) -> None:
     mongo[database_name]["tasks"].insert_one({"_id": "t1", "createdBy": "alice", "events": [{"type": "a"}]})
@@ -206,7 +228,7 @@ def test_no_kind_of_request_takes_memory(mongo_url: str, database_name: str, mon
         "RELAY_MESSAGES_PER_SECOND": "1000000",
     }
     kinds = [kind for kind in KINDS if kind not in ELSEWHERE]
-    each_s = SOAK_S / len(kinds) / 2
+    each_s = SOAK_S / len(kinds) / (1 + ROUNDS)
     with started("serve", until="listening on", **given) as (process, printed):
         url = re.findall(r"http://\S+", printed)[0]
         # What it logs of bad requests is read, or the pipe would fill and hold it up.
@@ -221,20 +243,17 @@ def test_no_kind_of_request_takes_memory(mongo_url: str, database_name: str, mon
 
         for kind in kinds:
             visited(visitor, kind, each_s, settle)  # the allocator takes what it will need
-        grown: dict[str, tuple[int, int]] = {}  # by kind: how many requests, and what they left, in KB
-        for kind in kinds:
-            before = soak.memory_kb()
-            requests = visited(visitor, kind, each_s, settle)
-            settle()
-            grown[kind] = requests, soak.memory_kb() - before
-        requests = sum(requests for requests, _ in grown.values())
-        total_kb = sum(kb for _, kb in grown.values())
-        worst = sorted(grown.items(), key=lambda one: one[1][1] / one[1][0], reverse=True)[:WORST]
-        with capsys.disabled():
-            per_10_000 = total_kb * 1024 * 10_000 // requests
-            print(f"\n  {requests} requests of {len(kinds)} kinds: {per_10_000:+,d} bytes per 10,000")
-            for kind, (times, kb) in worst:  # the next ones may give it back
-                print(f"    {kb:+6d} KB for the moment by {times} of: {kind}")
+        # On a busy machine one round may still reach a higher peak than those before. A leak grows in each of them.
+        rounds = [measured_round(soak, visitor, kinds, each_s, settle) for _ in range(ROUNDS)]
+        for grown in rounds:
+            requests, total_kb = totals(grown)
+            worst = sorted(grown.items(), key=lambda one: one[1][1] / one[1][0], reverse=True)[:WORST]
+            with capsys.disabled():
+                per_10_000 = total_kb * 1024 * 10_000 // requests
+                print(f"\n  {requests} requests of {len(kinds)} kinds: {per_10_000:+,d} bytes per 10,000")
+                for kind, (times, kb) in worst:  # the next ones may give it back
+                    print(f"    {kb:+6d} KB for the moment by {times} of: {kind}")
+        requests, total_kb = min(map(totals, rounds), key=lambda one: one[1])
         assert total_kb < PEAKS_KB + MOODS_KB_PER_CONNECTION * requests
         process.terminate()
         assert process.wait(SOON_S) == 0
