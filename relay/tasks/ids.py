@@ -100,6 +100,8 @@ def _of_decimal(value: Decimal128) -> int | None:
         number = value.to_decimal()
     except ArithmeticError:  # no number that a writer could have meant
         return None
+    if not number:  # 0E+96 is 0, to MongoDB too, whatever its exponent
+        return 0
     # Longer ones would be written out to find that they are too long.
     if not number.is_finite() or number.adjusted() >= 19:
         return None

@@ -28,7 +28,17 @@ SOME_UUID = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
         ("1017", "text", "1017"),
         *((value, "whole number", "1017") for value in (1017, Int64(1017), 1017.0)),
         *((Decimal128(text), "whole number", "1017") for text in ("1017", "1017.00", "10170E-1")),
-        *((value, "whole number", "0") for value in (0, -0.0, Decimal128("-0E3"), Decimal128("0E-6176"))),
+        *(
+            (value, "whole number", "0")
+            for value in (
+                0,
+                -0.0,
+                Decimal128("-0E3"),
+                Decimal128("0E-6176"),
+                Decimal128("0E+96"),
+                Decimal128("0E+6111"),
+            )
+        ),
         (Decimal128("1E3"), "whole number", "1000"),
         *((Decimal128.from_bid(one[1:]), "whole number", "0") for one in raw.OVERLONG),
         (-5.0, "whole number", "-5"),
