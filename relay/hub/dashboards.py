@@ -13,9 +13,9 @@ from relay.hub.members import DashboardJoiner, DashboardReading, Group, Listener
 from relay.hub.reads import RETRY_S, Snapshots, unavailable
 from relay.hub.snapshot import Pages, dashboard_pages
 from relay.source.outage import Outage
+from relay.tasks.paths import Document
 from relay.tasks.summary import Summary
 from relay.tasks.translate import Translator
-from relay.tasks.values import Document
 
 log = logging.getLogger(__name__)
 

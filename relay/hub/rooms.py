@@ -25,9 +25,9 @@ from relay.protocol.types import ErrorCode, Kind, encode, error
 from relay.source.change import key_of
 from relay.source.identity import among
 from relay.source.outage import Outage
+from relay.tasks.task_ids import candidate_ids
 from relay.tasks.timeline import head
 from relay.tasks.translate import Task, Translator
-from relay.tasks.values import candidate_ids
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from relay.tasks.names import Harmless, Names, normalised
-from relay.tasks.values import NAME_LENGTH, REDACTED
+from relay.tasks.names import NAME_LENGTH, REDACTED, Harmless, Names, normalised
 
 PAIR_REACH = 300  # characters between a name and the value that belongs to it in `{name: …, value: …}`
 _COUNTS_LENGTH = 300  # characters of a list or an object that may be nothing but counts

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from relay.tasks.values import array_index
+from relay.tasks.paths import array_index
 
 _SPLIT: Mapping[str, Sequence[str]] = {}
 

@@ -18,7 +18,7 @@ from relay.protocol.types import LIFECYCLE_FIELDS, Kind
 from relay.tasks.ids import whole
 from relay.tasks.names import normalised
 from relay.tasks.redact import Redaction, wrong_pattern
-from relay.tasks.values import snake
+from relay.tasks.scalars import snake
 
 Paths = tuple[str, ...]
 LifecycleFrom = Literal["events", "status", "both"]

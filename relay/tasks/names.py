@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+REDACTED = "[redacted]"
+NAME_LENGTH = 100  # characters; the value of a field with a longer name is never taken for a secret
 _NAMES_CACHED = 4_096
 COUNT_LIMIT = 10_000  # a number below it under `pass` or under a plural is a count; under `tokens` any number
 _COUNT_DEPTH = 8  # levels of lists and objects that are searched for anything but counts

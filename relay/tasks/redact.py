@@ -26,9 +26,9 @@ from relay.tasks.assignments import (
     is_listed,
     is_word,
 )
-from relay.tasks.names import Harmless, Names, normalised
+from relay.tasks.names import NAME_LENGTH, REDACTED, Harmless, Names, normalised
+from relay.tasks.scalars import bounded
 from relay.tasks.signs import folded, shows_a_shape, signs
-from relay.tasks.values import NAME_LENGTH, REDACTED, bounded
 
 PATTERN_LENGTH = 200  # characters of a pattern in the mapping file; a longer one stops the start
 PATTERN_SEES = 10_000  # characters of a text that the patterns of the mapping file are tried on

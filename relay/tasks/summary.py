@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from relay.tasks.mapping import Fields
+from relay.tasks.paths import Document, fields_of, first_present
 from relay.tasks.redact import CUT_MARGIN, Redactor
-from relay.tasks.values import Document, bounded, fields_of, first_present, moment, number, text
+from relay.tasks.scalars import bounded, moment, number, text
 
 Summary = dict[str, Any]  # a protocol.TaskSummary
 MAX_QUESTIONS = 100

@@ -18,10 +18,12 @@ from bson.errors import InvalidBSON
 from relay.protocol.types import Event
 from relay.source.change import Deleted, Inserted, Operation, Replaced, Updated
 from relay.source.raw_bson import Element, RawArray, decode_element, encode_element
+from relay.tasks.bson_json import plain
 from relay.tasks.document import apply
 from relay.tasks.mapping import EventFields
+from relay.tasks.paths import array_index, at_path, first_present
 from relay.tasks.redact import Redactor
-from relay.tasks.values import array_index, at_path, first_present, moment, plain, text
+from relay.tasks.scalars import moment, text
 
 DIGEST_VERSION = "1."
 START = b""  # the digest of no events

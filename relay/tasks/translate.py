@@ -17,8 +17,11 @@ from relay.source.change import SPLIT, Change, Deleted, Inserted, Replaced, Upda
 from relay.source.raw_bson import Element, decode_element
 from relay.tasks.document import apply, prune, tree_of
 from relay.tasks.mapping import Mapping
+from relay.tasks.paths import Document, first_present
 from relay.tasks.redact import Redactor
+from relay.tasks.scalars import snake
 from relay.tasks.summary import Summaries, Summary, roots
+from relay.tasks.task_ids import wire_id
 from relay.tasks.timeline import (
     MAX_EVENT_BYTES,
     Appended,
@@ -32,7 +35,6 @@ from relay.tasks.timeline import (
     held,
     timeline_of,
 )
-from relay.tasks.values import Document, first_present, snake, wire_id
 
 EPOCH = datetime(1970, 1, 1)
 Keys = frozenset[str]

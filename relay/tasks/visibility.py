@@ -14,7 +14,7 @@ from typing import Any
 from relay.tasks.claims import claim_at, texts_of
 from relay.tasks.ids import identity, values_of
 from relay.tasks.mapping import Rule, Visibility
-from relay.tasks.values import Document, array_index, fields_of
+from relay.tasks.paths import Document, array_index, fields_of
 
 Keys = frozenset[str]
 Filter = dict[str, Any]

@@ -33,10 +33,10 @@ from relay.metrics import Metrics
 from relay.source.raw_bson import Decoder
 from relay.source.reader import Reader
 from relay.source.stream import Tail
+from relay.tasks.bson_json import hides_nothing
 from relay.tasks.mapping import Mapping
 from relay.tasks.redact import Redactor
 from relay.tasks.translate import Translator
-from relay.tasks.values import hides_nothing
 from relay.tasks.visibility import Audience, Principal
 from scripts.benchmarks.bench import Benchmark, Figure, Ground, Measured, append, event
 from scripts.benchmarks.contenders import ROOT

@@ -15,7 +15,7 @@ from support.relay_fixture import listening, running, settings_for
 from relay.source.identity import RawId
 from relay.source.raw_bson import Decoder, Undecodable
 from relay.source.reader import Reader
-from relay.tasks.values import wire_id
+from relay.tasks.task_ids import wire_id
 
 ROTTEN = odd_values.VALUES["undecodable"]
 SHOWN = "[undecodable]"

@@ -19,8 +19,9 @@ from relay.protocol.types import Kind
 from relay.source.raw_bson import decode_element
 from relay.tasks.ids import identity
 from relay.tasks.mapping import Mapping
+from relay.tasks.paths import Document, at_path
+from relay.tasks.scalars import snake
 from relay.tasks.translate import Task, Translator
-from relay.tasks.values import Document, at_path, snake
 
 # The values that the rules of visibility look at in a document, each with the name of its rule.
 LookedAt = Callable[[Document], Iterable[tuple[str, Any]]]

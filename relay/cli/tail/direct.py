@@ -37,8 +37,9 @@ from relay.source.raw_bson import Decoder
 from relay.source.reader import Reader
 from relay.source.stream import Tail
 from relay.tasks.mapping import Mapping, load
+from relay.tasks.paths import Document
+from relay.tasks.task_ids import candidate_ids
 from relay.tasks.translate import Keys, Step, Task, Translator
-from relay.tasks.values import Document, candidate_ids
 from relay.tasks.visibility import Audience
 
 FAREWELL_S = 1.0

@@ -28,7 +28,7 @@ from relay.source.identity import MAX_LEVELS
 from relay.source.raw_bson import Undecodable
 from relay.source.raw_bson import decode as decode_document
 from relay.tasks.mapping import load
-from relay.tasks.values import candidate_ids, wire_id
+from relay.tasks.task_ids import candidate_ids, wire_id
 
 SECRET = "a secret for tests, long enough for HS256"
 

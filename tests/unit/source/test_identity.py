@@ -18,7 +18,7 @@ from relay.source.change import Change, Inserted, key_of
 from relay.source.events import read_change
 from relay.source.identity import RawId, among
 from relay.source.raw_bson import Decoder
-from relay.tasks.values import candidate_ids, wire_id
+from relay.tasks.task_ids import candidate_ids, wire_id
 
 DECODER = Decoder("events")
 RAW = CodecOptions(document_class=RawBSONDocument)

@@ -12,10 +12,11 @@ import pytest
 from bson import Code, DBRef, ObjectId, Regex, Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.tasks.test_values import BSON
+from unit.tasks.test_bson_json import BSON
 
 from relay.protocol.types import Kind
 from relay.source.change import Change, Updated, key_of
+from relay.tasks.bson_json import plain
 from relay.tasks.mapping import Mapping
 from relay.tasks.redact import (
     _SHAPES,
@@ -27,7 +28,6 @@ from relay.tasks.redact import (
 )
 from relay.tasks.timeline import EventView, advance, event_json, extend, timeline_of
 from relay.tasks.translate import Lifecycle, Translator
-from relay.tasks.values import plain
 from relay.tasks.visibility import Audience
 
 REDACTOR = Redactor()

@@ -1,0 +1,83 @@
+"""BSON values as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from bson import (
+    Binary,
+    Code,
+    DatetimeMS,
+    DBRef,
+    Decimal128,
+    Int64,
+    MaxKey,
+    MinKey,
+    ObjectId,
+    Regex,
+    Timestamp,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.tasks.bson_json import plain
+
+OID = ObjectId("65f0c0ffee65f0c0ffee65f0")
+SOME_UUID = UUID("12345678-1234-5678-1234-567812345678")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (OID, "65f0c0ffee65f0c0ffee65f0"),
+        (datetime(2026, 1, 2, 3, 4, 5, 678000), "2026-01-02T03:04:05.678Z"),
+        (DatetimeMS(253402300800001), 253402300800001),
+        (Decimal128("1.50"), "1.50"),
+        (float("nan"), "nan"),
+        (2**53, "9007199254740992"),
+        (Int64(5), 5),
+        (b"\x01", "AQ=="),
+        (Binary.from_uuid(SOME_UUID), str(SOME_UUID)),
+        (Regex("a+", "i"), "a+"),
+        (Code("x()"), "x()"),
+        (Timestamp(1, 2), {"t": 1, "i": 2}),
+        (DBRef("c", 1), {"$ref": "c", "$id": 1}),
+        (MinKey(), "MinKey"),
+        (MaxKey(), "MaxKey"),
+    ],
+)
+def test_every_kind_of_value_has_its_json(value: Any, shown: Any) -> None:
+    assert plain({"v": [value]}) == {"v": [shown]}
+    assert type(plain(value)) is type(shown)
+
+
+BSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.text()
+    | st.binary(max_size=8)
+    | st.datetimes()
+    | st.builds(ObjectId)
+    | st.builds(DatetimeMS, st.integers(-(2**62), 2**62))
+    | st.sampled_from([Decimal128("NaN"), MinKey(), MaxKey(), Regex("x"), Timestamp(0, 0), Code("y")]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(BSON)
+def test_no_value_keeps_a_message_from_being_sent(value: Any) -> None:
+    orjson.loads(orjson.dumps(plain(value), option=orjson.OPT_SORT_KEYS))
+
+
+def test_what_is_nested_too_deeply_is_cut() -> None:
+    value: Any = 1
+    for _ in range(5000):
+        value = {"a": [value]}
+    assert b"nested too deeply" in orjson.dumps(plain(value))
