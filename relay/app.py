@@ -29,7 +29,7 @@ from relay.feed.cache import Known
 from relay.feed.pump import Pump
 from relay.gateway.descriptors import Room, make_room
 from relay.gateway.http import application, operating_application, operating_routes
-from relay.gateway.http_protocol import door
+from relay.gateway.http_protocol import Limits, http_protocol
 from relay.gateway.listening import bind, is_local, quiet_about_room, shown
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.services import Services
@@ -245,11 +245,15 @@ def _server(settings: Settings, app: Any, flusher: Flusher, room: Room) -> _Serv
     return _Server(
         uvicorn.Config(
             app,
-            http=door(
-                settings.relay_handshake_timeout_ms / 1000,
-                stall_s=settings.relay_stall_timeout_ms / 1000,
-                caps=_caps(settings, room),
-                proxies=networks(settings.relay_trusted_proxies),
+            http=http_protocol(
+                Limits(
+                    request_within_s=settings.relay_handshake_timeout_ms / 1000,
+                    stall_s=settings.relay_stall_timeout_ms / 1000,
+                    # Not the caps of `Admission`, which a connection joins when it becomes a WebSocket or a poll: one
+                    # count for both would count a poll twice.
+                    caps=_caps(settings, room),
+                    proxies=networks(settings.relay_trusted_proxies),
+                )
             ),
             ws=gathered_by(flusher),
             ws_max_size=settings.relay_max_message_bytes,

@@ -26,7 +26,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from relay.auth.limits import Caps
-from relay.gateway.http_protocol import door
+from relay.gateway.http_protocol import Limits, http_protocol
 from relay.gateway.websocket import connection as wire
 from relay.gateway.websocket.connection import EXTENSION, Pace, Wire
 
@@ -115,7 +115,13 @@ async def echoing(**config: Any) -> AsyncIterator[str]:
     server = Server(
         uvicorn.Config(
             application,
-            http=door(SOON_S, stall_s=SOON_S, caps=Caps(total=1_000, per_address=1_000, per_user=1)),
+            http=http_protocol(
+                Limits(
+                    request_within_s=SOON_S,
+                    stall_s=SOON_S,
+                    caps=Caps(total=1_000, per_address=1_000, per_user=1),
+                )
+            ),
             ws=EchoWire,
             lifespan="off",
             log_config=None,

@@ -31,7 +31,15 @@ REQUESTS = int(os.environ.get("RELAY_TEST_GARBAGE_REQUESTS") or (500 if os.envir
 ATTEMPTS = 3  # a visit that leaves something does so each time; what an earlier test leaves late comes once
 SETTLED_S = 30.0  # shorter than the wait for another request, 75 s, which must hold nothing
 DATABASE = "test_garbage"
-OF_CONNECTIONS = {"Door", "RequestResponseCycle", "GatheredWire", "Parser", "Session", "Listener", "Poll"}
+OF_CONNECTIONS = {
+    "HttpProtocol",
+    "RequestResponseCycle",
+    "GatheredWire",
+    "Parser",
+    "Session",
+    "Listener",
+    "Poll",
+}
 
 
 class Failing(Poll):

@@ -615,7 +615,7 @@ async def test_nothing_is_compressed(with_: Any) -> None:
 
 
 async def test_a_handshake_takes_no_longer_than_it_may(with_: Any) -> None:
-    """S23: connect and silence, a header that drips: cut off; a head too large: 431 (all in test_door.py)."""
+    """S23: connect and silence, a header that drips: cut off; a head too large: 431 (all in test_http_protocol.py)."""
     async with (
         running(with_(relay_handshake_timeout_ms=300)) as relay,
         calling(relay.url) as silent,

@@ -452,7 +452,7 @@ async def test_refusals_say_what_was_wrong(with_: Any) -> None:
         ):
             answer = await post(relay, sent)
             assert answer.status == status
-            if answer.body is not None:  # the door says no more than that
+            if answer.body is not None:  # the HTTP protocol says no more than that
                 assert answer.body["data"]["code"] == code
         for header in ("Authorization: Basic YTpi", f"Authorization: Bearer {token('alice')}"):
             assert (await post(relay, body, header)).status == 401  # beside the good one
@@ -502,7 +502,7 @@ async def test_a_waiting_poll_is_a_connection_until_the_client_is_gone(
 ) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
     alice = Poller("alice", ["t"])
-    # The door counts what has not become a WebSocket by itself: that is not what is looked at here.
+    # Connections that have not become WebSockets are counted apart, by the HTTP protocol: not the subject here.
     async with running(with_(**{cap: 5})) as relay, AsyncExitStack() as stack:
         await alice.poll(relay)
         for _ in range(4):

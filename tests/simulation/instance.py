@@ -1,6 +1,6 @@
 """One instance of the relay, real from the pump to the wire.
 
-Real: Pump, Known, Translator, Hub, Joining and its parts, Session, Connections with their Sweep, Wire, Door and
+Real: Pump, Known, Translator, Hub, Joining and its parts, Session, Connections with their Sweep, Wire, HttpProtocol and
 Flusher, Polls and Poll, Audience, Caps. Played: where changes come from (in life `source.stream.Tail`),
 where states are read (`source.reader.Reader`), how tokens are signed, uvicorn and Starlette's routing.
 """
@@ -29,7 +29,7 @@ from relay.errors import PositionLost, Refused, Unavailable
 from relay.feed.cache import Known
 from relay.feed.pump import Pump
 from relay.gateway.http_errors import of_close
-from relay.gateway.http_protocol import door
+from relay.gateway.http_protocol import Limits, http_protocol
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.services import Services
 from relay.gateway.websocket.connection import gathered_by
@@ -225,10 +225,12 @@ class Instance:
         )
         self._connections = Connections(services, METRICS, random=chance.random)
         self._polls = Polls(services, METRICS, random=chance.random)
-        self._door = door(
-            settings.relay_handshake_timeout_ms / 1000,
-            stall_s=settings.relay_stall_timeout_ms / 1000,
-            caps=Caps(total=1000, per_address=1000, per_user=1000),
+        self._http_protocol = http_protocol(
+            Limits(
+                request_within_s=settings.relay_handshake_timeout_ms / 1000,
+                stall_s=settings.relay_stall_timeout_ms / 1000,
+                caps=Caps(total=1000, per_address=1000, per_user=1000),
+            )
         )
         wire = gathered_by(Flusher())
         self._config = Config(self.app, ws=wire, ws_max_size=65_536, interface="asgi3", log_config=None)
@@ -260,7 +262,7 @@ class Instance:
     # What the network asks.
 
     def accept(self) -> asyncio.Protocol:
-        return self._door(self._config, self._server_state, {})
+        return self._http_protocol(self._config, self._server_state, {})
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         """The endpoints that readers use."""

@@ -1,4 +1,4 @@
-"""The door: what an HTTP connection may cost that asks for nothing, or reads nothing."""
+"""What an HTTP connection may cost that sends no request, or reads no response."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from relay.gateway.http_protocol import (
     MAX_PIPELINED,
     MAX_REQUEST_BYTES,
     PROXY_KEEP_ALIVE_S,
-    door,
+    Limits,
+    http_protocol,
 )
 
 TIMEOUT_S = 0.3
@@ -76,7 +77,7 @@ async def serving(*proxies: str) -> AsyncIterator[Server]:
     caps = Caps(total=9, per_address=MOST, per_user=1)
     config = uvicorn.Config(
         Starlette(routes=ROUTES),
-        http=door(TIMEOUT_S, stall_s=TIMEOUT_S, caps=caps, proxies=networks(proxies)),
+        http=http_protocol(Limits(TIMEOUT_S, TIMEOUT_S, caps, networks(proxies))),
         port=0,
         lifespan="off",
         log_config=None,
