@@ -7,7 +7,8 @@ import math
 from starlette.responses import Response
 
 from relay.errors import BadRequest, Refused
-from relay.protocol.types import Close, ErrorCode, error
+from relay.protocol.frames import error
+from relay.protocol.types import Close, ErrorCode
 
 ORIGIN_NOT_ALLOWED = "origin_not_allowed"  # a word for programs: clients tell it from other refusals
 RETRY_MS = 1000  # where nothing says when to try again
@@ -56,5 +57,5 @@ def refusal(
         headers["retry-after"] = str(math.ceil(retry_after_ms / 1000))
     if close:
         headers["connection"] = "close"
-    body = error(code, message, retry_after_ms=retry_after_ms)
-    return Response(body, status, headers, media_type="application/json")
+    frame = error(code, message, retry_after_ms=retry_after_ms)
+    return Response(frame.body, status, headers, media_type="application/json")

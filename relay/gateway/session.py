@@ -18,6 +18,7 @@ from relay.auth.limits import BURST_S, TokenBucket
 from relay.errors import BadRequest, Refused
 from relay.gateway.services import Services
 from relay.hub.members import Answer, Listener, Receiver
+from relay.protocol.frames import Frame, encode, error
 from relay.protocol.requests import (
     ClientRequest,
     Wanted,
@@ -37,8 +38,6 @@ from relay.protocol.types import (
     Kind,
     Limits,
     Request,
-    encode,
-    error,
     rfc3339,
 )
 from relay.tasks.visibility import Principal
@@ -345,7 +344,7 @@ class _Resync:
             self.carrier.answer(encode(Kind.RESYNC_DONE, data, reply_to=self.request_id))
 
 
-def _error(bad: BadRequest, request_id: str | None) -> bytes:
+def _error(bad: BadRequest, request_id: str | None) -> Frame:
     return error(
         ErrorCode(bad.code),
         bad.message,

@@ -12,6 +12,7 @@ from relay.hub.hub import Hub
 from relay.hub.members import DashboardJoiner, DashboardReading, Group, Listener
 from relay.hub.reads import RETRY_S, Snapshots, unavailable
 from relay.hub.snapshot import Pages, dashboard_pages
+from relay.protocol.frames import Batch
 from relay.source.outage import Outage
 from relay.tasks.paths import Document
 from relay.tasks.summary import Summary
@@ -149,10 +150,10 @@ class Dashboards:
         }
         for number, (frame, step) in enumerate(reading.since):
             if step is None:
-                listener.send((frame,))
+                listener.send(Batch((frame,)))
             elif number > had.get(step.step.key, -1):
                 step.told.add(listener)
-                listener.send((frame,))
+                listener.send(Batch((frame,)))
 
     async def _try_again(self, joiner: DashboardJoiner) -> None:
         """Nobody asked for this state, so nobody would ask again: without it the list would stay old."""

@@ -24,7 +24,8 @@ from relay.hub.members import (
 from relay.hub.messages import StepFrames
 from relay.hub.throttle import ListThrottle
 from relay.metrics import Metrics
-from relay.protocol.types import Kind, StreamState, encode
+from relay.protocol.frames import Batch, Frame, encode
+from relay.protocol.types import Kind, StreamState
 from relay.tasks.timeline import EventView
 from relay.tasks.translate import Keys, Step
 
@@ -52,7 +53,7 @@ class Hub:
         self._waiting: list[tuple[Timestamp, asyncio.Future[None]]] = []
         self._listeners: set[Listener] = set()
         self._receivers = _NOBODY  # of what is published and not yet handed over
-        self._undelivered: list[bytes] = []
+        self._undelivered: list[Frame] = []
         self.stale: list[tuple[Room, float]] = []  # rooms that need a state, and when they may have it
         self.status: StreamState = "live"
 
@@ -164,7 +165,7 @@ class Hub:
         for listener in group.live:
             listener.answer(frame)
 
-    def _to_group(self, group: Group, step: StepFrames, made: Sequence[tuple[bytes, bool]]) -> None:
+    def _to_group(self, group: Group, step: StepFrames, made: Sequence[tuple[Frame, bool]]) -> None:
         for reading in group.readings:
             reading.since += [(frame, step if lifecycle else None) for frame, lifecycle in made]
         # Who is in the room as well got the lifecycle there, in its place among the events.
@@ -184,7 +185,7 @@ class Hub:
             found |= self._groups_by_key.get(key, _NO_GROUPS)
         return found
 
-    def _send_all(self, listeners: set[Listener], frame: bytes) -> None:
+    def _send_all(self, listeners: set[Listener], frame: Frame) -> None:
         """Send it, or let it wait for what comes next for the same: one call each for all of them."""
         if listeners is not self._receivers:
             self._deliver()
@@ -194,10 +195,10 @@ class Hub:
     def _deliver(self) -> None:
         """Send what waits; before anything else is sent, and before anybody comes or goes."""
         if self._undelivered:
-            frames, self._undelivered = tuple(self._undelivered), []
+            batch, self._undelivered = Batch(self._undelivered), []
             for listener in self._receivers:
-                listener.send(frames)
-            self._metrics.frames.inc(len(frames) * len(self._receivers))
+                listener.send(batch)
+            self._metrics.frames.inc(len(batch.frames) * len(self._receivers))
         self._receivers = _NOBODY
 
     # Who is there.
@@ -225,7 +226,7 @@ class Hub:
             for listener in self._listeners:
                 listener.answer(frame)
 
-    def status_frame(self, lag_ms: int = 0) -> bytes:
+    def status_frame(self, lag_ms: int = 0) -> Frame:
         return encode(Kind.STREAM_STATUS, {"state": self.status, "lagMs": lag_ms})
 
     def forget_joins(self, listener: Listener, task_id: str) -> None:

@@ -21,7 +21,8 @@ from relay.hub.reads import Reads, Snapshots
 from relay.hub.rooms import Rooms, keys_of
 from relay.hub.snapshot import Progress
 from relay.metrics import Metrics
-from relay.protocol.types import Kind, encode
+from relay.protocol.frames import encode
+from relay.protocol.types import Kind
 from relay.tasks.translate import Keys, Step, Translator
 
 

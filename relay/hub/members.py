@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -10,7 +10,7 @@ from bson import Timestamp
 
 from relay.hub.messages import StepFrames
 from relay.hub.snapshot import Pages, Progress
-from relay.protocol.types import with_reply_to
+from relay.protocol.frames import Batch, Frame
 from relay.tasks.translate import Keys
 
 Answer = Literal["given", "forbidden", "unavailable"]
@@ -19,13 +19,13 @@ Answer = Literal["given", "forbidden", "unavailable"]
 class Receiver(Protocol):
     """What takes a listener's frames. None of its methods waits."""
 
-    def send(self, frames: Sequence[bytes]) -> None:
-        """Queue ready-made frames of the live delivery, which may be dropped: a state can replace them."""
+    def send(self, batch: Batch) -> None:
+        """Queue live messages, which may be dropped: a state can replace them."""
 
-    def answer(self, frame: bytes) -> None:
+    def answer(self, frame: Frame) -> None:
         """Queue a frame that was asked for, or that must not be dropped."""
 
-    def answer_pages(self, pages: Iterable[bytes], size: int) -> None:
+    def answer_pages(self, pages: Iterable[Frame], size: int) -> None:
         """Queue a state of about `size` bytes, whose pages are made as they are taken."""
 
     def pin(self) -> bool:
@@ -85,16 +85,16 @@ class Listener:
         # Requests whose states found no room in the receiver: they are read again when it has room.
         self.postponed: list[Joiner | DashboardJoiner] = []
 
-    def answer(self, frame: bytes) -> None:
+    def answer(self, frame: Frame) -> None:
         """Send a frame that was asked for, or that must not be dropped."""
         self.receiver.answer(frame)
 
     def answer_state(self, pages: Pages, reply_to: str | None) -> None:
         """Send a state in answer to the request `reply_to`, or to none."""
         if pages.fit_one:  # with whatever else is queued it leaves in one write
-            self.receiver.answer(with_reply_to(next(iter(pages)), reply_to))
+            self.receiver.answer(next(iter(pages)).with_reply_to(reply_to))
         else:
-            self.receiver.answer_pages((with_reply_to(page, reply_to) for page in pages), pages.size)
+            self.receiver.answer_pages((page.with_reply_to(reply_to) for page in pages), pages.size)
 
     def may_see(self, keys: Keys) -> bool:
         return not self.keys.isdisjoint(keys)
@@ -195,7 +195,7 @@ class DashboardReading:
     outdated: bool = False  # the list is another one by now
     joiners: list[DashboardJoiner] = field(default_factory=list)
     next_joiners: list[DashboardJoiner] = field(default_factory=list)  # who came when it was outdated
-    since: list[tuple[bytes, StepFrames | None]] = field(default_factory=list)  # the step of a lifecycle
+    since: list[tuple[Frame, StepFrames | None]] = field(default_factory=list)  # the step of a lifecycle
 
     def move(self, position: Timestamp) -> None:
         """Read again, at a later position."""

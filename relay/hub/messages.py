@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import orjson
-
 from relay.hub.snapshot import Progress, TaskState
-from relay.protocol.types import Kind, encode
+from relay.protocol.frames import Frame, encode
+from relay.protocol.types import Kind
 from relay.tasks.timeline import EventView, event_json, extend, head
 from relay.tasks.translate import EventAdded, Lifecycle, Listed, StateReset, Step, SummaryUpdated
 
@@ -21,12 +20,12 @@ class StepFrames:
         self.step = step
         self.told: set[object] = set()  # the listeners that had its lifecycle messages: each has them once
         self._fields = fields
-        self._others: dict[int, bytes] = {}
-        self._for_room: list[tuple[bytes, bool]] | None = None
+        self._others: dict[int, Frame] = {}
+        self._for_room: list[tuple[Frame, bool]] | None = None
         self._after = Progress(0, b"")
-        self._upserted: bytes | None = None
+        self._upserted: Frame | None = None
 
-    def for_room(self, progress: Progress) -> list[tuple[bytes, bool]]:
+    def for_room(self, progress: Progress) -> list[tuple[Frame, bool]]:
         """(frame, is it a lifecycle message) in order; `progress` is moved past this step."""
         if self._for_room is None:
             self._for_room = list(self._room_frames(progress))
@@ -34,7 +33,7 @@ class StepFrames:
         progress.next, progress.digest = self._after.next, self._after.digest
         return self._for_room
 
-    def beside_timeline(self) -> list[tuple[bytes, bool]]:
+    def beside_timeline(self) -> list[tuple[Frame, bool]]:
         """The same without the timeline, for a room that will be shown a later state of it."""
         return [
             (self._other(index, message), isinstance(message, Lifecycle))
@@ -47,7 +46,7 @@ class StepFrames:
         """The rewrite of the timeline this step is, if it is one."""
         return next((one for one in self.step.messages if isinstance(one, StateReset)), None)
 
-    def lifecycles(self) -> list[tuple[bytes, bool]]:
+    def lifecycles(self) -> list[tuple[Frame, bool]]:
         """(frame, True) of each lifecycle message, for the dashboards that see the task before and after."""
         return [made for made in self.beside_timeline() if made[1]]
 
@@ -56,22 +55,22 @@ class StepFrames:
         """Did the summary change?"""
         return any(isinstance(message, Listed) for message in self.step.messages)
 
-    def upserted(self) -> bytes:
+    def upserted(self) -> Frame:
         if self._upserted is None:
             assert self.step.after is not None
             data = {"change": "upserted", **self.step.after.summary}
             self._upserted = encode(Kind.LIST_UPDATED, data, at=self.step.at)
         return self._upserted
 
-    def gone_from_list(self) -> bytes:
+    def gone_from_list(self) -> Frame:
         change = "deleted" if self.step.after is None else "revoked"
         return encode(Kind.LIST_UPDATED, {"change": change, "taskId": self.step.id}, at=self.step.at)
 
-    def gone_from_room(self) -> bytes:
+    def gone_from_room(self) -> Frame:
         kind = Kind.DELETED if self.step.after is None else Kind.REVOKED
         return encode(kind, {"taskId": self.step.id}, at=self.step.at)
 
-    def _room_frames(self, progress: Progress) -> Iterator[tuple[bytes, bool]]:
+    def _room_frames(self, progress: Progress) -> Iterator[tuple[Frame, bool]]:
         step = self.step
         assert step.after is not None
         for index, message in enumerate(step.messages):
@@ -82,7 +81,7 @@ class StepFrames:
                     data = {
                         "taskId": step.id,
                         "index": position,
-                        "event": orjson.Fragment(shown),
+                        "event": shown,
                         "next": progress.next,
                         "head": head(progress.digest),
                     }
@@ -100,7 +99,7 @@ class StepFrames:
                 case Listed():
                     pass
 
-    def _other(self, index: int, message: Lifecycle | SummaryUpdated) -> bytes:
+    def _other(self, index: int, message: Lifecycle | SummaryUpdated) -> Frame:
         frame = self._others.get(index)
         if frame is None:
             kind = Kind.UPDATED
@@ -115,7 +114,7 @@ class StepFrames:
 
 def replay(
     steps: Sequence[StepFrames], progress: Progress
-) -> list[tuple[StepFrames, list[tuple[bytes, bool]]]]:
+) -> list[tuple[StepFrames, list[tuple[Frame, bool]]]]:
     """What a room is told of these steps from `progress` on; of several rewrites only the last."""
     rewrites = [number for number, frames in enumerate(steps) if frames.rewrite is not None]
     first = rewrites[-1] if rewrites else 0

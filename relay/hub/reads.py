@@ -14,7 +14,8 @@ from relay.hub.fair_semaphore import FairSemaphore, Waiter
 from relay.hub.hub import Hub
 from relay.hub.members import DashboardReading, TaskBatch
 from relay.metrics import Metrics
-from relay.protocol.types import ErrorCode, error
+from relay.protocol.frames import Frame, error
+from relay.protocol.types import ErrorCode
 
 CATCH_UP_S = 1.0  # how long a join may wait for the relay to see a task just written (PROTOCOL.md 6.8)
 PARALLEL_READS = 8  # more would not be faster: decoding what they bring takes one core
@@ -137,6 +138,6 @@ class Snapshots:
             self._waiting.pop(reading, None)
 
 
-def unavailable(reply_to: str | None, task_id: str | None = None) -> bytes:
+def unavailable(reply_to: str | None, task_id: str | None = None) -> Frame:
     message = "The database is away; try again."
     return error(ErrorCode.UNAVAILABLE, message, task_id=task_id, retry_after_ms=1000, reply_to=reply_to)

@@ -21,7 +21,8 @@ from relay.hub.members import Answer, Joiner, Listener, Pending, Room, TaskBatch
 from relay.hub.messages import StepFrames, replay
 from relay.hub.reads import RETRY_S, Snapshots, unavailable
 from relay.hub.snapshot import Progress, TaskState
-from relay.protocol.types import ErrorCode, Kind, encode, error
+from relay.protocol.frames import Batch, Frame, encode, error
+from relay.protocol.types import ErrorCode, Kind
 from relay.source.change import key_of
 from relay.source.identity import among
 from relay.source.outage import Outage
@@ -314,7 +315,7 @@ class Rooms:
         for number, (frames, made) in enumerate(replay(seen, found.state.progress())):
             for frame, lifecycle in made:
                 if not lifecycle or number > had:
-                    listener.send((frame,))
+                    listener.send(Batch((frame,)))
             if any(lifecycle for _, lifecycle in made):
                 frames.told.add(listener)
         if len(seen) < len(found.since):
@@ -382,7 +383,7 @@ def _may_see(listener: Listener, frames: StepFrames) -> bool:
     return after is not None and listener.may_see(after.keys)
 
 
-def _refusal(joiner: Joiner, answer: Answer) -> bytes:
+def _refusal(joiner: Joiner, answer: Answer) -> Frame:
     if answer == "unavailable":
         return unavailable(joiner.reply_to, joiner.task_id)
     message = "There is no such task, or you may not see it."

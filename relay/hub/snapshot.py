@@ -13,7 +13,8 @@ from functools import partial
 
 import orjson
 
-from relay.protocol.types import PAGE_BYTES, Kind, encode
+from relay.protocol.frames import Frame, encode
+from relay.protocol.types import PAGE_BYTES, Kind
 from relay.source.raw_bson import Element
 from relay.tasks.summary import Summary
 from relay.tasks.timeline import START, EventView, element_json, extend, head
@@ -35,12 +36,12 @@ class Pages:
     __slots__ = ("_chunks", "_encode", "_only", "size")
 
     def __init__(
-        self, items: Sequence[bytes], start: int, encode: Callable[[int, int, bool, bool], bytes]
+        self, items: Sequence[bytes], start: int, encode: Callable[[int, int, bool, bool], Frame]
     ) -> None:
         """`encode(begin, end, first, more)` makes the page of `items[begin:end]`."""
         self._chunks = list(_chunks(items, start))
         self._encode = encode
-        self._only: bytes | None = None
+        self._only: Frame | None = None
         self.size = sum(map(len, items[start:] if start else items))
 
     @property
@@ -48,7 +49,7 @@ class Pages:
         """Is it a single page, and none that one huge event makes larger than a page should be?"""
         return len(self._chunks) == 1 and self.size <= PAGE_BYTES
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Frame]:
         if len(self._chunks) > 1:
             last = len(self._chunks) - 1
             for index, (begin, end) in enumerate(self._chunks):
@@ -109,11 +110,11 @@ def _page(
     end: int,
     first: bool,
     more: bool,
-) -> bytes:
+) -> Frame:
     data = {
         "taskId": task.id,
         "task": task.summary,
-        "events": orjson.Fragment(b"[" + b",".join(events[begin:end]) + b"]"),
+        "events": _joined(events[begin:end]),
         "from": begin,
         "next": end,
         "head": head(digests[end]),
@@ -127,16 +128,15 @@ def dashboard_pages(summaries: Iterable[Summary]) -> Pages:
     """`dashboard:state` frames for a list that is already in its order."""
     encoded = [orjson.dumps(summary) for summary in summaries]
 
-    def page(begin: int, end: int, first: bool, more: bool) -> bytes:
-        tasks = orjson.Fragment(b"[" + b",".join(encoded[begin:end]) + b"]")
+    def page(begin: int, end: int, first: bool, more: bool) -> Frame:
+        tasks = _joined(encoded[begin:end])
         return encode(Kind.DASHBOARD_STATE, {"tasks": tasks, "reset": first, "more": more})
 
     return Pages(encoded, 0, page)
 
 
-def is_last(answer: bytes) -> bool:
-    """Does nothing of this answer follow? Of a state's pages only the last one says so; an error is whole."""
-    return not answer.endswith(b'"more":true}}')
+def _joined(items: Sequence[bytes]) -> bytes:
+    return b"[" + b",".join(items) + b"]"
 
 
 def _chunks(items: Sequence[bytes], start: int) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""The vocabulary of the wire: message types, close codes, encoding. Pure.
+"""The vocabulary of the wire: message types, close codes, limits. Pure.
 
 PROTOCOL.md is the contract; this module is its spelling in Python, and `messages.py` that of each
 message's data. Rules of this file: names here are wire names; nothing here knows MongoDB or
@@ -10,8 +10,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
-
-import orjson
 
 VERSION = 1
 SUBPROTOCOL = "relay.v1"
@@ -152,47 +150,6 @@ LIFECYCLE_FIELDS: dict[Kind, tuple[str, ...]] = {
     Kind.FAILED: ("error",),
 }
 CREATED_FIELDS = ("title", "creator", "status", "createdAt")
-
-
-def encode(kind: Kind, data: dict[str, Any], *, at: str | None = None, reply_to: str | None = None) -> bytes:
-    """One message as the JSON text of a frame, UTF-8. `data` must already be plain JSON values
-    (`orjson.Fragment` included)."""
-    frame: dict[str, Any] = {"type": kind.value, "data": data}
-    if at is not None:
-        frame["at"] = at
-    if reply_to is not None:
-        frame["replyTo"] = reply_to
-    return orjson.dumps(frame)
-
-
-def with_reply_to(frame: bytes, reply_to: str | None) -> bytes:
-    """A shared, ready-made frame as the answer to one particular request."""
-    if reply_to is None:
-        return frame
-    return frame[:-1] + b',"replyTo":' + orjson.dumps(reply_to) + b"}"
-
-
-def kind_of(frame: bytes) -> str:
-    """The type of a frame that `encode` made, without reading the rest."""
-    start = len(b'{"type":"')
-    return frame[start : frame.index(b'"', start)].decode()
-
-
-def error(
-    code: ErrorCode,
-    message: str,
-    *,
-    task_id: str | None = None,
-    retry_after_ms: int | None = None,
-    reply_to: str | None = None,
-) -> bytes:
-    """An `error` message."""
-    data: dict[str, Any] = {"code": code.value, "message": message, "temporary": code in TEMPORARY_ERRORS}
-    if task_id is not None:
-        data["taskId"] = task_id
-    if retry_after_ms is not None:
-        data["retryAfterMs"] = retry_after_ms
-    return encode(Kind.ERROR, data, reply_to=reply_to)
 
 
 def rfc3339(moment: datetime) -> str:

@@ -23,12 +23,15 @@ from cryptography.x509.oid import NameOID
 from support.relay_fixture import SOON_S
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import Frame, Opcode
+from websockets.frames import Frame as WebSocketFrame
+from websockets.frames import Opcode
 
 from relay.auth.limits import Caps
 from relay.gateway.http_protocol import Limits, http_protocol
 from relay.gateway.websocket import connection as wire
 from relay.gateway.websocket.connection import EXTENSION, Pace, Wire
+from relay.protocol.frames import Frame
+from relay.protocol.types import Kind
 
 CASES = 301  # as many as there are but for
 LEFT_OUT = ("12.*", "13.*")  # compression, which the relay does not offer
@@ -50,7 +53,7 @@ class EchoWire(Wire):
         if opcode is Opcode.TEXT:
             super().message(opcode, data)
         else:
-            self._keep(Frame(Opcode.BINARY, data).serialize(mask=False))
+            self._keep(WebSocketFrame(Opcode.BINARY, data).serialize(mask=False))
 
 
 class Echo:
@@ -60,7 +63,7 @@ class Echo:
         self._wire = wire
 
     def receive(self, text: str) -> None:
-        self._wire.answer(text.encode())
+        self._wire.answer(Frame(Kind.PONG, text.encode(), {}))
 
     def tick(self) -> float:
         return inf

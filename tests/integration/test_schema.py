@@ -132,7 +132,7 @@ async def test_polls_and_their_answers_are_of_the_schema(mongo_url: str, databas
 
 def test_the_notice_of_a_database_that_is_away_is_one_of_the_schema() -> None:
     hub = Hub(EventView(), Metrics(), list_interval_s=0)
-    validator("ServerMessage").validate(json.loads(hub.status_frame(5300)))
+    validator("ServerMessage").validate(json.loads(hub.status_frame(5300).body))
 
 
 async def test_the_schema_is_served_and_printed(mongo_url: str, database_name: str) -> None:

@@ -7,12 +7,12 @@ that was mended: write down here what the code was, and how many histories it ta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from relay.gateway.websocket.connection import Wire
 from relay.hub.hub import Hub
 from relay.hub.messages import StepFrames
+from relay.protocol.frames import Batch
 from simulation.mutation import Mutation, replaced
 from simulation.mutations_clients import CLIENTS
 from simulation.mutations_hub import HUB
@@ -21,11 +21,11 @@ from simulation.mutations_hub import HUB
 def _loses_some(send: Any) -> Any:
     count = 0
 
-    def sends(self: Any, payloads: Sequence[bytes]) -> None:
+    def sends(self: Any, batch: Batch) -> None:
         nonlocal count
         count += 1
         if count % 20:
-            send(self, payloads)
+            send(self, batch)
 
     return sends
 

@@ -11,6 +11,7 @@ from relay.hub.hub import Hub
 from relay.hub.members import DashboardJoiner, DashboardReading, Joiner
 from relay.hub.rooms import Rooms
 from relay.hub.throttle import ListThrottle
+from relay.protocol.frames import Batch, Frame
 from simulation.mutation import Mutation, replaced
 from simulation.plan import TROUBLES
 
@@ -34,7 +35,7 @@ def _forgets_membership(refuse: Any) -> Any:
 
 
 def _makes_all_pages(_: Any) -> Any:
-    def answers(self: Wire, pages: Iterable[bytes], size: int) -> None:
+    def answers(self: Wire, pages: Iterable[Frame], size: int) -> None:
         for page in pages:
             self.answer(page)
 
@@ -46,11 +47,11 @@ def _replays_whatever_came(_: Any) -> Any:
         listener, sent = joiner.listener, set[object]()
         for frame, step in reading.since:
             if step is None:
-                listener.send((frame,))
+                listener.send(Batch((frame,)))
             elif step in sent or listener not in step.told:
                 sent.add(step)
                 step.told.add(listener)
-                listener.send((frame,))
+                listener.send(Batch((frame,)))
 
     return replays
 

@@ -10,11 +10,14 @@ from unittest.mock import patch
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
-from websockets.frames import Frame, Opcode
+from websockets.frames import Frame as WebSocketFrame
+from websockets.frames import Opcode
 from websockets.http11 import Request
 
 from relay.gateway.websocket.connection import EXTENSION, Pace, Wire
 from relay.gateway.websocket.framing import upgrade_request
+from relay.protocol.frames import Batch, Frame
+from relay.protocol.types import Kind
 
 REQUEST_HEADERS = [
     (b"host", b"x"),
@@ -31,9 +34,18 @@ def request() -> Request:
     return upgrade_request("GET", b"/ws", "1.1", REQUEST_HEADERS)
 
 
+def frame(body: bytes) -> Frame:
+    """A message of any content: a connection looks at nothing but the body."""
+    return Frame(Kind.PONG, body, {})
+
+
+def batch(*bodies: bytes) -> Batch:
+    return Batch([frame(body) for body in bodies])
+
+
 def masked(opcode: int, data: bytes = b"", *, fin: bool = True) -> bytes:
     """A frame as a client sends it, its mask all zeros."""
-    plain = Frame(Opcode(opcode), data, fin).serialize(mask=False)
+    plain = WebSocketFrame(Opcode(opcode), data, fin).serialize(mask=False)
     header = len(plain) - len(data)
     return bytes((plain[0], plain[1] | 0x80)) + plain[2:header] + bytes(4) + data
 
@@ -259,7 +271,7 @@ class Played:
     def stop_reading(self) -> None:
         """The peer reads no more, and what the socket takes by itself is full."""
         self.transport.taking = False
-        self.wire.answer(b"x" * HIGH_WATER)
+        self.wire.answer(frame(b"x" * HIGH_WATER))
         self.loop.settle()
         assert self.transport.paused
 

@@ -18,9 +18,9 @@ from rich.text import Text
 from relay.cli.tail.lines import TYPE_WIDTH, Entry, ansi, line, moment, style_of
 from relay.cli.tail.text import describe, visible
 from relay.client import Message
-from relay.client.items import decode
 from relay.hub.messages import StepFrames
 from relay.hub.snapshot import Progress
+from relay.protocol.frames import Frame
 from relay.protocol.types import Kind
 from relay.source.change import Change, Deleted, Inserted, Replaced, Updated
 from relay.source.raw_bson import RawArray
@@ -87,7 +87,7 @@ def messages_of(step: Step, view: EventView, *, room: bool, dashboard: bool) -> 
     """What the relay sends of this change to a listener of the task (`room`), of the list (`dashboard`), or of
     both, who may see it before and after."""
     frames = StepFrames(step, view)
-    made: list[bytes] = []
+    made: list[Frame] = []
     if step.after is None:
         made += [frames.gone_from_room()] if room else []
         made += [frames.gone_from_list()] if dashboard else []
@@ -96,13 +96,19 @@ def messages_of(step: Step, view: EventView, *, room: bool, dashboard: bool) -> 
         told = frames.for_room(Progress(held, START)) if room else frames.lifecycles()
         made += [frame for frame, _ in told]
         made += [frames.upserted()] if dashboard and frames.is_listed else []
-    return [_without_head(decode(frame.decode())) for frame in made]
+    messages = [message_of(frame, at=step.at) for frame in made]
+    for message in messages:
+        if message.type == Kind.EVENT_ADDED:
+            del message.data["head"]  # counted from an unknown beginning, it would be a wrong one
+    return messages
 
 
-def _without_head(message: Message) -> Message:
-    if message.type == Kind.EVENT_ADDED:
-        del message.data["head"]  # counted from an unknown beginning, it would be a wrong one
-    return message
+def message_of(frame: Frame, *, at: str | None = None) -> Message:
+    """The frame as a client would have it, without decoding the whole: only its events are JSON already."""
+    data = {
+        name: orjson.loads(value) if isinstance(value, bytes) else value for name, value in frame.data.items()
+    }
+    return Message(frame.kind.value, data, at, raw=frame.body.decode())
 
 
 def rights_changed(step: Step) -> bool:

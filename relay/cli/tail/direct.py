@@ -17,12 +17,11 @@ from typing import Any, TextIO
 from bson import Timestamp
 from pymongo import AsyncMongoClient
 
-from relay.cli.tail.changes import done_by, messages_of, to_json, to_lines
+from relay.cli.tail.changes import done_by, message_of, messages_of, to_json, to_lines
 from relay.cli.tail.options import EXIT_BAD_ARGUMENTS, EXIT_DONE, EXIT_REFUSED, Selection, check
 from relay.cli.tail.render import Renderer
 from relay.cli.tail.terminal import discard, is_terminal, prepare, say, until_an_end, wants_color
 from relay.cli.tail.text import escaped, json_escape, visible
-from relay.client.items import decode
 from relay.config import Settings
 from relay.errors import SourceError, Unavailable
 from relay.feed.cache import Known
@@ -199,7 +198,7 @@ class Journal:
             task = await self._stored(reader, position, task_id)
             if task is not None:
                 state = TaskState(task, task.timeline.elements or (), self._translator.view)
-                self._write(line for page in state.pages() for line in renderer.lines(decode(page.decode())))
+                self._write(line for page in state.pages() for line in renderer.lines(message_of(page)))
 
     async def _stored(self, reader: Reader, position: Timestamp, task_id: str) -> Task | None:
         candidates = candidate_ids(task_id)

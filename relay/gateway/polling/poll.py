@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -23,9 +23,9 @@ from relay.errors import Unavailable
 from relay.gateway.services import Services
 from relay.hub.members import Listener
 from relay.hub.reads import CATCH_UP_S
-from relay.hub.snapshot import is_last
+from relay.protocol.frames import Batch, Frame
 from relay.protocol.requests import PolledList, PolledTask, PollRequest, shown_moment
-from relay.protocol.types import ErrorCode, Kind, kind_of
+from relay.protocol.types import ErrorCode, Kind
 from relay.tasks.visibility import Principal
 
 # What does not fit is left to the next poll; past so much only the first page of a timeline is kept.
@@ -40,11 +40,13 @@ REJOIN_BURST, REJOINS_PER_SECOND = 5, 1.0
 @dataclass(frozen=True, slots=True)
 class News:
     """What the client does not have yet of a task, or of its dashboard (None), in parts that may go by
-    themselves; and the `etag` of what it has then, where it will have something."""
+    themselves; and the `etag` of what it has then, where it will have something. Not `whole`: more pages of it
+    than these are for the next poll."""
 
     task_id: str | None
     parts: Sequence[bytes]
     etag: str | None = None
+    whole: bool = True
 
 
 class Seat(ABC):
@@ -59,7 +61,7 @@ class Seat(ABC):
             user=principal.sub,
             receiver=self,
         )
-        self._pages: list[bytes] = []
+        self._pages: list[Frame] = []
         self.whole = False  # the state is there, or the error in its place
         self.moved = False  # it is not the newest any more
         self.void = False  # and may not be shown any more
@@ -79,12 +81,16 @@ class Seat(ABC):
         self._pages = []
         del self._listener  # it holds the seat
 
+    def release_pages(self) -> None:
+        """Drop the state: a poll that has nothing to answer yet must not hold megabytes while it waits."""
+        self._pages = []
+
     def is_outdated(self) -> bool:
         return self.moved or self.void
 
     @property
     def held_bytes(self) -> int:
-        return sum(map(len, self._pages))
+        return sum(len(page.body) for page in self._pages)
 
     @abstractmethod
     def news(self) -> News | None:
@@ -95,19 +101,19 @@ class Seat(ABC):
 
     # What the hub says (hub.members.Receiver).
 
-    def answer(self, frame: bytes) -> None:
+    def answer(self, frame: Frame) -> None:
         if self.whole:
             self.void = True  # revoked or gone; or the relay lost its place, and this is another state
         else:
             self._pages.append(frame)
-            self.whole = is_last(frame)
+            self.whole = frame.last
         self._stir()
 
-    def send(self, frames: Sequence[bytes]) -> None:
+    def send(self, batch: Batch) -> None:
         self.moved = True
         self._stir()
 
-    def answer_pages(self, pages: Iterable[bytes], size: int) -> None:
+    def answer_pages(self, pages: Iterable[Frame], size: int) -> None:
         for page in pages:
             self.answer(page)
 
@@ -135,19 +141,20 @@ class TaskSeat(Seat):
 
     def news(self) -> News | None:
         task_id = self.polled.wanted.task_id
+        bodies = [page.body for page in self._pages]
         if _is_refused(self._pages):
-            return None if self.polled.forbidden else News(task_id, self._pages)
-        if not is_last(self._pages[-1]):
-            return News(task_id, self._pages)
-        data = _data(self._pages[0])
-        etag = _etag([orjson.dumps(data["task"], option=orjson.OPT_SORT_KEYS)])
-        brings = data["reset"] or data["events"] or data["more"]
-        return News(task_id, self._pages, etag) if brings or etag != self.polled.etag else None
+            return None if self.polled.forbidden else News(task_id, bodies)
+        if not self._pages[-1].last:
+            return News(task_id, bodies, whole=False)
+        state = self._pages[0].data
+        etag = _etag([orjson.dumps(state["task"], option=orjson.OPT_SORT_KEYS)])
+        brings = state["reset"] or state["more"] or state["from"] < state["next"]
+        return News(task_id, bodies, etag) if brings or etag != self.polled.etag else None
 
-    def answer(self, frame: bytes) -> None:
+    def answer(self, frame: Frame) -> None:
         if self.whole or not self._pages or self._has_room():
             super().answer(frame)
-        elif is_last(frame):
+        elif frame.last:
             self.whole = True
             self._stir()
 
@@ -169,19 +176,20 @@ class ListSeat(Seat):
 
     def news(self) -> News | None:
         _is_refused(self._pages)
-        etag = _etag(self._pages)
+        bodies = [page.body for page in self._pages]
+        etag = _etag(bodies)
         if etag == self._polled.etag:
             return None
-        return News(None, [b",".join(self._pages)], etag)  # half a list would be no list
+        return News(None, [b",".join(bodies)], etag)  # half a list would be no list
 
     def _join(self) -> None:
         self._services.joining.join_dashboard(self._listener, self._polled.limit, None, caught_up=True)
 
-    def send(self, frames: Sequence[bytes]) -> None:
+    def send(self, batch: Batch) -> None:
         # What was revoked while the state was read is told like everything else of that time.
-        if any(change == "revoked" for change, _ in map(_listed, frames)):
+        if any(frame.data.get("change") == "revoked" for frame in batch.frames):
             self.void = True
-        super().send(frames)
+        super().send(batch)
 
 
 class Watch(Seat):
@@ -199,14 +207,16 @@ class Watch(Seat):
     def _join(self) -> None:
         self._services.joining.join_dashboard(self._listener, 1, None, caught_up=True)
 
-    def answer(self, frame: bytes) -> None:
+    def answer(self, frame: Frame) -> None:
         if not self.whole:
             super().answer(frame)
-        elif kind_of(frame) == Kind.DASHBOARD_STATE:  # the relay lost its place: anything may have come
+        elif frame.kind is Kind.DASHBOARD_STATE:  # the relay lost its place: anything may have come
             self._look_for(self._hidden)
 
-    def send(self, frames: Sequence[bytes]) -> None:
-        self._look_for(task_id for change, task_id in map(_listed, frames) if change == "upserted")
+    def send(self, batch: Batch) -> None:
+        self._look_for(
+            frame.data["taskId"] for frame in batch.frames if frame.data.get("change") == "upserted"
+        )
 
     def _look_for(self, task_ids: Iterable[str]) -> None:
         for task_id in task_ids:
@@ -269,7 +279,10 @@ class Poll:
                 await self._paced()
             asked = [seat for seat in seats if seat.void]
         # From here on nothing waits until the answer is made.
-        return [news for seat in seats if (news := seat.news()) is not None]
+        news = [new for seat in seats if (new := seat.news()) is not None]
+        for seat in seats:
+            seat.release_pages()
+        return news
 
     async def _paced(self) -> None:
         await asyncio.sleep(self._pace.take(self._services.monotonic()))
@@ -308,7 +321,7 @@ class Poll:
                 break
             messages.append(part)
             left -= len(part)
-            if part is item.parts[-1] and not is_last(part):
+            if part is item.parts[-1] and not item.whole:
                 body["more"] = True
             if part is item.parts[-1] and item.etag is not None:
                 if item.task_id is None:
@@ -316,27 +329,15 @@ class Poll:
                 else:
                     body.setdefault("tasks", {})[item.task_id] = {"etag": item.etag}
         if hub.status == "stale":
-            messages.append(hub.status_frame())
+            messages.append(hub.status_frame().body)
         return orjson.dumps({"messages": orjson.Fragment(b"[" + b",".join(messages) + b"]"), **body})
 
 
-def _data(frame: bytes) -> dict[str, Any]:
-    data: dict[str, Any] = orjson.loads(frame)["data"]
-    return data
-
-
-@lru_cache(64)  # many polls hear the same
-def _listed(frame: bytes) -> tuple[str | None, str]:
-    """What became of which task in the list; None where the frame is not about that."""
-    data = _data(frame)
-    return data.get("change"), data["taskId"]
-
-
-def _is_refused(answer: Sequence[bytes]) -> bool:
+def _is_refused(answer: Sequence[Frame]) -> bool:
     """Is it an error in place of a state? Raises Unavailable where that may change."""
-    if kind_of(answer[0]) != Kind.ERROR:
+    if answer[0].kind is not Kind.ERROR:
         return False
-    if _data(answer[0])["code"] == ErrorCode.UNAVAILABLE:
+    if answer[0].data["code"] == ErrorCode.UNAVAILABLE:
         raise Unavailable("a poll could not be read")
     return True
 

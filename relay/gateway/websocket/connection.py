@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar, cast
@@ -30,15 +30,17 @@ from urllib.parse import unquote
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 from websockets.frames import Close as CloseFrame
-from websockets.frames import Frame, Opcode
+from websockets.frames import Frame as WebSocketFrame
+from websockets.frames import Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN, SEND_EOF
 
 from relay.errors import Refused
 from relay.gateway.transports import release
-from relay.gateway.websocket.framing import PING, Parser, close_frame, framed
+from relay.gateway.websocket.framing import PING, Parser, close_frame
 from relay.gateway.websocket.outbox import Outbox
 from relay.gateway.websocket.pacing import Flusher
+from relay.protocol.frames import Batch, Frame, websocket_message
 from relay.protocol.types import Close
 
 log = logging.getLogger(__name__)
@@ -201,7 +203,7 @@ class Wire(asyncio.Protocol):
         parser.receive_data(data)
         for frame in parser.events_received():
             if self.code is None:
-                self._take(cast(Frame, frame))
+                self._take(cast(WebSocketFrame, frame))
         self._answer_for(parser)
 
     def eof_received(self) -> None:
@@ -333,7 +335,7 @@ class Wire(asyncio.Protocol):
 
     # What the peer says.
 
-    def _take(self, frame: Frame) -> None:
+    def _take(self, frame: WebSocketFrame) -> None:
         match frame.opcode:
             case Opcode.BINARY if not self.takes_binary:
                 self.close(Close.BINARY, "text frames only")
@@ -402,11 +404,11 @@ class Wire(asyncio.Protocol):
 
     # What is sent.
 
-    def send(self, payloads: Sequence[bytes]) -> None:
-        """Queue live messages: ready-made JSON texts. Does nothing once the connection ends."""
+    def send(self, batch: Batch) -> None:
+        """Queue live messages. Does nothing once the connection ends."""
         if self.code is None and not self._lagging:
-            self._outbox.add(framed(payloads), kept=False)
-            self._messages += len(payloads)
+            self._outbox.add(batch.websocket, kept=False)
+            self._messages += len(batch.frames)
             if self._outbox.live_bytes > self._max_bytes * (1 if self._paused else BURST_FACTOR):
                 self._lagging, self._untold = True, self._paused
                 self._outbox.drop_live()
@@ -415,18 +417,18 @@ class Wire(asyncio.Protocol):
                 self._loop.call_soon(self._tell_lag)
             self._schedule()
 
-    def answer(self, payload: bytes) -> None:
+    def answer(self, frame: Frame) -> None:
         """Queue one that was asked for, or that must not be dropped."""
         if self.code is None and not self._overflowed:
-            self._keep(framed((payload,)))
+            self._keep(websocket_message(frame.body))
             if self._outbox.kept_bytes > self._max_bytes * ANSWERS_FACTOR:
                 self._overflowed = self._lagging = True
                 self._loop.call_soon(self.abort, Close.TIMEOUT)
 
-    def answer_pages(self, pages: Iterable[bytes], size: int) -> None:
+    def answer_pages(self, pages: Iterable[Frame], size: int) -> None:
         """Queue a state of about `size` bytes; each of its pages is made when the socket takes it."""
         if self.code is None and not self._overflowed:
-            self._outbox.add_state((framed((page,)) for page in pages), size)
+            self._outbox.add_state((websocket_message(page.body) for page in pages), size)
             self._schedule()
 
     def pin(self) -> bool:

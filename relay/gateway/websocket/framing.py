@@ -88,33 +88,6 @@ class Parser(ServerProtocol):
         self.handshake_exc = self.parser_exc = None
 
 
-def _text_header(length: int) -> bytes:
-    if length < 126:
-        return bytes((0x81, length))
-    if length < 65_536:
-        return b"\x81\x7e" + length.to_bytes(2, "big")
-    return b"\x81\x7f" + length.to_bytes(8, "big")
-
-
-class _Framer:
-    """Frames payloads once, however many connections in a row they are sent to."""
-
-    __slots__ = ("_frames", "_payloads")
-
-    def __init__(self) -> None:
-        self._payloads: Sequence[bytes] = ()
-        self._frames = b""
-
-    def __call__(self, payloads: Sequence[bytes]) -> bytes:
-        if payloads is not self._payloads:
-            self._frames = b"".join([part for one in payloads for part in (_text_header(len(one)), one)])
-            self._payloads = payloads
-        return self._frames
-
-
-framed = _Framer()  # text frames, one after the other
-
-
 def close_frame(code: int, reason: str) -> bytes:
     """The close of an established connection."""
     body = CloseFrame(int(code), reason).serialize()

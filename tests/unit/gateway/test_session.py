@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -22,6 +21,7 @@ from relay.gateway.session import Opening, Session
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
 from relay.metrics import Metrics
+from relay.protocol.frames import Batch, Frame
 from relay.tasks.mapping import Visibility
 from relay.tasks.timeline import EventView
 from relay.tasks.visibility import Audience
@@ -57,10 +57,10 @@ class Clocked:
         self.session = Session(services, self, Opening())
         self.session.authenticate(token("alice", ttl_s=ttl_s))
 
-    def answer(self, frame: bytes) -> None:
-        self.sent.append(orjson.loads(frame)["type"])
+    def answer(self, frame: Frame) -> None:
+        self.sent.append(frame.kind.value)
 
-    def send(self, frames: Sequence[bytes]) -> None:
+    def send(self, batch: Batch) -> None:
         raise AssertionError("nothing here is live")
 
     def wake(self) -> None:

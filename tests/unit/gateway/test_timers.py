@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from support.fake_transport import PACE, Loop, Notes, Played
+from support.fake_transport import PACE, Loop, Notes, Played, frame
 from websockets.frames import Opcode
 
 from relay.gateway.websocket.timers import SWEEP_S, USER_FACTOR, Place, Sweep
@@ -116,7 +116,7 @@ def test_answers_of_one_user_do_not_wait_without_end() -> None:
     for played in (*mine, other):
         played.stop_reading()
     for played in (*mine, mine[5], other):
-        played.wire.answer(b"x" * (MAX_BYTES * USER_FACTOR // 12))
+        played.wire.answer(frame(b"x" * (MAX_BYTES * USER_FACTOR // 12)))
     swept.pass_time(1.0)
     assert [played.transport.aborted for played in mine] == [played is mine[5] for played in mine]
     assert not other.transport.aborted
@@ -127,6 +127,6 @@ def test_states_may_be_larger_than_what_may_wait_for_their_user() -> None:
     tabs = [swept.connect("alice")[0] for _ in range(3)]
     for played in tabs:
         played.stop_reading()
-        played.wire.answer_pages(iter([b"x"]), MAX_BYTES * USER_FACTOR + 1)
+        played.wire.answer_pages(iter([frame(b"x")]), MAX_BYTES * USER_FACTOR + 1)
     swept.pass_time(1.0)
     assert not any(played.transport.aborted for played in tabs)

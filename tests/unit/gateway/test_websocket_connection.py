@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from support.fake_transport import HIGH_WATER, PACE, Notes, Played, masked, request, unframed
+from support.fake_transport import HIGH_WATER, PACE, Notes, Played, batch, frame, masked, request, unframed
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import Server, ServerState
@@ -29,6 +29,7 @@ from relay.gateway.websocket.connection import (
     MAX_FRAGMENTS,
     Wire,
 )
+from relay.protocol.frames import Frame
 from relay.protocol.types import Close
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -43,9 +44,9 @@ def close_body(code: int, reason: str = "") -> bytes:
 
 def test_what_is_sent_in_one_turn_leaves_in_one_write() -> None:
     played = Played()
-    played.wire.send([b"1"])
-    played.wire.answer(b"2")
-    played.wire.send([b"3"])
+    played.wire.send(batch(b"1"))
+    played.wire.answer(frame(b"2"))
+    played.wire.send(batch(b"3"))
     assert not played.transport.writes
     played.loop.turn()
     assert len(played.transport.writes) == 1
@@ -56,8 +57,8 @@ def test_what_is_sent_in_one_turn_leaves_in_one_write() -> None:
 def test_every_length_is_framed_as_it_should_be(length: int) -> None:
     played = Played(max_bytes=1_000_000)
     payload = b"x" * length
-    played.wire.send([payload])
-    played.wire.answer(payload)
+    played.wire.send(batch(payload))
+    played.wire.answer(frame(payload))
     played.loop.settle()
     assert played.frames() == [(TEXT, payload)] * 2
     header = 2 if length < 126 else 4 if length < 65_536 else 10
@@ -68,8 +69,8 @@ def test_what_a_full_socket_does_not_take_leaves_when_it_does() -> None:
     played = Played()
     played.stop_reading()
     assert (played.notes.told, played.transport.reading) == (["paused"], False)
-    played.wire.send([b"1"])
-    played.wire.answer(b"2")
+    played.wire.send(batch(b"1"))
+    played.wire.answer(frame(b"2"))
     played.loop.settle()
     assert len(played.transport.writes) == 1
     played.transport.read()
@@ -82,15 +83,15 @@ def test_live_messages_past_the_bound_are_dropped_and_the_rest_is_kept() -> None
     played = Played(max_bytes=100)
     played.stop_reading()
     for number in range(20):
-        played.wire.send([b"live message %02d" % number])
-        played.wire.answer(b"%d" % number)
+        played.wire.send(batch(b"live message %02d" % number))
+        played.wire.answer(frame(b"%d" % number))
     played.loop.settle()
     assert played.notes.told == ["paused", "lag since pause"]
-    played.wire.send([b"too late"])
+    played.wire.send(batch(b"too late"))
     played.transport.read()
     played.loop.settle()
     assert played.notes.told == ["paused", "lag since pause", "drained"]
-    played.wire.send([b"live again"])
+    played.wire.send(batch(b"live again"))
     played.loop.settle()
     assert played.frames()[1:] == [*((TEXT, b"%d" % number) for number in range(20)), (TEXT, b"live again")]
 
@@ -98,7 +99,7 @@ def test_live_messages_past_the_bound_are_dropped_and_the_rest_is_kept() -> None
 def test_a_burst_the_socket_may_well_take_is_told_to_lag_before_it_is_told_to_catch_up() -> None:
     played = Played(max_bytes=100)
     for _ in range(BURST_FACTOR + 1):
-        played.wire.send([b"x" * 100])
+        played.wire.send(batch(b"x" * 100))
     played.loop.settle()
     assert played.notes.told == ["lag", "drained"]
     assert played.frames() == []
@@ -107,7 +108,7 @@ def test_a_burst_the_socket_may_well_take_is_told_to_lag_before_it_is_told_to_ca
 def test_a_socket_that_drains_in_the_very_turn_of_the_drop_does_not_lag_for_ever() -> None:
     played = Played(max_bytes=100)
     played.stop_reading()
-    played.wire.send([b"x" * 101])
+    played.wire.send(batch(b"x" * 101))
     played.transport.read()
     played.loop.settle()
     assert played.notes.told == ["paused", "lag since pause", "drained"]
@@ -117,7 +118,7 @@ def test_a_pause_brought_by_a_pong_does_not_pass_what_was_queued_before() -> Non
     played = Played(max_bytes=100)
     played.transport.taking = False
     played.transport.buffer = b"x" * (HIGH_WATER - 5)
-    played.wire.send([b"live"])
+    played.wire.send(batch(b"live"))
     played.transport.feed(masked(PING, b"ping"))
     played.loop.settle()
     # `paused` says that all until here is on its way: then it must be.
@@ -128,8 +129,8 @@ def test_a_pause_brought_by_a_pong_does_not_pass_what_was_queued_before() -> Non
 def test_too_many_answers_end_the_connection_and_none_of_them_leaves_out_of_order() -> None:
     played = Played(max_bytes=100)
     for number in range(ANSWERS_FACTOR + 10):
-        played.wire.answer(b"%099d" % number)
-    played.wire.send([b"live"])
+        played.wire.answer(frame(b"%099d" % number))
+    played.wire.send(batch(b"live"))
     played.loop.settle()
     assert played.transport.aborted
     assert played.transport.writes == []
@@ -143,14 +144,14 @@ def test_a_state_larger_than_every_bound_leaves_page_by_page_as_the_socket_takes
     played = Played(max_bytes=100)
     made: list[int] = []
 
-    def pages() -> Iterator[bytes]:
+    def pages() -> Iterator[Frame]:
         for number in range(200):
             made.append(number)
-            yield b"%0900d" % number
+            yield frame(b"%0900d" % number)
 
     played.transport.taking = False
     played.wire.answer_pages(pages(), 200 * 900)
-    played.wire.answer(b"after")
+    played.wire.answer(frame(b"after"))
     played.loop.settle()
     assert len(made) == 2  # the second one filled the socket
     while len(made) < 200:
@@ -168,11 +169,11 @@ def test_a_socket_that_fills_in_the_midst_of_a_state_is_not_told_paused() -> Non
     # `paused` says that all until here is on its way, and behind the pages wait live messages.
     played = Played(max_bytes=100)
     played.transport.taking = False
-    played.wire.answer_pages(iter([b"x" * HIGH_WATER, b"last page"]), HIGH_WATER)
-    played.wire.send([b"live"])
+    played.wire.answer_pages(iter([frame(b"x" * HIGH_WATER), frame(b"last page")]), HIGH_WATER)
+    played.wire.send(batch(b"live"))
     played.loop.settle()
     assert (played.transport.paused, played.notes.told) == (True, [])
-    played.wire.send([b"x" * 101])
+    played.wire.send(batch(b"x" * 101))
     played.transport.read()
     played.loop.settle()
     assert played.notes.told == ["lag since pause", "drained"]
@@ -183,7 +184,7 @@ def test_another_state_has_room_when_the_one_before_has_left() -> None:
     played = Played(max_bytes=100)
     played.stop_reading()
     assert played.wire.has_room()
-    played.wire.answer_pages(iter([b"x" * 5_000] * 2), 10_000)
+    played.wire.answer_pages(iter([frame(b"x" * 5_000)] * 2), 10_000)
     assert not played.wire.has_room()
     played.transport.read()
     played.loop.settle()
@@ -194,10 +195,10 @@ def test_another_state_has_room_when_the_one_before_has_left() -> None:
 def test_what_is_pinned_is_not_dropped() -> None:
     played = Played(max_bytes=100)
     played.stop_reading()
-    played.wire.send([b"1"])
+    played.wire.send(batch(b"1"))
     played.wire.pin()
-    played.wire.send([b"2"])
-    played.wire.send([b"x" * 101])
+    played.wire.send(batch(b"2"))
+    played.wire.send(batch(b"x" * 101))
     played.transport.read()
     played.loop.settle()
     assert played.frames()[1:] == [(TEXT, b"1")]
@@ -206,7 +207,7 @@ def test_what_is_pinned_is_not_dropped() -> None:
 def test_until_the_conversation_knows_of_what_was_dropped_nothing_can_continue_from_it() -> None:
     played = Played(max_bytes=10)
     assert played.wire.pin()
-    played.wire.send([b"x" * 1000])
+    played.wire.send(batch(b"x" * 1000))
     assert not played.wire.pin()
     played.loop.settle()
     assert played.wire.pin()
@@ -259,7 +260,7 @@ def test_no_parser_is_kept_between_messages_and_none_waits_for_the_collector() -
 def test_an_end_frees_what_waits_and_the_conversation() -> None:
     played = Played()
     played.stop_reading()
-    played.wire.answer(b"x" * 1_000)
+    played.wire.answer(frame(b"x" * 1_000))
     played.wire.abort(Close.TIMEOUT)
     played.loop.settle()
     assert played.gone == 1
@@ -295,7 +296,7 @@ def test_an_end_frees_what_waits_and_the_conversation() -> None:
 )
 def test_who_breaks_the_rules_is_told_which(said: bytes, code: int) -> None:
     played = Played()
-    played.wire.answer(b"queued before")
+    played.wire.answer(frame(b"queued before"))
     (before, (opcode, body)) = played.say(said)
     assert before == (TEXT, b"queued before")
     assert (opcode, int.from_bytes(body[:2], "big")) == (CLOSE, code)
@@ -336,7 +337,7 @@ def test_a_flood_of_control_frames_ends_the_connection() -> None:
 @pytest.mark.parametrize("body", [b"", close_body(1000), close_body(1000, "done"), close_body(4999, "x")])
 def test_a_close_of_the_peer_is_given_back_behind_what_was_queued(body: bytes) -> None:
     played = Played()
-    played.wire.send([b"live"])
+    played.wire.send(batch(b"live"))
     assert played.say(masked(CLOSE, body)) == [(TEXT, b"live"), (CLOSE, body)]
     assert played.wire.code == (int.from_bytes(body[:2], "big") if body else 1005)
     assert (played.transport.closing, played.gone) == (True, 1)
@@ -349,7 +350,7 @@ class Echo(Notes):
         self.wire: Wire
 
     def receive(self, text: str) -> None:
-        self.wire.answer(text.encode())
+        self.wire.answer(frame(text.encode()))
 
 
 def echoing() -> Played:
@@ -381,12 +382,12 @@ def test_a_violation_and_a_close_in_one_segment_end_with_our_code() -> None:
 
 def test_a_close_comes_after_all_that_is_queued_and_only_once() -> None:
     played = Played()
-    played.wire.send([b"1"])
-    played.wire.answer(b"2")
+    played.wire.send(batch(b"1"))
+    played.wire.answer(frame(b"2"))
     played.wire.close(4401, "token_expired")
     played.wire.close(1011, "internal error")
-    played.wire.send([b"3"])
-    played.wire.answer(b"4")
+    played.wire.send(batch(b"3"))
+    played.wire.answer(frame(b"4"))
     played.loop.settle()
     ours = (CLOSE, close_body(4401, "token_expired"))
     assert played.frames() == [(TEXT, b"1"), (TEXT, b"2"), ours]
@@ -414,7 +415,7 @@ def test_a_close_that_nobody_answers_is_cut_off(reads: bool) -> None:
 def test_a_close_while_the_socket_is_full_keeps_its_place() -> None:
     played = Played()
     played.stop_reading()
-    played.wire.answer(b"1")
+    played.wire.answer(frame(b"1"))
     played.wire.close(1001, "restart")
     played.transport.feed(masked(CLOSE, close_body(1001)))  # it says so itself meanwhile
     played.wire.shutdown()
@@ -448,7 +449,7 @@ def test_what_a_conversation_raises_ends_it_and_nothing_else(caplog: pytest.LogC
             played.stop_reading()
         played.transport.taking = method != "lag"
         for _ in range(2 * BURST_FACTOR):
-            played.wire.send([b"x" * 100])
+            played.wire.send(batch(b"x" * 100))
         played.loop.settle()
         played.transport.read()
         played.loop.settle()
@@ -526,7 +527,7 @@ def test_the_answer_and_what_is_sent_at_once_leave_in_one_write() -> None:
     played = Played(settle=False)
     assert not played.transport.reading, "before the answer a peer has nothing to say"
     played.loop.turn()
-    played.wire.answer(b"welcome")
+    played.wire.answer(frame(b"welcome"))
     played.loop.turn()
     (write,) = played.transport.writes
     head, _, rest = write.partition(b"\r\n\r\n")
@@ -604,9 +605,9 @@ class AnyOrder(RuleBasedStateMachine):
             self.log.append(payload)
             self.accepted[payload] = kept
         if kept:
-            self.played.wire.answer(payload)
+            self.played.wire.answer(frame(payload))
         else:
-            self.played.wire.send([payload])
+            self.played.wire.send(batch(payload))
 
     @rule(size=st.sampled_from([1, 60, 160, 700]), times=st.integers(1, 4))
     def send(self, size: int, times: int) -> None:
@@ -627,7 +628,7 @@ class AnyOrder(RuleBasedStateMachine):
         payloads = [b"%d.%d:" % (self.states, page) + b"x" * size for page in range(pages)]
         self.log += payloads
         self.accepted |= dict.fromkeys(payloads, True)
-        self.played.wire.answer_pages(iter(payloads), pages * size)
+        self.played.wire.answer_pages(map(frame, payloads), pages * size)
 
     @rule()
     def stop_reading(self) -> None:

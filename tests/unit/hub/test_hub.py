@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ from relay.hub.hub import Hub
 from relay.hub.joining import Joining
 from relay.hub.members import Listener
 from relay.metrics import Metrics
+from relay.protocol.frames import Batch, Frame
 from relay.tasks.mapping import Mapping as TaskMapping
 from relay.tasks.translate import LENGTH_FIELD, Task, Translator
 from relay.tasks.visibility import Audience, Principal
@@ -34,19 +35,19 @@ class Receiver:
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
-        self.waiting: list[tuple[bytes, bool]] = []  # a frame, and may it be dropped?
+        self.waiting: list[tuple[Frame, bool]] = []  # a frame, and may it be dropped?
         self.takes = self.room = True
         self.has_dropped = False  # and said nothing of it
 
-    def send(self, frames: Sequence[bytes]) -> None:
-        self.waiting += [(frame, True) for frame in frames]
+    def send(self, batch: Batch) -> None:
+        self.waiting += [(frame, True) for frame in batch.frames]
         self._take()
 
-    def answer(self, frame: bytes) -> None:
+    def answer(self, frame: Frame) -> None:
         self.waiting.append((frame, False))
         self._take()
 
-    def answer_pages(self, pages: Iterable[bytes], size: int) -> None:
+    def answer_pages(self, pages: Iterable[Frame], size: int) -> None:
         for page in pages:
             self.answer(page)
 
@@ -66,7 +67,7 @@ class Receiver:
 
     def _take(self) -> None:
         if self.takes:
-            self.messages += [orjson.loads(frame) for frame, _ in self.waiting]
+            self.messages += [orjson.loads(frame.body) for frame, _ in self.waiting]
             self.waiting = []
 
     def types(self) -> list[str]:

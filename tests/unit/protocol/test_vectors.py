@@ -11,8 +11,9 @@ import pytest
 from support.reference_client import Member
 
 from relay.client import judge
+from relay.protocol.frames import encode
 from relay.protocol.requests import parse_poll, shown_moment
-from relay.protocol.types import Close, Kind, encode
+from relay.protocol.types import Close, Kind
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 THEN = {"again": "reconnect", "fresh_token": "refresh", "refused": "give_up"}
@@ -30,8 +31,8 @@ def test_a_conversation_is_written_as_it_is_applied() -> None:
         written = encode(
             Kind(frame["kind"]), frame["data"], at=frame.get("at"), reply_to=frame.get("replyTo")
         )
-        assert written.decode() == frame["text"]
-        member.apply(orjson.loads(written))
+        assert written.body.decode() == frame["text"]
+        member.apply(orjson.loads(written.body))
     expected = given["expected"]
     assert member.timelines[expected["taskId"]] == expected["events"]
     assert member.summaries[expected["taskId"]] == expected["task"]

@@ -45,7 +45,7 @@ def sent(before: Task | None, operation: Operation) -> Step:
         held = before.timeline.length if before is not None else 0
         made = [frame for frame, _ in (*frames.for_room(Progress(held, START)), *frames.lifecycles())]
         for frame in [*made, frames.upserted()]:
-            orjson.loads(frame)
+            orjson.loads(frame.body)
     return step
 
 
