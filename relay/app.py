@@ -19,7 +19,7 @@ from relay.auth.addresses import networks
 from relay.auth.admission import Admission
 from relay.auth.key_sources import key_source
 from relay.auth.limits import Caps
-from relay.auth.origins import Origins, origin_of
+from relay.auth.origins import Origins
 from relay.auth.rollout import Rollout
 from relay.auth.tokens import KeySource, Verifier
 from relay.cli.process import is_ignored, raise_on_interrupt
@@ -47,6 +47,7 @@ from relay.source.stream import Tail
 from relay.tasks.mapping import Mapping, load
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
+from relay.urls import origin_of
 
 log = logging.getLogger(__name__)
 

@@ -27,8 +27,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from relay import variables
-from relay.auth.origins import origin_of, public_url
 from relay.errors import StartupError
+from relay.urls import origin_of, public_url
 
 # The smallest secret of each, in bytes: as long as its hash (RFC 7518, 3.2).
 SHARED_SECRET_ALGORITHMS = {"HS256": 32, "HS384": 48, "HS512": 64}

@@ -1,16 +1,25 @@
-"""The arrows between the stages: a stage imports only what lies left of it."""
+"""Imports point one way: a stage imports only stages to its left, and shared modules import no stage."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 RELAY = Path(__file__).parents[2] / "relay"
 STAGES = ("protocol", "source", "tasks", "auth", "feed", "hub", "gateway")
-SHARED = {"errors", "config", "metrics"}
+SHARED = {"errors", "variables", "urls", "metrics", "config"}
+CLIENT = {"client", "protocol", "errors"}  # the Python client runs without the server
+# Modules and packages of relay/gateway. Each imports only entries of earlier lines and itself.
+GATEWAY = (
+    ("transports", "descriptors", "listening", "http_errors", "services"),
+    ("session",),
+    ("websocket", "polling"),
+    ("http_protocol",),
+    ("http",),
+)
 PURE_BANS = {"asyncio", "pymongo", "starlette", "uvicorn", "websockets", "socket"}
 
 
@@ -20,19 +29,47 @@ def imports(path: Path) -> Iterator[str]:
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert not node.level, f"{path}: relative import"
-            yield node.module
+            # `from relay import config` names a module, `from relay.config import load` a function in one.
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def imports_of_relay(paths: Iterable[Path]) -> Iterator[tuple[Path, list[str]]]:
+    """The file and the dotted parts below `relay` of each import of our own."""
+    for path in paths:
+        for module in imports(path):
+            if module.startswith("relay."):
+                yield path, module.split(".")[1:]
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_imports_only_what_lies_left_of_it(stage: str) -> None:
+    """So no stage imports a command (`cli`), the Python client or the composition root (`app`) either."""
     allowed = {*STAGES[: STAGES.index(stage) + 1], *SHARED}
-    for path in (RELAY / stage).rglob("*.py"):
-        for module in imports(path):
-            if module.startswith("relay."):
-                assert module.split(".")[1] in allowed, f"{path.name} imports {module}"
+    for path, (module, *_) in imports_of_relay((RELAY / stage).rglob("*.py")):
+        assert module in allowed, f"{path.name} imports {module}"
 
 
-def test_pure_modules_import_nothing_that_waits_or_speaks() -> None:
+def test_a_shared_module_imports_no_stage() -> None:
+    for path, (module, *_) in imports_of_relay(RELAY / f"{name}.py" for name in SHARED):
+        assert module in SHARED, f"{path.name} imports {module}"
+
+
+def test_the_python_client_imports_nothing_of_the_server() -> None:
+    for path, (module, *_) in imports_of_relay((RELAY / "client").rglob("*.py")):
+        assert module in CLIENT, f"{path.name} imports {module}"
+
+
+def test_within_the_gateway_no_carrier_imports_a_carrier_and_imports_point_one_way() -> None:
+    floor = {name: number for number, names in enumerate(GATEWAY) for name in names}
+    root = RELAY / "gateway"
+    assert floor.keys() == {path.stem for path in root.iterdir() if path.name[0] != "_"}
+    for path, (stage, *parts) in imports_of_relay(root.rglob("*.py")):
+        own = path.relative_to(root).parts[0].removesuffix(".py")
+        if stage == "gateway" and own != "__init__" and parts[0] != own:
+            assert floor[parts[0]] < floor[own], f"{path.relative_to(root)} imports {parts[0]}"
+
+
+def test_a_pure_module_imports_nothing_that_does_io() -> None:
     pure = [path for path in RELAY.rglob("*.py") if "Pure" in ast.get_docstring(ast.parse(path.read_text()))]
     assert len(pure) >= 10
     for path in pure:
@@ -40,5 +77,5 @@ def test_pure_modules_import_nothing_that_waits_or_speaks() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(RELAY.rglob("*.py")), ids=lambda path: str(path.relative_to(RELAY)))
-def test_every_module_says_what_it_is(path: Path) -> None:
+def test_a_module_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), path
