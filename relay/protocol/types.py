@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, get_args
 
 VERSION = 1
 SUBPROTOCOL = "relay.v1"
@@ -103,14 +103,20 @@ TEMPORARY_ERRORS = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, Err
 Time = Annotated[str, ("format", "date-time"), ("pattern", r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$")]
 
 
+# What a task's status stands for in the deployment's mapping: the type of a lifecycle message without its "task:".
+Stage = Literal["analyzing", "clarification_needed", "dispatched", "pr_opened", "pr_merged", "failed"]
+
+
 class TaskSummary(TypedDict):
-    """What a list shows of a task; absent where the document says nothing."""
+    """What a list shows of a task. A field is absent where the document says nothing, and `stage` where the mapping
+    does not list the status."""
 
     taskId: str
     eventCount: int
     title: NotRequired[str]
     creator: NotRequired[str]
     status: NotRequired[str]
+    stage: NotRequired[Stage]
     createdAt: NotRequired[Time]
     updatedAt: NotRequired[Time]
     issueUrl: NotRequired[str]
@@ -149,6 +155,8 @@ LIFECYCLE_FIELDS: dict[Kind, tuple[str, ...]] = {
     Kind.PR_MERGED: ("mergeCommitSha",),
     Kind.FAILED: ("error",),
 }
+STAGES: dict[Kind, Stage] = {Kind(f"task:{stage}"): stage for stage in get_args(Stage)}
+KINDS: dict[str, Kind] = {stage: kind for kind, stage in STAGES.items()}
 CREATED_FIELDS = ("title", "creator", "status", "createdAt")
 
 

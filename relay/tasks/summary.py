@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from relay.tasks.mapping import Fields
+from relay.protocol.types import KINDS, STAGES, Kind
+from relay.tasks.mapping import Mapping
 from relay.tasks.paths import Document, fields_of, first_present
 from relay.tasks.redact import CUT_MARGIN, Redactor
-from relay.tasks.scalars import bounded, moment, number, text
+from relay.tasks.scalars import bounded, moment, number, snake, text
 
 Summary = dict[str, Any]  # a protocol.TaskSummary
 MAX_QUESTIONS = 100
@@ -31,9 +32,10 @@ PARTS = (
 class Summaries:
     """One deployment's summaries; texts are cut to `max_text` characters."""
 
-    def __init__(self, fields: Fields, redactor: Redactor, max_text: int) -> None:
-        self._paths = {name: getattr(fields, name) for name in PARTS}
+    def __init__(self, mapping: Mapping, redactor: Redactor, max_text: int) -> None:
+        self._paths = {name: getattr(mapping.fields, name) for name in PARTS}
         self._roots = {name: roots(paths) for name, paths in self._paths.items()}
+        self._stages = {status: STAGES[kind] for status, kind in mapping.statuses.items()}
         self._redactor = redactor
         self._max_text = max_text
 
@@ -41,9 +43,7 @@ class Summaries:
         """The summary of a document whose timeline has this length."""
         summary: Summary = {"taskId": task_id, "eventCount": length}
         for name, paths in self._paths.items():
-            value = self.part(name, first_present((document,), paths))
-            if value is not None:
-                summary[name] = value
+            self._put(summary, name, self.part(name, first_present((document,), paths)))
         return summary
 
     def after(self, before: Summary, differing: set[str], document: Document, length: int) -> Summary:
@@ -54,9 +54,16 @@ class Summaries:
                 value = before.get(name)
             else:
                 value = self.part(name, first_present((document,), paths))
-            if value is not None:
-                summary[name] = value
+            self._put(summary, name, value)
         return summary
+
+    def _put(self, summary: Summary, name: str, value: Any) -> None:
+        """Add one part to a summary, and behind the status its stage. A missing value adds nothing."""
+        if value is None:
+            return
+        summary[name] = value
+        if name == "status" and (stage := self._stages.get(snake(value))) is not None:
+            summary["stage"] = stage
 
     def part(self, name: str, value: Any) -> Any:
         """One part of a summary, in the type the wire promises, or None."""
@@ -87,6 +94,11 @@ class Summaries:
             if (question := self._text(_question(item))) is not None
         ]
         return shown or None
+
+
+def kind_of(summary: Summary) -> Kind | None:
+    """The message that the status of this summary stands for; None where the mapping does not list the status."""
+    return KINDS.get(summary.get("stage", ""))
 
 
 def roots(paths: Iterable[str]) -> frozenset[str]:

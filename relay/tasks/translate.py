@@ -20,7 +20,7 @@ from relay.tasks.mapping import Mapping
 from relay.tasks.paths import Document, first_present
 from relay.tasks.redact import Redactor
 from relay.tasks.scalars import snake
-from relay.tasks.summary import Summaries, Summary, roots
+from relay.tasks.summary import Summaries, Summary, kind_of, roots
 from relay.tasks.task_ids import wire_id
 from relay.tasks.timeline import (
     MAX_EVENT_BYTES,
@@ -155,7 +155,7 @@ class Translator:
         self.mapping = mapping
         self.view = EventView(mapping.event, Redactor(mapping.redact), max_event_bytes)
         self._visibility = visibility
-        self._summaries = Summaries(mapping.fields, self.view.redactor, max_text)
+        self._summaries = Summaries(mapping, self.view.redactor, max_text)
         self._tree = tree_of(mapping.kept())
         self._rights = roots(path for rule in mapping.visibility.rules for path in rule.field)
         self._apart = mapping.events.split(".")[0] not in self._tree  # no field lies beside or in the array
@@ -297,17 +297,14 @@ class Translator:
     def _task(self, task_id: str, document: Document, timeline: Timeline, last: Milestone | None) -> Task:
         summary = self._summaries.of(task_id, document, timeline.length)
         keys = self._visibility(document)
-        return Task(task_id, document, timeline, summary, keys, self._status(summary), last)
+        return Task(task_id, document, timeline, summary, keys, kind_of(summary), last)
 
     def _changed(self, before: Task, document: Document, timeline: Timeline, last: Milestone | None) -> Task:
         """The same of a task before it, looking only at what comes from fields that differ."""
         differing = _differing(before.document, document)
         summary = self._summaries.after(before.summary, differing, document, timeline.length)
         keys = before.keys if self._rights.isdisjoint(differing) else self._visibility(document)
-        return Task(before.id, document, timeline, summary, keys, self._status(summary), last)
-
-    def _status(self, summary: Summary) -> Kind | None:
-        return self.mapping.statuses.get(snake(summary.get("status", "")))
+        return Task(before.id, document, timeline, summary, keys, kind_of(summary), last)
 
     # The lifecycle rule, for writers that push an event, set a status, or do both in one update or in two:
     # 1. an insert sends `task:created`, then the message of its status;

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from bson import ObjectId
 from dashboard import detail, entry, open_row, row, write_task
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 
 def test_shows_a_task_the_moment_it_is_written(page: Page, site: Any) -> None:
@@ -55,6 +56,30 @@ def test_says_review_ready_at_an_open_pull_request(page: Page, site: Any) -> Non
     site.tasks.update_one({}, {"$set": {"prUrl": "https://example.com/pull/7", "prNumber": 7}})
     expect(row(page, task_id, "needs-you")).to_contain_text("Review ready")
     expect(row(page, task_id).get_by_role("link", name="Pull request 7")).to_be_visible()
+
+
+def test_shows_the_stage_that_the_mapping_of_the_deployment_names(
+    page: Page, site: Any, tmp_path: Path
+) -> None:
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text('[statuses]\nanalyzing = ["with the bot"]\npr_merged = ["shipped"]\n', "utf-8")
+    site.restart(relay_mapping=str(mapping))
+    with_the_bot, shipped = write_task(site, status="with the bot"), write_task(site, status="shipped")
+    unlisted = write_task(site, status="on hold")
+
+    site.open()
+
+    def badge(task_id: str, section: str) -> Locator:
+        return row(page, task_id, section).locator(".badge")
+
+    expect(badge(with_the_bot, "in-progress")).to_have_attribute("data-stage", "analyzing")
+    expect(badge(with_the_bot, "in-progress")).to_have_text("Analyzing")
+    expect(badge(shipped, "completed")).to_have_text("Merged")
+    expect(badge(unlisted, "in-progress")).to_have_attribute("data-stage", "created")
+    expect(badge(unlisted, "in-progress")).to_have_text("On hold")
+    # Live, the stage follows the status.
+    site.tasks.update_one({"_id": ObjectId(unlisted)}, {"$set": {"status": "shipped"}})
+    expect(badge(unlisted, "completed")).to_have_text("Merged")
 
 
 def test_drops_the_row_of_a_deleted_task(page: Page, site: Any) -> None:

@@ -235,6 +235,7 @@ def check_contents(frames: list[dict[str, Any]], task_id: str) -> None:
             "title": "Fix payment bug",
             "creator": OWNER,
             "status": "merged",
+            "stage": "pr_merged",
             "issueUrl": "https://g/i/1",
             "issueNumber": 1,
             "prUrl": "https://g/p/2",

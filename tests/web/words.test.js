@@ -27,7 +27,7 @@ const NOW = Date.parse("2026-05-01T12:00:00Z");
 
 /** Every text of it is this word. */
 function taskOf(word) {
-  const texts = { title: word, creator: word, status: word, createdAt: word, updatedAt: word, issueUrl: word };
+  const texts = { title: word, creator: word, status: word, stage: word, createdAt: word, updatedAt: word, issueUrl: word };
   return { taskId: word, eventCount: 1, ...texts, error: word, questions: [word] };
 }
 
@@ -150,6 +150,21 @@ test("the dashboard shows a task of any odd word", () => {
 
 /** A token that says this of its user, as JSON. */
 const tokenOf = (sub) => `e30.${btoa(`{"sub":${sub},"exp":1}`).replaceAll("+", "-").replaceAll("/", "_")}.`;
+
+test("a task is shown in the stage that the relay names, whatever its status is called", () => {
+  const shown = (/** @type {object} */ task) => {
+    const { stage, section, label } = standing({ taskId: "t", eventCount: 0, ...task });
+    return [stage, section, label];
+  };
+  assert.deepEqual(shown({ status: "with the bot", stage: "analyzing" }), ["analyzing", "in-progress", "Analyzing"]);
+  assert.deepEqual(shown({ status: "shipped", stage: "pr_merged" }), ["done", "completed", "Merged"]);
+  assert.deepEqual(shown({ status: "shipped", stage: "of a later relay" }), ["created", "in-progress", "Shipped"]);
+});
+
+test("a task of an older relay, which names no stage, is shown with the word of its status", () => {
+  const { stage, section, label } = standing({ taskId: "t", eventCount: 0, status: "pr_opened" });
+  assert.deepEqual([stage, section, label], ["created", "in-progress", "PR opened"]);
+});
 
 test("a user whose id is a number is named by its digits, as the relay names them", () => {
   for (const [sub, shown] of [["1017", "1017"], ["1017.0", "1017"], ["1.017e3", "1017"], ["0", "0"], ["-0.0", "0"], ["-5", "-5"], ['"01017"', "01017"]]) {

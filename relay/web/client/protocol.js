@@ -2,14 +2,18 @@
 // The vocabulary of the wire as JSDoc types, and what a close code asks of a client. Pure.
 // PROTOCOL.md is the contract; names here are wire names.
 
+/** @typedef {"analyzing" | "clarification_needed" | "dispatched" | "pr_opened" | "pr_merged" | "failed"} Stage */
+
 /**
- * What a list shows of a task; a field the document says nothing about is absent.
+ * What a list shows of a task; a field the document says nothing about is absent. `stage`: what the status stands
+ * for in the mapping of the relay. Absent where the mapping does not list the status, and from an older relay.
  * @typedef {object} TaskSummary
  * @property {string} taskId
  * @property {number} eventCount
  * @property {string} [title]
  * @property {string} [creator]
  * @property {string} [status]
+ * @property {Stage} [stage]
  * @property {string} [createdAt]
  * @property {string} [updatedAt]
  * @property {string} [issueUrl]

@@ -1,9 +1,11 @@
 // @ts-check
-// What statuses and event types mean to a person: stages, sections, steps, labels. Pure.
-// The words are those of the relay's default mapping.
+// How the stage of a task and the types of its events are shown: sections, steps, labels. Pure.
+//
+// The relay says which stage a status stands for, because each deployment maps its own statuses. Of an event it
+// sends only the type, so the names of the default mapping serve for colours and steps.
 
 /** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
-/** @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} Stage */
+/** @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} Stage as it is shown */
 /** @typedef {"needs-you" | "in-progress" | "failed" | "completed"} Section */
 
 /** @type {Section[]} in the order of the page */
@@ -20,21 +22,18 @@ const STAGES = {
   failed: { label: "Failed", section: "failed" },
 };
 
-// The words of documents are looked up in Maps: in an object, "constructor" finds what every object has.
-/** @type {ReadonlyMap<string, Stage>} */
-const STAGE_OF_STATUS = new Map([
+// Words of the relay and of documents are looked up in Maps: in an object, "constructor" finds a method.
+/** @type {ReadonlyMap<string | undefined, Stage>} By the `stage` of a summary. */
+const SHOWN_AS = new Map([
   ["analyzing", "analyzing"],
   ["clarification_needed", "questions"],
-  ["needs_clarification", "questions"],
   ["dispatched", "dispatched"],
   ["pr_opened", "review"],
-  ["in_review", "review"],
-  ["merged", "done"],
   ["pr_merged", "done"],
   ["failed", "failed"],
 ]);
 
-// Statuses the relay has no message for, but whose end is plain. Their own word is the label.
+// Statuses that the mapping does not list, but whose end is plain. Their own word is the label.
 /** @type {ReadonlyMap<string, Stage>} */
 const STAGE_OF_OTHER_STATUS = new Map([
   ["completed", "done"],
@@ -82,9 +81,8 @@ const ACRONYMS = /\b(pr|ci|llm|api|url|id)\b/g;
  * @returns {{stage: Stage, label: string, section: Section}}
  */
 export function standing(task) {
-  const status = snake(task.status ?? "");
-  const known = STAGE_OF_STATUS.get(status);
-  const stage = further(task, known ?? STAGE_OF_OTHER_STATUS.get(status) ?? "created");
+  const known = SHOWN_AS.get(task.stage);
+  const stage = further(task, known ?? STAGE_OF_OTHER_STATUS.get(snake(task.status ?? "")) ?? "created");
   const { label, section } = STAGES[stage];
   const ownWord = !known && task.status && stage !== "review";
   return { stage, section, label: ownWord ? readable(task.status ?? "") : label };

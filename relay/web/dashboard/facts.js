@@ -14,7 +14,7 @@ import { exactTime } from "./time.js";
  */
 export function showBadge(badge, task) {
   const { stage, label } = standing(task);
-  if (badge.dataset.stage === stage && badge.dataset.status === task.status) return false;
+  if (badge.dataset.stage === stage && badge.dataset.status === task.status && badge.textContent === label) return false;
   badge.dataset.stage = stage;
   setAttribute(badge, "data-status", task.status);
   setText(badge, label);

@@ -208,6 +208,38 @@ def test_summaries_take_what_the_document_says_in_the_type_the_wire_promises() -
     }
 
 
+OF_ANOTHER_TEAM = replace(MAPPING, statuses={"with_the_bot": Kind.ANALYZING, "shipped": Kind.PR_MERGED})
+
+
+@pytest.mark.parametrize(
+    ("status", "mapping", "stage"),
+    [
+        ("analyzing", MAPPING, "analyzing"),
+        ("needsClarification", MAPPING, "clarification_needed"),
+        ("in_review", MAPPING, "pr_opened"),
+        ("with the bot", OF_ANOTHER_TEAM, "analyzing"),
+        ("shipped", OF_ANOTHER_TEAM, "pr_merged"),
+        ("analyzing", OF_ANOTHER_TEAM, None),
+        ("open", MAPPING, None),
+        (None, MAPPING, None),
+    ],
+)
+def test_a_summary_names_the_stage_that_the_mapping_lists_its_status_under(
+    status: str | None, mapping: Mapping, stage: str | None
+) -> None:
+    assert translator(mapping).read({"_id": ID, "status": status}).summary.get("stage") == stage
+
+
+def test_the_stage_of_a_summary_follows_its_status() -> None:
+    kept = told({"status": "analyzing"}, Updated({"title": "x"}))
+    assert kept.after is not None
+    assert kept.after.summary["stage"] == "analyzing"
+
+    left = told({"status": "analyzing"}, Updated({"status": "on hold"}))
+    assert left.after is not None
+    assert "stage" not in left.after.summary
+
+
 def test_a_summary_read_for_a_list_is_the_same() -> None:
     document = {"_id": ID, "title": "a", "github": {"prUrl": "https://p"}, "events": [1, 2]}
     reader = translator()

@@ -5,14 +5,17 @@
  * @returns {Verdict}
  */
 export function verdict(code: number, reason: string): Verdict;
+/** @typedef {"analyzing" | "clarification_needed" | "dispatched" | "pr_opened" | "pr_merged" | "failed"} Stage */
 /**
- * What a list shows of a task; a field the document says nothing about is absent.
+ * What a list shows of a task; a field the document says nothing about is absent. `stage`: what the status stands
+ * for in the mapping of the relay. Absent where the mapping does not list the status, and from an older relay.
  * @typedef {object} TaskSummary
  * @property {string} taskId
  * @property {number} eventCount
  * @property {string} [title]
  * @property {string} [creator]
  * @property {string} [status]
+ * @property {Stage} [stage]
  * @property {string} [createdAt]
  * @property {string} [updatedAt]
  * @property {string} [issueUrl]
@@ -131,8 +134,10 @@ export const DASHBOARD_LIMIT_DEFAULT: 500;
 export const DASHBOARD_LIMIT_MAX: 5000;
 export const MAX_MESSAGE_BYTES_DEFAULT: 65536;
 export const RATE_LIMITED: 4429;
+export type Stage = "analyzing" | "clarification_needed" | "dispatched" | "pr_opened" | "pr_merged" | "failed";
 /**
- * What a list shows of a task; a field the document says nothing about is absent.
+ * What a list shows of a task; a field the document says nothing about is absent. `stage`: what the status stands
+ * for in the mapping of the relay. Absent where the mapping does not list the status, and from an older relay.
  */
 export type TaskSummary = {
     taskId: string;
@@ -140,6 +145,7 @@ export type TaskSummary = {
     title?: string | undefined;
     creator?: string | undefined;
     status?: string | undefined;
+    stage?: Stage | undefined;
     createdAt?: string | undefined;
     updatedAt?: string | undefined;
     issueUrl?: string | undefined;

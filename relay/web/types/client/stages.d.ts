@@ -24,13 +24,16 @@ export function stageOfEvent(eventType: string | null | undefined): Stage | unde
  */
 export function readable(name: string): string;
 /** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
-/** @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} Stage */
+/** @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} Stage as it is shown */
 /** @typedef {"needs-you" | "in-progress" | "failed" | "completed"} Section */
 /** @type {Section[]} in the order of the page */
 export const SECTIONS: Section[];
 /** The way of a task, in order. */
 export const STEPS: readonly ["created", "analyzing", "dispatched", "review", "merged"];
 export type TaskSummary = import("./protocol.js").TaskSummary;
+/**
+ * as it is shown
+ */
 export type Stage = "created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed";
 export type Section = "needs-you" | "in-progress" | "failed" | "completed";
 export type Step = (typeof STEPS)[number];
