@@ -35,6 +35,34 @@ def test_the_page_of_the_readme_shows_its_tasks(site: Site) -> None:
     until(page, "globalThis.shown?.[0] === 't1'")
 
 
+def test_the_lines_of_the_guide_follow_a_list_and_a_task(site: Site) -> None:
+    (lines,) = blocks(GUIDES / "browser.md", "js")
+    merged, followed = (
+        {"_id": "t1", "createdBy": "alice", "status": "merged"},
+        {"_id": "t2", "createdBy": "alice"},
+    )
+    site.tasks.insert_many([merged, followed])
+    page = site.page
+    page.goto(site.url)
+    page.evaluate(
+        f"""async (given) => {{
+            const {{ connect }} = await import("/client/index.js");
+            const relay = connect({{ url: "/ws", token: () => given }});
+            const list = relay.joinDashboard();
+            const taskId = "t2";
+            const show = (tasks) => {{ globalThis.shown = tasks.map((task) => task.taskId); }};
+            const draw = (task, events) => {{ globalThis.drawn = events.length; }};
+            const toast = (text) => {{ globalThis.said = text; }};
+            {lines}
+        }}""",
+        token("alice"),
+    )
+    until(page, "globalThis.shown?.join() === 't2' && globalThis.drawn === 0")
+    event = {"type": "pr_opened", "prUrl": "https://git.example/8"}
+    site.tasks.update_one({"_id": "t2"}, {"$push": {"events": event}})
+    until(page, "globalThis.drawn === 1 && globalThis.said === 'to review: https://git.example/8'")
+
+
 def test_the_page_of_an_application_asks_it_for_tokens(site: Site) -> None:
     (program,) = blocks(GUIDES / "embedding.md", "js")
     page = site.page

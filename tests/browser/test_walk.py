@@ -63,7 +63,7 @@ def test_the_way_through_the_readme(tmp_path: Path, browser: Browser) -> None:
         assert "dashboard:state" in ran(f"{line} --count 3", page_folder)
 
     # A MongoDB, and in it a document as another team writes them, with the mapping for it.
-    mongod = block_with(README, "sh", "relay mongod").replace("--port 27017", "--port 0")
+    mongod = readme_says("relay mongod --port 27017 --data db").replace("--port 27017", "--port 0")
     stored, _, update = blocks(MAPPING, "json")
     (tmp_path / "mapping.toml").write_text(blocks(MAPPING, "toml")[0], "utf-8")
     with (

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bson import Timestamp, json_util
-from support.doc_snippets import DOCS, GUIDES, blocks
+from support.doc_snippets import CONTRIBUTING, DOCS, GUIDES, README, blocks
 
 from relay.cli.tail.changes import messages_of
 from relay.config import Settings
@@ -86,11 +86,12 @@ def test_the_operators_page_names_every_metric() -> None:
 
 
 def test_the_documents_name_only_settings_there_are() -> None:
-    for page in DOCS.rglob("*.md"):
+    for page in (README, CONTRIBUTING, *DOCS.rglob("*.md")):
         named = set(re.findall(r"\b((?:RELAY|FEATURE)_[A-Z_]+)\b", page.read_text("utf-8")))
         assert {name for name in named if name.lower() not in Settings.model_fields} <= {
             "RELAY_URL",
             "RELAY_TOKEN",
+            "RELAY_TEST_KILLS",
         }
 
 

@@ -1,17 +1,14 @@
-"""The Python of the README runs, and its links lead somewhere. What it has people type: browser/test_walk.py."""
+"""The Python of the README and of the guides runs. What the README has people type: browser/test_walk.py."""
 
 from __future__ import annotations
 
-import re
 import select
 import sys
 import time
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pymongo import MongoClient
-from support.doc_snippets import README, ROOT, blocks
+from support.doc_snippets import DOCS, GUIDES, README, ROOT, blocks
 from support.relay_fixture import SOON_S, running_in_thread, settings_for, token
 from support.subprocesses import started
 
@@ -35,23 +32,24 @@ def test_the_python_program_of_the_readme_prints_what_it_says(
             process.read_until(r"to review: https://git\.example/8 \(1 tasks in all\)\n")
 
 
-def test_every_link_of_the_documents_leads_somewhere() -> None:
-    for document in (README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "relay" / "PROTOCOL.md"):
-        for target in re.findall(r"\]\(([^)]+)\)", document.read_text("utf-8")):
-            if not urlsplit(target).scheme:
-                path, _, anchor = target.partition("#")
-                found = (document.parent / path).resolve() if path else document
-                assert found.exists(), f"{document.name}: {target}"
-                assert not anchor or anchor in anchors(found), f"{document.name}: {target}"
+def test_the_python_program_of_the_guide_follows_a_task_to_its_end(
+    mongo_url: str, mongo: MongoClient[dict[str, Any]], database_name: str
+) -> None:
+    (program,) = blocks(GUIDES / "python.md", "python")
+    tasks = mongo[database_name]["tasks"]
+    tasks.insert_one({"_id": "t1", "createdBy": "alice", "events": [{"type": "note"}]})
+    with running_in_thread(settings_for(mongo_url, database_name)) as url:
+        given = {"RELAY_URL": url, "RELAY_TOKEN": token("alice"), "TASK_ID": "t1", "PYTHONPATH": str(ROOT)}
+        with started(sys.executable, "-u", "-W", "error", "-c", program, **given) as process:
+            process.read_until(r"connected\n(.*\n)*task:state 1 Position\(next=1, head='.*'\)\n")
+            tasks.delete_one({"_id": "t1"})
+            process.read_until(r"task:deleted 0 None\nended: deleted\n")
 
 
-def anchors(document: Path) -> set[str]:
-    """Where links into a document can lead: its headings, as the forges spell them."""
-    headings = re.findall(r"^#+ (.*)$", document.read_text("utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def test_every_page_of_the_documents_is_linked_from_the_readme() -> None:
+def test_the_readme_is_short_and_links_every_page() -> None:
     readme = README.read_text("utf-8")
-    for page in (ROOT / "docs").glob("*.md"):
-        assert f"](docs/{page.name})" in readme
+    assert len(readme.splitlines()) <= 160
+    for page in DOCS.rglob("*.md"):
+        assert f"]({page.relative_to(ROOT)})" in readme
+    for page in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "relay/PROTOCOL.md"):
+        assert f"]({page})" in readme

@@ -70,7 +70,7 @@ def checkout(tmp_path: Path) -> Checkout:
     shutil.copytree(ROOT / "scripts", root / "scripts", ignore=shutil.ignore_patterns("benchmarks"))
     (root / "pyproject.toml").write_text("[project]\n")
     (root / "requirements").mkdir()
-    for lock in ("demo", "dev"):
+    for lock in ("demo", "dev", "docs"):
         (root / "requirements" / f"{lock}.txt").write_text(f"# {lock}\n")
     path.mkdir()
     for command in COMMANDS:
@@ -82,7 +82,9 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(root, path)
 
 
-@pytest.mark.parametrize("name", ["bench", "demo", "lint", "lock", "tail", "test", "../.ci/run"])
+@pytest.mark.parametrize(
+    "name", ["bench", "demo", "docs", "generate", "lint", "lock", "tail", "test", "../.ci/run"]
+)
 def test_every_script_parses_and_can_be_run(name: str) -> None:
     script = ROOT / "scripts" / name
     assert os.access(script, os.X_OK)
@@ -109,6 +111,14 @@ def test_what_development_installed_is_enough_for_the_demo(checkout: Checkout) -
     assert checkout.run("lint").returncode == 0
     assert checkout.run("demo").returncode == 0
     assert len(checkout.installs()) == 2
+
+
+def test_the_site_is_built_in_an_environment_without_the_relay(checkout: Checkout) -> None:
+    assert checkout.run("lint").returncode == 0
+    assert checkout.run("docs").returncode == 0
+    (built,) = checkout.installs()[2:]
+    assert "-r requirements/docs.txt" in built
+    assert (checkout.root / ".venv-docs").exists()
 
 
 def test_a_checkout_that_was_moved_gets_its_commands_anew(checkout: Checkout) -> None:
@@ -189,10 +199,12 @@ def run_ci(checkout: Checkout, *, fails: str = "none") -> list[str]:
     script.write_text(
         '#!/bin/sh\necho "$VENV $PYTHON $*" >> runs.log\ncase $PYTHON in *$FAILS) exit 1; esac\n'
     )
+    (checkout.root / "scripts" / "docs").write_text('#!/bin/sh\necho "$PYTHON" > docs.log\n')
     for command in ("mktemp", "rm"):
         (checkout.path / command).symlink_to(shutil.which(command) or command)
     ran = checkout.run("../.ci/run", HOME=str(checkout.root), FAILS=fails)
     assert ran.returncode == int(fails != "none"), ran.stderr
+    assert (checkout.root / "docs.log").read_text().strip()
     return sorted((checkout.root / "runs.log").read_text().splitlines(), key=lambda one: "--ignore" in one)
 
 

@@ -306,7 +306,7 @@ def judge_topology(hello: Mapping[str, Any]) -> Finding:
             "replica set",
             "warning",
             "a sharded cluster, over which the relay was never tried",
-            "See what the README says of them.",
+            'See "Sharded clusters" in docs/explanation/exactness.md.',
         )
     name = visible(str(hello["setName"]), NAME_CHARS)
     members = counted(len(hello.get("hosts") or ()), "member")
