@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from typing import Self
+
+from relay.config import Settings
 
 BURST_S = 2  # requests of this many seconds may come at once
 
@@ -70,6 +73,15 @@ class Caps:
         self._addresses: Counter[str] = Counter()
         self._users: Counter[str] = Counter()
         self._open = 0
+
+    @classmethod
+    def of(cls, settings: Settings, total: int) -> Self:
+        """Return the caps of these settings, with room for `total` connections."""
+        return cls(
+            total=total,
+            per_address=settings.relay_max_connections_per_address,
+            per_user=settings.relay_max_connections_per_user,
+        )
 
     def enter(self, address: str | None) -> bool:
         """Count one more, if it may come in; an address of None is not that of one client."""

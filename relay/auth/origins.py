@@ -10,9 +10,12 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Literal
+from urllib.parse import urlsplit
 
 from relay.metrics import Metrics
+from relay.urls import origin_of
 
 log = logging.getLogger(__name__)
 
@@ -61,3 +64,20 @@ class Origins:
 def _shown(origin: str) -> str:
     printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in origin)
     return printable if len(printable) <= MAX_SHOWN_CHARS else printable[: MAX_SHOWN_CHARS - 1] + "…"
+
+
+def allowed_origins(
+    configured: Iterable[str], relay_url: str | None, hosts: Iterable[str], port: int
+) -> list[str]:
+    """Return the origins whose pages may connect: those that the settings name, and the relay's own.
+
+    The own origin is that of the public URL; without one, that of each of `hosts` with the port that is open.
+    """
+    if relay_url:
+        parts = urlsplit(relay_url)
+        return [*configured, origin_of(f"{parts.scheme}://{parts.netloc}")]
+    own: list[str] = []
+    for host in sorted(hosts):
+        with suppress(ValueError):  # no browser can write this host, for example fe80::1%eth0
+            own.append(origin_of(f"http://{host}:{port}"))
+    return [*configured, *own]

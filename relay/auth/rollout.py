@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
+from typing import Self
+
+from relay.config import Settings
 
 
 class Rollout:
@@ -17,6 +20,15 @@ class Rollout:
         self._enabled = enabled
         self._percent = percent
         self._users = frozenset(users)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the rollout of these settings."""
+        return cls(
+            enabled=settings.feature_websocket_enabled,
+            percent=settings.feature_websocket_percent,
+            users=settings.feature_websocket_users,
+        )
 
     def is_in(self, sub: str) -> bool:
         """Is it on for this user? The switch turns it off for the listed users as well."""

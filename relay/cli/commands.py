@@ -10,20 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import sys
 import time
 import traceback
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from relay import config
-from relay.cli import logs, output, process
+from relay.cli import logs, loop, output, process
 from relay.errors import StartupError
 
 log = logging.getLogger(__name__)
@@ -112,21 +109,14 @@ def serve(
     port: Port = None,
 ) -> None:
     """Run the relay, configured by the environment (RELAY_MONGO_URL, RELAY_JWT_SECRET, …)."""
-    from relay.app import Relay, on_signals
-    from relay.cli.garbage import collect_seldom
+    from relay.cli import serve as serving
 
     settings = config.load(relay_host=host, relay_port=port)
     logs.configure(settings.relay_log_format, settings.relay_log_level)
     for warning in config.warnings():
         log.warning(warning)
-
-    async def run() -> None:
-        relay = Relay(settings)
-        on_signals(relay.stop)
-        collect_seldom()
-        await relay.run(lambda: typer.echo(f"relay: listening on {relay.url}", err=True))
-
-    raise typer.Exit(_run(run()) or 0)
+    work = serving.run(settings, lambda url: typer.echo(f"relay: listening on {url}", err=True))
+    raise typer.Exit(loop.run(work))
 
 
 @cli.command()
@@ -144,7 +134,7 @@ def check(
 
     settings = config.load()
     _warn()
-    raise typer.Exit(_run(checking.run(settings, sys.stdout, sample=sample, role=role, as_json=json)) or 0)
+    raise typer.Exit(loop.run(checking.run(settings, sys.stdout, sample=sample, role=role, as_json=json)))
 
 
 @cli.command()
@@ -164,7 +154,7 @@ def demo(
     from relay.cli.demo import show
 
     work = show.once(data=data) if once else show.forever(port=port or 0, data=data, pace=pace)
-    raise typer.Exit(_run(work) or 0)
+    raise typer.Exit(loop.run(work))
 
 
 @cli.command()
@@ -173,8 +163,8 @@ def mongod(
     data: Annotated[Path | None, typer.Option(help="Keep the database here.")] = None,
 ) -> None:
     """Run only the embedded replica set, in the foreground, and print its URL."""
-    from relay.app import on_signals
     from relay.cli.demo import mongod as embedded
+    from relay.cli.signals import on_signals
 
     async def run() -> None:
         stop = asyncio.Event()
@@ -183,7 +173,7 @@ def mongod(
             typer.echo(server.url)
             await stop.wait()
 
-    raise typer.Exit(_run(run()) or 0)
+    raise typer.Exit(loop.run(run()))
 
 
 @cli.command(epilog=TAIL_EXIT_CODES)
@@ -230,7 +220,7 @@ def tail(
         logs.configure("console", "WARNING")
         settings = config.load()
         _warn()
-        raise typer.Exit(_run(database.run(settings, wanted, out=sys.stdout, err=sys.stderr)) or 0)
+        raise typer.Exit(loop.run(database.run(settings, wanted, out=sys.stdout, err=sys.stderr)))
     from relay.cli.tail import follow
 
     token = token or os.environ.get("RELAY_TOKEN", "").strip()  # of a file, with the end of its line
@@ -238,7 +228,7 @@ def tail(
         typer.echo("relay tail: a token is needed, with --token or in RELAY_TOKEN.", err=True)
         raise typer.Exit(EXIT_BAD_ARGUMENTS)
     url = url or os.environ.get("RELAY_URL", "").strip() or "http://127.0.0.1:8080"
-    raise typer.Exit(_run(follow.run(url, token, wanted, out=sys.stdout, err=sys.stderr)) or 0)
+    raise typer.Exit(loop.run(follow.run(url, token, wanted, out=sys.stdout, err=sys.stderr)))
 
 
 @cli.command()
@@ -250,36 +240,9 @@ def token(
     ttl: Annotated[str, typer.Option(help="How long it is valid: 90s, 30m, 1h, 7d.")] = "1h",
 ) -> None:
     """Print a development token signed with RELAY_JWT_SECRET."""
-    from relay.auth.tokens import issue
+    from relay.cli.token import signed
 
-    settings = config.load()
-    if settings.relay_jwt_secret is None:
-        public = next((n for n in config.KEY_SETTINGS[1:] if getattr(settings, n) is not None), None)
-        raise StartupError(
-            "RELAY_JWT_SECRET is not set: there is nothing to sign a token with."
-            if public is None
-            else f"RELAY_JWT_SECRET is not set: with {public.upper()} the relay can check tokens but not sign "
-            "any; take one from who holds the private key."
-        )
-    claims: dict[str, Any] = {"sub": sub}
-    for pair in claim or ():
-        name, separator, value = pair.partition("=")
-        if not name or not separator:
-            raise typer.BadParameter(f"{pair!r} is not name=value.", param_hint="--claim")
-        if name in claims or "," in value:
-            before = claims.get(name, [])
-            claims[name] = [*(before if isinstance(before, list) else [before]), *value.split(",")]
-        else:
-            claims[name] = value
-    typer.echo(
-        issue(
-            settings.relay_jwt_secret.get_secret_value(),
-            settings.relay_jwt_algorithms[0],
-            claims,
-            ttl_s=_seconds(ttl),
-            now=time.time(),
-        )
-    )
+    typer.echo(signed(config.load(), sub, claim or (), ttl, now=time.time()))
 
 
 @cli.command()
@@ -300,32 +263,3 @@ def schema(
 def _warn() -> None:
     for warning in config.warnings():
         typer.echo(f"relay: {warning}", err=True)
-
-
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"(\d{1,9})([smhd])", text)
-    if match is None:
-        raise typer.BadParameter(f"{text!r} is not a time such as 30m or 1h.", param_hint="--ttl")
-    return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
-
-
-class _Unawaited(ThreadPoolExecutor):
-    """An executor whose shutdown does not wait: a thread that asks for the address of a host cannot be stopped."""
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        super().shutdown(wait=False, cancel_futures=True)
-
-
-async def _with_executor(work: Coroutine[Any, Any, int | None]) -> int | None:
-    asyncio.get_running_loop().set_default_executor(_Unawaited(thread_name_prefix="asyncio"))
-    return await work
-
-
-def _run(work: Coroutine[Any, Any, int | None]) -> int | None:
-    process.raise_on_interrupt()
-    try:
-        return asyncio.run(_with_executor(work))
-    except KeyboardInterrupt:
-        return process.EXIT_INTERRUPTED
-    finally:
-        process.leave_on_interrupt()

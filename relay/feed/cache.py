@@ -14,7 +14,7 @@ from relay.tasks.translate import Task
 ARRAY_BYTES = 32 * 1024 * 1024  # of arrays in memory, beyond which the least recently used are dropped
 
 
-class Known:
+class TaskCache:
     """At most `limit` tasks, the least recently used forgotten first, save those that are pinned.
 
     Most tasks are only appended to and need no array. An array that was needed stays with its task, as

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from bson import Timestamp
 
 from relay.errors import PositionLost, Unavailable
-from relay.feed.cache import Known
+from relay.feed.cache import TaskCache
 from relay.metrics import Metrics
 from relay.source.change import Change, Replaced, Updated, key_of
 from relay.source.identity import among
@@ -67,14 +67,14 @@ class Pump:
         source: Source,
         reads: Reads,
         translator: Translator,
-        known: Known,
+        cache: TaskCache,
         publisher: Publisher,
         metrics: Metrics,
     ) -> None:
         self._source = source
         self._reads = reads
         self._translator = translator
-        self._known = known
+        self._cache = cache
         self._publisher = publisher
         self._metrics = metrics
         self._outage = Outage(log, "waiting for the database to read a batch's tasks")
@@ -83,7 +83,7 @@ class Pump:
         """Ends only by cancellation."""
         async for item in self._source.batches():
             if isinstance(item, Reopened):
-                self._known.clear()
+                self._cache.clear()
                 self._publisher.heal(item.position)
                 self._metrics.reopened.inc()
                 continue
@@ -102,7 +102,7 @@ class Pump:
                 self._source.reopen("a batch could not be translated")
                 continue
             self._publisher.publish(steps, item.position)
-            self._known.shrink()
+            self._cache.shrink()
             self._metrics.changes.inc(len(item.changes))
 
     async def _translated(self, changes: Sequence[Change]) -> list[Step]:
@@ -127,11 +127,11 @@ class Pump:
                 steps.append(next(told) if change.key in whole else step)
         for key, task in now.items():
             if task is None:
-                self._known.forget(key)
+                self._cache.forget(key)
             else:
                 # An array that was needed once will be again; the others are only appended to.
-                kept = key in compared or self._known.has_array(key)
-                self._known.remember(key, task, with_array=kept)
+                kept = key in compared or self._cache.has_array(key)
+                self._cache.remember(key, task, with_array=kept)
         return [step for step in steps if step is not None and (step.before or step.after)]
 
     def _corrections(
@@ -140,7 +140,7 @@ class Pump:
         """Of the tasks that were read whole those of which something else was published: that, and what they are."""
         found = {}
         for key in whole:
-            published, stored = self._known.get(key), now[key]
+            published, stored = self._cache.get(key), now[key]
             if published is not None and (stored is None or not published.shows_the_same(stored)):
                 log.error("a task was published that is not what is stored; it is sent again")
                 found[key] = published, stored
@@ -181,7 +181,7 @@ class Pump:
         """The tasks as they were before the batch, of some only the outline; without those of which it
         tells too little."""
         now: dict[bytes, Task | None] = {
-            key: task for key in ids if (task := self._known.get(key)) is not None
+            key: task for key in ids if (task := self._cache.get(key)) is not None
         }
         unknown = {key: id for key, id in ids.items() if key not in now}
         projection = self._translator.outline_projection

@@ -8,7 +8,7 @@ A request that asks to upgrade to any other protocol is answered as if it did no
 request after its head, and would take the body for the next request: a way to smuggle requests past a proxy.
 
 Rule of this file: a connection that ended leaves no reference cycle. A cycle would keep the headers and bodies of its
-requests until Python's cyclic garbage collector runs, which is seldom (`relay/cli/garbage.py`).
+requests until Python's cyclic garbage collector runs, which is seldom (`relay/cli/serve.py`).
 """
 
 from __future__ import annotations

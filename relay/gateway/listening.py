@@ -14,11 +14,14 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
+from relay.config import Settings
 from relay.errors import StartupError
+from relay.gateway.descriptors import Room, make_room
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +112,51 @@ class Listener(socket.socket):
                 "out of file descriptors: new connections are refused until others end", extra={"error": why}
             )
         self._refused_at = now
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The open ports of one relay, and the room for their connections. `admin` is the port that only operators
+    reach; None where they use the port of the clients."""
+
+    host: str
+    room: Room
+    clients: Listener
+    admin: Listener | None
+
+    @property
+    def number(self) -> int:
+        """The number of the clients' port."""
+        number: int = self.clients.getsockname()[1]
+        return number
+
+    @property
+    def url(self) -> str:
+        """The address of the relay, to type into a browser on this machine."""
+        return f"http://{shown(self.host)}:{self.number}"
+
+    @property
+    def admin_url(self) -> str:
+        """The address of the port for operators; empty where there is none."""
+        return f"http://{shown(self.host)}:{self.admin.getsockname()[1]}" if self.admin is not None else ""
+
+    @property
+    def browser_hosts(self) -> set[str]:
+        """The hosts under which browsers may reach the clients' port, as they write them."""
+        local = ("localhost", "127.0.0.1", "[::1]") if is_local(self.host) else ()
+        return {shown(self.host), *local}
+
+
+@contextmanager
+def open_ports(settings: Settings) -> Iterator[Ports]:
+    """Open the ports that the settings name, and close them at the end. Raises StartupError."""
+    host, room = settings.relay_host, make_room(settings.relay_max_connections)
+    with bind(host, settings.relay_port, room.ceiling) as clients:
+        if settings.relay_admin_port is None:
+            yield Ports(host, room, clients, None)
+            return
+        with bind(host, settings.relay_admin_port, room.admin_ceiling) as admin:
+            yield Ports(host, room, clients, admin)
 
 
 def quiet_about_room(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

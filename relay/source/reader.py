@@ -22,6 +22,7 @@ from relay.source.raw_bson import Decoder, Document, ignore
 
 log = logging.getLogger(__name__)
 
+MAX_TIME_MS = 10_000  # of one read in the database: without a majority, a snapshot read would wait forever
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
 
@@ -39,7 +40,7 @@ class Reader:
         collection: str,
         decoder: Decoder,
         *,
-        max_time_ms: int = 10_000,
+        max_time_ms: int = MAX_TIME_MS,
         left_out: Callable[[int], None] = ignore,
     ) -> None:
         self._client = client
@@ -47,7 +48,7 @@ class Reader:
         self._collection = collection
         self._decoder = decoder
         self._left_out = left_out
-        self._max_time_ms = max_time_ms  # without a majority a snapshot read would wait for ever
+        self._max_time_ms = max_time_ms
 
     async def read_at(
         self,

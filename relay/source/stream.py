@@ -81,7 +81,8 @@ class Tail:
     `current_at` is the monotonic time of the last answer that moved the stream on or said that there is
     nothing, None before the first: a reader of health compares it with now. Neither a cursor that opens
     and then fails counts, nor one that answers and stays far behind the database. `pace` is awaited before more
-    is fetched: where it would only wait to be delivered, fewer and larger batches cost less.
+    is fetched: where it would only wait to be delivered, fewer and larger batches cost less. `on_interrupted` is
+    called each time a cursor fails, before the pause that precedes the next try.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Tail:
         jitter: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
         pace: Callable[[], Awaitable[None]] | None = None,
+        on_interrupted: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = f"{database}.{collection}"
         self._client = client
@@ -103,6 +105,7 @@ class Tail:
         self._jitter = jitter  # a number in [0, 1)
         self._clock = clock
         self._pace = pace
+        self._on_interrupted = on_interrupted
         self._outage = Outage(log, "change stream interrupted")
         self._token: RawBSONDocument | None = None
         self._witness: _Witness | None = None
@@ -180,6 +183,7 @@ class Tail:
                 level = logging.ERROR
                 said["reason"] = str(explain(failure, FOLLOW, self.name))
         self._outage.failed((type(failure), code), level, **said)
+        self._on_interrupted()
 
     async def _follow(self, cursor: _Cursor) -> AsyncGenerator[Batch]:
         """One cursor's life: until it fails, or ends with the collection."""

@@ -113,29 +113,39 @@ Message = EventAdded | Lifecycle | StateReset | SummaryUpdated | Listed
 
 @dataclass(slots=True, eq=False)
 class Step:
-    """One change, translated: from `before` to `after` (None: not there), and what to say of it, which
-    is worked out when somebody wants to know: of most changes nobody does."""
+    """The result of translating one change: the task before and after it (None: it does not exist), and the
+    messages about it. The messages are made when they are first asked for: of most changes nobody asks.
 
-    key: bytes
+    `corrects`: the step repairs what was published of the task before its change; another step, with the same
+    change, follows for the change itself.
+    """
+
+    change: Change
     id: str
-    wall_ms: int | None
     before: Task | None
     after: Task | None
     _outcome: Outcome
-    _tell: Callable[[Task | None, Task, Outcome], Iterable[Message]]
-    _told: tuple[Message, ...] | None = None
+    _make: Callable[[Task | None, Task, Outcome], Iterable[Message]]  # the translator's, called at most once
+    corrects: bool = False
+    _made: tuple[Message, ...] | None = None
+
+    @property
+    def key(self) -> bytes:
+        """The identity of the task inside the relay."""
+        return self.change.key
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        if self._told is None:
-            told = self._tell(self.before, self.after, self._outcome) if self.after is not None else ()
-            self._told = tuple(told)
-        return self._told
+        if self._made is None:
+            made = self._make(self.before, self.after, self._outcome) if self.after is not None else ()
+            self._made = tuple(made)
+        return self._made
 
     @property
     def at(self) -> str | None:
-        """The database's time of the change, as messages say it."""
-        return None if self.wall_ms is None else rfc3339(EPOCH + timedelta(milliseconds=self.wall_ms))
+        """The database's wall-clock time of the change, in the form that messages carry."""
+        wall_ms = self.change.wall_ms
+        return None if wall_ms is None else rfc3339(EPOCH + timedelta(milliseconds=wall_ms))
 
 
 class Translator:
@@ -222,7 +232,7 @@ class Translator:
             return None
         task = after or before
         task_id = task.id if task is not None else wire_id(change.id)
-        return Step(change.key, task_id, change.wall_ms, before, after, outcome, self._messages)
+        return Step(change, task_id, before, after, outcome, self._messages)
 
     def must_be_read(self, update: Updated) -> bool:
         """Of an update without `paths`: may one of its paths, read one way or another, concern the task? Then only
@@ -240,7 +250,7 @@ class Translator:
         its timeline is shown as it is, and what happened is unknown."""
         elements = tuple(stored.timeline.elements or ()) if stored is not None else ()
         outcome = Rewritten(elements, elements)
-        return Step(change.key, published.id, change.wall_ms, published, stored, outcome, self._messages)
+        return Step(change, published.id, published, stored, outcome, self._messages, corrects=True)
 
     def _pushed(self, before: Task, change: Change) -> Step | None:
         """What `_apply` makes of the change that most changes are, in half of its time: one event at the end
@@ -259,7 +269,7 @@ class Translator:
         summary = {**before.summary, "eventCount": length + 1}
         grown = Timeline(length + 1, True)
         after = Task(before.id, before.document, grown, summary, before.keys, before.status, last)
-        return Step(change.key, before.id, change.wall_ms, before, after, Appended((event,)), self._messages)
+        return Step(change, before.id, before, after, Appended((event,)), self._messages)
 
     def _apply(self, before: Task | None, change: Change) -> tuple[Task | None, Outcome]:
         operation = change.operation

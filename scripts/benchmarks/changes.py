@@ -23,8 +23,8 @@ from typing import Any
 
 from pymongo import AsyncMongoClient, UpdateOne
 
-from relay.cli.garbage import collect_seldom
-from relay.feed.cache import Known
+from relay.cli.serve import tune_garbage_collection
+from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
@@ -132,14 +132,14 @@ async def _relay(url: str, client: Any, kind: Kind, orders: Iterable[UpdateOne])
         where = ("bench", "tasks", Decoder(mapping.events))
         tail, reader = Tail(tailing, *where, jitter=lambda: 0.5), Reader(client, *where)
         hub = Hub(translator.view, metrics, list_interval_s=0.1)
-        known = Known(kind.known, hub.is_listened)
+        cache = TaskCache(kind.known, hub.is_listened)
         async with Joining(hub, reader, translator, metrics) as joining:
             hub.move_to(await tail.open())
             if kind.listens:
                 await _listen(hub, joining, audience)
             await _write(client["bench"]["tasks"], orders)
             end = await reader.now()
-            pump = asyncio.ensure_future(Pump(tail, reader, translator, known, joining, metrics).run())
+            pump = asyncio.ensure_future(Pump(tail, reader, translator, cache, joining, metrics).run())
             began = time.process_time()
             await hub.reached(end)
             spent = time.process_time() - began
@@ -250,5 +250,5 @@ REDACTION = Benchmark(
 if __name__ == "__main__":
     measured = KINDS[sys.argv[3]]
     if measured.collects_seldom:
-        collect_seldom()
+        tune_garbage_collection()
     print(asyncio.run(rate(sys.argv[1], measured, int(sys.argv[2]))))

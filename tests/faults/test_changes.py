@@ -13,7 +13,7 @@ from bson import DatetimeMS, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.feed.cache import Known
+from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
 from relay.metrics import Metrics
 from relay.source.change import Change, Invalidated, Unreadable
@@ -249,6 +249,6 @@ def test_the_neighbours_of_odd_changes_are_told_or_healed(odd: list[dict[str, An
     events = [push(1), *odd, push(2)]
     changes = [change for event in events if isinstance(change := read(event), Change)]
     listening = Listening()
-    pump = Pump(Stream(changes), Nothing(), TRANSLATOR, Known(10, lambda key: False), listening, METRICS)
+    pump = Pump(Stream(changes), Nothing(), TRANSLATOR, TaskCache(10, lambda key: False), listening, METRICS)
     asyncio.run(asyncio.wait_for(pump.run(), 10))
     assert listening.told == [1, 2] or listening.healed

@@ -32,7 +32,7 @@ from pymongo import AsyncMongoClient, MongoClient, WriteConcern
 from replicaset import ReplicaSet
 from support.relay_fixture import SOON_S, running, settings_for
 
-from relay import app
+from relay import health
 from relay.cli.demo import mongod as embedded
 from relay.source import stream
 from relay.source.raw_bson import Decoder
@@ -130,7 +130,7 @@ async def test_without_a_majority_the_listeners_are_told_that_it_is_stale(
 ) -> None:
     """F14: the stream stays open, answers, and has nothing to say."""
     monkeypatch.setattr(stream, "BEHIND_S", 1)
-    monkeypatch.setattr(app, "STALE_AFTER_S", 1.0)
+    monkeypatch.setattr(health, "STALE_AFTER_S", 1.0)
     with ReplicaSet(arbiter=True) as nodes:
         async with (
             writing(nodes.url, database_name) as writer,
@@ -257,7 +257,7 @@ async def test_a_stream_that_opens_and_never_answers_is_not_ready_and_is_not_ham
 ) -> None:
     """Opening counted as a success: the back-off began anew each time, and /readyz stayed 200."""
     caplog.set_level(logging.DEBUG, "relay")  # at which what repeats a failure is logged
-    monkeypatch.setattr(app, "STALE_AFTER_S", 1.0)
+    monkeypatch.setattr(health, "STALE_AFTER_S", 1.0)
     async with (
         writing(node.url, database_name) as writer,
         running(settings_for(node.url, database_name)) as relay,
@@ -518,7 +518,7 @@ async def test_a_collection_put_in_the_place_of_another_is_shown_as_it_is(
 async def test_a_right_that_is_taken_and_given_back_is_waited_for(
     database_name: str, tmp_path: Path, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "STALE_AFTER_S", 1.0)
+    monkeypatch.setattr(health, "STALE_AFTER_S", 1.0)
     monkeypatch.setattr(stream, "BACKOFF_MAX_S", 1.0)
     key = tmp_path / "key"
     key.write_text("c2VjcmV0" * 10)

@@ -1,6 +1,6 @@
 """What a connection leaves behind: nothing that only Python's collector could find, of whatever kind it is.
 
-The relay lets the collector run seldom (`relay/cli/garbage.py`). A cycle of references holds the headers and the
+The relay lets the collector run seldom (`relay/cli/serve.py`). A cycle of references holds the headers and the
 body of its request until then, so one cycle per request is memory that a stranger can take without a token.
 """
 

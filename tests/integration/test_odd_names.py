@@ -18,7 +18,7 @@ from support.relay_fixture import SOON_S, listening, running, settings_for
 from support.stored_comparison import TRANSLATOR, same
 from unit.feed.test_model import Collector, stored
 
-from relay.feed.cache import Known
+from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
 from relay.metrics import Metrics
 from relay.source import stream
@@ -112,7 +112,7 @@ async def test_what_is_computed_is_what_mongodb_holds(
                 tasks.update_one({"_id": name}, update)
         end = await reader.now()
         heard = Listening({name: stored(document) for name, document in first.items()})
-        pump = Pump(tail, reader, TRANSLATOR, Known(10, lambda key: False), heard, Metrics())
+        pump = Pump(tail, reader, TRANSLATOR, TaskCache(10, lambda key: False), heard, Metrics())
         pumping = asyncio.ensure_future(pump.run())
         async with asyncio.timeout(SOON_S):
             while heard.position < end and not pumping.done():

@@ -18,7 +18,7 @@ from support.polling_client import Answer, Poller, post, request
 from support.raw_client import calling
 from support.relay_fixture import SOON_S, listening, running, settings_for, token
 
-from relay import app
+from relay import health
 from relay.app import Relay
 from relay.auth.key_sources import FixedKeys
 from relay.errors import Unavailable
@@ -597,7 +597,7 @@ async def test_a_relay_that_is_stale_says_so_with_every_answer(
     tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
-    monkeypatch.setattr(app, "STALE_AFTER_S", -1)  # no reply of the database is recent enough
+    monkeypatch.setattr(health, "STALE_AFTER_S", -1)  # no reply of the database is recent enough
     async with running(with_(relay_poll_wait_ms=0)) as relay:
         async with listening(relay) as ear:
             await ear.until("stream:status")

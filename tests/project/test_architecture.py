@@ -14,11 +14,12 @@ SHARED = {"errors", "variables", "urls", "metrics", "config"}
 CLIENT = {"client", "protocol", "errors"}  # the Python client runs without the server
 # Modules and packages of relay/gateway. Each imports only entries of earlier lines and itself.
 GATEWAY = (
-    ("transports", "descriptors", "listening", "http_errors", "services"),
+    ("transports", "descriptors", "http_errors", "services"),
+    ("listening",),
     ("session",),
     ("websocket", "polling"),
     ("http_protocol",),
-    ("http",),
+    ("http", "server"),
 )
 PURE_BANS = {"asyncio", "pymongo", "starlette", "uvicorn", "websockets", "socket"}
 

@@ -1,6 +1,6 @@
 """One instance of the relay, real from the pump to the wire.
 
-Real: Pump, Known, Translator, Hub, Joining and its parts, Session, Connections with their Sweep, Wire, HttpProtocol and
+Real: Pump, TaskCache, Translator, Hub, Joining and its parts, Session, Connections with their Sweep, Wire, HttpProtocol and
 Flusher, Polls and Poll, Audience, Caps. Played: where changes come from (in life `source.stream.Tail`),
 where states are read (`source.reader.Reader`), how tokens are signed, uvicorn and Starlette's routing.
 """
@@ -26,7 +26,7 @@ from relay.auth.origins import Origins
 from relay.auth.rollout import Rollout
 from relay.config import Settings
 from relay.errors import PositionLost, Refused, Unavailable
-from relay.feed.cache import Known
+from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
 from relay.gateway.http_errors import of_close
 from relay.gateway.http_protocol import Limits, http_protocol
@@ -203,7 +203,7 @@ class Instance:
         interval_s = chance.choice((0.1, 0.1, 1.0)) if plan.has("waits") else 0.0
         self.hub = Hub(TRANSLATOR.view, METRICS, list_interval_s=interval_s)
         self.hub.move_to(world.times[self.stream.read])
-        known = Known(
+        known = TaskCache(
             chance.choice((1, 2, 1000)), self.hub.is_listened, array_bytes=chance.choice((0, 10_000))
         )
         self.joining = Joining(self.hub, self.reads, TRANSLATOR, METRICS)

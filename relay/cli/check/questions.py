@@ -37,7 +37,7 @@ from relay.cli.check.verdicts import (
     sample_json,
 )
 from relay.cli.output import READABLE
-from relay.cli.tail import visible
+from relay.cli.printable import visible
 from relay.config import Settings
 from relay.errors import SourceError, StartupError
 from relay.source.client import client_of, hosts_of, names_of, warning_of

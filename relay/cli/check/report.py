@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from relay.cli.printable import counted
+
 Mark = Literal["ok", "note", "warning", "problem"]
 
 
@@ -110,7 +112,3 @@ def _verdict(report: Report) -> str:
         return "This will not work yet."
     warnings = marks["warning"]
     return "This will work." if not warnings else f"This will work, with {counted(warnings, 'warning')}."
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

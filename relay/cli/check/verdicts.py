@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from relay.cli.check.report import Finding, counted
+from relay.cli.check.report import Finding
 from relay.cli.check.survey import PARTS, Ids, Survey, message_of_event, message_of_status
-from relay.cli.tail import visible
+from relay.cli.printable import counted, visible
 from relay.source.diagnosis import Diagnosis, of_member
 from relay.tasks.mapping import Mapping as TaskMapping
 

@@ -20,11 +20,12 @@ import typer
 from pymongo import MongoClient
 
 from relay import config
-from relay.app import Relay, on_signals
+from relay.app import Relay
 from relay.auth.tokens import issue
 from relay.cli import logs
 from relay.cli.demo import mongod, writer
 from relay.cli.demo.users import USERS, User
+from relay.cli.signals import on_signals
 from relay.cli.tail import Renderer
 from relay.client import Client, Message
 from relay.errors import StartupError

@@ -15,8 +15,9 @@ import orjson
 from bson.errors import InvalidBSON
 from rich.text import Text
 
+from relay.cli.printable import visible
+from relay.cli.tail.descriptions import describe
 from relay.cli.tail.lines import TYPE_WIDTH, Entry, ansi, line, moment, style_of
-from relay.cli.tail.text import describe, visible
 from relay.client import Message
 from relay.hub.messages import StepFrames
 from relay.hub.snapshot import Progress
@@ -115,15 +116,15 @@ def rights_changed(step: Step) -> bool:
     return step.before is not None and step.after is not None and step.before.keys != step.after.keys
 
 
-def to_json(change: Change, done: Done, step: Step, messages: Sequence[Message]) -> str:
+def to_json(done: Done, step: Step, messages: Sequence[Message]) -> str:
     """The change and its messages as one line of JSON."""
     told = [{"type": one.type, "data": one.data} | ({"at": one.at} if one.at else {}) for one in messages]
     shown = {
         "operation": done.operation,
         "taskId": step.id,
         "at": step.at,
-        "clusterTime": {"t": change.time.time, "i": change.time.inc},
-        "transaction": change.grouped,
+        "clusterTime": {"t": step.change.time.time, "i": step.change.time.inc},
+        "transaction": step.change.grouped,
         "set": [path for path, _ in done.set],
         "arrays": {path: length for path, length in done.set if length is not None},
         "removed": done.removed,
@@ -136,11 +137,11 @@ def to_json(change: Change, done: Done, step: Step, messages: Sequence[Message])
 
 
 def to_lines(
-    change: Change, done: Done, step: Step, messages: Sequence[Message], now: datetime, *, color: bool
+    done: Done, step: Step, messages: Sequence[Message], now: datetime, *, color: bool
 ) -> Iterator[str]:
     """The change as one line, and one below it for each message."""
     at = moment(step.at)
-    yield line(Entry(done.operation, step.id, _what(change, done, step), at, at), now, color=color)
+    yield line(Entry(done.operation, step.id, _what(done, step), at, at), now, color=color)
     if rights_changed(step):
         yield _below("(rights)", "who gained it is told of the task, who lost it of that and no more", color)
     shown = [one for one in messages if one.data.get("more") is not True]  # of a state's pages the last
@@ -159,7 +160,7 @@ def _below(kind: str, text: str, color: bool) -> str:
     return ansi(made) if color else made.plain
 
 
-def _what(change: Change, done: Done, step: Step) -> str:
+def _what(done: Done, step: Step) -> str:
     names = [path if length is None else f"{path}[{length}]" for path, length in done.set]
     before, after = _events(step.before), _events(step.after)
     parts = [
@@ -167,8 +168,8 @@ def _what(change: Change, done: Done, step: Step) -> str:
         f"removed {_listed(done.removed)}" if done.removed else "",
         f"cut {_listed([f'{path} to {size}' for path, size in done.truncated])}" if done.truncated else "",
         f"events {before} → {after}" if before != after and None not in (before, after) else "",
-        "in a transaction" if change.grouped else "",
-        f"at {change.time.time}.{change.time.inc}",
+        "in a transaction" if step.change.grouped else "",
+        f"at {step.change.time.time}.{step.change.time.inc}",
     ]
     return "  ".join(part for part in parts if part)
 

@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TextIO
 
+from relay.cli.printable import visible
+from relay.cli.tail.descriptions import string
 from relay.cli.tail.options import EXIT_BAD_ARGUMENTS, EXIT_DONE, EXIT_REFUSED, Selection, check
 from relay.cli.tail.render import CONVERSATION, Renderer
 from relay.cli.tail.terminal import discard, is_terminal, prepare, say, until_an_end, wants_color
-from relay.cli.tail.text import string, visible
 from relay.client import (
     ABNORMAL,
     Client,

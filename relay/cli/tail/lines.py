@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from rich.console import Console
 from rich.text import Text
 
-from relay.cli.tail.text import visible
+from relay.cli.printable import visible
 from relay.protocol.types import Kind
 
 LATE = timedelta(milliseconds=500)  # from here on people notice, and the delay is shown in yellow

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+from relay.cli.printable import escaped, json_escape
+from relay.cli.tail.descriptions import describe, event_text, integer, string
 from relay.cli.tail.lines import Entry, line, moment
 from relay.cli.tail.seen import Seen
-from relay.cli.tail.text import describe, escaped, event_text, integer, json_escape, string
 from relay.client import Message
 from relay.protocol.types import Kind
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from support.fake_relay import FakeRelay, FakeTime, close, drop, event, refuse
 from support.recording_output import Tape
 
-from relay.cli.tail import TYPE_WIDTH, Renderer, Selection, describe, run, visible
+from relay.cli.printable import visible
+from relay.cli.tail import TYPE_WIDTH, Renderer, Selection, describe, run
 from relay.client import Client, Message
 
 NOON = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)

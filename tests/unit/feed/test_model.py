@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.mongo_model import GROUPS, Group, Model, Past, Stream
 
-from relay.feed.cache import Known
+from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
 from relay.metrics import Metrics
 from relay.source.change import key_of
@@ -76,7 +76,7 @@ def played(
     model: Model, *, start: int = 0, known: int = 1000, array_bytes: int = 10_000, sizes: Sequence[int] = (1,)
 ) -> Collector:
     """What a relay says that starts when so many groups of writes are over."""
-    memory = Known(known, lambda key: False, array_bytes=array_bytes)
+    memory = TaskCache(known, lambda key: False, array_bytes=array_bytes)
     collector = Collector({task: stored(document) for task, document in model.past[start][1].items()})
     pump = Pump(Stream(model.batches[start:], sizes), Past(model), TRANSLATOR, memory, collector, METRICS)
     running = pump.run()
@@ -106,7 +106,7 @@ def test_every_relay_says_the_same(groups: list[Group], sizes: list[int], start:
 
 
 def test_a_memory_of_one_is_not_one_of_none() -> None:
-    memory = Known(1, lambda key: False)
+    memory = TaskCache(1, lambda key: False)
     for name in ("a", "b"):
         memory.remember(key_of(name), TRANSLATOR.read({"_id": name, "events": [1, 2]}), with_array=True)
     memory.shrink()

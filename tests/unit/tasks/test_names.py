@@ -19,7 +19,7 @@ from support import odd_diffs
 from support.stored_comparison import DECODER, MAPPING, TRANSLATOR, of, same, shown
 from unit.feed.test_model import Collector, stored
 
-from relay.feed.cache import Known
+from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
 from relay.metrics import Metrics
 from relay.source.change import UNTOLD, Change, key_of
@@ -93,10 +93,10 @@ def documents_of(seed: int, count: int) -> list[dict[str, Any]]:
     return made
 
 
-def played(history: History, memory: Known | None = None, checked: Checked | None = None) -> Checked:
+def played(history: History, memory: TaskCache | None = None, checked: Checked | None = None) -> Checked:
     """What a relay publishes of this history."""
     checked = checked or Checked(history)
-    memory = memory or Known(10, lambda key: False)
+    memory = memory or TaskCache(10, lambda key: False)
     pump = Pump(history, history, TRANSLATOR, memory, checked, Metrics())
     with suppress(StopIteration):
         pump.run().send(None)  # nothing in it waits, so it runs to its end
@@ -107,7 +107,7 @@ def played(history: History, memory: Known | None = None, checked: Checked | Non
 @given(SEEDS, st.sampled_from(odd_diffs.FORMS), st.lists(st.integers(1, 4), min_size=1, max_size=3))
 def test_what_is_computed_is_what_is_stored(seed: int, form: str, sizes: list[int]) -> None:
     history = History(documents_of(seed, 8), form, sizes)
-    memory = Known(1000 if seed % 2 else 1, lambda key: False, array_bytes=0 if seed % 3 else 10_000)
+    memory = TaskCache(1000 if seed % 2 else 1, lambda key: False, array_bytes=0 if seed % 3 else 10_000)
     checked = played(history, memory)
     assert len(checked.steps) == 8
     for step, document in zip(checked.steps, history.documents[1:], strict=True):
@@ -182,7 +182,7 @@ def test_what_was_published_and_is_not_so_becomes_a_reset(published: list[Any], 
     history = History([stored_before, {"_id": 1, "events": [5, 6]}], "diff", [1])
     checked = Checked(history)
     checked.timelines = {of(stored_before).id: shown(of({"_id": 1, "events": published}))}
-    memory = Known(10, lambda key: False)
+    memory = TaskCache(10, lambda key: False)
     wrong = of({"_id": 1, "events": published})
     memory.remember(key_of(1), wrong, with_array=False)
     played(history, memory, checked)

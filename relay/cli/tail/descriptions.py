@@ -6,14 +6,13 @@ Rule of this file: no character of somebody's text is let through unless it is p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import orjson
 
+from relay.cli.printable import counted, visible
 from relay.protocol.types import LIFECYCLE_FIELDS, Kind
 
-TEXT_MAX_CHARS = 200  # of one untrusted text in a line; the rest becomes an ellipsis
 SUMMARY_STATUSES_MAX = 5  # of a list's statuses in one line; the rest is counted together
 SHA_CHARS = 10  # of a commit, as git shows them
 
@@ -50,13 +49,6 @@ def describe(kind: str, data: dict[str, Any]) -> str:
             return _summary(data)
         case _:
             return visible(_compact(data))
-
-
-def visible(text: str, limit: int = TEXT_MAX_CHARS) -> str:
-    """Somebody's text as printable characters only, at most `limit` of them before the escapes."""
-    if len(text) > limit:
-        text = text[: limit - 1] + "…"
-    return text if text.isprintable() else escaped(text, _text_escape)
 
 
 def _summary(task: dict[str, Any]) -> str:
@@ -133,10 +125,6 @@ def joined(*parts: str) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def _compact(value: object) -> str:
     return orjson.dumps(value).decode()
 
@@ -147,17 +135,3 @@ def string(value: object) -> str:
 
 def integer(value: object) -> int:
     return value if isinstance(value, int) else 0
-
-
-def escaped(text: str, escape: Callable[[str], str]) -> str:
-    # The two joiners neither move the cursor nor turn the reading direction, and some scripts need them.
-    return "".join(c if c.isprintable() or c in "\u200c\u200d" else escape(c) for c in text)
-
-
-def _text_escape(character: str) -> str:
-    return character.encode("unicode_escape").decode()
-
-
-def json_escape(character: str) -> str:
-    units = character.encode("utf-16-be").hex()
-    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))

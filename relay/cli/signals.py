@@ -1,0 +1,31 @@
+"""What signals do while a command's event loop runs."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+
+from relay.cli.process import is_ignored, raise_on_interrupt
+
+
+def on_signals(stop: Callable[[], None]) -> None:
+    """Call `stop` in the running loop on SIGTERM, on SIGINT and when the terminal closes (SIGHUP).
+
+    A second SIGINT is Python's own KeyboardInterrupt. Any other further signal changes nothing, also after the loop is
+    closed. SIGINT and SIGHUP stay ignored where they are ignored, as in the background of a script or under nohup.
+    """
+    loop = asyncio.get_running_loop()
+
+    # Not the loop's own handlers: closing the loop would restore the default ones, which kill the process.
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            raise_on_interrupt()
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(stop)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number is signal.SIGTERM or not is_ignored(number):
+            signal.signal(number, handle)
