@@ -8,30 +8,30 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from relay.auth.limits import BURST_S, TokenBucket
 from relay.errors import BadRequest, Refused
 from relay.gateway.services import Services
 from relay.hub.members import Answer, Listener, Receiver
 from relay.protocol.frames import Frame, encode, error
-from relay.protocol.requests import (
-    ClientRequest,
-    Wanted,
-    check_limit,
-    extra_cost,
-    listed_tasks,
-    parse,
-    task_id_of,
-    text_of,
-    wanted_tasks,
+from relay.protocol.messages import (
+    Auth,
+    DashboardJoin,
+    DashboardLeave,
+    Envelope,
+    Ping,
+    Resync,
+    TaskLeave,
+    TaskPosition,
+    TaskPositions,
 )
+from relay.protocol.requests import extra_cost, parse, parse_data
 from relay.protocol.types import (
-    DASHBOARD_LIMIT_DEFAULT,
     VERSION,
     Close,
     ErrorCode,
@@ -157,10 +157,11 @@ class Session:
             if request.type != Request.AUTH:
                 raise Refused(Close.UNAUTHENTICATED, "unauthenticated")
             try:
-                token = text_of(request.data, "token", 64 * 1024)
+                first = parse_data(request)
             except BadRequest as bad:
                 raise Refused(Close.UNAUTHENTICATED, "unauthenticated") from bad
-            self.authenticate(token, request.id)
+            assert isinstance(first, Auth)
+            self.authenticate(first.token, request.id)
             return
         if not self._within_rate(request.id):
             return
@@ -242,51 +243,51 @@ class Session:
         )
         return False
 
-    def _execute(self, listener: Listener, request: ClientRequest) -> None:
-        data, carrier, joining = request.data, self._carrier, self._services.joining
-        match request.type:
-            case Request.PING:
+    def _execute(self, listener: Listener, envelope: Envelope) -> None:
+        """Validate a request and do it. Raises BadRequest, and then has done nothing."""
+        carrier, joining, request_id = self._carrier, self._services.joining, envelope.id
+        match parse_data(envelope):
+            case Ping():
                 server_time = _moment(self._services.wall())
-                carrier.answer(encode(Kind.PONG, {"serverTime": server_time}, reply_to=request.id))
-            case Request.AUTH:
-                self._refresh(listener, text_of(data, "token", 64 * 1024), request.id)
-            case Request.DASHBOARD_JOIN:
-                limit = data.get("limit", DASHBOARD_LIMIT_DEFAULT)
-                limit = check_limit(limit)
+                carrier.answer(encode(Kind.PONG, {"serverTime": server_time}, reply_to=request_id))
+            case Auth(token):
+                self._refresh(listener, token, request_id)
+            case DashboardJoin(limit):
                 self._bucket.charge(extra_cost(limit=limit))
-                joining.join_dashboard(listener, limit, request.id)
-            case Request.DASHBOARD_LEAVE:
+                joining.join_dashboard(listener, limit, request_id)
+            case DashboardLeave():
                 self._services.hub.leave_dashboard(listener)
-                carrier.answer(encode(Kind.DASHBOARD_LEFT, {}, reply_to=request.id))
-            case Request.TASK_JOIN:
-                self._join_tasks(listener, self._charged(wanted_tasks(data)), request.id)
-            case Request.TASK_LEAVE:
-                task_id = task_id_of(data)
+                carrier.answer(encode(Kind.DASHBOARD_LEFT, {}, reply_to=request_id))
+            case TaskPosition() as position:
+                self._join_tasks(listener, [position], request_id)
+            case TaskPositions(tasks):
+                self._join_tasks(listener, self._charged(tasks), request_id)
+            case TaskLeave(task_id):
                 joining.leave_task(listener, task_id)
-                carrier.answer(encode(Kind.TASK_LEFT, {"taskId": task_id}, reply_to=request.id))
-            case Request.RESYNC:
-                self._resync(listener, self._charged(listed_tasks(data, "taskIds")), request.id)
-            case _:
-                raise BadRequest(ErrorCode.UNKNOWN_TYPE, "There is no request of this type.")
+                carrier.answer(encode(Kind.TASK_LEFT, {"taskId": task_id}, reply_to=request_id))
+            case Resync() as resync:
+                self._resync(listener, self._charged(resync.positions()), request_id)
+            case never:
+                assert_never(never)
 
-    def _charged(self, wanted: list[Wanted]) -> list[Wanted]:
-        """The same, when the rate has been charged for what it takes to read them."""
-        self._bucket.charge(extra_cost(tasks=len(wanted)))
-        return wanted
+    def _charged(self, tasks: Sequence[TaskPosition]) -> Sequence[TaskPosition]:
+        """Charge the rate for what it takes to read these tasks, and return them."""
+        self._bucket.charge(extra_cost(tasks=len(tasks)))
+        return tasks
 
-    def _join_tasks(self, listener: Listener, wanted: list[Wanted], request_id: str | None) -> None:
+    def _join_tasks(self, listener: Listener, tasks: Sequence[TaskPosition], request_id: str | None) -> None:
         joining = self._services.joining
-        new = {one.task_id for one in wanted if not joining.is_joined(listener, one.task_id)}
+        new = {one.task_id for one in tasks if not joining.is_joined(listener, one.task_id)}
         limit = self._services.settings.relay_max_tasks_per_connection
         if len(new) + self._services.hub.wanted_rooms(listener) > limit:
             raise BadRequest(ErrorCode.TOO_MANY_TASKS, f"A connection may join {limit} tasks.")
-        for one in wanted:
+        for one in tasks:
             joining.join_task(listener, one.task_id, one.since, one.head, request_id)
 
-    def _resync(self, listener: Listener, wanted: list[Wanted], request_id: str | None) -> None:
-        resync = _Resync(self._carrier, request_id, len(wanted))
+    def _resync(self, listener: Listener, tasks: Sequence[TaskPosition], request_id: str | None) -> None:
+        resync = _Resync(self._carrier, request_id, len(tasks))
         resync.finish_if_complete()
-        for one in wanted:
+        for one in tasks:
             self._services.joining.show_task(
                 listener, one.task_id, one.since, one.head, resync.answers(one.task_id), request_id
             )

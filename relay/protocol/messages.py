@@ -1,18 +1,44 @@
-"""The data of every message and request as types. Pure.
+"""Every message and request of the wire, declared once. Pure.
 
-PROTOCOL.md is the contract, and this its spelling; `schema.py` makes a JSON Schema of it. Rules of this file: a
-class is named as its member of `Kind` or `Request`, a field as on the wire; a pair in an `Annotated` is a keyword of
-JSON Schema that says more than the type.
+This declaration is what requests are validated with (`requests.py`) and what the JSON Schema, the AsyncAPI document
+(`schema.py`), the tables of PROTOCOL.md and the types of the browser client are generated from; `scripts/generate`
+writes the last two. Rules of this file:
+
+- A class is named after its member of `Kind` or `Request`.
+- What the server sends is a `TypedDict`, because the relay builds it as a dict; its fields are named as on the wire.
+- What a client sends is a frozen dataclass, because the relay reads it; an alias gives the name on the wire.
+- A docstring is published, as the description in the schema and as the text in the table. Write it for readers who
+  write a client.
+
+Only requests are validated, never what the relay itself sends.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+import re
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, NotRequired
 
-from relay.protocol.requests import MAX_HEAD
+from bson import Timestamp
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    FailFast,
+    Field,
+    PlainValidator,
+    StrictBool,
+    Tag,
+)
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
+
 from relay.protocol.types import (
+    DASHBOARD_LIMIT_DEFAULT,
     DASHBOARD_LIMIT_MAX,
     MAX_BATCH,
+    MAX_REQUEST_ID,
     VERSION,
     ErrorCode,
     Event,
@@ -24,14 +50,22 @@ from relay.protocol.types import (
     Time,
 )
 
-Count = Annotated[int, ("minimum", 0)]
-Head = Annotated[str, ("maxLength", MAX_HEAD)]
-Limit = Annotated[int, ("minimum", 1), ("maximum", DASHBOARD_LIMIT_MAX)]
-Moment = Annotated[str, ("pattern", r"^\d+\.\d+$")]
-ServerMessage = Annotated[dict[str, Any], ("$ref", "#/$defs/ServerMessage")]  # any of SERVER, in its envelope
+MAX_HEAD = 128  # characters
+MAX_ETAG = 128  # characters
+MAX_TOKEN = 64 * 1024  # characters
+RULE = "rule"  # the type of an error whose message is already a sentence for the peer
+
+Count = Annotated[int, Field(strict=True, ge=0)]
+Head = Annotated[str, Field(max_length=MAX_HEAD)]
+ListLength = Annotated[int, Field(strict=True, ge=1, le=DASHBOARD_LIMIT_MAX)]
 
 
-# What the server sends (PROTOCOL.md 5).
+def broken_rule(message: str) -> PydanticCustomError:
+    """Return the error for a rule that no type can express. `message` goes to the peer as it is."""
+    return PydanticCustomError(RULE, "{message}", {"message": message})
+
+
+# What the server sends (PROTOCOL.md section 5).
 
 
 class Welcome(TypedDict):
@@ -39,14 +73,14 @@ class Welcome(TypedDict):
 
     connectionId: str
     sub: str
-    protocol: Annotated[int, ("const", VERSION)]
+    protocol: Annotated[int, Field(json_schema_extra={"const": VERSION})]
     heartbeatMs: Count
     expiresAt: Time
     limits: Limits
 
 
 class Heartbeat(TypedDict):
-    """The connection lives, and this is the relay's clock."""
+    """Sent every `heartbeatMs` (25 s). A client that receives nothing for 2.5 × that is not connected."""
 
     serverTime: Time
 
@@ -58,7 +92,8 @@ class Pong(TypedDict):
 
 
 class DashboardState(TypedDict):
-    """One page of the list, newest first; with `reset`, drop what you had; `more` says another page follows."""
+    """One page of the list, of at most 256 KiB: newest first by `_id`, or in the mapping's `list_order`. The first
+    page has `reset: true`: drop the list you have. `more` says that another page follows."""
 
     tasks: list[TaskSummary]
     reset: bool
@@ -69,11 +104,14 @@ class DashboardLeft(TypedDict):
     """The answer to `dashboard:leave`."""
 
 
-_From = TypedDict("_From", {"from": Count})  # a name that Python keeps for itself
+_From = TypedDict(
+    "_From", {"from": Count}
+)  # `from` is a keyword of Python, so it cannot be a field of a class
 
 
 class TaskState(_From):
-    """One page of a task: keep your first `from` events, replace everything after them."""
+    """One page of a task, of at most 256 KiB: keep your first `from` events and replace everything after them
+    (section 6). `more` says that another page follows."""
 
     taskId: str
     task: TaskSummary
@@ -91,7 +129,8 @@ class TaskLeft(TypedDict):
 
 
 class ResyncDone(TypedDict):
-    """The end of the answer to `resync_requested`."""
+    """The end of the answer to `resync_requested`: the tasks whose states were sent, and those that you may not
+    see."""
 
     taskIds: list[str]
     forbidden: list[str]
@@ -108,14 +147,14 @@ class Created(TypedDict):
 
 
 class Analyzing(TypedDict):
-    """A hint for the moment: work on the task began."""
+    """Work on the task began."""
 
     taskId: str
     status: NotRequired[str]
 
 
 class ClarificationNeeded(TypedDict):
-    """A hint for the moment: the task waits for answers."""
+    """The task waits for answers."""
 
     taskId: str
     status: NotRequired[str]
@@ -123,7 +162,7 @@ class ClarificationNeeded(TypedDict):
 
 
 class Dispatched(TypedDict):
-    """A hint for the moment: there is an issue."""
+    """There is an issue for the task."""
 
     taskId: str
     status: NotRequired[str]
@@ -132,7 +171,7 @@ class Dispatched(TypedDict):
 
 
 class PrOpened(TypedDict):
-    """A hint for the moment: there is a pull request."""
+    """There is a pull request for the task."""
 
     taskId: str
     status: NotRequired[str]
@@ -141,7 +180,7 @@ class PrOpened(TypedDict):
 
 
 class PrMerged(TypedDict):
-    """A hint for the moment: the pull request was merged."""
+    """The pull request was merged."""
 
     taskId: str
     status: NotRequired[str]
@@ -149,7 +188,7 @@ class PrMerged(TypedDict):
 
 
 class Failed(TypedDict):
-    """A hint for the moment: the task failed."""
+    """The task failed."""
 
     taskId: str
     status: NotRequired[str]
@@ -157,7 +196,7 @@ class Failed(TypedDict):
 
 
 class EventAdded(TypedDict):
-    """The next element of a task's timeline; `next` and `head` are the position after it."""
+    """The next element of a task's timeline. `next` and `head` are the position after it."""
 
     taskId: str
     index: Count
@@ -167,20 +206,24 @@ class EventAdded(TypedDict):
 
 
 class Updated(TypedDict):
-    """Something of the summary but `eventCount` and `updatedAt` changed."""
+    """Something in the summary other than `eventCount` and `updatedAt` changed. Only those who joined the task get
+    this message: it keeps title, status and links current for a client that has no list."""
 
     taskId: str
     task: TaskSummary
 
 
 class ListUpserted(TaskSummary):
-    """A task is in the list, as it is now."""
+    """Something in the summary of a listed task changed, or the field that the mapping's `list_order` names, or the
+    task became visible to you. A change may wait up to `RELAY_LIST_UPDATE_MIN_INTERVAL_MS` after the last one of its
+    task, and a newer one replaces the one that waits. A task that became visible never waits."""
 
     change: Literal["upserted"]
 
 
 class ListRemoved(TypedDict):
-    """A task is not in the list any more: gone for everyone, or no longer visible to you."""
+    """A task left the list: it was deleted, or it is no longer visible to you. This message never waits, and
+    discards a change of the same task that waits."""
 
     change: Literal["deleted", "revoked"]
     taskId: str
@@ -190,44 +233,46 @@ ListUpdated = ListUpserted | ListRemoved
 
 
 class Deleted(TypedDict):
-    """The task is gone for everyone; you have left it."""
+    """The task was deleted. You have left it."""
 
     taskId: str
 
 
 class Revoked(TypedDict):
-    """The task is no longer visible to you; you have left it."""
+    """The task is no longer visible to you. You have left it."""
 
     taskId: str
 
 
 class StreamStatus(TypedDict):
-    """Is what the relay shows current?"""
+    """`stale`: the relay lost the database or fell behind it. `live`: it is current again. The conversation goes on
+    meanwhile. Follows `welcome` at once when the relay is stale."""
 
     state: StreamState
     lagMs: Count
 
 
 class AuthExpiring(TypedDict):
-    """Send a fresh token before then."""
+    """Your token expires soon: send a fresh one with `auth` before `expiresAt`."""
 
     expiresAt: Time
 
 
 class AuthOk(TypedDict):
-    """A fresh token was accepted."""
+    """A fresh token was accepted. It expires at `expiresAt`."""
 
     expiresAt: Time
 
 
 class Draining(TypedDict):
-    """A planned stop: come back so long after the close."""
+    """A planned stop: reconnect `reconnectAfterMs` after the close. The relay spreads the values over its
+    connections."""
 
     reconnectAfterMs: Count
 
 
 class Error(TypedDict):
-    """A request that was not done; `temporary` says whether the same one can succeed later."""
+    """A request was not done. `temporary` says whether the same request can succeed later."""
 
     code: ErrorCode
     message: str
@@ -236,96 +281,204 @@ class Error(TypedDict):
     retryAfterMs: NotRequired[Count]
 
 
-# What a client sends (PROTOCOL.md 4).
+# What a client sends (PROTOCOL.md section 4). An optional field whose type allows null takes it as absent.
+
+_TaskId = Annotated[
+    str, Field(alias="taskId")
+]  # every string is the `_id` of some document: no length limit here
 
 
-class Auth(TypedDict):
-    """Who is speaking: as the first frame, or afresh before the old token expires."""
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One text frame of a client. `data` is not validated yet."""
 
-    token: Annotated[str, ("minLength", 1)]
-
-
-class DashboardJoin(TypedDict):
-    """The list, and every change of it."""
-
-    limit: NotRequired[Limit]
+    type: str
+    id: Annotated[str, Field(max_length=MAX_REQUEST_ID)] | None = None
+    data: dict[str, Any] = field(default_factory=dict)
 
 
-class DashboardLeave(TypedDict):
-    """No list any more."""
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """Says who you are. Answered with `welcome` when it is the first frame, with `auth:ok` when it replaces the
+    token of a connection."""
+
+    token: Annotated[str, Field(min_length=1, max_length=MAX_TOKEN)]
 
 
-class Wanted(TypedDict):
-    """A task, and how far it is held: `since` counts only together with `head`."""
+@dataclass(frozen=True, slots=True)
+class DashboardJoin:
+    """Joins the list. Answered with `dashboard:state`, then live messages. `limit` bounds the state, not what is
+    live."""
 
-    taskId: str
-    since: NotRequired[Count]
-    head: NotRequired[Head]
+    limit: ListLength = DASHBOARD_LIMIT_DEFAULT
 
 
-class WantedTasks(TypedDict):
+@dataclass(frozen=True, slots=True)
+class DashboardLeave:
+    """Leaves the list. Answered with `dashboard:left`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPosition:
+    """A task, and the position up to which you hold its events. `since` counts only together with `head`."""
+
+    task_id: _TaskId
+    since: Count | None = None
+    head: Head | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPositions:
     """Several tasks in one request."""
 
-    tasks: Annotated[list[Wanted], ("minItems", 1), ("maxItems", MAX_BATCH)]
+    tasks: Annotated[tuple[TaskPosition, ...], Field(min_length=1, max_length=MAX_BATCH), FailFast()]
 
 
-TaskJoin = Wanted | WantedTasks
+_NOT_BOTH = 'expected either "taskId" or "tasks", not both'
 
 
-class TaskLeave(TypedDict):
-    """No events of this task any more."""
-
-    taskId: str
-
-
-class Resync(TypedDict):
-    """The states of these tasks, without joining them."""
-
-    taskIds: Annotated[list[str | Wanted], ("maxItems", MAX_BATCH)]
+def _join_form(data: dict[str, Any]) -> str | None:
+    if "tasks" not in data:
+        return "<one>"
+    return None if "taskId" in data else "<several>"
 
 
-class Ping(TypedDict):
-    """Answered with `pong`."""
+TaskJoin = Annotated[
+    Annotated[TaskPosition, Tag("<one>")] | Annotated[TaskPositions, Tag("<several>")],
+    Discriminator(
+        _join_form,
+        custom_error_type=RULE,
+        custom_error_message="{message}",
+        custom_error_context={"message": _NOT_BOTH},
+    ),
+    Field(
+        description="Joins one task, or several. Answered with a `task:state` for each task or an `error` that names "
+        "it, then live messages. A second join of a joined task is answered with a fresh state.",
+        json_schema_extra={"not": {"required": ["taskId", "tasks"]}},
+    ),
+]
 
 
-# The bodies of `POST /poll` (PROTOCOL.md 8).
+@dataclass(frozen=True, slots=True)
+class TaskLeave:
+    """Leaves a task. Answered with `task:left`."""
+
+    task_id: _TaskId
+
+
+def _json_type(value: Any) -> str | None:
+    return "<string>" if isinstance(value, str) else "<object>" if isinstance(value, dict) else None
+
+
+_IdOrPosition = Annotated[
+    Annotated[str, Tag("<string>")] | Annotated[TaskPosition, Tag("<object>")], Discriminator(_json_type)
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """Asks for the states of tasks without joining them. Answered with a `task:state` for each task that you may
+    see, then `resync:done`. For a joined task the state is part of the live order."""
+
+    task_ids: Annotated[tuple[_IdOrPosition, ...], Field(alias="taskIds", max_length=MAX_BATCH), FailFast()]
+
+    def positions(self) -> list[TaskPosition]:
+        """Return the tasks as positions. A bare id is a position with no events."""
+        return [TaskPosition(one) if isinstance(one, str) else one for one in self.task_ids]
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Asks whether the connection works. Answered with `pong`."""
+
+
+# The bodies of `POST /poll` (PROTOCOL.md section 8).
+
+_Etag = Annotated[str, Field(max_length=MAX_ETAG)]
+_MOMENT = re.compile(r"[0-9]{1,10}\.[0-9]{1,10}")
+_ShownMoment = Annotated[str, Field(pattern=f"^{_MOMENT.pattern}$")]
+
+
+def shown_moment(moment: Timestamp) -> str:
+    """Return a moment of the change stream as clients carry it from poll to poll: `"seconds.increment"`."""
+    return f"{moment.time}.{moment.inc}"
+
+
+def _moment(shown: Any) -> Timestamp:
+    if not isinstance(shown, str) or not _MOMENT.fullmatch(shown):
+        raise ValueError
+    time, increment = map(int, shown.split("."))
+    return Timestamp(time, increment)  # raises ValueError for a number of more than 32 bits
+
+
+def _not_null(value: Any) -> Any:
+    if value is None:
+        raise ValueError
+    return value
+
+
+def _each_once(tasks: tuple[PolledTask, ...]) -> tuple[PolledTask, ...]:
+    if len({task.task_id for task in tasks}) < len(tasks):
+        raise broken_rule('"tasks" must not contain duplicates')
+    return tasks
+
+
+@dataclass(frozen=True, slots=True)
+class PolledList:
+    """The list, unless it is still the one that has this etag."""
+
+    limit: ListLength = DASHBOARD_LIMIT_DEFAULT
+    etag: _Etag | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolledTask(TaskPosition):
+    """A task, unless you hold it as it is: no event after this position, and the summary that has this etag.
+    `forbidden: true` says that you know you may not see the task: only its becoming visible is news."""
+
+    etag: _Etag | None = None
+    forbidden: StrictBool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What a client without a WebSocket asks again and again: the list, tasks (each once), or both. `moment` is the
+    greatest one of all answers."""
+
+    # The schema says here what `requests.parse_poll` checks: a poll asks for something.
+    __pydantic_config__ = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["dashboard"]},
+                {"required": ["tasks"], "properties": {"tasks": {"minItems": 1}}},
+            ]
+        }
+    )
+
+    # None says that the field is absent. Null is refused: a poll that asks for nothing is a mistake of the client.
+    dashboard: Annotated[PolledList | None, BeforeValidator(_not_null, json_schema_input_type=PolledList)] = (
+        None
+    )
+    tasks: Annotated[
+        tuple[PolledTask, ...], Field(max_length=MAX_BATCH), FailFast(), AfterValidator(_each_once)
+    ] = ()
+    moment: Annotated[Timestamp | None, PlainValidator(_moment, json_schema_input_type=_ShownMoment)] = None
 
 
 class Etag(TypedDict):
-    """Stands for a summary or a list as it was sent."""
+    """Identifies a summary or a list as it was sent."""
 
     etag: str
 
 
-class PolledList(TypedDict):
-    """The list, unless it is still as this etag says."""
-
-    limit: NotRequired[Limit]
-    etag: NotRequired[str]
-
-
-class PolledTask(Wanted):
-    """A task, unless nothing is newer than this; `forbidden`: we were told so already."""
-
-    etag: NotRequired[str]
-    forbidden: NotRequired[bool]
-
-
-class Poll(TypedDict):
-    """What somebody without a WebSocket asks again and again."""
-
-    dashboard: NotRequired[PolledList]
-    tasks: NotRequired[Annotated[list[PolledTask], ("maxItems", MAX_BATCH)]]
-    moment: NotRequired[Moment]
-
-
 class PollAnswer(TypedDict):
-    """What is newer, as messages of the server, and what to send with the next poll."""
+    """What is newer, as messages of the server, and what to send with the next poll: the etags and the moment.
+    `more`: the answer is full, and the next poll fetches the rest."""
 
-    messages: list[ServerMessage]
+    messages: list[dict[str, Any]]  # each is one of SERVER in its envelope, as schema.py says
     dashboard: NotRequired[Etag]
     tasks: NotRequired[dict[str, Etag]]
-    moment: Moment
+    moment: _ShownMoment
     more: NotRequired[Literal[True]]
 
 

@@ -1,66 +1,57 @@
-"""A JSON Schema (2020-12) and an AsyncAPI document of the wire, made from the types of its messages. Pure.
+"""The JSON Schema (2020-12) and the AsyncAPI document of the wire, generated from the declaration of its messages. Pure.
 
-Rules of this file: what the types do not say, the schema does not say either; objects are open, because both
-sides ignore fields they do not know (PROTOCOL.md 3), unless a schema that tolerates none is asked for.
+pydantic makes the schema of each class of `messages.py`; this module adds the envelopes (PROTOCOL.md section 3). Objects
+are open, because both sides ignore fields that they do not know.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
-from enum import StrEnum
-from types import NoneType, UnionType
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    NotRequired,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-    is_typeddict,
-)
+from typing import Any
 
-from relay.protocol.messages import CLIENT, SERVER, Poll, PollAnswer
+from pydantic import TypeAdapter
+
+from relay.protocol.messages import CLIENT, SERVER, Envelope, Poll, PollAnswer
 from relay.protocol.types import MAX_REQUEST_ID, VERSION, Kind, Request, Time
 
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_SCALARS: dict[Any, str] = {str: "string", int: "integer", bool: "boolean", float: "number", NoneType: "null"}
 
 
 def json_schema(*, closed: bool = False) -> Schema:
-    """Every message and request of the wire. `#/$defs/ServerMessage` is what a client reads,
-    `#/$defs/ClientMessage` what it sends; `#/$defs/Poll` and `#/$defs/PollAnswer` are the bodies of a poll. With `closed`, unknown fields are errors: for tests of a server."""
-    types = _Types("#/$defs/", closed=closed)
-    messages = {name: types.message(kind, data) for name, kind, data in _all_messages()}
-    for body in (Poll, PollAnswer):
-        types.of(body)
+    """Return the schema of every message and request.
+
+    `#/$defs/ServerMessage` is what a client reads, `#/$defs/ClientMessage` what it sends; `#/$defs/Poll` and
+    `#/$defs/PollAnswer` are the bodies of a poll. With `closed`, unknown fields are errors: for tests of a server.
+    """
+    messages, types = _generated("#/$defs/")
     sides = {
-        "ServerMessage": {"oneOf": [_ref("#/$defs/", _message_name(kind)) for kind in SERVER]},
-        "ClientMessage": {"oneOf": [_ref("#/$defs/", _message_name(request)) for request in CLIENT]},
+        "ServerMessage": {"oneOf": [_ref("#/$defs/", message_name(kind)) for kind in SERVER]},
+        "ClientMessage": {"oneOf": [_ref("#/$defs/", message_name(request)) for request in CLIENT]},
     }
-    return {
+    schema = {
         "$schema": DIALECT,
         "title": f"Messages of the relay, version {VERSION}",
-        "description": "Each WebSocket text frame is one of these; who reads ignores types and fields it does not know.",
+        "description": "Each WebSocket text frame is one of these. Readers ignore types and fields that they do not know.",
         "oneOf": [_ref("#/$defs/", side) for side in sides],
-        "$defs": sides | messages | dict(sorted(types.named.items())),
+        "$defs": sides | messages | types,
     }
+    return _closed(schema) if closed else schema
 
 
 def asyncapi() -> Schema:
-    """The same as an AsyncAPI 3 document, from the relay's point of view: it sends what the server sends."""
-    types = _Types("#/components/schemas/", closed=False)
+    """Return the wire as an AsyncAPI 3 document from the relay's point of view: it sends what the server sends."""
+    payloads, types = _generated("#/components/schemas/")
+    for body in (Poll, PollAnswer):  # they travel over HTTP, and AsyncAPI describes the WebSocket
+        del types[body.__name__]
     messages = {
         name: {
             "name": kind.value,
             "contentType": "application/json",
-            "summary": inspect.getdoc(_first(data)),
-            "payload": types.message(kind, data),
+            "summary": _summary(payloads[name]["properties"]["data"], types),
+            "payload": payloads[name],
         }
-        for name, kind, data in _all_messages()
+        for name, kind, _ in _all_messages()
     }
     everything = {name: _ref("#/components/messages/", name) for name in messages}
     return {
@@ -76,104 +67,106 @@ def asyncapi() -> Schema:
             "tell": _operation("send", SERVER),
             "ask": _operation("receive", CLIENT),
         },
-        "components": {"messages": messages, "schemas": dict(sorted(types.named.items()))},
+        "components": {"messages": messages, "schemas": types},
     }
 
 
-class _Types:
-    """Types as schemas; those with a name are collected and referred to."""
-
-    def __init__(self, prefix: str, *, closed: bool) -> None:
-        self.named: dict[str, Schema] = {}
-        self._prefix = prefix
-        self._closed = closed
-
-    def message(self, kind: Kind | Request, data: Any) -> Schema:
-        """The envelope of one type (PROTOCOL.md 3)."""
-        fields: Schema = {"type": {"const": kind.value}, "data": self.of(data)}
-        required = ["type", "data"]
-        if isinstance(kind, Kind):
-            fields |= {"at": self.of(Time), "replyTo": {"type": "string", "maxLength": MAX_REQUEST_ID}}
-        else:
-            fields["id"] = {"type": "string", "maxLength": MAX_REQUEST_ID}
-            if is_typeddict(data) and not _required(data):
-                required.remove("data")
-        return self._object(fields, required)
-
-    def of(self, kind: Any) -> Schema:
-        """The schema of one type. Raises TypeError for one that JSON does not know."""
-        origin = get_origin(kind)
-        if kind is Any:
-            return {}
-        if kind in _SCALARS:
-            return {"type": _SCALARS[kind]}
-        if origin is Annotated:
-            inner, *said = get_args(kind)
-            return dict(said) if said[0][0] == "$ref" else self.of(inner) | dict(said)
-        if origin is Literal:
-            return {"enum": list(get_args(kind))}
-        if origin is list:
-            return {"type": "array", "items": self.of(*get_args(kind))}
-        if origin is dict:
-            return {"type": "object", "additionalProperties": self.of(get_args(kind)[1])}
-        if origin in (Union, UnionType):
-            return self._union(get_args(kind))
-        if is_typeddict(kind):
-            return self._named(kind)
-        if isinstance(kind, type) and issubclass(kind, StrEnum):
-            return {"enum": [member.value for member in kind]}
-        raise TypeError(f"no JSON Schema of {kind!r}")
-
-    def _union(self, kinds: tuple[Any, ...]) -> Schema:
-        schemas = [self.of(kind) for kind in kinds]
-        if all(schema.keys() == {"type"} for schema in schemas):
-            return {"type": [schema["type"] for schema in schemas]}
-        return {"anyOf": schemas}
-
-    def _named(self, kind: Any) -> Schema:
-        if kind.__name__ not in self.named:
-            self.named[kind.__name__] = {}  # its place, should it meet itself
-            hints = get_type_hints(kind, include_extras=True)
-            fields = {name: self.of(_bare(hint)) for name, hint in hints.items()}
-            said = {"description": inspect.getdoc(kind)}
-            self.named[kind.__name__] = said | self._object(fields, _required(kind))
-        return _ref(self._prefix, kind.__name__)
-
-    def _object(self, fields: Schema, required: list[str]) -> Schema:
-        made: Schema = {"type": "object", "properties": fields, "required": required}
-        return made | ({"additionalProperties": False} if self._closed else {})
+def schema_of(kind: Any) -> Schema:
+    """Return the schema of one type of `messages.py`, with the types that it refers to under `$defs`."""
+    schema: Schema = _tidied(TypeAdapter(kind).json_schema())
+    return schema
 
 
-def _all_messages() -> Iterator[tuple[str, Kind | Request, Any]]:
-    for kind, data in SERVER.items():
-        yield _message_name(kind), kind, data
-    for request, data in CLIENT.items():
-        yield _message_name(request), request, data
-
-
-def _message_name(kind: Kind | Request) -> str:
-    """TASK_STATE -> TaskStateMessage, and of a client TASK_JOIN -> TaskJoinRequest."""
+def message_name(kind: Kind | Request) -> str:
+    """Return the name of a message in the schema: `TaskStateMessage` for TASK_STATE, `TaskJoinRequest` for TASK_JOIN."""
     name = "".join(word.capitalize() for word in kind.name.split("_"))
     return name + ("Message" if isinstance(kind, Kind) else "Request")
 
 
+def _generated(prefix: str) -> tuple[dict[str, Schema], dict[str, Schema]]:
+    """Return the messages in their envelopes, and the types that they refer to as `prefix` plus name; both by name."""
+    declared = {name: data for name, _, data in _all_messages()}
+    declared |= {kind.__name__: kind for kind in (Poll, PollAnswer)} | {"Time": Time, "Envelope": Envelope}
+    made, shared = TypeAdapter.json_schemas(
+        [(name, "validation", TypeAdapter(kind)) for name, kind in declared.items()],
+        ref_template=prefix + "{model}",
+    )
+    schemas: dict[str, Schema] = {name: _tidied(schema) for (name, _), schema in made.items()}
+    types: dict[str, Schema] = _tidied(shared["$defs"])
+    envelope = types.pop("Envelope")["properties"]
+    reply_to = {"type": "string", "maxLength": MAX_REQUEST_ID}
+    messages = {}
+    for name, kind, _ in _all_messages():
+        fields = {"type": {"const": kind.value}, "data": schemas[name]}
+        required = ["type", "data"]
+        if isinstance(kind, Kind):
+            fields |= {"at": schemas["Time"], "replyTo": reply_to}
+        else:
+            fields["id"] = envelope["id"]
+            if _accepts_nothing(schemas[name], types):
+                required.remove("data")
+        messages[name] = {"type": "object", "properties": fields, "required": required}
+    # The envelopes are made here, so pydantic cannot know that a poll is answered with messages in theirs.
+    types["PollAnswer"]["properties"]["messages"]["items"] = _ref(prefix, "ServerMessage")
+    return messages, dict(sorted(types.items()))
+
+
+def _all_messages() -> Iterator[tuple[str, Kind | Request, Any]]:
+    for kind, data in SERVER.items():
+        yield message_name(kind), kind, data
+    for request, data in CLIENT.items():
+        yield message_name(request), request, data
+
+
+def _accepts_nothing(data: Schema, types: dict[str, Schema]) -> bool:
+    """Return whether `{}` is valid data, so that a client may leave `data` out."""
+    return "$ref" in data and not types[_name(data)].get("required")
+
+
+def _summary(data: Schema, types: dict[str, Schema]) -> str:
+    """Return the description of a message; of a choice without one, the description of the first alternative."""
+    while "description" not in data:
+        data = types[_name(data)] if "$ref" in data else data["anyOf"][0]
+    return str(data["description"])
+
+
+def _tidied(node: Any) -> Any:
+    """Return a schema without what pydantic derives from Python names: titles, and defaults that say "absent"."""
+    if isinstance(node, list):
+        return [_tidied(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    tidy = {}
+    for key, value in node.items():
+        if (key == "title" and isinstance(value, str)) or (
+            key == "default" and not value and value is not False
+        ):
+            continue
+        tidy[key] = (
+            " ".join(value.split()) if key == "description" and isinstance(value, str) else _tidied(value)
+        )
+    return tidy
+
+
+def _closed(node: Any) -> Any:
+    """Return a schema whose objects have no other fields than those it names."""
+    if isinstance(node, list):
+        return [_closed(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    closed = {key: _closed(value) for key, value in node.items()}
+    if closed.get("type") == "object" and "additionalProperties" not in closed:
+        closed["additionalProperties"] = False
+    return closed
+
+
 def _operation(action: str, kinds: dict[Any, Any]) -> Schema:
-    messages = [_ref("#/channels/relay/messages/", _message_name(kind)) for kind in kinds]
+    messages = [_ref("#/channels/relay/messages/", message_name(kind)) for kind in kinds]
     return {"action": action, "channel": _ref("#/channels/", "relay"), "messages": messages}
 
 
-def _required(kind: Any) -> list[str]:
-    # Not __required_keys__: it cannot see through annotations that are texts before Python 3.14.
-    hints = get_type_hints(kind, include_extras=True)
-    return [name for name, hint in hints.items() if get_origin(hint) is not NotRequired]
-
-
-def _bare(hint: Any) -> Any:
-    return get_args(hint)[0] if get_origin(hint) is NotRequired else hint
-
-
-def _first(data: Any) -> Any:
-    return data if is_typeddict(data) else get_args(data)[0]
+def _name(reference: Schema) -> str:
+    return str(reference["$ref"]).rpartition("/")[2]
 
 
 def _ref(prefix: str, name: str) -> Schema:

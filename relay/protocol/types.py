@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
-from typing import Annotated, Any, Literal, NotRequired, TypedDict, get_args
+from typing import Annotated, Any, Literal, NotRequired, get_args
+
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic reads the one of `typing` from Python 3.12 on only
 
 VERSION = 1
 SUBPROTOCOL = "relay.v1"
@@ -100,7 +103,12 @@ TEMPORARY_ERRORS = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, Err
 
 
 # RFC 3339 UTC with milliseconds, as `rfc3339` writes it.
-Time = Annotated[str, ("format", "date-time"), ("pattern", r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$")]
+Time = Annotated[
+    str,
+    Field(
+        pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$", json_schema_extra={"format": "date-time"}
+    ),
+]
 
 
 # What a task's status stands for in the deployment's mapping: the type of a lifecycle message without its "task:".

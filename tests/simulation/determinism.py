@@ -16,6 +16,7 @@ from relay.errors import BadRequest
 from relay.gateway.polling import poll
 from relay.hub import members, snapshot
 from relay.protocol import requests
+from relay.protocol.messages import Poll, Resync, TaskPosition, TaskPositions
 from relay.protocol.types import ErrorCode
 
 
@@ -39,15 +40,26 @@ def small_pages(page_bytes: int, answer_bytes: int) -> Iterator[None]:
 def refusing(task_id: str) -> Iterator[None]:
     """Let the relay call this id a bad request, as one of another version may do: this one takes every text that
     fits into a frame."""
-    read = requests.task_id_of
+    validated = requests._validated
 
-    def task_id_of(data: dict[str, Any]) -> str:
-        if data.get("taskId") == task_id:
+    def refusing(adapter: Any, json: Any, *code: Any) -> Any:
+        if task_id in _tasks_asked_for(valid := validated(adapter, json, *code)):
             raise BadRequest(ErrorCode.BAD_REQUEST, "played")
-        return read(data)
+        return valid
 
-    with patch.object(requests, "task_id_of", task_id_of):
+    with patch.object(requests, "_validated", refusing):
         yield
+
+
+def _tasks_asked_for(request: Any) -> set[str]:
+    match request:
+        case TaskPosition(task_id):
+            return {task_id}
+        case TaskPositions(tasks) | Poll(tasks=tasks):
+            return {task.task_id for task in tasks}
+        case Resync():
+            return {task.task_id for task in request.positions()}
+    return set()
 
 
 def _same(_: Any) -> int:

@@ -14,7 +14,8 @@ from relay.gateway.http_errors import of_close, of_origin, of_request, refusal
 from relay.gateway.polling.poll import Poll
 from relay.gateway.services import Services
 from relay.metrics import Metrics
-from relay.protocol.requests import PollRequest, extra_cost, parse_poll
+from relay.protocol import messages
+from relay.protocol.requests import extra_cost, parse_poll
 from relay.protocol.types import Close, ErrorCode
 from relay.tasks.visibility import Principal
 
@@ -71,7 +72,7 @@ class Polls:
                 return None
         return bytes(body)
 
-    def _charged(self, sub: str, body: bytes) -> PollRequest:
+    def _charged(self, sub: str, body: bytes) -> messages.Poll:
         """What this body asks for, once the user's rate has been charged for it. Raises BadRequest."""
         pause_s = self._buckets.take(sub, self._services.monotonic())
         if pause_s:
@@ -85,7 +86,7 @@ class Polls:
         self._buckets.charge(sub, extra_cost(tasks=len(polled.tasks), limit=limit))
         return polled
 
-    async def _serve(self, request: Request, principal: Principal, polled: PollRequest) -> Response:
+    async def _serve(self, request: Request, principal: Principal, polled: messages.Poll) -> Response:
         if self._draining:
             return self._come_back()
         services = self._services

@@ -23,8 +23,9 @@ from relay.errors import Unavailable
 from relay.gateway.services import Services
 from relay.hub.members import Listener
 from relay.hub.reads import CATCH_UP_S
+from relay.protocol import messages
 from relay.protocol.frames import Batch, Frame
-from relay.protocol.requests import PolledList, PolledTask, PollRequest, shown_moment
+from relay.protocol.messages import PolledList, PolledTask, shown_moment
 from relay.protocol.types import ErrorCode, Kind
 from relay.tasks.visibility import Principal
 
@@ -140,7 +141,7 @@ class TaskSeat(Seat):
         self._has_room = has_room
 
     def news(self) -> News | None:
-        task_id = self.polled.wanted.task_id
+        task_id = self.polled.task_id
         bodies = [page.body for page in self._pages]
         if _is_refused(self._pages):
             return None if self.polled.forbidden else News(task_id, bodies)
@@ -159,9 +160,9 @@ class TaskSeat(Seat):
             self._stir()
 
     def _join(self) -> None:
-        wanted = self.polled.wanted
+        polled = self.polled
         self._services.joining.join_task(
-            self._listener, wanted.task_id, wanted.since, wanted.head, None, caught_up=True
+            self._listener, polled.task_id, polled.since, polled.head, None, caught_up=True
         )
 
 
@@ -228,7 +229,7 @@ class Watch(Seat):
 class Poll:
     """One poll, from what is asked for to its answer."""
 
-    def __init__(self, services: Services, principal: Principal, request: PollRequest) -> None:
+    def __init__(self, services: Services, principal: Principal, request: messages.Poll) -> None:
         self._services = services
         self._moment = request.moment
         self._pace = TokenBucket(REJOINS_PER_SECOND, REJOIN_BURST, services.monotonic())
@@ -238,7 +239,7 @@ class Poll:
         self._seats: list[Seat] = [*tasks]
         if request.dashboard is not None:
             self._seats.append(ListSeat(*who, request.dashboard))
-        hidden = {seat.polled.wanted.task_id: seat for seat in tasks if seat.polled.forbidden}
+        hidden = {seat.polled.task_id: seat for seat in tasks if seat.polled.forbidden}
         if hidden:
             self._seats.append(Watch(*who, hidden))
 

@@ -95,7 +95,7 @@
  *   | Message<"error", ErrorData>} ServerMessage
  */
 
-/** @typedef {{taskId: string, since?: number, head?: string}} Wanted */
+/** @typedef {{taskId: string, since?: number, head?: string}} TaskPosition */
 
 /**
  * @template {string} T
@@ -107,9 +107,9 @@
  * Every request a client may send; `since` counts only together with `head`.
  * @typedef {Request<"auth", {token: string}>
  *   | Request<"dashboard:join", {limit?: number}>
- *   | Request<"task:join", Wanted | {tasks: Wanted[]}>
+ *   | Request<"task:join", TaskPosition | {tasks: TaskPosition[]}>
  *   | Request<"task:leave", {taskId: string}>
- *   | Request<"resync_requested", {taskIds: (string | Wanted)[]}>
+ *   | Request<"resync_requested", {taskIds: (string | TaskPosition)[]}>
  *   | Request<"dashboard:leave" | "ping", {}>} ClientMessage
  */
 

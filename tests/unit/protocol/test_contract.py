@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -50,11 +50,9 @@ def fields(text: str) -> set[str]:
 
 
 def fields_of(kind: Any) -> set[str]:
-    """The same of a type."""
-    made = schema._Types("", closed=False)
-    made.of(kind)
-    shape = made.named[kind.__name__]
-    return {name if name in shape["required"] else f"{name}?" for name in shape["properties"]}
+    """The names of the fields of a type, as `name?` where they may be absent."""
+    shape = schema.schema_of(kind)
+    return {name if name in shape.get("required", ()) else f"{name}?" for name in shape["properties"]}
 
 
 def names(found: set[str]) -> set[str]:
@@ -62,7 +60,10 @@ def names(found: set[str]) -> set[str]:
 
 
 def alternatives(kind: Any) -> tuple[Any, ...]:
-    return get_args(kind) or (kind,)
+    """The types that a union is made of, without what `Annotated` adds."""
+    if get_origin(kind) is Annotated:
+        return alternatives(get_args(kind)[0])
+    return tuple(one for arm in get_args(kind) for one in alternatives(arm)) or (kind,)
 
 
 # The types themselves
@@ -93,11 +94,6 @@ def test_the_asyncapi_document_leads_somewhere_with_every_reference() -> None:
         found = document
         for name in reference.split("/"):
             found = found[name]
-
-
-def test_a_type_json_does_not_know_is_refused() -> None:
-    with pytest.raises(TypeError, match="no JSON Schema"):
-        schema._Types("", closed=False).of(bytes)
 
 
 # PROTOCOL.md
@@ -212,14 +208,8 @@ def test_the_javascript_client_knows_every_type_of_the_wire() -> None:
         ("EventAdded", messages.EventAdded),
         ("ListRemoved", messages.ListRemoved),
         ("ErrorData", messages.Error),
-        ("Wanted", messages.Wanted),
+        ("TaskPosition", messages.TaskPosition),
     ],
 )
 def test_the_javascript_types_have_the_same_fields(name: str, kind: Any) -> None:
     assert javascript_fields(name) == fields_of(kind)
-
-
-def test_the_types_of_the_wire_can_be_resolved() -> None:
-    for kind in (*messages.SERVER.values(), *messages.CLIENT.values()):
-        for one in alternatives(kind):
-            get_type_hints(one)

@@ -12,7 +12,8 @@ from support.reference_client import Member
 
 from relay.client import judge
 from relay.protocol.frames import encode
-from relay.protocol.requests import parse_poll, shown_moment
+from relay.protocol.messages import shown_moment
+from relay.protocol.requests import parse_poll
 from relay.protocol.types import Close, Kind
 
 VECTORS = Path(__file__).parents[2] / "vectors"
@@ -57,9 +58,9 @@ def test_polls_are_read_as_they_are_written(vector: dict[str, Any]) -> None:
             {
                 name: value
                 for name, value in {
-                    "taskId": task.wanted.task_id,
-                    "since": task.wanted.since,
-                    "head": task.wanted.head,
+                    "taskId": task.task_id,
+                    "since": task.since,
+                    "head": task.head,
                     "etag": task.etag,
                     "forbidden": task.forbidden or None,
                 }.items()

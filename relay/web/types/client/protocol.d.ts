@@ -88,7 +88,7 @@ export function verdict(code: number, reason: string): Verdict;
  *   | Message<"server:draining", {reconnectAfterMs: number}>
  *   | Message<"error", ErrorData>} ServerMessage
  */
-/** @typedef {{taskId: string, since?: number, head?: string}} Wanted */
+/** @typedef {{taskId: string, since?: number, head?: string}} TaskPosition */
 /**
  * @template {string} T
  * @template D
@@ -98,9 +98,9 @@ export function verdict(code: number, reason: string): Verdict;
  * Every request a client may send; `since` counts only together with `head`.
  * @typedef {Request<"auth", {token: string}>
  *   | Request<"dashboard:join", {limit?: number}>
- *   | Request<"task:join", Wanted | {tasks: Wanted[]}>
+ *   | Request<"task:join", TaskPosition | {tasks: TaskPosition[]}>
  *   | Request<"task:leave", {taskId: string}>
- *   | Request<"resync_requested", {taskIds: (string | Wanted)[]}>
+ *   | Request<"resync_requested", {taskIds: (string | TaskPosition)[]}>
  *   | Request<"dashboard:leave" | "ping", {}>} ClientMessage
  */
 /**
@@ -245,7 +245,7 @@ export type ServerMessage = Message<"welcome", Welcome> | Message<"heartbeat" | 
 }> | Message<"server:draining", {
     reconnectAfterMs: number;
 }> | Message<"error", ErrorData>;
-export type Wanted = {
+export type TaskPosition = {
     taskId: string;
     since?: number;
     head?: string;
@@ -262,12 +262,12 @@ export type ClientMessage = Request<"auth", {
     token: string;
 }> | Request<"dashboard:join", {
     limit?: number;
-}> | Request<"task:join", Wanted | {
-    tasks: Wanted[];
+}> | Request<"task:join", TaskPosition | {
+    tasks: TaskPosition[];
 }> | Request<"task:leave", {
     taskId: string;
 }> | Request<"resync_requested", {
-    taskIds: (string | Wanted)[];
+    taskIds: (string | TaskPosition)[];
 }> | Request<"dashboard:leave" | "ping", {}>;
 /**
  * A task of a poll: how far we hold its events, and which summary (PROTOCOL.md section 8).
