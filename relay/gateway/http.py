@@ -1,4 +1,4 @@
-"""The HTTP side: health, metrics, and the pages."""
+"""The ASGI application: every HTTP and WebSocket route, and the security headers of all responses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relay.auth.admission import Admission
 from relay.errors import Refused
-from relay.gateway.http_errors import of_close, of_origin
+from relay.gateway.http_errors import for_foreign_origin, for_refused
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.websocket.endpoints import Connections
 from relay.metrics import CONTENT_TYPE, Metrics
@@ -28,7 +28,7 @@ from relay.protocol.types import VERSION
 
 WEB = Path(__file__).parent.parent / "web"
 
-# The pages load nothing but their own modules and speak to nobody but the relay.
+# Pages of the relay load only their own modules and connect only to the relay.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -40,21 +40,20 @@ HEADERS = (
     (b"cache-control", b"no-cache"),
 )
 
+Readiness = Callable[[], dict[str, Any]]  # the body of /readyz
 
-Readiness = Callable[[], dict[str, Any]]
 
-
-class _AnyText(StringConvertor):
-    """What is left of a path: `/` included, as with Starlette's own `path`, and ends of lines as well."""
+class _RestOfPath(StringConvertor):
+    """Matches the rest of a path. Unlike Starlette's `path` it also matches line breaks, which a task id may have."""
 
     regex = "(?s:.*)"
 
 
-register_url_convertor("any", _AnyText())
+register_url_convertor("rest", _RestOfPath())
 
 
-class _Files(Mount):
-    """A folder, which leads no WebSocket anywhere: Starlette's own would fail over one."""
+class _Folder(Mount):
+    """Static files. It matches only HTTP requests, because Starlette's `StaticFiles` fails on a WebSocket."""
 
     def __init__(self, path: str, folder: str) -> None:
         super().__init__(path, StaticFiles(directory=WEB / folder))
@@ -65,7 +64,7 @@ class _Files(Mount):
 
 async def _upgrade_required(_: Request) -> Response:
     return PlainTextResponse(
-        "This address takes WebSockets only. Where a WebSocket was meant, a proxy did not pass the upgrade on.\n",
+        "This address accepts only WebSockets. If you opened one, a proxy on the way did not forward the upgrade.\n",
         426,
         {"upgrade": "websocket", "connection": "upgrade"},
     )
@@ -79,8 +78,11 @@ def application(
     *,
     url: str,
 ) -> ASGIApp:
-    """Every endpoint for clients, which find the relay at `url`, and the `operating` ones, if they are to
-    be here. Pages of allowed origins may import the client and ask."""
+    """The application that clients connect to.
+
+    `operating` are the routes for operators, if they have no port of their own. `url` is the relay's public address,
+    which `/config` tells to clients. Pages of allowed origins may import the client modules and read responses (CORS).
+    """
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"alive": True})
@@ -95,11 +97,11 @@ def application(
 
     async def config(request: Request) -> Response:
         if not admission.allows_origin(request, "config"):
-            return of_origin(readable=True)
+            return for_foreign_origin(readable=True)
         try:
             principal = admission.identify(request)
         except Refused as refused:
-            return of_close(refused)
+            return for_refused(refused)
         return JSONResponse(
             {
                 "enabled": admission.is_switched_on(principal),
@@ -112,7 +114,7 @@ def application(
     sockets = {
         "/ws": connections.any,
         "/ws/dashboard": connections.dashboard,
-        "/ws/tasks/{task_id:any}": connections.task,
+        "/ws/tasks/{task_id:rest}": connections.task,
     }
     routes: list[BaseRoute] = [
         *(WebSocketRoute(path, endpoint) for path, endpoint in sockets.items()),
@@ -123,9 +125,9 @@ def application(
         Route("/healthz", healthz),
         *operating,
         Route("/", page),
-        _Files("/client", "client"),
-        _Files("/react", "react"),
-        _Files("/dashboard", "dashboard"),
+        _Folder("/client", "client"),
+        _Folder("/react", "react"),
+        _Folder("/dashboard", "dashboard"),
     ]
     cors = Middleware(
         CORSMiddleware,
@@ -137,7 +139,7 @@ def application(
 
 
 def operating_routes(metrics: Metrics, readiness: Readiness) -> list[BaseRoute]:
-    """What operators ask; `readiness()["ready"]` decides between 200 and 503."""
+    """The routes for operators. `/readyz` answers 200 if `readiness()["ready"]`, else 503."""
 
     async def readyz(_: Request) -> Response:
         state = readiness()
@@ -150,21 +152,23 @@ def operating_routes(metrics: Metrics, readiness: Readiness) -> list[BaseRoute]:
 
 
 def operating_application(operating: Sequence[BaseRoute]) -> ASGIApp:
-    """The operators' endpoints by themselves, for a port that clients do not reach."""
+    """The application with only the routes for operators, for a port that clients cannot reach."""
     return _hardened(Starlette(routes=list(operating)))
 
 
 def _hardened(app: Starlette) -> ASGIApp:
-    app.router.redirect_slashes = False  # such a redirect would lead wherever the Host header says
-    return SecurityHeaders(app)  # around it all: an answer to a failure has them too
+    app.router.redirect_slashes = (
+        False  # a redirect would go to the host in the Host header, which the client chose
+    )
+    return SecurityHeaders(app)  # outermost, so that error responses have the headers, too
 
 
 class SecurityHeaders:
-    """Adds the same headers to every answer.
+    """Adds the security headers to every response.
 
-    Says that the server speaks ASGI 2.4, of which it keeps what matters here: to send to a peer that is gone
-    does nothing. For an older one Starlette sends a file beside a task that waits for the peer to go, and to
-    cancel that leaves ninety objects and the request to Python's collector.
+    Also declares ASGI 2.4 in the scope. uvicorn keeps the part of it that matters here: sending to a client that is
+    gone does nothing. For an older version Starlette serves a file beside a task that waits for a disconnect, and
+    cancelling this task leaves ninety objects and the request to Python's garbage collector.
     """
 
     def __init__(self, app: ASGIApp) -> None:

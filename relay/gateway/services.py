@@ -23,6 +23,4 @@ class Services:
     hub: Hub
     joining: Joining
     wall: Callable[[], float] = time.time  # in seconds since 1970: tokens expire by this clock
-    monotonic: Callable[[], float] = (
-        time.monotonic
-    )  # in seconds: every other duration is measured by this one
+    monotonic: Callable[[], float] = time.monotonic  # in seconds: all other times are measured by this one

@@ -28,7 +28,7 @@ from relay.config import Settings
 from relay.errors import PositionLost, Refused, Unavailable
 from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
-from relay.gateway.http_errors import of_close
+from relay.gateway.http_errors import for_refused
 from relay.gateway.http_protocol import Limits, http_protocol
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.services import Services
@@ -277,5 +277,5 @@ class Instance:
         try:
             self._admission.identify(request)
         except Refused as refused:
-            return of_close(refused)
+            return for_refused(refused)
         return JSONResponse({"enabled": True})

@@ -1,1 +1,1 @@
-"""`POST /poll`: the wire for clients that no WebSocket reaches."""
+"""`POST /poll`: the same messages for clients that cannot open a WebSocket."""

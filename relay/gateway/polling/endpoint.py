@@ -1,4 +1,4 @@
-"""The long-polling carrier: origin, token, limits, and the wait of each poll (PROTOCOL.md section 8)."""
+"""`POST /poll`: admission, the size and rate of requests, and the end of each wait (PROTOCOL.md section 8)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from relay.auth.limits import BURST_S, Buckets
 from relay.errors import BadRequest, Refused, Unavailable
-from relay.gateway.http_errors import of_close, of_origin, of_request, refusal
+from relay.gateway.http_errors import error_response, for_bad_request, for_foreign_origin, for_refused
 from relay.gateway.polling.poll import Poll
 from relay.gateway.services import Services
 from relay.metrics import Metrics
@@ -28,13 +28,13 @@ class Polls:
         self._services = services
         self._metrics = metrics
         self._random = random  # a number in [0, 1)
-        # A poll remembers nothing, so it is the user who is held to the rate, over all polls.
+        # Polls share no connection, so the rate is per user, over all polls of that user.
         self._buckets = Buckets(rate, rate * BURST_S)
         self._waiting: set[asyncio.Task[bytes]] = set()
         self._draining = False
 
     def drain(self) -> None:
-        """The relay will stop: every poll is told to come back, and so is who comes from here on."""
+        """Answer every waiting poll, and each later one, with 503 and a time to come back: the relay will stop."""
         self._draining = True
         for waiting in self._waiting:
             waiting.cancel()
@@ -43,7 +43,7 @@ class Polls:
         """`POST /poll`"""
         admission = self._services.admission
         if not admission.allows_origin(request, "poll"):
-            return of_origin()
+            return for_foreign_origin()
         try:
             with admission.admitted(request) as principal:
                 body = await self._body(request)
@@ -51,20 +51,22 @@ class Polls:
                     return self._too_large()
                 return await self._serve(request, principal, self._charged(principal.sub, body))
         except Refused as refused:
-            return of_close(refused)
+            return for_refused(refused)
         except BadRequest as bad:
-            return of_request(bad)
+            return for_bad_request(bad)
         except ClientDisconnect:
-            return Response()  # nobody is there to read it
+            return Response()  # the client is gone, so any response will do
         except Unavailable:
-            return refusal(503, ErrorCode.UNAVAILABLE, "The database is away; try again.")
+            return error_response(503, ErrorCode.UNAVAILABLE, "The database is unavailable; try again.")
 
     def _too_large(self) -> Response:
-        message = f"A poll has at most {self._services.settings.relay_max_message_bytes} bytes."
-        return refusal(413, ErrorCode.BAD_MESSAGE, message, close=True)
+        message = (
+            f"The body of a poll must not exceed {self._services.settings.relay_max_message_bytes} bytes."
+        )
+        return error_response(413, ErrorCode.BAD_MESSAGE, message, close=True)
 
     async def _body(self, request: Request) -> bytes | None:
-        """None: it is too long."""
+        """Read the body of the request. None if it is too long."""
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
@@ -73,7 +75,7 @@ class Polls:
         return bytes(body)
 
     def _charged(self, sub: str, body: bytes) -> messages.Poll:
-        """What this body asks for, once the user's rate has been charged for it. Raises BadRequest."""
+        """Parse the body, and charge the user's rate for what it asks for. Raises BadRequest."""
         pause_s = self._buckets.take(sub, self._services.monotonic())
         if pause_s:
             retry_after_ms = max(1, round(pause_s * 1000))
@@ -81,25 +83,25 @@ class Polls:
         polled = parse_poll(body)
         limit = self._services.settings.relay_max_tasks_per_connection
         if len(polled.tasks) > limit:
-            raise BadRequest(ErrorCode.TOO_MANY_TASKS, f"A poll may ask for {limit} tasks.")
+            raise BadRequest(ErrorCode.TOO_MANY_TASKS, f"A poll may ask for at most {limit} tasks.")
         limit = polled.dashboard.limit if polled.dashboard is not None else 0
         self._buckets.charge(sub, extra_cost(tasks=len(polled.tasks), limit=limit))
         return polled
 
     async def _serve(self, request: Request, principal: Principal, polled: messages.Poll) -> Response:
         if self._draining:
-            return self._come_back()
+            return self._draining_response()
         services = self._services
         left_s = principal.expires_at - services.wall()
         wait_s = min(services.settings.relay_poll_wait_ms / 1000, max(0.0, left_s))
         answering = asyncio.create_task(Poll(services, principal, polled).answer(wait_s))
-        leaving = asyncio.create_task(_left(request))
+        leaving = asyncio.create_task(_disconnected(request))
         self._waiting.add(answering)
         self._metrics.polls.inc()
         try:
             await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
             if answering.cancelled():
-                return self._come_back()
+                return self._draining_response()
             if not answering.done():
                 raise ClientDisconnect
             if principal.expires_at <= services.wall():
@@ -111,17 +113,17 @@ class Polls:
             answering.cancel()
             leaving.cancel()
             await asyncio.gather(answering, leaving, return_exceptions=True)
-            # What they raised holds this frame, which would hold them in return, and the request with them.
+            # Their exceptions hold this frame, and its variables hold them: a cycle that would keep the request.
             del answering, leaving
 
-    def _come_back(self) -> Response:
-        # Spread as for WebSockets; and closed, so that a balancer may lead elsewhere.
+    def _draining_response(self) -> Response:
+        # Spread over time, as for WebSockets. Closed, so that a load balancer can choose another instance.
         retry_after_ms = round(self._services.settings.relay_drain_ms * self._random())
-        message = "The relay is about to stop; come back."
-        return refusal(503, ErrorCode.UNAVAILABLE, message, retry_after_ms=retry_after_ms, close=True)
+        message = "The relay is shutting down; poll again later."
+        return error_response(503, ErrorCode.UNAVAILABLE, message, retry_after_ms=retry_after_ms, close=True)
 
 
-async def _left(request: Request) -> None:
-    """Return when the client is gone."""
+async def _disconnected(request: Request) -> None:
+    """Return when the client has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

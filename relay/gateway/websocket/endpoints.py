@@ -1,4 +1,4 @@
-"""The WebSocket carrier: origin, token, and the conversation over each wire."""
+"""The WebSocket endpoints: admission, a session for each connection, and the drain before the relay stops."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Connections:
-    """All WebSocket conversations of a relay."""
+    """All open WebSocket connections of a relay."""
 
     def __init__(self, services: Services, metrics: Metrics, *, random: Callable[[], float]) -> None:
         self._services = services
@@ -42,12 +42,12 @@ class Connections:
         self._empty.set()
 
     async def sweep(self) -> None:
-        """Runs for the life of the relay."""
+        """Run the timers of all connections. Does not return."""
         await self._sweep.run()
 
     async def drain(self) -> None:
-        """Tell everyone that the relay will stop, and when to come back; return after the time for that,
-        or as soon as nobody is left."""
+        """Announce to all clients, also later ones, that the relay will stop, and when to reconnect. Return after
+        RELAY_DRAIN_MS, or as soon as no connection is open."""
         self._draining = True
         grace_s = self._services.settings.relay_drain_ms / 1000
         if grace_s and self._open:
@@ -61,30 +61,30 @@ class Connections:
                 pass
 
     def _announce_drain(self, session: Session) -> None:
-        # Spread over the time a restart takes, so that not all come back at once.
+        # Each client is given another time, or all would reconnect at once.
         session.announce_drain(round(self._services.settings.relay_drain_ms * self._random()))
 
     def close_all(self) -> None:
-        """The relay stops: everyone is told to come back, and so is who comes from here on."""
+        """Close every connection, and each later one, with 1001: the relay stops, and clients reconnect."""
         self._closing = True
         for wire in list(self._open):
             wire.close(Close.GOING_AWAY, "restart")
 
     def abort_all(self) -> None:
-        """Whoever has not gone by now is cut off."""
+        """Cut every connection that is still open, whatever it has queued."""
         for wire in list(self._open):
             wire.abort(Close.GOING_AWAY)
 
     async def any(self, websocket: WebSocket) -> None:
-        """`/ws`"""
+        """`/ws`: the client asks for everything by requests."""
         await self._serve(websocket)
 
     async def dashboard(self, websocket: WebSocket) -> None:
-        """`/ws/dashboard?limit=`"""
+        """`/ws/dashboard?limit=`: joins the list of tasks after the welcome."""
         await self._serve(websocket, dashboard=True)
 
     async def task(self, websocket: WebSocket) -> None:
-        """`/ws/tasks/{taskId}?since=&head=`"""
+        """`/ws/tasks/{taskId}?since=&head=`: joins one task after the welcome."""
         await self._serve(websocket, task_id=websocket.path_params["task_id"])
 
     async def _serve(
@@ -115,7 +115,7 @@ class Connections:
         except Refused as refused:
             wire.close(refused.code, refused.reason)
         except Exception:
-            log.exception("a conversation could not begin")
+            log.exception("a session could not begin")
             wire.close(Close.INTERNAL, "internal error")
 
     def _register(self, wire: Wire) -> Place:
@@ -127,7 +127,7 @@ class Connections:
         self._metrics.connections.inc()
         return place
 
-    # What a wire says.
+    # Called by a connection.
 
     def attend(self, wire: Wire) -> None:
         self._sweep.attend(self._open[wire])
@@ -140,7 +140,7 @@ class Connections:
         if not self._open:
             self._empty.set()
         self._metrics.connections.dec()
-        # What a peer sends as its code is the peer's, and must not make labels.
+        # The client chooses the code of its own close frame. As a label it could make series without end.
         self._metrics.closed.labels(wire.code if wire.code in _CODES else "other").inc()
 
 
@@ -148,13 +148,13 @@ _CODES = frozenset(int(code) for code in Close)
 
 
 def _opening(query: QueryParams, *, dashboard: bool, task_id: str | None) -> Opening:
-    """What the address asks for. Raises Refused."""
+    """Parse the query into what the session joins after the welcome. Raises Refused (4500)."""
     try:
         if dashboard:
             limit = _number(query, "limit")
             return Opening(dashboard_limit=check_limit(DASHBOARD_LIMIT_DEFAULT if limit is None else limit))
         if task_id is not None:
-            if not task_id:  # the address of no task; the empty `_id` is joined by a request
+            if not task_id:  # no task id at all; the task with the id "" can be joined by a request
                 raise Refused(Close.BAD_HANDSHAKE, "bad_handshake")
             since, head = check_position(_number(query, "since"), query.get("head"))
             return Opening(task_id=task_id, since=since, head=head)
