@@ -1,1 +1,1 @@
-"""Who may connect: origins, addresses, tokens and their keys, the rollout, and limits."""
+"""Who may connect: allowed origins, client addresses, tokens and their keys, the rollout, and limits."""

@@ -1,7 +1,7 @@
-"""For whom the live connection is switched on (PROTOCOL.md 9). Pure.
+"""The rollout: for which users live delivery is switched on (PROTOCOL.md, section 9). Pure.
 
-Rules of this file: the same user gets the same answer on every instance and after every restart;
-a larger share only adds users.
+Rules of this file: a user gets the same answer from every instance and after every restart; a larger percentage
+only adds users.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from relay.config import Settings
 
 
 class Rollout:
-    """One deployment's switch, share and list."""
+    """A switch for everyone, a percentage of users, and a list of users who are always included.
+
+    If `enabled` is False, nobody is included, listed users neither.
+    """
 
     def __init__(self, *, enabled: bool = True, percent: int = 100, users: Collection[str] = ()) -> None:
         self._enabled = enabled
@@ -31,11 +34,11 @@ class Rollout:
         )
 
     def is_in(self, sub: str) -> bool:
-        """Is it on for this user? The switch turns it off for the listed users as well."""
-        return self._enabled and (sub in self._users or place(sub) < self._percent)
+        """Is the user with this `sub` included?"""
+        return self._enabled and (sub in self._users or percentile(sub) < self._percent)
 
 
-def place(sub: str) -> int:
-    """Where a user stands among the hundred parts: the SHA-256 of `sub` in UTF-8, as one big-endian
-    number, modulo 100. Others can compute it too, so it must not change."""
+def percentile(sub: str) -> int:
+    """The user's place in the rollout, from 0 to 99: the SHA-256 of `sub` in UTF-8, read as a big-endian integer,
+    modulo 100. The protocol documents it, and other programs compute it too, so it must not change."""
     return int.from_bytes(hashlib.sha256(sub.encode("utf-8", "surrogatepass")).digest(), "big") % 100

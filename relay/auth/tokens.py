@@ -1,9 +1,8 @@
-"""JWT -> Principal, with the keys there are and what the settings allow. Pure but for the clock.
+"""Verification of tokens: a JWT becomes a `Principal`, or is refused. Pure except for the clock.
 
-Rules of this file: the algorithm is never taken from the token, the key decides which it may be
-used with; of a token's header only `alg`, `kid` and `crit` are looked at, and only after the
-signature held is anything else of it believed; `exp` and `sub` are required and of the right type;
-a token is never shown.
+Rules of this file: the token never chooses the algorithm, the key decides which ones it may verify; `alg`, `kid` and
+`crit` are all that is read of a header, and no claim is believed before the signature is verified; `exp` and `sub`
+are required and must have the right type; a token is never shown or logged.
 """
 
 from __future__ import annotations
@@ -26,33 +25,33 @@ from relay.protocol.types import Close
 from relay.tasks.claims import claim_at, text_of
 from relay.tasks.visibility import Principal
 
-LEEWAY_S = 30  # for clocks that differ, at the handshake only
+LEEWAY_S = 30  # how far the clock of the issuer may be ahead of ours; not applied to `exp`
 MAX_TOKEN_BYTES = 16 * 1024
-MAX_LEVELS = 32  # of lists and objects inside each other; the claims of identity providers have up to five
-REMEMBERED = 2048  # verified tokens: a handshake mostly brings one that was seen before
-MAX_REMEMBERED_BYTES = 4096  # a longer token is verified each time, which bounds the memory
+MAX_LEVELS = 32  # of nested lists and objects; identity providers use up to five
+REMEMBERED = 2048  # verified tokens, because most handshakes bring a token that was seen before
+MAX_REMEMBERED_BYTES = 4096  # a longer token is verified each time, so that memory is bounded
 
-# Only what can be configured: "none" is not among them.
+# Only the algorithms that can be configured. "none" is not one of them.
 _JWS = jwt.PyJWS(algorithms=[*SHARED_SECRET_ALGORITHMS, *PUBLIC_KEY_ALGORITHMS])
 
 
 class KeySource(Protocol):
-    """Where a verifier takes its keys from. Neither method waits."""
+    """Where a verifier gets its keys. Neither method blocks."""
 
     def current(self) -> KeySet | None:
-        """The keys of now, the same object as long as they do not change; None before there are any."""
+        """The current keys, as one object until they change. None before the first keys are there."""
 
     def awaits_newer(self, token_digest: bytes) -> bool:
-        """No current key verifies this token: may newer ones? Asking makes them come soon."""
+        """No current key verifies this token. Could newer keys? Calling this also requests newer keys soon, where the
+        source can fetch some."""
 
 
 class Verifier:
-    """Turns tokens into principals.
+    """Verifies tokens.
 
-    `verify` raises Refused: 4401 "unauthenticated" or "token_expired" where the answer is final, 1011
-    "keys_unavailable" where it cannot be given yet. A client takes 4401 as a reason to bring another
-    token, and gives up if it has none; with 1011 it comes back with the same one. Of a token's claims a
-    principal has those that `keep` names, nested ones under their whole names and absent ones as None, or all.
+    `issuer` and `audience` are required of the claims `iss` and `aud`, if they are given. `keep` names the claims that
+    a principal keeps (default: all). The name of a nested claim is its path, `realm_access.roles`, and a claim that
+    the token does not have is None. `clock` returns seconds since 1970.
     """
 
     def __init__(
@@ -73,6 +72,11 @@ class Verifier:
         self._remembered_with: KeySet | None = None
 
     def verify(self, token: str) -> Principal:
+        """The principal of this token. Raises Refused.
+
+        4401 `unauthenticated` or `token_expired` is final: a client must bring another token. 1011 `keys_unavailable`
+        says that the token cannot be verified yet: a client should come back with the same token.
+        """
         if len(token) > MAX_TOKEN_BYTES or not token.isascii():
             _refuse()
         keys = self._source.current()
@@ -85,7 +89,7 @@ class Verifier:
         known = self._remembered.get(digest)
         principal = known or self._principal(self._payload(token, digest, keys))
         if principal.expires_at <= self._clock():
-            # A connection lives no longer than its token by our own clock: here is no leeway.
+            # Without leeway: a connection must not outlive its token by our own clock.
             self._remembered.pop(digest, None)
             raise Refused(Close.UNAUTHENTICATED, "token_expired")
         if known:
@@ -97,10 +101,10 @@ class Verifier:
         return principal
 
     def _payload(self, token: str, digest: bytes, keys: KeySet) -> bytes:
-        """What was signed with one of the keys."""
+        """The payload of the token, if one of the keys verifies its signature. Raises Refused."""
         header = _header(token)
         algorithm, kid = header.get("alg"), header.get("kid")
-        if "crit" in header:  # RFC 7515, 4.1.11: we understand no extension
+        if "crit" in header:  # RFC 7515, 4.1.11: an extension we must understand, and we know none
             _refuse()
         if "kid" in header and not (isinstance(kid, str) and len(kid) <= MAX_KID):
             _refuse()
@@ -121,7 +125,7 @@ class Verifier:
         _refuse()
 
     def _principal(self, payload: bytes) -> Principal:
-        """RFC 7519, 4.1, and what is required of `sub` and `exp`."""
+        """Check the claims (RFC 7519, 4.1). Raises Refused."""
         claims = _object(payload)
         sub, exp = text_of(claims.get("sub")), claims.get("exp")
         if sub is None or not _is_time(exp) or not exp:
@@ -140,7 +144,7 @@ class Verifier:
 
 
 def issue(secret: str, algorithm: str, claims: Mapping[str, Any], *, ttl_s: float, now: float) -> str:
-    """A token for development, as `relay token` and the demo hand them out."""
+    """Sign a token for development, as `relay token` and `relay demo` do. `ttl_s` and `now` are in seconds."""
     return jwt.encode({**claims, "iat": int(now), "exp": int(now + ttl_s)}, secret, algorithm=algorithm)
 
 
@@ -149,7 +153,7 @@ def _refuse() -> NoReturn:
 
 
 def _header(token: str) -> dict[str, Any]:
-    """To choose the key by. Not believed: the one whose signature holds is read by the library."""
+    """The header of a token, to choose a key by. Nothing in it is verified yet. Raises Refused."""
     segment, *rest = token.split(".", 3)
     if len(rest) != 2:
         _refuse()
@@ -160,11 +164,12 @@ def _header(token: str) -> dict[str, Any]:
 
 
 def _object(text: bytes) -> dict[str, Any]:
-    """A JSON object in UTF-8 that says nothing twice: two readers would not agree on what it says."""
+    """Parse a JSON object in UTF-8. A duplicate name is refused: parsers disagree about which value counts, so another
+    service could see another user in the same token. Raises Refused."""
     if is_nested_deeper(text, MAX_LEVELS):
         _refuse()
     try:
-        # (Of bytes, Python's parser would guess the encoding.)
+        # Decoded first, because Python's parser guesses the encoding of bytes.
         read = json.loads(text.decode(), object_pairs_hook=_once, parse_constant=_no_number)
     except ValueError:
         _refuse()
@@ -176,16 +181,16 @@ def _object(text: bytes) -> dict[str, Any]:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     read = dict(pairs)
     if len(read) != len(pairs):
-        raise ValueError("a name is there twice")
+        raise ValueError("a duplicate name")
     return read
 
 
 def _no_number(_: str) -> NoReturn:
-    raise ValueError("NaN and Infinity are no JSON")
+    raise ValueError("NaN and Infinity are not JSON")
 
 
 def _is_time(value: object) -> TypeGuard[float]:
-    # 2**40 seconds lie past every calendar: no token means that.
+    # 2**40 seconds are beyond every calendar, so such a number is a mistake.
     return isinstance(value, int | float) and not isinstance(value, bool) and -(2**40) <= value <= 2**40
 
 
