@@ -1,8 +1,8 @@
-"""Write the parts of the documents whose source is the code: settings, commands, shapes of secrets.
+"""Write the parts of the documents whose source is the code: settings, commands, secrets, and the wire.
 
 A generated part stands between two comments, `<!-- NAME: ARGUMENT -->` and `<!-- /NAME -->`. NAME is a function of
-`GENERATORS`, ARGUMENT (optional) what it is called with. `scripts/generate` writes all parts again;
-tests/project/test_generated.py fails while one of them differs from what the code says.
+`GENERATORS`, ARGUMENT (optional) what it is called with. `scripts/generate` writes all parts again, and the files of
+`WHOLE`; tests/project/test_generated.py fails while one of them differs from what the code says.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from relay.cli.commands import cli
 from relay.config import Settings
 from relay.tasks import names as secret_names
 from relay.tasks.redact import SHAPES
+from scripts import generated_wire
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "relay" / "PROTOCOL.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -141,16 +142,22 @@ GENERATORS: dict[str, Callable[[str], str]] = {
     "command": command,
     "names": names,
     "shapes": shapes,
+    "requests": generated_wire.requests,
+    "messages": generated_wire.messages,
+    "types": generated_wire.types,
+}
+WHOLE: dict[Path, Callable[[], str]] = {
+    ROOT / "relay" / "web" / "client" / "messages.js": generated_wire.javascript,
 }
 
 
 def main() -> None:
-    for page in PAGES:
-        before = page.read_text("utf-8")
-        after = updated(before)
-        if after != before:
-            page.write_text(after, "utf-8")
-            print(f"wrote {page.relative_to(ROOT)}", file=sys.stderr)
+    made = {page: updated(page.read_text("utf-8")) for page in PAGES}
+    made |= {file: make() for file, make in WHOLE.items()}
+    for path, text in made.items():
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+            print(f"wrote {path.relative_to(ROOT)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

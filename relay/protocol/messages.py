@@ -214,7 +214,7 @@ class Updated(TypedDict):
 
 
 class ListUpserted(TaskSummary):
-    """Something in the summary of a listed task changed, or the field that the mapping's `list_order` names, or the
+    """`upserted`: something in the summary of a task changed, or the field that the mapping's `list_order` names, or the
     task became visible to you. A change may wait up to `RELAY_LIST_UPDATE_MIN_INTERVAL_MS` after the last one of its
     task, and a newer one replaces the one that waits. A task that became visible never waits."""
 
@@ -222,7 +222,7 @@ class ListUpserted(TaskSummary):
 
 
 class ListRemoved(TypedDict):
-    """A task left the list: it was deleted, or it is no longer visible to you. This message never waits, and
+    """`deleted`, `revoked`: the task was deleted, or it is no longer visible to you. This message never waits, and
     discards a change of the same task that waits."""
 
     change: Literal["deleted", "revoked"]

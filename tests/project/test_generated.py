@@ -20,6 +20,11 @@ def test_generated_parts_are_current(page: Path) -> None:
     assert generated.updated(text) == text, "run scripts/generate"
 
 
+@pytest.mark.parametrize("file", generated.WHOLE, ids=lambda file: file.name)
+def test_generated_files_are_current(file: Path) -> None:
+    assert generated.WHOLE[file]() == file.read_text("utf-8"), "run scripts/generate"
+
+
 def test_the_settings_page_has_a_row_for_every_setting() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", (REFERENCE / "settings.md").read_text("utf-8"), re.MULTILINE)
     assert rows == [name.upper() for name in Settings.model_fields]

@@ -20,7 +20,7 @@ import { ABNORMAL } from "./transports/transport.js";
 import { WebSocketTransport } from "./transports/websocket.js";
 
 /** @typedef {import("./host.js").Host} Host */
-/** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
+/** @typedef {import("./messages.js").ServerMessage} ServerMessage */
 /** @typedef {import("./transports/transport.js").Ending} Ending */
 /** @typedef {import("./transports/transport.js").Transport} Transport */
 

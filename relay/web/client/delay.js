@@ -1,7 +1,7 @@
 // @ts-check
 // How long a change takes from the database to here, without the difference of the two clocks.
 
-/** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
+/** @typedef {import("./messages.js").ServerMessage} ServerMessage */
 
 const SAMPLES = 31;
 

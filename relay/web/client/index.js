@@ -21,9 +21,9 @@ const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/; // a secure
 /** @typedef {import("./connection.js").Status} Status */
 /** @typedef {import("./host.js").Host} Host */
 /** @typedef {import("./listeners.js").Unsubscribe} Unsubscribe */
-/** @typedef {import("./protocol.js").Event} Event */
-/** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
-/** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
+/** @typedef {import("./messages.js").Event} Event */
+/** @typedef {import("./messages.js").ServerMessage} ServerMessage */
+/** @typedef {import("./messages.js").TaskSummary} TaskSummary */
 /** @typedef {import("./selection.js").Selection} Selection */
 /** @typedef {import("./selection.js").SelectionChange} SelectionChange */
 /** @typedef {import("./selection.js").SelectOptions} SelectOptions */

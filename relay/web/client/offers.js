@@ -76,7 +76,7 @@ export class Offers {
     else if (this.#isEnding) this.#askIn(AGAIN_MS);
   }
 
-  /** @param {import("./protocol.js").ServerMessage} message that may answer an offer */
+  /** @param {import("./messages.js").ServerMessage} message that may answer an offer */
   receive({ type, data, replyTo }) {
     if (this.#offer === null || replyTo === undefined || replyTo !== this.#offer.request) return;
     if (type === "auth:ok") this.#accepted(this.#offer.token);
@@ -107,7 +107,7 @@ export class Offers {
 
   /**
    * @param {string} token
-   * @param {import("./protocol.js").ErrorData} error
+   * @param {import("./messages.js").Error} error
    */
   #failed(token, { temporary, retryAfterMs = RETRY_MS }) {
     this.#offer = null;

@@ -13,7 +13,7 @@ import { DASHBOARD_LIMIT_DEFAULT, MAX_BATCH, MAX_MESSAGE_BYTES_DEFAULT } from ".
 import { TaskList } from "./task-list.js";
 import { Timeline } from "./timeline.js";
 
-/** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
+/** @typedef {import("./messages.js").ServerMessage} ServerMessage */
 
 /**
  * `wanted`: to be asked for. `asked`: the answer to `request` is awaited. `joined`: live.
@@ -179,14 +179,14 @@ export class Rooms {
     }
   }
 
-  /** @param {Partial<import("./protocol.js").Welcome["limits"]>} [limits] */
+  /** @param {Partial<import("./messages.js").Welcome["limits"]>} [limits] */
   #learn({ maxTasks = Infinity, maxMessageBytes = MAX_MESSAGE_BYTES_DEFAULT, messagesPerSecond = 0 } = {}) {
     this.#limits = { maxTasks, maxMessageBytes };
     this.#pace.learn(messagesPerSecond, this.#host.now());
   }
 
   /**
-   * @param {import("./protocol.js").DashboardState} page
+   * @param {import("./messages.js").DashboardState} page
    * @param {string | undefined} replyTo
    */
   #listed(page, replyTo) {
@@ -225,7 +225,7 @@ export class Rooms {
 
   /**
    * @param {string} request
-   * @param {import("./protocol.js").ErrorData} error
+   * @param {import("./messages.js").Error} error
    */
   #failed(request, { code, temporary, taskId, retryAfterMs }) {
     const now = this.#host.now();

@@ -1,7 +1,7 @@
 // @ts-check
 // Which tasks some words are about. Pure.
 
-/** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
+/** @typedef {import("./messages.js").TaskSummary} TaskSummary */
 
 /**
  * @param {TaskSummary} task

@@ -3,7 +3,7 @@
 
 import { Listeners } from "./listeners.js";
 
-/** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
+/** @typedef {import("./messages.js").TaskSummary} TaskSummary */
 
 /**
  * `where` chooses, all if it is not given; `orderBy` compares as for `Array.sort`, newest first if

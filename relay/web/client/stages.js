@@ -4,7 +4,7 @@
 // The relay says which stage a status stands for, because each deployment maps its own statuses. Of an event it
 // sends only the type, so the names of the default mapping serve for colours and steps.
 
-/** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
+/** @typedef {import("./messages.js").TaskSummary} TaskSummary */
 /** @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} Stage as it is shown */
 /** @typedef {"needs-you" | "in-progress" | "failed" | "completed"} Section */
 

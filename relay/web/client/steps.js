@@ -4,7 +4,7 @@
 import { STEPS, standing, stepOfEvent } from "./stages.js";
 import { moment } from "./time.js";
 
-/** @import { Event, TaskSummary } from "./protocol.js" */
+/** @import { Event, TaskSummary } from "./messages.js" */
 /** @import { Stage, Step } from "./stages.js" */
 /** @typedef {Map<Step, number | undefined>} Reached when each step was reached, in ms since the epoch */
 /**

@@ -4,10 +4,10 @@
 import { Listeners } from "./listeners.js";
 import { Selection } from "./selection.js";
 
-/** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
-/** @typedef {import("./protocol.js").DashboardState} DashboardState */
-/** @typedef {import("./protocol.js").ListUpserted} ListUpserted */
-/** @typedef {import("./protocol.js").ListRemoved} ListRemoved */
+/** @typedef {import("./messages.js").TaskSummary} TaskSummary */
+/** @typedef {import("./messages.js").DashboardState} DashboardState */
+/** @typedef {import("./messages.js").ListUpserted} ListUpserted */
+/** @typedef {import("./messages.js").ListRemoved} ListRemoved */
 
 const OBJECT_ID = /^[0-9a-f]{24}$/;
 

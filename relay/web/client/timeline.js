@@ -3,10 +3,10 @@
 
 import { Listeners } from "./listeners.js";
 
-/** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
-/** @typedef {import("./protocol.js").Event} Event */
-/** @typedef {import("./protocol.js").TaskState} TaskState */
-/** @typedef {import("./protocol.js").EventAdded} EventAdded */
+/** @typedef {import("./messages.js").TaskSummary} TaskSummary */
+/** @typedef {import("./messages.js").Event} Event */
+/** @typedef {import("./messages.js").TaskState} TaskState */
+/** @typedef {import("./messages.js").EventAdded} EventAdded */
 
 export class Timeline {
   /**

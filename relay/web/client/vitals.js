@@ -3,7 +3,7 @@
 
 import { Delay } from "./delay.js";
 
-/** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
+/** @typedef {import("./messages.js").ServerMessage} ServerMessage */
 
 export class Vitals {
   /** When the last message came, in ms since the epoch; 0 before the first. */

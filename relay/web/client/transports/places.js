@@ -6,10 +6,10 @@ import { batches, halve, sizeOfJson } from "../batches.js";
 import { MAX_BATCH, MAX_MESSAGE_BYTES_DEFAULT } from "../protocol.js";
 import { Moments } from "./moments.js";
 
-/** @typedef {import("../protocol.js").ServerMessage} ServerMessage */
-/** @typedef {import("../protocol.js").PollAnswer} PollAnswer */
-/** @typedef {import("../protocol.js").PollBody} PollBody */
-/** @typedef {import("../protocol.js").PolledTask} PolledTask */
+/** @typedef {import("../messages.js").ServerMessage} ServerMessage */
+/** @typedef {import("../messages.js").PollAnswer} PollAnswer */
+/** @typedef {import("../messages.js").Poll} PollBody */
+/** @typedef {import("../messages.js").PolledTask} PolledTask */
 
 /**
  * `request`: the join its states answer. `proven`: the relay has answered a poll with it. `share`: see
@@ -23,7 +23,7 @@ import { Moments } from "./moments.js";
 
 /**
  * Why a poll was refused as a whole. `tooLarge`: for its bytes.
- * @typedef {{code: string, message: string, tooLarge: boolean}} Refusal
+ * @typedef {{code: import("../messages.js").ErrorCode, message: string, tooLarge: boolean}} Refusal
  */
 
 const GROWTH_BYTES = 320; // of a place while it is polled: its head and its etag
@@ -198,7 +198,7 @@ export class Places {
   }
 
   /**
-   * @param {import("../protocol.js").Message<"error", import("../protocol.js").ErrorData>} message
+   * @param {import("../messages.js").ErrorMessage} message
    * @returns {Generator<ServerMessage, void, void>}
    */
   *#toldError(message) {

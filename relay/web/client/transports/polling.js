@@ -268,7 +268,7 @@ function answerOf(status, text) {
 /**
  * A refusal as the close of a WebSocket would tell it.
  * @param {number} status
- * @param {Partial<import("../protocol.js").ErrorData>} error
+ * @param {Partial<import("../messages.js").Error>} error
  * @returns {Ending}
  */
 export function endingOf(status, { code, message, retryAfterMs }) {

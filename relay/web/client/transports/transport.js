@@ -1,7 +1,7 @@
 // @ts-check
 // What a conversation runs over: the same messages, whatever carries them.
 
-/** @typedef {import("../protocol.js").ServerMessage} ServerMessage */
+/** @typedef {import("../messages.js").ServerMessage} ServerMessage */
 
 /**
  * `send` gives the id that the answers carry as `replyTo`, undefined where none will come; only after

@@ -40,7 +40,7 @@ export class Connection {
     #private;
 }
 export type Host = import("./host.js").Host;
-export type ServerMessage = import("./protocol.js").ServerMessage;
+export type ServerMessage = import("./messages.js").ServerMessage;
 export type Ending = import("./transports/transport.js").Ending;
 export type Transport = import("./transports/transport.js").Transport;
 /**

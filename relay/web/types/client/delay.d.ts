@@ -10,4 +10,4 @@ export class Delay {
     take({ type, data, at, replyTo }: ServerMessage, now?: number): void;
     #private;
 }
-export type ServerMessage = import("./protocol.js").ServerMessage;
+export type ServerMessage = import("./messages.js").ServerMessage;

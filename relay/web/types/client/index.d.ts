@@ -2,9 +2,9 @@
 /** @typedef {import("./connection.js").Status} Status */
 /** @typedef {import("./host.js").Host} Host */
 /** @typedef {import("./listeners.js").Unsubscribe} Unsubscribe */
-/** @typedef {import("./protocol.js").Event} Event */
-/** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
-/** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
+/** @typedef {import("./messages.js").Event} Event */
+/** @typedef {import("./messages.js").ServerMessage} ServerMessage */
+/** @typedef {import("./messages.js").TaskSummary} TaskSummary */
 /** @typedef {import("./selection.js").Selection} Selection */
 /** @typedef {import("./selection.js").SelectionChange} SelectionChange */
 /** @typedef {import("./selection.js").SelectOptions} SelectOptions */
@@ -89,9 +89,9 @@ export type State = import("./connection.js").State;
 export type Status = import("./connection.js").Status;
 export type Host = import("./host.js").Host;
 export type Unsubscribe = import("./listeners.js").Unsubscribe;
-export type Event = import("./protocol.js").Event;
-export type ServerMessage = import("./protocol.js").ServerMessage;
-export type TaskSummary = import("./protocol.js").TaskSummary;
+export type Event = import("./messages.js").Event;
+export type ServerMessage = import("./messages.js").ServerMessage;
+export type TaskSummary = import("./messages.js").TaskSummary;
 export type Selection = import("./selection.js").Selection;
 export type SelectionChange = import("./selection.js").SelectionChange;
 export type SelectOptions = import("./selection.js").SelectOptions;

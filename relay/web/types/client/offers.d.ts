@@ -14,8 +14,8 @@ export class Offers {
     expiring(): void;
     /** The token function may give another token by now. */
     renew(): void;
-    /** @param {import("./protocol.js").ServerMessage} message that may answer an offer */
-    receive({ type, data, replyTo }: import("./protocol.js").ServerMessage): void;
+    /** @param {import("./messages.js").ServerMessage} message that may answer an offer */
+    receive({ type, data, replyTo }: import("./messages.js").ServerMessage): void;
     #private;
 }
 export type Transport = import("./transports/transport.js").Transport;

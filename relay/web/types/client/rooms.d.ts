@@ -20,7 +20,7 @@ export class Rooms {
     receive({ type, data, replyTo }: ServerMessage): void;
     #private;
 }
-export type ServerMessage = import("./protocol.js").ServerMessage;
+export type ServerMessage = import("./messages.js").ServerMessage;
 /**
  * `wanted`: to be asked for. `asked`: the answer to `request` is awaited. `joined`: live.
  * `gone`: not to be seen, or no longer; asked for again when it may be. `full`: one more than the

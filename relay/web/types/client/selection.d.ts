@@ -1,4 +1,4 @@
-/** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
+/** @typedef {import("./messages.js").TaskSummary} TaskSummary */
 /**
  * `where` chooses, all if it is not given; `orderBy` compares as for `Array.sort`, newest first if
  * it is not given; of what is left the first `limit` stay.
@@ -39,7 +39,7 @@ export class Selection {
     close(): void;
     #private;
 }
-export type TaskSummary = import("./protocol.js").TaskSummary;
+export type TaskSummary = import("./messages.js").TaskSummary;
 /**
  * `where` chooses, all if it is not given; `orderBy` compares as for `Array.sort`, newest first if
  * it is not given; of what is left the first `limit` stay.

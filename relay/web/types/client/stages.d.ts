@@ -23,14 +23,14 @@ export function stageOfEvent(eventType: string | null | undefined): Stage | unde
  * @param {string} name
  */
 export function readable(name: string): string;
-/** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
+/** @typedef {import("./messages.js").TaskSummary} TaskSummary */
 /** @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} Stage as it is shown */
 /** @typedef {"needs-you" | "in-progress" | "failed" | "completed"} Section */
 /** @type {Section[]} in the order of the page */
 export const SECTIONS: Section[];
 /** The way of a task, in order. */
 export const STEPS: readonly ["created", "analyzing", "dispatched", "review", "merged"];
-export type TaskSummary = import("./protocol.js").TaskSummary;
+export type TaskSummary = import("./messages.js").TaskSummary;
 /**
  * as it is shown
  */

@@ -1,4 +1,4 @@
-/** @import { Event, TaskSummary } from "./protocol.js" */
+/** @import { Event, TaskSummary } from "./messages.js" */
 /** @import { Stage, Step } from "./stages.js" */
 /** @typedef {Map<Step, number | undefined>} Reached when each step was reached, in ms since the epoch */
 /**
@@ -33,6 +33,6 @@ export type StepTaken = {
     state: "done" | "current" | "questions" | "failed" | "ahead";
     tookMs?: number;
 };
-import type { TaskSummary } from "./protocol.js";
-import type { Event } from "./protocol.js";
+import type { TaskSummary } from "./messages.js";
+import type { Event } from "./messages.js";
 import type { Step } from "./stages.js";

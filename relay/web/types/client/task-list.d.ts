@@ -11,11 +11,11 @@ export class TaskList {
      * All tasks, newest first. The same array until something changes, and in it the same objects for
      * the tasks that did not; do not modify them.
      */
-    get tasks(): readonly import("./protocol.js").TaskSummary[];
+    get tasks(): readonly import("./messages.js").TaskSummary[];
     /** How many tasks it has. */
     get size(): number;
     /** @param {string} taskId */
-    get(taskId: string): import("./protocol.js").TaskSummary | undefined;
+    get(taskId: string): import("./messages.js").TaskSummary | undefined;
     /**
      * @param {(list: TaskList) => void} listener
      * @returns {import("./listeners.js").Unsubscribe}
@@ -40,8 +40,8 @@ export class TaskList {
     end(code: string): void;
     #private;
 }
-export type TaskSummary = import("./protocol.js").TaskSummary;
-export type DashboardState = import("./protocol.js").DashboardState;
-export type ListUpserted = import("./protocol.js").ListUpserted;
-export type ListRemoved = import("./protocol.js").ListRemoved;
+export type TaskSummary = import("./messages.js").TaskSummary;
+export type DashboardState = import("./messages.js").DashboardState;
+export type ListUpserted = import("./messages.js").ListUpserted;
+export type ListRemoved = import("./messages.js").ListRemoved;
 import { Selection } from "./selection.js";

@@ -1,7 +1,7 @@
-/** @typedef {import("./protocol.js").TaskSummary} TaskSummary */
-/** @typedef {import("./protocol.js").Event} Event */
-/** @typedef {import("./protocol.js").TaskState} TaskState */
-/** @typedef {import("./protocol.js").EventAdded} EventAdded */
+/** @typedef {import("./messages.js").TaskSummary} TaskSummary */
+/** @typedef {import("./messages.js").Event} Event */
+/** @typedef {import("./messages.js").TaskState} TaskState */
+/** @typedef {import("./messages.js").EventAdded} EventAdded */
 export class Timeline {
     /** @param {string} taskId */
     constructor(taskId: string);
@@ -58,7 +58,7 @@ export class Timeline {
     end(state: string): void;
     #private;
 }
-export type TaskSummary = import("./protocol.js").TaskSummary;
-export type Event = import("./protocol.js").Event;
-export type TaskState = import("./protocol.js").TaskState;
-export type EventAdded = import("./protocol.js").EventAdded;
+export type TaskSummary = import("./messages.js").TaskSummary;
+export type Event = import("./messages.js").Event;
+export type TaskState = import("./messages.js").TaskState;
+export type EventAdded = import("./messages.js").EventAdded;

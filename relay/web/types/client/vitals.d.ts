@@ -1,4 +1,4 @@
-/** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
+/** @typedef {import("./messages.js").ServerMessage} ServerMessage */
 export class Vitals {
     /**
      * @param {(type: string, data: object) => string | undefined} ask
@@ -23,4 +23,4 @@ export class Vitals {
     take(message: ServerMessage): void;
     #private;
 }
-export type ServerMessage = import("./protocol.js").ServerMessage;
+export type ServerMessage = import("./messages.js").ServerMessage;

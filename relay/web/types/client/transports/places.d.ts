@@ -53,10 +53,10 @@ export class Places {
     told(answer: PollAnswer): Generator<ServerMessage, void, void>;
     #private;
 }
-export type ServerMessage = import("../protocol.js").ServerMessage;
-export type PollAnswer = import("../protocol.js").PollAnswer;
-export type PollBody = import("../protocol.js").PollBody;
-export type PolledTask = import("../protocol.js").PolledTask;
+export type ServerMessage = import("../messages.js").ServerMessage;
+export type PollAnswer = import("../messages.js").PollAnswer;
+export type PollBody = import("../messages.js").Poll;
+export type PolledTask = import("../messages.js").PolledTask;
 /**
  * `request`: the join its states answer. `proven`: the relay has answered a poll with it. `share`: see
  * batches.js.
@@ -81,7 +81,7 @@ export type TaskPlace = Place<PolledTask> & {
  * Why a poll was refused as a whole. `tooLarge`: for its bytes.
  */
 export type Refusal = {
-    code: string;
+    code: import("../messages.js").ErrorCode;
     message: string;
     tooLarge: boolean;
 };

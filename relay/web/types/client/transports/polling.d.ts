@@ -1,10 +1,10 @@
 /**
  * A refusal as the close of a WebSocket would tell it.
  * @param {number} status
- * @param {Partial<import("../protocol.js").ErrorData>} error
+ * @param {Partial<import("../messages.js").Error>} error
  * @returns {Ending}
  */
-export function endingOf(status: number, { code, message, retryAfterMs }: Partial<import("../protocol.js").ErrorData>): Ending;
+export function endingOf(status: number, { code, message, retryAfterMs }: Partial<import("../messages.js").Error>): Ending;
 /**
  * A body, or why there is none; `refusal` where the relay itself did not like what was asked.
  * @typedef {{body: any, ending?: undefined, refusal?: undefined} | {body?: undefined, ending: Ending, refusal?: Refusal}} Answer

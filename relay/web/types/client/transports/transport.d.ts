@@ -1,4 +1,4 @@
-/** @typedef {import("../protocol.js").ServerMessage} ServerMessage */
+/** @typedef {import("../messages.js").ServerMessage} ServerMessage */
 /**
  * `send` gives the id that the answers carry as `replyTo`, undefined where none will come; only after
  * `onOpen`. `probe`: the network
@@ -24,7 +24,7 @@
  */
 export const OPENING_TIMEOUT_MS: 10000;
 export const ABNORMAL: 1006;
-export type ServerMessage = import("../protocol.js").ServerMessage;
+export type ServerMessage = import("../messages.js").ServerMessage;
 /**
  * `send` gives the id that the answers carry as `replyTo`, undefined where none will come; only after
  * `onOpen`. `probe`: the network
