@@ -8,8 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import pytest
 from bson import Timestamp, json_util
-from support.doc_snippets import CONTRIBUTING, DOCS, GUIDES, README, blocks
+from support.doc_snippets import CONTRIBUTING, DOCS, GUIDES, README, ROOT, blocks
 
 from relay.cli.tail.changes import messages_of
 from relay.config import Settings
@@ -74,6 +75,22 @@ def test_the_rules_of_the_mapping_page_open_its_document_to_those_it_says(tmp_pa
     assert not sees("dan")
     assert not sees("dan", roles=["admin"])
     assert sees("dan", groups=["ops"])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "cannot be followed yet; trying again",
+        "must be text in UTF-8",
+        "the collection can no longer be followed",
+        "out of file descriptors",
+        "change stream reopened",
+        "a page of an unknown origin was refused",
+    ],
+)
+def test_the_troubleshooting_page_quotes_what_the_relay_says(said: str) -> None:
+    assert said in (GUIDES / "troubleshooting.md").read_text("utf-8")
+    assert any(said in module.read_text("utf-8") for module in (ROOT / "relay").rglob("*.py"))
 
 
 def test_the_operators_page_names_every_metric() -> None:
