@@ -1,7 +1,10 @@
-"""One conversation: who speaks, what they ask for, what they get. Knows no socket.
+"""A session: one client's authentication, requests and timers, from the first frame to the last.
 
-Rules of this file: nothing here waits; the first frame sent is `welcome`; every known field of a
-request is checked before anything of it is done; what a peer did wrong gets a short stable word.
+A session does not know what carries its messages. It reads no socket and no clock of its own, so tests drive it
+by calling its methods.
+
+Rules of this file: no method waits; the first message sent is `welcome`; a request is validated as a whole before
+any part of it is executed; what a client did wrong is answered with a short stable word.
 """
 
 from __future__ import annotations
@@ -42,24 +45,27 @@ from relay.protocol.types import (
 )
 from relay.tasks.visibility import Principal
 
-EXPIRY_NOTICE_S = 30  # before its token ends, a connection is told so
-ABUSE_COUNT, ABUSE_WINDOW_S = 100, 10.0  # so many refused requests in so long close 4429
+EXPIRY_NOTICE_S = 30  # `auth:expiring` is sent this long before the token expires
+ABUSE_COUNT, ABUSE_WINDOW_S = 100, 10.0  # this many refused requests within this many seconds: close 4429
 
 
 class Carrier(Receiver, Protocol):
-    """What a conversation runs over. Once closed it takes nothing more, silently. Where too many live messages
-    wait they are dropped, and the conversation is told by `lag`."""
+    """What a session sends through, such as a WebSocket.
+
+    After `close` it silently ignores what is sent. If too many live messages wait to be sent, it drops them and calls
+    the session's `lag`.
+    """
 
     def wake(self) -> None:
-        """The conversation needs a `tick` sooner than it said."""
+        """Call `tick` soon, even if the session asked for a later time before."""
 
     def close(self, code: int, reason: str) -> None:
-        """End the conversation after what is queued; does nothing the second time."""
+        """Send what is queued, and close with this code and reason. A second call does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What an endpoint asks for in the client's name, right after the welcome."""
+    """What a client joins by the address it connects to, right after the welcome."""
 
     dashboard_limit: int | None = None
     task_id: str | None = None
@@ -71,7 +77,7 @@ NOTHING = Opening()
 
 
 class Session:
-    """One conversation, from its opening to `closed`."""
+    """One client's session. It begins with `authenticate` or with an `auth` request, and ends with `closed`."""
 
     __slots__ = (
         "_abuse",
@@ -96,14 +102,14 @@ class Session:
         self._listener: Listener | None = None
         self._deadline = now + services.settings.relay_auth_timeout_ms / 1000
         self._heartbeat_at = now + services.settings.relay_heartbeat_ms / 1000
-        self._notice_s: float | None = EXPIRY_NOTICE_S  # None: it has been told
+        self._notice_s: float | None = EXPIRY_NOTICE_S  # before the expiry; None once it was sent
         self._bucket = TokenBucket(rate, rate * BURST_S, now)
-        self._abuse: deque[float] | None = None  # when requests were refused; made for who needs it
+        self._abuse: deque[float] | None = None  # when requests were refused; most sessions never need it
 
-    # What the carrier says.
+    # Called by the carrier.
 
     def authenticate(self, token: str, reply_to: str | None = None) -> None:
-        """Begin with this token. Raises Refused."""
+        """Admit the client with this token, and send `welcome`. Raises Refused."""
         services = self._services
         self._principal = principal = services.admission.admit(token)
         self._carrier.wake()
@@ -144,7 +150,7 @@ class Session:
             services.joining.join_task(listener, opening.task_id, opening.since, opening.head, None)
 
     def receive(self, frame: str) -> None:
-        """One text frame of the client. Raises Refused when the conversation must end."""
+        """Execute one request of the client: the text of one frame. Raises Refused if the session must end."""
         try:
             request = parse(frame)
         except BadRequest as bad:
@@ -172,11 +178,15 @@ class Session:
 
     @property
     def user(self) -> str | None:
-        """Who is speaking, once that is known."""
+        """The `sub` of the client's token. None before the client is authenticated."""
         return self._principal.sub if self._principal is not None else None
 
     def tick(self) -> float:
-        """What time alone brings; when, by the monotonic clock, it has to be called next. Raises Refused."""
+        """Send the heartbeat and the notice of expiry when they are due.
+
+        Return when `tick` must be called next, as a time of the monotonic clock. Raises Refused: 4408 if no token came
+        in time, 4401 when the token has expired.
+        """
         services, principal = self._services, self._principal
         now = services.monotonic()
         if principal is None:
@@ -196,27 +206,28 @@ class Session:
         return min(self._heartbeat_at, now + left - (self._notice_s or 0))
 
     def paused(self) -> None:
-        """The carrier takes no more for now; all that was sent until here is on its way."""
+        """The socket is full. Everything sent before this call will still arrive."""
         if self._listener is not None:
             self._services.joining.note_delivered(self._listener)
 
     def lag(self, *, since_pause: bool) -> None:
-        """The carrier has dropped live messages: those since `paused`, or nobody knows which."""
+        """The carrier has dropped live messages. `since_pause`: only such as were sent after the last `paused`. If it is
+        False, any message may be missing."""
         if self._listener is not None:
             self._services.joining.lag(self._listener, since_pause=since_pause)
 
     def drained(self) -> None:
-        """Nothing waits in the carrier any more."""
+        """The carrier has sent everything. So send the states that replace what it dropped."""
         if self._listener is not None:
             self._services.joining.catch_up(self._listener)
 
     def announce_drain(self, reconnect_after_ms: int) -> None:
-        """The relay is about to stop."""
+        """Tell the client that the relay is about to stop, and after how many milliseconds to reconnect."""
         if self._listener is not None:
             self._carrier.answer(encode(Kind.DRAINING, {"reconnectAfterMs": reconnect_after_ms}))
 
     def closed(self) -> None:
-        """The carrier is gone."""
+        """The connection has ended, or is closing. Leave everything that was joined. A second call does nothing."""
         if self._listener is not None:
             self._services.hub.leave(self._listener)
             self._listener = None
@@ -224,9 +235,11 @@ class Session:
             self._services.admission.leave_user(self._principal)
             self._principal = None
 
-    # Requests.
+    # Requests of the client.
 
     def _within_rate(self, request_id: str | None) -> bool:
+        """Take one request from the rate. If there is none left, answer with an error and return False. Raises Refused
+        (4429) for a client that goes on regardless."""
         now = self._services.monotonic()
         wait = self._bucket.take(now)
         if not wait:
@@ -280,7 +293,7 @@ class Session:
         new = {one.task_id for one in tasks if not joining.is_joined(listener, one.task_id)}
         limit = self._services.settings.relay_max_tasks_per_connection
         if len(new) + self._services.hub.wanted_rooms(listener) > limit:
-            raise BadRequest(ErrorCode.TOO_MANY_TASKS, f"A connection may join {limit} tasks.")
+            raise BadRequest(ErrorCode.TOO_MANY_TASKS, f"A connection may join at most {limit} tasks.")
         for one in tasks:
             joining.join_task(listener, one.task_id, one.since, one.head, request_id)
 
@@ -296,9 +309,13 @@ class Session:
         assert self._principal is not None
         principal = self._services.admission.verify(token)
         if principal.sub != self._principal.sub:
-            raise BadRequest(ErrorCode.FORBIDDEN, "A connection keeps its user; open another one.")
+            raise BadRequest(
+                ErrorCode.FORBIDDEN,
+                'A new token must have the same "sub"; open another connection for another user.',
+            )
         self._principal = principal
-        # A fresh token that is about to end as well would be asked for again at once, and so on until its end.
+        # Half of the remaining time at the most. Otherwise a new token that expires within 30 s would be answered with
+        # a notice at once, and so would each one after it.
         self._notice_s = min(EXPIRY_NOTICE_S, (principal.expires_at - self._services.wall()) / 2)
         self._carrier.wake()
         data = {"expiresAt": _moment(principal.expires_at)}
@@ -311,7 +328,7 @@ class Session:
 
 @dataclass(slots=True)
 class _Resync:
-    """One `resync_requested` being answered: the states come one by one, then `resync:done`."""
+    """One `resync_requested` that is being answered: a state for each task, then `resync:done`."""
 
     carrier: Carrier
     request_id: str | None
@@ -321,6 +338,8 @@ class _Resync:
     unavailable: bool = False
 
     def answers(self, task_id: str) -> Callable[[Answer], None]:
+        """A callback for the answer to this task."""
+
         def answered(answer: Answer) -> None:
             match answer:
                 case "given":
@@ -338,7 +357,7 @@ class _Resync:
         if self.left:
             return
         if self.unavailable:
-            message = "The database is away; try again."
+            message = "The database is unavailable; try again."
             self.carrier.answer(error(ErrorCode.UNAVAILABLE, message, reply_to=self.request_id))
         else:
             data = {"taskIds": self.given, "forbidden": self.forbidden}
@@ -359,4 +378,4 @@ def _moment(seconds: float) -> str:
     try:
         return rfc3339(datetime.fromtimestamp(seconds, UTC))
     except (ValueError, OverflowError, OSError):
-        return rfc3339(datetime.max)  # a token that outlives the calendar
+        return rfc3339(datetime.max)  # `exp` may be beyond what a datetime can hold
