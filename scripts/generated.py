@@ -100,7 +100,11 @@ def command(name: str) -> str:
     records = [parameter.get_help_record(context) for parameter in made.get_params(context)]
     rows = [_option(*record) for record in records if record and not record[0].startswith("--help")]
     table = ["| option | what it does |", "| --- | --- |", *rows] if rows else []
-    return "\n\n".join(part for part in (made.help, "\n".join(table), made.epilog) if part)
+    return "\n\n".join(part for part in (_prose(made.help), "\n".join(table), _prose(made.epilog)) if part)
+
+
+def _prose(text: str | None) -> str:
+    return textwrap.fill(text or "", 120, break_long_words=False, break_on_hyphens=False)
 
 
 VALUES = {"int range": "N", "float range": "N", "str": "TEXT", "list[str]": "TEXT", "path": "PATH"}
@@ -128,7 +132,7 @@ def _limits(range_: str) -> str:
 def names(of: str) -> str:
     """One of the lists of `relay/tasks/names.py`, as in `NAMES`."""
     listed = ", ".join(f"`{name}`" for name in getattr(secret_names, of))
-    return textwrap.fill(f"{listed}.", 118, break_long_words=False, break_on_hyphens=False)
+    return _prose(f"{listed}.")
 
 
 def shapes(_: str) -> str:
