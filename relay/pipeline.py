@@ -54,6 +54,7 @@ class Pipeline:
         on_interrupted: Callable[[], None] = lambda: None,
         read_ms: int = MAX_TIME_MS,
     ) -> None:
+        database, collection = names_of(settings)
         self._settings = settings
         self._metrics = metrics
         self.mapping = mapping
@@ -68,7 +69,7 @@ class Pipeline:
         # for that connection (tests/FAULTS.md, F15).
         self.client, self._following = client_of(settings), client_of(settings)
         decoder = Decoder(mapping.events, names=mapping.names(), noticed=metrics.undecodable.inc)
-        where = (*names_of(settings), decoder)
+        where = (database, collection, decoder)
         self.tail = Tail(
             self._following, *where, jitter=random.random, pace=pace, on_interrupted=on_interrupted
         )

@@ -130,7 +130,7 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="The report as one JSON object.")] = False,
 ) -> None:
     """Say whether this database and this mapping will work; reads only."""
-    from relay.cli.check import questions as checking
+    from relay.cli.check import run as checking
 
     settings = config.load()
     _warn()

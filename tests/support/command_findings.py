@@ -8,8 +8,8 @@ import logging
 from dataclasses import dataclass
 
 from relay.app import Relay
-from relay.cli.check.questions import examine
 from relay.cli.check.report import to_json
+from relay.cli.check.run import examine
 from relay.cli.tail import Selection, direct
 from relay.config import Settings
 from relay.errors import StartupError

@@ -9,18 +9,11 @@ from typing import Any
 import pytest
 from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, ObjectId
 
+from relay.cli.check import journal, oplog, rights, snapshots, topology, version
+from relay.cli.check.documents import judge as judge_documents
 from relay.cli.check.report import Finding, Report, to_text
+from relay.cli.check.role import least_role
 from relay.cli.check.survey import Survey, survey
-from relay.cli.check.verdicts import (
-    judge_journal,
-    judge_oplog,
-    judge_rights,
-    judge_sample,
-    judge_snapshots,
-    judge_topology,
-    judge_version,
-    least_role,
-)
 from relay.config import load
 from relay.source.client import hosts_of
 from relay.tasks.mapping import Mapping
@@ -33,30 +26,30 @@ OWN = {"resource": {"db": "app", "collection": "tasks"}, "actions": ["find", "ch
 @pytest.mark.parametrize(
     ("finding", "mark"),
     [
-        (judge_version({"version": "5.0.31", "versionArray": [5, 0, 31, 0]}), "problem"),
-        (judge_version({"version": "10.1.0", "versionArray": [10, 1, 0, 0]}), "ok"),
-        (judge_topology({"msg": "isdbgrid"}), "warning"),
-        (judge_topology({"isreplicaset": True}), "problem"),
-        (judge_topology({}), "problem"),
-        (judge_oplog(3599, whole=False), "warning"),
-        (judge_oplog(3599, whole=True), "ok"),
-        (judge_oplog(3600, whole=False), "ok"),
-        (judge_snapshots(59), "warning"),
-        (judge_snapshots(60), "ok"),
-        (judge_snapshots(None), "note"),
-        (judge_journal(100, True), "note"),
-        (judge_journal(100, None), "note"),
-        (judge_journal(None, None), "note"),
-        (judge_journal(1, True), "ok"),
-        (judge_journal(100, False), "ok"),
-        (judge_rights([OWN], "app", "tasks"), "ok"),
-        (judge_rights([OWN, {**OWN, "actions": ["insert"]}], "app", "tasks"), "warning"),
+        (version.judge({"version": "5.0.31", "versionArray": [5, 0, 31, 0]}), "problem"),
+        (version.judge({"version": "10.1.0", "versionArray": [10, 1, 0, 0]}), "ok"),
+        (topology.judge({"msg": "isdbgrid"}), "warning"),
+        (topology.judge({"isreplicaset": True}), "problem"),
+        (topology.judge({}), "problem"),
+        (oplog.judge(3599, whole=False), "warning"),
+        (oplog.judge(3599, whole=True), "ok"),
+        (oplog.judge(3600, whole=False), "ok"),
+        (snapshots.judge(59), "warning"),
+        (snapshots.judge(60), "ok"),
+        (snapshots.judge(None), "note"),
+        (journal.judge(100, True), "note"),
+        (journal.judge(100, None), "note"),
+        (journal.judge(None, None), "note"),
+        (journal.judge(1, True), "ok"),
+        (journal.judge(100, False), "ok"),
+        (rights.judge([OWN], "app", "tasks"), "ok"),
+        (rights.judge([OWN, {**OWN, "actions": ["insert"]}], "app", "tasks"), "warning"),
         (
-            judge_rights([{"resource": {"anyResource": True}, "actions": ["anyAction"]}], "app", "tasks"),
+            rights.judge([{"resource": {"anyResource": True}, "actions": ["anyAction"]}], "app", "tasks"),
             "warning",
         ),
         (
-            judge_rights(
+            rights.judge(
                 [{"resource": {"db": "app", "collection": ""}, "actions": ["find"]}], "app", "tasks"
             ),
             "note",
@@ -74,7 +67,7 @@ def surveyed(*documents: dict[str, Any]) -> dict[str, Finding]:
     translator = Translator(mapping, audience.keys_of, max_text=1000)
     stored = ({"_id": number, **document} for number, document in enumerate(documents))
     found = survey(stored, translator, audience.looked_at)
-    return {finding.name: finding for finding in judge_sample(found, mapping)}
+    return {finding.name: finding for finding in judge_documents(found, mapping)}
 
 
 def test_documents_that_the_mapping_fits_are_fine() -> None:

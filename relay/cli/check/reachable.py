@@ -1,0 +1,26 @@
+"""`relay check`: does a server answer at this address, and how fast?"""
+
+from __future__ import annotations
+
+import time
+
+from relay.cli.check.examination import Examination, problem
+from relay.cli.check.report import Finding
+from relay.source.diagnosis import Diagnosis
+from relay.source.reach import is_silence, reach
+
+PATIENT_MS = 2_500  # for a server that may only be slow
+
+
+async def ask(examination: Examination) -> None:
+    settings, client = examination.settings, examination.pipeline.client
+    found = await reach(settings, client)
+    if isinstance(found, Diagnosis) and is_silence(found):
+        found = await reach(settings, client, wait_ms=PATIENT_MS)
+    if isinstance(found, Diagnosis):
+        examination.add(problem(found))
+        return
+    begin = time.monotonic()
+    examination.hello = await examination.ask_admin(hello=1)
+    took = (time.monotonic() - begin) * 1000
+    examination.add(Finding("reachable", "ok", f"answers in {took:.0f} ms"))

@@ -1,0 +1,131 @@
+"""`relay check`: asks every topic, and prints the report. Does I/O.
+
+Rules of this file: nothing is written to the database; every question has an end in time; an answer that
+does not come, or is of an unknown shape, becomes a finding; of the URL no more is shown than its hosts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TextIO
+
+from pymongo.errors import OperationFailure, PyMongoError
+
+from relay.cli.check import (
+    change_stream,
+    collection,
+    documents,
+    indexes,
+    journal,
+    oplog,
+    options,
+    reachable,
+    reads,
+    rights,
+    snapshots,
+    topology,
+    version,
+)
+from relay.cli.check.examination import ANSWER_MS, Examination
+from relay.cli.check.report import Report, to_json, to_text
+from relay.cli.check.role import least_role
+from relay.cli.output import READABLE
+from relay.config import Settings
+from relay.errors import SourceError, StartupError
+from relay.metrics import Metrics
+from relay.pipeline import Pipeline, mapping_of
+
+EXIT_WORKS, EXIT_PROBLEM = 0, 1
+TOPIC_S = 12.0  # after which one topic is given up, and every one after it
+
+
+class Topic(NamedTuple):
+    """A part of the report. `name` is that of the finding when asking fails; it is asked only where `applies`."""
+
+    name: str
+    ask: Callable[[Examination], Awaitable[None]]
+    applies: Callable[[Examination], bool]
+
+
+TOPICS = (
+    Topic("options", options.ask, lambda examination: True),
+    Topic("reachable", reachable.ask, lambda examination: True),
+    Topic("replica set", topology.ask, Examination.is_reached),
+    Topic("version", version.ask, Examination.is_reached),
+    Topic("collection", collection.ask, Examination.is_replicated),
+    Topic("change stream", change_stream.ask, Examination.is_replicated),
+    Topic("reads", reads.ask, Examination.is_replicated),
+    Topic("rights", rights.ask, Examination.is_replicated),
+    Topic("oplog window", oplog.ask, Examination.is_replicated),
+    Topic("snapshot window", snapshots.ask, Examination.is_replicated),
+    Topic("journal", journal.ask, Examination.is_replicated),
+    Topic("indexes", indexes.ask, Examination.is_readable),
+    # What the documents have decides how a missing index is judged.
+    Topic("documents", documents.ask, Examination.wants_documents),
+    Topic("indexes", indexes.tell, lambda examination: examination.indexed is not None),
+    Topic("documents", documents.tell, lambda examination: examination.survey is not None),
+)
+
+
+async def run(settings: Settings, out: TextIO, *, sample: int, role: bool, as_json: bool) -> int:
+    """Examine the database and print the report; return the exit code. Raises StartupError for settings or a mapping
+    that cannot be used."""
+    report = await examine(settings, sample=sample)
+    if role and not report.role:
+        report.role = least_role(settings.relay_mongo_database, settings.relay_tasks_collection)
+    terminal = out.isatty() and os.environ.get("TERM") != "dumb"
+    text = to_json(report) if as_json else to_text(report, terminal=terminal)
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors=READABLE)
+    try:
+        out.write(text)
+        out.flush()
+    except OSError as failure:
+        # The flush at exit shall have nothing to complain about.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        if not isinstance(failure, BrokenPipeError):  # otherwise, who read it has seen enough
+            raise StartupError(f"The report cannot be written: {failure.strerror}.") from failure
+    return EXIT_WORKS if report.works else EXIT_PROBLEM
+
+
+async def examine(settings: Settings, *, sample: int) -> Report:
+    """Ask every topic about the database. Raises StartupError for settings or a mapping that cannot be used."""
+    async with Pipeline(settings, mapping_of(settings), Metrics(), read_ms=ANSWER_MS) as pipeline:
+        examination = Examination(settings, pipeline, sample)
+        for topic in TOPICS:
+            if topic.applies(examination):
+                await _ask(topic, examination)
+        return examination.report
+
+
+async def _ask(topic: Topic, examination: Examination) -> None:
+    """Ask one topic. A failure becomes a finding; one in time also ends all asking."""
+    try:
+        async with asyncio.timeout(TOPIC_S):
+            await topic.ask(examination)
+    except TimeoutError:
+        examination.is_silent = True
+        examination.fail(
+            topic.name,
+            f"no answer within {TOPIC_S:.0f} s, and nothing more was asked",
+            "Look at the server's load and the network, and check again.",
+        )
+    except OperationFailure as failure:
+        examination.fail(
+            topic.name,
+            f"MongoDB refuses with code {failure.code}",
+            "Look for the code among MongoDB's error codes.",
+        )
+    except (PyMongoError, SourceError) as failure:
+        examination.fail(
+            topic.name, f"the answer did not come ({type(failure).__name__})", "Try again when it is calm."
+        )
+    except Exception as failure:  # an imitation of MongoDB may answer anything
+        examination.fail(
+            topic.name,
+            f"an answer that cannot be understood ({type(failure).__name__})",
+            "The relay needs a MongoDB, not something that speaks like one.",
+        )
