@@ -121,6 +121,7 @@ class Step:
     """
 
     change: Change
+    key: bytes  # the change's; no property, because the hub reads it twice of every step
     id: str
     before: Task | None
     after: Task | None
@@ -128,11 +129,6 @@ class Step:
     _make: Callable[[Task | None, Task, Outcome], Iterable[Message]]  # the translator's, called at most once
     corrects: bool = False
     _made: tuple[Message, ...] | None = None
-
-    @property
-    def key(self) -> bytes:
-        """The identity of the task inside the relay."""
-        return self.change.key
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -232,7 +228,7 @@ class Translator:
             return None
         task = after or before
         task_id = task.id if task is not None else wire_id(change.id)
-        return Step(change, task_id, before, after, outcome, self._messages)
+        return Step(change, change.key, task_id, before, after, outcome, self._messages)
 
     def must_be_read(self, update: Updated) -> bool:
         """Of an update without `paths`: may one of its paths, read one way or another, concern the task? Then only
@@ -250,7 +246,9 @@ class Translator:
         its timeline is shown as it is, and what happened is unknown."""
         elements = tuple(stored.timeline.elements or ()) if stored is not None else ()
         outcome = Rewritten(elements, elements)
-        return Step(change, published.id, published, stored, outcome, self._messages, corrects=True)
+        return Step(
+            change, change.key, published.id, published, stored, outcome, self._messages, corrects=True
+        )
 
     def _pushed(self, before: Task, change: Change) -> Step | None:
         """What `_apply` makes of the change that most changes are, in half of its time: one event at the end
@@ -269,7 +267,7 @@ class Translator:
         summary = {**before.summary, "eventCount": length + 1}
         grown = Timeline(length + 1, True)
         after = Task(before.id, before.document, grown, summary, before.keys, before.status, last)
-        return Step(change, before.id, before, after, Appended((event,)), self._messages)
+        return Step(change, change.key, before.id, before, after, Appended((event,)), self._messages)
 
     def _apply(self, before: Task | None, change: Change) -> tuple[Task | None, Outcome]:
         operation = change.operation
