@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from relay import variables
-from relay.errors import StartupError
+from relay.errors import StartupError, first_problem
 from relay.urls import origin_of, public_url
 
 # The smallest secret of each, in bytes: as long as its hash (RFC 7518, 3.2).
@@ -324,7 +324,5 @@ def load(**overrides: object) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as failure:
-        problem = failure.errors(include_url=False, include_input=False, include_context=False)[0]
-        name = str(problem["loc"][0]).upper()
-        reason = problem["msg"].removeprefix("Value error, ")
-        raise StartupError(f"{name}: {reason[:1].lower()}{reason[1:]}.") from None
+        _, location, reason = first_problem(failure)
+        raise StartupError(f"{str(location[0]).upper()}: {reason}.") from None

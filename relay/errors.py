@@ -10,6 +10,13 @@ RelayError
     └── PositionLost      the position asked for can no longer be read: heal, never retry it
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class RelayError(Exception):
     """Root of everything the relay raises on purpose."""
@@ -55,3 +62,13 @@ class Unavailable(SourceError):
 
 class PositionLost(SourceError):
     """This position is gone from the stream or from the snapshot history; only healing helps."""
+
+
+def first_problem(failure: ValidationError) -> tuple[str, tuple[int | str, ...], str]:
+    """The first problem that pydantic found: its type, where it lies, and a reason such as `must be a valid string`.
+
+    The reason continues a sentence that begins with the name of the value. The value itself is never shown.
+    """
+    problem = failure.errors(include_url=False, include_input=False, include_context=False)[0]
+    reason = problem["msg"].removeprefix("Value error, ").replace("Input should", "must", 1)
+    return problem["type"], problem["loc"], reason[:1].lower() + reason[1:]

@@ -1,7 +1,10 @@
-"""How this deployment's documents are read: fields, event types, statuses, visibility. Pure.
+"""The mapping: which fields, event types, statuses and visibility rules a deployment's documents have. Pure.
 
-The defaults below are what most writers use; a TOML file may change every row of them. A mistake in
-the file stops the start with a sentence that names the key.
+The defaults below are what most writers use; a TOML file may change every one of them. A mistake in the file stops
+the start with one sentence that names its key, such as `visibility.rules[2].field`.
+
+The dataclasses of this file are the schema of the TOML file: pydantic reads the file into them. Code that makes one of
+them by its constructor is trusted, so nothing is validated there, and reading an attribute costs nothing extra.
 """
 
 from __future__ import annotations
@@ -9,24 +12,75 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from collections.abc import Mapping as Map
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from relay.errors import StartupError
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, PlainValidator, TypeAdapter, ValidationError
+
+from relay.errors import StartupError, first_problem
 from relay.protocol.types import LIFECYCLE_FIELDS, Kind
 from relay.tasks.ids import whole
-from relay.tasks.names import normalised
-from relay.tasks.redact import Redaction, wrong_pattern
+from relay.tasks.redact import Redaction
 from relay.tasks.scalars import snake
 
-Paths = tuple[str, ...]
+
+def _as_list(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list) or not value:
+        raise ValueError("must be a path or a list of paths")
+    return value
+
+
+def _valid_path(path: Any) -> str:
+    if not isinstance(path, str) or any(not name for name in path.split(".")):
+        raise ValueError('must be a dotted path, such as "github.prUrl"')
+    if path.startswith("$") or ".$" in path:
+        raise ValueError(f"must not have a name that begins with $, as {path!r} has")
+    if "\0" in path or "\ufffd" in path:
+        raise ValueError("must not have a name with NUL or U+FFFD")
+    return path
+
+
+def _digits(value: Any) -> str:
+    """An integer of the file as the digits that stored values are compared by, such as a status that is a number."""
+    if isinstance(value, str):
+        return value
+    if (number := whole(value)) is None:
+        raise ValueError("must be a string or an integer")
+    return str(number)
+
+
+def _named(value: str) -> str:
+    if not snake(value):
+        raise ValueError("must have a letter or a digit")
+    return value
+
+
+def _filled(value: str) -> str:
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+def _rule_name(value: str) -> str:
+    if not value or ":" in value:
+        raise ValueError("must be a word without a colon")
+    return value
+
+
+DottedPath = Annotated[str, BeforeValidator(_valid_path)]
+Paths = Annotated[tuple[DottedPath, ...], BeforeValidator(_as_list)]
 LifecycleFrom = Literal["events", "status", "both"]
+_STRICT = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Candidates of each part of a summary: dotted paths, the first present wins."""
+    """Candidates for each part of a summary: dotted paths, of which the first present one counts."""
+
+    __pydantic_config__ = _STRICT
 
     title: Paths = ("title", "name")
     status: Paths = ("status", "state")
@@ -44,7 +98,9 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class EventFields:
-    """Candidates inside one event; `payload` names where else its fields may lie."""
+    """Candidates for the parts of one event; `payload` names sub-documents in which its fields may lie as well."""
+
+    __pydantic_config__ = _STRICT
 
     type: Paths = ("type", "eventType", "event", "kind")
     at: Paths = ("at", "timestamp", "createdAt", "time")
@@ -55,24 +111,34 @@ class EventFields:
 class Rule:
     """A task is visible when this field (a scalar or an array) holds one of the claim's values."""
 
-    name: str
+    __pydantic_config__ = _STRICT
+    name: Annotated[str, AfterValidator(_rule_name)]
     field: Paths
-    claim: str
+    claim: Annotated[str, AfterValidator(_filled)]
 
 
 @dataclass(frozen=True, slots=True)
 class RoleRule:
-    """Who has this value in this claim sees every task."""
+    """A user whose token has this value in this claim sees every task."""
 
-    claim: str
-    value: str
+    __pydantic_config__ = _STRICT
+    claim: Annotated[str, AfterValidator(_filled)]
+    value: Annotated[str, BeforeValidator(_digits), AfterValidator(_filled)]
+
+
+def _distinct(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    names = [rule.name for rule in rules]
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"must not have two rules named {min(repeated)!r}")
+    return rules
 
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """A task is visible when any rule holds; nothing holds: not visible."""
+    """A task is visible when any rule holds, and invisible when none does."""
 
-    rules: tuple[Rule, ...] = (
+    __pydantic_config__ = _STRICT
+    rules: Annotated[tuple[Rule, ...], AfterValidator(_distinct)] = (
         Rule("creator", ("createdBy", "creator", "userId"), "sub"),
         Rule("member", ("members",), "sub"),
         Rule("team", ("teamId",), "teams"),
@@ -80,7 +146,7 @@ class Visibility:
     sees_all: tuple[RoleRule, ...] = (RoleRule("roles", "admin"),)
 
 
-EVENT_TYPES: dict[Kind, Paths] = {
+EVENT_TYPES: dict[Kind, tuple[str, ...]] = {
     Kind.ANALYZING: ("analyzing", "analysis_started", "llm_started"),
     Kind.CLARIFICATION_NEEDED: ("clarification_needed", "needs_clarification", "questions_asked"),
     Kind.DISPATCHED: ("dispatched", "issue_created"),
@@ -88,7 +154,7 @@ EVENT_TYPES: dict[Kind, Paths] = {
     Kind.PR_MERGED: ("pr_merged", "merged", "pull_request_merged"),
     Kind.FAILED: ("failed", "error", "task_failed"),
 }
-STATUSES: dict[Kind, Paths] = {
+STATUSES: dict[Kind, tuple[str, ...]] = {
     Kind.ANALYZING: ("analyzing",),
     Kind.CLARIFICATION_NEEDED: ("clarification_needed", "needs_clarification"),
     Kind.DISPATCHED: ("dispatched",),
@@ -98,35 +164,75 @@ STATUSES: dict[Kind, Paths] = {
 }
 
 
-def _by_name(kinds: Map[Kind, Paths]) -> dict[str, Kind]:
-    return {snake(name): kind for kind, names in kinds.items() for name in names}
+def _lifecycle_kind(key: str) -> Kind:
+    """The kind of message that a key of the file names: `failed` is `task:failed`."""
+    kinds = {kind.removeprefix("task:"): kind for kind in LIFECYCLE_FIELDS}
+    if key not in kinds:
+        raise ValueError(f"is not a key of the mapping; known here are {', '.join(sorted(kinds))}")
+    return kinds[key]
+
+
+# A table of the file: lists of names, or single names, by the kind of message that they lead to.
+_Name = Annotated[str, BeforeValidator(_digits), AfterValidator(_named)]
+_Names = Annotated[
+    tuple[_Name, ...], BeforeValidator(lambda value: value if isinstance(value, list) else [value])
+]
+_names_by_kind = TypeAdapter(dict[Annotated[Kind, BeforeValidator(_lifecycle_kind)], _Names]).validate_python
+
+
+def _kind_by_name(names_by_kind: Map[Kind, tuple[str, ...]]) -> dict[str, Kind]:
+    kinds: dict[str, Kind] = {}
+    for kind, names in names_by_kind.items():
+        for name in names:
+            if kinds.setdefault(snake(name), kind) != kind:
+                raise ValueError(f"must not name {name!r} for two kinds of message")
+    return kinds
+
+
+def _over(defaults: Map[Kind, tuple[str, ...]]) -> PlainValidator:
+    """Read a table of the file over these defaults, into the kind of message by each name."""
+    return PlainValidator(lambda table: _kind_by_name({**defaults, **_names_by_kind(table)}))
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """One deployment's reading of its documents."""
+    """How the relay reads one deployment's documents."""
 
+    __pydantic_config__ = _STRICT
     fields: Fields = field(default_factory=Fields)
-    events: str = "events"
+    events: DottedPath = "events"
     event: EventFields = field(default_factory=EventFields)
-    event_types: Map[str, Kind] = field(default_factory=lambda: _by_name(EVENT_TYPES))
-    statuses: Map[str, Kind] = field(default_factory=lambda: _by_name(STATUSES))
+    event_types: Annotated[Map[str, Kind], _over(EVENT_TYPES)] = field(
+        default_factory=lambda: _kind_by_name(EVENT_TYPES)
+    )
+    statuses: Annotated[Map[str, Kind], _over(STATUSES)] = field(
+        default_factory=lambda: _kind_by_name(STATUSES)
+    )
     visibility: Visibility = field(default_factory=Visibility)
     lifecycle_from: LifecycleFrom = "both"
-    list_order: str = "_id"
+    list_order: DottedPath = "_id"
     redact: Redaction = field(default_factory=Redaction)
 
     def names(self) -> frozenset[str]:
-        """The names of all fields on the paths that are looked at."""
+        """The names of all fields on the paths that the relay reads."""
         return frozenset(name for path in self._paths() for name in path.split("."))
 
     def roots(self) -> tuple[str, ...]:
-        """Every dotted path that is looked at, shortest first, without one that lies inside another: what has to
-        be kept of a document."""
+        """The dotted paths that the relay reads, shortest first, without those that lie inside another one."""
         return _outermost(self._paths())
 
+    def kept(self) -> tuple[str, ...]:
+        """The paths that have to be kept of a document to read it again later.
+
+        These are `roots`, and the `$ref` of every sub-document on the way to a field of a visibility rule: where a
+        reference stands, no later candidate counts, so without it the document would give other rights.
+        """
+        names = [path.split(".") for rule in self.visibility.rules for path in rule.field]
+        holders = {".".join(path[:count]) for path in names for count in range(1, len(path))}
+        return _outermost({*self.roots(), *(f"{holder}.$ref" for holder in holders)})
+
     def _paths(self) -> set[str]:
-        """What the summary, the visibility and the order of the list need."""
+        """All paths that the summary, the visibility and the order of the list need."""
         paths = {self.list_order} - {"_id"}
         for part in fields(Fields):
             paths.update(getattr(self.fields, part.name))
@@ -134,16 +240,9 @@ class Mapping:
             paths.update(rule.field)
         return paths
 
-    def kept(self) -> tuple[str, ...]:
-        """The paths of `roots`, and the `$ref` of every sub-document on the way to a field that gives rights: where
-        one stands, no later candidate counts, so without it the rights would not be those of the document."""
-        parts = [path.split(".") for rule in self.visibility.rules for path in rule.field]
-        holders = {".".join(names[:count]) for names in parts for count in range(1, len(names))}
-        return _outermost({*self.roots(), *(f"{holder}.$ref" for holder in holders)})
-
 
 def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
-    """These paths without those inside another, shortest first."""
+    """These paths without those that lie inside another one, shortest first."""
     kept: list[str] = []
     for path in sorted(set(paths), key=lambda path: (path.count("."), path)):
         if not any(path == other or path.startswith(other + ".") for other in kept):
@@ -152,9 +251,9 @@ def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def load(path: Path) -> Mapping:
-    """The mapping of a TOML file over the defaults.
+    """Read a TOML file over the defaults.
 
-    Raises StartupError, one sentence naming the file and the key.
+    Raises StartupError with one sentence that names the file and the key.
     """
     try:
         table = tomllib.loads(path.read_text("utf-8"))
@@ -167,55 +266,64 @@ def load(path: Path) -> Mapping:
     except RecursionError:
         raise StartupError(f"The mapping file {path} is nested too deeply.") from None
     try:
-        return _read(table)
-    except _Wrong as wrong:
-        raise StartupError(f"The mapping file {path}: {wrong}.") from wrong
-
-
-class _Wrong(Exception):
-    pass
-
-
-def _read(table: dict[str, Any]) -> Mapping:
-    known = {
-        "fields",
-        "events",
-        "event",
-        "event_types",
-        "statuses",
-        "visibility",
-        "lifecycle_from",
-        "list_order",
-        "redact",
-    }
-    _refuse_unknown(table, known, "")
-    mapping = Mapping()
-    if "fields" in table:
-        mapping = replace(mapping, fields=_candidates(Fields(), table["fields"], "fields"))
-    if "events" in table:
-        mapping = replace(mapping, events=_path(table["events"], "events"))
-    if "event" in table:
-        mapping = replace(mapping, event=_candidates(EventFields(), table["event"], "event"))
-    if "event_types" in table:
-        mapping = replace(mapping, event_types=_kinds(EVENT_TYPES, table["event_types"], "event_types"))
-    if "statuses" in table:
-        mapping = replace(mapping, statuses=_kinds(STATUSES, table["statuses"], "statuses"))
-    if "visibility" in table:
-        mapping = replace(mapping, visibility=_visibility(table["visibility"]))
-    if "lifecycle_from" in table:
-        if table["lifecycle_from"] not in ("events", "status", "both"):
-            raise _Wrong('lifecycle_from must be "events", "status" or "both"')
-        mapping = replace(mapping, lifecycle_from=table["lifecycle_from"])
-    if "list_order" in table:
-        mapping = replace(mapping, list_order=_path(table["list_order"], "list_order"))
-    if "redact" in table:
-        mapping = replace(mapping, redact=_redaction(table["redact"]))
-    _refuse_inside_events(mapping)
+        mapping = _read(table)
+    except ValidationError as failure:
+        raise StartupError(f"The mapping file {path}: {_sentence(failure, table)}.") from None
+    if (misplaced := _inside_events(mapping)) is not None:
+        raise StartupError(f"The mapping file {path}: {misplaced}.")
     return mapping
 
 
-def _refuse_inside_events(mapping: Mapping) -> None:
-    """Live, no more of the array is looked at than a change says, so nothing else can be found in it."""
+_read = TypeAdapter(Mapping).validate_python
+_TABLES: dict[str, type] = {
+    "": Mapping,
+    "fields": Fields,
+    "event": EventFields,
+    "visibility": Visibility,
+    "visibility.rules": Rule,
+    "visibility.sees_all": RoleRule,
+    "redact": Redaction,
+}
+
+
+def _sentence(failure: ValidationError, file: Any) -> str:
+    """The first problem of a file as a sentence without its full stop: the key, and what is wrong with it."""
+    kind, location, reason = first_problem(failure)
+    key, value = "", file
+    for part in location:
+        if (
+            isinstance(part, str) and part != "[key]"
+        ):  # pydantic's mark: the key itself is wrong, not its value
+            key += f".{part}" if key else part
+            value = value.get(part) if isinstance(value, dict) else None
+        elif isinstance(part, int) and isinstance(
+            value, list
+        ):  # elsewhere a single value stands for a list of one
+            key += f"[{part}]"
+            value = value[part]
+    names = [part for part in location if isinstance(part, str)]
+    table, parent = _TABLES.get(".".join(names)), _TABLES.get(".".join(names[:-1]))
+    if kind == "unexpected_keyword_argument" and parent is not None:
+        return f"{key} is not a key of the mapping; known here are {_keys(parent)}"
+    if kind == "missing":
+        return f"{key} is missing"
+    if kind in ("dataclass_type", "dict_type"):
+        return f"{key} must be a table"
+    if kind == "tuple_type":
+        return f"{key} must be a list of {'strings' if table is None else f'tables with {_keys(table)}'}"
+    return f"{key} {reason.replace('valid string', 'string')}"
+
+
+def _keys(table: type) -> str:
+    return ", ".join(sorted(field.name for field in fields(table)))
+
+
+def _inside_events(mapping: Mapping) -> str | None:
+    """A sentence about the first path that lies in the array of events, or None.
+
+    Of a live change the relay sees only the elements that the change brings, so a field of a task cannot be found in
+    that array.
+    """
     candidates = {f"fields.{part.name}": getattr(mapping.fields, part.name) for part in fields(Fields)}
     for index, rule in enumerate(mapping.visibility.rules):
         candidates[f"visibility.rules[{index}].field"] = rule.field
@@ -223,123 +331,8 @@ def _refuse_inside_events(mapping: Mapping) -> None:
     for key, paths in candidates.items():
         for path in paths:
             if path == mapping.events or path.startswith(f"{mapping.events}."):
-                raise _Wrong(
+                return (
                     f'{key}: {path!r} lies in the array of events (events = "{mapping.events}"), where no field of '
                     "a task can be; name one outside of it"
                 )
-
-
-def _refuse_unknown(table: Any, known: set[str], where: str) -> None:
-    if not isinstance(table, dict):
-        raise _Wrong(f"{where} must be a table")
-    for key in table:
-        if key not in known:
-            name = f"{where}.{key}" if where else key
-            raise _Wrong(f"{name} is not a key of the mapping; known here are {', '.join(sorted(known))}")
-
-
-def _path(value: Any, key: str) -> str:
-    if not isinstance(value, str) or not value or any(not part for part in value.split(".")):
-        raise _Wrong(f'{key} must be a dotted path, such as "github.prUrl"')
-    if value.startswith("$") or ".$" in value:
-        raise _Wrong(f"{key}: a name in a path cannot begin with $")
-    if "\0" in value or "\ufffd" in value:
-        raise _Wrong(f"{key}: a name in a path cannot contain NUL or U+FFFD")
-    return value
-
-
-def _paths(value: Any, key: str) -> Paths:
-    if isinstance(value, str):
-        return (_path(value, key),)
-    if not isinstance(value, list) or not value:
-        raise _Wrong(f"{key} must be a path or a list of paths")
-    return tuple(_path(item, key) for item in value)
-
-
-_Candidates = TypeVar("_Candidates", Fields, EventFields)
-
-
-def _candidates(defaults: _Candidates, table: Any, where: str) -> _Candidates:
-    _refuse_unknown(table, {part.name for part in fields(defaults)}, where)
-    return replace(defaults, **{key: _paths(value, f"{where}.{key}") for key, value in table.items()})
-
-
-def _kinds(defaults: dict[Kind, Paths], table: Any, where: str) -> dict[str, Kind]:
-    short = {kind.value.removeprefix("task:"): kind for kind in LIFECYCLE_FIELDS}
-    _refuse_unknown(table, set(short), where)
-    names = dict(defaults)
-    for key, value in table.items():
-        texts = [_text(one) or "" for one in (value if isinstance(value, list) else [value])]
-        if not all(map(snake, texts)):
-            raise _Wrong(f"{where}.{key} must be a list of names, or of whole numbers")
-        names[short[key]] = tuple(texts)
-    claimed: dict[str, Kind] = {}
-    for kind, listed in names.items():
-        for name in listed:
-            if claimed.setdefault(snake(name), kind) != kind:
-                raise _Wrong(f"{where}: {name!r} stands for two messages")
-    return claimed
-
-
-def _text(value: Any) -> str | None:
-    """A text of the file; a whole number, such as a status that is one, as the digits that it is compared by."""
-    if isinstance(value, str):
-        return value
-    number = whole(value)
-    return None if number is None else str(number)
-
-
-def _visibility(table: Any) -> Visibility:
-    _refuse_unknown(table, {"rules", "sees_all"}, "visibility")
-    defaults = Visibility()
-    return Visibility(
-        tuple(_rules(table["rules"])) if "rules" in table else defaults.rules,
-        tuple(_roles(table["sees_all"])) if "sees_all" in table else defaults.sees_all,
-    )
-
-
-def _rules(listed: Any) -> list[Rule]:
-    if not isinstance(listed, list):
-        raise _Wrong("visibility.rules must be a list of tables with name, field and claim")
-    rules: list[Rule] = []
-    for index, table in enumerate(listed):
-        where = f"visibility.rules[{index}]"
-        _refuse_unknown(table, {"name", "field", "claim"}, where)
-        name, claim = table.get("name"), table.get("claim")
-        if not isinstance(name, str) or not name or ":" in name:
-            raise _Wrong(f"{where}.name must be a word without a colon")
-        if any(rule.name == name for rule in rules):
-            raise _Wrong(f"{where}.name {name!r} is taken by another rule")
-        if not isinstance(claim, str) or not claim:
-            raise _Wrong(f"{where}.claim must be the name of a claim")
-        rules.append(Rule(name, _paths(table.get("field"), f"{where}.field"), claim))
-    return rules
-
-
-def _roles(listed: Any) -> list[RoleRule]:
-    if not isinstance(listed, list):
-        raise _Wrong("visibility.sees_all must be a list of tables with claim and value")
-    roles = []
-    for index, table in enumerate(listed):
-        where = f"visibility.sees_all[{index}]"
-        _refuse_unknown(table, {"claim", "value"}, where)
-        claim, value = table.get("claim"), _text(table.get("value"))
-        if not isinstance(claim, str) or not claim or not value:
-            raise _Wrong(f"{where} needs a claim and a value, both texts")
-        roles.append(RoleRule(claim, value))
-    return roles
-
-
-def _redaction(table: Any) -> Redaction:
-    _refuse_unknown(table, {part.name for part in fields(Redaction)}, "redact")
-    for key, listed in table.items():
-        if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
-            raise _Wrong(f"redact.{key} must be a list of texts")
-        for index, item in enumerate(listed):
-            where = f"redact.{key}[{index}]"
-            if key == "patterns":
-                if (wrong := wrong_pattern(item)) is not None:
-                    raise _Wrong(f"{where} {wrong}")
-            elif not normalised(item):
-                raise _Wrong(f"{where} must be the name of a field")
-    return Redaction(**{key: tuple(listed) for key, listed in table.items()})
+    return None

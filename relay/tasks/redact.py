@@ -14,7 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict
 
 from relay.tasks.assignments import (
     HOLDING,
@@ -196,13 +198,29 @@ def _combined(shapes: Sequence[Shape]) -> re.Pattern[str]:
 _SHAPES = _combined(SHAPES)
 
 
+def _field_name(name: str) -> str:
+    if not normalised(name):
+        raise ValueError("must be the name of a field")
+    return name
+
+
+def _pattern(pattern: str) -> str:
+    if (wrong := wrong_pattern(pattern)) is not None:
+        raise ValueError(wrong)
+    return pattern
+
+
+_FieldName = Annotated[str, AfterValidator(_field_name)]
+
+
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """What a deployment adds to the names and shapes, and the names it takes out."""
+    """What a deployment adds to the names and shapes, and the names that it takes out."""
 
-    names: tuple[str, ...] = ()
-    patterns: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
+    __pydantic_config__ = ConfigDict(extra="forbid")
+    names: tuple[_FieldName, ...] = ()
+    patterns: tuple[Annotated[str, AfterValidator(_pattern)], ...] = ()
+    keep: tuple[_FieldName, ...] = ()
 
 
 class Redactor:

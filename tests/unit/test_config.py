@@ -439,7 +439,7 @@ def test_numbers_may_stand_where_names_of_statuses_types_and_roles_do(tmp_path: 
         ("[statuses]\nfailed = [true]", "statuses.failed"),
         ("[statuses]\nfailed = [1.5]", "statuses.failed"),
         ("[statuses]\nfailed = [[3]]", "statuses.failed"),
-        ("[statuses]\nfailed = 3\nanalyzing = '3.0'", "statuses: '3' stands for two messages"),
+        ("[statuses]\nfailed = 3\nanalyzing = '3.0'", "statuses must not name '3' for two kinds of message"),
         ("[event_types]\nfailed = 2026-01-02", "event_types.failed"),
         ("[visibility]\nsees_all = [{claim = 'roles', value = true}]", "visibility.sees_all[0]"),
         ("[fields]\ntitel = 'x'", "fields.titel"),
@@ -478,6 +478,23 @@ def test_numbers_may_stand_where_names_of_statuses_types_and_roles_do(tmp_path: 
         ("[redact]\npatterns = ['" + "x" * 201 + "']", "redact.patterns[0] is longer than 200"),
         ("[redact]\npatterns = ['(a+)+b']", "redact.patterns[0]"),
         ("redact = 5", "redact must be a table"),
+        ("[visibility]\nrules = 5", "visibility.rules must be a list of tables with claim, field, name."),
+        ("[visibility]\nrules = [5]", "visibility.rules[0] must be a table."),
+        (
+            "[[visibility.rules]]\nname = 'a'\nfield = ['x', 5]\nclaim = 'c'",
+            "visibility.rules[0].field[1] must be a",
+        ),
+        (
+            "[[visibility.rules]]\nname = 'a:b'\nfield = 'x'\nclaim = 'c'",
+            "visibility.rules[0].name must be a word",
+        ),
+        (
+            "visibility.rules = [{name = 'a', field = 'x', claim = 'c'}, {name = 'a', field = 'y', claim = 'd'}]",
+            "'a'",
+        ),
+        ("events = 5", 'events must be a dotted path, such as "github.prUrl".'),
+        ("[statuses]\nfailed = '--'", "statuses.failed must have a letter or a digit."),
+        ("[event]\nkind = 'x'", "event.kind is not a key of the mapping; known here are at, payload, type."),
         ("not toml", "not valid TOML"),
     ],
 )
