@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from relay.auth.addresses import networks
 from relay.auth.admission import Admission
-from relay.auth.key_sources import key_source
+from relay.auth.keys import key_source
 from relay.auth.limits import Caps
 from relay.auth.origins import Origins, allowed_origins
 from relay.auth.rollout import Rollout

@@ -1,8 +1,8 @@
-"""What may verify a token: keys, and the algorithms each may be used with. Pure.
+"""Keys that verify tokens, the algorithms each may be used with, and where the settings say they come from.
 
-Rules of this file: what a key may be used with is decided by its own type, what it says of itself
-and the settings, never by a token; a key that is no public key, is too short or says that it is
-for something else does not become one of ours; nothing here ever shows a key.
+Rules of this file: what a key may be used with is decided by its own type, by what it says of itself and by the
+settings, never by a token; only a public key that is long enough and meant for signatures is accepted; no message
+ever shows a key.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -20,16 +21,22 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from relay.config import Settings
+from relay.errors import StartupError
 from relay.protocol.nesting import is_nested_deeper
+
+if TYPE_CHECKING:
+    from relay.auth.jwks import RemoteKeys
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
 
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 16_384  # OpenSSL refuses longer ones
-MAX_KEYS = 100  # of a JWKS; one with more is not taken
-MAX_LEVELS = 16  # of lists and objects inside each other in a JWKS; keys with their certificates have four
+MAX_KEYS = 100  # in a JWKS; one with more is rejected
+MAX_LEVELS = 16  # of nested lists and objects in a JWKS; keys with their certificates have four
 MAX_KID = 256  # characters
-MAX_TRIED = 4  # keys a token is tried with when it does not say which one
+MAX_TRIED = 4  # keys that a token is tried with when it does not name one
+MAX_PEM_BYTES = 64 * 1024
 
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
@@ -41,35 +48,37 @@ _READERS: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 class BadKey(ValueError):
-    """This is no key to verify tokens with; the message is why, and continues "The key …"."""
+    """A key that cannot verify tokens; the message is the reason, and continues "The key …"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key, and the algorithms it may be used with."""
+    """One key, and the algorithms it may be used with. `kid` is its name in a JWKS."""
 
-    material: bytes | PublicKey
+    material: bytes | PublicKey  # bytes: a shared secret
     algorithms: tuple[str, ...]
     kid: str | None = None
 
 
 class KeySet:
-    """The keys of one moment."""
+    """The keys that are valid at one moment. Immutable."""
 
     def __init__(self, keys: Iterable[Key], algorithms: Sequence[str]) -> None:
         self._keys = tuple(keys)
-        self.algorithms = frozenset(algorithms)  # what the settings allow
+        self.algorithms = frozenset(algorithms)  # those that the settings allow
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def has(self, kid: str) -> bool:
-        """Is there a key of this name?"""
+        """Whether one of the keys has this name."""
         return any(key.kid == kid for key in self._keys)
 
     def fitting(self, algorithm: str, kid: str | None) -> list[Key]:
-        """The keys that may have signed this, a few at most: those of the name, if it gives one, and
-        those without a name of their own."""
+        """The keys that may have signed a token with this header, at most MAX_TRIED.
+
+        If the token names a key, these are the keys of that name, followed by those that have no name.
+        """
         fit = [key for key in self._keys if algorithm in key.algorithms]
         if kid is not None:
             fit = [key for key in fit if key.kid == kid] + [key for key in fit if key.kid is None]
@@ -77,12 +86,12 @@ class KeySet:
 
 
 def from_secret(secret: str, algorithms: Sequence[str]) -> KeySet:
-    """The shared secret; the settings have looked at it."""
+    """The shared secret as the only key. The settings have checked its length already."""
     return KeySet([Key(secret.encode(), tuple(algorithms))], algorithms)
 
 
 def from_pem(text: str, algorithms: Sequence[str]) -> KeySet:
-    """One public key. Raises BadKey."""
+    """One public key in PEM. Raises BadKey."""
     if "PRIVATE KEY" in text:
         raise BadKey(
             "is a private key, which only the signer may have; give its public key (openssl pkey -pubout)"
@@ -97,7 +106,7 @@ def from_pem(text: str, algorithms: Sequence[str]) -> KeySet:
 
 
 def from_jwks(document: bytes, algorithms: Sequence[str]) -> tuple[KeySet, int]:
-    """The usable keys of a JSON Web Key Set, and how many others it has. Raises BadKey."""
+    """The usable keys of a JSON Web Key Set, and the number of others in it. Raises BadKey."""
     if is_nested_deeper(document, MAX_LEVELS):
         raise BadKey(f"set is nested deeper than {MAX_LEVELS} levels")
     try:
@@ -114,22 +123,22 @@ def from_jwks(document: bytes, algorithms: Sequence[str]) -> tuple[KeySet, int]:
         try:
             keys.append(_from_jwk(jwk, algorithms))
         except BadKey:
-            continue  # keys for encryption, of other types, … are usual
+            continue  # a JWKS often has other keys as well, such as those for encryption
     if not keys:
         raise BadKey(f"set has no key that may be used with {', '.join(algorithms)}")
     return KeySet(keys, algorithms), len(listed) - len(keys)
 
 
 def _from_jwk(jwk: Any, algorithms: Sequence[str]) -> Key:
-    """RFC 7517. Raises BadKey."""
+    """One key of a JWKS (RFC 7517). Raises BadKey."""
     if not isinstance(jwk, Mapping):
         raise BadKey("is not an object")
     kty, kid, stated = jwk.get("kty"), jwk.get("kid"), jwk.get("alg")
     reader = _READERS.get(kty) if isinstance(kty, str) else None
     if reader is None:
-        raise BadKey("is of another type")  # oct above all: a secret has no place where all can read it
+        raise BadKey("is of another type")  # such as `oct`: a shared secret must not be published
     if "d" in jwk:
-        raise BadKey("is a private key that all can read")  # nor is it loaded, which takes long
+        raise BadKey("is a private key that all can read")  # reject it before loading it, which is slow
     if jwk.get("use", "sig") != "sig":
         raise BadKey("is for another use")
     operations = jwk.get("key_ops", ["verify"])
@@ -141,13 +150,13 @@ def _from_jwk(jwk: Any, algorithms: Sequence[str]) -> Key:
         raise BadKey("has no usable algorithm")
     try:
         key = reader(dict(jwk))
-    except Exception:  # whatever a foreign document makes the libraries raise
+    except Exception:  # a hostile document may make the libraries raise anything
         raise BadKey("cannot be read") from None
     return _key(key, algorithms, kid, stated)
 
 
 def _key(key: object, algorithms: Sequence[str], kid: str | None, stated: str | None) -> Key:
-    """Raises BadKey when it can serve none of the algorithms."""
+    """A key with those of `algorithms` that it may be used with. Raises BadKey if there are none."""
     kind, able = _abilities(key)
     usable = tuple(name for name in algorithms if name in able and stated in (None, name))
     if not usable:
@@ -160,7 +169,7 @@ def _key(key: object, algorithms: Sequence[str], kid: str | None, stated: str | 
 
 
 def _abilities(key: object) -> tuple[str, Sequence[str]]:
-    """What it is, and the algorithms of its type. Raises BadKey."""
+    """A description of the key, and the algorithms of its type. Raises BadKey."""
     match key:
         case RSAPublicKey():
             if not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
@@ -171,3 +180,58 @@ def _abilities(key: object) -> tuple[str, Sequence[str]]:
         case Ed25519PublicKey() | Ed448PublicKey():
             return "an Edwards curve key", ["EdDSA"]
     raise BadKey("is of a type that signs no tokens")
+
+
+class FixedKeys:
+    """The keys of the settings, as a source of keys that never changes."""
+
+    def __init__(self, keys: KeySet) -> None:
+        self._keys = keys
+
+    def current(self) -> KeySet:
+        """The keys to verify tokens with."""
+        return self._keys
+
+    def awaits_newer(self, token_digest: bytes) -> bool:
+        """False: no newer keys will come, so a token that these keys do not verify is refused for good."""
+        return False
+
+    async def run(self) -> None:
+        """Return at once: there is nothing to keep fresh."""
+
+    async def first(self, timeout_s: float) -> None:
+        """Return at once: the keys are here."""
+
+
+def key_source(settings: Settings) -> FixedKeys | RemoteKeys:
+    """The source of keys that the settings name. Raises StartupError."""
+    algorithms = settings.relay_jwt_algorithms
+    if settings.relay_jwt_secret is not None:
+        return FixedKeys(from_secret(settings.relay_jwt_secret.get_secret_value(), algorithms))
+    if settings.relay_jwt_public_key is not None:
+        try:
+            return FixedKeys(from_pem(_pem(settings.relay_jwt_public_key.get_secret_value()), algorithms))
+        except BadKey as failure:
+            raise StartupError(f"RELAY_JWT_PUBLIC_KEY: the key {failure}.") from None
+    if settings.relay_jwks_url is not None:
+        from relay.auth.jwks import RemoteKeys  # its HTTP client costs time and memory; see there
+
+        return RemoteKeys(settings.relay_jwks_url, algorithms)
+    raise StartupError(
+        "RELAY_JWT_SECRET is not set: the relay needs the shared secret its tokens are signed with, at least "
+        "32 bytes, or in its place RELAY_JWT_PUBLIC_KEY or RELAY_JWKS_URL."
+    )
+
+
+def _pem(given: str) -> str:
+    """PEM text, or the content of the file that it names. No message shows either of them."""
+    if "-BEGIN" in given:
+        return given
+    try:
+        with Path(given.strip()).open("rb") as file:
+            return file.read(MAX_PEM_BYTES).decode()
+    except (OSError, ValueError) as failure:
+        reason = getattr(failure, "strerror", None) or "it is not text"
+        raise StartupError(
+            f"RELAY_JWT_PUBLIC_KEY: must be PEM text or the path of a PEM file ({reason})."
+        ) from None

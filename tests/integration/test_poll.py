@@ -20,7 +20,7 @@ from support.relay_fixture import SOON_S, listening, running, settings_for, toke
 
 from relay import health
 from relay.app import Relay
-from relay.auth.key_sources import FixedKeys
+from relay.auth.keys import FixedKeys
 from relay.errors import Unavailable
 from relay.gateway.polling import poll
 from relay.gateway.polling.poll import MAX_ANSWER_BYTES, REJOIN_BURST, REJOINS_PER_SECOND, Poll, Seat

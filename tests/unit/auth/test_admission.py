@@ -19,7 +19,7 @@ from support.relay_fixture import SOON_S, settings_for, token
 
 from relay.auth.addresses import networks
 from relay.auth.admission import Admission
-from relay.auth.key_sources import key_source
+from relay.auth.keys import key_source
 from relay.auth.limits import Caps
 from relay.auth.origins import Origins
 from relay.auth.rollout import Rollout

@@ -12,8 +12,7 @@ from support.token_forgery import hmac_signed, jwk, jwks, pem, segment
 from support.token_forgery import signed as signed_with
 
 from relay.auth import tokens
-from relay.auth.key_sources import FixedKeys
-from relay.auth.keys import KeySet, from_jwks, from_pem, from_secret
+from relay.auth.keys import FixedKeys, KeySet, from_jwks, from_pem, from_secret
 from relay.auth.tokens import MAX_TOKEN_BYTES, Verifier, issue
 from relay.errors import Refused
 

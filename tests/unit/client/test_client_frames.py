@@ -21,7 +21,7 @@ from websockets.server import ServerProtocol
 from websockets.sync.client import connect
 
 from relay.auth.admission import Admission
-from relay.auth.key_sources import key_source
+from relay.auth.keys import key_source
 from relay.auth.limits import Caps
 from relay.auth.origins import Origins
 from relay.auth.rollout import Rollout

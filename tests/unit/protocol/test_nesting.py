@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from support.token_forgery import hmac_signed, jwk
 
 from relay.auth import keys, tokens
-from relay.auth.key_sources import FixedKeys
-from relay.auth.keys import BadKey, from_jwks
+from relay.auth.keys import BadKey, FixedKeys, from_jwks
 from relay.auth.tokens import Verifier
 from relay.client.items import decode
 from relay.errors import BadRequest, Refused, StartupError

@@ -1,0 +1,400 @@
+"""Keys that are fetched from a JWKS: when, and what happens when its server misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from support.token_forgery import jwk, jwks, pem, segment, signed
+
+from relay import config
+from relay.auth import jwks as fetching
+from relay.auth.jwks import COOLDOWN_S, MAX_UNANSWERED, REFRESH_S, FetchFailed, RemoteKeys
+from relay.auth.keys import FixedKeys, from_pem, key_source
+from relay.auth.tokens import Verifier
+from relay.errors import Refused
+
+SECRET = "0123456789abcdef0123456789abcdef"
+PUBLIC = ["RS256", "ES256"]
+CLAIMS = {"sub": "a", "exp": int(time.time()) + 3600}
+SOON_S = 30.0
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in config.Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+# When they are fetched: time and answers come from the test.
+
+
+class Server:
+    """What the next fetch brings, and how often there was one."""
+
+    def __init__(self, *answers: bytes | Exception) -> None:
+        self.answer: bytes | Exception = answers[0] if answers else FetchFailed("500")
+        self.fetches: list[float] = []
+        self.now = 1000.0
+        self.remote = RemoteKeys("https://id.test/jwks", PUBLIC, fetch=self.fetch, clock=lambda: self.now)
+        self.verifier = Verifier(self.remote)
+
+    async def fetch(self, url: str) -> bytes:
+        self.fetches.append(self.now)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def after(self, seconds: float) -> None:
+        """So much time passes, and whatever is due in it is done."""
+        end = self.now + seconds
+        while self.remote.due_at <= end:
+            self.now = max(self.now, self.remote.due_at)
+            await self.remote.refresh_if_due()
+        self.now = end
+
+    def code(self, token: str) -> int:
+        """0 when it is accepted, else the close code."""
+        try:
+            self.verifier.verify(token)
+        except Refused as refused:
+            return refused.code
+        return 0
+
+
+OLD = jwks(jwk("RSA", "old"))
+BOTH = jwks(jwk("RSA", "old"), jwk("RSA-other", "new"))
+OLD_TOKEN = signed(CLAIMS, "RSA", "RS256", kid="old")
+NEW_TOKEN = signed(CLAIMS, "RSA-other", "RS256", kid="new")
+
+
+async def test_keys_are_fetched_at_the_start_and_every_ten_minutes() -> None:
+    server = Server(OLD)
+    assert server.code(OLD_TOKEN) == 1011
+    await server.after(0)
+    assert server.code(OLD_TOKEN) == 0
+    await server.after(2 * REFRESH_S)
+    assert server.fetches == [1000, 1600, 2200]
+
+
+async def test_without_keys_the_fetch_is_tried_again_ever_more_slowly() -> None:
+    server = Server()
+    await server.after(150)
+    assert [at - 1000 for at in server.fetches] == [0, 1, 3, 7, 15, 31, 61, 91, 121]
+    assert server.code(OLD_TOKEN) == 1011
+    server.answer = OLD
+    await server.after(COOLDOWN_S)
+    assert server.code(OLD_TOKEN) == 0
+
+
+@pytest.mark.parametrize("failure", [FetchFailed("500"), b"<html>", b'{"keys":[]}', jwks({"kty": "oct"})])
+async def test_the_last_good_keys_stay_through_an_outage(failure: bytes | Exception) -> None:
+    """S10: an hour of 500s or of garbage; the old keys are kept, the new one is accepted soon after."""
+    server = Server(OLD)
+    await server.after(1)
+    server.answer = failure
+    await server.after(3600)
+    assert server.code(OLD_TOKEN) == 0
+    assert server.code(NEW_TOKEN) == 1011
+    assert 5 <= len(server.fetches) <= 15
+    server.answer = BOTH
+    await server.after(COOLDOWN_S)
+    assert server.code(NEW_TOKEN) == 0
+    assert server.remote.due_at == server.fetches[-1] + REFRESH_S
+    server.answer, server.now = failure, server.remote.due_at
+    await server.remote.refresh_if_due()
+    assert server.remote.due_at == server.now + COOLDOWN_S
+
+
+@pytest.mark.parametrize("age", [0.5, 29, 300])
+async def test_a_key_that_was_rotated_in_is_accepted_within_30_s(age: float) -> None:
+    """S10: whenever the last fetch was, and with the very token that came first."""
+    server = Server(OLD)
+    await server.after(age)
+    server.answer = BOTH
+    assert server.code(NEW_TOKEN) == 1011
+    await server.after(max(0.0, COOLDOWN_S - age))
+    assert server.code(NEW_TOKEN) == 0
+    assert server.code(OLD_TOKEN) == 0
+
+
+async def test_a_key_that_was_taken_out_verifies_nothing_any_more() -> None:
+    server = Server(BOTH)
+    await server.after(0)
+    assert server.code(NEW_TOKEN) == 0
+    server.answer = OLD
+    await server.after(REFRESH_S)
+    assert server.code(NEW_TOKEN) == 1011  # keys fetched after it was shown now will say
+    await server.after(COOLDOWN_S)
+    assert server.code(NEW_TOKEN) == 4401
+
+
+async def test_a_token_of_no_key_is_refused_for_good_by_keys_that_are_newer() -> None:
+    """S9: an unknown kid costs a client one more try, and then it is over."""
+    server = Server(OLD)
+    await server.after(1)
+    assert [server.code(NEW_TOKEN), server.code(NEW_TOKEN)] == [1011, 1011]
+    await server.after(COOLDOWN_S)
+    assert server.code(NEW_TOKEN) == 4401
+    server.answer = BOTH
+    await server.after(COOLDOWN_S)
+    assert server.code(NEW_TOKEN) == 0
+
+
+async def test_ten_thousand_random_names_make_one_fetch_in_30_s() -> None:
+    """S9."""
+    server = Server(OLD)
+    await server.after(1)
+    rest = NEW_TOKEN.split(".", 1)[1]
+    for n in range(10_000):
+        server.now += 0.01
+        assert server.code(f"{segment({'alg': 'RS256', 'kid': f'random-{n}'})}.{rest}") == 1011
+        await server.after(0)
+    assert len(server.fetches) <= 1 + 101 / COOLDOWN_S
+    assert all(b - a >= COOLDOWN_S for a, b in zip(server.fetches, server.fetches[1:], strict=False))
+    assert len(server.remote._unanswered) == MAX_UNANSWERED
+    assert server.code(OLD_TOKEN) == 0
+
+
+async def test_the_same_document_again_changes_nothing() -> None:
+    server = Server(OLD)
+    await server.after(0)
+    keys = server.remote.current()
+    await server.after(REFRESH_S)
+    assert len(server.fetches) == 2
+    assert server.remote.current() is keys
+
+
+async def test_asking_during_a_fetch_is_not_lost() -> None:
+    server, going, go_on = Server(OLD), asyncio.Event(), asyncio.Event()
+    await server.after(0)
+
+    async def slow(url: str) -> bytes:
+        document = server.answer
+        going.set()
+        await go_on.wait()
+        return await server.fetch(url) and document  # type: ignore[return-value]
+
+    server.remote._fetch = slow
+    server.now += REFRESH_S
+    refreshing = asyncio.create_task(server.remote.refresh_if_due())
+    await going.wait()
+    server.answer = BOTH
+    server.now += 1
+    assert server.code(NEW_TOKEN) == 1011
+    server.now += 1
+    go_on.set()
+    await refreshing
+    assert server.code(NEW_TOKEN) == 1011
+    await server.after(COOLDOWN_S)
+    assert server.code(NEW_TOKEN) == 0
+
+
+# The fetch itself, against a real server in a thread.
+
+CONTEXT = ssl.create_default_context()
+
+
+async def fetch(url: str) -> bytes:
+    return await fetching.fetch(url, CONTEXT)
+
+
+Handle = Callable[[BaseHTTPRequestHandler], None]
+
+
+@contextlib.contextmanager
+def serving(handle: Handle) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            with contextlib.suppress(OSError):
+                handle(self)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/jwks?tenant=1"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def answering(status: int, body: bytes = b"", **headers: str) -> Handle:
+    def handle(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name.replace("_", "-"), value)
+        request.end_headers()
+        request.wfile.write(body)
+
+    return handle
+
+
+def endless(request: BaseHTTPRequestHandler) -> None:
+    """100 MB, if one let it."""
+    answering(200)(request)
+    for _ in range(1600):
+        request.wfile.write(b" " * 65_536)
+
+
+def endless_headers(request: BaseHTTPRequestHandler) -> None:
+    request.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    for n in range(100_000):
+        request.wfile.write(b"x-%d: %s\r\n" % (n, b"y" * 1000))
+
+
+def dripping(start: bytes) -> Handle:
+    def handle(request: BaseHTTPRequestHandler) -> None:
+        request.wfile.write(start)
+        while True:
+            request.wfile.write(b" ")
+            time.sleep(0.02)
+
+    return handle
+
+
+def chunked(request: BaseHTTPRequestHandler) -> None:
+    answering(200, b"", Transfer_Encoding="chunked")(request)
+    for part in (OLD[:100], OLD[100:]):
+        request.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+    request.wfile.write(b"0\r\n\r\n")
+
+
+async def test_a_document_is_fetched_whatever_it_says_it_is() -> None:
+    asked: list[str] = []
+
+    def handle(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.path)
+        answering(200, OLD, Content_Type="text/plain", Content_Length=str(len(OLD)))(request)
+
+    with serving(handle) as url:
+        assert await fetch(url) == OLD
+    assert asked == ["/jwks?tenant=1"]
+    for other in (answering(200, OLD), chunked):
+        with serving(other) as url:
+            assert await fetch(url) == OLD
+
+
+@pytest.mark.parametrize(
+    ("handle", "says"),
+    [
+        *[(answering(code, OLD, Location="/other"), f"is {code}") for code in (301, 302, 303, 307, 308)],
+        (answering(302, OLD, Location="file:///etc/passwd"), "is 302"),
+        (answering(500, OLD), "is 500"),
+        (answering(404), "is 404"),
+        (answering(204), "is 204"),
+        (answering(101, Connection="Upgrade", Upgrade="websocket"), "without a pending proposal"),
+        (endless, "more than 256 KiB"),
+        (endless_headers, "more than 256 KiB|RemoteProtocolError"),
+        (answering(200, b" " * 300_000), "more than 256 KiB"),
+        (dripping(b""), "no whole answer|RemoteProtocolError"),
+        (dripping(b"HTTP/1.1 200 OK\r\nx: "), "no whole answer"),
+        (dripping(b"HTTP/1.1 200 OK\r\n\r\n"), "no whole answer"),
+        (lambda request: time.sleep(0.6), "no whole answer"),
+        (lambda request: request.wfile.write(b"garbage\r\n\r\n"), "RemoteProtocolError"),
+        (lambda request: None, "without sending a response"),
+    ],
+)
+async def test_a_server_that_misbehaves_costs_a_bounded_time_and_room(
+    monkeypatch: pytest.MonkeyPatch, handle: Handle, says: str
+) -> None:
+    """S10, F52: redirects, 500s, 100 MB, a slow body, garbage; and the loop goes on meanwhile."""
+    monkeypatch.setattr(fetching, "TIMEOUT_S", 0.5)
+    with serving(handle) as url:
+        began = time.perf_counter()
+        with pytest.raises(FetchFailed, match=says):
+            await fetch(url)
+    assert time.perf_counter() - began < 5
+
+
+async def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with serving(answering(200, OLD)) as url:
+        assert await fetch(url) == OLD
+
+
+async def test_a_compressed_body_is_not_unpacked() -> None:
+    packed = gzip.compress(b" " * 50_000_000)
+    with serving(answering(200, packed, Content_Encoding="gzip")) as url:
+        assert await fetch(url) == packed
+
+
+async def test_a_name_that_cannot_be_one_is_a_failure_like_any_other() -> None:
+    with pytest.raises(FetchFailed):
+        await fetch(f"http://{'x' * 70}.test/")
+
+
+async def test_no_server_at_all_is_a_failure_like_any_other() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}/"
+    with pytest.raises(FetchFailed):
+        await fetch(url)
+
+
+async def test_a_server_nobody_vouches_for_is_not_believed() -> None:
+    """TLS is checked: here is none at all behind https."""
+    with serving(answering(200, OLD)) as url, pytest.raises(FetchFailed):
+        await fetch(url.replace("http:", "https:"))
+
+
+async def test_the_loop_is_not_held_while_a_server_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F52: a JWKS that hangs."""
+    monkeypatch.setattr(fetching, "TIMEOUT_S", 0.5)
+    with serving(lambda request: time.sleep(1)) as url:
+        failing = asyncio.create_task(fetch(url))
+        turns = 0
+        while not failing.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns > 100
+        with pytest.raises(FetchFailed):
+            await failing
+
+
+async def test_the_whole_chain_runs_by_itself(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "relay")
+    with serving(answering(200, BOTH)) as url:
+        source = key_source(config.load(relay_jwks_url=url))
+        running = asyncio.create_task(source.run())
+        await source.first(SOON_S)
+        assert Verifier(source).verify(NEW_TOKEN).sub == "a"
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert "tenant" not in caplog.text
+    assert NEW_TOKEN not in caplog.text
+
+
+async def test_asking_wakes_the_one_who_fetches() -> None:
+    server = Server(OLD)
+    running = asyncio.create_task(server.remote.run())
+    await server.remote.first(SOON_S)
+    server.answer = BOTH
+    server.now += COOLDOWN_S
+    assert server.code(NEW_TOKEN) == 1011
+    async with asyncio.timeout(SOON_S):
+        while server.code(NEW_TOKEN) != 0:
+            await asyncio.sleep(0)
+    assert len(server.fetches) == 2
+    running.cancel()
+
+
+async def test_the_first_keys_are_waited_for_only_so_long() -> None:
+    await Server().remote.first(0.001)
+    await FixedKeys(from_pem(pem("RSA"), PUBLIC)).first(0)
