@@ -9,7 +9,6 @@ in the text's JSON.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,11 +28,10 @@ from relay.tasks.assignments import (
     is_word,
 )
 from relay.tasks.names import NAME_LENGTH, REDACTED, Harmless, Names, normalised
+from relay.tasks.patterns import Patterns, check
 from relay.tasks.scalars import bounded
 from relay.tasks.signs import folded, shows_a_shape, signs
 
-PATTERN_LENGTH = 200  # characters of a pattern in the mapping file; a longer one stops the start
-PATTERN_SEES = 10_000  # characters of a text that the patterns of the mapping file are tried on
 _NAMES_CACHED = 4_096  # fields whose name is known to hold a secret or none
 CUT_MARGIN = 8_192  # characters read beyond a cut, to recognise a secret that the cut goes through
 LOOKS = 8  # at a text that changes each time; two are nearly always enough
@@ -205,9 +203,13 @@ def _field_name(name: str) -> str:
 
 
 def _pattern(pattern: str) -> str:
-    if (wrong := wrong_pattern(pattern)) is not None:
-        raise ValueError(wrong)
+    check(pattern)  # raises BadPattern, a ValueError
     return pattern
+
+
+def _together(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    Patterns(patterns)  # raises BadPattern
+    return patterns
 
 
 _FieldName = Annotated[str, AfterValidator(_field_name)]
@@ -219,7 +221,7 @@ class Redaction:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
     names: tuple[_FieldName, ...] = ()
-    patterns: tuple[Annotated[str, AfterValidator(_pattern)], ...] = ()
+    patterns: Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], AfterValidator(_together)] = ()
     keep: tuple[_FieldName, ...] = ()
 
 
@@ -230,11 +232,11 @@ class Redactor:
         names = Names(redaction.names, redaction.keep)
         self.hides: Callable[[str], Harmless | None] = names.hides
         self._assignments = Assignments(names)
-        self._patterns = tuple(map(re.compile, redaction.patterns))
+        self._patterns = Patterns(redaction.patterns) if redaction.patterns else None
         self._in_text, self._in_json = signs(names.added)
         # Bytes know no large and small letters beyond ASCII, so with such a name every text is suspicious.
         self._has_others = not all(map(str.isascii, names.added))
-        self._may_always = bool(self._patterns) or self._has_others
+        self._may_always = self._patterns is not None or self._has_others
         self._name = lru_cache(_NAMES_CACHED)(self.text)
 
     def text(self, value: str) -> str:
@@ -253,9 +255,7 @@ class Redactor:
             if shows_a_shape(shown):
                 value = _SHAPES.sub(_left, value)
             value = self._assignments.without(value)
-        for pattern in self._patterns:
-            value = pattern.sub(_unless_empty, value[:PATTERN_SEES]) + value[PATTERN_SEES:]
-        return value
+        return value if self._patterns is None else self._patterns.without(value)
 
     def beginning(self, value: str, limit: int) -> str:
         """The text without secrets, and not longer than `limit`: nothing is cut before they are out."""
@@ -331,31 +331,3 @@ def _left(match: re.Match[str]) -> str:
     """What a shape leaves of its match."""
     secret = match.lastindex
     return REDACTED if secret is None else match[0][: match.start(secret) - match.start()] + REDACTED
-
-
-def _unless_empty(match: re.Match[str]) -> str:
-    return REDACTED if match[0] else ""
-
-
-# A repeated group in which something is repeated, such as (a+)+: some texts keep it busy forever.
-_REPEATED_TWICE = re.compile(r"(?<!\\)\((?:[^()\\]|\\.)*(?:[*+]|\{\d*,\})(?:[^()\\]|\\.)*\)(?:[*+]|\{\d*,\})")
-
-
-def wrong_pattern(pattern: str) -> str | None:
-    """What is wrong with a pattern of the mapping file, as the end of a sentence; None if nothing is."""
-    if len(pattern) > PATTERN_LENGTH:
-        return f"is longer than {PATTERN_LENGTH} characters"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            compiled = re.compile(pattern)
-    except (re.error, OverflowError, RecursionError, Warning) as failure:
-        return f"is no regular expression: {failure}"
-    if any(not match[0] for sample in _SAMPLES for match in compiled.finditer(sample)):
-        return "matches where there is nothing"
-    if _REPEATED_TWICE.search(pattern):
-        return "repeats what repeats itself, which may take forever: bound one of the two, as in {1,20}"
-    return None
-
-
-_SAMPLES = ("", "a", "A1 b_2-c.d/e", "\n")

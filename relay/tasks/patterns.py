@@ -1,0 +1,206 @@
+r"""Redaction patterns of the mapping file: Python's syntax and meaning, searched by RE2. Pure.
+
+Why RE2: the patterns are written by the operator and run over texts that anybody may write. Python's `re` backtracks,
+and on `ACME(?:\d\d|\d)+-END` its time grows by 60 % with every further digit, so that one event of a few dozen digits
+would stop the event loop for hours. RE2 compiles a pattern into an automaton, which passes over a text once.
+
+Rules of this file: the time of a search is in proportion to the length of the text; a pattern that RE2 cannot run, or
+would read in another way than Python, is rejected at the start; nothing here raises on any text.
+
+A pattern finds what Python's `re` finds, with these exceptions: `\b` and `\B` take only ASCII letters, digits and `_` for
+parts of words; `(?i)` knows simple case folding only (ı and İ are no i); a match of `$` before a last line feed includes
+it. A property test compares the two.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from relay.tasks.names import REDACTED
+
+PATTERN_LENGTH = 200  # characters; a longer pattern stops the start
+# Instructions of a compiled pattern; a larger one stops the start. Below it RE2's fast automaton fits into its memory;
+# above it RE2 falls back to one that took 30 ms for a kilobyte.
+_MAX_PROGRAM = 100_000
+_MAX_MEMORY = (
+    64 << 20
+)  # bytes that RE2 may use for the states of one pattern; it forgets them when it needs more
+_SAMPLES = ("", "a", "A1 b_2-c.d/e", "\n")  # no pattern may match an empty string in one of these
+
+# Python's classes, which know all of Unicode, as parts of a character class of RE2, whose own know ASCII alone.
+_SPACES: tuple[tuple[int, int], ...] = (
+    (0x9, 0xD),
+    (0x1C, 0x20),
+    (0x85, 0x85),
+    (0xA0, 0xA0),
+    (0x1680, 0x1680),
+    (0x2000, 0x200A),
+)
+_SPACES += ((0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000))
+_CLASSES = {
+    "d": r"\p{Nd}",
+    "D": r"\P{Nd}",
+    "w": r"\p{L}\p{N}_",
+    "s": "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in _SPACES),
+    "S": "".join(
+        rf"\x{{{last + 1:x}}}-\x{{{first - 1:x}}}"
+        for (_, last), (first, _) in pairwise([(0, -1), *_SPACES, (0x110000, 0)])
+    ),
+}
+_ESCAPE = r"\\(?:u(?P<u>[0-9a-fA-F]{4})|U(?P<U>[0-9a-fA-F]{8})|(?P<escaped>.))"
+_TOKEN = re.compile(rf"(?s:{_ESCAPE}|\{{,(?P<most>[0-9]*)\}}|(?P<opening>\[\^?\]?)|(?P<end>\$))")
+_IN_CLASS = re.compile(rf"(?s:{_ESCAPE}|(?P<closing>\])|(?P<bracket>\[))")
+
+
+class BadPattern(ValueError):
+    """A pattern that cannot be used; the message is the reason, and continues a sentence that names the pattern."""
+
+
+class Patterns:
+    """All patterns of one deployment, ready to search. Immutable."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        """Compile the patterns. Raises BadPattern."""
+        self._each = [_compiled(pattern) for pattern in patterns]
+        self._any = _any_of(tuple(patterns))
+
+    def without(self, text: str) -> str:
+        """The text with `[redacted]` in place of every match that is not empty, one pattern after the other.
+
+        A `[redacted]` that is in the text already stays as it is, so that a pattern such as `[a-z]` does not find itself
+        something to redact in its own results.
+        """
+        encoded = text.encode("utf-8", "surrogatepass")
+        if self._any.search(encoded) is None:  # one search for all: nearly every text has no match
+            return text
+        for regex in self._each:
+            encoded = regex.sub(_instead, encoded)
+        return encoded.decode("utf-8", "surrogatepass")
+
+
+def check(pattern: str) -> None:
+    """Raises BadPattern if this pattern cannot be used."""
+    _compiled(pattern)
+
+
+def _instead(match: Any) -> bytes:
+    return _MARK if match.start() < match.end() else b""
+
+
+_MARK = REDACTED.encode()
+
+
+@lru_cache(maxsize=64)
+def _compiled(pattern: str) -> Any:
+    """One pattern, or a `[redacted]`, which comes first so that no match begins inside one."""
+    if len(pattern) > PATTERN_LENGTH:
+        raise BadPattern(f"is longer than {PATTERN_LENGTH} characters")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what Python warns of, it will read in another way some day
+            re.compile(pattern)
+    except (re.error, OverflowError, RecursionError, Warning) as failure:
+        raise BadPattern(f"is not a regular expression: {failure}") from None
+    regex = _regex(rf"{re.escape(REDACTED)}|(?:{_translated(pattern)})")
+    if any(match.start() == match.end() for sample in _SAMPLES for match in regex.finditer(sample.encode())):
+        raise BadPattern("matches an empty string")
+    return regex
+
+
+def _any_of(patterns: tuple[str, ...]) -> Any:
+    try:
+        return _regex("|".join(f"(?:{_translated(pattern)})" for pattern in patterns))
+    except BadPattern:  # each of them can be used, so it is their number
+        raise BadPattern(f"are too large together: {_SMALLER}") from None
+
+
+def _regex(pattern: str) -> Any:
+    import re2  # here, because most deployments have no patterns, and the library takes 2 MB
+
+    options = re2.Options()
+    options.never_capture = True  # only the whole match matters, and groups cost time
+    options.log_errors = False  # to standard error, in a format of its own
+    options.max_mem = _MAX_MEMORY
+    try:
+        regex = re2.compile(pattern.encode(), options)
+    except (re2.error, UnicodeEncodeError) as failure:
+        reason = failure.args[0].decode() if isinstance(failure, re2.error) else str(failure)
+        if "too large" in reason:
+            raise BadPattern(f"is too large: {_SMALLER}") from None
+        raise BadPattern(
+            "cannot be searched in a time in proportion to the text, as patterns with look-around, back-references "
+            f"and possessive repetition cannot ({reason})"
+        ) from None
+    if regex.programsize > _MAX_PROGRAM:
+        raise BadPattern(f"is too large: {_SMALLER}")
+    return regex
+
+
+_SMALLER = (
+    "repeat less, or repeat classes with fewer characters, such as [A-Za-z0-9_]{1,100} in place of \\w{1,100}"
+)
+
+
+def _translated(pattern: str) -> str:
+    """The pattern in RE2's syntax, with Python's meaning. What RE2 does not know is left as it is, for it to reject."""
+    parts: list[str] = []
+    at = 0
+    while (token := _TOKEN.search(pattern, at)) is not None:
+        parts.append(pattern[at : token.start()])
+        at = token.end()
+        if token["opening"] is not None:
+            translated, at = _class(pattern, token)
+        elif token["end"] is not None:
+            translated = r"(?:$|\n\z)"  # Python's $ matches before a last line feed as well
+        elif token["most"] is not None:
+            translated = f"{{0,{token['most']}}}"  # to RE2 {,3} is not a repetition
+        elif token["escaped"] == "Z":
+            translated = r"\z"
+        elif token["escaped"] == "W":
+            translated = f"[^{_CLASSES['w']}]"
+        elif token["escaped"] in _CLASSES:
+            translated = f"[{_CLASSES[token['escaped']]}]"
+        else:
+            translated = _escape(token)
+        parts.append(translated)
+    return "".join(parts) + pattern[at:]
+
+
+def _class(pattern: str, opening: re.Match[str]) -> tuple[str, int]:
+    """The character class that begins with this token, translated, and where it ends."""
+    parts = [opening[0].replace("]", r"\]")]  # directly after the opening a ] is a literal
+    at = opening.end()
+    while (token := _IN_CLASS.search(pattern, at)) is not None:
+        parts.append(pattern[at : token.start()])
+        at = token.end()
+        if token["closing"] is not None:
+            return "".join(parts) + "]", at
+        if token["bracket"] is not None:
+            parts.append(r"\[")  # to RE2 a [ may begin a class of POSIX, such as [:alpha:]
+        elif token["escaped"] == "b":
+            parts.append(r"\x08")
+        elif token["escaped"] == "W":
+            parts.append(_no_word_characters())
+        else:
+            parts.append(_CLASSES.get(token["escaped"] or "") or _escape(token))
+    raise AssertionError("Python's own parser found the end of this class")
+
+
+def _escape(token: re.Match[str]) -> str:
+    code, char = token["u"] or token["U"], token["escaped"]
+    if code is not None:
+        return rf"\x{{{code}}}"
+    return token[0] if char.isascii() else char  # RE2 knows escapes of ASCII alone
+
+
+@lru_cache(maxsize=1)
+def _no_word_characters() -> str:
+    r"""Everything but \w, as ranges: a class of RE2 can hold the complement of one property, but not of several."""
+    every = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
+    ends = [(run[0][0], run[0][-1]) for run in re.finditer(r"\W+", every)]
+    return "".join(rf"\x{{{ord(first):x}}}-\x{{{ord(last):x}}}" for first, last in ends)
