@@ -24,7 +24,7 @@ from pydantic.fields import FieldInfo
 from relay.cli.commands import cli
 from relay.config import Settings
 from relay.tasks import names as secret_names
-from relay.tasks.redact import SHAPES
+from relay.tasks.shapes import SHAPES
 from scripts import generated_wire
 
 ROOT = Path(__file__).parents[1]
@@ -137,8 +137,8 @@ def names(of: str) -> str:
 
 def shapes(_: str) -> str:
     """The table of the secrets that are known by their shape."""
-    rows = [f"| {shape.of} | {shape.looks} |" for shape in SHAPES]
-    return "\n".join(["| what | how it looks |", "| --- | --- |", *rows])
+    rows = [f"| {shape.of} | {shape.looks} | {shape.source} |" for shape in SHAPES]
+    return "\n".join(["| what | how it looks | source |", "| --- | --- | --- |", *rows])
 
 
 GENERATORS: dict[str, Callable[[str], str]] = {

@@ -7,9 +7,9 @@ would stop the event loop for hours. RE2 compiles a pattern into an automaton, w
 Rules of this file: the time of a search is in proportion to the length of the text; a pattern that RE2 cannot run, or
 would read in another way than Python, is rejected at the start; nothing here raises on any text.
 
-A pattern finds what Python's `re` finds, with these exceptions: `\b` and `\B` take only ASCII letters, digits and `_` for
-parts of words; `(?i)` knows simple case folding only (ı and İ are no i); a match of `$` before a last line feed includes
-it. A property test compares the two.
+A pattern finds what Python's `re` finds, with these exceptions: `\b` and `\B` take only ASCII letters, digits and `_`
+for parts of words; `(?i)` knows simple case folding only (ı and İ are no i); a match of `$` before a last line feed
+includes it. A property test compares the two.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class Patterns:
     def without(self, text: str) -> str:
         """The text with `[redacted]` in place of every match that is not empty, one pattern after the other.
 
-        A `[redacted]` that is in the text already stays as it is, so that a pattern such as `[a-z]` does not find itself
-        something to redact in its own results.
+        A `[redacted]` that is in the text already stays as it is, so that a pattern such as `[a-z]` does not find
+        itself something to redact in its own results.
         """
         encoded = text.encode("utf-8", "surrogatepass")
         if self._any.search(encoded) is None:  # one search for all: nearly every text has no match
@@ -147,7 +147,8 @@ _SMALLER = (
 
 
 def _translated(pattern: str) -> str:
-    """The pattern in RE2's syntax, with Python's meaning. What RE2 does not know is left as it is, for it to reject."""
+    """The pattern in RE2's syntax, with Python's meaning. What RE2 does not know is left as it is, for it to
+    reject."""
     parts: list[str] = []
     at = 0
     while (token := _TOKEN.search(pattern, at)) is not None:

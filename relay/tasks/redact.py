@@ -9,7 +9,7 @@ in the text's JSON.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -30,170 +30,12 @@ from relay.tasks.assignments import (
 from relay.tasks.names import NAME_LENGTH, REDACTED, Harmless, Names, normalised
 from relay.tasks.patterns import Patterns, check
 from relay.tasks.scalars import bounded
+from relay.tasks.shapes import SHAPES_PATTERN
 from relay.tasks.signs import folded, shows_a_shape, signs
 
 _NAMES_CACHED = 4_096  # fields whose name is known to hold a secret or none
 CUT_MARGIN = 8_192  # characters read beyond a cut, to recognise a secret that the cut goes through
 LOOKS = 8  # at a text that changes each time; two are nearly always enough
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Secrets that are recognised wherever they stand in a text: by one of the patterns, each of which
-    begins with one certain character. Where a pattern has a group, only that is the secret, and it ends
-    the match."""
-
-    of: str
-    looks: str  # for people
-    patterns: tuple[str, ...]
-
-
-def _word(prefix: str, rest: str) -> str:
-    """A pattern that begins a word; colours of a terminal and escapes such as \\n are no part of it."""
-    first, more = prefix[0], prefix[1:]
-    return (
-        rf"{first}(?={more})(?:(?<![A-Za-z0-9_-]{first})|(?<=\\[nrt]{first})"
-        rf"|(?<=\x1b\[[0-9]m{first})|(?<=\x1b\[[0-9]{{2}}m{first})){more}{rest}"
-    )
-
-
-# What follows a token in the same word goes with it; so no other shape can begin where a match ends.
-_REST = "[A-Za-z0-9_-]*"
-_CHECKSUM = rf"(?:\.[0-9a-z]{{2}}\.[0-9a-z]{{7}}{_REST})?"  # of the newer tokens of GitLab
-_USER = r"[^\x00-\x20/?#@:\"<>\\^`{|}\[\]\x7f]"  # what may stand before the @ of an address, unencoded
-_USER_OR_PASSWORD = _USER.replace("@:", "")
-_PARAMETERS = (
-    "(?=[A-Za-z_-])(?ai:(?:access|auth|id|refresh|private|session)?[_-]?token|(?:api|access|secret)[_-]?key"
-    "|client[_-]?secret|secret|password|passwd|sig|x-(?:amz|goog)-signature)="
-)
-_PARAMETER_VALUE = r"([^\s&#\"'<>\\]+)"
-_LOOKS_RANDOM = "(?=[A-Za-z._~+/-]*(?:[0-9=]|[a-z][A-Z][A-Za-z]*[a-z][A-Z]))"  # no word of a language
-_CREDENTIALS = rf"[ \t]+{_LOOKS_RANDOM}([A-Za-z0-9._~+/-]{{8,}}=*)"
-_AUTHORIZATION = (
-    r"(?ai:uthorization)[\"']?[ \t]*[:=][ \t]*[\"']?(?ai:bearer|basic|token|digest|apikey|negotiate)[ \t]+"
-    r"([^\s\"'\\,;\[]{4,})"
-)
-_IDENTIFIED = r"(?ai:dentified)[ \t]+(?ai:(?:with[ \t]+\S{1,40}[ \t]+)?by)[ \t]{1,8}'([^']+)"
-# Whatever else stands before an option of a command, but no other command.
-_OPTIONS = r"[ \t](?:(?:(?!curl|login|mysql|redis-cli|sshpass)[^\n]){0,200}?[ \t])??"
-_WORD = r"[\"']?([^\s\"'\\]+)"
-
-SHAPES = (
-    Shape("GitHub", "`ghp_…`, `gho_…`, `ghu_…`, `ghs_…`, `ghr_…`", (rf"gh[pousr]_[A-Za-z0-9]{{30}}{_REST}",)),
-    Shape("GitHub, fine-grained", "`github_pat_…`", (rf"github_pat_[A-Za-z0-9_]{{22}}{_REST}",)),
-    Shape(
-        "GitLab",
-        "`glpat-…`, and those of deployments, runners, jobs, triggers, feeds and agents",
-        (rf"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat|ffct)-[A-Za-z0-9_-]{{20}}{_REST}{_CHECKSUM}",),
-    ),
-    Shape("Slack", "`xoxb-…`, `xoxp-…` and the like, `xapp-…`", (rf"x(?:ox[a-z]|app)-[0-9]{_REST}",)),
-    Shape(
-        "Slack, webhooks",
-        "what follows `hooks.slack.com/services/`",
-        (r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9_/-]{8,})",),
-    ),
-    Shape("AWS", "`AKIA…`, `ASIA…`", (rf"A(?:KIA|SIA)[A-Z0-9]{{16}}{_REST}",)),
-    Shape("Google, keys", "`AIza…`", (_word("AIza", rf"[A-Za-z0-9_-]{{35}}{_REST}"),)),
-    Shape(
-        "Google, OAuth",
-        "`GOCSPX-…`, `ya29.…`",
-        (rf"GOCSPX-[A-Za-z0-9_-]{{20}}{_REST}", rf"ya29\.[A-Za-z0-9_-]{{20}}{_REST}"),
-    ),
-    Shape(
-        "Stripe",
-        "`sk_live_…`, `rk_live_…`, the same with `test`",
-        tuple(_word(prefix, rf"(?:live|test)_[A-Za-z0-9]{{16}}{_REST}") for prefix in ("sk_", "rk_")),
-    ),
-    Shape("Stripe, webhooks", "`whsec_…`", ("whsec_[A-Za-z0-9+/=]{16}[A-Za-z0-9+/=_-]*",)),
-    Shape(
-        "Anthropic, OpenAI and others",
-        "`sk-ant-…`, `sk-proj-…`, `sk-svcacct-…`, `sk-admin-…`, `sk-or-…`, `sk-…` without more hyphens",
-        (
-            _word("sk-", rf"(?:ant|proj|svcacct|admin|or)-[A-Za-z0-9_-]{{20}}{_REST}"),
-            _word("sk-", rf"[A-Za-z0-9]{{20}}{_REST}"),
-        ),
-    ),
-    Shape("Groq", "`gsk_…`", (rf"gsk_[A-Za-z0-9]{{40}}{_REST}",)),
-    Shape("Hugging Face", "`hf_…`", (rf"hf_[A-Za-z0-9]{{30}}{_REST}",)),
-    Shape("npm", "`npm_…`", (rf"npm_[A-Za-z0-9]{{36}}{_REST}",)),
-    Shape("PyPI", "`pypi-AgE…`", (rf"pypi-AgE[A-Za-z0-9_-]{{20}}{_REST}",)),
-    Shape("Docker", "`dckr_pat_…`", (rf"dckr_pat_[A-Za-z0-9_-]{{20}}{_REST}",)),
-    Shape("DigitalOcean", "`dop_v1_…`, `doo_v1_…`, `dor_v1_…`", (rf"do[por]_v1_[a-f0-9]{{32}}{_REST}",)),
-    Shape("SendGrid", "`SG.….…`", (_word(r"SG\.", rf"[A-Za-z0-9_-]{{16,}}\.[A-Za-z0-9_-]{{16}}{_REST}"),)),
-    Shape(
-        "Shopify",
-        "`shpat_…`, `shpca_…`, `shppa_…`, `shpss_…`",
-        (rf"shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{{32}}{_REST}",),
-    ),
-    Shape("Atlassian", "`ATATT3…`", ("ATATT3[A-Za-z0-9_=-]{40,}",)),
-    Shape("Vault", "`hvs.…`, `hvb.…`", (_word(r"hv[sb]\.", rf"[A-Za-z0-9_-]{{24}}{_REST}"),)),
-    Shape(
-        "JSON Web Tokens",
-        "`eyJ….….…`",
-        (_word("eyJ", r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+){0,3}"),),
-    ),
-    Shape(
-        "private keys",
-        "`-----BEGIN … PRIVATE KEY-----` to its end, or to the end of the text",
-        (
-            r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-            rf"(?s:.*?)(?:-----END [A-Z0-9 ]{{0,60}}-----{_REST}|\Z)",
-        ),
-    ),
-    Shape(
-        "addresses",
-        "what stands before the `@` in `https://…@`, `scheme://user:password@` and `//user:password@`",
-        (
-            rf"://({_USER}*:{_USER_OR_PASSWORD}*|(?:(?<=http://)|(?<=https://)){_USER}+)(?=@)",
-            rf"/(?<!:/)/({_USER}*:{_USER_OR_PASSWORD}*)(?=@)",
-        ),
-    ),
-    Shape(
-        "parameters of addresses",
-        "what follows `?token=`, `&access_token=`, `&api_key=`, `&client_secret=`, `&password=` and the like",
-        (rf"\?{_PARAMETERS}{_PARAMETER_VALUE}", rf"&{_PARAMETERS}{_PARAMETER_VALUE}"),
-    ),
-    Shape(
-        "headers",
-        "what follows `Bearer` and `Basic` where it looks random, and any scheme after `Authorization:`",
-        (
-            rf"B(?:earer|EARER|asic|ASIC){_CREDENTIALS}",
-            rf"b(?:earer|asic){_CREDENTIALS}",
-            rf"A{_AUTHORIZATION}",
-            rf"a{_AUTHORIZATION}",
-        ),
-    ),
-    Shape(
-        "SQL",
-        "the text in quotes after `IDENTIFIED BY`",
-        (rf"I{_IDENTIFIED}", rf"i{_IDENTIFIED}"),
-    ),
-    Shape(
-        "commands",
-        "what follows `curl -u user:`, `sshpass -p`, `mysql -p`, `docker login -p`, `redis-cli -a`, and a password in `.netrc`",
-        (
-            rf"curl{_OPTIONS}(?:-[uU]|--(?:proxy-)?user)[ \t=]*[\"']?[^\s:\"'\[]{{1,100}}:{_WORD}",
-            rf"sshpass[ \t]+-p[ \t]*{_WORD}",
-            rf"mysql[a-z]{{0,10}}{_OPTIONS}-p{_WORD}",
-            rf"login{_OPTIONS}-p[ \t]+{_WORD}",
-            rf"redis-cli{_OPTIONS}-a[ \t]+{_WORD}",
-            rf"machine\s+\S{{1,100}}\s+login\s+\S{{1,100}}\s+password\s+{_WORD}",
-        ),
-    ),
-)
-
-
-def _combined(shapes: Sequence[Shape]) -> re.Pattern[str]:
-    """All patterns as one, by their first characters: the search passes over every other character."""
-    by_first: dict[str, list[str]] = {}
-    for shape in shapes:
-        for pattern in shape.patterns:
-            first = pattern[:2] if pattern[0] == "\\" else pattern[0]
-            by_first.setdefault(first, []).append(pattern.removeprefix(first))
-    return re.compile("|".join(f"{first}(?:{'|'.join(rests)})" for first, rests in by_first.items()))
-
-
-_SHAPES = _combined(SHAPES)
 
 
 def _field_name(name: str) -> str:
@@ -253,7 +95,7 @@ class Redactor:
         shown = folded(value.encode("utf-8", "surrogatepass"))
         if self._has_others or self._in_text(shown):
             if shows_a_shape(shown):
-                value = _SHAPES.sub(_left, value)
+                value = SHAPES_PATTERN.sub(_left, value)
             value = self._assignments.without(value)
         return value if self._patterns is None else self._patterns.without(value)
 

@@ -97,8 +97,8 @@ def _from_epoch(value: float) -> str | None:
 def snake(name: str) -> str:
     """The normal form of a status or an event type, under which mappings are searched.
 
-    `task:pr_opened`, `PR_OPENED`, `prOpened` and `pr-opened` all become `pr_opened`. An integer keeps its sign, because
-    `-1` and `1` are different statuses; `1.0` becomes `1`.
+    `task:pr_opened`, `PR_OPENED`, `prOpened` and `pr-opened` all become `pr_opened`. An integer keeps its sign,
+    because `-1` and `1` are different statuses; `1.0` becomes `1`.
     """
     if (integer := _INTEGER.fullmatch(name)) is not None:
         return integer[1]

@@ -36,7 +36,8 @@ _EXTENDED_JSON = CANONICAL_JSON_OPTIONS.with_options(datetime_conversion=Datetim
 
 
 def wire_id(document_id: Any) -> str:
-    """The `taskId` of a document's `_id` (PROTOCOL.md, head). All `_id`s that MongoDB calls equal have one `taskId`."""
+    """The `taskId` of a document's `_id` (PROTOCOL.md, head). All `_id`s that MongoDB calls equal have one
+    `taskId`."""
     if type(document_id) is str:
         return document_id
     if type(document_id) is ObjectId:
@@ -56,7 +57,8 @@ def candidate_ids(task_id: str) -> list[Any]:
 
 
 def _spelled(key: bytes) -> str:
-    """The canonical Extended JSON of an identity, or its BSON in Base64 where Extended JSON does not lead back to it."""
+    """The canonical Extended JSON of an identity, or its BSON in Base64 where Extended JSON does not lead back to
+    it."""
     with suppress(Exception):  # the driver may fail to decode it, or JSON to express it, in many ways
         value = bson.decode(document_of(key), codec_options=_DATES_AS_NUMBERS)[""]
         spelled: str = extended_json(value, json_options=_EXTENDED_JSON)

@@ -19,10 +19,10 @@ from relay.source.change import Change, Updated, key_of
 from relay.tasks.bson_json import plain
 from relay.tasks.mapping import Mapping
 from relay.tasks.redact import (
-    _SHAPES,
     Redaction,
     Redactor,
 )
+from relay.tasks.shapes import SHAPES_PATTERN
 from relay.tasks.timeline import EventView, advance, event_json, extend, timeline_of
 from relay.tasks.translate import Lifecycle, Translator
 from relay.tasks.visibility import Audience
@@ -237,7 +237,7 @@ def test_twice_is_once(text: str) -> None:
 
 @given(PIECES)
 def test_the_json_shows_that_there_may_be_something(text: str) -> None:
-    if _SHAPES.search(text):
+    if SHAPES_PATTERN.search(text):
         assert REDACTOR.may_change(orjson.dumps({"a": [text]}))
         assert REDACTOR.may_change(orjson.dumps({text: 1}))
 
