@@ -25,7 +25,7 @@ from relay.cli.commands import cli
 from relay.config import Settings
 from relay.tasks import names as secret_names
 from relay.tasks.shapes import SHAPES
-from scripts import generated_wire
+from scripts import generated_chart, generated_wire
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "relay" / "PROTOCOL.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -152,6 +152,7 @@ GENERATORS: dict[str, Callable[[str], str]] = {
 }
 WHOLE: dict[Path, Callable[[], str]] = {
     ROOT / "relay" / "web" / "client" / "messages.js": generated_wire.javascript,
+    ROOT / ".github" / "figures.svg": generated_chart.svg,
 }
 
 
