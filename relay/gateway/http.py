@@ -126,6 +126,7 @@ def application(
         *operating,
         Route("/", page),
         _Folder("/client", "client"),
+        _Folder("/view", "view"),
         _Folder("/react", "react"),
         _Folder("/dashboard", "dashboard"),
     ]

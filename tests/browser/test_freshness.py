@@ -173,7 +173,7 @@ def test_says_that_the_device_is_offline_and_comes_back_by_itself(page: Page, si
     site.stop()
     page.context.set_offline(True)
     expect(connection(page, "offline")).to_have_text("Offline")
-    expect(page.locator("#banner")).to_contain_text("this device is offline")
+    expect(page.locator("#banner")).to_contain_text("This device has no network")
     expect(row(page, task_id)).to_be_visible()
     site.start()
     set_status(site, "Before", "failed")

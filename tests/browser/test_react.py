@@ -298,7 +298,7 @@ def test_another_user_in_the_same_tab_sees_nothing_of_the_first(page: Page, site
 
 def test_says_what_it_waits_for_while_nobody_is_signed_in(page: Page, site: Site, app: App) -> None:
     page.goto(app.origin)
-    expect(status(page).get_by_role("status")).to_have_text("Offline (nobody is signed in)")
+    expect(status(page).get_by_role("status")).to_have_text("Signed out (nobody is signed in)")
     expect(banner(page)).to_contain_text("It waits for a sign-in.")
     page.evaluate("(given) => sessionStorage.setItem('relay.token', given)", token("alice"))
     banner(page).get_by_role("button", name="Retry now").click()

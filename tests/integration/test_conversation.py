@@ -225,6 +225,7 @@ async def test_health_metrics_and_pages_are_served(settings: Any) -> None:
             ("/metrics", b"relay_connections 1.0"),
             ("/", b"<title>"),
             ("/client/index.js", b"export"),
+            ("/view/index.js", b"stageOf"),
             ("/react/index.js", b"RelayProvider"),
         ]:
             status, headers, body = await asyncio.to_thread(get, relay.url + path)

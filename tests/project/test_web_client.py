@@ -18,7 +18,9 @@ WEB = ROOT / "relay" / "web"
 TESTS = sorted((ROOT / "tests" / "web").glob("*.test.js"))
 REACT_TESTS = sorted((ROOT / "tests" / "web" / "react").glob("*.test.js"))
 CLIENT_MODULES = sorted((WEB / "client").rglob("*.js"))
+VIEW_MODULES = sorted((WEB / "view").rglob("*.js"))
 REACT_MODULES = sorted((WEB / "react").rglob("*.js"))
+DASHBOARD_MODULES = sorted((WEB / "dashboard").rglob("*.js"))
 
 
 def run(*command: str, cwd: Path = ROOT) -> None:
@@ -57,7 +59,7 @@ def test_the_react_part_passes_its_tests(node: str, packages: Path, path: Path) 
 
 def test_the_package_is_typed_strictly(tsc: tuple[str, str]) -> None:
     run(*tsc, "--noEmit", cwd=WEB)
-    modules = CLIENT_MODULES + REACT_MODULES
+    modules = CLIENT_MODULES + VIEW_MODULES + REACT_MODULES
     assert all(path.read_text("utf-8").startswith("// @ts-check\n") for path in modules)
 
 
@@ -88,6 +90,17 @@ def test_an_application_in_typescript_finds_the_types(
         if (relay.status.state === "closed") relay.close();
         """
     )
+    (tmp_path / "row.ts").write_text(
+        """
+        import { connect } from "task-relay-client";
+        import { stageOf, stateWord, type Section } from "task-relay-client/view";
+        const relay = connect({ url: "/ws", token: () => "token" });
+        const sections: Section[] = relay.joinDashboard().tasks.map((task) => stageOf(task).section);
+        document.title = `${stateWord(relay.status)} ${sections.length}`;
+        // @ts-expect-error there is no such section
+        sections.push("elsewhere");
+        """
+    )
     (tmp_path / "task.ts").write_text(
         """
         import { createElement } from "react";
@@ -107,7 +120,7 @@ def test_an_application_in_typescript_finds_the_types(
     for name in ("react", "@types"):
         (tmp_path / "node_modules" / name).symlink_to(packages / name)
     options = ("--noEmit", "--strict", "--module", "nodenext", "--target", "es2022")
-    run(*tsc, *options, "app.ts", "task.ts", cwd=tmp_path)
+    run(*tsc, *options, "app.ts", "row.ts", "task.ts", cwd=tmp_path)
 
 
 def test_the_client_says_nothing_to_the_console_and_needs_nothing() -> None:
@@ -115,6 +128,30 @@ def test_the_client_says_nothing_to_the_console_and_needs_nothing() -> None:
         text = path.read_text("utf-8")
         assert "console" not in text, path
         assert all(name.startswith(".") for name in imports(text)), path
+
+
+def test_the_view_part_is_pure_and_takes_nothing_but_types_from_the_client() -> None:
+    for path in VIEW_MODULES:
+        text = path.read_text("utf-8")
+        statements = "\n".join(
+            line for line in text.splitlines() if re.match(r"(import|export|\} from)\b", line)
+        )
+        assert all(name.startswith("./") for name in imports(statements)), path
+        assert not re.search(r"\b(console|document|window|navigator|fetch|setTimeout)\b\.?", code_of(text)), (
+            path
+        )
+
+
+def test_the_dashboard_imports_only_what_the_package_exports() -> None:
+    exported = {"/client/index.js", "/view/index.js"}
+    for path in DASHBOARD_MODULES:
+        foreign = {name for name in imports(path.read_text("utf-8")) if not name.startswith("./")}
+        assert foreign <= exported, path
+
+
+def code_of(text: str) -> str:
+    """A module without its comments."""
+    return re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.DOTALL)
 
 
 def test_the_react_part_says_nothing_to_the_console_and_needs_only_react() -> None:
@@ -144,6 +181,6 @@ def test_the_wheel_ships_the_client_and_not_what_it_is_made_with(
     # then nothing of that is in the wheel.
     (wheel,) = tmp_path.glob("*.whl")
     names = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("relay/web/")]
-    assert {f"relay/web/{part}/index.js" for part in ("client", "react")} <= set(names)
-    assert {f"relay/web/types/{part}/index.d.ts" for part in ("client", "react")} <= set(names)
+    assert {f"relay/web/{part}/index.js" for part in ("client", "view", "react")} <= set(names)
+    assert {f"relay/web/types/{part}/index.d.ts" for part in ("client", "view", "react")} <= set(names)
     assert not [name for name in names if "node_modules" in name or name.endswith((".json", ".npmrc"))]

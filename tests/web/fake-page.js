@@ -11,10 +11,10 @@ export function dashboard(name) {
   return import(new URL(`dashboard/${name}`, WEB).href);
 }
 
-/** Puts the globals of a page in place, and resolves `/client/…` as the relay serves it. */
+/** Puts the globals of a page in place, and resolves `/client/…` and `/view/…` as the relay serves it. */
 export function openPage() {
   const resolve = `export function resolve(specifier, context, next) {
-    return next(specifier.startsWith("/client/") ? ${JSON.stringify(WEB.href)} + specifier.slice(1) : specifier, context);
+    return next(["/client/", "/view/"].some((root) => specifier.startsWith(root)) ? ${JSON.stringify(WEB.href)} + specifier.slice(1) : specifier, context);
   }`;
   register(`data:text/javascript,${encodeURIComponent(resolve)}`, pathToFileURL("./"));
   const page = new FakeElement("body");

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { connect } from "../../relay/web/client/index.js";
 import { Moments } from "../../relay/web/client/transports/moments.js";
-import { Places } from "../../relay/web/client/transports/places.js";
+import { PollState } from "../../relay/web/client/transports/poll-state.js";
 import { FakeRelay } from "./fake-relay.js";
 
 const TASKS = Array.from({ length: 150 }, (_, n) => `t${n}`); // more than one poll may ask for
@@ -12,10 +12,10 @@ const TASKS = Array.from({ length: 150 }, (_, n) => `t${n}`); // more than one p
 test("the greatest moment is kept, whichever instance answers last", () => {
   const answers = ["9.9", "10.1", "9.10", "10.10", "10.9", "1777636800.4294967295", "1777636799.5"];
   for (const order of [answers, [...answers].reverse(), [...answers].sort()]) {
-    const places = new Places();
-    places.ask("task:join", { tasks: [{ taskId: "t" }] }, "p1");
-    for (const moment of order) [...places.told({ messages: [], moment })];
-    assert.deepEqual(places.bodies(), [{ tasks: [{ taskId: "t" }], moment: "1777636800.4294967295" }]);
+    const state = new PollState();
+    state.ask("task:join", { tasks: [{ taskId: "t" }] }, "p1");
+    for (const moment of order) [...state.told({ messages: [], moment })];
+    assert.deepEqual(state.bodies(), [{ tasks: [{ taskId: "t" }], moment: "1777636800.4294967295" }]);
   }
   const moments = new Moments();
   for (const moment of ["9.9", "10.1", "9.10", "10.2", "10.1", undefined]) moments.note(moment);

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 import { connect } from "../../relay/web/client/index.js";
 import { verdict } from "../../relay/web/client/protocol.js";
-import { Places } from "../../relay/web/client/transports/places.js";
+import { PollState } from "../../relay/web/client/transports/poll-state.js";
 import { FakeHost, settled } from "./fake-host.js";
 
 /** @param {string} name */
@@ -40,10 +40,10 @@ for (const [code, reason, then, afterMs] of vectors("closes")) {
 
 for (const { name, asks, answer, told = [], polls } of vectors("polls")) {
   test(`polls: ${name}`, () => {
-    const places = new Places();
-    for (const [type, data, request] of asks) places.ask(type, data, request);
-    const messages = answer ? [...places.told(answer)] : [];
+    const state = new PollState();
+    for (const [type, data, request] of asks) state.ask(type, data, request);
+    const messages = answer ? [...state.told(answer)] : [];
     assert.deepEqual(messages.map(({ type, replyTo = null }) => [type, replyTo]), told);
-    assert.deepEqual(places.bodies(), polls);
+    assert.deepEqual(state.bodies(), polls);
   });
 }

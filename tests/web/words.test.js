@@ -4,15 +4,15 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import test from "node:test";
 import { connect } from "../../relay/web/client/index.js";
-import { contentOf } from "../../relay/web/client/payload.js";
+import { contentOf } from "../../relay/web/view/payload.js";
 import { verdict } from "../../relay/web/client/protocol.js";
-import { matches } from "../../relay/web/client/search.js";
-import { readable, stageOfEvent, standing, stepOfEvent } from "../../relay/web/client/stages.js";
-import { reachedAt, stepsOf } from "../../relay/web/client/steps.js";
-import { duration, moment } from "../../relay/web/client/time.js";
+import { matches } from "../../relay/web/view/search.js";
+import { readable, stageOfEvent, stageOf, stepOfEvent } from "../../relay/web/view/stages.js";
+import { reachedAt, stepsOf } from "../../relay/web/view/steps.js";
+import { duration, parseTime } from "../../relay/web/view/time.js";
 import { subjectOf } from "../../relay/web/client/token.js";
 import { endingOf } from "../../relay/web/client/transports/polling.js";
-import { reasonWords, stateWord } from "../../relay/web/react/words.js";
+import { reasonWords, stateWord } from "../../relay/web/view/words.js";
 import { FakeRelay } from "./fake-relay.js";
 import { FakeHost, settled } from "./fake-host.js";
 import { dashboard, openPage } from "./fake-page.js";
@@ -50,7 +50,7 @@ function pureResults(word) {
   const reached = reachedAt(task, events);
   const status = { state: "refused", reason: word };
   return [
-    standing(task), standing({ ...task, prUrl: word, mergeCommitSha: word }), stepOfEvent(word), stageOfEvent(word), [...reached], stepsOf(task, reached, NOW), moment(word),
+    stageOf(task), stageOf({ ...task, prUrl: word, mergeCommitSha: word }), stepOfEvent(word), stageOfEvent(word), [...reached], stepsOf(task, reached, NOW), parseTime(word),
     duration(NOW), matches(task, ORDINARY.repeat(2)), matches(task, word.toLowerCase()), subjectOf(word), events.map((event) => contentOf(event?.data)),
     verdict(4000, word), endingOf(400, { code: word }), endingOf(403, { code: word }), reasonWords(status), stateWord(status),
   ];
@@ -109,7 +109,7 @@ test("nothing a document holds makes a word of it fail", () => {
 
 const page = openPage();
 const { Row } = await dashboard("row.js");
-const { News } = await dashboard("news.js");
+const { Announcer } = await dashboard("announcer.js");
 const { TaskView } = await dashboard("task.js");
 const { refusal } = await dashboard("freshness.js");
 
@@ -125,17 +125,17 @@ function shownOf(word) {
   const view = new TaskView();
   view.show({ taskId: word, state: "ready", task, events: eventsOf(word), version: 1 });
   view.render(task);
-  const news = new News(() => list);
+  const announcer = new Announcer(() => list);
   for (const hidden of [false, true]) {
     page.hidden = hidden;
-    news.take({ type: word, data: { taskId: word } });
-    news.take({ type: "dashboard:task_list_updated", data: { change: "upserted", ...task } });
-    news.take({ type: "dashboard:state", data: { tasks: [task], more: false } });
+    announcer.take({ type: word, data: { taskId: word } });
+    announcer.take({ type: "dashboard:task_list_updated", data: { change: "upserted", ...task } });
+    announcer.take({ type: "dashboard:state", data: { tasks: [task], more: false } });
   }
   const shown = page.given;
   view.show({ taskId: word, state: word, task: null, events: [], version: 2 });
   view.render(undefined);
-  return [row.section, row.element.given, shown, page.given, refusal(word)];
+  return [row.section, row.element.given, shown, page.given, refusal({ state: "refused", reason: word })];
 }
 
 for (const word of WORDS) {
@@ -153,7 +153,7 @@ const tokenOf = (sub) => `e30.${btoa(`{"sub":${sub},"exp":1}`).replaceAll("+", "
 
 test("a task is shown in the stage that the relay names, whatever its status is called", () => {
   const shown = (/** @type {object} */ task) => {
-    const { stage, section, label } = standing({ taskId: "t", eventCount: 0, ...task });
+    const { stage, section, label } = stageOf({ taskId: "t", eventCount: 0, ...task });
     return [stage, section, label];
   };
   assert.deepEqual(shown({ status: "with the bot", stage: "analyzing" }), ["analyzing", "in-progress", "Analyzing"]);
@@ -162,7 +162,7 @@ test("a task is shown in the stage that the relay names, whatever its status is 
 });
 
 test("a task of an older relay, which names no stage, is shown with the word of its status", () => {
-  const { stage, section, label } = standing({ taskId: "t", eventCount: 0, status: "pr_opened" });
+  const { stage, section, label } = stageOf({ taskId: "t", eventCount: 0, status: "pr_opened" });
   assert.deepEqual([stage, section, label], ["created", "in-progress", "PR opened"]);
 });
 
@@ -181,7 +181,7 @@ test("a status or a type that is a number keeps its sign", () => {
 });
 
 test("no module keeps words in a plain object, where every object's own would be found too", () => {
-  for (const folder of ["relay/web/client", "relay/web/react", "relay/web/dashboard", "examples/react/src"]) {
+  for (const folder of ["relay/web/client", "relay/web/view", "relay/web/react", "relay/web/dashboard", "examples/react/src"]) {
     const root = new URL(`../../${folder}/`, import.meta.url);
     for (const name of readdirSync(root, { recursive: true }).filter((one) => /\.jsx?$/.test(one))) {
       assert.doesNotMatch(readFileSync(new URL(name, root), "utf8"), /@type \{Record<string|\(\w+ in [A-Z]/, name);

@@ -5,7 +5,7 @@ import { Delay } from "./delay.js";
 
 /** @typedef {import("./messages.js").ServerMessage} ServerMessage */
 
-export class Vitals {
+export class ConnectionStats {
   /** When the last message came, in ms since the epoch; 0 before the first. */
   heardAt = 0;
   /** How often the conversation was begun anew. */

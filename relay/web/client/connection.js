@@ -81,10 +81,10 @@ export class Connection {
   /** @type {any} */
   #nextTry;
   /** @type {Transport | null} The WebSocket that is looked for while polling. */
-  #scout = null;
-  #looks = 0;
+  #probe = null;
+  #probes = 0;
   /** @type {any} */
-  #nextLook;
+  #nextProbe;
   /** @type {(() => void)[]} */
   #unlisten;
 
@@ -110,7 +110,7 @@ export class Connection {
       host.on("visible", () => this.#wake()),
       host.on("offline", () => {
         this.#blockage.disturb();
-        this.#transport?.probe();
+        this.#transport?.checkAlive();
       }),
     ];
     retries.follow();
@@ -137,7 +137,7 @@ export class Connection {
     if (this.isClosed) return;
     this.#refused = null;
     if (this.#transport === null) this.#resume();
-    else if (this.#isPolling()) this.#look();
+    else if (this.#isPolling()) this.#startProbe();
   }
 
   /**
@@ -249,8 +249,8 @@ export class Connection {
    * @param {string} token
    */
   #opened(transport, token) {
-    if (transport === this.#scout) {
-      this.#scout = null;
+    if (transport === this.#probe) {
+      this.#probe = null;
       this.#dropTransport();
       this.#transport = transport;
       this.#offers.token = token;
@@ -268,8 +268,8 @@ export class Connection {
     this.#retries.open();
     this.#offers.begin(transport);
     if (this.#isPolling()) {
-      this.#looks = 0;
-      this.#lookLater();
+      this.#probes = 0;
+      this.#probeLater();
     }
     this.#become(this.#current());
     if (transport === this.#transport) this.#onOpen();
@@ -281,13 +281,13 @@ export class Connection {
    */
   #tryOnceMore(token) {
     this.#blockage.watch();
-    this.#scout = this.#startSocket(token);
-    if (this.#scout === null) return this.#begin();
-    this.#nextLook = this.#host.setTimeout(() => this.#poll(), PROOF_MS);
+    this.#probe = this.#startSocket(token);
+    if (this.#probe === null) return this.#begin();
+    this.#nextProbe = this.#host.setTimeout(() => this.#poll(), PROOF_MS);
   }
 
   #poll() {
-    this.#host.clearTimeout(this.#nextLook);
+    this.#host.clearTimeout(this.#nextProbe);
     this.#blockage.prove();
     this.#begin();
   }
@@ -321,9 +321,9 @@ export class Connection {
    * @param {Ending} ending
    */
   #ended(transport, ending) {
-    if (transport === this.#scout) {
-      this.#scout = null;
-      if (this.#openedAt !== null) return this.#lookLater();
+    if (transport === this.#probe) {
+      this.#probe = null;
+      if (this.#openedAt !== null) return this.#probeLater();
       if (ending.code === ABNORMAL && this.#blockage.isUndisturbed) return this.#poll();
       // There was a WebSocket, for who is told why it ended has had one; or the network went again.
       this.#transport?.close();
@@ -364,18 +364,18 @@ export class Connection {
   }
 
   /** While polling: is there a WebSocket by now? */
-  #look() {
-    this.#host.clearTimeout(this.#nextLook);
-    if (this.#scout !== null) return;
-    this.#looks += 1;
+  #startProbe() {
+    this.#host.clearTimeout(this.#nextProbe);
+    if (this.#probe !== null) return;
+    this.#probes += 1;
     // With the token of the polls: what the function gives now may be another user's.
-    this.#scout = this.#startSocket(this.#offers.token ?? "");
-    if (this.#scout === null) this.#lookLater();
+    this.#probe = this.#startSocket(this.#offers.token ?? "");
+    if (this.#probe === null) this.#probeLater();
   }
 
-  #lookLater() {
-    this.#host.clearTimeout(this.#nextLook);
-    this.#nextLook = this.#host.setTimeout(() => this.#look(), returnDelay(this.#looks, this.#host.random));
+  #probeLater() {
+    this.#host.clearTimeout(this.#nextProbe);
+    this.#nextProbe = this.#host.setTimeout(() => this.#startProbe(), returnDelay(this.#probes, this.#host.random));
   }
 
   /**
@@ -417,18 +417,18 @@ export class Connection {
       return;
     }
     if (this.#isAsking()) return this.#ask();
-    this.#transport?.probe();
+    this.#transport?.checkAlive();
     if (this.#isPolling()) {
-      this.#looks = 0;
-      this.#look();
+      this.#probes = 0;
+      this.#startProbe();
     }
   }
 
   #dropTransport() {
-    this.#host.clearTimeout(this.#nextLook);
+    this.#host.clearTimeout(this.#nextProbe);
     this.#offers.end();
-    this.#scout?.close();
-    this.#scout = null;
+    this.#probe?.close();
+    this.#probe = null;
     this.#transport?.close();
     this.#transport = null;
     this.#openedAt = null;

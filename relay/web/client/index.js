@@ -7,12 +7,12 @@
 //
 // What is joined stays joined: after a reconnect it continues where it was.
 
+import { ConnectionStats } from "./connection-stats.js";
 import { Connection } from "./connection.js";
 import { browser } from "./host.js";
 import { Listeners } from "./listeners.js";
 import { Rooms } from "./rooms.js";
 import { isSameUser } from "./token.js";
-import { Vitals } from "./vitals.js";
 
 const SCHEMES = new Set(["http:", "https:", "ws:", "wss:"]);
 const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/; // a secure page may speak to its own machine
@@ -27,11 +27,10 @@ const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/; // a secure
 /** @typedef {import("./selection.js").Selection} Selection */
 /** @typedef {import("./selection.js").SelectionChange} SelectionChange */
 /** @typedef {import("./selection.js").SelectOptions} SelectOptions */
-/** @typedef {import("./stages.js").Section} Section */
-/** @typedef {import("./stages.js").Step} Step */
-/** @typedef {import("./steps.js").Reached} Reached */
 /** @typedef {import("./task-list.js").TaskList} TaskList */
 /** @typedef {import("./timeline.js").Timeline} Timeline */
+
+export { isSameUser } from "./token.js";
 
 /**
  * @typedef {object} ConnectOptions
@@ -40,7 +39,7 @@ const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/; // a secure
  * @property {import("./tokens.js").GetToken} token
  *   a token for each connection; asked again when the relay wants a fresh one, and with growing pauses
  *   where it gives none, throws, or has no answer within 15 s
- * @property {boolean} [measureDelay] ask for the relay's time with every heartbeat, so that `vitals` know
+ * @property {boolean} [measureDelay] ask for the relay's time with every heartbeat, so that `stats` know
  *   how long changes take
  * @property {Partial<Host>} [host] parts of the surroundings to replace, as in tests
  */
@@ -57,7 +56,7 @@ export class Relay {
   #connection;
   #rooms;
   /** Who speaks, how old the last word is, how long changes take. */
-  vitals;
+  stats;
   /** @type {Listeners<ServerMessage>} */
   #messageListeners = new Listeners();
 
@@ -69,7 +68,7 @@ export class Relay {
     const host = { ...browser, ...replaced };
     const send = (/** @type {string} */ type, /** @type {object} */ data) => this.#connection.send(type, data);
     this.#rooms = new Rooms(send, host);
-    this.vitals = new Vitals(measureDelay ? send : () => undefined, host.now);
+    this.stats = new ConnectionStats(measureDelay ? send : () => undefined, host.now);
     this.#connection = new Connection({
       endpoints: endpoints(url),
       token,
@@ -77,7 +76,7 @@ export class Relay {
       onOpen: () => this.#rooms.joinAll(),
       onMessage: (message) => {
         this.#rooms.receive(message);
-        this.vitals.take(message);
+        this.stats.take(message);
         if (!this.#connection.isClosed) this.#messageListeners.tell(message);
       },
       retries,

@@ -1,7 +1,7 @@
 // @ts-check
 // What reaches a person who is not looking: the spoken line, the title's count, notifications.
 
-import { standing } from "/client/stages.js";
+import { stageOf } from "/view/index.js";
 import { find, isRemembered, remember, setText } from "./dom.js";
 import { addressOf } from "./row.js";
 
@@ -22,7 +22,7 @@ const SAID = new Map([
   ["task:failed", "failed"],
 ]);
 
-export class News {
+export class Announcer {
   #list;
   /** @type {Map<string, string>} what to say, by task: of each the newest */
   #unsaid = new Map();
@@ -65,7 +65,7 @@ export class News {
   /** @param {TaskSummary} task as it is now, while nobody looks */
   #consider(task) {
     const { taskId } = task;
-    const { section, label } = standing(task);
+    const { section, label } = stageOf(task);
     if (section !== "needs-you") {
       this.#known.delete(taskId);
       this.#missed.delete(taskId);
@@ -94,7 +94,7 @@ export class News {
     this.#missed.clear();
     this.#known.clear();
     if (document.hidden) {
-      for (const task of this.#list().tasks) if (standing(task).section === "needs-you") this.#known.add(task.taskId);
+      for (const task of this.#list().tasks) if (stageOf(task).section === "needs-you") this.#known.add(task.taskId);
     }
     this.#showCount();
   }

@@ -2,14 +2,15 @@
 // The dashboard: session, route and filter in, one render per frame out.
 
 import { connect } from "/client/index.js";
+import { isSignedOut } from "/view/index.js";
 import { find, setText } from "./dom.js";
 import { FilterView } from "./filter.js";
 import { FreshnessView, refusal } from "./freshness.js";
 import { listenToKeys } from "./keys.js";
 import { ListView } from "./list.js";
-import { News } from "./news.js";
+import { Announcer } from "./announcer.js";
 import { addressOf } from "./row.js";
-import { isSignedOut, onRenewal, signIn, token } from "./session.js";
+import { onRenewal, signIn, token } from "./session.js";
 import { TaskView } from "./task.js";
 
 /** @typedef {{title: string, text: string, icon: string}} Notice */
@@ -25,7 +26,7 @@ const filter = new FilterView(invalidate);
 const listView = new ListView(invalidate);
 const taskView = new TaskView();
 const freshnessView = new FreshnessView(() => relay.retry());
-const news = new News(() => list);
+const announcer = new Announcer(() => list);
 
 /** @type {import("/client/index.js").Relay} */
 let relay;
@@ -70,7 +71,7 @@ function start() {
   status = relay.status;
   relay.onStatus(follow);
   relay.onMessage((message) => {
-    news.take(message);
+    announcer.take(message);
     if (message.type.startsWith("auth:")) invalidate();
   });
   freshnessView.follow(relay);
@@ -160,9 +161,9 @@ function showNotice(said) {
  * @returns {Notice | null}
  */
 function noticeOf(matching) {
-  const { state, reason } = status;
+  const { state } = status;
   const needsSomebody = state === "refused" || isSignedOut(status);
-  if (list.state === "loading" && needsSomebody) return { ...refusal(reason), icon: "failed" };
+  if (list.state === "loading" && needsSomebody) return { ...refusal(status), icon: "failed" };
   if (list.state === "loading") return { title: "Loading…", text: "", icon: "relay" };
   if (list.state !== "ready") return { title: "No list", text: `The relay refused it (${list.state}).`, icon: "failed" };
   if (list.tasks.length === 0) {

@@ -1,7 +1,7 @@
 // @ts-check
 // The timeline of the open task: follows at its end, otherwise says how much is new.
 
-import { moment } from "/client/time.js";
+import { parseTime } from "/view/index.js";
 import { Chunks, settle, takeOut } from "./chunks.js";
 import { find, setText } from "./dom.js";
 import { entryElement, toggleData } from "./entry.js";
@@ -168,6 +168,6 @@ export class EntriesView {
  * @param {readonly (Event | null)[]} events
  */
 function spansDays(events) {
-  const first = moment(events.find((event) => event?.at)?.at);
+  const first = parseTime(events.find((event) => event?.at)?.at);
   return first !== undefined && new Date(first).toDateString() !== new Date().toDateString();
 }

@@ -1,9 +1,7 @@
 // @ts-check
 // One event of a timeline: its line, and its data for who asks.
 
-import { contentOf } from "/client/payload.js";
-import { readable, stageOfEvent } from "/client/stages.js";
-import { moment } from "/client/time.js";
+import { contentOf, parseTime, readable, stageOfEvent } from "/view/index.js";
 import { find, setDocumentText, setText, stamp } from "./dom.js";
 import { showExactTime } from "./facts.js";
 import { shortTime } from "./time.js";
@@ -20,7 +18,7 @@ export function entryElement(event, index) {
   const element = stamp("entry-template");
   element.dataset.eventIndex = String(index);
   const [number, time, type, line] = /** @type {HTMLElement[]} */ ([...element.children]);
-  const ms = moment(event?.at);
+  const ms = parseTime(event?.at);
   setText(number, String(index));
   setText(time, ms === undefined ? "" : shortTime(ms));
   showExactTime(time, ms);

@@ -1,7 +1,7 @@
 // @ts-check
 // The facts of a task that a row and the open task share: badge, references, times.
 
-import { standing } from "/client/stages.js";
+import { stageOf } from "/view/index.js";
 import { outwardLink, setAttribute, setText } from "./dom.js";
 import { exactTime } from "./time.js";
 
@@ -13,7 +13,7 @@ import { exactTime } from "./time.js";
  * @returns {boolean} whether it says something else now
  */
 export function showBadge(badge, task) {
-  const { stage, label } = standing(task);
+  const { stage, label } = stageOf(task);
   if (badge.dataset.stage === stage && badge.dataset.status === task.status && badge.textContent === label) return false;
   badge.dataset.stage = stage;
   setAttribute(badge, "data-status", task.status);

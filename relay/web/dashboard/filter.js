@@ -1,10 +1,10 @@
 // @ts-check
 // What of the list is wanted: words in the field, and one section or all.
 
-import { SECTIONS, readable } from "/client/stages.js";
+import { readable, SECTIONS } from "/view/index.js";
 import { find, setAttribute, setText, stamp } from "./dom.js";
 
-/** @import { Section } from "/client/index.js" */
+/** @import { Section } from "/view/index.js" */
 /** @typedef {{words: string, section: Section | null}} Filter `words` in lower case */
 
 export class FilterView {

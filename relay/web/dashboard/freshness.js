@@ -1,9 +1,8 @@
 // @ts-check
 // How fresh the page is: the chip in the header, what it opens, and the banner while it is not live.
 
-import { duration } from "/client/time.js";
+import { duration, isSignedOut, reasonWords, sentence, stateWord, whatNext } from "/view/index.js";
 import { find, setText } from "./dom.js";
-import { isSignedOut } from "./session.js";
 
 /** @import { Relay, Status } from "/client/index.js" */
 
@@ -13,8 +12,8 @@ export class FreshnessView {
   #chip = find("#connection");
   #banner = find("#banner");
   #about = find("#about-connection");
-  /** @type {Relay["vitals"] | undefined} */
-  #vitals;
+  /** @type {Relay["stats"] | undefined} */
+  #stats;
   /** @type {Status} */
   #status = { state: "connecting" };
   #wasAway = false;
@@ -29,7 +28,7 @@ export class FreshnessView {
 
   /** @param {Relay} relay another one: nothing of the last one counts */
   follow(relay) {
-    this.#vitals = relay.vitals;
+    this.#stats = relay.stats;
     this.#wasAway = false;
   }
 
@@ -61,12 +60,12 @@ export class FreshnessView {
 
   /** Countdown and ages move on without a render. */
   tick() {
-    setText(find(".chip-label", this.#chip), wordOf(this.#status));
+    setText(find(".chip-label", this.#chip), chipWord(this.#status));
     if (!this.#about.matches(":popover-open")) return;
     const { state } = this.#status;
     setText(find(".about-words"), aboutOf(this.#status));
     find(".try-now").hidden = state !== "offline" && state !== "refused";
-    const { heardAt = 0, delayMs, reconnects = 0, sub } = this.#vitals ?? {};
+    const { heardAt = 0, delayMs, reconnects = 0, sub } = this.#stats ?? {};
     this.#tell("heard", heardAt ? `${duration(Date.now() - heardAt)} ago` : "none yet");
     this.#tell("delay", delayMs === undefined ? "not measured yet" : `${Math.round(delayMs)} ms`);
     this.#tell("transport", state === "polling" ? "Long polling" : "WebSocket");
@@ -86,7 +85,7 @@ export class FreshnessView {
   }
 
   #expiry() {
-    if ((this.#vitals?.endsAt ?? 0) < Date.now()) return "";
+    if ((this.#stats?.endsAt ?? 0) < Date.now()) return "";
     return "This sign-in ends in a moment. With a fresh sign-in link, here or in another tab, the page goes on.";
   }
 
@@ -106,54 +105,42 @@ function isCurrent({ state }) {
 
 /**
  * Why there is nothing to show at all, for a person.
- * @param {string | undefined} reason
+ * @param {Status} status
  * @returns {{title: string, text: string}}
  */
-export function refusal(reason = "") {
-  if (reason === "feature_disabled") {
-    return { title: "Switched off", text: "Live updates are not switched on for you." };
-  }
-  if (isSignedOut({ state: "offline", reason })) {
-    const text = reason === "no_token"
-      ? "Open this page with a sign-in link: its address ends in #token=…"
-      : "This sign-in has ended or is not accepted. With a fresh sign-in link, here or in another tab, the page goes on.";
-    return { title: "Signed out", text };
-  }
-  return { title: "Refused", text: `The relay does not accept this connection (${reason}).` };
+export function refusal(status) {
+  return { title: stateWord(status), text: troubleOf(status) };
 }
 
 /** @param {Status} status */
-function wordOf({ state, reason, nextTryAt = 0 }) {
-  switch (state) {
-    case "connecting":
-      return reason === undefined ? "Connecting" : "Reconnecting";
-    case "offline": {
-      if (isSignedOut({ state, reason })) return refusal(reason).title;
-      if (!navigator.onLine) return "Offline";
-      const seconds = Math.ceil((nextTryAt - Date.now()) / 1000);
-      return seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting";
-    }
-    case "refused":
-      return refusal(reason).title;
-    default:
-      return state[0].toUpperCase() + state.slice(1);
-  }
+function chipWord(status) {
+  const { state, nextTryAt = 0 } = status;
+  if (state !== "offline" || isSignedOut(status) || !navigator.onLine) return stateWord(status);
+  const seconds = Math.ceil((nextTryAt - Date.now()) / 1000);
+  return seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting";
 }
 
-/** @param {Status} status "" while all is well */
-function troubleOf({ state, reason }) {
-  switch (state) {
-    case "stale":
-      return "The relay is behind the database. What you see may be old; it catches up by itself.";
-    case "offline":
-      if (isSignedOut({ state, reason })) return refusal(reason).text;
-      if (reason === "origin_not_allowed") return `The relay does not know the origin ${location.origin}: RELAY_PUBLIC_URL or RELAY_ALLOWED_ORIGINS has to name it.`;
-      return `Not connected${navigator.onLine ? "" : ": this device is offline"}. You see what was known last; the page reconnects by itself.`;
-    case "refused":
-      return refusal(reason).text;
-    default:
-      return "";
+/**
+ * What is wrong, and what the reader of this page can do.
+ * @param {Status} status
+ * @returns {string} "" while all is well
+ */
+function troubleOf(status) {
+  const { state, reason } = status;
+  if (state === "stale") return `${sentence(reasonWords(status))} What you see may be old; it catches up by itself.`;
+  if (state === "refused") {
+    if (reason === "feature_disabled") return sentence(reasonWords(status));
+    return `The relay does not accept this connection: ${reasonWords(status)}.`;
   }
+  if (state !== "offline") return "";
+  if (reason === "no_token") return "Open this page with a sign-in link: its address ends in #token=…";
+  if (isSignedOut(status)) {
+    return "This sign-in has ended or is not accepted. With a fresh sign-in link, here or in another tab, the page goes on.";
+  }
+  if (reason === "origin_not_allowed") {
+    return `The relay does not know the origin ${location.origin}: RELAY_PUBLIC_URL or RELAY_ALLOWED_ORIGINS has to name it.`;
+  }
+  return `Not connected: ${reasonWords(status)}. You see what was known last. ${whatNext(status, navigator.onLine)}`;
 }
 
 /** @param {Status} status */

@@ -4,15 +4,15 @@
 // Rules of this file: what a row says is brought up to date at once; where it stands may wait, for
 // a hand on the list and for the next frame; a row whose task is gone says nothing from then on.
 
-import { matches } from "/client/search.js";
-import { SECTIONS, readable, standing } from "/client/stages.js";
+import { matches, readable, SECTIONS, stageOf } from "/view/index.js";
 import { Chunks, isInSight, takeOut } from "./chunks.js";
 import { find, isRemembered, remember, setText, stamp } from "./dom.js";
-import { Hand } from "./hand.js";
+import { PointerGuard } from "./pointer-guard.js";
 import { Pace, moves, slideIn, travel } from "./motion.js";
 import { Row } from "./row.js";
 
-/** @import { Section, TaskSummary } from "/client/index.js" */
+/** @import { TaskSummary } from "/client/index.js" */
+/** @import { Section } from "/view/index.js" */
 /** @import { Filter } from "./filter.js" */
 /**
  * A section, and the rows that stand in it, in their order.
@@ -46,13 +46,13 @@ export class ListView {
   #tabStop = null;
   #scroller = find("#list");
   #pill = find("#waiting");
-  #hand;
+  #guard;
   #invalidate;
 
   /** @param {() => void} invalidate asks for another render */
   constructor(invalidate) {
     this.#invalidate = invalidate;
-    this.#hand = new Hand(this.#scroller, invalidate);
+    this.#guard = new PointerGuard(this.#scroller, invalidate);
     this.#places = new Map(SECTIONS.map((key) => [key, this.#place(key)]));
     this.#pill.addEventListener("click", () => this.#arrange());
     this.#scroller.addEventListener("focusin", (/** @type {FocusEvent} */ { target }) => this.#stopAt(target));
@@ -69,7 +69,7 @@ export class ListView {
     if (tasks !== this.#tasks || filtered) this.#take(tasks, filter, marking);
     if (this.#disordered) {
       if (filtered || this.#filling) this.#arrange({ atOnce: true });
-      else if (this.#hand.holds()) this.#offer();
+      else if (this.#guard.holds()) this.#offer();
       else this.#arrange();
     }
     this.#markCurrent(openTaskId);
@@ -142,7 +142,7 @@ export class ListView {
       const row = this.#rows.get(task.taskId) ?? this.#arrival(task);
       row.round = this.#round;
       if (row.task !== task) this.#update(row, task, marking);
-      else if (filtered) row.matches = this.#lets(task);
+      else if (filtered) row.matches = this.#passes(task);
     }
     if (filtered) this.#disordered = true;
     if (this.#rows.size > tasks.length) this.#dropOthers();
@@ -153,7 +153,7 @@ export class ListView {
     const row = new Row(task);
     this.#rows.set(task.taskId, row);
     row.isNews = !this.#filling;
-    row.matches = this.#lets(task);
+    row.matches = this.#passes(task);
     this.#disordered = true;
     return row;
   }
@@ -164,11 +164,11 @@ export class ListView {
    * @param {boolean} marking
    */
   #update(row, task, marking) {
-    const { section } = standing(task);
-    const lets = this.#lets(task);
-    if (section !== row.section || lets !== row.matches || task.createdAt !== row.task.createdAt) this.#disordered = true;
+    const { section } = stageOf(task);
+    const passes = this.#passes(task);
+    if (section !== row.section || passes !== row.matches || task.createdAt !== row.task.createdAt) this.#disordered = true;
     row.section = section;
-    row.matches = lets;
+    row.matches = passes;
     row.task = task;
     row.patch();
     if (marking) row.mark();
@@ -191,7 +191,7 @@ export class ListView {
    * @param {{atOnce?: boolean}} [how] without a journey
    */
   #arrange({ atOnce = false } = {}) {
-    this.#hand.beforeMoving();
+    this.#guard.beforeMoving();
     this.#pill.hidden = true;
     this.#disordered = false;
     const wanted = this.#wanted();
@@ -299,7 +299,7 @@ export class ListView {
   }
 
   /** @param {TaskSummary} task */
-  #lets(task) {
+  #passes(task) {
     return matches(task, this.#filter?.words ?? "");
   }
 
@@ -310,8 +310,8 @@ export class ListView {
 
   #count() {
     const counts = new Map(SECTIONS.map((key) => [key, 0]));
-    for (const { matches: lets, section } of this.#rows.values()) {
-      if (lets) counts.set(section, (counts.get(section) ?? 0) + 1);
+    for (const { matches: passes, section } of this.#rows.values()) {
+      if (passes) counts.set(section, (counts.get(section) ?? 0) + 1);
     }
     for (const [key, { section }] of this.#places) {
       const count = counts.get(key) ?? 0;

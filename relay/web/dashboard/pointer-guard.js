@@ -4,7 +4,7 @@
 const REST_MS = 2_500; // a hand that rests for so long aims at nothing
 const AIM_MS = 500; // a click so soon after things moved was meant for what was there before
 
-export class Hand {
+export class PointerGuard {
   #list;
   #pointer = false;
   #focus = false;

@@ -1,8 +1,7 @@
 // @ts-check
 // One task's row in the list: made when it is first shown, then patched.
 
-import { standing } from "/client/stages.js";
-import { duration, moment } from "/client/time.js";
+import { duration, parseTime, stageOf } from "/view/index.js";
 import { isInSight } from "./chunks.js";
 import { setAttribute, setDocumentText, setText, stamp } from "./dom.js";
 import { showBadge, showExactTime, showReferences } from "./facts.js";
@@ -15,7 +14,7 @@ const MARK_MS = 6_000;
 export class Row {
   /** @type {HTMLElement | null} null until it is first shown */
   element = null;
-  /** Whether the filter lets it through. */
+  /** Whether the filter passes it through. */
   matches = true;
   /** Came while someone was looking: slides in. */
   isNews = false;
@@ -32,7 +31,7 @@ export class Row {
   constructor(task) {
     this.taskId = task.taskId;
     this.task = task;
-    this.section = standing(task).section;
+    this.section = stageOf(task).section;
   }
 
   /** The element, made now if there is none yet. */
@@ -98,7 +97,7 @@ export class Row {
   }
 
   get #changedAt() {
-    return moment(this.task.updatedAt) ?? moment(this.task.createdAt);
+    return parseTime(this.task.updatedAt) ?? parseTime(this.task.createdAt);
   }
 
   /** @param {Element} badge */

@@ -1,17 +1,10 @@
 // @ts-check
 // Who is signed in: the token of this tab, renewed by whichever tab gets a fresh one.
 
-import { subjectOf } from "/client/token.js";
+import { isSameUser } from "/client/index.js";
 
 const KEY = "relay.token";
 const FRAGMENT = "#token=";
-
-const SIGNED_OUT = new Set(["no_token", "bad_token", "unauthenticated", "token_expired"]);
-
-/** @param {import("/client/index.js").Status} status whether a fresh token is what it waits for */
-export function isSignedOut({ state, reason = "" }) {
-  return state === "offline" && SIGNED_OUT.has(reason);
-}
 
 const otherTabs = new BroadcastChannel("relay.token");
 
@@ -22,7 +15,7 @@ const otherTabs = new BroadcastChannel("relay.token");
 export function signIn() {
   if (!location.hash.startsWith(FRAGMENT)) return "";
   const fresh = location.hash.slice(FRAGMENT.length);
-  const renewed = isSameUser(fresh);
+  const renewed = isSameUser(token(), fresh);
   sessionStorage.setItem(KEY, fresh);
   otherTabs.postMessage(fresh);
   history.replaceState(null, "", location.pathname + location.search);
@@ -32,7 +25,7 @@ export function signIn() {
 /** @param {() => void} listener a fresh token of the same user came by another tab */
 export function onRenewal(listener) {
   otherTabs.addEventListener("message", ({ data }) => {
-    if (!isSameUser(data)) return;
+    if (!isSameUser(token(), data)) return;
     sessionStorage.setItem(KEY, data);
     listener();
   });
@@ -41,10 +34,4 @@ export function onRenewal(listener) {
 /** The token, "" when nobody is signed in. */
 export function token() {
   return sessionStorage.getItem(KEY) ?? "";
-}
-
-/** @param {string} fresh */
-function isSameUser(fresh) {
-  const user = subjectOf(token());
-  return user !== undefined && user === subjectOf(fresh);
 }

@@ -1,12 +1,11 @@
 // @ts-check
 // The line of steps a task goes through, with the time each took.
 
-import { STEPS, readable } from "/client/stages.js";
-import { stepsOf } from "/client/steps.js";
-import { duration } from "/client/time.js";
+import { duration, readable, STEPS, stepsOf } from "/view/index.js";
 import { setAttribute, setText } from "./dom.js";
 
-/** @import { Reached, Step, TaskSummary } from "/client/index.js" */
+/** @import { TaskSummary } from "/client/index.js" */
+/** @import { Reached, Step } from "/view/index.js" */
 
 /**
  * @param {Element} line

@@ -1,9 +1,7 @@
 // @ts-check
 // The open task: title, facts, steps, callouts and timeline.
 
-import { standing } from "/client/stages.js";
-import { reachedAt } from "/client/steps.js";
-import { duration, moment } from "/client/time.js";
+import { duration, parseTime, reachedAt, stageOf } from "/view/index.js";
 import { find, setAttribute, setDocumentText, setText } from "./dom.js";
 import { EntriesView } from "./entries.js";
 import { showBadge, showExactTime, showReferences } from "./facts.js";
@@ -31,7 +29,7 @@ export class TaskView {
   /** @type {TaskSummary | null} what the head shows */
   #shown = null;
   #renderedVersion = -1;
-  /** @type {import("/client/index.js").Reached} */
+  /** @type {import("/view/index.js").Reached} */
   #reached = new Map();
 
   /** @param {Timeline | null} timeline */
@@ -75,7 +73,7 @@ export class TaskView {
   /** Ages move on without a render. */
   tick() {
     if (!this.#shown || this.#article.hidden) return;
-    const created = moment(this.#shown.createdAt);
+    const created = parseTime(this.#shown.createdAt);
     if (created !== undefined) setText(find(".task-created time"), `${duration(Date.now() - created)} ago`);
     showSteps(this.#steps, this.#shown, this.#reached);
   }
@@ -121,7 +119,7 @@ function showHead(article, task, before) {
   setDocumentText(creator, task.creator ?? "");
   creator.hidden = task.creator === undefined;
   showReferences(find(".refs", article), task, before);
-  const created = moment(task.createdAt);
+  const created = parseTime(task.createdAt);
   find(".task-created", article).hidden = created === undefined;
   showExactTime(find(".task-created time", article), created);
   showQuestions(find(".callout.questions", article), task);
@@ -133,7 +131,7 @@ function showHead(article, task, before) {
  * @param {TaskSummary} task
  */
 function showQuestions(callout, task) {
-  const questions = standing(task).stage === "questions" ? (task.questions ?? []) : [];
+  const questions = stageOf(task).stage === "questions" ? (task.questions ?? []) : [];
   callout.hidden = questions.length === 0;
   setText(find("h3", callout), questions.length === 1 ? "One question waits for an answer" : `${questions.length} questions wait for an answer`);
   find("ol", callout).replaceChildren(...questions.map((question) => {
@@ -150,6 +148,6 @@ function showQuestions(callout, task) {
  */
 function showError(callout, task) {
   const { error } = task;
-  callout.hidden = error === undefined || standing(task).stage !== "failed";
+  callout.hidden = error === undefined || stageOf(task).stage !== "failed";
   setDocumentText(find("p", callout), error ?? "");
 }

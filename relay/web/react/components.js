@@ -5,7 +5,7 @@
 
 import { createElement as h, Fragment } from "react";
 import { useOfflineDetection, useWebSocket } from "./hooks.js";
-import { bannerWords, countdownWords, reasonWords, stateWord } from "./words.js";
+import { bannerWords, countdownWords, reasonWords, stateWord } from "../view/words.js";
 
 /** @typedef {import("react").ComponentProps<"div">} DivProps */
 

@@ -1,7 +1,7 @@
 // @ts-check
 // Which tasks some words are about. Pure.
 
-/** @typedef {import("./messages.js").TaskSummary} TaskSummary */
+/** @typedef {import("../client/messages.js").TaskSummary} TaskSummary */
 
 /**
  * @param {TaskSummary} task

@@ -4,14 +4,14 @@
 // The relay says which stage a status stands for, because each deployment maps its own statuses. Of an event it
 // sends only the type, so the names of the default mapping serve for colours and steps.
 
-/** @typedef {import("./messages.js").TaskSummary} TaskSummary */
-/** @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} Stage as it is shown */
+/** @typedef {import("../client/messages.js").TaskSummary} TaskSummary */
+/** @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} ShownStage as it is shown */
 /** @typedef {"needs-you" | "in-progress" | "failed" | "completed"} Section */
 
 /** @type {Section[]} in the order of the page */
 export const SECTIONS = ["needs-you", "in-progress", "failed", "completed"];
 
-/** @type {Record<Stage, {label: string, section: Section}>} looked up only by a stage of ours */
+/** @type {Record<ShownStage, {label: string, section: Section}>} looked up only by a stage of ours */
 const STAGES = {
   created: { label: "Created", section: "in-progress" },
   analyzing: { label: "Analyzing", section: "in-progress" },
@@ -23,7 +23,7 @@ const STAGES = {
 };
 
 // Words of the relay and of documents are looked up in Maps: in an object, "constructor" finds a method.
-/** @type {ReadonlyMap<string | undefined, Stage>} By the `stage` of a summary. */
+/** @type {ReadonlyMap<string | undefined, ShownStage>} By the `stage` of a summary. */
 const SHOWN_AS = new Map([
   ["analyzing", "analyzing"],
   ["clarification_needed", "questions"],
@@ -34,7 +34,7 @@ const SHOWN_AS = new Map([
 ]);
 
 // Statuses that the mapping does not list, but whose end is plain. Their own word is the label.
-/** @type {ReadonlyMap<string, Stage>} */
+/** @type {ReadonlyMap<string, ShownStage>} */
 const STAGE_OF_OTHER_STATUS = new Map([
   ["completed", "done"],
   ["done", "done"],
@@ -46,7 +46,7 @@ const STAGE_OF_OTHER_STATUS = new Map([
 ]);
 
 // Events that speak of a stage without being a step.
-/** @type {ReadonlyMap<string, Stage>} */
+/** @type {ReadonlyMap<string, ShownStage>} */
 const STAGE_OF_OTHER_EVENT = new Map([
   ["clarification_needed", "questions"],
   ["needs_clarification", "questions"],
@@ -78,9 +78,9 @@ const ACRONYMS = /\b(pr|ci|llm|api|url|id)\b/g;
 
 /**
  * @param {TaskSummary} task
- * @returns {{stage: Stage, label: string, section: Section}}
+ * @returns {{stage: ShownStage, label: string, section: Section}}
  */
-export function standing(task) {
+export function stageOf(task) {
   const known = SHOWN_AS.get(task.stage);
   const stage = further(task, known ?? STAGE_OF_OTHER_STATUS.get(snake(task.status ?? "")) ?? "created");
   const { label, section } = STAGES[stage];
@@ -91,8 +91,8 @@ export function standing(task) {
 /**
  * Some writers only record the pull request and leave the status behind.
  * @param {TaskSummary} task
- * @param {Stage} stage
- * @returns {Stage}
+ * @param {ShownStage} stage
+ * @returns {ShownStage}
  */
 function further(task, stage) {
   if (stage !== "created" && stage !== "dispatched") return stage;
@@ -111,7 +111,7 @@ export function stepOfEvent(eventType) {
 /**
  * The stage an event speaks of, for its colour.
  * @param {string | null | undefined} eventType
- * @returns {Stage | undefined}
+ * @returns {ShownStage | undefined}
  */
 export function stageOfEvent(eventType) {
   const step = stepOfEvent(eventType);

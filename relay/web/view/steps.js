@@ -1,11 +1,11 @@
 // @ts-check
 // The way of a task: which steps it has gone, where it is, and how long each took. Pure.
 
-import { STEPS, standing, stepOfEvent } from "./stages.js";
-import { moment } from "./time.js";
+import { STEPS, stageOf, stepOfEvent } from "./stages.js";
+import { parseTime } from "./time.js";
 
-/** @import { Event, TaskSummary } from "./messages.js" */
-/** @import { Stage, Step } from "./stages.js" */
+/** @import { Event, TaskSummary } from "../client/messages.js" */
+/** @import { ShownStage, Step } from "./stages.js" */
 /** @typedef {Map<Step, number | undefined>} Reached when each step was reached, in ms since the epoch */
 /**
  * `state` is that of the task where it left the way. `tookMs` counts until the next step that is
@@ -21,10 +21,10 @@ import { moment } from "./time.js";
  */
 export function reachedAt(task, events) {
   /** @type {Reached} */
-  const reached = new Map([["created", moment(task.createdAt)]]);
+  const reached = new Map([["created", parseTime(task.createdAt)]]);
   for (const event of events) {
     const step = stepOfEvent(event?.type);
-    if (step && reached.get(step) === undefined) reached.set(step, moment(event?.at));
+    if (step && reached.get(step) === undefined) reached.set(step, parseTime(event?.at));
   }
   return reached;
 }
@@ -36,7 +36,7 @@ export function reachedAt(task, events) {
  * @returns {StepTaken[]} all of them, in order
  */
 export function stepsOf(task, reached, now) {
-  const { stage } = standing(task);
+  const { stage } = stageOf(task);
   const current = currentStep(task, stage, reached);
   return STEPS.map((step, index) => ({
     step,
@@ -48,7 +48,7 @@ export function stepsOf(task, reached, now) {
 /**
  * The furthest step that the status, the links or the events speak of.
  * @param {TaskSummary} task
- * @param {Stage} stage
+ * @param {ShownStage} stage
  * @param {Reached} reached
  */
 function currentStep(task, stage, reached) {
@@ -64,7 +64,7 @@ function currentStep(task, stage, reached) {
 /**
  * @param {number} index
  * @param {number} current
- * @param {Stage} stage
+ * @param {ShownStage} stage
  * @returns {StepTaken["state"]}
  */
 function stateOf(index, current, stage) {
@@ -76,7 +76,7 @@ function stateOf(index, current, stage) {
 /**
  * @param {number} index
  * @param {boolean} isCurrent
- * @param {Stage} stage
+ * @param {ShownStage} stage
  * @param {Reached} reached
  * @param {number} now
  */

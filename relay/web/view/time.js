@@ -10,7 +10,7 @@ const DAY_MS = 24 * HOUR_MS;
  * @param {string | null | undefined} time RFC 3339
  * @returns {number | undefined} ms since the epoch
  */
-export function moment(time) {
+export function parseTime(time) {
   const ms = time ? Date.parse(time) : NaN;
   return Number.isNaN(ms) ? undefined : ms;
 }

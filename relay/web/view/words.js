@@ -1,7 +1,10 @@
 // @ts-check
-// What a connection's states and reasons mean to a person. Pure.
+// The words for the states of a connection, and for their reasons. Pure.
+//
+// Rules of this file: one state has one word, and one reason has one text, in every page; the texts name no setting
+// and no page, so any application can show them.
 
-/** @typedef {import("./snapshots.js").Connection} Connection */
+/** @typedef {import("../client/connection.js").Status} Status */
 
 /** @type {ReadonlyMap<string, string>} The reasons of PROTOCOL.md section 7 and of the client. */
 const REASONS = new Map([
@@ -25,7 +28,7 @@ const REASONS = new Map([
   ["unavailable", "the relay is busy"],
 ]);
 
-/** @type {ReadonlyMap<string, string>} What has to happen first, where it does not come back just by itself. */
+/** @type {ReadonlyMap<string, string>} What has to happen before a next try can succeed. */
 const REMEDIES = new Map([
   ["bad_token", "a new sign-in"],
   ["mixed_content", "a secure address of the relay"],
@@ -35,25 +38,42 @@ const REMEDIES = new Map([
   ["unauthenticated", "a new sign-in"],
 ]);
 
-/** @param {Connection} connection */
-export function stateWord({ state, reason }) {
-  switch (state) {
+const SIGNED_OUT = new Set(["no_token", "bad_token", "unauthenticated", "token_expired"]);
+
+/**
+ * Whether the connection waits until the user signs in.
+ * @param {Status} status
+ */
+export function isSignedOut({ state, reason = "" }) {
+  return state === "offline" && SIGNED_OUT.has(reason);
+}
+
+/**
+ * The state in a word or two, as for a chip.
+ * @param {Status} status
+ */
+export function stateWord(status) {
+  switch (status.state) {
     case "connecting":
-      return reason === undefined ? "Connecting" : "Reconnecting";
+      return status.reason === undefined ? "Connecting" : "Reconnecting";
     case "live":
       return "Live";
     case "polling":
-      return "Live, by polling";
+      return "Polling";
     case "stale":
-      return "Behind";
+      return "Stale";
     case "offline":
-      return "Offline";
+      return isSignedOut(status) ? "Signed out" : "Offline";
     case "refused":
-      return "Not connected";
+      return status.reason === "feature_disabled" ? "Switched off" : "Refused";
   }
 }
 
-/** @param {Connection} connection "" where there is none */
+/**
+ * Why the connection is in its state, as part of a sentence.
+ * @param {Status} status
+ * @returns {string} "" where there is nothing to explain; a reason that is not known here is its own text
+ */
 export function reasonWords({ state, reason }) {
   if (state === "stale") return "the relay is behind the database";
   if (reason === undefined) return "";
@@ -61,8 +81,21 @@ export function reasonWords({ state, reason }) {
 }
 
 /**
- * Since when what is shown may be old, why, and what happens next.
- * @param {Connection} connection
+ * What happens next while the connection is not current, as a sentence.
+ * @param {Status} status
+ * @param {boolean} networkOnline what the browser says of this machine's network
+ */
+export function whatNext({ state, reason = "" }, networkOnline) {
+  if (state === "stale") return "It catches up by itself.";
+  if (state === "refused") return "It does not try again by itself.";
+  const remedy = REMEDIES.get(reason);
+  if (remedy !== undefined) return `It waits for ${remedy}.`;
+  return networkOnline ? "It reconnects by itself." : "This device has no network; it reconnects when there is one.";
+}
+
+/**
+ * Since when what is shown may be out of date, why, and what happens next.
+ * @param {Status & {since?: number}} connection `since` in ms since the epoch
  * @param {boolean} networkOnline
  */
 export function bannerWords(connection, networkOnline) {
@@ -72,19 +105,15 @@ export function bannerWords(connection, networkOnline) {
   return `Not live since ${time}${reason && `: ${reason}`}. ${whatNext(connection, networkOnline)}`;
 }
 
-/**
- * @param {Connection} connection
- * @param {boolean} networkOnline
- */
-function whatNext({ state, reason = "" }, networkOnline) {
-  if (state === "stale") return "It catches up by itself.";
-  if (state === "refused") return "It does not try again by itself.";
-  const remedy = REMEDIES.get(reason);
-  if (remedy !== undefined) return `It waits for ${remedy}.`;
-  return networkOnline ? "It reconnects by itself." : "This device has no network; it reconnects when there is one.";
-}
-
-/** @param {number} seconds */
+/** @param {number} seconds until the next try */
 export function countdownWords(seconds) {
   return seconds > 0 ? `Next try in ${seconds} s` : "Trying again now";
+}
+
+/**
+ * A reason as a sentence of its own.
+ * @param {string} words
+ */
+export function sentence(words) {
+  return words === "" ? "" : `${words[0].toUpperCase()}${words.slice(1)}.`;
 }

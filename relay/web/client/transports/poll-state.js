@@ -15,23 +15,23 @@ import { Moments } from "./moments.js";
  * `request`: the join its states answer. `proven`: the relay has answered a poll with it. `share`: see
  * batches.js.
  * @template A
- * @typedef {{request: string, asked: A, proven: boolean, share?: number}} Place
+ * @typedef {{request: string, asked: A, proven: boolean, share?: number}} Entry
  */
 
-/** @typedef {Place<{limit?: number, etag?: string}>} ListPlace */
-/** @typedef {Place<PolledTask> & {shown: boolean}} TaskPlace `shown`: something of it has been given */
+/** @typedef {Entry<{limit?: number, etag?: string}>} ListEntry */
+/** @typedef {Entry<PolledTask> & {shown: boolean}} TaskEntry `shown`: something of it has been given */
 
 /**
  * Why a poll was refused as a whole. `tooLarge`: for its bytes.
  * @typedef {{code: import("../messages.js").ErrorCode, message: string, tooLarge: boolean}} Refusal
  */
 
-const GROWTH_BYTES = 320; // of a place while it is polled: its head and its etag
+const GROWTH_BYTES = 320; // of an entry while it is polled: its head and its etag
 
-export class Places {
-  /** @type {ListPlace | null} */
+export class PollState {
+  /** @type {ListEntry | null} */
   #dashboard = null;
-  /** @type {Map<string, TaskPlace>} */
+  /** @type {Map<string, TaskEntry>} */
   #tasks = new Map();
   #moments;
   #stale = false;
@@ -73,12 +73,12 @@ export class Places {
 
   /**
    * As few polls as hold all of these.
-   * @param {(ListPlace | TaskPlace)[]} [places]
-   * @returns {(ListPlace | TaskPlace)[][]}
+   * @param {(ListEntry | TaskEntry)[]} [entries]
+   * @returns {(ListEntry | TaskEntry)[][]}
    */
-  polls(places = this.#dashboard ? [this.#dashboard, ...this.#tasks.values()] : [...this.#tasks.values()]) {
-    const dashboard = places.find((place) => place === this.#dashboard && place.share === undefined);
-    const polls = batches(places.filter((place) => place !== dashboard), {
+  polls(entries = this.#dashboard ? [this.#dashboard, ...this.#tasks.values()] : [...this.#tasks.values()]) {
+    const dashboard = entries.find((entry) => entry === this.#dashboard && entry.share === undefined);
+    const polls = batches(entries.filter((entry) => entry !== dashboard), {
       most: this.#most,
       bytes: this.#bytes - GROWTH_BYTES,
       sizeOf: ({ asked }) => sizeOfJson(asked) + GROWTH_BYTES,
@@ -91,15 +91,15 @@ export class Places {
 
   /**
    * What to post for these.
-   * @param {readonly (ListPlace | TaskPlace)[]} places
+   * @param {readonly (ListEntry | TaskEntry)[]} entries
    * @returns {PollBody}
    */
-  body(places) {
+  body(entries) {
     /** @type {PollBody} */
     const body = {};
-    const tasks = places.flatMap((place) => (isTask(place) ? [place.asked] : []));
+    const tasks = entries.flatMap((entry) => (isTask(entry) ? [entry.asked] : []));
     if (tasks.length > 0) body.tasks = tasks;
-    if (this.#dashboard && places.includes(this.#dashboard)) body.dashboard = this.#dashboard.asked;
+    if (this.#dashboard && entries.includes(this.#dashboard)) body.dashboard = this.#dashboard.asked;
     if (this.#moments.latest !== undefined) body.moment = this.#moments.latest;
     return body;
   }
@@ -109,55 +109,55 @@ export class Places {
    * @returns {PollBody[]}
    */
   bodies() {
-    return this.polls().map((places) => this.body(places));
+    return this.polls().map((entries) => this.body(entries));
   }
 
-  /** @param {readonly (ListPlace | TaskPlace)[]} places of a poll that was answered */
-  prove(places) {
-    for (const place of places) {
-      place.proven = true;
-      place.share = undefined;
+  /** @param {readonly (ListEntry | TaskEntry)[]} entries of a poll that was answered */
+  prove(entries) {
+    for (const entry of entries) {
+      entry.proven = true;
+      entry.share = undefined;
     }
   }
 
   /** Whether it is still to be found out what a poll was refused for. */
   get isSearching() {
-    return [this.#dashboard, ...this.#tasks.values()].some((place) => place?.share !== undefined);
+    return [this.#dashboard, ...this.#tasks.values()].some((entry) => entry?.share !== undefined);
   }
 
   /**
    * A poll for several was refused as a whole.
-   * @param {(ListPlace | TaskPlace)[]} places
+   * @param {(ListEntry | TaskEntry)[]} entries
    * @param {Refusal} refusal
-   * @returns {(ListPlace | TaskPlace)[][]} what to poll in its place: always more polls, and smaller ones
+   * @returns {(ListEntry | TaskEntry)[][]} what to poll in place of it: always more polls, and smaller ones
    */
-  divide(places, { code, tooLarge }) {
-    const tasks = places.filter(isTask).length;
+  divide(entries, { code, tooLarge }) {
+    const tasks = entries.filter(isTask).length;
     if (tasks > 1 && tooLarge) {
-      this.#bytes = Math.floor(sizeOfJson(this.body(places)) / 2);
+      this.#bytes = Math.floor(sizeOfJson(this.body(entries)) / 2);
     } else if (tasks > 1 && code === "too_many_tasks") {
       this.#most = Math.ceil(tasks / 2);
     } else {
       // Those in polls that were answered have done nothing: only the others are under suspicion.
-      const unproven = places.filter(({ proven }) => !proven);
-      if (unproven.length === 0 || unproven.length === places.length) halve(places);
-      else for (const place of unproven) place.share = unproven.length;
+      const unproven = entries.filter(({ proven }) => !proven);
+      if (unproven.length === 0 || unproven.length === entries.length) halve(entries);
+      else for (const entry of unproven) entry.share = unproven.length;
     }
-    return this.polls(places);
+    return this.polls(entries);
   }
 
   /**
    * A poll for this alone was refused: it is asked for no more.
-   * @param {ListPlace | TaskPlace} place
+   * @param {ListEntry | TaskEntry} entry
    * @param {Refusal} refusal
    * @returns {ServerMessage} as the answer to its join
    */
-  refuse(place, { code, message }) {
-    const { request: replyTo } = place;
-    if (place === this.#dashboard) this.#dashboard = null;
-    if (!isTask(place)) return { type: "error", data: { code, message, temporary: false }, replyTo };
-    const { taskId } = place.asked;
-    if (this.#tasks.get(taskId) === place) this.#tasks.delete(taskId);
+  refuse(entry, { code, message }) {
+    const { request: replyTo } = entry;
+    if (entry === this.#dashboard) this.#dashboard = null;
+    if (!isTask(entry)) return { type: "error", data: { code, message, temporary: false }, replyTo };
+    const { taskId } = entry.asked;
+    if (this.#tasks.get(taskId) === entry) this.#tasks.delete(taskId);
     return { type: "error", data: { code, message, temporary: false, taskId }, replyTo };
   }
 
@@ -175,12 +175,12 @@ export class Places {
           if (this.#dashboard) yield { ...message, replyTo: this.#dashboard.request };
           break;
         case "task:state": {
-          const place = this.#tasks.get(message.data.taskId);
-          if (!place) break;
+          const entry = this.#tasks.get(message.data.taskId);
+          if (!entry) break;
           const { taskId, next, head } = message.data;
-          place.asked = { taskId, since: next, head };
-          place.shown = true;
-          yield { ...message, replyTo: place.request };
+          entry.asked = { taskId, since: next, head };
+          entry.shown = true;
+          yield { ...message, replyTo: entry.request };
           break;
         }
         case "error":
@@ -203,16 +203,16 @@ export class Places {
    */
   *#toldError(message) {
     const { code, temporary, taskId } = message.data;
-    const place = taskId === undefined ? undefined : this.#tasks.get(taskId);
-    if (!place || taskId === undefined || temporary) return; // the next poll asks again
-    const { request: replyTo, shown } = place;
+    const entry = taskId === undefined ? undefined : this.#tasks.get(taskId);
+    if (!entry || taskId === undefined || temporary) return; // the next poll asks again
+    const { request: replyTo, shown } = entry;
     if (code !== "forbidden") {
       this.#tasks.delete(taskId);
       yield { ...message, replyTo };
       return;
     }
-    place.asked = { taskId, forbidden: true };
-    place.shown = false;
+    entry.asked = { taskId, forbidden: true };
+    entry.shown = false;
     yield shown ? { type: "task:revoked", data: { taskId } } : { ...message, replyTo };
   }
 
@@ -221,16 +221,16 @@ export class Places {
     this.#moments.note(moment);
     if (this.#dashboard && dashboard) this.#dashboard.asked.etag = dashboard.etag;
     for (const [taskId, { etag }] of Object.entries(tasks)) {
-      const place = this.#tasks.get(taskId);
-      if (place) place.asked.etag = etag;
+      const entry = this.#tasks.get(taskId);
+      if (entry) entry.asked.etag = etag;
     }
   }
 }
 
 /**
- * @param {ListPlace | TaskPlace} place
- * @returns {place is TaskPlace}
+ * @param {ListEntry | TaskEntry} entry
+ * @returns {entry is TaskEntry}
  */
-function isTask(place) {
-  return "shown" in place;
+function isTask(entry) {
+  return "shown" in entry;
 }

@@ -7,16 +7,16 @@
 
 import { Pace, costOfTasks } from "../pace.js";
 import { RATE_LIMITED } from "../protocol.js";
-import { Places } from "./places.js";
+import { PollState } from "./poll-state.js";
 import { ABNORMAL, OPENING_TIMEOUT_MS } from "./transport.js";
 
 /** @typedef {import("./transport.js").Ending} Ending */
 /** @typedef {import("./transport.js").Transport} Transport */
 /** @typedef {import("./transport.js").TransportOptions} TransportOptions */
 /** @typedef {import("./moments.js").Moments} Moments */
-/** @typedef {import("./places.js").ListPlace} ListPlace */
-/** @typedef {import("./places.js").Refusal} Refusal */
-/** @typedef {import("./places.js").TaskPlace} TaskPlace */
+/** @typedef {import("./poll-state.js").ListEntry} ListEntry */
+/** @typedef {import("./poll-state.js").Refusal} Refusal */
+/** @typedef {import("./poll-state.js").TaskEntry} TaskEntry */
 
 const POLL_TIMEOUT_MS = 35_000; // the relay answers within 25 s
 const PACE_MS = 500; // from one poll to the next, while every one brings something
@@ -41,16 +41,16 @@ export class PollingTransport {
   #onEnd;
   #over = false;
   #requests = 0;
-  #places;
+  #state;
   #asking = true; // until the relay has let us in, nothing is asked
   #round = new AbortController(); // of the polls under way
-  /** @type {Set<(ListPlace | TaskPlace)[]>} what they ask for */
+  /** @type {Set<(ListEntry | TaskEntry)[]>} what they ask for */
   #polls = new Set();
   #pace = new Pace();
 
   /** @param {TransportOptions & {url: string | URL, configUrl: string | URL, moments?: Moments}} options */
   constructor({ url, configUrl, token, host, onOpen, onMessage, onEnd, moments }) {
-    this.#places = new Places(moments);
+    this.#state = new PollState(moments);
     this.#url = url;
     this.#configUrl = configUrl;
     this.#token = token;
@@ -71,13 +71,13 @@ export class PollingTransport {
       return undefined;
     }
     const id = `p${++this.#requests}`;
-    const isAnswered = this.#places.ask(type, data, id);
+    const isAnswered = this.#state.ask(type, data, id);
     this.#askAnew();
     return isAnswered ? id : undefined;
   }
 
   /** A poll that waits on a network that is gone would wait for long. */
-  probe() {
+  checkAlive() {
     this.#askAnew();
   }
 
@@ -122,17 +122,17 @@ export class PollingTransport {
       this.#round = new AbortController();
       const { signal } = this.#round;
       this.#polls.clear();
-      for (const places of this.#places.polls()) this.#poll(places, signal);
+      for (const entries of this.#state.polls()) this.#poll(entries, signal);
     });
   }
 
   /**
    * One poll after the other, until the round is over.
-   * @param {(ListPlace | TaskPlace)[]} places what they ask for
+   * @param {(ListEntry | TaskEntry)[]} entries what they ask for
    * @param {AbortSignal} signal
    */
-  async #poll(places, signal) {
-    this.#polls.add(places);
+  async #poll(entries, signal) {
+    this.#polls.add(entries);
     let refusals = 0;
     while (!signal.aborted) {
       const startedAt = this.#host.now();
@@ -142,11 +142,11 @@ export class PollingTransport {
         await this.#sleep(turnMs, signal);
         continue;
       }
-      this.#pace.spend(costOfTasks(places.length));
-      const init = { method: "POST", body: JSON.stringify(this.#places.body(places)) };
+      this.#pace.spend(costOfTasks(entries.length));
+      const init = { method: "POST", body: JSON.stringify(this.#state.body(entries)) };
       const { body, ending, refusal } = await this.#fetch(this.#url, init, POLL_TIMEOUT_MS, signal);
       if (signal.aborted) return;
-      if (refusal) return this.#divide(places, refusal, signal);
+      if (refusal) return this.#divide(entries, refusal, signal);
       if (ending?.afterMs !== undefined && ending.code === RATE_LIMITED) {
         this.#pace.refused(ending.afterMs, this.#host.now());
         refusals += 1;
@@ -155,8 +155,8 @@ export class PollingTransport {
       if (ending) return this.#end(ending);
       if (!Array.isArray(body.messages)) return this.#end(UNREADABLE);
       refusals = 0;
-      this.#places.prove(places);
-      for (const message of this.#places.told(body)) {
+      this.#state.prove(entries);
+      for (const message of this.#state.told(body)) {
         this.#onMessage(message);
         if (signal.aborted) return;
       }
@@ -166,20 +166,20 @@ export class PollingTransport {
   }
 
   /**
-   * @param {(ListPlace | TaskPlace)[]} places of a poll that was refused as a whole
+   * @param {(ListEntry | TaskEntry)[]} entries of a poll that was refused as a whole
    * @param {Refusal} refusal
    * @param {AbortSignal} signal
    */
-  #divide(places, refusal, signal) {
-    this.#polls.delete(places);
-    if (places.length === 1) this.#onMessage(this.#places.refuse(places[0], refusal));
-    else for (const part of this.#places.divide(places, refusal)) this.#poll(part, signal);
+  #divide(entries, refusal, signal) {
+    this.#polls.delete(entries);
+    if (entries.length === 1) this.#onMessage(this.#state.refuse(entries[0], refusal));
+    else for (const part of this.#state.divide(entries, refusal)) this.#poll(part, signal);
     this.#rejoin();
   }
 
   /** Once it has been found out what a poll was refused for, the rest is asked for together again. */
   #rejoin() {
-    if (this.#places.isSearching || this.#places.polls().length >= this.#polls.size) return false;
+    if (this.#state.isSearching || this.#state.polls().length >= this.#polls.size) return false;
     this.#askAnew();
     return true;
   }

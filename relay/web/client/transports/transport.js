@@ -5,12 +5,12 @@
 
 /**
  * `send` gives the id that the answers carry as `replyTo`, undefined where none will come; only after
- * `onOpen`. `probe`: the network
+ * `onOpen`. `checkAlive`: the network
  * may have changed, make sure that it still works. `close` ends it, and nothing is called back.
  * @typedef {object} Transport
  * @property {"websocket" | "polling"} name
  * @property {(type: string, data: object) => string | undefined} send
- * @property {() => void} probe
+ * @property {() => void} checkAlive
  * @property {() => void} close
  */
 

@@ -9,7 +9,7 @@ import { ABNORMAL, OPENING_TIMEOUT_MS } from "./transport.js";
 /** @typedef {import("./transport.js").Transport} Transport */
 /** @typedef {import("./transport.js").TransportOptions} TransportOptions */
 
-const PROBE_TIMEOUT_MS = 5_000;
+const ALIVE_TIMEOUT_MS = 5_000;
 const SILENT_HEARTBEATS = 2.5; // PROTOCOL.md section 5
 const OPEN = 1; // WebSocket.OPEN
 
@@ -63,11 +63,11 @@ export class WebSocketTransport {
   }
 
   /** Asks for a sign of life now. */
-  probe() {
+  checkAlive() {
     if (this.#socket.readyState !== OPEN) return; // the silence of a handshake is watched
     const askedAt = this.#host.now();
     this.send("ping", {});
-    this.#later(PROBE_TIMEOUT_MS, () => {
+    this.#later(ALIVE_TIMEOUT_MS, () => {
       if (this.#heardAt < askedAt) this.#end({ code: ABNORMAL, reason: "silent" });
     });
   }

@@ -1,18 +1,3 @@
-/** @typedef {import("./connection.js").State} State */
-/** @typedef {import("./connection.js").Status} Status */
-/** @typedef {import("./host.js").Host} Host */
-/** @typedef {import("./listeners.js").Unsubscribe} Unsubscribe */
-/** @typedef {import("./messages.js").Event} Event */
-/** @typedef {import("./messages.js").ServerMessage} ServerMessage */
-/** @typedef {import("./messages.js").TaskSummary} TaskSummary */
-/** @typedef {import("./selection.js").Selection} Selection */
-/** @typedef {import("./selection.js").SelectionChange} SelectionChange */
-/** @typedef {import("./selection.js").SelectOptions} SelectOptions */
-/** @typedef {import("./stages.js").Section} Section */
-/** @typedef {import("./stages.js").Step} Step */
-/** @typedef {import("./steps.js").Reached} Reached */
-/** @typedef {import("./task-list.js").TaskList} TaskList */
-/** @typedef {import("./timeline.js").Timeline} Timeline */
 /**
  * @typedef {object} ConnectOptions
  * @property {string | URL} url of the endpoint `/ws`; relative to the page, http or ws. `/poll` and
@@ -20,7 +5,7 @@
  * @property {import("./tokens.js").GetToken} token
  *   a token for each connection; asked again when the relay wants a fresh one, and with growing pauses
  *   where it gives none, throws, or has no answer within 15 s
- * @property {boolean} [measureDelay] ask for the relay's time with every heartbeat, so that `vitals` know
+ * @property {boolean} [measureDelay] ask for the relay's time with every heartbeat, so that `stats` know
  *   how long changes take
  * @property {Partial<Host>} [host] parts of the surroundings to replace, as in tests
  */
@@ -29,6 +14,7 @@
  * @param {ConnectOptions} options
  */
 export function connect(options: ConnectOptions): Relay;
+export { isSameUser } from "./token.js";
 export class Relay {
     /**
      * @param {ConnectOptions} options
@@ -36,7 +22,7 @@ export class Relay {
      */
     constructor({ url, token, measureDelay, host: replaced }: ConnectOptions, retries?: import("./retries.js").Retries);
     /** Who speaks, how old the last word is, how long changes take. */
-    vitals: Vitals;
+    stats: ConnectionStats;
     /** How things are now. */
     get status(): import("./connection.js").Status;
     /**
@@ -85,21 +71,6 @@ export class Relay {
     close(): void;
     #private;
 }
-export type State = import("./connection.js").State;
-export type Status = import("./connection.js").Status;
-export type Host = import("./host.js").Host;
-export type Unsubscribe = import("./listeners.js").Unsubscribe;
-export type Event = import("./messages.js").Event;
-export type ServerMessage = import("./messages.js").ServerMessage;
-export type TaskSummary = import("./messages.js").TaskSummary;
-export type Selection = import("./selection.js").Selection;
-export type SelectionChange = import("./selection.js").SelectionChange;
-export type SelectOptions = import("./selection.js").SelectOptions;
-export type Section = import("./stages.js").Section;
-export type Step = import("./stages.js").Step;
-export type Reached = import("./steps.js").Reached;
-export type TaskList = import("./task-list.js").TaskList;
-export type Timeline = import("./timeline.js").Timeline;
 export type ConnectOptions = {
     /**
      * of the endpoint `/ws`; relative to the page, http or ws. `/poll` and
@@ -112,7 +83,7 @@ export type ConnectOptions = {
      */
     token: import("./tokens.js").GetToken;
     /**
-     * ask for the relay's time with every heartbeat, so that `vitals` know
+     * ask for the relay's time with every heartbeat, so that `stats` know
      * how long changes take
      */
     measureDelay?: boolean | undefined;
@@ -121,4 +92,16 @@ export type ConnectOptions = {
      */
     host?: Partial<import("./host.js").Host> | undefined;
 };
-import { Vitals } from "./vitals.js";
+export type State = import("./connection.js").State;
+export type Status = import("./connection.js").Status;
+export type Host = import("./host.js").Host;
+export type Unsubscribe = import("./listeners.js").Unsubscribe;
+export type Event = import("./messages.js").Event;
+export type ServerMessage = import("./messages.js").ServerMessage;
+export type TaskSummary = import("./messages.js").TaskSummary;
+export type Selection = import("./selection.js").Selection;
+export type SelectionChange = import("./selection.js").SelectionChange;
+export type SelectOptions = import("./selection.js").SelectOptions;
+export type TaskList = import("./task-list.js").TaskList;
+export type Timeline = import("./timeline.js").Timeline;
+import { ConnectionStats } from "./connection-stats.js";

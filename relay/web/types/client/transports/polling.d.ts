@@ -24,7 +24,7 @@ export class PollingTransport implements Transport {
      */
     send(type: string, data: object): string | undefined;
     /** A poll that waits on a network that is gone would wait for long. */
-    probe(): void;
+    checkAlive(): void;
     close(): void;
     #private;
 }
@@ -32,9 +32,9 @@ export type Ending = import("./transport.js").Ending;
 export type Transport = import("./transport.js").Transport;
 export type TransportOptions = import("./transport.js").TransportOptions;
 export type Moments = import("./moments.js").Moments;
-export type ListPlace = import("./places.js").ListPlace;
-export type Refusal = import("./places.js").Refusal;
-export type TaskPlace = import("./places.js").TaskPlace;
+export type ListEntry = import("./poll-state.js").ListEntry;
+export type Refusal = import("./poll-state.js").Refusal;
+export type TaskEntry = import("./poll-state.js").TaskEntry;
 /**
  * A body, or why there is none; `refusal` where the relay itself did not like what was asked.
  */

@@ -1,12 +1,12 @@
 /** @typedef {import("../messages.js").ServerMessage} ServerMessage */
 /**
  * `send` gives the id that the answers carry as `replyTo`, undefined where none will come; only after
- * `onOpen`. `probe`: the network
+ * `onOpen`. `checkAlive`: the network
  * may have changed, make sure that it still works. `close` ends it, and nothing is called back.
  * @typedef {object} Transport
  * @property {"websocket" | "polling"} name
  * @property {(type: string, data: object) => string | undefined} send
- * @property {() => void} probe
+ * @property {() => void} checkAlive
  * @property {() => void} close
  */
 /**
@@ -27,13 +27,13 @@ export const ABNORMAL: 1006;
 export type ServerMessage = import("../messages.js").ServerMessage;
 /**
  * `send` gives the id that the answers carry as `replyTo`, undefined where none will come; only after
- * `onOpen`. `probe`: the network
+ * `onOpen`. `checkAlive`: the network
  * may have changed, make sure that it still works. `close` ends it, and nothing is called back.
  */
 export type Transport = {
     name: "websocket" | "polling";
     send: (type: string, data: object) => string | undefined;
-    probe: () => void;
+    checkAlive: () => void;
     close: () => void;
 };
 /**

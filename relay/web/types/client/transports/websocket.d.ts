@@ -14,7 +14,7 @@ export class WebSocketTransport implements Transport {
      */
     send(type: string, data: object): string;
     /** Asks for a sign of life now. */
-    probe(): void;
+    checkAlive(): void;
     close(): void;
     #private;
 }

@@ -1,5 +1,5 @@
 /** @typedef {import("./messages.js").ServerMessage} ServerMessage */
-export class Vitals {
+export class ConnectionStats {
     /**
      * @param {(type: string, data: object) => string | undefined} ask
      *   for the relay's time; gives the id of the request

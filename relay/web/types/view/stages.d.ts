@@ -1,9 +1,9 @@
 /**
  * @param {TaskSummary} task
- * @returns {{stage: Stage, label: string, section: Section}}
+ * @returns {{stage: ShownStage, label: string, section: Section}}
  */
-export function standing(task: TaskSummary): {
-    stage: Stage;
+export function stageOf(task: TaskSummary): {
+    stage: ShownStage;
     label: string;
     section: Section;
 };
@@ -15,25 +15,25 @@ export function stepOfEvent(eventType: string | null | undefined): Step | undefi
 /**
  * The stage an event speaks of, for its colour.
  * @param {string | null | undefined} eventType
- * @returns {Stage | undefined}
+ * @returns {ShownStage | undefined}
  */
-export function stageOfEvent(eventType: string | null | undefined): Stage | undefined;
+export function stageOfEvent(eventType: string | null | undefined): ShownStage | undefined;
 /**
  * `task:pr_opened`, `PR_OPENED` and `prOpened` all read "PR opened".
  * @param {string} name
  */
 export function readable(name: string): string;
-/** @typedef {import("./messages.js").TaskSummary} TaskSummary */
-/** @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} Stage as it is shown */
+/** @typedef {import("../client/messages.js").TaskSummary} TaskSummary */
+/** @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} ShownStage as it is shown */
 /** @typedef {"needs-you" | "in-progress" | "failed" | "completed"} Section */
 /** @type {Section[]} in the order of the page */
 export const SECTIONS: Section[];
 /** The way of a task, in order. */
 export const STEPS: readonly ["created", "analyzing", "dispatched", "review", "merged"];
-export type TaskSummary = import("./messages.js").TaskSummary;
+export type TaskSummary = import("../client/messages.js").TaskSummary;
 /**
  * as it is shown
  */
-export type Stage = "created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed";
+export type ShownStage = "created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed";
 export type Section = "needs-you" | "in-progress" | "failed" | "completed";
 export type Step = (typeof STEPS)[number];

@@ -1,4 +1,4 @@
-export class Places {
+export class PollState {
     /** @param {Moments} [moments] of what is held */
     constructor(moments?: Moments);
     /**
@@ -11,39 +11,39 @@ export class Places {
     ask(type: string, data: any, request: string): boolean;
     /**
      * As few polls as hold all of these.
-     * @param {(ListPlace | TaskPlace)[]} [places]
-     * @returns {(ListPlace | TaskPlace)[][]}
+     * @param {(ListEntry | TaskEntry)[]} [entries]
+     * @returns {(ListEntry | TaskEntry)[][]}
      */
-    polls(places?: (ListPlace | TaskPlace)[]): (ListPlace | TaskPlace)[][];
+    polls(entries?: (ListEntry | TaskEntry)[]): (ListEntry | TaskEntry)[][];
     /**
      * What to post for these.
-     * @param {readonly (ListPlace | TaskPlace)[]} places
+     * @param {readonly (ListEntry | TaskEntry)[]} entries
      * @returns {PollBody}
      */
-    body(places: readonly (ListPlace | TaskPlace)[]): PollBody;
+    body(entries: readonly (ListEntry | TaskEntry)[]): PollBody;
     /**
      * What to post for everything: as many polls at once as it takes.
      * @returns {PollBody[]}
      */
     bodies(): PollBody[];
-    /** @param {readonly (ListPlace | TaskPlace)[]} places of a poll that was answered */
-    prove(places: readonly (ListPlace | TaskPlace)[]): void;
+    /** @param {readonly (ListEntry | TaskEntry)[]} entries of a poll that was answered */
+    prove(entries: readonly (ListEntry | TaskEntry)[]): void;
     /** Whether it is still to be found out what a poll was refused for. */
     get isSearching(): boolean;
     /**
      * A poll for several was refused as a whole.
-     * @param {(ListPlace | TaskPlace)[]} places
+     * @param {(ListEntry | TaskEntry)[]} entries
      * @param {Refusal} refusal
-     * @returns {(ListPlace | TaskPlace)[][]} what to poll in its place: always more polls, and smaller ones
+     * @returns {(ListEntry | TaskEntry)[][]} what to poll in place of it: always more polls, and smaller ones
      */
-    divide(places: (ListPlace | TaskPlace)[], { code, tooLarge }: Refusal): (ListPlace | TaskPlace)[][];
+    divide(entries: (ListEntry | TaskEntry)[], { code, tooLarge }: Refusal): (ListEntry | TaskEntry)[][];
     /**
      * A poll for this alone was refused: it is asked for no more.
-     * @param {ListPlace | TaskPlace} place
+     * @param {ListEntry | TaskEntry} entry
      * @param {Refusal} refusal
      * @returns {ServerMessage} as the answer to its join
      */
-    refuse(place: ListPlace | TaskPlace, { code, message }: Refusal): ServerMessage;
+    refuse(entry: ListEntry | TaskEntry, { code, message }: Refusal): ServerMessage;
     /**
      * The messages an answer stands for, one by one: each counts as told once it has been taken, and
      * who takes no further one is told the rest again.
@@ -61,20 +61,20 @@ export type PolledTask = import("../messages.js").PolledTask;
  * `request`: the join its states answer. `proven`: the relay has answered a poll with it. `share`: see
  * batches.js.
  */
-export type Place<A> = {
+export type Entry<A> = {
     request: string;
     asked: A;
     proven: boolean;
     share?: number;
 };
-export type ListPlace = Place<{
+export type ListEntry = Entry<{
     limit?: number;
     etag?: string;
 }>;
 /**
  * `shown`: something of it has been given
  */
-export type TaskPlace = Place<PolledTask> & {
+export type TaskEntry = Entry<PolledTask> & {
     shown: boolean;
 };
 /**

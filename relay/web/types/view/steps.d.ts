@@ -1,5 +1,5 @@
-/** @import { Event, TaskSummary } from "./messages.js" */
-/** @import { Stage, Step } from "./stages.js" */
+/** @import { Event, TaskSummary } from "../client/messages.js" */
+/** @import { ShownStage, Step } from "./stages.js" */
 /** @typedef {Map<Step, number | undefined>} Reached when each step was reached, in ms since the epoch */
 /**
  * `state` is that of the task where it left the way. `tookMs` counts until the next step that is
@@ -33,6 +33,6 @@ export type StepTaken = {
     state: "done" | "current" | "questions" | "failed" | "ahead";
     tookMs?: number;
 };
-import type { TaskSummary } from "./messages.js";
-import type { Event } from "./messages.js";
+import type { TaskSummary } from "../client/messages.js";
+import type { Event } from "../client/messages.js";
 import type { Step } from "./stages.js";
