@@ -211,8 +211,10 @@ class Session:
             self._services.joining.note_delivered(self._listener)
 
     def lag(self, *, since_pause: bool) -> None:
-        """The carrier has dropped live messages. `since_pause`: only such as were sent after the last `paused`. If it is
-        False, any message may be missing."""
+        """The carrier has dropped live messages.
+
+        `since_pause`: only messages sent after the last `paused` are missing. If False, any message may be missing.
+        """
         if self._listener is not None:
             self._services.joining.lag(self._listener, since_pause=since_pause)
 

@@ -33,6 +33,7 @@ from relay.hub.background import Background
 from relay.hub.hub import Hub
 from relay.hub.joining import Joining
 from relay.metrics import Metrics
+from relay.protocol.frames import Frame
 from relay.protocol.types import Close, ErrorCode, Kind, Request
 from relay.tasks.mapping import Mapping
 from relay.tasks.timeline import EventView
@@ -145,12 +146,12 @@ class Wired:
             self.session.authenticate(token("alice"))
             self.answers.clear()
 
-    def send(self, frame: bytes) -> None:
+    def send(self, frame: Frame) -> None:
         self.answer(frame)
 
-    def answer(self, frame: bytes) -> None:
-        self.bytes += len(frame)
-        self.answers.append(orjson.loads(frame))
+    def answer(self, frame: Frame) -> None:
+        self.bytes += len(frame.body)
+        self.answers.append(orjson.loads(frame.body))
 
     def wake(self) -> None: ...
 
