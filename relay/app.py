@@ -18,7 +18,7 @@ from relay.config import Settings
 from relay.errors import StartupError
 from relay.feed.pump import Pump
 from relay.gateway.http import application, operating_application, operating_routes
-from relay.gateway.listening import Ports, open_ports, quiet_about_room
+from relay.gateway.listening import Ports, ignore_out_of_descriptors, open_ports
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.server import Server
 from relay.gateway.services import Services
@@ -63,7 +63,7 @@ class Relay:
         """Serve. `on_listening` is called once the port is open and the stream is followed."""
         loop = asyncio.get_running_loop()
         if loop.get_exception_handler() is None:
-            loop.set_exception_handler(quiet_about_room)
+            loop.set_exception_handler(ignore_out_of_descriptors)
         try:
             with open_ports(self._settings) as ports:
                 self.url = self._settings.relay_public_url or ports.url
@@ -83,7 +83,7 @@ class Relay:
             )
             admission = Admission(
                 origins=Origins(allowed, metrics),
-                caps=Caps.of(settings, ports.room.connections),
+                caps=Caps.of(settings, ports.capacity.connections),
                 verifier=self._verifier(pipeline),
                 rollout=Rollout.of(settings),
                 proxies=networks(settings.relay_trusted_proxies),
@@ -98,10 +98,10 @@ class Relay:
             if ports.admin is not None:
                 apps[ports.admin] = operating_application(operating)
             servers = {
-                port: Server(settings, app, flusher, ports.room.connections) for port, app in apps.items()
+                port: Server(settings, app, flusher, ports.capacity.connections) for port, app in apps.items()
             }
             pump = pipeline.pump(joining, hub.is_listened)
-            ports.room.say_if_less_than(settings.relay_max_connections)
+            ports.capacity.warn_if_below(settings.relay_max_connections)
             async with asyncio.TaskGroup() as group:
                 serving = [
                     group.create_task(server.serve(sockets=[port])) for port, server in servers.items()

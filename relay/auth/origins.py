@@ -61,11 +61,6 @@ class Origins:
         )
 
 
-def _shown(origin: str) -> str:
-    printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in origin)
-    return printable if len(printable) <= MAX_SHOWN_CHARS else printable[: MAX_SHOWN_CHARS - 1] + "…"
-
-
 def allowed_origins(
     configured: Iterable[str], relay_url: str | None, hosts: Iterable[str], port: int
 ) -> list[str]:
@@ -81,3 +76,8 @@ def allowed_origins(
         with suppress(ValueError):  # no browser can write this host, for example fe80::1%eth0
             own.append(origin_of(f"http://{host}:{port}"))
     return [*configured, *own]
+
+
+def _shown(origin: str) -> str:
+    printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in origin)
+    return printable if len(printable) <= MAX_SHOWN_CHARS else printable[: MAX_SHOWN_CHARS - 1] + "…"

@@ -1,4 +1,4 @@
-"""How many connections the limit on open files (RLIMIT_NOFILE) leaves room for."""
+"""File descriptors: how many connections the limit on open files (RLIMIT_NOFILE) permits."""
 
 from __future__ import annotations
 
@@ -13,26 +13,29 @@ from relay.errors import StartupError
 
 log = logging.getLogger(__name__)
 
-# Descriptors kept free of client connections, beside those that are open at the start: RESERVE for the relay itself
-# (listeners, and two MongoDB clients with some connections to each member), a quarter of RESERVE for clients that are
-# told that there is no room, and another quarter for the admin port.
+# Descriptors that client connections must leave free, in addition to those that are open at the start: RESERVE for the
+# relay itself (listening sockets, and two MongoDB clients with some connections to each member), a quarter of RESERVE
+# for clients that are accepted only to be told that the relay is full, and a quarter for the admin port.
 RESERVE, SMALLEST_RESERVE = 512, 32
-OPEN_AT_START = 16  # where the system does not tell
+OPEN_AT_START = 16  # assumed if the system does not say
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """`connections` clients may be connected at once. Close a new client socket if its descriptor is `ceiling` or
-    higher, and a new socket of the admin port if it is `admin_ceiling` or higher. So a full client port leaves the
-    descriptors between the two to the admin port, and those above both to the relay's own files and connections."""
+class Capacity:
+    """How many descriptors there are, and for what.
+
+    `connections` clients may be connected at once. A new client socket must be closed if its descriptor is `ceiling`
+    or higher, and a new socket of the admin port if it is `admin_ceiling` or higher. So when the clients' port is full,
+    the descriptors between the two are left for the admin port, and those above for the relay's own files.
+    """
 
     connections: int
     ceiling: int
     admin_ceiling: int
     limit: int  # on open files
 
-    def say_if_less_than(self, wanted: int) -> None:
-        """Log that fewer connections fit than were wanted, where it is so."""
+    def warn_if_below(self, wanted: int) -> None:
+        """Log a warning if fewer connections are possible than were configured."""
         if self.connections < wanted:
             log.warning(
                 "the limit on open files leaves room for fewer connections than RELAY_MAX_CONNECTIONS",
@@ -40,24 +43,24 @@ class Room:
             )
 
 
-def make_room(connections: int) -> Room:
-    """Raise this process's soft limit on open files to what this number of connections needs, as far as the hard
-    limit lets it; what there is room for then. Raises StartupError where that is nobody."""
+def reserve_descriptors(connections: int) -> Capacity:
+    """Raise the soft limit on open files of this process to what so many connections need, as far as the hard limit
+    permits, and return what is possible then. Raises StartupError if that is not even one connection."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     opened = _opened()
     needed = connections + RESERVE + RESERVE // 2 + opened
-    if _less(soft, needed):
-        raised = needed if _less(needed, hard) else hard
-        # A system may have limits beside this one; then the soft limit stays.
+    if _is_less(soft, needed):
+        raised = needed if _is_less(needed, hard) else hard
+        # Some systems have further limits, and refuse. Then the soft limit stays as it is.
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _room(connections, soft, opened)
+    return _capacity(connections, soft, opened)
 
 
-def _room(connections: int, limit: int, opened: int) -> Room:
+def _capacity(connections: int, limit: int, opened: int) -> Capacity:
     if limit == resource.RLIM_INFINITY:
-        return Room(connections, sys.maxsize, sys.maxsize, limit)
+        return Capacity(connections, sys.maxsize, sys.maxsize, limit)
     reserve = min(RESERVE, max(SMALLEST_RESERVE, limit // 8))
     fit = limit - opened - reserve - reserve // 2
     if fit < 1:
@@ -67,18 +70,19 @@ def _room(connections: int, limit: int, opened: int) -> Room:
             f"least {least}; every connection needs one more."
         )
     admin_ceiling = limit - reserve // 2
-    return Room(min(connections, fit), admin_ceiling - reserve // 4, admin_ceiling, limit)
+    return Capacity(min(connections, fit), admin_ceiling - reserve // 4, admin_ceiling, limit)
 
 
 def _opened() -> int:
-    """How many descriptors this process has open."""
+    """The number of descriptors that this process has open."""
     for directory in ("/proc/self/fd", "/dev/fd"):
         with suppress(OSError):
-            return len(os.listdir(directory)) - 1  # without the one that lists them
+            return len(os.listdir(directory)) - 1  # without the descriptor of the listing itself
     return OPEN_AT_START
 
 
-def _less(limit: int, other: int) -> bool:
+def _is_less(limit: int, other: int) -> bool:
+    """Compare two limits, of which either may be infinite."""
     if limit == resource.RLIM_INFINITY:
         return False
     return other == resource.RLIM_INFINITY or limit < other

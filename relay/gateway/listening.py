@@ -1,7 +1,7 @@
-"""The sockets on which the relay listens, and what happens when no descriptor is left for who comes.
+"""The listening sockets, and what happens when no file descriptor is left for a new connection.
 
-asyncio on its own writes a traceback for each try to accept without a free descriptor, thousands in a second, and
-takes as many connections as wait before any limit of ours can speak.
+By itself asyncio writes a traceback each time it cannot accept a connection for want of a descriptor: thousands a
+second. It also accepts all connections that wait, before any limit of ours is asked.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from typing import Any
 
 from relay.config import Settings
 from relay.errors import StartupError
-from relay.gateway.descriptors import Room, make_room
+from relay.gateway.descriptors import Capacity, reserve_descriptors
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 2048  # connections that wait to be accepted
-REFUSED_AT_ONCE = 256  # before everybody else has their turn again
-QUIET_S = 60.0  # without a refusal, before another one is logged
-NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+BACKLOG = 2048  # connections that may wait to be accepted
+REFUSED_AT_ONCE = 256  # connections refused before the event loop runs everything else once
+QUIET_S = 60.0  # a refusal is logged if there was none for this many seconds
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class _NoRoom(OSError):
-    """Nothing can be accepted now; it was logged. asyncio tries again a second later."""
+class _OutOfDescriptors(OSError):
+    """Nothing can be accepted now, which is logged already. asyncio tries again a second later."""
 
 
-class Listener(socket.socket):
-    """A listening socket that refuses whom there is no descriptor for, instead of failing.
+class ListeningSocket(socket.socket):
+    """A listening socket that closes connections for which no descriptor is left, instead of failing.
 
-    POSIX gives a new socket the lowest free descriptor, so one from `ceiling` on says that all below are taken,
-    by whatever it may be. Such a connection is closed at once.
+    POSIX gives a new socket the lowest free descriptor. So if the descriptor of a connection is `ceiling` or higher,
+    all below are in use, by connections or anything else, and the connection is closed at once.
     """
 
     def __init__(
@@ -49,31 +49,31 @@ class Listener(socket.socket):
         self._ceiling = ceiling
         self._clock = clock
         self._refused_at = -QUIET_S
-        self._gave_up = False
+        self._pausing = False
         self._spare: int | None = None
         self._keep_spare()
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """The next connection there is room for. Raises BlockingIOError where none waits."""
-        if self._gave_up:
-            # Python up to 3.13 at least goes on to accept after it has decided to wait a second.
-            self._gave_up = False
+        """The next connection with a descriptor below the ceiling. Raises BlockingIOError if none waits."""
+        if self._pausing:
+            # Python (up to 3.13 at least) calls `accept` again after it has decided to pause for a second.
+            self._pausing = False
             raise BlockingIOError(errno.EAGAIN, "no room")
         for _ in range(REFUSED_AT_ONCE):
             try:
                 accepted, address = super().accept()
             except OSError as failure:
-                if failure.errno not in NO_ROOM:
+                if failure.errno not in OUT_OF_DESCRIPTORS:
                     raise
-                self._say(failure.strerror)
+                self._warn(failure.strerror)
                 if not self._refuse_one():
-                    self._gave_up = True
-                    raise _NoRoom(failure.errno, failure.strerror) from None
+                    self._pausing = True
+                    raise _OutOfDescriptors(failure.errno, failure.strerror) from None
                 continue
             if accepted.fileno() < self._ceiling:
                 return accepted, address
             accepted.close()
-            self._say("the limit is reached")
+            self._warn("the limit is reached")
         raise BlockingIOError(errno.EAGAIN, "others first")
 
     def close(self) -> None:
@@ -81,14 +81,14 @@ class Listener(socket.socket):
         super().close()
 
     def _refuse_one(self) -> bool:
-        """Close the connection that waits, with the descriptor that was kept for this. Left waiting, it would
-        wake the loop again and again."""
+        """Accept a waiting connection with the spare descriptor, and close it. If it were left waiting, it would wake
+        the event loop again and again."""
         if not self._free_spare():
-            self._keep_spare()  # for the next time, if there is one now
+            self._keep_spare()  # for the next time, if a descriptor is free by now
             return False
         try:
             super().accept()[0].close()
-        except OSError:  # somebody else took the descriptor, or the peer is gone
+        except OSError:  # another thread took the descriptor, or the client is gone
             return False
         finally:
             self._keep_spare()
@@ -104,8 +104,8 @@ class Listener(socket.socket):
             os.close(spare)
         return spare is not None
 
-    def _say(self, why: str | None) -> None:
-        """Log it, once while it lasts."""
+    def _warn(self, why: str | None) -> None:
+        """Log that connections are refused: once for as long as it lasts."""
         now = self._clock()
         if now - self._refused_at >= QUIET_S:
             log.warning(
@@ -116,13 +116,13 @@ class Listener(socket.socket):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The open ports of one relay, and the room for their connections. `admin` is the port that only operators
-    reach; None where they use the port of the clients."""
+    """The open ports of one relay, and how many connections they may have. `admin` is the port that only operators
+    reach. It is None if operators use the clients' port."""
 
     host: str
-    room: Room
-    clients: Listener
-    admin: Listener | None
+    capacity: Capacity
+    clients: ListeningSocket
+    admin: ListeningSocket | None
 
     @property
     def number(self) -> int:
@@ -137,7 +137,7 @@ class Ports:
 
     @property
     def admin_url(self) -> str:
-        """The address of the port for operators; empty where there is none."""
+        """The address of the admin port. Empty if there is none."""
         return f"http://{shown(self.host)}:{self.admin.getsockname()[1]}" if self.admin is not None else ""
 
     @property
@@ -150,29 +150,30 @@ class Ports:
 @contextmanager
 def open_ports(settings: Settings) -> Iterator[Ports]:
     """Open the ports that the settings name, and close them at the end. Raises StartupError."""
-    host, room = settings.relay_host, make_room(settings.relay_max_connections)
-    with bind(host, settings.relay_port, room.ceiling) as clients:
+    host, capacity = settings.relay_host, reserve_descriptors(settings.relay_max_connections)
+    with bind(host, settings.relay_port, capacity.ceiling) as clients:
         if settings.relay_admin_port is None:
-            yield Ports(host, room, clients, None)
+            yield Ports(host, capacity, clients, None)
             return
-        with bind(host, settings.relay_admin_port, room.admin_ceiling) as admin:
-            yield Ports(host, room, clients, admin)
+        with bind(host, settings.relay_admin_port, capacity.admin_ceiling) as admin:
+            yield Ports(host, capacity, clients, admin)
 
 
-def quiet_about_room(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """An exception handler for a loop: all is said as ever, but for what `Listener` has said already."""
-    if not isinstance(context.get("exception"), _NoRoom):
+def ignore_out_of_descriptors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An exception handler for an event loop: asyncio's own, except for what `ListeningSocket` has logged."""
+    if not isinstance(context.get("exception"), _OutOfDescriptors):
         loop.default_exception_handler(context)
 
 
-def bind(host: str, port: int, ceiling: int = sys.maxsize) -> Listener:
-    """Open the port; on all addresses of IPv6 those of IPv4 come along. Raises StartupError."""
+def bind(host: str, port: int, ceiling: int = sys.maxsize) -> ListeningSocket:
+    """Open a port. A host that stands for all IPv6 addresses stands for all IPv4 addresses, too. Raises
+    StartupError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = is_unspecified(host) and family is socket.AF_INET6 and socket.has_dualstack_ipv6()
     try:
-        host.encode("idna")  # what a socket does with it, which leaves the socket open where this fails
+        host.encode("idna")  # `socket` does this, too, and does not close itself if it fails
     except UnicodeError as failure:
-        raise StartupError(f"RELAY_HOST: {host!r} is no address and no name of a host.") from failure
+        raise StartupError(f"RELAY_HOST: {host!r} is neither an address nor a host name.") from failure
     try:
         listening = socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
     except OSError as failure:
@@ -181,14 +182,14 @@ def bind(host: str, port: int, ceiling: int = sys.maxsize) -> Listener:
         else:
             reason = failure.strerror or str(failure)
         raise StartupError(f"Port {port} of {host} cannot be opened: {reason}.") from failure
-    # For every connection that comes: else an event waits up to 40 ms for the peer to have acknowledged the
-    # pong before it. asyncio does so by itself only where the protocol of the socket is spelled out.
+    # Accepted connections inherit this. Without it a message waits up to 40 ms until the client has acknowledged the
+    # pong sent before it. asyncio sets it by itself only for sockets with an explicit protocol number.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Listener(listening, ceiling)
+    return ListeningSocket(listening, ceiling)
 
 
 def is_unspecified(host: str) -> bool:
-    """Does this address stand for all of this machine's?"""
+    """Does this address stand for all addresses of this machine?"""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
@@ -196,7 +197,7 @@ def is_unspecified(host: str) -> bool:
 
 
 def is_local(host: str) -> bool:
-    """Is who listens there reached as localhost?"""
+    """Can a browser on this machine reach this host as localhost?"""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -205,7 +206,7 @@ def is_local(host: str) -> bool:
 
 
 def shown(host: str) -> str:
-    """The host of an address to type into a browser on this machine."""
+    """The host as it is written in an address on this machine."""
     if is_unspecified(host):
         return "localhost"
     return f"[{host}]" if ":" in host else host

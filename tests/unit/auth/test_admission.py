@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
 import orjson
 import pytest
-import uvicorn
 from starlette.requests import HTTPConnection
 from support.polling_client import post
 from support.raw_client import CLOSE, calling, handshake
-from support.relay_fixture import SOON_S, settings_for, token
+from support.relay_fixture import settings_for, token
 
 from relay.auth.addresses import networks
 from relay.auth.admission import Admission
@@ -27,11 +26,10 @@ from relay.auth.tokens import Verifier
 from relay.config import Settings
 from relay.errors import Refused
 from relay.gateway.http import application
-from relay.gateway.http_protocol import Limits, http_protocol
 from relay.gateway.listening import bind
 from relay.gateway.polling.endpoint import Polls
+from relay.gateway.server import Server
 from relay.gateway.services import Services
-from relay.gateway.websocket.connection import gathered_by
 from relay.gateway.websocket.endpoints import Connections
 from relay.gateway.websocket.pacing import Flusher
 from relay.hub.hub import Hub
@@ -123,14 +121,6 @@ def admission_of(case: Case, metrics: Metrics) -> Admission:
     )
 
 
-class Server(uvicorn.Server):
-    """uvicorn without its signal handlers, which would interrupt pytest."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @asynccontextmanager
 async def serving(case: Case) -> AsyncIterator[str]:
     """The address of a gateway without a database, on a real socket: no refusal here needs one."""
@@ -143,16 +133,15 @@ async def serving(case: Case) -> AsyncIterator[str]:
         polls = Polls(services, metrics, random=lambda: 0.5)
         listening = bind("127.0.0.1", 0)
         url = "http://127.0.0.1:{1}".format(*listening.getsockname())
-        app = application(admission, connections, polls, [], url=url)
-        http = http_protocol(Limits(SOON_S, SOON_S, Caps(**PLENTY)))
-        config = uvicorn.Config(app, http=http, ws=gathered_by(Flusher()), lifespan="off", log_config=None)
-        server = Server(config)
+        server = Server(settings, application(admission, connections, polls, [], url=url), Flusher(), 9)
         sweeping = asyncio.create_task(connections.sweep())
         running = asyncio.create_task(server.serve([listening]))
-        yield url
-        server.should_exit = True
-        await running
-        sweeping.cancel()
+        try:
+            yield url
+        finally:
+            server.should_exit = True
+            await running
+            sweeping.cancel()
 
 
 async def websocket_answer(url: str, case: Case) -> str:
@@ -168,22 +157,18 @@ async def websocket_answer(url: str, case: Case) -> str:
 
 
 async def poll_answer(url: str, case: Case) -> str:
-    # No JSON: an admitted client gets 400 for it, and no poll begins.
+    # The body is not JSON. So an admitted client gets 400, and no poll begins, which would need a database.
     answer = await post(url, b"{", *case.sent, sub=None, path=f"/poll{case.query}")
     data = answer.body["data"]
-    return (
-        f"{answer.status} {data['code']} {data['message']}" if answer.status != 400 else f"400 {data['code']}"
-    )
+    if answer.status == 400:
+        return f"400 {data['code']}"
+    return f"{answer.status} {data['code']} {data['message']}"
 
 
 async def config_answer(url: str, case: Case) -> str:
     async with calling(url) as peer:
-        peer.send(
-            "\r\n".join(
-                [f"GET /config{case.query} HTTP/1.1", "Host: x", "Connection: close", *case.sent]
-            ).encode()
-        )
-        peer.send(b"\r\n\r\n")
+        lines = [f"GET /config{case.query} HTTP/1.1", "Host: x", "Connection: close", *case.sent]
+        peer.send("\r\n".join([*lines, "", ""]).encode())
         status, _ = await peer.answer()
         body = orjson.loads(await peer.reader.read())
     if status == 200:

@@ -103,7 +103,7 @@ class Peer:
                 return b""
 
     async def dripping(self, piece: bytes) -> bool:
-        """Send this again and again, and read nothing. Does the server ever end it?"""
+        """Send this again and again, and read nothing, until the server closes the connection."""
         async with asyncio.timeout(SOON_S):
             try:
                 while True:
@@ -126,7 +126,7 @@ async def connected(server: Server, limit: int = 2**16) -> AsyncIterator[Peer]:
 
 
 async def gone(server: Server) -> None:
-    """Nothing is left of any connection."""
+    """Wait until the server has no connection and no task left."""
     async with asyncio.timeout(SOON_S):
         while server.server_state.connections or server.server_state.tasks:
             await asyncio.sleep(0.01)
@@ -141,31 +141,31 @@ CHUNKED = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n
     [
         pytest.param(b"", b"G", id="a request line"),
         pytest.param(GET, b"X: y\r\n", id="headers"),
-        pytest.param(GET + b"Content-Length: 100000\r\n\r\n", b"x", id="a body nobody asked for"),
+        pytest.param(GET + b"Content-Length: 100000\r\n\r\n", b"x", id="an unexpected body"),
         pytest.param(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", b"x", id="a body"),
-        pytest.param(CHUNKED + b"0\r\n", b"X: y\r\n", id="what follows a body"),
+        pytest.param(CHUNKED + b"0\r\n", b"X: y\r\n", id="trailers"),
         pytest.param(GET + b"\r\n", b"\r\n", id="empty lines after a request"),
         pytest.param(GET + b"\r\n", b"G", id="the next request"),
         pytest.param(GET + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n", b"x", id="another protocol"),
     ],
 )
-async def test_what_drips_in_is_cut_off(server: Server, first: bytes, piece: bytes) -> None:
-    """S23, also past the headers."""
+async def test_a_request_that_arrives_too_slowly_is_cut(server: Server, first: bytes, piece: bytes) -> None:
+    """S23, also after the headers."""
     async with connected(server) as peer:
         peer.writer.write(first)
         assert await peer.dripping(piece)
         await gone(server)
 
 
-async def test_silence_is_cut_off(server: Server) -> None:
-    """S23: connect, and say nothing."""
+async def test_a_silent_connection_is_cut(server: Server) -> None:
+    """S23: connect, and send nothing."""
     async with connected(server) as peer:
         assert await peer.answer() == b""
         await gone(server)
 
 
-async def test_one_address_has_so_many_connections_and_no_more(server: Server) -> None:
-    """S24, before any request: whoever comes on top is cut off at once, and may come when another goes."""
+async def test_a_connection_above_the_cap_of_its_address_is_cut_until_another_ends(server: Server) -> None:
+    """S24, before any request."""
     async with AsyncExitStack() as stack:
         first = connected(server)
         await first.__aenter__()
@@ -184,13 +184,13 @@ async def test_one_address_has_so_many_connections_and_no_more(server: Server) -
 
 
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
-async def test_an_answer_nobody_reads_is_cut_off(server: Server, close: bytes) -> None:
+async def test_a_connection_that_reads_no_response_is_cut(server: Server, close: bytes) -> None:
     async with connected(server, limit=1024) as peer:
         peer.writer.write(b"GET /long HTTP/1.1\r\nHost: x\r\n" + close + b"\r\n")
         await gone(server)
 
 
-async def test_an_answer_that_is_read_slowly_is_not(server: Server) -> None:
+async def test_a_connection_that_reads_slowly_stays(server: Server) -> None:
     async with connected(server) as peer:
         peer.writer.write(b"GET /long HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         read = 0
@@ -213,8 +213,8 @@ async def test_an_answer_that_is_read_slowly_is_not(server: Server) -> None:
         (b"GET / HTTP/1.1\r\n\r\n" * 2 * MAX_PIPELINED, b"400"),
     ],
 )
-async def test_a_request_is_bounded(server: Server, sent: bytes, status: bytes) -> None:
-    """S13: what is longer is refused, however it is cut into pieces, and the connection ends."""
+async def test_a_request_that_is_too_large_is_refused(server: Server, sent: bytes, status: bytes) -> None:
+    """S13: whether it arrives in one piece or in many. The connection ends."""
     for size in (len(sent), 5_000):
         async with connected(server) as peer:
             for start in range(0, len(sent), size):
@@ -229,7 +229,7 @@ async def test_a_request_is_bounded(server: Server, sent: bytes, status: bytes) 
             await gone(server)
 
 
-async def test_a_request_and_its_body_may_come_at_once_and_another_after_them(server: Server) -> None:
+async def test_a_large_request_may_arrive_in_one_read_and_be_followed_by_another(server: Server) -> None:
     async with connected(server) as peer:
         body = b"b" * (MAX_HEAD_BYTES * 2)
         request = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
@@ -241,8 +241,9 @@ async def test_a_request_and_its_body_may_come_at_once_and_another_after_them(se
 
 
 @pytest.mark.parametrize("path", [b"/long", b"/pieces"])
-async def test_no_upgrade_while_an_answer_is_not_read(server: Server, path: bytes) -> None:
-    """The WebSocket would not be told that the socket takes no more, nor the answer that it does again."""
+async def test_an_upgrade_is_cut_while_an_earlier_response_is_not_read(server: Server, path: bytes) -> None:
+    """The transport would resume the WebSocket instead of the response that waits, and the WebSocket would not know
+    that it must pause."""
     async with connected(server, limit=1024) as peer:
         peer.writer.write(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b"200" in await peer.answer()
@@ -258,7 +259,7 @@ async def test_no_upgrade_while_an_answer_is_not_read(server: Server, path: byte
 
 
 def idle_for(server: Server) -> list[float]:
-    """How much longer each connection that waits for another request may do so, in seconds."""
+    """For each idle connection, the seconds until it is closed."""
     now = asyncio.get_running_loop().time()
     waiting = [one.timeout_keep_alive_task for one in server.server_state.connections]
     return [timer.when() - now for timer in waiting if timer is not None]
@@ -267,11 +268,13 @@ def idle_for(server: Server) -> list[float]:
 @pytest.mark.parametrize(
     ("proxies", "longer_than_s", "at_most_s"),
     [
-        pytest.param((), 60, KEEP_ALIVE_S, id="anybody's: AWS, nginx and most others reuse it for 60 s"),
-        pytest.param(("127.0.0.0/8",), 600, PROXY_KEEP_ALIVE_S, id="a trusted proxy's: Google's for 600 s"),
+        pytest.param((), 60, KEEP_ALIVE_S, id="any peer: AWS, nginx and most others reuse it for 60 s"),
+        pytest.param(
+            ("127.0.0.0/8",), 600, PROXY_KEEP_ALIVE_S, id="a trusted proxy: Google's reuse it for 600 s"
+        ),
     ],
 )
-async def test_an_idle_connection_outlives_the_time_in_which_it_may_be_reused(
+async def test_an_idle_connection_outlives_the_timeout_of_load_balancers(
     proxies: tuple[str, ...], longer_than_s: float, at_most_s: float
 ) -> None:
     async with serving(*proxies) as server, connected(server) as peer:
@@ -286,8 +289,8 @@ async def test_an_idle_connection_outlives_the_time_in_which_it_may_be_reused(
             assert longer_than_s < left_s <= at_most_s
 
 
-async def test_idle_connections_go_soon_where_many_of_an_address_are_open(server: Server) -> None:
-    """A page of one browser leaves six behind: of a whole office they would take all there may be."""
+async def test_idle_connections_end_sooner_when_their_address_has_many(server: Server) -> None:
+    """Each page leaves six idle connections. The pages of one office could use up the cap of its address."""
     async with AsyncExitStack() as stack:
         for number in range(1, MOST + 1):
             peer = await stack.enter_async_context(connected(server))
@@ -300,7 +303,7 @@ async def test_idle_connections_go_soon_where_many_of_an_address_are_open(server
         assert len(soon) == MOST - MOST // 2
 
 
-async def test_an_idle_connection_is_counted_and_makes_no_stop_wait(server: Server) -> None:
+async def test_an_idle_connection_counts_for_its_address_and_does_not_delay_a_stop(server: Server) -> None:
     async with AsyncExitStack() as stack:
         peers = [await stack.enter_async_context(connected(server)) for _ in range(MOST)]
         for peer in peers:
@@ -314,8 +317,8 @@ async def test_an_idle_connection_is_counted_and_makes_no_stop_wait(server: Serv
         await gone(server)
 
 
-async def test_a_connection_serves_on_after_a_protocol_it_does_not_speak(server: Server) -> None:
-    """Java's client asks for h2c with its first request, and goes on over HTTP/1.1 when nobody answers to that."""
+async def test_a_request_for_an_unknown_protocol_is_answered_over_http(server: Server) -> None:
+    """Java's client asks for h2c with its first request, and uses HTTP/1.1 if the server ignores that."""
     async with connected(server) as peer:
         peer.writer.write(
             GET + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n"

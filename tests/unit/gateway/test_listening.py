@@ -1,4 +1,4 @@
-"""The listening sockets: all addresses, and who comes when no descriptor is left."""
+"""Listening sockets accept on the right addresses, and close connections when descriptors run out."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from support.relay_fixture import SOON_S
 from relay.auth.addresses import client_address, is_proxy, networks
 from relay.errors import StartupError
 from relay.gateway import descriptors
-from relay.gateway.descriptors import Room, make_room
+from relay.gateway.descriptors import Capacity, reserve_descriptors
 from relay.gateway.listening import bind, is_local, shown
 
 
 def accepted_from(listening: socket.socket, address: str) -> str:
-    """The peer's address as it is seen by who listens, when it comes by this one of ours."""
+    """The address that the listening socket sees of a client that connects to `address`."""
     with socket.create_connection((address, listening.getsockname()[1]), timeout=SOON_S):
         connection, peer = listening.accept()
         connection.close()
@@ -30,7 +30,9 @@ def accepted_from(listening: socket.socket, address: str) -> str:
 
 
 @pytest.mark.parametrize("host", ["::", "::0", "0:0:0:0:0:0:0:0"])
-def test_all_addresses_of_ipv6_are_those_of_ipv4_too_and_each_counts_as_what_it_is(host: str) -> None:
+def test_a_socket_on_all_ipv6_addresses_accepts_ipv4_and_counts_each_client_by_its_own_address(
+    host: str,
+) -> None:
     with bind(host, 0) as listening:
         by_ipv4, by_ipv6 = (accepted_from(listening, address) for address in ("127.0.0.1", "::1"))
     assert by_ipv4 == "::ffff:127.0.0.1"
@@ -39,13 +41,13 @@ def test_all_addresses_of_ipv6_are_those_of_ipv4_too_and_each_counts_as_what_it_
     assert client_address(by_ipv6, [], ()) == "::/64"
 
 
-def test_one_address_of_ipv6_is_no_other() -> None:
+def test_a_socket_on_one_ipv6_address_accepts_no_ipv4() -> None:
     with bind("::1", 0) as listening, pytest.raises(ConnectionRefusedError):
         accepted_from(listening, "127.0.0.1")
 
 
 @pytest.mark.parametrize("host", ["::", "0.0.0.0", "127.0.0.1", "::1"])
-def test_a_port_that_is_taken_is_said(host: str) -> None:
+def test_a_port_in_use_is_a_startup_error(host: str) -> None:
     other = "127.0.0.1" if host == "::" else host
     family = socket.AF_INET6 if ":" in other else socket.AF_INET
     with (
@@ -56,7 +58,7 @@ def test_a_port_that_is_taken_is_said(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a..b", "x" * 100, "300.1.1.1", "192.0.2.1", "*"])
-def test_a_host_that_is_not_ours_is_one_sentence(host: str) -> None:
+def test_a_host_of_another_machine_is_a_startup_error_of_one_line(host: str) -> None:
     with pytest.raises(StartupError) as failure:
         bind(host, 0)
     assert "\n" not in str(failure.value)
@@ -76,13 +78,13 @@ def test_a_host_that_is_not_ours_is_one_sentence(host: str) -> None:
         ("relay.example.com", "relay.example.com", False),
     ],
 )
-def test_the_address_shown_is_one_to_type(host: str, url_host: str, local: bool) -> None:
+def test_the_shown_address_can_be_typed_into_a_browser(host: str, url_host: str, local: bool) -> None:
     assert (shown(host), is_local(host)) == (url_host, local)
 
 
 @pytest.fixture
 def limits(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[int, int]]:
-    """The limit on open files of a process that may only lower it."""
+    """The limit on open files of a process that may lower its hard limit, and never raise it."""
     held = {"now": (0, 0)}
 
     def change(_: int, wanted: tuple[int, int]) -> None:
@@ -101,56 +103,58 @@ INFINITE = resource.RLIM_INFINITY
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "room"),
+    ("before", "after", "capacity"),
     [
-        ((1024, 1_048_576), 20_778, Room(20_000, 20_394, 20_522, 20_778)),  # as systemd has it
-        ((1_048_576, 1_048_576), 1_048_576, Room(20_000, 1_048_192, 1_048_320, 1_048_576)),
-        ((256, INFINITE), 20_778, Room(20_000, 20_394, 20_522, 20_778)),
-        ((INFINITE, INFINITE), INFINITE, Room(20_000, sys.maxsize, sys.maxsize, INFINITE)),
-        ((1024, 4096), 4096, Room(3318, 3712, 3840, 4096)),
-        ((256, 256), 256, Room(198, 232, 240, 256)),
-        ((64, 64), 64, Room(6, 40, 48, 64)),
-        ((59, 59), 59, Room(1, 35, 43, 59)),
+        ((1024, 1_048_576), 20_778, Capacity(20_000, 20_394, 20_522, 20_778)),  # the default of systemd
+        ((1_048_576, 1_048_576), 1_048_576, Capacity(20_000, 1_048_192, 1_048_320, 1_048_576)),
+        ((256, INFINITE), 20_778, Capacity(20_000, 20_394, 20_522, 20_778)),
+        ((INFINITE, INFINITE), INFINITE, Capacity(20_000, sys.maxsize, sys.maxsize, INFINITE)),
+        ((1024, 4096), 4096, Capacity(3318, 3712, 3840, 4096)),
+        ((256, 256), 256, Capacity(198, 232, 240, 256)),
+        ((64, 64), 64, Capacity(6, 40, 48, 64)),
+        ((59, 59), 59, Capacity(1, 35, 43, 59)),
     ],
 )
-def test_the_limit_is_raised_to_what_is_needed_and_the_connections_follow_it(
+def test_the_soft_limit_is_raised_as_far_as_needed_and_permitted(
     limits: dict[str, tuple[int, int]],
     caplog: pytest.LogCaptureFixture,
     before: tuple[int, int],
     after: int,
-    room: Room,
+    capacity: Capacity,
 ) -> None:
     limits["now"] = before
-    made = make_room(20_000)
-    assert made == room
-    made.say_if_less_than(20_000)
+    made = reserve_descriptors(20_000)
+    assert made == capacity
+    made.warn_if_below(20_000)
     assert limits["now"] == (after, before[1])
-    assert len(caplog.records) == (room.connections < 20_000)
+    assert len(caplog.records) == (capacity.connections < 20_000)
 
 
 @pytest.mark.parametrize("limit", [0, 16, 58])
-def test_a_limit_that_leaves_room_for_nobody_is_said(limits: dict[str, tuple[int, int]], limit: int) -> None:
+def test_a_limit_that_permits_no_connection_is_a_startup_error(
+    limits: dict[str, tuple[int, int]], limit: int
+) -> None:
     limits["now"] = (limit, limit)
     with pytest.raises(StartupError, match=f"is {limit}, .* at least 59;"):
-        make_room(20_000)
+        reserve_descriptors(20_000)
 
 
 @given(wanted=st.integers(1, 10_000_000), limit=st.integers(0, 2**31), opened=st.integers(0, 1_000))
-def test_whoever_comes_leaves_the_relay_its_own_descriptors(wanted: int, limit: int, opened: int) -> None:
+def test_client_connections_leave_the_relay_its_own_descriptors(wanted: int, limit: int, opened: int) -> None:
     try:
-        room = descriptors._room(wanted, limit, opened)
+        capacity = descriptors._capacity(wanted, limit, opened)
     except StartupError:
         assert limit < opened + 49
         return
-    own = 16  # two clients with their monitors, the stream and reads of one member, listeners, and what they spare
-    assert 1 <= room.connections <= wanted
-    # All who are let in, and some who are told that there is no room, fit below the ceiling beside these;
-    assert room.connections + opened + own < room.ceiling
-    # above it are some for the admin port, and above those again as many as the relay needs for itself.
-    assert room.ceiling + 8 <= room.admin_ceiling <= limit - own
+    own = 16  # two MongoDB clients with their monitors, the stream and reads of one member, listening sockets, spares
+    assert 1 <= capacity.connections <= wanted
+    # Below the ceiling: these, all permitted connections, and some that are told that the relay is full.
+    assert capacity.connections + opened + own < capacity.ceiling
+    # Above it: some for the admin port, and above those the number that the relay needs for itself.
+    assert capacity.ceiling + 8 <= capacity.admin_ceiling <= limit - own
 
 
-def test_a_limit_that_may_not_be_raised_is_lived_with(
+def test_a_limit_that_cannot_be_raised_is_used_as_it_is(
     limits: dict[str, tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> None:
@@ -158,14 +162,14 @@ def test_a_limit_that_may_not_be_raised_is_lived_with(
 
     monkeypatch.setattr(descriptors.resource, "setrlimit", refuse)
     limits["now"] = (1024, INFINITE)
-    assert make_room(20_000) == Room(822, 928, 960, 1024)
+    assert reserve_descriptors(20_000) == Capacity(822, 928, 960, 1024)
 
 
-# In a process of its own, all whose descriptors can be taken.
+# Runs in a process of its own, because it uses up all descriptors.
 OUT_OF_DESCRIPTORS = """
 import asyncio, errno, logging, os, resource, socket, sys
 from relay.gateway import listening
-from relay.gateway.listening import bind, quiet_about_room
+from relay.gateway.listening import bind, ignore_out_of_descriptors
 
 logging.basicConfig(stream=sys.stdout, format="LOG %(name)s %(message)s")
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
@@ -177,12 +181,12 @@ class Echo(asyncio.Protocol):
 
 async def main():
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(quiet_about_room)
+    loop.set_exception_handler(ignore_out_of_descriptors)
     listener = bind("127.0.0.1", 0)
     here = ("127.0.0.1", listener.getsockname()[1])
     server = await loop.create_server(Echo, sock=listener, backlog=2048)
     reader, writer = await asyncio.open_connection(*here)
-    sockets = [socket.socket() for _ in range(20)]  # made before there are no descriptors
+    sockets = [socket.socket() for _ in range(20)]  # made while there are descriptors
     for one in sockets:
         one.setblocking(False)
     files = []
@@ -201,21 +205,21 @@ async def main():
         calls += 1
         return accept()
     listener.accept = counting
-    # When others come,
+    # When more clients connect,
     for one in sockets:
         one.connect_ex(here)
-    if spared:  # then they are sent away
+    if spared:  # then they are closed,
         for one in sockets:
             try:
                 assert await loop.sock_recv(one, 1) == b""
             except ConnectionError:
                 pass
-    # and who is there goes on,
+    # and the first connection goes on,
     for _ in range(200):
         writer.write(b"x")
         assert await reader.readexactly(1) == b"x"
     print("calls", calls)
-    # also when there are descriptors again.
+    # and new ones are accepted once descriptors are free.
     for one in files:
         os.close(one)
     for one in sockets:
@@ -232,7 +236,7 @@ print("done")
 
 
 @pytest.mark.parametrize("how", ["spare", "none"])
-def test_when_somebody_took_every_descriptor_it_is_said_once_and_who_is_there_goes_on(how: str) -> None:
+def test_open_connections_go_on_when_descriptors_run_out_and_it_is_logged_once(how: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", OUT_OF_DESCRIPTORS, how],
         capture_output=True,
@@ -247,17 +251,17 @@ def test_when_somebody_took_every_descriptor_it_is_said_once_and_who_is_there_go
         "LOG relay.gateway.listening out of file descriptors: new connections are refused until others end"
     ]
     (calls,) = [int(line.split()[1]) for line in lines if line.startswith("calls")]
-    assert calls <= 50  # neither a busy loop nor a storm
+    assert calls <= 50  # the event loop is not woken again and again
 
 
-def test_who_comes_past_the_ceiling_is_closed_at_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_connection_above_the_ceiling_is_closed_at_once(caplog: pytest.LogCaptureFixture) -> None:
     with (
         bind("127.0.0.1", 0, ceiling=1) as listening,
-        socket.create_connection(listening.getsockname(), timeout=SOON_S) as comer,
+        socket.create_connection(listening.getsockname(), timeout=SOON_S) as client,
     ):
         listening.setblocking(False)
         assert select.select([listening], [], [], SOON_S)[0]
         with pytest.raises(BlockingIOError):
             listening.accept()
-        assert comer.recv(1) == b""
+        assert client.recv(1) == b""
     assert len(caplog.records) == 1

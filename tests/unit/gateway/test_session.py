@@ -1,4 +1,4 @@
-"""A conversation and the clocks it looks at."""
+"""A session keeps its times by the right clock, and gives back what it was counted for."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOUR_S = 3600
 
 
 class Clocked:
-    """An authenticated conversation whose clocks are turned by hand; as a carrier, it keeps the types."""
+    """An authenticated session whose clocks the test sets. As its carrier, it keeps the types of messages."""
 
     def __init__(self, *, ttl_s: float) -> None:
         self.wall, self.monotonic = time.time(), 0.0
@@ -61,19 +61,19 @@ class Clocked:
         self.sent.append(frame.kind.value)
 
     def send(self, batch: Batch) -> None:
-        raise AssertionError("nothing here is live")
+        raise AssertionError("no live message is expected")
 
     def wake(self) -> None:
         self.woken += 1
 
     def close(self, code: int, reason: str) -> None:
-        raise AssertionError("nothing here closes by itself")
+        raise AssertionError("no close is expected")
 
     def refresh(self, *, ttl_s: float) -> None:
         fresh = issue(SECRET, "HS256", {"sub": "alice"}, ttl_s=ttl_s, now=self.wall)
         self.session.receive(orjson.dumps({"type": "auth", "data": {"token": fresh}}).decode())
 
-    def told_after(self, *, wall_s: float, monotonic_s: float) -> list[str]:
+    def sent_after(self, *, wall_s: float, monotonic_s: float) -> list[str]:
         self.wall += wall_s
         self.monotonic += monotonic_s
         self.sent.clear()
@@ -83,43 +83,43 @@ class Clocked:
 
 @pytest.mark.parametrize("jump_s", [-HOUR_S, HOUR_S])
 def test_timers_do_not_follow_the_wall_clock(jump_s: float) -> None:
-    """F54: a clock that is set, by hand or by its server."""
+    """F54: the clock is set, by hand or by a time server."""
     clocked = Clocked(ttl_s=10 * HOUR_S)
-    assert clocked.told_after(wall_s=jump_s, monotonic_s=0.9) == []
-    assert clocked.told_after(wall_s=0, monotonic_s=0.2) == ["heartbeat"]
-    assert clocked.told_after(wall_s=-jump_s, monotonic_s=0.9) == []
+    assert clocked.sent_after(wall_s=jump_s, monotonic_s=0.9) == []
+    assert clocked.sent_after(wall_s=0, monotonic_s=0.2) == ["heartbeat"]
+    assert clocked.sent_after(wall_s=-jump_s, monotonic_s=0.9) == []
 
 
-def test_a_token_ends_by_the_wall_clock_and_by_nothing_else() -> None:
+def test_a_token_expires_by_the_wall_clock_only() -> None:
     clocked = Clocked(ttl_s=600)
-    assert clocked.told_after(wall_s=0, monotonic_s=HOUR_S) == ["heartbeat"]
-    assert clocked.told_after(wall_s=580, monotonic_s=0) == ["auth:expiring"]
+    assert clocked.sent_after(wall_s=0, monotonic_s=HOUR_S) == ["heartbeat"]
+    assert clocked.sent_after(wall_s=580, monotonic_s=0) == ["auth:expiring"]
     with pytest.raises(Refused, match="token_expired"):
-        clocked.told_after(wall_s=30, monotonic_s=0)
+        clocked.sent_after(wall_s=30, monotonic_s=0)
 
 
-def test_a_fresh_token_that_ends_soon_is_not_asked_for_again_at_once() -> None:
+def test_a_new_token_that_expires_soon_is_announced_at_half_its_time() -> None:
     clocked = Clocked(ttl_s=20)
-    assert clocked.told_after(wall_s=0, monotonic_s=0) == ["auth:expiring"]
+    assert clocked.sent_after(wall_s=0, monotonic_s=0) == ["auth:expiring"]
     clocked.refresh(ttl_s=20)
-    assert clocked.told_after(wall_s=9, monotonic_s=0) == []
-    assert clocked.told_after(wall_s=2, monotonic_s=0) == ["auth:expiring"]
+    assert clocked.sent_after(wall_s=9, monotonic_s=0) == []
+    assert clocked.sent_after(wall_s=2, monotonic_s=0) == ["auth:expiring"]
 
 
-def test_it_says_when_it_has_to_be_given_the_time() -> None:
+def test_tick_returns_when_it_must_be_called_next() -> None:
     clocked = Clocked(ttl_s=40)
     ends = int(clocked.wall + 40)
     assert clocked.woken == 1
     assert clocked.session.tick() == 1.0  # the heartbeat
     clocked.wall = ends - 30.25
-    assert clocked.session.tick() == pytest.approx(0.25)  # the notice of the end
-    assert clocked.told_after(wall_s=0.5, monotonic_s=0.0) == ["auth:expiring"]
+    assert clocked.session.tick() == pytest.approx(0.25)  # the notice of expiry
+    assert clocked.sent_after(wall_s=0.5, monotonic_s=0.0) == ["auth:expiring"]
     assert clocked.session.tick() == 1.0
     clocked.wall = ends - 0.25
-    assert clocked.session.tick() == pytest.approx(0.25)  # the end
+    assert clocked.session.tick() == pytest.approx(0.25)  # the expiry
 
 
-def test_who_leaves_makes_room_for_another() -> None:
+def test_a_closed_session_gives_its_place_to_another() -> None:
     clocked = Clocked(ttl_s=600)
     assert not clocked.caps.enter_user("alice")
     clocked.session.closed()
@@ -127,7 +127,7 @@ def test_who_leaves_makes_room_for_another() -> None:
     assert clocked.caps.enter_user("alice")
 
 
-def test_caps_count_each_by_itself() -> None:
+def test_caps_count_addresses_and_users_separately() -> None:
     caps = Caps(total=3, per_address=2, per_user=1)
     assert [caps.enter(address) for address in ("a", "a", "a", "b", "c")] == [True, True, False, True, False]
     caps.leave("a")
