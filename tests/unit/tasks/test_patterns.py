@@ -85,7 +85,13 @@ def test_the_edge_of_a_word_is_where_it_is_in_python_if_the_text_is_ascii(patter
 def test_the_end_of_a_text_or_a_line_is_where_it_is_in_python(pattern: str, text: str) -> None:
     patterns = accepted(pattern)
     shown, expected = patterns.without(text), by_python(pattern, text)
-    assert shown == expected or (text.endswith("\n") and shown == expected.removesuffix("\n"))
+    if text.endswith(
+        "\n"
+    ):  # a match of ours includes a last line feed, which Python leaves or matches by itself
+        shown, expected = (
+            one.rstrip("\n").removesuffix(2 * MARK).removesuffix(MARK) for one in (shown, expected)
+        )
+    assert shown == expected
 
 
 @given(st.text() | st.text(st.characters(categories=["Cs", "Lu"])))
