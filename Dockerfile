@@ -1,4 +1,4 @@
-# The relay alone: what it needs is locked by hash, and it runs as nobody in particular.
+# The relay alone. Its dependencies are locked by hash, and it runs as an unprivileged user.
 FROM python:3.13-slim
 
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 RELAY_HOST=0.0.0.0
@@ -13,7 +13,8 @@ RUN pip install --no-cache-dir --no-deps --no-build-isolation . && useradd --sys
 USER relay
 
 EXPOSE 8080
-# http.client asks no proxy of the environment; RELAY_PORT may be a variable of a Kubernetes Service, as for the relay.
+# http.client ignores proxies in the environment. RELAY_PORT may be the variable of a Kubernetes Service; the relay then
+# listens on 8080.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD \
     python -c "import http.client, os; port = os.environ.get('RELAY_PORT', '').strip(); at = http.client.HTTPConnection('127.0.0.1', int(port) if port.isdecimal() else 8080, timeout=2); at.request('GET', '/healthz'); raise SystemExit(at.getresponse().status != 200)"
 CMD ["relay", "serve"]

@@ -11,7 +11,7 @@ HOST = "http://127.0.0.1:8080"  # as the README has it
 
 
 def until(page: Page, condition: str) -> None:
-    """Wait in the page itself: its policy lets nobody else evaluate texts."""
+    """Wait inside the page: its content security policy forbids evaluating strings, which Playwright's wait does."""
     page.evaluate(f"async () => {{ while (!({condition})) await new Promise(requestAnimationFrame); }}")
 
 
@@ -77,7 +77,7 @@ def test_the_page_of_an_application_asks_it_for_tokens(site: Site) -> None:
     until(page, "globalThis.relay.status.state === 'live'")
 
 
-def test_a_socket_over_the_relay_speaks_as_planned(site: Site) -> None:
+def test_the_socket_adapter_delivers_the_planned_messages(site: Site) -> None:
     (shim,) = blocks(GUIDES / "from-socket-io.md", "js")
     site.tasks.insert_one({"_id": "t1", "createdBy": "alice", "status": "dispatched", "events": []})
     page = site.page

@@ -1,4 +1,4 @@
-"""The way of a newcomer through the README, each step on the one before, over documents that look otherwise."""
+"""The commands of the README, in the order of a newcomer, over documents that need a mapping."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def readme_says(text: str) -> str:
 
 
 def ran(command: str, cwd: Path, **given: str) -> str:
-    """What a command prints that ends well."""
+    """Run a command that must succeed; its standard output."""
     ended = subprocess.run(
         ["bash", "-euc", command],
         cwd=cwd,
@@ -47,22 +47,22 @@ def ran(command: str, cwd: Path, **given: str) -> str:
     return ended.stdout
 
 
-def test_the_way_through_the_readme(tmp_path: Path, browser: Browser) -> None:
+def test_the_commands_of_the_readme_work_one_after_another(tmp_path: Path, browser: Browser) -> None:
     path = path_with_relay(tmp_path)
     page_folder = tmp_path / "page"
     page_folder.mkdir()
 
-    # One task's life. The script is the command in an environment of its own making.
+    # One task's life. scripts/demo runs the same command in an environment that it makes.
     once = readme_says("scripts/demo --once").replace("scripts/demo", "relay demo")
     assert "task:pr_merged" in ran(once, tmp_path, PATH=path)
 
-    # The demo, and from elsewhere the line it prints for a terminal.
+    # The demo, and from another folder the line it prints for a terminal.
     demo = ("relay", "demo", "--port", "0", "--pace", "0.05")
     with started(*demo, cwd=tmp_path, PATH=path) as playing:
         (line,) = playing.read_until(r"on a terminal:\n\n(.*)\n").groups()
         assert "dashboard:state" in ran(f"{line} --count 3", page_folder)
 
-    # A MongoDB, and in it a document as another team writes them, with the mapping for it.
+    # A MongoDB with a document of another team, and the mapping for it.
     mongod = readme_says("relay mongod --port 27017 --data db").replace("--port 27017", "--port 0")
     stored, _, update = blocks(MAPPING, "json")
     (tmp_path / "mapping.toml").write_text(blocks(MAPPING, "toml")[0], "utf-8")
@@ -77,7 +77,7 @@ def test_the_way_through_the_readme(tmp_path: Path, browser: Browser) -> None:
             tasks = client["app"]["tasks"]
             tasks.insert_one(document)
 
-            # The check, and the relay.
+            # The check and the relay.
             serve = block_with(README, "sh", "relay serve")
             assert "localhost:27017/" in serve
             assert "'…'" in serve
@@ -90,7 +90,7 @@ def test_the_way_through_the_readme(tmp_path: Path, browser: Browser) -> None:
                 relay.read_until(r"with the bot \(1\) → task:analyzing(.|\n)*This will work")
                 url = relay.read_until(r"listening on (http://\S+)\n")[1]
 
-                # A token, two tails, a page of one's own, the dashboard.
+                # A token, two tails, a page of our own, and the dashboard.
                 follow = block_with(README, "sh", "relay tail --dashboard")
                 assert "--sub alice " in follow
                 follow = follow.replace(HOST, url).replace("--sub alice ", "--sub ada ")
@@ -113,7 +113,7 @@ def test_the_way_through_the_readme(tmp_path: Path, browser: Browser) -> None:
                     theirs.goto(dashboard)
                     theirs.locator("li", has_text="Rotate the certificates").wait_for()
 
-                    # And the bot writes.
+                    # The bot writes.
                     tasks.update_one({"_id": document["_id"]}, json.loads(update))
                     told = r"task:pr_opened .*https://git\.example/changes/8"
                     tail.read_until("dashboard:task_list_updated .*“Rotate the certificates”")

@@ -1,4 +1,4 @@
-"""docker-compose.yml and the Dockerfile: what an operator copies has to be right."""
+"""Tests of docker-compose.yml, the Dockerfile and the lock files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def services() -> dict[str, Any]:
     return read
 
 
-def test_mongodb_is_an_initialised_replica_set(services: dict[str, Any]) -> None:
+def test_mongodb_of_compose_is_an_initialised_replica_set(services: dict[str, Any]) -> None:
     mongo = services["mongo"]
     assert mongo["command"][:3] == ["mongod", "--replSet", "rs0"]
     check = mongo["healthcheck"]["test"][-1]
@@ -37,16 +37,16 @@ def test_mongodb_is_an_initialised_replica_set(services: dict[str, Any]) -> None
     assert services["relay"]["environment"]["RELAY_MONGO_URL"].endswith("?replicaSet=rs0")
 
 
-def test_there_is_no_default_key(services: dict[str, Any]) -> None:
+def test_compose_has_no_default_key(services: dict[str, Any]) -> None:
     assert services["relay"]["environment"]["RELAY_JWT_SECRET"].startswith("${RELAY_JWT_SECRET:?")
 
 
-def test_every_variable_is_a_setting(services: dict[str, Any]) -> None:
+def test_every_variable_of_compose_is_a_setting(services: dict[str, Any]) -> None:
     for name in services["relay"]["environment"]:
         assert name.lower() in Settings.model_fields
 
 
-def test_ports_are_open_to_this_machine_only(services: dict[str, Any]) -> None:
+def test_ports_of_compose_are_open_to_this_machine_only(services: dict[str, Any]) -> None:
     for service in services.values():
         assert all(port.startswith("127.0.0.1:") for port in service["ports"])
 
@@ -63,7 +63,7 @@ def test_the_image_installs_by_hash_and_does_not_run_as_root() -> None:
 
 
 class Health(BaseHTTPRequestHandler):
-    """What answers at /healthz, with the status of the server."""
+    """Answers /healthz with the status of its server."""
 
     def do_GET(self) -> None:
         self.send_response(self.server.status if self.path == "/healthz" else 404)  # type: ignore[attr-defined]
@@ -75,7 +75,7 @@ class Health(BaseHTTPRequestHandler):
 
 @contextmanager
 def healthy(status: int = 200) -> Iterator[str]:
-    """The port of a server that says so."""
+    """Run a server that answers with this status; its port."""
     with HTTPServer(("127.0.0.1", 0), Health) as server:
         server.status = status  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -84,7 +84,7 @@ def healthy(status: int = 200) -> Iterator[str]:
 
 
 def probed(default_port: str, **given: str) -> int:
-    """The exit code of the image's HEALTHCHECK, as Docker runs it."""
+    """Run the HEALTHCHECK of the image as Docker does; its exit code."""
     text = (ROOT / "Dockerfile").read_text("utf-8").replace("\\\n", "")
     (command,) = re.findall(r"^HEALTHCHECK .*? CMD +(.*)$", text, re.MULTILINE)
     command = command.replace("python ", f"{sys.executable} ").replace("8080", default_port)

@@ -1,4 +1,4 @@
-"""What the documents show is true: their mapping file is run over their document, their lists name all there is."""
+"""The documents are true: their mapping file reads their document as they say, and their lists are complete."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_mapping_page_names_every_field_and_kind_of_the_file() -> None:
         assert re.search(rf"`{name}`|^{name} = ", page, re.MULTILINE), name
 
 
-def test_the_document_of_the_mapping_page_is_the_task_it_says(tmp_path: Path) -> None:
+def test_the_mapping_page_shows_the_task_that_its_document_becomes(tmp_path: Path) -> None:
     read = mapping(tmp_path)
     audience = Audience(read.visibility)
     stored, shown, update = blocks(MAPPING, "json")
@@ -64,7 +64,7 @@ def test_the_document_of_the_mapping_page_is_the_task_it_says(tmp_path: Path) ->
     assert read.list_order == "stamps.born"
 
 
-def test_the_rules_of_the_mapping_page_open_its_document_to_those_it_says(tmp_path: Path) -> None:
+def test_the_rules_of_the_mapping_page_open_its_document_to_the_users_it_names(tmp_path: Path) -> None:
     audience = Audience(mapping(tmp_path).visibility)
     document = json_util.loads(blocks(MAPPING, "json")[0])
 
@@ -102,7 +102,7 @@ def test_the_operators_page_names_every_metric() -> None:
     assert listed == made
 
 
-def test_the_documents_name_only_settings_there_are() -> None:
+def test_the_documents_name_only_settings_that_exist() -> None:
     for page in (README, CONTRIBUTING, *DOCS.rglob("*.md")):
         named = set(re.findall(r"\b((?:RELAY|FEATURE)_[A-Z_]+)\b", page.read_text("utf-8")))
         assert {name for name in named if name.lower() not in Settings.model_fields} <= {
@@ -112,7 +112,7 @@ def test_the_documents_name_only_settings_there_are() -> None:
         }
 
 
-def test_the_documents_name_only_close_codes_there_are() -> None:
+def test_the_documents_name_only_close_codes_that_exist() -> None:
     for page in DOCS.rglob("*.md"):
         named = {int(code) for code in re.findall(r"\b(4[45]\d\d)\b", page.read_text("utf-8"))}
         assert named <= set(Close), page.name

@@ -1,4 +1,4 @@
-"""FAULTS.md is complete, and names only tests that exist."""
+"""FAULTS.md has a row for every failure mode and names only tests that exist."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_every_failure_mode_has_its_row() -> None:
     assert rows == [*range(1, 21), *range(46, 56)]
 
 
-def test_every_test_it_names_exists() -> None:
+def test_every_test_that_the_table_names_exists() -> None:
     source = "\n".join(
         path.read_text("utf-8") for path in TESTS.rglob("test_*.py") if "node_modules" not in path.parts
     )

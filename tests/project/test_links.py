@@ -1,4 +1,4 @@
-"""Every link and anchor of every Markdown file leads somewhere. `scripts/docs` checks those of the built site."""
+"""Every link and anchor of every Markdown file has a target. `scripts/docs` checks those of the built site."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TARGET = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+def test_every_link_of_a_page_has_a_target(page: Path) -> None:
     for found in TARGET.finditer(FENCED.sub("", page.read_text("utf-8"))):
         target = found[1] or found[2]
         if urlsplit(target).scheme:

@@ -1,4 +1,4 @@
-"""The Python of the README and of the guides runs. What the README has people type: browser/test_walk.py."""
+"""The Python programs of the README and the guides run. browser/test_walk.py runs the commands of the README."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripts on machines of all sorts, played with a Python that only takes notes."""
+"""The scripts on different machines, with a fake Python that writes down what it is asked to do."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_changed_lock_is_installed(checkout: Checkout) -> None:
     assert len(checkout.installs()) == 4
 
 
-def test_what_development_installed_is_enough_for_the_demo(checkout: Checkout) -> None:
+def test_the_environment_of_development_serves_the_demo_too(checkout: Checkout) -> None:
     assert checkout.run("lint").returncode == 0
     assert checkout.run("demo").returncode == 0
     assert len(checkout.installs()) == 2
@@ -121,7 +121,7 @@ def test_the_site_is_built_in_an_environment_without_the_relay(checkout: Checkou
     assert (checkout.root / ".venv-docs").exists()
 
 
-def test_a_checkout_that_was_moved_gets_its_commands_anew(checkout: Checkout) -> None:
+def test_a_checkout_that_was_moved_installs_its_commands_again(checkout: Checkout) -> None:
     checkout.run("tail")
     checkout.root = checkout.root.rename(checkout.root.parent / "moved here")
     assert checkout.run("tail").returncode == 0
@@ -138,7 +138,7 @@ def test_another_python_has_an_environment_of_its_own_beside_the_first(checkout:
     assert {path.name for path in checkout.root.glob(".venv/*")} == {"bin", "locked", "mark"}
 
 
-def test_only_the_relay_speaks_on_standard_output_and_paths_start_where_the_user_is(
+def test_only_the_relay_writes_to_standard_output_and_relative_paths_start_at_the_caller(
     checkout: Checkout, tmp_path: Path
 ) -> None:
     ran = checkout.run("tail", "--json", cwd=tmp_path)
@@ -146,7 +146,7 @@ def test_only_the_relay_speaks_on_standard_output_and_paths_start_where_the_user
     assert "pip talks" in ran.stderr
 
 
-def test_a_user_who_installs_for_themselves_by_default_is_no_obstacle(checkout: Checkout) -> None:
+def test_a_pip_configuration_with_user_installs_does_no_harm(checkout: Checkout) -> None:
     checkout.run("tail", PIP_USER="1")
     assert all(line.startswith("user=0 ") for line in checkout.installs())
 
@@ -155,7 +155,7 @@ def test_a_user_who_installs_for_themselves_by_default_is_no_obstacle(checkout: 
     ("machine", "says"),
     [({"OLD": "1"}, "Python 3.11 or newer"), ({"NO_ENSUREPIP": "1"}, "apt-get install python3-venv")],
 )
-def test_a_python_that_will_not_do_is_said_in_one_sentence(
+def test_a_script_says_in_one_sentence_that_no_python_is_usable(
     checkout: Checkout, machine: dict[str, str], says: str
 ) -> None:
     ran = checkout.run("demo", **machine)
@@ -172,7 +172,7 @@ def test_an_environment_whose_making_was_interrupted_is_completed(checkout: Chec
     assert checkout.run("tail").returncode == 0
 
 
-def test_an_environment_that_cannot_be_used_is_said_and_left_alone(checkout: Checkout) -> None:
+def test_a_script_reports_an_unusable_environment_and_leaves_it_alone(checkout: Checkout) -> None:
     (checkout.root / ".venv").write_text("somebody's own")
     ran = checkout.run("tail")
     assert ran.returncode == 3
@@ -184,7 +184,7 @@ def test_an_environment_that_cannot_be_used_is_said_and_left_alone(checkout: Che
 
 
 def python_of(path: Path, version: str) -> Path:
-    """A Python at this path that says it is of this version."""
+    """Put a fake Python of this version at this path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\necho {version}\n")
     path.chmod(0o755)
@@ -192,8 +192,8 @@ def python_of(path: Path, version: str) -> Path:
 
 
 def run_ci(checkout: Checkout, *, fails: str = "none") -> list[str]:
-    """What `.ci/run` has the tests run with, each time: environment, Python, arguments; everything first, which goes
-    on beside the rest. `fails`: the Python whose tests do."""
+    """Run `.ci/run`, and return the environment, Python and arguments of each test run, the run of everything first.
+    `fails`: the Python whose tests fail."""
     shutil.copytree(ROOT / ".ci", checkout.root / ".ci", dirs_exist_ok=True)
     script = checkout.root / "scripts" / "test"
     script.write_text(
@@ -221,7 +221,7 @@ def test_ci_runs_everything_on_the_oldest_python_and_the_unit_tests_on_each_othe
     assert (checkout.root / "docs.log").read_text() == f"{old}\n"
 
 
-def test_ci_uses_the_environment_that_is_here_for_the_python_it_has(checkout: Checkout) -> None:
+def test_ci_uses_an_existing_environment_for_the_python_it_has(checkout: Checkout) -> None:
     python_of(checkout.path / "python3", "3.11")
     python_of(checkout.path / "python3.13", "3.13")
     (checkout.root / ".venv").mkdir()
@@ -233,13 +233,13 @@ def test_ci_uses_the_environment_that_is_here_for_the_python_it_has(checkout: Ch
 
 
 @pytest.mark.parametrize("fails", ["python3.11", "python3.12", "python3.13"])
-def test_ci_fails_where_the_tests_of_one_python_do(checkout: Checkout, fails: str) -> None:
+def test_ci_fails_when_the_tests_of_one_python_fail(checkout: Checkout, fails: str) -> None:
     for version in ("3.11", "3.12", "3.13"):
         python_of(checkout.path / f"python{version}", version)
     assert fails in " ".join(run_ci(checkout, fails=fails))
 
 
-def test_ci_passes_nowhere_without_a_python(checkout: Checkout) -> None:
+def test_ci_leaves_a_missing_python_to_the_test_script(checkout: Checkout) -> None:
     python_of(checkout.path / "python3", "3.10")
     assert run_ci(checkout) == ["  "]  # left to the script, which says what is missing
 
