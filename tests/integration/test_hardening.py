@@ -935,7 +935,7 @@ async def test_what_went_wrong_is_the_logs_and_not_the_peers(
             patch.setattr("relay.gateway.websocket.endpoints._opening", fail)
             assert await ending_of(relay.url) == (1011, "internal error")
         with monkeypatch.context() as patch:
-            patch.setattr("relay.gateway.http.bearer", fail)
+            patch.setattr("relay.auth.admission.Admission.identify", fail)
             status, headers, body = await get(f"{relay.url}/config")
             assert (status, body) == (500, b"Internal Server Error")
             assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
