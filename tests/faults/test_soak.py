@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.test_commands import started
 from pymongo import AsyncMongoClient
 from support.bare_visits import ELSEWHERE, HANDSHAKE_MS, KINDS, POLL_WAIT_MS, Visitor
+from support.command_process import started
 from support.relay_fixture import SECRET, SOON_S, token
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed

@@ -6,13 +6,12 @@ import asyncio
 import json
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from importlib.metadata import version
@@ -21,6 +20,7 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
+from support.command_process import Process, started
 from support.relay_fixture import COMMAND, SECRET, SOON_S, environment, listening
 
 from relay.cli.demo import mongod as embedded
@@ -33,45 +33,6 @@ def run(*arguments: str, timeout: float = 60, **given: str) -> subprocess.Comple
     return subprocess.run(
         [*COMMAND, *arguments], capture_output=True, text=True, timeout=timeout, env=environment(**given)
     )
-
-
-class Process(subprocess.Popen[bytes]):
-    """A command of the relay, both its outputs in one."""
-
-    def __init__(self, *arguments: str, before: Sequence[str] = (), **given: str) -> None:
-        super().__init__(
-            [*before, *COMMAND, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            env=environment(**given),
-        )
-
-    def printed(self, until: str | None = None) -> str:
-        """What it prints, up to and with `until`, or to its end."""
-        assert self.stdout is not None
-        text, deadline = b"", time.monotonic() + 30
-        while until is None or until.encode() not in text:
-            assert select.select([self.stdout], [], [], max(0, deadline - time.monotonic()))[0], text
-            more = os.read(self.stdout.fileno(), 65_536)
-            if not more:
-                assert until is None, text
-                break
-            text += more
-        return text.decode()
-
-
-@contextmanager
-def started(
-    *arguments: str, until: str, before: Sequence[str] = (), **given: str
-) -> Iterator[tuple[Process, str]]:
-    """A running command, and what it printed up to and with `until`. `before` are words that begin the command."""
-    with Process(*arguments, before=before, **given) as process:
-        try:
-            yield process, process.printed(until)
-        finally:
-            if process.poll() is None:
-                process.kill()
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from integration.test_sockets import metric
 from support.polling_client import post
 from support.raw_client import calling, handshake
 from support.relay_fixture import running, settings_for, token
+from support.relay_metrics import metric
 
 from relay.cli.demo import mongod as embedded
 

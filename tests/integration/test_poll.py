@@ -12,11 +12,11 @@ from typing import Any
 
 import orjson
 import pytest
-from integration.test_sockets import becomes, metric
 from pymongo import AsyncMongoClient, MongoClient
 from support.polling_client import Answer, Poller, post, request
 from support.raw_client import calling
 from support.relay_fixture import SOON_S, listening, running, settings_for, token
+from support.relay_metrics import becomes, metric
 
 from relay import health
 from relay.app import Relay

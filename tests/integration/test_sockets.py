@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
 from pymongo import MongoClient, UpdateOne
 from support.relay_fixture import SOON_S, Ear, listening, running, settings_for, token
-from websockets.asyncio.client import connect
+from support.relay_metrics import becomes, metric
+from support.slow_client import reading_slowly
 from websockets.exceptions import ConnectionClosed
 
 from relay.app import Relay
@@ -32,34 +31,6 @@ def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
 @pytest.fixture
 def settings_with(mongo_url: str, database_name: str) -> Callable[..., Any]:
     return lambda **overrides: settings_for(mongo_url, database_name, **overrides)
-
-
-@asynccontextmanager
-async def reading_slowly(relay: Relay, path: str = "/ws/dashboard") -> AsyncIterator[Ear]:
-    """A connection whose own buffers are as small as they can be; who does not call `next` does not read."""
-    host, port = relay.url.removeprefix("http://").split(":")
-    with socket.socket() as bare:
-        bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-        bare.connect((host, int(port)))
-        headers = {"Authorization": f"Bearer {token('alice')}"}
-        address = relay.url.replace("http", "ws", 1) + path
-        async with connect(
-            address, sock=bare, additional_headers=headers, proxy=None, max_queue=2, close_timeout=0.1
-        ) as websocket:
-            ear = Ear(websocket)
-            assert (await ear.next())["type"] == "welcome"
-            yield ear
-
-
-async def metric(relay: Relay, name: str) -> float:
-    body = await asyncio.to_thread(lambda: urllib.request.urlopen(f"{relay.url}/metrics").read().decode())
-    return sum(float(line.split()[-1]) for line in body.splitlines() if line.startswith(name))
-
-
-async def becomes(relay: Relay, name: str, holds: Callable[[float], bool]) -> None:
-    async with asyncio.timeout(SOON_S):
-        while not holds(await metric(relay, name)):
-            pass
 
 
 def pushes(first: int, count: int) -> list[UpdateOne]:

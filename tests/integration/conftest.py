@@ -1,0 +1,32 @@
+"""Fixtures of the integration tests: a database of their own, and settings for a relay on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from support.relay_fixture import SECRET, settings_for
+
+
+@pytest.fixture
+def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
+    return mongo[database_name]["tasks"]
+
+
+@pytest.fixture
+def with_(mongo_url: str, database_name: str) -> Callable[..., Any]:
+    """The settings of a relay for this test."""
+    return lambda **given: settings_for(mongo_url, database_name, **given)
+
+
+@pytest.fixture
+def environment(mongo_url: str, database_name: str) -> dict[str, str]:
+    return {
+        "RELAY_MONGO_URL": mongo_url,
+        "RELAY_MONGO_DATABASE": database_name,
+        "RELAY_JWT_SECRET": SECRET,
+        "RELAY_PORT": "0",
+        "RELAY_LOG_LEVEL": "DEBUG",
+    }

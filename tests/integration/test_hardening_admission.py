@@ -1,0 +1,380 @@
+"""Hardening: only clients with a valid token, an allowed origin and a free place are served.
+
+Each docstring begins with the rows of the security checklist (S1 to S38) that its test covers. Close codes and statuses
+are those of PROTOCOL.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import time
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+import orjson
+import pytest
+from support.command_process import started
+from support.hostile_client import bearer, ending_of, get, status_of, text_frame
+from support.raw_client import CLOSE, PING, TEXT, calling, frame, handshake, upgraded
+from support.relay_fixture import SECRET, SOON_S, listening, running, token
+from support.relay_metrics import becomes, metric
+from support.token_forgery import hmac_signed, jwk, jwks, segment, signed
+
+from relay.app import Relay
+from relay.auth.tokens import MAX_TOKEN_BYTES
+from relay.errors import StartupError
+
+
+async def test_only_pages_of_listed_origins_connect(with_: Any) -> None:
+    """S1: Origin exact; null, a longer host, another scheme or port, missing with a cookie: 403, no upgrade."""
+    allowed = "https://app.example.com"
+    async with running(with_(relay_allowed_origins=allowed)) as relay:
+        good = bearer(token("alice"))
+        for origin in (
+            *("https://app.example.com.evil.test", "https://evilapp.example.com", "null", "", "*"),
+            *("http://app.example.com", "https://app.example.com:444", "https://app.example.com:443"),
+            *("https://app.example.com/", "HTTPS://APP.EXAMPLE.COM", "https://app.example.com@evil.test"),
+            *("https://app.example.com, https://evil.test", "https://app.example.com https://evil.test"),
+        ):
+            assert await status_of(relay.url, "/ws", f"Origin: {origin}", good) == 403, origin
+            # A host that fits the origin is what the attacker's page would send.
+            host = origin.partition("://")[2] or "x"
+            assert await status_of(relay.url, "/ws", f"Origin: {origin}", good, host=host) == 403, origin
+        for path in ("/ws/dashboard", "/ws/tasks/t"):
+            assert await status_of(relay.url, path, "Origin: https://evil.test", good) == 403
+        twice = (f"Origin: {allowed}", "Origin: https://evil.test")
+        assert await status_of(relay.url, "/ws", *twice, good) != 101
+        assert await status_of(relay.url, "/ws", f"Origin: {allowed}", good) == 101
+        # Without an origin nobody is let in by a cookie either: the token decides.
+        cookie = f"Cookie: token={token('alice')}; Authorization=Bearer {token('alice')}"
+        async with upgraded(relay.url, "/ws", cookie, sub=None) as peer:
+            peer.send(text_frame("ping"))
+            assert await peer.ending() == 4401
+
+
+def test_a_token_in_the_address_is_refused_and_no_token_is_logged(environment: dict[str, str]) -> None:
+    """S2: a token in the query string: 4500 token_in_query; grep all logs for the JWT: 0 hits."""
+
+    async def offer(url: str, text: str) -> None:
+        for name in ("token", "access_token", "jwt", "tok%65n"):
+            for path in ("/ws", "/ws/dashboard", "/ws/tasks/t"):
+                assert await ending_of(url, f"{path}?{name}={text}") == (4500, "token_in_query")
+            # Also beside a token that would do, and where no one looks.
+            assert (await ending_of(url, f"/ws?{name}={text}", bearer(text)))[0] == 4500
+            assert (await get(f"{url}/config?{name}={text}"))[0] == 401
+            assert await status_of(url, f"/nowhere?{name}={text}") == 404
+        for headers in ([bearer(text)], [f"Sec-WebSocket-Protocol: relay.v1, bearer.{text}"]):
+            async with upgraded(url, "/ws", *headers, sub=None) as peer:
+                assert b'"welcome"' in (await peer.frame())[1]
+                peer.send(text_frame("auth", {"token": text}), text_frame(text), frame(3))
+                await peer.ending()
+        for broken in (text + "x", text[1:], f"{text}.{text}"):
+            assert (await ending_of(url, "/ws", bearer(broken)))[0] == 4401
+        async with upgraded(url, sub=None) as peer:
+            peer.send(text_frame("auth", {"token": text}), frame(TEXT, text.encode()))
+            peer.send(frame(CLOSE, b"\x0f\xa0" + text[:120].encode()))
+            await peer.ending()
+
+    text = token("alice")
+    with started("serve", until="listening on", **environment) as (process, before):
+        url = re.search(r"http://\S+", before)
+        assert url is not None
+        asyncio.run(offer(url[0], text))
+        process.send_signal(signal.SIGTERM)
+        logged = before + process.printed()
+        assert process.wait(SOON_S) == 0
+    assert "following the change stream" in logged
+    for part in (*text.split("."), SECRET):
+        assert part not in logged
+
+
+async def test_a_token_among_the_subprotocols_never_comes_back(with_: Any) -> None:
+    """S3: relay.v1, bearer.J: the response never contains J; one that is too long gets a clean 431 or 4401."""
+    async with running(with_()) as relay:
+        text = token("alice")
+        for offer, chosen in (
+            (f"relay.v1, bearer.{text}", b"relay.v1"),
+            (f"bearer.{text}, relay.v1", b"relay.v1"),
+            (f"bearer.{text}", None),
+            (f"relay.v2, bearer.{text}", None),
+        ):
+            async with calling(relay.url) as peer:
+                peer.send(handshake("/ws", f"Sec-WebSocket-Protocol: {offer}"))
+                status, head_ = await peer.answer()
+                found = re.search(rb"(?i)sec-websocket-protocol: (.*)\r", head_)
+                assert (status, found and found[1]) == (101, chosen)
+                assert text.encode() not in head_
+        for size, ending in ((MAX_TOKEN_BYTES, (4401, "unauthenticated")), (40_000, None)):
+            long = token("alice", padding="x" * size)
+            for header in (bearer(long), f"Sec-WebSocket-Protocol: relay.v1, bearer.{long}"):
+                if ending is None:
+                    assert await status_of(relay.url, "/ws", header) == 431
+                else:
+                    assert await ending_of(relay.url, "/ws", header) == ending
+        # One of 9 KB is as good as any, in a first frame too; there one past the bound is refused.
+        async with upgraded(relay.url, "/ws", bearer(token("alice", padding="x" * 9_000)), sub=None) as peer:
+            assert b'"welcome"' in (await peer.frame())[1]
+        async with upgraded(relay.url, sub=None) as peer:
+            peer.send(text_frame("auth", {"token": token("alice", padding="x" * 9_000)}))
+            assert b'"welcome"' in (await peer.frame())[1]
+        async with upgraded(relay.url, sub=None) as peer:
+            peer.send(text_frame("auth", {"token": token("alice", padding="x" * MAX_TOKEN_BYTES)}))
+            assert await peer.ending() == 4401
+
+
+async def test_a_connection_says_in_time_who_it_is(with_: Any) -> None:
+    """S4: silence; 1 byte at a time; a first message of 100 KB: closed in time, no room is there."""
+    async with running(with_(relay_auth_timeout_ms=400)) as relay:
+        began = time.monotonic()
+        async with (
+            upgraded(relay.url, "/ws/tasks/t", sub=None) as silent,
+            upgraded(relay.url, "/ws/dashboard", sub=None) as dripping,
+            upgraded(relay.url, sub=None) as pinging,
+        ):
+            drip = asyncio.create_task(dripping.drip(frame(TEXT, b"x" * 60_000), 0.02))
+            pinging.send(frame(PING, b"still here"))
+            assert await metric(relay, "relay_rooms ") == 0
+            assert [await one.ending() for one in (silent, dripping, pinging)] == [4408] * 3
+            drip.cancel()
+        assert time.monotonic() - began < 5
+        async with upgraded(relay.url, sub=None) as peer:
+            peer.send(frame(TEXT, b"x" * 100_000))
+            assert await peer.ending() == 1009
+
+
+def forged() -> list[Any]:
+    header, claims = {"alg": "HS256", "typ": "JWT"}, {"sub": "alice", "exp": int(time.time()) + 600}
+    good = hmac_signed(header, claims, SECRET)
+    unsigned = ".".join(good.split(".")[:2])
+    none = f"{segment({'alg': 'none'})}.{segment(claims)}"
+    twice = '{"sub":"a","sub":"b","exp":9999999999}'
+    deep = '{"sub":"a","exp":9999999999,"x":' + "[" * 2_000 + "]" * 2_000 + "}"
+    return [
+        pytest.param(f"{none}.", id="S6 alg none"),
+        pytest.param(f"{unsigned}.", id="S6 no signature"),
+        pytest.param(signed(claims, "RSA", "RS256"), id="S7 RS256 where HS256 is set"),
+        pytest.param(hmac_signed({**header, "jwk": jwk("RSA")}, claims, ""), id="S9 a key of its own"),
+        pytest.param(hmac_signed({**header, "kid": "../../dev/null"}, claims, ""), id="S9 kid is a path"),
+        pytest.param(hmac_signed({**header, "kid": None}, claims, SECRET), id="S9 kid is null"),
+        pytest.param(hmac_signed(header, {"sub": "alice"}, SECRET), id="S11 no exp"),
+        pytest.param(hmac_signed(header, {**claims, "exp": "9999999999"}, SECRET), id="S11 exp as text"),
+        pytest.param(hmac_signed(header, {**claims, "sub": ""}, SECRET), id="S11 empty sub"),
+        pytest.param(hmac_signed(header, {**claims, "nbf": 9e9}, SECRET), id="S11 not yet"),
+        pytest.param(hmac_signed({**header, "crit": ["x"], "x": 1}, claims, SECRET), id="S12 crit"),
+        pytest.param(hmac_signed(header, twice, SECRET), id="S13 sub twice"),
+        pytest.param(hmac_signed(header, deep, SECRET), id="S13 deep"),
+    ]
+
+
+@pytest.mark.parametrize("text", forged())
+async def test_a_forged_token_opens_no_way_in(with_: Any, text: str) -> None:
+    """S6, S7, S9, S11, S12, S13: by header, subprotocol, first frame, refresh and for /config: 4401 or 401."""
+    async with running(with_()) as relay:
+        assert await ending_of(relay.url, "/ws", bearer(text)) == (4401, "unauthenticated")
+        offer = f"Sec-WebSocket-Protocol: relay.v1, bearer.{text}"
+        assert await ending_of(relay.url, "/ws/dashboard", offer) == (4401, "unauthenticated")
+        for sub in (None, "alice"):
+            async with upgraded(relay.url, sub=sub) as peer:
+                peer.send(text_frame("auth", {"token": text}))
+                assert await peer.ending() == 4401
+        status, _, body = await get(f"{relay.url}/config", Authorization=f"Bearer {text}")
+        assert (status, text.encode() in body) == (401, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"relay_jwt_algorithms": "HS256,RS256"}, "RELAY_JWT_ALGORITHMS: must name some of"),
+        ({"relay_jwt_algorithms": "none"}, "RELAY_JWT_ALGORITHMS: must name some of"),
+        ({"relay_jwt_algorithms": "RS256"}, "RELAY_JWT_ALGORITHMS: must name some of"),
+        ({"relay_jwt_secret": "12345"}, "RELAY_JWT_SECRET: must be at least 32 bytes long"),
+        ({"relay_jwks_url": "http://id.example.com/keys"}, "RELAY_JWKS_URL: must begin with https://"),
+        ({"relay_jwks_url": "file:///etc/passwd"}, "RELAY_JWKS_URL: must"),
+    ],
+)
+def test_a_relay_with_keys_that_do_not_do_does_not_start(with_: Any, given: Any, says: str) -> None:
+    """S8, S10: HS256 with RS256, a secret of 5 bytes, keys from file:// or in the clear: no start."""
+    with pytest.raises(StartupError) as failure:
+        with_(**given)
+    assert str(failure.value).startswith(says)
+    assert "12345" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    "answer", ["302 Found\r\nLocation: http://127.0.0.1:{port}/keys", "500 Sorry", "200 OK"]
+)
+async def test_keys_come_from_where_they_were_set_and_in_a_bearable_size(
+    monkeypatch: pytest.MonkeyPatch, with_: Any, answer: str
+) -> None:
+    """S10: a redirect, 500, a body without end: no keys; clients shall come back (1011), /readyz says 503."""
+    monkeypatch.setattr("relay.app.FIRST_KEYS_S", 0.2)
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).split()[1])
+        keys = jwks(jwk("RSA", "one"))
+        body = keys if asked[-1] == b"/keys" else b" " * 300_000 + keys
+        writer.write(f"HTTP/1.1 {answer.format(port=port)}\r\n\r\n".encode() + body)
+        with suppress(ConnectionError):
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as issuer:
+        port = issuer.sockets[0].getsockname()[1]
+        url = f"http://127.0.0.1:{port}/jwks"
+        async with running(with_(relay_jwt_secret=None, relay_jwks_url=url)) as relay:
+            text = signed({"sub": "alice", "exp": time.time() + 60}, "RSA", "RS256", kid="one")
+            assert await ending_of(relay.url, "/ws", bearer(text)) == (1011, "keys_unavailable")
+            assert (await get(f"{relay.url}/readyz"))[0] == 503
+    assert set(asked) == {b"/jwks"}
+
+
+async def test_a_connection_ends_with_its_token(tasks: Any, with_: Any) -> None:
+    """S14: no data after exp; an in-band refresh goes on; another sub: error forbidden."""
+    tasks.insert_one({"_id": "t", "createdBy": "alice"})
+    ends = int(time.time()) + 2
+    short = hmac_signed({"alg": "HS256"}, {"sub": "alice", "exp": ends}, SECRET)
+    async with (
+        running(with_()) as relay,
+        upgraded(relay.url, "/ws/tasks/t", bearer(short), sub=None) as one,
+        upgraded(relay.url, "/ws/tasks/t", bearer(short), sub=None) as other,
+    ):
+        other.send(text_frame("auth", {"token": token("mallory")}))
+        other.send(text_frame("auth", {"token": token("alice")}))
+        # When somebody writes all the time until both tokens have ended,
+        ended = asyncio.create_task(one.ending())
+        written = 0
+        while not ended.done():
+            await asyncio.to_thread(tasks.update_one, {"_id": "t"}, {"$push": {"events": written}})
+            written += 1
+        # then the one was closed in time,
+        assert (ended.result(), 0 <= time.time() - ends < 2) == (4401, True)
+        assert await ending_of(relay.url, "/ws", bearer(short)) == (4401, "token_expired")
+        # and the other hears the next event, and was told that it stays who it is.
+        tasks.update_one({"_id": "t"}, {"$push": {"events": "the last"}})
+        heard = []
+        while not heard or heard[-1]["data"].get("event", {}).get("data") != "the last":
+            heard.append(json.loads((await other.frame())[1]))
+        assert {"auth:ok", "error"} <= {one["type"] for one in heard}
+        assert [one["data"]["code"] for one in heard if one["type"] == "error"] == ["forbidden"]
+
+
+@pytest.mark.parametrize(
+    ("cap", "other"),
+    [
+        ("relay_max_connections", None),
+        ("relay_max_connections_per_address", None),
+        ("relay_max_connections_per_user", "bob"),
+    ],
+)
+async def test_one_more_than_may_come_is_turned_away_until_one_leaves(
+    with_: Any, cap: str, other: str | None
+) -> None:
+    """S24: more than the cap in all, of one address, of one user: 4430, and free again when one leaves."""
+    async with running(with_(**{cap: 3}, relay_auth_timeout_ms=300)) as relay:
+        for _ in range(3):
+            async with listening(relay), listening(relay), listening(relay) as last:
+                for path in ("/ws", "/ws/dashboard"):
+                    assert await ending_of(relay.url, path, bearer(token("alice"))) == (4430, "at_capacity")
+                if other is not None:
+                    async with listening(relay, sub=other):
+                        pass
+                await last.socket.close()
+                await becomes(relay, "relay_connections ", lambda count: count == 2)
+                async with listening(relay) as ear:
+                    assert await ear.quiet() == []
+            await becomes(relay, "relay_connections ", lambda count: count == 0)
+        # Who never says who they are, says nonsense or is cut off frees the place as well.
+        for ends in (frame(TEXT, b"x"), frame(3), b""):
+            async with AsyncExitStack() as stack:
+                for _ in range(3):
+                    peer = await stack.enter_async_context(upgraded(relay.url, sub=None))
+                    peer.send(ends)
+                assert await peer.ending() is not None
+        await becomes(relay, "relay_connections ", lambda count: count == 0)
+        async with listening(relay), listening(relay), listening(relay):
+            pass
+
+
+async def test_who_connects_is_not_what_a_header_says(with_: Any) -> None:
+    """S28: X-Forwarded-For from anyone: the peer's address counts; of a declared proxy: the client's;
+    trusting everyone is refused at the start."""
+
+    async def come_in(relay: Relay, *said: str) -> str:
+        """Two connections that say these addresses stay; what becomes of a third."""
+        async with AsyncExitStack() as stack:
+            for one in said:
+                headers = [f"X-Forwarded-For: {one}", f"Forwarded: for={one}", f"X-Real-IP: {one}"]
+                peer = await stack.enter_async_context(upgraded(relay.url, "/ws", *headers))
+                opcode, payload = await peer.frame()
+                if opcode == CLOSE:
+                    return payload[2:].decode()
+        await becomes(relay, "relay_connections ", lambda count: count == 0)
+        return "welcome"
+
+    many = [f"1.2.3.{last}" for last in range(4)]
+    async with running(with_(relay_max_connections_per_address=2)) as relay:
+        assert await come_in(relay, *many) == "at_capacity"
+    settings = with_(relay_max_connections_per_address=2, relay_trusted_proxies="127.0.0.1")
+    async with running(settings) as relay:
+        assert await come_in(relay, *many) == "welcome"
+        assert await come_in(relay, *[f"{one}, 9.9.9.9" for one in many]) == "at_capacity"
+    for everyone in ("*", "0.0.0.0/0", "::/0", "10.0.0.0/8,0.0.0.0/0"):
+        with pytest.raises(StartupError, match="RELAY_TRUSTED_PROXIES"):
+            with_(relay_trusted_proxies=everyone)
+
+
+async def test_who_is_out_of_the_rollout_is_told_so(with_: Any) -> None:
+    settings = with_(feature_websocket_percent=0, feature_websocket_users="alice")
+    async with running(settings) as relay:
+        for sub, is_in in (("alice", True), ("bob", False), ("Alice", False), (" alice", False)):
+            text = token(sub)
+            status, headers, body = await get(f"{relay.url}/config", Authorization=f"Bearer {text}")
+            assert (status, json.loads(body)["enabled"]) == (200, is_in)
+            assert headers["cache-control"] == "no-cache"
+            if is_in:
+                async with listening(relay, sub=sub):
+                    pass
+                continue
+            for path in ("/ws", "/ws/dashboard", "/ws/tasks/t"):
+                assert await ending_of(relay.url, path, bearer(text)) == (4502, "feature_disabled")
+            async with upgraded(relay.url, sub=None) as peer:
+                peer.send(text_frame("auth", {"token": text}))
+                assert await peer.ending() == 4502
+    async with running(with_(feature_websocket_enabled=False, feature_websocket_users="alice")) as relay:
+        assert await ending_of(relay.url, "/ws", bearer(token("alice"))) == (4502, "feature_disabled")
+
+
+async def test_only_pages_of_listed_origins_may_read_the_answers(with_: Any) -> None:
+    allowed = "https://app.example.com"
+    async with running(with_(relay_allowed_origins=allowed)) as relay:
+        ask = {
+            "Access_Control_Request_Method": "GET",
+            "Access_Control_Request_Headers": "authorization",
+        }
+        for origin, may in ((allowed, True), ("https://app.example.com.evil.test", False), ("null", False)):
+            status, headers, _ = await get(f"{relay.url}/config", "OPTIONS", Origin=origin, **ask)
+            assert (status == 200) is may
+            assert headers["access-control-allow-origin"] == (origin if may else None)
+            assert headers["access-control-allow-credentials"] is None
+            assert "Origin" in headers["vary"]
+            # Whoever asks from elsewhere may read that this is what is wrong, and gets nothing else to read.
+            for how, expected in (({"Authorization": f"Bearer {token('a')}"}, 200), ({}, 401)):
+                status, headers, body = await get(f"{relay.url}/config", Origin=origin, **how)
+                assert status == (expected if may else 403)
+                assert headers["access-control-allow-origin"] == (origin if may else "*")
+                assert "Origin" in headers["vary"]
+                if not may:
+                    assert orjson.loads(body)["data"] == {
+                        "code": "forbidden",
+                        "message": "origin_not_allowed",
+                        "temporary": False,
+                    }
+            for path in ("/client/index.js", "/schema.json", "/healthz", "/", "/poll", "/nowhere"):
+                _, headers, _ = await get(f"{relay.url}{path}", Origin=origin)
+                assert headers["access-control-allow-origin"] == (origin if may else None), path
+        for method in ("POST", "PUT", "DELETE", "TRACE", "PATCH"):
+            assert (await get(f"{relay.url}/config", method))[0] in (400, 405)

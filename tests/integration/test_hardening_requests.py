@@ -1,0 +1,230 @@
+"""Hardening: handshakes, frames and requests that break the rules end or are answered within their limits.
+
+Each docstring begins with the rows of the security checklist (S1 to S38) that its test covers. Close codes are those
+of PROTOCOL.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import time
+from typing import Any
+
+import orjson
+import pytest
+from support.hostile_client import bearer, get, text_frame
+from support.raw_client import BINARY, CLOSE, CONT, PING, TEXT, calling, frame, handshake, upgraded
+from support.relay_fixture import SOON_S, listening, running, token
+from support.relay_metrics import becomes, metric
+
+from relay.gateway.websocket.connection import MAX_FRAGMENTS, Wire
+
+
+def fragments(count: int, payload: bytes) -> bytes:
+    return frame(TEXT, payload, fin=False) + frame(CONT, payload, fin=False) * count
+
+
+@pytest.mark.parametrize("sub", [None, "alice"])
+async def test_a_message_has_a_size_and_comes_in_few_pieces(with_: Any, sub: str | None) -> None:
+    """S19, S20: 64 KiB + 1 in one frame or in several: 1009; 20,001 empty or one-byte fragments: 1008."""
+    too_long = b"x" * 65_537
+    cases = [
+        (1009, frame(TEXT, too_long)),
+        (1009, frame(TEXT, too_long, masked=True)[:14]),  # the head alone says it
+        (1009, frame(TEXT, b"x" * 65_536, fin=False) + frame(CONT, b"x")),
+        (1009, frame(TEXT, b"x" * 30_000, fin=False) + frame(CONT, b"x" * 30_000, fin=False) * 2),
+        (1009, bytes([0x81, 0xFF]) + (2**62).to_bytes(8, "big")),
+        (1008, fragments(20_001, b"")),
+        (1008, fragments(20_001, b"x")),
+        (1008, fragments(MAX_FRAGMENTS + 1, b"")),
+    ]
+    async with running(with_()) as relay:
+        for code, sent in cases:
+            async with upgraded(relay.url, sub=sub) as peer:
+                peer.send(sent)
+                assert await peer.ending() == code
+        async with upgraded(relay.url) as peer:  # as many as may be are one message
+            text = orjson.dumps({"type": "ping", "id": "i" * 20})
+            peer.send(frame(TEXT, text, fin=False), frame(CONT, fin=False) * (MAX_FRAGMENTS - 2))
+            peer.send(frame(PING), frame(CONT))
+            while b'"pong"' not in (await peer.frame())[1]:
+                pass
+
+
+@pytest.mark.parametrize("sub", [None, "alice"])
+async def test_pings_of_a_peer_that_does_not_read_fill_nothing(
+    with_: Any, monkeypatch: pytest.MonkeyPatch, sub: str | None
+) -> None:
+    """S21: a flood of pings of 125 B, the client not reading: 1008, and no buffer grows."""
+    monkeypatch.setattr("relay.gateway.websocket.connection.CLOSE_S", 0.5)
+    async with running(with_()) as relay, upgraded(relay.url, sub=sub, receive_buffer=4096) as peer:
+        flood = frame(PING, b"p" * 125) * 500
+        largest = sent = 0
+        try:
+            async with asyncio.timeout(SOON_S):
+                while await metric(relay, 'relay_closed_total{code="1008"}') < 1:
+                    if peer.writer.transport.get_write_buffer_size() < len(flood):
+                        peer.send(flood)
+                        sent += len(flood)
+                    wires = [one for one in gc.get_objects() if issubclass(type(one), Wire)]
+                    largest = max(largest, *(one._transport.get_write_buffer_size() for one in wires))
+        except ConnectionError:
+            pass
+        assert sent >= len(flood)
+        assert largest < 512 * 1024  # what one read can hold, twice
+
+
+async def test_nothing_is_compressed(with_: Any) -> None:
+    """S22: permessage-deflate is not agreed to, and a compressed frame: 1002."""
+    offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, permessage-deflate"
+    async with running(with_()) as relay, calling(relay.url) as peer:
+        peer.send(handshake("/ws", offer, bearer(token("alice"))))
+        status, head_ = await peer.answer()
+        assert status == 101
+        assert b"extensions" not in head_.lower()
+        bomb = b"\xec\xc1\x01\x0d\x00\x00\x00\xc2\xa0\xf7\x4f\x6d\x0e\x37\xa0"
+        peer.send(frame(TEXT, bomb, rsv=0b100))
+        assert await peer.ending() == 1002
+        _, headers, _ = await get(f"{relay.url}/client/index.js", Accept_Encoding="gzip, br")
+        assert headers["content-encoding"] is None
+
+
+async def test_a_handshake_takes_no_longer_than_it_may(with_: Any) -> None:
+    """S23: connect and silence, a header that drips: cut off; a head too large: 431 (all in test_http_protocol.py)."""
+    async with (
+        running(with_(relay_handshake_timeout_ms=300)) as relay,
+        calling(relay.url) as silent,
+        calling(relay.url) as dripping,
+        calling(relay.url) as large,
+    ):
+        large.send(handshake("/ws", *["X-Padding: " + "x" * 1_000] * 40))
+        assert (await large.answer())[0] == 431
+        async with asyncio.timeout(10):
+            await dripping.drip(handshake("/ws", "X-Padding: " + "x" * 8_000), 0.05)
+        assert await silent.answer() == (0, b"")
+
+
+async def test_requests_have_a_rate_and_tasks_a_number(with_: Any) -> None:
+    """S25: 1,000 requests at once: rate_limited, then 4429; 10k tasks: too_many_tasks; a refresh counts too."""
+    settings = with_(relay_messages_per_second=10, relay_max_tasks_per_connection=50)
+    async with running(settings) as relay:
+        for kind, data in (
+            ("task:join", {"taskId": "t"}),
+            ("resync_requested", {"taskIds": ["t"]}),
+            ("auth", {"token": token("alice")}),
+            ("nonsense", {}),
+        ):
+            async with upgraded(relay.url) as peer:
+                peer.send(text_frame(kind, data) * 1_000)
+                assert await peer.ending() == 4429
+        async with upgraded(relay.url) as peer:
+            peer.send(frame(TEXT, b"nonsense") * 1_000)
+            assert await peer.ending() == 4429
+        async with listening(relay) as ear:
+            names = [{"taskId": str(number)} for number in range(101)]
+            for many, code in ((names, "bad_request"), (names[:51], "too_many_tasks")):
+                await ear.send("task:join", {"tasks": many})
+                assert (await ear.next())["data"]["code"] == code
+
+
+FRAMES = [
+    pytest.param(1002, frame(TEXT, b"{}", masked=False), id="unmasked"),
+    pytest.param(1002, frame(TEXT, b"{}", rsv=0b010), id="a reserved bit"),
+    *[pytest.param(1002, frame(opcode), id=f"opcode {opcode}") for opcode in (3, 7, 0xB, 0xF)],
+    pytest.param(1002, frame(CONT, b"x"), id="nothing to continue"),
+    pytest.param(1002, frame(TEXT, b"x", fin=False) + frame(TEXT, b"y"), id="a message within another"),
+    pytest.param(1002, frame(PING, b"x", fin=False), id="a ping in pieces"),
+    pytest.param(1002, frame(PING, b"x" * 126), id="a ping too long"),
+    pytest.param(1009, bytes([0x81, 0xFF]) + b"\xff" * 8, id="a length of 2^64"),
+    pytest.param(1002, frame(CLOSE, b"x"), id="half a close code"),
+    *[
+        pytest.param(1002, frame(CLOSE, code.to_bytes(2, "big")), id=f"close {code}")
+        for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)
+    ],
+    pytest.param(1002, frame(CLOSE, b"\x03\xe8" + b"r" * 124), id="a reason too long"),
+    pytest.param(1007, frame(CLOSE, b"\x03\xe8\xff"), id="a reason that is no text"),
+    pytest.param(1007, frame(TEXT, b'{"type":"\xff"}'), id="no UTF-8"),
+    pytest.param(1007, frame(TEXT, b"\xed\xa0\x80"), id="half a character"),
+    pytest.param(1007, frame(TEXT, b"\xf0\x9f", fin=False) + frame(CONT), id="a character cut short"),
+    pytest.param(1003, frame(BINARY, b"{}"), id="binary"),
+    pytest.param(1003, frame(BINARY, b"{}", fin=False), id="binary, in pieces"),
+    pytest.param(1000, frame(CLOSE, b"\x03\xe8bye"), id="a good close"),
+    pytest.param(1005, frame(CLOSE), id="a close without a code"),
+    pytest.param(4999, frame(CLOSE, b"\x13\x87"), id="a code of its own"),
+]
+
+
+@pytest.mark.parametrize(("code", "sent"), FRAMES)
+async def test_a_frame_that_breaks_the_protocol_ends_with_its_code(
+    with_: Any, caplog: pytest.LogCaptureFixture, code: int, sent: bytes
+) -> None:
+    """S26: unmasked, RSV, opcode 3, bad UTF-8, close 1005/999, a long reason, binary: its code, no traceback."""
+    async with running(with_()) as relay:
+        for sub in (None, "alice"):
+            async with upgraded(relay.url, sub=sub) as peer:
+                peer.send(sent)
+                assert await peer.ending() == code
+        await becomes(relay, "relay_connections ", lambda count: count == 0)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+BAD_JSON = [
+    *("NaN", '{"type":NaN}', "[" * 10_000, "{" * 10_000, '{"a":' * 5_000, '"' + "\\u0000" * 5_000 + '"'),
+    *('{"type":"ping","data":{"x":1e400}}', '{"type":"\\ud800"}', "{'type':'ping'}", '{"type":"ping",}', ""),
+    *("null", "true", "5", "-", "\ufeff{}", '{"type":"ping"}{"type":"ping"}', '{"type":null}', " " * 60_000),
+]
+
+
+STRANGE: list[Any] = [
+    *(None, True, False, 0, -1, 1.5, 10**18, 2**64, -(2**63), 1e308, "", "x", "\0", "$ne", "x" * 2_000),
+    *([], [None], [[]], [{}], {}, {"$gt": ""}, {"taskId": {}}, ["x"] * 101),
+]
+
+
+FIELDS = {
+    "task:join": ("taskId", "since", "head", "tasks"),
+    "task:leave": ("taskId",),
+    "resync_requested": ("taskIds",),
+    "dashboard:join": ("limit",),
+    "dashboard:leave": ("x",),
+    "ping": ("x",),
+    "auth": ("x",),
+    "__class__": ("x",),
+}
+
+
+async def test_json_of_every_kind_is_answered_and_nothing_breaks(
+    with_: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S27: NaN, 10k deep, 10^400, half a character, names twice, each field of each wrong type: an error, soon."""
+    async with running(with_(relay_messages_per_second=100_000)) as relay, listening(relay) as ear:
+        for text in BAD_JSON:
+            began = time.process_time()
+            await ear.socket.send(text)
+            answer = await ear.next()
+            assert time.process_time() - began < 0.25  # it takes far less than 5 ms; this is both ends
+            assert (answer["type"], answer["data"]["code"]) in (
+                ("error", "bad_message"),
+                ("error", "unknown_type"),
+            ), text[:40]
+        # The last of two equal names counts, as orjson reads it; there is one reader only.
+        await ear.socket.send('{"type":"task:leave","type":"ping","id":"a","id":"b"}')
+        assert ((await ear.next())["type"], ear.frames[-1]["replyTo"]) == ("pong", "b")
+        for kind, names in FIELDS.items():
+            for name in names:
+                for value in STRANGE:
+                    data = {"taskId": "t"} if name in ("since", "head") else {}
+                    await ear.socket.send(json.dumps({"type": kind, "data": {**data, name: value}}))
+        for value in STRANGE:
+            await ear.socket.send(json.dumps({"type": "ping", "id": value}))
+            await ear.socket.send(json.dumps({"type": value}))
+            await ear.socket.send(json.dumps({"type": "ping", "data": value}))
+        await ear.send("task:join", {"taskId": "the last"})
+        await ear.until("error", taskId="the last")
+        codes = {frame["data"]["code"] for frame in ear.frames if frame["type"] == "error"}
+        assert codes <= {"bad_message", "bad_request", "unknown_type", "forbidden"}
+        ear.socket.transport.abort()  # a good close would wait until all is read
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

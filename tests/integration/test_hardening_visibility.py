@@ -1,0 +1,284 @@
+"""Hardening: a client receives nothing of tasks that it may not see, and no secrets of those that it may.
+
+Each docstring begins with the rows of the security checklist (S1 to S38) that its test covers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import AsyncExitStack
+from typing import Any
+
+import orjson
+from bson import ObjectId
+from pymongo import UpdateOne
+from support.hostile_client import bearer, ending_of
+from support.relay_fixture import listening, running, token
+from support.relay_metrics import metric
+from support.slow_client import reading_slowly
+
+NO_IDS: list[Any] = [
+    {"$ne": None},
+    {"$gt": ""},
+    ["t"],
+    None,
+    5,
+    True,
+]
+
+
+STRANGE_IDS = [
+    '{"$ne":null}',
+    '{"$gt":""}',
+    '{"$regularExpression":{"pattern":".*","options":""}}',
+    '{"$oid":"65f0c0ffee65f0c0ffee65f0"}',
+    '{"$or":[{}]}',
+    '{"$where":"1"}',
+    '{"a":{"$gt":1}}',
+    "65f0c0ffee65f0c0ffee65f0",
+    "65F0C0FFEE65F0C0FFEE65F0",
+    "true",
+    "null",
+    "t\0",
+    "../t",
+    "' || 1==1",
+    "*",
+    "\u202et",
+    "",
+    "x" * 10_240,
+]
+
+
+async def test_a_foreign_task_and_none_are_not_told_apart(tasks: Any, with_: Any) -> None:
+    """S15: another user's id and one that does not exist: same answer, about the same time; ids that
+    want to be queries: bad_request or forbidden."""
+    tasks.insert_many([{"_id": "foreign", "createdBy": "bob"}, {"_id": ObjectId("65f0c0ffee" * 2 + "65f0")}])
+    async with running(with_()) as relay, listening(relay) as ear:
+        answers: dict[str, Any] = {}
+        took: dict[str, list[float]] = {"foreign": [], "nowhere": []}
+        for _ in range(15):
+            for name, times in took.items():
+                began = time.perf_counter()
+                await ear.send("task:join", {"taskId": name}, id="i")
+                answers[name] = orjson.dumps(await ear.next()).replace(name.encode(), b"NAME")
+                times.append(time.perf_counter() - began)
+        assert answers["foreign"] == answers["nowhere"]
+        # One tick of the stream for both. The shortest, because a busy machine makes any single one longer.
+        foreign, nowhere = (min(times) for times in took.values())
+        assert abs(foreign - nowhere) < 0.05
+        await ear.send("resync_requested", {"taskIds": ["foreign", "nowhere"]})
+        done = (await ear.until("resync:done"))["data"]
+        assert sorted(done["forbidden"]) == ["foreign", "nowhere"]
+
+        for name in NO_IDS:
+            for kind, data in (
+                ("task:join", {"taskId": name}),
+                ("task:join", {"tasks": [{"taskId": name}]}),
+                ("task:leave", {"taskId": name}),
+                ("resync_requested", {"taskIds": [name]}),
+            ):
+                await ear.send(kind, data)
+                assert (await ear.next())["data"]["code"] == "bad_request", (kind, name)
+        for name in STRANGE_IDS:
+            await ear.send("task:join", {"taskId": name})
+        refused = [await ear.next() for _ in STRANGE_IDS]
+        assert {frame["data"]["code"] for frame in refused} == {"forbidden"}
+        assert sorted(frame["data"]["taskId"] for frame in refused) == sorted(STRANGE_IDS)
+
+
+async def test_who_resumes_is_asked_again(tasks: Any, with_: Any) -> None:
+    """S16: a valid position, access removed meanwhile: forbidden, and nothing of the timeline."""
+    tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [{"n": 0}]})
+    async with running(with_()) as relay, listening(relay, "/ws/dashboard", sub="bob") as bob:
+        async with listening(relay, "/ws/tasks/t") as ear:
+            state = (await ear.until("task:state"))["data"]
+        await bob.until("dashboard:state")
+        tasks.update_one({"_id": "t"}, {"$push": {"events": "hidden"}, "$set": {"createdBy": "bob"}})
+        await bob.until("dashboard:task_list_updated")
+        position = {"since": state["next"], "head": state["head"]}
+        path = f"/ws/tasks/t?since={state['next']}&head={state['head']}"
+        async with listening(relay, path) as ear:
+            await ear.until("error", code="forbidden", taskId="t")
+            await ear.send("task:join", {"taskId": "t", **position})
+            await ear.until("error", code="forbidden", taskId="t")
+            await ear.send("resync_requested", {"taskIds": [{"taskId": "t", **position}]})
+            assert (await ear.until("resync:done"))["data"] == {"taskIds": [], "forbidden": ["t"]}
+            assert "hidden" not in str(ear.frames)
+
+
+REVOKED = 200
+
+
+FILLER = "x" * 60_000
+
+
+async def test_whoever_loses_a_task_gets_nothing_of_that_change(tasks: Any, with_: Any) -> None:
+    """S17: remove the user from hot tasks, in the change that adds an event, seen in a room, on a dashboard,
+    while resuming and behind as a slow reader: 0 events of it or after it (F26)."""
+    ids = [f"t{number}" for number in range(REVOKED)]
+    position = {"since": 1, "head": ""}
+    own = {"createdBy": "alice", "events": [{"n": 0}]}
+    tasks.insert_many([{"_id": name, **own} for name in ids] + [{"_id": "bulk", **own}])
+    async with AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(
+            running(
+                with_(
+                    relay_outbox_max_bytes=65_536,
+                    relay_max_tasks_per_connection=500,
+                    relay_messages_per_second=100_000,
+                )
+            )
+        )
+        in_room, on_list, resuming = [
+            await stack.enter_async_context(listening(relay, path))
+            for path in ("/ws", "/ws/dashboard", "/ws")
+        ]
+        slow = await stack.enter_async_context(reading_slowly(relay))
+        owner = await stack.enter_async_context(listening(relay, "/ws/dashboard", sub="bob"))
+        for ear in (in_room, slow):
+            for start in range(0, REVOKED, 100):
+                await ear.send(
+                    "task:join", {"tasks": [{"taskId": name} for name in ids[start : start + 100]]}
+                )
+            for _ in ids:
+                state = await ear.until("task:state")
+        position["head"] = state["data"]["head"]
+        await on_list.until("dashboard:state")
+        await owner.until("dashboard:state")
+        # Given one reader who is far behind,
+        fill = [UpdateOne({"_id": "bulk"}, {"$push": {"events": FILLER}}) for _ in range(10)]
+        await slow.send("task:join", {"taskId": "bulk"})
+        while await metric(relay, "relay_lagging_total") < 1:
+            await asyncio.to_thread(tasks.bulk_write, fill)
+
+        async def resume(stop: asyncio.Event) -> None:
+            """Join again and again from a position that was good, everything at once."""
+            while not stop.is_set():
+                for start in range(0, REVOKED, 100):
+                    wanted = [{"taskId": name, **position} for name in ids[start : start + 100]]
+                    await resuming.send("task:join", {"tasks": wanted}, id=str(start))
+                    answered = 0
+                    while answered < len(wanted):
+                        answered += (await resuming.next()).get("replyTo") == str(start)
+                for name in ids:
+                    await resuming.send("task:leave", {"taskId": name})
+                await resuming.quiet()
+
+        over = asyncio.Event()
+        resumed = asyncio.create_task(resume(over))
+
+        # when each task goes to somebody else in the very change that adds an event,
+        def give_away() -> None:
+            for name in ids:
+                tasks.update_one({"_id": name}, {"$push": {"events": "leaked"}, "$set": {"createdBy": "bob"}})
+                tasks.update_one({"_id": name}, {"$push": {"events": "leaked"}})
+
+        await asyncio.to_thread(give_away)
+        fence = {"_id": "fence", "createdBy": "alice", "members": ["bob"]}
+        await asyncio.to_thread(tasks.insert_one, fence)
+        for ear in (on_list, owner, slow):
+            while not any(
+                one["type"].startswith("dashboard:") and "fence" in str(one["data"]) for one in ear.frames
+            ):
+                await ear.next()
+        await in_room.quiet()
+        over.set()
+        await resumed
+        await resuming.send("task:join", {"tasks": [{"taskId": name, **position} for name in ids[:100]]})
+        await resuming.quiet()
+        # then nobody who lost it was shown the event,
+        for ear in (in_room, on_list, resuming, slow):
+            assert "leaked" not in str(ear.frames)
+        # those who were told of the task were told that it is gone,
+        assert sum(one["type"] == "task:revoked" for one in in_room.frames) == REVOKED
+        assert sum(one["data"].get("change") == "revoked" for one in on_list.frames) == REVOKED
+        # and the new owner sees it.
+        await owner.send("task:join", {"taskId": ids[0]})
+        assert "leaked" in str(await owner.until("task:state"))
+        for ear in (in_room, on_list, resuming, slow, owner):
+            ear.socket.transport.abort()  # a good close would wait until all is read
+
+
+async def test_only_what_is_meant_to_leaves_and_in_a_bearable_size(tasks: Any, with_: Any) -> None:
+    """S35: _internal, __proto__, 5 MB, <script>: only the typed fields leave, bounded, as data, without secrets."""
+    strange = {"_internal": 1, "__proto__": {"admin": True}, "text": "<script>alert(1)</script>"}
+    tasks.insert_one(
+        {
+            "_id": "t",
+            "createdBy": "alice",
+            "title": "<script>" + "x" * 5_000,
+            "internal": "kept here",
+            "_private": {"notes": "kept here"},
+            "password": "kept here",
+            "events": [
+                {"type": "a", **strange},
+                {"type": "b", "text": "x" * 5_000_000},
+                {"type": "c", "password": "kept here", "text": "ghp_" + "a" * 36},
+            ],
+        }
+    )
+    async with running(with_()) as relay, listening(relay, "/ws/tasks/t") as ear:
+        text = (await ear.until("task:state")) and orjson.dumps(ear.frames[-1]).decode()
+        state = ear.frames[-1]["data"]
+        assert "kept here" not in text
+        assert "ghp_" not in text
+        assert len(text) < 10_000
+        assert set(state["task"]) == {"taskId", "title", "creator", "eventCount"}
+        assert len(state["task"]["title"]) <= 1_001
+        assert state["events"][0]["data"] == {"type": "a", **strange}
+        assert state["events"][1]["data"]["truncated"] is True
+        assert state["events"][2]["data"]["password"] == "[redacted]"
+
+
+async def test_a_position_that_was_tampered_with_gives_the_whole_or_an_error(tasks: Any, with_: Any) -> None:
+    """S37: the position of another task, 2^64, negative, a flipped bit: reset or bad_request, and never
+    another task's data."""
+    tasks.insert_many(
+        [
+            {"_id": "t", "createdBy": "alice", "events": ["t0", "t1"]},
+            {"_id": "u", "createdBy": "alice", "events": ["u0", "u1"]},
+            {"_id": "foreign", "createdBy": "bob", "events": ["f0", "f1"]},
+        ]
+    )
+    async with running(with_()) as relay, listening(relay) as ear:
+        heads: dict[str, str] = {}
+        for name in ("t", "u"):
+            await ear.send("resync_requested", {"taskIds": [name]})
+            heads[name] = (await ear.until("task:state"))["data"]["head"]
+            await ear.until("resync:done")
+        good = heads["t"]
+
+        async def resumed(since: Any, at: Any, name: str = "t") -> Any:
+            data = {"taskIds": [{"taskId": name, "since": since, "head": at}]}
+            await ear.socket.send(json.dumps({"type": "resync_requested", "data": data}))
+            answer = await ear.next()
+            if answer["type"] == "task:state":
+                await ear.until("resync:done")
+                data = answer["data"]
+                return data["taskId"], data["reset"], data["from"], [one["data"] for one in data["events"]]
+            return answer["data"].get("code") or answer["data"]["forbidden"]
+
+        assert await resumed(2, good) == ("t", False, 2, [])
+        whole = ("t", True, 0, ["t0", "t1"])
+        flipped = [good[:at] + chr(ord(good[at]) ^ 1) + good[at + 1 :] for at in range(len(good))]
+        for since, at in (
+            *((2, heads["u"]), (1, good), (3, good), (10**15, good), (2**63 - 1, good), (0, good)),
+            *((2, good[:-1]), (2, good + "0"), (2, good.upper() + " "), (2, ""), (2, "\0"), (2, "x" * 128)),
+            *((None, good), (2, None), *((2, one) for one in flipped)),
+        ):
+            assert await resumed(since, at) == whole, (since, at)
+        for since, at in (
+            *((2**64, good), (-1, good), (2.0, good), ("2", good), (True, good), ([2], good)),
+            *((2, "x" * 129), (2, "x" * 60_000), (2, 5), (2, [good]), (2, {"$ne": 1})),
+        ):
+            assert await resumed(since, at) == "bad_request", (since, at)
+        assert await resumed(2, good, "foreign") == ["foreign"]
+        for query in (
+            f"since={2**64}&head={good}",
+            f"since=-1&head={good}",
+            "since=2&head=" + "x" * 129,
+            "since=%00",
+        ):
+            assert (await ending_of(relay.url, f"/ws/tasks/t?{query}", bearer(token("alice"))))[0] == 4500

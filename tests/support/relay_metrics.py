@@ -1,0 +1,22 @@
+"""The metrics of a running relay, as tests read and await them."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+from relay.app import Relay
+from support.relay_fixture import SOON_S
+
+
+async def metric(relay: Relay, name: str) -> float:
+    body = await asyncio.to_thread(lambda: urllib.request.urlopen(f"{relay.url}/metrics").read().decode())
+    return sum(float(line.split()[-1]) for line in body.splitlines() if line.startswith(name))
+
+
+async def becomes(relay: Relay, name: str, holds: Callable[[float], bool]) -> None:
+    async with asyncio.timeout(SOON_S):
+        while not holds(await metric(relay, name)):
+            pass

@@ -1,0 +1,29 @@
+"""A client with small buffers that reads only when it is told to."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from websockets.asyncio.client import connect
+
+from relay.app import Relay
+from support.relay_fixture import Ear, token
+
+
+@asynccontextmanager
+async def reading_slowly(relay: Relay, path: str = "/ws/dashboard") -> AsyncIterator[Ear]:
+    """A connection whose own buffers are as small as they can be; who does not call `next` does not read."""
+    host, port = relay.url.removeprefix("http://").split(":")
+    with socket.socket() as bare:
+        bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        bare.connect((host, int(port)))
+        headers = {"Authorization": f"Bearer {token('alice')}"}
+        address = relay.url.replace("http", "ws", 1) + path
+        async with connect(
+            address, sock=bare, additional_headers=headers, proxy=None, max_queue=2, close_timeout=0.1
+        ) as websocket:
+            ear = Ear(websocket)
+            assert (await ear.next())["type"] == "welcome"
+            yield ear
