@@ -33,7 +33,7 @@ MAX_REQUEST_BYTES = 160 * 1024  # of head and body, and of whatever follows a ch
 MAX_PIPELINED = 8  # requests that wait for the response to an earlier one
 # How long a connection may be idle between two requests. If we close a connection at the moment when a load balancer
 # reuses it, the balancer answers its user with 502. So this must be longer than the balancer's own timeout
-# (docs/embedding.md): most have 60 s, Google's have 600 s.
+# (docs/guides/embedding.md): most have 60 s, Google's have 600 s.
 KEEP_ALIVE_S = 75
 PROXY_KEEP_ALIVE_S = 620  # for a trusted proxy
 # For connections that are opened when more than half of the permitted ones are open. Browsers keep six per page, and

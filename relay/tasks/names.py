@@ -1,7 +1,7 @@
 """Which names announce a secret, and which values under such a name are none. Pure.
 
 Rules of this file: nothing here raises, whatever the name or the value; a name counts as a whole, in any
-spelling. The README lists every name and word of this file, which a test holds.
+spelling. docs/reference/redaction.md lists every name and word of this file; `scripts/generate` copies them.
 """
 
 from __future__ import annotations

@@ -112,6 +112,12 @@ def test_the_documents_name_only_settings_that_exist() -> None:
         }
 
 
+def test_the_code_names_only_pages_that_exist() -> None:
+    for module in (ROOT / "relay").rglob("*.py"):
+        for page in re.findall(r"docs/[\w/-]+\.md", module.read_text("utf-8")):
+            assert (ROOT / page).exists(), module
+
+
 def test_the_documents_name_only_close_codes_that_exist() -> None:
     for page in DOCS.rglob("*.md"):
         named = {int(code) for code in re.findall(r"\b(4[45]\d\d)\b", page.read_text("utf-8"))}

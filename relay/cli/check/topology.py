@@ -26,7 +26,7 @@ def judge(hello: Mapping[str, Any]) -> Finding:
             "replica set",
             "warning",
             "a sharded cluster, over which the relay was never tried",
-            "See what the README says of them.",
+            'See "Sharded clusters" in docs/explanation/exactness.md.',
         )
     members = counted(len(hello.get("hosts") or ()), "member")
     return Finding("replica set", "ok", f"{named(str(hello['setName']))}, {members}")
