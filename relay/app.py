@@ -26,7 +26,6 @@ from relay.gateway.websocket.endpoints import Connections
 from relay.gateway.websocket.pacing import Flusher
 from relay.health import Health
 from relay.hub.hub import Hub
-from relay.hub.joining import Joining
 from relay.metrics import Metrics
 from relay.pipeline import Pipeline, mapping_of
 from relay.source.client import hosts_of, names_of, warning_of
@@ -76,8 +75,8 @@ class Relay:
         settings, metrics, flusher = self._settings, Metrics(), Flusher()
         pipeline = Pipeline(settings, self._mapping, metrics, pace=flusher.pace)
         interval_s = settings.relay_list_update_min_interval_ms / 1000
-        hub = Hub(pipeline.translator.view, metrics, list_interval_s=interval_s)
-        async with pipeline, Joining(hub, pipeline.reader, pipeline.translator, metrics) as joining:
+        hub = Hub(pipeline.reader, pipeline.translator, metrics, list_interval_s=interval_s)
+        async with pipeline, hub:
             allowed = allowed_origins(
                 settings.relay_allowed_origins, settings.relay_public_url, ports.browser_hosts, ports.number
             )
@@ -88,7 +87,7 @@ class Relay:
                 rollout=Rollout.of(settings),
                 proxies=networks(settings.relay_trusted_proxies),
             )
-            services = Services(settings, admission, pipeline.audience, hub, joining)
+            services = Services(settings, admission, pipeline.audience, hub)
             connections = Connections(services, metrics, random=random.random)
             polls = Polls(services, metrics, random=random.random)
             health = Health(pipeline.tail, hub, self._keys, pipeline.watch)
@@ -100,7 +99,7 @@ class Relay:
             servers = {
                 port: Server(settings, app, flusher, ports.capacity.connections) for port, app in apps.items()
             }
-            pump = pipeline.pump(joining, hub.is_listened)
+            pump = pipeline.pump(hub, hub.is_listened)
             ports.capacity.warn_if_below(settings.relay_max_connections)
             async with asyncio.TaskGroup() as group:
                 serving = [

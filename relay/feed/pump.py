@@ -55,7 +55,7 @@ class Publisher(Protocol):
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         """Deliver these steps and make `position` the position of every read from now on."""
 
-    def heal(self, position: Timestamp) -> None:
+    def resync(self, position: Timestamp) -> None:
         """What happened up to `position` is unknown: bring every listener up to date from it."""
 
 
@@ -84,7 +84,7 @@ class Pump:
         async for item in self._source.batches():
             if isinstance(item, Reopened):
                 self._cache.clear()
-                self._publisher.heal(item.position)
+                self._publisher.resync(item.position)
                 self._metrics.reopened.inc()
                 continue
             if not item.changes:

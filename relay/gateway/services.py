@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from relay.auth.admission import Admission
 from relay.config import Settings
 from relay.hub.hub import Hub
-from relay.hub.joining import Joining
 from relay.tasks.visibility import Audience
 
 
@@ -21,6 +20,5 @@ class Services:
     admission: Admission
     audience: Audience
     hub: Hub
-    joining: Joining
     wall: Callable[[], float] = time.time  # in seconds since 1970: tokens expire by this clock
     monotonic: Callable[[], float] = time.monotonic  # in seconds: all other times are measured by this one

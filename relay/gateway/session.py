@@ -20,7 +20,8 @@ from typing import Protocol, assert_never
 from relay.auth.limits import BURST_S, TokenBucket
 from relay.errors import BadRequest, Refused
 from relay.gateway.services import Services
-from relay.hub.members import Answer, Listener, Receiver
+from relay.hub.listener import Listener, Receiver
+from relay.hub.subscription import Answer
 from relay.protocol.frames import Frame, encode, error
 from relay.protocol.messages import (
     Auth,
@@ -145,9 +146,9 @@ class Session:
             self._carrier.answer(services.hub.status_frame())
         opening, self._opening = self._opening, NOTHING
         if opening.dashboard_limit is not None:
-            services.joining.join_dashboard(listener, opening.dashboard_limit, None)
+            services.hub.join_list(listener, opening.dashboard_limit, None)
         if opening.task_id is not None:
-            services.joining.join_task(listener, opening.task_id, opening.since, opening.head, None)
+            services.hub.join_task(listener, opening.task_id, opening.since, opening.head, None)
 
     def receive(self, frame: str) -> None:
         """Execute one request of the client: the text of one frame. Raises Refused if the session must end."""
@@ -208,7 +209,7 @@ class Session:
     def paused(self) -> None:
         """The socket is full. Everything sent before this call will still arrive."""
         if self._listener is not None:
-            self._services.joining.note_delivered(self._listener)
+            self._services.hub.note_paused(self._listener)
 
     def lag(self, *, since_pause: bool) -> None:
         """The carrier has dropped live messages.
@@ -216,12 +217,12 @@ class Session:
         `since_pause`: only messages sent after the last `paused` are missing. If False, any message may be missing.
         """
         if self._listener is not None:
-            self._services.joining.lag(self._listener, since_pause=since_pause)
+            self._services.hub.lag(self._listener, since_pause=since_pause)
 
     def drained(self) -> None:
         """The carrier has sent everything. So send the states that replace what it dropped."""
         if self._listener is not None:
-            self._services.joining.catch_up(self._listener)
+            self._services.hub.catch_up(self._listener)
 
     def announce_drain(self, reconnect_after_ms: int) -> None:
         """Tell the client that the relay is about to stop, and after how many milliseconds to reconnect."""
@@ -260,7 +261,7 @@ class Session:
 
     def _execute(self, listener: Listener, envelope: Envelope) -> None:
         """Validate a request and do it. Raises BadRequest, and then has done nothing."""
-        carrier, joining, request_id = self._carrier, self._services.joining, envelope.id
+        carrier, hub, request_id = self._carrier, self._services.hub, envelope.id
         match parse_data(envelope):
             case Ping():
                 server_time = _moment(self._services.wall())
@@ -269,16 +270,16 @@ class Session:
                 self._refresh(listener, token, request_id)
             case DashboardJoin(limit):
                 self._bucket.charge(extra_cost(limit=limit))
-                joining.join_dashboard(listener, limit, request_id)
+                hub.join_list(listener, limit, request_id)
             case DashboardLeave():
-                self._services.hub.leave_dashboard(listener)
+                hub.leave_list(listener)
                 carrier.answer(encode(Kind.DASHBOARD_LEFT, {}, reply_to=request_id))
             case TaskPosition() as position:
                 self._join_tasks(listener, [position], request_id)
             case TaskPositions(tasks):
                 self._join_tasks(listener, self._charged(tasks), request_id)
             case TaskLeave(task_id):
-                joining.leave_task(listener, task_id)
+                hub.leave_task(listener, task_id)
                 carrier.answer(encode(Kind.TASK_LEFT, {"taskId": task_id}, reply_to=request_id))
             case Resync() as resync:
                 self._resync(listener, self._charged(resync.positions()), request_id)
@@ -291,19 +292,19 @@ class Session:
         return tasks
 
     def _join_tasks(self, listener: Listener, tasks: Sequence[TaskPosition], request_id: str | None) -> None:
-        joining = self._services.joining
-        new = {one.task_id for one in tasks if not joining.is_joined(listener, one.task_id)}
+        hub = self._services.hub
+        new = {one.task_id for one in tasks if not hub.has_joined(listener, one.task_id)}
         limit = self._services.settings.relay_max_tasks_per_connection
-        if len(new) + self._services.hub.wanted_rooms(listener) > limit:
+        if len(new) + hub.joined_tasks(listener) > limit:
             raise BadRequest(ErrorCode.TOO_MANY_TASKS, f"A connection may join at most {limit} tasks.")
         for one in tasks:
-            joining.join_task(listener, one.task_id, one.since, one.head, request_id)
+            hub.join_task(listener, one.task_id, one.since, one.head, request_id)
 
     def _resync(self, listener: Listener, tasks: Sequence[TaskPosition], request_id: str | None) -> None:
         resync = _Resync(self._carrier, request_id, len(tasks))
         resync.finish_if_complete()
         for one in tasks:
-            self._services.joining.show_task(
+            self._services.hub.show_task(
                 listener, one.task_id, one.since, one.head, resync.answers(one.task_id), request_id
             )
 
@@ -323,7 +324,7 @@ class Session:
         data = {"expiresAt": _moment(principal.expires_at)}
         self._carrier.answer(encode(Kind.AUTH_OK, data, reply_to=request_id))
         audience = self._services.audience
-        self._services.joining.change_rights(
+        self._services.hub.change_rights(
             listener, audience.keys_for(principal), partial(audience.filter_for, principal)
         )
 

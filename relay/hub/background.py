@@ -1,4 +1,4 @@
-"""Work that goes on beside whoever began it, and ends with them."""
+"""Background jobs: work that its owner starts, does not wait for, and ends when it closes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ log = logging.getLogger(__name__)
 
 
 class Background:
-    """Tasks of one owner; one that fails is told to the log."""
+    """The jobs of one owner. A job that fails is logged under its name, and ends no other."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
+    def spawn(self, job: str, work: Coroutine[Any, Any, None]) -> None:
+        """Start this work under the name `job`, which the log shows."""
+        task = asyncio.get_running_loop().create_task(work, name=job)
+        self._tasks.add(task)  # the loop keeps only weak references to its tasks
         task.add_done_callback(self._done)
 
     async def close(self) -> None:
-        """End them all."""
+        """Cancel every job and wait until it has ended."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -30,4 +31,4 @@ class Background:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (failure := task.exception()) is not None:
-            log.error("a join failed", exc_info=failure)
+            log.error("a background job failed", extra={"job": task.get_name()}, exc_info=failure)

@@ -1,4 +1,4 @@
-"""Whose turn it is to read: so many at once, and of those who wait one user after the other."""
+"""A fair semaphore: a bounded number of reads at once, round-robin over the users that wait."""
 
 from __future__ import annotations
 
@@ -8,49 +8,52 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 
 Waiter = asyncio.Future[None]
-NOBODY = ("",)  # the line of what everyone left before it waited: its owner waits all the same
+NOBODY = ("",)  # the queue of a read whose requesters all left before it waited: it needs a slot to end
 
 
 class FairSemaphore:
-    """At most `parallel` at once. Who asks for a thousand reads waits for their own: another user has a turn
-    before they have a second one. A read that several users wait for comes with the first of their turns."""
+    """At most `slots` holders at once. Each user has a queue, and free slots go to the queues in turn.
 
-    def __init__(self, parallel: int) -> None:
-        self._free = parallel
-        self._lines: dict[str, deque[Waiter]] = {}  # by user; whose turn is next comes first
+    So a user that asks for a thousand reads delays its own and not those of others. A read that several users
+    wait for stands in the queue of each, and gets the first slot that one of these queues is given.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._free = slots
+        self._queues: dict[str, deque[Waiter]] = {}  # by user; the first one is given the next slot
 
     @asynccontextmanager
-    async def wait(self, turn: Waiter, users: Collection[str]) -> AsyncGenerator[None]:
-        """Hold one of the places. `turn` is a fresh future, which `line_up` may be told of meanwhile."""
+    async def slot(self, waiter: Waiter, users: Collection[str]) -> AsyncGenerator[None]:
+        """Hold a slot. `waiter` is a new future, which `enqueue` may add to more queues meanwhile."""
         if self._free:
             self._free -= 1
         else:
             for user in users or NOBODY:
-                self.line_up(turn, user)
+                self.enqueue(waiter, user)
             try:
-                await turn
+                await waiter
             except asyncio.CancelledError:
-                if not turn.cancelled():
-                    self._leave()
+                if not waiter.cancelled():  # it was given a slot in the moment in which it was cancelled
+                    self._release()
                 raise
         try:
             yield
         finally:
-            self._leave()
+            self._release()
 
-    def line_up(self, turn: Waiter, user: str) -> None:
-        """This user waits for the same."""
-        self._lines.setdefault(user, deque()).append(turn)
+    def enqueue(self, waiter: Waiter, user: str) -> None:
+        """Let this user wait for the same read."""
+        self._queues.setdefault(user, deque()).append(waiter)
 
-    def _leave(self) -> None:
-        while self._lines:
-            user = next(iter(self._lines))
-            line = self._lines.pop(user)
-            while line:
-                turn = line.popleft()
-                if not turn.done():
-                    turn.set_result(None)
-                    if line:
-                        self._lines[user] = line
+    def _release(self) -> None:
+        while self._queues:
+            user = next(iter(self._queues))
+            queue = self._queues.pop(user)
+            while queue:
+                waiter = queue.popleft()
+                if not waiter.done():
+                    waiter.set_result(None)
+                    if queue:
+                        self._queues[user] = queue  # at the end: every other user comes first
                     return
         self._free += 1

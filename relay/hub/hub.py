@@ -1,225 +1,128 @@
-"""Who listens to what; publishing costs what its recipients cost, and never waits.
+"""The hub: the pump publishes to it, and connections subscribe and unsubscribe by it. It is the only public face.
 
-Rules of this file: `publish` is synchronous; a listener that may not see a task is never touched for
-it; whoever loses a task is told so before anything else of that change is sent; a connection that is
-in a task's room and on a dashboard gets each message once.
+Rules of this file: no method waits, unless it is a coroutine; publishing a change costs what its recipients cost, and
+a listener that may not see a task is never touched for it; a listener that loses a task is sent that before anything
+else of the same change; a connection that is subscribed to a task and to the list gets each message once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 from bson import Timestamp
 
-from relay.hub.members import (
-    DashboardJoiner,
-    Group,
-    Joiner,
-    Listener,
-    Pending,
-    Room,
-    TaskReading,
+from relay.hub.background import Background
+from relay.hub.delivery import Delivery
+from relay.hub.driver import Driver
+from relay.hub.list_subscription import ListRequest, ListSubscription
+from relay.hub.listener import Listener
+from relay.hub.messages import Made, StepFrames
+from relay.hub.position import StreamPosition
+from relay.hub.reads import FairReads, Reader
+from relay.hub.registry import Group, Registry, Room
+from relay.hub.subscription import (
+    Answer,
+    Deleted,
+    Drained,
+    Join,
+    Lagged,
+    Leave,
+    Paused,
+    Revoked,
+    Rewritten,
+    RightsChanged,
+    Show,
+    StreamLost,
 )
-from relay.hub.messages import StepFrames
+from relay.hub.task_subscription import TaskRequest, TaskSubscription
 from relay.hub.throttle import ListThrottle
 from relay.metrics import Metrics
-from relay.protocol.frames import Batch, Frame, encode
+from relay.protocol.frames import Frame, encode
 from relay.protocol.types import Kind, StreamState
-from relay.tasks.timeline import EventView
-from relay.tasks.translate import Keys, Step
-
-REWRITE_INTERVAL_S = 0.25  # a room is sent at most one state in so long (PROTOCOL.md 6.3)
-MANY_BYTES = 512 * 1024  # encoding more than these happens in a thread: the loop stops for 30 ms at most
+from relay.tasks.translate import Keys, Step, Translator
 
 
 class Hub:
-    """The membership of rooms and dashboards, and the position S of everything published.
+    """Sends each change to the listeners that may see it and have subscribed to its task or to the list.
 
-    What has to be read for a join is the business of `Joining`, which fills in rooms and groups.
+    Use it as a context manager, which ends what is still being read.
     """
 
-    def __init__(self, fields: EventView, metrics: Metrics, *, list_interval_s: float) -> None:
-        self._fields = fields
+    def __init__(
+        self,
+        reader: Reader,
+        translator: Translator,
+        metrics: Metrics,
+        *,
+        list_interval_s: float,
+        background: Background | None = None,
+    ) -> None:
+        self._translator = translator
         self._metrics = metrics
-        self._listing = ListThrottle(
-            list_interval_s, seeing=self._seeing_after, tell=self._show, done=self._deliver
+        self._background = background or Background()
+        self._position = StreamPosition()
+        self._registry = Registry()
+        self._delivery = Delivery(metrics)
+        self._reads = FairReads(reader, self._position, metrics)
+        self._driver = Driver(
+            self._registry, self._delivery, self._reads, translator, metrics, self._background
         )
-        self.position = Timestamp(0, 0)
-        self.rooms: dict[bytes, Room] = {}
-        self.readings: dict[bytes, list[TaskReading]] = {}
-        self.groups: dict[Keys, Group] = {}
-        self._groups_by_key: dict[str, set[Group]] = {}
-        self._waiting: list[tuple[Timestamp, asyncio.Future[None]]] = []
+        self._throttle = ListThrottle(list_interval_s)
+        self._timer: asyncio.TimerHandle | None = None  # for the list updates that wait
         self._listeners: set[Listener] = set()
-        self._receivers = _NOBODY  # of what is published and not yet handed over
-        self._undelivered: list[Frame] = []
-        self.stale: list[tuple[Room, float]] = []  # rooms that need a state, and when they may have it
         self.status: StreamState = "live"
 
-    # What the pump says.
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._reads.close()
+        await self._background.close()
+
+    # What the pump says (feed.pump.Publisher).
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
+        """Deliver these steps, and make `position` the position of every read from now on."""
         for step in steps:
-            if self.groups or self.is_listened(step.key) or self._listing.waits_for(step.key):
-                self._publish(StepFrames(step, self._fields))
-        self._deliver()
-        self.move_to(position)
+            if self._registry.groups or self.is_listened(step.key) or self._throttle.waits_for(step.key):
+                self._publish(StepFrames(step, self._translator.view))
+        self._delivery.flush()
+        self._position.move_to(position)
 
-    def lose_place(self, position: Timestamp) -> None:
-        """What happened up to `position` is unknown."""
-        self._listing.clear()
-        self.move_to(position)
+    def resync(self, position: Timestamp) -> None:
+        """Bring every listener up to date from the documents at `position`: what happened until then is unknown."""
+        self._throttle.clear()
+        self._position.move_to(position)
+        self._driver.restart_reads(position)
+        for group in list(self._registry.groups.values()):
+            for listener in list(group.live):
+                if listener.list is not None:
+                    self._driver.apply(listener.list, StreamLost())
+        for room in self._registry.live_rooms():
+            for subscription in self._subscribed(room):
+                self._driver.apply(subscription, StreamLost(self._driver.pin(subscription)))
 
     def move_to(self, position: Timestamp) -> None:
-        """Everything up to `position` has been published; wake who waits for that."""
-        self.position = position
-        if self._waiting:
-            for moment, reached in self._waiting:
-                if moment <= position and not reached.done():
-                    reached.set_result(None)
-            self._waiting = [(moment, reached) for moment, reached in self._waiting if not reached.done()]
+        """Note that everything up to `position` has been published."""
+        self._position.move_to(position)
+
+    @property
+    def position(self) -> Timestamp:
+        """Position S: everything up to it has been published."""
+        return self._position.value
 
     async def reached(self, moment: Timestamp) -> None:
         """Return once everything up to `moment` has been published."""
-        if self.position < moment:
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append((moment, future))
-            await future
+        await self._position.reached(moment)
 
     def is_listened(self, key: bytes) -> bool:
-        return key in self.rooms or key in self.readings
-
-    def _publish(self, frames: StepFrames) -> None:
-        step = frames.step
-        for reading in self.readings.get(step.key, ()):
-            reading.since.append(frames)
-        room = self.rooms.get(step.key)
-        if room is not None:
-            self._to_room(room, frames)
-        self._to_dashboards(frames)
-
-    def _to_room(self, room: Room, frames: StepFrames) -> None:
-        step = frames.step
-        if step.after is None:
-            for listener in list(room.live):
-                self._dismiss(listener, frames)
-            return
-        if step.after.keys != room.keys:
-            room.keys = step.after.keys
-            for listener in [one for one in room.live if not one.may_see(room.keys)]:
-                self._dismiss(listener, frames)
-        if room.live:
-            self._note_rewrite(room, frames)
-            made = frames.beside_timeline() if room.stale else frames.for_room(room.progress)
-            for frame, _ in made:
-                self._send_all(room.live, frame)
-            if any(lifecycle for _, lifecycle in made):
-                frames.told |= room.live
-
-    def _dismiss(self, listener: Listener, frames: StepFrames) -> None:
-        self._deliver()
-        listener.answer(frames.gone_from_room())
-        self.leave_room(listener, frames.step.key)
-
-    def _note_rewrite(self, room: Room, frames: StepFrames) -> None:
-        """A state for each rewrite of a long timeline would leave no time for anything else."""
-        rewrite = frames.rewrite
-        if rewrite is None or room.stale:
-            return
-        now = asyncio.get_running_loop().time()
-        soonest = room.rewritten_at + REWRITE_INTERVAL_S
-        if now < soonest or sum(map(len, rewrite.elements)) > MANY_BYTES:
-            room.stale = True
-            self.stale.append((room, max(now, soonest)))
-        else:
-            room.rewritten_at = now
-
-    def _to_dashboards(self, frames: StepFrames) -> None:
-        step = frames.step
-        saw = self._seeing(step.before.keys) if step.before is not None else set()
-        sees = self._seeing_after(frames)
-        if frames.is_listed or saw != sees:
-            for group in saw | sees:
-                for reading in group.readings:
-                    reading.outdated = True  # also where the update itself waits for its time
-        for group in saw - sees:
-            self._dismiss_group(group, frames)
-        # Becoming visible is `upserted` and nothing else; being created is not becoming visible.
-        shown = sees - saw if step.before is not None else set()
-        self._show(shown, frames)
-        if lifecycles := frames.lifecycles():
-            for group in sees - shown:
-                self._to_group(group, frames, lifecycles)
-        self._listing.offer(frames, sees, shown)
-
-    def _show(self, groups: set[Group], frames: StepFrames) -> None:
-        for group in groups:
-            self._to_group(group, frames, [(frames.upserted(), False)])
-
-    def _dismiss_group(self, group: Group, frames: StepFrames) -> None:
-        self._deliver()
-        frame = frames.gone_from_list()
-        for reading in group.readings:
-            reading.since.append((frame, None))
-        for listener in group.live:
-            listener.answer(frame)
-
-    def _to_group(self, group: Group, step: StepFrames, made: Sequence[tuple[Frame, bool]]) -> None:
-        for reading in group.readings:
-            reading.since += [(frame, step if lifecycle else None) for frame, lifecycle in made]
-        # Who is in the room as well got the lifecycle there, in its place among the events.
-        untold = group.live - step.told if step.told else group.live
-        for frame, lifecycle in made:
-            self._send_all(untold if lifecycle else group.live, frame)
-        if any(lifecycle for _, lifecycle in made):
-            step.told |= group.live
-
-    def _seeing_after(self, frames: StepFrames) -> set[Group]:
-        after = frames.step.after
-        return self._seeing(after.keys) if after is not None else set()
-
-    def _seeing(self, keys: Keys) -> set[Group]:
-        found: set[Group] = set()
-        for key in keys:
-            found |= self._groups_by_key.get(key, _NO_GROUPS)
-        return found
-
-    def _send_all(self, listeners: set[Listener], frame: Frame) -> None:
-        """Send it, or let it wait for what comes next for the same: one call each for all of them."""
-        if listeners is not self._receivers:
-            self._deliver()
-            self._receivers = listeners
-        self._undelivered.append(frame)
-
-    def _deliver(self) -> None:
-        """Send what waits; before anything else is sent, and before anybody comes or goes."""
-        if self._undelivered:
-            batch, self._undelivered = Batch(self._undelivered), []
-            for listener in self._receivers:
-                listener.send(batch)
-            self._metrics.frames.inc(len(batch.frames) * len(self._receivers))
-        self._receivers = _NOBODY
-
-    # Who is there.
-
-    def enter(self, listener: Listener) -> None:
-        self._listeners.add(listener)
-
-    def leave(self, listener: Listener) -> None:
-        """The connection is gone, with everything it listened to."""
-        self._listeners.discard(listener)
-        for key in list(listener.rooms):
-            self.leave_room(listener, key)
-        self.leave_dashboard(listener)
-        for pending in listener.pending.values():
-            for joiner in pending.joiners:
-                joiner.active = False
-        listener.pending.clear()
-        listener.postponed.clear()
+        """Is the task with this key subscribed to, or being read for it?"""
+        return key in self._registry.rooms or self._driver.task_reads.is_reading(key)
 
     def announce(self, status: StreamState, lag_ms: int) -> None:
-        """Tell everyone whether the relay is current, when that changed."""
+        """Tell every listener whether the relay is current, if that has changed."""
         if status != self.status:
             self.status = status
             frame = self.status_frame(lag_ms)
@@ -227,118 +130,216 @@ class Hub:
                 listener.answer(frame)
 
     def status_frame(self, lag_ms: int = 0) -> Frame:
+        """The message that says whether the relay is current."""
         return encode(Kind.STREAM_STATUS, {"state": self.status, "lagMs": lag_ms})
 
-    def forget_joins(self, listener: Listener, task_id: str) -> None:
-        """Joins of this task not yet answered are answered no more; a resync answers all it was asked for."""
-        pending = listener.pending.get(task_id)
-        if pending is None:
+    # What a connection asks for.
+
+    def enter(self, listener: Listener) -> None:
+        """Announce the relay's status to this listener from now on."""
+        self._listeners.add(listener)
+
+    def leave(self, listener: Listener) -> None:
+        """End every subscription of this listener, whose connection is gone."""
+        self._listeners.discard(listener)
+        for subscription in listener.subscriptions():
+            self._driver.apply(subscription, Leave(closed=True))
+
+    def join_task(
+        self,
+        listener: Listener,
+        task_id: str,
+        since: int | None,
+        head: str | None,
+        reply_to: str | None,
+        *,
+        caught_up: bool = False,
+    ) -> None:
+        """Send a `task:state`, then live messages; or an `error` that names the task.
+
+        `since` and `head` are the client's position. `caught_up`: the relay has come at least as far as that.
+        """
+        subscription = self._subscription(listener, task_id)
+        request = TaskRequest(subscription, since, head, reply_to)
+        self._driver.apply(subscription, Join(request, self._driver.pin(subscription), caught_up))
+
+    def show_task(
+        self,
+        listener: Listener,
+        task_id: str,
+        since: int | None,
+        head: str | None,
+        answered: Callable[[Answer], None],
+        reply_to: str | None,
+    ) -> None:
+        """Send a `task:state` once, and call `answered` with how that ended. It subscribes to nothing; where the
+        listener is subscribed, the state takes its place in the order of the live messages."""
+        subscription = self._subscription(listener, task_id)
+        request = TaskRequest(subscription, since, head, reply_to, answered=answered)
+        self._driver.apply(subscription, Show(request, self._driver.pin(subscription)))
+
+    def leave_task(self, listener: Listener, task_id: str) -> None:
+        """Send nothing of this task any more, but the states that `show_task` still owes."""
+        if (subscription := listener.tasks.get(task_id)) is not None:
+            self._driver.apply(subscription, Leave())
+
+    def has_joined(self, listener: Listener, task_id: str) -> bool:
+        """Has it joined this task, or asked to?"""
+        subscription = listener.tasks.get(task_id)
+        return subscription is not None and subscription.is_joined
+
+    def joined_tasks(self, listener: Listener) -> int:
+        """How many tasks it has joined, or asked to."""
+        return sum(subscription.is_joined for subscription in listener.tasks.values())
+
+    def join_list(
+        self, listener: Listener, limit: int, reply_to: str | None, *, caught_up: bool = False
+    ) -> None:
+        """Send a `dashboard:state` of up to `limit` tasks, then live messages.
+
+        `caught_up`: the relay has come at least as far as the list that the client holds.
+        """
+        if listener.list is None:
+            listener.set_list(ListSubscription(listener))
+        assert listener.list is not None
+        request = ListRequest(listener.list, limit, reply_to)
+        self._driver.apply(listener.list, Join(request, caught_up=caught_up))
+
+    def leave_list(self, listener: Listener) -> None:
+        """Send nothing of the list any more."""
+        if listener.list is not None:
+            self._driver.apply(listener.list, Leave())
+
+    def change_rights(self, listener: Listener, keys: Keys, filter: Callable[[], dict[str, Any]]) -> None:
+        """Let the listener see what these rights open: revoke the tasks that it may not see any more, and send its
+        list again."""
+        if keys == listener.keys:
             return
-        pending.inside, pending.was_at = False, None
-        for joiner in pending.joiners:
-            joiner.joins, joiner.active = False, joiner.answered is not None
-        self._drop_inactive(listener, task_id, pending)
+        listener.change_rights(keys, filter)
+        for subscription in listener.subscriptions():
+            self._driver.apply(subscription, RightsChanged())
 
-    def forget_healing(self, listener: Listener, task_id: str) -> None:
-        """It is no member any more: states that nobody asked for do not come."""
-        pending = listener.pending.get(task_id)
-        if pending is None:
-            return
-        pending.inside, pending.was_at = False, None
-        for joiner in pending.joiners:
-            joiner.active = not joiner.healing
-        self._drop_inactive(listener, task_id, pending)
+    async def catch_up_with_database(self) -> None:
+        """Return when everything has been published that the database holds now, or after a bounded time.
 
-    def _drop_inactive(self, listener: Listener, task_id: str, pending: Pending) -> None:
-        pending.joiners = [joiner for joiner in pending.joiners if joiner.active]
-        if not pending.joiners:
-            del listener.pending[task_id]
+        Raises Unavailable.
+        """
+        await self._reads.catch_up()
 
-    def settle(self, joiner: Joiner) -> tuple[Pending, bool]:
-        """This request is about to be answered; True if no other of this task is waiting."""
-        pending = joiner.listener.pending[joiner.task_id]
-        pending.joiners.remove(joiner)
-        if pending.joiners:
-            return pending, False
-        del joiner.listener.pending[joiner.task_id]
-        return pending, True
+    # What a connection's socket says.
 
-    def wanted_rooms(self, listener: Listener) -> int:
-        """How many tasks it has joined or is joining."""
-        joining = sum(map(_is_joining, listener.pending.values()))
-        return len(listener.rooms) + len(listener.behind) + joining
+    def note_paused(self, listener: Listener) -> None:
+        """The socket takes no more; what was sent to the listener until now will reach the client."""
+        for subscription in listener.subscriptions():
+            self._driver.apply(subscription, Paused())
 
-    def is_joining(self, listener: Listener, task_id: str) -> bool:
-        """Has it joined the task, though it is not served live at the moment?"""
-        pending = listener.pending.get(task_id)
-        return task_id in listener.behind or (pending is not None and _is_joining(pending))
+    def lag(self, listener: Listener, *, since_pause: bool) -> None:
+        """Live messages to this listener were dropped, those since `note_paused` or an unknown part of them: send
+        it no more of them until `catch_up`."""
+        listener.set_lagging(True)
+        self._metrics.lagging.inc()
+        for subscription in listener.subscriptions():
+            self._driver.apply(subscription, Lagged(since_pause))
 
-    def close_reading(self, reading: TaskReading) -> None:
-        """What is published from here on is not held for it any more."""
-        for key in reading.keys:
-            readings = self.readings[key]
-            readings.remove(reading)
-            if not readings:
-                del self.readings[key]
+    def catch_up(self, listener: Listener) -> None:
+        """The socket has taken everything: send the states that replace what was dropped, and those that found no
+        room; then live messages again."""
+        listener.set_lagging(False)
+        for subscription in listener.subscriptions():
+            self._driver.apply(subscription, Drained())
 
-    def join_room(self, listener: Listener, key: bytes, room: Room) -> None:
-        self.rooms[key] = room
-        room.live.add(listener)
-        listener.rooms.add(key)
-        self._metrics.rooms.set(len(self.rooms))
+    def _subscription(self, listener: Listener, task_id: str) -> TaskSubscription:
+        subscription = listener.tasks.get(task_id)
+        if subscription is None:
+            subscription = TaskSubscription(listener, task_id)
+            listener.add_task(subscription)
+        return subscription
 
-    def leave_room(self, listener: Listener, key: bytes) -> None:
-        listener.rooms.discard(key)
-        room = self.rooms.get(key)
+    def _subscribed(self, room: Room) -> list[TaskSubscription]:
+        return [listener.tasks[room.id] for listener in room.live]
+
+    # Publishing.
+
+    def _publish(self, frames: StepFrames) -> None:
+        self._driver.task_reads.buffer(frames)
+        room = self._registry.rooms.get(frames.step.key)
         if room is not None:
-            room.live.discard(listener)
-            if not room.live:
-                del self.rooms[key]
-                self._metrics.rooms.set(len(self.rooms))
+            self._to_room(room, frames)
+        self._to_lists(frames)
 
-    def group_of(self, listener: Listener) -> Group:
-        """The group of the listener's rights, made if it is the first one."""
-        group = self.groups.get(listener.keys)
-        if group is None:
-            group = self.groups[listener.keys] = Group(listener.keys, listener.filter())
-            for key in group.keys:
-                self._groups_by_key.setdefault(key, set()).add(group)
-        return group
+    def _to_room(self, room: Room, frames: StepFrames) -> None:
+        gone = Deleted if frames.step.after is None else Revoked
+        for listener in room.losing(frames):
+            self._driver.apply(listener.tasks[room.id], gone(frames.revocation()))
+        if not room.live:
+            return
+        if frames.rewrite is not None:
+            delay_s = room.delay_of(frames.rewrite, asyncio.get_running_loop().time())
+            if delay_s is not None:
+                self._background.spawn("send a rewritten timeline", self._refresh(room, delay_s))
+        made = room.made_of(frames)
+        for frame, _ in made:
+            self._delivery.send(room.live, frame)
+        if any(lifecycle for _, lifecycle in made):
+            frames.note_lifecycle_sent(room.live)
 
-    def hold_dashboard(self, listener: Listener) -> None:
-        """Stop the live delivery of its list; states already asked for still come, and are only that."""
-        if listener.dashboard is not None:
-            listener.dashboard.live.discard(listener)
-            for joiner in listener.dashboard_joins:
-                joiner.stay = False
+    async def _refresh(self, room: Room, delay_s: float) -> None:
+        """Send the listeners of a room a state in place of the rewrites that they were not sent."""
+        await asyncio.sleep(delay_s)
+        for subscription in self._subscribed(room):
+            self._driver.apply(subscription, Rewritten(self._driver.pin(subscription)))
 
-    def leave_dashboard(self, listener: Listener) -> list[DashboardJoiner]:
-        """No dashboard from here on; returns the client's requests that were not answered yet."""
-        group, listener.dashboard = listener.dashboard, None
-        listener.dashboard_behind = False
-        joins, listener.dashboard_joins = listener.dashboard_joins, []
-        for joiner in joins:
-            joiner.active = False
-        if group is not None:
-            group.live.discard(listener)
-            for reading in group.readings:
-                reading.joiners = [one for one in reading.joiners if one.active]
-            self.drop_if_empty(group)
-        return [joiner for joiner in joins if not joiner.healing]
+    def _to_lists(self, frames: StepFrames) -> None:
+        step, seeing = frames.step, self._registry.seeing
+        saw = seeing(step.before.keys) if step.before is not None else set()
+        sees = seeing(step.after.keys) if step.after is not None else set()
+        if frames.is_listed or saw != sees:
+            self._driver.list_reads.note_outdated(saw | sees)
+        for group in saw - sees:
+            self._revoke_from_list(group, frames)
+        # Becoming visible is `upserted` and nothing else; being created is not becoming visible.
+        shown = sees - saw if step.before is not None else set()
+        for group in shown:
+            self._to_group(group, frames, [(frames.upserted(), False)])
+        if lifecycles := frames.lifecycles():
+            for group in sees - shown:
+                self._to_group(group, frames, lifecycles)
+        if frames.is_listed or self._throttle.waits_for(step.key):
+            now = asyncio.get_running_loop().time()
+            for group in self._throttle.offer(frames, sees, shown, now):
+                self._to_group(group, frames, [(frames.upserted(), False)])
+            self._wake_in_time()
 
-    def drop_if_empty(self, group: Group) -> None:
-        if not group.live and not group.readings and self.groups.get(group.keys) is group:
-            del self.groups[group.keys]
-            for key in group.keys:
-                others = self._groups_by_key[key]
-                others.discard(group)
-                if not others:
-                    del self._groups_by_key[key]
+    def _revoke_from_list(self, group: Group, frames: StepFrames) -> None:
+        frame = frames.list_revocation()
+        self._driver.list_reads.buffer(group, frame)
+        self._delivery.revoke(group.live, frame)
 
+    def _to_group(self, group: Group, frames: StepFrames, made: Sequence[Made]) -> None:
+        for frame, lifecycle in made:
+            self._driver.list_reads.buffer(group, frame, frames if lifecycle else None)
+        # Members of the task got its lifecycle messages there, in their place among the events.
+        sent_to = frames.lifecycle_sent_to
+        others = group.live - sent_to if sent_to else group.live
+        for frame, lifecycle in made:
+            self._delivery.send(others if lifecycle else group.live, frame)
+        if any(lifecycle for _, lifecycle in made):
+            frames.note_lifecycle_sent(group.live)
 
-def _is_joining(pending: Pending) -> bool:
-    return pending.inside or any(joiner.joins for joiner in pending.joiners)
+    def _wake_in_time(self) -> None:
+        """Set the timer for the list updates that wait."""
+        due = self._throttle.next_due
+        if due is not None and (self._timer is None or self._timer.when() > due):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_at(due, self._send_due)
 
-
-_NOBODY: set[Listener] = set()
-_NO_GROUPS: set[Group] = set()
+    def _send_due(self) -> None:
+        self._timer = None
+        for frames, sent_to in self._throttle.take_due(asyncio.get_running_loop().time()):
+            after = frames.step.after
+            sees = self._registry.seeing(after.keys) if after is not None else set()
+            for group in sees - sent_to:
+                self._to_group(group, frames, [(frames.upserted(), False)])
+        self._delivery.flush()
+        self._wake_in_time()

@@ -1,83 +1,112 @@
-"""One step as frames, each encoded once and only when somebody is there to get it. Pure."""
+"""The messages of one change as frames: each is encoded once, and only when a listener gets it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from relay.hub.snapshot import Progress, TaskState
-from relay.protocol.frames import Frame, encode
-from relay.protocol.types import Kind
+from relay.protocol.frames import Frame, encode, error
+from relay.protocol.types import ErrorCode, Kind
 from relay.tasks.timeline import EventView, event_json, extend, head
 from relay.tasks.translate import EventAdded, Lifecycle, Listed, StateReset, Step, SummaryUpdated
 
+Made = tuple[Frame, bool]  # a frame, and whether it is a lifecycle message
+
+
+def revocation(task_id: str, *, deleted: bool, at: str | None = None) -> Frame:
+    """The frame that ends a subscription to a task: it was deleted, or the listener may not see it any more.
+
+    This is the only place that makes one, whatever ends the subscription: a change (`at` is its time), other
+    rights of the listener, or the answer of a read.
+    """
+    return encode(Kind.DELETED if deleted else Kind.REVOKED, {"taskId": task_id}, at=at)
+
+
+def unavailable(reply_to: str | None, task_id: str | None = None) -> Frame:
+    """The answer to a request whose state could not be read."""
+    message = "The database is away; try again."
+    return error(ErrorCode.UNAVAILABLE, message, task_id=task_id, retry_after_ms=1000, reply_to=reply_to)
+
 
 class StepFrames:
-    """The frames of one step. Room frames carry a position, so they are made from the room's progress
-    and move it on; all who are served from the same progress share them."""
+    """The frames of one step.
+
+    Frames of a room carry a position, so they are made from the room's. All rooms and buffers that are at the
+    same position share them, and a step is given to those of one task only: so they are made once.
+    """
 
     def __init__(self, step: Step, fields: EventView) -> None:
         self.step = step
-        self.told: set[object] = set()  # the listeners that had its lifecycle messages: each has them once
+        self.lifecycle_sent_to: set[object] = set()  # listeners: each gets the lifecycle messages once
         self._fields = fields
         self._others: dict[int, Frame] = {}
-        self._for_room: list[tuple[Frame, bool]] | None = None
+        self._for_room: list[Made] | None = None
         self._after = Progress(0, b"")
+        self._revocation: Frame | None = None
         self._upserted: Frame | None = None
 
-    def for_room(self, progress: Progress) -> list[tuple[Frame, bool]]:
-        """(frame, is it a lifecycle message) in order; `progress` is moved past this step."""
-        if self._for_room is None:
-            self._for_room = list(self._room_frames(progress))
-            self._after = Progress(progress.next, progress.digest)
-        progress.next, progress.digest = self._after.next, self._after.digest
-        return self._for_room
+    def note_lifecycle_sent(self, listeners: Iterable[object]) -> None:
+        """Remember that these listeners have been sent the lifecycle messages of this step."""
+        self.lifecycle_sent_to.update(listeners)
 
-    def beside_timeline(self) -> list[tuple[Frame, bool]]:
-        """The same without the timeline, for a room that will be shown a later state of it."""
+    def for_room(self, progress: Progress) -> tuple[list[Made], Progress]:
+        """The frames for a room at this position, in order, and the position after them."""
+        if self._for_room is None:
+            self._for_room, self._after = self._made_for_room(progress)
+        return self._for_room, self._after
+
+    def beside_timeline(self) -> list[Made]:
+        """The frames for a room that will be sent a later state of the timeline: all but the timeline's."""
         return [
             (self._other(index, message), isinstance(message, Lifecycle))
             for index, message in enumerate(self.step.messages)
             if isinstance(message, Lifecycle | SummaryUpdated)
         ]
 
-    @property
-    def rewrite(self) -> StateReset | None:
-        """The rewrite of the timeline this step is, if it is one."""
-        return next((one for one in self.step.messages if isinstance(one, StateReset)), None)
-
-    def lifecycles(self) -> list[tuple[Frame, bool]]:
-        """(frame, True) of each lifecycle message, for the dashboards that see the task before and after."""
+    def lifecycles(self) -> list[Made]:
+        """The lifecycle messages, for the groups that may see the task before and after the step."""
         return [made for made in self.beside_timeline() if made[1]]
 
     @property
+    def rewrite(self) -> StateReset | None:
+        """The rewrite of the timeline, if this step is one."""
+        return next((one for one in self.step.messages if isinstance(one, StateReset)), None)
+
+    @property
     def is_listed(self) -> bool:
-        """Did the summary change?"""
+        """Does this step change what lists show of the task?"""
         return any(isinstance(message, Listed) for message in self.step.messages)
 
     def upserted(self) -> Frame:
+        """The list update for groups that may see the task after the step."""
         if self._upserted is None:
             assert self.step.after is not None
             data = {"change": "upserted", **self.step.after.summary}
             self._upserted = encode(Kind.LIST_UPDATED, data, at=self.step.at)
         return self._upserted
 
-    def gone_from_list(self) -> Frame:
+    def list_revocation(self) -> Frame:
+        """The list update for groups that may not see the task after the step."""
         change = "deleted" if self.step.after is None else "revoked"
         return encode(Kind.LIST_UPDATED, {"change": change, "taskId": self.step.id}, at=self.step.at)
 
-    def gone_from_room(self) -> Frame:
-        kind = Kind.DELETED if self.step.after is None else Kind.REVOKED
-        return encode(kind, {"taskId": self.step.id}, at=self.step.at)
+    def revocation(self) -> Frame:
+        """The frame for listeners of the task that may not see it after the step."""
+        if self._revocation is None:
+            step = self.step
+            self._revocation = revocation(step.id, deleted=step.after is None, at=step.at)
+        return self._revocation
 
-    def _room_frames(self, progress: Progress) -> Iterator[tuple[Frame, bool]]:
+    def _made_for_room(self, progress: Progress) -> tuple[list[Made], Progress]:
         step = self.step
         assert step.after is not None
+        made: list[Made] = []
         for index, message in enumerate(step.messages):
             match message:
                 case EventAdded(position, event):
                     shown = event_json(event, self._fields)
-                    progress.next, progress.digest = position + 1, extend(progress.digest, shown)
+                    progress = Progress(position + 1, extend(progress.digest, shown))
                     data = {
                         "taskId": step.id,
                         "index": position,
@@ -85,19 +114,18 @@ class StepFrames:
                         "next": progress.next,
                         "head": head(progress.digest),
                     }
-                    yield encode(Kind.EVENT_ADDED, data, at=step.at), False
+                    made.append((encode(Kind.EVENT_ADDED, data, at=step.at), False))
                 case StateReset(elements):
                     state = TaskState(step.after, elements, self._fields, at=step.at)
-                    end = state.progress()
-                    progress.next, progress.digest = end.next, end.digest
-                    for page in state.pages():
-                        yield page, False
+                    progress = state.progress()
+                    made += [(page, False) for page in state.pages()]
                 case SummaryUpdated():
-                    yield self._other(index, message), False
+                    made.append((self._other(index, message), False))
                 case Lifecycle():
-                    yield self._other(index, message), True
+                    made.append((self._other(index, message), True))
                 case Listed():
                     pass
+        return made, progress
 
     def _other(self, index: int, message: Lifecycle | SummaryUpdated) -> Frame:
         frame = self._others.get(index)
@@ -114,11 +142,15 @@ class StepFrames:
 
 def replay(
     steps: Sequence[StepFrames], progress: Progress
-) -> list[tuple[StepFrames, list[tuple[Frame, bool]]]]:
-    """What a room is told of these steps from `progress` on; of several rewrites only the last."""
+) -> tuple[list[tuple[StepFrames, list[Made]]], Progress]:
+    """The frames of each of these steps for a listener at `progress`, and its position after them.
+
+    Of several rewrites only the last is sent as a state: the ones before it would be replaced at once.
+    """
     rewrites = [number for number, frames in enumerate(steps) if frames.rewrite is not None]
     first = rewrites[-1] if rewrites else 0
-    return [
-        (frames, frames.for_room(progress) if number >= first else frames.beside_timeline())
-        for number, frames in enumerate(steps)
-    ]
+    replayed = [(frames, frames.beside_timeline()) for frames in steps[:first]]
+    for frames in steps[first:]:
+        made, progress = frames.for_room(progress)
+        replayed.append((frames, made))
+    return replayed, progress

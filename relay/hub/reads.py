@@ -1,9 +1,9 @@
-"""Reads for states: at the position a reading began with, or where that cannot be read, a later one."""
+"""Reads of states at position S: a bounded number at once, each user in turn."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
@@ -11,19 +11,16 @@ from bson import Timestamp
 
 from relay.errors import PositionLost, Unavailable
 from relay.hub.fair_semaphore import FairSemaphore, Waiter
-from relay.hub.hub import Hub
-from relay.hub.members import DashboardReading, TaskBatch
+from relay.hub.position import StreamPosition
 from relay.metrics import Metrics
-from relay.protocol.frames import Frame, error
-from relay.protocol.types import ErrorCode
 
 CATCH_UP_S = 1.0  # how long a join may wait for the relay to see a task just written (PROTOCOL.md 6.8)
-PARALLEL_READS = 8  # more would not be faster: decoding what they bring takes one core
+PARALLEL_READS = 8  # more would not be faster: decoding their documents takes one core
 RETRY_S = 0.5
 
 
-class Reads(Protocol):
-    """Where states come from."""
+class Reader(Protocol):
+    """Reads the documents of the database."""
 
     async def read_at(
         self,
@@ -33,81 +30,102 @@ class Reads(Protocol):
         projection: Mapping[str, Any] | None = None,
         sort: Mapping[str, int] | None = None,
         limit: int = 0,
-    ) -> Sequence[dict[str, Any]]: ...
+    ) -> Sequence[dict[str, Any]]:
+        """The documents that match, as they were at this position. Raises PositionLost and Unavailable."""
 
-    async def now(self) -> Timestamp: ...
+    async def now(self) -> Timestamp:
+        """A position that no change written before this call is after. Raises Unavailable."""
 
 
-Reading = TaskBatch | DashboardReading
+class Reading(Protocol):
+    """A read in flight: requests wait for it, and it buffers what is published after its position."""
+
+    position: Timestamp
+
+    def move_to(self, position: Timestamp) -> None:
+        """Read at this later position instead: what is buffered by now is part of what will be read."""
+
+    def is_needed(self) -> bool:
+        """Does a subscription depend on it that nobody would ask for again? Then it is tried until it works."""
+
+    def users(self) -> Collection[str]:
+        """The users that wait for it."""
 
 
-class Snapshots:
-    """Reads what readings ask for, so many at once, and each user in turn."""
+class FairReads:
+    """Reads documents for readings, each at the reading's position S.
 
-    def __init__(self, hub: Hub, reads: Reads, metrics: Metrics) -> None:
-        self._hub = hub
-        self._reads = reads
+    Because a read at S answers exactly what was true at S, and the reading buffers what is published after S, a
+    state and the live messages after it fit together without a gap and without a repetition.
+    """
+
+    def __init__(self, reader: Reader, position: StreamPosition, metrics: Metrics) -> None:
+        self._reader = reader
+        self._position = position
         self._metrics = metrics
-        self._turns = FairSemaphore(PARALLEL_READS)
+        self._semaphore = FairSemaphore(PARALLEL_READS)
         self._waiting: dict[Reading, Waiter] = {}
         self._asked: asyncio.Task[Timestamp] | None = None  # the last question for the time
-        self._next: asyncio.Task[Timestamp] | None = None  # the one after it, while that waits
+        self._next: asyncio.Task[Timestamp] | None = None  # the question after it, while it waits
+
+    @property
+    def position(self) -> Timestamp:
+        """Position S: everything up to it has been published."""
+        return self._position.value
 
     async def read(
-        self,
-        reading: Reading,
-        filter: Mapping[str, Any],
-        *,
-        patient: Callable[[], bool],
-        **options: Any,
+        self, reading: Reading, filter: Mapping[str, Any], **options: Any
     ) -> Sequence[dict[str, Any]]:
-        """What is there at the reading's position, which moves on where it can no longer be read.
+        """The documents at the reading's position, which is moved on if it cannot be read any more.
 
-        `patient`: somebody depends on this read without having asked, so it is tried until it works.
-        Raises Unavailable.
+        Raises Unavailable, unless the reading is needed.
         """
         while True:
             position = reading.position
             try:
                 if not position.time:
                     raise PositionLost("the stream is not open yet")
-                async with self._turn(reading):
-                    documents = await self._reads.read_at(position, filter, **options)
+                async with self._slot(reading):
+                    documents = await self._reader.read_at(position, filter, **options)
             except PositionLost:
-                # The collection or the server is younger than S: a later position will do.
-                try:
-                    async with asyncio.timeout(CATCH_UP_S):
-                        await self._hub.reached(Timestamp(position.time, position.inc + 1))
-                except TimeoutError:
-                    if not patient():
-                        raise Unavailable("no position can be read") from None
-                reading.move(self._hub.position)
+                # The collection or the server is younger than S. A later position can be read.
+                await self._move_on(reading, position)
             except Unavailable:
-                if not patient():
+                if not reading.is_needed():
                     raise
                 await asyncio.sleep(RETRY_S)
             else:
                 self._metrics.reads.inc()
                 if reading.position == position:
                     return documents
-                # The stream was reopened meanwhile, and what was held is not complete any more.
+                # The stream was reopened meanwhile, and what was buffered is not complete: read again.
+
+    async def _move_on(self, reading: Reading, position: Timestamp) -> None:
+        """Move the reading to S once that is later. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(CATCH_UP_S):
+                await self._position.reached(Timestamp(position.time, position.inc + 1))
+        except TimeoutError:
+            if not reading.is_needed():
+                raise Unavailable("no position can be read") from None
+        reading.move_to(self._position.value)
 
     def share(self, reading: Reading, user: str) -> None:
-        """This user waits for the reading as well."""
-        if (turn := self._waiting.get(reading)) is not None:
-            self._turns.line_up(turn, user)
+        """Let this user wait for the reading too."""
+        if (waiter := self._waiting.get(reading)) is not None:
+            self._semaphore.enqueue(waiter, user)
 
     async def catch_up(self) -> None:
-        """Return when the relay has published all that the database holds now, or after CATCH_UP_S.
+        """Return when the relay has published everything that the database holds now, or after CATCH_UP_S.
 
-        Raises Unavailable where the database does not say how far it is.
+        Raises Unavailable if the database does not tell its time.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(CATCH_UP_S):
-                await self._hub.reached(await self.now())
+                await self._position.reached(await self._now())
 
-    async def now(self) -> Timestamp:
-        """As `Reads.now`. Who asks while an earlier question is under way shares the next one.
+    async def _now(self) -> Timestamp:
+        """Ask for the time. All that ask while a question is under way share the next one.
 
         Raises Unavailable.
         """
@@ -119,7 +137,7 @@ class Snapshots:
         if self._asked is not None:
             await asyncio.wait((self._asked,))
         self._asked, self._next = self._next, None
-        return await self._reads.now()
+        return await self._reader.now()
 
     def close(self) -> None:
         """End the questions under way."""
@@ -128,16 +146,11 @@ class Snapshots:
                 task.cancel()
 
     @asynccontextmanager
-    async def _turn(self, reading: Reading) -> AsyncGenerator[None]:
-        turn = self._waiting[reading] = asyncio.get_running_loop().create_future()
+    async def _slot(self, reading: Reading) -> AsyncGenerator[None]:
+        waiter = self._waiting[reading] = asyncio.get_running_loop().create_future()
         try:
-            async with self._turns.wait(turn, {joiner.listener.user for joiner in reading.joiners}):
+            async with self._semaphore.slot(waiter, reading.users()):
                 del self._waiting[reading]
                 yield
         finally:
             self._waiting.pop(reading, None)
-
-
-def unavailable(reply_to: str | None, task_id: str | None = None) -> Frame:
-    message = "The database is away; try again."
-    return error(ErrorCode.UNAVAILABLE, message, task_id=task_id, retry_after_ms=1000, reply_to=reply_to)

@@ -8,8 +8,8 @@ a hundred megabytes and a socket takes one page at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import orjson
 
@@ -21,9 +21,8 @@ from relay.tasks.timeline import START, EventView, element_json, extend, head
 from relay.tasks.translate import Task
 
 
-@dataclass(slots=True)
-class Progress:
-    """How far the listeners of a room have been told: `next`, and the digest `head` stands for."""
+class Progress(NamedTuple):
+    """A position in a task's timeline: how many events were sent (`next`), and their digest (`head` of it)."""
 
     next: int
     digest: bytes

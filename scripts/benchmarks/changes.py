@@ -27,8 +27,7 @@ from relay.cli.serve import tune_garbage_collection
 from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
 from relay.hub.hub import Hub
-from relay.hub.joining import Joining
-from relay.hub.members import Listener
+from relay.hub.listener import Listener
 from relay.metrics import Metrics
 from relay.source.raw_bson import Decoder
 from relay.source.reader import Reader
@@ -131,15 +130,15 @@ async def _relay(url: str, client: Any, kind: Kind, orders: Iterable[UpdateOne])
             translator.view = replace(translator.view, redactor=Open())
         where = ("bench", "tasks", Decoder(mapping.events))
         tail, reader = Tail(tailing, *where, jitter=lambda: 0.5), Reader(client, *where)
-        hub = Hub(translator.view, metrics, list_interval_s=0.1)
+        hub = Hub(reader, translator, metrics, list_interval_s=0.1)
         cache = TaskCache(kind.known, hub.is_listened)
-        async with Joining(hub, reader, translator, metrics) as joining:
+        async with hub:
             hub.move_to(await tail.open())
             if kind.listens:
-                await _listen(hub, joining, audience)
+                await _listen(hub, audience)
             await _write(client["bench"]["tasks"], orders)
             end = await reader.now()
-            pump = asyncio.ensure_future(Pump(tail, reader, translator, cache, joining, metrics).run())
+            pump = asyncio.ensure_future(Pump(tail, reader, translator, cache, hub, metrics).run())
             began = time.process_time()
             await hub.reached(end)
             spent = time.process_time() - began
@@ -181,7 +180,7 @@ class _Nowhere:
         return True
 
 
-async def _listen(hub: Hub, joining: Joining, audience: Audience) -> None:
+async def _listen(hub: Hub, audience: Audience) -> None:
     """One listener in the room of the first task, whose frames go nowhere."""
     principal = Principal("u", {"sub": "u"}, 0)
     joined = asyncio.Event()
@@ -192,7 +191,7 @@ async def _listen(hub: Hub, joining: Joining, audience: Audience) -> None:
         receiver=_Nowhere(joined),
     )
     hub.enter(listener)
-    joining.join_task(listener, '{"$numberInt": "0"}', None, None, None)
+    hub.join_task(listener, '{"$numberInt": "0"}', None, None, None)
     await joined.wait()
 
 

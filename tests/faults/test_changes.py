@@ -227,7 +227,7 @@ class Listening:
             if isinstance(message, EventAdded)
         ]
 
-    def heal(self, position: Timestamp) -> None:
+    def resync(self, position: Timestamp) -> None:
         self.healed = True
 
 

@@ -24,9 +24,10 @@ from relay.auth.keys import FixedKeys
 from relay.errors import Unavailable
 from relay.gateway.polling import poll
 from relay.gateway.polling.poll import MAX_ANSWER_BYTES, REJOIN_BURST, REJOINS_PER_SECOND, Poll, Seat
-from relay.hub.members import DashboardReading, Listener, TaskBatch
-from relay.hub.reads import Snapshots
-from relay.hub.rooms import BATCH
+from relay.hub.list_reads import ListReading
+from relay.hub.listener import Listener
+from relay.hub.reads import FairReads
+from relay.hub.task_reads import BATCH, TaskBatch
 from relay.protocol.types import PAGE_BYTES
 from relay.source.reader import Reader
 from relay.tasks.timeline import EventView, event_json
@@ -296,7 +297,7 @@ async def test_nobody_is_given_the_list_that_somebody_else_began_to_read_before(
     tasks.insert_one({"_id": "t", "createdBy": "alice", "title": "old"})
     alice = Poller("alice", dashboard={})
     was_read, go_on = asyncio.Event(), asyncio.Event()
-    read = Snapshots.read
+    read = FairReads.read
 
     async def reading(self: Any, *args: Any, **kwargs: Any) -> Any:
         documents = await read(self, *args, **kwargs)
@@ -307,7 +308,7 @@ async def test_nobody_is_given_the_list_that_somebody_else_began_to_read_before(
 
     async with running(with_(relay_poll_wait_ms=0)) as here, running(with_()) as elsewhere:
         with monkeypatch.context() as patched:
-            patched.setattr(Snapshots, "read", reading)
+            patched.setattr(FairReads, "read", reading)
             other = asyncio.create_task(post(here, {"dashboard": {}}))
             await was_read.wait()
         at_task = "/ws/tasks/t"
@@ -370,18 +371,18 @@ async def test_what_is_revoked_while_a_poll_is_gathered_is_not_sent(
     ids = ["t", *(f"other {n}" for n in range(BATCH - 1)), "slow"]  # the last one is read by itself
     tasks.insert_many({"_id": task_id, "createdBy": "alice"} for task_id in ids)
     was_read, go_on = asyncio.Event(), asyncio.Event()
-    read = Snapshots.read
+    read = FairReads.read
 
     async def reading(self: Any, reading: Any, *args: Any, **kwargs: Any) -> Any:
         documents = await read(self, reading, *args, **kwargs)
-        slow = isinstance(reading, DashboardReading) if last == "the list" else brings("slow", reading)
+        slow = isinstance(reading, ListReading) if last == "the list" else brings("slow", reading)
         if slow and not was_read.is_set():
             was_read.set()
             await go_on.wait()
         return documents
 
     async with running(with_()) as relay:
-        monkeypatch.setattr(Snapshots, "read", reading)
+        monkeypatch.setattr(FairReads, "read", reading)
         polling = asyncio.create_task(
             post(relay, {"tasks": [{"taskId": task_id} for task_id in ids], "dashboard": {}})
         )
@@ -405,11 +406,11 @@ async def test_what_is_revoked_again_and_again_is_not_read_at_that_pace(
 ) -> None:
     left = [str(n) for n in range(15)]
     tasks.insert_many({"_id": task_id, "createdBy": "alice"} for task_id in [*left, "last"])
-    read, times = Snapshots.read, []
+    read, times = FairReads.read, []
 
     async def reading(self: Any, reading: Any, *args: Any, **kwargs: Any) -> Any:
         documents = await read(self, reading, *args, **kwargs)
-        if isinstance(reading, DashboardReading):
+        if isinstance(reading, ListReading):
             times.append(asyncio.get_running_loop().time())
             if len(times) <= REJOIN_BURST + 2:
                 task_id = left.pop()
@@ -419,7 +420,7 @@ async def test_what_is_revoked_again_and_again_is_not_read_at_that_pace(
         return documents
 
     async with running(with_()) as relay:
-        monkeypatch.setattr(Snapshots, "read", reading)
+        monkeypatch.setattr(FairReads, "read", reading)
         (state,) = (await in_time(asyncio.create_task(post(relay, {"dashboard": {}})))).body["messages"]
         assert {task["taskId"] for task in state["data"]["tasks"]} == {*left, "last"}
         assert times[-1] - times[0] > 1 / REJOINS_PER_SECOND

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from relay.errors import BadRequest
 from relay.gateway.polling import poll
-from relay.hub import members, snapshot
+from relay.hub import listener, registry, snapshot
 from relay.protocol import requests
 from relay.protocol.messages import Poll, Resync, TaskPosition, TaskPositions
 from relay.protocol.types import ErrorCode
@@ -22,7 +22,7 @@ from relay.protocol.types import ErrorCode
 
 def keep_order() -> None:
     """Make the order of sets that of what was put in; for the rest of the process."""
-    for kind in (members.Listener, members.Group):
+    for kind in (listener.Listener, registry.Group):
         kind.__hash__ = _same  # type: ignore[method-assign, assignment]
 
 

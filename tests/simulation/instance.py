@@ -36,7 +36,6 @@ from relay.gateway.websocket.connection import gathered_by
 from relay.gateway.websocket.endpoints import Connections
 from relay.gateway.websocket.pacing import Flusher
 from relay.hub.hub import Hub
-from relay.hub.joining import Joining
 from relay.metrics import Metrics
 from relay.protocol.types import Close
 from relay.source.stream import Batch, Reopened
@@ -201,13 +200,12 @@ class Instance:
             }
         )
         interval_s = chance.choice((0.1, 0.1, 1.0)) if plan.has("waits") else 0.0
-        self.hub = Hub(TRANSLATOR.view, METRICS, list_interval_s=interval_s)
+        self.hub = Hub(self.reads, TRANSLATOR, METRICS, list_interval_s=interval_s)
         self.hub.move_to(world.times[self.stream.read])
         known = TaskCache(
             chance.choice((1, 2, 1000)), self.hub.is_listened, array_bytes=chance.choice((0, 10_000))
         )
-        self.joining = Joining(self.hub, self.reads, TRANSLATOR, METRICS)
-        self._pump = Pump(self.stream, self.reads, TRANSLATOR, known, self.joining, METRICS)
+        self._pump = Pump(self.stream, self.reads, TRANSLATOR, known, self.hub, METRICS)
         self._admission = admission = Admission(
             origins=Origins((), METRICS),
             caps=Caps(total=1000, per_address=1000, per_user=1000),
@@ -219,7 +217,6 @@ class Instance:
             admission,
             AUDIENCE,
             self.hub,
-            self.joining,
             wall=loop.time,
             monotonic=loop.time,
         )
@@ -239,7 +236,7 @@ class Instance:
         self._running: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        await self.joining.__aenter__()
+        await self.hub.__aenter__()
         loop = asyncio.get_running_loop()
         self._running = [loop.create_task(self._pump.run()), loop.create_task(self._connections.sweep())]
         return self
@@ -248,7 +245,7 @@ class Instance:
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        await self.joining.__aexit__(*exception)  # type: ignore[arg-type]
+        await self.hub.__aexit__(*exception)
 
     def failures(self) -> list[str]:
         """What ended that should run for ever."""

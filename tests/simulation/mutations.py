@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from relay.gateway.websocket.connection import Wire
-from relay.hub.hub import Hub
-from relay.hub.messages import StepFrames
-from relay.protocol.frames import Batch
+from relay.hub.delivery import Delivery
+from relay.protocol.frames import Batch, Frame
+from relay.protocol.types import Kind
 from simulation.mutation import Mutation, replaced
 from simulation.mutations_clients import CLIENTS
 from simulation.mutations_hub import HUB
@@ -30,11 +30,11 @@ def _loses_some(send: Any) -> Any:
     return sends
 
 
-def _keeps_quiet(_: Any) -> Any:
-    def dismiss(self: Hub, listener: Any, frames: StepFrames) -> None:
-        self.leave_room(listener, frames.step.key)
+def _keeps_quiet(revoke: Any) -> Any:
+    def revokes(self: Delivery, listeners: Any, frame: Frame) -> None:
+        revoke(self, () if frame.kind in (Kind.REVOKED, Kind.DELETED) else listeners, frame)
 
-    return dismiss
+    return revokes
 
 
 # Those that show that the simulation itself sees; those of faults that were mended follow.
@@ -47,7 +47,7 @@ MUTATIONS: dict[str, Mutation] = {
     "silent-revocation": Mutation(
         "who loses a task is not told so in its room",
         "differs",
-        python=replaced(Hub, "_dismiss", _keeps_quiet),
+        python=replaced(Delivery, "revoke", _keeps_quiet),
     ),
     "deaf-list": Mutation(
         "the list of the browser client takes no updates",

@@ -11,8 +11,7 @@ from typing import Any
 from relay.client.client import Client
 from relay.client.items import Message
 from relay.client.rooms import Membership, Noted
-from relay.hub.members import TaskReading
-from relay.hub.rooms import Rooms
+from relay.hub.task_reads import TaskAnswer
 from simulation.mutation import Mutation, replaced
 
 _BROWSER = ("browser",)
@@ -30,15 +29,9 @@ def _shows_what_is_there(show: Any) -> Any:
     return shows
 
 
-def _overlooks_what_appeared(conclude: Any) -> Any:
-    """The relay of today looks again where a task came into view while it read."""
-
-    def concludes(self: Rooms, reading: TaskReading, found: Any, answer: Any, *, hidden: bool) -> Any:
-        if found is None:
-            reading.since = []
-        return conclude(self, reading, found, answer, hidden=hidden)
-
-    return concludes
+def _overlooks_what_appeared(_: Any) -> Any:
+    """The relay of today looks again when a task came into view while it was read."""
+    return lambda self, listener: False
 
 
 def _ends_what_is_wanted(note_gone: Any) -> Any:
@@ -89,7 +82,7 @@ CLIENTS: dict[str, Mutation] = {
         "18: a task that comes into view while its join is in flight stays forbidden in the browser",
         "hidden",
         _BROWSER,
-        python=replaced(Rooms, "_conclude", _overlooks_what_appeared),
+        python=replaced(TaskAnswer, "appeared_for", _overlooks_what_appeared),
         javascript=[(_ROOMS, 'if (code === "forbidden" && room.seen) return this.#want(room);', "")],
         seed=2,
     ),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from relay.gateway.websocket.connection import Wire
-from relay.hub.dashboards import Dashboards
-from relay.hub.hub import Hub
-from relay.hub.members import DashboardJoiner, DashboardReading, Joiner
-from relay.hub.rooms import Rooms
+from relay.hub.list_subscription import ListSubscription
+from relay.hub.messages import StepFrames
+from relay.hub.task_subscription import TaskSubscription
 from relay.hub.throttle import ListThrottle
-from relay.protocol.frames import Batch, Frame
+from relay.protocol.frames import Frame
 from simulation.mutation import Mutation, replaced
 from simulation.plan import TROUBLES
 
@@ -24,14 +23,13 @@ def _does_not_wait(join: Any) -> Any:
     return lambda *args, **options: join(*args, **options | {"caught_up": True})
 
 
-def _forgets_membership(refuse: Any) -> Any:
-    def refuses(self: Rooms, joiner: Joiner, answer: Any, *, exists: bool) -> None:
-        refuse(self, joiner, answer, exists=exists)
-        pending = joiner.listener.pending.get(joiner.task_id)
-        if answer == "unavailable" and pending is not None:
-            pending.inside = False
+def _forgets_membership(unavailable: Any) -> Any:
+    def fails(self: TaskSubscription, event: Any) -> Any:
+        outcome = unavailable(self, event)
+        self.member = False
+        return outcome
 
-    return refuses
+    return fails
 
 
 def _makes_all_pages(_: Any) -> Any:
@@ -43,17 +41,18 @@ def _makes_all_pages(_: Any) -> Any:
 
 
 def _replays_whatever_came(_: Any) -> Any:
-    def replays(self: Dashboards, reading: DashboardReading, joiner: DashboardJoiner) -> None:
-        listener, sent = joiner.listener, set[object]()
-        for frame, step in reading.since:
+    def missed(self: ListSubscription, since: Sequence[tuple[Frame, StepFrames | None]]) -> list[Frame]:
+        found, sent = [], set[object]()
+        for frame, step in since:
             if step is None:
-                listener.send(Batch((frame,)))
-            elif step in sent or listener not in step.told:
+                found.append(frame)
+            elif step in sent or self.listener not in step.lifecycle_sent_to:
                 sent.add(step)
-                step.told.add(listener)
-                listener.send(Batch((frame,)))
+                step.note_lifecycle_sent((self.listener,))
+                found.append(frame)
+        return found
 
-    return replays
+    return missed
 
 
 def _pins_nothing(_: Any) -> Any:
@@ -81,12 +80,12 @@ HUB: dict[str, Mutation] = {
     "10-step-back": Mutation(
         "10: a position of an instance that is ahead is answered with an older state",
         "back",
-        python=replaced(Rooms, "ask", _does_not_wait),
+        python=replaced(TaskSubscription, "_ask", _does_not_wait),
     ),
     "11-member-forgotten": Mutation(
         "11: a member whose resync fails is not a member any more",
         "kept",
-        python=replaced(Rooms, "_refuse", _forgets_membership),
+        python=replaced(TaskSubscription, "_unavailable", _forgets_membership),
         without=_all_but("lost", "unavailable"),
     ),
     "12-dropped-before-a-state": Mutation(
@@ -110,12 +109,12 @@ HUB: dict[str, Mutation] = {
     "14-lifecycle-late": Mutation(
         "14: a lifecycle message held for the list is sent after a later one of the room",
         "lifecycle",
-        python=replaced(Dashboards, "_replay", _replays_whatever_came),
+        python=replaced(ListSubscription, "_missed", _replays_whatever_came),
         seed=3,
     ),
     "state-after-refusal": Mutation(
         "a member that was refused gets the states that were still being read for it",
         "uninvited",
-        python=replaced(Hub, "forget_healing", _does_nothing),
+        python=replaced(TaskSubscription, "_withdraw_unasked", _does_nothing),
     ),
 }

@@ -90,11 +90,11 @@ def messages_of(step: Step, view: EventView, *, room: bool, dashboard: bool) -> 
     frames = StepFrames(step, view)
     made: list[Frame] = []
     if step.after is None:
-        made += [frames.gone_from_room()] if room else []
-        made += [frames.gone_from_list()] if dashboard else []
+        made += [frames.revocation()] if room else []
+        made += [frames.list_revocation()] if dashboard else []
     else:
         held = step.before.timeline.length if step.before is not None else 0
-        told = frames.for_room(Progress(held, START)) if room else frames.lifecycles()
+        told = frames.for_room(Progress(held, START))[0] if room else frames.lifecycles()
         made += [frame for frame, _ in told]
         made += [frames.upserted()] if dashboard and frames.is_listed else []
     messages = [message_of(frame, at=step.at) for frame in made]

@@ -149,7 +149,7 @@ class Journal:
             if (room or self._lists) and not step.corrects and not self.over.is_set():
                 self._show(step, room)
 
-    def heal(self, position: Timestamp) -> None:
+    def resync(self, position: Timestamp) -> None:
         self._interrupted.clear()
         say(self._err, "the place in the stream was lost: what happened meanwhile is not shown; going on")
 

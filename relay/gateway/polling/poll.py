@@ -21,7 +21,7 @@ import orjson
 from relay.auth.limits import TokenBucket
 from relay.errors import Unavailable
 from relay.gateway.services import Services
-from relay.hub.members import Listener
+from relay.hub.listener import Listener
 from relay.hub.reads import CATCH_UP_S
 from relay.protocol import messages
 from relay.protocol.frames import Batch, Frame
@@ -100,7 +100,7 @@ class Seat(ABC):
     @abstractmethod
     def _join(self) -> None: ...
 
-    # What the hub says (hub.members.Receiver).
+    # What the hub says (hub.listener.Receiver).
 
     def answer(self, frame: Frame) -> None:
         if self.whole:
@@ -161,7 +161,7 @@ class TaskSeat(Seat):
 
     def _join(self) -> None:
         polled = self.polled
-        self._services.joining.join_task(
+        self._services.hub.join_task(
             self._listener, polled.task_id, polled.since, polled.head, None, caught_up=True
         )
 
@@ -184,7 +184,7 @@ class ListSeat(Seat):
         return News(None, [b",".join(bodies)], etag)  # half a list would be no list
 
     def _join(self) -> None:
-        self._services.joining.join_dashboard(self._listener, self._polled.limit, None, caught_up=True)
+        self._services.hub.join_list(self._listener, self._polled.limit, None, caught_up=True)
 
     def send(self, batch: Batch) -> None:
         # What was revoked while the state was read is told like everything else of that time.
@@ -206,7 +206,7 @@ class Watch(Seat):
         _is_refused(self._pages)
 
     def _join(self) -> None:
-        self._services.joining.join_dashboard(self._listener, 1, None, caught_up=True)
+        self._services.hub.join_list(self._listener, 1, None, caught_up=True)
 
     def answer(self, frame: Frame) -> None:
         if not self.whole:
@@ -292,7 +292,7 @@ class Poll:
         """Another instance may have sent the client what this one has yet to see: nobody is sent back in time.
         Without a moment, as when the client had a WebSocket until now, come as far as the database is."""
         if self._moment is None:
-            await self._services.joining.catch_up_with_database()
+            await self._services.hub.catch_up_with_database()
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(CATCH_UP_S):

@@ -33,10 +33,8 @@ from relay.gateway.services import Services
 from relay.gateway.websocket.endpoints import Connections
 from relay.gateway.websocket.pacing import Flusher
 from relay.hub.hub import Hub
-from relay.hub.joining import Joining
 from relay.metrics import Metrics
 from relay.tasks.mapping import Visibility
-from relay.tasks.timeline import EventView
 from relay.tasks.visibility import Audience
 
 OURS = "https://app.example.com"
@@ -126,9 +124,8 @@ async def serving(case: Case) -> AsyncIterator[str]:
     """The address of a gateway without a database, on a real socket: no refusal here needs one."""
     metrics, audience = Metrics(), Audience(Visibility())
     settings, admission = settings_of(case), admission_of(case, metrics)
-    hub = Hub(EventView(), metrics, list_interval_s=0)
-    async with Joining(hub, None, None, metrics) as joining:  # type: ignore[arg-type]
-        services = Services(settings, admission, audience, hub, joining)
+    async with Hub(None, None, metrics, list_interval_s=0) as hub:  # type: ignore[arg-type]
+        services = Services(settings, admission, audience, hub)
         connections = Connections(services, metrics, random=lambda: 0.5)
         polls = Polls(services, metrics, random=lambda: 0.5)
         listening = bind("127.0.0.1", 0)

@@ -31,12 +31,10 @@ from relay.gateway.services import Services
 from relay.gateway.session import Opening, Session
 from relay.hub.background import Background
 from relay.hub.hub import Hub
-from relay.hub.joining import Joining
 from relay.metrics import Metrics
 from relay.protocol.frames import Frame
 from relay.protocol.types import Close, ErrorCode, Kind, Request
 from relay.tasks.mapping import Mapping
-from relay.tasks.timeline import EventView
 from relay.tasks.visibility import Audience
 
 TEXT, BINARY, CLOSE, PING = 0x1, 0x2, 0x8, 0x9
@@ -113,7 +111,7 @@ frames = (
 class Still(Background):
     """All that a request sets off, up to the database."""
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, job: str, work: Coroutine[Any, Any, None]) -> None:
         work.close()
 
 
@@ -122,9 +120,8 @@ class Wired:
 
     def __init__(self, *, authenticated: bool, **overrides: Any) -> None:
         given = settings_for("mongodb://nowhere", "none", **overrides)
-        metrics = Metrics()
-        hub = Hub(EventView(), metrics, list_interval_s=0)
-        joining = Joining(hub, None, None, metrics, Still())  # type: ignore[arg-type]
+        self.metrics = metrics = Metrics()
+        hub = Hub(None, None, metrics, list_interval_s=0, background=Still())  # type: ignore[arg-type]
         self.now = 0.0
         self.services = Services(
             given,
@@ -136,7 +133,6 @@ class Wired:
             ),
             Audience(Mapping().visibility),
             hub,
-            joining,
             monotonic=lambda: self.now,
         )
         self.answers: list[dict[str, Any]] = []
@@ -182,7 +178,7 @@ def test_whatever_a_frame_says_it_is_answered_or_refused(frame: str) -> None:
     assert wired.bytes <= 6 * len(frame.encode(errors="replace")) + ENVELOPE_BYTES
     assert len(wired.answers) <= 1
     wired.session.closed()
-    assert not wired.services.hub.rooms
+    assert not wired.metrics.registry.get_sample_value("relay_rooms")
 
 
 @given(frame=frames)

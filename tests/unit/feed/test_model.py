@@ -60,7 +60,7 @@ class Collector:
                 return tuple(timeline)
         return message
 
-    def heal(self, position: Timestamp) -> None:
+    def resync(self, position: Timestamp) -> None:
         raise AssertionError("nothing was lost")
 
 

@@ -19,11 +19,9 @@ from relay.errors import Refused
 from relay.gateway.services import Services
 from relay.gateway.session import Opening, Session
 from relay.hub.hub import Hub
-from relay.hub.joining import Joining
 from relay.metrics import Metrics
 from relay.protocol.frames import Batch, Frame
 from relay.tasks.mapping import Visibility
-from relay.tasks.timeline import EventView
 from relay.tasks.visibility import Audience
 
 HOUR_S = 3600
@@ -38,7 +36,7 @@ class Clocked:
         self.woken = 0
         settings = settings_for("mongodb://nowhere", "none", relay_heartbeat_ms=1_000)
         metrics = Metrics()
-        hub = Hub(EventView(), metrics, list_interval_s=0)
+        hub = Hub(None, None, metrics, list_interval_s=0)  # type: ignore[arg-type]
         self.caps = Caps(total=1, per_address=1, per_user=1)
         services = Services(
             settings,
@@ -50,7 +48,6 @@ class Clocked:
             ),
             Audience(Visibility()),
             hub,
-            Joining(hub, None, None, metrics),  # type: ignore[arg-type]
             wall=lambda: self.wall,
             monotonic=lambda: self.monotonic,
         )

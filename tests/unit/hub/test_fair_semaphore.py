@@ -15,7 +15,7 @@ class Queue:
     """Holders that enter, and leave when told to; who entered, in order."""
 
     def __init__(self, parallel: int) -> None:
-        self.turns = FairSemaphore(parallel)
+        self.semaphore = FairSemaphore(parallel)
         self.entered: list[str] = []
         self._leaving: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -28,12 +28,12 @@ class Queue:
         await settled()
 
     async def _hold(self, name: str, users: tuple[str, ...]) -> None:
-        async with self.turns.wait(self._futures[name], users):
+        async with self.semaphore.slot(self._futures[name], users):
             self.entered.append(name)
             await self._leaving[name].wait()
 
     def share(self, name: str, user: str) -> None:
-        self.turns.line_up(self._futures[name], user)
+        self.semaphore.enqueue(self._futures[name], user)
 
     async def leave(self, name: str) -> None:
         self._leaving[name].set()

@@ -17,8 +17,7 @@ from support.mongo_model import DECODER, Model
 
 from relay.errors import Unavailable
 from relay.hub.hub import Hub
-from relay.hub.joining import Joining
-from relay.hub.members import Listener
+from relay.hub.listener import Listener
 from relay.metrics import Metrics
 from relay.protocol.frames import Batch, Frame
 from relay.tasks.mapping import Mapping as TaskMapping
@@ -88,8 +87,7 @@ class Stage:
         self.failures: list[Exception] = []  # of the next reads
         self.gates: list[asyncio.Event] = []  # the next reads wait for
         self.database_at = Timestamp(0, 0)  # how far the database is, where it is ahead of the relay
-        self.hub = Hub(TRANSLATOR.view, Metrics(), list_interval_s=list_interval_s)
-        self.joining = Joining(self.hub, self, TRANSLATOR, Metrics())
+        self.hub = Hub(self, TRANSLATOR, Metrics(), list_interval_s=list_interval_s)
         self.hub.move_to(Timestamp(1, 0))
 
     def happen(self) -> None:
@@ -100,7 +98,7 @@ class Stage:
             assert step is not None
             self._tasks[change.key] = step.after
             steps.append(step)
-        self.joining.publish(steps, batch.position)
+        self.hub.publish(steps, batch.position)
 
     def lose_place(self) -> None:
         """The next group happens, and the relay is not told of it."""
@@ -109,7 +107,7 @@ class Stage:
         for document in self._model.at(position).values():
             task = TRANSLATOR.read(DECODER.document(bson.encode(document)))
             self._tasks[bson.encode({"": document["_id"]})] = task
-        self.joining.heal(position)
+        self.hub.resync(position)
 
     def listener(self, sub: str = "alice", receiver: Receiver | None = None, **claims: Any) -> Listener:
         principal = Principal(sub, {"sub": sub, **claims}, 0)
@@ -151,7 +149,7 @@ class Stage:
 @asynccontextmanager
 async def playing(*groups: list[tuple[Any, ...]], **options: Any) -> AsyncIterator[Stage]:
     stage = Stage(*groups, **options)
-    async with stage.joining:
+    async with stage.hub:
         yield stage
 
 
@@ -182,7 +180,7 @@ def status(task: str, value: str, creator: str = "alice") -> tuple[Any, ...]:
 async def joined(stage: Stage, task: str = "t0") -> tuple[Listener, Receiver]:
     receiver = Receiver()
     listener = stage.listener(receiver=receiver)
-    stage.joining.join_task(listener, task, None, None, "1")
+    stage.hub.join_task(listener, task, None, None, "1")
     await until(lambda: bool(receiver.messages))
     return listener, receiver
 
@@ -194,7 +192,7 @@ async def test_a_list_update_that_waits_is_forgotten_when_the_place_is_lost() ->
     writes = [insert("t0")], [status("t0", "merged")], [status("t0", "failed")], [("delete", "t0")]
     async with playing(*writes, list_interval_s=0.05) as stage:
         receiver = Receiver()
-        stage.joining.join_dashboard(stage.listener(receiver=receiver), 100, None)
+        stage.hub.join_list(stage.listener(receiver=receiver), 100, None)
         await until(lambda: bool(receiver.messages))
         for _ in range(3):
             stage.happen()  # the last of these updates waits for its time
@@ -210,7 +208,7 @@ async def test_a_list_that_could_not_be_brought_up_to_date_is_tried_again(caplog
     async with playing([insert("t0")], [insert("t1")], [insert("t2")]) as stage:
         receiver = Receiver()
         stage.happen()
-        stage.joining.join_dashboard(stage.listener(receiver=receiver), 100, None)
+        stage.hub.join_list(stage.listener(receiver=receiver), 100, None)
         await until(lambda: bool(receiver.messages))
 
         stage.failures.append(ValueError("a document nobody can read"))
@@ -230,7 +228,7 @@ async def test_a_list_is_not_read_before_the_relay_has_come_as_far_as_the_databa
         stage.happen()
         stage.database_at = Timestamp(11, 1)  # of the second group, which another instance has published
 
-        stage.joining.join_dashboard(stage.listener(receiver=receiver), 100, None)
+        stage.hub.join_list(stage.listener(receiver=receiver), 100, None)
         await settled()
         assert not receiver.messages
         stage.happen()
@@ -254,7 +252,7 @@ async def test_a_position_of_an_instance_that_is_ahead_waits_until_this_one_has_
         receiver = Receiver()
         listener = behind.listener(receiver=receiver)
 
-        behind.joining.join_task(listener, "t0", position["next"], position["head"], "1")
+        behind.hub.join_task(listener, "t0", position["next"], position["head"], "1")
         await settled()
         assert not receiver.messages
         behind.happen()
@@ -269,15 +267,15 @@ async def test_a_state_continues_only_from_messages_that_can_not_be_dropped_any_
         stage.happen()
         listener, receiver = await joined(stage)
         receiver.takes = False
-        stage.joining.note_delivered(listener)
+        stage.hub.note_paused(listener)
         stage.happen()  # the event waits for the socket
 
         stage.lose_place()
         await until(lambda: len(receiver.waiting) > 1)
         receiver.drop_live()
-        stage.joining.lag(listener, since_pause=True)
+        stage.hub.lag(listener, since_pause=True)
         receiver.take()
-        stage.joining.catch_up(listener)
+        stage.hub.catch_up(listener)
         await until(lambda: len(receiver.of("task:state")) == 3)
 
         held = 0
@@ -299,13 +297,13 @@ async def test_a_state_continues_from_nothing_that_was_dropped_before_anybody_wa
 
         if asks == "the client":  # and the answer fails, so that the relay has to heal it
             stage.failures.append(Unavailable("away"))
-            stage.joining.show_task(listener, "t0", None, None, lambda _: None, "2")
+            stage.hub.show_task(listener, "t0", None, None, lambda _: None, "2")
         else:
             stage.lose_place()
-        stage.joining.lag(listener, since_pause=False)
+        stage.hub.lag(listener, since_pause=False)
         receiver.has_dropped = False
         receiver.take()
-        stage.joining.catch_up(listener)
+        stage.hub.catch_up(listener)
         await until(lambda: len(receiver.of("task:state")) == 2)
 
         last = receiver.of("task:state")[-1]
@@ -319,7 +317,7 @@ async def test_a_state_continues_from_nothing_that_was_dropped_before_anybody_wa
 async def test_a_member_whose_resync_fails_again_and_again_is_still_told_that_its_task_is_gone(
     failures: int, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("relay.hub.rooms.RETRY_S", 0)
+    monkeypatch.setattr("relay.hub.driver.RETRY_S", 0)
     async with playing([insert("t0", 0)], [push("t0", 1)], [("delete", "t0")]) as stage:
         stage.happen()
         _, receiver = await joined(stage)
@@ -338,7 +336,7 @@ async def test_a_member_that_asks_for_a_state_while_the_database_is_away_stays_o
 
         answers: list[str] = []
         stage.failures.append(Unavailable("away"))
-        stage.joining.show_task(listener, "t0", None, None, answers.append, "2")
+        stage.hub.show_task(listener, "t0", None, None, answers.append, "2")
         await until(lambda: answers == ["unavailable"])
         stage.happen()
         await until(lambda: "task:deleted" in receiver.types())
@@ -352,7 +350,7 @@ async def test_what_a_listener_may_not_see_is_not_read() -> None:
         stage.happen()
         receiver = Receiver()
 
-        stage.joining.join_task(stage.listener("mallory", receiver), "t0", None, None, "1")
+        stage.hub.join_task(stage.listener("mallory", receiver), "t0", None, None, "1")
         await until(lambda: bool(receiver.messages))
 
         assert receiver.of("error")[0]["code"] == "forbidden"
@@ -365,10 +363,10 @@ async def test_a_read_begun_for_who_may_not_see_a_task_serves_who_may() -> None:
         gate = asyncio.Event()
         stage.gates.append(gate)
         receivers = Receiver(), Receiver()
-        stage.joining.join_task(stage.listener("mallory", receivers[0]), "t0", None, None, "1")
+        stage.hub.join_task(stage.listener("mallory", receivers[0]), "t0", None, None, "1")
         await until(lambda: not stage.gates)
 
-        stage.joining.join_task(stage.listener("alice", receivers[1]), "t0", None, None, "1")
+        stage.hub.join_task(stage.listener("alice", receivers[1]), "t0", None, None, "1")
         gate.set()
         await until(lambda: all(receiver.messages for receiver in receivers))
 
@@ -384,7 +382,7 @@ async def test_a_read_shared_by_two_users_gives_each_the_task_that_is_theirs(mon
         stage.gates.append(gate)
         receivers = Receiver(), Receiver()
         for sub, receiver in zip(("alice", "bob"), receivers, strict=True):
-            stage.joining.join_task(stage.listener(sub, receiver), str(one), None, None, "1")
+            stage.hub.join_task(stage.listener(sub, receiver), str(one), None, None, "1")
         gate.set()
         await until(lambda: all(receiver.messages for receiver in receivers))
 
@@ -398,10 +396,10 @@ async def test_a_list_that_changed_while_it_was_read_is_read_again_for_who_asks_
         gate = asyncio.Event()
         stage.gates.append(gate)
         receivers = Receiver(), Receiver()
-        stage.joining.join_dashboard(stage.listener(receiver=receivers[0]), 100, "1")
+        stage.hub.join_list(stage.listener(receiver=receivers[0]), 100, "1")
         await until(lambda: not stage.gates)
         stage.happen()
-        stage.joining.join_dashboard(stage.listener(receiver=receivers[1]), 100, "2")
+        stage.hub.join_list(stage.listener(receiver=receivers[1]), 100, "2")
         await settled()
         gate.set()
         await until(lambda: all(receiver.messages for receiver in receivers))
@@ -418,10 +416,10 @@ async def test_an_older_state_of_the_list_does_not_come_after_a_newer_one() -> N
         gate, receiver = asyncio.Event(), Receiver()
         listener = stage.listener(receiver=receiver)
         stage.gates.append(gate)
-        stage.joining.join_dashboard(listener, 100, "1")
+        stage.hub.join_list(listener, 100, "1")
         await until(lambda: not stage.gates)
         stage.happen()
-        stage.joining.join_dashboard(listener, 100, "2")
+        stage.hub.join_list(listener, 100, "2")
         await until(lambda: len(receiver.messages) == 2)
         gate.set()
         await settled()
@@ -454,10 +452,10 @@ async def test_a_lifecycle_message_held_for_the_list_is_not_sent_after_a_later_o
         receiver, gate = Receiver(), asyncio.Event()
         listener = stage.listener(receiver=receiver)
         stage.gates.append(gate)
-        stage.joining.join_dashboard(listener, 100, None)
+        stage.hub.join_list(listener, 100, None)
         await until(lambda: not stage.gates)
         stage.happen()  # held for the list
-        stage.joining.join_task(listener, "t0", None, None, None)
+        stage.hub.join_task(listener, "t0", None, None, None)
         await until(lambda: "task:state" in receiver.types())
         stage.happen()  # sent to the room
         gate.set()
@@ -473,10 +471,10 @@ async def test_a_lifecycle_message_held_for_the_room_is_not_sent_after_a_later_o
         receiver, gate = Receiver(), asyncio.Event()
         listener = stage.listener(receiver=receiver)
         stage.gates.append(gate)
-        stage.joining.join_task(listener, "t0", None, None, None)
+        stage.hub.join_task(listener, "t0", None, None, None)
         await until(lambda: not stage.gates)
         stage.happen()  # held for the room
-        stage.joining.join_dashboard(listener, 100, None)
+        stage.hub.join_list(listener, 100, None)
         await until(lambda: "dashboard:state" in receiver.types())
         stage.happen()  # sent to the list
         gate.set()
@@ -491,20 +489,24 @@ LIFECYCLES = {"task:dispatched", "task:pr_merged"}
 # Room for states.
 
 
+def postponed(listener: Listener) -> int:
+    return sum(one.postponed for subscription in listener.subscriptions() for one in subscription.requests)
+
+
 async def test_states_that_find_no_room_come_when_there_is_room() -> None:
     async with playing([insert("t0", 0), insert("t1", 0)], [push("t0", 1)]) as stage:
         stage.happen()
         receiver = Receiver()
         listener = stage.listener(receiver=receiver)
         receiver.room = False
-        stage.joining.join_task(listener, "t0", None, None, "1")
-        stage.joining.join_dashboard(listener, 100, "2")
-        await until(lambda: len(listener.postponed) == 2)
+        stage.hub.join_task(listener, "t0", None, None, "1")
+        stage.hub.join_list(listener, 100, "2")
+        await until(lambda: postponed(listener) == 2)
         stage.happen()
         assert not receiver.messages
 
         receiver.room = True
-        stage.joining.catch_up(listener)
+        stage.hub.catch_up(listener)
         await until(lambda: len(receiver.messages) == 2)
 
         assert receiver.of("task:state")[0]["next"] == 2
@@ -517,14 +519,14 @@ async def test_a_request_that_found_no_room_is_forgotten_with_what_it_asked_for(
         receiver = Receiver()
         listener = stage.listener(receiver=receiver)
         receiver.room = False
-        stage.joining.join_task(listener, "t0", None, None, "1")
-        stage.joining.join_dashboard(listener, 100, "2")
-        await until(lambda: len(listener.postponed) == 2)
+        stage.hub.join_task(listener, "t0", None, None, "1")
+        stage.hub.join_list(listener, 100, "2")
+        await until(lambda: postponed(listener) == 2)
 
-        stage.joining.leave_task(listener, "t0")
-        stage.hub.leave_dashboard(listener)
+        stage.hub.leave_task(listener, "t0")
+        stage.hub.leave_list(listener)
         receiver.room = True
-        stage.joining.catch_up(listener)
+        stage.hub.catch_up(listener)
         await settled()
 
         assert not receiver.messages

@@ -43,7 +43,7 @@ def sent(before: Task | None, operation: Operation) -> Step:
     frames = StepFrames(step, TRANSLATOR.view)
     if step.after is not None:
         held = before.timeline.length if before is not None else 0
-        made = [frame for frame, _ in (*frames.for_room(Progress(held, START)), *frames.lifecycles())]
+        made = [frame for frame, _ in (*frames.for_room(Progress(held, START))[0], *frames.lifecycles())]
         for frame in [*made, frames.upserted()]:
             orjson.loads(frame.body)
     return step

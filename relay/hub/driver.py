@@ -1,0 +1,242 @@
+"""The driver of the subscriptions: it carries out their effects, and brings them what the reads found.
+
+Rules of this file: all methods but the jobs return at once; between the end of a read and the last effect of its
+answer nothing is awaited, so nothing is published in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from contextlib import aclosing
+from itertools import takewhile
+from typing import assert_never
+
+from bson import Timestamp
+
+from relay.errors import Unavailable
+from relay.hub.background import Background
+from relay.hub.delivery import Delivery
+from relay.hub.list_reads import ListReading, ListReads
+from relay.hub.list_subscription import ListRequest, ListSubscription
+from relay.hub.messages import StepFrames, replay
+from relay.hub.reads import RETRY_S, FairReads
+from relay.hub.registry import Group, Registry, Room
+from relay.hub.subscription import (
+    Effect,
+    EnterRoom,
+    Event,
+    LeaveRoom,
+    ListRead,
+    Read,
+    ReadForbidden,
+    ReadGiven,
+    ReadLater,
+    ReadUnavailable,
+    ReadWhenCaughtUp,
+    Replay,
+    Report,
+    Request,
+    Revoke,
+    Send,
+    SendState,
+    State,
+    TaskRead,
+)
+from relay.hub.task_reads import TaskAnswer, TaskBatch, TaskFound, TaskReads
+from relay.hub.task_subscription import TaskRequest, TaskSubscription
+from relay.metrics import Metrics
+from relay.protocol.frames import Batch
+from relay.source.outage import Outage
+from relay.tasks.translate import Translator
+
+log = logging.getLogger(__name__)
+
+Subscribed = TaskSubscription | ListSubscription
+
+
+class Driver:
+    """Applies events to subscriptions, and makes the reads that they ask for."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        delivery: Delivery,
+        reads: FairReads,
+        translator: Translator,
+        metrics: Metrics,
+        background: Background,
+    ) -> None:
+        self._registry = registry
+        self._delivery = delivery
+        self._reads = reads
+        self._metrics = metrics
+        self._background = background
+        self._outage = Outage(log, "the database did not tell its time")
+        self._catching_up: list[Request] = []
+        self.task_reads = TaskReads(reads, translator)
+        self.list_reads = ListReads(reads, translator)
+
+    def apply(self, subscription: Subscribed, event: Event) -> None:
+        """Tell a subscription an event, and carry out what it asks for."""
+        for effect in subscription.handle(event):
+            self._carry_out(subscription, effect)
+        if subscription.state is State.ABSENT:
+            listener = subscription.listener
+            # The two refer to each other: an end of that here frees them without the garbage collector.
+            if isinstance(subscription, TaskSubscription):
+                listener.remove_task(subscription)
+            else:
+                listener.set_list(None)
+
+    def pin(self, subscription: Subscribed) -> bool:
+        """Keep what the receiver has queued of a LIVE task, from where a state will continue; False if that is not
+        certain to reach the client."""
+        if subscription.state is not State.LIVE or isinstance(subscription, ListSubscription):
+            return False
+        return subscription.listener.receiver.pin()
+
+    def restart_reads(self, position: Timestamp) -> None:
+        """Read everything in flight again at this position, because what happened until then is unknown."""
+        self.task_reads.restart(position)
+        self.list_reads.restart(position)
+
+    def _carry_out(self, subscription: Subscribed, effect: Effect) -> None:
+        listener = subscription.listener
+        match effect:
+            case EnterRoom(room):
+                self._registry.enter(room, listener)
+                self._metrics.rooms.set(len(self._registry.rooms))
+            case LeaveRoom(room):
+                self._registry.leave(room, listener)
+                self._metrics.rooms.set(len(self._registry.rooms))
+                if isinstance(room, Group):
+                    self._drop_if_empty(room)
+            case Read(request):
+                self._read(request)
+            case ReadWhenCaughtUp(request):
+                self._read_when_caught_up(request)
+            case ReadLater(request):
+                self._background.spawn("read again", self._read_later(request))
+            case SendState(pages, reply_to):
+                listener.answer_state(pages, reply_to)
+            case Send(frame):
+                listener.answer(frame)
+            case Replay(frames):
+                listener.send(Batch(frames))
+            case Revoke(frame):
+                self._delivery.revoke((listener,), frame)
+            case Report(answered, answer):
+                answered(answer)
+            case _:
+                assert_never(effect)
+
+    # Reads.
+
+    def _read(self, request: Request) -> None:
+        if isinstance(request, TaskRequest):
+            batch = self.task_reads.ask(request)
+            if batch is not None:
+                self._background.spawn("read tasks", self._serve_batch(batch))
+        elif isinstance(request, ListRequest):
+            # The group may have been dropped while nobody was in it and nothing was read for it.
+            reading = self.list_reads.ask(request, self._registry.group_of(request.subscription.listener))
+            if reading is not None:
+                self._background.spawn("read a list", self._serve_list(reading))
+
+    def _read_when_caught_up(self, request: Request) -> None:
+        self._catching_up.append(request)
+        if len(self._catching_up) == 1:
+            self._background.spawn("catch up with the database", self._catch_up())
+
+    async def _catch_up(self) -> None:
+        """Read for the requests that wait for it, once the relay has come as far as the database is now."""
+        requests, self._catching_up = self._catching_up, []
+        try:
+            await self._reads.catch_up()
+        except Unavailable as failure:
+            self._outage.failed(str(failure), error=str(failure))
+            for request in requests:
+                self._answer(request, ReadUnavailable(request))
+            return
+        self._outage.over()
+        for request in requests:
+            request.note_caught_up()
+            if request.active:
+                self._read(request)
+
+    async def _read_later(self, request: Request) -> None:
+        await asyncio.sleep(RETRY_S)
+        if request.active:
+            self._read(request)
+
+    def _answer(self, request: Request, event: ReadGiven | ReadForbidden | ReadUnavailable) -> None:
+        if request.active and isinstance(request, TaskRequest | ListRequest):
+            self.apply(request.subscription, event)
+
+    # Answers of reads.
+
+    async def _serve_batch(self, batch: TaskBatch) -> None:
+        async with aclosing(self.task_reads.answers(batch)) as answers:
+            async for answer in answers:
+                self._conclude(answer)
+
+    def _conclude(self, answer: TaskAnswer) -> None:
+        """Answer the requests that wait for this read of a task."""
+        requests = answer.reading.requests
+        is_resync = any(request.unasked for request in requests)
+        reads = [self._task_read(found, answer, is_resync=is_resync) for found in answer.found]
+        for request in requests:
+            if not request.active:  # also of one that the answer to another one withdrew
+                continue
+            listener = request.subscription.listener
+            read = next((one for one in reads if one and listener.may_see(one.state.task.keys)), None)
+            if read is not None:
+                self._answer(request, ReadGiven(request, read, listener.receiver.has_room()))
+            elif not answer.is_read:
+                self._answer(request, ReadUnavailable(request))
+            elif answer.must_look_again(request):
+                self._read_when_caught_up(request)
+            else:
+                self._answer(request, ReadForbidden(request, answer.exists))
+
+    def _task_read(self, found: TaskFound, answer: TaskAnswer, *, is_resync: bool) -> TaskRead:
+        room = self._registry.rooms.get(found.key) or self._room_after(found, is_resync=is_resync)
+        return TaskRead(found.state, found.since, room, answer.reading.batch.moved)
+
+    def _room_after(self, found: TaskFound, *, is_resync: bool) -> Room:
+        """The room of a task that has no listeners yet, at the position after what was published since the read."""
+        task = found.state.task
+        existing = list(takewhile(_exists, found.since))
+        _, progress = replay(existing, found.state.progress())
+        after = existing[-1].step.after if existing else None
+        # A state that was sent to a whole room counts as one because of a rewrite: the next one waits.
+        rewritten_at = asyncio.get_running_loop().time() if is_resync else -math.inf
+        return Room(
+            found.key, task.id, after.keys if after is not None else task.keys, progress, rewritten_at
+        )
+
+    async def _serve_list(self, reading: ListReading) -> None:
+        pages = await self.list_reads.pages(reading)
+        for request in reading.requests:
+            if not request.active:
+                continue
+            if pages is None:
+                self._answer(request, ReadUnavailable(request))
+            else:
+                read = ListRead(pages, reading.since, reading.group)
+                has_room = request.subscription.listener.receiver.has_room()
+                self._answer(request, ReadGiven(request, read, has_room))
+        for request in reading.later:
+            if request.active:
+                self._read(request)
+        self._drop_if_empty(reading.group)
+
+    def _drop_if_empty(self, group: Group) -> None:
+        if not group.live and not self.list_reads.is_reading(group):
+            self._registry.drop(group)
+
+
+def _exists(frames: StepFrames) -> bool:
+    return frames.step.after is not None

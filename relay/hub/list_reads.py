@@ -1,0 +1,157 @@
+"""Reads of lists: one read serves all listeners with equal rights that ask while the list is as it was read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+
+from bson import Timestamp
+
+from relay.errors import SourceError
+from relay.hub.list_subscription import ListRequest
+from relay.hub.messages import StepFrames
+from relay.hub.reads import FairReads
+from relay.hub.registry import Group
+from relay.hub.snapshot import Pages, dashboard_pages
+from relay.protocol.frames import Frame
+from relay.source.outage import Outage
+from relay.tasks.paths import Document
+from relay.tasks.summary import Summary
+from relay.tasks.translate import Translator
+
+log = logging.getLogger(__name__)
+
+PARALLEL_READS = 2  # of one list, which changes while it is read: a read that hangs must not keep the others
+MANY_TASKS = 500  # summarising more than these happens in a thread: the loop would stop for 10 ms
+
+
+class ListReading:
+    """A read in flight of the first `limit` tasks that a group may see.
+
+    `since` buffers what is published to the group after its position, each frame with its step if it is a lifecycle
+    message. Requests share the read until the list becomes `outdated`; `later` are those that came then, and share
+    the next read. So few reads of a list are in flight, however often it changes and however many ask for it.
+    """
+
+    __slots__ = ("group", "later", "limit", "outdated", "position", "requests", "since")
+
+    def __init__(self, group: Group, limit: int, position: Timestamp) -> None:
+        self.group = group
+        self.limit = limit
+        self.position = position
+        self.outdated = False
+        self.requests: list[ListRequest] = []
+        self.later: list[ListRequest] = []
+        self.since: list[tuple[Frame, StepFrames | None]] = []
+
+    def note_outdated(self) -> None:
+        self.outdated = True
+
+    def move_to(self, position: Timestamp) -> None:
+        self.position = position
+        self.outdated = False
+        self.since.clear()
+
+    def is_needed(self) -> bool:
+        return any(request.unasked and request.active for request in self.requests)
+
+    def users(self) -> set[str]:
+        return {request.subscription.listener.user for request in self.requests if request.active}
+
+
+class ListReads:
+    """Plans and makes the reads of lists. The caller serves each reading that `ask` returns, with `pages`."""
+
+    def __init__(self, reads: FairReads, translator: Translator) -> None:
+        self._reads = reads
+        self._translator = translator
+        self._outage = Outage(log, "a dashboard could not be read")
+        self._readings: dict[Group, list[ListReading]] = {}
+
+    def is_reading(self, group: Group) -> bool:
+        return group in self._readings
+
+    def note_outdated(self, groups: Iterable[Group]) -> None:
+        """The lists of these groups are others by now, even where the update of the list is still to come."""
+        for group in groups:
+            for reading in self._readings.get(group, ()):
+                reading.note_outdated()
+
+    def buffer(self, group: Group, frame: Frame, lifecycle_of: StepFrames | None = None) -> None:
+        """Keep a frame that is published to a group for the reads of its list."""
+        for reading in self._readings.get(group, ()):
+            reading.since.append((frame, lifecycle_of))
+
+    def restart(self, position: Timestamp) -> None:
+        """Read everything in flight again at this position, because what happened until then is unknown."""
+        for readings in self._readings.values():
+            for reading in readings:
+                reading.move_to(position)
+
+    def ask(self, request: ListRequest, group: Group) -> ListReading | None:
+        """Let a read answer this request; return it if it is a new one, which has to be served."""
+        readings = [one for one in self._readings.get(group, ()) if one.limit == request.limit]
+        if all(one.outdated for one in readings) and len(readings) < PARALLEL_READS:
+            reading = ListReading(group, request.limit, self._reads.position)
+            reading.requests.append(request)
+            self._readings.setdefault(group, []).append(reading)
+            return reading
+        newest = readings[-1]
+        if newest.outdated:
+            newest.later.append(request)
+        else:
+            newest.requests.append(request)
+            self._reads.share(newest, request.subscription.listener.user)
+        return None
+
+    async def pages(self, reading: ListReading) -> Pages | None:
+        """The list at the reading's position; None if it cannot be read.
+
+        The caller has to use it before it awaits anything: from then on nothing is buffered for it.
+        """
+        try:
+            pages = await self._pages(reading)
+            self._outage.over()
+            return pages
+        except SourceError as failure:
+            self._outage.failed(str(failure), error=str(failure))
+        except Exception:
+            log.exception("a dashboard failed")
+        finally:
+            self._close(reading)
+        return None
+
+    def _close(self, reading: ListReading) -> None:
+        readings = self._readings[reading.group]
+        readings.remove(reading)
+        if not readings:
+            del self._readings[reading.group]
+
+    async def _pages(self, reading: ListReading) -> Pages:
+        order = self._translator.mapping.list_order
+        while True:
+            documents = await self._reads.read(
+                reading,
+                reading.group.filter,
+                projection=self._translator.list_projection(),
+                sort={order: -1} if order == "_id" else {order: -1, "_id": -1},
+                limit=reading.limit,
+            )
+            position = reading.position
+            if len(documents) <= MANY_TASKS:
+                return self._paged(documents)
+            pages = await asyncio.to_thread(self._paged, documents)
+            if reading.position == position:
+                return pages
+            # The stream was reopened meanwhile, and what is buffered is not complete: read again.
+
+    def _paged(self, documents: Sequence[Document]) -> Pages:
+        return dashboard_pages(self._summaries(documents))
+
+    def _summaries(self, documents: Sequence[Document]) -> Iterator[Summary]:
+        for document in documents:
+            try:
+                yield self._translator.summarise(document)
+            except Exception:  # one document must not keep the others from everybody that may see them
+                log.exception("a task could not be summarised")

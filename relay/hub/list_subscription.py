@@ -1,0 +1,214 @@
+"""A listener's subscription to the list of tasks. Pure: see `subscription` for the states, events and effects.
+
+It differs from that to a task in three ways: a state is always the whole list; the answer to one request answers the
+earlier ones as well, because their own would be older lists; and a request that is refused ends the subscription,
+because a list that is not brought up to date any more is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, cast
+
+from relay.hub.listener import Listener
+from relay.hub.messages import StepFrames, unavailable
+from relay.hub.subscription import (
+    Drained,
+    Effect,
+    Event,
+    ImpossibleEvent,
+    Join,
+    Lagged,
+    Leave,
+    ListRead,
+    Outcome,
+    Paused,
+    Read,
+    ReadGiven,
+    ReadLater,
+    ReadUnavailable,
+    ReadWhenCaughtUp,
+    Replay,
+    Request,
+    RightsChanged,
+    Send,
+    SendState,
+    State,
+    StreamLost,
+    Subscription,
+    Table,
+    states,
+)
+from relay.protocol.frames import Frame
+
+ABSENT, READING, LIVE, BEHIND = State
+
+
+class ListRequest(Request):
+    """One request for the first `limit` tasks of the list."""
+
+    __slots__ = ("limit", "subscription")
+
+    def __init__(
+        self,
+        subscription: ListSubscription,
+        limit: int,
+        reply_to: str | None = None,
+        *,
+        unasked: bool = False,
+    ) -> None:
+        super().__init__(reply_to, unasked=unasked)
+        self.subscription = subscription
+        self.limit = limit
+
+
+class ListSubscription(Subscription[ListRequest]):
+    """Live messages follow the answer to the newest request. `member`: that request was not refused.
+    `limit` is that of the newest request: the relay's own requests ask for as many tasks."""
+
+    __slots__ = ("limit",)
+
+    TABLE: ClassVar[Table] = {
+        ABSENT: {
+            Join: states(READING),
+        },
+        READING: {
+            Join: states(READING),
+            ReadGiven: states(READING, LIVE, BEHIND, ABSENT),
+            ReadUnavailable: states(READING, BEHIND, ABSENT),
+            StreamLost: states(READING),  # the read is repeated
+            RightsChanged: states(READING),
+            Paused: states(READING),
+            Lagged: states(READING),  # a list that is being read is newer than everything that was dropped
+            Drained: states(READING),
+            Leave: states(ABSENT),
+        },
+        LIVE: {
+            Join: states(READING),
+            StreamLost: states(READING),
+            RightsChanged: states(READING),
+            Paused: states(LIVE),
+            Lagged: states(BEHIND),
+            Drained: states(LIVE),
+            Leave: states(ABSENT),
+        },
+        BEHIND: {
+            Join: states(READING),
+            StreamLost: states(BEHIND),
+            RightsChanged: states(BEHIND),
+            Paused: states(BEHIND),
+            Drained: states(READING),
+            Leave: states(ABSENT),
+        },
+    }
+
+    def __init__(self, listener: Listener) -> None:
+        super().__init__(listener)
+        self.limit = 0
+
+    def _react(self, event: Event) -> Outcome:
+        match event:
+            case Join():
+                return self._join(event)
+            case ReadGiven():
+                return self._given(event)
+            case ReadUnavailable():
+                return self._unavailable(event)
+            case StreamLost() if self.state is LIVE:
+                return READING, [*self._leave_room(), Read(self._renew())]
+            case RightsChanged() if self.state is not BEHIND:
+                return READING, [*self._leave_room(), *self._ask_again()]
+            case Lagged() if self.state is LIVE:
+                return BEHIND, self._leave_room()
+            case Drained() if self.state is BEHIND:
+                return READING, [Read(self._renew())]
+            case Drained():
+                return self.state, self._read_postponed()
+            case Leave():
+                self.member = False
+                self._withdraw(self.requests)
+                return ABSENT, self._leave_room()
+            case StreamLost() | RightsChanged() | Paused() | Lagged():
+                return self.state, []  # the answer of a read settles it
+        raise ImpossibleEvent(type(event).__name__)
+
+    def _join(self, event: Join) -> Outcome:
+        request = cast(ListRequest, event.request)
+        self.member, self.limit = True, request.limit
+        self._add(request)
+        # A client that comes from another instance may hold a later list than the one at S of now.
+        read = Read(request) if event.caught_up else ReadWhenCaughtUp(request)
+        return READING, [*self._leave_room(), read]
+
+    def _renew(self) -> ListRequest:
+        """A request of the relay itself, which brings the client's list up to date."""
+        self.member = True
+        request = ListRequest(self, self.limit, unasked=True)
+        self._add(request)
+        return request
+
+    def _ask_again(self) -> list[Effect]:
+        """Read with the rights of now what was being read, or shown, with others."""
+        asked = [request for request in self.requests if not request.unasked]
+        self._withdraw(self.requests)
+        if not asked:
+            return [Read(self._renew())]
+        effects: list[Effect] = []
+        for request in asked:
+            self._add(again := ListRequest(self, request.limit, request.reply_to))
+            effects.append(ReadWhenCaughtUp(again))
+        return effects
+
+    def _given(self, event: ReadGiven) -> Outcome:
+        request, read = cast(ListRequest, event.request), cast(ListRead, event.read)
+        if not event.has_room:
+            request.postpone()
+            return READING, []
+        answered = self.requests[: self.requests.index(request) + 1]
+        self._withdraw(answered)
+        effects: list[Effect] = [
+            SendState(read.pages, one.reply_to) for one in answered if one is request or not one.unasked
+        ]
+        if self.requests:
+            return READING, effects
+        if not self.member:
+            return ABSENT, effects
+        if self.listener.lagging:
+            return BEHIND, effects
+        if frames := self._missed(read.since):
+            effects.append(Replay(frames))
+        state, entered = self._enter_room(read.room)
+        return state, [*effects, *entered]
+
+    def _missed(self, since: Sequence[tuple[Frame, StepFrames | None]]) -> list[Frame]:
+        # The listener may have got lifecycle messages as a member of the task. They are not sent twice, and
+        # earlier ones of the same task are not sent after them.
+        last = {
+            frames.step.key: number
+            for number, (_, frames) in enumerate(since)
+            if frames is not None and self.listener in frames.lifecycle_sent_to
+        }
+        missed: list[Frame] = []
+        for number, (frame, frames) in enumerate(since):
+            if frames is None:
+                missed.append(frame)
+            elif number > last.get(frames.step.key, -1):
+                frames.note_lifecycle_sent((self.listener,))
+                missed.append(frame)
+        return missed
+
+    def _unavailable(self, event: ReadUnavailable) -> Outcome:
+        request = cast(ListRequest, event.request)
+        is_newest = self.requests[-1] is request
+        self._withdraw([request])
+        effects: list[Effect] = []
+        if not request.unasked:
+            effects.append(Send(unavailable(request.reply_to)))
+            self.member = self.member and not is_newest
+        if self.requests:
+            return READING, effects
+        if not self.member:
+            return ABSENT, effects
+        if self.listener.lagging:
+            return BEHIND, effects
+        return READING, [*effects, ReadLater(self._renew())]
