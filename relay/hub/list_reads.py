@@ -45,6 +45,13 @@ class ListReading:
         self.later: list[ListRequest] = []
         self.since: list[tuple[Frame, StepFrames | None]] = []
 
+    def add(self, request: ListRequest) -> None:
+        """Let this read answer the request, or the next read if the list has changed since."""
+        (self.later if self.outdated else self.requests).append(request)
+
+    def buffer(self, frame: Frame, lifecycle_of: StepFrames | None) -> None:
+        self.since.append((frame, lifecycle_of))
+
     def note_outdated(self) -> None:
         self.outdated = True
 
@@ -81,7 +88,7 @@ class ListReads:
     def buffer(self, group: Group, frame: Frame, lifecycle_of: StepFrames | None = None) -> None:
         """Keep a frame that is published to a group for the reads of its list."""
         for reading in self._readings.get(group, ()):
-            reading.since.append((frame, lifecycle_of))
+            reading.buffer(frame, lifecycle_of)
 
     def restart(self, position: Timestamp) -> None:
         """Read everything in flight again at this position, because what happened until then is unknown."""
@@ -94,14 +101,12 @@ class ListReads:
         readings = [one for one in self._readings.get(group, ()) if one.limit == request.limit]
         if all(one.outdated for one in readings) and len(readings) < PARALLEL_READS:
             reading = ListReading(group, request.limit, self._reads.position)
-            reading.requests.append(request)
+            reading.add(request)
             self._readings.setdefault(group, []).append(reading)
             return reading
         newest = readings[-1]
-        if newest.outdated:
-            newest.later.append(request)
-        else:
-            newest.requests.append(request)
+        newest.add(request)
+        if not newest.outdated:
             self._reads.share(newest, request.subscription.listener.user)
         return None
 

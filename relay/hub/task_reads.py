@@ -52,7 +52,7 @@ class TaskBatch:
     def move_to(self, position: Timestamp) -> None:
         self.position, self.moved = position, True
         for reading in self.readings:
-            reading.since.clear()
+            reading.forget_buffer()
 
     def requests(self) -> Iterator[TaskRequest]:
         """The requests that wait for it, without those that were withdrawn."""
@@ -84,6 +84,15 @@ class TaskReading:
         self.keys = tuple(key_of(candidate) for candidate in candidate_ids(task_id))
         self.requests: list[TaskRequest] = []
         self.since: list[StepFrames] = []
+
+    def add(self, request: TaskRequest) -> None:
+        self.requests.append(request)
+
+    def buffer(self, frames: StepFrames) -> None:
+        self.since.append(frames)
+
+    def forget_buffer(self) -> None:
+        self.since.clear()
 
     def has_members(self) -> bool:
         """Does a listener wait for it that is a member of the task's room?"""
@@ -152,7 +161,7 @@ class TaskReads:
     def buffer(self, frames: StepFrames) -> None:
         """Keep a step that is published for the reads of its task."""
         for reading in self._readings.get(frames.step.key, ()):
-            reading.since.append(frames)
+            reading.buffer(frames)
 
     def restart(self, position: Timestamp) -> None:
         """Read everything in flight again at this position, because what happened until then is unknown."""
@@ -166,7 +175,7 @@ class TaskReads:
         for reading in self._readings.get(first_key, ()):
             # Nothing was published since its position, so it answers what is true now.
             if not reading.since:
-                reading.requests.append(request)
+                reading.add(request)
                 self._reads.share(reading.batch, user)
                 return None
         batch = self._gathering.get(user)
@@ -174,7 +183,7 @@ class TaskReads:
         if batch is None or is_new:
             batch = self._gathering[user] = TaskBatch(user, self._reads.position)
         reading = TaskReading(task_id, batch)
-        reading.requests.append(request)
+        reading.add(request)
         batch.add(reading)
         for key in reading.keys:
             self._readings.setdefault(key, []).append(reading)

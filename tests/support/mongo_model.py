@@ -62,15 +62,20 @@ GROUPS = st.lists(st.lists(WRITES, min_size=1, max_size=4), min_size=1, max_size
 class Model:
     """A collection, from its first write on."""
 
-    def __init__(self, groups: Sequence[Group]) -> None:
+    def __init__(self, groups: Sequence[Group] = ()) -> None:
         self.documents: dict[str, dict[str, Any]] = {}
         self.past: list[tuple[Timestamp, dict[str, dict[str, Any]]]] = [(Timestamp(1, 0), {})]
         self.batches: list[Batch] = []  # one for each group
-        for number, group in enumerate(groups):
-            time = Timestamp(10 + number, 1)
-            changes = [change for write in group if (change := self._apply(time, *write)) is not None]
-            self.past.append((time, copy.deepcopy(self.documents)))
-            self.batches.append(Batch(changes, time))
+        for group in groups:
+            self.happen(group)
+
+    def happen(self, group: Group) -> Batch:
+        """Make these writes at the next cluster time."""
+        time = Timestamp(10 + len(self.batches), 1)
+        changes = [change for write in group if (change := self._apply(time, *write)) is not None]
+        self.past.append((time, copy.deepcopy(self.documents)))
+        self.batches.append(Batch(changes, time))
+        return self.batches[-1]
 
     def at(self, position: Timestamp) -> dict[str, dict[str, Any]]:
         return [documents for time, documents in self.past if time <= position][-1]

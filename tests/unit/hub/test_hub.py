@@ -3,166 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import copy
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
 from typing import Any
 
-import bson
-import orjson
 import pytest
 from bson import ObjectId, Timestamp
-from mongomock.filtering import filter_applies
-from support.mongo_model import DECODER, Model
+from support.hub_in_memory import Receiver, Stage, playing, settled, until
 
 from relay.errors import Unavailable
-from relay.hub.hub import Hub
 from relay.hub.listener import Listener
-from relay.metrics import Metrics
-from relay.protocol.frames import Batch, Frame
-from relay.tasks.mapping import Mapping as TaskMapping
-from relay.tasks.translate import LENGTH_FIELD, Task, Translator
-from relay.tasks.visibility import Audience, Principal
-
-MAPPING = TaskMapping()
-AUDIENCE = Audience(MAPPING.visibility)
-TRANSLATOR = Translator(MAPPING, AUDIENCE.keys_of, max_text=100)
-
-
-class Receiver:
-    """A socket that takes everything, unless it is told to wait; as a client, it keeps the messages."""
-
-    def __init__(self) -> None:
-        self.messages: list[dict[str, Any]] = []
-        self.waiting: list[tuple[Frame, bool]] = []  # a frame, and may it be dropped?
-        self.takes = self.room = True
-        self.has_dropped = False  # and said nothing of it
-
-    def send(self, batch: Batch) -> None:
-        self.waiting += [(frame, True) for frame in batch.frames]
-        self._take()
-
-    def answer(self, frame: Frame) -> None:
-        self.waiting.append((frame, False))
-        self._take()
-
-    def answer_pages(self, pages: Iterable[Frame], size: int) -> None:
-        for page in pages:
-            self.answer(page)
-
-    def pin(self) -> bool:
-        self.waiting = [(frame, False) for frame, _ in self.waiting]
-        return not self.has_dropped
-
-    def has_room(self) -> bool:
-        return self.room
-
-    def drop_live(self) -> None:
-        self.waiting = [(frame, droppable) for frame, droppable in self.waiting if not droppable]
-
-    def take(self) -> None:
-        self.takes = True
-        self._take()
-
-    def _take(self) -> None:
-        if self.takes:
-            self.messages += [orjson.loads(frame.body) for frame, _ in self.waiting]
-            self.waiting = []
-
-    def types(self) -> list[str]:
-        return [message["type"] for message in self.messages]
-
-    def of(self, *kinds: str) -> list[dict[str, Any]]:
-        return [message["data"] for message in self.messages if message["type"] in kinds]
-
-
-class Stage:
-    """A hub over the model's database: `happen` publishes its groups of writes one by one."""
-
-    def __init__(self, *groups: list[tuple[Any, ...]], list_interval_s: float = 0) -> None:
-        self._model = Model(groups)
-        self._left = list(self._model.batches)
-        self._tasks: dict[bytes, Task | None] = {}
-        self.read: list[dict[str, Any]] = []  # every document that a read brought
-        self.failures: list[Exception] = []  # of the next reads
-        self.gates: list[asyncio.Event] = []  # the next reads wait for
-        self.database_at = Timestamp(0, 0)  # how far the database is, where it is ahead of the relay
-        self.hub = Hub(self, TRANSLATOR, Metrics(), list_interval_s=list_interval_s)
-        self.hub.move_to(Timestamp(1, 0))
-
-    def happen(self) -> None:
-        batch = self._left.pop(0)
-        steps = []
-        for change in batch.changes:
-            step = TRANSLATOR.translate(self._tasks.get(change.key), change)
-            assert step is not None
-            self._tasks[change.key] = step.after
-            steps.append(step)
-        self.hub.publish(steps, batch.position)
-
-    def lose_place(self) -> None:
-        """The next group happens, and the relay is not told of it."""
-        position = self._left.pop(0).position
-        self._tasks = {}
-        for document in self._model.at(position).values():
-            task = TRANSLATOR.read(DECODER.document(bson.encode(document)))
-            self._tasks[bson.encode({"": document["_id"]})] = task
-        self.hub.resync(position)
-
-    def listener(self, sub: str = "alice", receiver: Receiver | None = None, **claims: Any) -> Listener:
-        principal = Principal(sub, {"sub": sub, **claims}, 0)
-        listener = Listener(
-            AUDIENCE.keys_for(principal),
-            lambda: AUDIENCE.filter_for(principal),
-            user=sub,
-            receiver=receiver or Receiver(),
-        )
-        self.hub.enter(listener)
-        return listener
-
-    async def read_at(
-        self,
-        position: Timestamp,
-        filter: Mapping[str, Any],
-        *,
-        projection: Mapping[str, Any] | None = None,
-        sort: Mapping[str, int] | None = None,
-        limit: int = 0,
-    ) -> list[dict[str, Any]]:
-        failure = self.failures.pop(0) if self.failures else None
-        if self.gates:
-            await self.gates.pop(0).wait()
-        if failure is not None:
-            raise failure
-        stored = self._model.at(position).values()
-        found = [copy.deepcopy(one) for one in stored if filter_applies(dict(filter), one)]
-        if projection is not None and LENGTH_FIELD in projection:
-            found = [{**one, LENGTH_FIELD: len(one.get("events") or ())} for one in found]
-        elif projection is None:
-            self.read += found
-        return [DECODER.document(bson.encode(one)) for one in found]
-
-    async def now(self) -> Timestamp:
-        return max(self.database_at, self.hub.position)
-
-
-@asynccontextmanager
-async def playing(*groups: list[tuple[Any, ...]], **options: Any) -> AsyncIterator[Stage]:
-    stage = Stage(*groups, **options)
-    async with stage.hub:
-        yield stage
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not reached():
-            await asyncio.sleep(0)
-
-
-async def settled() -> None:
-    """Let everything go on that does not wait for a gate."""
-    for _ in range(50):
-        await asyncio.sleep(0)
 
 
 def insert(task: str, *numbers: int, status: str = "new") -> tuple[Any, ...]:
@@ -377,7 +225,7 @@ async def test_a_read_shared_by_two_users_gives_each_the_task_that_is_theirs(mon
     one, other = ObjectId(), {"createdBy": "bob", "events": [], "status": "of bob"}
     documents = [{"_id": one, "createdBy": "alice", "events": []}, {"_id": str(one), **other}]
     async with playing() as stage:
-        monkeypatch.setattr(stage._model, "at", lambda _: {str(n): d for n, d in enumerate(documents)})
+        monkeypatch.setattr(stage.model, "at", lambda _: {str(n): d for n, d in enumerate(documents)})
         gate = asyncio.Event()
         stage.gates.append(gate)
         receivers = Receiver(), Receiver()
