@@ -295,13 +295,8 @@ class TaskSubscription(Subscription[TaskRequest]):
         self._withdraw([request])
         effects = self._refused(request, "forbidden")
         if self.member:
-            self._withdraw_unasked()
             effects += self._revoked(revocation(self.task_id, deleted=not event.exists))[1]
         return (READING if self.requests else ABSENT), effects
-
-    def _withdraw_unasked(self) -> None:
-        """Withdraw the relay's own requests: their states would come to a client that is no member any more."""
-        self._withdraw([one for one in self.requests if one.unasked])
 
     def _unavailable(self, event: ReadUnavailable) -> Outcome:
         request = cast(TaskRequest, event.request)
@@ -328,8 +323,13 @@ class TaskSubscription(Subscription[TaskRequest]):
 
     def _revoked(self, frame: Frame) -> Outcome:
         """End the membership and say so."""
-        self.member, self.sent = False, None
+        self._end_membership()
         return ABSENT, [*self._leave_room(), Revoke(frame)]
+
+    def _end_membership(self) -> None:
+        # The states of the relay's own requests would come to a client that is no member any more.
+        self._withdraw([one for one in self.requests if one.unasked])
+        self.member, self.sent = False, None
 
     def _leave(self, event: Leave) -> Outcome:
         self.member, self.sent = False, None

@@ -115,6 +115,6 @@ HUB: dict[str, Mutation] = {
     "state-after-refusal": Mutation(
         "a member that was refused gets the states that were still being read for it",
         "uninvited",
-        python=replaced(TaskSubscription, "_withdraw_unasked", _does_nothing),
+        python=replaced(TaskSubscription, "_end_membership", _does_nothing),
     ),
 }
