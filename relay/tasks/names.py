@@ -17,111 +17,59 @@ _NAMES_CACHED = 4_096
 COUNT_LIMIT = 10_000  # a number below it under `pass` or under a plural is a count; under `tokens` any number
 _COUNT_DEPTH = 8  # levels of lists and objects that are searched for anything but counts
 
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text, as a table of words is best read and changed."""
+    return tuple(text.split())
+
+
 # Names that announce a secret, normalised. The whole name counts: `token`, not `tokenCount`.
-NAMES = (
-    *("token", "access_token", "refresh_token", "id_token", "auth_token", "oauth_token", "session_token"),
-    *("security_token", "bearer_token", "api_token", "bot_token", "csrf_token", "xsrf_token", "sas_token"),
-    *("personal_access_token", "private_token", "job_token", "registration_token", "reset_token"),
-    *("jwt", "password", "passwd", "pass", "pwd", "passphrase", "passcode", "password_hash"),
-    *("new_password", "old_password", "current_password", "confirm_password", "secret", "secrets"),
-    *("client_secret", "app_secret", "api_secret", "signing_secret", "shared_secret", "webhook_secret"),
-    *("token_secret", "consumer_secret", "consumer_key", "auth_secret", "auth_key", "session_secret"),
-    *("api_key", "secret_key", "private_key", "access_key", "access_key_id", "secret_access_key"),
-    *("shared_access_key", "signing_key", "encryption_key", "master_key", "account_key", "ssh_key"),
-    *("deploy_key", "subscription_key", "license_key", "storage_key", "session_key", "hmac_key"),
-    *(
-        "service_account_key",
-        "functions_key",
-        "seed_phrase",
-        "recovery_phrase",
-        "mnemonic",
-        "secret_key_base",
-    ),
-    *("credential", "credentials", "creds", "authorization", "proxy_authorization", "cookie", "cookies"),
-    *("set_cookie", "session_cookie", "connection_string", "otp", "totp"),
+NAMES = words(
+    """
+    token access_token refresh_token id_token auth_token oauth_token session_token security_token bearer_token
+    api_token bot_token csrf_token xsrf_token sas_token personal_access_token private_token job_token
+    registration_token reset_token jwt password passwd pass pwd passphrase passcode password_hash new_password
+    old_password current_password confirm_password secret secrets client_secret app_secret api_secret
+    signing_secret shared_secret webhook_secret token_secret consumer_secret consumer_key auth_secret auth_key
+    session_secret api_key secret_key private_key access_key access_key_id secret_access_key shared_access_key
+    signing_key encryption_key master_key account_key ssh_key deploy_key subscription_key license_key
+    storage_key session_key hmac_key service_account_key functions_key seed_phrase recovery_phrase mnemonic
+    secret_key_base credential credentials creds authorization proxy_authorization cookie cookies set_cookie
+    session_cookie connection_string otp totp
+    """
 )
 # Words that may stand before one of them: `githubToken`, `DB_PASSWORD`, `x-api-key`.
-OWNERS = (
-    *("x", "my", "app", "api", "admin", "root", "user", "client", "server", "service", "bot", "ci", "dev"),
-    *("prod", "auth", "oauth", "jwt", "session", "cookie", "webhook", "smtp", "mail", "ssh", "tls", "ssl"),
-    *("db", "database", "pg", "postgres", "mysql", "redis", "mongo", "mongodb", "registry", "deploy"),
-    *("aws", "azure", "gcp", "google", "gemini", "github", "gh", "gitlab", "slack", "discord", "telegram"),
-    *("stripe", "twilio", "sendgrid", "npm", "pypi", "docker", "hf", "openai", "anthropic", "vault"),
-    *("production", "stage", "staging", "test", "local", "default", "initial", "temp", "temporary", "master"),
-    *("main", "backup", "system", "super", "superuser", "owner", "account", "login", "email", "web", "site"),
-    *("http", "https", "rest", "graphql", "git", "repo", "device", "invite", "proxy", "wifi", "vpn"),
-    *("ftp", "sftp", "imap", "ldap", "sso", "saml", "oidc", "cert", "store", "keystore", "truststore", "rsa"),
-    *("pgp", "gpg", "sql", "mssql", "sa", "mariadb", "oracle", "rabbitmq", "amqp", "kafka", "nats", "mqtt"),
-    *("elastic", "elasticsearch", "minio", "s3", "amz", "k8s", "kubernetes", "jenkins", "circleci", "sonar"),
-    *("nexus", "artifactory", "codecov", "sentry", "datadog", "dd", "grafana", "bitbucket", "gitea", "jira"),
-    *("atlassian", "linear", "notion", "figma", "vercel", "netlify", "heroku", "cloudflare", "supabase"),
-    *("firebase", "auth0", "okta", "keycloak", "django", "flask", "rails", "nextauth", "mistral", "cohere"),
-    *(
-        "ocp",
-        "apim",
-        "groq",
-        "huggingface",
-        "deepseek",
-        "openrouter",
-        "claude",
-        "langchain",
-        "langsmith",
-        "pinecone",
-        "ansible",
-        "become",
-        "sudo",
-    ),
+OWNERS = words(
+    """
+    x my app api admin root user client server service bot ci dev prod auth oauth jwt session cookie webhook
+    smtp mail ssh tls ssl db database pg postgres mysql redis mongo mongodb registry deploy aws azure gcp
+    google gemini github gh gitlab slack discord telegram stripe twilio sendgrid npm pypi docker hf openai
+    anthropic vault production stage staging test local default initial temp temporary master main backup
+    system super superuser owner account login email web site http https rest graphql git repo device invite
+    proxy wifi vpn ftp sftp imap ldap sso saml oidc cert store keystore truststore rsa pgp gpg sql mssql sa
+    mariadb oracle rabbitmq amqp kafka nats mqtt elastic elasticsearch minio s3 amz k8s kubernetes jenkins
+    circleci sonar nexus artifactory codecov sentry datadog dd grafana bitbucket gitea jira atlassian linear
+    notion figma vercel netlify heroku cloudflare supabase firebase auth0 okta keycloak django flask rails
+    nextauth mistral cohere ocp apim groq huggingface deepseek openrouter claude langchain langsmith pinecone
+    ansible become sudo
+    """
 )
 # Names before which any word may stand but those of NO_OWNERS. In CAPITALS, as variables of an
 # environment are written, this holds for every name: `ACME_PASSWORD`, `ACME_TOKEN`.
-OPEN = (
-    *("password", "passwd", "passphrase", "api_key", "secret_key", "private_key", "secret_access_key"),
-    *("client_secret", "access_token", "refresh_token", "auth_token"),
+OPEN = words(
+    """
+    password passwd passphrase api_key secret_key private_key secret_access_key client_secret access_token
+    refresh_token auth_token
+    """
 )
-NO_OWNERS = (
-    *("has", "have", "is", "no", "not", "non", "with", "without", "use", "uses", "need", "needs", "require"),
-    *(
-        "reset",
-        "requires",
-        "required",
-        "allow",
-        "allows",
-        "enable",
-        "enabled",
-        "disable",
-        "disabled",
-        "show",
-        "hide",
-    ),
-    *(
-        "hidden",
-        "forgot",
-        "forgotten",
-        "lost",
-        "change",
-        "changed",
-        "update",
-        "updated",
-        "expired",
-        "revoked",
-    ),
-    *("invalid", "bad", "wrong", "incorrect", "missing", "empty", "unexpected", "unknown", "unsupported"),
-    *(
-        "weak",
-        "error",
-        "err",
-        "max",
-        "min",
-        "num",
-        "total",
-        "count",
-        "input",
-        "output",
-        "prompt",
-        "completion",
-    ),
-    *("cached", "reasoning", "thinking", "next", "page", "previous", "prev", "stop", "start", "end", "eos"),
-    *("bos", "pad", "unk", "cancellation", "cancel", "continuation", "continue", "resume", "sync"),
+NO_OWNERS = words(
+    """
+    has have is no not non with without use uses need needs require reset requires required allow allows
+    enable enabled disable disabled show hide hidden forgot forgotten lost change changed update updated
+    expired revoked invalid bad wrong incorrect missing empty unexpected unknown unsupported weak error err
+    max min num total count input output prompt completion cached reasoning thinking next page previous prev
+    stop start end eos bos pad unk cancellation cancel continuation continue resume sync
+    """
 )
 
 

@@ -17,19 +17,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict
 
-from relay.tasks.assignments import (
-    HOLDING,
-    KINDS,
-    LISTING,
-    NAMING,
-    Assignments,
-    is_kind,
-    is_listed,
-    is_word,
-)
+from relay.tasks.assignments import Assignments
 from relay.tasks.names import NAME_LENGTH, REDACTED, Harmless, Names, normalised
 from relay.tasks.patterns import Patterns, check
 from relay.tasks.scalars import bounded
+from relay.tasks.secret_words import HOLDING, KINDS, LISTING, NAMING, is_kind, is_listed, is_word
 from relay.tasks.shapes import SHAPES_PATTERN
 from relay.tasks.signs import folded, shows_a_shape, signs
 
