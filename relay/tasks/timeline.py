@@ -1,7 +1,7 @@
-"""Positions in a timeline, and what a change does to it: append or rewrite? Pure.
+"""The timeline of a task, what a change does to it (append or rewrite), and the JSON of its events. Pure.
 
-Rules of this file: the array after a change is always the change applied to the array before it; two
-events are equal when what we send of them is equal; `events` that is not an array is an empty one.
+Rules of this file: the array after a change is the change applied to the array before it; two events are equal when the
+JSON that we send of them is equal; a field that should hold the events and is no array counts as an empty array.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from relay.tasks.redact import Redactor
 from relay.tasks.scalars import moment, text
 
 DIGEST_VERSION = "1."
-START = b""  # the digest of no events
+START = b""  # the digest of a timeline without events
 NULL = b"null"
-MAX_EVENT_BYTES = 65_536  # of an event's JSON, unless set; of a larger one only its size is sent
-TYPE_LENGTH = 200  # characters of an event's type; the rest is cut
+MAX_EVENT_BYTES = 65_536  # of an event's JSON, by default; of a larger event only the size is sent
+TYPE_LENGTH = 200  # characters of an event's type; a longer one is cut
 
 
 class Timeline(NamedTuple):
-    """An events array: its length always, its elements where they are in memory.
+    """An array of events: its length, and its elements if they are in memory.
 
-    `is_array` is False where the document has something else in its place, or nothing.
+    `is_array` is False where the document has another value in its place, or none.
     """
 
     length: int
@@ -44,26 +44,31 @@ class Timeline(NamedTuple):
 
     @property
     def elements(self) -> Sequence[Element] | None:
+        """The elements, or None if they are not in memory."""
         if self.held is None:
             return None
         elements = self.held.elements
         return elements if len(elements) == self.length else elements[: self.length]
 
     def without_elements(self) -> Timeline:
+        """This timeline without the elements, which saves their memory."""
         return Timeline(self.length, self.is_array)
 
 
 @dataclass(slots=True)
 class Held:
-    """Elements in memory, and their size in bytes. They only grow: a long timeline that is appended to
-    again and again is not copied each time, and the ones it was before are the beginning of this."""
+    """Elements in memory, and their size in bytes. Append-only.
+
+    An append to a long timeline copies nothing: the timelines before and after it share this list, and the earlier one
+    is a prefix of it.
+    """
 
     elements: list[Element]
     size: int
 
     def grown(self, length: int, added: Sequence[Element]) -> Held:
-        """The first `length` elements, and these."""
-        if len(self.elements) > length:  # they have grown into something else already
+        """The first `length` elements and the added ones, in this list if possible."""
+        if len(self.elements) > length:  # another timeline has appended to the list already, so make a copy
             return held([*self.elements[:length], *added])
         self.elements += added
         self.size += sum(map(len, added))
@@ -71,6 +76,7 @@ class Held:
 
 
 def held(elements: list[Element]) -> Held:
+    """These elements, in memory."""
     return Held(elements, sum(map(len, elements)))
 
 
@@ -78,17 +84,17 @@ NOTHING = Timeline(0, False, Held([], 0))
 
 
 class Appended(NamedTuple):
-    """These values came at the end; the rest is as it was."""
+    """These events were appended; nothing else changed."""
 
     events: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """The array is now this one, and that one before.
+    """The array changed in another way than by an append.
 
-    `run`: so many elements at its beginning are the end of the one before, as where an array that is
-    full was pushed to.
+    `elements` and `before` are the array after and before the change. `run`: the number of elements at the beginning of
+    `elements` that are the end of `before`, as after a push to an array of a limited length ($slice).
     """
 
     elements: Sequence[Element]
@@ -98,14 +104,14 @@ class Rewritten:
 
 @dataclass(frozen=True, slots=True)
 class NeedsEvents:
-    """What the change does cannot be told without the elements before it."""
+    """The effect of the change depends on the elements before it, which are not in memory."""
 
 
-Outcome = Appended | Rewritten | NeedsEvents | None  # None: the timeline is as it was
+Outcome = Appended | Rewritten | NeedsEvents | None  # None: the timeline did not change
 
 
 def timeline_of(document: Any, path: str) -> Timeline:
-    """The timeline a stored document holds."""
+    """The timeline in a stored document; `path` is where the mapping says that the events are."""
     return _timeline(at_path(document, path))
 
 
@@ -124,7 +130,7 @@ def _timeline(value: Any, before: Sequence[Element] = ()) -> Timeline:
 
 
 def advance(before: Timeline, operation: Operation, path: str, view: EventView) -> tuple[Timeline, Outcome]:
-    """The timeline after the operation, and what happened to it."""
+    """The timeline after an operation on its document, and what the operation did to it."""
     match operation:
         case Updated():
             return _update(before, operation, path, view)
@@ -151,17 +157,22 @@ def _update(before: Timeline, update: Updated, path: str, view: EventView) -> tu
         return Timeline(before.length + len(added), True, grown), Appended(added)
     touching = {key for key in (*update.fields, *_shrunk(update)) if _touches(key, path)}
     if not before.is_array and any(key.startswith(path + ".") for key in touching):
-        return before, None  # something inside of what is not a timeline
+        return before, None  # a change inside a value that is no array, and so no timeline
     if _is_unknown(before):
         return before, NeedsEvents()
-    if path in update.fields:  # then nothing else of it can be
+    if (
+        path in update.fields
+    ):  # the whole array is set; MongoDB allows no other change of it in the same update
         return _compare(before, _timeline(update.fields[path], before.elements or ()), view)
     return _compare(before, _updated(before, update, path, touching), view)
 
 
 def _updated(before: Timeline, update: Updated, path: str, touching: set[str]) -> Timeline:
-    """The timeline after these paths of an update: settled on a document that holds nothing else, in
-    which only the elements that are reached into are decoded."""
+    """The timeline after the paths of an update that concern it.
+
+    The paths are applied to a document that holds nothing but the array, in which only the elements that they lead into
+    are decoded: the others stay BSON.
+    """
     elements = list(before.elements or ())
     inside = path + "."
     reached = {array_index(key[len(inside) :].split(".")[0]) for key in touching if key.startswith(inside)}
@@ -184,7 +195,7 @@ def _updated(before: Timeline, update: Updated, path: str, touching: set[str]) -
         not key.startswith(inside) for key in update.fields if key in touching
     ):
         return timeline_of(changed, path)
-    # Paths move no element to another place, so what was not reached into is as it was; or it is a hole.
+    # Updates by path do not move elements, so an element that no path leads into is still BSON, or a hole (null).
     kept = [
         encode_element(value) if value is None or index in reached or index >= len(elements) else value
         for index, value in enumerate(after)
@@ -193,8 +204,8 @@ def _updated(before: Timeline, update: Updated, path: str, touching: set[str]) -
 
 
 def _added(before: Timeline, update: Updated, path: str) -> list[Any] | None:
-    """What an update appends that sets `events.N` at or past the end, holes included, and anything outside;
-    None if it does more. Nearly every change comes through here and no further."""
+    """The events that an update appends by setting `events.N` at the end or beyond it; None if it does more to the
+    array. Elements that were skipped are null. Nearly every update is settled here."""
     inside, length = path + ".", before.length
     numbered: dict[int, Any] = {}
     for key, value in update.fields.items():
@@ -211,8 +222,7 @@ def _added(before: Timeline, update: Updated, path: str) -> list[Any] | None:
 
 
 def _concerning(update: Updated, names: Sequence[str]) -> Updated:
-    """The update without those paths that only look as if they led to the array at these names, or into it:
-    where a name has dots."""
+    """The update without paths that only seem to lead to the array or into it, because a name in them has a dot."""
     paths = update.paths or {}
     strange = {
         path for path, along in paths.items() if any(a != b for a, b in zip(along, names, strict=False))
@@ -226,11 +236,12 @@ def _concerning(update: Updated, names: Sequence[str]) -> Updated:
 
 
 def _shrunk(update: Updated) -> list[str]:
+    """The paths of fields that the update removes, and of arrays that it truncates."""
     return [*update.removed, *(key for key, _ in update.truncated)]
 
 
 def _touches(key: str, path: str) -> bool:
-    """Does a change at this dotted path concern what lies at the other?"""
+    """Whether a change at `key` may change the value at `path`: one of the two leads to the other, or into it."""
     return key == path or key.startswith(path + ".") or path.startswith(key + ".")
 
 
@@ -239,13 +250,13 @@ def _compare(before: Timeline, after: Timeline, view: EventView) -> tuple[Timeli
     if len(new) >= len(old) and _equal(old, new[: len(old)], view):
         added = [decode_element(element) for element in new[len(old) :]]
         return after, Appended(added) if added else None
-    # What is in memory may grow before this is told.
+    # Copy both: the lists in memory may grow before the messages are made.
     return after, Rewritten(tuple(new), tuple(old), _run(old, new))
 
 
 def _run(old: Sequence[Element], new: Sequence[Element]) -> int:
-    """How many elements at the beginning of the new are the end of the old, as far as a look at the
-    first place tells where they could begin."""
+    """The number of elements at the beginning of `new` that are the end of `old`. Only the first place where the run
+    could begin in `old` is tried, so that the time stays linear."""
     if new and new[0] in old:
         dropped = old.index(new[0])
         length = len(old) - dropped
@@ -255,14 +266,18 @@ def _run(old: Sequence[Element], new: Sequence[Element]) -> int:
 
 
 def _equal(one: Sequence[Element], other: Sequence[Element], view: EventView) -> bool:
+    """Whether the same would be sent of both. Equal bytes are, so that few elements have to be encoded."""
     return all(
         a == b or element_json(a, view) == element_json(b, view) for a, b in zip(one, other, strict=True)
     )
 
 
 def brought(rewritten: Rewritten, view: EventView) -> list[int]:
-    """Where the elements stand that a rewrite brought: those that were not there before, as a multiset
-    of what is sent of them."""
+    """The indexes of the elements that are new after a rewrite.
+
+    The two arrays are compared as multisets of the JSON that is sent of their elements: order makes no difference, and
+    an event that stood there twice and stands there three times is new once.
+    """
     left = Counter(rewritten.before[: len(rewritten.before) - rewritten.run])
     strange = []
     for index in range(rewritten.run, len(rewritten.elements)):
@@ -273,7 +288,7 @@ def brought(rewritten: Rewritten, view: EventView) -> list[int]:
             strange.append(index)
     if not strange:
         return []
-    # Other bytes may still be the same event, such as one whose keys were written in another order.
+    # Elements with other bytes may still be equal events, for example with their keys in another order.
     same: Counter[bytes] = Counter()
     for element, count in left.items():
         if count:
@@ -288,25 +303,27 @@ def brought(rewritten: Rewritten, view: EventView) -> list[int]:
     return fresh
 
 
-# What is sent of an event, and the digest over it.
+# The JSON that is sent of an event, and the digest of a timeline.
 
 
 @dataclass(frozen=True, slots=True)
 class EventView:
-    """How this deployment shows events: where their parts are, what is a secret, how large one may be."""
+    """How one deployment shows events: the fields of their parts, what is a secret, and how large an event may be."""
 
     fields: EventFields = field(default_factory=EventFields)
     redactor: Redactor = field(default_factory=Redactor)
     max_bytes: int = MAX_EVENT_BYTES
 
     def type_of(self, element: Any) -> str | None:
-        """The whole type of an event, as texts of summaries are read: a number too, as some writers count theirs."""
+        """The type of an event as a string, neither cut nor redacted. It may be a number, as some writers have it."""
         return text(first_present((element,), self.fields.type))
 
 
 def event_json(element: Any, view: EventView) -> bytes:
-    """One element as the JSON of an Event (PROTOCOL.md section 5), keys sorted, so that the same
-    event is always the same bytes: without secrets, and not larger than it may be."""
+    """Encode one element as the JSON of an Event (PROTOCOL.md section 5), without secrets and within the size limit.
+
+    Keys are sorted, so that equal events are equal bytes. Of an event that is too large only the size is sent.
+    """
     if element is None:
         return NULL
     redactor = view.redactor
@@ -319,8 +336,8 @@ def event_json(element: Any, view: EventView) -> bytes:
         "data": plain(element, redactor.hides),
     }
     json = orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)
-    # Texts are gone through only where one may hold a secret; and not where the event is too large
-    # anyway, so that an event of many megabytes costs no search: its size is then the one before.
+    # Search the strings only if one of them may hold a secret, and only if the event is not too large anyway: an event
+    # of many megabytes then costs no search, and the size that is sent is the one before redaction.
     if len(json) <= view.max_bytes and redactor.may_change(json):
         if kind is not None:
             shown["type"] = redactor.beginning(kind, TYPE_LENGTH)
@@ -335,15 +352,15 @@ def event_json(element: Any, view: EventView) -> bytes:
 
 
 def element_json(element: Element, view: EventView) -> bytes:
-    """The same of an element that is still BSON."""
+    """Encode one element that is still BSON, as `event_json` does."""
     return event_json(decode_element(element), view)
 
 
 def extend(digest: bytes, event: bytes) -> bytes:
-    """The digest of a timeline that goes on with this event's JSON."""
+    """The digest of a timeline after an event was appended, from the digest before it and the event's JSON."""
     return blake2b(event, key=digest, digest_size=16).digest()
 
 
 def head(digest: bytes) -> str:
-    """A digest as the opaque, versioned `head` of the wire."""
+    """The `head` of the wire for a digest: opaque to clients, with a version so that its form may change."""
     return DIGEST_VERSION + digest.hex()
