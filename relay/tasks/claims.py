@@ -1,7 +1,7 @@
-"""What the claims of a token say: found by their names, nested ones too, and read as texts. Pure.
+"""Claims of a token: find them by name, also nested ones, and read their values as strings. Pure.
 
-Rules of this file: deny by default; a claim that is absent, null, empty or of another type than text and whole
-number says nothing; what has lost digits on its way says nothing either.
+Rules of this file: deny by default; a claim that is absent, null, empty, or neither string nor integer (nor a list of
+them) has no values, and neither has a number that may have lost digits on its way.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from typing import Any
 
 from relay.tasks.ids import BROKEN
 
-# From 2**53 on, the number before the point of a number with one may be another than the issuer wrote.
+# A larger float may have been rounded when the token was parsed, so it may be the id of another user.
 _EXACT = 2**53 - 1
 
 
 def claim_at(claims: Mapping[str, Any], name: str) -> Any:
-    """The claim of this name, or None: the one that is called so, dots and all, and else the dotted path through
-    objects. At each step the longest name that is there counts, because names have dots themselves
-    (`https://example.com/claims`)."""
+    """The claim with this name, or None.
+
+    A claim whose whole name is `name` comes first. Otherwise the name is a dotted path through objects. Names may have
+    dots themselves (`https://example.com/claims`), so at each step the longest name that exists is taken.
+    """
     if name in claims:
         return claims[name]
     end = name.rfind(".")
@@ -31,13 +33,13 @@ def claim_at(claims: Mapping[str, Any], name: str) -> Any:
 
 
 def texts_of(claim: Any) -> list[str]:
-    """The texts of a claim that is one value or a list of them."""
+    """The values of a claim, which is one value or a list of them, as strings."""
     shown = map(text_of, claim if isinstance(claim, list) else [claim])
     return [text for text in shown if text is not None and BROKEN not in text]
 
 
 def text_of(value: Any) -> str | None:
-    """One value of a claim as text: a whole number as its digits."""
+    """One value of a claim as a string, an integer as its digits; None for any other type."""
     match value:
         case bool():
             return None
@@ -52,5 +54,5 @@ def text_of(value: Any) -> str | None:
 
 
 def _is_encodable(text: str) -> bool:
-    """JSON can spell half a character, which neither BSON nor UTF-8 can hold."""
+    """Whether the string is valid in BSON. JSON can express half of a surrogate pair, which UTF-8 cannot encode."""
     return not any("\ud800" <= char <= "\udfff" for char in text)

@@ -1,7 +1,7 @@
-"""The part of a document that is kept, and an update description applied to it. Pure.
+"""The part of a document that the relay keeps, and how an update description changes it. Pure.
 
-Rules of this file: nothing is changed in place; a path that the kept part does not hold changes
-nothing. What a name in a path means, an element or a field, is told by what is there.
+Rules of this file: nothing is changed in place; a path that leads out of the kept part changes nothing; whether a name
+in a path is an index or a field depends on the value that it is applied to, as in MongoDB.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from relay.tasks.paths import array_index
 
 _SPLIT: Mapping[str, Sequence[str]] = {}
 
-# What to keep: a name leads to None (all of it) or to the names to keep inside.
+# The fields to keep: each name with None, for the whole value, or with the fields to keep inside it.
 Tree = Mapping[str, "Tree | None"]
 
 
 def tree_of(paths: Iterable[str]) -> Tree:
-    """Dotted paths, none inside another, as a tree."""
+    """Dotted paths, none of which lies inside another, as a tree."""
     tree: dict[str, Any] = {}
     for path in paths:
         *middle, last = path.split(".")
@@ -30,8 +30,11 @@ def tree_of(paths: Iterable[str]) -> Tree:
 
 
 def prune(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
-    """The kept part of a document. A middle that is no sub-document is kept as it is, so that later
-    paths through it are understood as the database understands them."""
+    """The kept part of a document.
+
+    Where the tree goes further but the value is no sub-document, the whole value is kept: later updates with paths
+    through it then have the effect that they have in the database.
+    """
     kept: dict[str, Any] = {}
     for name, inner in tree.items():
         if name in document:
@@ -44,7 +47,7 @@ def _pruned(value: Any, inner: Tree | None) -> Any:
 
 
 def with_value(container: Any, path: Sequence[str], value: Any, tree: Tree | None = None) -> Any:
-    """A copy with the value at `path` set, as `$set` does it."""
+    """A copy with the value at `path` set, as `$set` does. With a tree, only the fields in it are kept."""
     name, rest = path[0], path[1:]
     if isinstance(container, list):
         index = array_index(name)
@@ -64,7 +67,7 @@ def with_value(container: Any, path: Sequence[str], value: Any, tree: Tree | Non
 
 
 def without(container: Any, path: Sequence[str]) -> Any:
-    """A copy with the field at `path` gone, as `$unset` does it in sub-documents."""
+    """A copy without the field at `path`, as `$unset` does in sub-documents."""
     name, rest = path[0], path[1:]
     if isinstance(container, list):
         index = array_index(name)
@@ -105,8 +108,10 @@ def apply(
     tree: Tree | None = None,
     paths: Mapping[str, Sequence[str]] | None = None,
 ) -> Any:
-    """The container after an update description: first cut, then removed, then set. A path that is not in
-    `paths`, where its names are, is split at its dots."""
+    """The container after an update description: arrays are cut first, then fields removed, then fields set.
+
+    `paths` holds the names along those paths that cannot be split at their dots.
+    """
     known = paths or _SPLIT
     for path, size in truncated:
         container = cut(container, known.get(path) or path.split("."), size)
@@ -114,6 +119,6 @@ def apply(
         container = without(container, known.get(path) or path.split("."))
     for path, value in fields.items():
         names = known.get(path) or path.split(".")
-        if tree is None or names[0] in tree:  # most changes set nothing of what is kept
+        if tree is None or names[0] in tree:  # a fast check: most changes set no field that is kept
             container = with_value(container, names, value, tree)
     return container

@@ -1,8 +1,8 @@
-"""Ids of users and teams: which values of BSON stand for one, and which values one text may stand for. Pure.
+"""Ids of users and teams: the id of a BSON value, and the BSON values that a string may be the id of. Pure.
 
-Rules of this file: a value stands for one id or for none, whatever type a writer stored it as; `identity` of a
-value and `values_of` a text meet exactly where MongoDB calls two values equal (a property test holds the two
-together); of numbers and ObjectIds and UUIDs only the usual spelling stands for them.
+Rules of this file: a value has one id or none, whatever type a writer stored it as; a value is among the `values_of` a
+string exactly when MongoDB calls it equal to one of them, which a property test checks; numbers, ObjectIds and UUIDs
+are recognised in their usual spelling only.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from uuid import UUID
 
 from bson import Binary, Decimal128, Int64, ObjectId
 
-BROKEN = "\ufffd"  # stands in a decoded text for what was not UTF-8; MongoDB compares the bytes
+BROKEN = "\ufffd"  # replaces invalid UTF-8 in a decoded string, so two different strings may look equal
 INT64 = range(-(2**63), 2**63)
-# 3 is what drivers wrote before 4: by default Python's in plain order, those of Java and C# with bytes that are
-# swapped. Which driver it was cannot be told, and a guess could name somebody else's id.
+# Drivers wrote subtype 3 before 4: Python's in plain order, those of Java and C# with swapped bytes. Only the plain
+# order is read, because which driver wrote a value is unknown, and a wrong guess would be the id of another user.
 UUID_SUBTYPES = (4, 3)
 
 IdKind = Literal["text", "whole number", "ObjectId", "UUID"]
@@ -27,17 +27,20 @@ _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 class Identity(NamedTuple):
-    """What a value stands for: two values that are the same id have the same one."""
+    """The id of a value. Values that are one id have equal identities."""
 
     kind: IdKind
     text: str  # the id's usual spelling
 
 
 def identity(value: Any) -> Identity | None:
-    """The id that a value of a document stands for; None where it is nobody's: booleans, dates, numbers that are
-    not whole, other binary, empty texts, code, and whatever is no single value."""
-    # Not what only derives from a text, as the driver's Code does: to MongoDB that is no text. And not one that
-    # may have been another before it was decoded.
+    """The id that a value of a document is, or None.
+
+    These are no ids: booleans, dates, numbers with a fraction, other binary data, empty strings, code, lists,
+    documents.
+    """
+    # Compare the type exactly: the driver's Code derives from str, but to MongoDB it is no string. Reject strings that
+    # were not valid UTF-8: two of them may have become equal when they were decoded.
     if type(value) is str:
         return Identity("text", value) if value and BROKEN not in value else None
     if isinstance(value, ObjectId):
@@ -50,7 +53,8 @@ def identity(value: Any) -> Identity | None:
 
 
 def values_of(text: str) -> list[Any]:
-    """The values of BSON that a text of a claim may stand for. A number is found by MongoDB whatever its type."""
+    """The BSON values that a string of a claim may be the id of. One numeric type is enough: MongoDB compares numbers
+    of all types by their value."""
     found: list[Any] = [text]
     if is_object_id(text):
         found.append(ObjectId(text))
@@ -62,12 +66,12 @@ def values_of(text: str) -> list[Any]:
 
 
 def is_object_id(text: str) -> bool:
-    """Is this the text of an ObjectId, in letters of either case?"""
+    """Whether this is the hexadecimal form of an ObjectId, in either case."""
     return _OBJECT_ID.fullmatch(text) is not None
 
 
 def whole(value: Any) -> int | None:
-    """The whole number that a value of any type of number is, without rounding, if 64 bits hold it."""
+    """The integer that a value of any numeric type is exactly, if it fits into 64 bits; else None."""
     match value:
         case bool():
             return None
@@ -83,7 +87,7 @@ def whole(value: Any) -> int | None:
 
 
 def uuid_text(value: Any) -> str | None:
-    """The usual text of a UUID, of both subtypes."""
+    """The usual spelling of a UUID of either subtype; None for any other value."""
     match value:
         case UUID():
             return str(value)
@@ -98,11 +102,11 @@ def _of_decimal(value: Decimal128) -> int | None:
         return 0
     try:
         number = value.to_decimal()
-    except ArithmeticError:  # no number that a writer could have meant
+    except ArithmeticError:  # a signalling NaN
         return None
     if not number:  # 0E+96 is 0, to MongoDB too, whatever its exponent
         return 0
-    # Longer ones would be written out to find that they are too long.
+    # Reject large exponents before `int`, which would write out thousands of digits.
     if not number.is_finite() or number.adjusted() >= 19:
         return None
     shown = int(number)
@@ -110,7 +114,8 @@ def _of_decimal(value: Decimal128) -> int | None:
 
 
 def _is_overlong(value: Decimal128) -> bool:
-    """Has it more than 34 digits? No driver writes one. To MongoDB it is 0; to drivers it was not always."""
+    """Whether its coefficient has more than 34 digits, which no driver writes. MongoDB reads such a number as 0, but
+    not every version of the driver does."""
     bits = int.from_bytes(value.bid, "little")
     has_plain_digits = (bits >> 125) & 0b11 != 0b11
     return has_plain_digits and bits & (2**113 - 1) >= 10**34

@@ -1,7 +1,7 @@
 """Where the value of a name in a text begins and ends, and whether it is a secret at all. Pure.
 
-Rules of this file: nothing here raises on any text; a value is read once, so the time is in proportion to the text; a value
-that has no end is the rest of the text.
+Rules of this file: nothing here raises on any text; a value is read once, so the time is in proportion to the text; a
+value that has no end is the rest of the text.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What lists and headers show of a task, from its document. Pure."""
+"""The summary of a task, which lists and headers show, from the task's document. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PARTS = (
 
 
 class Summaries:
-    """One deployment's summaries; texts are cut to `max_text` characters."""
+    """Makes the summaries of one deployment. Strings are redacted, and cut to `max_text` characters."""
 
     def __init__(self, mapping: Mapping, redactor: Redactor, max_text: int) -> None:
         self._paths = {name: getattr(mapping.fields, name) for name in PARTS}
@@ -40,14 +40,15 @@ class Summaries:
         self._max_text = max_text
 
     def of(self, task_id: str, document: Document, length: int) -> Summary:
-        """The summary of a document whose timeline has this length."""
+        """The summary of a document; `length` is that of its timeline."""
         summary: Summary = {"taskId": task_id, "eventCount": length}
         for name, paths in self._paths.items():
             self._put(summary, name, self.part(name, first_present((document,), paths)))
         return summary
 
     def after(self, before: Summary, differing: set[str], document: Document, length: int) -> Summary:
-        """The same, where only these top-level fields are others than those of the summary before."""
+        """The summary after a change. Only the parts that read one of the `differing` top-level fields are computed;
+        the others come from the summary before."""
         summary: Summary = {"taskId": before["taskId"], "eventCount": length}
         for name, paths in self._paths.items():
             if self._roots[name].isdisjoint(differing):
@@ -66,7 +67,7 @@ class Summaries:
             summary["stage"] = stage
 
     def part(self, name: str, value: Any) -> Any:
-        """One part of a summary, in the type the wire promises, or None."""
+        """One part of a summary, in the type that the wire promises, or None if the value does not have it."""
         value = fields_of(value)
         match name:
             case "issueNumber" | "prNumber":
@@ -97,7 +98,7 @@ class Summaries:
 
 
 def kind_of(summary: Summary) -> Kind | None:
-    """The message that the status of this summary stands for; None where the mapping does not list the status."""
+    """The lifecycle message of the status in this summary; None if the mapping does not list the status."""
     return KINDS.get(summary.get("stage", ""))
 
 

@@ -1,7 +1,7 @@
 """The timeline of a task, what a change does to it (append or rewrite), and the JSON of its events. Pure.
 
-Rules of this file: the array after a change is the change applied to the array before it; two events are equal when the
-JSON that we send of them is equal; a field that should hold the events and is no array counts as an empty array.
+Rules of this file: the array after a change is the change applied to the array before it; two events are equal when
+the JSON that we send of them is equal; a field that should hold the events and is no array counts as an empty array.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class Appended(NamedTuple):
 class Rewritten:
     """The array changed in another way than by an append.
 
-    `elements` and `before` are the array after and before the change. `run`: the number of elements at the beginning of
-    `elements` that are the end of `before`, as after a push to an array of a limited length ($slice).
+    `elements` and `before` are the array after and before the change. `run`: the number of elements at the beginning
+    of `elements` that are the end of `before`, as after a push to an array of a limited length ($slice).
     """
 
     elements: Sequence[Element]
@@ -170,8 +170,8 @@ def _update(before: Timeline, update: Updated, path: str, view: EventView) -> tu
 def _updated(before: Timeline, update: Updated, path: str, touching: set[str]) -> Timeline:
     """The timeline after the paths of an update that concern it.
 
-    The paths are applied to a document that holds nothing but the array, in which only the elements that they lead into
-    are decoded: the others stay BSON.
+    The paths are applied to a document that holds nothing but the array, in which only the elements that they lead
+    into are decoded: the others stay BSON.
     """
     elements = list(before.elements or ())
     inside = path + "."

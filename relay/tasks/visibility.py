@@ -1,8 +1,8 @@
-"""Visibility rules as two things that agree: keys for live delivery, a Mongo filter for states. Pure.
+"""Visibility rules in two forms that agree: audience keys for live delivery, MongoDB filters for reads. Pure.
 
-Rules of this file: deny by default; a claim that is absent, null or empty matches nothing; the keys
-of a document and the keys of a principal meet exactly where the principal's filter selects the
-document (a property test holds the two together).
+Rules of this file: deny by default; a claim that is absent, null or empty matches nothing; a document and a principal
+have a key in common exactly when the principal's filter selects the document, which a property test checks against a
+real MongoDB.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from relay.tasks.paths import Document, array_index, fields_of
 Keys = frozenset[str]
 Filter = dict[str, Any]
 
-ALL = "all"  # the key every task has; who sees everything holds it
-_DB_POINTER = 12  # a type of BSON
-NOTHING: Filter = {"$expr": False}
+ALL = "all"  # the key of every task; a principal who may see everything holds it
+_DB_POINTER = 12  # the number of a deprecated BSON type
+NOTHING: Filter = {"$expr": False}  # selects no document
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is speaking, as the token says.
+    """An authenticated user: the subject and the claims of a verified token.
 
     `expires_at` is in seconds since the epoch, by the wall clock.
     """
@@ -44,33 +44,33 @@ class Audience:
 
     @property
     def claims(self) -> Keys:
-        """The names of the claims that decide."""
+        """The names of the claims that the rules read; a token's other claims need not be kept."""
         rules, roles = self._visibility.rules, self._visibility.sees_all
         return frozenset([rule.claim for rule in rules] + [role.claim for role in roles])
 
     def keys_of(self, document: Document) -> Keys:
-        """The keys of a document: whoever holds one of them may see it."""
+        """The audience keys of a document: a principal who holds one of them may see it."""
         found = (_key(name, value) for name, value in self.looked_at(document))
         return frozenset((ALL, *(key for key in found if key is not None)))
 
     def looked_at(self, document: Document) -> Iterator[tuple[str, Any]]:
-        """The values that the rules look at in a document, each with the name of its rule."""
+        """The values of a document that the rules compare with claims, each with the name of its rule."""
         for rule in self._visibility.rules:
             for path in rule.field:
                 for value in _values(document, path.split(".")):
                     yield rule.name, value
                 if not _is_null(document, path) or _is_ambiguous(document, path):
-                    break  # the first present candidate is the one that counts
+                    break  # only the first candidate that is present counts
 
     def keys_for(self, principal: Principal) -> Keys:
-        """The keys a principal holds."""
+        """The audience keys that a principal holds."""
         if self._sees_all(principal):
             return frozenset((ALL,))
         wanted = ((rule.name, value) for rule in self._visibility.rules for value in _wanted(rule, principal))
         return frozenset(key for name, value in wanted if (key := _key(name, value)) is not None)
 
     def filter_for(self, principal: Principal) -> Filter:
-        """The Mongo filter that selects what the principal may see."""
+        """The MongoDB filter that selects the documents which the principal may see."""
         if self._sees_all(principal):
             return {}
         branches: list[Filter] = []
@@ -87,20 +87,20 @@ class Audience:
 
 
 def _wanted(rule: Rule, principal: Principal) -> list[Any]:
-    """The values of BSON by which this rule opens a task to the principal."""
+    """The BSON values that the field of this rule may hold for the principal to see the task."""
     return [value for text in texts_of(claim_at(principal.claims, rule.claim)) for value in values_of(text)]
 
 
 def _candidates(paths: Sequence[str], wanted: list[Any]) -> Iterator[Filter]:
     for index, path in enumerate(paths):
-        # {path: null} is "missing or null": every candidate before this one is not present.
+        # {path: null} selects "missing or null", so this branch applies where no earlier candidate is present.
         branch: Filter = {**dict.fromkeys(paths[:index]), path: {"$in": wanted}}
         references = [one for earlier in paths[:index] for one in _references(earlier)]
         yield {**branch, "$nor": references} if references else branch
 
 
 def _references(path: str) -> Iterator[Filter]:
-    """Where a reference stands on the way along this path."""
+    """Filters for documents with a reference on the way along this path."""
     for holder in _holders(path):
         yield {f"{holder}.$ref": {"$exists": True}}
         yield {holder: {"$type": _DB_POINTER}}
@@ -113,9 +113,11 @@ def _holders(path: str) -> Iterator[str]:
 
 
 def _is_ambiguous(document: Document, path: str) -> bool:
-    """Does a reference stand on the way along this path? To the driver a sub-document with `$ref` and `$id`, in which
-    MongoDB finds no such field, and the old type DBPointer, in which it finds no field, are the same. Then no
-    later candidate counts, as the filter has it."""
+    """Whether a reference is on the way along this path, so that no later candidate may count.
+
+    The driver decodes two things to one class: a sub-document with `$ref` and `$id`, in which MongoDB finds fields,
+    and the old type DBPointer, in which it finds none. As the relay cannot tell them apart, keys and filter both deny.
+    """
     return any(True for holder in _holders(path) for _ in _values(document, [*holder.split("."), "$ref"]))
 
 
@@ -127,8 +129,8 @@ def _key(rule: str, value: Any) -> str | None:
     return f"{rule}:{_MARKS[found.kind]}:{found.text}" if found is not None else None
 
 
-# How MongoDB reads a dotted path: arrays on the way are looked into, element by element, and by
-# number; an array at the end offers its elements.
+# How MongoDB reads a dotted path: it searches every element of an array on the way, and takes a number in the path
+# for an index as well; an array at the end of the path matches by each of its elements.
 
 
 def _values(value: Any, path: Sequence[str]) -> Iterator[Any]:
@@ -153,11 +155,11 @@ def _values(value: Any, path: Sequence[str]) -> Iterator[Any]:
             if rest:
                 yield from _values(element, rest)
             else:
-                yield element  # one that is an array itself is not looked into
+                yield element  # MongoDB does not search the elements of an array that an index leads to
 
 
 def _is_null(document: Document, path: str) -> bool:
-    """Would `{path: null}` match?"""
+    """Whether the filter `{path: null}` selects the document."""
     return _null_at(document, path.split("."))
 
 
