@@ -1,4 +1,4 @@
-"""Fixtures of the integration tests: a database of their own, and settings for a relay on it."""
+"""Fixtures for integration tests: a collection in a database of each test's own, and settings for a relay on it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
 
 @pytest.fixture
 def with_(mongo_url: str, database_name: str) -> Callable[..., Any]:
-    """The settings of a relay for this test."""
+    """A function that makes the settings of a relay for this test: `with_(relay_port=80)`."""
     return lambda **given: settings_for(mongo_url, database_name, **given)
 
 
 @pytest.fixture
 def environment(mongo_url: str, database_name: str) -> dict[str, str]:
+    """The environment of a relay that runs as a process."""
     return {
         "RELAY_MONGO_URL": mongo_url,
         "RELAY_MONGO_DATABASE": database_name,

@@ -28,8 +28,8 @@ from relay.auth.tokens import MAX_TOKEN_BYTES
 from relay.errors import StartupError
 
 
-async def test_only_pages_of_listed_origins_connect(with_: Any) -> None:
-    """S1: Origin exact; null, a longer host, another scheme or port, missing with a cookie: 403, no upgrade."""
+async def test_only_pages_of_allowed_origins_connect(with_: Any) -> None:
+    """S1: Origin exact; null, a longer host, another scheme or port, none but a cookie: 403, no upgrade."""
     allowed = "https://app.example.com"
     async with running(with_(relay_allowed_origins=allowed)) as relay:
         good = bearer(token("alice"))
@@ -40,7 +40,7 @@ async def test_only_pages_of_listed_origins_connect(with_: Any) -> None:
             *("https://app.example.com, https://evil.test", "https://app.example.com https://evil.test"),
         ):
             assert await status_of(relay.url, "/ws", f"Origin: {origin}", good) == 403, origin
-            # A host that fits the origin is what the attacker's page would send.
+            # An attacker's page would send the host that fits its origin.
             host = origin.partition("://")[2] or "x"
             assert await status_of(relay.url, "/ws", f"Origin: {origin}", good, host=host) == 403, origin
         for path in ("/ws/dashboard", "/ws/tasks/t"):
@@ -48,21 +48,21 @@ async def test_only_pages_of_listed_origins_connect(with_: Any) -> None:
         twice = (f"Origin: {allowed}", "Origin: https://evil.test")
         assert await status_of(relay.url, "/ws", *twice, good) != 101
         assert await status_of(relay.url, "/ws", f"Origin: {allowed}", good) == 101
-        # Without an origin nobody is let in by a cookie either: the token decides.
+        # Without an origin a cookie does not admit anybody either: the token decides.
         cookie = f"Cookie: token={token('alice')}; Authorization=Bearer {token('alice')}"
         async with upgraded(relay.url, "/ws", cookie, sub=None) as peer:
             peer.send(text_frame("ping"))
             assert await peer.ending() == 4401
 
 
-def test_a_token_in_the_address_is_refused_and_no_token_is_logged(environment: dict[str, str]) -> None:
-    """S2: a token in the query string: 4500 token_in_query; grep all logs for the JWT: 0 hits."""
+def test_a_token_in_the_query_is_refused_and_no_token_is_logged(environment: dict[str, str]) -> None:
+    """S2: a token in the query: 4500 token_in_query. No part of the JWT is in any log line."""
 
     async def offer(url: str, text: str) -> None:
         for name in ("token", "access_token", "jwt", "tok%65n"):
             for path in ("/ws", "/ws/dashboard", "/ws/tasks/t"):
                 assert await ending_of(url, f"{path}?{name}={text}") == (4500, "token_in_query")
-            # Also beside a token that would do, and where no one looks.
+            # Also beside a valid token in a header, and where there is no endpoint.
             assert (await ending_of(url, f"/ws?{name}={text}", bearer(text)))[0] == 4500
             assert (await get(f"{url}/config?{name}={text}"))[0] == 401
             assert await status_of(url, f"/nowhere?{name}={text}") == 404
@@ -91,8 +91,8 @@ def test_a_token_in_the_address_is_refused_and_no_token_is_logged(environment: d
         assert part not in logged
 
 
-async def test_a_token_among_the_subprotocols_never_comes_back(with_: Any) -> None:
-    """S3: relay.v1, bearer.J: the response never contains J; one that is too long gets a clean 431 or 4401."""
+async def test_a_token_among_the_subprotocols_is_never_sent_back(with_: Any) -> None:
+    """S3: relay.v1, bearer.<token>: no response contains the token. One that is too long gets 431 or 4401."""
     async with running(with_()) as relay:
         text = token("alice")
         for offer, chosen in (
@@ -114,7 +114,7 @@ async def test_a_token_among_the_subprotocols_never_comes_back(with_: Any) -> No
                     assert await status_of(relay.url, "/ws", header) == 431
                 else:
                     assert await ending_of(relay.url, "/ws", header) == ending
-        # One of 9 KB is as good as any, in a first frame too; there one past the bound is refused.
+        # A token of 9 KB is accepted, in a first frame as well. There a longer one than permitted is refused.
         async with upgraded(relay.url, "/ws", bearer(token("alice", padding="x" * 9_000)), sub=None) as peer:
             assert b'"welcome"' in (await peer.frame())[1]
         async with upgraded(relay.url, sub=None) as peer:
@@ -125,8 +125,8 @@ async def test_a_token_among_the_subprotocols_never_comes_back(with_: Any) -> No
             assert await peer.ending() == 4401
 
 
-async def test_a_connection_says_in_time_who_it_is(with_: Any) -> None:
-    """S4: silence; 1 byte at a time; a first message of 100 KB: closed in time, no room is there."""
+async def test_a_connection_without_a_token_is_closed_in_time(with_: Any) -> None:
+    """S4: silence; 1 byte at a time; a first message of 100 KB: closed in time, and no task was joined."""
     async with running(with_(relay_auth_timeout_ms=400)) as relay:
         began = time.monotonic()
         async with (
@@ -155,14 +155,14 @@ def forged() -> list[Any]:
     return [
         pytest.param(f"{none}.", id="S6 alg none"),
         pytest.param(f"{unsigned}.", id="S6 no signature"),
-        pytest.param(signed(claims, "RSA", "RS256"), id="S7 RS256 where HS256 is set"),
-        pytest.param(hmac_signed({**header, "jwk": jwk("RSA")}, claims, ""), id="S9 a key of its own"),
+        pytest.param(signed(claims, "RSA", "RS256"), id="S7 RS256 where HS256 is configured"),
+        pytest.param(hmac_signed({**header, "jwk": jwk("RSA")}, claims, ""), id="S9 a key inside the token"),
         pytest.param(hmac_signed({**header, "kid": "../../dev/null"}, claims, ""), id="S9 kid is a path"),
         pytest.param(hmac_signed({**header, "kid": None}, claims, SECRET), id="S9 kid is null"),
         pytest.param(hmac_signed(header, {"sub": "alice"}, SECRET), id="S11 no exp"),
-        pytest.param(hmac_signed(header, {**claims, "exp": "9999999999"}, SECRET), id="S11 exp as text"),
+        pytest.param(hmac_signed(header, {**claims, "exp": "9999999999"}, SECRET), id="S11 exp as a string"),
         pytest.param(hmac_signed(header, {**claims, "sub": ""}, SECRET), id="S11 empty sub"),
-        pytest.param(hmac_signed(header, {**claims, "nbf": 9e9}, SECRET), id="S11 not yet"),
+        pytest.param(hmac_signed(header, {**claims, "nbf": 9e9}, SECRET), id="S11 not yet valid"),
         pytest.param(hmac_signed({**header, "crit": ["x"], "x": 1}, claims, SECRET), id="S12 crit"),
         pytest.param(hmac_signed(header, twice, SECRET), id="S13 sub twice"),
         pytest.param(hmac_signed(header, deep, SECRET), id="S13 deep"),
@@ -170,8 +170,8 @@ def forged() -> list[Any]:
 
 
 @pytest.mark.parametrize("text", forged())
-async def test_a_forged_token_opens_no_way_in(with_: Any, text: str) -> None:
-    """S6, S7, S9, S11, S12, S13: by header, subprotocol, first frame, refresh and for /config: 4401 or 401."""
+async def test_a_forged_token_is_refused_everywhere(with_: Any, text: str) -> None:
+    """S6, S7, S9, S11, S12, S13: in a header, a subprotocol, a first frame, a refresh, for /config: 4401 or 401."""
     async with running(with_()) as relay:
         assert await ending_of(relay.url, "/ws", bearer(text)) == (4401, "unauthenticated")
         offer = f"Sec-WebSocket-Protocol: relay.v1, bearer.{text}"
@@ -195,8 +195,8 @@ async def test_a_forged_token_opens_no_way_in(with_: Any, text: str) -> None:
         ({"relay_jwks_url": "file:///etc/passwd"}, "RELAY_JWKS_URL: must"),
     ],
 )
-def test_a_relay_with_keys_that_do_not_do_does_not_start(with_: Any, given: Any, says: str) -> None:
-    """S8, S10: HS256 with RS256, a secret of 5 bytes, keys from file:// or in the clear: no start."""
+def test_a_relay_with_unusable_keys_does_not_start(with_: Any, given: Any, says: str) -> None:
+    """S8, S10: HS256 with RS256, a secret of 5 bytes, keys from file:// or over plain HTTP: no start."""
     with pytest.raises(StartupError) as failure:
         with_(**given)
     assert str(failure.value).startswith(says)
@@ -206,10 +206,10 @@ def test_a_relay_with_keys_that_do_not_do_does_not_start(with_: Any, given: Any,
 @pytest.mark.parametrize(
     "answer", ["302 Found\r\nLocation: http://127.0.0.1:{port}/keys", "500 Sorry", "200 OK"]
 )
-async def test_keys_come_from_where_they_were_set_and_in_a_bearable_size(
+async def test_keys_are_fetched_only_from_the_configured_address_and_within_a_size(
     monkeypatch: pytest.MonkeyPatch, with_: Any, answer: str
 ) -> None:
-    """S10: a redirect, 500, a body without end: no keys; clients shall come back (1011), /readyz says 503."""
+    """S10: a redirect, status 500, a body that is too long: no keys. Clients get 1011, and /readyz answers 503."""
     monkeypatch.setattr("relay.app.FIRST_KEYS_S", 0.2)
     asked: list[bytes] = []
 
@@ -232,8 +232,8 @@ async def test_keys_come_from_where_they_were_set_and_in_a_bearable_size(
     assert set(asked) == {b"/jwks"}
 
 
-async def test_a_connection_ends_with_its_token(tasks: Any, with_: Any) -> None:
-    """S14: no data after exp; an in-band refresh goes on; another sub: error forbidden."""
+async def test_a_connection_ends_when_its_token_expires(tasks: Any, with_: Any) -> None:
+    """S14: no data after `exp`; a refreshed connection goes on; a token of another sub: error forbidden."""
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
     ends = int(time.time()) + 2
     short = hmac_signed({"alg": "HS256"}, {"sub": "alice", "exp": ends}, SECRET)
@@ -244,16 +244,16 @@ async def test_a_connection_ends_with_its_token(tasks: Any, with_: Any) -> None:
     ):
         other.send(text_frame("auth", {"token": token("mallory")}))
         other.send(text_frame("auth", {"token": token("alice")}))
-        # When somebody writes all the time until both tokens have ended,
+        # When changes are written until both tokens have expired,
         ended = asyncio.create_task(one.ending())
         written = 0
         while not ended.done():
             await asyncio.to_thread(tasks.update_one, {"_id": "t"}, {"$push": {"events": written}})
             written += 1
-        # then the one was closed in time,
+        # then the connection that was not refreshed was closed in time,
         assert (ended.result(), 0 <= time.time() - ends < 2) == (4401, True)
         assert await ending_of(relay.url, "/ws", bearer(short)) == (4401, "token_expired")
-        # and the other hears the next event, and was told that it stays who it is.
+        # and the refreshed one receives the next event, and was refused the token of another user.
         tasks.update_one({"_id": "t"}, {"$push": {"events": "the last"}})
         heard = []
         while not heard or heard[-1]["data"].get("event", {}).get("data") != "the last":
@@ -270,10 +270,10 @@ async def test_a_connection_ends_with_its_token(tasks: Any, with_: Any) -> None:
         ("relay_max_connections_per_user", "bob"),
     ],
 )
-async def test_one_more_than_may_come_is_turned_away_until_one_leaves(
+async def test_a_connection_above_a_cap_is_refused_until_another_ends(
     with_: Any, cap: str, other: str | None
 ) -> None:
-    """S24: more than the cap in all, of one address, of one user: 4430, and free again when one leaves."""
+    """S24: above the cap in total, of an address, or of a user: 4430, until another connection ends."""
     async with running(with_(**{cap: 3}, relay_auth_timeout_ms=300)) as relay:
         for _ in range(3):
             async with listening(relay), listening(relay), listening(relay) as last:
@@ -287,7 +287,7 @@ async def test_one_more_than_may_come_is_turned_away_until_one_leaves(
                 async with listening(relay) as ear:
                     assert await ear.quiet() == []
             await becomes(relay, "relay_connections ", lambda count: count == 0)
-        # Who never says who they are, says nonsense or is cut off frees the place as well.
+        # Connections that never send a token, send nonsense, or are cut no longer count either.
         for ends in (frame(TEXT, b"x"), frame(3), b""):
             async with AsyncExitStack() as stack:
                 for _ in range(3):
@@ -299,12 +299,12 @@ async def test_one_more_than_may_come_is_turned_away_until_one_leaves(
             pass
 
 
-async def test_who_connects_is_not_what_a_header_says(with_: Any) -> None:
-    """S28: X-Forwarded-For from anyone: the peer's address counts; of a declared proxy: the client's;
-    trusting everyone is refused at the start."""
+async def test_a_forwarded_address_counts_only_from_a_trusted_proxy(with_: Any) -> None:
+    """S28: X-Forwarded-For from any peer: the peer's address counts; from a trusted proxy: the client's. Settings
+    that trust every address are refused."""
 
     async def come_in(relay: Relay, *said: str) -> str:
-        """Two connections that say these addresses stay; what becomes of a third."""
+        """Keep a connection open for each of these forwarded addresses. Return "welcome", or why one was refused."""
         async with AsyncExitStack() as stack:
             for one in said:
                 headers = [f"X-Forwarded-For: {one}", f"Forwarded: for={one}", f"X-Real-IP: {one}"]
@@ -327,7 +327,7 @@ async def test_who_connects_is_not_what_a_header_says(with_: Any) -> None:
             with_(relay_trusted_proxies=everyone)
 
 
-async def test_who_is_out_of_the_rollout_is_told_so(with_: Any) -> None:
+async def test_a_user_outside_the_rollout_is_refused_with_its_reason(with_: Any) -> None:
     settings = with_(feature_websocket_percent=0, feature_websocket_users="alice")
     async with running(settings) as relay:
         for sub, is_in in (("alice", True), ("bob", False), ("Alice", False), (" alice", False)):
@@ -348,7 +348,7 @@ async def test_who_is_out_of_the_rollout_is_told_so(with_: Any) -> None:
         assert await ending_of(relay.url, "/ws", bearer(token("alice"))) == (4502, "feature_disabled")
 
 
-async def test_only_pages_of_listed_origins_may_read_the_answers(with_: Any) -> None:
+async def test_only_pages_of_allowed_origins_may_read_responses(with_: Any) -> None:
     allowed = "https://app.example.com"
     async with running(with_(relay_allowed_origins=allowed)) as relay:
         ask = {
@@ -361,7 +361,7 @@ async def test_only_pages_of_listed_origins_may_read_the_answers(with_: Any) -> 
             assert headers["access-control-allow-origin"] == (origin if may else None)
             assert headers["access-control-allow-credentials"] is None
             assert "Origin" in headers["vary"]
-            # Whoever asks from elsewhere may read that this is what is wrong, and gets nothing else to read.
+            # Pages of other origins may read this one response, which tells them what is wrong, and no other.
             for how, expected in (({"Authorization": f"Bearer {token('a')}"}, 200), ({}, 401)):
                 status, headers, body = await get(f"{relay.url}/config", Origin=origin, **how)
                 assert status == (expected if may else 403)

@@ -34,7 +34,7 @@ from relay.gateway import session
 from relay.gateway.http import CONTENT_SECURITY_POLICY
 
 
-async def test_what_the_host_header_says_decides_nothing(with_: Any) -> None:
+async def test_the_host_header_decides_nothing(with_: Any) -> None:
     """S29: Host: x/admin?, @evil.test and the like: the same decision as for the plain request."""
     async with running(with_()) as relay:
         good, foreign = bearer(token("alice")), "Origin: http://evil.test"
@@ -72,7 +72,7 @@ async def test_what_the_host_header_says_decides_nothing(with_: Any) -> None:
             async with calling(relay.url) as peer:
                 peer.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
                 assert (await peer.answer())[0] == 400
-        # The address that clients are sent to is the relay's own.
+        # The addresses that /config gives to clients are the relay's own.
         _, _, body = await get(f"{relay.url}/config", Authorization=good.partition(": ")[2], Host="evil.test")
         assert b"evil" not in body
 
@@ -81,8 +81,8 @@ ESCAPES = "\x1b[31mred\x07"
 
 
 @pytest.mark.parametrize("format", ["console", "json"])
-def test_what_peers_send_does_not_write_the_log(environment: dict[str, str], format: str) -> None:
-    """S30: %0d%0a and ANSI escapes in path, user agent and close reason: whole lines, no control characters."""
+def test_clients_cannot_forge_log_lines(environment: dict[str, str], format: str) -> None:
+    """S30: %0d%0a and ANSI escapes in paths, headers and close reasons: no forged lines, no control characters."""
 
     async def write(url: str) -> None:
         forged = "%0d%0a2026-01-01T00:00:00.000Z%20INFO%20all%20is%20well%1b%5b31m"
@@ -128,16 +128,16 @@ def test_what_peers_send_does_not_write_the_log(environment: dict[str, str], for
 
 
 class Broken(Exception):
-    """Says more than a peer may know."""
+    """An exception whose message a client must not see."""
 
     def __init__(self, *_: Any) -> None:
         super().__init__("mongodb://user:hunter2@db /srv/relay")
 
 
-async def test_what_went_wrong_is_the_logs_and_not_the_peers(
+async def test_the_cause_of_an_error_is_logged_and_not_sent(
     with_: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """S31: an exception in a handler: the client sees 1011 internal error or 500, and nothing of the cause."""
+    """S31: an exception in a handler: the client gets 1011 internal error or 500, and nothing of the cause."""
 
     def fail(*_: Any, **__: Any) -> None:
         raise Broken
@@ -167,8 +167,8 @@ async def test_what_went_wrong_is_the_logs_and_not_the_peers(
         await becomes(relay, "relay_connections ", lambda count: count == 0)
 
 
-async def test_operators_have_a_port_of_their_own(tasks: Any, with_: Any) -> None:
-    """S32: metrics and readiness through the public listener: 404; no label names a user or a task."""
+async def test_metrics_and_readiness_can_have_a_port_of_their_own(tasks: Any, with_: Any) -> None:
+    """S32: metrics and readiness on the clients' port: 404; no label contains a user or a task."""
     tasks.insert_one({"_id": "the-task", "createdBy": "the-user"})
     async with running(with_(relay_admin_port=0)) as relay:
         async with listening(relay, "/ws/tasks/the-task", sub="the-user") as ear:
@@ -179,20 +179,20 @@ async def test_operators_have_a_port_of_their_own(tasks: Any, with_: Any) -> Non
             assert (status, b"relay_connections 1.0" in body) == (200, True)
             assert b"the-" not in body
         async with upgraded(relay.url) as peer:
-            peer.send(frame(CLOSE, b"\x13\x87"))  # 4999: a code of the peer's own
+            peer.send(frame(CLOSE, b"\x13\x87"))  # 4999: a private code, chosen by the client
             await peer.ending()
         body = (await get(f"{relay.admin_url}/metrics"))[2].decode()
         assert set(re.findall(r"(\w+)=\"", body)) <= {"code"}
         assert 'code="4999"' not in body
         assert (await get(f"{relay.admin_url}/readyz"))[0] == 200
-        # And there is nothing for clients on that port.
+        # The admin port has no endpoint for clients.
         for path in ("/", "/config", "/client/index.js", "/healthz"):
             assert (await get(relay.admin_url + path))[0] == 404, path
         assert await status_of(relay.admin_url, "/ws", bearer(token("alice"))) == 404
 
 
-async def test_reading_one_collection_is_all_it_needs(with_: Any, tmp_path: Path) -> None:
-    """S33: with find and changeStream on the one collection it serves; writes and other collections: denied."""
+async def test_the_right_to_read_one_collection_is_enough(with_: Any, tmp_path: Path) -> None:
+    """S33: `find` and `changeStream` on its one collection. Writes and other collections are denied to its user."""
     key = tmp_path / "key"
     key.write_bytes(base64.b64encode(os.urandom(96)))
     key.chmod(0o600)
@@ -237,8 +237,10 @@ async def test_reading_one_collection_is_all_it_needs(with_: Any, tmp_path: Path
         "mongodb+srv://user:hunter2@",
     ],
 )
-def test_a_password_is_shown_in_no_failure(environment: dict[str, str], mongo_url: str, url: str) -> None:
-    """S33: the URI's password is never printed, in exceptions neither."""
+def test_a_failure_never_shows_the_password_of_the_database(
+    environment: dict[str, str], mongo_url: str, url: str
+) -> None:
+    """S33: the password in RELAY_MONGO_URL is never printed, in exceptions neither."""
     port = re.search(r":(\d+)", mongo_url)
     assert port is not None
     with Process("serve", **environment | {"RELAY_MONGO_URL": url.format(port=port[1])}) as process:
@@ -261,8 +263,8 @@ FLOORS = {
 }
 
 
-def test_no_dependency_is_older_than_its_last_hole() -> None:
-    """S36: pyjwt, pymongo, starlette below the fixed versions: the build fails."""
+def test_no_dependency_is_older_than_its_last_security_fix() -> None:
+    """S36: pyjwt, pymongo, starlette or uvicorn below the versions with fixes: this test fails."""
     root = Path(__file__).parents[2]
     asked = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
     for name, (floor, why) in FLOORS.items():
@@ -275,9 +277,9 @@ def test_no_dependency_is_older_than_its_last_hole() -> None:
             assert locked is None or Version(locked[1]) >= Version(floor), (lock.name, why)
 
 
-async def test_one_users_many_sockets_leave_the_others_their_turn(tasks: Any, with_: Any) -> None:
-    """S38: one user with as many sockets as may be on a hot task, asking all the time: another's conversation
-    goes on."""
+async def test_one_user_with_many_sockets_does_not_stop_the_others(tasks: Any, with_: Any) -> None:
+    """S38: one user has the permitted number of sockets on a busy task, and sends requests all the time. The messages
+    of another user still arrive in time."""
     tasks.insert_many([{"_id": "hot", "createdBy": "mallory"}, {"_id": "mine", "createdBy": "alice"}])
     over = asyncio.Event()
     busy: list[int] = []
@@ -287,7 +289,7 @@ async def test_one_users_many_sockets_leave_the_others_their_turn(tasks: Any, wi
         while not over.is_set():
             peer.send(text_frame("resync_requested", {"taskIds": ids}))
             await peer.writer.drain()
-            await asyncio.sleep(0.05)  # the rate that a connection may have
+            await asyncio.sleep(0.05)  # the permitted rate of a connection
 
     async def follow(peer: Any) -> None:
         try:
@@ -301,8 +303,8 @@ async def test_one_users_many_sockets_leave_the_others_their_turn(tasks: Any, wi
         while not over.is_set():
             await asyncio.to_thread(tasks.bulk_write, batch)
 
-    async def turn(ear: Ear, number: int) -> float:
-        """From a write to its message, and from a request to its answer."""
+    async def round_trip(ear: Ear, number: int) -> float:
+        """The seconds from a write to its message, and on to the answer to a request."""
         began = time.perf_counter()
         await asyncio.to_thread(tasks.update_one, {"_id": "mine"}, {"$push": {"events": number}})
         await ear.until("task:event_added", index=number)
@@ -315,16 +317,16 @@ async def test_one_users_many_sockets_leave_the_others_their_turn(tasks: Any, wi
         )
         alice = await stack.enter_async_context(listening(relay, "/ws/tasks/mine"))
         await alice.until("task:state")
-        alone = [await turn(alice, number) for number in range(10)]
+        alone = [await round_trip(alice, number) for number in range(10)]
         peers = [
             await stack.enter_async_context(upgraded(relay.url, "/ws/tasks/hot", sub="mallory"))
             for _ in range(50)
         ]
         assert await ending_of(relay.url, "/ws", bearer(token("mallory"))) == (4430, "at_capacity")
-        noise = [asyncio.create_task(follow(peer)) for peer in peers[5:]]  # five do not read at all
+        noise = [asyncio.create_task(follow(peer)) for peer in peers[5:]]  # the other five do not read at all
         noise += [asyncio.create_task(pester(peer)) for peer in peers[:10]]
         noise.append(asyncio.create_task(write_hot()))
-        together = [await turn(alice, number) for number in range(10, 70)]
+        together = [await round_trip(alice, number) for number in range(10, 70)]
         async with listening(relay, "/ws/tasks/mine") as late:
             await late.until("task:state")
         over.set()
@@ -332,13 +334,13 @@ async def test_one_users_many_sockets_leave_the_others_their_turn(tasks: Any, wi
             one.cancel()
         await asyncio.gather(*noise, return_exceptions=True)
     assert len(busy) > 100
-    print(f"\n  a turn: {1000 * statistics.median(alone):.0f} ms alone, ", end="")
+    print(f"\n  a round trip: {1000 * statistics.median(alone):.0f} ms alone, ", end="")
     print(f"{1000 * statistics.median(together):.0f} ms beside a user with 50 busy sockets")
     assert statistics.median(together) < 5 * statistics.median(alone) + 0.1
     assert max(together) < 5
 
 
-async def test_every_answer_has_the_headers_that_keep_a_page_in_its_place(with_: Any) -> None:
+async def test_each_response_has_the_security_headers(with_: Any) -> None:
     async with running(with_(relay_admin_port=0)) as relay:
         for url in (
             *(relay.url + path for path in ("/", "/config", "/healthz", "/client/index.js", "/nowhere")),
@@ -352,7 +354,7 @@ async def test_every_answer_has_the_headers_that_keep_a_page_in_its_place(with_:
             assert headers["server"] is None
             assert b"composition root" not in body
         _, _, page = await get(f"{relay.url}/")
-        # What the policy forbids is not there to begin with.
+        # The page contains nothing that its policy forbids.
         assert not re.search(
             rb"<script(?![^>]* src=)|<style|\son\w+=|\sstyle=|https?://(?!www\.w3\.org)", page
         )

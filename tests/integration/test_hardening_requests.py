@@ -28,12 +28,14 @@ def fragments(count: int, payload: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("sub", [None, "alice"])
-async def test_a_message_has_a_size_and_comes_in_few_pieces(with_: Any, sub: str | None) -> None:
+async def test_a_message_that_is_too_large_or_has_too_many_fragments_closes_the_connection(
+    with_: Any, sub: str | None
+) -> None:
     """S19, S20: 64 KiB + 1 in one frame or in several: 1009; 20,001 empty or one-byte fragments: 1008."""
     too_long = b"x" * 65_537
     cases = [
         (1009, frame(TEXT, too_long)),
-        (1009, frame(TEXT, too_long, masked=True)[:14]),  # the head alone says it
+        (1009, frame(TEXT, too_long, masked=True)[:14]),  # the header of the frame is enough
         (1009, frame(TEXT, b"x" * 65_536, fin=False) + frame(CONT, b"x")),
         (1009, frame(TEXT, b"x" * 30_000, fin=False) + frame(CONT, b"x" * 30_000, fin=False) * 2),
         (1009, bytes([0x81, 0xFF]) + (2**62).to_bytes(8, "big")),
@@ -46,7 +48,7 @@ async def test_a_message_has_a_size_and_comes_in_few_pieces(with_: Any, sub: str
             async with upgraded(relay.url, sub=sub) as peer:
                 peer.send(sent)
                 assert await peer.ending() == code
-        async with upgraded(relay.url) as peer:  # as many as may be are one message
+        async with upgraded(relay.url) as peer:  # the permitted number of fragments is one message
             text = orjson.dumps({"type": "ping", "id": "i" * 20})
             peer.send(frame(TEXT, text, fin=False), frame(CONT, fin=False) * (MAX_FRAGMENTS - 2))
             peer.send(frame(PING), frame(CONT))
@@ -55,10 +57,10 @@ async def test_a_message_has_a_size_and_comes_in_few_pieces(with_: Any, sub: str
 
 
 @pytest.mark.parametrize("sub", [None, "alice"])
-async def test_pings_of_a_peer_that_does_not_read_fill_nothing(
+async def test_a_flood_of_pings_fills_no_buffer(
     with_: Any, monkeypatch: pytest.MonkeyPatch, sub: str | None
 ) -> None:
-    """S21: a flood of pings of 125 B, the client not reading: 1008, and no buffer grows."""
+    """S21: a flood of pings of 125 bytes from a client that does not read: 1008, and no buffer grows."""
     monkeypatch.setattr("relay.gateway.websocket.connection.CLOSE_S", 0.5)
     async with running(with_()) as relay, upgraded(relay.url, sub=sub, receive_buffer=4096) as peer:
         flood = frame(PING, b"p" * 125) * 500
@@ -74,11 +76,11 @@ async def test_pings_of_a_peer_that_does_not_read_fill_nothing(
         except ConnectionError:
             pass
         assert sent >= len(flood)
-        assert largest < 512 * 1024  # what one read can hold, twice
+        assert largest < 512 * 1024  # twice what one read can hold
 
 
-async def test_nothing_is_compressed(with_: Any) -> None:
-    """S22: permessage-deflate is not agreed to, and a compressed frame: 1002."""
+async def test_compression_is_neither_negotiated_nor_accepted(with_: Any) -> None:
+    """S22: permessage-deflate is not negotiated. A compressed frame: 1002."""
     offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, permessage-deflate"
     async with running(with_()) as relay, calling(relay.url) as peer:
         peer.send(handshake("/ws", offer, bearer(token("alice"))))
@@ -92,8 +94,9 @@ async def test_nothing_is_compressed(with_: Any) -> None:
         assert headers["content-encoding"] is None
 
 
-async def test_a_handshake_takes_no_longer_than_it_may(with_: Any) -> None:
-    """S23: connect and silence, a header that drips: cut off; a head too large: 431 (all in test_http_protocol.py)."""
+async def test_a_handshake_that_takes_too_long_is_cut(with_: Any) -> None:
+    """S23: silence, and a header that arrives byte by byte: cut; a head that is too large: 431. More of this is in
+    tests/unit/gateway/test_http_protocol.py."""
     async with (
         running(with_(relay_handshake_timeout_ms=300)) as relay,
         calling(relay.url) as silent,
@@ -107,8 +110,9 @@ async def test_a_handshake_takes_no_longer_than_it_may(with_: Any) -> None:
         assert await silent.answer() == (0, b"")
 
 
-async def test_requests_have_a_rate_and_tasks_a_number(with_: Any) -> None:
-    """S25: 1,000 requests at once: rate_limited, then 4429; 10k tasks: too_many_tasks; a refresh counts too."""
+async def test_requests_above_the_rate_and_too_many_tasks_are_refused(with_: Any) -> None:
+    """S25: 1,000 requests at once: rate_limited, then 4429; more tasks than permitted: too_many_tasks. A refresh of the
+    token counts as well."""
     settings = with_(relay_messages_per_second=10, relay_max_tasks_per_connection=50)
     async with running(settings) as relay:
         for kind, data in (
@@ -134,34 +138,34 @@ FRAMES = [
     pytest.param(1002, frame(TEXT, b"{}", masked=False), id="unmasked"),
     pytest.param(1002, frame(TEXT, b"{}", rsv=0b010), id="a reserved bit"),
     *[pytest.param(1002, frame(opcode), id=f"opcode {opcode}") for opcode in (3, 7, 0xB, 0xF)],
-    pytest.param(1002, frame(CONT, b"x"), id="nothing to continue"),
+    pytest.param(1002, frame(CONT, b"x"), id="a continuation of nothing"),
     pytest.param(1002, frame(TEXT, b"x", fin=False) + frame(TEXT, b"y"), id="a message within another"),
-    pytest.param(1002, frame(PING, b"x", fin=False), id="a ping in pieces"),
-    pytest.param(1002, frame(PING, b"x" * 126), id="a ping too long"),
+    pytest.param(1002, frame(PING, b"x", fin=False), id="a fragmented ping"),
+    pytest.param(1002, frame(PING, b"x" * 126), id="a ping that is too long"),
     pytest.param(1009, bytes([0x81, 0xFF]) + b"\xff" * 8, id="a length of 2^64"),
     pytest.param(1002, frame(CLOSE, b"x"), id="half a close code"),
     *[
         pytest.param(1002, frame(CLOSE, code.to_bytes(2, "big")), id=f"close {code}")
         for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)
     ],
-    pytest.param(1002, frame(CLOSE, b"\x03\xe8" + b"r" * 124), id="a reason too long"),
-    pytest.param(1007, frame(CLOSE, b"\x03\xe8\xff"), id="a reason that is no text"),
-    pytest.param(1007, frame(TEXT, b'{"type":"\xff"}'), id="no UTF-8"),
-    pytest.param(1007, frame(TEXT, b"\xed\xa0\x80"), id="half a character"),
+    pytest.param(1002, frame(CLOSE, b"\x03\xe8" + b"r" * 124), id="a reason that is too long"),
+    pytest.param(1007, frame(CLOSE, b"\x03\xe8\xff"), id="a reason that is not UTF-8"),
+    pytest.param(1007, frame(TEXT, b'{"type":"\xff"}'), id="not UTF-8"),
+    pytest.param(1007, frame(TEXT, b"\xed\xa0\x80"), id="a surrogate"),
     pytest.param(1007, frame(TEXT, b"\xf0\x9f", fin=False) + frame(CONT), id="a character cut short"),
     pytest.param(1003, frame(BINARY, b"{}"), id="binary"),
-    pytest.param(1003, frame(BINARY, b"{}", fin=False), id="binary, in pieces"),
-    pytest.param(1000, frame(CLOSE, b"\x03\xe8bye"), id="a good close"),
+    pytest.param(1003, frame(BINARY, b"{}", fin=False), id="fragmented binary"),
+    pytest.param(1000, frame(CLOSE, b"\x03\xe8bye"), id="a clean close"),
     pytest.param(1005, frame(CLOSE), id="a close without a code"),
-    pytest.param(4999, frame(CLOSE, b"\x13\x87"), id="a code of its own"),
+    pytest.param(4999, frame(CLOSE, b"\x13\x87"), id="a private code"),
 ]
 
 
 @pytest.mark.parametrize(("code", "sent"), FRAMES)
-async def test_a_frame_that_breaks_the_protocol_ends_with_its_code(
+async def test_a_frame_that_breaks_the_protocol_closes_with_its_code(
     with_: Any, caplog: pytest.LogCaptureFixture, code: int, sent: bytes
 ) -> None:
-    """S26: unmasked, RSV, opcode 3, bad UTF-8, close 1005/999, a long reason, binary: its code, no traceback."""
+    """S26: unmasked, RSV, opcode 3, bad UTF-8, close 1005/999, a long reason, binary: the right code, no traceback."""
     async with running(with_()) as relay:
         for sub in (None, "alice"):
             async with upgraded(relay.url, sub=sub) as peer:
@@ -196,21 +200,23 @@ FIELDS = {
 }
 
 
-async def test_json_of_every_kind_is_answered_and_nothing_breaks(
+async def test_malformed_and_unexpected_json_is_answered_with_an_error(
     with_: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """S27: NaN, 10k deep, 10^400, half a character, names twice, each field of each wrong type: an error, soon."""
+    """S27: NaN, 10,000 levels, 10^400, a surrogate, duplicate names, wrong types of each field: an error, quickly."""
     async with running(with_(relay_messages_per_second=100_000)) as relay, listening(relay) as ear:
         for text in BAD_JSON:
             began = time.process_time()
             await ear.socket.send(text)
             answer = await ear.next()
-            assert time.process_time() - began < 0.25  # it takes far less than 5 ms; this is both ends
+            assert (
+                time.process_time() - began < 0.25
+            )  # of client and server together; it takes far less than 5 ms
             assert (answer["type"], answer["data"]["code"]) in (
                 ("error", "bad_message"),
                 ("error", "unknown_type"),
             ), text[:40]
-        # The last of two equal names counts, as orjson reads it; there is one reader only.
+        # The last of two equal names counts, as in orjson. No second parser could read it differently.
         await ear.socket.send('{"type":"task:leave","type":"ping","id":"a","id":"b"}')
         assert ((await ear.next())["type"], ear.frames[-1]["replyTo"]) == ("pong", "b")
         for kind, names in FIELDS.items():
@@ -226,5 +232,5 @@ async def test_json_of_every_kind_is_answered_and_nothing_breaks(
         await ear.until("error", taskId="the last")
         codes = {frame["data"]["code"] for frame in ear.frames if frame["type"] == "error"}
         assert codes <= {"bad_message", "bad_request", "unknown_type", "forbidden"}
-        ear.socket.transport.abort()  # a good close would wait until all is read
+        ear.socket.transport.abort()  # a clean close would wait until everything is read
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

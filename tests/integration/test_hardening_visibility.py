@@ -51,9 +51,9 @@ STRANGE_IDS = [
 ]
 
 
-async def test_a_foreign_task_and_none_are_not_told_apart(tasks: Any, with_: Any) -> None:
-    """S15: another user's id and one that does not exist: same answer, about the same time; ids that
-    want to be queries: bad_request or forbidden."""
+async def test_a_foreign_task_and_a_missing_one_get_the_same_answer(tasks: Any, with_: Any) -> None:
+    """S15: the id of another user's task, and one that does not exist: the same answer after about the same time. Ids
+    that look like queries: bad_request or forbidden."""
     tasks.insert_many([{"_id": "foreign", "createdBy": "bob"}, {"_id": ObjectId("65f0c0ffee" * 2 + "65f0")}])
     async with running(with_()) as relay, listening(relay) as ear:
         answers: dict[str, Any] = {}
@@ -65,7 +65,7 @@ async def test_a_foreign_task_and_none_are_not_told_apart(tasks: Any, with_: Any
                 answers[name] = orjson.dumps(await ear.next()).replace(name.encode(), b"NAME")
                 times.append(time.perf_counter() - began)
         assert answers["foreign"] == answers["nowhere"]
-        # One tick of the stream for both. The shortest, because a busy machine makes any single one longer.
+        # Both wait for one answer of the database. The shortest times, because a busy machine makes some longer.
         foreign, nowhere = (min(times) for times in took.values())
         assert abs(foreign - nowhere) < 0.05
         await ear.send("resync_requested", {"taskIds": ["foreign", "nowhere"]})
@@ -88,8 +88,8 @@ async def test_a_foreign_task_and_none_are_not_told_apart(tasks: Any, with_: Any
         assert sorted(frame["data"]["taskId"] for frame in refused) == sorted(STRANGE_IDS)
 
 
-async def test_who_resumes_is_asked_again(tasks: Any, with_: Any) -> None:
-    """S16: a valid position, access removed meanwhile: forbidden, and nothing of the timeline."""
+async def test_a_resuming_client_is_authorized_again(tasks: Any, with_: Any) -> None:
+    """S16: a valid position, but access was removed meanwhile: forbidden, and nothing of the timeline."""
     tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [{"n": 0}]})
     async with running(with_()) as relay, listening(relay, "/ws/dashboard", sub="bob") as bob:
         async with listening(relay, "/ws/tasks/t") as ear:
@@ -114,9 +114,9 @@ REVOKED = 200
 FILLER = "x" * 60_000
 
 
-async def test_whoever_loses_a_task_gets_nothing_of_that_change(tasks: Any, with_: Any) -> None:
-    """S17: remove the user from hot tasks, in the change that adds an event, seen in a room, on a dashboard,
-    while resuming and behind as a slow reader: 0 events of it or after it (F26)."""
+async def test_a_client_that_loses_a_task_receives_nothing_of_that_change(tasks: Any, with_: Any) -> None:
+    """S17: the change that adds an event removes the user from the task. Clients that joined the task, have it in their
+    list, resume it, or read slowly receive no event of this change or of later ones (F26)."""
     ids = [f"t{number}" for number in range(REVOKED)]
     position = {"since": 1, "head": ""}
     own = {"createdBy": "alice", "events": [{"n": 0}]}
@@ -147,14 +147,14 @@ async def test_whoever_loses_a_task_gets_nothing_of_that_change(tasks: Any, with
         position["head"] = state["data"]["head"]
         await on_list.until("dashboard:state")
         await owner.until("dashboard:state")
-        # Given one reader who is far behind,
+        # Given a slow client whose live messages were dropped,
         fill = [UpdateOne({"_id": "bulk"}, {"$push": {"events": FILLER}}) for _ in range(10)]
         await slow.send("task:join", {"taskId": "bulk"})
         while await metric(relay, "relay_lagging_total") < 1:
             await asyncio.to_thread(tasks.bulk_write, fill)
 
         async def resume(stop: asyncio.Event) -> None:
-            """Join again and again from a position that was good, everything at once."""
+            """Join all tasks again and again from a position that was valid."""
             while not stop.is_set():
                 for start in range(0, REVOKED, 100):
                     wanted = [{"taskId": name, **position} for name in ids[start : start + 100]]
@@ -169,7 +169,7 @@ async def test_whoever_loses_a_task_gets_nothing_of_that_change(tasks: Any, with
         over = asyncio.Event()
         resumed = asyncio.create_task(resume(over))
 
-        # when each task goes to somebody else in the very change that adds an event,
+        # when each task is given to another user by the change that adds an event,
         def give_away() -> None:
             for name in ids:
                 tasks.update_one({"_id": name}, {"$push": {"events": "leaked"}, "$set": {"createdBy": "bob"}})
@@ -188,21 +188,21 @@ async def test_whoever_loses_a_task_gets_nothing_of_that_change(tasks: Any, with
         await resumed
         await resuming.send("task:join", {"tasks": [{"taskId": name, **position} for name in ids[:100]]})
         await resuming.quiet()
-        # then nobody who lost it was shown the event,
+        # then no client that lost the task received the event,
         for ear in (in_room, on_list, resuming, slow):
             assert "leaked" not in str(ear.frames)
-        # those who were told of the task were told that it is gone,
+        # clients that had the task received its revocation,
         assert sum(one["type"] == "task:revoked" for one in in_room.frames) == REVOKED
         assert sum(one["data"].get("change") == "revoked" for one in on_list.frames) == REVOKED
         # and the new owner sees it.
         await owner.send("task:join", {"taskId": ids[0]})
         assert "leaked" in str(await owner.until("task:state"))
         for ear in (in_room, on_list, resuming, slow, owner):
-            ear.socket.transport.abort()  # a good close would wait until all is read
+            ear.socket.transport.abort()  # a clean close would wait until everything is read
 
 
-async def test_only_what_is_meant_to_leaves_and_in_a_bearable_size(tasks: Any, with_: Any) -> None:
-    """S35: _internal, __proto__, 5 MB, <script>: only the typed fields leave, bounded, as data, without secrets."""
+async def test_only_typed_fields_leave_the_relay_bounded_and_without_secrets(tasks: Any, with_: Any) -> None:
+    """S35: _internal, __proto__, 5 MB, <script>: clients receive only the typed fields, shortened, without secrets."""
     strange = {"_internal": 1, "__proto__": {"admin": True}, "text": "<script>alert(1)</script>"}
     tasks.insert_one(
         {
@@ -232,9 +232,9 @@ async def test_only_what_is_meant_to_leaves_and_in_a_bearable_size(tasks: Any, w
         assert state["events"][2]["data"]["password"] == "[redacted]"
 
 
-async def test_a_position_that_was_tampered_with_gives_the_whole_or_an_error(tasks: Any, with_: Any) -> None:
-    """S37: the position of another task, 2^64, negative, a flipped bit: reset or bad_request, and never
-    another task's data."""
+async def test_a_forged_position_gives_a_whole_state_or_an_error(tasks: Any, with_: Any) -> None:
+    """S37: the position of another task, 2^64, a negative one, a flipped bit: a whole state or bad_request, and never
+    the data of another task."""
     tasks.insert_many(
         [
             {"_id": "t", "createdBy": "alice", "events": ["t0", "t1"]},

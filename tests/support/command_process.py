@@ -13,7 +13,7 @@ from support.relay_fixture import COMMAND, environment
 
 
 class Process(subprocess.Popen[bytes]):
-    """A command of the relay, both its outputs in one."""
+    """A running command of the relay, with stdout and stderr as one stream. `before` are words before the command."""
 
     def __init__(self, *arguments: str, before: Sequence[str] = (), **given: str) -> None:
         super().__init__(
@@ -25,7 +25,7 @@ class Process(subprocess.Popen[bytes]):
         )
 
     def printed(self, until: str | None = None) -> str:
-        """What it prints, up to and with `until`, or to its end."""
+        """Read what it prints: up to and including `until`, or to its end."""
         assert self.stdout is not None
         text, deadline = b"", time.monotonic() + 30
         while until is None or until.encode() not in text:
@@ -42,7 +42,8 @@ class Process(subprocess.Popen[bytes]):
 def started(
     *arguments: str, until: str, before: Sequence[str] = (), **given: str
 ) -> Iterator[tuple[Process, str]]:
-    """A running command, and what it printed up to and with `until`. `before` are words that begin the command."""
+    """Start a command, and wait until it has printed `until`. Gives the process and what it has printed so far.
+    `before` are words before the command, such as `nohup`."""
     with Process(*arguments, before=before, **given) as process:
         try:
             yield process, process.printed(until)

@@ -40,7 +40,7 @@ async def status_of(url: str, path: str, *headers: str, host: str = "x") -> int:
 
 
 async def ending_of(url: str, path: str = "/ws", *headers: str) -> tuple[int, str]:
-    """How the relay closes a connection that was begun like this."""
+    """The code and reason with which the relay closes a WebSocket after this handshake, without a welcome."""
     async with upgraded(url, path, *headers, sub=None) as peer:
         while True:
             opcode, payload = await peer.frame()

@@ -12,11 +12,13 @@ from support.relay_fixture import SOON_S
 
 
 async def metric(relay: Relay, name: str) -> float:
+    """The sum of all samples whose line begins with `name`."""
     body = await asyncio.to_thread(lambda: urllib.request.urlopen(f"{relay.url}/metrics").read().decode())
     return sum(float(line.split()[-1]) for line in body.splitlines() if line.startswith(name))
 
 
 async def becomes(relay: Relay, name: str, holds: Callable[[float], bool]) -> None:
+    """Wait until the metric has a value for which `holds` is true."""
     async with asyncio.timeout(SOON_S):
         while not holds(await metric(relay, name)):
             pass

@@ -1,4 +1,4 @@
-"""A client with small buffers that reads only when it is told to."""
+"""A client with small buffers that reads only when its test does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.relay_fixture import Ear, token
 
 @asynccontextmanager
 async def reading_slowly(relay: Relay, path: str = "/ws/dashboard") -> AsyncIterator[Ear]:
-    """A connection whose own buffers are as small as they can be; who does not call `next` does not read."""
+    """A WebSocket with the smallest possible buffers. It reads from its socket only when `next` is called."""
     host, port = relay.url.removeprefix("http://").split(":")
     with socket.socket() as bare:
         bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
