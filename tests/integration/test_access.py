@@ -1,9 +1,9 @@
-"""Access over time: whoever may see a task is told of each of its changes, and nobody else of any.
+"""Access over time: a client receives each change of a task that its user may see, and no other change.
 
-Documents whose visibility changes all the time, principals of all kinds, clients that stay and clients that
-come, go and resume. Every write leaves its number in each text it touches. The referee is a change stream
-with the documents as they were before and after each change, and a reading of the rules that shares no code
-with the relay.
+The documents change their visibility all the time. There are principals of all kinds, clients that stay, and clients
+that connect, leave and resume. Every write puts its number into each string it writes, so a message shows which write
+it comes from. The referee is a change stream with the documents before and after each change, and a second
+implementation of the rules that shares no code with the relay.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ WRITES = int(os.environ.get("RELAY_TEST_ACCESS_WRITES", "600"))
 SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))
 TASKS = [f"t{number}" for number in range(6)]
 GRACE, HEIDI = ObjectId(), uuid4()
-# What writers keep for an id that is no text.
+# Forms in which programs store an id that is not a string.
 NUMBERS = (1017, Int64(1017), 1017.0, Decimal128("1017.00"))
 UUIDS = (Binary(HEIDI.bytes, 4), Binary(HEIDI.bytes, 3))
-FENCE = "fence"  # everyone's: its last event comes after all that was written before
+FENCE = "fence"  # a task that all may see; its last change comes after all other writes
 
-# Principals by name: their `sub`, and what else their token says.
+# Principals by name: their `sub`, and the other claims of their token.
 PRINCIPALS: dict[str, tuple[str, dict[str, Any]]] = {
     "creator": ("alice", {"teams": ["all"]}),
     "member": ("bob", {"teams": ["all"]}),
@@ -51,7 +51,7 @@ PRINCIPALS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def may_see(name: str, document: dict[str, Any] | None) -> bool:
-    """The default rules, read once more."""
+    """The default rules of visibility, implemented a second time."""
     if document is None:
         return False
     sub, claims = PRINCIPALS[name]
@@ -70,21 +70,21 @@ def mark(n: int) -> str:
 
 
 def marks(frame: dict[str, Any]) -> set[int]:
-    """The writes this message was made of: of a state, the last one; its events are those of the past."""
+    """The numbers of the writes that this message shows. The events of a state are older, and do not count."""
     data = {name: value for name, value in frame["data"].items() if name != "events"}
     return {int(n) for n in re.findall(rb"mark-(\d+)\.", orjson.dumps(data))}
 
 
 @dataclass
 class Seen:
-    """What the referee saw."""
+    """What the referee has seen, by the number of the write."""
 
     before: dict[int, dict[str, Any] | None] = field(default_factory=dict)
     after: dict[int, dict[str, Any] | None] = field(default_factory=dict)
     task: dict[int, str] = field(default_factory=dict)
 
     def shown_to(self, name: str) -> set[int]:
-        """The writes after which this principal could see the task."""
+        """The numbers of the writes after which this principal could see the task."""
         return {n for n, document in self.after.items() if may_see(name, document)}
 
 
@@ -102,18 +102,18 @@ async def referee(tasks: Any, seen: Seen, opened: asyncio.Event) -> None:
 
 
 class Client:
-    """A principal's connection that keeps all it is told."""
+    """A client that keeps all messages it receives."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.told: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
         self.positions: dict[str, tuple[int, str]] = {}
         self.listed: dict[str, Any] = {}
         self.over = asyncio.Event()
         self.ear: Ear | None = None
 
     def take(self, frame: dict[str, Any]) -> None:
-        self.told.append(frame)
+        self.received.append(frame)
         data, kind = frame["data"], frame["type"]
         if kind in ("task:state", "task:event_added"):
             self.positions[data["taskId"]] = data["next"], data["head"]
@@ -128,7 +128,7 @@ class Client:
             self.over.set()
 
     async def stay(self, relay: Relay, ready: asyncio.Event) -> None:
-        """A dashboard that is joined once, and each task whenever it comes into view."""
+        """Join the list once, and each task when it appears there."""
         sub, claims = PRINCIPALS[self.name]
         async with listening(relay, "/ws/dashboard", sub=sub, **claims) as self.ear:
             while not self.over.is_set():
@@ -140,7 +140,7 @@ class Client:
                     await self.ear.send("task:join", {"taskId": task_id})
 
     async def wander(self, relay: Relay, chance: random.Random) -> None:
-        """Comes, joins this and that with what it has, leaves, and comes again; in the end it stays."""
+        """Connect, join and resume at random, disconnect, and do it again, until the end."""
         sub, claims = PRINCIPALS[self.name]
         while not self.over.is_set():
             self.listed = {}
@@ -169,7 +169,7 @@ class Client:
 
 
 class Writer:
-    """Writes that carry their number, and change who may see what they touch."""
+    """Writes to the collection. Each write carries its number, and many change who may see the task."""
 
     def __init__(self, client: Any, tasks: Any, chance: random.Random) -> None:
         self._client = client
@@ -234,11 +234,11 @@ class Writer:
 
 
 @pytest.mark.timeout(300)
-async def test_everyone_is_told_what_they_may_see_and_nothing_else(
+async def test_each_client_receives_every_change_it_may_see_and_no_other(
     mongo_url: str, database_name: str, capsys: Any
 ) -> None:
-    """S14, S16, S17, S21: afterwards no client was told of a change after which it could not see the task,
-    and those that stayed were told of every change after which they could."""
+    """S14, S16, S17, S21: no client received a change after which it could not see the task. The clients that stayed
+    received every change after which they could."""
     chance, seen, opened = random.Random(SEED), Seen(), asyncio.Event()
     async with AsyncMongoClient[dict[str, Any]](mongo_url) as client:
         tasks = await client[database_name].create_collection(
@@ -267,39 +267,39 @@ async def test_everyone_is_told_what_they_may_see_and_nothing_else(
                 await tasks.update_one({"_id": FENCE}, {"$set": {"title": "over"}})
         async with asyncio.timeout(SOON_S):
             await watching
-    told: Counter[str] = Counter()
+    received: Counter[str] = Counter()
     for one in (*staying, *wandering):
         shown = seen.shown_to(one.name)
-        for frame in one.told:
-            assert marks(frame) <= shown, f"{one.name} was told {frame}, RELAY_TEST_SEED={SEED}"
-            told[one.name] += len(marks(frame))
+        for frame in one.received:
+            assert marks(frame) <= shown, f"{one.name} received {frame}, RELAY_TEST_SEED={SEED}"
+            received[one.name] += len(marks(frame))
     for one in staying:
         shown = {n for n in seen.shown_to(one.name) if n > first}
-        listed = set().union(*(marks(f) for f in one.told if f["type"].startswith("dashboard:")))
-        assert listed >= shown, f"{one.name} was not told of everything, RELAY_TEST_SEED={SEED}"
+        listed = set().union(*(marks(f) for f in one.received if f["type"].startswith("dashboard:")))
+        assert listed >= shown, f"{one.name} did not receive everything, RELAY_TEST_SEED={SEED}"
         visible = {t for t, last in last_writes(seen).items() if may_see(one.name, seen.after[last])}
         assert set(one.listed) - {FENCE} == visible
         assert {t: one.listed[t]["title"] for t in visible} == {
             t: mark(last_writes(seen)[t]) for t in visible
         }
         assert missed_events(one, seen, first) == set(), f"{one.name}, RELAY_TEST_SEED={SEED}"
-    assert told["nobody"] == 0
-    assert all(told[name] > WRITES // 20 for name in PRINCIPALS if name != "nobody")
+    assert received["nobody"] == 0
+    assert all(received[name] > WRITES // 20 for name in PRINCIPALS if name != "nobody")
     with capsys.disabled():
-        said = ", ".join(f"{name} {count}" for name, count in told.items())
-        print(f"\n  {len(seen.after)} changes, RELAY_TEST_SEED={SEED}; told of: {said}")
+        said = ", ".join(f"{name} {count}" for name, count in received.items())
+        print(f"\n  {len(seen.after)} changes, RELAY_TEST_SEED={SEED}; received: {said}")
 
 
 def last_writes(seen: Seen) -> dict[str, int]:
-    """The last write of each task that still is there."""
+    """The number of the last write to each task."""
     return {task_id: max(n for n, task in seen.task.items() if task == task_id) for task_id in TASKS}
 
 
 def missed_events(client: Client, seen: Seen, first: int) -> set[int]:
-    """Of the events pushed while the client was in the task's room: those it was not told."""
+    """The numbers of events that were pushed while the client was joined to their task, and that it did not receive."""
     missed: set[int] = set()
-    joined: dict[str, int] = {}  # the last write its state showed, by the tasks whose rooms it is in
-    for frame in client.told:
+    joined: dict[str, int] = {}  # by joined task: the last write that its state showed
+    for frame in client.received:
         data, kind = frame["data"], frame["type"]
         task_id = data.get("taskId", "")
         if kind == "task:state" and not data["more"]:
@@ -315,7 +315,7 @@ def missed_events(client: Client, seen: Seen, first: int) -> set[int]:
 
 
 def pushed_one(seen: Seen, n: int) -> bool:
-    """Did this write append one event, and cut nothing?"""
+    """Did this write append one event, and remove none?"""
     before, after = seen.before[n], seen.after[n]
     if before is None or after is None:
         return False

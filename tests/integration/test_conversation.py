@@ -1,4 +1,4 @@
-"""The conversation: handshakes, tokens, and what bad input gets."""
+"""Handshakes, tokens and malformed requests get the documented answers from a real relay."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def address(relay: Any, path: str = "/ws") -> str:
 
 
 async def closing(socket: Any) -> tuple[int, str]:
-    """How the server ends this connection, whatever it sends before."""
+    """The code and reason with which the server closes this connection, whatever it sends before."""
     try:
         while True:
             await Ear(socket).next()
@@ -49,13 +49,15 @@ async def test_a_token_may_come_as_the_first_frame(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("first", ['{"type": "ping"}', "nonsense", '{"type": "auth", "data": {}}'])
-async def test_another_first_frame_is_refused(settings: Any, first: str) -> None:
+async def test_any_other_first_frame_is_refused(settings: Any, first: str) -> None:
     async with running(settings) as relay, connect(address(relay), proxy=None) as socket:
         await socket.send(first)
         assert await closing(socket) == (4401, "unauthenticated")
 
 
-async def test_silence_is_refused_in_time(mongo_url: str, database_name: str) -> None:
+async def test_a_connection_without_a_first_frame_is_closed_in_time(
+    mongo_url: str, database_name: str
+) -> None:
     settings = settings_for(mongo_url, database_name, relay_auth_timeout_ms=100)
     async with running(settings) as relay, connect(address(relay), proxy=None) as socket:
         assert await closing(socket) == (4408, "auth_timeout")
@@ -73,7 +75,7 @@ async def test_silence_is_refused_in_time(mongo_url: str, database_name: str) ->
         ("/ws/tasks/t?since=-1", {}, (4500, "bad_handshake")),
     ],
 )
-async def test_a_bad_handshake_is_closed_with_its_code(
+async def test_a_bad_handshake_is_closed_with_the_documented_code(
     settings: Any, path: str, headers: dict[str, str], ending: tuple[int, str]
 ) -> None:
     async with (
@@ -93,7 +95,7 @@ async def test_two_tokens_at_once_are_refused(settings: Any) -> None:
             assert await closing(socket) == (4500, "bad_handshake")
 
 
-async def test_a_foreign_origin_gets_403_and_our_own_is_welcome(settings: Any) -> None:
+async def test_a_foreign_origin_gets_403_and_the_relays_own_is_accepted(settings: Any) -> None:
     async with running(settings) as relay:
         headers = {"Authorization": f"Bearer {token('alice')}"}
         for origin in ("https://evil.test", f"{relay.url}.evil.test", "null"):
@@ -109,7 +111,7 @@ async def test_a_foreign_origin_gets_403_and_our_own_is_welcome(settings: Any) -
             assert (await Ear(socket).next())["type"] == "welcome"
 
 
-async def test_a_token_that_ends_is_announced_and_ends_the_connection(settings: Any) -> None:
+async def test_the_expiry_of_a_token_is_announced_and_closes_the_connection(settings: Any) -> None:
     async with running(settings) as relay:
         headers = {"Authorization": f"Bearer {token('alice', ttl_s=1.5)}"}
         async with connect(address(relay), additional_headers=headers, proxy=None) as socket:
@@ -118,7 +120,7 @@ async def test_a_token_that_ends_is_announced_and_ends_the_connection(settings: 
             assert await closing(socket) == (4401, "token_expired")
 
 
-async def test_heartbeats_come_by_themselves(mongo_url: str, database_name: str) -> None:
+async def test_heartbeats_are_sent_without_a_request(mongo_url: str, database_name: str) -> None:
     settings = settings_for(mongo_url, database_name, relay_heartbeat_ms=300)
     async with running(settings) as relay, listening(relay) as ear:
         await ear.until("heartbeat")
@@ -148,7 +150,7 @@ async def test_heartbeats_come_by_themselves(mongo_url: str, database_name: str)
         ("[" * 10_000, "bad_message"),
     ],
 )
-async def test_a_malformed_frame_gets_an_error_and_the_connection_lives(
+async def test_a_malformed_frame_gets_an_error_and_the_connection_stays_open(
     settings: Any, frame: str, code: str
 ) -> None:
     async with running(settings) as relay, listening(relay) as ear:
@@ -158,13 +160,13 @@ async def test_a_malformed_frame_gets_an_error_and_the_connection_lives(
         assert await ear.quiet() == []
 
 
-async def test_nothing_of_a_request_with_one_bad_element_is_done(settings: Any) -> None:
+async def test_a_request_with_one_invalid_element_has_no_effect(settings: Any) -> None:
     async with running(settings) as relay, listening(relay) as ear:
         await ear.send("task:join", {"tasks": [{"taskId": "a"}, {"taskId": 5}]}, id="j")
         assert [(one["type"], one["replyTo"]) for one in await ear.quiet()] == [("error", "j")]
 
 
-async def test_a_binary_frame_and_one_too_long_end_the_connection(settings: Any) -> None:
+async def test_a_binary_frame_and_one_that_is_too_long_close_the_connection(settings: Any) -> None:
     async with running(settings) as relay:
         async with listening(relay) as ear:
             await ear.socket.send(b"binary")
@@ -174,7 +176,9 @@ async def test_a_binary_frame_and_one_too_long_end_the_connection(settings: Any)
             assert (await closing(ear.socket))[0] == 1009
 
 
-async def test_too_many_tasks_and_too_many_requests_are_told(mongo_url: str, database_name: str) -> None:
+async def test_too_many_tasks_and_too_many_requests_are_refused_with_their_reason(
+    mongo_url: str, database_name: str
+) -> None:
     settings = settings_for(
         mongo_url, database_name, relay_max_tasks_per_connection=2, relay_messages_per_second=1
     )
@@ -193,7 +197,7 @@ async def test_too_many_tasks_and_too_many_requests_are_told(mongo_url: str, dat
         assert reason.startswith("rate_limited:")
 
 
-async def test_a_stop_tells_everyone_to_come_back(settings: Any) -> None:
+async def test_a_stop_closes_each_connection_with_1001(settings: Any) -> None:
     async with running(settings) as relay:
         headers = {"Authorization": f"Bearer {token('alice')}"}
         async with connect(address(relay), additional_headers=headers, proxy=None) as socket:

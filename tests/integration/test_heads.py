@@ -1,4 +1,4 @@
-"""One bound for the heads of requests, whatever they ask for, and what an address answers that is none."""
+"""Heads of requests have the same limits for every endpoint, and no request can hide in another."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def relay(mongo_url: str, database_name: str) -> AsyncIterator[Relay]:
 
 
 async def send_in_pieces(peer: Peer, data: bytes, *cuts: int) -> None:
-    """Send the data with a pause at each of these places, so that the relay reads it in pieces."""
+    """Send the data with a pause at each of these positions, so that the relay reads it in pieces."""
     for start, end in zip((0, *cuts), (*cuts, len(data)), strict=True):
         peer.send(data[start:end])
         await peer.writer.drain()
@@ -71,7 +71,7 @@ def with_headers(ask: Ask, count: int) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize(("ask", "fine"), ASKS)
-async def test_a_head_is_judged_by_the_same_bounds_whatever_it_asks_for(
+async def test_each_kind_of_request_has_the_same_limits_for_its_head(
     relay: Relay, ask: Ask, fine: int
 ) -> None:
     def cookie(size: int) -> str:
@@ -93,7 +93,7 @@ async def test_a_head_is_judged_by_the_same_bounds_whatever_it_asks_for(
 
 @pytest.mark.parametrize("ask", [poll, upgrade])
 @pytest.mark.parametrize("size", [9_000, MAX_TOKEN_BYTES, MAX_TOKEN_BYTES + 1])
-async def test_a_token_may_be_as_long_in_every_head(relay: Relay, ask: Ask, size: int) -> None:
+async def test_a_token_has_the_same_limit_in_each_kind_of_request(relay: Relay, ask: Ask, size: int) -> None:
     text = token_of(size)
     offers = [f"Authorization: Bearer {text}"]
     if ask is upgrade:
@@ -111,7 +111,7 @@ async def test_a_token_may_be_as_long_in_every_head(relay: Relay, ask: Ask, size
 
 
 def token_of(size: int) -> str:
-    """A token of this many characters, or one more where Base64 has no such length."""
+    """A token of this many characters, or of one more if Base64 cannot have this length."""
     missing = size - len(token("alice", padding=""))
     fitting = (token("alice", padding="x" * count) for count in range(missing * 3 // 4 - 4, missing))
     text = next(text for text in fitting if len(text) >= size)
@@ -120,7 +120,7 @@ def token_of(size: int) -> str:
 
 
 @pytest.mark.parametrize(("ask", "fine"), ASKS)
-async def test_where_a_head_is_cut_into_pieces_makes_no_difference(relay: Relay, ask: Ask, fine: int) -> None:
+async def test_a_head_may_arrive_in_any_pieces(relay: Relay, ask: Ask, fine: int) -> None:
     head, body = of_size(ask, MAX_HEAD_BYTES)
     for cuts in ([1], [5_000, 20_000], *([len(head) - back] for back in (1, 2, 3, 4))):
         assert await answered(relay, (head, body), *cuts) == fine, cuts
@@ -129,16 +129,16 @@ async def test_where_a_head_is_cut_into_pieces_makes_no_difference(relay: Relay,
         assert await answered(relay, (over, body), *cuts) == 431, cuts
 
 
-async def test_a_body_behind_a_head_that_ends_in_another_piece_is_no_part_of_it(relay: Relay) -> None:
-    """The head is small; what is larger than a head may be comes with its very last bytes."""
+async def test_a_body_that_arrives_with_the_end_of_the_head_does_not_count_as_head(relay: Relay) -> None:
+    """The head is small. The body, which is larger than the limit for heads, arrives with the head's last bytes."""
     body = b'{"dashboard":{},"x":"' + b"x" * (MAX_HEAD_BYTES + 5_000) + b'"}'
     head = poll()[0].replace(b"Length: %d" % len(BODY), b"Length: %d" % len(body))
     for back in (1, 2, 3, 4):
         assert await answered(relay, (head, body), len(head) - back) == 200, back
 
 
-async def test_what_follows_a_chunked_body_is_no_header(relay: Relay) -> None:
-    """A trailer that names a token would else be believed like a header, past what a proxy has looked at."""
+async def test_a_trailer_of_a_chunked_body_is_not_a_header(relay: Relay) -> None:
+    """Kept as a header, a trailer with a token would be trusted, although no proxy has checked it."""
     head = b"POST /poll HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: Authorization\r\n\r\n"
     body = b"%x\r\n%s\r\n0\r\nAuthorization: Bearer %s\r\n\r\n" % (len(BODY), BODY, token("alice").encode())
     assert await answered(relay, (head, body)) == 401
@@ -148,7 +148,7 @@ async def test_what_follows_a_chunked_body_is_no_header(relay: Relay) -> None:
     ("target", "status"),
     [
         ("/ws", 101),
-        ("http://relay.example.com/ws", 101),  # RFC 9112 3.2.2: the whole address, as to a proxy
+        ("http://relay.example.com/ws", 101),  # RFC 9112 3.2.2: the absolute form, as sent to a proxy
         ("/ws/dashboard?limit=5", 101),
         ("/ws/tasks/a/b%20c", 101),
         pytest.param("/ws/tasks/" + "x" * 25_000, 101, id="a long id"),
@@ -169,19 +169,17 @@ async def test_what_follows_a_chunked_body_is_no_header(relay: Relay) -> None:
         ("/\xff", 400),
     ],
 )
-async def test_a_handshake_at_an_address_of_none_says_that_there_is_none(
-    relay: Relay, target: str, status: int
-) -> None:
+async def test_a_handshake_at_an_unknown_path_gets_404(relay: Relay, target: str, status: int) -> None:
     async def status_of(*headers: str) -> int:
         return await answered(relay, (handshake(target, *headers), b""))
 
     assert await status_of() == status
-    # A page of another origin is told no more than that.
+    # A page of another origin learns no more than that.
     assert await status_of("Origin: https://evil.test") == (403 if status == 101 else status)
 
 
 @pytest.mark.parametrize("path", ["/ws", "/ws/dashboard", "/ws/tasks/t"])
-async def test_the_address_of_a_websocket_asks_plain_requests_to_upgrade(relay: Relay, path: str) -> None:
+async def test_a_plain_request_to_a_websocket_path_gets_426(relay: Relay, path: str) -> None:
     async with calling(relay.url) as peer:
         peer.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         status, head = await peer.answer()
@@ -196,17 +194,16 @@ async def test_the_address_of_a_websocket_asks_plain_requests_to_upgrade(relay: 
 
 
 @pytest.mark.parametrize("header", ["Content-Length: 5", "Transfer-Encoding: chunked"])
-async def test_a_handshake_with_a_body_is_none(relay: Relay, header: str) -> None:
+async def test_a_handshake_with_a_body_is_refused(relay: Relay, header: str) -> None:
     body = b"hello" if "Length" in header else b"5\r\nhello\r\n0\r\n\r\n"
     assert await answered(relay, (handshake("/ws", header), body)) == 400
 
 
-# A request that asks for another protocol is one like any other: what is its body is no request.
+# A request that asks for another protocol is read like any other. Its body must not be read as a request.
 
 ANOTHER = ["Upgrade: h2c", "Upgrade: foo", "Upgrade: h2c, websocket", "Upgrade: websocket\r\nUpgrade: h2c"]
-WITHIN = (
-    b"GET /client/index.js HTTP/1.1\r\nHost: x\r\n\r\n"  # what a proxy would take for the next one's answer
-)
+# A proxy would send the response to this hidden request to the next client.
+WITHIN = b"GET /client/index.js HTTP/1.1\r\nHost: x\r\n\r\n"
 CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(WITHIN), WITHIN)
 
 
@@ -216,7 +213,7 @@ def asking(path: str, length: str, upgrade: str | None) -> bytes:
 
 
 async def statuses(relay: Relay, data: bytes, *cuts: int) -> list[int]:
-    """The status of every answer on one connection, of which the last request ends it."""
+    """The statuses of all responses on one connection. The last request closes it."""
     last = b"GET /schema.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     async with calling(relay.url) as peer:
         await send_in_pieces(peer, data, *cuts)
@@ -229,7 +226,7 @@ async def statuses(relay: Relay, data: bytes, *cuts: int) -> list[int]:
 @pytest.mark.parametrize("upgrade", ANOTHER)
 @pytest.mark.parametrize("path", ["/poll", "/healthz", "/ws", "/nothing"])
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-async def test_the_body_of_a_request_for_another_protocol_is_no_request(
+async def test_the_body_of_a_request_for_another_protocol_is_not_a_request(
     relay: Relay, upgrade: str, path: str, framing: str
 ) -> None:
     length, body = ("Transfer-Encoding: chunked", CHUNKED)
@@ -242,18 +239,18 @@ async def test_the_body_of_a_request_for_another_protocol_is_no_request(
         assert await statuses(relay, head + body, *cut) == expected, cut
 
 
-async def test_a_tunnel_is_refused_and_what_follows_it_is_no_request(relay: Relay) -> None:
+async def test_a_connect_request_is_refused_and_ends_the_connection(relay: Relay) -> None:
     connect = b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n"
     assert await statuses(relay, connect + WITHIN) == [400]
     assert await statuses(relay, connect + WITHIN, len(connect)) == [400]
 
 
 @pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "chunked, chunked", "identity", "xchunked"])
-async def test_a_body_in_a_coding_that_nobody_decodes_is_refused(relay: Relay, coding: str) -> None:
+async def test_a_body_in_an_unsupported_transfer_coding_is_refused(relay: Relay, coding: str) -> None:
     request = asking("/poll", f"Transfer-Encoding: {coding}", None)
     assert await statuses(relay, request + CHUNKED) == [400]
 
 
-async def test_a_head_behind_another_request_has_the_same_bounds(relay: Relay) -> None:
+async def test_a_head_that_follows_another_request_has_the_same_limits(relay: Relay) -> None:
     first, large = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", of_size(health, MAX_HEAD_BYTES + 1000)[0]
     assert await answered(relay, (first, large)) == 431

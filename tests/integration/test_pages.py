@@ -1,4 +1,4 @@
-"""Pages of other origins, as browsers name them, before a real relay."""
+"""Pages of allowed origins may connect to a real relay, and pages of other origins may not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from relay.cli.demo import mongod as embedded
 
 
 async def status_of(url: str, origin: str) -> int:
-    """With which status a page of this origin is answered that wants a WebSocket."""
+    """The status that a page of this origin gets for a WebSocket handshake."""
     async with calling(url) as peer:
         peer.send(handshake("/ws", f"Origin: {origin}", f"Authorization: Bearer {token('alice')}"))
         return (await peer.answer())[0]
@@ -31,7 +31,7 @@ async def status_of(url: str, origin: str) -> int:
         ("https://app.example.com\n", "https://app.example.com"),
     ],
 )
-async def test_an_origin_may_be_written_in_any_way_that_means_it(
+async def test_an_origin_may_be_configured_in_any_equivalent_form(
     mongo_url: str, database_name: str, written: str, sent: str
 ) -> None:
     async with running(settings_for(mongo_url, database_name, relay_allowed_origins=written)) as relay:
@@ -39,9 +39,7 @@ async def test_an_origin_may_be_written_in_any_way_that_means_it(
         assert (await post(relay, {}, f"Origin: {sent}")).status != 403
 
 
-async def test_the_origin_of_the_public_address_is_that_of_its_pages(
-    mongo_url: str, database_name: str
-) -> None:
+async def test_the_origin_of_the_public_url_is_allowed(mongo_url: str, database_name: str) -> None:
     here = embedded.free_port()
     settings = settings_for(
         mongo_url, database_name, relay_port=here, relay_public_url="https://App.Example.com:443/live/"
@@ -51,21 +49,21 @@ async def test_the_origin_of_the_public_address_is_that_of_its_pages(
         assert await status_of(f"http://127.0.0.1:{here}", "https://app.example.com") == 101
 
 
-async def test_a_page_of_an_unknown_origin_is_said_and_counted(
+async def test_a_page_of_an_unknown_origin_is_logged_once_and_counted_each_time(
     mongo_url: str, database_name: str, caplog: Any
 ) -> None:
     async with running(settings_for(mongo_url, database_name)) as relay:
-        # When a page comes that nobody allowed, again and again and in each way,
+        # When a page of an unknown origin tries each carrier several times,
         for _ in range(3):
             assert await status_of(relay.url, "https://app.example.com") == 403
             assert (await post(relay, {}, "Origin: https://app.example.com")).status == 403
             async with calling(relay.url) as peer:
                 peer.send(b"GET /config HTTP/1.1\r\nHost: x\r\nOrigin: https://app.example.com\r\n\r\n")
                 assert (await peer.answer())[0] == 403
-        # then the log says once which, and where it would be named,
+        # then the log names the origin once, and the setting that would allow it,
         said = [record for record in caplog.records if "unknown origin" in record.message]
         assert [vars(record)["origin"] for record in said] == ["https://app.example.com"]
         assert "RELAY_ALLOWED_ORIGINS" in said[0].message
-        # and the metrics count each.
+        # and the metrics count each attempt.
         for transport in ("websocket", "poll", "config"):
             assert await metric(relay, f'relay_unknown_origins_total{{transport="{transport}"}}') == 3

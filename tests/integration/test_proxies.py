@@ -1,4 +1,4 @@
-"""The proxies of docs/guides/embedding.md, started with the very text that stands there, before a real relay."""
+"""The proxies of the guide, started with the very text of the guide, in front of a real relay."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from relay.client import connect as connect_client
 
 EMBEDDING = GUIDES / "embedding.md"
 ORIGIN = "https://app.example.com"
-RELAY = "127.0.0.1:8080"  # as the document has it
+RELAY = "127.0.0.1:8080"  # as in the guide
 
 
 def free_port() -> int:
@@ -40,14 +40,14 @@ def free_port() -> int:
 
 
 def nginx(directory: Path, port: int, relay: str) -> list[str]:
-    """The command that runs the document's nginx in this directory, without its certificate."""
+    """The command that runs the nginx of the guide in this directory, without its certificate."""
     (text,) = blocks(EMBEDDING, "nginx")
     text = "\n".join(line for line in text.splitlines() if "ssl_certificate" not in line)
     assert "listen 443 ssl;" in text
     text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};").replace(RELAY, relay)
     places = "".join(f"{name}_temp_path {directory}/{name};\n" for name in
                      ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))  # fmt: skip
-    user = "user root;\n" if os.geteuid() == 0 else ""  # else its workers may not write into this directory
+    user = "user root;\n" if os.geteuid() == 0 else ""  # so that its workers may write into this directory
     (directory / "nginx.conf").write_text(
         f"{user}daemon off;\npid {directory}/pid;\nerror_log stderr;\nevents {{}}\n"
         f"http {{\naccess_log off;\n{places}{text}\n}}\n"
@@ -56,7 +56,7 @@ def nginx(directory: Path, port: int, relay: str) -> list[str]:
 
 
 def caddy(directory: Path, port: int, relay: str) -> list[str]:
-    """The same of its Caddy."""
+    """The command that runs the Caddy of the guide in this directory."""
     (text,) = [block for block in blocks(EMBEDDING, "text") if "reverse_proxy" in block]
     assert text.startswith("app.example.com {")
     text = text.replace("app.example.com {", f"http://127.0.0.1:{port} {{", 1).replace(RELAY, relay)
@@ -66,7 +66,7 @@ def caddy(directory: Path, port: int, relay: str) -> list[str]:
 
 @asynccontextmanager
 async def behind(command: list[str], port: int, directory: Path) -> AsyncIterator[str]:
-    """The address of a proxy that runs, once it listens."""
+    """Run a proxy. Gives its address once it listens."""
     environment = {"HOME": str(directory), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin"}
     process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=subprocess.PIPE)
     try:
@@ -99,7 +99,7 @@ def proxy(request: pytest.FixtureRequest) -> Callable[[Path, int, str], list[str
 
 @asynccontextmanager
 async def site(proxy: Any, tmp_path: Path, mongo_url: str, database: str) -> AsyncIterator[str]:
-    """A relay behind the proxy, as the document sets it up; the address as browsers see it."""
+    """Run a relay behind the proxy, set up as in the guide. Gives the address that browsers use."""
     settings = settings_for(
         mongo_url, database, relay_public_url=f"{ORIGIN}/live", relay_port=free_port(),
         relay_trusted_proxies=("127.0.0.1",), relay_heartbeat_ms=500,
@@ -111,7 +111,7 @@ async def site(proxy: Any, tmp_path: Path, mongo_url: str, database: str) -> Asy
             yield url
 
 
-async def test_a_conversation_goes_through_at_once(
+async def test_messages_pass_through_the_proxy_without_buffering(
     proxy: Any, tmp_path: Path, mongo_url: str, database_name: str
 ) -> None:
     async with (
@@ -131,11 +131,11 @@ async def test_a_conversation_goes_through_at_once(
                 heartbeats += 1
             if task.state == board.state == "ready" and not task.events:
                 await tasks.update_one({"_id": "a/b %"}, {"$set": {"events": [{"type": "a"}]}})
-            if task.events and heartbeats >= 2:  # nothing waits for a buffer to fill
+            if task.events and heartbeats >= 2:  # so the proxy does not wait for a buffer to fill
                 break
 
 
-async def test_a_browser_introduces_itself_through_it(
+async def test_a_browser_connects_through_the_proxy_with_its_token_as_a_subprotocol(
     proxy: Any, tmp_path: Path, mongo_url: str, database_name: str
 ) -> None:
     async with site(proxy, tmp_path, mongo_url, database_name) as url, asyncio.timeout(SOON_S):
@@ -150,10 +150,10 @@ async def test_a_browser_introduces_itself_through_it(
         assert refusal.value.response.status_code == 403
 
 
-async def test_a_browser_with_many_cookies_and_headers_comes_through_it(
+async def test_a_browser_with_many_cookies_and_headers_connects_through_the_proxy(
     proxy: Any, tmp_path: Path, mongo_url: str, database_name: str
 ) -> None:
-    """As many as the proxy takes, the relay takes."""
+    """The relay accepts as many as the proxy does."""
     crowd = [("Cookie", f"c{number}=" + "c" * 3_500) for number in range(3)]
     crowd += [(f"X-{number}", "y") for number in range(60)]
     async with site(proxy, tmp_path, mongo_url, database_name) as url, asyncio.timeout(SOON_S):
@@ -166,7 +166,7 @@ async def test_a_browser_with_many_cookies_and_headers_comes_through_it(
         assert refusal.value.response.status_code == 404
 
 
-async def test_pages_and_answers_come_from_under_the_path(
+async def test_pages_and_responses_are_served_below_the_public_path(
     proxy: Any, tmp_path: Path, mongo_url: str, database_name: str
 ) -> None:
     def get(address: str) -> bytes:
@@ -181,10 +181,10 @@ async def test_pages_and_answers_come_from_under_the_path(
         assert b"export function connect" in await asyncio.to_thread(get, f"{url}/client/index.js")
 
 
-async def test_what_one_client_hides_in_a_body_answers_nobody_else(
+async def test_a_request_hidden_in_a_body_answers_no_other_client(
     proxy: Any, tmp_path: Path, mongo_url: str, database_name: str
 ) -> None:
-    """The proxy sends the requests of all clients over the same connections to the relay."""
+    """The proxy sends the requests of all clients to the relay over the same connections."""
     hidden = b"\r\n" * 9_900 + b"GET /client/index.js HTTP/1.1\r\nHost: x\r\nX-Rest: "
     async with site(proxy, tmp_path, mongo_url, database_name) as url:
         host = urlsplit(url).netloc
@@ -200,7 +200,7 @@ async def test_what_one_client_hides_in_a_body_answers_nobody_else(
                 assert (await victim.reader.read(-1)).endswith(b'{"alive":true}')
 
 
-def test_the_token_of_the_document_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_of_the_guide_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RELAY_JWT_SECRET", SECRET)
     (program,) = blocks(EMBEDDING, "python")
     names: dict[str, Any] = {}

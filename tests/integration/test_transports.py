@@ -1,4 +1,4 @@
-"""The browser client over a real network that lets WebSockets through, and then does not, and does again."""
+"""The browser client changes between WebSocket and polling as a real network permits."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ WRITERS = 4
 
 
 class Follower:
-    """The client in a process of its own."""
+    """The browser client in a process of its own."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self.states: list[str] = []
 
     async def until(self, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """What it shows as soon as this holds of it."""
+        """What the client shows as soon as `holds` is true for it."""
         assert self._process.stdout is not None
         async with asyncio.timeout(SOON_S):
             while line := await self._process.stdout.readline():
                 shown: dict[str, Any] = json.loads(line)
                 self.states.append(shown["state"])
-                assert not shown["wrong"], "a gap, or something told twice"
+                assert not shown["wrong"], "a gap, or a repeated event"
                 if holds(shown):
                     return shown
         raise AssertionError("the client has ended")
@@ -66,7 +66,7 @@ async def following(proxy: Proxy, task_id: str) -> AsyncIterator[Follower]:
 
 @asynccontextmanager
 async def writing(url: str, database: str) -> AsyncIterator[Callable[[], int]]:
-    """Four writers that append to the task until the end; how often they have so far."""
+    """Append to the task with four writers until the context ends. Gives a function for the number of writes so far."""
     written = 0
 
     async def write(client: AsyncMongoClient[dict[str, Any]]) -> None:
@@ -84,7 +84,7 @@ async def writing(url: str, database: str) -> AsyncIterator[Callable[[], int]]:
             writer.cancel()
 
 
-async def test_nothing_is_lost_or_repeated_between_websocket_and_polling(
+async def test_a_client_loses_and_repeats_no_event_between_websocket_and_polling(
     mongo: MongoClient[dict[str, Any]], mongo_url: str, database_name: str
 ) -> None:
     tasks = mongo[database_name]["tasks"]
@@ -101,17 +101,17 @@ async def test_nothing_is_lost_or_repeated_between_websocket_and_polling(
                         now = written()
                         await follower.until(lambda shown: shown["count"] >= now)
 
-                    # Where there is no WebSocket, everything comes over polls,
+                    # When WebSockets are blocked, everything arrives by polling;
                     await follower.until(lambda shown: shown["state"] == "polling")
                     assert "live" not in follower.states
                     await catches_up()
                     for _ in range(3):
-                        # where there is one again, over that,
+                        # when they are possible again, by WebSocket;
                         await proxy.heal()
                         follower.tell("online")
                         await follower.until(lambda shown: shown["state"] == "live")
                         await catches_up()
-                        # and where it goes away, over polls again.
+                        # and when they are blocked again, by polling.
                         proxy.block_websockets()
                         await follower.until(lambda shown: shown["state"] == "polling")
                         await catches_up()
