@@ -31,7 +31,11 @@ SHOWN = {
 LINK = re.compile(r"(?P<text>!?\[(?:[^\[\]]|\[[^\]]*\])*\])\((?P<target>[^()\s]+)\)")
 IMAGE = re.compile(r'(?P<name>src|srcset)="(?P<target>[^"]+)"')
 FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
-FOREIGN = re.compile(r'<(?:link|script|img|source|iframe)\b[^>]*\b(?:href|src|srcset)="(?:https?:)?//[^"]*"')
+# A tag that makes a browser load something from another host. A canonical or neighbouring page is not loaded.
+FOREIGN = re.compile(
+    r'<(?:link\b(?![^>]*\brel="(?:canonical|prev|next|alternate)")|script|img|source|iframe)\b'
+    r'[^>]*\b(?:href|src|srcset)="(?:https?:)?//[^"]*"'
+)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
