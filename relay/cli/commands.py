@@ -69,7 +69,7 @@ def run() -> int:
 def _command() -> int:
     """The exit code of the command. Raises ReaderLeft, Unwritable or StartupError."""
     try:
-        cli()
+        cli(prog_name="relay")  # also for `python -m relay`
     except SystemExit as ending:
         left = output.reader_left(ending)  # for which typer and rich have exit codes of their own
         if left is not None:

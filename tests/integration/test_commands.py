@@ -520,3 +520,22 @@ def test_help_names_every_command() -> None:
     shown = run("--help").stdout
     for command in ("serve", "check", "demo", "mongod", "tail", "token", "schema"):
         assert command in shown
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["no-such-command"], ["token", "--sub", "ada"]], ids=" ".join
+)
+def test_python_m_relay_is_the_same_command(arguments: list[str]) -> None:
+    as_module = subprocess.run(
+        [sys.executable, "-m", "relay", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(),
+    )
+    as_script = run(*arguments)
+    assert (as_module.returncode, as_module.stdout, as_module.stderr) == (
+        as_script.returncode,
+        as_script.stdout,
+        as_script.stderr,
+    )

@@ -1,0 +1,75 @@
+"""Readiness, and what listeners are sent about a silent database. Without a database: time is set."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from relay import health
+from relay.health import STALE_AFTER_S, Health
+
+
+def health_of(
+    *, silence_s: float | None = 0.0, has_keys: bool = True, refused: object = None, announce: Any = None
+) -> Health:
+    tail = SimpleNamespace(current_at=None if silence_s is None else time.monotonic() - silence_s)
+    keys = SimpleNamespace(current=lambda: object() if has_keys else None)
+    return Health(
+        tail,  # type: ignore[arg-type]
+        SimpleNamespace(announce=announce),
+        keys,  # type: ignore[arg-type]
+        SimpleNamespace(refused=refused),  # type: ignore[arg-type]
+    )
+
+
+def test_a_relay_is_ready_while_the_database_answers_and_there_are_keys() -> None:
+    state = health_of(silence_s=0.1).state()
+    assert (state["ready"], state["stale"]) == (True, False)
+    assert 100 <= state["lastReplyMs"] < 5000
+
+
+@pytest.mark.parametrize(
+    ("given", "stale"),
+    [
+        ({"silence_s": None}, True),
+        ({"silence_s": STALE_AFTER_S + 1}, True),
+        ({"has_keys": False}, False),
+        ({"refused": "it is a view"}, False),
+    ],
+    ids=[
+        "before the first answer",
+        "a silent database",
+        "without keys",
+        "a collection that cannot be followed",
+    ],
+)
+def test_a_relay_is_not_ready(given: dict[str, Any], stale: bool) -> None:
+    state = health_of(**given).state()
+    assert (state["ready"], state["stale"]) == (False, stale)
+    assert ("lastReplyMs" in state) == (given.get("silence_s", 0) is not None)
+
+
+def test_a_relay_that_is_stopping_is_not_ready() -> None:
+    stopping = health_of()
+    stopping.stopping = True
+    assert stopping.state()["ready"] is False
+
+
+@pytest.mark.parametrize(("silence_s", "status"), [(0.0, "live"), (STALE_AFTER_S + 1, "stale")])
+async def test_listeners_are_sent_the_state_of_the_stream(
+    silence_s: float, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announced: asyncio.Queue[str] = asyncio.Queue()
+    monkeypatch.setattr(health, "LOOK_S", 0)
+    running = asyncio.create_task(
+        health_of(silence_s=silence_s, announce=lambda status, lag_ms: announced.put_nowait(status)).run()
+    )
+    assert await announced.get() == status
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
