@@ -1,6 +1,7 @@
-"""Settings, from the environment. Inert data: nothing is opened or read here but the environment.
+"""The settings of the relay, read from environment variables.
 
-A bad value names the variable, what is wrong with it and what is accepted, and never shows a secret.
+Rules of this file: nothing is opened or read but the environment; the error for a bad value names the variable, what is
+wrong and what is accepted, and never shows the value, which may be a secret.
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ from relay import variables
 from relay.errors import StartupError, first_problem
 from relay.urls import origin_of, public_url
 
-# The smallest secret of each, in bytes: as long as its hash (RFC 7518, 3.2).
+# The smallest secret for each algorithm, in bytes: as long as its hash (RFC 7518, 3.2).
 SHARED_SECRET_ALGORITHMS = {"HS256": 32, "HS384": 48, "HS512": 64}
 PUBLIC_KEY_ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA"),
 )
-KEY_SETTINGS = ("relay_jwt_secret", "relay_jwt_public_key", "relay_jwks_url")  # one of them
+KEY_SETTINGS = ("relay_jwt_secret", "relay_jwt_public_key", "relay_jwks_url")  # exactly one is set
 MIN_SECRET_BYTES = 32
 
-# What a public key looks like when it is put where the secret belongs: everyone knows it, so
-# everyone could sign with it.
+# Recognises a public key that was pasted where the secret belongs. Everyone may know a public key, so everyone could
+# sign tokens with it.
 _KEY_TEXT = re.compile(
     r"-\s?BEGIN [A-Z0-9 ]*(KEY|CERTIFICATE)|^\W*(ssh-|ecdsa-sha2-|sk-ssh-)|\"(kty|keys)\"\s*:", re.IGNORECASE
 )
@@ -51,7 +52,7 @@ def _a_secret(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if _KEY_TEXT.search(text) or _is_der_key(text):
         raise ValueError(
-            "must be a random secret, and this is the text of a key; a public key goes into RELAY_JWT_PUBLIC_KEY"
+            "must be a random secret, but this looks like a key; a public key belongs in RELAY_JWT_PUBLIC_KEY"
         )
     if len(text.encode()) < MIN_SECRET_BYTES:
         raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes long; openssl rand -hex 32 makes one")
@@ -59,7 +60,7 @@ def _a_secret(secret: SecretStr) -> SecretStr:
 
 
 def _is_der_key(text: str) -> bool:
-    """Is it a key as PEM holds it, without the lines around it? (RSA, elliptic curves, Ed25519)"""
+    """Is this the body of a PEM key (RSA, elliptic curve or Ed25519), without its BEGIN and END lines?"""
     try:
         der = base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
@@ -73,7 +74,7 @@ def _one_family(names: tuple[str, ...]) -> tuple[str, ...]:
     ):
         raise ValueError(
             f"must name some of {', '.join(SHARED_SECRET_ALGORITHMS)}, or some of "
-            f"{', '.join(PUBLIC_KEY_ALGORITHMS)}, separated by commas, and not of both"
+            f"{', '.join(PUBLIC_KEY_ALGORITHMS)}, separated by commas, but not both kinds"
         )
     return names
 
@@ -90,9 +91,9 @@ def _trustworthy(url: str) -> str:
     except ValueError:
         host = None
     if not host or not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError("must be an address such as https://id.example.com/.well-known/jwks.json")
+        raise ValueError("must be a URL such as https://id.example.com/.well-known/jwks.json")
     if "@" in parts.netloc:
-        raise ValueError("must not carry a user or a password")
+        raise ValueError("must not contain a user or a password")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
         raise ValueError("must begin with https:// (http:// is for this machine itself only)")
     return url
@@ -110,11 +111,11 @@ def _origins(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _public(url: str) -> str:
-    return public_url(url) if url else ""  # not set
+    return public_url(url) if url else ""  # empty: not set
 
 
 def _bare_address(host: str) -> str:
-    """Without the brackets that an IPv6 address has in a URL."""
+    """Return the host without the brackets that an IPv6 address has in a URL."""
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
@@ -124,7 +125,9 @@ def _networks(names: tuple[str, ...]) -> tuple[str, ...]:
     except ValueError:
         raise ValueError("must be addresses or networks such as 10.0.0.0/8, separated by commas") from None
     if any(network.prefixlen == 0 for network in trusted):
-        raise ValueError("must not trust every address: anyone could write the header")
+        raise ValueError(
+            "must not contain every address: then anyone could choose the address they count for"
+        )
     return names
 
 
@@ -134,7 +137,7 @@ def _split(value: object) -> object:
     )
 
 
-# The most of a number is far beyond what is of use, and small enough for whatever is computed from it.
+# Each upper limit is far beyond any useful value, and small enough that nothing computed from it overflows.
 Milliseconds = Annotated[int, Field(le=24 * 3600 * 1000)]
 Bytes = Annotated[int, Field(le=2**30)]
 Count = Annotated[int, Field(le=10_000_000)]
@@ -175,7 +178,7 @@ class Settings(BaseSettings):
 
     relay_jwt_secret: Annotated[SecretStr, AfterValidator(_a_secret)] | None = None
     """The secret that tokens are signed with, at least 32 bytes. Set exactly one of this and the next two."""
-    relay_jwt_public_key: SecretStr | None = None  # secret for the log: somebody may paste the private key
+    relay_jwt_public_key: SecretStr | None = None  # a SecretStr, because somebody may paste the private key
     """The public key that tokens are verified with: PEM, or the path of a PEM file."""
     relay_jwks_url: Annotated[str, AfterValidator(_trustworthy)] | None = None
     """Where to fetch the public keys as a JSON Web Key Set: `https://…`, or `http://` on this machine."""
@@ -253,25 +256,28 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_meant(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """What is read from a file often ends in a newline, which is no part of it; what is empty then is not set.
-        Kubernetes sets RELAY_PORT for a Service of the name relay, and means no setting of ours."""
-        meant = {
+    def _without_accidents(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Remove what nobody meant as a setting.
+
+        A value that comes from a file often ends in a newline; a value that is empty without it counts as unset.
+        Kubernetes sets RELAY_PORT to the address of a Service named "relay".
+        """
+        stripped = {
             name: _stripped(name, value) if isinstance(value, str) else value for name, value in given.items()
         }
         return {
             name: value
-            for name, value in meant.items()
+            for name, value in stripped.items()
             if not (isinstance(value, str) and (not value or variables.is_service_link(name, value)))
         }
 
     @field_validator("*", mode="before")
     @classmethod
     def _in_utf8(cls, value: object) -> object:
-        # Python keeps bytes of the environment that are no UTF-8 as surrogates, which nothing can encode: the driver,
-        # the hash of a password and the log would each fail in their own way, later.
+        # Python decodes bytes of the environment that are not UTF-8 as surrogates, which cannot be encoded again. The
+        # driver, the hash of a password and the log would each fail later, in their own way.
         if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
-            raise ValueError("must be text in UTF-8")
+            raise ValueError("must be UTF-8")
         return value
 
     @field_validator(*KEY_SETTINGS)
@@ -279,7 +285,9 @@ class Settings(BaseSettings):
     def _only_one_key(cls, value: object, info: ValidationInfo) -> object:
         others = [name.upper() for name in KEY_SETTINGS if info.data.get(name) is not None]
         if value is not None and others:
-            raise ValueError(f"cannot be set together with {others[0]}; tokens are signed with one of them")
+            raise ValueError(
+                f"cannot be set together with {others[0]}: the relay verifies tokens with exactly one key"
+            )
         return value
 
     @field_validator("relay_jwt_algorithms")
@@ -304,23 +312,23 @@ class Settings(BaseSettings):
 
 
 def _stripped(name: str, value: str) -> str:
-    # A secret is any text, and may begin or end with a space; only the end of its line is not meant.
+    # A secret may begin or end with a space; only the line ending of a file is never part of it.
     return value.rstrip("\r\n") if name == "relay_jwt_secret" else value.strip()
 
 
 def warnings() -> list[str]:
-    """A sentence for each variable of this environment that looks like a setting and is not read as one."""
+    """Return a sentence for each environment variable that looks like a setting but is not one."""
     return variables.warnings(os.environ, [name.upper() for name in Settings.model_fields])
 
 
 def load(**overrides: object) -> Settings:
-    """The settings of this environment, single ones overridden by keyword (None: not given).
+    """Read the settings from the environment. Keywords override single settings; None overrides nothing.
 
-    Raises StartupError, one sentence for the first value that will not do.
+    Raises StartupError with one sentence about the first value that cannot be used.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     if given.keys() & set(KEY_SETTINGS):
-        given = dict.fromkeys(KEY_SETTINGS) | given  # a key replaces whichever the environment names
+        given = dict.fromkeys(KEY_SETTINGS) | given  # this key replaces any in the environment
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as failure:

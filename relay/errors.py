@@ -1,13 +1,13 @@
-"""The exception tree.
+"""The exceptions that the relay raises on purpose.
 
 RelayError
-├── StartupError          we were set up wrongly: one sentence for the operator, exit code 3
-├── BadRequest            a peer broke the rules of one request: becomes an `error` message
-├── Refused               a peer may not converse at all: becomes a close code
-│   └── ConnectionRefused (client/)   the other way round: a relay refused us for good
-└── SourceError           the database failed us
+├── StartupError          the configuration is wrong: one sentence for the operator, exit code 3
+├── BadRequest            a client sent a request that cannot be executed: becomes an `error` message
+├── Refused               a client may not connect, or not stay: becomes a close code
+│   └── ConnectionRefused (client/)   on the client: the relay refused the connection for good
+└── SourceError           the database did not answer
     ├── Unavailable       for now: the same call may succeed later
-    └── PositionLost      the position asked for can no longer be read: heal, never retry it
+    └── PositionLost      this position can no longer be read: resync from a newer one, never retry
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 class RelayError(Exception):
-    """Root of everything the relay raises on purpose."""
+    """The base class of every exception that the relay raises on purpose."""
 
 
 class StartupError(RelayError):
-    """The relay cannot start; the message is one sentence that says why and what to do."""
+    """The relay cannot start. The message is one sentence that says why and what to do."""
 
 
 class BadRequest(RelayError):
     """A request that cannot be executed.
 
-    `code` is one of the error codes of PROTOCOL.md section 5; `temporary` says whether the same
-    request can succeed later.
+    `code` is one of the error codes of PROTOCOL.md section 5. `task_id` names the task it concerns, if it concerns one;
+    `retry_after_ms` says when the same request can succeed, if it ever can.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class BadRequest(RelayError):
 
 
 class Refused(RelayError):
-    """The conversation ends with this close code and reason (PROTOCOL.md section 7)."""
+    """The connection is refused or closed with this close code and reason (PROTOCOL.md section 7)."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"{code} {reason}")
@@ -53,15 +53,16 @@ class Refused(RelayError):
 
 
 class SourceError(RelayError):
-    """The database could not answer."""
+    """The database did not answer a question of the relay."""
 
 
 class Unavailable(SourceError):
-    """The database is away or too slow; trying again may help."""
+    """The database is unreachable or too slow. The same call may succeed later."""
 
 
 class PositionLost(SourceError):
-    """This position is gone from the stream or from the snapshot history; only healing helps."""
+    """This position is no longer in the oplog or in the snapshot history. Listeners have to be resynced from a newer
+    one; a retry would fail forever."""
 
 
 def first_problem(failure: ValidationError) -> tuple[str, tuple[int | str, ...], str]:

@@ -1,6 +1,6 @@
-"""The environment beside the settings: what Kubernetes puts there for Services, and what is misspelt. Pure.
+"""Environment variables that look like settings but are not: those of Kubernetes Services, and misspelt ones. Pure.
 
-Rule of this file: of a variable only its name is ever shown; its value may be a secret that was misspelt.
+Rule of this file: only the name of a variable is shown. Its value may be a secret under a misspelt name.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
-# Read by `relay tail` and by our own tests, and no settings of the relay.
+# Read by `relay tail` and by the tests; not settings of the relay.
 ALSO_KNOWN = ("RELAY_URL", "RELAY_TOKEN")
 TESTS_PREFIX = "RELAY_TEST_"
 PREFIXES = ("RELAY_", "FEATURE_WEBSOCKET_")
-FOREIGN_PREFIX = "FEATURE_"  # others have such variables too, so only those very like ours are misspelt
-ALIKE, VERY_ALIKE = 0.72, 0.85  # as difflib measures it, from 0 to 1
+FOREIGN_PREFIX = (
+    "FEATURE_"  # other programs use it too, so only a name very like one of ours counts as misspelt
+)
+ALIKE, VERY_ALIKE = 0.72, 0.85  # similarity as difflib measures it, from 0 to 1
 MAX_WARNINGS = 20
 MAX_NAME_CHARS = 80
 
@@ -26,7 +28,7 @@ _LINK_VALUE = re.compile(r"(?:tcp|udp|sctp)://\S+", re.IGNORECASE)
 
 
 def is_service_link(name: str, value: str) -> bool:
-    """Is this one of the variables that Kubernetes sets for a Service, such as RELAY_PORT=tcp://10.0.0.1:8080?"""
+    """Is this a variable that Kubernetes sets for a Service, such as RELAY_PORT=tcp://10.0.0.1:8080?"""
     name = name.upper()
     return bool(
         _LINK_NAME.fullmatch(name) or (name.endswith("_PORT") and _LINK_VALUE.fullmatch(value.strip()))
@@ -34,7 +36,8 @@ def is_service_link(name: str, value: str) -> bool:
 
 
 def warnings(environment: Mapping[str, str], settings: Collection[str]) -> list[str]:
-    """One sentence for all variables of Services, and one for each that is like a setting and is none."""
+    """Return one sentence for all variables of Services together, and one for each variable that looks like a setting
+    but is not one."""
     known = [*settings, *ALSO_KNOWN]
     links: list[str] = []
     misspelt: list[str] = []
@@ -50,12 +53,12 @@ def warnings(environment: Mapping[str, str], settings: Collection[str]) -> list[
             misspelt.append(_unknown(name, near))
     if len(misspelt) > MAX_WARNINGS:
         more = len(misspelt) - MAX_WARNINGS
-        misspelt[MAX_WARNINGS:] = [f"{more} more variables that begin with RELAY_ are no settings."]
+        misspelt[MAX_WARNINGS:] = [f"{more} more variables begin with RELAY_ but are not settings."]
     return ([_of_links(links)] if links else []) + misspelt
 
 
 def _of_links(names: list[str]) -> str:
-    # The shortest is RELAY_PORT, or another whose absence an operator may wonder about.
+    # Name the shortest: RELAY_PORT, if it is among them, is the one that an operator may expect to be read.
     first = min(names, key=len)
     others = f" and {len(names) - 1} more are" if len(names) > 1 else " is"
     return (
@@ -65,8 +68,8 @@ def _of_links(names: list[str]) -> str:
 
 
 def _unknown(name: str, near: list[str]) -> str:
-    hint = f"; is {near[0]} meant?" if near else "."
-    return f"{_shown(name)} is no setting of the relay, and not read{hint}"
+    hint = f"; did you mean {near[0]}?" if near else "."
+    return f"{_shown(name)} is not a setting of the relay, and is not read{hint}"
 
 
 def _shown(name: str) -> str:

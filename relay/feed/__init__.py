@@ -1,1 +1,1 @@
-"""The pump: batches in, translated steps out."""
+"""Turn batches of changes into steps, in the order of the stream: `pump.py`, with a cache of tasks in `cache.py`."""

@@ -1,7 +1,7 @@
-"""The tasks that moved lately: a bounded memory, pinned while someone listens.
+"""A bounded LRU cache of the tasks that changed lately.
 
-Forgetting costs a read and nothing else: a task that is not known is read at the position before the
-batch it changes in, and so is an array that a change has to be compared with.
+An entry that was dropped costs one read and nothing else: the pump reads a task that is not here at the position before
+the batch in which it changes. An array that a change has to be compared with is read in the same way.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Callable
 
 from relay.tasks.translate import Task
 
-ARRAY_BYTES = 32 * 1024 * 1024  # of arrays in memory, beyond which the least recently used are dropped
+ARRAY_BYTES = 32 * 1024 * 1024  # of arrays in memory; beyond it, the least recently used ones are dropped
 
 
 class TaskCache:
-    """At most `limit` tasks, the least recently used forgotten first, save those that are pinned.
+    """At most `limit` tasks, by their key. The least recently used are dropped first, but no task that is pinned.
 
-    Most tasks are only appended to and need no array. An array that was needed stays with its task, as
-    long as all of them together take no more than `array_bytes`.
+    Most tasks only have events appended, for which their array is not needed. An array that was needed stays with its
+    task while all arrays together take at most `array_bytes`.
     """
 
     def __init__(
@@ -28,23 +28,25 @@ class TaskCache:
         self._is_pinned = is_pinned
         self._tasks: OrderedDict[bytes, Task] = OrderedDict()
         self._array_limit = array_bytes
-        self._arrays: OrderedDict[bytes, int] = OrderedDict()  # how many bytes
+        self._arrays: OrderedDict[bytes, int] = OrderedDict()  # the size of each, in bytes
         self._array_bytes = 0
 
     def __len__(self) -> int:
         return len(self._tasks)
 
     def get(self, key: bytes) -> Task | None:
+        """Return the task and mark it as used; None if it is not here."""
         task = self._tasks.get(key)
         if task is not None:
             self._tasks.move_to_end(key)
         return task
 
     def has_array(self, key: bytes) -> bool:
+        """Is the array of this task in memory?"""
         return key in self._arrays
 
     def remember(self, key: bytes, task: Task, *, with_array: bool) -> None:
-        """`with_array`: keep what is in memory of its array, for changes that have to be compared with it."""
+        """Store the task as it is now. `with_array`: keep its array, for changes that have to be compared with it."""
         self._forget_array(key)
         if not with_array:
             task = task.without_elements()
@@ -55,16 +57,18 @@ class TaskCache:
             self._array_bytes += task.timeline.held.size
 
     def forget(self, key: bytes) -> None:
+        """Drop this task, which no longer exists."""
         self._forget_array(key)
         self._tasks.pop(key, None)
 
     def clear(self) -> None:
+        """Drop every task: what happened to them is unknown."""
         self._tasks.clear()
         self._arrays.clear()
         self._array_bytes = 0
 
     def shrink(self) -> None:
-        """Down to the limits; pinned tasks stay and are looked at last."""
+        """Drop arrays and tasks until both limits are met, or only pinned tasks are left."""
         while self._array_bytes > self._array_limit:
             key = next(iter(self._arrays))
             self._tasks[key] = self._tasks[key].without_elements()

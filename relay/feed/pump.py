@@ -1,11 +1,14 @@
-"""The pump: batch in -> read what is not known at the position before the batch -> translate -> publish.
+"""The pump: takes batches from the stream, translates their changes, and publishes the resulting steps.
 
-Read this first. All changes of a batch are translated, then published in one step of the loop that
-also moves the position S: a read at S can never miss or repeat a message. Every state a change meets
-is exact: what is not known is read as it was just before the batch, and every later state of the
-batch is computed here. A task whose array turns out to be needed begins the batch again with it. So does one
-with an update that may be read two ways, where the database does not tell names from paths: the update is never
-applied, but the document is read as it was after it, and compared.
+Rules of this file:
+
+- All steps of a batch are published in one call, which also moves the position S. So a read at S never misses a
+  message and never repeats one.
+- The task before a change is always exact. A task that is not in the cache is read as it was just before the batch;
+  each later state within the batch is computed here.
+- A task whose whole array turns out to be needed is read with it, and its changes of this batch are translated again.
+- An update whose paths can be read in two ways (the database did not say whether a dot separates names or is part of
+  one) is never applied. The document after it is read and compared instead.
 """
 
 from __future__ import annotations
@@ -29,20 +32,22 @@ from relay.tasks.translate import Step, Task, Translator
 
 log = logging.getLogger(__name__)
 
-RETRY_S = 0.5  # between two tries to read what a batch needs
+RETRY_S = 0.5  # before a read that failed is tried again
 KEYS_PER_READ = 500
 
 
 class Source(Protocol):
-    """Where batches come from."""
+    """The change stream."""
 
-    def batches(self) -> AsyncGenerator[Batch | Reopened]: ...
+    def batches(self) -> AsyncGenerator[Batch | Reopened]:
+        """Yield every batch. A `Reopened` stands for changes that were lost."""
 
-    def reopen(self, reason: str) -> None: ...
+    def reopen(self, reason: str) -> None:
+        """Give up the position in the stream: after the current batch comes a `Reopened`."""
 
 
 class Reads(Protocol):
-    """Where states come from."""
+    """Reads the collection as it was at a position."""
 
     async def read_at(
         self, position: Timestamp, filter: Mapping[str, Any], /, *, projection: Mapping[str, Any] | None
@@ -50,17 +55,17 @@ class Reads(Protocol):
 
 
 class Publisher(Protocol):
-    """Where steps go. None of its methods waits."""
+    """Receives the steps. None of its methods waits."""
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
-        """Deliver these steps and make `position` the position of every read from now on."""
+        """Deliver these steps, and make `position` the position of every read from now on."""
 
     def resync(self, position: Timestamp) -> None:
-        """What happened up to `position` is unknown: bring every listener up to date from it."""
+        """Bring every listener up to date from `position`: the changes before it were lost."""
 
 
 class Pump:
-    """Runs one tail into one publisher."""
+    """Moves the batches of one change stream into one publisher."""
 
     def __init__(
         self,
@@ -80,7 +85,7 @@ class Pump:
         self._outage = Outage(log, "waiting for the database to read a batch's tasks")
 
     async def run(self) -> None:
-        """Ends only by cancellation."""
+        """Translate and publish every batch. Ends only by cancellation."""
         async for item in self._source.batches():
             if isinstance(item, Reopened):
                 self._cache.clear()
@@ -93,11 +98,11 @@ class Pump:
             try:
                 steps = await self._translated(item.changes)
             except PositionLost as lost:
-                # Reading the same moment again would fail for ever.
+                # Reading at the same position again would fail forever.
                 self._source.reopen(str(lost))
                 continue
             except Exception:
-                # One change that we cannot read must not keep everyone from the others.
+                # One change that cannot be translated must not stop the delivery of all others.
                 log.exception("a batch could not be translated")
                 self._source.reopen("a batch could not be translated")
                 continue
@@ -106,6 +111,7 @@ class Pump:
             self._metrics.changes.inc(len(item.changes))
 
     async def _translated(self, changes: Sequence[Change]) -> list[Step]:
+        """Translate the changes of one batch, reading what they need. Raises PositionLost."""
         before = _just_before(changes[0].time)
         ids = {change.key: change.id for change in changes}
         now = await self._begin(before, ids)
@@ -118,18 +124,18 @@ class Pump:
             self._metrics.loads.inc(len(whole))
             corrections = self._corrections(whole, now)
             again = await self._settled([change for change in changes if change.key in whole])
-            told = iter(self._translate(again, now)[0])
+            retranslated = iter(self._translate(again, now)[0])
             first, steps = steps, []
             for change, step in zip(changes, first, strict=True):
                 if change.key in corrections:
                     published, stored = corrections.pop(change.key)
                     steps.append(self._translator.correct(published, stored, change))
-                steps.append(next(told) if change.key in whole else step)
+                steps.append(next(retranslated) if change.key in whole else step)
         for key, task in now.items():
             if task is None:
                 self._cache.forget(key)
             else:
-                # An array that was needed once will be again; the others are only appended to.
+                # An array that was needed once will be needed again; all others are only appended to.
                 kept = key in compared or self._cache.has_array(key)
                 self._cache.remember(key, task, with_array=kept)
         return [step for step in steps if step is not None and (step.before or step.after)]
@@ -137,49 +143,54 @@ class Pump:
     def _corrections(
         self, whole: Iterable[bytes], now: Mapping[bytes, Task | None]
     ) -> dict[bytes, tuple[Task, Task | None]]:
-        """Of the tasks that were read whole those of which something else was published: that, and what they are."""
+        """Return the tasks that were read whole and differ from what was published: as published, and as stored."""
         found = {}
         for key in whole:
             published, stored = self._cache.get(key), now[key]
             if published is not None and (stored is None or not published.shows_the_same(stored)):
-                log.error("a task was published that is not what is stored; it is sent again")
+                log.error("a published task differs from the stored one; it is sent again")
                 found[key] = published, stored
         return found
 
     async def _settled(self, changes: Sequence[Change]) -> Sequence[Change]:
-        """The changes with each that must be read replaced by the document it left behind. Of several of a task at
-        one time, as in a transaction, only the last can be seen."""
-        untold = {
+        """Return the changes, with each that cannot be applied replaced by the document after it.
+
+        Of several changes of one task at one cluster time, as in a transaction, only the last has such a document.
+        """
+        unclear = {
             (change.key, change.time)
             for change in changes
             if isinstance(change.operation, Updated)
             and change.operation.paths is None
             and self._translator.must_be_read(change.operation)
         }
-        if not untold:
+        if not unclear:
             return changes
         last = {(change.key, change.time): index for index, change in enumerate(changes)}
         wanted: dict[Timestamp, dict[bytes, Any]] = {}
         for change in changes:
-            if (change.key, change.time) in untold:
+            if (change.key, change.time) in unclear:
                 wanted.setdefault(change.time, {})[change.key] = change.id
-        left: dict[tuple[bytes, Timestamp], Document] = {}
+        documents: dict[tuple[bytes, Timestamp], Document] = {}
         for time, ids in wanted.items():
             async for document in self._read(time, ids.values()):
-                left[key_of(document["_id"]), time] = document
+                documents[key_of(document["_id"]), time] = document
             self._metrics.loads.inc(len(ids))
         settled = list(changes)
         for index, change in enumerate(changes):
-            place, update = (change.key, change.time), change.operation
-            if place in untold and isinstance(update, Updated):
-                after = left.get(place) if last[place] == index else None
-                told = Updated({}) if after is None else Replaced(after, update)
-                settled[index] = change._replace(operation=told)
+            moment, update = (change.key, change.time), change.operation
+            if moment in unclear and isinstance(update, Updated):
+                after = documents.get(moment) if last[moment] == index else None
+                settled[index] = change._replace(
+                    operation=Updated({}) if after is None else Replaced(after, update)
+                )
         return settled
 
     async def _begin(self, before: Timestamp, ids: Mapping[bytes, Any]) -> dict[bytes, Task | None]:
-        """The tasks as they were before the batch, of some only the outline; without those of which it
-        tells too little."""
+        """Return the tasks as they were before the batch (None: it did not exist), from the cache or read.
+
+        A task is read as an outline, without its array. One whose outline says too little is not among the result.
+        """
         now: dict[bytes, Task | None] = {
             key: task for key in ids if (task := self._cache.get(key)) is not None
         }
@@ -199,8 +210,11 @@ class Pump:
     def _translate(
         self, changes: Sequence[Change], now: dict[bytes, Task | None]
     ) -> tuple[list[Step | None], set[bytes]]:
-        """The changes of the tasks in `now`, which is moved past them; and the tasks, gone from `now`, of
-        which one could not be told without the whole array."""
+        """Translate the changes of the tasks in `now`, and update `now` to the tasks after them.
+
+        Return one step for each change (None: not translated), and the tasks that need their whole array, which are
+        removed from `now`.
+        """
         steps: list[Step | None] = []
         needed: set[bytes] = set()
         translate = self._translator.translate
@@ -218,9 +232,11 @@ class Pump:
     async def _read(
         self, position: Timestamp, ids: Iterable[Any], projection: Mapping[str, Any] | None = None
     ) -> AsyncGenerator[dict[str, Any]]:
-        left = list(ids)
-        while left:
-            asked = among(left[:KEYS_PER_READ])
+        """Read the tasks with these ids at a position. A failure is retried until the database answers. Raises
+        PositionLost."""
+        remaining = list(ids)
+        while remaining:
+            asked = among(remaining[:KEYS_PER_READ])
             try:
                 documents = await self._reads.read_at(position, asked, projection=projection)
             except Unavailable as failure:
@@ -228,7 +244,7 @@ class Pump:
                 await asyncio.sleep(RETRY_S)
                 continue
             self._outage.over()
-            del left[:KEYS_PER_READ]
+            del remaining[:KEYS_PER_READ]
             for document in documents:
                 yield document
 

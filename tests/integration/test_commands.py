@@ -320,7 +320,7 @@ def test_a_service_that_is_named_as_the_relay_is_said_and_stops_nothing(good: di
 
 def test_a_misspelt_variable_is_said_wherever_it_would_be_read(good: dict[str, str]) -> None:
     given = good | {"RELAY_JWT_ISUER": "hunter2"}
-    warning = "RELAY_JWT_ISUER is no setting of the relay, and not read; is RELAY_JWT_ISSUER meant?"
+    warning = "RELAY_JWT_ISUER is not a setting of the relay, and is not read; did you mean RELAY_JWT_ISSUER?"
     with started("serve", until="listening on", **given) as (_, printed):
         assert warning in printed
         assert "hunter2" not in printed
@@ -337,7 +337,7 @@ def test_a_setting_that_is_missing_and_one_that_is_misspelt_are_both_said(good: 
     given = {name: value for name, value in good.items() if name != "RELAY_MONGO_URL"}
     ended = run("serve", **given, RELAY_MONGO_URI=good["RELAY_MONGO_URL"])
     assert ended.returncode == 3
-    assert "is RELAY_MONGO_URL meant?" in ended.stderr
+    assert "did you mean RELAY_MONGO_URL?" in ended.stderr
     assert ended.stderr.splitlines()[-1].startswith("relay: RELAY_MONGO_URL is not set")
 
 

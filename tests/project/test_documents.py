@@ -81,7 +81,7 @@ def test_the_rules_of_the_mapping_page_open_its_document_to_the_users_it_names(t
     "said",
     [
         "cannot be followed yet; trying again",
-        "must be text in UTF-8",
+        "must be UTF-8",
         "the collection can no longer be followed",
         "out of file descriptors",
         "change stream reopened",

@@ -48,7 +48,7 @@ def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RELAY_PORT", "eighty", "integer"),
         ("RELAY_PORT", "70000", "65535"),
         ("RELAY_JWT_SECRET", "hunter2hunter2", "at least 32 bytes"),
-        ("RELAY_JWT_ALGORITHMS", "HS256,RS256", "not of both"),
+        ("RELAY_JWT_ALGORITHMS", "HS256,RS256", "not both kinds"),
         ("RELAY_JWT_ALGORITHMS", "RS256,none", "some of RS256"),
         ("RELAY_JWT_ALGORITHMS", "none", "HS256"),
         ("RELAY_JWT_ALGORITHMS", "hs256", "HS256"),
@@ -61,12 +61,12 @@ def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RELAY_JWKS_URL", "file://localhost/etc/hunter2", "https://"),
         ("RELAY_JWKS_URL", "ftp://localhost/hunter2", "https://"),
         ("RELAY_JWKS_URL", "https://user:hunter2@id.test/jwks", "user or a password"),
-        ("RELAY_JWKS_URL", "https:///hunter2", "an address such as"),
-        ("RELAY_JWKS_URL", "https://id.test:hunter2/", "an address such as"),
-        ("RELAY_JWKS_URL", "https://id.test/ hunter2", "an address such as"),
-        ("RELAY_JWKS_URL", "https://id.test/\r\nhunter2: x", "an address such as"),
-        ("RELAY_JWKS_URL", "https://[hunter2/", "an address such as"),
-        ("RELAY_JWKS_URL", "hunter2", "an address such as"),
+        ("RELAY_JWKS_URL", "https:///hunter2", "a URL such as"),
+        ("RELAY_JWKS_URL", "https://id.test:hunter2/", "a URL such as"),
+        ("RELAY_JWKS_URL", "https://id.test/ hunter2", "a URL such as"),
+        ("RELAY_JWKS_URL", "https://id.test/\r\nhunter2: x", "a URL such as"),
+        ("RELAY_JWKS_URL", "https://[hunter2/", "a URL such as"),
+        ("RELAY_JWKS_URL", "hunter2", "a URL such as"),
         ("RELAY_ALLOWED_ORIGINS", "https://a.example.com/hunter2", "without a path"),
         ("RELAY_ALLOWED_ORIGINS", "https://a.example.com, hunter2.example", "must begin with https://"),
         ("RELAY_ALLOWED_ORIGINS", "https://hunter2:x@a.example.com", "user or a password"),
@@ -139,9 +139,9 @@ def test_bytes_that_are_no_utf_8_are_refused_by_every_setting(
         monkeypatch.setenv(name.upper(), text)
         with pytest.raises(StartupError) as failure:
             config.load()
-        assert str(failure.value) == f"{name.upper()}: must be text in UTF-8."
+        assert str(failure.value) == f"{name.upper()}: must be UTF-8."
         monkeypatch.delenv(name.upper())
-        with pytest.raises(StartupError, match="must be text in UTF-8"):  # as from the command line
+        with pytest.raises(StartupError, match="must be UTF-8"):  # as from the command line
             config.load(**{name: text})
 
 
@@ -323,7 +323,7 @@ def test_the_algorithms_follow_the_kind_of_key(
         ),
         (
             {"RELAY_JWT_SECRET": "\udcff" * 40},
-            "RELAY_JWT_SECRET: must be text in UTF-8",
+            "RELAY_JWT_SECRET: must be UTF-8",
         ),
     ],
 )

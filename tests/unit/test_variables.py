@@ -77,12 +77,12 @@ def test_no_setting_is_taken_for_one_of_these(name: str, value: str) -> None:
 )
 def test_a_misspelt_variable_is_named_with_the_one_that_is_meant(name: str, meant: str) -> None:
     (warning,) = warnings({name: "hunter2"}, SETTINGS)
-    assert warning == f"{name} is no setting of the relay, and not read; is {meant} meant?"
+    assert warning == f"{name} is not a setting of the relay, and is not read; did you mean {meant}?"
 
 
 def test_a_variable_like_none_is_named_alone() -> None:
     assert warnings({"RELAY_COLOUR_OF_THE_BIKE_SHED": "hunter2"}, SETTINGS) == [
-        "RELAY_COLOUR_OF_THE_BIKE_SHED is no setting of the relay, and not read."
+        "RELAY_COLOUR_OF_THE_BIKE_SHED is not a setting of the relay, and is not read."
     ]
 
 
