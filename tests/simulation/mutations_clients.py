@@ -15,7 +15,8 @@ from relay.hub.task_reads import TaskAnswer
 from simulation.mutation import Mutation, replaced
 
 _BROWSER = ("browser",)
-_ROOMS, _POLLING, _MOMENTS = "rooms.js", "transports/polling.js", "transports/moments.js"
+_JOINS, _LEAVES = "subscriptions.js", "leaves.js"
+_POLLING, _MOMENTS = "transports/polling.js", "transports/moments.js"
 _SPLIT_CODES = '["bad_request", "bad_message", "too_many_tasks"]'
 _DIVIDES = "if (refusal) return"
 
@@ -52,7 +53,7 @@ CLIENTS: dict[str, Mutation] = {
         "16: one task that is a bad request ends all of the same request in the browser",
         "ended",
         _BROWSER,
-        javascript=[(_ROOMS, _SPLIT_CODES, '["too_many_tasks"]')],
+        javascript=[(_JOINS, _SPLIT_CODES, '["too_many_tasks"]')],
     ),
     "16-polling-ends": Mutation(
         "16: one task that is a bad request ends a browser client that polls",
@@ -65,7 +66,11 @@ CLIENTS: dict[str, Mutation] = {
         "loading",
         _BROWSER,
         javascript=[
-            (_ROOMS, "if (!room) return;\n    room.seen = false;", 'if (room?.phase !== "joined") return;')
+            (
+                _JOINS,
+                "if (!task) return;\n    task.wasListed = false;",
+                'if (task?.phase !== "joined") return;',
+            )
         ],
         seed=4,
     ),
@@ -74,8 +79,8 @@ CLIENTS: dict[str, Mutation] = {
         "hidden",
         _BROWSER,
         javascript=[
-            (_ROOMS, "for (const { taskId } of page.tasks) this.#becameVisible(taskId);", ""),
-            (_ROOMS, "this.#lookForHidden(); // with other rights", "// with other rights"),
+            (_JOINS, "for (const { taskId } of page.tasks) this.#becameVisible(taskId);", ""),
+            (_JOINS, "this.#joinHidden(); // the fresh token", "// the fresh token"),
         ],
     ),
     "18-seen-while-asked": Mutation(
@@ -83,7 +88,7 @@ CLIENTS: dict[str, Mutation] = {
         "hidden",
         _BROWSER,
         python=replaced(TaskAnswer, "appeared_for", _overlooks_what_appeared),
-        javascript=[(_ROOMS, 'if (code === "forbidden" && room.seen) return this.#want(room);', "")],
+        javascript=[(_JOINS, 'if (code === "forbidden" && one.wasListed) return one.want();', "")],
         seed=2,
     ),
     "19-too-many-ends-all": Mutation(
@@ -91,8 +96,8 @@ CLIENTS: dict[str, Mutation] = {
         "ended",
         _BROWSER,
         javascript=[
-            (_ROOMS, _SPLIT_CODES, '["bad_request", "bad_message"]'),
-            (_ROOMS, "this.#limits = { maxTasks, maxM", "this.#limits = { maxTasks: Infinity, maxM"),
+            (_JOINS, _SPLIT_CODES, '["bad_request", "bad_message"]'),
+            (_JOINS, "this.#limits = { maxTasks, maxM", "this.#limits = { maxTasks: Infinity, maxM"),
         ],
     ),
     "19-polling-gives-up": Mutation(
@@ -106,9 +111,10 @@ CLIENTS: dict[str, Mutation] = {
         "kept",
         _BROWSER,
         javascript=[
-            (_ROOMS, "if (temporary) this.#leaves.set(key, { notBefore });\n      else this", "this"),
+            (_LEAVES, "if (retryAt === null) this", "this"),
+            (_LEAVES, "      else this.#all.set(key, { notBefore: retryAt });\n", ""),
             # As it was, a leave did not wait for its turn, so it met refusals.
-            (_ROOMS, "if (waitMs > 0) return", 'if (waitMs > 0 && !type.endsWith(":leave")) return'),
+            (_JOINS, "if (waitMs > 0) return", 'if (waitMs > 0 && !type.endsWith(":leave")) return'),
         ],
         without=("drops", "blocked", "cap", "bad", "pages", "overflow"),  # mostly another connection
     ),

@@ -7,17 +7,15 @@
 // says not to come back; a listener may call any method of the client, so timers and state are set
 // before listeners are called; after `close()` nothing happens.
 
-import { returnDelay } from "./backoff.js";
 import { Blockage } from "./blockage.js";
 import { Listeners } from "./listeners.js";
 import { Offers } from "./offers.js";
+import { Probe } from "./probe.js";
 import { verdict } from "./protocol.js";
 import { Retries, waitMs } from "./retries.js";
 import { isWaitingForToken, Tokens } from "./tokens.js";
-import { Moments } from "./transports/moments.js";
-import { PollingTransport } from "./transports/polling.js";
+import { TransportOpener } from "./transports/open.js";
 import { ABNORMAL } from "./transports/transport.js";
-import { WebSocketTransport } from "./transports/websocket.js";
 
 /** @typedef {import("./host.js").Host} Host */
 /** @typedef {import("./messages.js").ServerMessage} ServerMessage */
@@ -39,11 +37,6 @@ import { WebSocketTransport } from "./transports/websocket.js";
  * @typedef {{state: State, reason?: string, nextTryAt?: number}} Status
  */
 
-/**
- * `isMixed`: the page came by https and the relay's address is none, so the browser blocks all of it.
- * @typedef {{socket: URL, poll: URL, config: URL, isMixed: boolean}} Endpoints
- */
-
 const HEALTHY_MS = 10_000; // a connection that lived this long makes the next failure a first one
 // HTTP gets through: how long a WebSocket may take before polls begin. A handshake after an outage takes some
 // seconds; where it is swallowed for good, this comes on top of the ten that the first one was waited for.
@@ -56,7 +49,8 @@ export class Connection {
   statusListeners = new Listeners();
   isClosed = false;
 
-  #endpoints;
+  #opener;
+  #isMixed;
   #tokens;
   #offers;
   #retries;
@@ -69,8 +63,6 @@ export class Connection {
   #questions = 0; // of this attempt to the token function, without an answer so far
   #isFirst = false; // after a refusal: the token that was refused is not brought again at once
   #blockage = new Blockage();
-  #hasSockets = true; // until `new WebSocket` throws
-  #moments = new Moments(); // of all polls: another conversation is not sent back in time either
   /** @type {number | null} */
   #openedAt = null;
   /** @type {{token: string | null, reason: string} | null} */
@@ -80,17 +72,13 @@ export class Connection {
   #notBefore = 0; // ms since the epoch: a wait the relay asked for holds for all but retry()
   /** @type {any} */
   #nextTry;
-  /** @type {Transport | null} The WebSocket that is looked for while polling. */
-  #probe = null;
-  #probes = 0;
-  /** @type {any} */
-  #nextProbe;
+  #probe;
   /** @type {(() => void)[]} */
   #unlisten;
 
   /**
    * @param {object} options
-   * @param {Endpoints} options.endpoints
+   * @param {import("./transports/open.js").Endpoints} options.endpoints
    * @param {import("./tokens.js").GetToken} options.token
    * @param {Host} options.host
    * @param {() => void} options.onOpen before the first message of every opening
@@ -98,9 +86,16 @@ export class Connection {
    * @param {Retries} [options.retries] those of the connection that this one follows
    */
   constructor({ endpoints, token, host, onOpen, onMessage, retries = new Retries() }) {
-    this.#endpoints = endpoints;
+    this.#isMixed = endpoints.isMixed;
+    this.#opener = new TransportOpener(endpoints, host, {
+      opened: (transport, openedWith) => this.#opened(transport, openedWith),
+      received: (transport, message) => this.#receive(transport, message),
+      ended: (transport, ending) => this.#ended(transport, ending),
+    });
     this.#tokens = new Tokens(token, host);
     this.#offers = new Offers(this.#tokens, host);
+    // The probe uses the token of the polls: what the token function returns now may be another user's.
+    this.#probe = new Probe(() => this.#openSocket(this.#offers.token ?? ""), host);
     this.#retries = retries;
     this.#host = host;
     this.#onOpen = onOpen;
@@ -137,7 +132,7 @@ export class Connection {
     if (this.isClosed) return;
     this.#refused = null;
     if (this.#transport === null) this.#resume();
-    else if (this.#isPolling()) this.#startProbe();
+    else if (this.#isPolling()) this.#probe.look();
   }
 
   /**
@@ -202,45 +197,17 @@ export class Connection {
     this.#retries.bring();
     this.#offers.token = token;
     this.#blockage.watch();
-    if (!this.#blockage.isSuspected && (this.#transport = this.#startSocket(token))) return;
-    this.#transport = this.#start("polling", token);
+    if (!this.#blockage.isSuspected && (this.#transport = this.#openSocket(token))) return;
+    this.#transport = this.#opener.openPolling(token);
   }
 
   /**
    * @param {string} token
-   * @returns {Transport | null} null where no WebSocket can be made, as in Node before 22 or a sandbox
+   * @returns {Transport | null} null where no WebSocket can be made: then polls need no further proof
    */
-  #startSocket(token) {
-    try {
-      const transport = this.#start("websocket", token);
-      this.#hasSockets = true;
-      return transport;
-    } catch {
-      this.#hasSockets = false;
-      this.#blockage.prove();
-      return null;
-    }
-  }
-
-  /**
-   * Throws as `new WebSocket` does.
-   * @param {Transport["name"]} name
-   * @param {string} token
-   * @returns {Transport}
-   */
-  #start(name, token) {
-    const { socket, poll, config } = this.#endpoints;
-    const options = {
-      token,
-      host: this.#host,
-      onOpen: () => this.#opened(transport, token),
-      onMessage: (/** @type {ServerMessage} */ message) => this.#receive(transport, message),
-      onEnd: (/** @type {Ending} */ ending) => this.#ended(transport, ending),
-    };
-    /** @type {Transport} */
-    const transport = name === "websocket"
-      ? new WebSocketTransport({ ...options, url: socket })
-      : new PollingTransport({ ...options, url: poll, configUrl: config, moments: this.#moments });
+  #openSocket(token) {
+    const transport = this.#opener.openSocket(token);
+    if (transport === null) this.#blockage.prove();
     return transport;
   }
 
@@ -249,14 +216,14 @@ export class Connection {
    * @param {string} token
    */
   #opened(transport, token) {
-    if (transport === this.#probe) {
-      this.#probe = null;
+    if (transport === this.#probe.transport) {
+      this.#probe.release();
       this.#dropTransport();
       this.#transport = transport;
       this.#offers.token = token;
       this.#blockage.disprove();
     }
-    if (transport.name === "polling" && !this.#blockage.isProven) return this.#tryOnceMore(token);
+    if (transport.name === "polling" && !this.#blockage.isProven) return this.#tryOnceMore();
     this.#begin();
   }
 
@@ -268,26 +235,21 @@ export class Connection {
     this.#retries.open();
     this.#offers.begin(transport);
     if (this.#isPolling()) {
-      this.#probes = 0;
-      this.#probeLater();
+      this.#probe.reset();
+      this.#probe.lookLater();
     }
     this.#become(this.#current());
     if (transport === this.#transport) this.#onOpen();
   }
 
-  /**
-   * HTTP gets through. Perhaps it was only the network that was away, so a WebSocket is tried once more.
-   * @param {string} token
-   */
-  #tryOnceMore(token) {
+  /** HTTP gets through. Perhaps only the network was away, so a WebSocket is tried once more before polling. */
+  #tryOnceMore() {
     this.#blockage.watch();
-    this.#probe = this.#startSocket(token);
-    if (this.#probe === null) return this.#begin();
-    this.#nextProbe = this.#host.setTimeout(() => this.#poll(), PROOF_MS);
+    if (!this.#probe.start()) return this.#begin();
+    this.#probe.expireIn(PROOF_MS, () => this.#poll());
   }
 
   #poll() {
-    this.#host.clearTimeout(this.#nextProbe);
     this.#blockage.prove();
     this.#begin();
   }
@@ -321,9 +283,9 @@ export class Connection {
    * @param {Ending} ending
    */
   #ended(transport, ending) {
-    if (transport === this.#probe) {
-      this.#probe = null;
-      if (this.#openedAt !== null) return this.#probeLater();
+    if (transport === this.#probe.transport) {
+      this.#probe.release();
+      if (this.#openedAt !== null) return this.#probe.lookLater();
       if (ending.code === ABNORMAL && this.#blockage.isUndisturbed) return this.#poll();
       // There was a WebSocket, for who is told why it ended has had one; or the network went again.
       this.#transport?.close();
@@ -359,23 +321,8 @@ export class Connection {
   #reasonOf({ code, reason }) {
     if (code !== ABNORMAL) return reason || String(code);
     // Of what a browser blocks it says no more than of a network that is away.
-    if (this.#endpoints.isMixed && reason !== "unreadable") return "mixed_content";
+    if (this.#isMixed && reason !== "unreadable") return "mixed_content";
     return reason || "network";
-  }
-
-  /** While polling: is there a WebSocket by now? */
-  #startProbe() {
-    this.#host.clearTimeout(this.#nextProbe);
-    if (this.#probe !== null) return;
-    this.#probes += 1;
-    // With the token of the polls: what the function gives now may be another user's.
-    this.#probe = this.#startSocket(this.#offers.token ?? "");
-    if (this.#probe === null) this.#probeLater();
-  }
-
-  #probeLater() {
-    this.#host.clearTimeout(this.#nextProbe);
-    this.#nextProbe = this.#host.setTimeout(() => this.#startProbe(), returnDelay(this.#probes, this.#host.random));
   }
 
   /**
@@ -419,16 +366,14 @@ export class Connection {
     if (this.#isAsking()) return this.#ask();
     this.#transport?.checkAlive();
     if (this.#isPolling()) {
-      this.#probes = 0;
-      this.#startProbe();
+      this.#probe.reset();
+      this.#probe.look();
     }
   }
 
   #dropTransport() {
-    this.#host.clearTimeout(this.#nextProbe);
     this.#offers.end();
-    this.#probe?.close();
-    this.#probe = null;
+    this.#probe.stop();
     this.#transport?.close();
     this.#transport = null;
     this.#openedAt = null;
@@ -449,7 +394,7 @@ export class Connection {
    */
   #current() {
     if (this.#transport?.name !== "polling") return { state: "live" };
-    return this.#hasSockets ? { state: "polling" } : { state: "polling", reason: "no_websocket" };
+    return this.#opener.hasSockets ? { state: "polling" } : { state: "polling", reason: "no_websocket" };
   }
 
   /** @param {Status} status */

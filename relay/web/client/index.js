@@ -11,7 +11,7 @@ import { ConnectionStats } from "./connection-stats.js";
 import { Connection } from "./connection.js";
 import { browser } from "./host.js";
 import { Listeners } from "./listeners.js";
-import { Rooms } from "./rooms.js";
+import { Subscriptions } from "./subscriptions.js";
 import { isSameUser } from "./token.js";
 
 const SCHEMES = new Set(["http:", "https:", "ws:", "wss:"]);
@@ -54,7 +54,7 @@ export function connect(options) {
 
 export class Relay {
   #connection;
-  #rooms;
+  #subscriptions;
   /** Who speaks, how old the last word is, how long changes take. */
   stats;
   /** @type {Listeners<ServerMessage>} */
@@ -67,15 +67,15 @@ export class Relay {
   constructor({ url, token, measureDelay = false, host: replaced }, retries) {
     const host = { ...browser, ...replaced };
     const send = (/** @type {string} */ type, /** @type {object} */ data) => this.#connection.send(type, data);
-    this.#rooms = new Rooms(send, host);
+    this.#subscriptions = new Subscriptions(send, host);
     this.stats = new ConnectionStats(measureDelay ? send : () => undefined, host.now);
     this.#connection = new Connection({
       endpoints: endpoints(url),
       token,
       host,
-      onOpen: () => this.#rooms.joinAll(),
+      onOpen: () => this.#subscriptions.joinAll(),
       onMessage: (message) => {
-        this.#rooms.receive(message);
+        this.#subscriptions.receive(message);
         this.stats.take(message);
         if (!this.#connection.isClosed) this.#messageListeners.tell(message);
       },
@@ -112,11 +112,11 @@ export class Relay {
    * @returns {TaskList}
    */
   joinDashboard({ limit } = {}) {
-    return this.#rooms.joinDashboard(limit);
+    return this.#subscriptions.joinDashboard(limit);
   }
 
   leaveDashboard() {
-    this.#rooms.leaveDashboard();
+    this.#subscriptions.leaveDashboard();
   }
 
   /**
@@ -125,12 +125,12 @@ export class Relay {
    * @returns {Timeline}
    */
   joinTask(taskId) {
-    return this.#rooms.joinTask(taskId);
+    return this.#subscriptions.joinTask(taskId);
   }
 
   /** @param {string} taskId */
   leaveTask(taskId) {
-    this.#rooms.leaveTask(taskId);
+    this.#subscriptions.leaveTask(taskId);
   }
 
   /** Connects at once instead of waiting, after a refusal too. */
@@ -157,7 +157,7 @@ export class Relay {
 
   /** Closes the client forever. Nothing is sent afterwards, whatever method is called. */
   close() {
-    this.#rooms.close();
+    this.#subscriptions.close();
     this.#connection.close();
   }
 }
@@ -166,7 +166,7 @@ export class Relay {
  * What lies beside this address. A fragment never leaves the browser, and a WebSocket must have none.
  * Throws a TypeError for what is no address of a relay, without repeating it: it may hold a token.
  * @param {string | URL} url
- * @returns {import("./connection.js").Endpoints}
+ * @returns {import("./transports/open.js").Endpoints}
  */
 function endpoints(url) {
   const http = addressOf(url);

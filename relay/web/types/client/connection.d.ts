@@ -1,7 +1,7 @@
 export class Connection {
     /**
      * @param {object} options
-     * @param {Endpoints} options.endpoints
+     * @param {import("./transports/open.js").Endpoints} options.endpoints
      * @param {import("./tokens.js").GetToken} options.token
      * @param {Host} options.host
      * @param {() => void} options.onOpen before the first message of every opening
@@ -9,7 +9,7 @@ export class Connection {
      * @param {Retries} [options.retries] those of the connection that this one follows
      */
     constructor({ endpoints, token, host, onOpen, onMessage, retries }: {
-        endpoints: Endpoints;
+        endpoints: import("./transports/open.js").Endpoints;
         token: import("./tokens.js").GetToken;
         host: Host;
         onOpen: () => void;
@@ -59,15 +59,6 @@ export type Status = {
     state: State;
     reason?: string;
     nextTryAt?: number;
-};
-/**
- * `isMixed`: the page came by https and the relay's address is none, so the browser blocks all of it.
- */
-export type Endpoints = {
-    socket: URL;
-    poll: URL;
-    config: URL;
-    isMixed: boolean;
 };
 import { Listeners } from "./listeners.js";
 import { Retries } from "./retries.js";

@@ -1,0 +1,90 @@
+// @ts-check
+// Opens the transports of a connection: a WebSocket, or long polling where none can be had.
+
+import { Moments } from "./moments.js";
+import { PollingTransport } from "./polling.js";
+import { WebSocketTransport } from "./websocket.js";
+
+/** @typedef {import("../messages.js").ServerMessage} ServerMessage */
+/** @typedef {import("./transport.js").Ending} Ending */
+/** @typedef {import("./transport.js").Transport} Transport */
+
+/**
+ * `isMixed`: the page came over https and the relay's address is http, so the browser blocks every request.
+ * @typedef {{socket: URL, poll: URL, config: URL, isMixed: boolean}} Endpoints
+ */
+
+/**
+ * What a transport reports, and which one did.
+ * @typedef {object} Reports
+ * @property {(transport: Transport, token: string) => void} opened
+ * @property {(transport: Transport, message: ServerMessage) => void} received
+ * @property {(transport: Transport, ending: Ending) => void} ended
+ */
+
+export class TransportOpener {
+  /** Whether a WebSocket can be made here; true until `new WebSocket` throws. */
+  hasSockets = true;
+
+  #endpoints;
+  #host;
+  #reports;
+  // Shared by all polls: an instance that is behind must not answer a later conversation with an older state.
+  #moments = new Moments();
+
+  /**
+   * @param {Endpoints} endpoints
+   * @param {import("../host.js").Host} host
+   * @param {Reports} reports
+   */
+  constructor(endpoints, host, reports) {
+    this.#endpoints = endpoints;
+    this.#host = host;
+    this.#reports = reports;
+  }
+
+  /**
+   * @param {string} token
+   * @returns {Transport | null} null where no WebSocket can be made, as in Node before 22 or in a sandbox
+   */
+  openSocket(token) {
+    try {
+      /** @type {Transport} */
+      const transport = new WebSocketTransport({ ...this.#options(token, () => transport), url: this.#endpoints.socket });
+      this.hasSockets = true;
+      return transport;
+    } catch {
+      this.hasSockets = false;
+      return null;
+    }
+  }
+
+  /**
+   * @param {string} token
+   * @returns {Transport}
+   */
+  openPolling(token) {
+    const { poll, config } = this.#endpoints;
+    /** @type {Transport} */
+    const transport = new PollingTransport({
+      ...this.#options(token, () => transport), url: poll, configUrl: config, moments: this.#moments,
+    });
+    return transport;
+  }
+
+  /**
+   * @param {string} token
+   * @param {() => Transport} transport known only when its constructor has returned
+   * @returns {import("./transport.js").TransportOptions}
+   */
+  #options(token, transport) {
+    const { opened, received, ended } = this.#reports;
+    return {
+      token,
+      host: this.#host,
+      onOpen: () => opened(transport(), token),
+      onMessage: (message) => received(transport(), message),
+      onEnd: (ending) => ended(transport(), ending),
+    };
+  }
+}
