@@ -1,4 +1,4 @@
-"""Whose connection it is, whatever the headers say."""
+"""A connection counts for the right address, whatever its headers say."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ PROXIES = networks(["10.0.0.0/8", "127.0.0.1", "fd00::/8"])
 @pytest.mark.parametrize(
     ("peer", "said", "counted"),
     [
-        # A peer that is no proxy counts for itself, whatever it says;
+        # A peer that is not a proxy counts for itself, whatever its header says;
         ("1.2.3.4", ["9.9.9.9"], "1.2.3.4"),
         ("1.2.3.4", ["10.0.0.1"], "1.2.3.4"),
         ("::ffff:1.2.3.4", ["9.9.9.9"], "1.2.3.4"),
-        # a proxy for whom it says it speaks,
+        # a trusted proxy counts for the address that it names,
         ("10.0.0.1", ["9.9.9.9"], "9.9.9.9"),
         ("::ffff:10.0.0.1", ["9.9.9.9"], "9.9.9.9"),
         ("fd00::1", [" 9.9.9.9 "], "9.9.9.9"),
         ("10.0.0.1", ["9.9.9.9:4711"], "9.9.9.9"),
         ("10.0.0.1", ["[2001:db8::1]:4711"], "2001:db8::/64"),
         ("10.0.0.1", ["::ffff:9.9.9.9"], "9.9.9.9"),
-        # through as many proxies as are trusted,
+        # through any number of trusted proxies,
         ("10.0.0.1", ["9.9.9.9, 10.0.0.2, 10.0.0.3"], "9.9.9.9"),
         ("10.0.0.1", ["9.9.9.9", "10.0.0.2"], "9.9.9.9"),
-        # but not for what the client wrote there itself.
+        # but not for an address that the client wrote into the header.
         ("10.0.0.1", ["8.8.8.8, 9.9.9.9"], "9.9.9.9"),
         ("10.0.0.1", ["10.0.0.9, 9.9.9.9, 10.0.0.2"], "9.9.9.9"),
         ("10.0.0.1", ["8.8.8.8", "9.9.9.9"], "9.9.9.9"),
-        # What cannot be read, or is not there, ends the walk.
+        # An entry that is missing, or not an address, ends the walk.
         ("10.0.0.1", [], "10.0.0.1"),
         ("10.0.0.1", [""], "10.0.0.1"),
         ("10.0.0.1", ["unknown"], "10.0.0.1"),
         ("10.0.0.1", ["8.8.8.8, x, 10.0.0.2"], "10.0.0.2"),
         ("10.0.0.1", ["10.0.0.2, 10.0.0.3"], "10.0.0.2"),
-        # A household counts once.
+        # An IPv6 network of 64 bits counts as one client.
         ("2001:db8:0:1::1", [], "2001:db8:0:1::/64"),
         ("2001:db8:0:1:ffff::9", [], "2001:db8:0:1::/64"),
         ("fe80::1%eth0", [], "fe80::/64"),
         ("", ["9.9.9.9"], ""),
     ],
 )
-def test_the_address_that_counts(peer: str, said: list[str], counted: str) -> None:
+def test_a_connection_counts_for_the_right_address(peer: str, said: list[str], counted: str) -> None:
     """S28."""
     assert client_address(peer, said, PROXIES) == counted
 
@@ -60,7 +60,7 @@ HEADERS = st.lists(st.lists(PARTS, max_size=4).map(",".join), max_size=4)
 
 
 @given(PARTS, HEADERS)
-def test_no_header_makes_it_fail(peer: str, said: list[str]) -> None:
+def test_no_header_makes_the_reading_fail(peer: str, said: list[str]) -> None:
     assert isinstance(client_address(peer, said, PROXIES), str)
 
 
@@ -70,7 +70,7 @@ def test_without_trusted_proxies_no_header_counts(peer: str, said: list[str]) ->
 
 
 @given(st.ip_addresses(v=4), HEADERS, st.sampled_from(["10.0.0.1", "127.0.0.1", "fd00::1"]))
-def test_what_a_client_writes_stands_left_of_what_the_proxy_adds(
+def test_the_entry_that_a_proxy_appends_outranks_the_clients_own(
     client: ipaddress.IPv4Address, said: list[str], proxy: str
 ) -> None:
     if not any(client in network for network in PROXIES):

@@ -1,4 +1,4 @@
-"""What a poll may ask for: every body is read as it was meant or refused, and the rate it is held to."""
+"""The body of a poll is read as it was meant, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from bson import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.auth.limits import Buckets
 from relay.errors import BadRequest
 from relay.protocol.messages import MAX_ETAG, MAX_HEAD, PolledList, PolledTask, shown_moment
 from relay.protocol.requests import parse_poll
@@ -45,7 +44,7 @@ def given_fields(**fields: Any) -> dict[str, Any]:
 
 
 @given(LISTS, st.lists(TASKS, max_size=5, unique_by=lambda task: task.task_id), MOMENTS)
-def test_what_was_meant_is_read(
+def test_a_valid_body_is_read_as_it_was_meant(
     dashboard: PolledList | None, tasks: list[PolledTask], moment: Timestamp | None
 ) -> None:
     body: dict[str, Any] = {
@@ -73,7 +72,7 @@ def test_what_was_meant_is_read(
 
 
 @given(st.binary() | JSON.map(orjson.dumps))
-def test_everything_else_is_refused_with_a_reason(body: bytes) -> None:
+def test_any_other_body_is_refused_with_a_reason(body: bytes) -> None:
     try:
         polled = parse_poll(body)
     except BadRequest as bad:
@@ -108,30 +107,11 @@ def test_everything_else_is_refused_with_a_reason(body: bytes) -> None:
         {"dashboard": {}, "moment": "١.٢"},
     ],
 )
-def test_one_bad_field_is_enough(body: Any) -> None:
+def test_a_body_with_one_invalid_field_is_refused(body: Any) -> None:
     with pytest.raises(BadRequest):
         parse_poll(orjson.dumps(body))
 
 
-def test_the_defaults() -> None:
+def test_missing_fields_have_their_defaults() -> None:
     assert parse_poll(b'{"dashboard": {}}').dashboard == PolledList(DASHBOARD_LIMIT_DEFAULT)
     assert parse_poll(b'{"tasks": [{"taskId": "t"}]}').tasks == (PolledTask("t"),)
-
-
-def test_a_bucket_for_each_name_is_remembered_until_it_is_full_again() -> None:
-    buckets = Buckets(rate=2, burst=4)
-    assert [buckets.take("alice", now=0.0) for _ in range(5)] == [0.0, 0.0, 0.0, 0.0, 0.5]
-    assert buckets.take("bob", now=0.5) == 0.0
-    assert buckets.take("alice", now=0.5) == 0.0
-    assert len(buckets) == 2
-    assert buckets.take("carol", now=2.5) == 0.0
-    assert len(buckets) == 1
-    assert [buckets.take("alice", now=2.5) for _ in range(5)] == [0.0, 0.0, 0.0, 0.0, 0.5]
-
-
-def test_what_a_bucket_owes_is_not_forgotten() -> None:
-    buckets = Buckets(rate=2, burst=4)
-    buckets.take("alice", now=0.0)
-    buckets.charge("alice", 10)
-    assert buckets.take("bob", now=3.0) == 0.0
-    assert buckets.take("alice", now=3.0) == 1.0  # 7 are owed and 6 have come back since

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import orjson
 import pytest
@@ -122,12 +121,3 @@ def test_a_closed_session_gives_its_place_to_another() -> None:
     clocked.session.closed()
     clocked.session.closed()
     assert clocked.caps.enter_user("alice")
-
-
-def test_caps_count_addresses_and_users_separately() -> None:
-    caps = Caps(total=3, per_address=2, per_user=1)
-    assert [caps.enter(address) for address in ("a", "a", "a", "b", "c")] == [True, True, False, True, False]
-    caps.leave("a")
-    assert caps.enter("c")
-    seen: list[Any] = [caps.enter_user("u"), caps.enter_user("u"), caps.enter_user("v")]
-    assert seen == [True, False, True]
