@@ -23,7 +23,7 @@ from relay.gateway.polling.endpoint import Polls
 from relay.gateway.server import Server
 from relay.gateway.services import Services
 from relay.gateway.websocket.endpoints import Connections
-from relay.gateway.websocket.pacing import Flusher
+from relay.gateway.websocket.pacing import WritePacer
 from relay.health import Health
 from relay.hub.hub import Hub
 from relay.metrics import Metrics
@@ -72,8 +72,8 @@ class Relay:
             raise failures.exceptions[0] from None
 
     async def _serve(self, ports: Ports, on_listening: Callable[[], None]) -> None:
-        settings, metrics, flusher = self._settings, Metrics(), Flusher()
-        pipeline = Pipeline(settings, self._mapping, metrics, pace=flusher.pace)
+        settings, metrics, pacer = self._settings, Metrics(), WritePacer()
+        pipeline = Pipeline(settings, self._mapping, metrics, pace=pacer.wait_for_room)
         interval_s = settings.relay_list_update_min_interval_ms / 1000
         hub = Hub(pipeline.reader, pipeline.translator, metrics, list_interval_s=interval_s)
         async with pipeline, hub:
@@ -97,7 +97,7 @@ class Relay:
             if ports.admin is not None:
                 apps[ports.admin] = operating_application(operating)
             servers = {
-                port: Server(settings, app, flusher, ports.capacity.connections) for port, app in apps.items()
+                port: Server(settings, app, pacer, ports.capacity.connections) for port, app in apps.items()
             }
             pump = pipeline.pump(hub, hub.is_listened)
             ports.capacity.warn_if_below(settings.relay_max_connections)
@@ -107,7 +107,7 @@ class Relay:
                 ]
                 background = [
                     group.create_task(self._keys.run()),
-                    group.create_task(connections.sweep()),
+                    group.create_task(connections.run_timers()),
                     group.create_task(health.run()),
                     group.create_task(pipeline.watch.run()),
                     group.create_task(self._follow(pipeline.opening, hub, pump, on_listening)),

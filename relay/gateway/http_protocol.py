@@ -24,8 +24,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from relay.auth.addresses import Network, client_address, is_proxy
 from relay.auth.limits import Caps
 from relay.gateway.transports import release
-from relay.gateway.websocket.connection import Wire
 from relay.gateway.websocket.framing import upgrade_request
+from relay.gateway.websocket.handshake import Handshake
 
 MAX_HEAD_BYTES = 32 * 1024  # of the request line and the headers; a token may have 16 KiB
 MAX_HEADERS = 256  # proxies pass on fewer (most allow 100), so no browser reaches it
@@ -208,10 +208,11 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_counting()
         self._stop_timers()
         self.connections.discard(self)
-        wire = cast(type[Wire], self.ws_protocol_class)(self.config, self.server_state, self.app_state)
-        wire.connection_made(self.transport)
-        wire.begin(request)
-        self.transport.set_protocol(wire)
+        made_by = cast(type[Handshake], self.ws_protocol_class)
+        handshake = made_by(self.config, self.server_state, self.app_state)
+        handshake.connection_made(self.transport)
+        self.transport.set_protocol(handshake)
+        handshake.begin(request)
         self._break_cycles()
 
     def _begin_request(self) -> None:

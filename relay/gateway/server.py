@@ -12,8 +12,8 @@ from relay.auth.addresses import networks
 from relay.auth.limits import Caps
 from relay.config import Settings
 from relay.gateway.http_protocol import Limits, http_protocol
-from relay.gateway.websocket.connection import gathered_by
-from relay.gateway.websocket.pacing import Flusher
+from relay.gateway.websocket.handshake import websocket_protocol
+from relay.gateway.websocket.pacing import WritePacer
 
 GRACE_S = 3  # for requests that are being answered when the server is asked to stop
 
@@ -21,7 +21,7 @@ GRACE_S = 3  # for requests that are being answered when the server is asked to 
 class Server(uvicorn.Server):
     """A uvicorn server for one ASGI application, with room for `connections` that speak HTTP."""
 
-    def __init__(self, settings: Settings, app: Any, flusher: Flusher, connections: int) -> None:
+    def __init__(self, settings: Settings, app: Any, pacer: WritePacer, connections: int) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -35,7 +35,7 @@ class Server(uvicorn.Server):
                         proxies=networks(settings.relay_trusted_proxies),
                     )
                 ),
-                ws=gathered_by(flusher),
+                ws=websocket_protocol(pacer),
                 ws_max_size=settings.relay_max_message_bytes,
                 lifespan="off",
                 log_config=None,

@@ -1,4 +1,4 @@
-"""The Autobahn cases, played against the relay's own wire on uvicorn."""
+"""The Autobahn cases, played against the relay's own WebSocket protocol on uvicorn."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ from websockets.frames import Opcode
 
 from relay.auth.limits import Caps
 from relay.gateway.http_protocol import Limits, http_protocol
-from relay.gateway.websocket import connection as wire
-from relay.gateway.websocket.connection import EXTENSION, Pace, Wire
+from relay.gateway.websocket import connection
+from relay.gateway.websocket.connection import Connection, Timeouts
+from relay.gateway.websocket.handshake import EXTENSION, Handshake
+from relay.gateway.websocket.pacing import WritePacer
 from relay.protocol.frames import Frame
 from relay.protocol.types import Kind
 
@@ -40,10 +42,10 @@ LEFT_OUT = ("12.*", "13.*")  # compression, which the relay does not offer
 # fragments and says nothing of this one; uvicorn answers the same over that parser.
 KNOWN = {"7.1.5"}
 GOOD = {"OK", "NON-STRICT", "INFORMATIONAL"}
-SWEEP_S = 0.05
+TICK_S = 0.05
 
 
-class EchoWire(Wire):
+class EchoConnection(Connection):
     """What the relay serves, but binary messages are no reason to close."""
 
     __slots__ = ()
@@ -56,14 +58,18 @@ class EchoWire(Wire):
             self._keep(WebSocketFrame(Opcode.BINARY, data).serialize(mask=False))
 
 
+class EchoHandshake(Handshake):
+    connection_class = EchoConnection
+
+
 class Echo:
     """A conversation that gives back what it is told."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, ours: Connection) -> None:
+        self._connection = ours
 
     def receive(self, text: str) -> None:
-        self._wire.answer(Frame(Kind.PONG, text.encode(), {}))
+        self._connection.answer(Frame(Kind.PONG, text.encode(), {}))
 
     def tick(self) -> float:
         return inf
@@ -74,27 +80,26 @@ class Echo:
     def closed(self) -> None: ...
 
 
-class Supervisor:
-    """Ticks all of its wires all the time."""
+class Owner:
+    """Ticks all of its connections all the time."""
 
     def __init__(self) -> None:
-        self.wires: set[Wire] = set()
+        self.open: set[Connection] = set()
 
-    def enter(self, ours: Wire) -> None:
-        self.wires.add(ours)
-        ours.supervised(self)
+    def add(self, ours: Connection) -> None:
+        self.open.add(ours)
 
-    def attend(self, ours: Wire) -> None: ...
+    def wake(self, ours: Connection) -> None: ...
 
-    def lost(self, ours: Wire) -> None:
-        self.wires.discard(ours)
+    def lost(self, ours: Connection) -> None:
+        self.open.discard(ours)
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(SWEEP_S)
-            for ours in list(self.wires):
-                ours.tick(loop.time(), Pace(ping_every_s=20, pong_within_s=8, stall_s=30))
+            await asyncio.sleep(TICK_S)
+            for ours in list(self.open):
+                ours.tick(loop.time(), Timeouts(ping_every_s=20, pong_within_s=8, stall_s=30))
 
 
 class Server(uvicorn.Server):
@@ -105,14 +110,15 @@ class Server(uvicorn.Server):
 
 @asynccontextmanager
 async def echoing(**config: Any) -> AsyncIterator[str]:
-    """The address of an echo server over our wire."""
-    supervisor = Supervisor()
+    """The address of an echo server over our protocol."""
+    owner = Owner()
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        ours: Wire = scope["extensions"][EXTENSION]
-        if ours.accept(None):
-            ours.converse(Echo(ours), max_bytes=1024 * 1024)
-            supervisor.enter(ours)
+        handshake: Handshake = scope["extensions"][EXTENSION]
+        ours = handshake.accept(None, owner)
+        if ours is not None:
+            ours.serve(Echo(ours), max_bytes=1024 * 1024)
+            owner.add(ours)
 
     listening = socket.create_server(("127.0.0.1", 0))
     server = Server(
@@ -125,7 +131,7 @@ async def echoing(**config: Any) -> AsyncIterator[str]:
                     caps=Caps(total=1_000, per_address=1_000, per_user=1),
                 )
             ),
-            ws=EchoWire,
+            ws=type("Protocol", (EchoHandshake,), {"pacer": WritePacer()}),
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -133,21 +139,21 @@ async def echoing(**config: Any) -> AsyncIterator[str]:
             **config,
         )
     )
-    serving, sweeping = asyncio.create_task(server.serve([listening])), asyncio.create_task(supervisor.run())
+    serving, ticking = asyncio.create_task(server.serve([listening])), asyncio.create_task(owner.run())
     try:
         yield "127.0.0.1:{1}".format(*listening.getsockname())
     finally:
         server.should_exit = True
         await serving
-        sweeping.cancel()
-    assert not supervisor.wires, "connections were left behind"
+        ticking.cancel()
+    assert not owner.open, "connections were left behind"
 
 
-async def test_the_wire_holds_the_autobahn_cases(
+async def test_a_connection_passes_the_autobahn_cases(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One case sends 4 MB in fragments of 64 bytes.
-    monkeypatch.setattr(wire, "MAX_FRAGMENTS", 100_000)
+    monkeypatch.setattr(connection, "MAX_FRAGMENTS", 100_000)
     with caplog.at_level(logging.INFO):
         async with echoing() as address:
             try:
@@ -195,7 +201,7 @@ def certificate(directory: Path) -> tuple[str, str]:
     return str(files[0]), str(files[1])
 
 
-async def test_the_wire_holds_over_tls(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_connection_works_over_tls(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     key, signed = certificate(tmp_path)
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE

@@ -20,7 +20,7 @@ from support.raw_client import BINARY, CLOSE, CONT, PING, TEXT, calling, frame, 
 from support.relay_fixture import SOON_S, listening, running, token
 from support.relay_metrics import becomes, metric
 
-from relay.gateway.websocket.connection import MAX_FRAGMENTS, Wire
+from relay.gateway.websocket.connection import MAX_FRAGMENTS, Connection
 
 
 def fragments(count: int, payload: bytes) -> bytes:
@@ -71,8 +71,8 @@ async def test_a_flood_of_pings_fills_no_buffer(
                     if peer.writer.transport.get_write_buffer_size() < len(flood):
                         peer.send(flood)
                         sent += len(flood)
-                    wires = [one for one in gc.get_objects() if issubclass(type(one), Wire)]
-                    largest = max(largest, *(one._transport.get_write_buffer_size() for one in wires))
+                    open_ = [one for one in gc.get_objects() if issubclass(type(one), Connection)]
+                    largest = max(largest, *(one._transport.get_write_buffer_size() for one in open_))
         except ConnectionError:
             pass
         assert sent >= len(flood)

@@ -1,7 +1,8 @@
-"""One instance of the relay, real from the pump to the wire.
+"""One instance of the relay, real from the pump to the transport.
 
-Real: Pump, TaskCache, Translator, Hub, Joining and its parts, Session, Connections with their Sweep, Wire, HttpProtocol and
-Flusher, Polls and Poll, Audience, Caps. Played: where changes come from (in life `source.stream.Tail`),
+Real: Pump, TaskCache, Translator, Hub, Joining and its parts, Session, Connections with their Timers, Connection,
+Handshake, HttpProtocol and WritePacer, Polls and Poll, Audience, Caps. Played: where changes come from (in life
+`source.stream.Tail`),
 where states are read (`source.reader.Reader`), how tokens are signed, uvicorn and Starlette's routing.
 """
 
@@ -32,9 +33,9 @@ from relay.gateway.http_errors import for_refused
 from relay.gateway.http_protocol import Limits, http_protocol
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.services import Services
-from relay.gateway.websocket.connection import gathered_by
 from relay.gateway.websocket.endpoints import Connections
-from relay.gateway.websocket.pacing import Flusher
+from relay.gateway.websocket.handshake import websocket_protocol
+from relay.gateway.websocket.pacing import WritePacer
 from relay.hub.hub import Hub
 from relay.metrics import Metrics
 from relay.protocol.types import Close
@@ -229,8 +230,8 @@ class Instance:
                 caps=Caps(total=1000, per_address=1000, per_user=1000),
             )
         )
-        wire = gathered_by(Flusher())
-        self._config = Config(self.app, ws=wire, ws_max_size=65_536, interface="asgi3", log_config=None)
+        protocol = websocket_protocol(WritePacer())
+        self._config = Config(self.app, ws=protocol, ws_max_size=65_536, interface="asgi3", log_config=None)
         self._config.load()
         self._server_state = ServerState()
         self._running: list[asyncio.Task[None]] = []
@@ -238,7 +239,7 @@ class Instance:
     async def __aenter__(self) -> Self:
         await self.hub.__aenter__()
         loop = asyncio.get_running_loop()
-        self._running = [loop.create_task(self._pump.run()), loop.create_task(self._connections.sweep())]
+        self._running = [loop.create_task(self._pump.run()), loop.create_task(self._connections.run_timers())]
         return self
 
     async def __aexit__(self, *exception: object) -> None:

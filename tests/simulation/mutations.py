@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from relay.gateway.websocket.connection import Wire
+from relay.gateway.websocket.connection import Connection
 from relay.hub.delivery import Delivery
 from relay.protocol.frames import Batch, Frame
 from relay.protocol.types import Kind
@@ -42,7 +42,7 @@ MUTATIONS: dict[str, Mutation] = {
     "lost-frame": Mutation(
         "one write of live messages in twenty is lost",
         "gap",
-        python=replaced(Wire, "send", _loses_some),
+        python=replaced(Connection, "send", _loses_some),
     ),
     "silent-revocation": Mutation(
         "who loses a task is not told so in its room",

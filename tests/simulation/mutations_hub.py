@@ -1,11 +1,11 @@
-"""Faults of the hub and the wire that were mended, as they were."""
+"""Faults of the hub and of connections that were mended, as they were."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from relay.gateway.websocket.connection import Wire
+from relay.gateway.websocket.connection import Connection
 from relay.hub.list_subscription import ListSubscription
 from relay.hub.messages import StepFrames
 from relay.hub.task_subscription import TaskSubscription
@@ -33,7 +33,7 @@ def _forgets_membership(unavailable: Any) -> Any:
 
 
 def _makes_all_pages(_: Any) -> Any:
-    def answers(self: Wire, pages: Iterable[Frame], size: int) -> None:
+    def answers(self: Connection, pages: Iterable[Frame], size: int) -> None:
         for page in pages:
             self.answer(page)
 
@@ -60,7 +60,7 @@ def _pins_nothing(_: Any) -> Any:
 
 
 def _says_nothing_of_drops(pin: Any) -> Any:
-    def pins(self: Wire) -> bool:
+    def pins(self: Connection) -> bool:
         pin(self)
         return True
 
@@ -91,20 +91,20 @@ HUB: dict[str, Mutation] = {
     "12-dropped-before-a-state": Mutation(
         "12: a state continues from live messages that are dropped",
         "gap",
-        python=replaced(Wire, "pin", _pins_nothing),
+        python=replaced(Connection, "pin", _pins_nothing),
         without=_all_but("stalls", "lost", "large"),
     ),
     "dropped-and-not-told": Mutation(
         "a state continues from live messages that were dropped a moment before",
         "gap",
-        python=replaced(Wire, "pin", _says_nothing_of_drops),
+        python=replaced(Connection, "pin", _says_nothing_of_drops),
         without=_all_but("overflow", "lost", "pages", "slow", "stalls"),
         seed=9,
     ),
     "13-state-too-large": Mutation(
         "13: all pages of a state are made at once, and count as answers that wait",
         "closed",
-        python=replaced(Wire, "answer_pages", _makes_all_pages),
+        python=replaced(Connection, "answer_pages", _makes_all_pages),
     ),
     "14-lifecycle-late": Mutation(
         "14: a lifecycle message held for the list is sent after a later one of the room",

@@ -1,5 +1,5 @@
-"""A wire played without sockets: a loop that turns when told to, and a transport whose peer reads when
-told to."""
+"""A WebSocket connection without a socket: an event loop that runs when the test says so, and a transport whose peer
+reads when the test says so."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from websockets.frames import Frame as WebSocketFrame
 from websockets.frames import Opcode
 from websockets.http11 import Request
 
-from relay.gateway.websocket.connection import EXTENSION, Pace, Wire
+from relay.gateway.websocket.connection import Connection, Timeouts
 from relay.gateway.websocket.framing import upgrade_request
+from relay.gateway.websocket.handshake import EXTENSION, Handshake, websocket_protocol
 from relay.protocol.frames import Batch, Frame
 from relay.protocol.types import Kind
 
@@ -27,7 +28,7 @@ REQUEST_HEADERS = [
     (b"sec-websocket-key", b"AAAAAAAAAAAAAAAAAAAAAA=="),
 ]
 HIGH_WATER = 1_000
-PACE = Pace(ping_every_s=20, pong_within_s=8, stall_s=30)
+TIMEOUTS = Timeouts(ping_every_s=20, pong_within_s=8, stall_s=30)
 
 
 def request() -> Request:
@@ -108,7 +109,7 @@ class Transport:
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self.protocol: Wire
+        self.protocol: Any = None
         self.writes: list[bytes] = []
         self.buffer = b""  # what the peer has not read
         self.taking = True  # does the peer read?
@@ -188,6 +189,9 @@ class Transport:
     def get_extra_info(self, _: str) -> None:
         return None
 
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
 
 class Notes:
     """A conversation that notes what it is told, in one list with what it is made to say."""
@@ -215,49 +219,58 @@ class Notes:
 
 
 class Played:
-    """A connection whose handshake is done, unless the application is another one."""
+    """A connection whose handshake is done, unless `application` or `settle` say otherwise. It is its own owner, and
+    its own pacer: everything is written in the next turn of the loop."""
 
     def __init__(
         self,
         conversation: Any = None,
         *,
         max_bytes: int = 1_000,
-        application: Callable[[Wire], None] | None = None,
+        application: Callable[[Handshake], object] | None = None,
         settle: bool = True,
     ) -> None:
         self.loop, self.notes = Loop(), conversation or Notes()
-        self.gone = self.attended = 0
+        self.gone = self.woken = 0
         self.transport = Transport(self.loop)
         self.server_state = ServerState()
 
-        def accept(wire: Wire) -> None:
-            assert wire.accept(None)
-            wire.converse(self.notes, max_bytes=max_bytes)
-            wire.supervised(self)
+        self.connection: Connection
+
+        def accept(handshake: Handshake) -> None:
+            connection = handshake.accept(None, self)
+            assert connection is not None
+            connection.serve(self.notes, max_bytes=max_bytes)
+            self.connection = connection
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
-            (application or accept)(scope["extensions"][EXTENSION])
+            with patch("asyncio.get_running_loop", return_value=self.loop):
+                (application or accept)(scope["extensions"][EXTENSION])
 
-        config = Config(app, ws=Wire, ws_max_size=100_000, log_config=None)
+        protocol = websocket_protocol(self)  # type: ignore[arg-type]
+        config = Config(app, ws=protocol, ws_max_size=100_000, log_config=None)
         config.load()
+        self.handshake = self.transport.protocol = protocol(config, self.server_state, {})
+        self.handshake.connection_made(self.transport)  # type: ignore[arg-type]
         with patch("asyncio.get_running_loop", return_value=self.loop):
-            self.wire = self.transport.protocol = Wire(config, self.server_state, {})
-        self.wire.connection_made(self.transport)  # type: ignore[arg-type]
-        self.wire.begin(request())
+            self.handshake.begin(request())
         if settle:
             self.loop.settle()
             self.answer, self.transport.writes = self.transport.sent(), []
 
-    def lost(self, _: Wire) -> None:
+    def schedule(self, connection: Any) -> None:
+        self.loop.call_soon(connection.flush)
+
+    def lost(self, _: Connection) -> None:
         self.gone += 1
 
-    def attend(self, _: Wire) -> None:
-        self.attended += 1
+    def wake(self, _: Connection) -> None:
+        self.woken += 1
 
     def tick(self, *, after_s: float = 0.0) -> float:
         """When it wants to be called next, in seconds from then."""
         self.loop.now += after_s
-        due = self.wire.tick(self.loop.now, PACE)
+        due = self.connection.tick(self.loop.now, TIMEOUTS)
         self.loop.settle()
         return due - self.loop.now
 
@@ -271,7 +284,7 @@ class Played:
     def stop_reading(self) -> None:
         """The peer reads no more, and what the socket takes by itself is full."""
         self.transport.taking = False
-        self.wire.answer(frame(b"x" * HIGH_WATER))
+        self.connection.answer(frame(b"x" * HIGH_WATER))
         self.loop.settle()
         assert self.transport.paused
 

@@ -13,8 +13,9 @@ from starlette.websockets import WebSocket
 from relay.errors import BadRequest, Refused
 from relay.gateway.services import Services
 from relay.gateway.session import NOTHING, Opening, Session
-from relay.gateway.websocket.connection import EXTENSION, Pace, Wire
-from relay.gateway.websocket.timers import Place, Sweep
+from relay.gateway.websocket.connection import Connection, Timeouts
+from relay.gateway.websocket.handshake import EXTENSION, Handshake
+from relay.gateway.websocket.timers import OpenConnection, Timers
 from relay.metrics import Metrics
 from relay.protocol.requests import check_limit, check_position
 from relay.protocol.types import DASHBOARD_LIMIT_DEFAULT, SUBPROTOCOL, Close
@@ -29,21 +30,21 @@ class Connections:
         self._services = services
         self._metrics = metrics
         self._random = random  # a number in [0, 1)
-        self._open: dict[Wire, Place] = {}
+        self._open: dict[Connection, OpenConnection] = {}
         settings = services.settings
-        pace = Pace(
+        timeouts = Timeouts(
             ping_every_s=settings.relay_ping_interval_ms / 1000,
             pong_within_s=settings.relay_ping_timeout_ms / 1000,
             stall_s=settings.relay_stall_timeout_ms / 1000,
         )
-        self._sweep = Sweep(pace, settings.relay_outbox_max_bytes)
+        self._timers = Timers(timeouts, settings.relay_outbox_max_bytes)
         self._draining = self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
 
-    async def sweep(self) -> None:
+    async def run_timers(self) -> None:
         """Run the timers of all connections. Does not return."""
-        await self._sweep.run()
+        await self._timers.run()
 
     async def drain(self) -> None:
         """Announce to all clients, also later ones, that the relay will stop, and when to reconnect. Return after
@@ -51,9 +52,9 @@ class Connections:
         self._draining = True
         grace_s = self._services.settings.relay_drain_ms / 1000
         if grace_s and self._open:
-            for place in self._open.values():
-                if place.session is not None:
-                    self._announce_drain(place.session)
+            for entry in self._open.values():
+                if entry.session is not None:
+                    self._announce_drain(entry.session)
             try:
                 async with asyncio.timeout(grace_s):
                     await self._empty.wait()
@@ -67,13 +68,13 @@ class Connections:
     def close_all(self) -> None:
         """Close every connection, and each later one, with 1001: the relay stops, and clients reconnect."""
         self._closing = True
-        for wire in list(self._open):
-            wire.close(Close.GOING_AWAY, "restart")
+        for connection in list(self._open):
+            connection.close(Close.GOING_AWAY, "restart")
 
     def abort_all(self) -> None:
         """Cut every connection that is still open, whatever it has queued."""
-        for wire in list(self._open):
-            wire.abort(Close.GOING_AWAY)
+        for connection in list(self._open):
+            connection.abort(Close.GOING_AWAY)
 
     async def any(self, websocket: WebSocket) -> None:
         """`/ws`: the client asks for everything by requests."""
@@ -91,57 +92,58 @@ class Connections:
         self, websocket: WebSocket, *, dashboard: bool = False, task_id: str | None = None
     ) -> None:
         admission = self._services.admission
-        wire: Wire = websocket.scope["extensions"][EXTENSION]
+        handshake: Handshake = websocket.scope["extensions"][EXTENSION]
         if not admission.allows_origin(websocket, "websocket"):
-            wire.reject(HTTPStatus.FORBIDDEN)
+            handshake.reject(HTTPStatus.FORBIDDEN)
             return
-        if not wire.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None):
+        offered = websocket.scope["subprotocols"]
+        connection = handshake.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None, self)
+        if connection is None:
             return
         # From here on a refusal is a close code, which a page can read, and the timers must see the connection
         # end. So it is registered before any check that may refuse it.
-        place = self._register(wire)
+        entry = self._register(connection)
         try:
             if self._closing:
                 raise Refused(Close.GOING_AWAY, "restart")
-            place.address = admission.enter(websocket)  # until `lost`
+            entry.address = admission.enter(websocket)  # until `lost`
             token = admission.token_of(websocket)
             opening = _opening(websocket.query_params, dashboard=dashboard, task_id=task_id)
-            session = place.session = Session(self._services, wire, opening)
-            wire.converse(session, max_bytes=self._services.settings.relay_outbox_max_bytes)
+            session = entry.session = Session(self._services, connection, opening)
+            connection.serve(session, max_bytes=self._services.settings.relay_outbox_max_bytes)
             if token is not None:
                 session.authenticate(token)
             if self._draining:
                 self._announce_drain(session)
         except Refused as refused:
-            wire.close(refused.code, refused.reason)
+            connection.close(refused.code, refused.reason)
         except Exception:
             log.exception("a session could not begin")
-            wire.close(Close.INTERNAL, "internal error")
+            connection.close(Close.INTERNAL, "internal error")
 
-    def _register(self, wire: Wire) -> Place:
+    def _register(self, connection: Connection) -> OpenConnection:
         """Watch a connection and count it in the metrics, until `lost`."""
-        wire.supervised(self)
-        place = self._open[wire] = Place(wire, None, None)
-        self._sweep.attend(place)
+        entry = self._open[connection] = OpenConnection(connection, None, None)
+        self._timers.wake(entry)
         self._empty.clear()
         self._metrics.connections.inc()
-        return place
+        return entry
 
-    # Called by a connection.
+    # Called by a connection (connection.Owner).
 
-    def attend(self, wire: Wire) -> None:
-        self._sweep.attend(self._open[wire])
+    def wake(self, connection: Connection) -> None:
+        self._timers.wake(self._open[connection])
 
-    def lost(self, wire: Wire) -> None:
-        place = self._open.pop(wire)
-        place.vacate()
-        if place.address is not None:
-            self._services.admission.leave(place.address)
+    def lost(self, connection: Connection) -> None:
+        entry = self._open.pop(connection)
+        entry.release()
+        if entry.address is not None:
+            self._services.admission.leave(entry.address)
         if not self._open:
             self._empty.set()
         self._metrics.connections.dec()
         # The client chooses the code of its own close frame. As a label it could make series without end.
-        self._metrics.closed.labels(wire.code if wire.code in _CODES else "other").inc()
+        self._metrics.closed.labels(connection.code if connection.code in _CODES else "other").inc()
 
 
 _CODES = frozenset(int(code) for code in Close)

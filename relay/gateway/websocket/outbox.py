@@ -1,8 +1,20 @@
-"""What waits for one listener's socket: frames, states in pages, and which of them may be dropped. Pure."""
+"""What one connection still has to send, and how much of it may wait. Pure.
+
+Live messages may be dropped, because a state can replace them. Answers, revocations, notices and control frames may
+not. Rule of this file: messages leave in the order in which they were added.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
+
+from relay.protocol.frames import Batch, Frame, websocket_message
+
+ANSWERS_FACTOR = 64  # answers may take this many times the bytes of live messages: documents have up to 16 MB
+BURST_FACTOR = (
+    8  # a burst may take this many times the bytes, if it is written before the socket has to be waited for
+)
 
 
 class _State:
@@ -15,78 +27,180 @@ class _State:
         self.left = left
 
 
+# Shared by all empty outboxes: most connections are idle, and an empty list of each would take 72 bytes.
+_NOTHING: tuple[()] = ()
+
+
 class Outbox:
-    """Frames in order. Live ones may be dropped, because a state can replace them; answers, revocations
-    and notices may not. A state stands here as what makes its pages: each is made when it is taken."""
+    """The messages that a connection has not written yet, in order, as WebSocket messages.
 
-    __slots__ = ("_frames", "_kept", "_states", "kept_bytes", "live_bytes", "state_bytes")
+    `max_bytes` bounds the live messages that wait while the socket takes nothing. If they exceed it, they are dropped,
+    and so are all live messages until the connection has caught up: it *lags*. If answers exceed `ANSWERS_FACTOR`
+    times `max_bytes`, the outbox *overflows*, takes no more, and its connection must be ended. A state is not bounded:
+    it waits as an iterator, and each of its pages is encoded when the socket has room for it.
+    """
 
-    def __init__(self) -> None:
-        self._frames: list[bytes | _State] = []
-        self._kept: list[int] = []  # indexes in `_frames` of what may not be dropped
-        self._states = 0  # how many of `_frames` are states
+    __slots__ = (
+        "_awaited",
+        "_entries",
+        "_kept",
+        "_states",
+        "_unreported",
+        "is_lagging",
+        "is_overflowed",
+        "kept_bytes",
+        "live_bytes",
+        "live_messages",
+        "max_bytes",
+        "state_bytes",
+    )
+
+    def __init__(self, max_bytes: int = 0) -> None:
+        self.max_bytes = max_bytes
+        self.live_messages = 0  # added and neither written nor dropped
         self.live_bytes = 0
-        self.kept_bytes = 0
-        self.state_bytes = 0  # of pages not made yet, about
+        self.kept_bytes = 0  # of what may not be dropped, without states
+        self.state_bytes = 0  # of pages that are not made yet, approximately
+        self.is_lagging = False
+        self.is_overflowed = False
+        self._entries: Sequence[bytes | _State] = _NOTHING
+        self._kept: Sequence[int] = _NOTHING  # indexes in `_entries` of what may not be dropped
+        self._states = 0  # how many of `_entries` are states
+        self._unreported: bool | None = (
+            None  # the `since_pause` of a lag that the conversation must still hear of
+        )
+        self._awaited = False  # the conversation has a state that found no room
 
     def __len__(self) -> int:
-        return len(self._frames)
+        return len(self._entries)
 
-    def add(self, frame: bytes, *, kept: bool) -> None:
-        if kept:
-            self._kept.append(len(self._frames))
-            self.kept_bytes += len(frame)
-        else:
-            self.live_bytes += len(frame)
-        self._frames.append(frame)
+    # Adding.
 
-    def add_state(self, pages: Iterator[bytes], size: int) -> None:
-        """A state of about `size` bytes, which may not be dropped."""
-        self._kept.append(len(self._frames))
-        self._frames.append(_State(pages, size))
+    def add_live(self, batch: Batch, *, paused: bool) -> bool:
+        """Add live messages, unless the connection lags. False if there are too many now, and it begins to lag; then
+        `lag_to_report` must be asked soon. `paused`: the socket takes nothing."""
+        if self.is_lagging:
+            return True
+        data = batch.websocket
+        self._append(data)
+        self.live_bytes += len(data)
+        self.live_messages += len(batch.frames)
+        if self.live_bytes <= self._bound(paused):
+            return True
+        self.is_lagging, self._unreported = True, paused
+        self._drop_live()
+        return False
+
+    def add_answer(self, frame: Frame) -> bool:
+        """Add a message that may not be dropped. False if there are too many now: the outbox overflows."""
+        if self.is_overflowed:
+            return False
+        self.add(websocket_message(frame.body))
+        if self.kept_bytes <= self.max_bytes * ANSWERS_FACTOR:
+            return True
+        self.is_overflowed = self.is_lagging = True
+        return False
+
+    def add_state(self, pages: Iterable[Frame], size: int) -> None:
+        """Add a state of about `size` bytes. Its pages are made one by one, as `take` reaches them."""
+        if self.is_overflowed:
+            return
+        self._keep_next()
+        self._append(_State((websocket_message(page.body) for page in pages), size))
         self._states += 1
         self.state_bytes += size
 
-    def pin(self) -> None:
-        """Nothing that waits now may be dropped any more: what comes next continues from it."""
-        self._kept = list(range(len(self._frames)))
+    def add(self, data: bytes) -> None:
+        """Add bytes that may not be dropped, such as a control frame, whatever waits already."""
+        self._keep_next()
+        self._append(data)
+        self.kept_bytes += len(data)
+
+    def pin(self) -> bool:
+        """Let nothing that waits now be dropped, because the next message continues from it. False if live messages
+        were dropped before and the conversation does not know yet."""
+        self._kept = list(range(len(self._entries))) or _NOTHING
         self.kept_bytes += self.live_bytes
         self.live_bytes = 0
+        return self._unreported is None
 
-    def take(self) -> list[bytes]:
-        """What is to be written next, which waits no longer: everything, or where states wait the frames up
-        to the first of them, or its next page. Empty when nothing waits."""
+    def has_room(self, *, paused: bool) -> bool:
+        """May another state be added? If not, `take_drained` will be true when nothing waits any more. One state of
+        any size always fits, because a timeline can be larger than every bound."""
+        fits = self.kept_bytes + self.state_bytes <= self._bound(paused)
+        self._awaited |= not fits
+        return fits
+
+    # Taking.
+
+    def take(self) -> Sequence[bytes]:
+        """Remove and return what is to be written next: everything, or, where states wait, the entries before the
+        first state, or its next page. Empty when nothing waits."""
         if self._states:
             return self._take_before_state() or self._take_page()
-        frames = self._frames
-        if frames:
+        entries = cast(Sequence[bytes], self._entries)
+        if entries:
             self.clear()
-        return frames  # type: ignore[return-value]  # there are no states among them
+        return entries
+
+    def take_count(self) -> int:
+        """The number of live messages added since the last call and not dropped."""
+        count, self.live_messages = self.live_messages, 0
+        return count
+
+    def lag_to_report(self) -> bool | None:
+        """The argument `since_pause` of `Conversation.lag`, once for each time that live messages were dropped; None
+        when there is nothing to report."""
+        since_pause, self._unreported = self._unreported, None
+        return since_pause
+
+    def take_drained(self) -> bool:
+        """True if the conversation must be called with `drained`, now that nothing waits: it lagged, or has a state
+        that found no room. Ends the lag."""
+        drained = self.is_lagging or self._awaited
+        self.is_lagging = self._awaited = False
+        return drained
 
     def clear(self) -> None:
-        """Nothing waits any more."""
-        self._frames = []
-        self._kept.clear()
+        """Remove everything that waits."""
+        self._entries = self._kept = _NOTHING
         self._states = 0
         self.live_bytes = self.kept_bytes = self.state_bytes = 0
 
-    def drop_live(self) -> None:
-        """Only what may not be dropped stays."""
-        self._frames = [self._frames[index] for index in self._kept]
-        self._kept = list(range(len(self._frames)))
-        self.live_bytes = 0
+    # Entries.
+
+    def _bound(self, paused: bool) -> int:
+        return self.max_bytes if paused else self.max_bytes * BURST_FACTOR
+
+    def _append(self, entry: bytes | _State) -> None:
+        if isinstance(self._entries, list):
+            self._entries.append(entry)
+        else:
+            self._entries = [entry]
+
+    def _keep_next(self) -> None:
+        """Note that the entry about to be appended may not be dropped."""
+        if isinstance(self._kept, list):
+            self._kept.append(len(self._entries))
+        else:
+            self._kept = [len(self._entries)]
+
+    def _drop_live(self) -> None:
+        self._entries = [self._entries[index] for index in self._kept] or _NOTHING
+        self._kept = list(range(len(self._entries))) or _NOTHING
+        self.live_bytes = self.live_messages = 0
 
     def _take_before_state(self) -> list[bytes]:
         taken: list[bytes] = []
-        for frame in self._frames:
-            if isinstance(frame, _State):
+        for entry in self._entries:
+            if isinstance(entry, _State):
                 break
-            taken.append(frame)
+            taken.append(entry)
         self._remove_first(len(taken))
         return taken
 
-    def _take_page(self) -> list[bytes]:
-        state = self._frames[0]
+    def _take_page(self) -> Sequence[bytes]:
+        state = self._entries[0]
         assert isinstance(state, _State)
         page = next(state.pages, None)
         if page is not None:
@@ -103,12 +217,12 @@ class Outbox:
         if not count:
             return
         kept = {index for index in self._kept if index < count}
-        for index, frame in enumerate(self._frames[:count]):
-            if isinstance(frame, _State):
+        for index, entry in enumerate(self._entries[:count]):
+            if isinstance(entry, _State):
                 continue
             if index in kept:
-                self.kept_bytes -= len(frame)
+                self.kept_bytes -= len(entry)
             else:
-                self.live_bytes -= len(frame)
-        self._frames = self._frames[count:]
-        self._kept = [index - count for index in self._kept if index >= count]
+                self.live_bytes -= len(entry)
+        self._entries = self._entries[count:] or _NOTHING
+        self._kept = [index - count for index in self._kept if index >= count] or _NOTHING

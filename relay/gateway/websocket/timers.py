@@ -1,7 +1,6 @@
-"""When time passes for which connection: pings, deadlines, heartbeats and ends of tokens, one timer for all.
+"""One timer for all connections: pings, deadlines, heartbeats, the end of tokens.
 
-A connection is visited when it said that it would need to be, or asked for it meanwhile; so one that idles
-costs two or three visits a minute.
+Each connection says when it has to be visited next, so an idle one costs two or three visits a minute.
 """
 
 from __future__ import annotations
@@ -12,84 +11,85 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from relay.gateway.session import Session
-from relay.gateway.websocket.connection import ANSWERS_FACTOR, Pace, Wire
+from relay.gateway.websocket.connection import Connection, Timeouts
+from relay.gateway.websocket.outbox import ANSWERS_FACTOR
 from relay.protocol.types import Close
 
-SWEEP_S = 0.25  # how exact heartbeats and expiries are
-# What may wait for all connections of one user: for a single one it can be twice the answers, in its outbox
-# and in its transport.
+TICK_S = 0.25  # how exact heartbeats and the end of tokens are
+# The bytes that may wait for all connections of one user together, in outboxes of live messages. A single connection
+# can reach twice `ANSWERS_FACTOR`: once in its outbox, and once in its transport.
 USER_FACTOR = 4 * ANSWERS_FACTOR
 
 
 @dataclass(eq=False, slots=True)
-class Place:
-    """An open connection: its conversation, and the address it counts for."""
+class OpenConnection:
+    """An entry of the timers: a connection with its session, and the address it counts for."""
 
-    wire: Wire | None  # None, as the session, once it is gone
+    connection: Connection | None  # None, like the session, once it is lost
     session: Session | None
     address: str | None
-    due: int = 0  # the sweep it is visited at
+    due: int = 0  # the number of the tick at which it is visited
 
     @property
     def user(self) -> str | None:
-        """Who is speaking, once that is known."""
+        """The authenticated user; None before."""
         return self.session.user if self.session is not None else None
 
-    def vacate(self) -> None:
-        """The connection is gone. The sweep holds the place until it was due, and nothing more by it."""
-        self.wire = self.session = None
+    def release(self) -> None:
+        """Drop the connection, which is lost. The timers keep this entry until it is due, and nothing else of it."""
+        self.connection = self.session = None
 
 
 @dataclass(slots=True)
-class Sweep:
-    """`max_bytes`: what may wait in one connection's outbox of live messages."""
+class Timers:
+    """Calls `tick` of every connection in time. `max_bytes`: the live messages that may wait in one outbox."""
 
-    pace: Pace
+    timeouts: Timeouts
     max_bytes: int
-    _attended: set[Place] = field(default_factory=set)
-    _due: dict[int, list[Place]] = field(default_factory=dict)  # by the number of the sweep
-    _done: int = 0  # the number of the last sweep
+    _woken: set[OpenConnection] = field(default_factory=set)
+    _due: dict[int, list[OpenConnection]] = field(default_factory=dict)  # by the number of the tick
+    _last: int = 0  # the number of the last tick
 
-    def attend(self, place: Place) -> None:
-        """Visit it at the next sweep, whatever it said before."""
-        self._attended.add(place)
+    def wake(self, entry: OpenConnection) -> None:
+        """Visit this connection at the next tick, even if it asked for a later one."""
+        self._woken.add(entry)
 
     async def run(self) -> None:
-        """Runs for the life of the relay."""
+        """Run forever."""
         loop = asyncio.get_running_loop()
-        self._done = _number(loop.time())
+        self._last = _number(loop.time())
         while True:
-            await asyncio.sleep(SWEEP_S)
-            self.sweep(loop.time())
+            await asyncio.sleep(TICK_S)
+            self.tick(loop.time())
 
-    def sweep(self, now: float) -> None:
-        """Visit whoever is due."""
+    def tick(self, now: float) -> None:
+        """Visit all connections that are due. Cut off the largest one of each user for whom too much waits."""
         waiting: Counter[str] = Counter()
-        heaviest: dict[str, Wire] = {}
-        for place, wire in self._now_due(_number(now)):
-            place.due = max(_number(wire.tick(now, self.pace)) + 1, self._done + 1)
-            self._due.setdefault(place.due, []).append(place)
-            user, size = place.user, wire.waiting_bytes
+        largest: dict[str, Connection] = {}
+        for entry, connection in self._take_due(_number(now)):
+            entry.due = max(_number(connection.tick(now, self.timeouts)) + 1, self._last + 1)
+            self._due.setdefault(entry.due, []).append(entry)
+            user, size = entry.user, connection.waiting_bytes
             if user is not None and size:
                 waiting[user] += size
-                if user not in heaviest or size > heaviest[user].waiting_bytes:
-                    heaviest[user] = wire
+                if user not in largest or size > largest[user].waiting_bytes:
+                    largest[user] = connection
         for user, size in waiting.items():
             if size > self.max_bytes * USER_FACTOR:
-                heaviest[user].abort(Close.TIMEOUT)
+                largest[user].abort(Close.TIMEOUT)
 
-    def _now_due(self, number: int) -> Iterator[tuple[Place, Wire]]:
-        attended, self._attended = self._attended, set()
-        for place in attended:
-            place.due = 0
-            if place.wire is not None:
-                yield place, place.wire
-        while self._done < number:
-            self._done += 1
-            for place in self._due.pop(self._done, ()):
-                if place.due == self._done and place.wire is not None:
-                    yield place, place.wire
+    def _take_due(self, number: int) -> Iterator[tuple[OpenConnection, Connection]]:
+        woken, self._woken = self._woken, set()
+        for entry in woken:
+            entry.due = 0  # its place in `_due` counts no more
+            if entry.connection is not None:
+                yield entry, entry.connection
+        while self._last < number:
+            self._last += 1
+            for entry in self._due.pop(self._last, ()):
+                if entry.due == self._last and entry.connection is not None:
+                    yield entry, entry.connection
 
 
 def _number(moment: float) -> int:
-    return int(moment / SWEEP_S)
+    return int(moment / TICK_S)

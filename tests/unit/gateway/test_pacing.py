@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from relay.gateway.websocket import pacing as flushing
+from relay.gateway.websocket import pacing as pacing
 from relay.gateway.websocket.pacing import (
     BURST_FACTOR,
     BURST_MAX_PAUSE_S,
     BURST_MESSAGES,
     FETCH_S,
     MAX_PAUSE_S,
-    Flusher,
+    WritePacer,
 )
 
 
@@ -60,45 +60,45 @@ class Pen:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(flushing.asyncio, "get_running_loop", lambda: clock)
+    monkeypatch.setattr(pacing.asyncio, "get_running_loop", lambda: clock)
     return clock
 
 
 def test_where_it_is_quiet_nothing_waits(clock: Clock) -> None:
-    flusher, pen = Flusher(), Pen(clock, 0.001)
+    pacer, pen = WritePacer(), Pen(clock, 0.001)
     for moment in (100.0, 101.0, 102.0):
         clock.now = moment
-        flusher.add(pen)
+        pacer.schedule(pen)
         assert clock.run() == moment
     assert pen.written_at == [100.0, 101.0, 102.0]
 
 
 def test_what_follows_gathers_for_as_long_as_the_last_round_took(clock: Clock) -> None:
-    flusher, pens = Flusher(), [Pen(clock, 0.002), Pen(clock, 0.003)]
+    pacer, pens = WritePacer(), [Pen(clock, 0.002), Pen(clock, 0.003)]
     for pen in pens:
-        flusher.add(pen)
+        pacer.schedule(pen)
     clock.run()
     assert clock.now == pytest.approx(100.005)
     for pen in pens:  # what comes right after waits, and all of it is one round
-        flusher.add(pen)
+        pacer.schedule(pen)
     assert clock.run() == pytest.approx(100.010)
 
 
 def test_a_burst_gathers_longer(clock: Clock) -> None:
-    flusher, pens = Flusher(), [Pen(clock, 0.001), Pen(clock, 0.002, BURST_MESSAGES)]
+    pacer, pens = WritePacer(), [Pen(clock, 0.001), Pen(clock, 0.002, BURST_MESSAGES)]
     for pen in pens:
-        flusher.add(pen)
+        pacer.schedule(pen)
     clock.run()
-    flusher.add(pens[0])
+    pacer.schedule(pens[0])
     assert clock.run() == pytest.approx(100.003 + 0.003 * BURST_FACTOR)
 
 
 @pytest.mark.parametrize(("messages", "longest_s"), [(1, MAX_PAUSE_S), (BURST_MESSAGES, BURST_MAX_PAUSE_S)])
 def test_nothing_waits_longer_than_the_bound(clock: Clock, messages: int, longest_s: float) -> None:
-    flusher, slow = Flusher(), Pen(clock, 5.0, messages)
-    flusher.add(slow)
+    pacer, slow = WritePacer(), Pen(clock, 5.0, messages)
+    pacer.schedule(slow)
     clock.run()
-    flusher.add(slow)
+    pacer.schedule(slow)
     assert clock.run() == pytest.approx(105.0 + longest_s)
 
 
@@ -107,9 +107,9 @@ def test_one_that_fails_keeps_nobody_from_writing(clock: Clock, caplog: pytest.L
         def flush(self) -> None:
             raise OSError("gone")
 
-    flusher, pen = Flusher(), Pen(clock)
-    flusher.add(Broken())
-    flusher.add(pen)
+    pacer, pen = WritePacer(), Pen(clock)
+    pacer.schedule(Broken())
+    pacer.schedule(pen)
     clock.run()
     assert pen.written_at
     assert caplog.messages == ["a connection could not write"]
@@ -123,14 +123,14 @@ async def test_more_is_fetched_shortly_before_a_round_or_with_it(
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(flushing.asyncio, "sleep", sleep)
-    flusher = Flusher()
-    await flusher.pace()
-    flusher.add(Pen(clock, 0.005, BURST_MESSAGES))
+    monkeypatch.setattr(pacing.asyncio, "sleep", sleep)
+    pacer = WritePacer()
+    await pacer.wait_for_room()
+    pacer.schedule(Pen(clock, 0.005, BURST_MESSAGES))
     clock.run()
-    await flusher.pace()
+    await pacer.wait_for_room()
     clock.now += BURST_MAX_PAUSE_S - FETCH_S
-    await flusher.pace()
+    await pacer.wait_for_room()
     clock.now += FETCH_S
-    await flusher.pace()
+    await pacer.wait_for_room()
     assert slept == pytest.approx([BURST_MAX_PAUSE_S - FETCH_S, FETCH_S])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from support.fake_transport import PACE, Loop, Notes, Played, frame
+from support.fake_transport import TIMEOUTS, Loop, Notes, Played, frame
 from websockets.frames import Opcode
 
-from relay.gateway.websocket.timers import SWEEP_S, USER_FACTOR, Place, Sweep
+from relay.gateway.websocket.timers import TICK_S, USER_FACTOR, OpenConnection, Timers
 
 MAX_BYTES = 1_000
 
@@ -31,34 +31,34 @@ class Swept:
     """A sweep over played connections, whose clock is turned by hand."""
 
     def __init__(self) -> None:
-        self.sweep = Sweep(PACE, MAX_BYTES)
+        self.timers = Timers(TIMEOUTS, MAX_BYTES)
         self.now = Loop().now
         self.all: list[Played] = []
-        self.places: dict[Any, Place] = {}
+        self.entries: dict[Any, OpenConnection] = {}
 
     def connect(self, user: str | None = None, *, every_s: float = 25.0) -> tuple[Played, Visited]:
         visited = Visited(every_s)
         visited.played = played = Played(visited)
         session: Any = SimpleNamespace(user=user)
-        self.places[played.wire] = Place(played.wire, session, None)
-        played.wire.supervised(self)
+        self.entries[played.connection] = OpenConnection(played.connection, session, None)
+        played.connection._owner = self
         self.all.append(played)
         played.loop.now = self.now
-        self.attend(played.wire)
+        self.wake(played.connection)
         return played, visited
 
-    def attend(self, wire: Any) -> None:
-        self.sweep.attend(self.places[wire])
+    def wake(self, connection: Any) -> None:
+        self.timers.wake(self.entries[connection])
 
-    def lost(self, wire: Any) -> None:
-        self.places.pop(wire).wire = None
+    def lost(self, connection: Any) -> None:
+        self.entries.pop(connection).release()
 
     def pass_time(self, seconds: float) -> None:
-        for _ in range(round(seconds / SWEEP_S)):
-            self.now += SWEEP_S
+        for _ in range(round(seconds / TICK_S)):
+            self.now += TICK_S
             for played in self.all:
                 played.loop.now = self.now
-            self.sweep.sweep(self.now)
+            self.timers.tick(self.now)
             for played in self.all:
                 played.loop.settle()
 
@@ -83,7 +83,7 @@ def test_what_a_connection_needs_itself_it_gets_in_time() -> None:
     assert not pinged(played)
     swept.pass_time(1.0)
     assert pinged(played)
-    swept.pass_time(PACE.pong_within_s + 0.5)
+    swept.pass_time(TIMEOUTS.pong_within_s + 0.5)
     assert played.transport.aborted
 
 
@@ -92,8 +92,8 @@ def test_who_asks_is_visited_at_the_next_sweep() -> None:
     played, visited = swept.connect(every_s=3600.0)
     swept.pass_time(1.0)
     assert visited.ticks == 1
-    swept.attend(played.wire)
-    swept.pass_time(SWEEP_S)
+    swept.wake(played.connection)
+    swept.pass_time(TICK_S)
     assert visited.ticks == 2
 
 
@@ -103,7 +103,7 @@ def test_who_is_gone_is_not_visited_and_not_kept() -> None:
     swept.pass_time(1.0)
     played.transport.end()
     played.loop.settle()
-    assert not swept.places
+    assert not swept.entries
     swept.pass_time(10.0)
     assert visited.ticks == 1
 
@@ -116,7 +116,7 @@ def test_answers_of_one_user_do_not_wait_without_end() -> None:
     for played in (*mine, other):
         played.stop_reading()
     for played in (*mine, mine[5], other):
-        played.wire.answer(frame(b"x" * (MAX_BYTES * USER_FACTOR // 12)))
+        played.connection.answer(frame(b"x" * (MAX_BYTES * USER_FACTOR // 12)))
     swept.pass_time(1.0)
     assert [played.transport.aborted for played in mine] == [played is mine[5] for played in mine]
     assert not other.transport.aborted
@@ -127,6 +127,6 @@ def test_states_may_be_larger_than_what_may_wait_for_their_user() -> None:
     tabs = [swept.connect("alice")[0] for _ in range(3)]
     for played in tabs:
         played.stop_reading()
-        played.wire.answer_pages(iter([frame(b"x")]), MAX_BYTES * USER_FACTOR + 1)
+        played.connection.answer_pages(iter([frame(b"x")]), MAX_BYTES * USER_FACTOR + 1)
     swept.pass_time(1.0)
     assert not any(played.transport.aborted for played in tabs)

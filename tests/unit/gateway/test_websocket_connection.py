@@ -1,34 +1,36 @@
-"""The wire over a transport that is played: order, bounds, ends."""
+"""An open WebSocket over a transport without a socket: order, bounds, ends."""
 
 from __future__ import annotations
 
 import gc
-import inspect
 import logging
 import weakref
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from support.fake_transport import HIGH_WATER, PACE, Notes, Played, batch, frame, masked, request, unframed
-from uvicorn.config import Config
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from uvicorn.server import Server, ServerState
+from support.fake_transport import (
+    HIGH_WATER,
+    TIMEOUTS,
+    Notes,
+    Played,
+    batch,
+    frame,
+    masked,
+)
 
 from relay.errors import Refused
 from relay.gateway.websocket.connection import (
-    ANSWERS_FACTOR,
-    BURST_FACTOR,
     CLOSE_S,
     CONTROL_FRAMES,
     CONTROL_WINDOW_S,
     MAX_FRAGMENTS,
-    Wire,
+    Connection,
 )
+from relay.gateway.websocket.outbox import ANSWERS_FACTOR, BURST_FACTOR
 from relay.protocol.frames import Frame
 from relay.protocol.types import Close
 
@@ -44,9 +46,9 @@ def close_body(code: int, reason: str = "") -> bytes:
 
 def test_what_is_sent_in_one_turn_leaves_in_one_write() -> None:
     played = Played()
-    played.wire.send(batch(b"1"))
-    played.wire.answer(frame(b"2"))
-    played.wire.send(batch(b"3"))
+    played.connection.send(batch(b"1"))
+    played.connection.answer(frame(b"2"))
+    played.connection.send(batch(b"3"))
     assert not played.transport.writes
     played.loop.turn()
     assert len(played.transport.writes) == 1
@@ -57,8 +59,8 @@ def test_what_is_sent_in_one_turn_leaves_in_one_write() -> None:
 def test_every_length_is_framed_as_it_should_be(length: int) -> None:
     played = Played(max_bytes=1_000_000)
     payload = b"x" * length
-    played.wire.send(batch(payload))
-    played.wire.answer(frame(payload))
+    played.connection.send(batch(payload))
+    played.connection.answer(frame(payload))
     played.loop.settle()
     assert played.frames() == [(TEXT, payload)] * 2
     header = 2 if length < 126 else 4 if length < 65_536 else 10
@@ -69,8 +71,8 @@ def test_what_a_full_socket_does_not_take_leaves_when_it_does() -> None:
     played = Played()
     played.stop_reading()
     assert (played.notes.told, played.transport.reading) == (["paused"], False)
-    played.wire.send(batch(b"1"))
-    played.wire.answer(frame(b"2"))
+    played.connection.send(batch(b"1"))
+    played.connection.answer(frame(b"2"))
     played.loop.settle()
     assert len(played.transport.writes) == 1
     played.transport.read()
@@ -83,15 +85,15 @@ def test_live_messages_past_the_bound_are_dropped_and_the_rest_is_kept() -> None
     played = Played(max_bytes=100)
     played.stop_reading()
     for number in range(20):
-        played.wire.send(batch(b"live message %02d" % number))
-        played.wire.answer(frame(b"%d" % number))
+        played.connection.send(batch(b"live message %02d" % number))
+        played.connection.answer(frame(b"%d" % number))
     played.loop.settle()
     assert played.notes.told == ["paused", "lag since pause"]
-    played.wire.send(batch(b"too late"))
+    played.connection.send(batch(b"too late"))
     played.transport.read()
     played.loop.settle()
     assert played.notes.told == ["paused", "lag since pause", "drained"]
-    played.wire.send(batch(b"live again"))
+    played.connection.send(batch(b"live again"))
     played.loop.settle()
     assert played.frames()[1:] == [*((TEXT, b"%d" % number) for number in range(20)), (TEXT, b"live again")]
 
@@ -99,7 +101,7 @@ def test_live_messages_past_the_bound_are_dropped_and_the_rest_is_kept() -> None
 def test_a_burst_the_socket_may_well_take_is_told_to_lag_before_it_is_told_to_catch_up() -> None:
     played = Played(max_bytes=100)
     for _ in range(BURST_FACTOR + 1):
-        played.wire.send(batch(b"x" * 100))
+        played.connection.send(batch(b"x" * 100))
     played.loop.settle()
     assert played.notes.told == ["lag", "drained"]
     assert played.frames() == []
@@ -108,7 +110,7 @@ def test_a_burst_the_socket_may_well_take_is_told_to_lag_before_it_is_told_to_ca
 def test_a_socket_that_drains_in_the_very_turn_of_the_drop_does_not_lag_for_ever() -> None:
     played = Played(max_bytes=100)
     played.stop_reading()
-    played.wire.send(batch(b"x" * 101))
+    played.connection.send(batch(b"x" * 101))
     played.transport.read()
     played.loop.settle()
     assert played.notes.told == ["paused", "lag since pause", "drained"]
@@ -118,7 +120,7 @@ def test_a_pause_brought_by_a_pong_does_not_pass_what_was_queued_before() -> Non
     played = Played(max_bytes=100)
     played.transport.taking = False
     played.transport.buffer = b"x" * (HIGH_WATER - 5)
-    played.wire.send(batch(b"live"))
+    played.connection.send(batch(b"live"))
     played.transport.feed(masked(PING, b"ping"))
     played.loop.settle()
     # `paused` says that all until here is on its way: then it must be.
@@ -129,12 +131,12 @@ def test_a_pause_brought_by_a_pong_does_not_pass_what_was_queued_before() -> Non
 def test_too_many_answers_end_the_connection_and_none_of_them_leaves_out_of_order() -> None:
     played = Played(max_bytes=100)
     for number in range(ANSWERS_FACTOR + 10):
-        played.wire.answer(frame(b"%099d" % number))
-    played.wire.send(batch(b"live"))
+        played.connection.answer(frame(b"%099d" % number))
+    played.connection.send(batch(b"live"))
     played.loop.settle()
     assert played.transport.aborted
     assert played.transport.writes == []
-    assert (played.wire.code, played.notes.told, played.gone) == (Close.TIMEOUT, ["closed"], 1)
+    assert (played.connection.code, played.notes.told, played.gone) == (Close.TIMEOUT, ["closed"], 1)
 
 
 # States in pages.
@@ -150,8 +152,8 @@ def test_a_state_larger_than_every_bound_leaves_page_by_page_as_the_socket_takes
             yield frame(b"%0900d" % number)
 
     played.transport.taking = False
-    played.wire.answer_pages(pages(), 200 * 900)
-    played.wire.answer(frame(b"after"))
+    played.connection.answer_pages(pages(), 200 * 900)
+    played.connection.answer(frame(b"after"))
     played.loop.settle()
     assert len(made) == 2  # the second one filled the socket
     while len(made) < 200:
@@ -162,18 +164,18 @@ def test_a_state_larger_than_every_bound_leaves_page_by_page_as_the_socket_takes
     played.transport.read()
     played.loop.settle()
     assert played.frames() == [*((TEXT, b"%0900d" % number) for number in range(200)), (TEXT, b"after")]
-    assert played.wire.code is None
+    assert played.connection.code is None
 
 
 def test_a_socket_that_fills_in_the_midst_of_a_state_is_not_told_paused() -> None:
     # `paused` says that all until here is on its way, and behind the pages wait live messages.
     played = Played(max_bytes=100)
     played.transport.taking = False
-    played.wire.answer_pages(iter([frame(b"x" * HIGH_WATER), frame(b"last page")]), HIGH_WATER)
-    played.wire.send(batch(b"live"))
+    played.connection.answer_pages(iter([frame(b"x" * HIGH_WATER), frame(b"last page")]), HIGH_WATER)
+    played.connection.send(batch(b"live"))
     played.loop.settle()
     assert (played.transport.paused, played.notes.told) == (True, [])
-    played.wire.send(batch(b"x" * 101))
+    played.connection.send(batch(b"x" * 101))
     played.transport.read()
     played.loop.settle()
     assert played.notes.told == ["lag since pause", "drained"]
@@ -183,22 +185,22 @@ def test_a_socket_that_fills_in_the_midst_of_a_state_is_not_told_paused() -> Non
 def test_another_state_has_room_when_the_one_before_has_left() -> None:
     played = Played(max_bytes=100)
     played.stop_reading()
-    assert played.wire.has_room()
-    played.wire.answer_pages(iter([frame(b"x" * 5_000)] * 2), 10_000)
-    assert not played.wire.has_room()
+    assert played.connection.has_room()
+    played.connection.answer_pages(iter([frame(b"x" * 5_000)] * 2), 10_000)
+    assert not played.connection.has_room()
     played.transport.read()
     played.loop.settle()
     assert played.notes.told == ["paused", "drained"]
-    assert played.wire.has_room()
+    assert played.connection.has_room()
 
 
 def test_what_is_pinned_is_not_dropped() -> None:
     played = Played(max_bytes=100)
     played.stop_reading()
-    played.wire.send(batch(b"1"))
-    played.wire.pin()
-    played.wire.send(batch(b"2"))
-    played.wire.send(batch(b"x" * 101))
+    played.connection.send(batch(b"1"))
+    played.connection.pin()
+    played.connection.send(batch(b"2"))
+    played.connection.send(batch(b"x" * 101))
     played.transport.read()
     played.loop.settle()
     assert played.frames()[1:] == [(TEXT, b"1")]
@@ -206,11 +208,11 @@ def test_what_is_pinned_is_not_dropped() -> None:
 
 def test_until_the_conversation_knows_of_what_was_dropped_nothing_can_continue_from_it() -> None:
     played = Played(max_bytes=10)
-    assert played.wire.pin()
-    played.wire.send(batch(b"x" * 1000))
-    assert not played.wire.pin()
+    assert played.connection.pin()
+    played.connection.send(batch(b"x" * 1000))
+    assert not played.connection.pin()
     played.loop.settle()
-    assert played.wire.pin()
+    assert played.connection.pin()
 
 
 # Receiving.
@@ -237,21 +239,21 @@ def test_messages_are_whole_however_the_network_cuts_them(
         played.loop.now += CONTROL_WINDOW_S
         data, turn = data[cut:], turn + 1
     assert played.notes.told == [message.decode() for message in messages]
-    assert played.wire.code is None
+    assert played.connection.code is None
 
 
 def test_no_parser_is_kept_between_messages_and_none_waits_for_the_collector() -> None:
     played = Played()
-    assert played.wire._parser is None
+    assert played.connection._parser is None
     hello = masked(TEXT, b"hello")
     gc.disable()
     try:
-        for end in (lambda: played.say(hello[2:]), lambda: played.wire.connection_lost(None)):
+        for end in (lambda: played.say(hello[2:]), lambda: played.connection.connection_lost(None)):
             played.say(hello[:2])
-            assert played.wire._parser is not None, "the header of a frame is in there"
-            parser = weakref.ref(played.wire._parser)
+            assert played.connection._parser is not None, "the header of a frame is in there"
+            parser = weakref.ref(played.connection._parser)
             end()
-            assert (played.wire._parser, parser()) == (None, None)
+            assert (played.connection._parser, parser()) == (None, None)
     finally:
         gc.enable()
     assert played.notes.told == ["hello", "closed"]
@@ -260,11 +262,11 @@ def test_no_parser_is_kept_between_messages_and_none_waits_for_the_collector() -
 def test_an_end_frees_what_waits_and_the_conversation() -> None:
     played = Played()
     played.stop_reading()
-    played.wire.answer(frame(b"x" * 1_000))
-    played.wire.abort(Close.TIMEOUT)
+    played.connection.answer(frame(b"x" * 1_000))
+    played.connection.abort(Close.TIMEOUT)
     played.loop.settle()
     assert played.gone == 1
-    assert len(played.wire._outbox) == 0
+    assert len(played.connection._outbox) == 0
     assert played.server_state.connections == set()
     conversation, played.notes = weakref.ref(played.notes), None
     gc.collect()
@@ -296,11 +298,11 @@ def test_an_end_frees_what_waits_and_the_conversation() -> None:
 )
 def test_who_breaks_the_rules_is_told_which(said: bytes, code: int) -> None:
     played = Played()
-    played.wire.answer(frame(b"queued before"))
+    played.connection.answer(frame(b"queued before"))
     (before, (opcode, body)) = played.say(said)
     assert before == (TEXT, b"queued before")
     assert (opcode, int.from_bytes(body[:2], "big")) == (CLOSE, code)
-    assert (played.wire.code, played.notes.told) == (code, ["closed"])
+    assert (played.connection.code, played.notes.told) == (code, ["closed"])
     # What it says now is not heard, and it is cut off in the end.
     assert played.say(masked(TEXT, b"hello") + masked(PING)) == []
     played.tick(after_s=CLOSE_S)
@@ -321,7 +323,7 @@ def test_a_message_in_too_many_fragments_ends_the_connection() -> None:
     played = Played()
     assert played.say(masked(TEXT, fin=False) + masked(CONT, fin=False) * (MAX_FRAGMENTS - 1)) == []
     assert played.say(masked(CONT, fin=False)) == [(CLOSE, close_body(1008, "too many fragments"))]
-    assert played.wire._fragments == []
+    assert played.connection._parser.fragments == []
 
 
 def test_a_flood_of_control_frames_ends_the_connection() -> None:
@@ -337,9 +339,9 @@ def test_a_flood_of_control_frames_ends_the_connection() -> None:
 @pytest.mark.parametrize("body", [b"", close_body(1000), close_body(1000, "done"), close_body(4999, "x")])
 def test_a_close_of_the_peer_is_given_back_behind_what_was_queued(body: bytes) -> None:
     played = Played()
-    played.wire.send(batch(b"live"))
+    played.connection.send(batch(b"live"))
     assert played.say(masked(CLOSE, body)) == [(TEXT, b"live"), (CLOSE, body)]
-    assert played.wire.code == (int.from_bytes(body[:2], "big") if body else 1005)
+    assert played.connection.code == (int.from_bytes(body[:2], "big") if body else 1005)
     assert (played.transport.closing, played.gone) == (True, 1)
     assert played.notes.told == ["closed"]
 
@@ -347,15 +349,15 @@ def test_a_close_of_the_peer_is_given_back_behind_what_was_queued(body: bytes) -
 class Echo(Notes):
     def __init__(self) -> None:
         super().__init__()
-        self.wire: Wire
+        self.connection: Connection
 
     def receive(self, text: str) -> None:
-        self.wire.answer(frame(text.encode()))
+        self.connection.answer(frame(text.encode()))
 
 
 def echoing() -> Played:
     played = Played(Echo())
-    played.notes.wire = played.wire
+    played.notes.connection = played.connection
     return played
 
 
@@ -374,7 +376,7 @@ def test_a_violation_and_a_close_in_one_segment_end_with_our_code() -> None:
     assert played.say(masked(BINARY, b"0") + masked(CLOSE, close_body(1000))) == [
         (CLOSE, close_body(1003, "text frames only"))
     ]
-    assert (played.wire.code, played.gone) == (1003, 1)
+    assert (played.connection.code, played.gone) == (1003, 1)
 
 
 # Ending.
@@ -382,12 +384,12 @@ def test_a_violation_and_a_close_in_one_segment_end_with_our_code() -> None:
 
 def test_a_close_comes_after_all_that_is_queued_and_only_once() -> None:
     played = Played()
-    played.wire.send(batch(b"1"))
-    played.wire.answer(frame(b"2"))
-    played.wire.close(4401, "token_expired")
-    played.wire.close(1011, "internal error")
-    played.wire.send(batch(b"3"))
-    played.wire.answer(frame(b"4"))
+    played.connection.send(batch(b"1"))
+    played.connection.answer(frame(b"2"))
+    played.connection.close(4401, "token_expired")
+    played.connection.close(1011, "internal error")
+    played.connection.send(batch(b"3"))
+    played.connection.answer(frame(b"4"))
     played.loop.settle()
     ours = (CLOSE, close_body(4401, "token_expired"))
     assert played.frames() == [(TEXT, b"1"), (TEXT, b"2"), ours]
@@ -396,7 +398,7 @@ def test_a_close_comes_after_all_that_is_queued_and_only_once() -> None:
     assert not played.transport.closing
     assert played.say(masked(CLOSE, close_body(4401))) == []
     assert (played.transport.closing, played.transport.aborted, played.gone) == (True, False, 1)
-    assert (played.wire.code, played.notes.told) == (4401, ["closed"])
+    assert (played.connection.code, played.notes.told) == (4401, ["closed"])
 
 
 @pytest.mark.parametrize("reads", [True, False])
@@ -404,7 +406,7 @@ def test_a_close_that_nobody_answers_is_cut_off(reads: bool) -> None:
     played = Played()
     if not reads:
         played.stop_reading()
-    played.wire.close(1001, "restart")
+    played.connection.close(1001, "restart")
     assert played.transport.reading
     played.tick(after_s=CLOSE_S - 0.1)
     assert not played.transport.aborted
@@ -415,10 +417,10 @@ def test_a_close_that_nobody_answers_is_cut_off(reads: bool) -> None:
 def test_a_close_while_the_socket_is_full_keeps_its_place() -> None:
     played = Played()
     played.stop_reading()
-    played.wire.answer(frame(b"1"))
-    played.wire.close(1001, "restart")
+    played.connection.answer(frame(b"1"))
+    played.connection.close(1001, "restart")
     played.transport.feed(masked(CLOSE, close_body(1001)))  # it says so itself meanwhile
-    played.wire.shutdown()
+    played.connection.shutdown()
     played.loop.settle()
     assert not played.transport.closing
     played.transport.read()
@@ -433,7 +435,7 @@ def test_a_peer_that_says_no_more_is_gone_even_if_it_reads_nothing_either() -> N
     played.transport.reading = True
     played.transport.end()
     played.loop.settle()
-    assert (played.wire.code, played.notes.told, played.gone) == (1006, ["paused", "closed"], 0)
+    assert (played.connection.code, played.notes.told, played.gone) == (1006, ["paused", "closed"], 0)
     played.tick(after_s=CLOSE_S)
     assert played.gone == 1
 
@@ -449,12 +451,12 @@ def test_what_a_conversation_raises_ends_it_and_nothing_else(caplog: pytest.LogC
             played.stop_reading()
         played.transport.taking = method != "lag"
         for _ in range(2 * BURST_FACTOR):
-            played.wire.send(batch(b"x" * 100))
+            played.connection.send(batch(b"x" * 100))
         played.loop.settle()
         played.transport.read()
         played.loop.settle()
         if method == "closed":
-            played.wire.close(1011, "internal error")
+            played.connection.close(1011, "internal error")
             played.loop.settle()
         assert played.frames()[-1] == (CLOSE, close_body(1011, "internal error")), method
         assert len(caplog.records) == 1, method
@@ -491,10 +493,10 @@ def test_who_is_silent_is_pinged_and_who_does_not_answer_is_gone() -> None:
     played.tick(after_s=7.9)
     assert played.say(masked(PONG)) == []
     played.tick(after_s=0.2)
-    assert played.wire.code is None
+    assert played.connection.code is None
     played.tick(after_s=20)
     played.tick(after_s=8)
-    assert (played.transport.aborted, played.wire.code, played.gone) == (True, Close.TIMEOUT, 1)
+    assert (played.transport.aborted, played.connection.code, played.gone) == (True, Close.TIMEOUT, 1)
 
 
 def test_who_reads_nothing_is_gone_and_who_reads_little_stays() -> None:
@@ -506,7 +508,7 @@ def test_who_reads_nothing_is_gone_and_who_reads_little_stays() -> None:
         played.tick()
     assert not played.transport.aborted
     played.tick(after_s=30)
-    assert (played.transport.aborted, played.wire.code) == (True, Close.TIMEOUT)
+    assert (played.transport.aborted, played.connection.code) == (True, Close.TIMEOUT)
 
 
 def test_who_reads_again_is_not_gone_for_the_pong_nobody_could_hear() -> None:
@@ -518,64 +520,6 @@ def test_who_reads_again_is_not_gone_for_the_pong_nobody_could_hear() -> None:
     played.transport.read()
     played.tick()
     assert not played.transport.aborted
-
-
-# Beginning.
-
-
-def test_the_answer_and_what_is_sent_at_once_leave_in_one_write() -> None:
-    played = Played(settle=False)
-    assert not played.transport.reading, "before the answer a peer has nothing to say"
-    played.loop.turn()
-    played.wire.answer(frame(b"welcome"))
-    played.loop.turn()
-    (write,) = played.transport.writes
-    head, _, rest = write.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 101 ")
-    assert unframed(rest) == [(TEXT, b"welcome")]
-    assert played.transport.reading
-
-
-@pytest.mark.parametrize(
-    ("application", "status"),
-    [
-        (lambda wire: wire.reject(HTTPStatus.FORBIDDEN), 403),
-        (lambda wire: None, 500),
-        (failing, 500),
-        (lambda wire: wire.shutdown(), 503),
-    ],
-)
-def test_a_request_that_is_not_accepted_is_answered_and_closed(application: Any, status: int) -> None:
-    played = Played(application=application)
-    assert played.answer.startswith(b"HTTP/1.1 %d " % status)
-    assert played.transport.closing
-    assert played.server_state.connections == set()
-    assert not played.wire.accept(None)
-
-
-def test_a_connection_accepted_and_left_to_nobody_is_cut_off() -> None:
-    played = Played(application=lambda wire: wire.accept(None) and None)
-    assert played.transport.aborted
-    assert played.server_state.connections == set()
-
-
-def test_who_is_gone_before_the_answer_is_not_accepted() -> None:
-    accepted = []
-    played = Played(application=lambda wire: accepted.append(wire.accept(None)), settle=False)
-    played.wire.connection_lost(None)
-    played.loop.settle()
-    assert accepted == [False]
-    assert played.transport.writes == []
-
-
-def test_a_request_behind_answers_that_nobody_reads_is_cut_off() -> None:
-    played = Played()
-    wire, transport = played.wire, played.transport
-    transport.buffer = b"answers to other requests" * HIGH_WATER
-    wire.connection_made(transport)  # type: ignore[arg-type]
-    wire.begin(request())
-    played.loop.settle()
-    assert transport.aborted
 
 
 # Anything, in any order.
@@ -601,13 +545,13 @@ class AnyOrder(RuleBasedStateMachine):
     def put(self, *, kept: bool, size: int) -> None:
         self.count += 1
         payload = b"%d:" % self.count + b"x" * size
-        if self.played.wire.code is None:
+        if self.played.connection.code is None:
             self.log.append(payload)
             self.accepted[payload] = kept
         if kept:
-            self.played.wire.answer(frame(payload))
+            self.played.connection.answer(frame(payload))
         else:
-            self.played.wire.send(batch(payload))
+            self.played.connection.send(batch(payload))
 
     @rule(size=st.sampled_from([1, 60, 160, 700]), times=st.integers(1, 4))
     def send(self, size: int, times: int) -> None:
@@ -618,17 +562,17 @@ class AnyOrder(RuleBasedStateMachine):
     def answer(self, size: int) -> None:
         self.put(kept=True, size=size)
 
-    @precondition(lambda self: self.played.wire.code is None and self.count < 100)
+    @precondition(lambda self: self.played.connection.code is None and self.count < 100)
     @rule(pages=st.integers(1, 4), size=st.sampled_from([1, 700]))
     def state(self, pages: int, size: int) -> None:
-        if not self.played.wire.has_room():
+        if not self.played.connection.has_room():
             self.log.append("no room")
             return
         self.states += 1
         payloads = [b"%d.%d:" % (self.states, page) + b"x" * size for page in range(pages)]
         self.log += payloads
         self.accepted |= dict.fromkeys(payloads, True)
-        self.played.wire.answer_pages(map(frame, payloads), pages * size)
+        self.played.connection.answer_pages(map(frame, payloads), pages * size)
 
     @rule()
     def stop_reading(self) -> None:
@@ -644,7 +588,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def tick(self) -> None:
-        self.played.wire.tick(self.played.loop.now, PACE)
+        self.played.connection.tick(self.played.loop.now, TIMEOUTS)
 
     @precondition(lambda self: self.played.transport.reading)
     @rule(said=st.sampled_from([masked(PING, b"?"), masked(TEXT, b"hi"), masked(TEXT, b"hi")[:3]]))
@@ -656,9 +600,9 @@ class AnyOrder(RuleBasedStateMachine):
     def end(self, how: str) -> None:
         match how:
             case "close":
-                self.played.wire.close(4401, "token_expired")
+                self.played.connection.close(4401, "token_expired")
             case "shutdown":
-                self.played.wire.shutdown()
+                self.played.connection.shutdown()
             case "peer" if self.played.transport.reading:
                 self.played.transport.feed(masked(CLOSE, close_body(1000)))
             case "violation" if self.played.transport.reading:
@@ -666,7 +610,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def what_waits_is_bounded(self) -> None:
-        outbox = self.played.wire._outbox
+        outbox = self.played.connection._outbox
         # A socket that fills in the midst of a state has behind it what was sent while it was not full.
         strict = self.played.transport.paused and not self.states
         assert outbox.live_bytes <= 150 * (1 if strict else BURST_FACTOR)
@@ -679,11 +623,11 @@ class AnyOrder(RuleBasedStateMachine):
             played.loop.settle()
         assert not self.early, "`drained` while the socket is full"
         assert not played.transport.aborted
-        assert len(played.wire._outbox) == 0
+        assert len(played.connection._outbox) == 0
         frames = played.frames()
         closes = [at for at, (opcode, _) in enumerate(frames) if opcode == CLOSE]
         assert closes in ([], [len(frames) - 1])
-        assert bool(closes) == (played.wire.code is not None)
+        assert bool(closes) == (played.connection.code is not None)
         got = [payload for opcode, payload in frames if opcode == TEXT]
         assert got == [payload for payload in self.accepted if payload in set(got)], "another order"
         missing = set(self.accepted) - set(got)
@@ -717,7 +661,7 @@ class AnyOrder(RuleBasedStateMachine):
                     dropping = True
                 elif not self.accepted[entry]:
                     assert not dropping, "a live message after a dropped one"
-        if self.played.wire.code is None:
+        if self.played.connection.code is None:
             assert not lagging
             assert not awaited
             assert not unexplained
@@ -725,32 +669,6 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
-
-
-# What we lean on.
-
-
-def test_uvicorn_still_has_the_side_that_the_wire_leans_on() -> None:
-    moved = (
-        "uvicorn's undocumented side has moved; see the docstring of relay/gateway/websocket/connection.py: "
-    )
-    theirs = list(inspect.signature(WebSocketsSansIOProtocol.__init__).parameters)
-    ours = list(inspect.signature(Wire.__init__).parameters)
-    assert theirs[: len(ours)] == ours, moved + f"a WebSocket class is made with {theirs}"
-    config = Config("x:y", ws=Wire, ws_max_size=5, root_path="/r")
-    for name, value in {"ws_max_size": 5, "root_path": "/r"}.items():
-        assert getattr(config, name, None) == value, moved + f"Config.{name}"
-    config.app = application
-    config.load()
-    assert config.ws_protocol_class is Wire, moved + "Config.ws_protocol_class"
-    assert hasattr(config, "loaded_app"), moved + "Config.loaded_app"
-    state = ServerState()
-    for name in ("connections", "tasks"):
-        assert isinstance(getattr(state, name, None), set), moved + f"ServerState.{name}"
-    assert "connection.shutdown()" in inspect.getsource(Server.shutdown), moved + "Protocol.shutdown"
-
-
-async def application(scope: Any, receive: Any, send: Any) -> None: ...
 
 
 def test_the_library_tells_of_no_connection(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,121 @@
+"""The handshake of a WebSocket: accepted, rejected, or given up; and the parts of uvicorn that it relies on."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import weakref
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from support.fake_transport import Played, frame, unframed
+from uvicorn.config import Config
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import Server, ServerState
+
+from relay.gateway.websocket.connection import Connection
+from relay.gateway.websocket.handshake import Handshake
+
+TEXT = 0x1
+
+
+def failing(*_: Any) -> None:
+    raise RuntimeError("a bug")
+
+
+def test_the_answer_and_what_is_sent_at_once_leave_in_one_write() -> None:
+    played = Played(settle=False)
+    assert not played.transport.reading, "a client must not send anything before the answer"
+
+    played.loop.turn()
+    played.connection.answer(frame(b"welcome"))
+    played.loop.turn()
+
+    (write,) = played.transport.writes
+    head, _, rest = write.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert unframed(rest) == [(TEXT, b"welcome")]
+    assert played.transport.reading
+
+
+def test_an_open_connection_keeps_nothing_of_its_handshake() -> None:
+    played = Played()
+    assert played.transport.protocol is played.connection
+    assert played.server_state.connections == {played.connection}
+
+    handshake = weakref.ref(played.handshake)
+    gc.disable()
+    try:
+        del played.handshake
+        assert handshake() is None, "a cycle keeps it"
+    finally:
+        gc.enable()
+
+
+def test_an_idle_connection_has_few_attributes() -> None:
+    assert not hasattr(Played().connection, "__dict__")
+    assert len(Connection.__slots__) <= 22
+
+
+@pytest.mark.parametrize(
+    ("application", "status"),
+    [
+        (lambda handshake: handshake.reject(HTTPStatus.FORBIDDEN), 403),
+        (lambda handshake: None, 500),
+        (failing, 500),
+        (lambda handshake: handshake.shutdown(), 503),
+    ],
+)
+def test_a_request_that_is_not_accepted_is_answered_and_closed(application: Any, status: int) -> None:
+    played = Played(application=application)
+    assert played.answer.startswith(b"HTTP/1.1 %d " % status)
+    assert played.transport.closing
+    assert played.server_state.connections == set()
+    assert played.handshake.accept(None, played) is None
+
+
+def test_a_connection_that_is_accepted_and_not_served_is_cut_off() -> None:
+    played = Played(application=lambda handshake: handshake.accept(None, OWNER))
+    assert played.transport.aborted
+    assert played.server_state.connections == set()
+
+
+class Owner:
+    def lost(self, _: Connection) -> None: ...
+    def wake(self, _: Connection) -> None: ...
+
+
+OWNER = Owner()
+
+
+def test_a_client_that_is_gone_before_the_answer_is_not_accepted() -> None:
+    accepted = []
+    played = Played(
+        application=lambda handshake: accepted.append(handshake.accept(None, OWNER)), settle=False
+    )
+    played.handshake.connection_lost(None)
+    played.loop.settle()
+    assert accepted == [None]
+    assert played.transport.writes == []
+
+
+def test_uvicorn_still_has_the_private_parts_that_the_handshake_relies_on() -> None:
+    moved = "a private part of uvicorn has moved; see the docstring of relay/gateway/websocket/handshake.py: "
+    theirs = list(inspect.signature(WebSocketsSansIOProtocol.__init__).parameters)
+    ours = list(inspect.signature(Handshake.__init__).parameters)
+    assert theirs[: len(ours)] == ours, moved + f"a WebSocket class is made with {theirs}"
+    config = Config("x:y", ws=Handshake, ws_max_size=5, root_path="/r")
+    for name, value in {"ws_max_size": 5, "root_path": "/r"}.items():
+        assert getattr(config, name, None) == value, moved + f"Config.{name}"
+    config.app = application
+    config.load()
+    assert config.ws_protocol_class is Handshake, moved + "Config.ws_protocol_class"
+    assert hasattr(config, "loaded_app"), moved + "Config.loaded_app"
+    state = ServerState()
+    for name in ("connections", "tasks"):
+        assert isinstance(getattr(state, name, None), set), moved + f"ServerState.{name}"
+    assert "connection.shutdown()" in inspect.getsource(Server.shutdown), moved + "Protocol.shutdown"
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None: ...
