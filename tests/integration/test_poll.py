@@ -23,7 +23,7 @@ from relay.app import Relay
 from relay.auth.keys import FixedKeys
 from relay.errors import Unavailable
 from relay.gateway.polling import poll
-from relay.gateway.polling.poll import MAX_ANSWER_BYTES, REJOIN_BURST, REJOINS_PER_SECOND, Poll, Seat
+from relay.gateway.polling.poll import MAX_ANSWER_BYTES, REJOIN_BURST, REJOINS_PER_SECOND, Poll, Subscriber
 from relay.hub.list_reads import ListReading
 from relay.hub.listener import Listener
 from relay.hub.reads import FairReads
@@ -286,7 +286,7 @@ async def test_what_a_poll_held_is_gone_with_it_though_nobody_looks_for_garbage(
                 await becomes(relay, "relay_rooms", lambda number: number == 1)
             await becomes(relay, "relay_rooms", lambda number: number == 0)
             kinds = {type(one) for one in gc.get_objects()}
-            assert not [kind for kind in kinds if issubclass(kind, Seat | Listener)]
+            assert not [kind for kind in kinds if issubclass(kind, Subscriber | Listener)]
         finally:
             gc.enable()
 

@@ -1,8 +1,8 @@
-"""One poll: what is asked for, until something of it is newer than the client has it. Knows no HTTP.
+"""One poll: it waits until something that it asks for is newer than what the client has. Knows no HTTP.
 
-Rules of this file: each thing asked for has a seat, which joins it as a WebSocket would and so hears of
-every change after its state; a state that a revocation followed is read again, never sent; whoever
-cancels `answer` ends the poll, and nothing of it stays.
+Rules of this file: each item that is asked for subscribes as a WebSocket would, so it learns of every change after its
+state; if an item is revoked while the poll collects, it is read again, and the old state is never sent; cancelling
+`Poll.answer` ends the poll and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -29,20 +29,26 @@ from relay.protocol.messages import PolledList, PolledTask, shown_moment
 from relay.protocol.types import ErrorCode, Kind
 from relay.tasks.visibility import Principal
 
-# What does not fit is left to the next poll; past so much only the first page of a timeline is kept.
+# Whatever exceeds this is left to the next poll. Once this many bytes are collected, only the first page of each further
+# timeline is kept.
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 ETAG_VERSION = "1."
-GATHER_S = 20.0  # a read that goes on trying, for others who depend on it, must not keep a poll for ever
-# Changes that turn out to be none of the client's, such as those of tasks past the end of its list, make
-# a poll read again, and so do revocations while it reads: so many times at once, then about so often.
+# A poll gives up after this time, even if the read that it shares with other clients is still being retried for them.
+GATHER_S = 20.0
+# A poll reads again after a change that may concern its client, and after a revocation while it reads. Many such changes
+# bring the client nothing, for example those of tasks past the end of its list. So a poll may read again this many times
+# in a row, and then this often.
 REJOIN_BURST, REJOINS_PER_SECOND = 5, 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What the client does not have yet of a task, or of its dashboard (None), in parts that may go by
-    themselves; and the `etag` of what it has then, where it will have something. Not `whole`: more pages of it
-    than these are for the next poll."""
+    """What the client does not have yet of one item.
+
+    `task_id` is None for the list. `parts` are messages, or several joined by commas; the answer may end after any of
+    them. `etag` stands for what the client has once it has all parts; None if it then has nothing, or not all. Without
+    `whole` the item has more pages than these, which the next poll brings.
+    """
 
     task_id: str | None
     parts: Sequence[bytes]
@@ -50,12 +56,12 @@ class News:
     whole: bool = True
 
 
-class Seat(ABC):
-    """A listener of one thing, and what came of it since it was joined."""
+class Subscriber(ABC):
+    """A listener of one item, and what it received since it joined. `notify` is called at each change of it."""
 
-    def __init__(self, services: Services, principal: Principal, stir: Callable[[], None]) -> None:
+    def __init__(self, services: Services, principal: Principal, notify: Callable[[], None]) -> None:
         self._services = services
-        self._stir = stir
+        self._notify = notify
         self._listener = Listener(
             services.audience.keys_for(principal),
             partial(services.audience.filter_for, principal),
@@ -63,31 +69,32 @@ class Seat(ABC):
             receiver=self,
         )
         self._pages: list[Frame] = []
-        self.whole = False  # the state is there, or the error in its place
-        self.moved = False  # it is not the newest any more
-        self.void = False  # and may not be shown any more
+        self.complete = False  # the last page of the state has come, or an error instead of the state
+        self.outdated = False  # something has changed since
+        self.revoked = False  # what has come must not be shown any more
 
     def join(self) -> None:
-        """Ask for the state, anew if it was asked for before."""
+        """Ask for the state, also if it was asked for before."""
         self.leave()
-        self._pages, self.whole, self.moved, self.void = [], False, False, False
+        self._pages, self.complete, self.outdated, self.revoked = [], False, False, False
         self._join()
 
     def leave(self) -> None:
         self._services.hub.leave(self._listener)
 
     def end(self) -> None:
-        """Leave for good. A state may have megabytes, which must not wait for Python to look for garbage."""
+        """Leave, and break the reference cycle with the listener: a state may have megabytes, which must not stay in
+        memory until Python's garbage collector runs."""
         self.leave()
         self._pages = []
-        del self._listener  # it holds the seat
+        del self._listener
 
     def release_pages(self) -> None:
-        """Drop the state: a poll that has nothing to answer yet must not hold megabytes while it waits."""
+        """Drop the state, so that a poll which has nothing to answer yet holds no megabytes while it waits."""
         self._pages = []
 
-    def is_outdated(self) -> bool:
-        return self.moved or self.void
+    def must_read_again(self) -> bool:
+        return self.outdated or self.revoked
 
     @property
     def held_bytes(self) -> int:
@@ -95,48 +102,48 @@ class Seat(ABC):
 
     @abstractmethod
     def news(self) -> News | None:
-        """What the client does not have yet of a state that is whole. Raises Unavailable."""
+        """What the client does not have yet of a complete state; None if it has everything. Raises Unavailable."""
 
     @abstractmethod
     def _join(self) -> None: ...
 
-    # What the hub says (hub.listener.Receiver).
+    # Called by the hub (hub.listener.Receiver).
 
     def answer(self, frame: Frame) -> None:
-        if self.whole:
-            self.void = True  # revoked or gone; or the relay lost its place, and this is another state
+        if self.complete:
+            self.revoked = True  # or deleted; or the relay lost its position, and this is another state
         else:
             self._pages.append(frame)
-            self.whole = frame.last
-        self._stir()
+            self.complete = frame.last
+        self._notify()
 
     def send(self, batch: Batch) -> None:
-        self.moved = True
-        self._stir()
+        self.outdated = True
+        self._notify()
 
     def answer_pages(self, pages: Iterable[Frame], size: int) -> None:
         for page in pages:
             self.answer(page)
 
     def pin(self) -> bool:
-        return True  # nothing that a poll collects is dropped
+        return True  # a poll drops nothing of what it collects
 
     def has_room(self) -> bool:
         return True
 
 
-class TaskSeat(Seat):
-    """A task with its events."""
+class TaskSubscriber(Subscriber):
+    """Subscribes to a task with its events. `has_room` says whether more pages fit into the answer."""
 
     def __init__(
         self,
         services: Services,
         principal: Principal,
-        stir: Callable[[], None],
+        notify: Callable[[], None],
         polled: PolledTask,
         has_room: Callable[[], bool],
     ) -> None:
-        super().__init__(services, principal, stir)
+        super().__init__(services, principal, notify)
         self.polled = polled
         self._has_room = has_room
 
@@ -153,11 +160,11 @@ class TaskSeat(Seat):
         return News(task_id, bodies, etag) if brings or etag != self.polled.etag else None
 
     def answer(self, frame: Frame) -> None:
-        if self.whole or not self._pages or self._has_room():
+        if self.complete or not self._pages or self._has_room():
             super().answer(frame)
         elif frame.last:
-            self.whole = True
-            self._stir()
+            self.complete = True
+            self._notify()
 
     def _join(self) -> None:
         polled = self.polled
@@ -166,13 +173,13 @@ class TaskSeat(Seat):
         )
 
 
-class ListSeat(Seat):
-    """The dashboard."""
+class ListSubscriber(Subscriber):
+    """Subscribes to the list."""
 
     def __init__(
-        self, services: Services, principal: Principal, stir: Callable[[], None], polled: PolledList
+        self, services: Services, principal: Principal, notify: Callable[[], None], polled: PolledList
     ) -> None:
-        super().__init__(services, principal, stir)
+        super().__init__(services, principal, notify)
         self._polled = polled
 
     def news(self) -> News | None:
@@ -181,25 +188,31 @@ class ListSeat(Seat):
         etag = _etag(bodies)
         if etag == self._polled.etag:
             return None
-        return News(None, [b",".join(bodies)], etag)  # half a list would be no list
+        return News(None, [b",".join(bodies)], etag)  # one part: a client cannot use half a list
 
     def _join(self) -> None:
         self._services.hub.join_list(self._listener, self._polled.limit, None, caught_up=True)
 
     def send(self, batch: Batch) -> None:
-        # What was revoked while the state was read is told like everything else of that time.
+        # This also happens for a revocation that came while the state was read: it is sent after the state, like every
+        # update of that time.
         if any(frame.data.get("change") == "revoked" for frame in batch.frames):
-            self.void = True
+            self.revoked = True
         super().send(batch)
 
 
-class Watch(Seat):
-    """What comes into view. Its state is none: of the list, only what is told after it matters."""
+class VisibilityWatch(Subscriber):
+    """Notices when one of the tasks that the user may not see becomes visible. It subscribes to the list, and ignores
+    the list's state: only updates after it matter."""
 
     def __init__(
-        self, services: Services, principal: Principal, stir: Callable[[], None], hidden: dict[str, TaskSeat]
+        self,
+        services: Services,
+        principal: Principal,
+        notify: Callable[[], None],
+        hidden: dict[str, TaskSubscriber],
     ) -> None:
-        super().__init__(services, principal, stir)
+        super().__init__(services, principal, notify)
         self._hidden = hidden  # by taskId
 
     def news(self) -> None:
@@ -209,21 +222,20 @@ class Watch(Seat):
         self._services.hub.join_list(self._listener, 1, None, caught_up=True)
 
     def answer(self, frame: Frame) -> None:
-        if not self.whole:
+        if not self.complete:
             super().answer(frame)
-        elif frame.kind is Kind.DASHBOARD_STATE:  # the relay lost its place: anything may have come
-            self._look_for(self._hidden)
+        elif frame.kind is Kind.DASHBOARD_STATE:
+            # The relay lost its position in the change stream: any task may have become visible.
+            self._mark(self._hidden)
 
     def send(self, batch: Batch) -> None:
-        self._look_for(
-            frame.data["taskId"] for frame in batch.frames if frame.data.get("change") == "upserted"
-        )
+        self._mark(frame.data["taskId"] for frame in batch.frames if frame.data.get("change") == "upserted")
 
-    def _look_for(self, task_ids: Iterable[str]) -> None:
+    def _mark(self, task_ids: Iterable[str]) -> None:
         for task_id in task_ids:
-            if (seat := self._hidden.get(task_id)) is not None:
-                seat.moved = True
-                self._stir()
+            if (subscriber := self._hidden.get(task_id)) is not None:
+                subscriber.outdated = True
+                self._notify()
 
 
 class Poll:
@@ -232,65 +244,66 @@ class Poll:
     def __init__(self, services: Services, principal: Principal, request: messages.Poll) -> None:
         self._services = services
         self._moment = request.moment
-        self._pace = TokenBucket(REJOINS_PER_SECOND, REJOIN_BURST, services.monotonic())
-        self._stirred = asyncio.Event()
-        who = services, principal, self._stirred.set
-        tasks = [TaskSeat(*who, polled, self._has_room) for polled in request.tasks]
-        self._seats: list[Seat] = [*tasks]
+        self._reads = TokenBucket(REJOINS_PER_SECOND, REJOIN_BURST, services.monotonic())
+        self._changed = asyncio.Event()  # of a subscriber
+        who = services, principal, self._changed.set
+        tasks = [TaskSubscriber(*who, polled, self._has_room) for polled in request.tasks]
+        self._subscribers: list[Subscriber] = [*tasks]
         if request.dashboard is not None:
-            self._seats.append(ListSeat(*who, request.dashboard))
-        hidden = {seat.polled.task_id: seat for seat in tasks if seat.polled.forbidden}
+            self._subscribers.append(ListSubscriber(*who, request.dashboard))
+        hidden = {one.polled.task_id: one for one in tasks if one.polled.forbidden}
         if hidden:
-            self._seats.append(Watch(*who, hidden))
+            self._subscribers.append(VisibilityWatch(*who, hidden))
 
     async def answer(self, wait_s: float) -> bytes:
-        """The answer's JSON: at once if anything is newer than what the client has, else as soon as it
-        is, or after `wait_s` without messages. Raises Unavailable."""
+        """Return the JSON of the answer: immediately if anything is newer than what the client has, otherwise as soon
+        as something is. After `wait_s` seconds it is an answer without messages. Raises Unavailable."""
         end = asyncio.get_running_loop().time() + wait_s
         try:
-            news = await self._at_first()
+            news = await self._first_news()
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(end):
                     while not news:
-                        await self._until(lambda: bool(self._outdated()))
+                        await self._until(lambda: bool(self._outdated_subscribers()))
                         await self._paced()
-                        news = await self._gather(self._outdated())
+                        news = await self._gather(self._outdated_subscribers())
             return self._body(news)
         finally:
-            while self._seats:  # they lead back here
-                self._seats.pop().end()
+            while self._subscribers:  # `notify` makes them refer to this poll
+                self._subscribers.pop().end()
 
-    async def _at_first(self) -> list[News]:
-        """What is new of all, as soon as that is known. Raises Unavailable."""
+    async def _first_news(self) -> list[News]:
+        """What is new of all items, once all of them have been read. Raises Unavailable."""
         try:
             async with asyncio.timeout(GATHER_S):
                 await self._catch_up()
-                return await self._gather(self._seats)
+                return await self._gather(self._subscribers)
         except TimeoutError:
             raise Unavailable("a poll could not be read in time") from None
 
-    async def _gather(self, seats: Sequence[Seat]) -> list[News]:
-        """What is new of these, once all of them have been answered."""
-        asked = seats
+    async def _gather(self, subscribers: Sequence[Subscriber]) -> list[News]:
+        """Read these items, and return what is new of them. An item that is revoked meanwhile is read again."""
+        asked = subscribers
         while asked:
-            for seat in asked:
-                seat.join()
-            await self._until(lambda: all(seat.whole for seat in seats))
-            if any(seat.void for seat in seats):
+            for one in asked:
+                one.join()
+            await self._until(lambda: all(one.complete for one in subscribers))
+            if any(one.revoked for one in subscribers):
                 await self._paced()
-            asked = [seat for seat in seats if seat.void]
-        # From here on nothing waits until the answer is made.
-        news = [new for seat in seats if (new := seat.news()) is not None]
-        for seat in seats:
-            seat.release_pages()
+            asked = [one for one in subscribers if one.revoked]
+        # Nothing below waits, so nothing can be revoked before the answer is made.
+        news = [new for one in subscribers if (new := one.news()) is not None]
+        for one in subscribers:
+            one.release_pages()
         return news
 
     async def _paced(self) -> None:
-        await asyncio.sleep(self._pace.take(self._services.monotonic()))
+        await asyncio.sleep(self._reads.take(self._services.monotonic()))
 
     async def _catch_up(self) -> None:
-        """Another instance may have sent the client what this one has yet to see: nobody is sent back in time.
-        Without a moment, as when the client had a WebSocket until now, come as far as the database is."""
+        """Wait until this instance has published what another one may have sent to the client already, so that the
+        client is not sent back in time. A client that used a WebSocket until now brings no moment: then wait for
+        everything that the database holds."""
         if self._moment is None:
             await self._services.hub.catch_up_with_database()
             return
@@ -299,18 +312,18 @@ class Poll:
                 await self._services.hub.reached(self._moment)
 
     def _has_room(self) -> bool:
-        return sum(seat.held_bytes for seat in self._seats) < MAX_ANSWER_BYTES
+        return sum(one.held_bytes for one in self._subscribers) < MAX_ANSWER_BYTES
 
-    def _outdated(self) -> list[Seat]:
-        return [seat for seat in self._seats if seat.is_outdated()]
+    def _outdated_subscribers(self) -> list[Subscriber]:
+        return [one for one in self._subscribers if one.must_read_again()]
 
     async def _until(self, reached: Callable[[], bool]) -> None:
         while not reached():
-            self._stirred.clear()
-            await self._stirred.wait()
+            self._changed.clear()
+            await self._changed.wait()
 
     def _body(self, news: Sequence[News]) -> bytes:
-        """The JSON of what is new, as far as it fits; something of it always does."""
+        """The JSON of what is new, as far as it fits. At least one part always fits."""
         hub = self._services.hub
         messages: list[bytes] = []
         body: dict[str, Any] = {"moment": shown_moment(hub.position)}
@@ -335,7 +348,7 @@ class Poll:
 
 
 def _is_refused(answer: Sequence[Frame]) -> bool:
-    """Is it an error in place of a state? Raises Unavailable where that may change."""
+    """Is this an error instead of a state? Raises Unavailable if it is a temporary one."""
     if answer[0].kind is not Kind.ERROR:
         return False
     if answer[0].data["code"] == ErrorCode.UNAVAILABLE:
@@ -344,7 +357,7 @@ def _is_refused(answer: Sequence[Frame]) -> bool:
 
 
 def _etag(shown: Iterable[bytes]) -> str:
-    """Stands for what is shown; the same on every instance."""
+    """A digest of what is shown. It is equal on all instances."""
     digest = blake2b(digest_size=16)
     for part in shown:
         digest.update(part)

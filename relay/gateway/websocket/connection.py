@@ -313,23 +313,27 @@ class Connection(asyncio.Protocol):
         self._scheduled = False
         # Before anything is written, because the write may bring `paused`, and before `drained`: both would tell the
         # conversation about messages after those that were dropped.
-        self._report_lag()
         outbox = self._outbox
+        if outbox.unreported_lag is not None:
+            self._report_lag()
         if self._paused or outbox.is_overflowed or self._transport.is_closing():
             return 0
-        count = outbox.take_count()
+        count = outbox.live_messages
         while data := outbox.take():
             self._transport.write(data[0] if len(data) == 1 else b"".join(data))
             if self._paused:
                 break
         if self._finished and not outbox:
             self._hang_up()
-        elif not self._paused and outbox.take_drained() and self._conversation is not None:
-            self._call(self._conversation.drained)
+        elif (outbox.is_lagging or outbox.room_awaited) and not self._paused:
+            outbox.end_lag()
+            if self._conversation is not None:
+                self._call(self._conversation.drained)
         return count
 
     def _report_lag(self) -> None:
-        since_pause = self._outbox.lag_to_report()
+        outbox = self._outbox
+        since_pause, outbox.unreported_lag = outbox.unreported_lag, None
         if since_pause is not None and self._conversation is not None:
             self._call(self._conversation.lag, since_pause=since_pause)
 

@@ -7,7 +7,6 @@ not. Rule of this file: messages leave in the order in which they were added.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import cast
 
 from relay.protocol.frames import Batch, Frame, websocket_message
 
@@ -27,10 +26,6 @@ class _State:
         self.left = left
 
 
-# Shared by all empty outboxes: most connections are idle, and an empty list of each would take 72 bytes.
-_NOTHING: tuple[()] = ()
-
-
 class Outbox:
     """The messages that a connection has not written yet, in order, as WebSocket messages.
 
@@ -41,18 +36,18 @@ class Outbox:
     """
 
     __slots__ = (
-        "_awaited",
         "_entries",
         "_kept",
         "_states",
-        "_unreported",
         "is_lagging",
         "is_overflowed",
         "kept_bytes",
         "live_bytes",
         "live_messages",
         "max_bytes",
+        "room_awaited",
         "state_bytes",
+        "unreported_lag",
     )
 
     def __init__(self, max_bytes: int = 0) -> None:
@@ -63,31 +58,35 @@ class Outbox:
         self.state_bytes = 0  # of pages that are not made yet, approximately
         self.is_lagging = False
         self.is_overflowed = False
-        self._entries: Sequence[bytes | _State] = _NOTHING
-        self._kept: Sequence[int] = _NOTHING  # indexes in `_entries` of what may not be dropped
+        # If the conversation does not know yet that it lags: `since_pause` of `Conversation.lag`.
+        self.unreported_lag: bool | None = None
+        self.room_awaited = False  # the conversation has a state that found no room
+        # None where nothing waits: most connections are idle, and two empty lists of each would take 144 bytes.
+        self._entries: list[bytes | _State] | None = None
+        self._kept: list[int] | None = None  # indexes in `_entries` of what may not be dropped
         self._states = 0  # how many of `_entries` are states
-        self._unreported: bool | None = (
-            None  # the `since_pause` of a lag that the conversation must still hear of
-        )
-        self._awaited = False  # the conversation has a state that found no room
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return 0 if self._entries is None else len(self._entries)
 
     # Adding.
 
     def add_live(self, batch: Batch, *, paused: bool) -> bool:
         """Add live messages, unless the connection lags. False if there are too many now, and it begins to lag; then
-        `lag_to_report` must be asked soon. `paused`: the socket takes nothing."""
+        `unreported_lag` must be reported soon. `paused`: the socket takes nothing."""
         if self.is_lagging:
             return True
+        # Called once for each delivery, so it calls nothing that it can do itself.
         data = batch.websocket
-        self._append(data)
-        self.live_bytes += len(data)
+        if self._entries is None:
+            self._entries = [data]
+        else:
+            self._entries.append(data)
         self.live_messages += len(batch.frames)
-        if self.live_bytes <= self._bound(paused):
+        size = self.live_bytes = self.live_bytes + len(data)
+        if size <= self.max_bytes or size <= self._bound(paused):
             return True
-        self.is_lagging, self._unreported = True, paused
+        self.is_lagging, self.unreported_lag = True, paused
         self._drop_live()
         return False
 
@@ -105,30 +104,28 @@ class Outbox:
         """Add a state of about `size` bytes. Its pages are made one by one, as `take` reaches them."""
         if self.is_overflowed:
             return
-        self._keep_next()
-        self._append(_State((websocket_message(page.body) for page in pages), size))
+        self._append_kept(_State((websocket_message(page.body) for page in pages), size))
         self._states += 1
         self.state_bytes += size
 
     def add(self, data: bytes) -> None:
         """Add bytes that may not be dropped, such as a control frame, whatever waits already."""
-        self._keep_next()
-        self._append(data)
+        self._append_kept(data)
         self.kept_bytes += len(data)
 
     def pin(self) -> bool:
         """Let nothing that waits now be dropped, because the next message continues from it. False if live messages
         were dropped before and the conversation does not know yet."""
-        self._kept = list(range(len(self._entries))) or _NOTHING
+        self._kept = list(range(len(self))) or None
         self.kept_bytes += self.live_bytes
         self.live_bytes = 0
-        return self._unreported is None
+        return self.unreported_lag is None
 
     def has_room(self, *, paused: bool) -> bool:
-        """May another state be added? If not, `take_drained` will be true when nothing waits any more. One state of
-        any size always fits, because a timeline can be larger than every bound."""
+        """May another state be added? If not, the room is awaited until `end_lag`. One state of any size always fits,
+        because a timeline can be larger than every bound."""
         fits = self.kept_bytes + self.state_bytes <= self._bound(paused)
-        self._awaited |= not fits
+        self.room_awaited |= not fits
         return fits
 
     # Taking.
@@ -137,34 +134,23 @@ class Outbox:
         """Remove and return what is to be written next: everything, or, where states wait, the entries before the
         first state, or its next page. Empty when nothing waits."""
         if self._states:
+            self.live_messages = 0
             return self._take_before_state() or self._take_page()
-        entries = cast(Sequence[bytes], self._entries)
-        if entries:
-            self.clear()
-        return entries
+        entries = self._entries
+        if entries is None:
+            return ()
+        self.clear()
+        return entries  # type: ignore[return-value]  # no states are among them
 
-    def take_count(self) -> int:
-        """The number of live messages added since the last call and not dropped."""
-        count, self.live_messages = self.live_messages, 0
-        return count
-
-    def lag_to_report(self) -> bool | None:
-        """The argument `since_pause` of `Conversation.lag`, once for each time that live messages were dropped; None
-        when there is nothing to report."""
-        since_pause, self._unreported = self._unreported, None
-        return since_pause
-
-    def take_drained(self) -> bool:
-        """True if the conversation must be called with `drained`, now that nothing waits: it lagged, or has a state
-        that found no room. Ends the lag."""
-        drained = self.is_lagging or self._awaited
-        self.is_lagging = self._awaited = False
-        return drained
+    def end_lag(self) -> None:
+        """Take live messages again. To be called when nothing waits, before the conversation is called with
+        `drained`."""
+        self.is_lagging = self.room_awaited = False
 
     def clear(self) -> None:
         """Remove everything that waits."""
-        self._entries = self._kept = _NOTHING
-        self._states = 0
+        self._entries = self._kept = None
+        self._states = self.live_messages = 0
         self.live_bytes = self.kept_bytes = self.state_bytes = 0
 
     # Entries.
@@ -172,27 +158,24 @@ class Outbox:
     def _bound(self, paused: bool) -> int:
         return self.max_bytes if paused else self.max_bytes * BURST_FACTOR
 
-    def _append(self, entry: bytes | _State) -> None:
-        if isinstance(self._entries, list):
-            self._entries.append(entry)
-        else:
-            self._entries = [entry]
-
-    def _keep_next(self) -> None:
-        """Note that the entry about to be appended may not be dropped."""
-        if isinstance(self._kept, list):
-            self._kept.append(len(self._entries))
-        else:
-            self._kept = [len(self._entries)]
+    def _append_kept(self, entry: bytes | _State) -> None:
+        """Append an entry that may not be dropped."""
+        if self._entries is None:
+            self._entries = []
+        if self._kept is None:
+            self._kept = []
+        self._kept.append(len(self._entries))
+        self._entries.append(entry)
 
     def _drop_live(self) -> None:
-        self._entries = [self._entries[index] for index in self._kept] or _NOTHING
-        self._kept = list(range(len(self._entries))) or _NOTHING
+        entries, kept = self._entries or (), self._kept or ()
+        self._entries = [entries[index] for index in kept] or None
+        self._kept = list(range(len(kept)))
         self.live_bytes = self.live_messages = 0
 
     def _take_before_state(self) -> list[bytes]:
         taken: list[bytes] = []
-        for entry in self._entries:
+        for entry in self._entries or ():
             if isinstance(entry, _State):
                 break
             taken.append(entry)
@@ -200,7 +183,7 @@ class Outbox:
         return taken
 
     def _take_page(self) -> Sequence[bytes]:
-        state = self._entries[0]
+        state = self._entries[0] if self._entries else None
         assert isinstance(state, _State)
         page = next(state.pages, None)
         if page is not None:
@@ -216,13 +199,14 @@ class Outbox:
     def _remove_first(self, count: int) -> None:
         if not count:
             return
-        kept = {index for index in self._kept if index < count}
-        for index, entry in enumerate(self._entries[:count]):
+        entries, kept = self._entries or [], self._kept or []
+        first_kept = {index for index in kept if index < count}
+        for index, entry in enumerate(entries[:count]):
             if isinstance(entry, _State):
                 continue
-            if index in kept:
+            if index in first_kept:
                 self.kept_bytes -= len(entry)
             else:
                 self.live_bytes -= len(entry)
-        self._entries = self._entries[count:] or _NOTHING
-        self._kept = [index - count for index in self._kept if index >= count] or _NOTHING
+        self._entries = entries[count:] or None
+        self._kept = [index - count for index in kept if index >= count]

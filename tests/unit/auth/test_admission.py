@@ -31,7 +31,7 @@ from relay.gateway.polling.endpoint import Polls
 from relay.gateway.server import Server
 from relay.gateway.services import Services
 from relay.gateway.websocket.endpoints import Connections
-from relay.gateway.websocket.pacing import Flusher
+from relay.gateway.websocket.pacing import WritePacer
 from relay.hub.hub import Hub
 from relay.metrics import Metrics
 from relay.tasks.mapping import Visibility
@@ -130,15 +130,15 @@ async def serving(case: Case) -> AsyncIterator[str]:
         polls = Polls(services, metrics, random=lambda: 0.5)
         listening = bind("127.0.0.1", 0)
         url = "http://127.0.0.1:{1}".format(*listening.getsockname())
-        server = Server(settings, application(admission, connections, polls, [], url=url), Flusher(), 9)
-        sweeping = asyncio.create_task(connections.sweep())
+        server = Server(settings, application(admission, connections, polls, [], url=url), WritePacer(), 9)
+        ticking = asyncio.create_task(connections.run_timers())
         running = asyncio.create_task(server.serve([listening]))
         try:
             yield url
         finally:
             server.should_exit = True
             await running
-            sweeping.cancel()
+            ticking.cancel()
 
 
 async def websocket_answer(url: str, case: Case) -> str:
