@@ -1,4 +1,4 @@
-"""Every message of a real relay is one of the schema it serves, and has nothing the schema does not name."""
+"""Every message of a real relay is valid by the schema that it serves, and has no field that the schema does not name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STEPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 def validator(side: str) -> Draft202012Validator:
-    """Of a schema that names all there is: a field it does not know is an error."""
+    """Return a validator of one side of the wire for which an unknown field is an error."""
     closed = schema.json_schema(closed=True)
     return Draft202012Validator({"$ref": f"#/$defs/{side}", "$defs": closed["$defs"]})
 
@@ -45,7 +45,7 @@ async def ask(ear: Ear, kind: Request, data: dict[str, Any] | None = None) -> No
 
 
 async def converse(ear: Ear) -> None:
-    """Each request once, and one that is refused."""
+    """Send each request once, and one that is refused."""
     await ear.until("auth:expiring")
     await ask(ear, Request.AUTH, {"token": token("alice")})
     await ear.until("auth:ok")
@@ -63,7 +63,7 @@ async def converse(ear: Ear) -> None:
 
 
 async def live(tasks: Any) -> None:
-    """The life of one task, with every shape of event, then two that go away."""
+    """Lead one task through its life with every shape of event, then let two tasks go away."""
     for event, sets in STEPS:
         await tasks.update_one({"_id": "t1"}, {"$push": {"events": event}, "$set": sets})
     odd = [None, "text", {"no": "type"}, {"type": "x" * 500, "at": "no time"}, {"type": 5, "n": 2**60}]
@@ -75,7 +75,9 @@ async def live(tasks: Any) -> None:
     await tasks.delete_one({"_id": "t2"})
 
 
-async def test_every_message_of_a_real_relay_is_one_of_the_schema(mongo_url: str, database_name: str) -> None:
+async def test_every_message_of_a_real_relay_is_valid_by_the_schema(
+    mongo_url: str, database_name: str
+) -> None:
     settings = settings_for(mongo_url, database_name, relay_heartbeat_ms=100, relay_drain_ms=100)
     async with AsyncMongoClient[dict[str, Any]](mongo_url) as client:
         tasks = client[database_name]["tasks"]
@@ -103,7 +105,7 @@ async def test_every_message_of_a_real_relay_is_one_of_the_schema(mongo_url: str
     assert {frame["type"] for frame in ear.frames} == set(Kind) - UNHEARD
 
 
-async def test_polls_and_their_answers_are_of_the_schema(mongo_url: str, database_name: str) -> None:
+async def test_a_poll_and_its_answer_are_valid_by_the_schema(mongo_url: str, database_name: str) -> None:
     asked: dict[str, Any] = {"dashboard": {"limit": 5}, "tasks": [{"taskId": "t1"}, {"taskId": "nobody's"}]}
     async with AsyncMongoClient[dict[str, Any]](mongo_url) as client:
         tasks = client[database_name]["tasks"]
@@ -129,7 +131,7 @@ async def test_polls_and_their_answers_are_of_the_schema(mongo_url: str, databas
     assert answer.body["messages"] == []
 
 
-def test_the_notice_of_a_database_that_is_away_is_one_of_the_schema() -> None:
+def test_the_stream_status_of_a_lost_database_is_valid_by_the_schema() -> None:
     hub = Hub(None, None, Metrics(), list_interval_s=0)  # type: ignore[arg-type]
     validator("ServerMessage").validate(json.loads(hub.status_frame(5300).body))
 

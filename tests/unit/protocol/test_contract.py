@@ -34,27 +34,27 @@ def rows(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
 
 
-# The types themselves
+# The declaration, and the documents that are generated from it
 
 
-def test_every_type_of_the_wire_has_the_type_of_its_data() -> None:
+def test_every_message_and_every_request_is_declared() -> None:
     assert set(messages.SERVER) == set(Kind)
     assert set(messages.CLIENT) == set(Request)
 
 
 @pytest.mark.parametrize("closed", [False, True])
-def test_the_schema_is_one_of_2020_12(closed: bool) -> None:
+def test_the_schema_is_valid_json_schema_of_2020_12(closed: bool) -> None:
     Draft202012Validator.check_schema(schema.json_schema(closed=closed))
 
 
-def test_the_schema_names_every_type_of_the_wire() -> None:
+def test_the_schema_has_every_message_and_every_request() -> None:
     defs = schema.json_schema()["$defs"]
     for side, types in (("ServerMessage", KINDS), ("ClientMessage", REQUESTS)):
         named = [defs[one["$ref"].removeprefix("#/$defs/")] for one in defs[side]["oneOf"]]
         assert {one["properties"]["type"]["const"] for one in named} == types
 
 
-def test_the_asyncapi_document_leads_somewhere_with_every_reference() -> None:
+def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
     document = schema.asyncapi()
     references = re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document))
     assert references
@@ -80,7 +80,7 @@ def test_tables_have_a_row_for_every_type_that_another_row_names() -> None:
     assert named - {"ErrorCode", "ServerMessage", "JSON"} <= rows_of_types
 
 
-def test_the_error_codes_and_the_close_codes_are_listed() -> None:
+def test_the_document_lists_every_error_code_and_every_close_code() -> None:
     (listed,) = re.findall(r"^Error codes: (.*)$", section(5), re.MULTILINE)
     assert {code.value for code in ErrorCode} <= set(re.findall(r"`(\w+)`", listed))
     closes = {int(code) for row in rows(section(7)) for code in re.findall(r"\b\d{4}\b", row[0])}
@@ -88,18 +88,18 @@ def test_the_error_codes_and_the_close_codes_are_listed() -> None:
 
 
 def example_frames() -> list[tuple[str, str]]:
-    """Every whole frame in the text, and from which side it is."""
+    """Return every whole frame in the text, with an arrow for the side that sends it."""
     spoken = re.findall(r"^([→←]) (\{.*\})$", PROTOCOL, re.MULTILINE)
     inline = re.findall(r"`(\{\"type\":\"[^`]*\})`", PROTOCOL)
     return [*spoken, *(("→", frame) for frame in inline)]
 
 
-def test_there_are_examples_of_both_sides() -> None:
+def test_the_document_has_examples_of_both_sides() -> None:
     assert {side for side, _ in example_frames()} == {"→", "←"}
 
 
 @pytest.mark.parametrize(("side", "frame"), example_frames())
-def test_every_example_is_true_of_the_schema(side: str, frame: str) -> None:
+def test_every_example_is_valid_by_the_schema(side: str, frame: str) -> None:
     closed = schema.json_schema(closed=True)
     spoken = "ClientMessage" if side == "→" else "ServerMessage"
     validator = Draft202012Validator({"$ref": f"#/$defs/{spoken}", "$defs": closed["$defs"]})

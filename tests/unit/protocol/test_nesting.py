@@ -1,4 +1,4 @@
-"""How deep JSON of a peer may be nested: the same on every Python, whatever its parsers could do."""
+"""The depth of JSON that peers may send is the same on every Python, however deep its parsers could go."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def lists(levels: int) -> str:
 
 
 class Counting(json.JSONDecoder):
-    """Python's parser, which notes how deep it goes."""
+    """Python's JSON parser, which records how deep it goes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ written = st.builds(
 @example('"[[[', 0)
 @example("]]][", 1)
 @example('["\u2028[[["]', 1)
-def test_no_parser_goes_deeper_than_was_found(text: str, levels: int) -> None:
+def test_a_parser_never_goes_deeper_than_was_measured(text: str, levels: int) -> None:
     parser = Counting()
     try:
         parser.decode(text)
@@ -92,7 +92,7 @@ def test_no_parser_goes_deeper_than_was_found(text: str, levels: int) -> None:
 
 
 @pytest.mark.parametrize("levels", [1, 32, 1_000, 100_000])
-def test_the_border_is_where_it_is_said_to_be(levels: int) -> None:
+def test_the_limit_itself_is_allowed_and_one_level_more_is_not(levels: int) -> None:
     for text in (lists(levels), '{"]": "[\\"]", "a": ' * levels + "1" + "}" * levels):
         assert is_nested_deeper(text.encode(), levels - 1)
         assert not is_nested_deeper(text.encode(), levels)
@@ -100,7 +100,7 @@ def test_the_border_is_where_it_is_said_to_be(levels: int) -> None:
     assert (is_nested_deeper(wide.encode(), 1), is_nested_deeper(wide.encode(), 2)) == (True, False)
 
 
-# Where JSON comes in. Each is asked for nestings that one parser or another would follow.
+# Every place where JSON comes in. Each gets nestings that one parser or another would follow.
 
 TOO_DEEP = [100, 990, 5_000, 20_000, 100_000]
 
@@ -110,7 +110,7 @@ def verifier() -> Verifier:
 
 
 @pytest.mark.parametrize("part", ["header", "claims"])
-def test_a_token_is_nested_so_deep_and_no_deeper(part: str) -> None:
+def test_a_token_that_is_nested_too_deeply_is_refused(part: str) -> None:
     def token(levels: int) -> str:
         given = {"header": '{"alg":"HS256","typ":"JWT"', "claims": '{"sub":"a","exp":2000'}
         given = {name: text + "}" for name, text in given.items()} | {
@@ -125,7 +125,7 @@ def test_a_token_is_nested_so_deep_and_no_deeper(part: str) -> None:
             verifier().verify(token(levels))
 
 
-def test_a_jwks_is_nested_so_deep_and_no_deeper() -> None:
+def test_a_jwks_that_is_nested_too_deeply_is_refused() -> None:
     def document(levels: int) -> bytes:
         return b'{"keys":[%s],"x":%s}' % (orjson.dumps(jwk("RSA")), lists(levels - 1).encode())
 
@@ -135,7 +135,7 @@ def test_a_jwks_is_nested_so_deep_and_no_deeper() -> None:
             from_jwks(document(levels), ["RS256"])
 
 
-def test_a_request_and_a_poll_are_nested_so_deep_and_no_deeper() -> None:
+def test_a_request_or_a_poll_that_is_nested_too_deeply_is_refused() -> None:
     def frame(levels: int) -> str:
         return '{"type":"ping","data":{"x":' + lists(levels - 2) + "}}"
 
@@ -158,7 +158,7 @@ def test_a_request_and_a_poll_are_nested_so_deep_and_no_deeper() -> None:
         pytest.param(lambda levels: nested_scope(levels), id="code with a scope"),
     ],
 )
-def test_an_id_is_named_by_its_spelling_however_deep_it_is(nested: Any) -> None:
+def test_the_spelling_of_a_nested_id_leads_back_to_the_id(nested: Any) -> None:
     for levels in (1, 49, 50, 51, 100, MAX_LEVELS):
         spelled = wire_id(nested(levels))
         assert spelled.startswith('{"$bson"') == (levels > 50), levels
@@ -175,14 +175,14 @@ def nested_scope(levels: int) -> Any:
 
 
 @pytest.mark.parametrize("levels", TOO_DEEP)
-def test_a_task_id_that_is_nested_deeper_than_any_spelling_is_a_text(levels: int) -> None:
+def test_a_task_id_that_is_nested_deeper_than_any_spelling_is_a_string(levels: int) -> None:
     for text in ('{"a":' * levels + "1" + "}" * levels, '{"a":' + lists(levels) + "}", "{" * levels):
         assert candidate_ids(text) == [text]
 
 
 @pytest.mark.parametrize("levels", [1_025, *TOO_DEEP[2:]])
-def test_the_python_client_takes_no_message_that_is_nested_too_deeply(levels: int) -> None:
-    """As deep as orjson goes, which is the same everywhere; the relay sends 100 levels of an event and a few more."""
+def test_the_python_client_refuses_a_message_that_is_nested_too_deeply(levels: int) -> None:
+    """The limit is orjson's own, which is the same everywhere. The relay sends 100 levels of an event and a few more."""
     assert decode('{"type":"x","data":{"x":' + lists(500) + "}}").type == "x"
     with pytest.raises(ValueError):
         decode('{"type":"x","data":{"x":' + lists(levels) + "}}")
@@ -200,7 +200,7 @@ def test_a_mapping_file_that_is_nested_too_deeply_stops_the_start_with_a_sentenc
 
 @pytest.mark.parametrize("innermost", [{}, {"$ref": "a", "$id": 1}])
 def test_the_deepest_document_that_mongodb_stores_is_decoded(innermost: Any) -> None:
-    """By the driver, and where that would make something else of a part, value by value."""
+    """The driver decodes it. Where the driver would change a part, the relay decodes value by value."""
     document = innermost
     for _ in range(MAX_LEVELS):
         document = {"a": document}

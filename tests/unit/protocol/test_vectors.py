@@ -1,4 +1,4 @@
-"""What Python and JavaScript have to write and read alike: tests/web/vectors.test.js is the other half."""
+"""Python writes and reads the shared vectors as JavaScript does. tests/web/vectors.test.js is the other half."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def vectors(name: str) -> Any:
     return json.loads((VECTORS / f"{name}.json").read_text("utf-8"))
 
 
-def test_a_conversation_is_written_as_it_is_applied() -> None:
+def test_a_conversation_is_written_and_applied_as_in_the_vector() -> None:
     given = vectors("conversation")
     member = Member("alice")
     member.dashboard = {}
@@ -41,17 +41,17 @@ def test_a_conversation_is_written_as_it_is_applied() -> None:
 
 
 @pytest.mark.parametrize("vector", vectors("closes"), ids=lambda vector: f"{vector[0]} {vector[1]}")
-def test_closes_mean_the_same(vector: list[Any]) -> None:
+def test_a_close_code_means_what_the_vector_says(vector: list[Any]) -> None:
     code, _, then, *_ = vector
     assert THEN[judge(code)] == then
 
 
-def test_every_close_code_of_ours_is_among_them() -> None:
+def test_the_vectors_have_every_close_code_of_the_relay() -> None:
     assert {code for code, *_ in vectors("closes")} >= {int(code) for code in Close} - {Close.DONE}
 
 
 @pytest.mark.parametrize("vector", vectors("polls"), ids=lambda vector: vector["name"])
-def test_polls_are_read_as_they_are_written(vector: dict[str, Any]) -> None:
+def test_a_poll_is_read_as_the_client_wrote_it(vector: dict[str, Any]) -> None:
     for body in vector["polls"]:
         polled = parse_poll(orjson.dumps(body))
         assert [
