@@ -1,6 +1,6 @@
 """Write the messages and requests of the wire as Markdown and as types of the browser client.
 
-Both are made from the JSON Schema that the relay publishes, and so from the declaration in relay/protocol/messages.py.
+Both are made from the JSON Schema that the relay publishes, and so from the declaration in relay/protocol.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ def javascript() -> str:
     data_types = [name for name in DEFS if name not in SIDES and not _is_message(name)]
     blocks = [
         "// @ts-check\n"
-        "// The messages and requests of the wire as types. scripts/generate writes this file from\n"
-        "// relay/protocol/messages.py: change that one.",
+        "// The messages and requests of the wire as types. scripts/generate writes this file from the declaration in\n"
+        "// relay/protocol/messages.py and polls.py: change that one.",
         *(_data_type(name) for name in data_types),
         *(_message_type(kind) for side in SIDES.values() for kind in side),
         *(

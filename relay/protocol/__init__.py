@@ -1,1 +1,1 @@
-"""The wire contract in code: message types, requests, limits and their JSON Schema. PROTOCOL.md is its text."""
+"""The wire contract in code: message types, requests, limits, frames and their JSON Schema. PROTOCOL.md is its text."""

@@ -1,37 +1,25 @@
 """Every message and request of the wire, declared once. Pure.
 
-This declaration is what requests are validated with (`requests.py`) and what the JSON Schema, the AsyncAPI document
-(`schema.py`), the tables of PROTOCOL.md and the types of the browser client are generated from; `scripts/generate`
-writes the last two. Rules of this file:
+Four things are made from this declaration, and from that of the bodies of polls in `polls.py`: the validation of requests
+(`requests.py`), the JSON Schema and the AsyncAPI document (`schema.py`), the tables of PROTOCOL.md, and the types of the
+browser client (both written by `scripts/generate`). Rules of this file:
 
 - A class is named after its member of `Kind` or `Request`.
-- What the server sends is a `TypedDict`, because the relay builds it as a dict; its fields are named as on the wire.
-- What a client sends is a frozen dataclass, because the relay reads it; an alias gives the name on the wire.
-- A docstring is published, as the description in the schema and as the text in the table. Write it for readers who
+- What the server sends is a `TypedDict`, because the relay builds it as a dict. Its fields are named as on the wire.
+- What a client sends is a frozen dataclass, because the relay reads it. An alias gives the name on the wire.
+- A docstring is published, as the description in the schema and as the text in the table. It speaks to people who
   write a client.
+- A type says `strict=True` where pydantic would convert: `"5"`, `5.0` and `true` are no integers.
 
-Only requests are validated, never what the relay itself sends.
+Only requests are validated. What the relay itself sends is compared with the schema by tests.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NotRequired
 
-from bson import Timestamp
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    FailFast,
-    Field,
-    PlainValidator,
-    StrictBool,
-    Tag,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, FailFast, Field, Tag
 from typing_extensions import TypedDict
 
 from relay.protocol.types import (
@@ -51,18 +39,12 @@ from relay.protocol.types import (
 )
 
 MAX_HEAD = 128  # characters
-MAX_ETAG = 128  # characters
 MAX_TOKEN = 64 * 1024  # characters
-RULE = "rule"  # the type of an error whose message is already a sentence for the peer
+RULE = "rule"  # the type of a validation error whose message is a sentence for the client as it is
 
 Count = Annotated[int, Field(strict=True, ge=0)]
 Head = Annotated[str, Field(max_length=MAX_HEAD)]
 ListLength = Annotated[int, Field(strict=True, ge=1, le=DASHBOARD_LIMIT_MAX)]
-
-
-def broken_rule(message: str) -> PydanticCustomError:
-    """Return the error for a rule that no type can express. `message` goes to the peer as it is."""
-    return PydanticCustomError(RULE, "{message}", {"message": message})
 
 
 # What the server sends (PROTOCOL.md section 5).
@@ -281,16 +263,15 @@ class Error(TypedDict):
     retryAfterMs: NotRequired[Count]
 
 
-# What a client sends (PROTOCOL.md section 4). An optional field whose type allows null takes it as absent.
+# What a client sends (PROTOCOL.md section 4). Null is read as absent where the type of a field allows None.
 
-_TaskId = Annotated[
-    str, Field(alias="taskId")
-]  # every string is the `_id` of some document: no length limit here
+# Its length has no limit but that of the frame: every string is the `_id` of some document.
+_TaskId = Annotated[str, Field(alias="taskId")]
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One text frame of a client. `data` is not validated yet."""
+    """One text frame of a client. `data` is validated later, by `type`."""
 
     type: str
     id: Annotated[str, Field(max_length=MAX_REQUEST_ID)] | None = None
@@ -334,9 +315,7 @@ class TaskPositions:
     tasks: Annotated[tuple[TaskPosition, ...], Field(min_length=1, max_length=MAX_BATCH), FailFast()]
 
 
-_NOT_BOTH = 'expected either "taskId" or "tasks", not both'
-
-
+# A tag stands in angle brackets, because pydantic puts it into the path of an error and it is no part of the JSON.
 def _join_form(data: dict[str, Any]) -> str | None:
     if "tasks" not in data:
         return "<one>"
@@ -348,8 +327,7 @@ TaskJoin = Annotated[
     Discriminator(
         _join_form,
         custom_error_type=RULE,
-        custom_error_message="{message}",
-        custom_error_context={"message": _NOT_BOTH},
+        custom_error_message='expected either "taskId" or "tasks", not both',
     ),
     Field(
         description="Joins one task, or several. Answered with a `task:state` for each task or an `error` that names "
@@ -390,96 +368,6 @@ class Resync:
 @dataclass(frozen=True, slots=True)
 class Ping:
     """Asks whether the connection works. Answered with `pong`."""
-
-
-# The bodies of `POST /poll` (PROTOCOL.md section 8).
-
-_Etag = Annotated[str, Field(max_length=MAX_ETAG)]
-_MOMENT = re.compile(r"[0-9]{1,10}\.[0-9]{1,10}")
-_ShownMoment = Annotated[str, Field(pattern=f"^{_MOMENT.pattern}$")]
-
-
-def shown_moment(moment: Timestamp) -> str:
-    """Return a moment of the change stream as clients carry it from poll to poll: `"seconds.increment"`."""
-    return f"{moment.time}.{moment.inc}"
-
-
-def _moment(shown: Any) -> Timestamp:
-    if not isinstance(shown, str) or not _MOMENT.fullmatch(shown):
-        raise ValueError
-    time, increment = map(int, shown.split("."))
-    return Timestamp(time, increment)  # raises ValueError for a number of more than 32 bits
-
-
-def _not_null(value: Any) -> Any:
-    if value is None:
-        raise ValueError
-    return value
-
-
-def _each_once(tasks: tuple[PolledTask, ...]) -> tuple[PolledTask, ...]:
-    if len({task.task_id for task in tasks}) < len(tasks):
-        raise broken_rule('"tasks" must not contain duplicates')
-    return tasks
-
-
-@dataclass(frozen=True, slots=True)
-class PolledList:
-    """The list, unless it is still the one that has this etag."""
-
-    limit: ListLength = DASHBOARD_LIMIT_DEFAULT
-    etag: _Etag | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PolledTask(TaskPosition):
-    """A task, unless you hold it as it is: no event after this position, and the summary that has this etag.
-    `forbidden: true` says that you know you may not see the task: only its becoming visible is news."""
-
-    etag: _Etag | None = None
-    forbidden: StrictBool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Poll:
-    """What a client without a WebSocket asks again and again: the list, tasks (each once), or both. `moment` is the
-    greatest one of all answers."""
-
-    # The schema says here what `requests.parse_poll` checks: a poll asks for something.
-    __pydantic_config__ = ConfigDict(
-        json_schema_extra={
-            "anyOf": [
-                {"required": ["dashboard"]},
-                {"required": ["tasks"], "properties": {"tasks": {"minItems": 1}}},
-            ]
-        }
-    )
-
-    # None says that the field is absent. Null is refused: a poll that asks for nothing is a mistake of the client.
-    dashboard: Annotated[PolledList | None, BeforeValidator(_not_null, json_schema_input_type=PolledList)] = (
-        None
-    )
-    tasks: Annotated[
-        tuple[PolledTask, ...], Field(max_length=MAX_BATCH), FailFast(), AfterValidator(_each_once)
-    ] = ()
-    moment: Annotated[Timestamp | None, PlainValidator(_moment, json_schema_input_type=_ShownMoment)] = None
-
-
-class Etag(TypedDict):
-    """Identifies a summary or a list as it was sent."""
-
-    etag: str
-
-
-class PollAnswer(TypedDict):
-    """What is newer, as messages of the server, and what to send with the next poll: the etags and the moment.
-    `more`: the answer is full, and the next poll fetches the rest."""
-
-    messages: list[dict[str, Any]]  # each is one of SERVER in its envelope, as schema.py says
-    dashboard: NotRequired[Etag]
-    tasks: NotRequired[dict[str, Etag]]
-    moment: _ShownMoment
-    more: NotRequired[Literal[True]]
 
 
 SERVER: dict[Kind, Any] = {

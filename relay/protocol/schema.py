@@ -1,6 +1,6 @@
 """The JSON Schema (2020-12) and the AsyncAPI document of the wire, generated from the declaration of its messages. Pure.
 
-pydantic makes the schema of each class of `messages.py`; this module adds the envelopes (PROTOCOL.md section 3). Objects
+pydantic makes the schema of each class of `messages.py` and `polls.py`; this module adds the envelopes (PROTOCOL.md section 3). Objects
 are open, because both sides ignore fields that they do not know.
 """
 
@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from relay.protocol.messages import CLIENT, SERVER, Envelope, Poll, PollAnswer
+from relay.protocol.messages import CLIENT, SERVER, Envelope
+from relay.protocol.polls import Poll, PollAnswer
 from relay.protocol.types import MAX_REQUEST_ID, VERSION, Kind, Request, Time
 
 Schema = dict[str, Any]

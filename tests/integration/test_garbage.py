@@ -24,7 +24,7 @@ from support.relay_fixture import running_in_thread, settings_for
 from relay.errors import Unavailable
 from relay.gateway.polling.poll import News, Poll
 from relay.gateway.services import Services
-from relay.protocol import messages
+from relay.protocol import polls
 from relay.tasks.visibility import Principal
 
 REQUESTS = int(os.environ.get("RELAY_TEST_GARBAGE_REQUESTS") or (500 if os.environ.get("CI") else 50))
@@ -45,7 +45,7 @@ OF_CONNECTIONS = {
 class Failing(Poll):
     """A poll that fails where its task says so."""
 
-    def __init__(self, services: Services, principal: Principal, request: messages.Poll) -> None:
+    def __init__(self, services: Services, principal: Principal, request: polls.Poll) -> None:
         super().__init__(services, principal, request)
         self._named = {one.task_id for one in request.tasks}
 

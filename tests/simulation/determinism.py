@@ -16,7 +16,8 @@ from relay.errors import BadRequest
 from relay.gateway.polling import poll
 from relay.hub import listener, registry, snapshot
 from relay.protocol import requests
-from relay.protocol.messages import Poll, Resync, TaskPosition, TaskPositions
+from relay.protocol.messages import Resync, TaskPosition, TaskPositions
+from relay.protocol.polls import Poll
 from relay.protocol.types import ErrorCode
 
 

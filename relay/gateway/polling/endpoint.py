@@ -14,7 +14,7 @@ from relay.gateway.http_errors import error_response, for_bad_request, for_forei
 from relay.gateway.polling.poll import Poll
 from relay.gateway.services import Services
 from relay.metrics import Metrics
-from relay.protocol import messages
+from relay.protocol import polls
 from relay.protocol.requests import extra_cost, parse_poll
 from relay.protocol.types import Close, ErrorCode
 from relay.tasks.visibility import Principal
@@ -74,7 +74,7 @@ class Polls:
                 return None
         return bytes(body)
 
-    def _charged(self, sub: str, body: bytes) -> messages.Poll:
+    def _charged(self, sub: str, body: bytes) -> polls.Poll:
         """Parse the body, and charge the user's rate for what it asks for. Raises BadRequest."""
         pause_s = self._buckets.take(sub, self._services.monotonic())
         if pause_s:
@@ -88,7 +88,7 @@ class Polls:
         self._buckets.charge(sub, extra_cost(tasks=len(polled.tasks), limit=limit))
         return polled
 
-    async def _serve(self, request: Request, principal: Principal, polled: messages.Poll) -> Response:
+    async def _serve(self, request: Request, principal: Principal, polled: polls.Poll) -> Response:
         if self._draining:
             return self._draining_response()
         services = self._services

@@ -23,9 +23,9 @@ from relay.errors import Unavailable
 from relay.gateway.services import Services
 from relay.hub.listener import Listener
 from relay.hub.reads import CATCH_UP_S
-from relay.protocol import messages
+from relay.protocol import polls
 from relay.protocol.frames import Batch, Frame
-from relay.protocol.messages import PolledList, PolledTask, shown_moment
+from relay.protocol.polls import PolledList, PolledTask, shown_moment
 from relay.protocol.types import ErrorCode, Kind
 from relay.tasks.visibility import Principal
 
@@ -241,7 +241,7 @@ class VisibilityWatch(Subscriber):
 class Poll:
     """One poll, from what is asked for to its answer."""
 
-    def __init__(self, services: Services, principal: Principal, request: messages.Poll) -> None:
+    def __init__(self, services: Services, principal: Principal, request: polls.Poll) -> None:
         self._services = services
         self._moment = request.moment
         self._reads = TokenBucket(REJOINS_PER_SECOND, REJOIN_BURST, services.monotonic())

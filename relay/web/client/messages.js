@@ -1,6 +1,6 @@
 // @ts-check
-// The messages and requests of the wire as types. scripts/generate writes this file from
-// relay/protocol/messages.py: change that one.
+// The messages and requests of the wire as types. scripts/generate writes this file from the declaration in
+// relay/protocol/messages.py and polls.py: change that one.
 
 /**
  * Work on the task began.

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.errors import BadRequest
-from relay.protocol.messages import MAX_ETAG, MAX_HEAD, PolledList, PolledTask, shown_moment
+from relay.protocol.messages import MAX_HEAD
+from relay.protocol.polls import MAX_ETAG, PolledList, PolledTask, shown_moment
 from relay.protocol.requests import parse_poll
 from relay.protocol.types import DASHBOARD_LIMIT_DEFAULT, DASHBOARD_LIMIT_MAX, MAX_BATCH, ErrorCode
 

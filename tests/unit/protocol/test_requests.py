@@ -12,7 +12,6 @@ from jsonschema import Draft202012Validator
 
 from relay.errors import BadRequest
 from relay.protocol.messages import (
-    MAX_ETAG,
     MAX_HEAD,
     MAX_TOKEN,
     Auth,
@@ -24,6 +23,7 @@ from relay.protocol.messages import (
     TaskPosition,
     TaskPositions,
 )
+from relay.protocol.polls import MAX_ETAG
 from relay.protocol.requests import ClientRequest, parse, parse_data, parse_poll
 from relay.protocol.schema import json_schema
 from relay.protocol.types import DASHBOARD_LIMIT_MAX, MAX_BATCH, MAX_REQUEST_ID, ErrorCode, Request

@@ -12,7 +12,7 @@ from support.reference_client import Member
 
 from relay.client import judge
 from relay.protocol.frames import encode
-from relay.protocol.messages import shown_moment
+from relay.protocol.polls import shown_moment
 from relay.protocol.requests import parse_poll
 from relay.protocol.types import Close, Kind
 
