@@ -25,7 +25,9 @@ def json_schema(*, closed: bool = False) -> Schema:
     `#/$defs/ServerMessage` is what a client reads, `#/$defs/ClientMessage` what it sends; `#/$defs/Poll` and
     `#/$defs/PollAnswer` are the bodies of a poll. With `closed`, unknown fields are errors: for tests of a server.
     """
-    messages, types = _generated("#/$defs/")
+    messages, types = _generated("#/$defs/", Poll, PollAnswer)
+    # The envelopes are made here, so pydantic cannot know that a poll is answered with messages in theirs.
+    types["PollAnswer"]["properties"]["messages"]["items"] = _ref("#/$defs/", "ServerMessage")
     sides = {
         "ServerMessage": {"oneOf": [_ref("#/$defs/", message_name(kind)) for kind in SERVER]},
         "ClientMessage": {"oneOf": [_ref("#/$defs/", message_name(request)) for request in CLIENT]},
@@ -41,10 +43,12 @@ def json_schema(*, closed: bool = False) -> Schema:
 
 
 def asyncapi() -> Schema:
-    """Return the wire as an AsyncAPI 3 document from the relay's point of view: it sends what the server sends."""
+    """Return the WebSocket as an AsyncAPI 3 document.
+
+    It is written from the relay's point of view: the operation `send` is what the server sends. Polls are left out,
+    because they travel over HTTP.
+    """
     payloads, types = _generated("#/components/schemas/")
-    for body in (Poll, PollAnswer):  # they travel over HTTP, and AsyncAPI describes the WebSocket
-        del types[body.__name__]
     messages = {
         name: {
             "name": kind.value,
@@ -72,22 +76,19 @@ def asyncapi() -> Schema:
     }
 
 
-def schema_of(kind: Any) -> Schema:
-    """Return the schema of one type of `messages.py`, with the types that it refers to under `$defs`."""
-    schema: Schema = _tidied(TypeAdapter(kind).json_schema())
-    return schema
-
-
 def message_name(kind: Kind | Request) -> str:
     """Return the name of a message in the schema: `TaskStateMessage` for TASK_STATE, `TaskJoinRequest` for TASK_JOIN."""
     name = "".join(word.capitalize() for word in kind.name.split("_"))
     return name + ("Message" if isinstance(kind, Kind) else "Request")
 
 
-def _generated(prefix: str) -> tuple[dict[str, Schema], dict[str, Schema]]:
-    """Return the messages in their envelopes, and the types that they refer to as `prefix` plus name; both by name."""
-    declared = {name: data for name, _, data in _all_messages()}
-    declared |= {kind.__name__: kind for kind in (Poll, PollAnswer)} | {"Time": Time, "Envelope": Envelope}
+def _generated(prefix: str, *others: type) -> tuple[dict[str, Schema], dict[str, Schema]]:
+    """Return the messages in their envelopes, and the types that these and `others` are made of; both by name.
+
+    A type is referred to by `prefix` and its name.
+    """
+    declared = {name: data for name, _, data in _all_messages()} | {kind.__name__: kind for kind in others}
+    declared |= {"Time": Time, "Envelope": Envelope}
     made, shared = TypeAdapter.json_schemas(
         [(name, "validation", TypeAdapter(kind)) for name, kind in declared.items()],
         ref_template=prefix + "{model}",
@@ -107,8 +108,6 @@ def _generated(prefix: str) -> tuple[dict[str, Schema], dict[str, Schema]]:
             if _accepts_nothing(schemas[name], types):
                 required.remove("data")
         messages[name] = {"type": "object", "properties": fields, "required": required}
-    # The envelopes are made here, so pydantic cannot know that a poll is answered with messages in theirs.
-    types["PollAnswer"]["properties"]["messages"]["items"] = _ref(prefix, "ServerMessage")
     return messages, dict(sorted(types.items()))
 
 
