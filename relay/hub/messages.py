@@ -25,7 +25,7 @@ def revocation(task_id: str, *, deleted: bool, at: str | None = None) -> Frame:
 
 def unavailable(reply_to: str | None, task_id: str | None = None) -> Frame:
     """The answer to a request whose state could not be read."""
-    message = "The database is away; try again."
+    message = "The database is unavailable; try again."
     return error(ErrorCode.UNAVAILABLE, message, task_id=task_id, retry_after_ms=1000, reply_to=reply_to)
 
 

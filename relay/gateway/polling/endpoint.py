@@ -40,7 +40,10 @@ class Polls:
             waiting.cancel()
 
     async def poll(self, request: Request) -> Response:
-        """`POST /poll`"""
+        """`POST /poll`: answer what is new for the client, or wait until something is.
+
+        The client counts as one connection of its address and of its user until it is answered.
+        """
         admission = self._services.admission
         if not admission.allows_origin(request, "poll"):
             return for_foreign_origin()
@@ -60,9 +63,8 @@ class Polls:
             return error_response(503, ErrorCode.UNAVAILABLE, "The database is unavailable; try again.")
 
     def _too_large(self) -> Response:
-        message = (
-            f"The body of a poll must not exceed {self._services.settings.relay_max_message_bytes} bytes."
-        )
+        limit = self._services.settings.relay_max_message_bytes
+        message = f"The body of a poll must not exceed {limit} bytes."
         return error_response(413, ErrorCode.BAD_MESSAGE, message, close=True)
 
     async def _body(self, request: Request) -> bytes | None:
@@ -89,6 +91,10 @@ class Polls:
         return polled
 
     async def _serve(self, request: Request, principal: Principal, polled: polls.Poll) -> Response:
+        """Wait for the answer, and stop waiting when the client disconnects, its token expires, or the relay stops.
+
+        Raises Refused, Unavailable and ClientDisconnect.
+        """
         if self._draining:
             return self._draining_response()
         services = self._services

@@ -91,6 +91,7 @@ class Connections:
     async def _serve(
         self, websocket: WebSocket, *, dashboard: bool = False, task_id: str | None = None
     ) -> None:
+        """Admit the client, and start its session; or refuse it, with an HTTP status or a close code."""
         admission = self._services.admission
         handshake: Handshake = websocket.scope["extensions"][EXTENSION]
         if not admission.allows_origin(websocket, "websocket"):
