@@ -1,4 +1,4 @@
-"""What clients may send, sense or nonsense: the conversation answers or refuses, the relay goes on."""
+"""Any frame and any handshake, valid or not, is answered or refused, and the relay goes on."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ from relay.tasks.mapping import Mapping
 from relay.tasks.visibility import Audience
 
 TEXT, BINARY, CLOSE, PING = 0x1, 0x2, 0x8, 0x9
-MAX_BYTES = 65_536  # of one message: what `settings_for` leaves as it is
-ENVELOPE_BYTES = 1_000  # an answer beyond what it repeats of the request
+MAX_BYTES = 65_536  # of one message: the default, which `settings_for` keeps
+ENVELOPE_BYTES = 1_000  # the size of an answer without what it repeats of the request
 
-# Texts with everything in them, lone surrogates too.
+# Strings of all characters, lone surrogates included.
 texts = st.text(st.characters(exclude_categories=()), max_size=80)
 numbers = st.sampled_from(
     [0, -1, 1, 500, 5001, 2**31, 2**53, 2**63, 2**64, 10**400, -(10**400), 0.5, 1e300]
@@ -101,7 +101,7 @@ frames = (
     | requests.map(lambda request: json.dumps(request, ensure_ascii=False))
     | trees.map(json.dumps)
     | texts
-    # The same name twice, and a nesting that no parser should follow.
+    # Duplicate names, and a nesting that no parser should follow.
     | st.tuples(requests, requests).map(lambda two: json.dumps(two[0])[:-1] + "," + json.dumps(two[1])[1:])
     | deep.map(lambda depth: '{"type":"ping","data":' + '{"a":' * depth + "1" + "}" * (depth + 1))
     | deep.map(lambda depth: "[" * depth)
@@ -109,14 +109,14 @@ frames = (
 
 
 class Still(Background):
-    """All that a request sets off, up to the database."""
+    """Background jobs that are never run: a request is executed up to its first read."""
 
     def spawn(self, job: str, work: Coroutine[Any, Any, None]) -> None:
         work.close()
 
 
 class Wired:
-    """A conversation over nothing, authenticated or not."""
+    """A session without a connection, authenticated or not. As its carrier, it keeps the answers."""
 
     def __init__(self, *, authenticated: bool, **overrides: Any) -> None:
         given = settings_for("mongodb://nowhere", "none", **overrides)
@@ -152,7 +152,7 @@ class Wired:
     def wake(self) -> None: ...
 
     def close(self, code: int, reason: str) -> None:
-        raise AssertionError("a conversation ends by what it raises")
+        raise AssertionError("a session is closed by what it raises")
 
 
 def checked(answers: list[dict[str, Any]]) -> None:
@@ -165,16 +165,16 @@ def checked(answers: list[dict[str, Any]]) -> None:
 
 @given(frame=frames)
 @settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
-def test_whatever_a_frame_says_it_is_answered_or_refused(frame: str) -> None:
+def test_any_frame_is_answered_or_refused(frame: str) -> None:
     wired = Wired(authenticated=True)
     try:
         wired.session.receive(frame)
     except Refused as refused:
-        # Only a token that is not good enough ends a conversation.
+        # Only an invalid token ends a session.
         assert refused.code == Close.UNAUTHENTICATED
         assert '"auth"' in frame
     checked(wired.answers)
-    # What it says comes back at most once, and each byte of it as one escape at most.
+    # The answer repeats the frame at most once, with each byte as one JSON escape at most.
     assert wired.bytes <= 6 * len(frame.encode(errors="replace")) + ENVELOPE_BYTES
     assert len(wired.answers) <= 1
     wired.session.closed()
@@ -183,7 +183,7 @@ def test_whatever_a_frame_says_it_is_answered_or_refused(frame: str) -> None:
 
 @given(frame=frames)
 @settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
-def test_before_a_token_everything_else_is_refused(frame: str) -> None:
+def test_any_frame_without_a_token_is_refused_before_authentication(frame: str) -> None:
     wired = Wired(authenticated=False)
     with pytest.raises(Refused) as refused:
         wired.session.receive(frame)
@@ -193,7 +193,7 @@ def test_before_a_token_everything_else_is_refused(frame: str) -> None:
 
 @given(frames=st.lists(frames, min_size=3, max_size=6))
 @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-def test_nonsense_counts_against_the_rate_like_sense(frames: list[str]) -> None:
+def test_malformed_frames_count_for_the_rate(frames: list[str]) -> None:
     wired = Wired(authenticated=True, relay_messages_per_second=1)
 
     def go_on() -> None:
@@ -223,7 +223,7 @@ UPGRADE = (
 
 @contextmanager
 def bare(url: str) -> Iterator[socket.socket]:
-    """A connection whose handshake is done and welcome read, to send any bytes."""
+    """A TCP connection after the handshake and the welcome, over which any bytes can be sent."""
     with socket.create_connection(address_of(url), timeout=SOON_S) as tcp:
         tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         authorization = b"Authorization: Bearer " + token("alice").encode()
@@ -244,7 +244,7 @@ def all_of(tcp: socket.socket) -> bytes:
 
 
 def odd_frame(fin: bool, rsv: int, opcode: int, is_masked: bool, length: int | None, data: bytes) -> bytes:
-    """A frame, right or not; its length a lie unless it is None."""
+    """A frame, valid or not. `length` is the length that its header claims; None is the true one."""
     said = len(data) if length is None else length
     head = bytes((fin << 7 | rsv << 4 | opcode,))
     mask = 0x80 if is_masked else 0
@@ -258,7 +258,7 @@ def odd_frame(fin: bool, rsv: int, opcode: int, is_masked: bool, length: int | N
 
 
 class Stream(bytes):
-    """Bytes that are told in short when a test fails."""
+    """Bytes of which a failing test shows only the beginning."""
 
     def __repr__(self) -> str:
         return f"{len(self)} bytes: {self[:500].hex()}"
@@ -284,12 +284,12 @@ odd_frames = st.builds(
 streams = st.lists(odd_frames | odd_frames | st.binary(max_size=20), min_size=1, max_size=6).map(
     lambda parts: Stream(b"".join(parts))
 )
-RULES = {1002, 1003, 1007, 1008, 1009, 4401}  # what a peer may be told
+RULES = {1002, 1003, 1007, 1008, 1009, 4401}  # close codes for clients that break the rules
 
 
 @pytest.fixture
 def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Whatever comes, the log keeps its calm."""
+    """Fail a test in which the relay logs an exception, or very much."""
     with caplog.at_level(logging.INFO):
         yield
     assert not any(record.exc_info for record in caplog.records), caplog.text
@@ -298,7 +298,9 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_random_frames_end_with_a_code_or_go_on(mongo_url: str, database_name: str) -> None:
+def test_a_connection_with_random_frames_goes_on_or_closes_with_a_code(
+    mongo_url: str, database_name: str
+) -> None:
     with (
         running_in_thread(settings_for(mongo_url, database_name)) as url,
         connect(
@@ -312,32 +314,32 @@ def test_random_frames_end_with_a_code_or_go_on(mongo_url: str, database_name: s
         @settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
         @given(stream=streams, cuts=st.lists(st.integers(1, 300), max_size=8))
         def play(stream: bytes, cuts: list[int]) -> None:
-            by_the_library = ServerProtocol(state=OPEN, max_size=MAX_BYTES)
-            by_the_library.receive_data(stream)
-            broken = by_the_library.parser_exc is not None
+            reference = ServerProtocol(state=OPEN, max_size=MAX_BYTES)
+            reference.receive_data(stream)
+            broken = reference.parser_exc is not None
             got = b""
             with bare(url) as tcp:
                 left = stream
-                # Who has been cut off already is not heard to the end.
+                # The relay may close the connection before everything is sent.
                 with contextlib.suppress(ConnectionError):
                     for cut in cuts:
                         tcp.sendall(left[:cut])
                         left = left[cut:]
                     tcp.sendall(left)
-                with contextlib.suppress(OSError):  # it may be gone altogether
+                with contextlib.suppress(OSError):  # the connection may be gone by now
                     tcp.shutdown(socket.SHUT_WR)
                 got = all_of(tcp)
             answers = unframed(got)
             closes = [body for opcode, body in answers if opcode == CLOSE]
-            assert [opcode for opcode, _ in answers[:-1]].count(CLOSE) == 0, "something after a close"
+            assert [opcode for opcode, _ in answers[:-1]].count(CLOSE) == 0, "a frame after a close frame"
             checked([orjson.loads(body) for opcode, body in answers if opcode == TEXT])
-            theirs = by_the_library.close_rcvd
+            theirs = reference.close_rcvd
             if closes:
                 code = int.from_bytes(closes[0][:2], "big") if closes[0] else 1005
                 assert code in RULES or (theirs is not None and code == theirs.code)
             else:
-                assert (broken, theirs) == (False, None), "an end without a code"
-            # And beside it the others are served.
+                assert (broken, theirs) == (False, None), "an end without a close code"
+            # Other clients are still served.
             neighbour.send('{"type":"ping"}')
             assert '"pong"' in str(neighbour.recv(SOON_S))
 
@@ -345,9 +347,7 @@ def test_random_frames_end_with_a_code_or_go_on(mongo_url: str, database_name: s
 
 
 @pytest.mark.usefixtures("quiet")
-def test_a_frame_far_too_long_is_told_so_though_it_is_still_coming(
-    mongo_url: str, database_name: str
-) -> None:
+def test_a_frame_that_is_far_too_long_is_refused_while_it_arrives(mongo_url: str, database_name: str) -> None:
     with running_in_thread(settings_for(mongo_url, database_name)) as url:
         for _ in range(5):
             with bare(url) as tcp:
@@ -358,7 +358,7 @@ def test_a_frame_far_too_long_is_told_so_though_it_is_still_coming(
 
 
 @pytest.mark.usefixtures("quiet")
-def test_every_request_gets_its_answer_from_the_database(mongo_url: str, database_name: str) -> None:
+def test_each_request_for_an_odd_id_is_answered(mongo_url: str, database_name: str) -> None:
     with (
         running_in_thread(settings_for(mongo_url, database_name)) as url,
         connect(
@@ -379,7 +379,7 @@ def test_every_request_gets_its_answer_from_the_database(mongo_url: str, databas
             {"type": "dashboard:join", "data": {"limit": 5000}},
         ]
         leaving = [{"type": "task:leave", "data": {"taskId": name}} for name in names]
-        for part in (asked, leaving):  # who leaves meanwhile does not hear of a join any more
+        for part in (asked, leaving):  # a client that leaves a task gets no more answers to joining it
             for number, request in enumerate(part):
                 client.send(orjson.dumps({**request, "id": str(number)}).decode())
             missing = {str(number) for number in range(len(part))}
@@ -415,15 +415,15 @@ HANDSHAKES = [
 
 
 @pytest.mark.usefixtures("quiet")
-def test_odd_handshakes_are_answered_and_leave_nothing_behind(mongo_url: str, database_name: str) -> None:
+def test_each_odd_handshake_gets_an_http_response(mongo_url: str, database_name: str) -> None:
     with running_in_thread(settings_for(mongo_url, database_name)) as url:
         for request in HANDSHAKES:
             with socket.create_connection(address_of(url), timeout=SOON_S) as tcp:
-                # Frames that come with the request are none of its business.
+                # Frames that arrive with the request are not part of it.
                 tcp.sendall(request + b"\r\n" + masked(PING, b"early"))
                 tcp.shutdown(socket.SHUT_WR)
                 try:
                     got = all_of(tcp)
                 except ConnectionResetError:
-                    continue  # cut off, the rest of it unread
+                    continue  # closed before everything was read
             assert got.startswith(b"HTTP/1.1 "), request
