@@ -1,9 +1,8 @@
-"""Secrets that a name in a text announces: `NAME=x`, `name: x`, pairs, options, elements of XML. Pure.
+"""Secrets behind their names in a string: `NAME=x`, `name: x`, pairs, options, elements of XML. Pure.
 
-Rules of this file: nothing here raises on any text; what was redacted once is not changed by a second
-time; the time is in proportion to the text (around a name only a bounded number of characters is looked
-at, a value is read once, and a value that has no end is the rest of the text); whatever is found here,
-`signs` finds as well, in the text and in its JSON.
+Rules of this file: nothing here raises on any string; redacting twice gives the result of redacting once; the time
+is in proportion to the length (around a name only a bounded number of characters is searched, and a value is read
+once); if something is found here, `signs` finds a sign of it as well, in the string and in its JSON.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ from relay.tasks.secret_words import (
     is_word,
 )
 
-PAIR_REACH = 300  # characters between a name and the value that belongs to it in `{name: …, value: …}`
-# The ends of all names, in small letters: a character that is rare in what people and programs write, at which
-# a search stops, what follows, what stands before, and what may follow then. What follows is compared first:
-# of alternatives that begin with a plain character, `re` passes over the wrong ones at once.
+PAIR_REACH = 300  # characters that are searched for the value that belongs to a name in `{name: …, value: …}`
+# The ends of all names, in small letters: a character that is rare in prose and code, at which the search stops; what
+# follows it; what precedes it; and what may follow the end. What follows is compared first: among alternatives that
+# begin with a plain character, `re` skips the wrong ones at once.
 _ENDS = (
     *(("k", "en", "to", ""), ("k", "ie", "coo", ""), ("k", "ey", "[a-z0-9_. -]", "(?:[_. -]?(?:id|base))?")),
     *(("p", "ass", "", "(?:w(?:or)?d(?:[_. -]?hash)?|code)?"), ("p", "wd", "", ""), ("j", "wt", "", "")),
@@ -38,23 +37,23 @@ _ENDS = (
     *(("p", "hrase", "", ""), ("p", "(?<=tp)", "ot", ""), ("z", "ation", "authori", "")),
     ("c", "onnection", "", "[^a-z0-9]{0,90}string"),
 )
-_MANY = "s?+(?:[_-]?[0-9]{1,4})?+(?![a-z0-9_-])"  # a plural, and digits that count for nothing
-_GLUED = "[a-z0-9_.<=:-]"  # before a name that a space may follow: an option, an element, words in one
+_MANY = "s?+(?:[_-]?[0-9]{1,4})?+(?![a-z0-9_-])"  # a plural, and digits, which are ignored
+_GLUED = "[a-z0-9_.<=:-]"  # precedes a name that a space may follow: an option, an element, a name of several words
 
 
 def _ends(added: Iterable[str], tail: str, spaced: str) -> str:
-    """A pattern of all ends of names in a text in small letters: followed by the tail, or by a space, where
-    something other than a space stands before them."""
+    """A pattern for the ends of all names in a string in small letters, followed by `tail`, or by `spaced` if a
+    character other than a space precedes the end."""
     ends = [*_ENDS]
     for name in added:
         rest = "".join(f"[_. -]{{0,2}}{letter}" for letter in name[1:])
         ends.append((name[0], "", "", rest))
     by_first: dict[str, list[str]] = {}
     for first, rest, before, more in ends:
-        told = f"(?<={before}{first}{rest})" if before else ""
+        preceded = f"(?<={before}{first}{rest})" if before else ""
         glued = f"(?<={_GLUED}{'' if before.startswith('[') else before}{first}{rest})"
         by_first.setdefault(first, []).append(
-            f"{rest}(?:{told}{more}{_MANY}{tail}|{glued}{more}{_MANY}{spaced})"
+            f"{rest}(?:{preceded}{more}{_MANY}{tail}|{glued}{more}{_MANY}{spaced})"
         )
     return "|".join(f"{first}(?:{'|'.join(rests)})" for first, rests in by_first.items())
 
@@ -67,12 +66,14 @@ _SPACED = r"(?=[ \t])"
 
 @lru_cache(maxsize=64)
 def patterns(added: frozenset[str]) -> tuple[str, str]:
-    """Patterns of the ends of names in small letters: in a text, and of a name that stands alone."""
+    """Two patterns for the ends of names in small letters: within a string, and at the end of one that is only a
+    name."""
     return _ends(sorted(added), _TAIL, _SPACED), rf"(?:{_ends(sorted(added), '', '')})\Z"
 
 
 def _small(text: str) -> str:
-    """In small letters, each of them where it was: of one letter alone Python makes two."""
+    """The string in small letters, at the same indexes: İ is replaced first, because it is the only letter of which
+    `lower` makes two characters."""
     return text.replace("\u0130", "i").lower()
 
 
@@ -104,7 +105,7 @@ _NAMES_IT = re.compile(
 )
 _HOLDS_IT = re.compile(rf"(?<![A-Za-z0-9])(?ai:{_words(HOLDING)}){_SEP}")
 _OTHER_NAME = re.compile(rf"(?<![A-Za-z0-9])(?ai:name|key|header|k|field){_SEP}|[{{}}<>]")
-# A dot before a name in quotes that goes on: what `signs` finds if it ends soon, or is part of a path.
+# A dot before a name in quotes that goes on: `signs` finds it only if the quotes end soon, or if it is part of a path.
 _DOTTED = re.compile(r"(?<![A-Za-z0-9_])\.")
 _GOES_ON = re.compile(r"[ \t](?![\w./: -]{0,60}[\\\"'`])")
 _KIND = re.compile(rf"(?ai:{_words(KINDS)}){_SEP}")
@@ -123,7 +124,7 @@ _CDATA = re.compile(r"<!\[CDATA\[((?s:.*?))(?:\]\]>|\Z)")
 
 
 class Assignments:
-    """Takes values out of texts by the names before them. Never changes after it was made."""
+    """Redacts values by the names in front of them. Immutable."""
 
     def __init__(self, names: Names) -> None:
         self._hides = names.hides
@@ -134,13 +135,14 @@ class Assignments:
         self._run = _RUN + "".join(letters) + "".join(letters).upper()
 
     def names(self, text: str) -> Harmless | None:
-        """The same as `Names.hides`, of a name that stands as a text in a pair."""
+        """As `Names.hides`, for a string that is the name in a pair: a quick check comes first, as most strings are
+        none."""
         if _NAME_ALONE.fullmatch(text) is None or self._alone(_small(text)) is None:
             return None
         return self._hides(text)
 
     def without(self, text: str) -> str:
-        """The text with `[redacted]` in place of every value that a name makes a secret."""
+        """The string with `[redacted]` in place of every value that has the name of a secret in front of it."""
         found = sorted(self._found(text))
         if not found:
             return text
@@ -166,7 +168,8 @@ class Assignments:
                 done = max(done, value.end)
 
     def _name(self, text: str, floor: int, end: int) -> tuple[int, Harmless] | None:
-        """Where the name begins that ends here, if it is one of a secret."""
+        """Where the name begins that ends at `end`, and which values of it are harmless; None if it is not that of a
+        secret."""
         head = text[max(floor, end - NAME_LENGTH) : end]
         run = head[len(head.rstrip(self._run)) :]
         start = end - len(run)
@@ -194,9 +197,9 @@ class Assignments:
         return None
 
     def _values(self, text: str, start: int, end: int, harmless: Harmless) -> Iterator[tuple[Found, str]]:
-        """What this name announces, and the quotes that a value needs which had none."""
+        """The value that belongs to the name from `start` to `end`, and the quotes to put around its replacement."""
         gap = _GAP.match(text, end)
-        assert gap is not None  # every part of it may be empty
+        assert gap is not None  # every part of the pattern may be empty
         close, sep = gap["close"] or "", gap["sep"]
         at, quote = gap.end(), ""
         found = None
@@ -204,16 +207,16 @@ class Assignments:
             if text[start - 1 : start] == ":" == sep and text[start:end].lower() in ("cookie", "secret"):
                 return  # an emoji
             if not close and text.startswith("):", end) and "(" in text[max(0, start - 40) : start]:
-                return  # what a commit is about: `fix(token): …`
+                return  # the scope in the title of a commit: `fix(token): …`
             if text[start:end] == "PASS" and sep == ":" and gap["after"]:
                 return  # the verdict of a test
             if harmless(0) and (number := NUMBER.match(text, at)) and harmless(number_of(number)):
-                return  # first of all, as this is what most texts say of tokens
+                return  # checked early, because most strings with `tokens` count them
             loose = bool(gap["after"]) or bool(gap["before"])
             found = value_at(text, at, start, end, loose=loose, outer="" if close else _quote(text, start))
             is_key = not text[end + len(close) : gap.start("sep")].strip()
             if found is not None and found.bare and is_key and text[found.end : found.end + 1] in _AFTER_BARE:
-                quote = close  # so that JSON stays JSON
+                quote = close  # a number gets quotes, so that JSON stays valid
         elif (named := _NAMES_IT.search(text, max(0, start - 100), start)) is not None:
             if _KIND.match(text, named.start()) and is_kind(text[start:end]):
                 return
@@ -239,13 +242,13 @@ class Assignments:
             yield found, quote
 
     def _is_list(self, text: str, start: int, second: str) -> bool:
-        """Is this a list of names and other words, and its second item no value of the first?"""
+        """Whether this is a list of names and words, in which the second item is not the value of the first."""
         if is_listed(second) or self.names(second) is not None:
             return True
         return is_word(second) and _LISTED.search(text, max(0, start - 100), start) is not None
 
     def _of_row(self, text: str, cell: re.Match[str]) -> Found | None:
-        """The cell behind a name in a table of Markdown, but not in its head, and no words about the name."""
+        """The cell behind a name in a table of Markdown; None in the head of the table, and if the cell is prose."""
         value = cell["value"]
         is_prose = _OF_CELL.fullmatch(value) is not None
         if is_prose or is_listed(value) or self.names(value) is not None or _HEAD.match(text, cell.end()):
@@ -253,7 +256,7 @@ class Assignments:
         return Found(cell.start("value"), cell.end("value"), value, bare=True)
 
     def _after_space(self, text: str, start: int, end: int, at: int) -> Found | None:
-        """`--password x`, `ENV DB_PASSWORD x`, `WITH PASSWORD 'x'`."""
+        """The value behind a name and a space: `--password x`, `ENV DB_PASSWORD x`, `WITH PASSWORD 'x'`."""
         given = text.startswith("-", start) and (not start or text[start - 1] in " \t\r\n\"'`[(,=")
         given = given or _SETS.search(text, max(0, start - 80), start) is not None
         if not given and not (
@@ -291,7 +294,7 @@ class Assignments:
         return value_at(text, last.end(), end, end, loose=last[0][-1].isspace(), outer="")
 
     def _of_element(self, text: str, end: int, at: int) -> Found | None:
-        """What an element of XML holds, or its attribute `value`."""
+        """The content of an element of XML, or its attribute `value`."""
         if text.endswith("/>", 0, at):
             holds = _HOLDS_IT.search(text, end, at)
             return None if holds is None else value_at(text, holds.end(), end, end, loose=False, outer="")
@@ -306,7 +309,7 @@ class Assignments:
 
 
 def _spoken(before: str) -> Iterator[int]:
-    """Where the last word begins, and the one before it, with one space behind each."""
+    """The indexes at which the last word and the last two words begin; one space follows each word."""
     end = len(before)
     for _ in range(2):
         if not before.endswith(" ", 0, end):
@@ -320,7 +323,7 @@ def _spoken(before: str) -> Iterator[int]:
 
 
 def _quote(text: str, start: int) -> str:
-    """The quote directly before a name, with the backslashes before it."""
+    """The quote directly before a name, with the backslashes in front of it; empty if there is none."""
     if text[start - 1 : start] not in ("'", '"', "`"):
         return ""
     head = text[max(0, start - 9) : start - 1]
@@ -328,6 +331,6 @@ def _quote(text: str, start: int) -> str:
 
 
 def _in_list(text: str, start: int) -> bool:
-    """Does a list, a tuple, a call or an initialiser begin before this name?"""
+    """Whether a list, a tuple, a call or an initialiser begins directly before this name."""
     head = text[max(0, start - 40) : start].rstrip("\"'`\\ubUB")
     return head.rstrip(" \t\r\n").endswith(("[", "(", "{"))

@@ -19,7 +19,7 @@ INT64 = range(-(2**63), 2**63)
 # order is read, because which driver wrote a value is unknown, and a wrong guess would be the id of another user.
 UUID_SUBTYPES = (4, 3)
 
-IdKind = Literal["text", "whole number", "ObjectId", "UUID"]
+IdKind = Literal["string", "integer", "ObjectId", "UUID"]
 
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _OBJECT_ID = re.compile(r"[0-9A-Fa-f]{24}")
@@ -42,13 +42,13 @@ def identity(value: Any) -> Identity | None:
     # Compare the type exactly: the driver's Code derives from str, but to MongoDB it is no string. Reject strings that
     # were not valid UTF-8: two of them may have become equal when they were decoded.
     if type(value) is str:
-        return Identity("text", value) if value and BROKEN not in value else None
+        return Identity("string", value) if value and BROKEN not in value else None
     if isinstance(value, ObjectId):
         return Identity("ObjectId", str(value))
     if (uuid := uuid_text(value)) is not None:
         return Identity("UUID", uuid)
     if (number := whole(value)) is not None:
-        return Identity("whole number", str(number))
+        return Identity("integer", str(number))
     return None
 
 

@@ -1,6 +1,6 @@
-"""Which names announce a secret, and which values under such a name are none. Pure.
+"""Names of fields that hold secrets, and the values of such fields that are harmless. Pure.
 
-Rules of this file: nothing here raises, whatever the name or the value; a name counts as a whole, in any
+Rules of this file: nothing here raises, whatever the name or the value; a name is compared as a whole, in any
 spelling. docs/reference/redaction.md lists every name and word of this file; `scripts/generate` copies them.
 """
 
@@ -14,16 +14,17 @@ from typing import Any
 REDACTED = "[redacted]"
 NAME_LENGTH = 100  # characters; the value of a field with a longer name is never taken for a secret
 _NAMES_CACHED = 4_096
-COUNT_LIMIT = 10_000  # a number below it under `pass` or under a plural is a count; under `tokens` any number
-_COUNT_DEPTH = 8  # levels of lists and objects that are searched for anything but counts
+# Smaller numbers under `pass` and under plurals are counts, no secrets; under `tokens` all numbers are.
+COUNT_LIMIT = 10_000
+_COUNT_DEPTH = 8  # levels of lists and objects that may hold counts; anything deeper is a secret
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text, as a table of words is best read and changed."""
+    """The words of a table in this file. A block of text is easier to read and to change than a tuple of strings."""
     return tuple(text.split())
 
 
-# Names that announce a secret, normalised. The whole name counts: `token`, not `tokenCount`.
+# Names of fields that hold secrets, normalised. They are compared as a whole: `token` is one, `tokenCount` is not.
 NAMES = words(
     """
     token access_token refresh_token id_token auth_token oauth_token session_token security_token bearer_token
@@ -38,7 +39,7 @@ NAMES = words(
     session_cookie connection_string otp totp
     """
 )
-# Words that may stand before one of them: `githubToken`, `DB_PASSWORD`, `x-api-key`.
+# Words that may stand before such a name: `githubToken`, `DB_PASSWORD`, `x-api-key`.
 OWNERS = words(
     """
     x my app api admin root user client server service bot ci dev prod auth oauth jwt session cookie webhook
@@ -54,8 +55,8 @@ OWNERS = words(
     ansible become sudo
     """
 )
-# Names before which any word may stand but those of NO_OWNERS. In CAPITALS, as variables of an
-# environment are written, this holds for every name: `ACME_PASSWORD`, `ACME_TOKEN`.
+# Names before which any word may stand, except those of NO_OWNERS. In CAPITALS, as variables of an environment are
+# written, this holds for all names: `ACME_PASSWORD`, `ACME_TOKEN`.
 OPEN = words(
     """
     password passwd passphrase api_key secret_key private_key secret_access_key client_secret access_token
@@ -74,26 +75,26 @@ NO_OWNERS = words(
 
 
 def normalised(name: str) -> str:
-    """`apiKey`, `api_key` and `API-KEY` are one name: `apikey`."""
+    """The form under which names are compared: `apiKey`, `api_key` and `API-KEY` become `apikey`."""
     return "".join(filter(str.isalnum, name)).casefold()
 
 
-# What a field of some name holds may be harmless: a predicate over the value.
+# A predicate over the value of a field whose name is that of a secret: true if the value is harmless.
 Harmless = Callable[[Any], bool]
 
 
 def never(value: Any) -> bool:
-    """Whatever such a name holds is a secret."""
+    """No value of such a name is harmless."""
     return False
 
 
 def is_switch(value: Any) -> bool:
-    """True, false and null say about a secret that it is there, and nothing more."""
+    """Whether this is true, false or null, which say at most that there is a secret."""
     return value is None or isinstance(value, bool)
 
 
 def is_count(value: Any, limit: float = COUNT_LIMIT, depth: int = _COUNT_DEPTH) -> bool:
-    """Numbers below the limit, true, false, null, and lists and objects of nothing else."""
+    """Whether this is a number below the limit, true, false, null, or a list or object of nothing but these."""
     match value:
         case None | bool():
             return True
@@ -108,17 +109,17 @@ def is_count(value: Any, limit: float = COUNT_LIMIT, depth: int = _COUNT_DEPTH) 
 
 
 def is_number(value: Any) -> bool:
-    """What `tokens` hold where they are the tokens of a language model."""
+    """Whether `tokens` are those of a language model: numbers of any size."""
     return is_count(value, float("inf"))
 
 
 def is_path(value: Any) -> bool:
-    """What PWD holds in an environment: the directory a process works in."""
+    """Whether `PWD` is the working directory of a process, as in an environment, and no password."""
     return isinstance(value, str) and _PATH.fullmatch(value) is not None
 
 
 def is_setting(value: Any) -> bool:
-    """What `secrets` hold in a workflow, and `credentials` where a browser fetches: a setting."""
+    """Whether `secrets` (in a workflow of GitHub) or `credentials` (of a browser's fetch) are a setting."""
     return isinstance(value, str) and value in ("inherit", "include", "same-origin", "omit")
 
 
@@ -132,7 +133,7 @@ def _any_of(words: Iterable[str]) -> str:
     return "|".join(sorted({word.replace("_", "") for word in words}, reverse=True))
 
 
-# Digits count for nothing behind a word: `password2`, `oauth2ClientSecret`, `TOKEN_1`.
+# Digits behind a word are ignored: `password2`, `oauth2ClientSecret`, `TOKEN_1`.
 _NAME = re.compile(
     rf"(?:(?:{_any_of(OWNERS)})[0-9]{{0,4}}){{0,4}}"
     rf"(?:(?P<tokens>(?:{_any_of(name for name in NAMES if name.endswith('token'))})s)"
@@ -150,18 +151,19 @@ _NO_OWNERS = frozenset(NO_OWNERS)
 
 
 class Names:
-    """The names of one deployment: those above, what its mapping adds, and without what it takes out.
-    Never changes after it was made."""
+    """The names of one deployment: those of this file and of its mapping, without those that it keeps. Immutable."""
 
     def __init__(self, added: Iterable[str] = (), kept: Iterable[str] = ()) -> None:
         self.added = frozenset(map(normalised, added))
         self._kept = frozenset(map(normalised, kept))
-        self.hides = lru_cache(_NAMES_CACHED)(self._hides)  # callers bound the length of a name
+        # Callers bound the length of a name, so the cache has a bounded size.
+        self.hides = lru_cache(_NAMES_CACHED)(self._hides)
 
     def _hides(self, name: str) -> Harmless | None:
-        """None where what a field of this name holds may be shown; else it is a secret, unless the
-        predicate says that the value is harmless. Of a path, such as `spring.datasource.password`, the last
-        name counts as well."""
+        """Whether a field of this name holds a secret: None if not, else a predicate for values that are harmless.
+
+        Of a path, such as `spring.datasource.password`, the last name is tried as well.
+        """
         harmless = self._whole(name)
         if harmless is None:
             of_path = _LAST.fullmatch(name)
@@ -182,7 +184,7 @@ class Names:
 
 
 def _open(name: str) -> Harmless | None:
-    """The same of a name after words that are nowhere listed."""
+    """As `Names.hides`, for a name that begins with words that are not in any list."""
     words = [word.lower() for word in _WORD.findall(name)]
     while words and words[-1].isdigit():
         words.pop()

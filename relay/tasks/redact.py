@@ -1,9 +1,7 @@
-"""Secrets out of what is sent: fields by their names, texts by the names before values and by shapes. Pure.
+"""Redact secrets in everything that is sent: by the names of fields, by names in front of values, and by shapes. Pure.
 
-Rules of this file: nothing here raises on any text; what was redacted once is not changed by a second
-time; every pattern takes time in proportion to the text (each run of characters is tried from one place
-only, or from each place over a bounded length); whatever a shape matches, `signs` finds as well, also
-in the text's JSON.
+Rules of this file: nothing here raises on any string; redacting twice gives the result of redacting once; the time is
+in proportion to the length of the string.
 """
 
 from __future__ import annotations
@@ -25,9 +23,9 @@ from relay.tasks.secret_words import HOLDING, KINDS, LISTING, NAMING, is_kind, i
 from relay.tasks.shapes import SHAPES_PATTERN
 from relay.tasks.signs import folded, shows_a_shape, signs
 
-_NAMES_CACHED = 4_096  # fields whose name is known to hold a secret or none
-CUT_MARGIN = 8_192  # characters read beyond a cut, to recognise a secret that the cut goes through
-LOOKS = 8  # at a text that changes each time; two are nearly always enough
+_NAMES_CACHED = 4_096  # names of fields whose redacted form is kept
+CUT_MARGIN = 8_192  # characters searched beyond a cut, to recognise a secret that the cut goes through
+LOOKS = 8  # rounds of searching a string that changes in each of them; nearly always two are enough
 
 
 def _field_name(name: str) -> str:
@@ -60,7 +58,7 @@ class Redaction:
 
 
 class Redactor:
-    """Takes secrets out of texts, and says in which fields they lie. Never changes after it was made."""
+    """Redacts the strings and fields of one deployment. Immutable."""
 
     def __init__(self, redaction: Redaction = Redaction()) -> None:
         names = Names(redaction.names, redaction.keep)
@@ -68,14 +66,18 @@ class Redactor:
         self._assignments = Assignments(names)
         self._patterns = Patterns(redaction.patterns) if redaction.patterns else None
         self._in_text, self._in_json = signs(names.added)
-        # Bytes know no large and small letters beyond ASCII, so with such a name every text is suspicious.
+        # The search for signs works on bytes, which have no upper and lower case beyond ASCII. If a name that was
+        # added has other letters, no string can be ruled out by it.
         self._has_others = not all(map(str.isascii, names.added))
         self._may_always = self._patterns is not None or self._has_others
         self._name = lru_cache(_NAMES_CACHED)(self.text)
 
     def text(self, value: str) -> str:
-        """The text without secrets. What is left of one can stand beside another name in a new way, so a text that
-        was changed is looked at again, until nothing more is found."""
+        """The string without its secrets.
+
+        After a redaction, the rest may stand beside another name in a new way. So a string that changed is searched
+        again, until nothing more is found.
+        """
         shown = self._looked_at_once(value)
         for _ in range(LOOKS):
             if shown == value:
@@ -92,15 +94,16 @@ class Redactor:
         return value if self._patterns is None else self._patterns.without(value)
 
     def beginning(self, value: str, limit: int) -> str:
-        """The text without secrets, and not longer than `limit`: nothing is cut before they are out."""
+        """The string without its secrets, cut to at most `limit` characters. It is cut after the redaction, because
+        half of a secret might not be recognised."""
         return bounded(self.text(bounded(value, limit + CUT_MARGIN)), limit)
 
     def may_change(self, json: bytes) -> bool:
-        """Could `value` find anything in what has this JSON? False only when it could not."""
+        """Whether `value` may change a value that has this JSON. False only if it certainly would not."""
         return self._may_always or self._in_json(folded(json)) is not None
 
     def value(self, value: Any) -> Any:
-        """A value in terms of JSON with no secret in any text; names of fields are texts as well."""
+        """A JSON value without secrets in any of its strings, names of fields included."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list):
@@ -110,8 +113,8 @@ class Redactor:
         return value
 
     def _items(self, items: list[Any]) -> list[Any]:
-        """A list in which a name may stand before a value: `["X-Api-Key", "x"]`, as lists of headers are
-        written, and `["--password", "x"]`, as the words of a command are."""
+        """A list, in which a name may stand in front of a value: `["X-Api-Key", "x"]`, as in a list of headers, or
+        `["--password", "x"]`, as in the arguments of a command."""
         shown = [self.value(item) for item in items]
         even = not len(items) % 2
         for index, (name, item) in enumerate(pairwise(items)):
@@ -124,11 +127,12 @@ class Redactor:
         return shown
 
     def _is_no_value(self, text: str) -> bool:
-        """Is this the next name or option, or one of the words that stand beside a name in a list?"""
+        """Whether this item of a list is another name, an option, or a word that usually stands beside names."""
         return text.startswith("-") or is_listed(text) or self._assignments.names(text) is not None
 
     def _named(self, fields: dict[str, Any]) -> Harmless | None:
-        """Does one of these fields say that the value beside it is a secret: `{"name": "DB_PASSWORD", …}`?"""
+        """Whether a field names another field of the object as a secret, as in `{"name": "DB_PASSWORD", "value": …}`:
+        None if not, else a predicate for values that are harmless."""
         for key, item in fields.items():
             if isinstance(item, str) and (part := _part(key)) in NAMING:
                 harmless = self._assignments.names(item)
@@ -137,7 +141,8 @@ class Redactor:
         return None
 
     def _fields(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """No field is lost where two names become one; the order they come in makes no difference."""
+        """An object. If redaction makes two names equal, numbers keep them apart; they are given in sorted order, so
+        that equal objects have equal results."""
         shown: dict[str, Any] = {}
         numbers: dict[str, int] = {}
         harmless = self._named(fields)
@@ -162,6 +167,6 @@ def _part(key: str) -> str:
 
 
 def _left(match: re.Match[str]) -> str:
-    """What a shape leaves of its match."""
+    """The replacement for the match of a shape: all of it, or only its group, which is at the end."""
     secret = match.lastindex
     return REDACTED if secret is None else match[0][: match.start(secret) - match.start()] + REDACTED

@@ -1,7 +1,7 @@
-"""Where the value of a name in a text begins and ends, and whether it is a secret at all. Pure.
+"""The value behind the name of a secret in a string: where it begins and ends, and whether it is harmless. Pure.
 
-Rules of this file: nothing here raises on any text; a value is read once, so the time is in proportion to the text; a
-value that has no end is the rest of the text.
+Rules of this file: nothing here raises on any string; a value is read once, so the time is in proportion to its
+length; a value whose end is missing is the rest of the string, because a string may have been cut anywhere.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ from typing import Any
 from relay.tasks.names import REDACTED, Harmless
 from relay.tasks.secret_words import OF_WORDS, PROSE, STATE, is_listed
 
-_COUNTS_LENGTH = 300  # characters of a list or an object that may be nothing but counts
-# What comes behind a name that may announce a secret.
-SPACE = r" \t\u00a0\u2000-\u200a\u202f\u3000"  # what stands between words in one line
+_COUNTS_LENGTH = 300  # characters of a list or an object that may hold nothing but counts
+SPACE = r" \t\u00a0\u2000-\u200a\u202f\u3000"  # white space within a line, as a part of a character class
 _QUOTES = "\"'`"
 _MARK = re.escape(REDACTED)
+# A type between a name and its default: `password: str = "x"`.
 _TYPE = re.compile(
     r"(?:str|string|String|bytes|Buffer|char|text|any|Any|SecretStr|Optional\[str\]|Secret)(?: ?\| ?\w{1,20})?\??"
     r"[ \t]{0,4}=[ \t]{0,4}"
 )
+# The beginning of a value in quotes, also of one that was put into a string several times (with backslashes), or
+# into HTML.
 OPENING = re.compile(r"[bBfFrRuU@$]{0,2}(?P<slashes>\\{0,8})(?P<quote>\"\"\"|'''|[\"'`]|&quot;|&#3[49];)")
 _CLOSING = {quote: re.compile(rf"(?s:[^\\{quote}]|\\.)*+{quote}") for quote in _QUOTES}
+# A reference in place of a value: `${DB_PASSWORD}`, `{{ password }}`.
 _REFERENCE = re.compile(
     r"(?:\$\{[A-Za-z_][\w.]{0,100}\}|\$?\{\{[ \t]{0,4}[\w.-]{1,100}[ \t]{0,4}\}\})(?=[\s\"'`,;)\]}\\]|\Z)"
 )
-# What a program reads when it runs: `await getToken()`, `getpass()`, `os.environ['DB_PASSWORD']`.
+# Code that gets the value when it runs: `await getToken()`, `getpass()`, `os.environ['DB_PASSWORD']`.
 _VARIABLE = r"[\"'`]?\w{1,80}[\"'`]?"
 _PATH = r"(?:await[ \t]{1,4})?(?:[A-Za-z_$][\w$]{0,60}\.){0,6}+"
 _LOOKS_UP = r"(?:(?<=environ\.)get|(?<=env\.)get|(?<=ENV\.)fetch|env|getenv|Getenv)"
@@ -40,12 +43,16 @@ _READS = (
 _READ = re.compile(
     rf"{_READS}(?:\.\w{{1,40}}\(\)){{0,4}}!?(?=[ \t]{{0,40}}(?:[;,)\]}}\r\n#]|//|[\"'`](?!\w)|\\[nr\"'`]|\Z))"
 )
-_OR_ELSE = re.compile(rf"{_READS}|{_PATH}{_LOOKS_UP}\({_VARIABLE}[ \t]{{0,8}},")  # and a secret behind it
+# Such code with a default behind it, which may be a secret: `os.getenv("TOKEN", "x")`, `getToken() || "x"`.
+_OR_ELSE = re.compile(rf"{_READS}|{_PATH}{_LOOKS_UP}\({_VARIABLE}[ \t]{{0,8}},")
+# The end of a line behind a name in YAML, behind which a block may follow; a here-document, and the line that ends it.
 _BLOCK = re.compile(r"(?:[|>][-+0-9]{0,2}[ \t]{0,8})?\r?\n")
 _HEREDOC = re.compile(r"(?:(?:\$\(|`)?cat[ \t]{0,4})?<<-?[ \t]?\\?[\"']?([A-Za-z_]{1,40})[^\n]{0,80}\n")
 _ALONE = re.compile(r"^[ \t]{0,40}([A-Za-z_]{1,40})[ \t]{0,40}$", re.MULTILINE)
 _END_OF_LINE = re.compile(r"[\r\n]|\\{1,8}[rn]|\Z")
 _ASSIGNS = r"[A-Za-z_$][\w.$\[\]-]{0,40}"  # another name, which ends the value before it
+# One character of a value without quotes (or a `[redacted]`), and such values: a tight one has no spaces, a loose
+# one has several words, and a line goes on to the end of the line or of the quotes around it.
 _ONE = (
     rf"{_MARK}|[^\s,;&\"'`\\)\]}}<\[]|\[(?!{_MARK[2:]})|[,;&](?!\s|\Z|\\{{1,8}}[nrt]|{_ASSIGNS}[=:])"
     r"|[)\]}](?![\s,;.:)\]}\"'`\\]|\Z)|[\"'`](?=\w)|\\(?!\\{0,7}[nrt\"'`])|<(?!/|br)"
@@ -59,14 +66,17 @@ _LINE = re.compile(
     r"(?:[^\r\n\\\"'`]|\\(?!\\{0,7}[nr\"'`])"
     r"|[\"'`](?![ \t]{0,8}(?:,(?![ \t]{0,8}[\w-]{1,40}=)|[:}\])]|\Z|[\r\n\\])|[ \t]{1,8}(?:-|https?:)))*+"
 )
+# A scheme in front of the credentials in a header.
 _SCHEME = re.compile(r"(?i:bearer|basic|token|api-?key|negotiate|ntlm|key)[ \t]+")
 _BRACKETS = re.compile(r"[\[\]{}]|\\{0,8}[\"'`]")
-# A name and a colon as a whole line, and the word that is the next one.
+# What precedes a name that is a whole line together with its colon, and the next line if it is a single word.
 _LINE_ALONE = re.compile(r"(?:\A|[\r\n]|\\{1,8}[nr])[ \t]{0,8}[*#]{0,4} ?\Z")
 _NEXT_LINE = re.compile(
     r"\r?\n(?!<|https?:|[A-Za-z_][\w.-]{0,40}=[^=\s])(?=[^\s]{0,40}?[A-Za-z0-9])"
     r"([^\s]{1,400}+)(?<![:{}\[\](),>])(?=[ \t]{0,8}(?:[\r\n]|\Z))"
 )
+# A number as texts and code write them: `1,234`, `~12k`, `n=12`; and lists and objects of nothing but numbers and
+# booleans.
 NUMBER = re.compile(
     r"(?:[a-z_]{1,20}[=:] ?)?[~<>≈$+-]{0,2}(\d{1,15}(?:[,_]\d{3}){0,4})(?:\.\d{1,9})?[kKmM%]?(?!\w|\.\w)"
 )
@@ -80,7 +90,7 @@ _COUNTS = re.compile(
 
 @dataclass(slots=True)
 class Found:
-    """Where a value lies, and what it is if it can be told: a string, or a number where it is bare."""
+    """Where a value is in the string, and the value. `bare`: it has no quotes, so it may be a number."""
 
     start: int
     end: int
@@ -89,8 +99,12 @@ class Found:
 
 
 def value_at(text: str, at: int, start: int, end: int, *, loose: bool, outer: str) -> Found | None:
-    """The value that begins here. `loose`: it may have several words, up to the end of its line or
-    to another name. `outer`: the quote that stands before the name, which ends the value as well."""
+    """The value that begins at the index `at`, of the name from `start` to `end`; None if there is none, or it is
+    harmless.
+
+    `loose`: without quotes, the value may have several words, and ends with its line or before another name.
+    `outer`: the quote in front of the name, which ends the value as well.
+    """
     typed = _TYPE.match(text, at)
     if typed is not None:
         at = typed.end()
@@ -140,6 +154,7 @@ def value_at(text: str, at: int, start: int, end: int, *, loose: bool, outer: st
 
 
 def may_stay(text: str, found: Found, harmless: Harmless, *, is_parameter: bool) -> bool:
+    """Whether a value is harmless after all, or was redacted before. `is_parameter`: its name is one of an address."""
     shown = text[found.start : found.end]
     if shown == REDACTED or not shown.strip():
         return True
@@ -158,7 +173,7 @@ def may_stay(text: str, found: Found, harmless: Harmless, *, is_parameter: bool)
 
 
 def _next_line(text: str, at: int, start: int, end: int) -> Found | None:
-    """A line of one word below a line that is nothing but a name and a colon."""
+    """The value of a name that is a whole line together with its colon: the next line, if it is a single word."""
     word = _NEXT_LINE.match(text, at)
     if word is None or text[end:at].strip("* \t") != ":" or is_listed(word[1]):
         return None
@@ -168,7 +183,7 @@ def _next_line(text: str, at: int, start: int, end: int) -> Found | None:
 
 
 def _bare_end(text: str, at: int, start: int, end: int, *, loose: bool, outer: str) -> int:
-    """Where a value ends that no quotes end, or what sticks to one that they do end."""
+    """Where a value without quotes ends, or the rest that sticks to one with quotes."""
     if text[start:end].lower().endswith(("authorization", "cookie", "cookies")):
         return _line(text, at, outer)
     return _match_end(_LOOSE if loose else _TIGHT, text, at)
@@ -184,18 +199,18 @@ def _authorizes(text: str, start: int, end: int) -> bool:
 
 def _match_end(pattern: re.Pattern[str], text: str, at: int) -> int:
     match = pattern.match(text, at)
-    assert match is not None  # all these patterns match nothing as well
+    assert match is not None  # all patterns that are used here match the empty string
     return match.end()
 
 
 def _end_of_line(text: str, at: int) -> int:
     match = _END_OF_LINE.search(text, at)
-    assert match is not None  # the end of the text is one
+    assert match is not None  # the end of the string matches
     return match.start()
 
 
 def _closing(text: str, opening: re.Match[str]) -> int:
-    """Where the end of these quotes begins; without it they hold the rest of the text."""
+    """Where the closing quote begins that belongs to this opening one; the end of the string if there is none."""
     slashes, quote = len(opening["slashes"]), opening["quote"]
     if len(quote) > 1:
         end = text.find(quote, opening.end())
@@ -209,8 +224,8 @@ def _closing(text: str, opening: re.Match[str]) -> int:
 
 
 def _more(text: str, at: int) -> int:
-    """Where a word ends that goes on behind the end of its quotes, as a shell takes several in one, or where
-    a quote is written twice; 0 if it does not go on."""
+    """Where a word ends that goes on behind its closing quote; 0 if it does not go on. In a shell, `'a'"b"c` is one
+    word, and in SQL a quote in a string is written twice."""
     first = at
     while text[at : at + 1].isalnum() or text.startswith(("'", '"', "`", "$"), at):
         closing = _CLOSING.get(text[at])
@@ -229,7 +244,7 @@ def _escaped(slashes: int, quote: str) -> re.Pattern[str]:
 
 
 def _balanced(text: str, at: int) -> int:
-    """Where the list or the object ends that begins here; without its end it is the rest of the text."""
+    """Where the list or the object ends that begins here; the end of the string if its end is missing."""
     depth, inside = 0, ""
     for part in _BRACKETS.finditer(text, at):
         sign = part[0]
@@ -246,7 +261,7 @@ def _balanced(text: str, at: int) -> int:
 
 
 def _line(text: str, at: int, outer: str) -> int:
-    """Where the line ends, or what is quoted with all of it."""
+    """Where the line ends, or the quotes in which all of it stands."""
     if not outer:
         return _match_end(_LINE, text, at)
     stop = _end_of_line(text, at)
@@ -258,7 +273,7 @@ def _line(text: str, at: int, outer: str) -> int:
 
 
 def _block(text: str, start: int, at: int) -> Found | None:
-    """A block of YAML: the lines below that are further in than the name's own."""
+    """A block of YAML: the following lines with a larger indentation than that of the name."""
     line = text.rfind("\n", max(0, start - 200), start) + 1
     inset, end = _inset(text[line:start]), at
     while end < len(text):
@@ -273,12 +288,12 @@ def _block(text: str, start: int, at: int) -> Found | None:
 
 
 def _inset(row: str) -> int:
-    """How many characters a line is further in, in a patch as well."""
+    """The indentation of a line in characters, also of a line that a patch adds."""
     return len(row) - len(row.lstrip(" \t+"))
 
 
 def _heredoc(text: str, at: int, heredoc: re.Match[str]) -> Found | None:
-    """The lines up to the word that ends them."""
+    """The lines of a here-document, up to the word that ends it."""
     line = heredoc.end() - 1
     ends = (word for word in _ALONE.finditer(text, line + 1) if word[1] == heredoc[1])
     closing = next(ends, None)

@@ -1,4 +1,4 @@
-"""Words that stand beside the names of secrets, and tell a secret from talk about one. Pure."""
+"""Words that stand beside the names of secrets, and show whether a value is a secret or prose about one. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from relay.tasks.names import NAME_LENGTH, normalised, words
 
-# Values that say how a secret is, or which type it has: `password: required`.
+# Values that describe a secret or its type, and are none: `password: required`.
 _SAYS = words(
     """
     changed change required reset updated missing invalid expired revoked rotated none null nil undefined
@@ -44,7 +44,7 @@ NOT_GIVEN = frozenset(
     """
     )
 )
-# Words before `token` and `pass` that make something else of them: `unexpected token: }`, `first pass: …`.
+# Words before `token` and `pass` that change their meaning: `unexpected token: }`, `first pass: …`.
 OTHERS = frozenset(
     words(
         """
@@ -76,14 +76,14 @@ HOLDING = frozenset(
         *(word + "value" for word in _OF_A_PAIR),
     )
 )
-# Fields with lists of names or topics: their plain words are no pairs.
+# Fields with lists of names or topics. Plain words in such a list are not pairs of a name and a value.
 LISTING = frozenset(
     (
         *("fields", "columns", "keys", "names", "labels", "tags", "topics", "keywords", "required"),
         *("scopes", "paths", "categories", "types", "kinds", "optional", "exclude", "include", "select"),
     )
 )
-# Further words that stand beside a name in a list or in the head of a table.
+# Further words that often stand beside a name in a list or in the head of a table, and so are no value of it.
 _BESIDE = frozenset(
     (
         *("email", "e-mail", "username", "user_name", "firstname", "lastname", "phone", "address", "url"),
@@ -95,16 +95,16 @@ _SAID = re.compile(SAYS_IT, re.IGNORECASE)
 
 
 def is_kind(text: str) -> bool:
-    """Is this name, as the type of something, what a model writes or the result of a test?"""
+    """Whether this name, as the type of an object, is that of a language model's token or of a test that passed."""
     return normalised(text).removesuffix("s") in ("token", "pas")
 
 
 def is_word(item: Any) -> bool:
-    """Is this a word in small letters, as names of fields and topics are?"""
+    """Whether this is a word in small letters, as names of fields and topics are."""
     return isinstance(item, str) and _SMALL_WORD.fullmatch(item) is not None
 
 
 def is_listed(text: str) -> bool:
-    """Is this one of the words that say how a secret is, or that stand beside its name in a list?"""
+    """Whether this word describes a secret, or often stands beside the name of one in a list."""
     word = text[:NAME_LENGTH].lower()
     return word in _BESIDE or word in NAMING or word in HOLDING or _SAID.fullmatch(word) is not None

@@ -1,15 +1,15 @@
-"""What a text, or the JSON of an event, shows where it may hold a secret: one fast look at all of it. Pure.
+"""Signs that a string, or the JSON of an event, may hold a secret: one fast search over all of it. Pure.
 
-Nearly every event is looked at here and nowhere else, so this is what the search for secrets costs. It may
-find too much, never too little: whatever `assignments` and the shapes of `redact` take out of a text, the
-text and its JSON have a sign of. It takes time in proportion to the text.
+Most events have no sign and are searched no further, so this search is what redaction costs. It may report too much,
+never too little: if `assignments` or `shapes` would redact something in a string, then the string and its JSON have a
+sign, which property tests check. The time is in proportion to the length.
 
-It takes 1 µs for a kilobyte of dots and 7 µs for one of English prose, where one search with a flag that
-ignores case took 3 and 14 µs, for three reasons:
-- Before the search letters are made small and bytes that no sign has are left out (0.6 µs).
-- The search stops at a few rare characters only.
-- What must follow such a character is compared before what must stand before it: of alternatives that begin
-  with a plain character `re` passes over the wrong ones at once.
+A kilobyte of dots takes 1 µs and one of English prose 7 µs; a single search that ignores case took 3 and 14 µs. There
+are three reasons:
+- Before the search, letters are made small and bytes that are in no sign are left out (0.6 µs).
+- The search stops only at a few rare characters.
+- The pattern compares what follows such a character before what precedes it: among alternatives that begin with a
+  plain character, `re` skips the wrong ones at once.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
-# A and G stay as they are: with a small letter, `AKIA` and `SG.` would be signs in too many words.
+# A and G keep their case: in small letters, `AKIA` and `SG.` would be signs in too many words.
 _FOLDED = bytes(
     ord(chr(byte).lower()) if chr(byte) in "BCDEFHIJKLMNOPQRSTUVWXYZ" else byte for byte in range(256)
 )
-# In no sign. Without them a sign stands closer together at most, so none is lost.
+# Bytes that are in no sign. Leaving them out can only bring the bytes of a sign closer together, so no sign is lost.
 _LEFT_OUT = b".!#$(^~" + bytes(range(128, 256))
 
 
 def folded(text: bytes) -> bytes:
-    """The text in the form that the signs are written for."""
+    """A string as bytes in the form that the signs are written in."""
     return text.translate(_FOLDED, _LEFT_OUT)
 
 
-# The ends of all names: the character at which the search stops, what follows, what stands before, and what
-# may follow then.
+# The ends of all names: the character at which the search stops, what follows it, what precedes it, and what may
+# follow the end.
 _ENDS = (
     *(("c", "ret", "se", ""), ("c", "red", "", "(?:enti[aA]l|s)"), ("c", "ookie", "", "")),
     *(("c", "onnection", "", "[^A-Za-z0-9]{0,90}strin[gG]"), ("c", "(?<=nic)", "mnemoni", "")),
@@ -44,15 +44,15 @@ _ENDS = (
         ("z", "[aA]tion", "[aA]uthori", ""),
     ),
 )
-_MANY = "s?+(?:[_-]?[0-9]{1,4})?+"  # a plural, and digits that count for nothing
-# Before a name that a space may follow: an option, an element, words in one.
+_MANY = "s?+(?:[_-]?[0-9]{1,4})?+"  # a plural, and digits, which are ignored
+# What precedes a name that a space may follow: an option, an element of XML, a name of several words.
 _GLUED = ["[A-Za-z0-9_<=>:/-]"]
 # A dot before the name is left out, and of `config .password x` only what stands before the dot remains.
 _GLUED += ["(?:i[gG]|re|et|nv|tx|.[:=>]) ", *(f"-[A-Za-z]{{{letters}}} " for letters in (1, 2, 3, 4))]
 
-# What comes behind a name that may announce a secret. In JSON a quote, a backslash and a line's end are
-# written with a backslash; a quote followed by a colon is the name of a field, which is no text's matter.
-# In a pair a dot may stand before a name in quotes that goes on: `name: "my .token for x"`.
+# What follows the name of a secret. In JSON, quotes, backslashes and line feeds have a backslash in front; a quote
+# with a colon behind it ends the name of a field, which `names` decides on. In a pair, a dot may precede a name in
+# quotes that goes on: `name: "my .token for x"`.
 _GOES_ON = r"[A-Za-z0-9_/: -]{0,60}[\\\"'`]"
 _IN_TEXT = (
     r"(?:[\\\"'`&%\[\t\r\n\x1b]|[ \t)*]{0,40}+[\]:=,>;}?+|]|(?:(?<=d)|(?<=hr[aA]se))[ \t]{1,8}['\"]|[ \t]"
@@ -71,15 +71,16 @@ _TAB = r"(?:[ \t]|\\t)"
 _WORD = "[A-Za-z0-9_-]"
 _ADDRESS = r"[^\x00-\x20/?#\"<>\\^`{|}\[\]\x7f]"
 _NO_COLON = _ADDRESS.replace("?#", "?#:")
-# Of the shapes, in the same way: the character at which the search stops, and the rest. They look at nothing
-# before a word, where an escape of the JSON may stand.
+# The shapes, in the same form: the character at which the search stops, and the rest. They do not require the
+# beginning of a word, because an escape of JSON may stand there.
 _SHAPES = (
     *(("A", f"(?:ki|si)A{_WORD}{{16}}"), ("A", "izA"), ("A", "iza"), ("A", "tAtt3")),
     *(("G", f"(?<=sG){_WORD}{{16}}"), ("G", "ocspx-"), ("j", f"(?<=eyj){_WORD}{{8}}")),
     *(("k", "ssl[aA]ck"), ("k", "_(?:live|test)_"), ("k", f"-(?<=[sr]k-){_WORD}{{20}}")),
     (
         "_",
-        "(?=[A-Za-z0-9+/=]{16})(?:(?<=npm_)|(?<=hf_)|(?<=gsk_)|(?<=whsec_)|(?<=gh[pousr]_)|(?<=shp[a-z]{2}_)|(?<=_v1_))",
+        "(?=[A-Za-z0-9+/=]{16})"
+        "(?:(?<=npm_)|(?<=hf_)|(?<=gsk_)|(?<=whsec_)|(?<=gh[pousr]_)|(?<=shp[a-z]{2}_)|(?<=_v1_))",
     ),
     *(("_", "p[aA]t_"), ("p", "i-A"), ("9", "(?<=ya29)"), ("v", f"[sb](?<=hv[sb]){_WORD}{{24}}")),
     *(("-", "[0-9](?<=xox[a-z]-[0-9])"), ("-", "[0-9](?<=x[aA]pp-[0-9])"), ("-", "----be[gG]in")),
@@ -91,11 +92,11 @@ _SHAPES = (
         ("=", "(?<=-si[gG]nature=)"),
     ),
     ("z", r"[aA]tion(?<=[aA]uthoriz[aA]tion)(?:[\"' \t\\]|\\t)*+[:=]"),
-    # Commands, by the option that a password follows, or by what is rarer than it.
+    # Commands: the option that a password follows, or a part of the command that is rarer than the option.
     *(("-", r"u(?<=[ \tt]-u)"), ("-", "-(?:proxy-)?user"), ("-", r"p(?<=[ \tt]-p)"), ("-", r"cli[ \\\t]")),
     ("c", r"hine(?<=m[aA]chine)[ \\\s]"),
 )
-# Where the names are looked for besides, a parameter of an address is one of them nearly always.
+# For `shows_a_shape` only: `signs` finds a parameter of an address by its name.
 _PARAMETERS = (("&", "[A-Za-z_-]"), (r"\?", "[A-Za-z_-]"))
 
 
@@ -110,11 +111,11 @@ def _pattern(added: Iterable[str], tail: str, spaced: str) -> str:
         rest = "".join(f"[_ -]{{0,2}}{_letter(letter)}" for letter in name[1:])
         ends += [(first, "", "", rest) for first in {name[0], *name[0].upper()} & {*name[0], "A", "G"}]
     for first, rest, before, more in ends:
-        told = f"(?<={before}{first}{rest})" if before else ""
+        preceded = f"(?<={before}{first}{rest})" if before else ""
         whole = f"{'' if before.startswith('[A-Z') else before}{first}{rest}"
         glued = f"(?:{'|'.join(f'(?<={glue}{whole})' for glue in _GLUED)})"
         by_first.setdefault(first, []).append(
-            f"{rest}(?:{told}{more}{_MANY}{tail}|{glued}{more}{_MANY}{spaced})"
+            f"{rest}(?:{preceded}{more}{_MANY}{tail}|{glued}{more}{_MANY}{spaced})"
         )
     for first, rest in _SHAPES:
         by_first.setdefault(first, []).append(rest)
@@ -130,8 +131,8 @@ Look = Callable[[bytes], object | None]
 
 @lru_cache(maxsize=64)
 def signs(added: frozenset[str]) -> tuple[Look, Look]:
-    """Searches for a sign in a text and in JSON, both folded. The names that were added are normalised, and
-    those with letters that ASCII does not have are not looked for."""
+    """The searches for a sign in a folded string and in folded JSON. `added`: further names, normalised; those with
+    letters beyond ASCII are ignored, and have to be handled by the caller."""
     names = sorted(name for name in added if name.isascii())
     in_text, in_json = (re.compile(_pattern(names, *tails).encode()).search for tails in (_IN_TEXT, _IN_JSON))
     return in_text, in_json
@@ -144,5 +145,5 @@ def _of_shapes() -> Look:
     return re.compile(_joined(by_first).encode()).search
 
 
-# In a folded text: may one of the shapes match? An eighth of what it takes to try them.
+# Whether one of the shapes may match in a folded string, in an eighth of the time that it takes to try them.
 shows_a_shape = _of_shapes()

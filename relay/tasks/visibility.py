@@ -121,7 +121,7 @@ def _is_ambiguous(document: Document, path: str) -> bool:
     return any(True for holder in _holders(path) for _ in _values(document, [*holder.split("."), "$ref"]))
 
 
-_MARKS = {"text": "s", "ObjectId": "o", "whole number": "n", "UUID": "u"}
+_MARKS = {"string": "s", "ObjectId": "o", "integer": "n", "UUID": "u"}
 
 
 def _key(rule: str, value: Any) -> str | None:

@@ -139,7 +139,7 @@ def test_the_types_of_ids_are_told_and_those_that_match_nobody_warned_of(
         "member": {"matched": {}, "unmatched": {}},
         "team": {"matched": {"whole number": 1}, "unmatched": {}},
     }
-    assert "rule team: 1 whole number" in run("check", **given).stdout
+    assert "rule team: 1 integer" in run("check", **given).stdout
 
 
 def test_a_collection_that_is_not_there_is_named_with_those_that_are(

@@ -148,7 +148,7 @@ def _ids(found: Survey, mapping: TaskMapping) -> Finding:
         "ids",
         "warning",
         shown,
-        "An id is a text, a whole number, an ObjectId or a UUID: name a field that holds one in [[visibility.rules]] "
+        "An id is a string, an integer, an ObjectId or a UUID: name a field that holds one in [[visibility.rules]] "
         "of the mapping.",
     )
 

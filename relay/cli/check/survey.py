@@ -122,7 +122,7 @@ def _type_of(value: Any) -> str:
         case datetime() | DatetimeMS():
             return "date"
         case "":
-            return "empty text"
+            return "empty string"
         case Map():
             return "sub-document"
         case list():

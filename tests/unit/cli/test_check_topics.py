@@ -99,7 +99,7 @@ def test_the_types_of_ids_are_counted_for_each_rule() -> None:
     assert finding == Finding(
         "ids",
         "ok",
-        "rule creator: 4 whole numbers, 2 texts, 1 UUID, 1 ObjectId; rule member: 1 text, 1 legacy UUID; "
+        "rule creator: 4 integers, 2 strings, 1 UUID, 1 ObjectId; rule member: 1 string, 1 legacy UUID; "
         "rule team: no values",
     )
 
@@ -113,7 +113,7 @@ def test_the_types_of_ids_are_counted_for_each_rule() -> None:
         (5.5, "1 other number"),
         (2.0**63, "1 other number"),
         (Decimal128("NaN"), "1 other number"),
-        ("", "1 empty text"),
+        ("", "1 empty string"),
         ({"id": "ada"}, "1 sub-document"),
         (DBRef("users", 1), "1 sub-document"),
         ([["ada"]], "1 nested array"),
@@ -126,7 +126,7 @@ def test_the_types_of_ids_are_counted_for_each_rule() -> None:
 def test_what_can_match_nobody_is_warned_of(value: Any, says: str) -> None:
     finding = surveyed({"createdBy": value}, {"createdBy": "ada"})["ids"]
     assert finding.mark == "warning"
-    assert finding.text.startswith(f"rule creator: 1 text, and {says} that can match nobody; ")
+    assert finding.text.startswith(f"rule creator: 1 string, and {says} that can match nobody; ")
     assert "[[visibility.rules]]" in finding.remedy
 
 
