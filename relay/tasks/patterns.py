@@ -72,15 +72,15 @@ class Patterns:
     def without(self, text: str) -> str:
         """The text with `[redacted]` in place of every match that is not empty, one pattern after the other.
 
-        A `[redacted]` that is in the text already stays as it is, so that a pattern such as `[a-z]` does not find
-        itself something to redact in its own results.
+        The search takes a `[redacted]` in the text for one character. So no pattern matches inside one, such as `[a-z]`
+        would, and the text cannot grow each time that it is searched.
         """
-        encoded = text.encode("utf-8", "surrogatepass")
+        encoded = text.replace(REDACTED, _MARK).encode("utf-8", "surrogatepass")
         if self._any.search(encoded) is None:  # one search for all: nearly every text has no match
             return text
         for regex in self._each:
             encoded = regex.sub(_instead, encoded)
-        return encoded.decode("utf-8", "surrogatepass")
+        return encoded.decode("utf-8", "surrogatepass").replace(_MARK, REDACTED)
 
 
 def check(pattern: str) -> None:
@@ -89,15 +89,15 @@ def check(pattern: str) -> None:
 
 
 def _instead(match: Any) -> bytes:
-    return _MARK if match.start() < match.end() else b""
+    return _MARK.encode() if match.start() < match.end() else b""
 
 
-_MARK = REDACTED.encode()
+_MARK = "\ufdd0"  # Unicode reserves this code point for internal use; text does not have it
 
 
 @lru_cache(maxsize=64)
 def _compiled(pattern: str) -> Any:
-    """One pattern, or a `[redacted]`, which comes first so that no match begins inside one."""
+    """One pattern, compiled. Raises BadPattern."""
     if len(pattern) > PATTERN_LENGTH:
         raise BadPattern(f"is longer than {PATTERN_LENGTH} characters")
     try:
@@ -106,7 +106,7 @@ def _compiled(pattern: str) -> Any:
             re.compile(pattern)
     except (re.error, OverflowError, RecursionError, Warning) as failure:
         raise BadPattern(f"is not a regular expression: {failure}") from None
-    regex = _regex(rf"{re.escape(REDACTED)}|(?:{_translated(pattern)})")
+    regex = _regex(_translated(pattern))
     if any(match.start() == match.end() for sample in _SAMPLES for match in regex.finditer(sample.encode())):
         raise BadPattern("matches an empty string")
     return regex

@@ -99,6 +99,21 @@ def test_no_text_stops_a_pattern(text: str) -> None:
     assert Patterns([r"\d", "[^a]+b"]).without(text).count("\ud800") == text.count("\ud800")
 
 
+@given(
+    st.lists(PATTERNS, min_size=1, max_size=3),
+    st.lists(st.sampled_from([MARK, *LETTERS, "[d"]), max_size=9).map("".join),
+)
+def test_no_text_grows_by_more_than_its_marks(chosen: list[str], text: str) -> None:
+    try:
+        patterns = Patterns(chosen)
+    except BadPattern:
+        reject()
+    for _ in range(3):
+        shown = patterns.without(text)
+        assert len(shown.replace(MARK, "x")) <= len(text.replace(MARK, "x"))
+        text = shown
+
+
 # Which patterns are accepted.
 
 

@@ -330,8 +330,8 @@ def test_patterns_of_the_mapping_see_every_text_and_the_type() -> None:
 
 
 def test_a_pattern_that_finds_its_own_results_leaves_them() -> None:
-    redactor = Redactor(Redaction(patterns=("[a-z]",)))
-    assert redactor.text("ab") == "[redacted]" * 2
+    assert Redactor(Redaction(patterns=("[a-z]",))).text("ab") == "[redacted]" * 2
+    assert Redactor(Redaction(patterns=("..[a-z][^r]", "."))).text("ab]") == "[redacted]" * 3
 
 
 # The size of an event.
