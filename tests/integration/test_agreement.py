@@ -1,4 +1,4 @@
-"""List, join, live and poll say the same of a task, whatever its document holds and whatever the mapping names."""
+"""Lists, joins, live messages and polls agree about a task, for any document and any mapping."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from relay.tasks.visibility import Audience, Principal
 RAW = CodecOptions(document_class=RawBSONDocument)
 FENCE = "fence"
 
-# Documents: of every type, at names that the mappings below look at.
+# Documents with values of every type, in fields that the mappings below read.
 
 NAMES = ("x", "x", "y", "y", "0", "items")
 
@@ -42,7 +42,7 @@ def containers(inner: Any) -> Any:
     )
 
 
-# What a rule may match comes more often than by chance.
+# Values that a rule may match are drawn more often than others.
 UUID = "61616161-6161-6161-6161-616161616161"  # of sixteen bytes that are all "a"
 MATCHING = st.sampled_from(
     [raw.text("a")] * 7
@@ -61,7 +61,7 @@ ANY = st.recursive(scalars(), containers, max_leaves=6)
 
 @st.composite
 def values(draw: Any) -> raw.Element:
-    """Anything; half of the time what the paths of the mappings lead through."""
+    """Any value; half of them have fields that the paths of the mappings lead through."""
     if draw(st.booleans()):
         return draw(ANY)
     value = draw(scalars())
@@ -81,7 +81,7 @@ DOCUMENTS = st.lists(
 PLACES = st.sampled_from(["x", "y", "h", "x.y", "x.0", "x.items", "h.items", "h.items.0", "x.x.y"])
 WRITES = st.lists(st.tuples(st.integers(0, 4), PLACES, st.none() | values()), max_size=4)
 
-# Mappings: any paths but those in the array of events.
+# Mappings with any paths that do not lead into the array of events.
 
 EVENTS = st.sampled_from(["events", "h.items", "h.x.items", "x.y"])
 PATHS = st.lists(
@@ -115,7 +115,7 @@ def mappings(draw: Any) -> Mapping:
 
 
 class Views:
-    """One collection as one principal sees it, each way."""
+    """One collection as a principal sees it in lists, joins and live messages."""
 
     def __init__(self, tasks: Any, mapping: Mapping, claims: dict[str, Any]) -> None:
         audience = Audience(mapping.visibility)
@@ -147,7 +147,7 @@ class Views:
         return {key: task.summary for key, task in tasks.items() if self._held & task.keys}
 
     def followed(self, tasks: dict[bytes, Task], changes: Sequence[bytes]) -> dict[bytes, Task]:
-        """The same tasks after these changes of the stream."""
+        """The tasks after these changes of the stream."""
         now: dict[bytes, Task] = dict(tasks)
         for one in changes:
             change = read_change(one, self._decoder)
@@ -169,7 +169,7 @@ def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
 
 @settings(max_examples=250, suppress_health_check=list(HealthCheck))
 @given(DOCUMENTS, mappings(), CLAIMS, WRITES)
-def test_whoever_asks_in_whatever_way_is_shown_the_same(
+def test_lists_joins_and_polls_show_a_principal_equal_tasks(
     tasks: Any, documents: Any, mapping: Mapping, claims: Any, writes: Any
 ) -> None:
     tasks.delete_many({})
@@ -202,7 +202,7 @@ def told(task: Task) -> Any:
 
 
 def write(tasks: Any, id_: raw.Element, path: str, value: raw.Element | None) -> None:
-    """The update may not fit what is there: then nothing is written."""
+    """Set or remove the value at a path. MongoDB may reject the update, and then nothing is written."""
     change = (
         ("$unset", raw.document((path, raw.TRUE))) if value is None else ("$set", raw.document((path, value)))
     )
@@ -298,7 +298,7 @@ HALF = raw.document(("$ref", raw.text("c")))  # to the driver no reference: it h
 
 
 @pytest.mark.parametrize("pipeline", [False, True], ids=["inserted", "updated"])
-async def test_where_a_reference_stands_no_later_candidate_gives_rights_live_either(
+async def test_no_candidate_after_a_reference_gives_rights_to_live_messages(
     tasks: Any, mongo_url: str, database_name: str, tmp_path: Any, pipeline: bool
 ) -> None:
     path = tmp_path / "mapping.toml"
@@ -327,7 +327,7 @@ def by_id(summaries: Iterable[Summary]) -> dict[str, Summary]:
     return {one["taskId"]: one for one in summaries}
 
 
-# Documents in which a name comes twice: no driver writes them, and MongoDB stores them.
+# Documents with two fields of one name: no driver writes them, but MongoDB stores them.
 
 
 def twice(inner: Any) -> Any:
@@ -341,7 +341,7 @@ FIELDS_TWICE = st.lists(st.tuples(st.sampled_from(["x", "x", "y", "h"]), TWICE),
 
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(st.lists(FIELDS_TWICE, min_size=1, max_size=5), mappings(), CLAIMS)
-def test_of_several_fields_with_one_name_the_first_decides_who_sees_a_task(
+def test_the_first_of_several_fields_with_one_name_decides_the_visibility(
     tasks: Any, documents: Any, mapping: Mapping, claims: Any
 ) -> None:
     tasks.delete_many({})

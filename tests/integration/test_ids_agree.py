@@ -1,4 +1,4 @@
-"""Ids that are no texts are found by their usual texts, in the database and by the relay alike, near every border."""
+"""Ids of other types than string are found by their usual spelling, by MongoDB and by the relay alike."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def by(*texts: str | None) -> Texts:
     return frozenset(text for text in texts if text is not None)
 
 
-# Numbers come in crowds around one border, so that what is next to an id is there beside it.
+# Numbers are drawn around one border (such as 2**53), so that the neighbours of an id are in the collection as well.
 
 BORDERS = st.sampled_from([0, 7, 1017, 2**31, 2**32, 2**53, 2**62, 2**63, 2**64, 10**22])
 OTHERS: list[tuple[raw.Element, Texts]] = [
@@ -55,7 +55,7 @@ def digits(number: float) -> str | None:
 
 @st.composite
 def found(draw: Any, border: int) -> tuple[raw.Element, Texts]:
-    """Any value that may stand for an id, most of them numbers near a border."""
+    """Any value that may be an id, most often a number near a border."""
     number = draw(near(border))
     match draw(st.integers(0, 7)):
         case 0 | 1 | 2:
@@ -75,7 +75,7 @@ def found(draw: Any, border: int) -> tuple[raw.Element, Texts]:
 
 @st.composite
 def holders(draw: Any, border: int) -> tuple[raw.Element, list[Texts]]:
-    """A value with ids in it, and what finds each of those that a rule looks at."""
+    """A value with ids in it, and the spellings that find each id which a rule reads."""
     held = draw(st.lists(found(border), min_size=1, max_size=3))
     elements, texts = [element for element, _ in held], [text for _, text in held]
     match draw(st.sampled_from(["alone", "alone", "array", "nested", "reference"])):
@@ -98,7 +98,7 @@ def claims(border: int) -> st.SearchStrategy[Any]:
 
 
 def meant(claim: Any) -> Texts:
-    """The text of a claim; none where it may be another number than its issuer wrote."""
+    """The spelling of a claim; none if the number may have been rounded."""
     match claim:
         case bool():
             return NOBODY
@@ -122,7 +122,7 @@ def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
 
 @settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(crowds())
-def test_an_id_of_any_type_is_found_by_its_usual_text_and_by_nothing_else(tasks: Any, crowd: Any) -> None:
+def test_an_id_of_any_type_is_found_by_its_usual_spelling_only(tasks: Any, crowd: Any) -> None:
     stored, claimed = crowd
     tasks.delete_many({})
     documents = [raw.stored(("_id", raw.int32(n)), ("x", value)) for n, (value, _) in enumerate(stored)]
@@ -138,7 +138,7 @@ def test_an_id_of_any_type_is_found_by_its_usual_text_and_by_nothing_else(tasks:
     event(f"{min(len(listed), 2)} visible")
 
 
-# One relay, asked in every way.
+# One relay, asked by list, join and poll.
 
 PERSON = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 NUMBERS = [1017, Int64(1017), 1017.0, Decimal128("1017.00"), Decimal128("10.17E2"), "1017", [1016, 1017.0]]
@@ -160,7 +160,7 @@ GRACE = ObjectId("65f0c0ffee65f0c0ffee65f0")
     ],
     ids=["a number", "a number with a point", "digits", "a UUID", "an ObjectId"],
 )
-async def test_whoever_has_an_id_of_any_type_sees_the_same_in_every_way(
+async def test_an_id_of_any_type_gives_equal_rights_in_lists_joins_and_polls(
     tasks: Any, mongo_url: str, database_name: str, sub: Any, field: str, mine: list[Any], others: list[Any]
 ) -> None:
     documents = [{"_id": str(n), field: value} for n, value in enumerate([*mine, *others])]
@@ -197,7 +197,7 @@ async def test_a_number_and_its_digits_are_one_user(tasks: Any, mongo_url: str, 
         assert (await post(relay, {"dashboard": {}}, sub="1018")).status == 200
 
 
-async def test_a_nested_claim_opens_what_its_rule_says(
+async def test_a_nested_claim_gives_the_rights_of_its_rule(
     tasks: Any, mongo_url: str, database_name: str, tmp_path: Any
 ) -> None:
     path = tmp_path / "mapping.toml"

@@ -1,4 +1,4 @@
-"""A relay whose keys are somewhere else: away at first, then there, then rotated."""
+"""A relay with a JWKS that is unavailable at first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from relay.app import Relay
 
 
 class Issuer:
-    """Serves a JWKS once it has one; until then it drops every connection."""
+    """Serves a JWKS once it has a document; until then it drops every connection."""
 
     def __init__(self) -> None:
         self.document: bytes | None = None
@@ -53,7 +53,7 @@ def ready(relay: Relay) -> bool:
 
 
 async def ending(relay: Relay, token: str) -> tuple[int, str] | None:
-    """How the relay closes the connection, or None when it welcomes it."""
+    """The code and reason with which the relay closes a connection, or None if it accepts it."""
     headers = {"Authorization": f"Bearer {token}"}
     try:
         async with connect(
@@ -66,10 +66,10 @@ async def ending(relay: Relay, token: str) -> tuple[int, str] | None:
         return closed.rcvd.code, closed.rcvd.reason
 
 
-async def test_a_relay_is_ready_and_judges_tokens_once_it_has_keys(
+async def test_a_relay_is_ready_and_verifies_tokens_once_it_has_keys(
     monkeypatch: pytest.MonkeyPatch, mongo_url: str, database_name: str
 ) -> None:
-    """S10: a token that cannot be judged yet is no reason to turn its owner away for good."""
+    """S10: a token that cannot be verified yet must not be refused for good."""
     monkeypatch.setattr(app, "FIRST_KEYS_S", 0.1)
     claims = {"sub": "alice", "exp": int(time.time()) + 600}
     token = signed(claims, "RSA", "RS256", kid="one")

@@ -1,4 +1,4 @@
-"""Names with dots, numbers and dollars, written to a real MongoDB: nothing is guessed from a path."""
+"""Field names with dots, digits and dollars in a real MongoDB: nothing is guessed from a path."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
 
 
 def literal(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """A pipeline that makes the document this one, which MongoDB tells as what differs."""
+    """A pipeline that replaces the document by this one. MongoDB reports only what differs."""
     return [{"$replaceWith": {"$literal": document}}]
 
 
@@ -59,7 +59,7 @@ def operators(rng: random.Random) -> dict[str, Any]:
 
 
 class Listening(Collector):
-    """Every step, and the timelines as a listener has them."""
+    """Keeps every step, and the timelines as a listener has them."""
 
     def __init__(self, timelines: dict[str, list[bytes]]) -> None:
         super().__init__(timelines)
@@ -73,7 +73,7 @@ class Listening(Collector):
 
 
 class Heard:
-    """A tail that keeps its changes, as a `feed.pump.Source`."""
+    """A tail that also keeps its changes, as the `Source` of the pump."""
 
     def __init__(self, tail: Tail) -> None:
         self._tail = tail
@@ -90,7 +90,7 @@ class Heard:
 
 
 @pytest.mark.parametrize("options", [True, False], ids=["diffs", "paths"])
-async def test_what_is_computed_is_what_mongodb_holds(
+async def test_the_computed_task_equals_the_document_in_mongodb(
     tasks: Any, mongo_url: str, database_name: str, monkeypatch: Any, options: bool, capsys: Any
 ) -> None:
     if not options:  # as if the server refused them
@@ -132,7 +132,7 @@ def set_field(name: str, value: Any) -> list[dict[str, Any]]:
     return [{"$replaceWith": field}]
 
 
-async def test_a_field_whose_name_has_dots_gives_nobody_a_right_and_takes_none(
+async def test_a_field_name_with_dots_changes_no_rights(
     tasks: Any, mongo_url: str, database_name: str
 ) -> None:
     tasks.insert_one({"_id": "t", "members": ["m"], "createdBy": "c", "events": [{"n": 0}]})
@@ -159,7 +159,7 @@ async def test_a_field_whose_name_has_dots_gives_nobody_a_right_and_takes_none(
         assert await stranger.quiet() == []
 
 
-async def test_a_server_that_tells_less_than_its_version_promises_is_asked_another_way(
+async def test_a_server_without_the_promised_option_is_used_without_it(
     tasks: Any, mongo_url: str, database_name: str, monkeypatch: Any
 ) -> None:
     """As 7.0 does until setFeatureCompatibilityVersion follows its upgrade from 6.0."""

@@ -1,4 +1,4 @@
-"""What each write looks like in a real change stream, and what it means: row for row what was observed."""
+"""Every kind of write in a real change stream, and its messages. Each row is what was observed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FOUR = [A, B, C, D]
 
 
 async def changes_of(url: str, database: str, write: Callable[[], Any]) -> list[Change]:
-    """Every change the stream tells of this write, through the relay's own tail."""
+    """All changes that the relay's tail reads from the stream for this write."""
     async with AsyncMongoClient[Any](url) as client:
         where = (database, "tasks", Decoder("events"))
         tail, reader = Tail(client, *where, jitter=lambda: 0.5), Reader(client, *where)
@@ -181,7 +181,7 @@ ROWS: dict[str, tuple[dict[str, Any] | None, Callable[[Any], Any], list[str]]] =
 
 
 @pytest.mark.parametrize("row", ROWS)
-async def test_every_write_shape_is_understood(
+async def test_every_kind_of_write_is_translated(
     tasks: Any, mongo_url: str, database_name: str, row: str
 ) -> None:
     stored, write, expected = ROWS[row]
@@ -228,7 +228,7 @@ async def test_the_changes_of_a_transaction_have_one_time(
 
 
 @pytest.mark.parametrize("kind", [Inserted, Updated, Replaced, Deleted])
-async def test_operations_are_what_they_are(
+async def test_operations_are_read_from_the_change_stream(
     tasks: Any, mongo_url: str, database_name: str, kind: type
 ) -> None:
     writes: dict[type, Callable[[], Any]] = {
@@ -246,7 +246,7 @@ async def test_operations_are_what_they_are(
 
 @pytest.mark.parametrize("length", [0, 1, 20, 21, 50, None])
 @pytest.mark.parametrize("milestone", [None, 0, -1, -20, -21])
-async def test_an_outline_is_what_the_whole_document_shows(
+async def test_an_outline_from_mongodb_equals_the_task_of_the_whole_document(
     tasks: Any, mongo_url: str, database_name: str, length: int | None, milestone: int | None
 ) -> None:
     events: Any = "no array" if length is None else [{"type": "log", "n": n} for n in range(length)]
@@ -273,7 +273,7 @@ async def test_an_outline_is_what_the_whole_document_shows(
         assert outline.timeline.without_elements() == task.timeline.without_elements()
 
 
-async def test_what_is_written_while_the_tail_paces_itself_comes_in_one_batch(
+async def test_writes_during_a_pause_of_the_tail_come_in_one_batch(
     mongo_url: str, database_name: str, mongo: MongoClient[dict[str, Any]]
 ) -> None:
     tasks = mongo[database_name]["tasks"]

@@ -1,4 +1,4 @@
-"""A value that the driver cannot decode: its document is shown without it, and all others as ever."""
+"""Values that the driver cannot decode: only the value is missing, and all other documents are shown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def setting(operator: str, **fields: bytes) -> RawBSONDocument:
 
 
 @pytest.mark.parametrize("name", ["title", "status", "questions", "teamId", "members", "github", "other"])
-async def test_a_rotten_field_hides_neither_its_task_nor_another(
+async def test_an_undecodable_field_hides_no_task(
     tasks: Any, mongo_url: str, database_name: str, name: str
 ) -> None:
     tasks.insert_one(
@@ -57,7 +57,7 @@ async def test_a_rotten_field_hides_neither_its_task_nor_another(
         assert not await reopened(relay)
 
 
-async def test_of_an_event_only_the_rotten_value_is_not_shown(
+async def test_only_the_undecodable_value_of_an_event_is_not_shown(
     tasks: Any, mongo_url: str, database_name: str
 ) -> None:
     event = odd_values.document({"type": odd_values.in_value("log"), "x": ROTTEN})
@@ -75,9 +75,7 @@ async def test_of_an_event_only_the_rotten_value_is_not_shown(
         assert (await ear.until("task:state"))["data"]["reset"] is False
 
 
-async def test_whoever_a_rotten_field_named_may_not_see_the_task(
-    tasks: Any, mongo_url: str, database_name: str
-) -> None:
+async def test_an_undecodable_field_gives_no_rights(tasks: Any, mongo_url: str, database_name: str) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice", "teamId": "red"})
     async with (
         running(settings_for(mongo_url, database_name)) as relay,
@@ -111,7 +109,7 @@ async def test_a_document_whose_id_cannot_be_decoded_is_read_and_named_by_its_by
     assert not left_out
 
 
-async def test_such_a_document_is_shown_like_any_other(
+async def test_a_document_with_an_undecodable_id_is_shown_like_any_other(
     tasks: Any, mongo_url: str, database_name: str
 ) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
@@ -130,6 +128,6 @@ async def test_such_a_document_is_shown_like_any_other(
 
 
 async def reopened(relay: Any) -> bool:
-    """Was the place in the stream given up?"""
+    """Whether the relay gave up its position in the stream."""
     body = await asyncio.to_thread(lambda: urllib.request.urlopen(f"{relay.url}/metrics").read().decode())
     return "relay_stream_reopened_total 0.0" not in body

@@ -1,4 +1,4 @@
-"""Settings and mapping files: what is accepted, and the sentence for what is not."""
+"""Settings and mapping files: which values are accepted, and the error messages for others."""
 
 from __future__ import annotations
 
@@ -368,11 +368,11 @@ def mapping(tmp_path: Path, text: str) -> Mapping:
     return load(path)
 
 
-def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+def test_an_empty_mapping_file_gives_the_defaults(tmp_path: Path) -> None:
     assert mapping(tmp_path, "") == Mapping()
 
 
-def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+def test_a_mapping_file_changes_only_the_keys_that_it_has(tmp_path: Path) -> None:
     read = mapping(
         tmp_path,
         """
@@ -412,7 +412,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     assert read.redact == Redaction(("ticketPin",), (r"ACME-\d+",))
 
 
-def test_numbers_may_stand_where_names_of_statuses_types_and_roles_do(tmp_path: Path) -> None:
+def test_statuses_types_and_roles_may_be_integers(tmp_path: Path) -> None:
     read = mapping(
         tmp_path,
         """
@@ -498,19 +498,19 @@ def test_numbers_may_stand_where_names_of_statuses_types_and_roles_do(tmp_path: 
         ("not toml", "not valid TOML"),
     ],
 )
-def test_a_mistake_in_a_file_names_its_key(tmp_path: Path, text: str, key: str) -> None:
+def test_a_mistake_in_a_mapping_file_is_reported_with_its_key(tmp_path: Path, text: str, key: str) -> None:
     with pytest.raises(StartupError) as failure:
         mapping(tmp_path, text)
     assert key in str(failure.value)
     assert "mapping.toml" in str(failure.value)
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_mapping_file_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(StartupError, match="cannot be read"):
         load(tmp_path / "nowhere.toml")
 
 
-def test_what_is_kept_of_a_document_has_no_path_inside_another() -> None:
+def test_the_kept_paths_of_a_mapping_do_not_overlap() -> None:
     roots = Mapping().roots()
     assert "github.prUrl" in roots
     assert not any(other != path and path.startswith(other + ".") for path in roots for other in roots)

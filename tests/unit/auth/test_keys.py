@@ -33,7 +33,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 # One public key.
 
 
-def test_a_public_key_is_text_or_a_file(tmp_path: Path) -> None:
+def test_a_public_key_may_be_given_as_text_or_as_a_file(tmp_path: Path) -> None:
     file = tmp_path / "key.pem"
     file.write_text(pem("RSA"))
     for given_as in (pem("RSA"), pem("RSA").replace("\n", "\r\n"), str(file)):
@@ -60,10 +60,8 @@ def test_a_public_key_is_text_or_a_file(tmp_path: Path) -> None:
         (lambda: "hunter2\0", PUBLIC, "must be PEM text or the path"),
     ],
 )
-def test_a_key_that_cannot_serve_stops_the_start(
-    text: Callable[[], str], algorithms: list[str], says: str
-) -> None:
-    """S8: one sentence names the variable and the problem, and shows nothing."""
+def test_an_unusable_key_stops_the_start(text: Callable[[], str], algorithms: list[str], says: str) -> None:
+    """S8: one sentence names the variable and the problem, without showing the key."""
     given_as = text()
     settings = config.load(relay_jwt_public_key=given_as, relay_jwt_algorithms=tuple(algorithms))
     with pytest.raises(StartupError) as failure:
@@ -77,14 +75,14 @@ def test_a_key_that_cannot_serve_stops_the_start(
     assert failure.value.__cause__ is None
 
 
-def test_a_file_that_is_no_text_is_said(tmp_path: Path) -> None:
+def test_a_key_file_that_is_no_text_stops_the_start(tmp_path: Path) -> None:
     file = tmp_path / "key.der"
     file.write_bytes(b"\x30\x82\xff\xfe")
     with pytest.raises(StartupError, match="it is not text"):
         key_source(config.load(relay_jwt_public_key=str(file)))
 
 
-def test_without_any_key_the_start_says_which_there_could_be() -> None:
+def test_a_start_without_any_key_names_the_settings_for_one() -> None:
     with pytest.raises(StartupError, match=r"RELAY_JWT_SECRET is not set.*PUBLIC_KEY or RELAY_JWKS_URL"):
         key_source(config.load())
 
@@ -123,7 +121,7 @@ def test_without_any_key_the_start_says_which_there_could_be() -> None:
         pytest.param("RSA", id="text"),
     ],
 )
-def test_keys_that_are_not_for_tokens_are_left_out(unusable: Any) -> None:
+def test_keys_for_other_purposes_are_ignored(unusable: Any) -> None:
     """S7, S8, S9: the key's own type, use and algorithm are respected."""
     document = jwks(unusable, jwk("P-256", "good", use="sig", key_ops=["verify"], alg="ES256"))
     keys, ignored = from_jwks(document, PUBLIC)
@@ -133,7 +131,7 @@ def test_keys_that_are_not_for_tokens_are_left_out(unusable: Any) -> None:
         from_jwks(jwks(unusable), PUBLIC)
 
 
-def test_the_algorithm_a_key_states_is_the_only_one_it_serves() -> None:
+def test_a_key_is_used_only_with_the_algorithm_that_it_states() -> None:
     keys, _ = from_jwks(jwks(jwk("RSA", "one", alg="RS512")), ["RS256", "RS512"])
     assert Verifier(FixedKeys(keys)).verify(signed(CLAIMS, "RSA", "RS512", kid="one")).sub == "a"
     with pytest.raises(Refused):
@@ -155,7 +153,7 @@ def test_the_algorithm_a_key_states_is_the_only_one_it_serves() -> None:
         pytest.param(jwks(*[jwk("P-256")] * 101), id="101 keys"),
     ],
 )
-def test_what_is_no_set_of_keys_is_not_taken(document: bytes) -> None:
+def test_an_invalid_set_of_keys_is_rejected(document: bytes) -> None:
     with pytest.raises(BadKey):
         from_jwks(document, PUBLIC)
 
@@ -169,7 +167,7 @@ MEMBERS = ["kty", "kid", "alg", "use", "key_ops", "n", "e", "crv", "x", "y", "d"
 
 
 @given(st.sampled_from(["RSA", "P-256", "Ed25519"]), st.dictionaries(st.sampled_from(MEMBERS), JSON))
-def test_whatever_stands_in_a_key_nothing_else_comes_of_it(name: str, changes: dict[str, Any]) -> None:
+def test_an_invalid_key_raises_nothing_but_bad_key(name: str, changes: dict[str, Any]) -> None:
     try:
         keys, _ = from_jwks(json.dumps({"keys": [{**jwk(name), **changes}]}).encode(), [*PUBLIC, "EdDSA"])
     except BadKey:
@@ -177,7 +175,7 @@ def test_whatever_stands_in_a_key_nothing_else_comes_of_it(name: str, changes: d
     assert len(keys) == 1
 
 
-def test_a_hundred_keys_are_read_without_holding_the_loop_long() -> None:
+def test_a_hundred_keys_are_read_quickly() -> None:
     """F52."""
     document = jwks(*[jwk("P-256", f"k{n}") for n in range(50)], *[jwk("RSA", f"r{n}") for n in range(50)])
     began = time.thread_time()  # the clock of the wall also counts what other programs do

@@ -36,11 +36,11 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-# When they are fetched: time and answers come from the test.
+# When keys are fetched: the test sets the time and the responses.
 
 
 class Server:
-    """What the next fetch brings, and how often there was one."""
+    """The result of the next fetch, and the times of all fetches."""
 
     def __init__(self, *answers: bytes | Exception) -> None:
         self.answer: bytes | Exception = answers[0] if answers else FetchFailed("500")
@@ -56,7 +56,7 @@ class Server:
         return self.answer
 
     async def after(self, seconds: float) -> None:
-        """So much time passes, and whatever is due in it is done."""
+        """Let this time pass, and run every fetch that becomes due."""
         end = self.now + seconds
         while self.remote.due_at <= end:
             self.now = max(self.now, self.remote.due_at)
@@ -64,7 +64,7 @@ class Server:
         self.now = end
 
     def code(self, token: str) -> int:
-        """0 when it is accepted, else the close code."""
+        """0 if the token is accepted, else the close code."""
         try:
             self.verifier.verify(token)
         except Refused as refused:
@@ -87,7 +87,7 @@ async def test_keys_are_fetched_at_the_start_and_every_ten_minutes() -> None:
     assert server.fetches == [1000, 1600, 2200]
 
 
-async def test_without_keys_the_fetch_is_tried_again_ever_more_slowly() -> None:
+async def test_a_failed_fetch_is_retried_more_and_more_slowly() -> None:
     server = Server()
     await server.after(150)
     assert [at - 1000 for at in server.fetches] == [0, 1, 3, 7, 15, 31, 61, 91, 121]
@@ -98,8 +98,8 @@ async def test_without_keys_the_fetch_is_tried_again_ever_more_slowly() -> None:
 
 
 @pytest.mark.parametrize("failure", [FetchFailed("500"), b"<html>", b'{"keys":[]}', jwks({"kty": "oct"})])
-async def test_the_last_good_keys_stay_through_an_outage(failure: bytes | Exception) -> None:
-    """S10: an hour of 500s or of garbage; the old keys are kept, the new one is accepted soon after."""
+async def test_the_last_good_keys_stay_in_use_during_an_outage(failure: bytes | Exception) -> None:
+    """S10: after an hour of failures the old keys are still used, and a new key is accepted soon after it."""
     server = Server(OLD)
     await server.after(1)
     server.answer = failure
@@ -117,8 +117,8 @@ async def test_the_last_good_keys_stay_through_an_outage(failure: bytes | Except
 
 
 @pytest.mark.parametrize("age", [0.5, 29, 300])
-async def test_a_key_that_was_rotated_in_is_accepted_within_30_s(age: float) -> None:
-    """S10: whenever the last fetch was, and with the very token that came first."""
+async def test_a_new_key_is_accepted_within_30_s(age: float) -> None:
+    """S10: regardless of when the last fetch was, and for the first token of that key."""
     server = Server(OLD)
     await server.after(age)
     server.answer = BOTH
@@ -128,7 +128,7 @@ async def test_a_key_that_was_rotated_in_is_accepted_within_30_s(age: float) -> 
     assert server.code(OLD_TOKEN) == 0
 
 
-async def test_a_key_that_was_taken_out_verifies_nothing_any_more() -> None:
+async def test_a_removed_key_verifies_no_token() -> None:
     server = Server(BOTH)
     await server.after(0)
     assert server.code(NEW_TOKEN) == 0
@@ -139,8 +139,8 @@ async def test_a_key_that_was_taken_out_verifies_nothing_any_more() -> None:
     assert server.code(NEW_TOKEN) == 4401
 
 
-async def test_a_token_of_no_key_is_refused_for_good_by_keys_that_are_newer() -> None:
-    """S9: an unknown kid costs a client one more try, and then it is over."""
+async def test_a_token_of_an_unknown_key_is_refused_for_good_after_the_next_fetch() -> None:
+    """S9: a token with an unknown kid is tried once more with newer keys, and then refused for good."""
     server = Server(OLD)
     await server.after(1)
     assert [server.code(NEW_TOKEN), server.code(NEW_TOKEN)] == [1011, 1011]
@@ -151,7 +151,7 @@ async def test_a_token_of_no_key_is_refused_for_good_by_keys_that_are_newer() ->
     assert server.code(NEW_TOKEN) == 0
 
 
-async def test_ten_thousand_random_names_make_one_fetch_in_30_s() -> None:
+async def test_ten_thousand_unknown_key_names_cause_one_fetch_in_30_s() -> None:
     """S9."""
     server = Server(OLD)
     await server.after(1)
@@ -166,7 +166,7 @@ async def test_ten_thousand_random_names_make_one_fetch_in_30_s() -> None:
     assert server.code(OLD_TOKEN) == 0
 
 
-async def test_the_same_document_again_changes_nothing() -> None:
+async def test_an_unchanged_document_changes_nothing() -> None:
     server = Server(OLD)
     await server.after(0)
     keys = server.remote.current()
@@ -175,7 +175,7 @@ async def test_the_same_document_again_changes_nothing() -> None:
     assert server.remote.current() is keys
 
 
-async def test_asking_during_a_fetch_is_not_lost() -> None:
+async def test_a_request_for_newer_keys_during_a_fetch_is_not_lost() -> None:
     server, going, go_on = Server(OLD), asyncio.Event(), asyncio.Event()
     await server.after(0)
 
@@ -246,7 +246,7 @@ def answering(status: int, body: bytes = b"", **headers: str) -> Handle:
 
 
 def endless(request: BaseHTTPRequestHandler) -> None:
-    """100 MB, if one let it."""
+    """Sends up to 100 MB."""
     answering(200)(request)
     for _ in range(1600):
         request.wfile.write(b" " * 65_536)
@@ -275,7 +275,7 @@ def chunked(request: BaseHTTPRequestHandler) -> None:
     request.wfile.write(b"0\r\n\r\n")
 
 
-async def test_a_document_is_fetched_whatever_it_says_it_is() -> None:
+async def test_a_document_is_fetched_regardless_of_its_content_type() -> None:
     asked: list[str] = []
 
     def handle(request: BaseHTTPRequestHandler) -> None:
@@ -310,10 +310,10 @@ async def test_a_document_is_fetched_whatever_it_says_it_is() -> None:
         (lambda request: None, "without sending a response"),
     ],
 )
-async def test_a_server_that_misbehaves_costs_a_bounded_time_and_room(
+async def test_a_misbehaving_server_costs_bounded_time_and_memory(
     monkeypatch: pytest.MonkeyPatch, handle: Handle, says: str
 ) -> None:
-    """S10, F52: redirects, 500s, 100 MB, a slow body, garbage; and the loop goes on meanwhile."""
+    """S10, F52: redirects, errors, 100 MB, a slow body, garbage."""
     monkeypatch.setattr(fetching, "TIMEOUT_S", 0.5)
     with serving(handle) as url:
         began = time.perf_counter()
@@ -322,7 +322,7 @@ async def test_a_server_that_misbehaves_costs_a_bounded_time_and_room(
     assert time.perf_counter() - began < 5
 
 
-async def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with serving(answering(200, OLD)) as url:
@@ -335,25 +335,25 @@ async def test_a_compressed_body_is_not_unpacked() -> None:
         assert await fetch(url) == packed
 
 
-async def test_a_name_that_cannot_be_one_is_a_failure_like_any_other() -> None:
+async def test_an_invalid_host_name_fails_the_fetch() -> None:
     with pytest.raises(FetchFailed):
         await fetch(f"http://{'x' * 70}.test/")
 
 
-async def test_no_server_at_all_is_a_failure_like_any_other() -> None:
+async def test_a_refused_connection_fails_the_fetch() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         url = f"http://127.0.0.1:{probe.getsockname()[1]}/"
     with pytest.raises(FetchFailed):
         await fetch(url)
 
 
-async def test_a_server_nobody_vouches_for_is_not_believed() -> None:
-    """TLS is checked: here is none at all behind https."""
+async def test_a_server_without_tls_fails_the_fetch() -> None:
+    """The URL begins with https, but the server speaks HTTP without TLS."""
     with serving(answering(200, OLD)) as url, pytest.raises(FetchFailed):
         await fetch(url.replace("http:", "https:"))
 
 
-async def test_the_loop_is_not_held_while_a_server_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_event_loop_runs_while_a_server_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     """F52: a JWKS that hangs."""
     monkeypatch.setattr(fetching, "TIMEOUT_S", 0.5)
     with serving(lambda request: time.sleep(1)) as url:
@@ -367,7 +367,9 @@ async def test_the_loop_is_not_held_while_a_server_hangs(monkeypatch: pytest.Mon
             await failing
 
 
-async def test_the_whole_chain_runs_by_itself(caplog: pytest.LogCaptureFixture) -> None:
+async def test_keys_are_fetched_from_a_real_server_and_verify_tokens(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO, "relay")
     with serving(answering(200, BOTH)) as url:
         source = key_source(config.load(relay_jwks_url=url))
@@ -381,7 +383,7 @@ async def test_the_whole_chain_runs_by_itself(caplog: pytest.LogCaptureFixture) 
     assert NEW_TOKEN not in caplog.text
 
 
-async def test_asking_wakes_the_one_who_fetches() -> None:
+async def test_a_request_for_newer_keys_wakes_the_background_fetch() -> None:
     server = Server(OLD)
     running = asyncio.create_task(server.remote.run())
     await server.remote.first(SOON_S)
@@ -395,6 +397,6 @@ async def test_asking_wakes_the_one_who_fetches() -> None:
     running.cancel()
 
 
-async def test_the_first_keys_are_waited_for_only_so_long() -> None:
+async def test_waiting_for_the_first_keys_ends_after_the_timeout() -> None:
     await Server().remote.first(0.001)
     await FixedKeys(from_pem(pem("RSA"), PUBLIC)).first(0)

@@ -1,4 +1,4 @@
-"""Secrets that a name in a text or in a pair announces, and everyday texts that only look alike."""
+"""Secrets behind their names, in texts and in pairs of data, and everyday texts that resemble them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def data(element: Any, view: EventView = VIEW) -> Any:
     return orjson.loads(event_json(element, view))["data"]
 
 
-# In the texts below S stands for a secret, where it is a word of its own.
+# In the texts below, the word S is replaced by a secret.
 
 TEXTS = [
     # Variables of an environment, files with them, commands.
@@ -225,7 +225,7 @@ def with_secret(shape: str, secret: str) -> str:
 
 
 @pytest.mark.parametrize("shape", TEXTS)
-def test_what_stands_after_a_name_goes(shape: str) -> None:
+def test_the_value_after_the_name_of_a_secret_is_redacted(shape: str) -> None:
     for secret in ("zq7", "Zq7!", "zq7.Zq7+zq7="):
         text = with_secret(shape, secret)
         shown = REDACTOR.text(text)
@@ -257,7 +257,7 @@ def test_what_stands_after_a_name_goes(shape: str) -> None:
         ('["Host","h","Authorization","x"]', '["Host","h","Authorization","x"]'),  # told apart in data only
     ],
 )
-def test_only_the_value_goes(text: str, shown: str) -> None:
+def test_only_the_value_is_redacted(text: str, shown: str) -> None:
     assert REDACTOR.text(text) == shown
 
 
@@ -482,7 +482,7 @@ STAY = [
 
 
 @pytest.mark.parametrize("text", STAY)
-def test_everyday_texts_stay(text: str) -> None:
+def test_everyday_texts_are_not_changed(text: str) -> None:
     assert REDACTOR.text(text) == text
     assert data({"a": text}) == {"a": text}
 
@@ -540,7 +540,7 @@ def test_everyday_texts_stay(text: str) -> None:
         {"credentials": "zq7"},
     ],
 )
-def test_what_a_name_announces_in_data_goes(element: Any) -> None:
+def test_the_value_of_a_pair_in_data_is_redacted(element: Any) -> None:
     json = event_json({"deep": [element]}, VIEW)
     assert b"zq7" not in json
     assert b"[redacted]" in json
@@ -579,11 +579,11 @@ def test_what_a_name_announces_in_data_goes(element: Any) -> None:
         ["a", "password"],
     ],
 )
-def test_everyday_data_stays(element: Any) -> None:
+def test_everyday_data_is_not_changed(element: Any) -> None:
     assert data({"deep": [element]}) == {"deep": [element]}
 
 
-def test_plain_words_are_values_but_in_lists_of_names() -> None:
+def test_plain_words_are_values_except_in_lists_of_names() -> None:
     for pair in (
         ["password", "swordfish"],
         {"headers": ["x-api-key", "swordfish"]},
@@ -603,7 +603,7 @@ def test_a_number_under_pass_or_tokens_is_a_count() -> None:
     assert set(hidden.values()) == {"[redacted]"}
 
 
-def test_names_of_the_mapping_count_for_every_form() -> None:
+def test_names_of_the_mapping_are_found_in_every_form() -> None:
     view = EventView(redactor=Redactor(Redaction(names=("ticketPin", "Schlüssel"), keep=("token",))))
     for text in (
         "TICKET_PIN=zq7",
@@ -621,13 +621,13 @@ def test_names_of_the_mapping_count_for_every_form() -> None:
     }
 
 
-def test_titles_types_and_lifecycle_texts_are_looked_at_too() -> None:
+def test_titles_types_and_lifecycle_messages_are_redacted_too() -> None:
     event = orjson.loads(event_json({"type": "PASSWORD=zq7", "data": "Cookie: zq7"}, VIEW))
     assert event["type"] == "PASSWORD=[redacted]"
     assert REDACTOR.beginning("x" * 90 + " password: " + "zq7 " * 3000, 110).endswith("password: [redacte…")
 
 
-def test_a_type_that_was_cut_in_a_mark_is_not_longer_than_it_may_be() -> None:
+def test_a_type_that_was_cut_inside_a_mark_keeps_its_limit() -> None:
     kind = "x" * 180 + " password: zq7 and more"
     for size in (1, 100_000):
         shown = orjson.loads(event_json({"type": kind, "data": "y" * size}, VIEW))["type"]
@@ -635,7 +635,7 @@ def test_a_type_that_was_cut_in_a_mark_is_not_longer_than_it_may_be() -> None:
         assert len(shown) == 200
 
 
-def test_every_name_ends_in_one_of_the_signs() -> None:
+def test_every_name_of_a_secret_ends_with_a_sign() -> None:
     (_, alone), (in_text, in_json) = patterns(frozenset()), signs(frozenset())
     for name in NAMES:
         for spelled in (name, name.upper(), name.replace("_", "-"), name.replace("_", " ").title()):
@@ -655,13 +655,13 @@ def test_every_name_ends_in_one_of_the_signs() -> None:
         "connection.string: zq7 connection_string: zq7",
     ],
 )
-def test_what_a_search_for_signs_leaves_out_hides_none(text: str) -> None:
+def test_bytes_that_folding_leaves_out_hide_no_sign(text: str) -> None:
     in_text, in_json = signs(frozenset())
     assert in_text(folded(text.encode()))
     assert in_json(folded(orjson.dumps([text])))
 
 
-# What holds for everything.
+# Properties of all texts.
 
 PIECES = st.lists(
     st.sampled_from([*TEXTS, *STAY]).map(lambda shape: with_secret(shape, "zq7"))
@@ -742,20 +742,20 @@ PIECES = st.lists(
 @given(PIECES)
 @example("PASSWORD=zq7token = get() + 'zq7'password = os.environ.get('A', 'zq7')")
 @example("DB_PASS=zq7password={{ password }}PASSWORD=zq7")
-def test_twice_is_once(text: str) -> None:
+def test_redacting_twice_changes_nothing(text: str) -> None:
     once = REDACTOR.text(text)
     assert REDACTOR.text(once) == once
 
 
 @given(PIECES)
-def test_the_json_shows_that_there_may_be_something(text: str) -> None:
+def test_the_json_of_a_secret_has_a_sign(text: str) -> None:
     if REDACTOR.text(text) != text:
         assert REDACTOR.may_change(orjson.dumps({"a": [text]}))
         assert REDACTOR.may_change(orjson.dumps({text: 1}))
 
 
 @given(PIECES, st.integers(1, 300))
-def test_a_beginning_is_the_beginning_of_the_whole(text: str, limit: int) -> None:
+def test_a_cut_text_is_a_prefix_of_the_redacted_text(text: str, limit: int) -> None:
     shown = REDACTOR.text(text)
     assert REDACTOR.beginning(text, limit) == (shown if len(shown) <= limit else shown[: limit - 1] + "…")
 
@@ -773,7 +773,7 @@ PAIRS = st.recursive(
 
 
 @given(PAIRS)
-def test_what_the_json_clears_is_not_changed_and_twice_is_once(value: Any) -> None:
+def test_a_value_without_a_sign_is_not_changed_and_redacting_twice_changes_nothing(value: Any) -> None:
     shown = REDACTOR.value(value)
     assert shown == value or REDACTOR.may_change(orjson.dumps({"data": value}, option=orjson.OPT_SORT_KEYS))
     assert REDACTOR.value(shown) == shown
@@ -872,7 +872,7 @@ UNITS = [
 
 
 def seconds(*texts: str) -> list[float]:
-    """The least time that each text takes, of this thread, as other processes may slow the machine."""
+    """The CPU time that each text takes: the smallest of several runs, because other processes may slow the machine."""
     spent: list[list[float]] = [[] for _ in texts]
     for _ in range(5):
         for times, text in zip(spent, texts, strict=True):
@@ -885,7 +885,7 @@ def seconds(*texts: str) -> list[float]:
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("start", ["", '"tokens": {'])
-def test_the_time_grows_with_the_text_and_not_with_its_square(start: str, unit: str) -> None:
+def test_the_time_is_linear_in_the_length_of_the_text(start: str, unit: str) -> None:
     size = 16_384
     once, four_times = seconds(*(start + unit * (times * size // len(unit)) for times in (1, 4)))
     assert four_times < 10 * once + 0.002  # sixteen times, if it were the square
@@ -895,7 +895,7 @@ def test_the_time_grows_with_the_text_and_not_with_its_square(start: str, unit: 
     "start", ["token:\n", "| token |", "token\x1b[0m=", "fields: [", "password = a.", "//a:"]
 )
 @pytest.mark.parametrize("unit", ["a", "a.", " ", "|", "@", "-"])
-def test_the_time_grows_with_one_long_value_as_well(start: str, unit: str) -> None:
+def test_the_time_is_linear_in_the_length_of_one_value(start: str, unit: str) -> None:
     once, four_times = seconds(*(start + unit * (n * 4_096) + " b" for n in (1, 4)))
     assert four_times < 10 * once + 0.002
 

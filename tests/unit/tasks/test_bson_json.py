@@ -50,7 +50,7 @@ SOME_UUID = UUID("12345678-1234-5678-1234-567812345678")
         (MaxKey(), "MaxKey"),
     ],
 )
-def test_every_kind_of_value_has_its_json(value: Any, shown: Any) -> None:
+def test_every_bson_type_has_a_json_form(value: Any, shown: Any) -> None:
     assert plain({"v": [value]}) == {"v": [shown]}
     assert type(plain(value)) is type(shown)
 
@@ -72,11 +72,11 @@ BSON = st.recursive(
 
 
 @given(BSON)
-def test_no_value_keeps_a_message_from_being_sent(value: Any) -> None:
+def test_every_bson_value_can_be_sent_in_a_message(value: Any) -> None:
     orjson.loads(orjson.dumps(plain(value), option=orjson.OPT_SORT_KEYS))
 
 
-def test_what_is_nested_too_deeply_is_cut() -> None:
+def test_deep_nesting_is_cut() -> None:
     value: Any = 1
     for _ in range(5000):
         value = {"a": [value]}

@@ -1,4 +1,4 @@
-"""What the claims of a token say: their names, nested ones too, and their values as texts."""
+"""Claims of a token: how they are found by name, also nested ones, and read as strings."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def test_a_claim_is_found_by_its_name_and_else_by_its_path(
         (True, []),
     ],
 )
-def test_texts_and_whole_numbers_say_something_and_nothing_else_does(claim: Any, texts: list[str]) -> None:
+def test_only_strings_and_integers_are_values_of_a_claim(claim: Any, texts: list[str]) -> None:
     assert texts_of(claim) == texts
 
 
 @given(st.integers() | st.integers(-(2**53), 2**53).map(float))
-def test_a_number_is_said_by_its_digits_or_not_at_all(number: float) -> None:
+def test_a_number_of_a_claim_is_its_exact_digits_or_no_value(number: float) -> None:
     text = text_of(number)
     assert text == str(int(number)) or (text is None and isinstance(number, float) and abs(number) == 2**53)
 
@@ -75,9 +75,7 @@ CLAIMS = st.recursive(
 
 
 @given(CLAIMS, st.lists(NAMES, min_size=1, max_size=3, unique=True), NAMES)
-def test_what_is_kept_of_a_token_gives_the_same_rights_as_all_of_it(
-    claims: Any, names: list[str], role: str
-) -> None:
+def test_the_kept_claims_give_the_rights_of_the_whole_token(claims: Any, names: list[str], role: str) -> None:
     rules = tuple(Rule(f"r{n}", ("x",), name) for n, name in enumerate(names))
     audience = Audience(Visibility(rules, (RoleRule(role, "1"),)))
     kept = {name: claim_at(claims, name) for name in audience.claims}

@@ -1,4 +1,4 @@
-"""Ids of users and teams: what a value stands for, and which values a text may stand for."""
+"""Ids of users and teams: the id of a value, and the values that a string may be the id of."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SOME_UUID = UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
         (SOME_UUID, "UUID", str(SOME_UUID)),
     ],
 )
-def test_every_type_that_writers_keep_ids_in_has_its_usual_text(value: Any, kind: str, text: str) -> None:
+def test_every_type_of_an_id_has_a_usual_spelling(value: Any, kind: str, text: str) -> None:
     assert identity(value) == (kind, text)
     assert identity(value) in {identity(one) for one in values_of(text)}
 
@@ -67,7 +67,7 @@ def test_every_type_that_writers_keep_ids_in_has_its_usual_text(value: Any, kind
         *({"a": 1}, ["a"], []),
     ],
 )
-def test_what_is_no_id_is_nobodys(value: Any) -> None:
+def test_other_values_are_no_id(value: Any) -> None:
     assert identity(value) is None
 
 
@@ -80,12 +80,12 @@ def test_what_is_no_id_is_nobodys(value: Any) -> None:
         *(SOME_UUID.hex, f"{{{SOME_UUID}}}", f"urn:uuid:{SOME_UUID}", f"{SOME_UUID}\n"),
     ],
 )
-def test_an_unusual_spelling_is_a_text_and_nothing_else(text: str) -> None:
+def test_an_unusual_spelling_is_only_a_string(text: str) -> None:
     assert values_of(text) == [text]
 
 
 @pytest.mark.parametrize("text", [str(OID), str(SOME_UUID)])
-def test_the_case_of_letters_does_not_count_where_a_type_has_none(text: str) -> None:
+def test_object_ids_and_uuids_are_found_in_any_case_of_letters(text: str) -> None:
     assert values_of(text.upper()) == [text.upper(), *values_of(text)[1:]]
     assert len(values_of(text)) > 1
 
@@ -94,7 +94,7 @@ VALUES = st.binary(min_size=16, max_size=16).map(lambda bid: b"\x13" + bid) | ra
 
 
 @given(VALUES)
-def test_no_value_raises_and_the_text_of_each_leads_back_to_it(element: bytes) -> None:
+def test_no_value_raises_and_its_spelling_leads_back_to_it(element: bytes) -> None:
     value = bson.decode(raw.document(("", element))[1:], codec_options=LENIENT)[""]
     found = identity(value)
     if found is not None:
@@ -103,7 +103,7 @@ def test_no_value_raises_and_the_text_of_each_leads_back_to_it(element: bytes) -
 
 
 @given(st.integers(-(2**70), 2**70))
-def test_a_number_is_the_same_one_in_every_type_that_holds_it(number: int) -> None:
+def test_a_number_is_one_id_in_every_type(number: int) -> None:
     values = [bson.decode(raw.document(("", one))[1:])[""] for one in raw.spellings(number)]
     expected = number if -(2**63) <= number < 2**63 else None
     assert {whole(value) for value in values} <= {expected}

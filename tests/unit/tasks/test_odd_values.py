@@ -1,4 +1,4 @@
-"""Whatever a document holds, reading it, translating its changes and encoding what they say never raises."""
+"""Documents with values of every BSON type: reading, translating and encoding them never raises."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ KINDS = st.sampled_from(sorted(odd_values.VALUES))
 
 
 def of(fields: dict[str, bytes]) -> dict[str, Any]:
-    """What the relay reads of a document of these fields."""
+    """A document with these fields, as the relay decodes it."""
     return DECODER.document(odd_values.document({"_id": odd_values.in_value("t"), **fields}).raw)
 
 
 def sent(before: Task | None, operation: Operation) -> Step:
-    """The change as its frames, which have to be JSON."""
+    """Translate the change and encode its messages, which have to be JSON."""
     change = Change(key_of("t"), "t", Timestamp(10, 1), 0, operation)
     step = TRANSLATOR.translate(before, change)
     assert step is not None
@@ -93,7 +93,7 @@ def test_every_type_in_every_event_is_translated(inside: list[dict[str, str]], b
 
 
 @pytest.mark.parametrize("kind", sorted(odd_values.VALUES))
-def test_every_type_is_a_status_and_a_type_of_an_event(kind: str) -> None:
+def test_every_bson_type_may_be_a_status_or_the_type_of_an_event(kind: str) -> None:
     value = of({"value": odd_values.VALUES[kind]})["value"]
     before = TRANSLATOR.read(of({"events": events(), "status": odd_values.VALUES[kind]}))
     assert before.status is None or "merged" in str(value)
@@ -101,7 +101,7 @@ def test_every_type_is_a_status_and_a_type_of_an_event(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [one for one in odd_values.VALUES if one.startswith("undecodable")])
-def test_what_cannot_be_decoded_takes_nothing_else_with_it(kind: str) -> None:
+def test_an_undecodable_value_hides_no_other_value(kind: str) -> None:
     for name in (*ROOTS, "other"):
         task = TRANSLATOR.read(of({"teamId": odd_values.in_value("red"), name: odd_values.VALUES[kind]}))
         assert ("team:s:red" in task.keys) is (name != "teamId")
@@ -109,7 +109,7 @@ def test_what_cannot_be_decoded_takes_nothing_else_with_it(kind: str) -> None:
 
 
 @given(st.binary(max_size=80))
-def test_no_bytes_raise_anything_but_that_they_are_no_document(noise: bytes) -> None:
+def test_arbitrary_bytes_are_rejected_as_no_document(noise: bytes) -> None:
     raw = odd_values.raw(noise)
     try:
         document = DECODER.document(raw)

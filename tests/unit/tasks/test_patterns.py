@@ -1,4 +1,4 @@
-"""Redaction patterns: they mean what they mean to Python, and take a time in proportion to the text."""
+"""Redaction patterns: they have the meaning that they have in Python, and take linear time."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def accepted(pattern: str) -> Patterns:
 
 
 def by_python(pattern: str, text: str) -> str:
-    """The text that Python's own regular expressions leave."""
+    """The text after Python's own `re` replaced all matches."""
     matches = list(re.finditer(pattern, text))
     assume(all(match[0] for match in matches))
     return re.sub(pattern, MARK, text)
 
 
-# A pattern that Python reads means the same to RE2.
+# RE2 finds the matches that Python finds.
 
 LETTERS = "aB_-7 \n.[]\u00fc\u00dc\u0416\u0436\u4e2d\u0663\u00a0\u2003\x1c\x0b\U0001d7d8\U0001f600"
 LITERALS = st.sampled_from(LETTERS).map(re.escape)
@@ -67,7 +67,7 @@ PATTERNS = st.builds(
 @example(r"[^\W\d]+", "\u00fc7\u0416_")
 @example(r"[[:alpha:]]+", "a:]")
 @example("(?i)\u00dc+", "\u00fc\u00dc")
-def test_a_pattern_finds_what_it_finds_in_python(pattern: str, text: str) -> None:
+def test_a_pattern_has_the_matches_that_it_has_in_python(pattern: str, text: str) -> None:
     patterns = accepted(pattern)
     assert patterns.without(text) == by_python(pattern, text)
 
@@ -76,13 +76,13 @@ ASCII = st.text("aB_-7 \n.", max_size=10)
 
 
 @given(st.builds(r"\b{}\b".format, PIECES) | st.builds(r"{}\B".format, PIECES), ASCII)
-def test_the_edge_of_a_word_is_where_it_is_in_python_if_the_text_is_ascii(pattern: str, text: str) -> None:
+def test_word_boundaries_in_ascii_text_are_those_of_python(pattern: str, text: str) -> None:
     patterns = accepted(pattern)
     assert patterns.without(text) == by_python(pattern, text)
 
 
 @given(st.builds("{}{}$".format, st.sampled_from(["", "(?m)"]), PIECES), st.text(LETTERS, max_size=10))
-def test_the_end_of_a_text_or_a_line_is_where_it_is_in_python(pattern: str, text: str) -> None:
+def test_ends_of_texts_and_lines_are_those_of_python(pattern: str, text: str) -> None:
     patterns = accepted(pattern)
     shown, expected = patterns.without(text), by_python(pattern, text)
     if text.endswith(
@@ -95,7 +95,7 @@ def test_the_end_of_a_text_or_a_line_is_where_it_is_in_python(pattern: str, text
 
 
 @given(st.text() | st.text(st.characters(categories=["Cs", "Lu"])))
-def test_no_text_stops_a_pattern(text: str) -> None:
+def test_no_text_makes_a_pattern_raise(text: str) -> None:
     assert Patterns([r"\d", "[^a]+b"]).without(text).count("\ud800") == text.count("\ud800")
 
 
@@ -103,7 +103,7 @@ def test_no_text_stops_a_pattern(text: str) -> None:
     st.lists(PATTERNS, min_size=1, max_size=3),
     st.lists(st.sampled_from([MARK, *LETTERS, "[d"]), max_size=9).map("".join),
 )
-def test_no_text_grows_by_more_than_its_marks(chosen: list[str], text: str) -> None:
+def test_a_text_does_not_grow_by_repeated_searches(chosen: list[str], text: str) -> None:
     try:
         patterns = Patterns(chosen)
     except BadPattern:
@@ -172,7 +172,7 @@ def test_patterns_that_are_too_large_together_are_rejected() -> None:
         Patterns(large)
 
 
-# Time: four times the text takes about four times as long. Backtracking would not end on any of these.
+# Time: four times the text takes about four times as long. Backtracking would hardly ever end on these.
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_patterns_that_are_too_large_together_are_rejected() -> None:
         (r"\w{1,60}-internal", "\u00fcber"),
     ],
 )
-def test_the_time_of_an_evil_pattern_grows_with_the_text_alone(pattern: str, unit: str) -> None:
+def test_the_time_of_a_hostile_pattern_is_linear_in_the_length_of_the_text(pattern: str, unit: str) -> None:
     patterns = Patterns([pattern])
 
     def seconds(size: int) -> float:

@@ -1,4 +1,4 @@
-"""Secrets out of what is sent, by names and by shapes; and how large an event may be."""
+"""Redaction of what is sent, by names of fields, shapes and patterns; and the size limit of an event."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def data(element: Any, view: EventView = VIEW) -> Any:
         *("my_app_db_password", "refresh_token", "id-token", "webhookSecret", "api key"),
     ],
 )
-def test_what_a_field_of_such_a_name_holds_is_not_sent(name: str) -> None:
+def test_the_value_of_a_secret_field_is_not_sent(name: str) -> None:
     for held in ("x", 5, True, None, {"a": [1]}, ["x"], ObjectId()):
         assert data({"deep": [{name: held, "kept": 1}]}) == {"deep": [{name: "[redacted]", "kept": 1}]}
 
@@ -64,17 +64,17 @@ def test_what_a_field_of_such_a_name_holds_is_not_sent(name: str) -> None:
         *("privateRepo", "accessLevel", "publicKey", "sshHost", "mail", "user", "x", "", "…"),
     ],
 )
-def test_names_that_only_look_alike_stay(name: str) -> None:
+def test_fields_with_similar_names_are_sent(name: str) -> None:
     assert data({name: {"a": "b"}}) == {name: {"a": "b"}}
 
 
-def test_names_can_be_added_and_taken_out() -> None:
+def test_a_mapping_adds_and_removes_names() -> None:
     view = EventView(redactor=Redactor(Redaction(names=("ticketPin",), keep=("token",))))
     event = {"ticket_pin": 1, "token": "Hello", "accessToken": "x"}
     assert data(event, view) == {"ticket_pin": "[redacted]", "token": "Hello", "accessToken": "[redacted]"}
 
 
-# Shapes. No secret stands here as one text, so that nobody's scanner takes this file for a leak.
+# Shapes. Every secret is put together from two strings, so that scanners do not report this file as a leak.
 
 A = "a1B2c3D4e5F6g7H8i9J0"
 HEX = "0123456789abcdef"
@@ -129,7 +129,7 @@ AROUND = [
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_a_secret_is_taken_out_of_any_text(secret: str) -> None:
+def test_a_secret_is_redacted_in_any_text(secret: str) -> None:
     for around in AROUND:
         text = around.format(secret)
         assert REDACTOR.text(text) == around.format("[redacted]")
@@ -160,7 +160,7 @@ P = "hunt" + "er2"
         ("-----BEGIN RSA " + "PRIVATE KEY-----\nMII" + A, "[redacted]"),
     ],
 )
-def test_only_the_secret_part_of_a_text_goes(text: str, shown: str) -> None:
+def test_only_the_secret_part_of_a_text_is_redacted(text: str, shown: str) -> None:
     assert REDACTOR.text(text) == shown
     assert data(text) == shown
 
@@ -184,12 +184,12 @@ def test_only_the_secret_part_of_a_text_goes(text: str, shown: str) -> None:
         "the token count was 5, password: changed, cookies accepted; x://y z://",
     ],
 )
-def test_texts_that_only_look_alike_stay(text: str) -> None:
+def test_similar_texts_are_not_changed(text: str) -> None:
     assert REDACTOR.text(text) == text
     assert data({"a": text}) == {"a": text}
 
 
-def test_names_of_fields_are_texts_too_and_none_is_lost() -> None:
+def test_names_of_fields_are_redacted_and_no_field_is_lost() -> None:
     event = {SECRETS[0]: 1, SECRETS[1]: 2, "[redacted] 2": 3, "b": 4}
     shown = data(event)
     assert sorted(shown) == ["[redacted]", "[redacted] 2", "[redacted] 3", "b"]
@@ -197,14 +197,14 @@ def test_names_of_fields_are_texts_too_and_none_is_lost() -> None:
     assert event_json(dict(reversed(event.items())), VIEW) == event_json(event, VIEW)
 
 
-def test_every_kind_of_text_is_looked_at() -> None:
+def test_every_bson_type_with_text_is_redacted() -> None:
     secret = SECRETS[0]
     event = {"a": Code(secret), "b": Regex(secret), "c": DBRef(secret, secret), "d": {"e": (secret,)}}
     assert secret.encode() not in event_json(event, VIEW)
     assert data({"a": DBRef("c", 1, token="x")})["a"] == {"$ref": "c", "$id": 1, "token": "[redacted]"}
 
 
-# What holds for everything.
+# Properties of all texts and values.
 
 PIECES = st.lists(
     st.sampled_from(
@@ -230,27 +230,27 @@ PIECES = st.lists(
 
 
 @given(PIECES)
-def test_twice_is_once(text: str) -> None:
+def test_redacting_twice_changes_nothing(text: str) -> None:
     once = REDACTOR.text(text)
     assert REDACTOR.text(once) == once
 
 
 @given(PIECES)
-def test_the_json_shows_that_there_may_be_something(text: str) -> None:
+def test_the_json_of_a_secret_has_a_sign(text: str) -> None:
     if SHAPES_PATTERN.search(text):
         assert REDACTOR.may_change(orjson.dumps({"a": [text]}))
         assert REDACTOR.may_change(orjson.dumps({text: 1}))
 
 
 @given(BSON)
-def test_no_value_keeps_an_event_from_being_sent(value: Any) -> None:
+def test_every_bson_value_can_be_sent_in_an_event(value: Any) -> None:
     shown = orjson.loads(event_json(value, VIEW)) if value is not None else None
     again = shown and event_json(shown["data"], VIEW)
     assert not again or orjson.loads(again)["data"] == shown["data"]
 
 
 @given(BSON)
-def test_without_a_secret_nothing_changes(value: Any) -> None:
+def test_a_value_without_secrets_is_not_changed(value: Any) -> None:
     json = orjson.dumps(plain(value), option=orjson.OPT_SORT_KEYS)
     hidden = any(map(REDACTOR.hides, re.findall(r'"([^"]*)":', json.decode())))
     if value is not None and not hidden and not REDACTOR.may_change(json):
@@ -312,7 +312,7 @@ def seconds(text: str) -> float:
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("start", ["", "http://a:", "Bearer ", "eyJaaaaaaaa."])
-def test_the_time_grows_with_the_text_and_not_with_its_square(start: str, unit: str) -> None:
+def test_the_time_is_linear_in_the_length_of_the_text(start: str, unit: str) -> None:
     size = 65_536
     once, four_times = (start + unit * (times * size // len(unit)) for times in (1, 4))
     assert seconds(four_times) < 10 * seconds(once) + 0.002  # sixteen times, if it were the square
@@ -321,7 +321,7 @@ def test_the_time_grows_with_the_text_and_not_with_its_square(start: str, unit: 
 # The mapping file's own patterns.
 
 
-def test_patterns_of_the_mapping_see_every_text_and_the_type() -> None:
+def test_patterns_of_the_mapping_search_all_texts_and_the_type() -> None:
     view = EventView(redactor=Redactor(Redaction(patterns=(r"ACME-\d{4}", r"\w*-internal"))))
     assert data({"a": "is ACME-1234, db-internal"}, view) == {"a": "is [redacted], [redacted]"}
     late = "x " * 20_000
@@ -329,7 +329,7 @@ def test_patterns_of_the_mapping_see_every_text_and_the_type() -> None:
     assert orjson.loads(event_json({"type": "ACME-1234"}, view))["type"] == "[redacted]"
 
 
-def test_a_pattern_that_finds_its_own_results_leaves_them() -> None:
+def test_a_pattern_does_not_match_its_own_results() -> None:
     assert Redactor(Redaction(patterns=("[a-z]",))).text("ab") == "[redacted]" * 2
     assert Redactor(Redaction(patterns=("..[a-z][^r]", "."))).text("ab]") == "[redacted]" * 3
 
@@ -339,7 +339,7 @@ def test_a_pattern_that_finds_its_own_results_leaves_them() -> None:
 SMALL = EventView(max_bytes=1024)
 
 
-def test_of_an_event_that_is_too_large_only_its_size_is_sent() -> None:
+def test_only_the_size_is_sent_of_an_event_that_is_too_large() -> None:
     event = {"type": "log", "at": datetime(2026, 1, 2), "text": "x" * 1024}
     size = len(event_json(event, VIEW))
     assert orjson.loads(event_json(event, SMALL)) == {
@@ -351,13 +351,13 @@ def test_of_an_event_that_is_too_large_only_its_size_is_sent() -> None:
     assert b"truncated" in event_json(event, EventView(max_bytes=size - 1))
 
 
-def test_redaction_does_not_make_an_event_larger_than_it_may_be() -> None:
+def test_an_event_keeps_its_size_limit_after_redaction() -> None:
     event = {"urls": ["x://:@"] * 90}
     assert len(orjson.dumps(event)) < 1024
     assert data(event, SMALL)["truncated"] is True
 
 
-def test_the_type_is_bounded_and_looked_at_before_it_is_cut() -> None:
+def test_the_type_of_an_event_is_redacted_before_it_is_cut() -> None:
     def kind(value: str, view: EventView = VIEW) -> Any:
         return orjson.loads(event_json({"type": value, "x": "y" * 2000}, view))["type"]
 
@@ -369,7 +369,7 @@ def test_the_type_is_bounded_and_looked_at_before_it_is_cut() -> None:
         assert kind(cut_through + " and more of it", view) == "x" * 180 + " [redacted] and mor…"
 
 
-def test_what_is_sent_alike_is_alike() -> None:
+def test_events_that_are_equal_after_redaction_are_equal() -> None:
     before, after = ({"type": "log", "token": token, "url": f"https://{token}@h"} for token in ("one", "two"))
     assert event_json(before, VIEW) == event_json(after, VIEW)
     assert extend(b"", event_json(before, VIEW)) == extend(b"", event_json(after, VIEW))

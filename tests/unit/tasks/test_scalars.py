@@ -39,14 +39,14 @@ SOME_UUID = UUID("12345678-1234-5678-1234-567812345678")
         ({}, None),
     ],
 )
-def test_times_come_in_the_forms_writers_use(value: Any, shown: str | None) -> None:
+def test_times_are_read_in_all_forms_that_writers_use(value: Any, shown: str | None) -> None:
     assert moment(value) == shown
 
 
 @pytest.mark.parametrize(
     "name", ["task:pr_opened", "PR_OPENED", "prOpened", "pr-opened", "Task PR opened", "PrOpened"]
 )
-def test_the_spellings_of_a_name_are_one(name: str) -> None:
+def test_all_spellings_of_a_name_are_equal(name: str) -> None:
     assert snake(name) == "pr_opened"
 
 
@@ -54,11 +54,11 @@ def test_the_spellings_of_a_name_are_one(name: str) -> None:
     ("name", "snaked"),
     [("3", "3"), ("-3", "-3"), ("3.0", "3"), ("3.5", "3_5"), ("v-3", "v_3"), ("007", "007")],
 )
-def test_a_number_is_a_name_that_keeps_its_sign(name: str, snaked: str) -> None:
+def test_a_number_as_a_name_keeps_its_sign(name: str, snaked: str) -> None:
     assert snake(name) == snaked
 
 
-def test_of_values_that_are_no_names_there_is_no_text() -> None:
+def test_only_scalars_that_may_be_names_have_a_text() -> None:
     assert [text(value) for value in (True, None, [1], {}, b"a", Binary(b"a", 4), datetime(2026, 1, 2))] == [
         None
     ] * 7
@@ -74,7 +74,7 @@ def in_every_type(value: int) -> list[Any]:
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
-def test_a_whole_number_is_read_alike_whatever_its_type(value: int) -> None:
+def test_an_integer_is_read_alike_in_every_type(value: int) -> None:
     expected = value if abs(value) <= 2**53 - 1 else None
     assert {text(one) for one in in_every_type(value)} == {str(value)}
     assert {number(one) for one in in_every_type(value)} == {expected}
@@ -95,10 +95,10 @@ def test_a_decimal_is_a_time_like_any_other_number(value: Any, shown: str | None
     assert moment(value) == shown
 
 
-def test_numbers_are_whole_or_their_digits() -> None:
+def test_a_number_is_an_integer_or_a_string_of_digits() -> None:
     values = (5, 5.0, "5", Decimal128("5"), 5.5, "x", True, 2**60, None, Decimal128("5.5"), Decimal128("NaN"))
     assert [number(value) for value in values] == [5, 5, 5, 5] + [None] * 7
 
 
-def test_the_clock_of_python_is_not_asked() -> None:
+def test_a_time_with_a_zone_is_read_without_the_local_zone() -> None:
     assert moment(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000Z"

@@ -23,7 +23,7 @@ SOME_UUID = UUID("12345678-1234-5678-1234-567812345678")
 @pytest.mark.parametrize(
     "value", [OID, "x", 1, Int64(1), 1.0, True, None, {"a": 1}, Decimal128("1"), SOME_UUID]
 )
-def test_the_name_of_a_task_leads_back_to_it(value: Any) -> None:
+def test_a_task_id_leads_back_to_its_id(value: Any) -> None:
     value = Binary.from_uuid(value) if isinstance(value, UUID) else value
     found = candidate_ids(wire_id(value))[0]
     assert key_of(found) == key_of(value)  # the same `_id` to MongoDB, whose 1 is one in every type
@@ -42,10 +42,10 @@ def test_the_name_of_a_task_leads_back_to_it(value: Any) -> None:
         '{"a": "\\ud800"}',
     ],
 )
-def test_a_name_is_never_a_question(name: str) -> None:
+def test_a_task_id_is_never_a_query(name: str) -> None:
     assert candidate_ids(name) == [name]
 
 
-def test_an_object_id_wins_over_a_text_that_reads_like_one() -> None:
+def test_an_object_id_comes_before_a_string_with_its_spelling() -> None:
     assert candidate_ids(str(OID)) == [OID, str(OID)]
     assert candidate_ids(str(OID).upper()) == [str(OID).upper()]

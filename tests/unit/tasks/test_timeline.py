@@ -1,4 +1,4 @@
-"""Append or rewrite? Every shape in which the change stream tells what happened to an array."""
+"""Whether a change appends to the timeline or rewrites it, for every form of change that the stream has."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FIELDS = EventView()
 E0, E1, E2 = ({"type": "log", "n": n} for n in range(3))
 
 
-def told(before: list[Any] | None, operation: Any, path: str = "events") -> tuple[list[Any], Outcome]:
+def advanced(before: list[Any] | None, operation: Any, path: str = "events") -> tuple[list[Any], Outcome]:
     timeline = NOTHING if before is None else timeline_of({"events": before}, "events")
     after, outcome = advance(timeline, operation, path, FIELDS)
     return values(after.elements or ()), outcome
@@ -56,8 +56,8 @@ def values(elements: Sequence[Element]) -> list[Any]:
         pytest.param([E0], {"events": [{"n": 0, "type": "log"}, E1]}, [E1], id="keys in another order"),
     ],
 )
-def test_what_only_adds_at_the_end_is_an_append(before: Any, fields: Any, added: Any) -> None:
-    after, outcome = told(before, Updated(fields))
+def test_an_update_that_only_adds_at_the_end_is_an_append(before: Any, fields: Any, added: Any) -> None:
+    after, outcome = advanced(before, Updated(fields))
     assert outcome == Appended(added)
     assert after == [*(before or []), *added]
 
@@ -79,8 +79,8 @@ def test_what_only_adds_at_the_end_is_an_append(before: Any, fields: Any, added:
         pytest.param([E0], Replaced({"events": [E1]}), [E1], id="a replacement"),
     ],
 )
-def test_everything_else_is_a_rewrite(before: list[Any], update: Any, after: list[Any]) -> None:
-    held, outcome = told(before, update)
+def test_every_other_change_is_a_rewrite(before: list[Any], update: Any, after: list[Any]) -> None:
+    held, outcome = advanced(before, update)
     assert held == after
     assert isinstance(outcome, Rewritten)
     assert (values(outcome.elements), values(outcome.before)) == (after, before)
@@ -97,14 +97,14 @@ def test_everything_else_is_a_rewrite(before: list[Any], update: Any, after: lis
         pytest.param([E0], Updated({"eventsCount": 3}), id="a name that begins alike"),
     ],
 )
-def test_what_leaves_the_array_equal_is_nothing(before: Any, update: Any) -> None:
-    assert told(before, update) == (before or [], None)
+def test_an_update_that_leaves_the_array_equal_changes_nothing(before: Any, update: Any) -> None:
+    assert advanced(before, update) == (before or [], None)
 
 
 @pytest.mark.parametrize("name", ["²", "٣", "01", "-1", "9" * 5000, "999999999", "", "x"])
-def test_a_field_name_that_only_looks_like_an_index_is_none(name: str) -> None:
-    assert told([E0], Updated({f"events.{name}": E1})) == ([E0], None)
-    assert told([E0], Updated({}, [f"events.{name}.n"])) == ([E0], None)
+def test_a_field_name_that_resembles_an_index_is_no_index(name: str) -> None:
+    assert advanced([E0], Updated({f"events.{name}": E1})) == ([E0], None)
+    assert advanced([E0], Updated({}, [f"events.{name}.n"])) == ([E0], None)
 
 
 def test_a_push_needs_no_array_in_memory() -> None:
@@ -116,23 +116,23 @@ def test_a_push_needs_no_array_in_memory() -> None:
 @pytest.mark.parametrize(
     "operation", [Updated({"events": [E0]}), Updated({"events.0.n": 1}), Replaced({"events": [E0]})]
 )
-def test_a_doubt_asks_for_the_array(operation: Any) -> None:
+def test_an_unclear_change_asks_for_the_array(operation: Any) -> None:
     before = Timeline(2, True)
     assert advance(before, operation, "events", FIELDS) == (before, NeedsEvents())
 
 
-def test_a_path_of_several_names() -> None:
-    assert told(None, Updated({"log": {"items": [E0]}}), "log.items") == ([E0], Appended([E0]))
-    assert told(None, Updated({"log.items": [E0]}), "log.items") == ([E0], Appended([E0]))
-    assert told([E0], Updated({"log.items.1": E1}), "log.items") == ([E0, E1], Appended([E1]))
-    assert told([E0], Updated({"log": 1}), "log.items") == ([], Rewritten((), (encode_element(E0),)))
-    assert told([E0], Updated({"log": {"items": [E1]}}), "log.items")[0] == [E1]
+def test_the_array_may_be_in_a_sub_document() -> None:
+    assert advanced(None, Updated({"log": {"items": [E0]}}), "log.items") == ([E0], Appended([E0]))
+    assert advanced(None, Updated({"log.items": [E0]}), "log.items") == ([E0], Appended([E0]))
+    assert advanced([E0], Updated({"log.items.1": E1}), "log.items") == ([E0, E1], Appended([E1]))
+    assert advanced([E0], Updated({"log": 1}), "log.items") == ([], Rewritten((), (encode_element(E0),)))
+    assert advanced([E0], Updated({"log": {"items": [E1]}}), "log.items")[0] == [E1]
 
 
-def test_delete_and_insert_begin_anew() -> None:
-    assert told([E0], Deleted()) == ([], None)
+def test_a_delete_and_an_insert_begin_a_new_timeline() -> None:
+    assert advanced([E0], Deleted()) == ([], None)
     assert timeline_of({"events": [E0]}, "events") == Timeline(1, True, held([encode_element(E0)]))
-    assert told(None, Inserted({"events": [E0]}))[0] == [E0]
+    assert advanced(None, Inserted({"events": [E0]}))[0] == [E0]
 
 
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -148,15 +148,15 @@ def digest_of(events: list[bytes]) -> bytes:
 
 
 @given(st.lists(JSON, max_size=8), st.lists(JSON, max_size=8))
-def test_digests_are_equal_where_the_events_are(one: list[Any], other: list[Any]) -> None:
+def test_digests_are_equal_if_and_only_if_the_events_are(one: list[Any], other: list[Any]) -> None:
     shown, compared = ([event_json(event, FIELDS) for event in events] for events in (one, other))
     assert (digest_of(shown) == digest_of(compared)) is (shown == compared)
     assert functools.reduce(extend, shown[3:], digest_of(shown[:3])) == digest_of(shown)
 
 
 @given(st.lists(JSON, max_size=6), st.lists(JSON, max_size=6))
-def test_a_whole_array_says_what_it_means(before: list[Any], after: list[Any]) -> None:
-    held, outcome = told(before, Updated({"events": after}))
+def test_a_whole_array_is_compared_with_the_one_before(before: list[Any], after: list[Any]) -> None:
+    held, outcome = advanced(before, Updated({"events": after}))
     match outcome:
         case Appended(events):
             held = [*before, *events]
@@ -171,7 +171,9 @@ EVENTS = st.lists(st.sampled_from([E0, E1, {"n": 0, "type": "log"}, None, 1, 1.0
 
 
 @given(EVENTS, EVENTS)
-def test_what_a_rewrite_brought_is_what_was_not_there(before: list[Any], after: list[Any]) -> None:
+def test_the_new_events_of_a_rewrite_are_those_that_were_not_there(
+    before: list[Any], after: list[Any]
+) -> None:
     rewritten = Rewritten(*(timeline_of({"a": one}, "a").elements or () for one in (after, before)))
     fresh = brought(rewritten, FIELDS)
     shown = [event_json(one, FIELDS) for one in after]
@@ -182,15 +184,15 @@ def test_what_a_rewrite_brought_is_what_was_not_there(before: list[Any], after: 
     assert fresh == sorted(fresh)
 
 
-def test_an_element_that_is_reached_into_leaves_the_others_as_they_are() -> None:
+def test_an_update_inside_an_element_leaves_the_others_encoded() -> None:
     binary = b"\x03\x00"  # bytes, as elements are
-    held, outcome = told([binary, E0, E1], Updated({"events.1.n": 9, "events.5": binary}))
+    held, outcome = advanced([binary, E0, E1], Updated({"events.1.n": 9, "events.5": binary}))
     assert held == [binary, {**E0, "n": 9}, E1, None, None, binary]
     assert isinstance(outcome, Rewritten)
-    assert told([E0, E1, E2], Updated({"events.2": E2}, (), [("events", 1)]))[0] == [E0, None, E2]
+    assert advanced([E0, E1, E2], Updated({"events.2": E2}, (), [("events", 1)]))[0] == [E0, None, E2]
 
 
-def test_a_timeline_that_grew_is_still_what_it_was() -> None:
+def test_an_earlier_timeline_is_not_changed_by_an_append() -> None:
     before = timeline_of({"events": [E0]}, "events")
     first, _ = advance(before, Updated({"events.1": E1}), "events", FIELDS)
     # The same past may be asked for another future: a batch is translated anew after a failure.

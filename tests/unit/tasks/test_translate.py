@@ -1,4 +1,4 @@
-"""What a change means: the lifecycle rule, summaries, and the fields of messages."""
+"""The messages of a change: the lifecycle, summaries, and the fields of messages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def translator(mapping: Mapping = MAPPING) -> Translator:
     return Translator(mapping, Audience(mapping.visibility).keys_of, max_text=50)
 
 
-def told(before: dict[str, Any] | None, operation: Operation, mapping: Mapping = MAPPING) -> Step:
+def step_of(before: dict[str, Any] | None, operation: Operation, mapping: Mapping = MAPPING) -> Step:
     reader = translator(mapping)
     task = reader.read({"_id": ID, **before}) if before is not None else None
     change = Change(key_of(ID), ID, Timestamp(10, 1), WALL_MS, operation)
@@ -48,7 +48,7 @@ def told(before: dict[str, Any] | None, operation: Operation, mapping: Mapping =
 
 
 def names(step: Step) -> list[str]:
-    """The messages of a step, lifecycle ones by their short name."""
+    """The names of the messages of a step; lifecycle messages by the short name of their kind."""
     return [
         one.kind.value.removeprefix("task:") if isinstance(one, Lifecycle) else type(one).__name__
         for one in step.messages
@@ -59,7 +59,7 @@ def event(kind: Any, **more: Any) -> dict[str, Any]:
     return {"type": kind, **more}
 
 
-def test_an_insert_is_created_and_what_its_status_says() -> None:
+def test_an_insert_sends_created_and_the_message_of_its_status() -> None:
     document = {
         "_id": ID,
         "title": "Fix",
@@ -67,7 +67,7 @@ def test_an_insert_is_created_and_what_its_status_says() -> None:
         "status": "analyzing",
         "events": [event("x")],
     }
-    step = told(None, Inserted(document))
+    step = step_of(None, Inserted(document))
     assert names(step) == ["created", "analyzing", "Listed"]
     assert step.messages[0] == Lifecycle(
         Kind.CREATED, {"title": "Fix", "creator": "alice", "status": "analyzing"}
@@ -124,62 +124,66 @@ def test_an_insert_is_created_and_what_its_status_says() -> None:
         pytest.param({"status": "a"}, {"updatedAt": 1700000000}, ["Listed"], id="only the time moved"),
     ],
 )
-def test_the_lifecycle_rule(before: dict[str, Any], fields: dict[str, Any], expected: list[str]) -> None:
-    assert names(told(before, Updated(fields))) == expected
+def test_a_lifecycle_message_is_sent_once_for_an_event_and_its_status(
+    before: dict[str, Any], fields: dict[str, Any], expected: list[str]
+) -> None:
+    assert names(step_of(before, Updated(fields))) == expected
 
 
 @pytest.mark.parametrize(
     ("source", "expected"),
     [("events", ["EventAdded", "dispatched"]), ("status", ["EventAdded", "analyzing"])],
 )
-def test_a_mapping_may_listen_to_one_side_only(source: Any, expected: list[str]) -> None:
+def test_a_mapping_may_read_the_lifecycle_from_one_source_only(source: Any, expected: list[str]) -> None:
     mapping = replace(MAPPING, lifecycle_from=source)
-    step = told({"status": "new"}, Updated({"events": [event("dispatched")], "status": "analyzing"}), mapping)
+    step = step_of(
+        {"status": "new"}, Updated({"events": [event("dispatched")], "status": "analyzing"}), mapping
+    )
     assert names(step)[:2] == expected
 
 
-def test_a_rewrite_is_a_state_and_the_lifecycle_of_what_it_brought() -> None:
+def test_a_rewrite_sends_the_state_and_the_lifecycle_of_new_events() -> None:
     before = {"status": "new", "events": [event("dispatched"), event("log")]}
-    step = told(before, Updated({"events": [event("dispatched"), event("failed", error="no")]}))
+    step = step_of(before, Updated({"events": [event("dispatched"), event("failed", error="no")]}))
     assert names(step) == ["StateReset", "failed"]
     assert step.messages[1] == Lifecycle(Kind.FAILED, {"status": "new", "error": "no"})
 
 
 def test_a_full_array_that_is_pushed_to_keeps_its_lifecycle() -> None:
     old = [event("log", n=n) for n in range(3)]
-    step = told({"status": "new", "events": old}, Updated({"events": [*old[1:], event("merged")]}))
+    step = step_of({"status": "new", "events": old}, Updated({"events": [*old[1:], event("merged")]}))
     assert names(step) == ["StateReset", "pr_merged"]
 
 
-def test_fields_come_from_the_event_first_then_from_the_document() -> None:
+def test_fields_of_a_message_come_from_the_event_before_the_document() -> None:
     before = {"status": "new", "prUrl": "https://x/old", "prNumber": 7}
-    step = told(before, Updated({"events": [event("pr_opened", data={"prUrl": "https://x/new"})]}))
+    step = step_of(before, Updated({"events": [event("pr_opened", data={"prUrl": "https://x/new"})]}))
     assert step.messages[1] == Lifecycle(
         Kind.PR_OPENED, {"status": "new", "prUrl": "https://x/new", "prNumber": 7}
     )
 
 
-def test_a_delete_carries_who_could_see_it() -> None:
-    step = told({"createdBy": "alice"}, Deleted())
+def test_a_delete_keeps_the_keys_of_the_task_before() -> None:
+    step = step_of({"createdBy": "alice"}, Deleted())
     assert step.after is None
     assert step.before is not None
     assert "creator:s:alice" in step.before.keys
     assert step.messages == ()
 
 
-def test_an_unset_candidate_uncovers_the_next() -> None:
-    step = told({"title": "a", "name": "b"}, Updated({}, ["title"]))
+def test_the_next_candidate_counts_after_one_is_unset() -> None:
+    step = step_of({"title": "a", "name": "b"}, Updated({}, ["title"]))
     assert step.after is not None
     assert step.after.summary["title"] == "b"
 
 
-def test_a_change_inside_an_array_of_members_moves_the_keys() -> None:
-    step = told({"members": ["alice", "bob"]}, Updated({"members.1": "carol"}))
+def test_a_change_inside_an_array_of_members_changes_the_keys() -> None:
+    step = step_of({"members": ["alice", "bob"]}, Updated({"members.1": "carol"}))
     assert step.after is not None
     assert step.after.keys == {"all", "member:s:alice", "member:s:carol"}
 
 
-def test_summaries_take_what_the_document_says_in_the_type_the_wire_promises() -> None:
+def test_a_summary_has_the_types_that_the_wire_promises() -> None:
     document = {
         "_id": ID,
         "name": "x" * 80,
@@ -231,16 +235,16 @@ def test_a_summary_names_the_stage_that_the_mapping_lists_its_status_under(
 
 
 def test_the_stage_of_a_summary_follows_its_status() -> None:
-    kept = told({"status": "analyzing"}, Updated({"title": "x"}))
+    kept = step_of({"status": "analyzing"}, Updated({"title": "x"}))
     assert kept.after is not None
     assert kept.after.summary["stage"] == "analyzing"
 
-    left = told({"status": "analyzing"}, Updated({"status": "on hold"}))
+    left = step_of({"status": "analyzing"}, Updated({"status": "on hold"}))
     assert left.after is not None
     assert "stage" not in left.after.summary
 
 
-def test_a_summary_read_for_a_list_is_the_same() -> None:
+def test_a_summary_read_for_a_list_equals_that_of_the_whole_document() -> None:
     document = {"_id": ID, "title": "a", "github": {"prUrl": "https://p"}, "events": [1, 2]}
     reader = translator()
     projected = {key: value for key, value in document.items() if key != "events"} | {"relay_event_count": 2}
@@ -248,14 +252,14 @@ def test_a_summary_read_for_a_list_is_the_same() -> None:
 
 
 @pytest.mark.parametrize("operation", [Updated({"title": "x"}), Deleted()])
-def test_a_change_of_a_task_that_was_not_there_says_nothing(operation: Operation) -> None:
-    step = told(None, operation)
+def test_a_change_of_an_unknown_task_sends_nothing(operation: Operation) -> None:
+    step = step_of(None, operation)
     assert (step.before, step.after, step.messages) == (None, None, ())
 
 
-def test_a_replacement_is_compared_with_what_was() -> None:
+def test_a_replacement_is_compared_with_the_document_before() -> None:
     before = {"status": "new", "title": "a", "events": [event("log")]}
-    step = told(
+    step = step_of(
         before, Replaced({"_id": ID, "status": "new", "title": "b", "events": [event("log"), event("log")]})
     )
     assert step.messages == (EventAdded(1, event("log")), SummaryUpdated(), Listed())
@@ -263,12 +267,12 @@ def test_a_replacement_is_compared_with_what_was() -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 1, 5])
-def test_a_full_array_knows_where_its_task_stands(kept: int) -> None:
-    """The last milestone moves with the array, and goes when it falls out."""
+def test_a_full_array_keeps_its_last_milestone(kept: int) -> None:
+    """The last milestone moves with the array, and is forgotten when it leaves it."""
     old = [event("dispatched"), *(event("log", n=n) for n in range(5))]
     before = {"status": "new", "events": old}
     after = [*old[6 - kept :], event("log", n=9)]
-    step = told(before, Updated({"events": after}))
+    step = step_of(before, Updated({"events": after}))
     assert step.after is not None
     assert step.after.last == translator().read({"_id": ID, "status": "new", "events": after}).last
 
@@ -279,7 +283,7 @@ HISTORY = st.lists(
 
 
 @given(HISTORY, st.sampled_from([None, "gone", {"0": 1}]))
-def test_an_outline_is_the_task_without_its_array(history: list[Any], otherwise: Any) -> None:
+def test_an_outline_equals_the_task_without_its_array(history: list[Any], otherwise: Any) -> None:
     reader = translator()
     for stored in (history, otherwise):
         document = {"_id": ID, "title": "a", "github": 5, "members": ["a", {"b": 1}], "events": stored}
@@ -319,7 +323,7 @@ SET = st.dictionaries(
 
 
 @given(SET, st.lists(st.tuples(SET, st.lists(st.sampled_from(NAMES), max_size=2)), max_size=3))
-def test_a_task_after_an_update_is_the_one_that_the_document_shows(
+def test_the_task_after_an_update_equals_that_of_the_whole_document(
     first: dict[str, Any], updates: list[tuple[dict[str, Any], list[str]]]
 ) -> None:
     reader = translator()
@@ -336,7 +340,7 @@ def test_a_task_after_an_update_is_the_one_that_the_document_shows(
         assert (task.status, task.document) == (shown.status, shown.document)
 
 
-def test_where_array_and_fields_share_a_sub_document_the_whole_is_read() -> None:
+def test_the_whole_document_is_read_if_array_and_fields_share_a_sub_document() -> None:
     assert translator().outline_projection is not None
     assert translator(replace(MAPPING, events="github.log")).outline_projection is None
 
@@ -354,10 +358,10 @@ NUMBERED = replace(
 
 
 @pytest.mark.parametrize("value", IN_EVERY_TYPE, ids=repr)
-def test_a_status_and_a_type_that_are_numbers_mean_the_same_in_every_type(value: Any) -> None:
-    pushed = told({"events": []}, Updated({"events.0": event(value)}), NUMBERED)
+def test_a_number_as_status_or_type_is_equal_in_every_bson_type(value: Any) -> None:
+    pushed = step_of({"events": []}, Updated({"events.0": event(value)}), NUMBERED)
     assert lifecycle_of(pushed) == [Kind.PR_OPENED]
-    written = told({"status": "new"}, Updated({"status": value}), NUMBERED)
+    written = step_of({"status": "new"}, Updated({"status": value}), NUMBERED)
     assert lifecycle_of(written) == [Kind.PR_OPENED]
     assert written.after is not None
     assert written.after.summary["status"] == "3"
@@ -369,20 +373,22 @@ def test_a_status_and_a_type_that_are_numbers_mean_the_same_in_every_type(value:
 
 
 @pytest.mark.parametrize("value", [-3, -3.0, Decimal128("-3.0"), "-3"], ids=repr)
-def test_the_sign_of_a_number_tells_it_from_another(value: Any) -> None:
-    assert lifecycle_of(told({"events": []}, Updated({"events.0": event(value)}), NUMBERED)) == [Kind.FAILED]
-    assert lifecycle_of(told({"status": "new"}, Updated({"status": value}), NUMBERED)) == [Kind.FAILED]
+def test_a_negative_number_is_another_status(value: Any) -> None:
+    assert lifecycle_of(step_of({"events": []}, Updated({"events.0": event(value)}), NUMBERED)) == [
+        Kind.FAILED
+    ]
+    assert lifecycle_of(step_of({"status": "new"}, Updated({"status": value}), NUMBERED)) == [Kind.FAILED]
 
 
 @pytest.mark.parametrize("value", [True, None, datetime(2026, 1, 2), {"a": 3}, [3], b"3"], ids=repr)
-def test_what_is_no_text_and_no_number_is_no_type(value: Any) -> None:
-    assert lifecycle_of(told({"events": []}, Updated({"events.0": event(value)}), NUMBERED)) == []
+def test_other_values_are_no_type_of_an_event(value: Any) -> None:
+    assert lifecycle_of(step_of({"events": []}, Updated({"events.0": event(value)}), NUMBERED)) == []
     assert orjson.loads(event_json(event(value), translator().view))["type"] is None
 
 
 @pytest.mark.parametrize("value", [7, Int64(7), 7.0, Decimal128("7"), Decimal128("7.0"), "7"], ids=repr)
-def test_a_number_of_an_issue_and_a_time_are_read_in_every_type(value: Any) -> None:
-    step = told({"events": []}, Updated({"events.0": event("dispatched", issueNumber=value)}))
+def test_issue_numbers_and_times_are_read_in_every_bson_type(value: Any) -> None:
+    step = step_of({"events": []}, Updated({"events.0": event("dispatched", issueNumber=value)}))
     (lifecycle,) = [one for one in step.messages if isinstance(one, Lifecycle)]
     assert lifecycle.data["issueNumber"] == 7
     at = Decimal128("1700000000") if isinstance(value, Decimal128) else 1_700_000_000

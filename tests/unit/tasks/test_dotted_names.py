@@ -1,4 +1,4 @@
-"""Names with dots, numbers and dollars at every level: what a change does is never guessed from its path."""
+"""Field names with dots, digits and dollars: the effect of a change is never guessed from its path."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SEEDS = st.integers(0, 2**32)
 
 
 class History:
-    """One document through a number of changes, as `feed.pump.Source` and `Reads`."""
+    """One document and its changes, as the `Source` and the `Reads` of the pump."""
 
     def __init__(self, documents: Sequence[dict[str, Any]], form: str, sizes: Sequence[int]) -> None:
         self.documents = documents
@@ -71,7 +71,7 @@ class History:
 
 
 class Checked(Collector):
-    """Keeps every step, and follows the messages as a listener does."""
+    """Keeps every step, and applies the messages as a listener does."""
 
     def __init__(self, history: History) -> None:
         read = TRANSLATOR.read(DECODER.document(bson.encode(history.documents[0])))
@@ -94,7 +94,7 @@ def documents_of(seed: int, count: int) -> list[dict[str, Any]]:
 
 
 def played(history: History, memory: TaskCache | None = None, checked: Checked | None = None) -> Checked:
-    """What a relay publishes of this history."""
+    """Everything that a relay publishes of this history."""
     checked = checked or Checked(history)
     memory = memory or TaskCache(10, lambda key: False)
     pump = Pump(history, history, TRANSLATOR, memory, checked, Metrics())
@@ -105,7 +105,7 @@ def played(history: History, memory: TaskCache | None = None, checked: Checked |
 
 @settings(max_examples=1000)
 @given(SEEDS, st.sampled_from(odd_diffs.FORMS), st.lists(st.integers(1, 4), min_size=1, max_size=3))
-def test_what_is_computed_is_what_is_stored(seed: int, form: str, sizes: list[int]) -> None:
+def test_the_computed_task_equals_the_stored_one(seed: int, form: str, sizes: list[int]) -> None:
     history = History(documents_of(seed, 8), form, sizes)
     memory = TaskCache(1000 if seed % 2 else 1, lambda key: False, array_bytes=0 if seed % 3 else 10_000)
     checked = played(history, memory)
@@ -129,7 +129,9 @@ def test_an_exact_form_needs_no_read(seed: int, form: str) -> None:
 
 
 @given(SEEDS, st.sampled_from(odd_diffs.FORMS), st.booleans(), st.booleans())
-def test_a_usual_update_is_read_as_any_other(seed: int, form: str, transaction: bool, split: bool) -> None:
+def test_an_update_by_usual_names_is_translated_like_any_other(
+    seed: int, form: str, transaction: bool, split: bool
+) -> None:
     made = documents_of(seed, 4)
     raws = [
         odd_diffs.change(before, after, form, Timestamp(10, 1), transaction=transaction)
@@ -151,13 +153,13 @@ GITHUB = {"_id": 1, "github": {"prUrl": "a"}, "github.prUrl": "b", "events": []}
         {"_id": 1, "github": {"x": 1}, "github.prUrl": "d", "events": []},
     ],
 )
-def test_two_paths_with_one_spelling_are_read_and_not_guessed(form: str, after: dict[str, Any]) -> None:
+def test_two_paths_with_one_spelling_cause_a_read(form: str, after: dict[str, Any]) -> None:
     history = History([{**GITHUB, "github": {**GITHUB["github"], "x": 1}}, after], form, [1])
     assert history.changes[0].operation.paths is None
     same(played(history).steps[0].after, after)
 
 
-def test_a_name_with_dots_in_the_sub_document_of_the_array_is_none_of_its_places() -> None:
+def test_a_name_with_dots_beside_the_array_is_no_index_of_it() -> None:
     mapping = replace(MAPPING, events="log.items")
     translator = Translator(mapping, Audience(mapping.visibility).keys_of, max_text=100)
     before = {"_id": 1, "log": {"items": [1], "items.1": 0}, "log.items": [7]}
@@ -177,7 +179,7 @@ def test_a_name_with_dots_in_the_sub_document_of_the_array_is_none_of_its_places
 @pytest.mark.parametrize(
     ("published", "array"), [([0, 1], [0]), ([0], [0, 1]), ([], [0]), ([0], "none"), ([0, 1], [])]
 )
-def test_what_was_published_and_is_not_so_becomes_a_reset(published: list[Any], array: Any) -> None:
+def test_a_wrong_published_timeline_is_corrected_by_a_reset(published: list[Any], array: Any) -> None:
     stored_before = {"_id": 1, "events": array}
     history = History([stored_before, {"_id": 1, "events": [5, 6]}], "diff", [1])
     checked = Checked(history)
