@@ -1,8 +1,14 @@
-"""The command line: serve, check, demo, mongod, tail, token, schema.
+"""The commands of `relay` and their arguments: serve, check, demo, mongod, tail, token, schema.
 
-Exit codes: 0 done, also where who reads standard output has seen enough; 1 `check` found a problem; 2 bad
-arguments; 3 could not start, or could not print what was asked for (one sentence on standard error says why);
-130 ended by a second Ctrl-C, or by one that came before the command had begun.
+Exit codes:
+
+- 0: the command did its work. Also when the program that reads its standard output closed it.
+- 1: `check` found a problem.
+- 2: the arguments are wrong.
+- 3: the command could not start, or could not print its result. One sentence on standard error says why.
+- 130: a second Ctrl-C ended it, or one that came before the command had begun.
+
+Rule of this file: what takes long to import is imported inside a command, so that `relay --help` stays quick.
 """
 
 from __future__ import annotations
@@ -27,9 +33,9 @@ log = logging.getLogger(__name__)
 
 EXIT_CANNOT_START = 3
 TAIL_EXIT_CODES = (
-    "Exit codes: 0 after --count, --duration, Ctrl-C, the end of who reads, or with nothing left to follow; "
-    "2 for bad arguments; 3 where nobody answers, or the answer is no. Messages go to standard output, notices "
-    "to standard error."
+    "Exit codes: 0 after --count, --duration or Ctrl-C, when the reader of standard output leaves, or when nothing is "
+    "left to follow; 2 for bad arguments; 3 if nobody answers, or the relay refuses. Messages go to standard output, "
+    "notices to standard error."
 )
 
 cli = typer.Typer(
@@ -44,14 +50,16 @@ Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes any fr
 
 
 def main() -> None:
-    """Run the command of this process's arguments, and end the process."""
+    """Run the command that this process's arguments name, and end the process."""
     process.leave_on_interrupt()
     process.end(run())
 
 
 def run() -> int:
-    """Run the command of this process's arguments; the exit code. Everything is printed then, or it is said that it
-    cannot be."""
+    """Run the command that this process's arguments name, and return its exit code.
+
+    On return, everything is printed, or standard error says that it could not be.
+    """
     output.prepare()
     try:
         code = _command()
@@ -67,11 +75,13 @@ def run() -> int:
 
 
 def _command() -> int:
-    """The exit code of the command. Raises ReaderLeft, Unwritable or StartupError."""
+    """Run the command and return its exit code. Raises ReaderLeft, Unwritable or StartupError."""
     try:
         cli(prog_name="relay")  # also for `python -m relay`
     except SystemExit as ending:
-        left = output.reader_left(ending)  # for which typer and rich have exit codes of their own
+        left = output.reader_left(
+            ending
+        )  # typer and rich exit with codes of their own when the reader leaves
         if left is not None:
             raise left from None
         return ending.code if isinstance(ending.code, int) else int(ending.code is not None)
@@ -79,6 +89,7 @@ def _command() -> int:
 
 
 def _explain(failure: Exception) -> int:
+    """Print why the command failed, and return its exit code."""
     if isinstance(failure, output.ReaderLeft):
         return 0
     if isinstance(failure, output.Unwritable):
@@ -184,20 +195,20 @@ def tail(
     ] = None,
     task: Annotated[list[str] | None, typer.Option(help="A task to follow; may be repeated.")] = None,
     dashboard: Annotated[
-        bool, typer.Option("--dashboard", help="Follow the list; so it is where no task is named.")
+        bool, typer.Option("--dashboard", help="Follow the list of tasks; the default when no task is named.")
     ] = False,
     since: Annotated[int | None, typer.Option(min=0, help="Print the timeline from this index on.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One message a line, as received.")] = False,
-    duration: Annotated[float | None, typer.Option(min=0.001, help="End after so many seconds.")] = None,
+    duration: Annotated[float | None, typer.Option(min=0.001, help="End after this many seconds.")] = None,
     count: Annotated[
-        int | None, typer.Option(min=1, help="End after so many messages; with --direct, changes.")
+        int | None, typer.Option(min=1, help="End after this many messages; with --direct, changes.")
     ] = None,
     direct: Annotated[
         bool,
         typer.Option(
             "--direct",
-            help="Follow MongoDB itself (RELAY_MONGO_URL, RELAY_MAPPING, …): what each writer did, and what "
-            "the relay makes of it. Asks no user's rights.",
+            help="Follow MongoDB itself (RELAY_MONGO_URL, RELAY_MAPPING, …): what each writer did, and the messages "
+            "that the relay makes of it. No user's rights apply.",
         ),
     ] = False,
 ) -> None:
@@ -223,7 +234,9 @@ def tail(
         raise typer.Exit(loop.run(database.run(settings, wanted, out=sys.stdout, err=sys.stderr)))
     from relay.cli.tail import follow
 
-    token = token or os.environ.get("RELAY_TOKEN", "").strip()  # of a file, with the end of its line
+    token = (
+        token or os.environ.get("RELAY_TOKEN", "").strip()
+    )  # one that was read from a file ends in a newline
     if not token:
         typer.echo("relay tail: a token is needed, with --token or in RELAY_TOKEN.", err=True)
         raise typer.Exit(EXIT_BAD_ARGUMENTS)
@@ -257,9 +270,10 @@ def schema(
     from relay.protocol import schema as schemas
 
     made = schemas.asyncapi() if asyncapi else schemas.json_schema()
-    typer.echo(dumps(made, indent=2))  # in ASCII, which every encoding has
+    typer.echo(dumps(made, indent=2))  # dumps writes ASCII, which every encoding of standard output can write
 
 
 def _warn() -> None:
+    """Print a warning for each environment variable that looks like a setting but is not one."""
     for warning in config.warnings():
         typer.echo(f"relay: {warning}", err=True)

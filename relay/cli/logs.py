@@ -1,4 +1,7 @@
-"""Logging: one line a record, a stable phrase and its fields; never a token, never a document."""
+"""The format and the level of log lines.
+
+Rule of this file: a record is one line, with a constant phrase and its fields. A token or a document is never logged.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,10 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 def configure(format: Literal["console", "json"], level: str) -> None:
-    """Send everything to standard error, the libraries' own records only from WARNING on: at INFO
-    the server would show query strings, and at DEBUG headers and frames."""
+    """Write the log to standard error: the relay's records from `level` on, those of libraries from WARNING on.
+
+    Below WARNING, libraries would log secrets: uvicorn the query of a URL, and websockets headers and frames.
+    """
     formatter = _Json() if format == "json" else _Console()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
@@ -31,6 +36,7 @@ def configure(format: Literal["console", "json"], level: str) -> None:
 
 
 def _loss(count: int) -> logging.LogRecord:
+    """Return a record that says how many lines are missing at its place."""
     record = {"name": __name__, "levelname": "WARNING", "levelno": logging.WARNING}
     said = {"msg": "lines of the log are missing here: they could not be written", "lines": count}
     return logging.makeLogRecord(record | said)
@@ -49,7 +55,7 @@ class _Console(logging.Formatter):
         fields = "".join(f" {name}={value!r}" for name, value in _fields(record).items())
         line = f"{_time(record)} {record.levelname:<7} {_printable(record.getMessage())}{fields}"
         if record.exc_info:
-            # Indented, so that nothing an exception says can pass for a record of its own.
+            # Indented, so that no line of an exception can pass for a record of its own.
             lines = self.formatException(record.exc_info).split("\n")
             line += "".join(f"\n    {_printable(one)}" for one in lines)
         return line
@@ -66,7 +72,7 @@ class _Json(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str)  # in ASCII: no control character, and none that is half
+        return json.dumps(entry, default=str)  # ASCII, so without control characters and lone surrogates
 
 
 def _printable(message: str) -> str:

@@ -1,8 +1,7 @@
-"""Standard output and standard error, whatever they are: of any encoding, closed, full, or read by nobody.
+"""Standard output and standard error that work with any encoding, and when they are closed, full or not read.
 
-Rules of this file: nothing that is written to standard error waits for who reads it, or fails; what is written
-is in order; what was dropped is said. A failure of standard output has a type of its own, so that it can be told
-from any other file's or connection's.
+Rules of this file: a write to standard error never waits and never fails; texts keep their order; a line says where
+texts were dropped. An error of standard output has a type of its own, because an OSError may come from any file.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO
 
-READABLE = "relay.readable"  # for `errors=`: what an encoding cannot write is put into ASCII
-MAX_WAITING_BYTES = 1024 * 1024  # of standard error; what comes on top is dropped and counted
-LAST_WORDS_S = 2.0  # that the end of the process waits for what is still to be written
+READABLE = "relay.readable"  # for `errors=`: replaces characters that the encoding cannot write by ASCII
+MAX_WAITING_BYTES = 1024 * 1024  # that wait for standard error; further texts are dropped and counted
+LAST_WORDS_S = 2.0  # that the end of the process waits for texts that are not written yet
 STANDARD = (0, 1, 2)
 
 _ASCII = str.maketrans(
@@ -44,7 +43,7 @@ _ASCII = str.maketrans(
 
 
 def _readable(failure: UnicodeError) -> tuple[str | bytes, int]:
-    """Typographic characters become their like in ASCII; others, which may be somebody's text, are escaped."""
+    """Replace typographic characters by similar ones in ASCII; escape all others, which may be text of other people."""
     if not isinstance(failure, UnicodeEncodeError):
         raise failure
     text = failure.object[failure.start : failure.end].translate(_ASCII)
@@ -55,15 +54,15 @@ codecs.register_error(READABLE, _readable)
 
 
 class ReaderLeft(BrokenPipeError):
-    """Who read standard output has seen enough."""
+    """The program that reads standard output has closed it."""
 
 
 class Unwritable(OSError):
-    """Standard output cannot be written; `strerror` says why."""
+    """Standard output cannot be written. `strerror` says why."""
 
 
 class _StandardOutput(io.FileIO):
-    """The descriptor of standard output; what cannot be written there raises ReaderLeft or Unwritable."""
+    """The descriptor of standard output. A write that fails raises ReaderLeft or Unwritable."""
 
     def write(self, data: Any) -> int | None:  # type: ignore[override]
         try:
@@ -77,7 +76,7 @@ class _StandardOutput(io.FileIO):
 
 
 def reader_left(failure: BaseException) -> ReaderLeft | None:
-    """The ReaderLeft that was being handled when this was raised, if it is so."""
+    """Return the ReaderLeft that caused this exception, or was being handled when it was raised; None without one."""
     cause: BaseException | None = failure
     while cause is not None and not isinstance(cause, ReaderLeft):
         cause = cause.__cause__ or cause.__context__
@@ -85,12 +84,12 @@ def reader_left(failure: BaseException) -> ReaderLeft | None:
 
 
 def prepare() -> StandardError:
-    """Make both streams of this process such that a command can write to them. Done once, before anything else."""
+    """Replace both streams of this process by ones that follow the rules of this file. Call it once, first of all."""
     _occupy()
     if sys.stdout is None:  # closed
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as we live
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
     elif isinstance(sys.stdout, io.TextIOWrapper):
-        with suppress(OSError):  # a directory
+        with suppress(OSError):  # standard output is a directory
             sys.stdout = _standard_output(sys.stdout)
     stream = StandardError(sys.stderr)
     sys.stderr = stream
@@ -99,7 +98,7 @@ def prepare() -> StandardError:
 
 
 def _standard_output(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    """The like of this stream, buffered or not, on the same descriptor."""
+    """Return a stream like this one on the same descriptor, buffered as this one is, with our errors."""
     descriptor: Any = _StandardOutput(stream.fileno(), "wb", closefd=False)
     return io.TextIOWrapper(
         descriptor if stream.write_through else io.BufferedWriter(descriptor),
@@ -111,29 +110,31 @@ def _standard_output(stream: io.TextIOWrapper) -> io.TextIOWrapper:
 
 
 def _occupy() -> None:
-    """Put /dev/null where a standard descriptor is closed: else the next connection would be given its number, and
-    a library that writes to standard error would write into that."""
+    """Open /dev/null at each standard descriptor that is closed.
+
+    Otherwise the next connection would get its number, and a library that writes to standard error would write into it.
+    """
     for descriptor in STANDARD:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
 
 
 class StandardError(io.TextIOBase):
-    """Standard error that never holds its writer up: a thread writes, and it ends with the process."""
+    """Standard error that never makes its caller wait: a thread of its own writes. The thread ends with the process."""
 
     def __init__(self, stream: TextIO | None, descriptor: int = 2) -> None:
         self._terminal = stream is not None and stream.isatty()
         self._encoding = (stream.encoding if stream is not None else None) or "utf-8"
         self._descriptor = descriptor
-        self._waiting: deque[bytes | int] = deque()  # a number stands for that many dropped texts
-        self._size = 0  # of the texts that wait, and of the one that is being written
-        self._failing = False  # the text before is not there, or not whole
-        self._in_line = False  # what was written last did not end its line
+        self._waiting: deque[bytes | int] = deque()  # an integer stands for that number of dropped texts
+        self._size = 0  # bytes of the texts that wait and of the one that is being written
+        self._failing = False  # the last write failed: that text is missing, or only a part of it is there
+        self._in_line = False  # the last byte written was not the end of a line
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self.describe_loss: Callable[[int], str] = _loss  # a line that says how many texts are missing
+        self.describe_loss: Callable[[int], str] = _loss  # makes the line about missing texts
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -153,7 +154,7 @@ class StandardError(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Have this written soon. What one call writes is written whole or not at all."""
+        """Queue this text to be written. The text of one call is written as a whole or not at all."""
         data = text.encode(self._encoding, READABLE)
         with self._changed:
             if not data:
@@ -170,14 +171,14 @@ class StandardError(io.TextIOBase):
         return len(text)
 
     def finish(self, within_s: float = LAST_WORDS_S) -> None:
-        """Wait until all is written, or for this long."""
+        """Wait until everything is written, but no longer than `within_s`."""
         until = time.monotonic() + within_s
         with self._changed:
             while self._can_go_on() and (left := until - time.monotonic()) > 0:
                 self._changed.wait(left)
 
     def _can_go_on(self) -> bool:
-        """Is there anything to write? While writing fails, only a new text is a reason to try again."""
+        """Is there anything to write? While writes fail, only a new text is a reason to try again."""
         return bool(self._size or (self._waiting and not self._failing))
 
     def _begin(self) -> None:
@@ -200,7 +201,8 @@ class StandardError(io.TextIOBase):
                 self._changed.notify_all()
 
     def _take(self) -> tuple[int, bytes]:
-        """How many texts are missing before the next one, and that one, if there is one."""
+        """Take the next text from the queue. Return the number of texts that are missing before it, and the text
+        (empty: there is none)."""
         lost, data = 0, b""
         if self._waiting and isinstance(first := self._waiting[0], int):
             lost = first
@@ -217,14 +219,14 @@ class StandardError(io.TextIOBase):
             self._waiting.appendleft(lost)
 
     def _put(self, data: bytes) -> bool:
-        """Write all of it, however long that takes; False where it cannot be written."""
+        """Write all of it, however long that takes. Return False if it cannot be written."""
         left = memoryview(b"\n" + data if self._failing and self._in_line else data)
         while left:
             try:
                 count = os.write(self._descriptor, left)
-            except BlockingIOError:  # a descriptor that somebody made non-blocking
+            except BlockingIOError:  # another program made the descriptor non-blocking
                 select.select((), (self._descriptor,), ())
-            except OSError:  # the disk is full, the reader is gone, the terminal closed
+            except OSError:  # the disk is full, the reader has left, the terminal was closed
                 self._failing = True
                 return False
             else:
@@ -235,7 +237,7 @@ class StandardError(io.TextIOBase):
 
 
 def _size(data: bytes) -> int:
-    return len(data) + 64  # with what Python needs to hold it
+    return len(data) + 64  # with about what Python needs for the object
 
 
 def _loss(count: int) -> str:

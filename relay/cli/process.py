@@ -1,6 +1,6 @@
-"""The process of a command: what signals do before and after its event loop, and how it ends.
+"""The process of a command: what signals do before and after its event loop, and how the process ends.
 
-Imports only what is there at once: `relay.__main__` needs this before anything else.
+Rule of this file: it imports only modules that load at once, because `relay.__main__` calls it before anything else.
 """
 
 from __future__ import annotations
@@ -18,24 +18,30 @@ EXIT_INTERRUPTED = 130
 
 
 def leave_on_interrupt() -> None:
-    """Let Ctrl-C end this process at once and without a word: for as long as no event loop hears it. Where SIGINT
-    was ignored at the start, as for a background job of a script, it stays ignored."""
+    """Make Ctrl-C end this process at once, printing nothing. For the time before and after the event loop.
+
+    If SIGINT was ignored when the process started, as for a background job of a script, it stays ignored.
+    """
     _on_interrupt(_leave)
 
 
 def raise_on_interrupt() -> None:
-    """Let Ctrl-C be a KeyboardInterrupt, which asyncio turns into the end of what runs; ignored stays ignored."""
+    """Make Ctrl-C raise KeyboardInterrupt, on which asyncio cancels what runs. Ignored, it stays ignored."""
     _on_interrupt(signal.default_int_handler)
 
 
 def is_ignored(number: signal.Signals) -> bool:
+    """Does this process ignore the signal?"""
     return signal.getsignal(number) is signal.SIG_IGN
 
 
 @contextmanager
 def interrupt_held(meanwhile: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold Ctrl-C back while this block runs, so that what it began is there as a whole or gone as a whole; each
-    one calls `meanwhile`. After the block it counts. In another thread than the main one nothing interrupts."""
+    """Delay Ctrl-C until this block ends, so that what the block creates or removes is never left half done.
+
+    Each Ctrl-C during the block calls `meanwhile`; after the block it takes effect. Outside of the main thread nothing
+    is delayed, because only the main thread is interrupted.
+    """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
         yield
@@ -57,12 +63,11 @@ def interrupt_held(meanwhile: Callable[[], None] = lambda: None) -> Iterator[Non
 
 
 def end(code: int) -> NoReturn:
-    """End this process with this exit code. What asked for the end changes nothing any more, but for Ctrl-C, which
-    ends it at once.
+    """End this process with this exit code. From here on SIGTERM and SIGHUP are ignored, and Ctrl-C ends it at once.
 
-    Python itself would wait for every thread, and one that asks for the address of a host cannot be stopped: a name
-    server that does not answer would hold us for minutes. So all threads end here, whatever they do. What is
-    registered with `atexit` is called; standard output has been flushed by then.
+    Python itself would wait for every thread. A thread that resolves the name of a host cannot be stopped, so a name
+    server that does not answer would delay the end for minutes. Here all threads end, whatever they are doing.
+    Functions that were registered with `atexit` are called; the caller has flushed standard output.
     """
     leave_on_interrupt()
     for number in (signal.SIGTERM, signal.SIGHUP):

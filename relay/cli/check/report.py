@@ -1,6 +1,6 @@
-"""The findings of `relay check`, as text for people or as JSON. Pure.
+"""The findings of `relay check`, and the report of them as text for people or as JSON. Pure.
 
-Rules of this file: texts come here ready to be shown; what is to be pasted is never broken into lines.
+Rules of this file: every text that arrives here is safe to print; text to paste into mongosh is never wrapped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Mark = Literal["ok", "note", "warning", "problem"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report; `remedy` is one sentence, `paste` what it says to paste into mongosh."""
+    """One line of the report. `remedy` is one sentence; `paste` is the text that it says to paste into mongosh."""
 
     name: str
     mark: Mark
@@ -33,7 +33,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """All that was found. `role` is the least role, where the user should be given it."""
+    """All findings about one database. `role` is the commands for the least role, if the user should be given it."""
 
     where: str
     findings: list[Finding] = field(default_factory=list)
@@ -42,9 +42,11 @@ class Report:
 
     @property
     def works(self) -> bool:
+        """Will the relay work with this database and this mapping?"""
         return all(finding.mark != "problem" for finding in self.findings)
 
     def add(self, *findings: Finding) -> None:
+        """Add these findings, in this order."""
         self.findings += findings
 
 
@@ -54,7 +56,7 @@ MARK_WIDTH = len("warning")
 
 
 def to_json(report: Report) -> str:
-    """One JSON object."""
+    """Return the report as one JSON object on one line."""
     shown = {
         "works": report.works,
         "where": report.where,
@@ -73,7 +75,7 @@ def to_json(report: Report) -> str:
 
 
 def to_text(report: Report, *, terminal: bool) -> str:
-    """For people: wrapped and coloured for a terminal, else one line for each finding."""
+    """Return the report for people: wrapped and in colours for a terminal, otherwise one line for each finding."""
     written = io.StringIO()
     console = Console(
         file=written, force_terminal=terminal, color_system="auto" if terminal else None, highlight=False
@@ -101,7 +103,7 @@ def to_text(report: Report, *, terminal: bool) -> str:
         pastes.insert(0, report.role)
     if pastes:
         console.print(Text("\nFor an administrator to paste into mongosh:\n"), soft_wrap=True)
-        for paste in pastes:  # unbroken, so that it can be copied
+        for paste in pastes:  # not wrapped, so that it can be copied
             console.print(Text(paste), soft_wrap=True)
     return written.getvalue()
 

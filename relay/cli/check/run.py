@@ -1,7 +1,7 @@
-"""`relay check`: asks every topic, and prints the report. Does I/O.
+"""Ask every topic of `relay check`, and print the report. Does I/O.
 
-Rules of this file: nothing is written to the database; every question has an end in time; an answer that
-does not come, or is of an unknown shape, becomes a finding; of the URL no more is shown than its hosts.
+Rules of this folder: nothing is written to the database; every question has a time limit; a missing answer, and one of
+an unknown shape, becomes a finding; of the connection string only the hosts are shown.
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ from relay.metrics import Metrics
 from relay.pipeline import Pipeline, mapping_of
 
 EXIT_WORKS, EXIT_PROBLEM = 0, 1
-TOPIC_S = 12.0  # after which one topic is given up, and every one after it
+TOPIC_S = 12.0  # the time limit of one topic; when it is over, no further questions are asked
 
 
 class Topic(NamedTuple):
-    """A part of the report. `name` is that of the finding when asking fails; it is asked only where `applies`."""
+    """A part of the report. `ask` adds its findings, if `applies` is true; `name` is for the finding that says that
+    asking failed."""
 
     name: str
     ask: Callable[[Examination], Awaitable[None]]
@@ -84,9 +85,9 @@ async def run(settings: Settings, out: TextIO, *, sample: int, role: bool, as_js
         out.write(text)
         out.flush()
     except OSError as failure:
-        # The flush at exit shall have nothing to complain about.
+        # Otherwise the flush at exit would fail once more, and print a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-        if not isinstance(failure, BrokenPipeError):  # otherwise, who read it has seen enough
+        if not isinstance(failure, BrokenPipeError):  # on a broken pipe, the reader has seen enough
             raise StartupError(f"The report cannot be written: {failure.strerror}.") from failure
     return EXIT_WORKS if report.works else EXIT_PROBLEM
 
@@ -102,7 +103,7 @@ async def examine(settings: Settings, *, sample: int) -> Report:
 
 
 async def _ask(topic: Topic, examination: Examination) -> None:
-    """Ask one topic. A failure becomes a finding; one in time also ends all asking."""
+    """Ask one topic. A failure becomes a finding, and a timeout also ends all further questions."""
     try:
         async with asyncio.timeout(TOPIC_S):
             await topic.ask(examination)
@@ -123,7 +124,7 @@ async def _ask(topic: Topic, examination: Examination) -> None:
         examination.fail(
             topic.name, f"the answer did not come ({type(failure).__name__})", "Try again when it is calm."
         )
-    except Exception as failure:  # an imitation of MongoDB may answer anything
+    except Exception as failure:  # a server that imitates MongoDB may answer anything
         examination.fail(
             topic.name,
             f"an answer that cannot be understood ({type(failure).__name__})",

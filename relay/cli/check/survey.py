@@ -1,6 +1,6 @@
-"""What a handful of stored documents shows of a mapping: which of its parts they have. Pure.
+"""Count what some stored documents have of what the mapping looks for. Pure.
 
-Rules of this file: of the contents only statuses, types of events, names of fields and the types of ids are kept.
+Rule of this file: of the contents, only statuses, types of events, names of fields and the types of ids are kept.
 """
 
 from __future__ import annotations
@@ -23,39 +23,47 @@ from relay.tasks.paths import Document, at_path
 from relay.tasks.scalars import snake
 from relay.tasks.translate import Task, Translator
 
-# The values that the rules of visibility look at in a document, each with the name of its rule.
+# Yields the values that the visibility rules look at in a document, each with the name of its rule.
 LookedAt = Callable[[Document], Iterable[tuple[str, Any]]]
 
-PARTS = ("title", "status", "creator")  # of a summary, what every task should have
+PARTS = ("title", "status", "creator")  # of a summary; every task should have them
 
 
 @dataclass(slots=True)
 class Ids:
-    """What stands where one rule looks, by type; nulls are not counted."""
+    """The number of values that one rule looks at, by their type. Nulls are not counted."""
 
-    matched: Counter[str] = field(default_factory=Counter)  # what a claim can match
-    unmatched: Counter[str] = field(default_factory=Counter)  # what is nobody's, whatever a token says
+    matched: Counter[str] = field(default_factory=Counter)  # a claim of a token can equal them
+    unmatched: Counter[str] = field(
+        default_factory=Counter
+    )  # no claim can equal them, so nobody sees a task by them
 
 
 @dataclass(slots=True)
 class Survey:
-    """Counted over all documents; `rules` and `administrators_only` count documents."""
+    """What was counted over all documents."""
 
     documents: int = 0
-    parts: Counter[str] = field(default_factory=Counter)  # how many have each of PARTS
-    timelines: int = 0  # how many have an array where the mapping says events are
+    parts: Counter[str] = field(default_factory=Counter)  # documents that have each of PARTS
+    timelines: int = 0  # documents that have an array where the mapping looks for events
     statuses: Counter[str] = field(default_factory=Counter)
     event_types: Counter[str] = field(default_factory=Counter)
     untyped_events: int = 0
-    other_arrays: Counter[str] = field(default_factory=Counter)  # where there is no timeline
-    rules: Counter[str] = field(default_factory=Counter)  # which visibility rule had something to match
-    administrators_only: int = 0
-    present: Counter[str] = field(default_factory=Counter)  # candidate fields of the visibility rules
-    ids: defaultdict[str, Ids] = field(default_factory=lambda: defaultdict(Ids))  # by the rule's name
+    other_arrays: Counter[str] = field(
+        default_factory=Counter
+    )  # arrays of sub-documents in documents without a timeline
+    rules: Counter[str] = field(
+        default_factory=Counter
+    )  # documents with a value that each visibility rule can match
+    administrators_only: int = 0  # documents in which no rule has a value to match
+    present: Counter[str] = field(
+        default_factory=Counter
+    )  # documents that have each field the visibility rules look at
+    ids: defaultdict[str, Ids] = field(default_factory=lambda: defaultdict(Ids))  # by the name of the rule
 
 
 def survey(documents: Iterable[Document], translator: Translator, looked_at: LookedAt) -> Survey:
-    """Read each document as the relay would."""
+    """Read each document as the relay does, and count what it has."""
     found = Survey()
     for document in documents:
         _count(found, document, translator.read(document), translator)
@@ -65,12 +73,13 @@ def survey(documents: Iterable[Document], translator: Translator, looked_at: Loo
 
 
 def message_of_status(mapping: Mapping, status: str) -> Kind | None:
-    """The message a change to this status is told with."""
+    """Return the type of the message that is sent when a task gets this status; None for no message."""
     return mapping.statuses.get(snake(status)) if mapping.lifecycle_from != "events" else None
 
 
 def message_of_event(mapping: Mapping, event_type: str) -> Kind | None:
-    """The message, beside `task:event_added`, that an event of this type is told with."""
+    """Return the type of the message that is sent for an event of this type, beside `task:event_added`; None for no
+    message."""
     return mapping.event_types.get(snake(event_type)) if mapping.lifecycle_from != "status" else None
 
 
@@ -113,7 +122,7 @@ def _count_id(ids: Ids, value: Any) -> None:
 
 
 def _type_of(value: Any) -> str:
-    """What a value is that is no id, in a word or two."""
+    """Name the type of a value that cannot be an id."""
     match value:
         case bool():
             return "boolean"
@@ -134,7 +143,7 @@ def _type_of(value: Any) -> str:
 
 
 def _arrays_of_documents(document: Document) -> list[str]:
-    """Top-level arrays that could be a timeline: of sub-documents, or empty."""
+    """Return the names of the top-level arrays that could be a timeline: those of sub-documents, and empty ones."""
     return [
         name
         for name, value in document.items()

@@ -1,1 +1,1 @@
-"""What `relay demo` needs besides the relay: a database, users, a writer."""
+"""`relay demo`: an embedded MongoDB, users, and a service that writes tasks. `relay mongod`: only the database."""

@@ -1,7 +1,7 @@
-"""The embedded replica set: a real mongod of one member, for the demo and the tests.
+"""The embedded replica set: a mongod with one member, for the demo and the tests.
 
-A `mongod` on PATH wins over the one of the `embedded` extra. Without `data` everything lives in a
-temporary directory that goes with the process.
+A `mongod` on PATH is preferred to that of the `embedded` extra. Without `data` the files are in a temporary directory,
+which is removed when the process ends.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 from relay.cli.process import interrupt_held
 from relay.errors import StartupError
 
-READY_S = 30.0  # until it is a writable primary
-STOP_S = 10.0  # until SIGKILL follows SIGTERM
+READY_S = 30.0  # for mongod to become a writable primary
+STOP_S = 10.0  # between SIGTERM and SIGKILL
 POLL_S = 0.02
 ALREADY_INITIALISED = 23
-EXIT_NET_ERROR = 48  # how mongod ends when it cannot listen
+EXIT_NET_ERROR = 48  # the exit status of a mongod that cannot listen on its port
 WAYS_OUT = "install a mongod (6.0 or newer) and have it on PATH, or set RELAY_MONGO_URL to one that runs"
 
 
 class Mongod:
-    """A running mongod; `stop`, or leaving it as a context manager, ends it."""
+    """A running mongod. `stop` ends it, and so does the end of a `with` block."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, temporary: Path | None) -> None:
         self._process = process
@@ -62,8 +62,10 @@ class Mongod:
         self.stop()
 
     def stop(self) -> None:
-        """End the process and remove its temporary directory; once is enough, twice does no harm. Ctrl-C meanwhile
-        kills the process, and interrupts only when the directory is gone too."""
+        """End the process and remove its temporary directory. A second call does nothing.
+
+        Ctrl-C during this kills the process, and raises KeyboardInterrupt once the directory is removed.
+        """
         with interrupt_held(self._process.kill):
             self._end()
             if self._process.stderr is not None:
@@ -83,13 +85,13 @@ class Mongod:
 
 
 def start(*, port: int | None = None, data: Path | None = None, extra_args: Sequence[str] = ()) -> Mongod:
-    """Start a replica set of one and wait until it takes writes.
+    """Start a replica set of one member, and return it when it accepts writes.
 
-    Raises StartupError, one sentence that says what is missing and the ways out.
+    Raises StartupError with one sentence that says what is missing and what to do.
     """
     binary = locate()
     port = free_port(port)
-    with interrupt_held():  # until there is something that goes with this process
+    with interrupt_held():  # until the `Mongod` exists, which ends with this process
         server, log = _begin(binary, port, data, extra_args)
     try:
         _initiate(server._process, port, log)
@@ -114,7 +116,7 @@ def _begin(binary: str, port: int, data: Path | None, extra_args: Sequence[str])
 
 
 class _Log:
-    """What this start writes to mongod's log: a directory that is used again has older lines in it."""
+    """The part of mongod's log that this start writes. A directory that was used before has older lines."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -128,7 +130,7 @@ class _Log:
             return file.read().decode(errors="replace")
 
     def complaint(self) -> str | None:
-        """The last line that says what went wrong, in mongod's words."""
+        """Return the last error in the log, in the words of mongod; None without one."""
         for line in reversed(self.text().splitlines()):
             with contextlib.suppress(ValueError, AttributeError):
                 entry = json.loads(line)
@@ -139,7 +141,7 @@ class _Log:
 
 
 def _directory(data: Path | None) -> tuple[Path, Path | None]:
-    """Where the data goes, and the same again if it goes with the process."""
+    """Create the directory for the data. Return it, and again as the second value if it is a temporary one."""
     try:
         if data is None:
             temporary = Path(tempfile.mkdtemp(prefix="relay-mongod-"))
@@ -151,17 +153,17 @@ def _directory(data: Path | None) -> tuple[Path, Path | None]:
 
 
 def locate() -> str:
-    """The path of a mongod. Raises StartupError where there is none."""
+    """Return the path of a mongod. Raises StartupError if there is none."""
     found = shutil.which("mongod")
     if found is not None:
         return found
-    # The package would start a server of its own when imported, so it is only located.
+    # The package is only located: imported, it would start a server of its own.
     package = importlib.util.find_spec("fiftyone")
     for place in (package.submodule_search_locations if package is not None else None) or ():
         binary = Path(place) / "db" / "bin" / "mongod"
         if binary.is_file():
             if not os.access(binary, os.X_OK):
-                with contextlib.suppress(OSError):  # then starting it says what is wrong
+                with contextlib.suppress(OSError):  # then the start reports what is wrong
                     binary.chmod(binary.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
             return str(binary)
     raise StartupError(
@@ -173,16 +175,16 @@ def locate() -> str:
 def spawn(
     binary: str, port: int, directory: Path, log: Path, extra_args: Sequence[str] = ()
 ) -> subprocess.Popen[bytes]:
-    """A mongod that dies with us, as a member of a replica set that is still to be initiated."""
-    options: dict[str, Any] = {"start_new_session": True}  # Ctrl-C is ours to hear, not the server's
+    """Start a mongod that ends with this process, as a member of a replica set that is not initiated yet."""
+    options: dict[str, Any] = {"start_new_session": True}  # so that Ctrl-C in the terminal reaches only us
     if sys.platform == "linux":
         options["preexec_fn"] = _die_with_parent()
     command = [
         binary,
         *("--replSet", "rs0", "--bind_ip", "127.0.0.1", "--port", str(port)),
         *("--dbpath", str(directory), "--logpath", str(log), "--logappend"),
-        "--nounixsocket",  # killed, it would leave one in /tmp
-        # Change streams wait for the journal; the default of 100 ms would be most of our latency.
+        "--nounixsocket",  # a mongod that is killed would leave its socket in /tmp
+        # Change streams wait for the journal. The default of 100 ms would be most of the latency.
         *("--journalCommitInterval", "1"),
         *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "100"),
         *extra_args,
@@ -195,7 +197,7 @@ def spawn(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,  # only the loader writes there
+                stderr=subprocess.PIPE,  # where the dynamic loader reports a missing library
                 **options,
             )
         except BaseException as failure:
@@ -209,8 +211,8 @@ def spawn(
 
 
 def _die_with_parent() -> Callable[[], None]:
-    # Linux binds this to the thread that spawns, so that one waits as long as the server lives: `start`
-    # may be called in a thread that ends.
+    # Linux kills the child when the thread that spawned it ends, not the process. `start` may be called in a thread
+    # that ends early, so a thread of its own spawns the server and waits for it.
     libc = ctypes.CDLL(None, use_errno=True)
     pr_set_pdeathsig = 1
 
@@ -226,13 +228,13 @@ def _initiate(process: subprocess.Popen[bytes], port: int, log: _Log) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise StartupError(_why_it_died(process, port, log))
-        # A client remembers that it saw a server without a replica set, so each look is by a new one.
+        # A client remembers a server that was not in a replica set, so each try uses a new client.
         with (
             MongoClient[dict[str, Any]](
                 "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=500
             ) as client,
             contextlib.suppress(AutoReconnect),
-        ):  # not listening yet, or stepping over
+        ):  # AutoReconnect: mongod does not listen yet, or is just becoming primary
             if not asked:
                 _configure(client, port)
                 asked = True
@@ -249,12 +251,12 @@ def _configure(client: MongoClient[dict[str, Any]], port: int) -> None:
     except OperationFailure as failure:
         if failure.code != ALREADY_INITIALISED:
             raise StartupError(f"mongod refused to become a replica set: code {failure.code}.") from failure
-        # A directory that was used before, perhaps on another port.
+        # The directory was used before, perhaps on another port.
         config = client.local.get_collection("system.replset").find_one() or {}
         if config.get("members") != [{**config["members"][0], **member}]:
             config["members"] = [{**config["members"][0], **member}]
             config["version"] += 1
-            with contextlib.suppress(PyMongoError):  # the next look decides
+            with contextlib.suppress(PyMongoError):  # the next try of `_initiate` decides
                 client.admin.command("replSetReconfig", config, force=True)
 
 
@@ -269,7 +271,7 @@ def _why_it_died(process: subprocess.Popen[bytes], port: int, log: _Log) -> str:
     if process.returncode == -signal.SIGILL:
         return f"This mongod needs a CPU with AVX; {WAYS_OUT}."
     if process.returncode == EXIT_NET_ERROR:
-        return _taken(port)  # between our look and its own
+        return _taken(port)  # another program took it after `free_port` had looked
     if "DBPathInUse" in log.text():
         return "Another mongod is using this data directory."
     complaint = log.complaint()
@@ -282,10 +284,10 @@ def _taken(port: int | None) -> str:
 
 
 def free_port(wanted: int | None = None) -> int:
-    """The wanted port, or any that is free. Raises StartupError when it is taken."""
-    # Asked before it starts: on a port that is taken, the server that answers would be somebody else's.
+    """Return the wanted port, or any free one. Raises StartupError if it is taken."""
+    # Checked before mongod starts: on a port that is taken, another server would answer our questions.
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server itself does
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as mongod does
         try:
             probe.bind(("127.0.0.1", wanted or 0))
         except OSError as failure:

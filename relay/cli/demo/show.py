@@ -1,4 +1,7 @@
-"""`relay demo`: a real MongoDB, a writer that knows nothing of us, the relay, and who is looking."""
+"""`relay demo`: run a MongoDB, a service that writes tasks, and the relay; print how to watch them.
+
+The writer and the relay share nothing but the database, as in production.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ ONE_LIFE = (Kind.CREATED, Kind.ANALYZING, Kind.DISPATCHED, Kind.PR_OPENED, Kind.
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What is running: the database, and the relay over it."""
+    """A running database, and a running relay over it."""
 
     mongo_url: str
     database: str
@@ -51,9 +54,10 @@ class _Stage:
 
 
 async def forever(*, port: int, data: Path | None, pace: float) -> int:
-    """Play tasks until Ctrl-C. Leaves no process and, without `data`, no directory behind."""
+    """Write tasks until Ctrl-C, and return the exit code. No process is left behind, and without `data` no
+    directory."""
     async with _stage(port=port, data=data) as (stage, ended):
-        # The writer is a legacy service: synchronous, in a thread of its own, at its own pace.
+        # The writer is like a legacy service: synchronous, and in a thread of its own.
         stop = threading.Event()
         playing = asyncio.create_task(
             asyncio.to_thread(writer.run, stage.mongo_url, stage.database, "tasks", stop, pace)
@@ -68,7 +72,8 @@ async def forever(*, port: int, data: Path | None, pace: float) -> int:
 
 
 async def once(*, data: Path | None) -> int:
-    """Play one life as a dashboard and a listener of the task; print every message received."""
+    """Write one task from its creation to its merge, print every message about it, and return the exit code: 1 if a
+    message is missing."""
     async with _stage(port=0, data=data) as (stage, ended):
         playing = asyncio.create_task(asyncio.to_thread(_one_life, stage.mongo_url, stage.database))
         listening = asyncio.create_task(_listen(stage))
@@ -84,7 +89,7 @@ async def once(*, data: Path | None) -> int:
                 await listening
             await playing
     if listening.cancelled():
-        return 0  # by a signal
+        return 0  # a signal ended it
     missing = [kind.value for kind in ONE_LIFE if kind not in listening.result()]
     if missing:
         typer.echo(f"relay demo: these messages never came: {', '.join(missing)}.", err=True)
@@ -92,7 +97,7 @@ async def once(*, data: Path | None) -> int:
 
 
 async def _listen(stage: _Stage) -> set[str]:
-    """Print until the task is merged; the message types that came."""
+    """Print messages until the task is merged. Return the types of those that came."""
     owner = USERS[0]
     renderer = Renderer(color=sys.stdout.isatty())
     seen: set[str] = set()
@@ -108,7 +113,7 @@ async def _listen(stage: _Stage) -> set[str]:
             if item.type == Kind.CREATED and task_id is None:
                 task_id = item.data["taskId"]
                 client.join_task(item.data["taskId"])
-            # A change's list update is the last that is sent of it.
+            # The update of the list is the last message about a change.
             if (
                 item.type == Kind.LIST_UPDATED
                 and item.data["taskId"] == task_id
@@ -127,11 +132,11 @@ def _one_life(url: str, database: str) -> None:
 
 @asynccontextmanager
 async def _stage(*, port: int, data: Path | None) -> AsyncIterator[tuple[_Stage, asyncio.Task[None]]]:
-    """The database and the relay, ready; the task ends with the relay, which a signal asks to stop."""
+    """Start the database and the relay, and yield them ready. The task ends with the relay, which a signal stops."""
     logs.configure("console", "WARNING")
-    secret = secrets.token_urlsafe(32)  # a key for this run only
+    secret = secrets.token_urlsafe(32)  # for this run only
     asked = asyncio.Event()
-    on_signals(asked.set)  # before there is a database that would be left behind
+    on_signals(asked.set)  # first, because a signal must not leave a database behind
     with _database(data) as (mongo_url, database):
         settings = config.load(
             relay_mongo_url=mongo_url,
@@ -150,7 +155,7 @@ async def _stage(*, port: int, data: Path | None) -> AsyncIterator[tuple[_Stage,
         try:
             await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
             if running.done():
-                await running  # it could not start, and says why
+                await running  # raises the reason why it could not start
             yield _Stage(mongo_url, database, relay, secret), running
         finally:
             waiting.cancel()
@@ -161,17 +166,18 @@ async def _stage(*, port: int, data: Path | None) -> AsyncIterator[tuple[_Stage,
 
 @contextmanager
 def _database(data: Path | None) -> Iterator[tuple[str, str]]:
-    """A MongoDB to play in: the one of RELAY_MONGO_URL, or one of our own."""
+    """Yield the URL of a MongoDB and a database to write to: in the server of RELAY_MONGO_URL, or in an embedded
+    one."""
     given = os.environ.get("RELAY_MONGO_URL")
     if not given:
         typer.echo("Starting MongoDB …", err=True)
         with mongod.start(data=data) as server:
             yield server.url, "demo"
         return
-    database = f"relay_demo_{secrets.token_hex(4)}"  # nothing that is there is touched
+    database = f"relay_demo_{secrets.token_hex(4)}"  # a new database, so that no existing one is touched
     try:
         yield given, database
-    except StartupError:  # nothing was written, and this client would fail as the relay did
+    except StartupError:  # nothing was written, and dropping the database would fail as the relay did
         raise
     except BaseException:
         _drop(given, database)
@@ -194,5 +200,5 @@ def _introduce(stage: _Stage) -> None:
 
 
 def _relay() -> str:
-    """This command, as any other terminal can call it: there it may not be on PATH."""
+    """Return this command so that it works in another terminal, where it may not be on PATH."""
     return shlex.quote(str(Path(sys.argv[0]).absolute()))

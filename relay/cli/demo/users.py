@@ -1,4 +1,4 @@
-"""The demo's users, as the default visibility rules read them. Pure."""
+"""The users of the demo, with claims for the default visibility rules. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user, the claims of their token, and what they will see, in one line."""
+    """A user, the claims of their token, and one line about the tasks that they see."""
 
     name: str
     claims: Mapping[str, Any]

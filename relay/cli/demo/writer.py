@@ -1,6 +1,6 @@
-"""A task service as they are out there: plain pymongo, `$push` and `$set`, and no idea of a relay.
+"""A service that writes tasks, as existing ones do: with pymongo, `$push` and `$set`, and without knowing the relay.
 
-It imports nothing of the relay, and the relay gives it nothing but a database.
+Rule of this file: it imports nothing of the relay, which gives it nothing but a database.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
 Tasks = Collection[dict[str, Any]]
-Pause = Callable[[float], None]  # waits so many steps' worth of time
+Pause = Callable[[float], None]  # waits for the duration of this number of steps
 Clock = Callable[[], datetime]
 
 REPOSITORY = "https://github.com/example/shop"
@@ -60,7 +60,8 @@ CHATTER = (
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One update a service would make: an event, and what else it sets; then a wait."""
+    """One update of a task: an event with its data, the fields that are set beside it, and the number of steps to wait
+    before it."""
 
     event: str
     sets: dict[str, Any] = field(default_factory=dict)
@@ -69,7 +70,7 @@ class Step:
 
 
 def plot(kind: str, rng: random.Random) -> Iterator[Step]:
-    """The steps of one life: `merged`, `clarified` (asked, answered, merged) or `failed`."""
+    """Yield the steps of one task's life: `merged`, `clarified` (a question, an answer, then merged) or `failed`."""
     number = rng.randrange(100, 1000)
     yield Step("analysis_started", {"status": "analyzing"}, {"message": "Reading the request."})
     yield _chat(rng)
@@ -100,13 +101,14 @@ def _chat(rng: random.Random) -> Step:
 
 
 def the_time() -> datetime:
+    """Return the time that events are stamped with."""
     return datetime.now(UTC)
 
 
 def create(
     tasks: Tasks, rng: random.Random, *, owner: str | None = None, clock: Clock = the_time
 ) -> ObjectId:
-    """A user submits a task."""
+    """Insert a new task, as when a user submits one, and return its id."""
     owner = owner or rng.choice(("alice", "bob"))
     now = clock()
     task = {
@@ -126,7 +128,7 @@ def create(
 def play(
     tasks: Tasks, task: ObjectId, steps: Iterator[Step], pause: Pause, *, clock: Clock = the_time
 ) -> None:
-    """Write one life, step by step."""
+    """Apply the steps to a task, one update each."""
     for step in steps:
         pause(step.wait)
         now = clock()
@@ -135,7 +137,7 @@ def play(
 
 
 def one_life(tasks: Tasks, *, rng: random.Random, pause: Pause, owner: str = "alice") -> ObjectId:
-    """Exactly one task, from created to merged."""
+    """Write one task from its creation to its merge, and return its id."""
     tasks = _durable(tasks)
     pause(1)
     task = create(tasks, rng, owner=owner)
@@ -144,7 +146,7 @@ def one_life(tasks: Tasks, *, rng: random.Random, pause: Pause, owner: str = "al
 
 
 def seed_history(tasks: Tasks, rng: random.Random) -> None:
-    """Some tasks of earlier, stopped in the middle of their lives or at the end of them."""
+    """Insert some older tasks, of which some are finished and some are not."""
     for index in range(HISTORY):
         steps = list(plot(("merged", "clarified", "failed")[index % 3], rng))
         kept = len(steps) if index % 3 == 2 or index % 2 else rng.randrange(2, len(steps))
@@ -157,7 +159,7 @@ def seed_history(tasks: Tasks, rng: random.Random) -> None:
 
 
 def run(url: str, database: str, collection: str, stop: threading.Event, pace: float) -> None:
-    """Keep several lives going, `pace` seconds a step, until `stop` is set."""
+    """Write several tasks at the same time, with `pace` seconds for a step, until `stop` is set."""
     with (
         MongoClient[dict[str, Any]](url) as client,
         ThreadPoolExecutor(LIVES_AT_ONCE, "writer") as lives,
@@ -177,7 +179,7 @@ def _live_on(tasks: Tasks, rng: random.Random, stop: threading.Event, pace: floa
         pause(delay)
         while True:
             kind = rng.choices(("merged", "clarified", "failed"), (5, 3, 2))[0]
-            # A database that is away ends this life only; the next one finds it back.
+            # If the database is unreachable, only this task is abandoned: the next one tries again.
             with contextlib.suppress(PyMongoError):
                 play(tasks, create(tasks, rng), plot(kind, rng), pause)
             pause(3)

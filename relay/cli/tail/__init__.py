@@ -1,7 +1,8 @@
-"""`relay tail`: the stream on a terminal, from a relay or straight from MongoDB.
+"""`relay tail`: follow a relay, or MongoDB itself, on a terminal.
 
-`follow` is the loop over a relay's messages, `direct` the one over the database's changes; `render` and
-`descriptions` make lines of them.
+`follow.py` is the loop over the messages of a relay, `direct.py` the one over the changes of a database. `render.py`
+makes lines of messages, `changes.py` of changes; `descriptions.py` says what is essential in one message, and
+`lines.py` puts it into columns.
 """
 
 from relay.cli.tail.descriptions import describe

@@ -1,7 +1,7 @@
-"""One change of the database: what the writer did, and what the relay makes of it. Pure.
+"""Show one change of the database: what the writer did, and the messages that the relay makes of it. Pure.
 
-Rules of this file: of what a writer wrote only names and sizes are shown, without secrets; the messages are the
-relay's own frames, except that an event's `head` needs the whole timeline and is left out.
+Rules of this file: of what a writer wrote, only names and sizes are shown, and secrets are removed from the names; the
+messages are those that the relay sends, without the `head` of an event, which needs the whole timeline.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ from relay.tasks.redact import Redactor
 from relay.tasks.timeline import START, EventView
 from relay.tasks.translate import Step
 
-PATHS_MAX = 8  # shown of one change to people; the rest is counted
+PATHS_MAX = 8  # paths of one change in a line for people; the rest is counted
 PATH_MAX_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What the writer did: names only. `set` holds the paths an update set, or the fields of a whole document but
-    `_id`, each with its length where it is an array."""
+    """What a writer did to a document, in names. `set` holds the paths that an update set, or the fields of a whole
+    document except `_id`; each with the length of its array, or None. `truncated` holds arrays with their new
+    length."""
 
     operation: str
     set: Sequence[tuple[str, int | None]] = ()
@@ -45,7 +46,7 @@ class Done:
 
 
 def done_by(change: Change, redactor: Redactor) -> Done:
-    """What this change did to its document, in names without secrets."""
+    """Return what this change did to its document, in names without secrets."""
     operation = change.operation
     if isinstance(operation, Replaced) and operation.update is not None:
         operation = operation.update
@@ -85,8 +86,8 @@ def _length(value: Any) -> int | None:
 
 
 def messages_of(step: Step, view: EventView, *, room: bool, dashboard: bool) -> list[Message]:
-    """What the relay sends of this change to a listener of the task (`room`), of the list (`dashboard`), or of
-    both, who may see it before and after."""
+    """Return the messages that the relay sends for this change to a subscriber of the task (`room`), of the list
+    (`dashboard`), or of both, who may see the task before and after the change."""
     frames = StepFrames(step, view)
     made: list[Frame] = []
     if step.after is None:
@@ -100,7 +101,7 @@ def messages_of(step: Step, view: EventView, *, room: bool, dashboard: bool) -> 
     messages = [message_of(frame, at=step.at) for frame in made]
     for message in messages:
         if message.type == Kind.EVENT_ADDED:
-            del message.data["head"]  # counted from an unknown beginning, it would be a wrong one
+            del message.data["head"]  # it depends on the events before, which are not known here
     return messages
 
 
@@ -113,11 +114,12 @@ def message_of(frame: Frame, *, at: str | None = None) -> Message:
 
 
 def rights_changed(step: Step) -> bool:
+    """May other users see the task after the change than before it?"""
     return step.before is not None and step.after is not None and step.before.keys != step.after.keys
 
 
 def to_json(done: Done, step: Step, messages: Sequence[Message]) -> str:
-    """The change and its messages as one line of JSON."""
+    """Return the change and its messages as one line of JSON."""
     told = [{"type": one.type, "data": one.data} | ({"at": one.at} if one.at else {}) for one in messages]
     shown = {
         "operation": done.operation,
@@ -139,12 +141,16 @@ def to_json(done: Done, step: Step, messages: Sequence[Message]) -> str:
 def to_lines(
     done: Done, step: Step, messages: Sequence[Message], now: datetime, *, color: bool
 ) -> Iterator[str]:
-    """The change as one line, and one below it for each message."""
+    """Yield one line for the change, and below it one for each message."""
     at = moment(step.at)
     yield line(Entry(done.operation, step.id, _what(done, step), at, at), now, color=color)
     if rights_changed(step):
-        yield _below("(rights)", "who gained it is told of the task, who lost it of that and no more", color)
-    shown = [one for one in messages if one.data.get("more") is not True]  # of a state's pages the last
+        yield _below(
+            "(rights)",
+            "users who gain access are sent the task; users who lose it are sent that, and no more",
+            color,
+        )
+    shown = [one for one in messages if one.data.get("more") is not True]  # only the last page of a state
     for message in shown:
         yield _below(message.type, describe(message.type, message.data), color)
     if not shown and not rights_changed(step):

@@ -1,6 +1,6 @@
-"""One message in one line of plain, printable text. Pure.
+"""Describe one message in one line of plain text. Pure.
 
-Rule of this file: no character of somebody's text is let through unless it is printable.
+Rule of this file: text of other people is shown only through `visible`, which lets printable characters pass.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import orjson
 from relay.cli.printable import counted, visible
 from relay.protocol.types import LIFECYCLE_FIELDS, Kind
 
-SUMMARY_STATUSES_MAX = 5  # of a list's statuses in one line; the rest is counted together
-SHA_CHARS = 10  # of a commit, as git shows them
+SUMMARY_STATUSES_MAX = 5  # statuses of a list in one line; the others are counted together
+SHA_CHARS = 10  # of a commit's hash, about as many as git shows
 
-# Where writers put what an event has to say, first found wins.
+# The fields in which writers put the text of an event. The first one that is present counts.
 _TEXT_KEYS = ("message", "text", "summary", "description", "title", "reason", "error", "note", "comment")
 _PAYLOAD_KEYS = ("data", "payload", "metadata", "details")
 
-# Their data is a summary, or a part of one.
+# The types whose data is a summary of a task, or a part of one.
 _SUMMARISED = frozenset({Kind.CREATED, *LIFECYCLE_FIELDS, Kind.LIST_UPDATED})
 
 
 def describe(kind: str, data: dict[str, Any]) -> str:
-    """The essential of one message in one line of plain, printable text; without its time, type and task."""
+    """Return what is essential in one message, as one line of printable text, without its time, type and task."""
     match kind:
         case Kind.EVENT_ADDED:
             return event_text(integer(data.get("index")), data.get("event"))
@@ -52,7 +52,7 @@ def describe(kind: str, data: dict[str, Any]) -> str:
 
 
 def _summary(task: dict[str, Any]) -> str:
-    """Status, title and what else the moment is about, in one line."""
+    """Describe a task by its status, its title, and what else the message says of it."""
     questions = task.get("questions")
     asked = " / ".join(_one_line(question) for question in questions) if isinstance(questions, list) else ""
     sha = string(task.get("mergeCommitSha"))
@@ -69,7 +69,7 @@ def _summary(task: dict[str, Any]) -> str:
 
 
 def _state_text(state: dict[str, Any]) -> str:
-    """How long the timeline is, and how the task stands."""
+    """Describe a state by the length of the timeline and the status of the task."""
     task = state.get("task")
     task = task if isinstance(task, dict) else {}
     status = f", status {visible(string(task['status']))}" if "status" in task else ""
@@ -77,7 +77,7 @@ def _state_text(state: dict[str, Any]) -> str:
 
 
 def _list_text(tasks: object) -> str:
-    """How many tasks, and how they stand."""
+    """Describe a list by the number of tasks, and how many there are of each status."""
     listed = [task for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
     statuses = Counter(visible(string(task.get("status")), 40) or "no status" for task in listed)
     named = statuses.most_common(SUMMARY_STATUSES_MAX)
@@ -89,7 +89,7 @@ def _list_text(tasks: object) -> str:
 
 
 def event_text(index: int, event: object) -> str:
-    """Where in the timeline, its type, what it says and where it leads."""
+    """Describe an event by its index, its type, its text and its links."""
     if not isinstance(event, dict):
         return f"#{index} (nothing)"
     type_, data = event.get("type"), event.get("data")
@@ -116,12 +116,13 @@ def _quoted(task: dict[str, Any]) -> str:
 
 
 def _one_line(text: object) -> str:
-    """The first line that says something."""
+    """Return the first line of a text, without the empty ones before it."""
     lines = string(text).strip().splitlines()
     return visible(lines[0] if lines else "")
 
 
 def joined(*parts: str) -> str:
+    """Join the parts that are not empty, with two spaces between them."""
     return "  ".join(part for part in parts if part)
 
 
@@ -130,8 +131,10 @@ def _compact(value: object) -> str:
 
 
 def string(value: object) -> str:
+    """Return a string as it is, null as an empty one, and any other value as JSON."""
     return value if isinstance(value, str) else "" if value is None else _compact(value)
 
 
 def integer(value: object) -> int:
+    """Return an integer as it is, and 0 for any other value."""
     return value if isinstance(value, int) else 0

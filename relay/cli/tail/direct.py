@@ -1,7 +1,7 @@
-"""`relay tail --direct`: the database's changes, and what the relay would make of each. Does I/O.
+"""`relay tail --direct`: print the changes of a database, and the messages that the relay makes of them. Does I/O.
 
-The very stages of the relay, with a terminal in place of the hub: who has the database sees everything, so no
-user's rights are asked here. Secrets are taken out as they are for everyone.
+The stages are those of the relay (`relay/pipeline.py`), with a terminal in place of the hub. A user who reads the
+database sees everything, so no user's rights apply here. Secrets are removed as they are for every user.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ async def run(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
 ) -> int:
-    """Tail the database until the count, the duration, Ctrl-C or the end of the reader of `out`; the exit code:
-    0 after a normal end, 2 for arguments that make no sense, 3 if MongoDB does not answer.
+    """Follow the database until the count, the duration or Ctrl-C ends it, or the reader of `out` leaves.
 
-    Raises StartupError where this database or this mapping cannot be followed.
+    Return the exit code: 0 after a normal end, 2 for wrong arguments, 3 if MongoDB does not answer. Raises StartupError
+    for a database that cannot be followed, or settings or a mapping that cannot be used.
     """
     try:
         check(wanted)

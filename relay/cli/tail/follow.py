@@ -1,6 +1,6 @@
-"""The loop behind `relay tail`: a client's items in, lines and notices out. Does I/O.
+"""`relay tail`: follow a relay with the Python client, and print its messages. Does I/O.
 
-Rules of this file: stdout carries messages and nothing else; notices go to stderr, one line each.
+Rules of this file: standard output carries messages and nothing else; notices go to standard error, one line each.
 """
 
 from __future__ import annotations
@@ -50,8 +50,11 @@ async def run(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
 ) -> int:
-    """Tail until the count, the duration, Ctrl-C or the end of the reader of `out`; the exit code: 0 after a
-    normal end, 2 for arguments that make no sense, 3 if the first try found no relay or the relay refused."""
+    """Follow the relay until the count, the duration or Ctrl-C ends it, or the reader of `out` leaves.
+
+    Return the exit code: 0 after a normal end, 2 for wrong arguments, 3 if no relay answered the first try or the relay
+    refused.
+    """
     try:
         check(wanted)
         client = connect(url, token)
@@ -136,7 +139,8 @@ def _nothing_left(last: Message, err: TextIO) -> int:
 
 
 def _nobody_there(code: int | None) -> bool:
-    """No answer, an HTTP answer, or an end without a word: not a relay that asks to come again."""
+    """Did no relay answer: no connection, an HTTP response, or a close without a code of the relay? A relay that is
+    only busy sends a code that asks to try again."""
     return code is None or code < Close.DONE or code == ABNORMAL
 
 

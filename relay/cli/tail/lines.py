@@ -1,4 +1,4 @@
-"""The columns of a line: when, how late, what, whose, and the rest. Pure."""
+"""One line in columns: the time, the delay, the type, the task and the text. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.text import Text
 from relay.cli.printable import visible
 from relay.protocol.types import Kind
 
-LATE = timedelta(milliseconds=500)  # from here on people notice, and the delay is shown in yellow
+LATE = timedelta(milliseconds=500)  # a delay that people notice; shown in yellow
 _STYLES: dict[str, str] = {
     Kind.CREATED: "cyan",
     Kind.ANALYZING: "blue",
@@ -31,7 +31,7 @@ _STYLES: dict[str, str] = {
     Kind.REVOKED: "red",
     Kind.STREAM_STATUS: "yellow",
     Kind.ERROR: "bold red",
-    # What a writer did, where the database itself is followed.
+    # What a writer did, for `relay tail --direct`.
     "insert": "bold",
     "update": "bold",
     "replace": "bold",
@@ -44,7 +44,7 @@ TYPE_WIDTH = max(len(Kind.LIST_UPDATED), len(Kind.CLARIFICATION_NEEDED))
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line to print; `time` is what the clock column shows, `caused` what the delay is counted from."""
+    """One line to print. The clock column shows `time`; the delay is counted from `caused` (None: an age is shown)."""
 
     type: str
     task_id: str
@@ -54,7 +54,7 @@ class Entry:
 
 
 def line(entry: Entry, now: datetime, *, color: bool) -> str:
-    """The entry in columns, in the time zone of `now`; with `color`, ANSI sequences."""
+    """Return the entry in columns, its time in the time zone of `now`. `color` adds ANSI sequences."""
     text = Text(no_wrap=True)
     text.append(f"{_clock(entry.time or now, now):12}  ", "dim")
     if entry.caused is not None:
@@ -69,13 +69,13 @@ def line(entry: Entry, now: datetime, *, color: bool) -> str:
 
 
 def style_of(kind: str) -> str:
-    """How a type stands out; the empty style where it does not."""
+    """Return the style of a type of message; empty for plain text."""
     return _STYLES.get(kind, "")
 
 
 def ansi(text: Text) -> str:
-    """The text with its styles as ANSI sequences, in the sixteen colours every terminal has."""
-    # Rendered there, written by us: a Console that writes itself ends the process on a broken pipe.
+    """Return the text with ANSI sequences for its styles, in the sixteen colours that every terminal has."""
+    # The Console only renders, and we write: a Console that writes ends the process when a pipe is broken.
     console = _console()
     with console.capture() as capture:
         console.print(text, soft_wrap=True, end="", highlight=False, markup=False, emoji=False)
@@ -88,7 +88,7 @@ def _console() -> Console:
 
 
 def moment(text: object) -> datetime | None:
-    """A time of the wire; None for anything that is not one."""
+    """Parse a time of a message. Return None for anything else."""
     try:
         found = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
@@ -104,7 +104,7 @@ def _clock(when: datetime, now: datetime) -> str:
 
 
 def _delay(delay: timedelta) -> str:
-    """What lies between the change and now: "+4 ms", "+12 s"."""
+    """Return the time since the change, such as "+4 ms" or "+12 s"."""
     if delay < timedelta(seconds=10):
         return f"{delay.total_seconds() * 1000:+.0f} ms"
     count, unit = _rounded(delay)
@@ -112,7 +112,7 @@ def _delay(delay: timedelta) -> str:
 
 
 def _age(age: timedelta) -> str:
-    """How long ago it was: "3m ago"; nothing for what is to come."""
+    """Return how long ago something was, such as "3m ago"; empty below a second and for the future."""
     if age < timedelta(seconds=1):
         return ""
     count, unit = _rounded(age)
@@ -120,7 +120,7 @@ def _age(age: timedelta) -> str:
 
 
 def _rounded(span: timedelta) -> tuple[int, str]:
-    """In the largest unit that fills one, rounded down."""
+    """Return the duration in the largest unit of which it has at least one, rounded down."""
     whole = int(span.total_seconds())
     for unit, length in (("d", 86_400), ("h", 3600), ("m", 60)):
         if whole >= length:

@@ -1,29 +1,29 @@
-"""What `relay tail` can be asked for, and the codes it ends with. Pure."""
+"""The options of `relay tail`, and its exit codes. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-EXIT_DONE = 0  # the count, the duration, Ctrl-C, the end of who reads, or nothing left to follow
+EXIT_DONE = 0  # by the count, the duration or Ctrl-C, without a reader, or with nothing left to follow
 EXIT_BAD_ARGUMENTS = 2
-EXIT_REFUSED = 3  # or no connection at all
+EXIT_REFUSED = 3  # the relay refused, or nobody answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What to show, how, and how long; `color` None means: where stdout is a terminal."""
+    """What to print, in which form, and for how long."""
 
     tasks: tuple[str, ...] = ()
     dashboard: bool = False
-    since: int | None = None  # join from 0, print from this index
+    since: int | None = None  # print each event from this index on
     json: bool = False
     duration: float | None = None  # seconds
-    count: int | None = None  # printed lines, or with --direct changes
-    color: bool | None = None
+    count: int | None = None  # of messages; with --direct, of changes
+    color: bool | None = None  # None: if standard output is a terminal
 
 
 def check(wanted: Selection) -> None:
-    """Raises ValueError, one sentence, for what makes no sense."""
+    """Raise ValueError, with one sentence, for options that contradict each other or have no meaning."""
     if wanted.since is not None and wanted.since < 0:
         raise ValueError("--since must be 0 or more")
     if wanted.since is not None and not wanted.tasks:

@@ -1,6 +1,6 @@
-"""Messages in, lines out: for people, or the frames themselves. Pure but for the clock it is given.
+"""Turn messages into lines: for people, or the frames themselves. Pure, except for the clock that it is given.
 
-Rule of this file: an event of a timeline is printed once, whatever happens to the connection.
+Rule of this file: an event of a timeline is printed once, however often the connection is lost.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 from relay.cli.printable import escaped, json_escape
 from relay.cli.tail.descriptions import describe, event_text, integer, string
 from relay.cli.tail.lines import Entry, line, moment
-from relay.cli.tail.seen import Seen
+from relay.cli.tail.printed import PrintedEvents
 from relay.client import Message
 from relay.protocol.types import Kind
 
-# What keeps the conversation going says nothing about tasks.
+# Messages that only keep the connection alive, or answer a request. They say nothing about tasks.
 CONVERSATION = frozenset(
     {
         Kind.WELCOME, Kind.HEARTBEAT, Kind.PONG, Kind.AUTH_OK, Kind.AUTH_EXPIRING, Kind.DRAINING,
@@ -26,7 +26,7 @@ CONVERSATION = frozenset(
 
 
 class Renderer:
-    """Messages in, lines out: for people, or with `json` the frames themselves. Pure but for `now`.
+    """Turns messages into lines: for people, or with `json` the frames themselves.
 
     It remembers as much of each timeline as it needs to print no event twice.
     """
@@ -40,18 +40,18 @@ class Renderer:
         escape_json: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
-        """`escape_json` also spells the controls that JSON allows in a string as \\u escapes."""
+        """`since`: print events from this index on. `escape_json`: escape the control characters that JSON allows in
+        strings, because a terminal would obey them."""
         self._json = json
         self._since = since
         self._color = color
         self._escape_json = escape_json
         self._now = now
-        self._timelines: dict[str, Seen] = {}
+        self._timelines: dict[str, PrintedEvents] = {}
         self._listed: list[Any] = []
 
     def lines(self, message: Message) -> Iterator[str]:
-        """The lines of one message, without line ends; for people, none for what only keeps the conversation
-        going."""
+        """Yield the lines of one message, without line endings. Messages of CONVERSATION have none for people."""
         if message.type in CONVERSATION:
             if self._json:
                 yield self._frame(message)
@@ -65,7 +65,7 @@ class Renderer:
             yield line(entry, self._now(), color=self._color)
 
     def _entries(self, message: Message) -> Iterator[Entry]:
-        """What there is to print. Where a page of a state only completes another, nothing for people."""
+        """Yield what to print of one message. For people, the pages of a list make one entry, with the last of them."""
         task_id = string(message.data.get("taskId"))
         at = moment(message.at)
         match message.type:
@@ -82,7 +82,9 @@ class Renderer:
                     yield Entry(message.type, task_id, text, at or _event_time(event), at)
             case _:
                 if message.type in (Kind.DELETED, Kind.REVOKED):
-                    self._timelines.pop(task_id, None)  # created again, it is another task
+                    self._timelines.pop(
+                        task_id, None
+                    )  # a task that is created again under this id is another one
                 yield Entry(message.type, task_id, describe(message.type, message.data), at, at)
 
     def _state_entries(self, message: Message, task_id: str) -> Iterator[Entry]:
@@ -92,7 +94,7 @@ class Renderer:
         timeline = self._timeline(task_id)
         rewritten = data.get("reset") is True and timeline.held > 0
         if not timeline.unfinished:
-            # A state that goes on where we are says what was missed, event by event; any other is a whole.
+            # A state that continues our events is printed event by event, as what was missed; any other in one line.
             timeline.as_events = self._since is not None or data.get("reset") is False
             timeline.shown = 0
         timeline.unfinished = data.get("more") is True
@@ -121,11 +123,12 @@ class Renderer:
             yield Entry(message.type, "", describe(message.type, {"tasks": self._listed}), at, at)
             self._listed = []
 
-    def _timeline(self, task_id: str) -> Seen:
-        return self._timelines.setdefault(task_id, Seen())
+    def _timeline(self, task_id: str) -> PrintedEvents:
+        return self._timelines.setdefault(task_id, PrintedEvents())
 
     def _frame(self, message: Message) -> str:
-        # Line ends can only stand between the tokens of a JSON text, where a space means the same.
+        # In JSON, line endings can only stand between tokens, where a space means the same: this keeps a frame on one
+        # line.
         raw = message.raw.replace("\n", " ").replace("\r", " ")
         return escaped(raw, json_escape) if self._escape_json and not raw.isprintable() else raw
 

@@ -1,4 +1,4 @@
-"""Two streams and a keyboard: notices, colours, broken pipes, Ctrl-C. Does I/O."""
+"""The terminal of `relay tail`: notices, colours, broken pipes and Ctrl-C. Does I/O."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from relay.cli.tail.options import EXIT_DONE
 async def until_an_end(
     follow: Coroutine[Any, Any, int], duration: float | None, sleep: Callable[[float], Awaitable[None]]
 ) -> int:
-    """Follow until its own end, the duration or Ctrl-C; the exit code."""
+    """Run `follow` until it ends, for `duration` seconds, or until Ctrl-C. Return the exit code."""
     interrupted = asyncio.Event()
     with _interrupt_sets(interrupted):
         async with asyncio.TaskGroup() as group:
@@ -34,7 +34,8 @@ async def until_an_end(
 
 
 def prepare(out: TextIO, *, json: bool) -> None:
-    """JSON is UTF-8 by definition; for people, what the terminal cannot show is put into ASCII."""
+    """Set the encoding of the output: UTF-8 for JSON, which is defined so. For people it stays that of the terminal,
+    and characters that this cannot show are replaced by ASCII."""
     if isinstance(out, io.TextIOWrapper):
         if json:
             out.reconfigure(encoding="utf-8")
@@ -43,23 +44,26 @@ def prepare(out: TextIO, *, json: bool) -> None:
 
 
 def wants_color(out: TextIO, color: bool | None) -> bool:
+    """Shall the output have colours? `color` decides; None leaves it to the terminal and NO_COLOR."""
     return is_terminal(out) and "NO_COLOR" not in os.environ if color is None else color
 
 
 def is_terminal(stream: TextIO) -> bool:
+    """Does the stream lead to a terminal that understands ANSI sequences?"""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def say(err: TextIO, notice: str) -> None:
+    """Print a notice on one line of standard error."""
     try:
         err.write(notice + "\n")
         err.flush()
     except BrokenPipeError:
-        discard(err)  # nobody listens to notices; the messages go on
+        discard(err)  # nobody reads the notices; the messages continue
 
 
 def discard(stream: TextIO) -> None:
-    """Point a stream nobody reads at nothing, so that the flush at exit has nothing to complain about."""
+    """Redirect a stream that nobody reads to /dev/null, so that the flush at exit does not fail."""
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):
@@ -76,9 +80,11 @@ async def _until(end: Awaitable[Any]) -> int:
 
 @contextmanager
 def _interrupt_sets(event: asyncio.Event) -> Iterator[None]:
-    """The first Ctrl-C ends the tail in good order. The second is the usual KeyboardInterrupt: a write into a
-    full pipe holds the loop, and must not hold the user. Where SIGINT is ignored, as in the background of a script, it
-    stays so."""
+    """Make the first Ctrl-C set the event, which ends the tail in good order. Where SIGINT is ignored, as in the
+    background of a script, it stays ignored.
+
+    The second Ctrl-C raises KeyboardInterrupt: a write into a full pipe blocks the loop, and would ignore the event.
+    """
     if is_ignored(signal.SIGINT):
         yield
         return
@@ -94,7 +100,7 @@ def _interrupt_sets(event: asyncio.Event) -> Iterator[None]:
 
     try:
         previous = signal.signal(signal.SIGINT, press)
-    except ValueError:  # not in the main thread: Ctrl-C is somebody else's
+    except ValueError:  # not in the main thread, which alone handles signals
         yield
         return
     try:

@@ -1,4 +1,4 @@
-"""What has been seen of a task's events, so that none is told twice. Pure."""
+"""Which events of a task were printed, so that a reconnect prints none twice. Pure."""
 
 from __future__ import annotations
 
@@ -10,24 +10,29 @@ import orjson
 
 
 @dataclass(slots=True)
-class Seen:
-    """What has been seen of one task's events; digests of them only where every event is printed."""
+class PrintedEvents:
+    """The events of one task that were received. Their digests are kept only where every event is printed."""
 
-    held: int = 0
-    digests: list[bytes] = field(default_factory=list)
-    replaced: Counter[bytes] = field(default_factory=Counter)
-    unfinished: bool = False  # another page follows
-    as_events: bool = False
-    shown: int = 0  # lines printed for the pages so far
+    held: int = 0  # the number of events received
+    digests: list[bytes] = field(default_factory=list)  # of those, by index
+    replaced: Counter[bytes] = field(
+        default_factory=Counter
+    )  # of events that the pages of a new state replace
+    unfinished: bool = False  # more pages of the state follow
+    as_events: bool = False  # the state is printed event by event, not as one line
+    shown: int = 0  # lines printed for the pages of the state so far
 
     def append(self, index: int, event: object) -> None:
+        """Note an event that was sent by itself."""
         del self.digests[index:]
         self.digests.append(_digest(event))
         self.held = index + 1
 
     def replace(self, start: int, events: list[object], *, remember: bool) -> list[int]:
-        """Keep the first `start` events, replace what follows (PROTOCOL.md 6.2); the indexes of those that
-        were not there before, as a multiset."""
+        """Keep the first `start` events and replace the rest by `events` (PROTOCOL.md 6.2).
+
+        Return the indexes of the events that were not among the replaced ones, counting equal events.
+        """
         self.held = start + len(events)
         if not remember:
             return list(range(start, self.held))
