@@ -139,13 +139,18 @@ class Stage:
         stored = self.model.at(position).values()
         found = [copy.deepcopy(one) for one in stored if filter_applies(dict(filter), one)]
         if projection is not None and LENGTH_FIELD in projection:
-            found = [{**one, LENGTH_FIELD: len(one.get("events") or ())} for one in found]
+            found = [{**one, LENGTH_FIELD: _length(one.get("events"))} for one in found]
         elif projection is None:
             self.read += found
         return [DECODER.document(bson.encode(one)) for one in found]
 
     async def now(self) -> Timestamp:
         return max(self.database_at, self.hub.position)
+
+
+def _length(events: Any) -> int | None:
+    """What `Translator.list_projection` lets the database compute."""
+    return len(events) if isinstance(events, list) else None
 
 
 @asynccontextmanager

@@ -1,0 +1,354 @@
+"""Reads of states at position S: when they move on, are tried again, are shared, and whom they are made for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import bson
+import pytest
+from bson import Timestamp
+from support.hub_in_memory import AUDIENCE, TRANSLATOR, Receiver, settled
+from support.mongo_model import DECODER
+
+from relay.errors import PositionLost, Unavailable
+from relay.hub.list_reads import ListReads
+from relay.hub.list_subscription import ListRequest, ListSubscription
+from relay.hub.listener import Listener
+from relay.hub.messages import StepFrames
+from relay.hub.position import StreamPosition
+from relay.hub.reads import FairReads
+from relay.hub.registry import Group
+from relay.hub.task_reads import BATCH, TaskAnswer, TaskBatch, TaskReads
+from relay.hub.task_subscription import TaskRequest, TaskSubscription
+from relay.metrics import Metrics
+from relay.source.change import Change, Inserted, key_of
+from relay.tasks.visibility import Principal
+
+S = Timestamp(10, 1)
+LATER = Timestamp(20, 1)
+
+
+class Database:
+    """Answers with the documents that the filter names; the first questions get what `outcomes` says."""
+
+    def __init__(self, *documents: dict[str, Any]) -> None:
+        self.documents = documents
+        self.outcomes: list[Exception | asyncio.Event] = []
+        self.asked: list[tuple[Timestamp, Mapping[str, Any]]] = []
+        self.questions = 0  # for the time
+        self.answers = asyncio.Event()  # to these questions
+        self.answers.set()
+
+    async def read_at(
+        self, position: Timestamp, filter: Mapping[str, Any], **options: Any
+    ) -> Sequence[dict[str, Any]]:
+        self.asked.append((position, filter))
+        outcome = self.outcomes.pop(0) if self.outcomes else None
+        if isinstance(outcome, asyncio.Event):
+            await outcome.wait()
+        elif outcome is not None:
+            raise outcome
+        return [DECODER.document(bson.encode(document)) for document in self.documents]
+
+    async def now(self) -> Timestamp:
+        self.questions += 1
+        await self.answers.wait()
+        return S
+
+
+class Wanted:
+    """A reading that may be one which nobody would ask for again."""
+
+    def __init__(self, *, needed: bool = False) -> None:
+        self.position = S
+        self.needed = needed
+
+    def move_to(self, position: Timestamp) -> None:
+        self.position = position
+
+    def is_needed(self) -> bool:
+        return self.needed
+
+    def users(self) -> set[str]:
+        return {"alice"}
+
+
+class Given:
+    def __init__(self, *documents: dict[str, Any]) -> None:
+        self.database = Database(*documents)
+        self.position = StreamPosition()
+        self.position.move_to(S)
+        self.reads = FairReads(self.database, self.position, Metrics())
+        self.tasks = TaskReads(self.reads, TRANSLATOR)
+        self.lists = ListReads(self.reads, TRANSLATOR)
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay.hub.reads.RETRY_S", 0)
+    monkeypatch.setattr("relay.hub.reads.CATCH_UP_S", 0.01)
+
+
+def listener_of(sub: str) -> Listener:
+    principal = Principal(sub, {"sub": sub}, 0)
+    keys = AUDIENCE.keys_for(principal)
+    return Listener(keys, lambda: AUDIENCE.filter_for(principal), user=sub, receiver=Receiver())
+
+
+def request(task: str, sub: str = "alice", *, unasked: bool = False) -> TaskRequest:
+    return TaskRequest(TaskSubscription(listener_of(sub), task), None, None, unasked=unasked)
+
+
+def step_of(task: str, creator: str = "alice") -> StepFrames:
+    document = DECODER.document(bson.encode({"_id": task, "createdBy": creator, "events": []}))
+    step = TRANSLATOR.translate(None, Change(key_of(task), task, S, None, Inserted(document)))
+    assert step is not None
+    return StepFrames(step, TRANSLATOR.view)
+
+
+async def answers_of(given: Given, batch: TaskBatch | None) -> list[TaskAnswer]:
+    assert batch is not None
+    return [answer async for answer in given.tasks.answers(batch)]
+
+
+# Any read.
+
+
+async def test_a_read_is_made_at_the_position_of_its_reading() -> None:
+    given = Given({"_id": "t"})
+
+    (document,) = await given.reads.read(Wanted(), {"a": 1})
+
+    assert document["_id"] == "t"
+    assert given.database.asked == [(S, {"a": 1})]
+
+
+async def test_a_position_that_cannot_be_read_is_left_for_a_later_one() -> None:
+    given, reading = Given(), Wanted()
+    given.database.outcomes.append(PositionLost("too old"))
+    read = asyncio.ensure_future(given.reads.read(reading, {}))
+    await settled()
+
+    given.position.move_to(LATER)
+    await read
+
+    assert [position for position, _ in given.database.asked] == [S, LATER]
+
+
+async def test_a_position_that_cannot_be_read_is_unavailable_if_no_later_one_comes() -> None:
+    given = Given()
+    given.database.outcomes.append(PositionLost("too old"))
+
+    with pytest.raises(Unavailable):
+        await given.reads.read(Wanted(), {})
+
+
+@pytest.mark.parametrize("needed", [True, False])
+async def test_a_read_that_fails_is_tried_again_only_if_a_subscription_depends_on_it(needed: bool) -> None:
+    given = Given()
+    given.database.outcomes += [Unavailable("away"), Unavailable("away")]
+
+    if needed:
+        await given.reads.read(Wanted(needed=True), {})
+        assert len(given.database.asked) == 3
+    else:
+        with pytest.raises(Unavailable):
+            await given.reads.read(Wanted(), {})
+        assert len(given.database.asked) == 1
+
+
+async def test_a_read_whose_reading_was_moved_meanwhile_is_repeated() -> None:
+    given, reading, gate = Given(), Wanted(), asyncio.Event()
+    given.database.outcomes.append(gate)
+    read = asyncio.ensure_future(given.reads.read(reading, {}))
+    await settled()
+
+    reading.move_to(LATER)
+    gate.set()
+    await read
+
+    assert [position for position, _ in given.database.asked] == [S, LATER]
+
+
+async def test_all_that_ask_for_the_time_during_a_question_share_the_next_one() -> None:
+    given = Given()
+    given.database.answers.clear()
+    first = asyncio.ensure_future(given.reads.catch_up())
+    await settled()
+
+    later = [asyncio.ensure_future(given.reads.catch_up()) for _ in range(5)]
+    await settled()
+    given.database.answers.set()
+    await asyncio.gather(first, *later)
+
+    assert given.database.questions == 2
+
+
+# Tasks.
+
+
+async def test_tasks_that_one_user_asks_for_at_once_are_read_together() -> None:
+    given = Given()
+
+    batches = [given.tasks.ask(request(f"t{number}")) for number in range(BATCH + 1)]
+    other = given.tasks.ask(request("t0", "bob"))
+
+    assert [batch is not None for batch in batches] == [True, *[False] * (BATCH - 1), True]
+    assert other is None  # it shares the read of alice's t0
+    assert len(await answers_of(given, batches[0])) == BATCH
+
+
+async def test_a_read_is_shared_until_its_task_changes() -> None:
+    given = Given()
+    batch = given.tasks.ask(request("t"))
+
+    assert given.tasks.ask(request("t", "bob")) is None
+    given.tasks.buffer(step_of("t"))
+
+    assert given.tasks.ask(request("t", "carol")) is not None
+    (answer,) = await answers_of(given, batch)
+    assert [one.subscription.listener.user for one in answer.reading.requests] == ["alice", "bob"]
+    assert len(answer.reading.since) == 1
+
+
+async def test_only_documents_are_read_that_one_of_those_that_asked_may_see() -> None:
+    given = Given()
+    batch = given.tasks.ask(request("t", "alice"))
+    given.tasks.ask(request("t", "bob"))
+
+    await answers_of(given, batch)
+
+    ((_, asked),) = given.database.asked
+    assert "alice" in repr(asked["$or"])
+    assert "bob" in repr(asked["$or"])
+
+
+async def test_a_task_that_is_not_found_is_looked_for_without_rights_only_for_its_members() -> None:
+    given = Given()
+    member = request("t")
+    member.subscription.member = True
+
+    await answers_of(given, given.tasks.ask(request("other")))
+    assert len(given.database.asked) == 1
+    await answers_of(given, given.tasks.ask(member))
+
+    assert len(given.database.asked) == 3
+    assert "$or" not in given.database.asked[-1][1]
+
+
+async def test_a_batch_that_cannot_be_read_answers_all_of_its_readings() -> None:
+    given = Given()
+    given.database.outcomes.append(Unavailable("away"))
+    batch = given.tasks.ask(request("t"))
+    given.tasks.ask(request("u"))
+
+    answers = await answers_of(given, batch)
+
+    assert [answer.is_read for answer in answers] == [False, False]
+
+
+async def test_one_document_that_cannot_be_read_does_not_keep_the_others(monkeypatch: Any) -> None:
+    given = Given({"_id": "t", "createdBy": "alice"}, {"_id": "u", "createdBy": "alice"})
+    read = TRANSLATOR.read
+
+    def reads(document: Any) -> Any:
+        if document["_id"] == "t":
+            raise ValueError("undecodable")
+        return read(document)
+
+    monkeypatch.setattr(TRANSLATOR, "read", reads)
+    batch = given.tasks.ask(request("t"))
+    given.tasks.ask(request("u"))
+
+    answers = await answers_of(given, batch)
+
+    assert [answer.is_read for answer in answers] == [False, True]
+
+
+async def test_reads_are_repeated_at_the_position_of_a_resync_without_what_was_buffered() -> None:
+    given, gate = Given({"_id": "t", "createdBy": "alice"}), asyncio.Event()
+    given.database.outcomes.append(gate)
+    batch = given.tasks.ask(request("t"))
+    reading = asyncio.ensure_future(answers_of(given, batch))
+    await settled()
+    given.tasks.buffer(step_of("t"))
+
+    given.tasks.restart(LATER)
+    gate.set()
+    (answer,) = await reading
+
+    assert answer.reading.batch.moved
+    assert answer.found[0].since == []
+    assert [position for position, _ in given.database.asked] == [S, LATER]
+
+
+@pytest.mark.parametrize(
+    ("caught_up", "creator", "again"),
+    [(False, None, True), (True, None, False), (True, "alice", True), (True, "bob", False)],
+    ids=["not caught up", "looked", "appeared", "appeared to another"],
+)
+async def test_a_task_that_was_not_found_is_looked_for_again_if_it_may_have_appeared(
+    caught_up: bool, creator: str | None, again: bool
+) -> None:
+    given, asked, gate = Given(), request("t"), asyncio.Event()
+    if caught_up:
+        asked.note_caught_up()
+    given.database.outcomes.append(gate)
+    reading = asyncio.ensure_future(answers_of(given, given.tasks.ask(asked)))
+    await settled()
+    if creator is not None:
+        given.tasks.buffer(step_of("t", creator))
+    gate.set()
+
+    (answer,) = await reading
+
+    assert answer.must_look_again(asked) is again
+
+
+# Lists.
+
+
+def listed(sub: str = "alice", limit: int = 10) -> ListRequest:
+    return ListRequest(ListSubscription(listener_of(sub)), limit)
+
+
+async def test_a_read_of_a_list_is_shared_until_the_list_changes() -> None:
+    given, group = Given(), Group(listener_of("alice").keys, {})
+    first = given.lists.ask(listed(), group)
+    assert first is not None
+    assert given.lists.ask(listed(), group) is None
+
+    given.lists.note_outdated([group])
+    second = given.lists.ask(listed(), group)
+    third = given.lists.ask(listed(limit=5), group)
+
+    assert len(first.requests) == 2
+    assert second is not None
+    assert third is not None
+    given.lists.note_outdated([group])
+    assert given.lists.ask(listed(), group) is None  # it waits for the end of a read, and shares the next one
+    assert len(second.later) == 1
+
+
+async def test_a_list_that_cannot_be_read_has_no_pages_and_is_read_no_more() -> None:
+    given, group = Given(), Group(listener_of("alice").keys, {})
+    given.database.outcomes.append(ValueError("undecodable"))
+    reading = given.lists.ask(listed(), group)
+    assert reading is not None
+
+    assert await given.lists.pages(reading) is None
+    assert not given.lists.is_reading(group)
+
+
+async def test_what_is_published_to_a_group_is_buffered_with_its_reads() -> None:
+    given, group = Given(), Group(listener_of("alice").keys, {})
+    reading = given.lists.ask(listed(), group)
+    assert reading is not None
+    frames = step_of("t")
+
+    given.lists.buffer(group, frames.upserted())
+    given.lists.buffer(Group(listener_of("bob").keys, {}), frames.upserted())
+
+    assert reading.since == [(frames.upserted(), None)]
