@@ -1,8 +1,8 @@
-"""The vocabulary of the wire: message types, close codes, limits. Pure.
+"""The vocabulary of the wire protocol: message types, close codes, limits. Pure.
 
-PROTOCOL.md is the contract; this module is its spelling in Python, and `messages.py` that of each
-message's data. Rules of this file: names here are wire names; nothing here knows MongoDB or
-sockets; a value that is missing is absent from the JSON, never null or "".
+PROTOCOL.md is the contract, and its sections are the numbers below. This module spells its names in Python;
+`messages.py` declares the data of each message. Rules of this file: names are those of the wire; nothing here knows
+MongoDB or sockets; a value that is missing is absent from the JSON, never null or "".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing_extensions import TypedDict  # pydantic reads the one of `typing` fr
 VERSION = 1
 SUBPROTOCOL = "relay.v1"
 BEARER_PREFIX = "bearer."
-PAGE_BYTES = 256 * 1024  # states leave in pages of at most this size
+PAGE_BYTES = 256 * 1024  # a state is sent in pages of at most this size, except for one larger event
 MAX_BATCH = 100  # tasks in one task:join or resync_requested
 DASHBOARD_LIMIT_DEFAULT = 500
 DASHBOARD_LIMIT_MAX = 5000
@@ -25,7 +25,7 @@ MAX_REQUEST_ID = 64  # characters
 
 
 class Request(StrEnum):
-    """Types a client may send (section 4)."""
+    """The types of requests, which clients send (section 4)."""
 
     AUTH = "auth"
     DASHBOARD_JOIN = "dashboard:join"
@@ -37,7 +37,7 @@ class Request(StrEnum):
 
 
 class Kind(StrEnum):
-    """Types the server sends (section 5)."""
+    """The types of messages, which the server sends (section 5)."""
 
     WELCOME = "welcome"
     HEARTBEAT = "heartbeat"
@@ -67,7 +67,7 @@ class Kind(StrEnum):
 
 
 class Close(IntEnum):
-    """Close codes (section 7): 4000–4499 reconnect, 4500–4999 do not."""
+    """Close codes (section 7). After 4000–4499 a client reconnects, after 4500–4999 it does not."""
 
     DONE = 1000
     GOING_AWAY = 1001
@@ -86,7 +86,7 @@ class Close(IntEnum):
 
 
 class ErrorCode(StrEnum):
-    """Codes of an `error` message (section 5)."""
+    """The codes of an `error` message (section 5)."""
 
     BAD_MESSAGE = "bad_message"
     UNKNOWN_TYPE = "unknown_type"
@@ -99,6 +99,7 @@ class ErrorCode(StrEnum):
     INTERNAL = "internal"
 
 
+# The same request may succeed later.
 TEMPORARY_ERRORS = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE, ErrorCode.INTERNAL})
 
 
@@ -111,12 +112,12 @@ Time = Annotated[
 ]
 
 
-# What a task's status stands for in the deployment's mapping: the type of a lifecycle message without its "task:".
+# What a task's status means in this deployment's mapping: the type of a lifecycle message without its "task:".
 Stage = Literal["analyzing", "clarification_needed", "dispatched", "pr_opened", "pr_merged", "failed"]
 
 
 class TaskSummary(TypedDict):
-    """What a list shows of a task. A field is absent where the document says nothing, and `stage` where the mapping
+    """What a list shows of a task. A field is absent if the document has no value for it, and `stage` if the mapping
     does not list the status."""
 
     taskId: str
@@ -169,7 +170,7 @@ CREATED_FIELDS = ("title", "creator", "status", "createdAt")
 
 
 def rfc3339(moment: datetime) -> str:
-    """RFC 3339 UTC with milliseconds; a naive datetime is taken as UTC, as BSON dates are."""
+    """Write a time as RFC 3339 in UTC with milliseconds. A naive datetime is taken as UTC, because BSON dates are."""
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC).replace(tzinfo=None)
     return moment.isoformat(timespec="milliseconds") + "Z"

@@ -1,1 +1,1 @@
-"""One WebSocket connection from its handshake to its close, and the timers of all of them."""
+"""A WebSocket from its handshake to its close, and what all of them share: endpoints, timers, pacing of writes."""

@@ -35,13 +35,10 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-ABNORMAL = 1006  # what RFC 6455 7.1.5 calls an end without a close frame
+ABNORMAL = 1006  # RFC 6455 7.1.5: the connection ended without a close frame
 CLOSE_S = 5.0  # how long a client may take to answer a close
 MAX_FRAGMENTS = 1000  # of one message: each costs memory, however short it is
-CONTROL_FRAMES, CONTROL_WINDOW_S = (
-    100,
-    0.25,
-)  # pings and pongs of a client, and the window they are counted in
+CONTROL_FRAMES, CONTROL_WINDOW_S = 100, 0.25  # the pings and pongs a client may send within this many seconds
 
 
 class Owner(Protocol):
@@ -118,14 +115,12 @@ class Connection(asyncio.Protocol):
         self._scheduled = False  # `flush` will be called
         self._paused = False  # the socket takes nothing
         self._finished = False  # the connection ends when everything queued has been written
-        self._lingers = False  # and then, only our side does: the client may still be sending
-        self._deadline = 0.0  # when the connection is cut off; 0: never
+        self._lingers = False  # then only our side ends, because the client may still be sending
+        self._deadline = 0.0  # when the connection is cut off, by the loop's time; 0: never
         self._heard_at = self._loop.time()  # when the client last showed that it is there
         self._pinged_at = 0.0
-        self._unread_bytes, self._progress_at = (
-            0,
-            self._heard_at,
-        )  # while paused: what the socket still holds, since
+        # While paused: the bytes that the socket still held when that number last changed, and when it did.
+        self._unread_bytes, self._progress_at = 0, self._heard_at
         self._control_frames, self._control_since = 0, 0.0
         self.code: int | None = None  # the close code with which it ended, or is ending
 
