@@ -103,7 +103,7 @@ def left_by(visit: Callable[[], None], times: int) -> tuple[Counter[str], Counte
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_connection_leaves_anything(visitor: Visitor, kind: str) -> None:
+def test_a_connection_leaves_no_garbage(visitor: Visitor, kind: str) -> None:
     times = REQUESTS // 10 if kind in SLOW else REQUESTS
     for attempt in range(ATTEMPTS):
         held, garbage = left_by(lambda: KINDS[kind](visitor), times)

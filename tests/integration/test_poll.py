@@ -76,7 +76,7 @@ async def write(call: Callable[..., Any], *args: Any) -> None:
 # What is answered, and when.
 
 
-async def test_who_is_behind_is_answered_at_once_from_where_they_are(tasks: Any, with_: Any) -> None:
+async def test_a_client_that_is_behind_is_answered_at_once_from_its_position(tasks: Any, with_: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice", "title": "A", "events": [{"n": 0}, {"n": 1}]})
     async with running(with_()) as relay:
         alice = Poller("alice", ["t"])
@@ -89,7 +89,7 @@ async def test_who_is_behind_is_answered_at_once_from_where_they_are(tasks: Any,
         assert [event["data"] for event in alice.timelines["t"]] == [{"n": 0}, {"n": 1}, {"n": 2}]
 
 
-async def test_who_is_not_behind_waits_for_the_change(tasks: Any, with_: Any) -> None:
+async def test_a_client_that_is_current_waits_for_the_change(tasks: Any, with_: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [{"n": 0}]})
     async with running(with_()) as relay:
         alice = Poller("alice", ["t"])
@@ -106,7 +106,7 @@ async def test_who_is_not_behind_waits_for_the_change(tasks: Any, with_: Any) ->
         assert alice.summaries["t"]["status"] == "analyzing"
 
 
-async def test_what_others_may_see_ends_no_wait(tasks: Any, with_: Any) -> None:
+async def test_a_change_of_a_task_of_others_does_not_end_the_wait(tasks: Any, with_: Any) -> None:
     tasks.insert_many([{"_id": "t", "createdBy": "alice"}, {"_id": "u", "createdBy": "bob"}])
     async with running(with_(relay_poll_wait_ms=BRIEF_MS * 5)) as relay, listening(relay, sub="bob") as bob:
         await bob.send("task:join", {"taskId": "u"})
@@ -119,7 +119,7 @@ async def test_what_others_may_see_ends_no_wait(tasks: Any, with_: Any) -> None:
             assert (await polling).types == []
 
 
-async def test_a_wait_without_news_ends_without_messages(tasks: Any, with_: Any) -> None:
+async def test_a_wait_without_changes_ends_without_messages(tasks: Any, with_: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
     async with running(with_(relay_poll_wait_ms=BRIEF_MS)) as relay:
         alice = Poller("alice", ["t"], dashboard={"limit": 5})
@@ -131,7 +131,7 @@ async def test_a_wait_without_news_ends_without_messages(tasks: Any, with_: Any)
         assert await metric(relay, "relay_rooms") == await metric(relay, "relay_polls") == 0
 
 
-async def test_a_poll_outlives_what_bounds_a_request(tasks: Any, with_: Any) -> None:
+async def test_a_poll_may_last_longer_than_a_request_may_take_to_arrive(tasks: Any, with_: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
     brief = with_(relay_handshake_timeout_ms=100, relay_stall_timeout_ms=100, relay_poll_wait_ms=BRIEF_MS * 4)
     async with running(brief) as relay:
@@ -140,7 +140,7 @@ async def test_a_poll_outlives_what_bounds_a_request(tasks: Any, with_: Any) -> 
         assert (await alice.poll(relay)).types == []
 
 
-async def test_a_dashboard_comes_whole_when_anything_of_it_changed(tasks: Any, with_: Any) -> None:
+async def test_the_whole_list_is_sent_when_anything_in_it_changed(tasks: Any, with_: Any) -> None:
     tasks.insert_many({"_id": str(n), "createdBy": "alice", "title": f"T{n}"} for n in range(3))
     async with running(with_()) as relay:
         alice = Poller("alice", dashboard={"limit": 2})
@@ -161,7 +161,7 @@ async def test_a_dashboard_comes_whole_when_anything_of_it_changed(tasks: Any, w
         ]
 
 
-async def test_changes_past_the_end_of_the_list_end_no_wait_and_are_not_read_at_their_pace(
+async def test_changes_past_the_end_of_the_list_do_not_end_the_wait_and_are_read_at_a_limited_rate(
     tasks: Any, with_: Any
 ) -> None:
     tasks.insert_many({"_id": str(n), "createdBy": "alice"} for n in range(2))
@@ -176,7 +176,7 @@ async def test_changes_past_the_end_of_the_list_end_no_wait_and_are_not_read_at_
         assert await metric(relay, "relay_state_reads_total") - before < 12
 
 
-async def test_another_order_of_a_list_ends_a_wait_though_no_summary_shows_it(
+async def test_a_new_order_of_the_list_ends_the_wait_though_no_summary_changed(
     tasks: Any, with_: Any, tmp_path: Path
 ) -> None:
     mapping = tmp_path / "mapping.toml"
@@ -197,7 +197,7 @@ async def test_another_order_of_a_list_ends_a_wait_though_no_summary_shows_it(
             assert [*alice.listed] == listed
 
 
-async def test_a_list_may_be_ordered_by_a_field_beside_the_events(
+async def test_a_list_may_be_ordered_by_a_field_next_to_the_events(
     tasks: Any, with_: Any, tmp_path: Path
 ) -> None:
     mapping = tmp_path / "mapping.toml"
@@ -214,7 +214,7 @@ async def test_a_list_may_be_ordered_by_a_field_beside_the_events(
         assert [*alice.listed] == ["0", "2"]
 
 
-async def test_etags_are_the_same_on_another_instance_and_after_a_restart(tasks: Any, with_: Any) -> None:
+async def test_etags_are_equal_on_another_instance_and_after_a_restart(tasks: Any, with_: Any) -> None:
     tasks.insert_many({"_id": str(n), "createdBy": "alice", "title": "T", "events": [n]} for n in range(3))
     alice = Poller("alice", ["0", "1"], dashboard={})
     async with running(with_(relay_poll_wait_ms=0)) as relay:
@@ -230,7 +230,7 @@ async def test_etags_are_the_same_on_another_instance_and_after_a_restart(tasks:
         assert (await alice.poll(relay)).types == []
 
 
-async def test_what_does_not_fit_comes_with_the_next_polls(tasks: Any, with_: Any) -> None:
+async def test_messages_that_do_not_fit_come_with_the_next_polls(tasks: Any, with_: Any) -> None:
     text = "x" * 60_000
     events = [[{"n": n, "text": text} for n in range(count)] for count in (50, 40, 1)]
     tasks.insert_many({"_id": f"t{n}", "createdBy": "alice", "events": one} for n, one in enumerate(events))
@@ -247,7 +247,7 @@ async def test_what_does_not_fit_comes_with_the_next_polls(tasks: Any, with_: An
         assert (await alice.poll(relay)).types == []
 
 
-async def test_of_many_long_timelines_no_more_is_kept_than_an_answer_may_have(
+async def test_a_poll_of_many_long_timelines_keeps_no_more_than_one_answer(
     tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events = [{"n": n, "text": "x" * 60_000} for n in range(12)]
@@ -270,9 +270,7 @@ async def test_of_many_long_timelines_no_more_is_kept_than_an_answer_may_have(
         assert (await alice.poll(relay)).types == []
 
 
-async def test_what_a_poll_held_is_gone_with_it_though_nobody_looks_for_garbage(
-    tasks: Any, with_: Any
-) -> None:
+async def test_an_ended_poll_is_freed_without_the_garbage_collector(tasks: Any, with_: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
     async with running(with_(relay_poll_wait_ms=BRIEF_MS * 5)) as relay:
         gc.collect()
@@ -291,7 +289,7 @@ async def test_what_a_poll_held_is_gone_with_it_though_nobody_looks_for_garbage(
             gc.enable()
 
 
-async def test_nobody_is_given_the_list_that_somebody_else_began_to_read_before(
+async def test_a_poll_does_not_share_a_list_read_that_began_before_a_change(
     tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice", "title": "old"})
@@ -328,7 +326,7 @@ async def test_nobody_is_given_the_list_that_somebody_else_began_to_read_before(
 # Rights.
 
 
-async def test_a_revoked_task_is_refused_once_and_comes_back_by_itself(tasks: Any, with_: Any) -> None:
+async def test_a_revoked_task_is_refused_once_and_returns_by_itself(tasks: Any, with_: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [{"n": 0}]})
     async with running(with_()) as relay:
         alice = Poller("alice", ["t"])
@@ -352,9 +350,7 @@ async def test_a_revoked_task_is_refused_once_and_comes_back_by_itself(tasks: An
         assert [event["data"] for event in alice.timelines["t"]] == [{"n": 0}, {"n": 1}]
 
 
-async def test_a_task_that_does_not_exist_is_refused_once_and_comes_when_it_is_created(
-    tasks: Any, with_: Any
-) -> None:
+async def test_an_unknown_task_is_refused_once_and_sent_when_it_is_created(tasks: Any, with_: Any) -> None:
     async with running(with_(relay_poll_wait_ms=BRIEF_MS * 5)) as relay:
         alice = Poller("alice", ["t"])
         assert (await alice.poll(relay)).types == ["error"]
@@ -365,7 +361,7 @@ async def test_a_task_that_does_not_exist_is_refused_once_and_comes_when_it_is_c
 
 
 @pytest.mark.parametrize("last", ["a task", "the list"])
-async def test_what_is_revoked_while_a_poll_is_gathered_is_not_sent(
+async def test_a_task_revoked_while_a_poll_collects_is_not_sent(
     tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
     ids = ["t", *(f"other {n}" for n in range(BATCH - 1)), "slow"]  # the last one is read by itself
@@ -401,7 +397,7 @@ async def test_what_is_revoked_while_a_poll_is_gathered_is_not_sent(
         assert len(answer.body["messages"][-1]["data"]["tasks"]) == BATCH
 
 
-async def test_what_is_revoked_again_and_again_is_not_read_at_that_pace(
+async def test_a_task_revoked_again_and_again_is_read_at_a_limited_rate(
     tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = [str(n) for n in range(15)]
@@ -429,7 +425,7 @@ async def test_what_is_revoked_again_and_again_is_not_read_at_that_pace(
 # Refusals.
 
 
-async def test_refusals_say_what_was_wrong(with_: Any) -> None:
+async def test_a_refused_poll_says_what_was_wrong(with_: Any) -> None:
     body = {"tasks": [{"taskId": "t"}]}
     limits = {"relay_max_message_bytes": 1024, "relay_max_tasks_per_connection": 2}
     async with running(
@@ -459,7 +455,9 @@ async def test_refusals_say_what_was_wrong(with_: Any) -> None:
             assert (await post(relay, body, header)).status == 401  # beside the good one
 
 
-async def test_pages_of_other_origins_are_refused_and_listed_ones_may_ask(tasks: Any, with_: Any) -> None:
+async def test_a_poll_of_an_unlisted_origin_is_refused_and_of_a_listed_one_answered(
+    tasks: Any, with_: Any
+) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
     body = {"tasks": [{"taskId": "t"}]}
     async with running(with_(relay_allowed_origins="https://app.example.com")) as relay:
@@ -479,7 +477,7 @@ async def test_pages_of_other_origins_are_refused_and_listed_ones_may_ask(tasks:
             assert (await peer.answer())[0] == 200
 
 
-async def test_a_user_is_held_to_a_rate_over_all_polls(tasks: Any, with_: Any) -> None:
+async def test_the_rate_limit_of_a_user_counts_all_polls(tasks: Any, with_: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
     body = {"tasks": [{"taskId": "t"}]}
     async with running(with_(relay_messages_per_second=1)) as relay:
@@ -498,7 +496,7 @@ async def test_a_user_is_held_to_a_rate_over_all_polls(tasks: Any, with_: Any) -
 @pytest.mark.parametrize(
     "cap", ["relay_max_connections", "relay_max_connections_per_user", "relay_max_connections_per_address"]
 )
-async def test_a_waiting_poll_is_a_connection_until_the_client_is_gone(
+async def test_a_waiting_poll_counts_as_a_connection_until_the_client_is_gone(
     tasks: Any, with_: Any, cap: str
 ) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
@@ -520,7 +518,7 @@ async def test_a_waiting_poll_is_a_connection_until_the_client_is_gone(
         assert (await alice.poll(relay)).types == ["task:state"]
 
 
-async def test_a_token_that_ends_ends_the_wait(tasks: Any, with_: Any) -> None:
+async def test_the_end_of_a_token_ends_the_wait(tasks: Any, with_: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
     async with running(with_()) as relay:
         alice = Poller("alice", ["t"])
@@ -529,7 +527,7 @@ async def test_a_token_that_ends_ends_the_wait(tasks: Any, with_: Any) -> None:
         assert (ended.status, ended.body["data"]["message"]) == (401, "token_expired")
 
 
-async def test_while_the_database_cannot_be_read_the_answer_is_503(
+async def test_a_poll_gets_503_while_the_database_cannot_be_read(
     tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(*_: Any, **__: Any) -> Any:
@@ -543,7 +541,7 @@ async def test_while_the_database_cannot_be_read_the_answer_is_503(
             assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_a_read_that_does_not_end_keeps_no_poll(
+async def test_a_poll_gives_up_on_a_read_that_does_not_end(
     tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never(*_: Any, **__: Any) -> Any:
@@ -557,7 +555,7 @@ async def test_a_read_that_does_not_end_keeps_no_poll(
             assert (answer.status, answer.body["data"]["code"]) == (503, "unavailable")
 
 
-async def test_a_token_that_cannot_be_judged_yet_may_come_again(
+async def test_a_token_that_cannot_be_verified_yet_gets_503(
     with_: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running(with_()) as relay:
@@ -567,7 +565,7 @@ async def test_a_token_that_cannot_be_judged_yet_may_come_again(
         assert answer.body["data"]["retryAfterMs"] > 0
 
 
-async def test_a_relay_that_stops_sends_everyone_away_at_once(tasks: Any, with_: Any) -> None:
+async def test_a_relay_that_stops_answers_every_waiting_poll_at_once(tasks: Any, with_: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
     alice = Poller("alice", ["t"])
     async with running(with_(relay_drain_ms=2_000)) as relay:
@@ -583,7 +581,7 @@ async def test_a_relay_that_stops_sends_everyone_away_at_once(tasks: Any, with_:
                 assert answer.headers["connection"] == "close"
 
 
-async def test_config_says_where_to_poll(with_: Any) -> None:
+async def test_config_names_the_address_for_polls(with_: Any) -> None:
     async with running(with_()) as relay, calling(relay.url) as peer:
         peer.send(
             f"GET /config HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token('alice')}\r\n\r\n".encode()
@@ -594,7 +592,7 @@ async def test_config_says_where_to_poll(with_: Any) -> None:
         assert (status, config["enabled"], config["pollUrl"]) == (200, True, f"{relay.url}/poll")
 
 
-async def test_a_relay_that_is_stale_says_so_with_every_answer(
+async def test_a_stale_relay_says_so_in_every_answer(
     tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
@@ -610,7 +608,7 @@ async def test_a_relay_that_is_stale_says_so_with_every_answer(
 # Exactness.
 
 
-async def test_relays_in_turn_leave_no_gap_and_repeat_nothing(tasks: Any, with_: Any) -> None:
+async def test_polls_of_alternating_instances_miss_and_repeat_nothing(tasks: Any, with_: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice", "events": []})
     async with running(with_()) as one, running(with_()) as other:
         alice = Poller("alice", ["t"], dashboard={})
@@ -624,7 +622,7 @@ async def test_relays_in_turn_leave_no_gap_and_repeat_nothing(tasks: Any, with_:
         assert [event["data"]["n"] for event in alice.timelines["t"]] == [*range(30)]
 
 
-async def test_a_reader_that_polls_ends_up_with_the_documents(
+async def test_a_polling_client_ends_up_with_the_documents(
     tasks: Any, with_: Any, mongo_url: str, database_name: str
 ) -> None:
     """Four writers append, rewrite and hide at random; the reader polls two relays in turn."""

@@ -56,7 +56,7 @@ async def follow(ear: Ear, held: list[int], last: int) -> int:
     return single
 
 
-async def test_a_slow_reader_is_given_states_for_what_was_dropped(tasks: Any, settings_with: Any) -> None:
+async def test_a_slow_client_is_sent_states_for_dropped_messages(tasks: Any, settings_with: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [{"n": -1}]})
     async with (
         running(settings_with(relay_outbox_max_bytes=262_144)) as relay,
@@ -85,7 +85,7 @@ async def test_a_slow_reader_is_given_states_for_what_was_dropped(tasks: Any, se
         assert listed["data"]["change"] == "upserted"
 
 
-async def test_a_timeline_larger_than_all_that_may_wait_is_read_whole_and_ends_nothing_else(
+async def test_a_timeline_above_every_limit_is_received_whole_and_ends_nothing_else(
     tasks: Any, settings_with: Any
 ) -> None:
     text = "\x01" * 10_000  # six times as long in JSON
@@ -107,7 +107,9 @@ async def test_a_timeline_larger_than_all_that_may_wait_is_read_whole_and_ends_n
         assert answered == {"t", "a", "b"}
 
 
-async def test_rights_lost_while_behind_are_lost(tasks: Any, settings_with: Any) -> None:
+async def test_a_slow_client_receives_nothing_of_a_task_it_lost_meanwhile(
+    tasks: Any, settings_with: Any
+) -> None:
     tasks.insert_many([{"_id": "t", "createdBy": "alice", "events": []}, {"_id": "u", "createdBy": "alice"}])
     async with (
         running(settings_with(relay_outbox_max_bytes=262_144)) as relay,
@@ -139,7 +141,7 @@ async def test_rights_lost_while_behind_are_lost(tasks: Any, settings_with: Any)
         assert not any("secret" in orjson.dumps(frame).decode() for frame in slow.frames)
 
 
-async def test_a_stalled_reader_is_cut_off_and_freed(tasks: Any, settings_with: Any) -> None:
+async def test_a_client_that_reads_nothing_is_cut_off_and_freed(tasks: Any, settings_with: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice", "events": []})
     async with (
         running(settings_with(relay_outbox_max_bytes=262_144, relay_stall_timeout_ms=300)) as relay,
@@ -153,7 +155,7 @@ async def test_a_stalled_reader_is_cut_off_and_freed(tasks: Any, settings_with: 
             await stalled.until("never")
 
 
-async def test_who_does_not_answer_pings_is_gone(settings_with: Any) -> None:
+async def test_a_client_that_does_not_answer_pings_is_cut_off(settings_with: Any) -> None:
     settings = settings_with(relay_ping_interval_ms=100, relay_ping_timeout_ms=200)
     async with running(settings) as relay:
         reader, writer = await asyncio.open_connection(*relay.url.removeprefix("http://").split(":"))
@@ -174,7 +176,7 @@ async def test_who_does_not_answer_pings_is_gone(settings_with: Any) -> None:
                 assert await ear.quiet() == []
 
 
-async def test_a_planned_stop_is_announced_and_spread(settings_with: Any) -> None:
+async def test_a_planned_stop_is_announced_and_reconnects_are_spread(settings_with: Any) -> None:
     settings = settings_with(relay_drain_ms=1_000)
     serving = Relay(settings)
     ready = asyncio.Event()
@@ -195,14 +197,14 @@ async def test_a_planned_stop_is_announced_and_spread(settings_with: Any) -> Non
     await run
 
 
-async def test_a_stop_waits_for_nobody_who_is_gone(settings_with: Any) -> None:
+async def test_a_stop_does_not_wait_for_clients_that_are_gone(settings_with: Any) -> None:
     async with asyncio.timeout(SOON_S):
         async with running(settings_with(relay_drain_ms=3_600_000)) as relay, listening(relay) as ear:
             relay.stop()
             await ear.until("server:draining")
 
 
-async def test_list_updates_of_one_task_keep_their_distance(tasks: Any, settings_with: Any) -> None:
+async def test_list_updates_of_one_task_are_throttled(tasks: Any, settings_with: Any) -> None:
     tasks.insert_many([{"_id": "t", "createdBy": "alice"}, {"_id": "u", "createdBy": "alice"}])
     async with (
         running(settings_with(relay_list_update_min_interval_ms=200)) as relay,

@@ -45,14 +45,14 @@ def batch(*bodies: bytes) -> Batch:
 
 
 def masked(opcode: int, data: bytes = b"", *, fin: bool = True) -> bytes:
-    """A frame as a client sends it, its mask all zeros."""
+    """A WebSocket frame as a client sends it, with a mask of zeros."""
     plain = WebSocketFrame(Opcode(opcode), data, fin).serialize(mask=False)
     header = len(plain) - len(data)
     return bytes((plain[0], plain[1] | 0x80)) + plain[2:header] + bytes(4) + data
 
 
 def unframed(data: bytes) -> list[tuple[int, bytes]]:
-    """The frames a server sent, as (opcode, payload); all of them whole and in one piece."""
+    """The frames that a server sent, as (opcode, payload). Fails if one is incomplete, masked or a fragment."""
     frames = []
     while data:
         assert data[0] & 0x70 == 0, "a reserved bit"
@@ -69,6 +69,8 @@ def unframed(data: bytes) -> list[tuple[int, bytes]]:
 
 
 class Loop:
+    """An event loop that runs one turn when `turn` is called, and whose clock is `now`."""
+
     def __init__(self) -> None:
         self.now = 1_000.0
         self._ready: list[Callable[[], object]] = []
@@ -88,13 +90,13 @@ class Loop:
                 run.send(None)
             except StopIteration:
                 return
-            raise AssertionError("the application waits")
+            raise AssertionError("the application must not wait")
 
         self.call_soon(step)
         return Task()
 
     def turn(self) -> None:
-        """What is ready now, not what that makes ready."""
+        """Run the calls that are ready now, but not those that they schedule."""
         ready, self._ready = self._ready, []
         for call in ready:
             call()
@@ -105,14 +107,14 @@ class Loop:
 
 
 class Transport:
-    """As strict as asyncio's are forgiving: what must not be done raises."""
+    """A transport that, unlike asyncio's, raises at every call that must not be made in its state."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self.protocol: Any = None
         self.writes: list[bytes] = []
-        self.buffer = b""  # what the peer has not read
-        self.taking = True  # does the peer read?
+        self.buffer = b""  # what the client has not read
+        self.taking = True  # does the client read?
         self.paused = False
         self.reading = True
         self.closing = self.aborted = self.lost = self.eof = False
@@ -132,7 +134,7 @@ class Transport:
                 self.protocol.pause_writing()
 
     def read(self, count: int | None = None) -> None:
-        """The peer reads so much of what waits; without a number all, and from then on everything."""
+        """Let the client read `count` bytes of what waits; without a number all of it, and everything from then on."""
         self.taking = self.taking or count is None
         self.buffer = self.buffer[len(self.buffer) if count is None else count :]
         if self.paused and len(self.buffer) <= HIGH_WATER // 4:
@@ -142,12 +144,12 @@ class Transport:
             self._lose()
 
     def feed(self, data: bytes) -> None:
-        """The peer says this; who is not read is not heard."""
+        """Let the client send these bytes. Only valid while the protocol reads."""
         assert self.reading
         self.protocol.data_received(data)
 
     def end(self) -> None:
-        """The peer says no more."""
+        """Let the client end its side of the connection."""
         assert not self.protocol.eof_received()
         self.close()
 
@@ -193,32 +195,32 @@ class Transport:
         self.protocol = protocol
 
 
-class Notes:
-    """A conversation that notes what it is told, in one list with what it is made to say."""
+class RecordingConversation:
+    """A conversation that records its calls, in one list with the messages that a test sends."""
 
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.calls: list[Any] = []
 
     def receive(self, text: str) -> None:
-        self.told.append(text)
+        self.calls.append(text)
 
     def tick(self) -> float:
         return inf
 
     def paused(self) -> None:
-        self.told.append("paused")
+        self.calls.append("paused")
 
     def lag(self, *, since_pause: bool) -> None:
-        self.told.append("lag since pause" if since_pause else "lag")
+        self.calls.append("lag since pause" if since_pause else "lag")
 
     def drained(self) -> None:
-        self.told.append("drained")
+        self.calls.append("drained")
 
     def closed(self) -> None:
-        self.told.append("closed")
+        self.calls.append("closed")
 
 
-class Played:
+class Harness:
     """A connection whose handshake is done, unless `application` or `settle` say otherwise. It is its own owner, and
     its own pacer: everything is written in the next turn of the loop."""
 
@@ -230,8 +232,8 @@ class Played:
         application: Callable[[Handshake], object] | None = None,
         settle: bool = True,
     ) -> None:
-        self.loop, self.notes = Loop(), conversation or Notes()
-        self.gone = self.woken = 0
+        self.loop, self.conversation = Loop(), conversation or RecordingConversation()
+        self.losses = self.wakes = 0
         self.transport = Transport(self.loop)
         self.server_state = ServerState()
 
@@ -240,7 +242,7 @@ class Played:
         def accept(handshake: Handshake) -> None:
             connection = handshake.accept(None, self)
             assert connection is not None
-            connection.serve(self.notes, max_bytes=max_bytes)
+            connection.serve(self.conversation, max_bytes=max_bytes)
             self.connection = connection
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -262,27 +264,27 @@ class Played:
         self.loop.call_soon(connection.flush)
 
     def lost(self, _: Connection) -> None:
-        self.gone += 1
+        self.losses += 1
 
     def wake(self, _: Connection) -> None:
-        self.woken += 1
+        self.wakes += 1
 
     def tick(self, *, after_s: float = 0.0) -> float:
-        """When it wants to be called next, in seconds from then."""
+        """Call `tick` after this time. Return when it wants the next call, in seconds from then."""
         self.loop.now += after_s
         due = self.connection.tick(self.loop.now, TIMEOUTS)
         self.loop.settle()
         return due - self.loop.now
 
-    def say(self, data: bytes) -> list[tuple[int, bytes]]:
-        """The peer says this; what it is answered at once."""
+    def client_sends(self, data: bytes) -> list[tuple[int, bytes]]:
+        """Let the client send these bytes. Return the frames that it is answered at once."""
         before = len(self.transport.sent())
         self.transport.feed(data)
         self.loop.settle()
         return unframed(self.transport.sent()[before:])
 
     def stop_reading(self) -> None:
-        """The peer reads no more, and what the socket takes by itself is full."""
+        """Let the client stop reading, and fill what the socket takes by itself."""
         self.transport.taking = False
         self.connection.answer(frame(b"x" * HIGH_WATER))
         self.loop.settle()

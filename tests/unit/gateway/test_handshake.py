@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from support.fake_transport import Played, frame, unframed
+from support.fake_transport import Harness, frame, unframed
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import Server, ServerState
@@ -25,36 +25,36 @@ def failing(*_: Any) -> None:
 
 
 def test_the_answer_and_what_is_sent_at_once_leave_in_one_write() -> None:
-    played = Played(settle=False)
-    assert not played.transport.reading, "a client must not send anything before the answer"
+    harness = Harness(settle=False)
+    assert not harness.transport.reading, "a client must not send anything before the answer"
 
-    played.loop.turn()
-    played.connection.answer(frame(b"welcome"))
-    played.loop.turn()
+    harness.loop.turn()
+    harness.connection.answer(frame(b"welcome"))
+    harness.loop.turn()
 
-    (write,) = played.transport.writes
+    (write,) = harness.transport.writes
     head, _, rest = write.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 101 ")
     assert unframed(rest) == [(TEXT, b"welcome")]
-    assert played.transport.reading
+    assert harness.transport.reading
 
 
 def test_an_open_connection_keeps_nothing_of_its_handshake() -> None:
-    played = Played()
-    assert played.transport.protocol is played.connection
-    assert played.server_state.connections == {played.connection}
+    harness = Harness()
+    assert harness.transport.protocol is harness.connection
+    assert harness.server_state.connections == {harness.connection}
 
-    handshake = weakref.ref(played.handshake)
+    handshake = weakref.ref(harness.handshake)
     gc.disable()
     try:
-        del played.handshake
+        del harness.handshake
         assert handshake() is None, "a cycle keeps it"
     finally:
         gc.enable()
 
 
 def test_an_idle_connection_has_few_attributes() -> None:
-    assert not hasattr(Played().connection, "__dict__")
+    assert not hasattr(Harness().connection, "__dict__")
     assert len(Connection.__slots__) <= 22
 
 
@@ -68,17 +68,17 @@ def test_an_idle_connection_has_few_attributes() -> None:
     ],
 )
 def test_a_request_that_is_not_accepted_is_answered_and_closed(application: Any, status: int) -> None:
-    played = Played(application=application)
-    assert played.answer.startswith(b"HTTP/1.1 %d " % status)
-    assert played.transport.closing
-    assert played.server_state.connections == set()
-    assert played.handshake.accept(None, played) is None
+    harness = Harness(application=application)
+    assert harness.answer.startswith(b"HTTP/1.1 %d " % status)
+    assert harness.transport.closing
+    assert harness.server_state.connections == set()
+    assert harness.handshake.accept(None, harness) is None
 
 
 def test_a_connection_that_is_accepted_and_not_served_is_cut_off() -> None:
-    played = Played(application=lambda handshake: handshake.accept(None, OWNER))
-    assert played.transport.aborted
-    assert played.server_state.connections == set()
+    harness = Harness(application=lambda handshake: handshake.accept(None, OWNER))
+    assert harness.transport.aborted
+    assert harness.server_state.connections == set()
 
 
 class Owner:
@@ -91,13 +91,13 @@ OWNER = Owner()
 
 def test_a_client_that_is_gone_before_the_answer_is_not_accepted() -> None:
     accepted = []
-    played = Played(
+    harness = Harness(
         application=lambda handshake: accepted.append(handshake.accept(None, OWNER)), settle=False
     )
-    played.handshake.connection_lost(None)
-    played.loop.settle()
+    harness.handshake.connection_lost(None)
+    harness.loop.settle()
     assert accepted == [None]
-    assert played.transport.writes == []
+    assert harness.transport.writes == []
 
 
 def test_uvicorn_still_has_the_private_parts_that_the_handshake_relies_on() -> None:

@@ -1,4 +1,4 @@
-"""When connections write: at once in quiet, together in a burst."""
+"""When connections write: immediately while little happens, together in a burst."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from relay.gateway.websocket.pacing import (
 
 
 class Clock:
-    """A loop whose time is turned by hand."""
+    """An event loop whose time the test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -34,7 +34,7 @@ class Clock:
         self.calls.append((when, call))
 
     def run(self) -> float:
-        """The next call, at its time."""
+        """Make the next scheduled call, at its time. Return that time."""
         ((when, call),) = self.calls
         self.calls.clear()
         self.now = max(self.now, when)
@@ -42,8 +42,8 @@ class Clock:
         return when
 
 
-class Pen:
-    """A connection whose writing takes so long, of so many messages."""
+class SlowConnection:
+    """A connection whose writes take `takes_s` seconds, with this number of messages."""
 
     def __init__(self, clock: Clock, takes_s: float = 0.0, messages: int = 1) -> None:
         self.clock = clock
@@ -64,58 +64,61 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_where_it_is_quiet_nothing_waits(clock: Clock) -> None:
-    pacer, pen = WritePacer(), Pen(clock, 0.001)
+def test_a_write_does_not_wait_while_little_happens(clock: Clock) -> None:
+    pacer, connection = WritePacer(), SlowConnection(clock, 0.001)
     for moment in (100.0, 101.0, 102.0):
         clock.now = moment
-        pacer.schedule(pen)
+        pacer.schedule(connection)
         assert clock.run() == moment
-    assert pen.written_at == [100.0, 101.0, 102.0]
+    assert connection.written_at == [100.0, 101.0, 102.0]
 
 
-def test_what_follows_gathers_for_as_long_as_the_last_round_took(clock: Clock) -> None:
-    pacer, pens = WritePacer(), [Pen(clock, 0.002), Pen(clock, 0.003)]
-    for pen in pens:
-        pacer.schedule(pen)
+def test_the_next_round_waits_as_long_as_the_last_one_took(clock: Clock) -> None:
+    pacer, connections = WritePacer(), [SlowConnection(clock, 0.002), SlowConnection(clock, 0.003)]
+    for connection in connections:
+        pacer.schedule(connection)
     clock.run()
     assert clock.now == pytest.approx(100.005)
-    for pen in pens:  # what comes right after waits, and all of it is one round
-        pacer.schedule(pen)
+    for connection in connections:  # both are scheduled in the same next round
+        pacer.schedule(connection)
     assert clock.run() == pytest.approx(100.010)
 
 
-def test_a_burst_gathers_longer(clock: Clock) -> None:
-    pacer, pens = WritePacer(), [Pen(clock, 0.001), Pen(clock, 0.002, BURST_MESSAGES)]
-    for pen in pens:
-        pacer.schedule(pen)
+def test_the_next_round_waits_longer_in_a_burst(clock: Clock) -> None:
+    pacer = WritePacer()
+    connections = [SlowConnection(clock, 0.001), SlowConnection(clock, 0.002, BURST_MESSAGES)]
+    for connection in connections:
+        pacer.schedule(connection)
     clock.run()
-    pacer.schedule(pens[0])
+    pacer.schedule(connections[0])
     assert clock.run() == pytest.approx(100.003 + 0.003 * BURST_FACTOR)
 
 
 @pytest.mark.parametrize(("messages", "longest_s"), [(1, MAX_PAUSE_S), (BURST_MESSAGES, BURST_MAX_PAUSE_S)])
-def test_nothing_waits_longer_than_the_bound(clock: Clock, messages: int, longest_s: float) -> None:
-    pacer, slow = WritePacer(), Pen(clock, 5.0, messages)
+def test_a_round_waits_no_longer_than_the_limit(clock: Clock, messages: int, longest_s: float) -> None:
+    pacer, slow = WritePacer(), SlowConnection(clock, 5.0, messages)
     pacer.schedule(slow)
     clock.run()
     pacer.schedule(slow)
     assert clock.run() == pytest.approx(105.0 + longest_s)
 
 
-def test_one_that_fails_keeps_nobody_from_writing(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_connection_that_fails_does_not_keep_others_from_writing(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     class Broken:
         def flush(self) -> None:
             raise OSError("gone")
 
-    pacer, pen = WritePacer(), Pen(clock)
+    pacer, connection = WritePacer(), SlowConnection(clock)
     pacer.schedule(Broken())
-    pacer.schedule(pen)
+    pacer.schedule(connection)
     clock.run()
-    assert pen.written_at
+    assert connection.written_at
     assert caplog.messages == ["a connection could not write"]
 
 
-async def test_more_is_fetched_shortly_before_a_round_or_with_it(
+async def test_changes_are_fetched_shortly_before_a_round_or_with_it(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
@@ -126,7 +129,7 @@ async def test_more_is_fetched_shortly_before_a_round_or_with_it(
     monkeypatch.setattr(pacing.asyncio, "sleep", sleep)
     pacer = WritePacer()
     await pacer.wait_for_room()
-    pacer.schedule(Pen(clock, 0.005, BURST_MESSAGES))
+    pacer.schedule(SlowConnection(clock, 0.005, BURST_MESSAGES))
     clock.run()
     await pacer.wait_for_room()
     clock.now += BURST_MAX_PAUSE_S - FETCH_S

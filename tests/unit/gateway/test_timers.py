@@ -1,11 +1,11 @@
-"""The sweep: each connection is visited when it is due or asked for it, and no user's answers wait without end."""
+"""The timers of all connections: each is visited when it is due or woken, and what waits for one user is bounded."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
 
-from support.fake_transport import TIMEOUTS, Loop, Notes, Played, frame
+from support.fake_transport import TIMEOUTS, Harness, Loop, RecordingConversation, frame
 from websockets.frames import Opcode
 
 from relay.gateway.websocket.timers import TICK_S, USER_FACTOR, OpenConnection, Timers
@@ -13,39 +13,41 @@ from relay.gateway.websocket.timers import TICK_S, USER_FACTOR, OpenConnection, 
 MAX_BYTES = 1_000
 
 
-class Visited(Notes):
-    """A conversation that counts its ticks, and wants the next one after `every_s`."""
+class CountingConversation(RecordingConversation):
+    """A conversation that counts its ticks, and asks for the next one after `every_s` seconds."""
 
     def __init__(self, every_s: float = 25.0) -> None:
         super().__init__()
         self.every_s, self.ticks = every_s, 0
-        self.played: Played | None = None
+        self.harness: Harness | None = None
 
     def tick(self) -> float:
-        assert self.played is not None
+        assert self.harness is not None
         self.ticks += 1
-        return self.played.loop.now + self.every_s
+        return self.harness.loop.now + self.every_s
 
 
-class Swept:
-    """A sweep over played connections, whose clock is turned by hand."""
+class TimedConnections:
+    """Timers over connections without sockets, with a clock that the test sets."""
 
     def __init__(self) -> None:
         self.timers = Timers(TIMEOUTS, MAX_BYTES)
         self.now = Loop().now
-        self.all: list[Played] = []
+        self.all: list[Harness] = []
         self.entries: dict[Any, OpenConnection] = {}
 
-    def connect(self, user: str | None = None, *, every_s: float = 25.0) -> tuple[Played, Visited]:
-        visited = Visited(every_s)
-        visited.played = played = Played(visited)
+    def connect(
+        self, user: str | None = None, *, every_s: float = 25.0
+    ) -> tuple[Harness, CountingConversation]:
+        conversation = CountingConversation(every_s)
+        conversation.harness = harness = Harness(conversation)
         session: Any = SimpleNamespace(user=user)
-        self.entries[played.connection] = OpenConnection(played.connection, session, None)
-        played.connection._owner = self
-        self.all.append(played)
-        played.loop.now = self.now
-        self.wake(played.connection)
-        return played, visited
+        self.entries[harness.connection] = OpenConnection(harness.connection, session, None)
+        harness.connection._owner = self
+        self.all.append(harness)
+        harness.loop.now = self.now
+        self.wake(harness.connection)
+        return harness, conversation
 
     def wake(self, connection: Any) -> None:
         self.timers.wake(self.entries[connection])
@@ -56,77 +58,77 @@ class Swept:
     def pass_time(self, seconds: float) -> None:
         for _ in range(round(seconds / TICK_S)):
             self.now += TICK_S
-            for played in self.all:
-                played.loop.now = self.now
+            for harness in self.all:
+                harness.loop.now = self.now
             self.timers.tick(self.now)
-            for played in self.all:
-                played.loop.settle()
+            for harness in self.all:
+                harness.loop.settle()
 
 
-def pinged(played: Played) -> bool:
-    return Opcode.PING in [opcode for opcode, _ in played.frames()]
+def pinged(harness: Harness) -> bool:
+    return Opcode.PING in [opcode for opcode, _ in harness.frames()]
 
 
-def test_who_is_not_due_is_not_visited() -> None:
-    swept = Swept()
-    _, often = swept.connect(every_s=1.0)
-    _, seldom = swept.connect(every_s=10.0)
-    swept.pass_time(15.0)
+def test_a_connection_is_visited_only_when_it_is_due() -> None:
+    timed = TimedConnections()
+    _, often = timed.connect(every_s=1.0)
+    _, seldom = timed.connect(every_s=10.0)
+    timed.pass_time(15.0)
     assert 11 <= often.ticks <= 16
     assert 2 <= seldom.ticks <= 3
 
 
-def test_what_a_connection_needs_itself_it_gets_in_time() -> None:
-    swept = Swept()
-    played, _ = swept.connect(every_s=3600.0)
-    swept.pass_time(19.5)
-    assert not pinged(played)
-    swept.pass_time(1.0)
-    assert pinged(played)
-    swept.pass_time(TIMEOUTS.pong_within_s + 0.5)
-    assert played.transport.aborted
+def test_a_connection_is_pinged_and_cut_off_in_time() -> None:
+    timed = TimedConnections()
+    harness, _ = timed.connect(every_s=3600.0)
+    timed.pass_time(19.5)
+    assert not pinged(harness)
+    timed.pass_time(1.0)
+    assert pinged(harness)
+    timed.pass_time(TIMEOUTS.pong_within_s + 0.5)
+    assert harness.transport.aborted
 
 
-def test_who_asks_is_visited_at_the_next_sweep() -> None:
-    swept = Swept()
-    played, visited = swept.connect(every_s=3600.0)
-    swept.pass_time(1.0)
-    assert visited.ticks == 1
-    swept.wake(played.connection)
-    swept.pass_time(TICK_S)
-    assert visited.ticks == 2
+def test_a_woken_connection_is_visited_at_the_next_tick() -> None:
+    timed = TimedConnections()
+    harness, conversation = timed.connect(every_s=3600.0)
+    timed.pass_time(1.0)
+    assert conversation.ticks == 1
+    timed.wake(harness.connection)
+    timed.pass_time(TICK_S)
+    assert conversation.ticks == 2
 
 
-def test_who_is_gone_is_not_visited_and_not_kept() -> None:
-    swept = Swept()
-    played, visited = swept.connect(every_s=5.0)
-    swept.pass_time(1.0)
-    played.transport.end()
-    played.loop.settle()
-    assert not swept.entries
-    swept.pass_time(10.0)
-    assert visited.ticks == 1
+def test_a_lost_connection_is_neither_visited_nor_kept() -> None:
+    timed = TimedConnections()
+    harness, conversation = timed.connect(every_s=5.0)
+    timed.pass_time(1.0)
+    harness.transport.end()
+    harness.loop.settle()
+    assert not timed.entries
+    timed.pass_time(10.0)
+    assert conversation.ticks == 1
 
 
-def test_answers_of_one_user_do_not_wait_without_end() -> None:
-    """S22: over several connections that nobody reads, each within what one may have."""
-    swept = Swept()
-    mine = [swept.connect("mallory")[0] for _ in range(12)]
-    other, _ = swept.connect("alice")
-    for played in (*mine, other):
-        played.stop_reading()
-    for played in (*mine, mine[5], other):
-        played.connection.answer(frame(b"x" * (MAX_BYTES * USER_FACTOR // 12)))
-    swept.pass_time(1.0)
-    assert [played.transport.aborted for played in mine] == [played is mine[5] for played in mine]
+def test_answers_that_wait_for_one_user_are_bounded() -> None:
+    """S22: several connections of one user read nothing, each within the limit of a single one."""
+    timed = TimedConnections()
+    mine = [timed.connect("mallory")[0] for _ in range(12)]
+    other, _ = timed.connect("alice")
+    for harness in (*mine, other):
+        harness.stop_reading()
+    for harness in (*mine, mine[5], other):
+        harness.connection.answer(frame(b"x" * (MAX_BYTES * USER_FACTOR // 12)))
+    timed.pass_time(1.0)
+    assert [harness.transport.aborted for harness in mine] == [harness is mine[5] for harness in mine]
     assert not other.transport.aborted
 
 
-def test_states_may_be_larger_than_what_may_wait_for_their_user() -> None:
-    swept = Swept()
-    tabs = [swept.connect("alice")[0] for _ in range(3)]
-    for played in tabs:
-        played.stop_reading()
-        played.connection.answer_pages(iter([frame(b"x")]), MAX_BYTES * USER_FACTOR + 1)
-    swept.pass_time(1.0)
-    assert not any(played.transport.aborted for played in tabs)
+def test_a_state_may_be_larger_than_the_limit_of_its_user() -> None:
+    timed = TimedConnections()
+    tabs = [timed.connect("alice")[0] for _ in range(3)]
+    for harness in tabs:
+        harness.stop_reading()
+        harness.connection.answer_pages(iter([frame(b"x")]), MAX_BYTES * USER_FACTOR + 1)
+    timed.pass_time(1.0)
+    assert not any(harness.transport.aborted for harness in tabs)
