@@ -44,7 +44,7 @@ class Capacity:
 
 
 def reserve_descriptors(connections: int) -> Capacity:
-    """Raise the soft limit on open files of this process to what so many connections need, as far as the hard limit
+    """Raise the soft limit on open files of this process to what this many connections need, as far as the hard limit
     permits, and return what is possible then. Raises StartupError if that is not even one connection."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     opened = _opened()

@@ -34,7 +34,8 @@ DATABASE = "test_garbage"
 OF_CONNECTIONS = {
     "HttpProtocol",
     "RequestResponseCycle",
-    "GatheredWire",
+    "Handshake",
+    "Connection",
     "Parser",
     "Session",
     "Listener",
@@ -49,12 +50,12 @@ class Failing(Poll):
         super().__init__(services, principal, request)
         self._named = {one.task_id for one in request.tasks}
 
-    async def _at_first(self) -> list[News]:
+    async def _first_news(self) -> list[News]:
         if "away" in self._named:
             raise Unavailable("the database is away")
         if "broken" in self._named:
             raise RuntimeError("broken")
-        return await super()._at_first()
+        return await super()._first_news()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
-"""Every kind of visit that a relay may get, refused ones too, with bare sockets. Does I/O.
+"""Each kind of visit that a relay may get, refused ones too, over blocking sockets. Does I/O.
 
-Bare, because they are many, and because asyncio's would leave cycles of references of their own.
+The sockets are not asyncio's, whose transports would leave reference cycles of their own.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from contextlib import suppress
 from support.fake_transport import masked
 from support.relay_fixture import SOON_S, token
 
-HANDSHAKE_MS = 100  # what the visited relay has to be set to: half a request is cut off after this
-POLL_WAIT_MS = 10  # and this: a poll with nothing new is answered then
+HANDSHAKE_MS = 100  # RELAY_HANDSHAKE_TIMEOUT_MS of the visited relay: it cuts half a request after this time
+POLL_WAIT_MS = 10  # RELAY_POLL_WAIT_MS of the visited relay: it answers a poll without news after this time
 TEXT, CLOSE, PING = 0x1, 0x8, 0x9
 
 Address = tuple[str, int]
 
 
 class Visitor:
-    """Comes to a relay, to one that allows a request a second, and to one that lets nobody in."""
+    """Visits a relay, a `slow` one that permits one request per second, and one whose rollout is `off`."""
 
     def __init__(self, url: str, slow: str = "", off: str = "") -> None:
         self.relay, self.slow, self.off = _address(url), _address(slow or url), _address(off or url)
@@ -33,7 +33,7 @@ class Visitor:
         return socket.create_connection(of or self.relay, timeout=SOON_S)
 
     def ask(self, *requests: bytes, expecting: bytes, answers: int = 1, of: Address | None = None) -> None:
-        """One connection: these bytes at once, then what the relay says until it closes or has answered."""
+        """Send these requests at once on one connection, and read until the relay closes it or has answered."""
         with self.connect(of) as tcp:
             tcp.sendall(b"".join(requests))
             got = b""
@@ -72,13 +72,13 @@ def upgrade(path: str = "/ws", *headers: bytes) -> bytes:
 
 BIG_HEAD = b"X-Padding: %s\r\n" % (b"x" * 31_000)
 AWAY, BROKEN = b'{"tasks":[{"taskId":"away"}]}', b'{"tasks":[{"taskId":"broken"}]}'
-LONG_LIST = b'{"dashboard":{"limit":5000}}'  # costs what ten other polls do
+LONG_LIST = b'{"dashboard":{"limit":5000}}'  # counts as ten requests
 DASHBOARD, TASK = b'{"dashboard":{}}', b'{"tasks":[{"taskId":"t1"}]}'
 FOREIGN = b"Origin: https://evil.example\r\n"
 
 
 def cut_off(visitor: Visitor, begun: bytes) -> None:
-    """A request that stops in the middle, until the relay has had enough."""
+    """A request that stops in the middle, until the relay cuts it."""
     with visitor.connect() as tcp:
         tcp.sendall(begun)
         while tcp.recv(65_536):
@@ -86,7 +86,7 @@ def cut_off(visitor: Visitor, begun: bytes) -> None:
 
 
 def reset(visitor: Visitor, begun: bytes) -> None:
-    """A peer that goes away with a TCP reset."""
+    """A client that ends its connection with a TCP reset."""
     with visitor.connect() as tcp:
         tcp.sendall(begun)
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -98,7 +98,7 @@ def leave_at_once(visitor: Visitor, *requests: bytes) -> None:
 
 
 def leave_an_answer(visitor: Visitor, request: bytes) -> None:
-    """Closed over an answer that nobody has read, a connection ends with a reset."""
+    """A client that closes before it has read the response, which resets the connection."""
     with visitor.connect() as tcp:
         tcp.sendall(request)
         select.select([tcp], [], [], SOON_S)
@@ -121,7 +121,7 @@ def converse(
     how: str = "close",
     of: Address | None = None,
 ) -> None:
-    """A WebSocket: these frames at once, what comes for them, and an end."""
+    """A WebSocket: send these frames at once, read what they cause, and end it."""
     with visitor.connect(of) as tcp:
         tcp.sendall(upgrade(path, *([visitor.bearer] if authorized else [])))
         until(tcp, b'"welcome"' if authorized else b"\r\n\r\n")
@@ -136,11 +136,11 @@ def converse(
                 while tcp.recv(65_536):
                     pass
             except ConnectionError:
-                pass  # it had closed already
+                pass  # the relay had closed already
 
 
 def until(tcp: socket.socket, wanted: bytes) -> None:
-    """Read up to this, a close frame, or the end."""
+    """Read until these bytes, a close frame, or the end of the connection."""
     got = b""
     while wanted not in got and b"\x88" not in got and (piece := tcp.recv(65_536)):
         got += piece
@@ -167,47 +167,47 @@ KINDS: dict[str, Callable[[Visitor], None]] = {
     "static file, a range": lambda v: v.ask(
         get("/client/index.js", b"Range: bytes=0-9\r\n"), expecting=b"206"
     ),
-    "static file that is none": lambda v: v.ask(get("/client/nothing.js"), expecting=b"404"),
-    "static file outside": lambda v: v.ask(get("/client/..%2f..%2fapp.py"), expecting=b"404"),
+    "missing static file": lambda v: v.ask(get("/client/nothing.js"), expecting=b"404"),
+    "static file outside the folder": lambda v: v.ask(get("/client/..%2f..%2fapp.py"), expecting=b"404"),
     "static file, other method": lambda v: v.ask(
         get("/client/index.js").replace(b"GET", b"PUT"), expecting=b"405"
     ),
     "no such page": lambda v: v.ask(get("/nothing", BIG_HEAD), expecting=b"404"),
     "other method": lambda v: v.ask(get("/healthz").replace(b"GET", b"PUT"), expecting=b"405"),
-    "no request": lambda v: v.ask(b"hello\r\n\r\n", expecting=b"400"),
+    "not a request": lambda v: v.ask(b"hello\r\n\r\n", expecting=b"400"),
     "a TLS hello": lambda v: v.ask(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", expecting=b"400"),
     "head too large": lambda v: v.ask(b"GET / HTTP/1.1\r\n" + BIG_HEAD + BIG_HEAD, expecting=b"431"),
     "body too large": lambda v: v.ask(post(b"x" * 200_000, v.bearer), expecting=b"413"),
-    "settings of a stranger": lambda v: v.ask(get("/config"), expecting=b"401"),
-    "settings": lambda v: v.ask(get("/config", v.bearer), expecting=b"200"),
+    "config without a token": lambda v: v.ask(get("/config"), expecting=b"401"),
+    "config": lambda v: v.ask(get("/config", v.bearer), expecting=b"200"),
     "preflight": lambda v: v.ask(
         get("/poll", FOREIGN, b"Access-Control-Request-Method: POST\r\n").replace(b"GET", b"OPTIONS"),
         expecting=b"400",
     ),
     "poll without a token": lambda v: v.ask(post(b"x" * 60_000, BIG_HEAD), expecting=b"401"),
-    "poll with a token that ended": lambda v: v.ask(post(DASHBOARD, v.expired), expecting=b"401"),
-    "poll with half a token": lambda v: v.ask(
+    "poll with an expired token": lambda v: v.ask(post(DASHBOARD, v.expired), expecting=b"401"),
+    "poll with an invalid token": lambda v: v.ask(
         post(DASHBOARD, b"Authorization: Bearer x\r\n"), expecting=b"401"
     ),
     "poll with two tokens": lambda v: v.ask(post(DASHBOARD, v.bearer, v.bearer), expecting=b"401"),
-    "poll with a token in its address": lambda v: v.ask(
+    "poll with a token in the query": lambda v: v.ask(
         post(DASHBOARD, v.bearer).replace(b"/poll", b"/poll?token=x"), expecting=b"401"
     ),
     "poll of another origin": lambda v: v.ask(post(DASHBOARD, v.bearer, FOREIGN), expecting=b"403"),
-    "poll that is no JSON": lambda v: v.ask(post(b"{" * 60_000, v.bearer), expecting=b"400"),
+    "poll that is not JSON": lambda v: v.ask(post(b"{" * 60_000, v.bearer), expecting=b"400"),
     "poll that asks for nothing": lambda v: v.ask(post(b"{}", v.bearer), expecting=b"400"),
-    "poll with too long a body": lambda v: v.ask(post(b"x" * 70_000, v.bearer), expecting=b"413"),
+    "poll with a body that is too long": lambda v: v.ask(post(b"x" * 70_000, v.bearer), expecting=b"413"),
     "poll": lambda v: v.ask(post(DASHBOARD, v.bearer), expecting=b"200"),
     "poll of a task": lambda v: v.ask(post(TASK, v.bearer), expecting=b"200"),
-    "poll that waits in vain": lambda v: v.ask(
+    "poll without news": lambda v: v.ask(
         post(b'{"tasks":[{"taskId":"no such","forbidden":true}]}', v.bearer), expecting=b"200"
     ),
-    "poll that is left": leave_a_waiting_poll,
-    "poll without a token, its answer left": lambda v: leave_an_answer(v, post(b"x" * 60_000, BIG_HEAD)),
-    "page, its answer left": lambda v: leave_an_answer(v, get("/")),
-    "answer that nobody reads": lambda v: leave_at_once(v, get("/client/index.js")),
-    "poll without a token, and nobody reads": lambda v: leave_at_once(v, post(b"x" * 60_000, BIG_HEAD)),
-    "poll that nobody reads": lambda v: leave_at_once(v, post(DASHBOARD, v.bearer)),
+    "poll whose client leaves": leave_a_waiting_poll,
+    "poll without a token, response not read": lambda v: leave_an_answer(v, post(b"x" * 60_000, BIG_HEAD)),
+    "page, response not read": lambda v: leave_an_answer(v, get("/")),
+    "static file, client leaves": lambda v: leave_at_once(v, get("/client/index.js")),
+    "poll without a token, client leaves": lambda v: leave_at_once(v, post(b"x" * 60_000, BIG_HEAD)),
+    "poll, client leaves": lambda v: leave_at_once(v, post(DASHBOARD, v.bearer)),
     "kept alive": lambda v: v.ask(
         *[get("/healthz", BIG_HEAD[:9_000] + b"\r\n")] * 3, expecting=b"200", answers=3
     ),
@@ -215,11 +215,11 @@ KINDS: dict[str, Callable[[Visitor], None]] = {
     "too many pipelined": lambda v: v.ask(*[get("/healthz")] * 40, expecting=b""),
     "reset": lambda v: reset(v, get("/healthz")),
     "reset in a body": lambda v: reset(v, post(b"x" * 60_000, BIG_HEAD, length=61_000)),
-    "nothing said": lambda v: cut_off(v, b""),
+    "no request": lambda v: cut_off(v, b""),
     "half a head": lambda v: cut_off(v, b"GET / HTTP/1.1\r\n" + BIG_HEAD),
     "half a body, no token": lambda v: cut_off(v, post(b"x" * 60_000, BIG_HEAD, length=61_000)),
     "half a body": lambda v: cut_off(v, post(b"x" * 60_000, v.bearer, length=61_000)),
-    "a body that is waited for": lambda v: cut_off(
+    "half a body, expecting 100": lambda v: cut_off(
         v, post(b"", v.bearer, b"Expect: 100-continue\r\n", length=9)
     ),
     "another protocol": lambda v: v.ask(
@@ -228,13 +228,13 @@ KINDS: dict[str, Callable[[Visitor], None]] = {
     "socket of another origin": lambda v: v.ask(
         upgrade("/ws", FOREIGN, b"X-Padding: %s\r\n" % (b"x" * 8_000)), expecting=b"403"
     ),
-    "socket of no path": lambda v: v.ask(upgrade("/nothing"), expecting=b"404"),
+    "socket at an unknown path": lambda v: v.ask(upgrade("/nothing"), expecting=b"404"),
     "socket without a key": lambda v: v.ask(
         upgrade().replace(b"Sec-WebSocket-Key", b"X-Key"), expecting=b"400"
     ),
     "socket of an old version": lambda v: v.ask(upgrade().replace(b"13", b"8"), expecting=b"4"),
     "socket": lambda v: converse(v),
-    "socket that is left": lambda v: converse(v, how="leave"),
+    "socket whose client leaves": lambda v: converse(v, how="leave"),
     "socket that is reset": lambda v: converse(v, how="reset"),
     "socket with a list": lambda v: converse(v, path="/ws/dashboard"),
     "socket with a task": lambda v: converse(v, path="/ws/tasks/t1"),
@@ -246,41 +246,41 @@ KINDS: dict[str, Callable[[Visitor], None]] = {
         frame(b'{"type":"resync_requested","data":{"taskIds":["t1"]}}'),
         frame(b'{"type":"task:leave","data":{"taskId":"t1"}}'),
     ),
-    "socket that talks nonsense": lambda v: converse(
+    "socket with malformed requests": lambda v: converse(
         v, frame(b"{"), frame(b'{"type":"dance"}'), frame(b'{"type":"task:join","data":{"tasks":[1]}}')
     ),
     "socket that breaks the rules": lambda v: converse(v, b"\xff\xff"),
     "socket that sends binary": lambda v: converse(v, masked(0x2, b"x")),
-    "socket that sends no UTF-8": lambda v: converse(v, frame(b"\xff")),
+    "socket with invalid UTF-8": lambda v: converse(v, frame(b"\xff")),
     "socket that sends too much": lambda v: converse(v, frame(b"x" * 70_000)),
     "socket that fragments": lambda v: converse(
         v, masked(TEXT, b'{"type":', fin=False), masked(0x0, b'"ping"}')
     ),
-    "socket that never says who": lambda v: converse(v, authorized=False, how="leave"),
+    "socket without a token": lambda v: converse(v, authorized=False, how="leave"),
     "socket with a bad first frame": lambda v: converse(v, frame(b"{}"), authorized=False),
     "socket with a bad token": lambda v: converse(
         v, frame(b'{"type":"auth","data":{"token":"x"}}'), authorized=False
     ),
-    "socket with a token in its address": lambda v: converse(v, path="/ws?token=x"),
+    "socket with a token in the query": lambda v: converse(v, path="/ws?token=x"),
     "half a frame": lambda v: leave_at_once(
         v, upgrade("/ws", v.bearer), masked(TEXT, b"x" * 60_000)[:50_000]
     ),
-    "poll of who is not let in": lambda v: v.ask(post(DASHBOARD, v.bearer), expecting=b"403", of=v.off),
-    "socket of who is not let in": lambda v: converse(v, of=v.off),
+    "poll outside the rollout": lambda v: v.ask(post(DASHBOARD, v.bearer), expecting=b"403", of=v.off),
+    "socket outside the rollout": lambda v: converse(v, of=v.off),
     "poll over the rate": lambda v: v.ask(post(LONG_LIST, v.bearer), expecting=b"", of=v.slow),
     "socket over the rate": lambda v: converse(v, *[frame(b'{"type":"ping"}')] * 9, of=v.slow),
     "socket that goes on over the rate": lambda v: converse(v, *[frame(b'{"type":"ping"}')] * 200, of=v.slow),
-    "poll while the database is away": lambda v: v.ask(post(AWAY, v.bearer), expecting=b"503"),
+    "poll while the database is unavailable": lambda v: v.ask(post(AWAY, v.bearer), expecting=b"503"),
     "poll that fails": lambda v: v.ask(post(BROKEN, v.bearer), expecting=b"500"),
 }
-ELSEWHERE = {  # they need a relay that is slow or off, or polls that fail
-    "poll of who is not let in",
-    "socket of who is not let in",
+ELSEWHERE = {  # these need a relay that is slow or off, or polls that fail
+    "poll outside the rollout",
+    "socket outside the rollout",
     "poll over the rate",
     "socket over the rate",
     "socket that goes on over the rate",
-    "poll while the database is away",
+    "poll while the database is unavailable",
     "poll that fails",
 }
-# Each takes as long as the relay's patience.
-SLOW = {"nothing said", "half a head", "half a body, no token", "half a body", "a body that is waited for"}
+# Each of these takes until a timeout of the relay.
+SLOW = {"no request", "half a head", "half a body, no token", "half a body", "half a body, expecting 100"}

@@ -1,4 +1,4 @@
-"""A client that polls: one request at a time, and what it has come to hold. Does I/O."""
+"""A client that polls: one request at a time, and the state that it holds. Does I/O."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Answer:
 
 
 def request(body: Any, *headers: str, sub: str | None = "alice", path: str = "/poll", **claims: Any) -> bytes:
-    """A poll as it is sent."""
+    """The bytes of a poll."""
     content = body if isinstance(body, bytes) else orjson.dumps(body)
     lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {len(content)}", *headers]
     if sub is not None:
@@ -34,7 +34,7 @@ def request(body: Any, *headers: str, sub: str | None = "alice", path: str = "/p
 
 
 async def post(relay: Relay | str, body: Any, *headers: str, **how: Any) -> Answer:
-    """One poll, on a connection of its own."""
+    """Send one poll on a connection of its own."""
     async with calling(relay if isinstance(relay, str) else relay.url) as peer:
         peer.send(request(body, "Connection: close", *headers, **how))
         status, head = await peer.answer()
@@ -47,7 +47,7 @@ async def post(relay: Relay | str, body: Any, *headers: str, **how: Any) -> Answ
 
 @dataclass
 class Poller:
-    """Holds what it asks for as PROTOCOL.md section 8 wants it, and notices what must not be."""
+    """Holds its tasks and list as PROTOCOL.md, section 8, requires, and fails on gaps and repetitions."""
 
     sub: str
     wanted: list[str] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Poller:
                 self._places[task_id] = {"since": data["next"], "head": data["head"]}
             case "error":
                 assert data["code"] == "forbidden"
-                assert "forbidden" not in self._places.get(data["taskId"], {}), "told twice"
+                assert "forbidden" not in self._places.get(data["taskId"], {}), "refused twice"
                 self.timelines.pop(data["taskId"], None)
                 self.summaries.pop(data["taskId"], None)
                 self._places[data["taskId"]] = {"forbidden": True}

@@ -1,4 +1,4 @@
-"""A peer that says what it likes: requests and frames, byte for byte."""
+"""A client that sends any bytes: HTTP requests and WebSocket frames, valid or not."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Peer:
         self.writer.write(b"".join(data))
 
     async def answer(self) -> tuple[int, bytes]:
-        """The status and the headers of an answer; (0, b"") when there is none."""
+        """Read the status and the head of a response. (0, b"") if the connection ends without one."""
         async with asyncio.timeout(SOON_S):
             try:
                 head = await self.reader.readuntil(b"\r\n\r\n")
@@ -66,7 +66,7 @@ class Peer:
         return int(head.split()[1]), head
 
     async def frame(self) -> tuple[int, bytes]:
-        """The next frame; IncompleteReadError at the end."""
+        """Read the next frame: its opcode and payload. Raises IncompleteReadError when the connection ends."""
         async with asyncio.timeout(SOON_S):
             first, size = await self.reader.readexactly(2)
             if size == 126:
@@ -76,7 +76,7 @@ class Peer:
             return first & 0x0F, await self.reader.readexactly(size)
 
     async def ending(self) -> int | None:
-        """The close code of the server, whatever it sends before; None: it ends without one."""
+        """Read until the server closes, and return its close code. None if it ends without a close frame."""
         try:
             while True:
                 opcode, payload = await self.frame()
@@ -86,7 +86,7 @@ class Peer:
             return None
 
     async def drip(self, data: bytes, every_s: float) -> None:
-        """Send it byte by byte, until it is sent or nobody is there any more."""
+        """Send the data byte by byte, until all is sent or the connection has ended."""
         try:
             for at in range(len(data)):
                 self.writer.write(data[at : at + 1])
@@ -98,7 +98,7 @@ class Peer:
 
 @asynccontextmanager
 async def calling(url: str, *, receive_buffer: int = 0) -> AsyncIterator[Peer]:
-    """A TCP connection to this address, on which nothing has been said."""
+    """A new TCP connection to this address."""
     parts = urlsplit(url)
     bare = socket.socket()
     if receive_buffer:
@@ -116,7 +116,7 @@ async def calling(url: str, *, receive_buffer: int = 0) -> AsyncIterator[Peer]:
 async def upgraded(
     url: str, path: str = "/ws", *headers: str, sub: str | None = "alice", receive_buffer: int = 0
 ) -> AsyncIterator[Peer]:
-    """A WebSocket connection of this user, or of nobody yet; its welcome not read."""
+    """An open WebSocket of this user, or without a token if `sub` is None. The welcome is not read yet."""
     bearer = [f"Authorization: Bearer {token(sub)}"] if sub else []
     async with calling(url, receive_buffer=receive_buffer) as peer:
         peer.send(handshake(path, *bearer, *headers))

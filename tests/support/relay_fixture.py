@@ -1,4 +1,4 @@
-"""A relay running for a test: in the test's own loop, or in a thread beside a synchronous test."""
+"""A relay that runs for a test: in the event loop of the test, or in a thread beside a synchronous test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from relay.config import Settings, load
 
 SECRET = "a secret for tests, long enough for HS256"
 COMMAND = [sys.executable, "-c", "from relay.__main__ import main; main()"]
-SOON_S = 30.0  # a bound for what takes milliseconds, on a noisy machine
+SOON_S = 30.0  # a limit for what takes milliseconds, on a busy machine
 
 
 def token(sub: Any, *, ttl_s: float = 600, secret: str = SECRET, **claims: Any) -> str:
@@ -35,22 +35,23 @@ def settings_for(mongo_url: str, database: str, **overrides: object) -> Settings
         "relay_jwt_secret": SECRET,
         "relay_port": 0,
         "relay_messages_per_second": 1000,
-        "relay_max_connections": 3000,  # what fits the limit on open files of most machines
+        "relay_max_connections": 3000,  # as many as the limit on open files of most machines permits
         "relay_max_connections_per_user": 1000,
-        "relay_list_update_min_interval_ms": 0,  # each change by itself, for who counts messages
+        "relay_list_update_min_interval_ms": 0,  # send each change at once, so that tests can count messages
         "relay_drain_ms": 0,
     }
     return load(**given | overrides)
 
 
 def environment(**given: str) -> dict[str, str]:
-    """For a command of the relay: nothing of the settings but these."""
+    """The environment for a command of the relay: this process's own, with these settings and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RELAY_", "FEATURE_"))}
     return kept | {"PYTHONUNBUFFERED": "1"} | given
 
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Relay]:
+    """Run a relay until the context ends. Gives it once it listens and follows the change stream."""
     relay, ready = Relay(settings), asyncio.Event()
     serving = asyncio.create_task(relay.run(ready.set))
     waiting = asyncio.create_task(ready.wait())
@@ -67,7 +68,7 @@ async def running(settings: Settings) -> AsyncIterator[Relay]:
 
 @contextmanager
 def running_in_thread(settings: Settings) -> Iterator[str]:
-    """The address of a relay that runs beside a synchronous test."""
+    """Run a relay in a thread until the context ends. Gives its address."""
     started = threading.Event()
     stop: list[Any] = []
     url: list[str] = []
@@ -93,7 +94,7 @@ def running_in_thread(settings: Settings) -> Iterator[str]:
 
 @dataclass
 class Ear:
-    """A client that keeps every frame, in order."""
+    """A WebSocket client that keeps all messages it receives, in order."""
 
     socket: ClientConnection
     frames: list[dict[str, Any]] = field(default_factory=list)
@@ -109,14 +110,14 @@ class Ear:
         return frame
 
     async def until(self, kind: str, **data: Any) -> dict[str, Any]:
-        """The next frame of this type whose data holds these."""
+        """Receive messages up to one of this type whose data contains these fields, and return it."""
         while True:
             frame = await self.next()
             if frame["type"] == kind and data.items() <= frame["data"].items():
                 return frame
 
     async def quiet(self) -> list[dict[str, Any]]:
-        """Everything that comes before the answer to a ping: what was sent until now."""
+        """Receive all messages that were sent until now: those that arrive before the answer to a ping."""
         await self.send("ping", id="quiet?")
         before: list[dict[str, Any]] = []
         while (frame := await self.next()).get("replyTo") != "quiet?":
@@ -128,7 +129,7 @@ class Ear:
 async def listening(
     relay: Relay | str, path: str = "/ws", *, sub: Any = "alice", **claims: Any
 ) -> AsyncIterator[Ear]:
-    """A connection of this user, its welcome already read."""
+    """Connect as this user. The welcome has been read already."""
     address = (relay if isinstance(relay, str) else relay.url).replace("http", "ws", 1) + path
     headers = {"Authorization": f"Bearer {token(sub, **claims)}"}
     async with connect(address, additional_headers=headers, proxy=None) as socket:

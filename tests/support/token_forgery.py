@@ -1,4 +1,4 @@
-"""Tokens and keys as an attacker would make them: with the parts no library lets one choose."""
+"""Tokens and keys as an attacker would make them, with parts that no library lets a caller choose."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def signed(claims: dict[str, Any], key: str, algorithm: str, **headers: Any) -> 
 
 
 def segment(value: object) -> str:
-    """One part of a token; text and bytes as they are, anything else as JSON."""
+    """One part of a token, in Base64: strings and bytes as they are, anything else as JSON."""
     if isinstance(value, str):
         value = value.encode()
     if not isinstance(value, bytes):
@@ -66,7 +66,7 @@ def segment(value: object) -> str:
 
 
 def hmac_signed(header: object, claims: object, secret: str | bytes, digest: Any = hashlib.sha256) -> str:
-    """Whatever header and whatever claims, signed all the same."""
+    """A token with any header and any claims, signed with this secret."""
     secret = secret.encode() if isinstance(secret, str) else secret
     signing_input = f"{segment(header)}.{segment(claims)}"
     return f"{signing_input}.{segment(hmac.digest(secret, signing_input.encode(), digest))}"
