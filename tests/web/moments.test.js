@@ -14,7 +14,7 @@ test("the greatest moment is kept, whichever instance answers last", () => {
   for (const order of [answers, [...answers].reverse(), [...answers].sort()]) {
     const state = new PollState();
     state.ask("task:join", { tasks: [{ taskId: "t" }] }, "p1");
-    for (const moment of order) [...state.told({ messages: [], moment })];
+    for (const moment of order) [...state.messagesOf({ messages: [], moment })];
     assert.deepEqual(state.bodies(), [{ tasks: [{ taskId: "t" }], moment: "1777636800.4294967295" }]);
   }
   const moments = new Moments();

@@ -42,7 +42,7 @@ for (const { name, asks, answer, told = [], polls } of vectors("polls")) {
   test(`polls: ${name}`, () => {
     const state = new PollState();
     for (const [type, data, request] of asks) state.ask(type, data, request);
-    const messages = answer ? [...state.told(answer)] : [];
+    const messages = answer ? [...state.messagesOf(answer)] : [];
     assert.deepEqual(messages.map(({ type, replyTo = null }) => [type, replyTo]), told);
     assert.deepEqual(state.bodies(), polls);
   });

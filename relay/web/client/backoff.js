@@ -1,5 +1,5 @@
 // @ts-check
-// How long to wait before the next try. Pure.
+// How long to wait before the next attempt. Pure.
 
 const BASE_MS = 500;
 const FACTOR = 2;
@@ -10,8 +10,8 @@ const RETURN_BASE_MS = 10_000;
 const RETURN_CAP_MS = 300_000;
 
 /**
- * Full jitter: anywhere between nothing and the bound, so that the clients of a relay that
- * restarts do not come back together.
+ * The usual backoff, with full jitter: between 0 and a bound that doubles, so that the clients of a relay that restarts
+ * do not all come back at once.
  * @param {number} failures in a row so far, at least 1
  * @param {() => number} [random] in [0, 1)
  * @returns {number} ms
@@ -21,8 +21,8 @@ export function backoff(failures, random = Math.random) {
 }
 
 /**
- * For what somebody has to mend first (a sign-in, a secret, a setting): slower, and never at once.
- * Half of it is jitter.
+ * The backoff where a person has to mend something first (a sign-in, a secret, a setting): slower, and never 0. Half of
+ * it is jitter.
  * @param {number} failures in a row so far, at least 1
  * @param {() => number} [random] in [0, 1)
  * @returns {number} ms
@@ -32,9 +32,9 @@ export function patientBackoff(failures, random = Math.random) {
 }
 
 /**
- * Between two looks for a WebSocket while polling does: what blocks one mostly stays, so soon they
- * are minutes apart. Half of it is jitter.
- * @param {number} looks without success so far
+ * The pause between two attempts to get a WebSocket while polling works. A block usually stays, so the pauses grow to
+ * minutes. Half of each is jitter.
+ * @param {number} looks attempts without success so far
  * @param {() => number} [random] in [0, 1)
  * @returns {number} ms
  */

@@ -1,21 +1,21 @@
 // @ts-check
-// What is asked for together: as much as one request may hold. Pure.
+// Divides items among as few requests as possible. Pure.
 
 /**
- * `share`: the most items that one request may hold if this one is among them. A request for twice as many
- * was refused as a whole, without a word about which of them was at fault.
+ * `share`: how many items a request may hold at most if this item is among them. It is set after a request for twice as
+ * many was refused as a whole, without naming the item at fault.
  * @typedef {{share?: number}} Asked
  */
 
 /**
- * One request holds up to `most` items and up to `bytes` bytes. An item that is larger goes by itself.
+ * One request holds up to `most` items and up to `bytes` bytes. A larger item gets a request of its own.
  * @template T
  * @typedef {{most: number, bytes: number, sizeOf: (item: T) => number}} Limits
  */
 
 /**
- * As few requests as possible, in order. Items under suspicion come last and apart from the rest, so that
- * they spoil no request but their own.
+ * Divides the items, in order. Items with a `share` come last and in requests of their own, so that an item at fault
+ * cannot make the relay refuse the others.
  * @template {Asked} T
  * @param {readonly T[]} items
  * @param {Limits<T>} limits
@@ -28,8 +28,7 @@ export function batches(items, limits) {
 }
 
 /**
- * A request for all of these was refused as a whole: from here on each is asked for among half as many, and
- * in the end alone.
+ * Halves the `share` of items whose request was refused as a whole. Repeated, each ends in a request of its own.
  * @param {readonly Asked[]} items
  */
 export function halve(items) {

@@ -1,65 +1,67 @@
 // @ts-check
-// Is WebSocket blocked here, or is it the network that is away? Pure: it is told what happened.
+// Finds out whether WebSocket is blocked here or the network is away. Pure: the connection reports what happens.
 //
-// Rules of this file: who is told why a WebSocket ended has had one; a failure says nothing of WebSocket
-// unless HTTP gets through at the same time, not even of those that open and break again and again.
+// Rules of this file:
+// - A WebSocket whose end was explained (any code but 1006) has got through, so WebSocket is not blocked.
+// - A failure means nothing unless HTTP gets through at the same time. This holds also for WebSockets that open and
+//   break again and again.
 
 import { ABNORMAL } from "./transports/transport.js";
 
 /** @typedef {import("./transports/transport.js").Ending} Ending */
 
-const BLOCKED_AFTER = 2; // WebSockets in a row that ended early, and nobody said why: ask by HTTP
+const BLOCKED_AFTER = 2; // WebSockets in a row that ended early without an explanation: then HTTP is tried
 
 export class Blockage {
-  #signs = 0; // in a row, that a WebSocket cannot be had
-  #isProven = false;
-  #isUndisturbed = true;
+  #signs = 0; // failures in a row that suggest a blocked WebSocket
+  #isConfirmed = false;
+  #isObserved = true;
 
-  /** Whether HTTP is to be tried now. */
+  /** Whether to try HTTP now. */
   get isSuspected() {
     return this.#signs >= BLOCKED_AFTER;
   }
 
-  /** Whether a WebSocket was tried while HTTP got through. Until then one is, before anything is polled. */
-  get isProven() {
-    return this.#isProven;
+  /** Whether a WebSocket failed while HTTP got through. Before polling starts, this has to be confirmed. */
+  get isConfirmed() {
+    return this.#isConfirmed;
   }
 
-  /** Whether the machine has said of no loss of its network since `watch()`. */
-  get isUndisturbed() {
-    return this.#isUndisturbed;
+  /** Whether failures count: the machine reported no loss of its network since `watch()`. */
+  get isObserved() {
+    return this.#isObserved;
   }
 
-  /** From here on what fails counts, unless the machine loses its network meanwhile. */
+  /** Begins to observe: failures count from here on, unless the machine loses its network. */
   watch() {
-    this.#isUndisturbed = true;
+    this.#isObserved = true;
   }
 
-  /** The machine has lost its network. */
-  disturb() {
-    this.#isUndisturbed = false;
+  /** The machine reported that it lost its network. */
+  networkLost() {
+    this.#isObserved = false;
   }
 
-  /** No WebSocket gets through here, and HTTP does; or there is nothing to make a WebSocket of. */
-  prove() {
+  /** HTTP gets through and WebSocket does not, or this environment has no WebSocket. */
+  confirm() {
     this.#signs = BLOCKED_AFTER;
-    this.#isProven = true;
+    this.#isConfirmed = true;
   }
 
-  /** There is a WebSocket. */
-  disprove() {
+  /** A WebSocket got through. */
+  ruleOut() {
     this.#signs = 0;
-    this.#isProven = false;
+    this.#isConfirmed = false;
   }
 
   /**
    * @param {Ending} ending of a WebSocket
-   * @param {{opened: boolean, healthy: boolean}} how far it had come
+   * @param {{opened: boolean, healthy: boolean}} progress `opened`: the relay accepted it
    */
   socketEnded({ code, reason }, { opened, healthy }) {
-    if (healthy || code !== ABNORMAL) return this.disprove();
-    if (!this.#isUndisturbed) return;
-    // A handshake that is swallowed took its time: it is not waited for twice.
+    if (healthy || code !== ABNORMAL) return this.ruleOut();
+    if (!this.#isObserved) return;
+    // A handshake that a proxy swallows takes ten seconds: one of them is enough to try HTTP.
     this.#signs += !opened && reason === "silent" ? BLOCKED_AFTER : 1;
   }
 
@@ -69,9 +71,9 @@ export class Blockage {
    */
   pollingEnded({ code, reason }, opened) {
     if (code !== ABNORMAL) return;
-    this.#isProven = false; // the network may be another one when it is back
-    // With neither a WebSocket nor an answer it is the network: then both are tried in turn. Where the
-    // relay does not know the page's origin, only HTTP can say so.
+    this.#isConfirmed = false; // the machine may come back in another network
+    // If polling did not open either, the network is away: try both in turn. But keep to HTTP where the relay does not
+    // allow the page's origin, because only an HTTP response can say so.
     if (!opened) this.#signs = reason === "origin_not_allowed" ? BLOCKED_AFTER : BLOCKED_AFTER - 1;
   }
 }

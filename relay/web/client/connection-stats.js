@@ -1,25 +1,25 @@
 // @ts-check
-// How a conversation goes: who speaks, how old the last word is, how long changes take.
+// Statistics of a connection: its user, the age of the last message, the delay of changes.
 
 import { Delay } from "./delay.js";
 
 /** @typedef {import("./messages.js").ServerMessage} ServerMessage */
 
 export class ConnectionStats {
-  /** When the last message came, in ms since the epoch; 0 before the first. */
+  /** When the last message arrived, in ms since the epoch; 0 before the first. */
   heardAt = 0;
-  /** How often the conversation was begun anew. */
+  /** How often the client connected again; -1 before the first connection. */
   reconnects = -1;
-  /** Whom the token names, "" before the first welcome. */
+  /** The user of the token; "" before the first `welcome`. */
   sub = "";
-  /** When the token ends, in ms since the epoch, once the relay warned of it; otherwise 0. */
+  /** When the token expires, in ms since the epoch. 0 until the relay warns of it. */
   endsAt = 0;
   #delay;
   #now;
 
   /**
    * @param {(type: string, data: object) => string | undefined} ask
-   *   for the relay's time; gives the id of the request
+   *   sends a request for the relay's time, and returns its id
    * @param {() => number} [now] in ms since the epoch
    */
   constructor(ask, now = Date.now) {
@@ -28,8 +28,8 @@ export class ConnectionStats {
   }
 
   /**
-   * From the database's time of a change to here, in ms: the median of the last few, the clocks'
-   * difference removed. Undefined until something was measured (`measureDelay`).
+   * The time from a change in the database to its message here, in ms: the median of the last few, without the
+   * difference of the clocks. Undefined until it was measured, which `measureDelay` switches on.
    */
   get delayMs() {
     return this.#delay.medianMs;

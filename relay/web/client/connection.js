@@ -1,11 +1,13 @@
 // @ts-check
-// Keeps a conversation going: tokens, which transport, when to try again, and the state of things.
+// Keeps one connection to the relay: gets tokens, chooses the transport, decides when to try again.
 //
-// Rules of this file: there is one transport, and only what it says counts; a WebSocket that is
-// looked for while polling becomes it the moment the relay lets it in; what is joined is joined
-// again on every opening, from where it was, so moving loses nothing; it rests only where the relay
-// says not to come back; a listener may call any method of the client, so timers and state are set
-// before listeners are called; after `close()` nothing happens.
+// Rules of this file:
+// - There is one current transport, and the reports of any other are ignored.
+// - A WebSocket that is tried beside polling becomes the current transport as soon as the relay accepts it. Then
+//   everything is joined again from its position, so changing the transport loses nothing.
+// - The client stops trying only where a close code says not to come back.
+// - A listener may call any method of the client. Therefore timers and state are set before listeners are called.
+// - After `close()` nothing happens.
 
 import { Blockage } from "./blockage.js";
 import { Listeners } from "./listeners.js";
@@ -23,23 +25,29 @@ import { ABNORMAL } from "./transports/transport.js";
 /** @typedef {import("./transports/transport.js").Transport} Transport */
 
 /**
- * `connecting`: a try is under way. `live`: connected and current. `stale`: connected, but the
- * relay lost the database or is behind it. `polling`: current over long polling. `offline`: not
- * connected, the next try is at `nextTryAt`. `refused`: resting until `retry()`, whatever token there is.
+ * - `connecting`: an attempt is under way.
+ * - `live`: connected and current.
+ * - `stale`: connected, but the relay lost the database or is behind it.
+ * - `polling`: current over long polling.
+ * - `offline`: not connected; the next attempt is at `nextTryAt`.
+ * - `refused`: the relay said not to come back. Only `retry()` makes another attempt.
  * @typedef {"connecting" | "live" | "stale" | "polling" | "offline" | "refused"} State
  */
 
 /**
- * `reason` is a short stable word: a close reason of PROTOCOL.md section 7, or our own `network`,
- * `silent`, `unreadable`; of the token function `no_token`, `bad_token`, `token_unavailable`; of the
- * page `origin_not_allowed`, `mixed_content`, and while polling `no_websocket`. `nextTryAt` is in ms
- * since the epoch.
+ * `reason` is a short stable word:
+ * - a close reason of PROTOCOL.md section 7;
+ * - from the network: `network`, `silent`, `unreadable`;
+ * - from the token function: `no_token`, `bad_token`, `token_unavailable`;
+ * - from the page: `origin_not_allowed`, `mixed_content`, and while polling `no_websocket`.
+ *
+ * `nextTryAt` is in ms since the epoch.
  * @typedef {{state: State, reason?: string, nextTryAt?: number}} Status
  */
 
-const HEALTHY_MS = 10_000; // a connection that lived this long makes the next failure a first one
-// HTTP gets through: how long a WebSocket may take before polls begin. A handshake after an outage takes some
-// seconds; where it is swallowed for good, this comes on top of the ten that the first one was waited for.
+const HEALTHY_MS = 10_000; // after a connection that lived this long, the backoff starts again
+// When HTTP gets through, a WebSocket has this long to open before polling starts. A handshake after an outage takes
+// some seconds. Where a proxy swallows handshakes, this adds to the ten seconds the first one was given.
 const PROOF_MS = 5_000;
 
 export class Connection {
@@ -59,9 +67,9 @@ export class Connection {
   #onMessage;
   /** @type {Transport | null} */
   #transport = null;
-  #attempt = 0; // what an earlier attempt still awaits is dropped
-  #questions = 0; // of this attempt to the token function, without an answer so far
-  #isFirst = false; // after a refusal: the token that was refused is not brought again at once
+  #attempt = 0; // answers that an earlier attempt still awaits are ignored
+  #questions = 0; // calls of the token function in this attempt that are not answered yet
+  #isFirst = false; // the first attempt after a refusal: it does not send the refused token again
   #blockage = new Blockage();
   /** @type {number | null} */
   #openedAt = null;
@@ -69,7 +77,7 @@ export class Connection {
   #refused = null;
   /** @type {number | undefined} */
   #drainMs;
-  #notBefore = 0; // ms since the epoch: a wait the relay asked for holds for all but retry()
+  #notBefore = 0; // ms since the epoch: the relay asked for this wait, and only retry() ignores it
   /** @type {any} */
   #nextTry;
   #probe;
@@ -81,9 +89,9 @@ export class Connection {
    * @param {import("./transports/open.js").Endpoints} options.endpoints
    * @param {import("./tokens.js").GetToken} options.token
    * @param {Host} options.host
-   * @param {() => void} options.onOpen before the first message of every opening
+   * @param {() => void} options.onOpen called for every new connection, before its first message
    * @param {(message: ServerMessage) => void} options.onMessage
-   * @param {Retries} [options.retries] those of the connection that this one follows
+   * @param {Retries} [options.retries] of the connection that this one replaces, so that its backoff continues
    */
   constructor({ endpoints, token, host, onOpen, onMessage, retries = new Retries() }) {
     this.#isMixed = endpoints.isMixed;
@@ -104,16 +112,16 @@ export class Connection {
       host.on("online", () => this.#wake()),
       host.on("visible", () => this.#wake()),
       host.on("offline", () => {
-        this.#blockage.disturb();
+        this.#blockage.networkLost();
         this.#transport?.checkAlive();
       }),
     ];
     retries.follow();
-    if (retries.mayHurry) this.#try();
+    if (retries.mayConnectNow) this.#try();
     else this.#waitFor(/** @type {import("./retries.js").Pause} */ (retries.pause));
   }
 
-  /** The token of this connection, or of the last try; null before there was one. */
+  /** The token of this connection or of the last attempt; null before the first one. */
   get token() {
     return this.#offers.token;
   }
@@ -121,13 +129,13 @@ export class Connection {
   /**
    * @param {string} type
    * @param {object} data
-   * @returns {string | undefined} the id of the request; undefined where no answer will come, as while not connected
+   * @returns {string | undefined} the id of the request; undefined where no answer will follow, as while not connected
    */
   send(type, data) {
     return this.#openedAt === null ? undefined : this.#transport?.send(type, data);
   }
 
-  /** Tries at once, after a refusal too. */
+  /** Makes an attempt now, also after a refusal. */
   retry() {
     if (this.isClosed) return;
     this.#refused = null;
@@ -136,14 +144,14 @@ export class Connection {
   }
 
   /**
-   * The token function may give another token by now: where one is waited for it is asked at once, and
-   * where we are connected what it gives is offered, if it differs.
+   * Says that the token function may now return another token. It is called at once if the connection waits for a
+   * token; while connected, a token that differs is offered to the relay.
    */
   async renew() {
     if (this.isClosed) return;
     if (this.#openedAt !== null) return this.#offers.renew();
     if (this.#isAsking()) return this.#ask();
-    if (!isWaitingForToken(this.status) || !this.#retries.mayHurry) return;
+    if (!isWaitingForToken(this.status) || !this.#retries.mayConnectNow) return;
     const attempt = this.#attempt;
     const { token } = await this.#tokens.ask();
     if (attempt === this.#attempt && token !== undefined && token !== this.#refused?.token) this.#connect(token);
@@ -159,7 +167,7 @@ export class Connection {
   }
 
   /**
-   * @param {string} [reason] why this is not the first try
+   * @param {string} [reason] why the last attempt ended; undefined for the first one
    * @param {boolean} [isFirst]
    */
   #try(reason = this.status.reason, isFirst = false) {
@@ -171,19 +179,20 @@ export class Connection {
     if (attempt === this.#attempt) this.#ask();
   }
 
-  /** Asks for a token to connect with; the first usable answer counts. */
+  /** Calls the token function, and connects with its first usable answer. */
   async #ask() {
     const attempt = this.#attempt;
     this.#questions += 1;
     const { token, reason: missing } = await this.#tokens.ask();
     if (attempt !== this.#attempt) return;
     this.#questions -= 1;
-    // The relay may learn to know a token, as when a secret is replaced here first; it ends only once.
+    // A refused token may become valid later, as when the secret is replaced here before it is replaced at the relay.
+    // An expired one never does.
     const isUseless = token === this.#refused?.token && (this.#isFirst || this.#refused?.reason === "token_expired");
     if (token !== undefined && !isUseless) return this.#connect(token);
     if (this.#questions > 0) return;
-    this.#retries.vain += 1;
-    this.#wait(missing ?? this.#refused?.reason ?? "", this.#retries.vain);
+    this.#retries.tokenFailures += 1;
+    this.#wait(missing ?? this.#refused?.reason ?? "", this.#retries.tokenFailures);
   }
 
   /** @param {string} token */
@@ -193,8 +202,8 @@ export class Connection {
     const { state, reason } = this.status;
     if (state !== "connecting") this.#become({ state: "connecting", reason });
     if (attempt !== this.#attempt) return;
-    this.#attempt += 1; // who was told may have asked once more
-    this.#retries.bring();
+    this.#attempt += 1; // a status listener may have called the token function again: its answer is not needed
+    this.#retries.useToken();
     this.#offers.token = token;
     this.#blockage.watch();
     if (!this.#blockage.isSuspected && (this.#transport = this.#openSocket(token))) return;
@@ -207,7 +216,7 @@ export class Connection {
    */
   #openSocket(token) {
     const transport = this.#opener.openSocket(token);
-    if (transport === null) this.#blockage.prove();
+    if (transport === null) this.#blockage.confirm();
     return transport;
   }
 
@@ -221,9 +230,9 @@ export class Connection {
       this.#dropTransport();
       this.#transport = transport;
       this.#offers.token = token;
-      this.#blockage.disprove();
+      this.#blockage.ruleOut();
     }
-    if (transport.name === "polling" && !this.#blockage.isProven) return this.#tryOnceMore();
+    if (transport.name === "polling" && !this.#blockage.isConfirmed) return this.#tryOnceMore();
     this.#begin();
   }
 
@@ -242,7 +251,7 @@ export class Connection {
     if (transport === this.#transport) this.#onOpen();
   }
 
-  /** HTTP gets through. Perhaps only the network was away, so a WebSocket is tried once more before polling. */
+  /** HTTP gets through. Only the network may have been away, so try a WebSocket once more before polling starts. */
   #tryOnceMore() {
     this.#blockage.watch();
     if (!this.#probe.start()) return this.#begin();
@@ -250,7 +259,7 @@ export class Connection {
   }
 
   #poll() {
-    this.#blockage.prove();
+    this.#blockage.confirm();
     this.#begin();
   }
 
@@ -286,8 +295,8 @@ export class Connection {
     if (transport === this.#probe.transport) {
       this.#probe.release();
       if (this.#openedAt !== null) return this.#probe.lookLater();
-      if (ending.code === ABNORMAL && this.#blockage.isUndisturbed) return this.#poll();
-      // There was a WebSocket, for who is told why it ended has had one; or the network went again.
+      if (ending.code === ABNORMAL && this.#blockage.isObserved) return this.#poll();
+      // Either the end was explained, so a WebSocket got through; or the network was lost again.
       this.#transport?.close();
       this.#transport = transport;
     }
@@ -304,11 +313,11 @@ export class Connection {
     const next = verdict(ending.code, ending.reason);
     switch (next.then) {
       case "give_up":
-        this.#retries.rest(reason, this.#host);
+        this.#retries.refuse(reason, this.#host);
         return this.#become({ state: "refused", reason });
       case "refresh":
         this.#refused = { token: this.#offers.token, reason };
-        // The first time at once; where fresh tokens are refused too, the relay is not hammered with them.
+        // The first time, try at once. Where fresh tokens are refused as well, wait longer to spare the relay.
         if (this.#retries.failures > 0) return this.#tryLater(reason);
         this.#retries.failures = 1;
         return this.#try(reason, true);
@@ -320,14 +329,14 @@ export class Connection {
   /** @param {Ending} ending */
   #reasonOf({ code, reason }) {
     if (code !== ABNORMAL) return reason || String(code);
-    // Of what a browser blocks it says no more than of a network that is away.
+    // A browser reports a request that it blocked just like one without a network.
     if (this.#isMixed && reason !== "unreadable") return "mixed_content";
     return reason || "network";
   }
 
   /**
    * @param {string} reason
-   * @param {number} [afterMs] instead of the backoff, and not sooner
+   * @param {number} [afterMs] the wait that the relay named, in place of the backoff
    */
   #tryLater(reason, afterMs) {
     this.#retries.failures += 1;
@@ -336,8 +345,8 @@ export class Connection {
 
   /**
    * @param {string} reason
-   * @param {number} times in a row that it was in vain
-   * @param {number} [afterMs] instead of the backoff, and not sooner
+   * @param {number} times failures in a row
+   * @param {number} [afterMs] the wait that the relay named, in place of the backoff
    */
   #wait(reason, times, afterMs) {
     const until = this.#host.now() + (afterMs ?? waitMs(reason, times, this.#host.random));
@@ -357,7 +366,7 @@ export class Connection {
     this.#try();
   }
 
-  /** The network or the page is back. */
+  /** The machine came online, or the page became visible. */
   #wake() {
     if (this.status.state === "offline") {
       if (this.#host.now() >= this.#notBefore) this.#resume();
@@ -379,7 +388,7 @@ export class Connection {
     this.#openedAt = null;
   }
 
-  /** Whether it waits for the token function. */
+  /** Whether the token function is being asked. */
   #isAsking() {
     return this.status.state === "connecting" && this.#transport === null;
   }
@@ -389,7 +398,7 @@ export class Connection {
   }
 
   /**
-   * What it is called while it is current.
+   * The status of a connection that is current.
    * @returns {Status}
    */
   #current() {
@@ -401,6 +410,6 @@ export class Connection {
   #become(status) {
     if (this.isClosed) return;
     this.status = status;
-    this.statusListeners.tell(status);
+    this.statusListeners.emit(status);
   }
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// How long a change takes from the database to here, without the difference of the two clocks.
+// Measures how long a change takes from the database to this page, without the difference of the two clocks.
 
 /** @typedef {import("./messages.js").ServerMessage} ServerMessage */
 
@@ -9,17 +9,17 @@ export class Delay {
   #send;
   /** @type {{request: string | undefined, at: number} | null} */
   #asked = null;
-  /** @type {{offsetMs: number, tripMs: number} | null} what to add to our clock for the relay's */
+  /** @type {{offsetMs: number, tripMs: number} | null} `offsetMs`: the relay's clock minus ours */
   #clock = null;
   /** @type {number[]} the newest delays, in ms */
   #samples = [];
 
-  /** @param {(type: string, data: object) => string | undefined} send gives the id of the request */
+  /** @param {(type: string, data: object) => string | undefined} send returns the id of the request */
   constructor(send) {
     this.#send = send;
   }
 
-  /** The median of the last few, in ms; undefined until something was measured. */
+  /** The median of the last delays, in ms; undefined until one was measured. */
   get medianMs() {
     if (this.#samples.length === 0) return undefined;
     return [...this.#samples].sort((a, b) => a - b)[this.#samples.length >> 1];
@@ -30,7 +30,7 @@ export class Delay {
    * @param {number} [now] ms since the epoch
    */
   take({ type, data, at, replyTo }, now = Date.now()) {
-    if (type === "welcome") this.#clock = null; // a machine that slept may have another time
+    if (type === "welcome") this.#clock = null; // the clock of a machine that slept may have changed
     if (type === "welcome" || type === "heartbeat") this.#asked = { request: this.#send("ping", {}), at: now };
     if (type === "pong" && replyTo !== undefined && replyTo === this.#asked?.request) {
       this.#compare(Date.parse(data.serverTime), this.#asked.at, now);
@@ -41,7 +41,7 @@ export class Delay {
   }
 
   /**
-   * The shortest trip tells the most: the relay's time was somewhere within it.
+   * Compares the clocks. The shortest round trip is kept, because the relay's time lies somewhere within it.
    * @param {number} serverTime
    * @param {number} sent
    * @param {number} received

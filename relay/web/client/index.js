@@ -5,7 +5,7 @@
 //   const list = relay.joinDashboard();
 //   list.onChange(() => show(list.tasks));
 //
-// What is joined stays joined: after a reconnect it continues where it was.
+// Lists and tasks stay joined: after a reconnect they continue from where they were.
 
 import { ConnectionStats } from "./connection-stats.js";
 import { Connection } from "./connection.js";
@@ -15,7 +15,7 @@ import { Subscriptions } from "./subscriptions.js";
 import { isSameUser } from "./token.js";
 
 const SCHEMES = new Set(["http:", "https:", "ws:", "wss:"]);
-const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/; // a secure page may speak to its own machine
+const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/; // a secure page may connect to its own machine
 
 /** @typedef {import("./connection.js").State} State */
 /** @typedef {import("./connection.js").Status} Status */
@@ -34,18 +34,17 @@ export { isSameUser } from "./token.js";
 
 /**
  * @typedef {object} ConnectOptions
- * @property {string | URL} url of the endpoint `/ws`; relative to the page, http or ws. `/poll` and
- *   `/config`, for where WebSocket is blocked, lie beside it.
+ * @property {string | URL} url the address of the endpoint `/ws`: http(s) or ws(s), or relative to the page. `/poll`
+ *   and `/config`, which are used where WebSocket is blocked, lie beside it.
  * @property {import("./tokens.js").GetToken} token
- *   a token for each connection; asked again when the relay wants a fresh one, and with growing pauses
- *   where it gives none, throws, or has no answer within 15 s
- * @property {boolean} [measureDelay] ask for the relay's time with every heartbeat, so that `stats` know
- *   how long changes take
- * @property {Partial<Host>} [host] parts of the surroundings to replace, as in tests
+ *   returns a token, or a promise of one. It is called for each connection, again before a token expires, and with
+ *   growing pauses where it returns none, throws, or does not answer within 15 s.
+ * @property {boolean} [measureDelay] ask for the relay's time with every heartbeat, so that `stats.delayMs` is known
+ * @property {Partial<Host>} [host] parts of the environment to replace, as in tests
  */
 
 /**
- * Connects, and stays connected until `close()`.
+ * Connects to a relay, and stays connected until `close()`.
  * @param {ConnectOptions} options
  */
 export function connect(options) {
@@ -55,14 +54,15 @@ export function connect(options) {
 export class Relay {
   #connection;
   #subscriptions;
-  /** Who speaks, how old the last word is, how long changes take. */
+  /** The user, the age of the last message, the delay of changes. */
   stats;
   /** @type {Listeners<ServerMessage>} */
   #messageListeners = new Listeners();
 
   /**
    * @param {ConnectOptions} options
-   * @param {import("./retries.js").Retries} [retries] those of the connection that this one takes the place of
+   * @param {import("./retries.js").Retries} [retries] of the connection that this one replaces, so that its backoff
+   *   continues
    */
   constructor({ url, token, measureDelay = false, host: replaced }, retries) {
     const host = { ...browser, ...replaced };
@@ -77,13 +77,13 @@ export class Relay {
       onMessage: (message) => {
         this.#subscriptions.receive(message);
         this.stats.take(message);
-        if (!this.#connection.isClosed) this.#messageListeners.tell(message);
+        if (!this.#connection.isClosed) this.#messageListeners.emit(message);
       },
       retries,
     });
   }
 
-  /** How things are now. */
+  /** The current status of the connection. */
   get status() {
     return this.#connection.status;
   }
@@ -97,7 +97,7 @@ export class Relay {
   }
 
   /**
-   * Every message, after lists and timelines have taken it in: for toasts and animations.
+   * Calls back for every message, after lists and timelines have applied it: for toasts and animations.
    * @param {(message: ServerMessage) => void} listener
    * @returns {Unsubscribe}
    */
@@ -106,9 +106,8 @@ export class Relay {
   }
 
   /**
-   * The list of all visible tasks. Everyone who joins shares it; it ends when left as often. The
-   * first one's limit counts.
-   * @param {{limit?: number}} [options] how many of the newest tasks a state brings
+   * Joins the list of all visible tasks. Every call returns the same list, until `leaveDashboard` was called as often.
+   * @param {{limit?: number}} [options] how many of the newest tasks a state contains; the first call decides
    * @returns {TaskList}
    */
   joinDashboard({ limit } = {}) {
@@ -120,7 +119,7 @@ export class Relay {
   }
 
   /**
-   * One task with its events. Everyone who joins shares it; it ends when left as often.
+   * Joins one task with its events. Every call returns the same timeline, until `leaveTask` was called as often.
    * @param {string} taskId
    * @returns {Timeline}
    */
@@ -133,29 +132,29 @@ export class Relay {
     this.#subscriptions.leaveTask(taskId);
   }
 
-  /** Connects at once instead of waiting, after a refusal too. */
+  /** Connects now instead of waiting, also after a refusal. */
   retry() {
     this.#connection.retry();
   }
 
   /**
-   * Says that the token function may give another token by now. Where one is waited for it is asked at
-   * once, and where there is a connection what it gives is offered: for the same user only.
+   * Says that the token function would now return another token. It is called at once if the connection waits for a
+   * token; an open connection continues with the new token if it is for the same user.
    */
   renew() {
     this.#connection.renew();
   }
 
   /**
-   * Whether what is here may be another user's than this token's: the one that was brought names somebody
-   * else, or it cannot be told whom one of the two names. Without a token it is nobody's.
+   * Whether the lists and timelines here may belong to another user than this token: the last token names another
+   * user, or one of the two cannot be read. False before the first token.
    * @param {import("./tokens.js").MaybeToken} token
    */
   isOfAnother(token) {
     return this.#connection.token !== null && !isSameUser(this.#connection.token, token || null);
   }
 
-  /** Closes the client forever. Nothing is sent afterwards, whatever method is called. */
+  /** Closes the client for good. No method sends anything afterwards. */
   close() {
     this.#subscriptions.close();
     this.#connection.close();
@@ -163,8 +162,9 @@ export class Relay {
 }
 
 /**
- * What lies beside this address. A fragment never leaves the browser, and a WebSocket must have none.
- * Throws a TypeError for what is no address of a relay, without repeating it: it may hold a token.
+ * The addresses of the endpoints. The fragment is removed, because a WebSocket must have none.
+ *
+ * Throws a TypeError if this is no address of a relay. The error does not repeat the address, which may hold a token.
  * @param {string | URL} url
  * @returns {import("./transports/open.js").Endpoints}
  */
@@ -175,7 +175,8 @@ function endpoints(url) {
   http.protocol = http.protocol.replace("ws", "http");
   const socket = new URL(http);
   socket.protocol = http.protocol.replace("http", "ws");
-  const isMixed = globalThis.location?.protocol === "https:" && http.protocol === "http:" && !LOOPBACK.test(http.hostname);
+  const isPageSecure = globalThis.location?.protocol === "https:";
+  const isMixed = isPageSecure && http.protocol === "http:" && !LOOPBACK.test(http.hostname);
   return { socket, poll: new URL("poll", http), config: new URL("config", http), isMixed };
 }
 
@@ -184,7 +185,7 @@ function addressOf(url) {
   try {
     return new URL(url, globalThis.location?.href);
   } catch {
-    // The original error quotes the address, and would show it in a log.
+    // Not the original error: it quotes the address, which would then appear in logs.
     throw new TypeError("The relay's address is no URL, or a relative one where there is no page");
   }
 }

@@ -1,7 +1,10 @@
 // @ts-check
 // What the application has left, until the relay has confirmed it.
 
-/** @typedef {{request?: string, notBefore: number}} Leave `request`: sent, its answer is awaited; times as in `Subscription` */
+/**
+ * `request`: the id of the leave that was sent. `notBefore`: when it may be sent, in ms since the epoch.
+ * @typedef {{request?: string, notBefore: number}} Leave
+ */
 
 /** The key of a leave is a task id, or null for the list of tasks. */
 export class Leaves {

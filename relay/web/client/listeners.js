@@ -1,5 +1,5 @@
 // @ts-check
-// A set of listeners whose members take themselves out.
+// A set of listeners. Adding one returns the function that removes it.
 
 /** @typedef {() => void} Unsubscribe */
 
@@ -13,18 +13,21 @@ export class Listeners {
    * @returns {Unsubscribe}
    */
   add(listener) {
-    const entry = (/** @type {T} */ value) => listener(value); // the same function may listen twice
+    const entry = (/** @type {T} */ value) => listener(value); // a new function, because one may be added twice
     this.#all.add(entry);
     return () => void this.#all.delete(entry);
   }
 
-  /** @param {T} value */
-  tell(value) {
+  /**
+   * Calls every listener.
+   * @param {T} value
+   */
+  emit(value) {
     for (const listener of [...this.#all]) {
       try {
         listener(value);
       } catch (error) {
-        // A listener's failure is its own: the others still hear, and the stream goes on.
+        // Report the error outside of this loop: the other listeners are still called, and the client goes on.
         queueMicrotask(() => {
           throw error;
         });

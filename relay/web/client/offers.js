@@ -1,18 +1,20 @@
 // @ts-check
-// Fresh tokens for a connection that is open: when to ask for one, and what became of it.
+// Renews the token of an open connection: when to ask for a fresh one, and what the relay answered.
 //
-// Rules of this file: a token is the connection's once the relay says auth:ok; one that the relay refused
-// is not offered again, and what comes after it waits; a conversation stays with its user.
+// Rules of this file:
+// - A fresh token counts once the relay answers `auth:ok`.
+// - A token that the relay refused is not offered again on this connection, and the next one has to wait.
+// - A connection keeps its user.
 
 import { isSameUser } from "./token.js";
 
 /** @typedef {import("./transports/transport.js").Transport} Transport */
 
-const RETRY_MS = 2_000; // after a fresh token that the relay had no time for, where it names no time
-const AGAIN_MS = 5_000; // until the token function has a fresh one, while the old one lives
+const RETRY_MS = 2_000; // until a token is offered again after a temporary error that names no time
+const AGAIN_MS = 5_000; // between two calls of the token function that has no fresh token yet
 
 export class Offers {
-  /** @type {string | null} The connection's token; that of the last one, where there is none. */
+  /** @type {string | null} The token of this connection, or of the last one while there is none. */
   token = null;
 
   #tokens;
@@ -21,7 +23,7 @@ export class Offers {
   #transport = null;
   /** @type {{token: string, request: string | undefined} | null} */
   #offer = null;
-  /** @type {Set<string>} Tokens that the relay refused to continue this connection with. */
+  /** @type {Set<string>} Tokens that the relay refused on this connection. */
   #refused = new Set();
   #isEnding = false;
   #notBefore = 0; // ms since the epoch
@@ -37,13 +39,13 @@ export class Offers {
     this.#host = host;
   }
 
-  /** @param {Transport} transport that is open now, with `token` */
+  /** @param {Transport} transport the one that opened with `token` */
   begin(transport) {
     this.end();
     this.#transport = transport;
   }
 
-  /** There is no connection any more. */
+  /** The connection ended. */
   end() {
     this.#host.clearTimeout(this.#next);
     this.#transport = this.#offer = null;
@@ -52,7 +54,7 @@ export class Offers {
     this.#notBefore = 0;
   }
 
-  /** The relay warned of the token's end. From now on one is asked for until another one is there. */
+  /** The relay warned that the token expires. Ask for a fresh one until there is one. */
   expiring() {
     this.#isEnding = true;
     const waitMs = this.#notBefore - this.#host.now();
@@ -60,12 +62,12 @@ export class Offers {
     else this.#ask();
   }
 
-  /** The token function may give another token by now. */
+  /** The token function may now return another token. */
   renew() {
     if (this.#host.now() >= this.#notBefore) this.#ask();
   }
 
-  /** Offers what the token function gives, if it is another token. */
+  /** Offers the token that the function returns, if it is another one. */
   async #ask() {
     const transport = this.#transport;
     if (transport === null) return;
@@ -76,7 +78,7 @@ export class Offers {
     else if (this.#isEnding) this.#askIn(AGAIN_MS);
   }
 
-  /** @param {import("./messages.js").ServerMessage} message that may answer an offer */
+  /** @param {import("./messages.js").ServerMessage} message possibly the answer to an offer */
   receive({ type, data, replyTo }) {
     if (this.#offer === null || replyTo === undefined || replyTo !== this.#offer.request) return;
     if (type === "auth:ok") this.#accepted(this.#offer.token);
@@ -89,7 +91,7 @@ export class Offers {
    */
   #send(transport, token) {
     if (transport.name === "polling") {
-      // Each poll is let in by itself, so it is here that a conversation stays with its user.
+      // The relay checks each poll by itself, so over long polling this client has to keep the user.
       if (!isSameUser(token, this.token)) return;
       this.token = token;
     }
@@ -113,7 +115,7 @@ export class Offers {
     this.#offer = null;
     if (temporary) return this.#askIn(retryAfterMs);
     this.#refused.add(token);
-    this.#notBefore = this.#host.now() + AGAIN_MS; // a page may have another one for each refusal
+    this.#notBefore = this.#host.now() + AGAIN_MS; // a page may have another token for each refusal
     if (this.#isEnding) this.#askIn(AGAIN_MS);
   }
 

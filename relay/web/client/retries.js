@@ -1,79 +1,82 @@
 // @ts-check
-// How often in a row it was in vain, and how long that makes the next try wait. Pure.
+// Counts failures in a row, and computes how long the next attempt waits. Pure.
 //
-// Rules of this file: who has to mend something first is tried patiently; another token may be brought
-// at once, but only once in a patient pause, because the page may have one more for each refusal.
+// Rules of this file:
+// - Where a person has to mend something first, attempts are slower.
+// - Another token may be tried at once, but only once in each pause: a page may have another token for each refusal.
 
 import { backoff, patientBackoff } from "./backoff.js";
 
-// Reasons of which somebody has to mend something: hurry would only burden those who answer.
-const PATIENT = new Set(["no_token", "bad_token", "token_expired", "unauthenticated", "origin_not_allowed", "mixed_content"]);
+// A person has to mend these first: quick attempts would only burden the relay and the token function.
+const PATIENT = new Set([
+  "no_token", "bad_token", "token_expired", "unauthenticated", "origin_not_allowed", "mixed_content",
+]);
 
-/** @typedef {{reason: string, until: number}} Pause why it waits, and until when in ms since the epoch */
+/** @typedef {{reason: string, until: number}} Pause the reason of a wait, and its end in ms since the epoch */
 
 /**
- * How long to wait, in ms.
+ * How long to wait before the next attempt, in ms.
  * @param {string} reason
- * @param {number} times in a row that it was in vain
+ * @param {number} times failures in a row, at least 1
  * @param {() => number} random in [0, 1)
  */
 export function waitMs(reason, times, random) {
   return (PATIENT.has(reason) ? patientBackoff : backoff)(times, random);
 }
 
-/** Connections that follow each other in a page may share one: another user's token is no reason to hurry either. */
+/** The failures of one page. Connections that replace each other share it: another user resets no backoff. */
 export class Retries {
   /** How many connections in a row failed. */
   failures = 0;
-  /** How many times in a row the token function was asked in vain. */
-  vain = 0;
-  /** @type {Pause | null} The wait that runs. */
+  /** How many times in a row the token function returned no usable token. */
+  tokenFailures = 0;
+  /** @type {Pause | null} The current wait. */
   pause = null;
-  #hasHurried = false;
-  #hasOpened = false; // with the last token that was brought
+  #usedEarlyTry = false; // of this pause
+  #hasOpened = false; // a connection, with the last token that was used
 
-  /** A connection follows another one. What failed counts on, unless that one was open. */
+  /** Another connection replaces the last one. Its failures continue to count, unless it was open. */
   follow() {
-    if (this.#hasOpened && this.pause === null) this.failures = this.vain = 0;
+    if (this.#hasOpened && this.pause === null) this.failures = this.tokenFailures = 0;
   }
 
-  /** Whether a token may be brought now, and not only when the pause is over. */
-  get mayHurry() {
-    return this.pause === null || !this.#hasHurried;
+  /** Whether a connection may be tried now, before the pause is over. */
+  get mayConnectNow() {
+    return this.pause === null || !this.#usedEarlyTry;
   }
 
-  /** A token is brought. In a pause that was the one that need not wait. */
-  bring() {
-    this.vain = 0;
-    this.#hasHurried = this.pause !== null;
+  /** A token is tried. During a pause this uses its one early attempt. */
+  useToken() {
+    this.tokenFailures = 0;
+    this.#usedEarlyTry = this.pause !== null;
     this.#hasOpened = false;
   }
 
   /**
-   * The relay said not to come back. Who follows all the same, as another user does, keeps the pauses.
+   * The relay said not to come back. A connection that replaces this one, as for another user, still has to wait.
    * @param {string} reason
    * @param {Pick<import("./host.js").Host, "now" | "random">} host
    */
-  rest(reason, { now, random }) {
+  refuse(reason, { now, random }) {
     this.failures += 1;
     this.pause = { reason, until: now() + patientBackoff(this.failures, random) };
   }
 
-  /** There is a connection. It may be refused again soon, so who has hurried has done so. */
+  /** A connection opened. It may be refused again soon, so an early attempt that was used stays used. */
   open() {
     this.#hasOpened = true;
     this.pause = null;
   }
 
-  /** A connection lived long enough to make the next failure a first one. */
+  /** A connection lived long enough: the next failure is the first one again. */
   recover() {
     this.failures = 0;
-    this.#hasHurried = false;
+    this.#usedEarlyTry = false;
   }
 
-  /** The pause is over, or somebody does not want to wait. */
+  /** The pause is over, or the user does not want to wait. */
   resume() {
     this.pause = null;
-    this.#hasHurried = false;
+    this.#usedEarlyTry = false;
   }
 }

@@ -1,13 +1,13 @@
 // @ts-check
-// A part of a task list that stays filtered and sorted, as plain data with what changed.
+// A part of a task list that stays filtered and sorted, and reports what changed.
 
 import { Listeners } from "./listeners.js";
 
 /** @typedef {import("./messages.js").TaskSummary} TaskSummary */
 
 /**
- * `where` chooses, all if it is not given; `orderBy` compares as for `Array.sort`, newest first if
- * it is not given; of what is left the first `limit` stay.
+ * `where` keeps a task; without it all are kept. `orderBy` compares two tasks as for `Array.sort`; without it the order
+ * is newest first. `limit` keeps only the first ones.
  * @typedef {object} SelectOptions
  * @property {(task: TaskSummary) => boolean} [where]
  * @property {(a: TaskSummary, b: TaskSummary) => number} [orderBy]
@@ -15,18 +15,18 @@ import { Listeners } from "./listeners.js";
  */
 
 /**
- * What became of a selection: all of it now, and by which tasks that differs from before. `moved`:
- * tasks that were there stand in another order.
+ * A change of a selection: its tasks now, and the difference to its tasks before. `moved`: tasks that were in it before
+ * have another order now.
  * @typedef {object} SelectionChange
  * @property {readonly TaskSummary[]} tasks
  * @property {readonly TaskSummary[]} added
  * @property {readonly TaskSummary[]} updated
- * @property {readonly TaskSummary[]} removed as they were
+ * @property {readonly TaskSummary[]} removed in their last version
  * @property {boolean} moved
  */
 
 export class Selection {
-  /** @type {readonly TaskSummary[]} The same array until something changes; do not modify it. */
+  /** @type {readonly TaskSummary[]} Read only. The array stays the same object until something changes. */
   tasks = [];
 
   #list;
@@ -55,7 +55,7 @@ export class Selection {
   }
 
   /**
-   * Other options in place of those there were: as when a person types into a filter.
+   * Replaces the options, as when a person types into a filter.
    * @param {SelectOptions} options
    */
   choose(options) {
@@ -63,7 +63,7 @@ export class Selection {
     this.#update();
   }
 
-  /** It changes no more. */
+  /** Stops following the list. */
   close() {
     this.#unsubscribe();
   }
@@ -72,7 +72,7 @@ export class Selection {
     const change = difference(this.tasks, chosen(this.#list.tasks, this.#options));
     if (change === null) return;
     this.tasks = change.tasks;
-    this.#listeners.tell(change);
+    this.#listeners.emit(change);
   }
 }
 

@@ -290,7 +290,8 @@ export class Subscriptions {
    * @param {ListSubscription | TaskSubscription} one
    */
   #leave(key, one) {
-    if (one.request === undefined || one.phase === "full" || one.phase === "refused") return; // the relay has no such join
+    // The relay has no such join, so there is nothing to leave.
+    if (one.request === undefined || one.phase === "full" || one.phase === "refused") return;
     this.#leaves.add(key);
     this.#schedule();
     this.#joinNextFull();
@@ -336,8 +337,8 @@ export class Subscriptions {
     for (const key of this.#leaves.due(now)) {
       // A join that follows is answered with a complete state even where the relay still has the old join.
       if (this.#isWanted(key)) continue;
-      const request = key === null ? { type: "dashboard:leave", data: {} } : { type: "task:leave", data: { taskId: key } };
-      yield { ...request, cost: 1, sent: (id) => this.#leaves.sent(key, id) };
+      const [type, data] = key === null ? ["dashboard:leave", {}] : ["task:leave", { taskId: key }];
+      yield { type, data, cost: 1, sent: (id) => this.#leaves.sent(key, id) };
     }
     const list = this.#list;
     if (list?.phase === "wanted" && list.notBefore <= now) {
@@ -357,14 +358,14 @@ export class Subscriptions {
    */
   #batches(now) {
     const bytes = this.#limits.maxMessageBytes - ENVELOPE_BYTES;
-    const fits = (/** @type {TaskSubscription} */ task) => isJsonString(task.view.taskId) && sizeOfJson(askedOf(task)) < bytes;
     const due = [...this.#tasks.values()].filter(({ phase, notBefore }) => phase === "wanted" && notBefore <= now);
-    for (const task of due) if (!fits(task)) this.#refuse(task, "bad_request");
+    for (const task of due) if (!fitsIn(task, bytes)) this.#refuse(task, "bad_request");
     const active = [...this.#tasks.values()].filter(({ isActive }) => isActive);
     const free = Math.max(0, this.#limits.maxTasks - active.length);
     const sendable = due.filter(({ phase }) => phase === "wanted");
     for (const task of sendable.slice(free)) this.#refuse(task, "too_many_tasks");
-    return batches(sendable.slice(0, free), { most: MAX_BATCH, bytes, sizeOf: (task) => sizeOfJson(askedOf(task)) + 1 });
+    const sizeOf = (/** @type {TaskSubscription} */ task) => sizeOfJson(askedOf(task)) + 1; // and a comma
+    return batches(sendable.slice(0, free), { most: MAX_BATCH, bytes, sizeOf });
   }
 
   /**
@@ -392,11 +393,13 @@ function askedOf({ view }) {
 }
 
 /**
- * Whether a frame can hold it: the relay refuses JSON with half of a surrogate pair.
- * @param {unknown} taskId
+ * Whether a frame can hold the join of this task. The relay refuses JSON with half of a surrogate pair.
+ * @param {TaskSubscription} task
+ * @param {number} bytes of the frame
  */
-function isJsonString(taskId) {
-  return typeof taskId === "string" && !LONE_SURROGATE.test(taskId);
+function fitsIn(task, bytes) {
+  const { taskId } = task.view;
+  return typeof taskId === "string" && !LONE_SURROGATE.test(taskId) && sizeOfJson(askedOf(task)) < bytes;
 }
 
 /** @param {unknown} retryAfterMs */

@@ -1,5 +1,5 @@
 // @ts-check
-// The tasks a dashboard shows, newest first, kept current by states and list updates.
+// The list of all visible tasks, newest first. States and list updates keep it current.
 
 import { Listeners } from "./listeners.js";
 import { Selection } from "./selection.js";
@@ -13,19 +13,18 @@ const OBJECT_ID = /^[0-9a-f]{24}$/;
 
 export class TaskList {
   /**
-   * `loading` until the first state is complete, then `ready`; otherwise the code of the error
-   * that refused the join.
+   * `loading` until the first state is complete, then `ready`; or the code of the error that refused the join.
    * @type {string}
    */
   state = "loading";
-  /** Grows with every change: equal versions, equal content. */
+  /** Grows with every change: while it is the same, so is the content. */
   version = 0;
 
   /** @type {Map<string, TaskSummary>} */
   #byId = new Map();
-  /** @type {Map<string, TaskSummary>} The pages of a state until its last one has come. */
+  /** @type {Map<string, TaskSummary>} The pages of a state, until the last one has arrived. */
   #incoming = new Map();
-  /** @type {string[] | null} The ids, newest first; null when they may have another order now. */
+  /** @type {string[] | null} The ids, newest first; null when they have to be sorted again. */
   #order = null;
   /** @type {readonly TaskSummary[] | null} */
   #tasks = null;
@@ -33,8 +32,8 @@ export class TaskList {
   #listeners = new Listeners();
 
   /**
-   * All tasks, newest first. The same array until something changes, and in it the same objects for
-   * the tasks that did not; do not modify them.
+   * All tasks, newest first. Read only. The array stays the same object until something changes, and a task that did
+   * not change stays the same object as well.
    */
   get tasks() {
     this.#order ??= newestFirst(this.#byId.values());
@@ -42,7 +41,7 @@ export class TaskList {
     return this.#tasks;
   }
 
-  /** How many tasks it has. */
+  /** The number of tasks. */
   get size() {
     return this.#byId.size;
   }
@@ -61,7 +60,7 @@ export class TaskList {
   }
 
   /**
-   * A part of this list that stays filtered and sorted, and tells what changed.
+   * A part of this list that stays filtered and sorted, and reports what changed.
    * @param {import("./selection.js").SelectOptions} [options]
    */
   select(options) {
@@ -69,7 +68,7 @@ export class TaskList {
   }
 
   /**
-   * A page of a state. What was there stays readable until the last page replaces it.
+   * Applies a page of a state. The earlier list stays readable until the last page replaces it.
    * @param {DashboardState} page
    */
   replace({ tasks, reset, more }) {
@@ -83,7 +82,10 @@ export class TaskList {
     this.#changed();
   }
 
-  /** @param {ListUpserted | ListRemoved} update */
+  /**
+   * Applies one change of the list.
+   * @param {ListUpserted | ListRemoved} update
+   */
   update(update) {
     if (update.change === "upserted") {
       const { change, ...task } = update;
@@ -97,7 +99,7 @@ export class TaskList {
   }
 
   /**
-   * The join was refused for good.
+   * Ends the list, because the relay refused the join for good.
    * @param {string} code
    */
   end(code) {
@@ -108,7 +110,7 @@ export class TaskList {
   }
 
   /**
-   * The one we hold, where it says the same: who compares objects sees what changed.
+   * The object that is here already, if its content is the same: then comparing objects shows what changed.
    * @param {TaskSummary} task
    */
   #same(task) {
@@ -119,7 +121,7 @@ export class TaskList {
   #changed() {
     this.#tasks = null;
     this.version += 1;
-    this.#listeners.tell(this);
+    this.#listeners.emit(this);
   }
 }
 
@@ -135,8 +137,8 @@ function newestFirst(tasks) {
 }
 
 /**
- * An ObjectId begins with its second of birth and orders the list as the relay does; other ids
- * say nothing about age.
+ * When a task was created, in ms since the epoch. An ObjectId begins with its second of creation, and the relay orders
+ * its list by it. Other ids say nothing about age, so `createdAt` counts.
  * @param {TaskSummary} task
  */
 function bornAt({ taskId, createdAt }) {

@@ -1,5 +1,5 @@
 // @ts-check
-// One task with its events, and our position in them (PROTOCOL.md section 6).
+// One task with its events, and the position this client has reached in them (PROTOCOL.md section 6).
 
 import { Listeners } from "./listeners.js";
 
@@ -10,17 +10,17 @@ import { Listeners } from "./listeners.js";
 
 export class Timeline {
   /**
-   * `loading` until the first state is complete, then `ready`; `deleted` or `revoked` when the
-   * task went away; otherwise the code of the error that refused the join (`forbidden`, …).
+   * `loading` until the first state is complete, then `ready`. Afterwards `deleted`, or `revoked` when the user may no
+   * longer see the task; or the code of the error that refused the join, such as `forbidden`.
    * @type {string}
    */
   state = "loading";
-  /** Grows with every change: equal versions, equal content. */
+  /** Grows with every change: while it is the same, so is the content. */
   version = 0;
   /** @type {TaskSummary | null} */
   task = null;
   /**
-   * The events by their index. Do not modify; an element that changes is another object.
+   * The events by their index. Read only. An element that changes becomes another object.
    * @type {(Event | null)[]}
    */
   events = [];
@@ -35,12 +35,12 @@ export class Timeline {
     this.taskId = taskId;
   }
 
-  /** Whether it holds nothing of the task. */
+  /** Whether nothing of the task is here. */
   get isEmpty() {
     return this.task === null && this.events.length === 0 && this.#head === null;
   }
 
-  /** What a join continues from; empty when everything is wanted. */
+  /** The position a join continues from; empty to join from the beginning. */
   get position() {
     return this.#head === null ? {} : { since: this.events.length, head: this.#head };
   }
@@ -54,9 +54,9 @@ export class Timeline {
   }
 
   /**
-   * A page of a state.
+   * Applies a page of a state.
    * @param {TaskState} page
-   * @returns {boolean} false if it continues from events we do not hold
+   * @returns {boolean} false if it continues from events that are not here
    */
   replace({ task, events, from, head, more }) {
     if (from > this.events.length) return false;
@@ -70,6 +70,7 @@ export class Timeline {
   }
 
   /**
+   * Adds an event.
    * @param {EventAdded} added
    * @returns {boolean} false if it is not the next one
    */
@@ -81,23 +82,26 @@ export class Timeline {
     return true;
   }
 
-  /** @param {TaskSummary} task */
+  /**
+   * Replaces the summary.
+   * @param {TaskSummary} task
+   */
   summarize(task) {
     this.task = task;
     this.#changed();
   }
 
-  /** Our position is no good: the next join asks for everything. */
+  /** Forgets the position, which the relay's messages do not continue: the next join starts at the beginning. */
   losePosition() {
     this.#head = null;
   }
 
   /**
-   * The task is not, or no longer, ours to see; what it held is dropped.
+   * Ends the timeline, because the user may not see the task. Everything of it is dropped.
    * @param {string} state
    */
   end(state) {
-    // "deleted" says more than the "forbidden" a later join of the same task is answered with.
+    // A later join of a deleted task is answered with "forbidden": keep "deleted", which says more.
     const saysLess = state === "forbidden" && (this.state === "deleted" || this.state === "revoked");
     const becomes = saysLess ? this.state : state;
     if (becomes === this.state && this.isEmpty) return;
@@ -110,6 +114,6 @@ export class Timeline {
 
   #changed() {
     this.version += 1;
-    this.#listeners.tell(this);
+    this.#listeners.emit(this);
   }
 }

@@ -1,9 +1,11 @@
 // @ts-check
-// What a token says to whoever holds it. Pure.
+// Reads the user of a token. Pure.
 
 /**
- * Whom a token names, unverified: that is the relay's work. A whole number is its digits, as the relay reads it;
- * one with more digits than a number here can hold is not told, because it could be another's.
+ * The user (`sub`) that a token names. It is not verified here, because only the relay can do that.
+ *
+ * An integer is read as its digits, as the relay reads it. Undefined for an integer that JavaScript cannot hold
+ * exactly: its rounded digits could be those of another user.
  * @param {string} jwt
  * @returns {string | undefined}
  */
@@ -20,7 +22,7 @@ export function subjectOf(jwt) {
 }
 
 /**
- * Whether two tokens surely are of one user. Where that cannot be told they are of two.
+ * Whether two tokens certainly name the same user; false where either user cannot be read.
  * @param {string | null} one
  * @param {string | null} other
  */

@@ -1,28 +1,30 @@
 // @ts-check
-// What the application's token function gives, and what it fails to: every question to it ends, and soon.
+// Calls the application's token function, and judges what it returns. Every call ends within 15 s.
 
 /** @typedef {import("./host.js").Host} Host */
 
-/** @typedef {string | null | undefined} MaybeToken nothing: there is no token yet, or nobody is signed in */
+/** @typedef {string | null | undefined} MaybeToken none where there is no token yet, or nobody is signed in */
 /** @typedef {() => MaybeToken | Promise<MaybeToken>} GetToken */
 
 /**
- * A token, or why there is none: `no_token` (it gave nothing, or no text), `bad_token` (characters that
- * no token has) or `token_unavailable` (it threw, rejected, or gave no answer in time).
+ * A token, or why there is none:
+ * - `no_token`: the function returned nothing, or no string;
+ * - `bad_token`: the string has characters that no token has;
+ * - `token_unavailable`: the function threw, rejected, or did not answer in time.
  * @typedef {{token: string, reason?: undefined} | {token?: undefined, reason: string}} TokenAnswer
  */
 
-const ANSWER_WITHIN_MS = 15_000; // a later answer counts for nothing, and the function is asked again
-// The reasons that only another token can mend, or the function's own recovery.
+const ANSWER_WITHIN_MS = 15_000; // a later answer is ignored, and the function is called again
+// Only another token, or the recovery of the token function, can end these.
 const TOKEN_REASONS = new Set(["no_token", "bad_token", "token_unavailable", "token_expired", "unauthenticated"]);
-// What no header and no frame to the relay can hold. A space within is none of a token's either.
+// Printable ASCII without spaces: no header and no frame to the relay can hold anything else.
 const PRINTABLE = /^[!-~]+$/;
-const HTTP_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110, 5.6.2: what a subprotocol may consist of
+const HTTP_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110, 5.6.2: the characters of a subprotocol
 
 export class Tokens {
   #get;
   #host;
-  /** @type {Set<any>} The timers of questions without an answer. */
+  /** @type {Set<any>} The timers of calls that are not answered yet. */
   #timers = new Set();
 
   /**
@@ -35,7 +37,7 @@ export class Tokens {
   }
 
   /**
-   * Asks the application, and never rejects.
+   * Calls the token function. Never rejects.
    * @returns {Promise<TokenAnswer>}
    */
   ask() {
@@ -53,7 +55,7 @@ export class Tokens {
     });
   }
 
-  /** What was asked is answered no more. */
+  /** Leaves open calls unanswered. */
   close() {
     for (const timer of this.#timers) this.#forget(timer);
   }
@@ -65,12 +67,18 @@ export class Tokens {
   }
 }
 
-/** @param {import("./connection.js").Status} status whether it is a usable token that is waited for */
+/**
+ * Whether the connection waits for a usable token.
+ * @param {import("./connection.js").Status} status
+ */
 export function isWaitingForToken({ state, reason = "" }) {
   return state === "offline" && TOKEN_REASONS.has(reason);
 }
 
-/** @param {string} token whether it can be offered as a subprotocol */
+/**
+ * Whether this token can be sent as a subprotocol.
+ * @param {string} token
+ */
 export function isHttpToken(token) {
   return HTTP_TOKEN.test(token);
 }

@@ -1,7 +1,7 @@
 // @ts-check
-// What every application shows of its connection: a chip, and a banner while it is not live. Unstyled.
+// Components that show the connection: its status, and a banner while it is not live. Unstyled.
 //
-// The countdown stands outside of what screen readers are told: they would read every second of it.
+// The countdown is outside of the live region: a screen reader would announce every second of it.
 
 import { createElement as h, Fragment } from "react";
 import { useOfflineDetection, useWebSocket } from "./hooks.js";
@@ -10,10 +10,11 @@ import { bannerWords, countdownWords, reasonWords, stateWord } from "../view/wor
 /** @typedef {import("react").ComponentProps<"div">} DivProps */
 
 /**
- * The state, the reason if there is one, and while it is not connected, when the next try comes and
- * a button not to wait for it. Takes the properties of a `div`; its parts are
- * `.relay-connection-state`, `-reason`, `-countdown` and `-retry`, and its `data-connection` is the
- * state.
+ * Shows the state of the connection and its reason; while it is not connected, also a countdown to the next attempt and
+ * a button to try now.
+ *
+ * Takes the properties of a `div`. Its parts have the classes `.relay-connection-state`, `-reason`, `-countdown` and
+ * `-retry`; the attribute `data-connection` holds the state.
  * @param {DivProps} props
  * @returns {import("react").ReactElement}
  */
@@ -35,8 +36,8 @@ export function ConnectionStatus({ className, ...rest }) {
 }
 
 /**
- * While what is shown may be out of date: since when and why, and what happens next. Takes the
- * properties of a `div`; the banner itself is `.relay-banner`, and there is none while all is well.
+ * Shows since when and why the page may be out of date, and what happens next. Renders no banner while the page is
+ * current. Takes the properties of a `div`; the banner has the class `.relay-banner`.
  * @param {DivProps} props
  * @returns {import("react").ReactElement}
  */
@@ -49,16 +50,16 @@ export function OfflineBanner({ className, ...rest }) {
     h("p", { className: "relay-banner-text" }, bannerWords(connection, networkOnline)),
     h(Retry, { prefix: "relay-banner", connection, secondsLeft }),
   );
-  // The region is there before it says anything: only then is it read out when it does.
+  // Render the live region even while it is empty: a screen reader announces only changes of a region it knows.
   return h("div", { role: "status" }, banner);
 }
 
 /**
- * When the next try comes, and a button not to wait for it.
+ * The countdown to the next attempt, and a button to try now.
  * @param {{prefix: string, connection: import("./hooks.js").WebSocketState, secondsLeft?: number}} props
  */
 function Retry({ prefix, connection: { state, since, retry }, secondsLeft }) {
-  // It stays through the tries themselves: a button that vanishes takes the focus with it.
+  // Keep the button during an attempt: removing it would also remove the keyboard focus.
   if (since === undefined || state === "stale") return null;
   return h(
     Fragment,

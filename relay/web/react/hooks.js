@@ -1,5 +1,5 @@
 // @ts-check
-// What components read. Nothing here holds state: it is all in the store, and React is told when it changed.
+// The hooks that components read. They hold no state: the store does, and notifies React of changes.
 
 import { useCallback, useMemo, useSyncExternalStore } from "react";
 import { everyTick, isOnline, onOnlineChange, secondsUntil } from "./machine.js";
@@ -13,8 +13,8 @@ import { LOADING_DASHBOARD, LOADING_TASK, NO_TASK, NOT_YET_CONNECTED } from "./s
 /** @typedef {import("../client/index.js").Unsubscribe} Unsubscribe */
 
 /**
- * `retry` connects at once instead of waiting, after a refusal too. `onMessage` hears every message
- * (for toasts and sounds, in an effect; it returns its own end). Both stay the same functions.
+ * `retry` connects now instead of waiting, also after a refusal. `onMessage` calls back for every message, for toasts
+ * and sounds; call it in an effect, and return the function it returns. Both functions keep their identity.
  * @typedef {Connection & {
  *   retry: () => void,
  *   onMessage: (listener: (message: ServerMessage) => void) => Unsubscribe,
@@ -23,19 +23,19 @@ import { LOADING_DASHBOARD, LOADING_TASK, NO_TASK, NOT_YET_CONNECTED } from "./s
 
 /**
  * @typedef {object} Offline
- * @property {boolean} offline what is shown may be out of date: there is no connection, or the relay
- *   is behind. Not yet during the first try, and no longer once polling or a WebSocket is current.
- * @property {number} [since] since when, in ms since the epoch
- * @property {number} [secondsLeft] until the next try, while one is waited for
- * @property {boolean} networkOnline what the browser says of this machine's network
- * @property {() => void} retry tries at once
+ * @property {boolean} offline whether the page may be out of date, because there is no connection or the relay is
+ *   behind. False during the first attempt, and while a WebSocket or polling is current.
+ * @property {number} [since] when that began, in ms since the epoch
+ * @property {number} [secondsLeft] until the next attempt
+ * @property {boolean} networkOnline whether the browser reports a network
+ * @property {() => void} retry connects now
  */
 
 const nothing = () => {};
 const unwatched = () => nothing;
 
 /**
- * The connection: its state, and for anything else than `live` the reason and the next try.
+ * The state of the connection; unless it is `live`, also the reason and the time of the next attempt.
  * @returns {WebSocketState}
  */
 export function useWebSocket() {
@@ -48,9 +48,9 @@ export function useWebSocket() {
 }
 
 /**
- * All visible tasks, newest first, while this component is there. The same arrays and objects until
- * they change: who filters or sorts them does it in `useMemo`, who shows a task in `memo`.
- * @param {{limit?: number}} [options] how many of the newest tasks a state brings; the first one's counts
+ * All visible tasks, newest first, while this component is mounted. Arrays and objects keep their identity until they
+ * change, so filter and sort in `useMemo`, and show a task in a component made with `memo`.
+ * @param {{limit?: number}} [options] how many of the newest tasks a state contains; the first component decides
  * @returns {DashboardSnapshot}
  */
 export function useDashboardSubscription({ limit } = {}) {
@@ -63,7 +63,7 @@ export function useDashboardSubscription({ limit } = {}) {
 }
 
 /**
- * One task with its events, while this component is there; of none, where there is no id.
+ * One task with its events, while this component is mounted. Without an id, its state is `none`.
  * @param {string | null | undefined} taskId
  * @returns {TaskSnapshot}
  */
@@ -78,8 +78,8 @@ export function useTaskSubscription(taskId) {
 }
 
 /**
- * Whether what is shown may be out of date, and what happens next. Renders once a second, but only
- * while a next try is waited for.
+ * Whether the page may be out of date, and what happens next. Renders once a second while the connection waits for its
+ * next attempt, and otherwise only when something changes.
  * @returns {Offline}
  */
 export function useOfflineDetection() {

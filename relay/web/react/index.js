@@ -1,13 +1,13 @@
 // @ts-check
 "use client";
-// The relay for React: one connection for the tree under a provider, and hooks that show what it says.
+// The client for React: a provider with one connection, and hooks that read its lists and tasks.
 //
 //   <RelayProvider url="/ws" token={() => session.freshToken()}>
 //     <ConnectionStatus />
 //     <Tasks />            const { tasks } = useDashboardSubscription();
 //   </RelayProvider>
 //
-// Any number of components may ask for the same task: it is joined once, and left after the last.
+// Any number of components may read the same task: it is joined once, and left after the last one is unmounted.
 
 /** @typedef {import("./snapshots.js").Connection} Connection */
 /** @typedef {import("./snapshots.js").DashboardSnapshot} DashboardSnapshot */

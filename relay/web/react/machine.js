@@ -1,12 +1,12 @@
 // @ts-check
-// What the hooks ask the machine: the time, its network, and when the next frame is drawn.
+// The environment of the hooks: the time, the network, and the next animation frame.
 
 const TICK_MS = 250;
-const FRAME_AT_LATEST_MS = 100; // a page that is not seen draws no frames, and is kept current all the same
+const FRAME_AT_LATEST_MS = 100; // a hidden page draws no frames, and still has to stay current
 
 /**
  * @param {number | undefined} moment in ms since the epoch
- * @returns {number | undefined} whole seconds, never negative
+ * @returns {number | undefined} full seconds, at least 0
  */
 export function secondsUntil(moment) {
   return moment === undefined ? undefined : Math.max(0, Math.ceil((moment - Date.now()) / 1000));
@@ -33,7 +33,7 @@ export function onOnlineChange(call) {
 }
 
 /**
- * Calls once: with the next frame, or soon where there are none.
+ * Calls back once: with the next frame, or after 100 ms where no frames are drawn.
  * @param {() => void} call
  */
 export function nextFrame(call) {

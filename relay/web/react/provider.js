@@ -1,5 +1,5 @@
 // @ts-check
-// The connection of a tree of components: opened when the tree is there, closed after it is gone.
+// The provider: opens a connection when it is mounted, and closes it after it was unmounted.
 
 import { createContext, createElement, useContext, useEffect, useState } from "react";
 import { Store } from "./store.js";
@@ -9,20 +9,22 @@ import { Store } from "./store.js";
 
 /**
  * @typedef {object} RelayProviderProps
- * @property {string | URL} url as for `connect`; another one connects anew
- * @property {MaybeToken | GetToken} token
- *   a function as for `connect`, which may be another one at each render: the last one is asked, and
- *   at once where there is no connection for want of a token. Or a token itself: another one counts at
- *   once, and of one of another user, or of nobody knows whom, nothing of the first one's stays. Or none:
- *   nobody is signed in, the connection is closed and what was shown is cleared. With a function give the
- *   provider another `key` for another user.
+ * @property {string | URL} url as for `connect`. Another address closes the connection and opens a new one.
+ * @property {MaybeToken | GetToken} token one of:
+ *   - a function as for `connect`. It may be another function at each render: the last one is called, and at once if
+ *     the connection waits for a token. If calling it makes the page render again, and the page cannot read the `sub`
+ *     of its tokens, wrap it in `useCallback`: an answer of a replaced function is used only if its user can be
+ *     checked. For another user, give the provider another `key`.
+ *   - a token. Another token is used at once. If it names another user, or if its user cannot be read, everything of
+ *     the first user is dropped.
+ *   - null or undefined while nobody is signed in: the connection is closed, and lists and tasks are cleared.
  * @property {import("react").ReactNode} [children]
  */
 
 const StoreContext = createContext(/** @type {Store | null} */ (null));
 
 /**
- * Connects nothing while it renders, so it may render on a server.
+ * Provides one connection to the components below it. It connects in an effect, so it may be rendered on a server.
  * @param {RelayProviderProps} props
  * @returns {import("react").ReactElement}
  */

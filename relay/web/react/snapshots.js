@@ -1,5 +1,5 @@
 // @ts-check
-// What components are shown: values that never change, the same ones until something differs. Pure.
+// The values that components read: immutable, and the same objects until their content changes. Pure.
 
 /** @typedef {import("../client/index.js").Event} Event */
 /** @typedef {import("../client/index.js").Status} Status */
@@ -14,19 +14,20 @@
  */
 
 /**
- * A status of the client, and since when (ms since the epoch) what is shown may be out of date.
+ * A status of the client. `since`: when the page began to be out of date, in ms since the epoch.
  * @typedef {Readonly<Status & {since?: number}>} Connection
  */
 
 /**
- * `state` is that of the client's `TaskList`: `loading`, `ready`, or the code of a refusal.
+ * `state` as in the client's `TaskList`: `loading`, `ready`, or the code of a refusal.
  * @typedef {{readonly state: string, readonly tasks: readonly TaskSummary[]}} DashboardSnapshot
  */
 
 /**
- * `state` is that of the client's `Timeline` (`loading`, `ready`, `deleted`, `revoked`, or the code
- * of a refusal), or `none` where no task was asked for.
- * @typedef {{readonly state: string, readonly task: TaskSummary | null, readonly events: readonly (Event | null)[]}} TaskSnapshot
+ * `state` as in the client's `Timeline` (`loading`, `ready`, `deleted`, `revoked`, or the code of a refusal), or `none`
+ * without a task id.
+ * @typedef {{readonly state: string, readonly task: TaskSummary | null,
+ *   readonly events: readonly (Event | null)[]}} TaskSnapshot
  */
 
 /** @type {readonly never[]} */
@@ -41,7 +42,7 @@ export const LOADING_TASK = Object.freeze({ state: "loading", task: null, events
 export const NO_TASK = Object.freeze({ state: "none", task: null, events: EMPTY });
 
 /**
- * A further try neither starts nor ends the time out of date.
+ * The connection after a change of its status. A new attempt neither starts nor ends the time out of date.
  * @param {Connection} before
  * @param {Status} status
  * @param {number} now

@@ -1,8 +1,10 @@
 // @ts-check
-// What a tree of components knows of the relay: one connection, and each task joined once. Without React.
+// The state below a provider: one connection, and each task joined once. Independent of React.
 //
-// Rules of this file: a snapshot changes only together with telling so; what changes between two
-// frames is told once; only watching joins and only `open` connects, never reading.
+// Rules of this file:
+// - Whenever a snapshot changes, its watchers are notified.
+// - All changes between two frames are notified once.
+// - Only `open` connects, and only watching joins a task. Reading does neither, because React may render at any time.
 
 import { browser } from "../client/host.js";
 import { Relay } from "../client/index.js";
@@ -28,7 +30,7 @@ import { RENEW_MS, TokenSource } from "./token-source.js";
 /** @typedef {import("./snapshots.js").TaskSnapshot} TaskSnapshot */
 
 export class Store {
-  /** How the connection is. */
+  /** The connection as components read it. */
   connection = NOT_YET_CONNECTED;
 
   #host;
@@ -55,9 +57,9 @@ export class Store {
   #messageListeners = new Listeners();
 
   /**
-   * @param {object} [surroundings] parts to replace, as in tests
-   * @param {Partial<Host>} [surroundings.host]
-   * @param {(call: () => void) => void} [surroundings.frame] calls with the next frame
+   * @param {object} [environment] parts to replace, as in tests
+   * @param {Partial<Host>} [environment.host]
+   * @param {(call: () => void) => void} [environment.frame] calls back with the next frame
    */
   constructor({ host, frame = nextFrame } = {}) {
     this.#host = { ...browser, ...host };
@@ -66,9 +68,11 @@ export class Store {
   }
 
   /**
-   * A token, none, or a function that is asked for one. Another text counts at once; one of another user, or
-   * of one that it does not name readably, connects again and drops everything of the first user. So does none:
-   * nobody is signed in. Another function is asked from now on, and at once where a token is waited for.
+   * A token, none, or a function that returns one.
+   *
+   * Another token is used at once. If it names another user, or if its user cannot be read, the store connects again
+   * and drops everything of the first user; so it does without a token, because nobody is signed in then. Another
+   * function is called from now on, and at once if the connection waits for a token.
    * @param {MaybeToken | GetToken} token
    */
   set token(token) {
@@ -80,8 +84,8 @@ export class Store {
   }
 
   /**
-   * Connects, or stays connected, until a while after the function it returns is called. Another
-   * address connects anew, and what is watched is joined there.
+   * Connects, or stays connected, until one second after the returned function is called. For another address, it
+   * connects there and joins everything that is watched.
    * @param {string} url
    * @returns {() => void}
    */
@@ -97,11 +101,11 @@ export class Store {
     };
   }
 
-  /** Connects at once instead of waiting, after a refusal too. */
+  /** Connects now instead of waiting, also after a refusal. */
   retry = () => this.#relay?.retry();
 
   /**
-   * Every message, also before there is a connection.
+   * Calls back for every message. It may be called before there is a connection.
    * @param {(message: ServerMessage) => void} listener
    * @returns {Unsubscribe}
    */
@@ -119,7 +123,7 @@ export class Store {
 
   /**
    * @param {() => void} watcher
-   * @param {number} [limit] the first one's counts
+   * @param {number} [limit] the first watcher decides
    * @returns {Unsubscribe}
    */
   watchDashboard(watcher, limit) {
@@ -186,7 +190,7 @@ export class Store {
 
   #reconnect() {
     this.#close();
-    this.#update(); // nothing of the other user's is shown until the next frame
+    this.#update(); // do not show the other user's tasks until the next frame
     this.#connect(this.#url);
   }
 
@@ -204,9 +208,9 @@ export class Store {
     this.#url = url;
     this.#relay = relay;
     relay.onStatus((status) => this.#become(status));
-    relay.onMessage((message) => this.#messageListeners.tell(message));
+    relay.onMessage((message) => this.#messageListeners.emit(message));
     this.#become(relay.status);
-    if (relay !== this.#relay) return; // who was told has changed the token
+    if (relay !== this.#relay) return; // a listener has changed the token meanwhile
     for (const subscription of this.#subscriptions()) subscription.join(relay);
   }
 
@@ -218,13 +222,13 @@ export class Store {
     this.#relay.close();
     this.#relay = null;
     this.connection = NOT_YET_CONNECTED;
-    this.#connectionListeners.tell();
+    this.#connectionListeners.emit();
   }
 
   /** @param {Status} status */
   #become(status) {
     this.connection = connectionAfter(this.connection, status, this.#host.now());
-    this.#connectionListeners.tell();
+    this.#connectionListeners.emit();
   }
 
   #subscriptions() {

@@ -1,17 +1,17 @@
 // @ts-check
-// A task or the list as any number of components watch it: joined for the first, left a while after the last.
+// A task, or the list, that any number of components watch. It is joined for the first, and left after the last.
 
 /** @typedef {import("../client/index.js").Host} Host */
 /** @typedef {import("../client/index.js").Relay} Relay */
 /** @typedef {import("../client/index.js").Unsubscribe} Unsubscribe */
 
 /**
- * What tells of its changes; components never see it, for it changes in place.
+ * A list or timeline of the client. It changes in place, so components get snapshots of it instead.
  * @typedef {{onChange: (listener: () => void) => Unsubscribe}} View
  */
 
 /**
- * How something is joined, read and left. `read` gives what it gave before where nothing changed.
+ * How a view is joined, read and left. `read` returns the snapshot from before if nothing changed.
  * @template {View} V
  * @template S
  * @typedef {object} Source
@@ -21,7 +21,7 @@
  * @property {(relay: Relay) => void} leave
  */
 
-// Who leaves may be back at once: StrictMode mounts twice, and one page follows another.
+// Leave late: StrictMode mounts every component twice, and the next page may watch the same task.
 export const LINGER_MS = 1_000;
 
 /**
@@ -29,7 +29,7 @@ export const LINGER_MS = 1_000;
  * @template S
  */
 export class Subscription {
-  /** What components show: the same until they are told. */
+  /** What components read. It changes only when they are notified. */
   snapshot;
 
   #source;
@@ -49,8 +49,8 @@ export class Subscription {
    * @param {object} options
    * @param {Source<V, S>} options.source
    * @param {Host} options.host
-   * @param {() => void} options.onChange asks for an `update()`, now or later
-   * @param {() => void} options.onEnd nobody watches any more, and it has been left
+   * @param {() => void} options.onChange requests a call of `update()`, now or later
+   * @param {() => void} options.onEnd called when the last watcher is gone and the view was left
    */
   constructor({ source, host, onChange, onEnd }) {
     this.snapshot = source.loading;
@@ -85,14 +85,14 @@ export class Subscription {
    */
   watch(watcher) {
     this.#host.clearTimeout(this.#lingering);
-    const entry = () => watcher(); // the same function may watch twice
+    const entry = () => watcher(); // a new function, because one may be added twice
     this.#watchers.add(entry);
     return () => {
       if (this.#watchers.delete(entry) && this.#watchers.size === 0) this.#endLater();
     };
   }
 
-  /** Reads what there is now, and tells if it differs. */
+  /** Reads the view, and notifies the watchers if it changed. */
   update() {
     const { loading, read } = this.#source;
     const snapshot = this.#view === null ? loading : read(this.#view, this.snapshot);

@@ -1,9 +1,10 @@
 // @ts-check
-// The token of a provider: a text, none, or a function, and the next one may come before it has answered.
+// The token of a provider: a string, none, or a function, any of which may be replaced before it has answered.
 //
-// Rules of this file: the answer of a function that was replaced does not count, and the new one is asked in
-// its place; only where functions are replaced without end, as by a page that makes one at each render, two
-// of them that name the same user one after the other are believed.
+// Rules of this file:
+// - The answer of a replaced function is ignored, and the new function is called: it may be for another user.
+// - A page may create a function at each render, so that every answer comes from a replaced one. Then an answer is used
+//   if the answer before it names the same user.
 
 import { isSameUser } from "../client/token.js";
 
@@ -11,12 +12,12 @@ import { isSameUser } from "../client/token.js";
 /** @typedef {import("../client/tokens.js").MaybeToken} MaybeToken */
 
 /**
- * `heard`: what the last function answered that had been replaced by then.
+ * An open call of `ask()`. `heard`: the last answer of a function that had been replaced meanwhile.
  * @typedef {{settle: (given: any) => void, fail: (error: unknown) => void, heard: {given: any} | null}} Question
  */
 
-// Between two questions to functions that only are others at each render: who renders because it was asked
-// would otherwise be asked without end.
+// The pause between calls of functions that are replaced at each render. Without it, a page that renders because its
+// function was called would be called in an endless loop.
 export const RENEW_MS = 1_000;
 const DOUBT_MAX_MS = 60_000;
 
@@ -25,7 +26,7 @@ export class TokenSource {
   #token = "";
   #host;
   #onDoubt;
-  /** @type {Question | null} The last one, while it is open. */
+  /** @type {Question | null} The last call, while it is open. */
   #question = null;
   #askedAt = -Infinity;
   #doubts = 0; // in a row
@@ -36,19 +37,19 @@ export class TokenSource {
 
   /**
    * @param {import("../client/index.js").Host} host
-   * @param {() => void} onDoubt a function was believed that had been replaced: the one of now is to be asked
+   * @param {() => void} onDoubt called after the answer of a replaced function was used: ask the current one
    */
   constructor(host, onDoubt) {
     this.#host = host;
     this.#onDoubt = onDoubt;
   }
 
-  /** The last one that was given. */
+  /** The current token or function. */
   get token() {
     return this.#token;
   }
 
-  /** @param {MaybeToken | GetToken} token what counts from now on, for an open question too */
+  /** @param {MaybeToken | GetToken} token used from now on, also for an open call */
   set token(token) {
     this.#token = token;
     if (this.#question === null) return;
@@ -57,7 +58,7 @@ export class TokenSource {
   }
 
   /**
-   * A token, or none, as the function of now gives it.
+   * Gets a token, or none, from the current function.
    * @returns {Promise<any>}
    */
   ask() {
@@ -67,7 +68,7 @@ export class TokenSource {
     });
   }
 
-  /** What is open is not asked again. */
+  /** Ends the open call without an answer. */
   close() {
     this.#question = null;
     this.#host.clearTimeout(this.#again);
@@ -104,7 +105,7 @@ export class TokenSource {
       this.#doubts = 0;
       return this.#end(question, () => question.settle(given));
     }
-    if (question !== this.#question) return; // nobody waits for it any more
+    if (question !== this.#question) return; // its call was answered already
     const { heard } = question;
     question.heard = { given };
     if (heard === null) this.#put(question);
@@ -127,7 +128,7 @@ export class TokenSource {
     say();
   }
 
-  /** The last replacement may have brought another user. Where replacing goes on, it is asked less and less often. */
+  /** Asks again later, because the current function may be for another user. While that goes on, the pauses grow. */
   #askLater() {
     const waitMs = Math.min(DOUBT_MAX_MS, RENEW_MS * 2 ** this.#doubts);
     this.#doubts += 1;

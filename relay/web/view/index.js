@@ -1,11 +1,11 @@
 // @ts-check
-// The words and shapes in which a page shows what the relay sends: stages, steps, texts, times. Pure.
+// What a page needs to show tasks and connections to people: stages, steps, texts, times, words. Pure.
 //
 //   const { stage, label } = stageOf(task);
 //   badge.dataset.stage = stage;
 //   badge.textContent = label;
 //
-// It needs the types of the client, and nothing at run time: a page may use it with another client as well.
+// It imports only types of the client, so a page may use it with another client as well.
 
 /** @typedef {import("./payload.js").Content} Content */
 /** @typedef {import("./stages.js").Section} Section */

@@ -1,22 +1,23 @@
 // @ts-check
-// What of an event's payload is for people. Pure.
+// Finds the text in the data of an event. Pure.
 
 import { readable } from "./stages.js";
 
 /**
- * A line of text, or a glance at the fields where there is none; and whether there is more.
+ * `text`: the text of the event. `glance`: without a text, its first fields. `more`: the data has more than these show.
  * @typedef {{text: string, glance: string, more: boolean}} Content
  */
 
 const TEXT_FIELDS = ["message", "text", "summary", "title", "error"];
 const PAYLOAD_FIELDS = ["data", "payload", "metadata", "details"];
 const TYPE_AND_TIME_FIELDS = new Set(["type", "eventType", "event", "kind", "at", "timestamp", "createdAt", "time"]);
-const LONG_TEXT_CHARACTERS = 240; // more than a line or two: worth to be read elsewhere
+const LONG_TEXT_CHARACTERS = 240; // a longer text does not fit into its line
 const GLANCE_FIELDS = 4;
 const GLANCE_VALUE_CHARACTERS = 60;
 const KB = 1000;
 
 /**
+ * What to show of an event in one line.
  * @param {any} data of an event
  * @returns {Content}
  */
@@ -30,7 +31,8 @@ export function contentOf(data) {
     const field = TEXT_FIELDS.find((name) => typeof holder?.[name] === "string" && holder[name] !== "");
     if (!field) continue;
     const own = holder === data ? [field] : [];
-    return { text: holder[field], glance: "", more: isLong(holder[field]) || holder !== data || fieldsOf(data, own).length > 0 };
+    const more = isLong(holder[field]) || holder !== data || fieldsOf(data, own).length > 0;
+    return { text: holder[field], glance: "", more };
   }
   const inner = PAYLOAD_FIELDS.map((field) => data[field]).find((value) => value && typeof value === "object") ?? data;
   return { text: "", glance: glanceAt(inner, fieldsOf(inner, [])), more: fieldsOf(data, []).length > 0 };

@@ -1,11 +1,12 @@
 // @ts-check
-// Which tasks some words are about. Pure.
+// Filters tasks by words. Pure.
 
 /** @typedef {import("../client/messages.js").TaskSummary} TaskSummary */
 
 /**
+ * Whether a task contains these words in its title, creator, status, or in the numbers of its issue and pull request.
  * @param {TaskSummary} task
- * @param {string} words in lower case; none let everything through
+ * @param {string} words in lower case; every task matches ""
  */
 export function matches({ title, creator, status, issueNumber, prNumber }, words) {
   if (words === "") return true;

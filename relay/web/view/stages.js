@@ -1,17 +1,20 @@
 // @ts-check
 // How the stage of a task and the types of its events are shown: sections, steps, labels. Pure.
 //
-// The relay says which stage a status stands for, because each deployment maps its own statuses. Of an event it
-// sends only the type, so the names of the default mapping serve for colours and steps.
+// The relay sends the stage that a status stands for, because each deployment maps statuses of its own. An event has
+// only its type, so the event types of the default mapping decide colours and steps.
 
 /** @typedef {import("../client/messages.js").TaskSummary} TaskSummary */
-/** @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} ShownStage as it is shown */
+/**
+ * A stage as a page shows it: the name of a colour and of an icon.
+ * @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} ShownStage
+ */
 /** @typedef {"needs-you" | "in-progress" | "failed" | "completed"} Section */
 
-/** @type {Section[]} in the order of the page */
+/** @type {Section[]} In the order of the page. */
 export const SECTIONS = ["needs-you", "in-progress", "failed", "completed"];
 
-/** @type {Record<ShownStage, {label: string, section: Section}>} looked up only by a stage of ours */
+/** @type {Record<ShownStage, {label: string, section: Section}>} An object is safe here: every key is a constant. */
 const STAGES = {
   created: { label: "Created", section: "in-progress" },
   analyzing: { label: "Analyzing", section: "in-progress" },
@@ -22,7 +25,7 @@ const STAGES = {
   failed: { label: "Failed", section: "failed" },
 };
 
-// Words of the relay and of documents are looked up in Maps: in an object, "constructor" finds a method.
+// Words that come from the relay or from documents are looked up in Maps. In an object, "constructor" would be found.
 /** @type {ReadonlyMap<string | undefined, ShownStage>} By the `stage` of a summary. */
 const SHOWN_AS = new Map([
   ["analyzing", "analyzing"],
@@ -33,7 +36,7 @@ const SHOWN_AS = new Map([
   ["failed", "failed"],
 ]);
 
-// Statuses that the mapping does not list, but whose end is plain. Their own word is the label.
+// Statuses that mean an end even where the mapping does not list them. The status itself is the label.
 /** @type {ReadonlyMap<string, ShownStage>} */
 const STAGE_OF_OTHER_STATUS = new Map([
   ["completed", "done"],
@@ -45,7 +48,7 @@ const STAGE_OF_OTHER_STATUS = new Map([
   ["error", "failed"],
 ]);
 
-// Events that speak of a stage without being a step.
+// Event types that belong to a stage and are no step.
 /** @type {ReadonlyMap<string, ShownStage>} */
 const STAGE_OF_OTHER_EVENT = new Map([
   ["clarification_needed", "questions"],
@@ -55,7 +58,7 @@ const STAGE_OF_OTHER_EVENT = new Map([
   ["error", "failed"],
 ]);
 
-/** The way of a task, in order. */
+/** The steps of a task, in order. */
 export const STEPS = /** @type {const} */ (["created", "analyzing", "dispatched", "review", "merged"]);
 /** @typedef {(typeof STEPS)[number]} Step */
 
@@ -77,6 +80,9 @@ const STEP_OF_EVENT = new Map([
 const ACRONYMS = /\b(pr|ci|llm|api|url|id)\b/g;
 
 /**
+ * How to show where a task is: its stage, the label of that stage, and the section of the list it belongs to.
+ *
+ * Without a stage, as for a status that the mapping does not list, the label is the status itself.
  * @param {TaskSummary} task
  * @returns {{stage: ShownStage, label: string, section: Section}}
  */
@@ -89,7 +95,7 @@ export function stageOf(task) {
 }
 
 /**
- * Some writers only record the pull request and leave the status behind.
+ * The stage that the pull request of a task shows, where a writer records that and does not update the status.
  * @param {TaskSummary} task
  * @param {ShownStage} stage
  * @returns {ShownStage}
@@ -101,6 +107,7 @@ function further(task, stage) {
 }
 
 /**
+ * The step that a type of event means.
  * @param {string | null | undefined} eventType
  * @returns {Step | undefined}
  */
@@ -109,7 +116,7 @@ export function stepOfEvent(eventType) {
 }
 
 /**
- * The stage an event speaks of, for its colour.
+ * The stage that a type of event belongs to, for its colour.
  * @param {string | null | undefined} eventType
  * @returns {ShownStage | undefined}
  */
@@ -119,7 +126,7 @@ export function stageOfEvent(eventType) {
 }
 
 /**
- * `task:pr_opened`, `PR_OPENED` and `prOpened` all read "PR opened".
+ * The name of a status or type as words: `task:pr_opened`, `PR_OPENED` and `prOpened` all become "PR opened".
  * @param {string} name
  */
 export function readable(name) {
@@ -129,7 +136,7 @@ export function readable(name) {
 
 /** @type {Map<string, string>} */
 const snakes = new Map();
-const SNAKES_MAX = 1000; // there are few words; if they should be many, they are worked out again
+const SNAKES_MAX = 1000; // usually there are few names; past this many the cache starts again
 
 /** @param {string} name */
 function snake(name) {
@@ -143,7 +150,7 @@ function snake(name) {
 
 /** @param {string} name */
 function inSnakeCase(name) {
-  if (/^-?[0-9]+$/.test(name)) return name; // a number of the writer's: without its sign it would be another
+  if (/^-?[0-9]+$/.test(name)) return name; // keep the sign of a number, because -3 is another status than 3
   return name
     .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
     .toLowerCase()

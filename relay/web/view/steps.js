@@ -1,5 +1,5 @@
 // @ts-check
-// The way of a task: which steps it has gone, where it is, and how long each took. Pure.
+// The steps of a task: which are done, which is current, and how long each took. Pure.
 
 import { STEPS, stageOf, stepOfEvent } from "./stages.js";
 import { parseTime } from "./time.js";
@@ -8,13 +8,14 @@ import { parseTime } from "./time.js";
 /** @import { ShownStage, Step } from "./stages.js" */
 /** @typedef {Map<Step, number | undefined>} Reached when each step was reached, in ms since the epoch */
 /**
- * `state` is that of the task where it left the way. `tookMs` counts until the next step that is
- * known, or until now; undefined where nothing is known or the task has ended.
+ * `state` is `questions` or `failed` at the step where the task waits or failed. `tookMs` counts until the next step
+ * whose time is known, or until now. It is undefined where no time is known, and for the last step of a task that has
+ * ended.
  * @typedef {{step: Step, state: "done" | "current" | "questions" | "failed" | "ahead", tookMs?: number}} StepTaken
  */
 
 /**
- * When each step was reached for the first time, as far as the document tells.
+ * When each step was reached for the first time, from the summary and the events.
  * @param {TaskSummary} task
  * @param {readonly (Event | null)[]} events
  * @returns {Reached}
@@ -30,10 +31,11 @@ export function reachedAt(task, events) {
 }
 
 /**
+ * All steps of a task, in order.
  * @param {TaskSummary} task
  * @param {Reached} reached
  * @param {number} now ms since the epoch
- * @returns {StepTaken[]} all of them, in order
+ * @returns {StepTaken[]}
  */
 export function stepsOf(task, reached, now) {
   const { stage } = stageOf(task);
@@ -46,7 +48,7 @@ export function stepsOf(task, reached, now) {
 }
 
 /**
- * The furthest step that the status, the links or the events speak of.
+ * The index of the furthest step that the stage, the links or the events show.
  * @param {TaskSummary} task
  * @param {ShownStage} stage
  * @param {Reached} reached

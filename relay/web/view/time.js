@@ -1,5 +1,5 @@
 // @ts-check
-// Times as the wire has them, durations as people read them. Pure.
+// Reads the times of messages, and writes durations for people. Pure.
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -7,15 +7,19 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
 /**
+ * A time of a message in ms since the epoch; undefined where there is none, or none that can be read.
  * @param {string | null | undefined} time RFC 3339
- * @returns {number | undefined} ms since the epoch
+ * @returns {number | undefined}
  */
 export function parseTime(time) {
   const ms = time ? Date.parse(time) : NaN;
   return Number.isNaN(ms) ? undefined : ms;
 }
 
-/** @param {number} ms */
+/**
+ * A duration in its largest whole unit, as in "5 min".
+ * @param {number} ms
+ */
 export function duration(ms) {
   if (ms < MINUTE_MS) return `${Math.max(0, Math.floor(ms / SECOND_MS))} s`;
   if (ms < HOUR_MS) return `${Math.floor(ms / MINUTE_MS)} min`;

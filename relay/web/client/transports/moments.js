@@ -1,11 +1,11 @@
 // @ts-check
-// How far the relay had come when it answered (PROTOCOL.md section 8). Pure.
+// The position of the relay in the change stream, as polls carry it (PROTOCOL.md section 8). Pure.
 
 const MOMENT = /^(\d+)\.(\d+)$/; // seconds, and a number within the second
 
 /**
- * The greatest of the moments that polls were answered with. Several instances answer, some of them
- * behind others: with this one, none answers with an older state than any of them gave.
+ * The latest moment of all answers. Several instances of the relay may answer, and some are behind others. A poll that
+ * carries the latest moment is never answered with an older state.
  */
 export class Moments {
   /** @type {string | undefined} */
@@ -23,6 +23,6 @@ export class Moments {
  */
 function isEarlier(moment, other) {
   const [one, two] = [moment, other].map((text) => MOMENT.exec(text)?.slice(1).map(Number));
-  if (!one || !two) return false; // what cannot be compared is taken as it comes
+  if (!one || !two) return false; // an unknown form: take the newer answer
   return one[0] === two[0] ? one[1] < two[1] : one[0] < two[0];
 }

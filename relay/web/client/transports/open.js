@@ -50,7 +50,9 @@ export class TransportOpener {
   openSocket(token) {
     try {
       /** @type {Transport} */
-      const transport = new WebSocketTransport({ ...this.#options(token, () => transport), url: this.#endpoints.socket });
+      const transport = new WebSocketTransport({
+        ...this.#options(token, () => transport), url: this.#endpoints.socket,
+      });
       this.hasSockets = true;
       return transport;
     } catch {

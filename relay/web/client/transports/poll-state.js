@@ -1,6 +1,5 @@
 // @ts-check
-// What a polling client asks for and holds, and what an answer means in the messages of a
-// conversation (PROTOCOL.md section 8). Pure.
+// What a polling client has joined and received, and how an answer becomes messages (PROTOCOL.md section 8). Pure.
 
 import { batches, halve, sizeOfJson } from "../batches.js";
 import { MAX_BATCH, MAX_MESSAGE_BYTES_DEFAULT } from "../protocol.js";
@@ -12,21 +11,21 @@ import { Moments } from "./moments.js";
 /** @typedef {import("../messages.js").PolledTask} PolledTask */
 
 /**
- * `request`: the join its states answer. `proven`: the relay has answered a poll with it. `share`: see
- * batches.js.
+ * One thing that is polled. `request`: the id of the join that its states answer. `proven`: the relay answered a poll
+ * with it, so it is not at fault. `share`: see batches.js.
  * @template A
  * @typedef {{request: string, asked: A, proven: boolean, share?: number}} Entry
  */
 
 /** @typedef {Entry<{limit?: number, etag?: string}>} ListEntry */
-/** @typedef {Entry<PolledTask> & {shown: boolean}} TaskEntry `shown`: something of it has been given */
+/** @typedef {Entry<PolledTask> & {shown: boolean}} TaskEntry `shown`: the application has some of its content */
 
 /**
- * Why a poll was refused as a whole. `tooLarge`: for its bytes.
+ * Why a poll was refused as a whole. `tooLarge`: it had too many bytes.
  * @typedef {{code: import("../messages.js").ErrorCode, message: string, tooLarge: boolean}} Refusal
  */
 
-const GROWTH_BYTES = 320; // of an entry while it is polled: its head and its etag
+const GROWTH_BYTES = 320; // that the head and etag of an entry add later
 
 export class PollState {
   /** @type {ListEntry | null} */
@@ -35,20 +34,20 @@ export class PollState {
   #tasks = new Map();
   #moments;
   #stale = false;
-  #most = MAX_BATCH; // tasks in a poll
+  #most = MAX_BATCH; // tasks of a poll
   #bytes = MAX_MESSAGE_BYTES_DEFAULT; // of a poll
 
-  /** @param {Moments} [moments] of what is held */
+  /** @param {Moments} [moments] of the answers that were applied */
   constructor(moments = new Moments()) {
     this.#moments = moments;
   }
 
   /**
-   * What a request of the conversation changes.
+   * Applies a request of the client.
    * @param {string} type
    * @param {any} data
    * @param {string} request its id
-   * @returns {boolean} whether there will be an answer to it
+   * @returns {boolean} whether an answer will follow
    */
   ask(type, data, request) {
     switch (type) {
@@ -72,7 +71,7 @@ export class PollState {
   }
 
   /**
-   * As few polls as hold all of these.
+   * Divides entries among as few polls as possible.
    * @param {(ListEntry | TaskEntry)[]} [entries]
    * @returns {(ListEntry | TaskEntry)[][]}
    */
@@ -90,7 +89,7 @@ export class PollState {
   }
 
   /**
-   * What to post for these.
+   * The body of a poll for these entries.
    * @param {readonly (ListEntry | TaskEntry)[]} entries
    * @returns {PollBody}
    */
@@ -105,7 +104,7 @@ export class PollState {
   }
 
   /**
-   * What to post for everything: as many polls at once as it takes.
+   * The bodies of all polls that are needed at the same time.
    * @returns {PollBody[]}
    */
   bodies() {
@@ -120,16 +119,16 @@ export class PollState {
     }
   }
 
-  /** Whether it is still to be found out what a poll was refused for. */
+  /** Whether a poll was refused and the entry at fault is not found yet. */
   get isSearching() {
     return [this.#dashboard, ...this.#tasks.values()].some((entry) => entry?.share !== undefined);
   }
 
   /**
-   * A poll for several was refused as a whole.
+   * A poll with several entries was refused as a whole.
    * @param {(ListEntry | TaskEntry)[]} entries
    * @param {Refusal} refusal
-   * @returns {(ListEntry | TaskEntry)[][]} what to poll in place of it: always more polls, and smaller ones
+   * @returns {(ListEntry | TaskEntry)[][]} the polls that replace it: always more, and smaller
    */
   divide(entries, { code, tooLarge }) {
     const tasks = entries.filter(isTask).length;
@@ -138,7 +137,7 @@ export class PollState {
     } else if (tasks > 1 && code === "too_many_tasks") {
       this.#most = Math.ceil(tasks / 2);
     } else {
-      // Those in polls that were answered have done nothing: only the others are under suspicion.
+      // An entry of a poll that was answered is not at fault: divide only the others.
       const unproven = entries.filter(({ proven }) => !proven);
       if (unproven.length === 0 || unproven.length === entries.length) halve(entries);
       else for (const entry of unproven) entry.share = unproven.length;
@@ -147,10 +146,10 @@ export class PollState {
   }
 
   /**
-   * A poll for this alone was refused: it is asked for no more.
+   * A poll with this entry alone was refused: it is not polled any more.
    * @param {ListEntry | TaskEntry} entry
    * @param {Refusal} refusal
-   * @returns {ServerMessage} as the answer to its join
+   * @returns {ServerMessage} the answer to its join
    */
   refuse(entry, { code, message }) {
     const { request: replyTo } = entry;
@@ -162,12 +161,12 @@ export class PollState {
   }
 
   /**
-   * The messages an answer stands for, one by one: each counts as told once it has been taken, and
-   * who takes no further one is told the rest again.
+   * The messages of an answer, as a WebSocket would have sent them. A position advances when its message is taken, so
+   * a caller that stops early receives the rest again with the next poll.
    * @param {PollAnswer} answer
    * @returns {Generator<ServerMessage, void, void>}
    */
-  *told(answer) {
+  *messagesOf(answer) {
     let stale = false;
     for (const message of answer.messages) {
       switch (message.type) {
@@ -184,7 +183,7 @@ export class PollState {
           break;
         }
         case "error":
-          yield* this.#toldError(message);
+          yield* this.#messagesOfError(message);
           break;
         case "stream:status":
           stale = message.data.state === "stale";
@@ -201,7 +200,7 @@ export class PollState {
    * @param {import("../messages.js").ErrorMessage} message
    * @returns {Generator<ServerMessage, void, void>}
    */
-  *#toldError(message) {
+  *#messagesOfError(message) {
     const { code, temporary, taskId } = message.data;
     const entry = taskId === undefined ? undefined : this.#tasks.get(taskId);
     if (!entry || taskId === undefined || temporary) return; // the next poll asks again
@@ -216,7 +215,10 @@ export class PollState {
     yield shown ? { type: "task:revoked", data: { taskId } } : { ...message, replyTo };
   }
 
-  /** @param {PollAnswer} answer all of which has been told */
+  /**
+   * Keeps the etags and the moment of an answer whose messages were all taken.
+   * @param {PollAnswer} answer
+   */
   #note({ dashboard, tasks = {}, moment }) {
     this.#moments.note(moment);
     if (this.#dashboard && dashboard) this.#dashboard.asked.etag = dashboard.etag;

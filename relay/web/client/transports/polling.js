@@ -1,9 +1,10 @@
 // @ts-check
-// The conversation over long polling, for where WebSocket is blocked.
+// The transport over long polling, for networks that block WebSocket.
 //
-// Rules of this file: a poll is thrown away whenever what is asked for changes, and asked anew; that
-// loses nothing, because the positions move only with what has been told; a poll that is refused as a
-// whole is divided until what it was refused for stands alone, and only that ends.
+// Rules of this file:
+// - Whenever a join or leave changes what is polled, all polls are aborted and sent again. This loses nothing, because
+//   positions advance only with messages that were delivered.
+// - A poll that is refused as a whole is divided, until the entry at fault is alone. Only that entry ends.
 
 import { Pace, costOfTasks } from "../pace.js";
 import { RATE_LIMITED } from "../protocol.js";
@@ -19,14 +20,15 @@ import { ABNORMAL, OPENING_TIMEOUT_MS } from "./transport.js";
 /** @typedef {import("./poll-state.js").TaskEntry} TaskEntry */
 
 const POLL_TIMEOUT_MS = 35_000; // the relay answers within 25 s
-const PACE_MS = 500; // from one poll to the next, while every one brings something
-const MAX_REFUSALS = 3; // of a poll that came too fast, in a row; one of them is only waited for
+const PACE_MS = 500; // between two polls while each one has content
+const MAX_REFUSALS = 3; // in a row because a poll came too fast; fewer only delay the next poll
 /** @type {Ending} */
-const UNREADABLE = { code: ABNORMAL, reason: "unreadable" }; // whoever it was that answered
+const UNREADABLE = { code: ABNORMAL, reason: "unreadable" }; // a proxy may have answered
 
 /**
- * A body, or why there is none; `refusal` where the relay itself did not like what was asked.
- * @typedef {{body: any, ending?: undefined, refusal?: undefined} | {body?: undefined, ending: Ending, refusal?: Refusal}} Answer
+ * A body, or why there is none. `refusal`: the relay refused the content of the request.
+ * @typedef {{body: any, ending?: undefined, refusal?: undefined}
+ *   | {body?: undefined, ending: Ending, refusal?: Refusal}} Answer
  */
 
 /** @implements {Transport} */
@@ -42,9 +44,9 @@ export class PollingTransport {
   #over = false;
   #requests = 0;
   #state;
-  #asking = true; // until the relay has let us in, nothing is asked
-  #round = new AbortController(); // of the polls under way
-  /** @type {Set<(ListEntry | TaskEntry)[]>} what they ask for */
+  #isScheduled = true; // true until the relay accepts the token, so that nothing is polled before
+  #round = new AbortController(); // aborts the polls under way
+  /** @type {Set<(ListEntry | TaskEntry)[]>} The entries of each poll under way. */
   #polls = new Set();
   #pace = new Pace();
 
@@ -67,18 +69,18 @@ export class PollingTransport {
   send(type, data) {
     if (type === "auth") {
       this.#token = /** @type {{token: string}} */ (data).token;
-      this.#askAnew();
+      this.#pollAgain();
       return undefined;
     }
     const id = `p${++this.#requests}`;
     const isAnswered = this.#state.ask(type, data, id);
-    this.#askAnew();
+    this.#pollAgain();
     return isAnswered ? id : undefined;
   }
 
-  /** A poll that waits on a network that is gone would wait for long. */
+  /** Polls again: a poll on a network that is gone would only end after 35 s. */
   checkAlive() {
-    this.#askAnew();
+    this.#pollAgain();
   }
 
   close() {
@@ -95,28 +97,29 @@ export class PollingTransport {
     else if (typeof config.body.enabled !== "boolean") this.#end(UNREADABLE);
     else if (!config.body.enabled) this.#end({ code: 4502, reason: "feature_disabled" });
     else {
-      this.#asking = false;
+      this.#isScheduled = false;
       onOpen();
     }
   }
 
   /**
-   * A browser says nothing of an answer that a page of this origin may not read. The relay's to a
-   * request without a token is for every page, if the origin is all that is wrong.
+   * Finds out whether the origin of the page is not allowed. A browser hides the answers that this page may not read,
+   * but the relay lets every page read its answer to a request without a token if only the origin is wrong.
    * @param {Ending} ending
    * @returns {Promise<Ending>}
    */
   async #unexplained(ending) {
-    const { ending: said } = await this.#fetch(this.#configUrl, { headers: {} }, OPENING_TIMEOUT_MS, this.#round.signal);
-    return said?.reason === "origin_not_allowed" ? said : ending;
+    const { signal } = this.#round;
+    const { ending: explained } = await this.#fetch(this.#configUrl, { headers: {} }, OPENING_TIMEOUT_MS, signal);
+    return explained?.reason === "origin_not_allowed" ? explained : ending;
   }
 
-  /** What is asked for in one turn is asked together. */
-  #askAnew() {
-    if (this.#asking) return;
-    this.#asking = true;
+  /** Polls for everything that was joined in one turn of the event loop. */
+  #pollAgain() {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
     queueMicrotask(() => {
-      this.#asking = false;
+      this.#isScheduled = false;
       if (this.#over) return;
       this.#round.abort();
       this.#round = new AbortController();
@@ -127,8 +130,8 @@ export class PollingTransport {
   }
 
   /**
-   * One poll after the other, until the round is over.
-   * @param {(ListEntry | TaskEntry)[]} entries what they ask for
+   * Sends one poll after the other, until the round is aborted.
+   * @param {(ListEntry | TaskEntry)[]} entries of each poll
    * @param {AbortSignal} signal
    */
   async #poll(entries, signal) {
@@ -136,7 +139,7 @@ export class PollingTransport {
     let refusals = 0;
     while (!signal.aborted) {
       const startedAt = this.#host.now();
-      // Where one poll came too fast, those that are to follow take turns.
+      // After a poll that came too fast, all polls share the pace of the relay.
       const turnMs = this.#pace.waitMs(startedAt);
       if (turnMs > 0) {
         await this.#sleep(turnMs, signal);
@@ -156,7 +159,7 @@ export class PollingTransport {
       if (!Array.isArray(body.messages)) return this.#end(UNREADABLE);
       refusals = 0;
       this.#state.prove(entries);
-      for (const message of this.#state.told(body)) {
+      for (const message of this.#state.messagesOf(body)) {
         this.#onMessage(message);
         if (signal.aborted) return;
       }
@@ -177,10 +180,10 @@ export class PollingTransport {
     this.#rejoin();
   }
 
-  /** Once it has been found out what a poll was refused for, the rest is asked for together again. */
+  /** Joins divided polls again once the entry at fault was found. */
   #rejoin() {
     if (this.#state.isSearching || this.#state.polls().length >= this.#polls.size) return false;
-    this.#askAnew();
+    this.#pollAgain();
     return true;
   }
 
@@ -221,7 +224,7 @@ export class PollingTransport {
 
   /**
    * @param {number} ms
-   * @param {AbortSignal} signal that ends it at once
+   * @param {AbortSignal} signal ends the wait early
    * @returns {Promise<void>}
    */
   async #sleep(ms, signal) {
@@ -256,7 +259,7 @@ function answerOf(status, text) {
   try {
     body = JSON.parse(text);
   } catch {
-    // A parse error would quote the content.
+    // Not the parse error: it quotes the content.
   }
   if (status === 200) return body === null ? { ending: UNREADABLE } : { body };
   const error = body?.data ?? {};
@@ -266,7 +269,7 @@ function answerOf(status, text) {
 }
 
 /**
- * A refusal as the close of a WebSocket would tell it.
+ * The ending that a WebSocket would have had: a close code for an HTTP status.
  * @param {number} status
  * @param {Partial<import("../messages.js").Error>} error
  * @returns {Ending}
@@ -276,7 +279,7 @@ export function endingOf(status, { code, message, retryAfterMs }) {
     case 401:
       return { code: 4401, reason: message === "token_expired" ? message : "unauthenticated" };
     case 403:
-      // Temporary: the operator may allow the origin later.
+      // Not final: the operator may allow the origin later.
       if (message === "origin_not_allowed") return { code: ABNORMAL, reason: message };
       return code === "feature_disabled" ? { code: 4502, reason: code } : { code: 4500, reason: "forbidden" };
     case 400:
@@ -286,7 +289,7 @@ export function endingOf(status, { code, message, retryAfterMs }) {
       return { code: RATE_LIMITED, reason: "rate_limited", afterMs: retryAfterMs };
     case 503:
       return { code: 1001, reason: code ?? "unavailable", afterMs: retryAfterMs };
-    default: // somebody between us and the relay
+    default: // from a proxy, not from the relay
       return { code: ABNORMAL, reason: "network" };
   }
 }

@@ -1,12 +1,13 @@
 // @ts-check
-// What a conversation runs over: the same messages, whatever carries them.
+// What a connection runs over. Every transport carries the same messages.
 
 /** @typedef {import("../messages.js").ServerMessage} ServerMessage */
 
 /**
- * `send` gives the id that the answers carry as `replyTo`, undefined where none will come; only after
- * `onOpen`. `checkAlive`: the network
- * may have changed, make sure that it still works. `close` ends it, and nothing is called back.
+ * - `send` returns the id that the answers carry as `replyTo`, or undefined where no answer follows. It may be called
+ *   after `onOpen` only.
+ * - `checkAlive`: the network may have changed, so check that the transport still works.
+ * - `close` ends the transport. Nothing is called back afterwards.
  * @typedef {object} Transport
  * @property {"websocket" | "polling"} name
  * @property {(type: string, data: object) => string | undefined} send
@@ -15,8 +16,8 @@
  */
 
 /**
- * Why it ended: a close code and reason of PROTOCOL.md section 7, whatever the carrier, and how long
- * to wait if the relay said so. 1006 is an end that nobody explained.
+ * Why a transport ended: a close code and reason of PROTOCOL.md section 7, also over long polling, and how long to wait
+ * if the relay said so. 1006 is an end without an explanation.
  * @typedef {{code: number, reason: string, afterMs?: number}} Ending
  */
 
@@ -24,9 +25,9 @@
  * @typedef {object} TransportOptions
  * @property {string} token
  * @property {import("../host.js").Host} host
- * @property {() => void} onOpen the relay has let us in: it knows nothing of us yet
+ * @property {() => void} onOpen the relay accepted the token; nothing is joined yet
  * @property {(message: ServerMessage) => void} onMessage
- * @property {(ending: Ending) => void} onEnd once, and nothing after it
+ * @property {(ending: Ending) => void} onEnd called once, and nothing is called after it
  */
 
 export const OPENING_TIMEOUT_MS = 10_000;

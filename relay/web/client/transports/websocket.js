@@ -1,5 +1,5 @@
 // @ts-check
-// One WebSocket conversation, from the handshake to its end, silence included.
+// The transport over a WebSocket: handshake, messages, and the detection of a connection that has gone silent.
 
 import { BEARER_PREFIX, SUBPROTOCOL } from "../protocol.js";
 import { isHttpToken } from "../tokens.js";
@@ -32,7 +32,7 @@ export class WebSocketTransport {
   #timers = new Set();
 
   /**
-   * Throws as `new WebSocket` does; the error's text might show the token.
+   * Throws as `new WebSocket` does. Do not log that error: its text may contain the token.
    * @param {TransportOptions & {url: string | URL}} options
    */
   constructor({ url, token, host, onOpen, onMessage, onEnd }) {
@@ -41,13 +41,14 @@ export class WebSocketTransport {
     this.#onMessage = onMessage;
     this.#onEnd = onEnd;
     this.#heardAt = host.now();
-    // What no subprotocol may be called goes into the first frame (PROTOCOL.md section 2).
+    // A token with characters that no subprotocol may have is sent in the first frame (PROTOCOL.md section 2).
     const isOffered = isHttpToken(token);
     this.#socket = host.openSocket(url, isOffered ? [SUBPROTOCOL, BEARER_PREFIX + token] : [SUBPROTOCOL]);
     if (!isOffered) this.#socket.onopen = () => void this.send("auth", { token });
     this.#socket.onmessage = ({ data }) => this.#receive(data);
     this.#socket.onclose = ({ code, reason }) => this.#end({ code, reason });
-    // In a browser a close follows within the same turn; Node 20 says no more where a handshake failed.
+    // In a browser `close` follows `error` within the same turn. Node 20 sends no `close` after a failed handshake, so
+    // end here if none came.
     this.#socket.onerror = () => this.#later(0, () => this.#end({ code: ABNORMAL, reason: "" }));
     this.#watchSilence();
   }
@@ -62,9 +63,9 @@ export class WebSocketTransport {
     return id;
   }
 
-  /** Asks for a sign of life now. */
+  /** Sends a ping, and ends if nothing arrives within 5 s. */
   checkAlive() {
-    if (this.#socket.readyState !== OPEN) return; // the silence of a handshake is watched
+    if (this.#socket.readyState !== OPEN) return; // the handshake has a time limit of its own
     const askedAt = this.#host.now();
     this.send("ping", {});
     this.#later(ALIVE_TIMEOUT_MS, () => {
@@ -84,7 +85,7 @@ export class WebSocketTransport {
     try {
       message = JSON.parse(String(frame));
     } catch {
-      this.#end({ code: ABNORMAL, reason: "unreadable" }); // a parse error would quote the content
+      this.#end({ code: ABNORMAL, reason: "unreadable" }); // not the parse error: it quotes the content
       return;
     }
     if (message.type === "welcome") {
@@ -104,7 +105,7 @@ export class WebSocketTransport {
 
   /**
    * @param {number} ms
-   * @param {() => void} call unless it has been closed by then
+   * @param {() => void} call not called after `close()`
    */
   #later(ms, call) {
     const timer = this.#host.setTimeout(() => {

@@ -1,23 +1,23 @@
 /**
- * Full jitter: anywhere between nothing and the bound, so that the clients of a relay that
- * restarts do not come back together.
+ * The usual backoff, with full jitter: between 0 and a bound that doubles, so that the clients of a relay that restarts
+ * do not all come back at once.
  * @param {number} failures in a row so far, at least 1
  * @param {() => number} [random] in [0, 1)
  * @returns {number} ms
  */
 export function backoff(failures: number, random?: () => number): number;
 /**
- * For what somebody has to mend first (a sign-in, a secret, a setting): slower, and never at once.
- * Half of it is jitter.
+ * The backoff where a person has to mend something first (a sign-in, a secret, a setting): slower, and never 0. Half of
+ * it is jitter.
  * @param {number} failures in a row so far, at least 1
  * @param {() => number} [random] in [0, 1)
  * @returns {number} ms
  */
 export function patientBackoff(failures: number, random?: () => number): number;
 /**
- * Between two looks for a WebSocket while polling does: what blocks one mostly stays, so soon they
- * are minutes apart. Half of it is jitter.
- * @param {number} looks without success so far
+ * The pause between two attempts to get a WebSocket while polling works. A block usually stays, so the pauses grow to
+ * minutes. Half of each is jitter.
+ * @param {number} looks attempts without success so far
  * @param {() => number} [random] in [0, 1)
  * @returns {number} ms
  */

@@ -1,21 +1,21 @@
 export class Blockage {
-    /** Whether HTTP is to be tried now. */
+    /** Whether to try HTTP now. */
     get isSuspected(): boolean;
-    /** Whether a WebSocket was tried while HTTP got through. Until then one is, before anything is polled. */
-    get isProven(): boolean;
-    /** Whether the machine has said of no loss of its network since `watch()`. */
-    get isUndisturbed(): boolean;
-    /** From here on what fails counts, unless the machine loses its network meanwhile. */
+    /** Whether a WebSocket failed while HTTP got through. Before polling starts, this has to be confirmed. */
+    get isConfirmed(): boolean;
+    /** Whether failures count: the machine reported no loss of its network since `watch()`. */
+    get isObserved(): boolean;
+    /** Begins to observe: failures count from here on, unless the machine loses its network. */
     watch(): void;
-    /** The machine has lost its network. */
-    disturb(): void;
-    /** No WebSocket gets through here, and HTTP does; or there is nothing to make a WebSocket of. */
-    prove(): void;
-    /** There is a WebSocket. */
-    disprove(): void;
+    /** The machine reported that it lost its network. */
+    networkLost(): void;
+    /** HTTP gets through and WebSocket does not, or this environment has no WebSocket. */
+    confirm(): void;
+    /** A WebSocket got through. */
+    ruleOut(): void;
     /**
      * @param {Ending} ending of a WebSocket
-     * @param {{opened: boolean, healthy: boolean}} how far it had come
+     * @param {{opened: boolean, healthy: boolean}} progress `opened`: the relay accepted it
      */
     socketEnded({ code, reason }: Ending, { opened, healthy }: {
         opened: boolean;

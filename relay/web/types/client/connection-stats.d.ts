@@ -2,21 +2,21 @@
 export class ConnectionStats {
     /**
      * @param {(type: string, data: object) => string | undefined} ask
-     *   for the relay's time; gives the id of the request
+     *   sends a request for the relay's time, and returns its id
      * @param {() => number} [now] in ms since the epoch
      */
     constructor(ask: (type: string, data: object) => string | undefined, now?: () => number);
-    /** When the last message came, in ms since the epoch; 0 before the first. */
+    /** When the last message arrived, in ms since the epoch; 0 before the first. */
     heardAt: number;
-    /** How often the conversation was begun anew. */
+    /** How often the client connected again; -1 before the first connection. */
     reconnects: number;
-    /** Whom the token names, "" before the first welcome. */
+    /** The user of the token; "" before the first `welcome`. */
     sub: string;
-    /** When the token ends, in ms since the epoch, once the relay warned of it; otherwise 0. */
+    /** When the token expires, in ms since the epoch. 0 until the relay warns of it. */
     endsAt: number;
     /**
-     * From the database's time of a change to here, in ms: the median of the last few, the clocks'
-     * difference removed. Undefined until something was measured (`measureDelay`).
+     * The time from a change in the database to its message here, in ms: the median of the last few, without the
+     * difference of the clocks. Undefined until it was measured, which `measureDelay` switches on.
      */
     get delayMs(): number | undefined;
     /** @param {ServerMessage} message */

@@ -4,9 +4,9 @@ export class Connection {
      * @param {import("./transports/open.js").Endpoints} options.endpoints
      * @param {import("./tokens.js").GetToken} options.token
      * @param {Host} options.host
-     * @param {() => void} options.onOpen before the first message of every opening
+     * @param {() => void} options.onOpen called for every new connection, before its first message
      * @param {(message: ServerMessage) => void} options.onMessage
-     * @param {Retries} [options.retries] those of the connection that this one follows
+     * @param {Retries} [options.retries] of the connection that this one replaces, so that its backoff continues
      */
     constructor({ endpoints, token, host, onOpen, onMessage, retries }: {
         endpoints: import("./transports/open.js").Endpoints;
@@ -21,19 +21,19 @@ export class Connection {
     /** @type {Listeners<Status>} */
     statusListeners: Listeners<Status>;
     isClosed: boolean;
-    /** The token of this connection, or of the last try; null before there was one. */
+    /** The token of this connection or of the last attempt; null before the first one. */
     get token(): string | null;
     /**
      * @param {string} type
      * @param {object} data
-     * @returns {string | undefined} the id of the request; undefined where no answer will come, as while not connected
+     * @returns {string | undefined} the id of the request; undefined where no answer will follow, as while not connected
      */
     send(type: string, data: object): string | undefined;
-    /** Tries at once, after a refusal too. */
+    /** Makes an attempt now, also after a refusal. */
     retry(): void;
     /**
-     * The token function may give another token by now: where one is waited for it is asked at once, and
-     * where we are connected what it gives is offered, if it differs.
+     * Says that the token function may now return another token. It is called at once if the connection waits for a
+     * token; while connected, a token that differs is offered to the relay.
      */
     renew(): Promise<void>;
     close(): void;
@@ -44,16 +44,22 @@ export type ServerMessage = import("./messages.js").ServerMessage;
 export type Ending = import("./transports/transport.js").Ending;
 export type Transport = import("./transports/transport.js").Transport;
 /**
- * `connecting`: a try is under way. `live`: connected and current. `stale`: connected, but the
- * relay lost the database or is behind it. `polling`: current over long polling. `offline`: not
- * connected, the next try is at `nextTryAt`. `refused`: resting until `retry()`, whatever token there is.
+ * - `connecting`: an attempt is under way.
+ * - `live`: connected and current.
+ * - `stale`: connected, but the relay lost the database or is behind it.
+ * - `polling`: current over long polling.
+ * - `offline`: not connected; the next attempt is at `nextTryAt`.
+ * - `refused`: the relay said not to come back. Only `retry()` makes another attempt.
  */
 export type State = "connecting" | "live" | "stale" | "polling" | "offline" | "refused";
 /**
- * `reason` is a short stable word: a close reason of PROTOCOL.md section 7, or our own `network`,
- * `silent`, `unreadable`; of the token function `no_token`, `bad_token`, `token_unavailable`; of the
- * page `origin_not_allowed`, `mixed_content`, and while polling `no_websocket`. `nextTryAt` is in ms
- * since the epoch.
+ * `reason` is a short stable word:
+ * - a close reason of PROTOCOL.md section 7;
+ * - from the network: `network`, `silent`, `unreadable`;
+ * - from the token function: `no_token`, `bad_token`, `token_unavailable`;
+ * - from the page: `origin_not_allowed`, `mixed_content`, and while polling `no_websocket`.
+ *
+ * `nextTryAt` is in ms since the epoch.
  */
 export type Status = {
     state: State;

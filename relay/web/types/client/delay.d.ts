@@ -1,7 +1,7 @@
 export class Delay {
-    /** @param {(type: string, data: object) => string | undefined} send gives the id of the request */
+    /** @param {(type: string, data: object) => string | undefined} send returns the id of the request */
     constructor(send: (type: string, data: object) => string | undefined);
-    /** The median of the last few, in ms; undefined until something was measured. */
+    /** The median of the last delays, in ms; undefined until one was measured. */
     get medianMs(): number | undefined;
     /**
      * @param {ServerMessage} message

@@ -1,7 +1,6 @@
 /**
- * `on` calls back when the machine comes `online` or goes `offline`, or the page becomes `visible`,
- * until the function it returns is called. Times are in ms, `now` since the epoch, `random` is in
- * [0, 1).
+ * `on` calls back when the machine comes `online` or goes `offline`, or the page becomes `visible`. The function it
+ * returns ends that. Times are in ms, `now` since the epoch; `random` is in [0, 1).
  * @typedef {object} Host
  * @property {() => number} now
  * @property {() => number} random
@@ -13,14 +12,13 @@
  */
 /** @typedef {"online" | "offline" | "visible"} HostEvent */
 /**
- * A browser; where there is no page (a worker, a server), the events of one do not come.
+ * The host of a browser. Without a page, as in a worker or on a server, the events of a page do not occur.
  * @type {Host}
  */
 export const browser: Host;
 /**
- * `on` calls back when the machine comes `online` or goes `offline`, or the page becomes `visible`,
- * until the function it returns is called. Times are in ms, `now` since the epoch, `random` is in
- * [0, 1).
+ * `on` calls back when the machine comes `online` or goes `offline`, or the page becomes `visible`. The function it
+ * returns ends that. Times are in ms, `now` since the epoch; `random` is in [0, 1).
  */
 export type Host = {
     now: () => number;

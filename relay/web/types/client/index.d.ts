@@ -1,16 +1,15 @@
 /**
  * @typedef {object} ConnectOptions
- * @property {string | URL} url of the endpoint `/ws`; relative to the page, http or ws. `/poll` and
- *   `/config`, for where WebSocket is blocked, lie beside it.
+ * @property {string | URL} url the address of the endpoint `/ws`: http(s) or ws(s), or relative to the page. `/poll`
+ *   and `/config`, which are used where WebSocket is blocked, lie beside it.
  * @property {import("./tokens.js").GetToken} token
- *   a token for each connection; asked again when the relay wants a fresh one, and with growing pauses
- *   where it gives none, throws, or has no answer within 15 s
- * @property {boolean} [measureDelay] ask for the relay's time with every heartbeat, so that `stats` know
- *   how long changes take
- * @property {Partial<Host>} [host] parts of the surroundings to replace, as in tests
+ *   returns a token, or a promise of one. It is called for each connection, again before a token expires, and with
+ *   growing pauses where it returns none, throws, or does not answer within 15 s.
+ * @property {boolean} [measureDelay] ask for the relay's time with every heartbeat, so that `stats.delayMs` is known
+ * @property {Partial<Host>} [host] parts of the environment to replace, as in tests
  */
 /**
- * Connects, and stays connected until `close()`.
+ * Connects to a relay, and stays connected until `close()`.
  * @param {ConnectOptions} options
  */
 export function connect(options: ConnectOptions): Relay;
@@ -18,12 +17,13 @@ export { isSameUser } from "./token.js";
 export class Relay {
     /**
      * @param {ConnectOptions} options
-     * @param {import("./retries.js").Retries} [retries] those of the connection that this one takes the place of
+     * @param {import("./retries.js").Retries} [retries] of the connection that this one replaces, so that its backoff
+     *   continues
      */
     constructor({ url, token, measureDelay, host: replaced }: ConnectOptions, retries?: import("./retries.js").Retries);
-    /** Who speaks, how old the last word is, how long changes take. */
+    /** The user, the age of the last message, the delay of changes. */
     stats: ConnectionStats;
-    /** How things are now. */
+    /** The current status of the connection. */
     get status(): import("./connection.js").Status;
     /**
      * @param {(status: Status) => void} listener
@@ -31,15 +31,14 @@ export class Relay {
      */
     onStatus(listener: (status: Status) => void): Unsubscribe;
     /**
-     * Every message, after lists and timelines have taken it in: for toasts and animations.
+     * Calls back for every message, after lists and timelines have applied it: for toasts and animations.
      * @param {(message: ServerMessage) => void} listener
      * @returns {Unsubscribe}
      */
     onMessage(listener: (message: ServerMessage) => void): Unsubscribe;
     /**
-     * The list of all visible tasks. Everyone who joins shares it; it ends when left as often. The
-     * first one's limit counts.
-     * @param {{limit?: number}} [options] how many of the newest tasks a state brings
+     * Joins the list of all visible tasks. Every call returns the same list, until `leaveDashboard` was called as often.
+     * @param {{limit?: number}} [options] how many of the newest tasks a state contains; the first call decides
      * @returns {TaskList}
      */
     joinDashboard({ limit }?: {
@@ -47,48 +46,47 @@ export class Relay {
     }): TaskList;
     leaveDashboard(): void;
     /**
-     * One task with its events. Everyone who joins shares it; it ends when left as often.
+     * Joins one task with its events. Every call returns the same timeline, until `leaveTask` was called as often.
      * @param {string} taskId
      * @returns {Timeline}
      */
     joinTask(taskId: string): Timeline;
     /** @param {string} taskId */
     leaveTask(taskId: string): void;
-    /** Connects at once instead of waiting, after a refusal too. */
+    /** Connects now instead of waiting, also after a refusal. */
     retry(): void;
     /**
-     * Says that the token function may give another token by now. Where one is waited for it is asked at
-     * once, and where there is a connection what it gives is offered: for the same user only.
+     * Says that the token function would now return another token. It is called at once if the connection waits for a
+     * token; an open connection continues with the new token if it is for the same user.
      */
     renew(): void;
     /**
-     * Whether what is here may be another user's than this token's: the one that was brought names somebody
-     * else, or it cannot be told whom one of the two names. Without a token it is nobody's.
+     * Whether the lists and timelines here may belong to another user than this token: the last token names another
+     * user, or one of the two cannot be read. False before the first token.
      * @param {import("./tokens.js").MaybeToken} token
      */
     isOfAnother(token: import("./tokens.js").MaybeToken): boolean;
-    /** Closes the client forever. Nothing is sent afterwards, whatever method is called. */
+    /** Closes the client for good. No method sends anything afterwards. */
     close(): void;
     #private;
 }
 export type ConnectOptions = {
     /**
-     * of the endpoint `/ws`; relative to the page, http or ws. `/poll` and
-     * `/config`, for where WebSocket is blocked, lie beside it.
+     * the address of the endpoint `/ws`: http(s) or ws(s), or relative to the page. `/poll`
+     * and `/config`, which are used where WebSocket is blocked, lie beside it.
      */
     url: string | URL;
     /**
-     *   a token for each connection; asked again when the relay wants a fresh one, and with growing pauses
-     *   where it gives none, throws, or has no answer within 15 s
+     *   returns a token, or a promise of one. It is called for each connection, again before a token expires, and with
+     *   growing pauses where it returns none, throws, or does not answer within 15 s.
      */
     token: import("./tokens.js").GetToken;
     /**
-     * ask for the relay's time with every heartbeat, so that `stats` know
-     * how long changes take
+     * ask for the relay's time with every heartbeat, so that `stats.delayMs` is known
      */
     measureDelay?: boolean | undefined;
     /**
-     * parts of the surroundings to replace, as in tests
+     * parts of the environment to replace, as in tests
      */
     host?: Partial<import("./host.js").Host> | undefined;
 };

@@ -1,4 +1,7 @@
-/** @typedef {{request?: string, notBefore: number}} Leave `request`: sent, its answer is awaited; times as in `Subscription` */
+/**
+ * `request`: the id of the leave that was sent. `notBefore`: when it may be sent, in ms since the epoch.
+ * @typedef {{request?: string, notBefore: number}} Leave
+ */
 /** The key of a leave is a task id, or null for the list of tasks. */
 export class Leaves {
     /** @param {string | null} key */
@@ -37,7 +40,7 @@ export class Leaves {
     #private;
 }
 /**
- * `request`: sent, its answer is awaited; times as in `Subscription`
+ * `request`: the id of the leave that was sent. `notBefore`: when it may be sent, in ms since the epoch.
  */
 export type Leave = {
     request?: string;

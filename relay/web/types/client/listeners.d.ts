@@ -6,8 +6,11 @@ export class Listeners<T> {
      * @returns {Unsubscribe}
      */
     add(listener: (value: T) => void): Unsubscribe;
-    /** @param {T} value */
-    tell(value: T): void;
+    /**
+     * Calls every listener.
+     * @param {T} value
+     */
+    emit(value: T): void;
     #private;
 }
 export type Unsubscribe = () => void;

@@ -4,17 +4,17 @@ export class Offers {
      * @param {import("./host.js").Host} host
      */
     constructor(tokens: import("./tokens.js").Tokens, host: import("./host.js").Host);
-    /** @type {string | null} The connection's token; that of the last one, where there is none. */
+    /** @type {string | null} The token of this connection, or of the last one while there is none. */
     token: string | null;
-    /** @param {Transport} transport that is open now, with `token` */
+    /** @param {Transport} transport the one that opened with `token` */
     begin(transport: Transport): void;
-    /** There is no connection any more. */
+    /** The connection ended. */
     end(): void;
-    /** The relay warned of the token's end. From now on one is asked for until another one is there. */
+    /** The relay warned that the token expires. Ask for a fresh one until there is one. */
     expiring(): void;
-    /** The token function may give another token by now. */
+    /** The token function may now return another token. */
     renew(): void;
-    /** @param {import("./messages.js").ServerMessage} message that may answer an offer */
+    /** @param {import("./messages.js").ServerMessage} message possibly the answer to an offer */
     receive({ type, data, replyTo }: import("./messages.js").ServerMessage): void;
     #private;
 }

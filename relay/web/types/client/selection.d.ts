@@ -1,20 +1,20 @@
 /** @typedef {import("./messages.js").TaskSummary} TaskSummary */
 /**
- * `where` chooses, all if it is not given; `orderBy` compares as for `Array.sort`, newest first if
- * it is not given; of what is left the first `limit` stay.
+ * `where` keeps a task; without it all are kept. `orderBy` compares two tasks as for `Array.sort`; without it the order
+ * is newest first. `limit` keeps only the first ones.
  * @typedef {object} SelectOptions
  * @property {(task: TaskSummary) => boolean} [where]
  * @property {(a: TaskSummary, b: TaskSummary) => number} [orderBy]
  * @property {number} [limit]
  */
 /**
- * What became of a selection: all of it now, and by which tasks that differs from before. `moved`:
- * tasks that were there stand in another order.
+ * A change of a selection: its tasks now, and the difference to its tasks before. `moved`: tasks that were in it before
+ * have another order now.
  * @typedef {object} SelectionChange
  * @property {readonly TaskSummary[]} tasks
  * @property {readonly TaskSummary[]} added
  * @property {readonly TaskSummary[]} updated
- * @property {readonly TaskSummary[]} removed as they were
+ * @property {readonly TaskSummary[]} removed in their last version
  * @property {boolean} moved
  */
 export class Selection {
@@ -23,7 +23,7 @@ export class Selection {
      * @param {SelectOptions} [options]
      */
     constructor(list: import("./task-list.js").TaskList, options?: SelectOptions);
-    /** @type {readonly TaskSummary[]} The same array until something changes; do not modify it. */
+    /** @type {readonly TaskSummary[]} Read only. The array stays the same object until something changes. */
     tasks: readonly TaskSummary[];
     /**
      * @param {(change: SelectionChange) => void} listener
@@ -31,18 +31,18 @@ export class Selection {
      */
     onChange(listener: (change: SelectionChange) => void): import("./listeners.js").Unsubscribe;
     /**
-     * Other options in place of those there were: as when a person types into a filter.
+     * Replaces the options, as when a person types into a filter.
      * @param {SelectOptions} options
      */
     choose(options: SelectOptions): void;
-    /** It changes no more. */
+    /** Stops following the list. */
     close(): void;
     #private;
 }
 export type TaskSummary = import("./messages.js").TaskSummary;
 /**
- * `where` chooses, all if it is not given; `orderBy` compares as for `Array.sort`, newest first if
- * it is not given; of what is left the first `limit` stay.
+ * `where` keeps a task; without it all are kept. `orderBy` compares two tasks as for `Array.sort`; without it the order
+ * is newest first. `limit` keeps only the first ones.
  */
 export type SelectOptions = {
     where?: ((task: TaskSummary) => boolean) | undefined;
@@ -50,15 +50,15 @@ export type SelectOptions = {
     limit?: number | undefined;
 };
 /**
- * What became of a selection: all of it now, and by which tasks that differs from before. `moved`:
- * tasks that were there stand in another order.
+ * A change of a selection: its tasks now, and the difference to its tasks before. `moved`: tasks that were in it before
+ * have another order now.
  */
 export type SelectionChange = {
     tasks: readonly TaskSummary[];
     added: readonly TaskSummary[];
     updated: readonly TaskSummary[];
     /**
-     * as they were
+     * in their last version
      */
     removed: readonly TaskSummary[];
     moved: boolean;

@@ -1,18 +1,17 @@
 export class TaskList {
     /**
-     * `loading` until the first state is complete, then `ready`; otherwise the code of the error
-     * that refused the join.
+     * `loading` until the first state is complete, then `ready`; or the code of the error that refused the join.
      * @type {string}
      */
     state: string;
-    /** Grows with every change: equal versions, equal content. */
+    /** Grows with every change: while it is the same, so is the content. */
     version: number;
     /**
-     * All tasks, newest first. The same array until something changes, and in it the same objects for
-     * the tasks that did not; do not modify them.
+     * All tasks, newest first. Read only. The array stays the same object until something changes, and a task that did
+     * not change stays the same object as well.
      */
     get tasks(): readonly import("./messages.js").TaskSummary[];
-    /** How many tasks it has. */
+    /** The number of tasks. */
     get size(): number;
     /** @param {string} taskId */
     get(taskId: string): import("./messages.js").TaskSummary | undefined;
@@ -22,19 +21,22 @@ export class TaskList {
      */
     onChange(listener: (list: TaskList) => void): import("./listeners.js").Unsubscribe;
     /**
-     * A part of this list that stays filtered and sorted, and tells what changed.
+     * A part of this list that stays filtered and sorted, and reports what changed.
      * @param {import("./selection.js").SelectOptions} [options]
      */
     select(options?: import("./selection.js").SelectOptions): Selection;
     /**
-     * A page of a state. What was there stays readable until the last page replaces it.
+     * Applies a page of a state. The earlier list stays readable until the last page replaces it.
      * @param {DashboardState} page
      */
     replace({ tasks, reset, more }: DashboardState): void;
-    /** @param {ListUpserted | ListRemoved} update */
+    /**
+     * Applies one change of the list.
+     * @param {ListUpserted | ListRemoved} update
+     */
     update(update: ListUpserted | ListRemoved): void;
     /**
-     * The join was refused for good.
+     * Ends the list, because the relay refused the join for good.
      * @param {string} code
      */
     end(code: string): void;

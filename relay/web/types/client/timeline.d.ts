@@ -6,24 +6,24 @@ export class Timeline {
     /** @param {string} taskId */
     constructor(taskId: string);
     /**
-     * `loading` until the first state is complete, then `ready`; `deleted` or `revoked` when the
-     * task went away; otherwise the code of the error that refused the join (`forbidden`, …).
+     * `loading` until the first state is complete, then `ready`. Afterwards `deleted`, or `revoked` when the user may no
+     * longer see the task; or the code of the error that refused the join, such as `forbidden`.
      * @type {string}
      */
     state: string;
-    /** Grows with every change: equal versions, equal content. */
+    /** Grows with every change: while it is the same, so is the content. */
     version: number;
     /** @type {TaskSummary | null} */
     task: TaskSummary | null;
     /**
-     * The events by their index. Do not modify; an element that changes is another object.
+     * The events by their index. Read only. An element that changes becomes another object.
      * @type {(Event | null)[]}
      */
     events: (Event | null)[];
     taskId: string;
-    /** Whether it holds nothing of the task. */
+    /** Whether nothing of the task is here. */
     get isEmpty(): boolean;
-    /** What a join continues from; empty when everything is wanted. */
+    /** The position a join continues from; empty to join from the beginning. */
     get position(): {
         since?: undefined;
         head?: undefined;
@@ -37,22 +37,26 @@ export class Timeline {
      */
     onChange(listener: (timeline: Timeline) => void): import("./listeners.js").Unsubscribe;
     /**
-     * A page of a state.
+     * Applies a page of a state.
      * @param {TaskState} page
-     * @returns {boolean} false if it continues from events we do not hold
+     * @returns {boolean} false if it continues from events that are not here
      */
     replace({ task, events, from, head, more }: TaskState): boolean;
     /**
+     * Adds an event.
      * @param {EventAdded} added
      * @returns {boolean} false if it is not the next one
      */
     append({ index, event, head }: EventAdded): boolean;
-    /** @param {TaskSummary} task */
+    /**
+     * Replaces the summary.
+     * @param {TaskSummary} task
+     */
     summarize(task: TaskSummary): void;
-    /** Our position is no good: the next join asks for everything. */
+    /** Forgets the position, which the relay's messages do not continue: the next join starts at the beginning. */
     losePosition(): void;
     /**
-     * The task is not, or no longer, ours to see; what it held is dropped.
+     * Ends the timeline, because the user may not see the task. Everything of it is dropped.
      * @param {string} state
      */
     end(state: string): void;

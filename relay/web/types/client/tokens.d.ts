@@ -1,6 +1,12 @@
-/** @param {import("./connection.js").Status} status whether it is a usable token that is waited for */
+/**
+ * Whether the connection waits for a usable token.
+ * @param {import("./connection.js").Status} status
+ */
 export function isWaitingForToken({ state, reason }: import("./connection.js").Status): boolean;
-/** @param {string} token whether it can be offered as a subprotocol */
+/**
+ * Whether this token can be sent as a subprotocol.
+ * @param {string} token
+ */
 export function isHttpToken(token: string): boolean;
 export class Tokens {
     /**
@@ -9,23 +15,25 @@ export class Tokens {
      */
     constructor(get: GetToken, host: Host);
     /**
-     * Asks the application, and never rejects.
+     * Calls the token function. Never rejects.
      * @returns {Promise<TokenAnswer>}
      */
     ask(): Promise<TokenAnswer>;
-    /** What was asked is answered no more. */
+    /** Leaves open calls unanswered. */
     close(): void;
     #private;
 }
 export type Host = import("./host.js").Host;
 /**
- * nothing: there is no token yet, or nobody is signed in
+ * none where there is no token yet, or nobody is signed in
  */
 export type MaybeToken = string | null | undefined;
 export type GetToken = () => MaybeToken | Promise<MaybeToken>;
 /**
- * A token, or why there is none: `no_token` (it gave nothing, or no text), `bad_token` (characters that
- * no token has) or `token_unavailable` (it threw, rejected, or gave no answer in time).
+ * A token, or why there is none:
+ * - `no_token`: the function returned nothing, or no string;
+ * - `bad_token`: the string has characters that no token has;
+ * - `token_unavailable`: the function threw, rejected, or did not answer in time.
  */
 export type TokenAnswer = {
     token: string;

@@ -1,16 +1,17 @@
 /** @typedef {import("react").ComponentProps<"div">} DivProps */
 /**
- * The state, the reason if there is one, and while it is not connected, when the next try comes and
- * a button not to wait for it. Takes the properties of a `div`; its parts are
- * `.relay-connection-state`, `-reason`, `-countdown` and `-retry`, and its `data-connection` is the
- * state.
+ * Shows the state of the connection and its reason; while it is not connected, also a countdown to the next attempt and
+ * a button to try now.
+ *
+ * Takes the properties of a `div`. Its parts have the classes `.relay-connection-state`, `-reason`, `-countdown` and
+ * `-retry`; the attribute `data-connection` holds the state.
  * @param {DivProps} props
  * @returns {import("react").ReactElement}
  */
 export function ConnectionStatus({ className, ...rest }: DivProps): import("react").ReactElement;
 /**
- * While what is shown may be out of date: since when and why, and what happens next. Takes the
- * properties of a `div`; the banner itself is `.relay-banner`, and there is none while all is well.
+ * Shows since when and why the page may be out of date, and what happens next. Renders no banner while the page is
+ * current. Takes the properties of a `div`; the banner has the class `.relay-banner`.
  * @param {DivProps} props
  * @returns {import("react").ReactElement}
  */

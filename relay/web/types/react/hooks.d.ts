@@ -1,26 +1,26 @@
 /**
- * The connection: its state, and for anything else than `live` the reason and the next try.
+ * The state of the connection; unless it is `live`, also the reason and the time of the next attempt.
  * @returns {WebSocketState}
  */
 export function useWebSocket(): WebSocketState;
 /**
- * All visible tasks, newest first, while this component is there. The same arrays and objects until
- * they change: who filters or sorts them does it in `useMemo`, who shows a task in `memo`.
- * @param {{limit?: number}} [options] how many of the newest tasks a state brings; the first one's counts
+ * All visible tasks, newest first, while this component is mounted. Arrays and objects keep their identity until they
+ * change, so filter and sort in `useMemo`, and show a task in a component made with `memo`.
+ * @param {{limit?: number}} [options] how many of the newest tasks a state contains; the first component decides
  * @returns {DashboardSnapshot}
  */
 export function useDashboardSubscription({ limit }?: {
     limit?: number;
 }): DashboardSnapshot;
 /**
- * One task with its events, while this component is there; of none, where there is no id.
+ * One task with its events, while this component is mounted. Without an id, its state is `none`.
  * @param {string | null | undefined} taskId
  * @returns {TaskSnapshot}
  */
 export function useTaskSubscription(taskId: string | null | undefined): TaskSnapshot;
 /**
- * Whether what is shown may be out of date, and what happens next. Renders once a second, but only
- * while a next try is waited for.
+ * Whether the page may be out of date, and what happens next. Renders once a second while the connection waits for its
+ * next attempt, and otherwise only when something changes.
  * @returns {Offline}
  */
 export function useOfflineDetection(): Offline;
@@ -30,8 +30,8 @@ export type TaskSnapshot = import("./snapshots.js").TaskSnapshot;
 export type ServerMessage = import("../client/index.js").ServerMessage;
 export type Unsubscribe = import("../client/index.js").Unsubscribe;
 /**
- * `retry` connects at once instead of waiting, after a refusal too. `onMessage` hears every message
- * (for toasts and sounds, in an effect; it returns its own end). Both stay the same functions.
+ * `retry` connects now instead of waiting, also after a refusal. `onMessage` calls back for every message, for toasts
+ * and sounds; call it in an effect, and return the function it returns. Both functions keep their identity.
  */
 export type WebSocketState = Connection & {
     retry: () => void;
@@ -39,24 +39,24 @@ export type WebSocketState = Connection & {
 };
 export type Offline = {
     /**
-     * what is shown may be out of date: there is no connection, or the relay
-     * is behind. Not yet during the first try, and no longer once polling or a WebSocket is current.
+     * whether the page may be out of date, because there is no connection or the relay is
+     * behind. False during the first attempt, and while a WebSocket or polling is current.
      */
     offline: boolean;
     /**
-     * since when, in ms since the epoch
+     * when that began, in ms since the epoch
      */
     since?: number | undefined;
     /**
-     * until the next try, while one is waited for
+     * until the next attempt
      */
     secondsLeft?: number | undefined;
     /**
-     * what the browser says of this machine's network
+     * whether the browser reports a network
      */
     networkOnline: boolean;
     /**
-     * tries at once
+     * connects now
      */
     retry: () => void;
 };

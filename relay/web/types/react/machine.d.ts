@@ -1,6 +1,6 @@
 /**
  * @param {number | undefined} moment in ms since the epoch
- * @returns {number | undefined} whole seconds, never negative
+ * @returns {number | undefined} full seconds, at least 0
  */
 export function secondsUntil(moment: number | undefined): number | undefined;
 /** @param {() => void} call */
@@ -9,7 +9,7 @@ export function isOnline(): boolean;
 /** @param {() => void} call */
 export function onOnlineChange(call: () => void): () => void;
 /**
- * Calls once: with the next frame, or soon where there are none.
+ * Calls back once: with the next frame, or after 100 ms where no frames are drawn.
  * @param {() => void} call
  */
 export function nextFrame(call: () => void): void;

@@ -1,5 +1,5 @@
 /**
- * A further try neither starts nor ends the time out of date.
+ * The connection after a change of its status. A new attempt neither starts nor ends the time out of date.
  * @param {Connection} before
  * @param {Status} status
  * @param {number} now
@@ -31,21 +31,21 @@ export type TaskSummary = import("../client/index.js").TaskSummary;
 export type Timeline = import("../client/index.js").Timeline;
 export type Source<V extends import("./subscription.js").View, S> = import("./subscription.js").Source<V, S>;
 /**
- * A status of the client, and since when (ms since the epoch) what is shown may be out of date.
+ * A status of the client. `since`: when the page began to be out of date, in ms since the epoch.
  */
 export type Connection = Readonly<Status & {
     since?: number;
 }>;
 /**
- * `state` is that of the client's `TaskList`: `loading`, `ready`, or the code of a refusal.
+ * `state` as in the client's `TaskList`: `loading`, `ready`, or the code of a refusal.
  */
 export type DashboardSnapshot = {
     readonly state: string;
     readonly tasks: readonly TaskSummary[];
 };
 /**
- * `state` is that of the client's `Timeline` (`loading`, `ready`, `deleted`, `revoked`, or the code
- * of a refusal), or `none` where no task was asked for.
+ * `state` as in the client's `Timeline` (`loading`, `ready`, `deleted`, `revoked`, or the code of a refusal), or `none`
+ * without a task id.
  */
 export type TaskSnapshot = {
     readonly state: string;

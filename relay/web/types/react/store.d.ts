@@ -10,36 +10,38 @@
 /** @typedef {import("./snapshots.js").TaskSnapshot} TaskSnapshot */
 export class Store {
     /**
-     * @param {object} [surroundings] parts to replace, as in tests
-     * @param {Partial<Host>} [surroundings.host]
-     * @param {(call: () => void) => void} [surroundings.frame] calls with the next frame
+     * @param {object} [environment] parts to replace, as in tests
+     * @param {Partial<Host>} [environment.host]
+     * @param {(call: () => void) => void} [environment.frame] calls back with the next frame
      */
     constructor({ host, frame }?: {
         host?: Partial<import("../client/host.js").Host> | undefined;
         frame?: ((call: () => void) => void) | undefined;
     });
-    /** How the connection is. */
+    /** The connection as components read it. */
     connection: Readonly<import("../client/connection.js").Status & {
         since?: number;
     }>;
     /**
-     * A token, none, or a function that is asked for one. Another text counts at once; one of another user, or
-     * of one that it does not name readably, connects again and drops everything of the first user. So does none:
-     * nobody is signed in. Another function is asked from now on, and at once where a token is waited for.
+     * A token, none, or a function that returns one.
+     *
+     * Another token is used at once. If it names another user, or if its user cannot be read, the store connects again
+     * and drops everything of the first user; so it does without a token, because nobody is signed in then. Another
+     * function is called from now on, and at once if the connection waits for a token.
      * @param {MaybeToken | GetToken} token
      */
     set token(token: MaybeToken | GetToken);
     /**
-     * Connects, or stays connected, until a while after the function it returns is called. Another
-     * address connects anew, and what is watched is joined there.
+     * Connects, or stays connected, until one second after the returned function is called. For another address, it
+     * connects there and joins everything that is watched.
      * @param {string} url
      * @returns {() => void}
      */
     open(url: string): () => void;
-    /** Connects at once instead of waiting, after a refusal too. */
+    /** Connects now instead of waiting, also after a refusal. */
     retry: () => void | undefined;
     /**
-     * Every message, also before there is a connection.
+     * Calls back for every message. It may be called before there is a connection.
      * @param {(message: ServerMessage) => void} listener
      * @returns {Unsubscribe}
      */
@@ -52,7 +54,7 @@ export class Store {
     get dashboard(): import("./snapshots.js").DashboardSnapshot;
     /**
      * @param {() => void} watcher
-     * @param {number} [limit] the first one's counts
+     * @param {number} [limit] the first watcher decides
      * @returns {Unsubscribe}
      */
     watchDashboard(watcher: () => void, limit?: number): Unsubscribe;

@@ -2,11 +2,11 @@
 /** @typedef {import("../client/index.js").Relay} Relay */
 /** @typedef {import("../client/index.js").Unsubscribe} Unsubscribe */
 /**
- * What tells of its changes; components never see it, for it changes in place.
+ * A list or timeline of the client. It changes in place, so components get snapshots of it instead.
  * @typedef {{onChange: (listener: () => void) => Unsubscribe}} View
  */
 /**
- * How something is joined, read and left. `read` gives what it gave before where nothing changed.
+ * How a view is joined, read and left. `read` returns the snapshot from before if nothing changed.
  * @template {View} V
  * @template S
  * @typedef {object} Source
@@ -25,8 +25,8 @@ export class Subscription<V extends View, S> {
      * @param {object} options
      * @param {Source<V, S>} options.source
      * @param {Host} options.host
-     * @param {() => void} options.onChange asks for an `update()`, now or later
-     * @param {() => void} options.onEnd nobody watches any more, and it has been left
+     * @param {() => void} options.onChange requests a call of `update()`, now or later
+     * @param {() => void} options.onEnd called when the last watcher is gone and the view was left
      */
     constructor({ source, host, onChange, onEnd }: {
         source: Source<V, S>;
@@ -34,7 +34,7 @@ export class Subscription<V extends View, S> {
         onChange: () => void;
         onEnd: () => void;
     });
-    /** What components show: the same until they are told. */
+    /** What components read. It changes only when they are notified. */
     snapshot: S;
     /** @param {Relay} relay */
     join(relay: Relay): void;
@@ -44,7 +44,7 @@ export class Subscription<V extends View, S> {
      * @returns {Unsubscribe}
      */
     watch(watcher: () => void): Unsubscribe;
-    /** Reads what there is now, and tells if it differs. */
+    /** Reads the view, and notifies the watchers if it changed. */
     update(): void;
     #private;
 }
@@ -52,13 +52,13 @@ export type Host = import("../client/index.js").Host;
 export type Relay = import("../client/index.js").Relay;
 export type Unsubscribe = import("../client/index.js").Unsubscribe;
 /**
- * What tells of its changes; components never see it, for it changes in place.
+ * A list or timeline of the client. It changes in place, so components get snapshots of it instead.
  */
 export type View = {
     onChange: (listener: () => void) => Unsubscribe;
 };
 /**
- * How something is joined, read and left. `read` gives what it gave before where nothing changed.
+ * How a view is joined, read and left. `read` returns the snapshot from before if nothing changed.
  */
 export type Source<V extends View, S> = {
     loading: S;

@@ -1,10 +1,11 @@
 /**
+ * What to show of an event in one line.
  * @param {any} data of an event
  * @returns {Content}
  */
 export function contentOf(data: any): Content;
 /**
- * A line of text, or a glance at the fields where there is none; and whether there is more.
+ * `text`: the text of the event. `glance`: without a text, its first fields. `more`: the data has more than these show.
  */
 export type Content = {
     text: string;

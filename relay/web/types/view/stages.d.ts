@@ -1,4 +1,7 @@
 /**
+ * How to show where a task is: its stage, the label of that stage, and the section of the list it belongs to.
+ *
+ * Without a stage, as for a status that the mapping does not list, the label is the status itself.
  * @param {TaskSummary} task
  * @returns {{stage: ShownStage, label: string, section: Section}}
  */
@@ -8,31 +11,35 @@ export function stageOf(task: TaskSummary): {
     section: Section;
 };
 /**
+ * The step that a type of event means.
  * @param {string | null | undefined} eventType
  * @returns {Step | undefined}
  */
 export function stepOfEvent(eventType: string | null | undefined): Step | undefined;
 /**
- * The stage an event speaks of, for its colour.
+ * The stage that a type of event belongs to, for its colour.
  * @param {string | null | undefined} eventType
  * @returns {ShownStage | undefined}
  */
 export function stageOfEvent(eventType: string | null | undefined): ShownStage | undefined;
 /**
- * `task:pr_opened`, `PR_OPENED` and `prOpened` all read "PR opened".
+ * The name of a status or type as words: `task:pr_opened`, `PR_OPENED` and `prOpened` all become "PR opened".
  * @param {string} name
  */
 export function readable(name: string): string;
 /** @typedef {import("../client/messages.js").TaskSummary} TaskSummary */
-/** @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} ShownStage as it is shown */
+/**
+ * A stage as a page shows it: the name of a colour and of an icon.
+ * @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} ShownStage
+ */
 /** @typedef {"needs-you" | "in-progress" | "failed" | "completed"} Section */
-/** @type {Section[]} in the order of the page */
+/** @type {Section[]} In the order of the page. */
 export const SECTIONS: Section[];
-/** The way of a task, in order. */
+/** The steps of a task, in order. */
 export const STEPS: readonly ["created", "analyzing", "dispatched", "review", "merged"];
 export type TaskSummary = import("../client/messages.js").TaskSummary;
 /**
- * as it is shown
+ * A stage as a page shows it: the name of a colour and of an icon.
  */
 export type ShownStage = "created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed";
 export type Section = "needs-you" | "in-progress" | "failed" | "completed";

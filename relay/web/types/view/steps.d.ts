@@ -2,22 +2,24 @@
 /** @import { ShownStage, Step } from "./stages.js" */
 /** @typedef {Map<Step, number | undefined>} Reached when each step was reached, in ms since the epoch */
 /**
- * `state` is that of the task where it left the way. `tookMs` counts until the next step that is
- * known, or until now; undefined where nothing is known or the task has ended.
+ * `state` is `questions` or `failed` at the step where the task waits or failed. `tookMs` counts until the next step
+ * whose time is known, or until now. It is undefined where no time is known, and for the last step of a task that has
+ * ended.
  * @typedef {{step: Step, state: "done" | "current" | "questions" | "failed" | "ahead", tookMs?: number}} StepTaken
  */
 /**
- * When each step was reached for the first time, as far as the document tells.
+ * When each step was reached for the first time, from the summary and the events.
  * @param {TaskSummary} task
  * @param {readonly (Event | null)[]} events
  * @returns {Reached}
  */
 export function reachedAt(task: TaskSummary, events: readonly (Event | null)[]): Reached;
 /**
+ * All steps of a task, in order.
  * @param {TaskSummary} task
  * @param {Reached} reached
  * @param {number} now ms since the epoch
- * @returns {StepTaken[]} all of them, in order
+ * @returns {StepTaken[]}
  */
 export function stepsOf(task: TaskSummary, reached: Reached, now: number): StepTaken[];
 /**
@@ -25,8 +27,9 @@ export function stepsOf(task: TaskSummary, reached: Reached, now: number): StepT
  */
 export type Reached = Map<Step, number | undefined>;
 /**
- * `state` is that of the task where it left the way. `tookMs` counts until the next step that is
- * known, or until now; undefined where nothing is known or the task has ended.
+ * `state` is `questions` or `failed` at the step where the task waits or failed. `tookMs` counts until the next step
+ * whose time is known, or until now. It is undefined where no time is known, and for the last step of a task that has
+ * ended.
  */
 export type StepTaken = {
     step: Step;

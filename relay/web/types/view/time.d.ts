@@ -1,7 +1,11 @@
 /**
+ * A time of a message in ms since the epoch; undefined where there is none, or none that can be read.
  * @param {string | null | undefined} time RFC 3339
- * @returns {number | undefined} ms since the epoch
+ * @returns {number | undefined}
  */
 export function parseTime(time: string | null | undefined): number | undefined;
-/** @param {number} ms */
+/**
+ * A duration in its largest whole unit, as in "5 min".
+ * @param {number} ms
+ */
 export function duration(ms: number): string;

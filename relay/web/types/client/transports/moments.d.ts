@@ -1,6 +1,6 @@
 /**
- * The greatest of the moments that polls were answered with. Several instances answer, some of them
- * behind others: with this one, none answers with an older state than any of them gave.
+ * The latest moment of all answers. Several instances of the relay may answer, and some are behind others. A poll that
+ * carries the latest moment is never answered with an older state.
  */
 export class Moments {
     /** @type {string | undefined} */

@@ -1,56 +1,56 @@
 export class PollState {
-    /** @param {Moments} [moments] of what is held */
+    /** @param {Moments} [moments] of the answers that were applied */
     constructor(moments?: Moments);
     /**
-     * What a request of the conversation changes.
+     * Applies a request of the client.
      * @param {string} type
      * @param {any} data
      * @param {string} request its id
-     * @returns {boolean} whether there will be an answer to it
+     * @returns {boolean} whether an answer will follow
      */
     ask(type: string, data: any, request: string): boolean;
     /**
-     * As few polls as hold all of these.
+     * Divides entries among as few polls as possible.
      * @param {(ListEntry | TaskEntry)[]} [entries]
      * @returns {(ListEntry | TaskEntry)[][]}
      */
     polls(entries?: (ListEntry | TaskEntry)[]): (ListEntry | TaskEntry)[][];
     /**
-     * What to post for these.
+     * The body of a poll for these entries.
      * @param {readonly (ListEntry | TaskEntry)[]} entries
      * @returns {PollBody}
      */
     body(entries: readonly (ListEntry | TaskEntry)[]): PollBody;
     /**
-     * What to post for everything: as many polls at once as it takes.
+     * The bodies of all polls that are needed at the same time.
      * @returns {PollBody[]}
      */
     bodies(): PollBody[];
     /** @param {readonly (ListEntry | TaskEntry)[]} entries of a poll that was answered */
     prove(entries: readonly (ListEntry | TaskEntry)[]): void;
-    /** Whether it is still to be found out what a poll was refused for. */
+    /** Whether a poll was refused and the entry at fault is not found yet. */
     get isSearching(): boolean;
     /**
-     * A poll for several was refused as a whole.
+     * A poll with several entries was refused as a whole.
      * @param {(ListEntry | TaskEntry)[]} entries
      * @param {Refusal} refusal
-     * @returns {(ListEntry | TaskEntry)[][]} what to poll in place of it: always more polls, and smaller ones
+     * @returns {(ListEntry | TaskEntry)[][]} the polls that replace it: always more, and smaller
      */
     divide(entries: (ListEntry | TaskEntry)[], { code, tooLarge }: Refusal): (ListEntry | TaskEntry)[][];
     /**
-     * A poll for this alone was refused: it is asked for no more.
+     * A poll with this entry alone was refused: it is not polled any more.
      * @param {ListEntry | TaskEntry} entry
      * @param {Refusal} refusal
-     * @returns {ServerMessage} as the answer to its join
+     * @returns {ServerMessage} the answer to its join
      */
     refuse(entry: ListEntry | TaskEntry, { code, message }: Refusal): ServerMessage;
     /**
-     * The messages an answer stands for, one by one: each counts as told once it has been taken, and
-     * who takes no further one is told the rest again.
+     * The messages of an answer, as a WebSocket would have sent them. A position advances when its message is taken, so
+     * a caller that stops early receives the rest again with the next poll.
      * @param {PollAnswer} answer
      * @returns {Generator<ServerMessage, void, void>}
      */
-    told(answer: PollAnswer): Generator<ServerMessage, void, void>;
+    messagesOf(answer: PollAnswer): Generator<ServerMessage, void, void>;
     #private;
 }
 export type ServerMessage = import("../messages.js").ServerMessage;
@@ -58,8 +58,8 @@ export type PollAnswer = import("../messages.js").PollAnswer;
 export type PollBody = import("../messages.js").Poll;
 export type PolledTask = import("../messages.js").PolledTask;
 /**
- * `request`: the join its states answer. `proven`: the relay has answered a poll with it. `share`: see
- * batches.js.
+ * One thing that is polled. `request`: the id of the join that its states answer. `proven`: the relay answered a poll
+ * with it, so it is not at fault. `share`: see batches.js.
  */
 export type Entry<A> = {
     request: string;
@@ -72,13 +72,13 @@ export type ListEntry = Entry<{
     etag?: string;
 }>;
 /**
- * `shown`: something of it has been given
+ * `shown`: the application has some of its content
  */
 export type TaskEntry = Entry<PolledTask> & {
     shown: boolean;
 };
 /**
- * Why a poll was refused as a whole. `tooLarge`: for its bytes.
+ * Why a poll was refused as a whole. `tooLarge`: it had too many bytes.
  */
 export type Refusal = {
     code: import("../messages.js").ErrorCode;

@@ -1,13 +1,14 @@
 /**
- * A refusal as the close of a WebSocket would tell it.
+ * The ending that a WebSocket would have had: a close code for an HTTP status.
  * @param {number} status
  * @param {Partial<import("../messages.js").Error>} error
  * @returns {Ending}
  */
 export function endingOf(status: number, { code, message, retryAfterMs }: Partial<import("../messages.js").Error>): Ending;
 /**
- * A body, or why there is none; `refusal` where the relay itself did not like what was asked.
- * @typedef {{body: any, ending?: undefined, refusal?: undefined} | {body?: undefined, ending: Ending, refusal?: Refusal}} Answer
+ * A body, or why there is none. `refusal`: the relay refused the content of the request.
+ * @typedef {{body: any, ending?: undefined, refusal?: undefined}
+ *   | {body?: undefined, ending: Ending, refusal?: Refusal}} Answer
  */
 /** @implements {Transport} */
 export class PollingTransport implements Transport {
@@ -23,7 +24,7 @@ export class PollingTransport implements Transport {
      * @param {object} data
      */
     send(type: string, data: object): string | undefined;
-    /** A poll that waits on a network that is gone would wait for long. */
+    /** Polls again: a poll on a network that is gone would only end after 35 s. */
     checkAlive(): void;
     close(): void;
     #private;
@@ -36,7 +37,7 @@ export type ListEntry = import("./poll-state.js").ListEntry;
 export type Refusal = import("./poll-state.js").Refusal;
 export type TaskEntry = import("./poll-state.js").TaskEntry;
 /**
- * A body, or why there is none; `refusal` where the relay itself did not like what was asked.
+ * A body, or why there is none. `refusal`: the relay refused the content of the request.
  */
 export type Answer = {
     body: any;

@@ -1,7 +1,7 @@
 /** @implements {Transport} */
 export class WebSocketTransport implements Transport {
     /**
-     * Throws as `new WebSocket` does; the error's text might show the token.
+     * Throws as `new WebSocket` does. Do not log that error: its text may contain the token.
      * @param {TransportOptions & {url: string | URL}} options
      */
     constructor({ url, token, host, onOpen, onMessage, onEnd }: TransportOptions & {
@@ -13,7 +13,7 @@ export class WebSocketTransport implements Transport {
      * @param {object} data
      */
     send(type: string, data: object): string;
-    /** Asks for a sign of life now. */
+    /** Sends a ping, and ends if nothing arrives within 5 s. */
     checkAlive(): void;
     close(): void;
     #private;
