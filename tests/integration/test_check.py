@@ -135,9 +135,9 @@ def test_the_types_of_ids_are_told_and_those_that_match_nobody_warned_of(
     assert findings(report)["ids"]["mark"] == "warning"
     assert "1 other number that can match nobody" in findings(report)["ids"]["text"]
     assert report["sample"]["ids"] == {
-        "creator": {"matched": {"whole number": 1, "text": 1}, "unmatched": {"other number": 1}},
+        "creator": {"matched": {"integer": 1, "string": 1}, "unmatched": {"other number": 1}},
         "member": {"matched": {}, "unmatched": {}},
-        "team": {"matched": {"whole number": 1}, "unmatched": {}},
+        "team": {"matched": {"integer": 1}, "unmatched": {}},
     }
     assert "rule team: 1 integer" in run("check", **given).stdout
 
