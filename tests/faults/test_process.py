@@ -1,6 +1,6 @@
-"""Processes and connections end at any moment; who comes back with a position has lost nothing.
+"""Processes and connections that end at any moment: a client that resumes from its position has lost nothing.
 
-RELAY_TEST_KILLS plays more of it, RELAY_TEST_SEED the same again.
+RELAY_TEST_KILLS sets how often they end, and RELAY_TEST_SEED repeats an earlier run.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))
 
 
 class RelayProcess:
-    """`relay serve` on one port, again and again."""
+    """A `relay serve` that can be started repeatedly, always on the same port."""
 
     def __init__(self, mongo_url: str, database: str, log: Path, before: Sequence[str] = ()) -> None:
-        self._before = before  # words that begin the command
+        self._before = before  # words to put before the command
         self._port = embedded.free_port()
         self._log = log
         self._environment = environment(
@@ -72,7 +72,7 @@ class RelayProcess:
 
 
 @pytest.mark.timeout(30 + 5 * KILLS)
-async def test_a_relay_that_is_ended_at_any_moment_loses_nothing(
+async def test_a_relay_that_ends_at_any_moment_loses_nothing(
     mongo_url: str, database_name: str, tmp_path: Path, capsys: Any
 ) -> None:
     with capsys.disabled():
@@ -87,7 +87,7 @@ async def test_a_relay_that_is_ended_at_any_moment_loses_nothing(
             async with watching(lambda: process.url, *(two := watchers())):
                 async with writer.busy():
                     for number in range(KILLS):
-                        # When it is ended after so many writes, in the midst of whatever it does,
+                        # When the relay is ended after this number of writes, whatever it is doing,
                         await writer.acknowledge(chance.randrange(1, 80))
                         how = chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM])
                         await asyncio.to_thread(process.end, how)
@@ -95,11 +95,11 @@ async def test_a_relay_that_is_ended_at_any_moment_loses_nothing(
                             await writer.take("t0")
                         await writer.acknowledge(chance.randrange(1, 20))
                         process.start()
-                        if chance.random() < 0.7:  # else it may be hit while it starts
+                        if chance.random() < 0.7:  # otherwise the next end may come while it starts
                             await caught_up(writer, *two)
-                # then whoever came back with a position was given exactly what was missing.
+                # then every client that resumed from a position was sent exactly what it missed.
                 await prove(writer, *two)
-        # For a timeline that only grows, a position always holds.
+        # While a timeline only grows, every position in it stays valid.
         states = [frame["data"] for _, frame in two[0].frames if frame["type"] == "task:state"]
         assert sum(state["reset"] for state in states if state["taskId"] in HEARD) <= len(HEARD) + sum(
             not state["next"] for state in states
@@ -142,7 +142,7 @@ async def test_a_database_that_is_killed_at_any_moment_loses_nothing(
     no_traceback(caplog)
 
 
-async def test_a_crowd_that_takes_every_descriptor_disturbs_nobody_who_is_there(
+async def test_clients_that_take_every_descriptor_disturb_no_connected_client(
     mongo_url: str, database_name: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "relay.log"
@@ -153,20 +153,20 @@ async def test_a_crowd_that_takes_every_descriptor_disturbs_nobody_who_is_there(
         async with writing(mongo_url, database_name) as writer:
             await ready(process.url, 200)
             async with watching(lambda: process.url, *(two := watchers())):
-                # When a few hundred come at once, and then hundreds more,
+                # When a few hundred clients connect at once, and then hundreds more,
                 with ExitStack() as crowd:
                     for _ in range(2):
                         for _ in range(300):
                             one = crowd.enter_context(socket.socket())
                             one.setblocking(False)
                             one.connect_ex(("127.0.0.1", urlsplit(process.url).port))
-                        # then who is there does not notice,
+                        # then the connected clients do not notice,
                         await writer.acknowledge(50)
                         await caught_up(writer, *two)
                 await prove(writer, *two)
-                # nor is cut off,
+                # and are not cut off,
                 assert [one.connection for one in two] == [1, 1]
-            # and another may come when they are gone.
+            # and a new client can connect when the others are gone.
             await ready(process.url, 200)
     finally:
         process.end()
@@ -177,10 +177,10 @@ async def test_a_crowd_that_takes_every_descriptor_disturbs_nobody_who_is_there(
     assert said.count("\n") < 20
 
 
-# The network between the relay and who listens
+# The network between the relay and its clients
 
 
-async def test_a_client_whose_network_breaks_in_every_way_is_told_everything(
+async def test_a_client_whose_network_breaks_in_every_way_receives_everything(
     mongo_url: str, database_name: str, caplog: Any
 ) -> None:
     chance = random.Random(SEED)
@@ -210,7 +210,7 @@ async def test_a_client_whose_network_breaks_in_every_way_is_told_everything(
     no_traceback(caplog)
 
 
-async def test_a_client_that_fell_silent_is_let_go_and_disturbs_nobody(
+async def test_a_client_that_falls_silent_is_disconnected_and_disturbs_no_other(
     mongo_url: str, database_name: str, caplog: Any
 ) -> None:
     settings = settings_for(
@@ -228,14 +228,14 @@ async def test_a_client_that_fell_silent_is_let_go_and_disturbs_nobody(
     ):
         async with watching(lambda: f"http://127.0.0.1:{proxy.port}", silent := Watcher(HEARD)):
             assert await figure(relay, "relay_connections") == 3
-            # When one hears and says nothing any more, and no FIN comes of it,
+            # When the network drops every packet of one client in both directions, without a FIN,
             proxy.black_hole()
             async with writer.busy():
                 async with asyncio.timeout(15):
                     while await figure(relay, "relay_connections") > 2:
                         await writer.acknowledge(5)
-                        await caught_up(writer, *two)  # then the others do not notice,
-            # it is let go, and comes back when it can.
+                        await caught_up(writer, *two)  # then the other clients do not notice,
+            # the client is disconnected, and reconnects when the network is back.
             await proxy.heal()
             await caught_up(writer, silent)
             await prove(writer, silent)
@@ -243,7 +243,7 @@ async def test_a_client_that_fell_silent_is_let_go_and_disturbs_nobody(
     no_traceback(caplog)
 
 
-async def test_who_comes_and_is_cut_off_leaves_nothing_behind(
+async def test_clients_that_connect_and_are_cut_off_leave_nothing_behind(
     mongo_url: str, database_name: str, caplog: Any
 ) -> None:
     async with (
@@ -257,7 +257,7 @@ async def test_who_comes_and_is_cut_off_leaves_nothing_behind(
         async with writer.busy(), watching(lambda: f"http://127.0.0.1:{proxy.port}", *crowd):
             for number in range(1, 10):
                 proxy.reset()
-                # Once more than half of them are back, in whatever they do then.
+                # When more than half of them are connected again, whatever each is doing.
                 back = len(crowd) * number + len(crowd) // 2
                 await until(lambda back=back: proxy.connections > back, "the crowd")
             await caught_up(writer, *crowd)
@@ -271,8 +271,8 @@ async def test_who_comes_and_is_cut_off_leaves_nothing_behind(
 
 
 def tasks_of_ours() -> list[str]:
-    """Everything that runs, aside from the driver, which keeps connections at hand, and from the question to the
-    change stream, which is there or not at any moment."""
+    """Return the running tasks, except those of the driver, which keeps connections open, and the request to the change
+    stream, which may or may not be running at any moment."""
     running = [task.get_coro() for task in asyncio.all_tasks()]
     return [
         str(one)

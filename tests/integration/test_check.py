@@ -1,4 +1,4 @@
-"""`relay check`, as a process, over databases that will do and databases that will not."""
+"""`relay check`, run as a process, over databases that are suitable and databases that are not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TASK = {
 
 
 def check(*arguments: str, code: int, **given: str) -> dict[str, Any]:
-    """The report, which has to end with this exit code and say nothing beside itself."""
+    """Run the check, which must end with this exit code and print nothing but its report. Return the report."""
     ended = run("check", "--json", *arguments, **given)
     assert ended.returncode == code, ended.stdout + ended.stderr
     assert ended.stderr == ""
@@ -57,7 +57,7 @@ def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
     return mongo[database_name]["tasks"]
 
 
-def test_a_database_and_documents_that_fit_will_work(given: dict[str, str], tasks: Any) -> None:
+def test_a_suitable_database_with_suitable_documents_works(given: dict[str, str], tasks: Any) -> None:
     tasks.insert_many([dict(TASK) for _ in range(30)])
     before = [*tasks.find()]
     report = check(code=0, **given)
@@ -70,7 +70,7 @@ def test_a_database_and_documents_that_fit_will_work(given: dict[str, str], task
     assert [*tasks.find()] == before
 
 
-def test_for_people_every_finding_is_one_plain_line(given: dict[str, str], tasks: Any) -> None:
+def test_every_finding_is_one_plain_line_for_people(given: dict[str, str], tasks: Any) -> None:
     tasks.insert_one(TASK | {"title": "a secret", "status": "on\x1b[31m"})
     shown = run("check", **given)
     assert shown.returncode == 0
@@ -82,7 +82,7 @@ def test_for_people_every_finding_is_one_plain_line(given: dict[str, str], tasks
     assert "on\\x1b[31m (1) → no message" in shown.stdout
 
 
-def test_a_large_collection_is_told_the_indexes_it_lacks(given: dict[str, str], tasks: Any) -> None:
+def test_a_large_collection_is_warned_of_missing_indexes(given: dict[str, str], tasks: Any) -> None:
     tasks.insert_many([{"members": ["alice"], "teamId": "red"} for _ in range(1001)])
     tasks.create_index([("teamId", 1), ("status", 1)])
     tasks.create_index("members", partialFilterExpression={"open": True})
@@ -94,7 +94,7 @@ def test_a_large_collection_is_told_the_indexes_it_lacks(given: dict[str, str], 
     assert lacking["paste"].endswith('.getCollection("tasks").createIndex({"members": 1})')
 
 
-def test_the_index_for_the_order_of_the_list_is_one_that_sorts(
+def test_an_index_for_the_order_of_the_list_must_support_the_sort(
     given: dict[str, str], tasks: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "m.toml").write_text('list_order = "createdAt"')
@@ -115,7 +115,7 @@ def test_fields_behind_one_that_all_documents_have_need_no_index(given: dict[str
     assert {found["mark"] for found in index if "(rule creator)" in found["text"]} == {"ok"}
 
 
-def test_documents_the_mapping_does_not_fit_are_warned_of(given: dict[str, str], tasks: Any) -> None:
+def test_documents_that_do_not_fit_the_mapping_cause_warnings(given: dict[str, str], tasks: Any) -> None:
     tasks.insert_many([{"subject": "x", "owner": {"id": "a"}, "history": [{"type": "failed"}]}])
     report = check(code=0, **given)
     found = findings(report)
@@ -125,7 +125,7 @@ def test_documents_the_mapping_does_not_fit_are_warned_of(given: dict[str, str],
     assert report["sample"]["administratorsOnly"] == 1
 
 
-def test_the_types_of_ids_are_told_and_those_that_match_nobody_warned_of(
+def test_types_of_ids_are_counted_and_unmatchable_ones_cause_a_warning(
     given: dict[str, str], tasks: Any
 ) -> None:
     tasks.insert_many(
@@ -142,9 +142,7 @@ def test_the_types_of_ids_are_told_and_those_that_match_nobody_warned_of(
     assert "rule team: 1 integer" in run("check", **given).stdout
 
 
-def test_a_collection_that_is_not_there_is_named_with_those_that_are(
-    given: dict[str, str], tasks: Any
-) -> None:
+def test_a_missing_collection_is_named_beside_the_existing_ones(given: dict[str, str], tasks: Any) -> None:
     tasks.insert_one(dict(TASK))
     found = findings(check(code=0, **given, RELAY_TASKS_COLLECTION="taks"))["collection"]
     assert found["mark"] == "warning"
@@ -165,13 +163,13 @@ def test_a_capped_collection_is_refused(given: dict[str, str], tasks: Any) -> No
     assert "a capped collection" in found["text"]
 
 
-def test_options_that_do_not_count_are_a_warning(given: dict[str, str]) -> None:
+def test_ignored_options_are_a_warning(given: dict[str, str]) -> None:
     found = findings(check(code=0, **given | {"RELAY_MONGO_URL": given["RELAY_MONGO_URL"] + "&timeoutMS=1"}))
     assert found["options"]["mark"] == "warning"
     assert "timeoutMS" in found["options"]["text"]
 
 
-def test_the_role_is_printed_when_asked_for(given: dict[str, str]) -> None:
+def test_the_role_option_prints_the_least_role(given: dict[str, str]) -> None:
     shown = run("check", "--role", **given).stdout
     assert f'"db": "{given["RELAY_MONGO_DATABASE"]}", "collection": "tasks"' in shown
     assert "createRole(" in shown
@@ -190,7 +188,9 @@ def test_the_role_is_printed_when_asked_for(given: dict[str, str]) -> None:
         ({"RELAY_MONGO_URL": "mongodb://x", "RELAY_MAPPING": "/nowhere.toml"}, "The mapping file /nowhere"),
     ],
 )
-def test_settings_that_will_not_do_end_it_with_one_sentence(given: dict[str, str], says: str) -> None:
+def test_settings_that_cannot_be_used_end_the_check_with_one_sentence(
+    given: dict[str, str], says: str
+) -> None:
     ended = run("check", **given)
     assert ended.returncode == 3
     assert ended.stderr.startswith(f"relay: {says}")
@@ -206,13 +206,13 @@ def test_a_database_that_does_not_answer_is_a_problem() -> None:
     assert "refuses the connection" in findings(report)["reachable"]["text"]
 
 
-def test_a_server_that_never_says_a_word_is_not_waited_for_long() -> None:
+def test_a_silent_server_does_not_hold_the_check_for_long() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         report = check(code=1, RELAY_MONGO_URL=f"mongodb://127.0.0.1:{silent.getsockname()[1]}/")
     assert marks(report) == {"reachable": "problem"}
 
 
-def test_a_name_of_the_set_that_is_not_its_own_is_said(mongo_url: str) -> None:
+def test_a_wrong_name_of_the_replica_set_is_reported(mongo_url: str) -> None:
     if "replicaSet=rs0" not in mongo_url:
         pytest.skip("the given database's set has another name")
     report = check(code=1, RELAY_MONGO_URL=mongo_url.replace("replicaSet=rs0", "replicaSet=other"))
@@ -222,7 +222,7 @@ def test_a_name_of_the_set_that_is_not_its_own_is_said(mongo_url: str) -> None:
 @pytest.mark.parametrize("query", ["", "?replicaSet=rs0"])
 def test_a_standalone_server_is_a_problem_with_its_remedy(tmp_path: Path, query: str) -> None:
     with standalone(tmp_path) as url:
-        with MongoClient[dict[str, Any]](url) as client:  # it is up
+        with MongoClient[dict[str, Any]](url) as client:  # wait until it answers
             client.admin.command("ping")
         report = check(code=1, RELAY_MONGO_URL=url + query)
     assert findings(report)["replica set"]["mark"] == "problem"
@@ -230,7 +230,7 @@ def test_a_standalone_server_is_a_problem_with_its_remedy(tmp_path: Path, query:
 
 
 class Guarded:
-    """A mongod that asks who connects."""
+    """A mongod with access control."""
 
     def __init__(self, server: embedded.Mongod) -> None:
         self.port = server.port
@@ -240,7 +240,7 @@ class Guarded:
         self.admin = MongoClient[dict[str, Any]](self.url, username="root", password="hunter2")
 
     def user(self, *privileges: dict[str, Any], roles: tuple[Any, ...] = ()) -> dict[str, str]:
-        """The settings of a new user who has these rights."""
+        """Create a user with these rights, and return the settings of a relay that connects as this user."""
         name = f"u{secrets.token_hex(4)}"
         self.admin.app.command("createRole", name, privileges=[*privileges], roles=[])
         self.admin.app.command("createUser", name, pwd="hunter2", roles=[name, *roles])
@@ -287,7 +287,7 @@ def test_find_and_change_stream_on_the_collection_are_enough(guarded: Guarded) -
         (["listIndexes"], {"change stream", "reads"}, set()),
     ],
 )
-def test_less_than_that_is_not_and_the_role_is_printed(
+def test_fewer_rights_are_not_enough_and_the_role_is_printed(
     guarded: Guarded, actions: list[str], refused: set[str], allowed: set[str]
 ) -> None:
     report = check(code=1, **guarded.user(may(*actions)))
@@ -296,7 +296,7 @@ def test_less_than_that_is_not_and_the_role_is_printed(
     assert '"actions": ["find", "changeStream"]' in report["role"]
 
 
-def test_the_role_that_is_printed_is_one_that_works(guarded: Guarded) -> None:
+def test_the_printed_role_works(guarded: Guarded) -> None:
     printed = check(code=1, **guarded.user(may("find")))["role"]
     create = json.loads(printed.splitlines()[0].split(".createRole(")[1].removesuffix(")"))
     guarded.admin.admin.command("createRole", create.pop("role"), **create)
@@ -305,19 +305,19 @@ def test_the_role_that_is_printed_is_one_that_works(guarded: Guarded) -> None:
     assert findings(report)["rights"]["mark"] == "ok"
 
 
-def test_a_user_who_may_write_is_warned_of(guarded: Guarded) -> None:
+def test_a_user_who_may_write_is_a_warning(guarded: Guarded) -> None:
     report = check(code=0, **guarded.user(roles=({"role": "readWrite", "db": "app"},)))
     assert findings(report)["rights"]["mark"] == "warning"
     assert "insert, update, remove" in findings(report)["rights"]["text"]
     assert "createRole" in report["role"]
 
 
-def test_a_user_who_may_read_more_is_noted(guarded: Guarded) -> None:
+def test_a_user_who_may_read_more_is_a_note(guarded: Guarded) -> None:
     report = check(code=0, **guarded.user(roles=({"role": "read", "db": "app"},)))
     assert findings(report)["rights"]["mark"] == "note"
 
 
-def test_who_may_monitor_sees_the_windows(guarded: Guarded) -> None:
+def test_a_user_who_may_monitor_sees_the_windows(guarded: Guarded) -> None:
     monitor = {"role": "clusterMonitor", "db": "admin"}
     report = check(code=0, **guarded.user(may("find", "changeStream"), roles=(monitor,)))
     assert findings(report)["oplog window"]["mark"] == "ok"
@@ -326,7 +326,9 @@ def test_who_may_monitor_sees_the_windows(guarded: Guarded) -> None:
     assert marks(report)["journal"] == "ok"
 
 
-def test_without_the_right_to_the_oplog_itself_the_status_tells_the_window(guarded: Guarded) -> None:
+def test_the_server_status_shows_the_oplog_window_to_users_who_may_not_read_the_oplog(
+    guarded: Guarded,
+) -> None:
     status = {"resource": {"cluster": True}, "actions": ["serverStatus"]}
     guarded.admin.admin.command("createRole", "status", privileges=[status], roles=[])
     report = check(
@@ -335,7 +337,7 @@ def test_without_the_right_to_the_oplog_itself_the_status_tells_the_window(guard
     assert marks(report)["oplog window"] == "warning"
 
 
-def test_a_wrong_password_and_no_user_are_told_apart(guarded: Guarded) -> None:
+def test_a_wrong_password_and_a_missing_user_are_different_problems(guarded: Guarded) -> None:
     wrong = check(code=1, **guarded.settings("nobody", "admin"))
     assert "does not accept" in findings(wrong)["reachable"]["text"]
     nobody = check(code=1, RELAY_MONGO_URL=guarded.url)

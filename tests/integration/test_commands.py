@@ -1,4 +1,4 @@
-"""The command line, as processes: what starts, what cannot and says why, what stays behind."""
+"""The commands, run as processes: what starts, what cannot start and says why, and that nothing is left behind."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ def test_a_wrong_setting_stops_the_start_with_one_sentence(
     assert "hunter2" not in ended.stderr
 
 
-def test_a_port_in_use_is_said(good: dict[str, str]) -> None:
+def test_a_port_in_use_is_reported(good: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = run("serve", "--port", str(taken.getsockname()[1]), **good)
     assert ended.returncode == 3
     assert "another program listens there" in ended.stderr
 
 
-def test_a_standalone_mongod_is_said_with_the_remedy(good: dict[str, str], tmp_path: Path) -> None:
+def test_a_standalone_mongod_is_reported_with_the_remedy(good: dict[str, str], tmp_path: Path) -> None:
     with standalone(tmp_path) as url:
         ended = run("serve", **good | {"RELAY_MONGO_URL": url})
     assert ended.returncode == 3
@@ -93,14 +93,14 @@ def test_a_standalone_mongod_is_said_with_the_remedy(good: dict[str, str], tmp_p
     assert "rs.initiate()" in ended.stderr
 
 
-def test_options_that_do_not_count_are_said_once(good: dict[str, str]) -> None:
+def test_ignored_options_are_reported_once(good: dict[str, str]) -> None:
     url = good["RELAY_MONGO_URL"] + "&timeoutMS=1&maxPoolSize=1&w=majority"
     with started("serve", until="listening on", **good | {"RELAY_MONGO_URL": url}) as (_, printed):
         assert printed.count("timeoutMS, maxPoolSize are the relay's own business and are ignored") == 1
         assert "UserWarning" not in printed
 
 
-def test_the_demo_with_a_url_that_will_not_do_ends_with_one_sentence() -> None:
+def test_the_demo_with_a_url_that_cannot_be_used_ends_with_one_sentence() -> None:
     ended = run("demo", "--once", RELAY_MONGO_URL="mongodb://localhost/?tls=true&tlsCAFile=/nowhere.pem")
     assert ended.returncode == 3
     assert (
@@ -125,7 +125,7 @@ def standalone(directory: Path) -> Iterator[str]:
         process.wait(SOON_S)
 
 
-def test_a_mongod_that_cannot_be_reached_is_waited_for(good: dict[str, str]) -> None:
+def test_the_relay_waits_for_a_mongod_that_cannot_be_reached(good: dict[str, str]) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         closed = f"mongodb://user:hunter2@127.0.0.1:{probe.getsockname()[1]}/?serverSelectionTimeoutMS=200"
@@ -148,10 +148,10 @@ def test_a_signal_ends_the_relay_cleanly(good: dict[str, str], number: signal.Si
         assert "Traceback" not in process.printed()
 
 
-IGNORES_HUP = ("sh", "-c", 'trap "" HUP; exec "$@"', "nohup")  # as nohup does, without its files
+IGNORES_HUP = ("sh", "-c", 'trap "" HUP; exec "$@"', "nohup")  # what nohup does, without its output file
 
 
-def test_a_relay_that_was_told_to_survive_its_terminal_does(good: dict[str, str]) -> None:
+def test_a_relay_under_nohup_survives_its_terminal(good: dict[str, str]) -> None:
     with started("serve", until="listening on", before=IGNORES_HUP, **good) as (process, printed):
         process.send_signal(signal.SIGHUP)
         assert alive(port_of(printed), path="/readyz")
@@ -159,13 +159,13 @@ def test_a_relay_that_was_told_to_survive_its_terminal_does(good: dict[str, str]
         assert process.wait(SOON_S) == 0
 
 
-def test_a_terminal_that_closes_ends_the_relay_otherwise(good: dict[str, str]) -> None:
+def test_a_relay_without_nohup_ends_when_its_terminal_closes(good: dict[str, str]) -> None:
     with started("serve", until="listening on", **good) as (process, _):
         process.send_signal(signal.SIGHUP)
         assert process.wait(SOON_S) == 0
 
 
-async def test_a_second_sigterm_leaves_the_drain_as_it_is(good: dict[str, str]) -> None:
+async def test_a_second_sigterm_does_not_shorten_the_drain(good: dict[str, str]) -> None:
     with started("serve", until="listening on", **good | {"RELAY_DRAIN_MS": "60000"}) as (
         process,
         printed,
@@ -175,17 +175,17 @@ async def test_a_second_sigterm_leaves_the_drain_as_it_is(good: dict[str, str]) 
             # Given a relay that drains,
             process.terminate()
             assert (await ear.until("server:draining"))["data"]["reconnectAfterMs"] <= 60_000
-            # when it is told again, as some process managers do, and its terminal closes too,
+            # when a second signal comes, as some process managers send it, and its terminal closes too,
             for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
                 process.send_signal(number)
-            # then who is still there is served,
+            # then the clients that are still connected are served,
             assert await ear.quiet() == []
             assert process.poll() is None
-        # and it ends when nobody is left.
+        # and the relay ends when no client is left.
         assert await asyncio.to_thread(process.wait, SOON_S) == 0
 
 
-async def test_a_second_ctrl_c_ends_it_at_once(good: dict[str, str]) -> None:
+async def test_a_second_ctrl_c_ends_the_relay_at_once(good: dict[str, str]) -> None:
     with started("serve", until="listening on", **good | {"RELAY_DRAIN_MS": "60000"}) as (
         process,
         printed,
@@ -198,7 +198,7 @@ async def test_a_second_ctrl_c_ends_it_at_once(good: dict[str, str]) -> None:
 
 
 def port_of(printed: str) -> int:
-    """Where a relay listens, from what it printed."""
+    """Return the port on which a relay listens, from what it printed."""
     found = re.search(r"listening on http://[^\s:]+:(\d+)", printed)
     assert found is not None, printed
     return int(found[1])
@@ -214,7 +214,7 @@ def alive(port: int, host: str = "127.0.0.1", path: str = "/healthz") -> bool:
 
 
 def alive_soon(process: subprocess.Popen[bytes], port: int) -> None:
-    """Wait until it answers: nothing else says that it is there."""
+    """Wait until the relay answers. Its output is not read, so nothing else says that it listens."""
     deadline = time.monotonic() + SOON_S
     while True:
         assert process.poll() is None
@@ -229,7 +229,8 @@ def alive_soon(process: subprocess.Popen[bytes], port: int) -> None:
 
 @contextmanager
 def nobody_reads(how: str) -> Iterator[list[str]]:
-    """Words that begin a command whose standard error is closed, full, or a pipe that is full and not read."""
+    """Yield the words to put before a command, so that its standard error is closed, full, or a full pipe that is not
+    read."""
     if how == "closed":
         yield ["sh", "-c", 'exec "$@" 2>&-', "sh"]
     elif how == "full disk":
@@ -254,16 +255,14 @@ NOT_READ = ["closed", "all closed", "full disk", "full pipe"]
 
 
 @pytest.mark.parametrize(("how", "format"), [*((how, "console") for how in NOT_READ), ("full pipe", "json")])
-def test_a_standard_error_that_nobody_reads_stops_the_relay_at_no_moment(
-    good: dict[str, str], how: str, format: str
-) -> None:
+def test_an_unread_standard_error_never_stops_the_relay(good: dict[str, str], how: str, format: str) -> None:
     port = embedded.free_port()
     given = good | {"RELAY_PORT": str(port), "RELAY_LOG_FORMAT": format}
     with nobody_reads(how) as before, Process("serve", before=before, **given) as process:
         try:
-            # It starts, though it cannot say so;
+            # The relay starts, although it cannot print that it does;
             alive_soon(process, port)
-            # and a stranger's requests, each of which makes a line, stop nothing.
+            # and requests that each write a line to the log do not stop it.
             for _ in range(1000 if how == "full pipe" else 100):
                 with socket.create_connection(("127.0.0.1", port), timeout=SOON_S) as stranger:
                     stranger.sendall(b"\x16\x03 no HTTP\r\n\r\n")
@@ -277,7 +276,7 @@ def test_a_standard_error_that_nobody_reads_stops_the_relay_at_no_moment(
 
 @pytest.mark.parametrize("how", NOT_READ)
 @pytest.mark.parametrize(("arguments", "code"), [(("serve",), 3), (("tail", "--nope"), 2)])
-def test_what_cannot_start_ends_though_nobody_reads_why(
+def test_a_command_that_cannot_start_ends_even_if_nobody_reads_why(
     how: str, arguments: tuple[str, ...], code: int
 ) -> None:
     with nobody_reads(how) as before, Process(*arguments, before=before) as process:
@@ -287,8 +286,8 @@ def test_what_cannot_start_ends_though_nobody_reads_why(
             process.kill()
 
 
-def test_the_last_words_of_a_relay_are_there(good: dict[str, str]) -> None:
-    """Written by a thread that ends with the process."""
+def test_the_last_lines_of_a_relay_are_written(good: dict[str, str]) -> None:
+    """A thread writes them, and it ends with the process."""
     for _ in range(3):
         ended = run("serve", **good | {"RELAY_MAPPING": "/nowhere.toml"})
         assert ended.returncode == 3
@@ -298,7 +297,7 @@ def test_the_last_words_of_a_relay_are_there(good: dict[str, str]) -> None:
         )
 
 
-SERVICE = {  # as Kubernetes sets them for Services named relay and relay-admin
+SERVICE = {  # what Kubernetes sets for Services that are named relay and relay-admin
     "RELAY_PORT": "tcp://10.96.0.12:8080",
     "RELAY_SERVICE_HOST": "10.96.0.12",
     "RELAY_SERVICE_PORT": "8080",
@@ -308,7 +307,7 @@ SERVICE = {  # as Kubernetes sets them for Services named relay and relay-admin
 }
 
 
-def test_a_service_that_is_named_as_the_relay_is_said_and_stops_nothing(good: dict[str, str]) -> None:
+def test_a_kubernetes_service_named_relay_is_reported_and_stops_nothing(good: dict[str, str]) -> None:
     with started("serve", "--port", "0", until="listening on", **good | SERVICE) as (_, printed):
         (warning,) = [line for line in printed.splitlines() if "enableServiceLinks: false" in line]
     assert "WARNING" in warning
@@ -318,7 +317,7 @@ def test_a_service_that_is_named_as_the_relay_is_said_and_stops_nothing(good: di
     assert checked.stderr.startswith("relay: RELAY_PORT and 5 more are not read")
 
 
-def test_a_misspelt_variable_is_said_wherever_it_would_be_read(good: dict[str, str]) -> None:
+def test_a_misspelt_variable_is_reported_by_every_command_that_reads_settings(good: dict[str, str]) -> None:
     given = good | {"RELAY_JWT_ISUER": "hunter2"}
     warning = "RELAY_JWT_ISUER is not a setting of the relay, and is not read; did you mean RELAY_JWT_ISSUER?"
     with started("serve", until="listening on", **given) as (_, printed):
@@ -333,7 +332,7 @@ def test_a_misspelt_variable_is_said_wherever_it_would_be_read(good: dict[str, s
     assert "hunter2" not in checked.stderr + followed.stderr
 
 
-def test_a_setting_that_is_missing_and_one_that_is_misspelt_are_both_said(good: dict[str, str]) -> None:
+def test_a_missing_setting_and_a_misspelt_one_are_both_reported(good: dict[str, str]) -> None:
     given = {name: value for name, value in good.items() if name != "RELAY_MONGO_URL"}
     ended = run("serve", **given, RELAY_MONGO_URI=good["RELAY_MONGO_URL"])
     assert ended.returncode == 3
@@ -341,7 +340,7 @@ def test_a_setting_that_is_missing_and_one_that_is_misspelt_are_both_said(good: 
     assert ended.stderr.splitlines()[-1].startswith("relay: RELAY_MONGO_URL is not set")
 
 
-def test_all_addresses_of_ipv6_are_those_of_ipv4_too(good: dict[str, str]) -> None:
+def test_listening_on_all_ipv6_addresses_includes_all_ipv4_addresses(good: dict[str, str]) -> None:
     with started("serve", "--host", "::", until="listening on http://localhost", **good) as (_, printed):
         port = port_of(printed)
         assert alive(port, "127.0.0.1")
@@ -356,7 +355,7 @@ def test_the_version_is_that_of_the_package() -> None:
 COMMANDS = ["serve", "check", "demo", "mongod", "tail", "token", "schema"]
 
 
-# All of them in one process, because each takes a second to start.
+# All commands in one process, because each takes a second to start.
 EVERY_HELP = """
 import sys
 from relay.cli import output
@@ -397,7 +396,7 @@ def test_the_schema_is_printed_in_any_encoding() -> None:
 def test_the_report_and_the_tail_print_in_any_encoding(
     good: dict[str, str], mongo: Any, database_name: str, encoding: str, as_json: bool
 ) -> None:
-    # Given documents of people who write in other letters,
+    # Given documents with text in other scripts,
     written = {"title": "“Zoë” → 日本", "teamId": "red"}
     mongo[database_name]["tasks"].insert_many(
         [written | {"status": "öffnen 日本"}, written | {"status": "failed"}]
@@ -411,7 +410,7 @@ def test_the_report_and_the_tail_print_in_any_encoding(
     shown = checked.stdout.decode(encoding)
     assert "→" not in shown
     assert as_json or "->" in shown
-    # when they change,
+    # when one changes,
     with started("tail", "--direct", "--count", "1", *options, until="no user's rights", **given) as (
         tail,
         _,
@@ -420,12 +419,12 @@ def test_the_report_and_the_tail_print_in_any_encoding(
         assert tail.wait(SOON_S) == 0
         assert tail.stdout is not None
         data = tail.stdout.read()
-    # then a line says so, in letters that are there; JSON is UTF-8 whatever the terminal is.
+    # then a line says so, in characters that the encoding has; JSON is UTF-8 whatever the terminal uses.
     line = data.decode("utf-8" if as_json else encoding)
     assert "日本" in line if as_json else "\\u65e5\\u672c" in line
 
 
-def test_a_proxy_of_the_environment_does_not_stand_between_the_tail_and_this_machine(
+def test_the_tail_does_not_use_a_proxy_of_the_environment_for_this_machine(
     good: dict[str, str],
 ) -> None:
     names = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "ws_proxy", "socks_proxy")
@@ -433,7 +432,7 @@ def test_a_proxy_of_the_environment_does_not_stand_between_the_tail_and_this_mac
     token = run("token", "--sub", "alice", **good).stdout
     with started("serve", until="listening on", **good | dead) as (_, printed):
         port = port_of(printed)
-        # The token as a variable has it that is read from a file.
+        # A token that was read from a file ends in a newline.
         given = {"RELAY_URL": f"http://127.0.0.1:{port}\n", "RELAY_TOKEN": token}
         ended = run("tail", "--duration", "0.01", **given | dead)
     assert ended.returncode == 0, ended.stderr
@@ -441,12 +440,12 @@ def test_a_proxy_of_the_environment_does_not_stand_between_the_tail_and_this_mac
 
 @pytest.fixture
 def temporary(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A directory for temporary files that has to be empty afterwards."""
+    """Yield settings with a directory for temporary files, which must be empty afterwards."""
     yield {"TMPDIR": str(tmp_path)}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_demo_plays_one_life_and_leaves_nothing_behind(temporary: dict[str, str]) -> None:
+def test_the_demo_writes_one_task_and_leaves_nothing_behind(temporary: dict[str, str]) -> None:
     ended = run("demo", "--once", timeout=100, **temporary)
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
@@ -466,7 +465,7 @@ def test_ctrl_c_ends_the_demo_its_mongod_and_its_directory(temporary: dict[str, 
         assert process.wait(20) == 0
 
 
-def test_the_tail_follows_what_is_written(good: dict[str, str], mongo: Any, database_name: str) -> None:
+def test_the_tail_prints_what_is_written(good: dict[str, str], mongo: Any, database_name: str) -> None:
     token = run("token", "--sub", "alice", "--claim", "teams=red,blue", **good).stdout.strip()
     with started("serve", until="listening on", **good) as (_, printed):
         url = re.search(r"http://\S+", printed)
@@ -499,7 +498,7 @@ def test_a_direct_tail_needs_a_database_and_no_token(
     assert re.search(r"insert .* with title .*\n.*→ task:created .*“Direct”", rest)
 
 
-def test_a_direct_tail_of_a_database_that_is_not_there_says_so() -> None:
+def test_a_direct_tail_of_an_unreachable_database_says_so() -> None:
     ended = run("tail", "--direct", RELAY_MONGO_URL="mongodb://user:hunter2@127.0.0.1:9/?replicaSet=rs0")
     assert ended.returncode == 3
     assert ended.stderr.startswith("relay tail: could not follow MongoDB at 127.0.0.1:9")
@@ -508,7 +507,7 @@ def test_a_direct_tail_of_a_database_that_is_not_there_says_so() -> None:
     assert run("tail", "--direct", "--url", "http://127.0.0.1:9").returncode == 2
 
 
-def test_the_embedded_mongod_runs_alone_until_it_is_asked_to_stop(temporary: dict[str, str]) -> None:
+def test_the_embedded_mongod_runs_alone_until_a_signal_stops_it(temporary: dict[str, str]) -> None:
     with started("mongod", until="replicaSet=rs0", **temporary) as (process, printed):
         with MongoClient[dict[str, Any]](printed.strip()) as client:
             assert client.admin.command("hello")["isWritablePrimary"]

@@ -1,4 +1,4 @@
-"""`relay tail --direct` over a real MongoDB: what the writer did, what the relay makes of it, and how it ends."""
+"""`relay tail --direct` over a real MongoDB: what it prints of a change, and how it ends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECRET_OF_A_WRITER = "ghp_" + "a1B2" * 9
 
 
 class Direct:
-    """A tail of the database in the background, with its two outputs."""
+    """A tail of the database that runs in the background, with its two outputs."""
 
     def __init__(self, settings: Any, **wanted: Any) -> None:
         self.out, self.err = Tape(), Tape()
@@ -30,7 +30,7 @@ class Direct:
 
     @property
     def told(self) -> list[str]:
-        """Its lines without their times."""
+        """Return its lines without their times."""
         return [
             " ".join(line[24:].split()) if line[:1].isdigit() else line.strip() for line in self.out.lines
         ]
@@ -50,7 +50,7 @@ def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
 
 @asynccontextmanager
 async def following(settings: Any, **wanted: Any) -> AsyncIterator[Direct]:
-    """A tail that follows, ended with the block at the latest."""
+    """Yield a tail that follows the database. It ends with the block at the latest."""
     async with asyncio.timeout(SOON_S):
         tail = Direct(settings, **wanted)
         await tail.err.has_lines(1)
@@ -64,7 +64,7 @@ async def written(call: Any, *arguments: Any, **options: Any) -> None:
     await asyncio.to_thread(call, *arguments, **options)
 
 
-async def test_a_change_is_told_with_what_its_writer_did_and_what_comes_of_it(
+async def test_a_change_is_printed_with_what_its_writer_did_and_its_messages(
     settings: Any, tasks: Any
 ) -> None:
     async with following(settings, count=2) as tail:
@@ -87,14 +87,14 @@ async def test_a_change_is_told_with_what_its_writer_did_and_what_comes_of_it(
     assert "no user's rights are asked" in tail.err.lines[0]
 
 
-async def test_names_are_shown_without_anything_that_a_terminal_obeys(settings: Any) -> None:
+async def test_names_are_printed_without_control_characters(settings: Any) -> None:
     odd = settings.model_copy(update={"relay_tasks_collection": "a\x1b[31m\nb"})
     async with following(odd) as tail:
         assert tail.err.lines[0].isprintable()
         assert "\\x1b[31m" in tail.err.lines[0] or "\\u001b[31m" in tail.err.lines[0]
 
 
-async def test_numbers_where_writers_mean_something_are_told_as_what_they_mean(
+async def test_numbers_that_writers_use_as_names_are_described_by_their_meaning(
     settings: Any, tasks: Any, tmp_path: Any
 ) -> None:
     path = tmp_path / "mapping.toml"
@@ -129,7 +129,7 @@ async def test_numbers_where_writers_mean_something_are_told_as_what_they_mean(
         ),
     ],
 )
-async def test_the_shape_of_an_update_is_told(
+async def test_the_kinds_of_an_update_are_printed(
     settings: Any, tasks: Any, update: dict[str, Any], says: list[str]
 ) -> None:
     tasks.insert_one({"_id": "t1", "title": "Fix", "events": [{"type": "a"}]})
@@ -140,7 +140,7 @@ async def test_the_shape_of_an_update_is_told(
         assert part in tail.out.getvalue()
 
 
-async def test_a_change_of_rights_alone_is_not_called_nothing(settings: Any, tasks: Any) -> None:
+async def test_a_change_of_rights_alone_is_printed_as_one(settings: Any, tasks: Any) -> None:
     tasks.insert_one({"_id": "t1", "title": "Fix"})
     async with following(settings, count=1) as tail:
         await written(tasks.update_one, {"_id": "t1"}, {"$set": {"members": ["bob"]}})
@@ -149,7 +149,7 @@ async def test_a_change_of_rights_alone_is_not_called_nothing(settings: Any, tas
     assert "(nothing)" not in tail.out.getvalue()
 
 
-async def test_a_cut_array_a_transaction_and_a_deletion_are_told(
+async def test_a_truncated_array_a_transaction_and_a_deletion_are_printed(
     settings: Any, tasks: Any, mongo: MongoClient[dict[str, Any]]
 ) -> None:
     def cut_in_a_transaction() -> None:
@@ -213,7 +213,7 @@ async def test_the_messages_are_those_of_the_relay(settings: Any, mongo_url: str
     assert told == heard
 
 
-async def test_a_named_task_is_told_from_its_state_on_and_alone(settings: Any, tasks: Any) -> None:
+async def test_a_named_task_is_printed_alone_and_from_its_state_on(settings: Any, tasks: Any) -> None:
     tasks.insert_one({"_id": "t1", "events": [{"type": "a"}, {"type": "b"}]})
     async with following(settings, tasks=("t1", "t2"), since=1, count=1) as tail:
         await tail.err.has_lines(2)
@@ -228,7 +228,7 @@ async def test_a_named_task_is_told_from_its_state_on_and_alone(settings: Any, t
     assert tail.err.lines[1] == "there is no task t2 yet"
 
 
-async def test_a_dashboard_is_told_what_a_list_is(settings: Any, tasks: Any) -> None:
+async def test_a_tail_of_the_list_prints_the_messages_of_the_list(settings: Any, tasks: Any) -> None:
     tasks.insert_one({"_id": "t1", "status": "open", "events": []})
     async with following(settings, dashboard=True, count=1) as tail:
         both = {"$push": {"events": {"type": "failed"}}, "$set": {"status": "failed"}}
@@ -240,7 +240,7 @@ async def test_a_dashboard_is_told_what_a_list_is(settings: Any, tasks: Any) -> 
     ]
 
 
-async def test_a_lost_place_is_said_and_the_tail_goes_on(settings: Any, tasks: Any) -> None:
+async def test_a_lost_position_is_reported_and_the_tail_continues(settings: Any, tasks: Any) -> None:
     async with following(settings, count=1) as tail:
         await written(tasks.drop)
         await tail.err.has_lines(2)
@@ -249,12 +249,12 @@ async def test_a_lost_place_is_said_and_the_tail_goes_on(settings: Any, tasks: A
         assert await tail.ending == 0
 
 
-async def test_an_interruption_that_passed_is_said(
+async def test_an_interruption_that_is_over_is_reported(
     settings: Any, tasks: Any, mongo: MongoClient[dict[str, Any]]
 ) -> None:
     async with following(settings, count=2) as tail:
         await written(tasks.insert_one, {"_id": "t1"})
-        await tail.out.has_lines(1)  # so there is a cursor to lose
+        await tail.out.has_lines(1)  # so a cursor is open, which the next command kills
         await written(mongo.admin.command, "killAllSessions", [])
         await tail.err.has_lines(2)
         assert tail.err.lines[1] == "resumed"
@@ -262,5 +262,5 @@ async def test_an_interruption_that_passed_is_said(
         assert await tail.ending == 0
 
 
-async def test_arguments_that_make_no_sense_are_code_2(settings: Any) -> None:
+async def test_wrong_arguments_are_code_2(settings: Any) -> None:
     assert await Direct(settings, since=1).ending == 2

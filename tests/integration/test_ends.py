@@ -1,4 +1,4 @@
-"""How the process of a command begins and ends: Ctrl-C and other signals at any moment, and threads that are left."""
+"""How the process of a command starts and ends: signals at any moment, threads that never end, and few open files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from relay.config import Settings
 
 __all__ = ["good", "temporary"]  # fixtures
 
-HEARS = (  # also where these tests are in the background of a script
+HEARS = (  # undoes that SIGINT is ignored, as it is where the tests run in the background of a script
     *(sys.executable, "-c"),
     "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "os.execvp(sys.argv[1], sys.argv[1:])",
@@ -58,7 +58,7 @@ socket.getaddrinfo = ask
 
 @pytest.fixture
 def unresolved(good: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """Settings with a host for whose address a thread waits ten minutes."""
+    """Return settings with a host name that takes ten minutes to resolve, in a thread."""
     (tmp_path / "sitecustomize.py").write_text(NEVER_RESOLVED)
     url = "mongodb://silent.example:27017/?replicaSet=rs0"
     return good | {"PYTHONPATH": str(tmp_path), "RELAY_MONGO_URL": url}
@@ -67,19 +67,19 @@ def unresolved(good: dict[str, str], tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("numbers", "code"), [([signal.SIGTERM], 0), ([signal.SIGINT], 0), ([signal.SIGINT, signal.SIGINT], 130)]
 )
-def test_a_relay_whose_name_server_is_silent_ends_when_it_is_asked_to(
+def test_a_relay_with_a_silent_name_server_ends_on_a_signal(
     unresolved: dict[str, str], numbers: Sequence[signal.Signals], code: int
 ) -> None:
     with started("serve", until=ASKING, before=HEARS, **unresolved) as (process, _):
         for number in numbers:
             process.send_signal(number)
-        # One that comes when the first has ended it already changes nothing.
+        # A further signal changes nothing, also if the process has ended by then.
         assert process.wait(SOON_S) in {0, code}
         assert "Traceback" not in process.printed()
 
 
 @pytest.mark.parametrize(("command", "code"), [(["check"], 1), (["tail", "--direct"], 3)])
-def test_a_command_whose_name_server_is_silent_says_so_and_ends(
+def test_a_command_with_a_silent_name_server_says_so_and_ends(
     unresolved: dict[str, str], command: Sequence[str], code: int
 ) -> None:
     ended = run(*command, timeout=SOON_S * 2, **unresolved)
@@ -104,7 +104,7 @@ sys.meta_path.insert(0, Slow())
 
 
 @pytest.mark.parametrize("module", ["asyncio", "typer", "relay.config", "relay.app", "pymongo", "uvicorn"])
-def test_ctrl_c_while_modules_are_imported_ends_without_a_word(
+def test_ctrl_c_during_imports_ends_the_command_without_output(
     good: dict[str, str], tmp_path: Path, module: str
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(SLOW_IMPORT)
@@ -115,7 +115,12 @@ def test_ctrl_c_while_modules_are_imported_ends_without_a_word(
         assert process.printed() == ""
 
 
-IGNORES_INT = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # as a script does for what it begins with &
+IGNORES_INT = (
+    "sh",
+    "-c",
+    'trap "" INT; exec "$@"',
+    "sh",
+)  # what a script does for a command that it starts with &
 
 
 def test_ctrl_c_does_not_reach_a_relay_in_the_background_of_a_script(good: dict[str, str]) -> None:
@@ -147,7 +152,9 @@ def test_ctrl_c_does_not_reach_a_tail_in_the_background_of_a_script(
     with started(*given, until="following", before=IGNORES_INT, **good) as (process, _):
         for _ in range(2):
             process.send_signal(signal.SIGINT)
-        tasks.insert_one({"title": "A task", "createdBy": "alice"})  # which it waits for, and ends
+        tasks.insert_one(
+            {"title": "A task", "createdBy": "alice"}
+        )  # the change that the tail waits for; after it, it ends
         assert process.wait(SOON_S) == 0
         assert "A task" in process.printed()
 
@@ -156,19 +163,19 @@ def test_ctrl_c_does_not_reach_a_tail_in_the_background_of_a_script(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_what_asked_for_the_end_changes_nothing_until_the_process_is_gone(
+def test_repeated_signals_change_nothing_until_the_process_is_gone(
     good: dict[str, str], number: signal.Signals
 ) -> None:
     port = embedded.free_port()
     given = good | {"RELAY_PORT": str(port)}
-    # Given a standard error that nobody reads, for whose last words the end waits,
+    # Given a standard error that nobody reads, so that the end waits for its last lines,
     with (
         nobody_reads("full pipe") as before,
         Process("serve", before=before, **given) as process,
     ):
         try:
             alive_soon(process, port)
-            # when the signal comes again and again, until the process is gone,
+            # when the signal is sent repeatedly until the process is gone,
             for _ in range(round(SOON_S / 0.01)):
                 process.send_signal(number)
                 try:
@@ -176,14 +183,14 @@ def test_what_asked_for_the_end_changes_nothing_until_the_process_is_gone(
                 except subprocess.TimeoutExpired:
                     continue
                 break
-            # then it ends as it would have with one.
+            # then the process ends as it does after one signal.
             assert code == 0
         finally:
             process.kill()
 
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_again_and_again_leaves_nothing_of_the_embedded_mongod(
+def test_repeated_ctrl_c_leaves_nothing_of_the_embedded_mongod(
     temporary: dict[str, str], first: signal.Signals
 ) -> None:
     with started("mongod", until="replicaSet=rs0", before=HEARS, **temporary) as (process, printed):
@@ -192,7 +199,7 @@ def test_ctrl_c_again_and_again_leaves_nothing_of_the_embedded_mongod(
         ended = pressing_until_the_end(process)
         assert ended in {0, 130}
         assert "Traceback" not in process.printed()
-    assert embedded.free_port(port) == port  # and the server is gone
+    assert embedded.free_port(port) == port  # the port is free, so mongod is gone
 
 
 @pytest.mark.parametrize("command", [["mongod"], ["demo", "--port", "0"], ["demo", "--once"]], ids=" ".join)
@@ -216,7 +223,7 @@ def test_signals_while_the_embedded_mongod_starts_leave_nothing_of_it(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_in_the_midst_of_the_life_that_the_demo_plays_is_a_normal_end(
+def test_a_signal_while_the_demo_writes_its_task_is_a_normal_end(
     temporary: dict[str, str], number: signal.Signals
 ) -> None:
     with started("demo", "--once", until="task:created", before=HEARS, **temporary) as (process, _):
@@ -226,7 +233,7 @@ def test_a_signal_in_the_midst_of_the_life_that_the_demo_plays_is_a_normal_end(
 
 
 def pressing_until_the_end(process: Process) -> int:
-    """Press Ctrl-C every few milliseconds; the exit code."""
+    """Send SIGINT every few milliseconds until the process ends, and return its exit code."""
     for _ in range(round(SOON_S / 0.02)):
         process.send_signal(signal.SIGINT)
         try:
@@ -236,7 +243,7 @@ def pressing_until_the_end(process: Process) -> int:
     raise AssertionError("it does not end")
 
 
-async def test_a_relay_with_the_largest_numbers_serves_and_ends_as_any_other(good: dict[str, str]) -> None:
+async def test_a_relay_with_the_largest_settings_serves_and_ends_normally(good: dict[str, str]) -> None:
     most = {
         name.upper(): str(next(one.le for one in field.metadata if hasattr(one, "le")))
         for name, field in Settings.model_fields.items()
@@ -270,7 +277,7 @@ async def test_a_relay_with_the_largest_numbers_serves_and_ends_as_any_other(goo
     ids=lambda command: command[0],
 )
 @pytest.mark.parametrize("buffered", [True, False])
-def test_a_standard_output_that_cannot_be_written_is_said_in_one_sentence(
+def test_an_unwritable_standard_output_is_reported_in_one_sentence(
     good: dict[str, str], temporary: dict[str, str], command: Sequence[str], buffered: bool
 ) -> None:
     given = good | temporary | {"PYTHONUNBUFFERED": "" if buffered else "1"}
@@ -294,10 +301,10 @@ def test_a_standard_output_that_cannot_be_written_is_said_in_one_sentence(
     ],
     ids=lambda command: command[0],
 )
-def test_a_reader_that_has_seen_enough_is_a_normal_end(
+def test_a_reader_that_closes_standard_output_is_a_normal_end(
     good: dict[str, str], temporary: dict[str, str], command: Sequence[str]
 ) -> None:
-    # Given a pipe that nobody reads any more,
+    # Given a pipe without a reader,
     gone = (
         *(sys.executable, "-c"),
         "import os, sys; r, w = os.pipe(); os.dup2(w, 1); os.close(r); os.execvp(sys.argv[1], sys.argv[1:])",
@@ -312,7 +319,7 @@ def test_a_reader_that_has_seen_enough_is_a_normal_end(
 
 @contextmanager
 def crowding(port: int, count: int) -> Iterator[None]:
-    """So many connections that say nothing."""
+    """Hold this number of connections open, without sending anything."""
     with ExitStack() as crowd:
         for _ in range(count):
             one = crowd.enter_context(socket.socket())
@@ -322,25 +329,25 @@ def crowding(port: int, count: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("limit", [64, 256])
-def test_a_full_port_leaves_room_for_who_asks_how_the_relay_is(good: dict[str, str], limit: int) -> None:
+def test_a_full_port_leaves_room_for_the_admin_port(good: dict[str, str], limit: int) -> None:
     admin = embedded.free_port()
     limited = ("sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh")
     given = good | {"RELAY_ADMIN_PORT": str(admin), "RELAY_HANDSHAKE_TIMEOUT_MS": "600000"}
     with started("serve", until="listening on", before=limited, **given) as (process, printed):
-        # When more than there are descriptors for come to its port and stay,
+        # When more clients connect than there are descriptors, and stay connected,
         with crowding(port_of(printed), limit + 50):
             process.printed("out of file descriptors")
-            # then the other port answers,
+            # then the admin port answers,
             for path in ["/readyz", "/metrics"] * 5:
                 assert alive(admin, path=path)
-        # and the first again when they are gone.
+        # and the first port answers again when they are gone.
         alive_soon(process, port_of(printed))
         process.terminate()
         assert process.wait(SOON_S) == 0
 
 
 @pytest.mark.parametrize("limit", [20, 32, 48])
-def test_a_limit_that_leaves_room_for_nobody_stops_the_start(good: dict[str, str], limit: int) -> None:
+def test_a_limit_without_room_for_any_connection_stops_the_start(good: dict[str, str], limit: int) -> None:
     with Process("serve", before=("sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh"), **good) as process:
         assert process.wait(SOON_S) == 3
         said = process.printed()
@@ -348,7 +355,7 @@ def test_a_limit_that_leaves_room_for_nobody_stops_the_start(good: dict[str, str
     assert said.count("\n") == 1
 
 
-def test_the_least_limit_that_is_named_is_enough(good: dict[str, str]) -> None:
+def test_the_smallest_limit_that_the_error_names_is_enough(good: dict[str, str]) -> None:
     with Process("serve", before=("sh", "-c", 'ulimit -n 20; exec "$@"', "sh"), **good) as process:
         (least,) = re.findall(r"at least (\d+)", process.printed())
     limited = ("sh", "-c", f'ulimit -n {least}; exec "$@"', "sh")

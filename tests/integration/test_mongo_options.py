@@ -1,4 +1,4 @@
-"""Options of `RELAY_MONGO_URL` over a real MongoDB: the relay's waits and reads stay its own."""
+"""Options of `RELAY_MONGO_URL` over a real MongoDB: none changes how the relay waits and reads."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ WAITS = ("timeoutMS=30000", "timeoutMS=1", "socketTimeoutMS=1", "serverSelection
 
 
 @pytest.mark.parametrize("options", WAITS)
-async def test_no_option_changes_how_long_the_stream_waits_for_news(
+async def test_no_option_changes_how_long_the_stream_waits_for_changes(
     options: str, mongo_url: str, database_name: str
 ) -> None:
-    """timeoutMS replaced the wait of every getMore: the relay was stale until something was written."""
+    """timeoutMS replaced the wait of every getMore, so the relay was stale until somebody wrote."""
     mapping = Mapping()
     async with client_of(settings_for(f"{mongo_url}&{options}", database_name)) as client:
         decoder = Decoder(mapping.events, names=mapping.names())
         tail = Tail(client, database_name, "tasks", decoder, jitter=lambda: 0.0)
         await tail.open()
         batches = tail.batches()
-        async with asyncio.timeout(15):  # three waits of theirs would be longer
+        async with asyncio.timeout(15):  # three waits of the options' length would take longer
             for _ in range(3):
                 assert await anext(batches)
         await batches.aclose()
 
 
-async def test_a_relay_with_every_option_that_does_not_count_works_as_ever(
+async def test_a_relay_with_every_ignored_option_works_as_without_them(
     mongo_url: str, mongo: MongoClient[dict[str, Any]], database_name: str
 ) -> None:
     options = "&".join(f"{name}={value}" for name, value in FAR_FROM_OURS.items())
@@ -62,7 +62,7 @@ async def test_a_relay_with_every_option_that_does_not_count_works_as_ever(
         "authSource=elsewhere",
     ],
 )
-async def test_a_relay_works_with_the_options_that_count(
+async def test_a_relay_works_with_the_options_that_it_uses(
     options: str, mongo_url: str, mongo: MongoClient[dict[str, Any]], database_name: str
 ) -> None:
     async with (

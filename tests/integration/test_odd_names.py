@@ -1,4 +1,4 @@
-"""Field names with dots, digits and dollars in a real MongoDB: nothing is guessed from a path."""
+"""Field names with dots, digits and dollars in a real MongoDB: the relay never guesses what a path means."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
 
 
 def literal(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """A pipeline that replaces the document by this one. MongoDB reports only what differs."""
+    """Return an update pipeline that replaces the document by this one. MongoDB reports only the differences."""
     return [{"$replaceWith": {"$literal": document}}]
 
 
@@ -59,7 +59,7 @@ def operators(rng: random.Random) -> dict[str, Any]:
 
 
 class Listening(Collector):
-    """Keeps every step, and the timelines as a listener has them."""
+    """A publisher that keeps every step, and the timelines as a client has them."""
 
     def __init__(self, timelines: dict[str, list[bytes]]) -> None:
         super().__init__(timelines)
@@ -73,7 +73,7 @@ class Listening(Collector):
 
 
 class Heard:
-    """A tail that also keeps its changes, as the `Source` of the pump."""
+    """A source for the pump that also keeps the changes of the tail it wraps."""
 
     def __init__(self, tail: Tail) -> None:
         self._tail = tail
@@ -93,7 +93,7 @@ class Heard:
 async def test_the_computed_task_equals_the_document_in_mongodb(
     tasks: Any, mongo_url: str, database_name: str, monkeypatch: Any, options: bool, capsys: Any
 ) -> None:
-    if not options:  # as if the server refused them
+    if not options:  # as if the server refused these options
         monkeypatch.setattr(stream, "_WAYS", {0: {"no such": True}, 1: {"nor such": True}, 2: {}})
     with capsys.disabled():
         print(f"\n  RELAY_TEST_SEED={SEED}")
@@ -108,7 +108,7 @@ async def test_the_computed_task_equals_the_document_in_mongodb(
         for _ in range(300):
             (held,) = tasks.find({"_id": (name := rng.choice([*first]))})
             update = operators(rng) if not rng.randrange(3) else literal(odd_diffs.changed(rng, held))
-            with suppress(OperationFailure):  # what does not fit what is there is refused
+            with suppress(OperationFailure):  # the server refuses an update that does not fit the document
                 tasks.update_one({"_id": name}, update)
         end = await reader.now()
         heard = Listening({name: stored(document) for name, document in first.items()})
@@ -162,7 +162,7 @@ async def test_a_field_name_with_dots_changes_no_rights(
 async def test_a_server_without_the_promised_option_is_used_without_it(
     tasks: Any, mongo_url: str, database_name: str, monkeypatch: Any
 ) -> None:
-    """As 7.0 does until setFeatureCompatibilityVersion follows its upgrade from 6.0."""
+    """MongoDB 7.0 behaves so until setFeatureCompatibilityVersion is run after its upgrade from 6.0."""
     monkeypatch.setattr(stream, "WIRE_VERSION_6_1", 17)
     async with AsyncMongoClient[Any](mongo_url) as client:
         tail = Tail(client, database_name, "tasks", Decoder("events"), jitter=lambda: 0.5)

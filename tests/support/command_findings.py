@@ -1,4 +1,4 @@
-"""What `serve`, `check` and `tail --direct` say of one database, beside each other."""
+"""The sentences of `relay serve`, `relay check` and `relay tail --direct` about one database, to compare them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.relay_fixture import SOON_S, settings_for
 
 @dataclass(frozen=True)
 class Said:
-    """The sentence of each, and whether `serve` goes on trying."""
+    """The sentence of each command, and whether `serve` keeps trying."""
 
     serve: str
     check: str
@@ -27,7 +27,7 @@ class Said:
 
 
 def said_of(url: str, database: str = "app", collection: str = "tasks") -> Said:
-    """All three must say something, and none of them may show the password hunter2."""
+    """Run all three commands. Each must give a reason, and none may show the password hunter2."""
     settings = settings_for(
         url, database, relay_tasks_collection=collection, relay_host="127.0.0.1", relay_admin_port=0
     )
@@ -45,7 +45,7 @@ async def _said(settings: Settings) -> Said:
 
 
 class _Waits(logging.Handler):
-    """Notes why `serve` tries again."""
+    """Keeps the reason that `serve` logs when it tries again."""
 
     def __init__(self) -> None:
         super().__init__()

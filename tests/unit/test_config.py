@@ -102,7 +102,7 @@ NUMBERS = sorted(
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_every_number_has_a_least_and_a_most(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_every_number_has_a_lower_and_an_upper_limit(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert len(NUMBERS) > 15
     for number, says in ((-(10**23), "greater than or equal to"), (10**23, "less than or equal to")):
         monkeypatch.setenv(name.upper(), str(number))
@@ -125,15 +125,13 @@ def test_every_number_has_a_least_and_a_most(monkeypatch: pytest.MonkeyPatch, na
         ("\n", ""),
     ],
 )
-def test_the_public_address_is_put_right(monkeypatch: pytest.MonkeyPatch, given: str, meant: str) -> None:
+def test_the_public_url_is_normalised(monkeypatch: pytest.MonkeyPatch, given: str, meant: str) -> None:
     monkeypatch.setenv("RELAY_PUBLIC_URL", given)
     assert config.load().relay_public_url == meant
 
 
 @pytest.mark.parametrize("name", config.Settings.model_fields)
-def test_bytes_that_are_no_utf_8_are_refused_by_every_setting(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_every_setting_refuses_bytes_that_are_not_utf_8(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     for value in ("{}\udcff", "\udcff", "\udcc3{}", "{},\udc80"):
         text = value.format(TEXTS.get(name, "hunter2"))
         monkeypatch.setenv(name.upper(), text)
@@ -141,11 +139,11 @@ def test_bytes_that_are_no_utf_8_are_refused_by_every_setting(
             config.load()
         assert str(failure.value) == f"{name.upper()}: must be UTF-8."
         monkeypatch.delenv(name.upper())
-        with pytest.raises(StartupError, match="must be UTF-8"):  # as from the command line
+        with pytest.raises(StartupError, match="must be UTF-8"):  # a keyword, as the command line gives it
             config.load(**{name: text})
 
 
-# What no text that is given for it may stand for, besides its own.
+# A valid value of each setting that does not accept any text.
 TEXTS = {
     "relay_mongo_url": "mongodb://user:password@host/",
     "relay_mongo_database": "app",
@@ -171,10 +169,8 @@ KEYS_INSTEAD = {"relay_jwt_public_key": "/etc/relay/key.pem", "relay_jwks_url": 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
 @pytest.mark.parametrize("name", [*TEXTS, *KEYS_INSTEAD])
-def test_the_end_of_a_line_is_no_part_of_a_setting(
-    monkeypatch: pytest.MonkeyPatch, name: str, end: str
-) -> None:
-    """As a variable has it that is read from a file."""
+def test_a_line_ending_is_not_part_of_a_setting(monkeypatch: pytest.MonkeyPatch, name: str, end: str) -> None:
+    """A variable whose value is read from a file often has one."""
     value = (TEXTS | KEYS_INSTEAD)[name]
     monkeypatch.setenv(name.upper(), value)
     meant = getattr(config.load(), name)
@@ -198,7 +194,7 @@ def test_a_secret_keeps_its_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "name", ["RELAY_JWT_SECRET", "RELAY_JWT_ISSUER", "RELAY_ADMIN_PORT", "RELAY_MAPPING"]
 )
-def test_what_is_nothing_but_the_end_of_a_line_is_not_set(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_setting_that_is_only_a_line_ending_is_unset(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "\n")
     assert getattr(config.load(), name.lower()) is None
 
@@ -210,10 +206,10 @@ def test_an_ipv6_address_may_be_written_as_in_a_url(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("name", ["RELAY_PORT", "RELAY_ADMIN_PORT"])
 @pytest.mark.parametrize("value", ["tcp://10.96.0.12:8080", "udp://10.96.0.12:53", "tcp://[fd00::1]:8080"])
-def test_the_address_of_a_service_is_no_port_of_ours(
+def test_the_address_of_a_kubernetes_service_is_not_read_as_a_port(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """Kubernetes sets these for Services named relay and relay-admin."""
+    """Kubernetes sets these variables for Services that are named relay and relay-admin."""
     usual = getattr(config.load(), name.lower())
     monkeypatch.setenv(name, value)
     assert getattr(config.load(), name.lower()) == usual
@@ -255,8 +251,8 @@ def test_settings_never_show_their_secrets(monkeypatch: pytest.MonkeyPatch) -> N
         pytest.param("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVzZXJAaG9zdA user@host", id="SSH"),
     ],
 )
-def test_the_text_of_a_key_is_no_secret(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """S7, S8: everyone knows a public key; as a shared secret, everyone could sign with it."""
+def test_a_key_is_refused_as_a_secret(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """S7, S8: everyone may know a public key, so everyone could sign tokens with it."""
     monkeypatch.setenv("RELAY_JWT_SECRET", text)
     with pytest.raises(StartupError, match=r"^RELAY_JWT_SECRET: must be a random secret") as failure:
         config.load()
@@ -267,7 +263,7 @@ def test_the_text_of_a_key_is_no_secret(monkeypatch: pytest.MonkeyPatch, text: s
     "secret",
     ["f" * 64, "q83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq80=", "begin the keys of the kingdom, 12345"],
 )
-def test_a_random_secret_is_none_of_these(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+def test_a_random_secret_is_not_mistaken_for_a_key(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
     monkeypatch.setenv("RELAY_JWT_SECRET", secret)
     assert config.load().relay_jwt_secret is not None
 
@@ -327,10 +323,10 @@ def test_the_algorithms_follow_the_kind_of_key(
         ),
     ],
 )
-def test_keys_and_algorithms_that_do_not_go_together_are_said(
+def test_keys_and_algorithms_that_do_not_match_are_reported(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str], says: str
 ) -> None:
-    """S8: one key, one family."""
+    """S8: there is one key, and its algorithms are of one family."""
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(StartupError) as failure:
@@ -516,7 +512,7 @@ def test_the_kept_paths_of_a_mapping_do_not_overlap() -> None:
     assert not any(other != path and path.startswith(other + ".") for path in roots for other in roots)
 
 
-def test_every_setting_of_the_documents_is_spelled_alike() -> None:
+def test_the_name_of_every_setting_begins_with_relay_or_feature() -> None:
     names: Any = config.Settings.model_fields
     assert all(name.startswith(("relay_", "feature_")) for name in names)
 

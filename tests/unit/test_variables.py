@@ -1,4 +1,4 @@
-"""What stands in the environment beside the settings, and what is said of it."""
+"""Warnings about environment variables that look like settings but are not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SETTINGS = [name.upper() for name in Settings.model_fields]
 
 
 def links_of(service: str, port: int = 8080, protocol: str = "tcp", name: str = "http") -> dict[str, str]:
-    """What the kubelet sets for a Service, as Kubernetes' documentation lists it."""
+    """Return the variables that the kubelet sets for a Service, as the documentation of Kubernetes lists them."""
     base = service.upper().replace("-", "_")
     address = f"{protocol}://10.96.0.12:{port}"
     one = f"{base}_PORT_{port}_{protocol.upper()}"
@@ -40,7 +40,7 @@ SERVICES = st.sampled_from(
     st.sampled_from(["tcp", "udp", "sctp"]),
     st.sampled_from(["http", "web-2"]),
 )
-def test_what_kubernetes_sets_for_a_service_is_one_warning_whatever_its_name(
+def test_all_variables_of_kubernetes_services_make_one_warning(
     service: str, port: int, protocol: str, name: str
 ) -> None:
     links = links_of(service, port, protocol, name)
@@ -52,7 +52,7 @@ def test_what_kubernetes_sets_for_a_service_is_one_warning_whatever_its_name(
 
 
 @given(st.sampled_from(SETTINGS), st.text(max_size=20) | st.integers(0, 65535).map(str))
-def test_no_setting_is_taken_for_one_of_these(name: str, value: str) -> None:
+def test_no_setting_is_mistaken_for_a_variable_of_a_service(name: str, value: str) -> None:
     assert not is_service_link(name, value) or value.strip().lower().startswith(
         ("tcp://", "udp://", "sctp://")
     )
@@ -75,12 +75,12 @@ def test_no_setting_is_taken_for_one_of_these(name: str, value: str) -> None:
         ("FEATURE_WEBSOKET_PERCENT", "FEATURE_WEBSOCKET_PERCENT"),
     ],
 )
-def test_a_misspelt_variable_is_named_with_the_one_that_is_meant(name: str, meant: str) -> None:
+def test_a_misspelt_variable_is_named_with_the_setting_that_was_meant(name: str, meant: str) -> None:
     (warning,) = warnings({name: "hunter2"}, SETTINGS)
     assert warning == f"{name} is not a setting of the relay, and is not read; did you mean {meant}?"
 
 
-def test_a_variable_like_none_is_named_alone() -> None:
+def test_a_variable_that_resembles_no_setting_is_named_alone() -> None:
     assert warnings({"RELAY_COLOUR_OF_THE_BIKE_SHED": "hunter2"}, SETTINGS) == [
         "RELAY_COLOUR_OF_THE_BIKE_SHED is not a setting of the relay, and is not read."
     ]
@@ -100,14 +100,14 @@ def test_a_variable_like_none_is_named_alone() -> None:
         "PATH",
     ],
 )
-def test_of_what_is_known_or_somebody_elses_nothing_is_said(name: str) -> None:
+def test_known_and_foreign_variables_cause_no_warning(name: str) -> None:
     assert warnings({name: "1"}, SETTINGS) == []
 
 
 @given(
     st.dictionaries(st.text(max_size=200).map(lambda text: "RELAY_" + text), st.just("hunter2"), max_size=40)
 )
-def test_whatever_the_names_there_are_few_lines_and_no_value(environment: dict[str, str]) -> None:
+def test_warnings_are_few_and_show_no_value(environment: dict[str, str]) -> None:
     said = warnings(environment, SETTINGS)
     assert len(said) <= MAX_WARNINGS + 2
     assert all(line.isprintable() and "hunter2" not in line and len(line) < 400 for line in said)

@@ -1,4 +1,4 @@
-"""What `relay check` makes of answers that no database at hand gives."""
+"""How the topics of `relay check` judge answers, also those that no database of the tests gives."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ OWN = {"resource": {"db": "app", "collection": "tasks"}, "actions": ["find", "ch
         ),
     ],
 )
-def test_an_answer_is_judged(finding: Finding, mark: str) -> None:
+def test_a_judge_marks_each_answer(finding: Finding, mark: str) -> None:
     assert finding.mark == mark
     assert bool(finding.remedy) == (mark != "ok")
 
@@ -123,20 +123,20 @@ def test_the_types_of_ids_are_counted_for_each_rule() -> None:
         (Code("ada"), "1 other value"),
     ],
 )
-def test_what_can_match_nobody_is_warned_of(value: Any, says: str) -> None:
+def test_a_value_that_no_claim_can_match_is_a_warning(value: Any, says: str) -> None:
     finding = surveyed({"createdBy": value}, {"createdBy": "ada"})["ids"]
     assert finding.mark == "warning"
     assert finding.text.startswith(f"rule creator: 1 string, and {says} that can match nobody; ")
     assert "[[visibility.rules]]" in finding.remedy
 
 
-def test_types_that_are_numbers_are_shown_as_statuses_are() -> None:
+def test_event_types_that_are_numbers_are_shown_like_statuses() -> None:
     values = (3, Int64(3), 3.0, Decimal128("3.0"), "3")
     shown = surveyed(*({"status": value, "events": [{"type": value}]} for value in values))
     assert shown["statuses"].text == shown["event types"].text == "3 (5) → no message"
 
 
-def test_types_that_stand_for_nothing_are_named_with_the_table_to_fill() -> None:
+def test_event_types_without_a_message_are_listed_with_the_table_to_fill() -> None:
     finding = surveyed({"events": [{"type": "began"}, {"type": "began"}, {"no": 1}]})["event types"]
     assert "[event] in the mapping" in finding.remedy
     finding = surveyed({"events": [{"type": "began"}, {"type": "began"}]})["event types"]
@@ -144,7 +144,7 @@ def test_types_that_stand_for_nothing_are_named_with_the_table_to_fill() -> None
     assert "[event_types]" in finding.remedy
 
 
-def test_of_documents_only_bounded_printable_names_are_shown() -> None:
+def test_names_from_documents_are_shown_bounded_and_printable() -> None:
     evil = "\x1b[31m\n" + "x" * 10_000
     findings = surveyed(*({"status": f"{number}{evil}", evil: [{}]} for number in range(50)))
     shown = to_text(Report("here", [*findings.values()]), terminal=False)
@@ -153,21 +153,21 @@ def test_of_documents_only_bounded_printable_names_are_shown() -> None:
     assert "38 more" in findings["statuses"].text
 
 
-def test_a_survey_of_nothing_is_empty() -> None:
+def test_a_survey_of_no_documents_is_empty() -> None:
     mapping = Mapping()
     audience = Audience(mapping.visibility)
     translator = Translator(mapping, audience.keys_of, max_text=1000)
     assert survey([], translator, audience.looked_at) == Survey()
 
 
-def test_names_in_what_is_pasted_stay_texts() -> None:
+def test_names_in_text_to_paste_stay_string_literals() -> None:
     role = least_role('a"); db.dropDatabase(); ("', "t\n")
     assert len(role.splitlines()) == 2
     resource = json.loads(role.splitlines()[0].split(".createRole(")[1][:-1])["privileges"][0]["resource"]
     assert resource == {"db": 'a"); db.dropDatabase(); ("', "collection": "t\n"}
 
 
-def test_for_a_terminal_what_is_pasted_stays_in_one_line() -> None:
+def test_text_to_paste_is_not_wrapped_on_a_terminal() -> None:
     paste = "db." + "x" * 500
     report = Report("here", [Finding("index", "warning", "none " * 50, "Create it.", paste)])
     assert f"\n{paste}\n" in to_text(report, terminal=True)
@@ -183,5 +183,5 @@ def test_for_a_terminal_what_is_pasted_stays_in_one_line() -> None:
         ("mongodb://host/?tlsCertificateKeyFilePassword=hunter@2", "the hosts of RELAY_MONGO_URL"),
     ],
 )
-def test_of_a_url_only_the_hosts_are_shown(url: str, shown: str) -> None:
+def test_only_the_hosts_of_a_url_are_shown(url: str, shown: str) -> None:
     assert hosts_of(load(relay_mongo_url=url)) == shown

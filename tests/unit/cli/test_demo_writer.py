@@ -1,4 +1,4 @@
-"""The demo's legacy writer: the lives it plays, and that it knows nothing of the relay."""
+"""The service of the demo that writes tasks: which updates it makes, and that it does not know the relay."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def statuses(kind: str) -> list[str]:
     return [step.sets["status"] for step in steps if "status" in step.sets]
 
 
-def test_it_imports_nothing_of_the_relay() -> None:
+def test_the_demo_writer_imports_nothing_of_the_relay() -> None:
     for node in ast.walk(ast.parse(Path(writer.__file__).read_text("utf-8"))):
         if isinstance(node, ast.Import):
             assert not any(alias.name.split(".")[0] == "relay" for alias in node.names)
@@ -46,16 +46,16 @@ def test_it_imports_nothing_of_the_relay() -> None:
         ("failed", ["analyzing", "dispatched", "failed"]),
     ],
 )
-def test_a_life_goes_through_the_steps_of_the_flow(kind: str, expected: list[str]) -> None:
+def test_a_task_goes_through_the_steps_of_its_kind(kind: str, expected: list[str]) -> None:
     assert statuses(kind) == expected
 
 
-def test_the_same_randomness_plays_the_same_life() -> None:
+def test_the_same_random_seed_writes_the_same_steps() -> None:
     first, second = (list(writer.plot("clarified", random.Random(7))) for _ in range(2))
     assert first == second
 
 
-def test_one_life_ends_merged_with_everything_a_page_shows(tasks: Collection[dict[str, Any]]) -> None:
+def test_one_task_ends_merged_with_every_field_that_a_page_shows(tasks: Collection[dict[str, Any]]) -> None:
     waits: list[float] = []
     identifier = writer.one_life(tasks, rng=random.Random(1), pause=waits.append)
     task = tasks.find_one({"_id": identifier})
@@ -67,10 +67,10 @@ def test_one_life_ends_merged_with_everything_a_page_shows(tasks: Collection[dic
     assert task["updatedAt"] >= task["createdAt"]
     assert task["events"][0]["type"] == "analysis_started"
     assert task["events"][-1]["type"] == "pr_merged"
-    assert len(waits) == len(task["events"]) + 1  # it waits only where it is told to
+    assert len(waits) == len(task["events"]) + 1  # it waits only by calling `pause`
 
 
-def test_history_holds_tasks_at_the_end_and_in_the_middle_of_their_lives(
+def test_the_history_has_finished_and_unfinished_tasks(
     tasks: Collection[dict[str, Any]],
 ) -> None:
     writer.seed_history(tasks, random.Random(1))
@@ -79,7 +79,7 @@ def test_history_holds_tasks_at_the_end_and_in_the_middle_of_their_lives(
     assert {"merged", "failed"} < found
 
 
-def test_it_writes_until_it_is_stopped(
+def test_the_writer_writes_until_it_is_stopped(
     mongo: MongoClient[dict[str, Any]], mongo_url: str, database_name: str
 ) -> None:
     stop = threading.Event()
@@ -96,8 +96,8 @@ def test_it_writes_until_it_is_stopped(
     assert not running.is_alive()
 
 
-def test_a_database_that_is_away_for_a_moment_does_not_end_the_writer() -> None:
-    """It was the end of a life, then of all, and so of the demo, without a word."""
+def test_a_database_that_is_unreachable_for_a_moment_does_not_end_the_writer() -> None:
+    """Each such moment ended one thread of the writer, until the demo wrote nothing any more, without an error."""
     stop = threading.Event()
 
     class Away:

@@ -1,4 +1,4 @@
-"""What a record looks like, whoever wrote the text in it."""
+"""The format of log records, whatever text is in them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from relay.cli import logs
 from relay.cli.output import StandardError
 
-# With halves of characters, as surrogateescape makes them, and every control character.
+# Texts with lone surrogates, as surrogateescape makes them, and with every control character.
 TEXTS = st.text(st.characters(exclude_categories=()) | st.characters(max_codepoint=0xFF))
 FORGED = "\x1b[2J\r\n2026-01-01T00:00:00.000Z INFO    all is well\x9b31m\u2028\ud800"
 
@@ -39,7 +39,7 @@ def test_a_record_is_one_line_of_printable_characters(message: str, text: str, v
     assert json.loads(line)["text"] == text
 
 
-def test_what_an_exception_says_cannot_pass_for_a_record() -> None:
+def test_the_text_of_an_exception_cannot_pass_for_a_record() -> None:
     shown = logs._Console().format(record("it failed", ValueError(FORGED)))
     first, *rest = shown.split("\n")
     assert first.endswith("it failed")
@@ -48,7 +48,7 @@ def test_what_an_exception_says_cannot_pass_for_a_record() -> None:
 
 
 @pytest.mark.parametrize("format", ["console", "json"])
-def test_what_could_not_be_written_is_said_as_any_other_record(
+def test_lost_lines_are_reported_in_the_format_of_the_log(
     format: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = logging.getLogger()
@@ -71,7 +71,9 @@ def test_what_could_not_be_written_is_said_as_any_other_record(
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "INFO"])
-def test_the_libraries_own_records_stay_out(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_of_libraries_below_warning_are_not_logged(
+    level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", list(root.handlers))
     before = root.level, logging.getLogger("relay").level

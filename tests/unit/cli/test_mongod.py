@@ -1,4 +1,4 @@
-"""The embedded replica set: starts, ends, and says why it cannot."""
+"""The embedded replica set: how it starts and ends, and the errors that say why it cannot start."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ def alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    # One that has ended but was not waited for does not count.
+    # A process that has ended but was not waited for (a zombie) does not count.
     status = Path(f"/proc/{pid}/status")
     return not status.exists() or "State:\tZ" not in status.read_text()
 
 
-def test_it_is_a_replica_set_that_takes_writes_and_goes_without_a_trace() -> None:
+def test_the_embedded_mongod_accepts_writes_and_leaves_nothing_behind() -> None:
     with mongod.start() as server, MongoClient(server.url) as client:
         directory = server._temporary
         assert directory is not None
         assert directory.exists()
         assert client.admin.command("hello")["setName"] == "rs0"
         client.demo.tasks.insert_one({})
-    server.stop()  # the second time does no harm
+    server.stop()  # a second call does nothing
     assert not alive(server.pid)
     assert not directory.exists()
 
 
-def test_a_directory_of_ones_own_stays_and_works_on_another_port(tmp_path: Path) -> None:
+def test_a_data_directory_is_kept_and_works_on_another_port(tmp_path: Path) -> None:
     for number in range(2):
         with mongod.start(data=tmp_path / "db") as server, MongoClient(server.url) as client:
             assert client.demo.tasks.count_documents({}) == number
@@ -65,7 +65,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
         ("exit 5", "status 5"),
     ],
 )
-def test_what_is_missing_is_said_with_the_ways_out(
+def test_a_mongod_that_cannot_start_names_the_cause_and_the_remedies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, says: str
 ) -> None:
     fake(tmp_path, monkeypatch, script)
@@ -74,12 +74,12 @@ def test_what_is_missing_is_said_with_the_ways_out(
     assert "RELAY_MONGO_URL" in str(failure.value)
 
 
-def test_what_mongod_itself_complains_of_is_passed_on() -> None:
+def test_an_error_in_the_log_of_mongod_is_passed_on() -> None:
     with pytest.raises(StartupError, match="unknown storage engine: abacus"):
         mongod.start(extra_args=["--storageEngine", "abacus"])
 
 
-def test_a_port_that_is_taken_while_it_starts_is_said(
+def test_a_port_that_is_taken_during_the_start_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake(tmp_path, monkeypatch, "exit 48")
@@ -87,30 +87,30 @@ def test_a_port_that_is_taken_while_it_starts_is_said(
         mongod.start()
 
 
-def test_a_directory_in_use_is_said_and_only_as_long_as_it_is(
+def test_a_directory_in_use_is_reported_only_while_it_is_in_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "db"
     with mongod.start(data=data), pytest.raises(StartupError, match="Another mongod"):
         mongod.start(data=data)
     fake(tmp_path, monkeypatch, "exit 5")
-    with pytest.raises(StartupError, match="status 5"):  # the log still has the line of before
+    with pytest.raises(StartupError, match="status 5"):  # the log still contains the error of the first start
         mongod.start(data=data)
 
 
-def test_a_place_that_is_no_directory_is_said(tmp_path: Path) -> None:
+def test_a_data_path_that_is_a_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StartupError, match="no directory for the data"):
         mongod.start(data=tmp_path / "file")
 
 
-def test_a_port_in_use_is_said() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with mongod.start() as server, pytest.raises(StartupError, match=f"Port {server.port} is taken"):
         mongod.start(port=server.port)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child's life to its parent's")
-def test_it_dies_with_a_parent_that_is_killed() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can kill a child together with its parent")
+def test_the_embedded_mongod_ends_with_a_parent_that_is_killed() -> None:
     code = "from relay.cli.demo import mongod; s = mongod.start(); print(s.pid, s.port, s._temporary, flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -124,8 +124,8 @@ def test_it_dies_with_a_parent_that_is_killed() -> None:
     assert not list(Path(tempfile.gettempdir()).glob(f"mongodb-{port}.sock"))
 
 
-def test_it_outlives_the_thread_that_started_it() -> None:
-    """Linux ties it to the thread that spawned it, and it was killed when that one ended."""
+def test_the_embedded_mongod_outlives_the_thread_that_started_it() -> None:
+    """Linux kills a child together with the thread that spawned it: mongod ended with that thread."""
     started: list[mongod.Mongod] = []
     thread = threading.Thread(target=lambda: started.append(mongod.start()))
     thread.start()

@@ -1,4 +1,4 @@
-"""Standard error that is closed, full, or read by nobody, and texts that an encoding does not have."""
+"""Standard error that is closed, full or not read, and texts that an encoding cannot write."""
 
 from __future__ import annotations
 
@@ -24,21 +24,23 @@ class Terminal(io.StringIO):
 
 @contextmanager
 def pipe() -> Iterator[tuple[int, StandardError]]:
-    """Where it is read, and a standard error that writes there."""
+    """Yield the reading end of a pipe, and a StandardError that writes into it."""
     reads, writes = os.pipe()
     stream = StandardError(None, writes)
     try:
         yield reads, stream
     finally:
-        with suppress(OSError):  # a test did
+        with suppress(OSError):  # a test has closed it
             os.close(reads)
-        stream.finish(SOON_S)  # now that nobody can read it, nothing holds it
+        stream.finish(
+            SOON_S
+        )  # without a reader, every write fails at once, and the thread has nothing left to do
         with suppress(OSError):
             os.close(writes)
 
 
 def read(descriptor: int, until: str) -> str:
-    """What comes, up to the first that ends so."""
+    """Read until what was read ends so."""
     data = b""
     while not data.endswith(until.encode()):
         more = os.read(descriptor, 2**20)
@@ -48,8 +50,8 @@ def read(descriptor: int, until: str) -> str:
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), max_size=30))
-@settings(max_examples=20)  # each leaves a thread that waits
-def test_what_is_written_is_there_in_order_at_the_end(texts: list[str]) -> None:
+@settings(max_examples=20)  # each example leaves a waiting thread behind
+def test_all_texts_are_written_in_order_by_the_end(texts: list[str]) -> None:
     with pipe() as (reads, stream):
         for text in texts:
             assert stream.write(text) == len(text)
@@ -58,14 +60,14 @@ def test_what_is_written_is_there_in_order_at_the_end(texts: list[str]) -> None:
         assert read(reads, "end") == "".join(texts) + "end"
 
 
-def test_nobody_waits_for_a_pipe_that_nobody_reads_and_what_is_missing_is_said() -> None:
+def test_a_full_pipe_blocks_no_writer_and_missing_texts_are_counted() -> None:
     with pipe() as (reads, stream):
         line = "x" * 1000 + "\n"
         fits = MAX_WAITING_BYTES // len(line)
-        # Given more than pipe and memory hold,
+        # Given more text than the pipe and the memory hold,
         for _ in range(3 * fits):
             stream.write(line)
-        # when it is read, then all is there, or it is said how much is missing.
+        # when the pipe is read, then every text is there, or a line says how many are missing.
         kept = missing = 0
         with os.fdopen(os.dup(reads)) as file:
             while kept + missing < 3 * fits:
@@ -75,23 +77,23 @@ def test_nobody_waits_for_a_pipe_that_nobody_reads_and_what_is_missing_is_said()
                     missing += int(said.split()[1])
         assert kept + missing == 3 * fits
         assert missing > fits
-        # What comes then comes as ever.
+        # Later texts are written as usual.
         stream.write("as ever\n")
         assert read(reads, "\n") == "as ever\n"
 
 
-def test_it_is_bounded_also_in_the_number_of_texts() -> None:
+def test_the_number_of_waiting_texts_is_bounded() -> None:
     with pipe() as (_, stream):
         for _ in range(MAX_WAITING_BYTES // 8):
             stream.write("x")
         assert len(stream._waiting) <= MAX_WAITING_BYTES // 64
 
 
-def test_a_full_disk_is_lived_with_and_what_is_missing_is_said() -> None:
+def test_after_a_full_disk_the_missing_texts_are_counted() -> None:
     with pipe() as (reads, stream), open("/dev/full", "wb", buffering=0) as full:
         stream.describe_loss = lambda count: f"{count} missing\n"
         pipe_end = os.dup(stream.fileno())
-        # Given a disk that has no room,
+        # Given a full disk,
         os.dup2(full.fileno(), stream.fileno())
         for number in range(3):
             stream.write(f"{number}\n")
@@ -100,11 +102,11 @@ def test_a_full_disk_is_lived_with_and_what_is_missing_is_said() -> None:
         os.dup2(pipe_end, stream.fileno())
         os.close(pipe_end)
         stream.write("room\n")
-        # then it is said what is missing.
+        # then a line says how many texts are missing.
         assert read(reads, "room\n") == "3 missing\nroom\n"
 
 
-def test_a_text_that_was_half_written_does_not_run_into_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_half_written_text_does_not_run_into_the_next_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pipe() as (reads, stream):
         answers: list[int | OSError] = [3, OSError(28, "No space left on device")]
         real = os.write
@@ -124,7 +126,7 @@ def test_a_text_that_was_half_written_does_not_run_into_the_next(monkeypatch: py
         )
 
 
-def test_a_reader_that_left_is_nobodys_trouble() -> None:
+def test_a_reader_that_left_raises_no_error_at_standard_error() -> None:
     with pipe() as (reads, stream):
         os.close(reads)
         for _ in range(100):
@@ -133,7 +135,7 @@ def test_a_reader_that_left_is_nobodys_trouble() -> None:
         assert not stream._size
 
 
-def test_a_descriptor_that_does_not_block_is_waited_for() -> None:
+def test_a_non_blocking_descriptor_loses_nothing() -> None:
     with pipe() as (reads, stream):
         os.set_blocking(stream.fileno(), False)
         text = "x" * 500_000 + "\n"  # more than a pipe holds
@@ -141,7 +143,7 @@ def test_a_descriptor_that_does_not_block_is_waited_for() -> None:
         assert read(reads, "\n") == text
 
 
-def test_whether_it_is_a_terminal_is_still_known() -> None:
+def test_standard_error_still_knows_whether_it_is_a_terminal() -> None:
     assert StandardError(Terminal()).isatty()
     assert not StandardError(io.StringIO()).isatty()
     assert StandardError(None).encoding == "utf-8"
@@ -158,7 +160,7 @@ def test_every_text_can_be_written_in_every_encoding(encoding: str, text: str) -
         assert text.encode(encoding, READABLE) == exact
 
 
-def test_what_an_encoding_does_not_have_stays_readable() -> None:
+def test_characters_that_an_encoding_lacks_stay_readable() -> None:
     text = "“Rotate” – events 0 → 1, 5 × 2 … ╭─╮ Zoë \u65e5 \ud800"
     assert text.encode("ascii", READABLE) == rb'"Rotate" - events 0 -> 1, 5 x 2 ... +-+ Zo\xeb \u65e5 \ud800'
     assert text.encode("latin-1", READABLE).decode("latin-1") == (

@@ -1,4 +1,4 @@
-"""What `relay tail` prints, when it ends, and with which code. Real sockets on loopback, a fake clock."""
+"""What `relay tail` prints, when it ends, and with which exit code. Real sockets on loopback, a fake clock."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AT = "2026-05-01T12:00:00.000Z"
 
 
 class Tail:
-    """A tail in the background, with its two outputs and a clock of its own."""
+    """A tail that runs in the background, with its two outputs and a clock of its own."""
 
     def __init__(self, url: str, **options: Any) -> None:
         self.out, self.err, self.time = Tape(), Tape(), FakeTime()
@@ -46,7 +46,7 @@ class Tail:
         )
 
     def columns(self) -> list[tuple[str, str]]:
-        """The type and the text of each line."""
+        """Return the type and the text of each line."""
         return [(line[24 : 24 + TYPE_WIDTH].strip(), line[52 + TYPE_WIDTH :]) for line in self.out.lines]
 
 
@@ -58,7 +58,7 @@ def line_of(type_: str, data: dict[str, Any], at: str | None = AT, **options: An
 # One message, one line
 
 
-def test_a_line_says_when_how_late_what_and_whose() -> None:
+def test_a_line_shows_the_time_the_delay_the_type_and_the_task() -> None:
     data = {"taskId": "65f0c0ffee0123456789abcd", "status": "in_review", "prUrl": "https://git/pr/7"}
     assert line_of("task:pr_opened", data) == (
         "12:00:00.000   +250 ms  task:pr_opened               65f0c0ffee0123456789abcd  in_review  https://git/pr/7"
@@ -83,7 +83,7 @@ def test_a_line_says_when_how_late_what_and_whose() -> None:
         ("task:unheard_of", {"taskId": "t1"}, '{"taskId":"t1"}'),
     ],
 )
-def test_a_message_is_told_by_its_essence(type_: str, data: dict[str, Any], text: str) -> None:
+def test_a_message_is_described_by_what_is_essential(type_: str, data: dict[str, Any], text: str) -> None:
     assert line_of(type_, {"taskId": "t1"} | data).endswith(f"t1{' ' * 24}{text}")
 
 
@@ -94,7 +94,7 @@ def test_an_event_shows_the_text_and_the_links_of_its_payload() -> None:
 
 
 @pytest.mark.parametrize("type_", ["welcome", "heartbeat", "pong", "auth:ok", "server:draining", "task:left"])
-def test_what_keeps_the_conversation_going_is_for_programs_only(type_: str) -> None:
+def test_messages_that_only_keep_the_connection_alive_are_printed_only_as_json(type_: str) -> None:
     message = Message(type_, {}, raw="{}")
     assert list(Renderer().lines(message)) == []
     assert list(Renderer(json=True).lines(message)) == ["{}"]
@@ -123,7 +123,7 @@ def test_a_list_is_one_line_when_its_last_page_is_there() -> None:
         ("task:state", {}, "0 events"),
     ],
 )
-def test_the_essence_can_be_had_without_a_line(kind: str, data: dict[str, Any], text: str) -> None:
+def test_a_description_can_be_made_without_a_line(kind: str, data: dict[str, Any], text: str) -> None:
     assert describe(kind, data) == text
 
 
@@ -146,7 +146,7 @@ def test_another_day_is_shown_with_its_date(at: str, clock: str) -> None:
         ("2026-03-02T12:00:00.250Z", "   +60 d"),
     ],
 )
-def test_a_delay_is_told_in_milliseconds_while_they_matter(at: str, late: str) -> None:
+def test_a_delay_below_ten_seconds_is_shown_in_milliseconds(at: str, late: str) -> None:
     assert line_of("task:deleted", {"taskId": "t1"}, at)[14:22] == late
 
 
@@ -160,7 +160,7 @@ def test_a_delay_is_told_in_milliseconds_while_they_matter(at: str, late: str) -
         (None, ""),
     ],
 )
-def test_an_event_from_before_is_told_with_its_age(at: str | None, age: str) -> None:
+def test_an_event_from_the_past_is_shown_with_its_age(at: str | None, age: str) -> None:
     history = state(0, [event("a") | {"at": at}], reset=True)
     (line,) = Renderer(since=0, now=lambda: NOON).lines(history)
     assert line[14:22].strip() == age
@@ -172,7 +172,7 @@ def test_a_delay_people_notice_is_yellow() -> None:
     assert "\x1b[33m" not in line_of("task:deleted", {"taskId": "t1"}, color=True)
 
 
-def test_colour_is_only_where_it_was_asked_for() -> None:
+def test_lines_have_colours_only_when_asked_for() -> None:
     data = {"taskId": "t1", "status": "failed"}
     assert "\x1b[1;31mtask:failed" in line_of("task:failed", data, color=True)
     assert "\x1b" not in line_of("task:failed", data)
@@ -181,7 +181,7 @@ def test_colour_is_only_where_it_was_asked_for() -> None:
 # Untrusted text
 
 
-def test_a_terminal_escape_in_a_title_is_spelled_out() -> None:
+def test_a_terminal_escape_sequence_in_a_title_is_escaped() -> None:
     data = {"taskId": "\x1b[2Jt", "title": "\x1b]0;owned\x07\x9b31m\u202e", "status": "\r\n"}
     line = line_of("task:created", data)
     assert line.isprintable()
@@ -204,7 +204,7 @@ _json = st.recursive(st.none() | st.integers(-9, 9) | st.text(), lambda inner: s
                                      "index", "next", "questions", "prUrl", "change", "lagMs"]), _json),
     st.booleans(),
 )  # fmt: skip
-def test_whatever_arrives_is_a_printable_line(type_: str, data: dict[str, Any], color: bool) -> None:
+def test_any_message_becomes_a_printable_line(type_: str, data: dict[str, Any], color: bool) -> None:
     for line in Renderer(now=lambda: NOON).lines(Message(type_, data, "not a time")):
         assert line.replace("\u200c", "").replace("\u200d", "").isprintable()
     for since in (None, 0):
@@ -221,7 +221,7 @@ def test_a_frame_for_a_terminal_keeps_its_meaning_and_loses_its_controls() -> No
 # The loop
 
 
-async def test_without_arguments_the_dashboard_is_tailed() -> None:
+async def test_a_tail_without_arguments_follows_the_list() -> None:
     async with FakeRelay({"t1": []}) as relay:
         tail = Tail(relay.url, count=1)
         assert await tail.ending == 0
@@ -229,7 +229,7 @@ async def test_without_arguments_the_dashboard_is_tailed() -> None:
         assert tail.err.lines == [f"connected to {relay.url.replace('http', 'ws')}/ws"]
 
 
-async def test_a_task_is_a_summary_and_then_its_events() -> None:
+async def test_a_task_is_printed_as_a_summary_and_then_event_by_event() -> None:
     async with FakeRelay({"t1": [event("a"), event("b"), event("c")]}, page=2) as relay:
         tail = Tail(relay.url, tasks=("t1",), count=2)
         await tail.out.written.wait()
@@ -241,7 +241,7 @@ async def test_a_task_is_a_summary_and_then_its_events() -> None:
     ]
 
 
-async def test_since_prints_each_event_from_there() -> None:
+async def test_since_prints_each_event_from_its_index_on() -> None:
     async with FakeRelay({"t1": [event("a"), event("b"), event("c")]}) as relay:
         tail = Tail(relay.url, tasks=("t1",), since=1, count=3)
         await tail.out.written.wait()
@@ -268,7 +268,7 @@ async def test_no_event_is_printed_twice_wherever_the_connection_drops(after: in
     assert "resumed" in tail.err.lines or after > 5
 
 
-async def test_after_a_rewrite_only_what_is_new_is_printed() -> None:
+async def test_after_a_rewrite_only_new_events_are_printed() -> None:
     async with FakeRelay({"t1": [event("a"), event("b")]}, page=1) as relay:
         tail = Tail(relay.url, tasks=("t1",), since=0, count=4)
         await tail.out.has_lines(2)
@@ -286,17 +286,17 @@ def texts(renderer: Renderer, *messages: Message) -> list[str]:
     return [line[52 + TYPE_WIDTH :] for message in messages for line in renderer.lines(message)]
 
 
-def test_what_was_missed_without_since_is_told_event_by_event() -> None:
+def test_missed_events_are_printed_one_by_one_without_since() -> None:
     told = texts(Renderer(), state(0, [event("a")], reset=True), state(1, [event("b")], reset=False))
     assert told == ["1 event", "#1 analyzing  b"]
 
 
-def test_a_return_that_missed_nothing_is_a_summary() -> None:
+def test_a_reconnect_that_missed_nothing_prints_a_summary() -> None:
     assert texts(Renderer(), state(0, [event("a")], True), state(1, [], False)) == ["1 event", "1 event"]
     assert texts(Renderer(since=0), state(0, [event("a")], True), state(1, [], False)) == ["#0 analyzing  a"]
 
 
-def test_a_first_state_that_was_cut_short_is_one_summary_all_the_same() -> None:
+def test_a_first_state_that_was_interrupted_is_still_one_summary() -> None:
     told = texts(
         Renderer(), state(0, [event("a")], reset=True, more=True), state(1, [event("b")], reset=False)
     )
@@ -308,7 +308,7 @@ def test_a_rewrite_without_since_is_one_line() -> None:
     assert told == ["1 event", "rewritten, 1 event"]
 
 
-def test_a_rewrite_is_told_in_json_even_below_since() -> None:
+def test_a_rewrite_is_printed_as_json_even_below_since() -> None:
     renderer = Renderer(json=True, since=9)
     assert not list(renderer.lines(state(0, [{}], reset=True)))
     assert len(list(renderer.lines(state(0, [{}, {}], reset=True)))) == 1
@@ -332,7 +332,7 @@ async def test_the_duration_ends_the_tail() -> None:
         assert await tail.ending == 0
 
 
-async def test_ctrl_c_ends_the_tail_in_good_order() -> None:
+async def test_ctrl_c_ends_the_tail_with_code_0() -> None:
     before = signal.getsignal(signal.SIGINT)
     async with FakeRelay() as relay:
         tail = Tail(relay.url)
@@ -350,7 +350,7 @@ def pipe_without_reader() -> Iterator[TextIO]:
         yield out
 
 
-async def test_a_reader_who_leaves_ends_the_tail_quietly(pipe_without_reader: TextIO) -> None:
+async def test_a_reader_that_leaves_ends_the_tail_without_an_error(pipe_without_reader: TextIO) -> None:
     err = io.StringIO()
     async with FakeRelay() as relay:
         assert await run(relay.url, "t0ken", Selection(), out=pipe_without_reader, err=err) == 0
@@ -358,7 +358,7 @@ async def test_a_reader_who_leaves_ends_the_tail_quietly(pipe_without_reader: Te
     print("what is still to be flushed at exit", file=pipe_without_reader, flush=True)
 
 
-async def test_notices_say_when_the_next_try_is() -> None:
+async def test_a_notice_names_the_time_of_the_next_try() -> None:
     async with FakeRelay({}, close(4430, "at_capacity\x1b", after=2)) as relay:
         tail = Tail(relay.url, count=2)
         assert await tail.ending == 0
@@ -386,13 +386,13 @@ async def test_bad_arguments_are_code_2_and_one_sentence(options: dict[str, Any]
     assert tail.out.getvalue() == ""
 
 
-async def test_an_address_that_is_none_is_code_2_and_not_repeated() -> None:
+async def test_an_invalid_address_is_code_2_and_is_not_printed() -> None:
     tail = Tail("http://relay/#token=secret")
     assert await tail.ending == 2
     assert "secret" not in tail.err.getvalue()
 
 
-async def test_nobody_there_is_code_3_and_one_sentence() -> None:
+async def test_an_address_where_no_relay_answers_is_code_3_and_one_sentence() -> None:
     async with FakeRelay() as relay:
         url = relay.url
     tail = Tail(url)
@@ -425,7 +425,7 @@ async def test_a_refusal_is_code_3_and_one_sentence(fault: Any, sentence: str) -
     assert tail.err.lines[-1].endswith(sentence)
 
 
-async def test_a_task_nobody_shows_is_code_3() -> None:
+async def test_a_task_that_the_relay_does_not_show_is_code_3() -> None:
     async with FakeRelay() as relay:
         tail = Tail(relay.url, tasks=("nobody's",))
         assert await tail.ending == 3
@@ -442,7 +442,7 @@ async def test_a_deleted_task_ends_its_tail() -> None:
     assert tail.err.lines[-1] == "nothing left to follow"
 
 
-async def test_a_task_that_is_none_does_not_keep_the_tail_from_its_end() -> None:
+async def test_an_invalid_task_id_does_not_keep_the_tail_from_ending() -> None:
     async with FakeRelay({"t1": []}, bad=frozenset({"bad"})) as relay:
         tail = Tail(relay.url, tasks=("bad", "t1"))
         while len(tail.out.lines) < 3:  # two errors and a state

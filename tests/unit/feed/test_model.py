@@ -1,7 +1,7 @@
-"""Thousands of histories against a model of the database: the core alone, without a server.
+"""Thousands of generated histories of a collection, against a model of the database. Without a server.
 
-What is emitted rebuilds the documents, and depends on nothing but the changes: not on what a relay
-remembers, not on when it started, not on how the stream was cut into batches.
+The messages rebuild the documents. They depend on the changes only: not on what a relay has in its cache, not on when
+it started, and not on how the stream was split into batches.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ SIZES = st.lists(st.integers(1, 5), min_size=1, max_size=4)
 
 
 class Collector:
-    """A publisher that keeps what it is told, in the form in which it would be sent, and follows it as
-    a listener does."""
+    """A publisher that keeps the messages in the form in which they are sent, and applies them to timelines as a client
+    does."""
 
     def __init__(self, timelines: dict[str, list[bytes]]) -> None:
         self.timelines = timelines
@@ -42,7 +42,7 @@ class Collector:
         for step in steps:
             if step.after is None:
                 del self.timelines[step.id]
-            elif step.before is None:  # a new task: whoever opens it is shown its state
+            elif step.before is None:  # a new task: a client that joins it is sent its state
                 self.timelines[step.id] = shown(step.after.timeline.elements or ())
             messages = tuple(self._sent(step, message) for message in step.messages)
             shows = step.after and (step.after.summary, step.after.keys)
@@ -75,19 +75,19 @@ def stored(document: dict[str, Any]) -> list[bytes]:
 def played(
     model: Model, *, start: int = 0, known: int = 1000, array_bytes: int = 10_000, sizes: Sequence[int] = (1,)
 ) -> Collector:
-    """What a relay says that starts when so many groups of writes are over."""
+    """Return what a relay publishes that starts after the first `start` groups of writes."""
     memory = TaskCache(known, lambda key: False, array_bytes=array_bytes)
     collector = Collector({task: stored(document) for task, document in model.past[start][1].items()})
     pump = Pump(Stream(model.batches[start:], sizes), Past(model), TRANSLATOR, memory, collector, METRICS)
     running = pump.run()
     with suppress(StopIteration):
-        running.send(None)  # nothing in it waits, so it runs to its end
+        running.send(None)  # nothing in the pump waits here, so it runs to its end
     return collector
 
 
 @settings(max_examples=1000)
 @given(GROUPS, SIZES)
-def test_what_is_said_rebuilds_the_documents(groups: list[Group], sizes: list[int]) -> None:
+def test_the_messages_rebuild_the_documents(groups: list[Group], sizes: list[int]) -> None:
     model = Model(groups)
     collector = played(model, sizes=sizes)
     assert collector.timelines == {task: stored(document) for task, document in model.documents.items()}
@@ -95,7 +95,7 @@ def test_what_is_said_rebuilds_the_documents(groups: list[Group], sizes: list[in
 
 @settings(max_examples=1000)
 @given(GROUPS, SIZES, st.integers(0, 25))
-def test_every_relay_says_the_same(groups: list[Group], sizes: list[int], start: int) -> None:
+def test_every_relay_sends_the_same_messages(groups: list[Group], sizes: list[int], start: int) -> None:
     model, start = Model(groups), min(start, len(groups))
     first = played(model)
     later = [one[1:] for one in first.said if one[0] > model.past[start][0]]
@@ -105,7 +105,7 @@ def test_every_relay_says_the_same(groups: list[Group], sizes: list[int], start:
         assert other.timelines == first.timelines
 
 
-def test_a_memory_of_one_is_not_one_of_none() -> None:
+def test_a_cache_for_one_task_keeps_one() -> None:
     memory = TaskCache(1, lambda key: False)
     for name in ("a", "b"):
         memory.remember(key_of(name), TRANSLATOR.read({"_id": name, "events": [1, 2]}), with_array=True)
