@@ -1,7 +1,7 @@
-"""What a connection leaves behind: nothing that only Python's collector could find, of whatever kind it is.
+"""A connection of any kind leaves no reference cycle, which only Python's garbage collector could free.
 
-The relay lets the collector run seldom (`relay/cli/serve.py`). A cycle of references holds the headers and the
-body of its request until then, so one cycle per request is memory that a stranger can take without a token.
+The relay lets the collector run seldom (`relay/cli/serve.py`). Until then a cycle keeps the headers and the body of
+its request. So with one cycle per request a stranger without a token could use up the memory.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ from relay.protocol import polls
 from relay.tasks.visibility import Principal
 
 REQUESTS = int(os.environ.get("RELAY_TEST_GARBAGE_REQUESTS") or (500 if os.environ.get("CI") else 50))
-ATTEMPTS = 3  # a visit that leaves something does so each time; what an earlier test leaves late comes once
-SETTLED_S = 30.0  # shorter than the wait for another request, 75 s, which must hold nothing
+ATTEMPTS = 3  # a visit that leaves something does so each time; an earlier test may leave something once
+SETTLED_S = (
+    30.0  # shorter than the 75 s for which an idle connection may wait, which must hold nothing either
+)
 DATABASE = "test_garbage"
 OF_CONNECTIONS = {
     "HttpProtocol",
@@ -44,7 +46,7 @@ OF_CONNECTIONS = {
 
 
 class Failing(Poll):
-    """A poll that fails where its task says so."""
+    """A poll that fails if it asks for the task "away" or "broken"."""
 
     def __init__(self, services: Services, principal: Principal, request: polls.Poll) -> None:
         super().__init__(services, principal, request)
@@ -52,7 +54,7 @@ class Failing(Poll):
 
     async def _first_news(self) -> list[News]:
         if "away" in self._named:
-            raise Unavailable("the database is away")
+            raise Unavailable("the database is unavailable")
         if "broken" in self._named:
             raise RuntimeError("broken")
         return await super()._first_news()
@@ -74,17 +76,17 @@ def visitor(mongo_url: str, mongo: MongoClient[dict[str, Any]]) -> Iterator[Visi
 
 
 def alive() -> Counter[str]:
-    """What there is for connections and requests, by type."""
+    """The number of objects of each type that serves connections and requests."""
     return Counter(type(one).__name__ for one in gc.get_objects() if type(one).__name__ in OF_CONNECTIONS)
 
 
 def left_by(visit: Callable[[], None], times: int) -> tuple[Counter[str], Counter[str]]:
-    """What so many visits leave: what is still held, and what only the collector finds, each by type."""
+    """Make this many visits. Return the objects that are still held, and those that only the collector finds, by type."""
     for _ in range(3):
-        visit()  # what is made once is made now
+        visit()  # so that objects that are made once exist by now
     gc.collect()
     before = alive()
-    logging.disable()  # pytest keeps what is logged, with its traceback
+    logging.disable()  # pytest would keep the log records, with their tracebacks
     gc.disable()
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
@@ -108,8 +110,8 @@ def test_a_connection_leaves_no_garbage(visitor: Visitor, kind: str) -> None:
     times = REQUESTS // 10 if kind in SLOW else REQUESTS
     for attempt in range(ATTEMPTS):
         held, garbage = left_by(lambda: KINDS[kind](visitor), times)
-        # The driver and the event loop may leave a little of their own meanwhile: nothing for each visit.
+        # The driver and the event loop may leave a few objects of their own, but not some for each visit.
         if not held and garbage.total() < times:
             return
         print(f"attempt {attempt + 1}: held {held}, garbage {garbage.most_common(12)}")
-    pytest.fail("every time something is left")
+    pytest.fail("something is left each time")
