@@ -50,9 +50,9 @@ class Limits:
     """What one HTTP connection may take.
 
     `request_within_s`: a request must be complete this many seconds after it could begin. `stall_s`: a client that
-    reads nothing of a response for this many seconds is disconnected. `caps` count a connection until it ends or becomes
-    a WebSocket, and a connection above them is closed at once. `proxies` are trusted: their connections do not count
-    for an address, because they carry requests of many clients, and may be idle longer.
+    reads nothing of a response for this many seconds is disconnected. `caps` count a connection until it ends or
+    becomes a WebSocket, and a connection above them is closed at once. `proxies` are trusted: their connections do not
+    count for an address, because they carry requests of many clients, and may be idle longer.
     """
 
     request_within_s: float
