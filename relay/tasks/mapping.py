@@ -177,7 +177,12 @@ _Name = Annotated[str, BeforeValidator(_digits), AfterValidator(_named)]
 _Names = Annotated[
     tuple[_Name, ...], BeforeValidator(lambda value: value if isinstance(value, list) else [value])
 ]
-_names_by_kind = TypeAdapter(dict[Annotated[Kind, BeforeValidator(_lifecycle_kind)], _Names]).validate_python
+
+
+def _names_by_kind(table: Any) -> dict[Kind, tuple[str, ...]]:
+    kind = Annotated[Kind, BeforeValidator(_lifecycle_kind)]
+    names: dict[Kind, tuple[str, ...]] = TypeAdapter(dict[kind, _Names]).validate_python(table)
+    return names
 
 
 def _kind_by_name(names_by_kind: Map[Kind, tuple[str, ...]]) -> dict[str, Kind]:
@@ -266,7 +271,7 @@ def load(path: Path) -> Mapping:
     except RecursionError:
         raise StartupError(f"The mapping file {path} is nested too deeply.") from None
     try:
-        mapping = _read(table)
+        mapping = TypeAdapter(Mapping).validate_python(table)  # made here: most deployments have no file
     except ValidationError as failure:
         raise StartupError(f"The mapping file {path}: {_sentence(failure, table)}.") from None
     if (misplaced := _inside_events(mapping)) is not None:
@@ -274,7 +279,6 @@ def load(path: Path) -> Mapping:
     return mapping
 
 
-_read = TypeAdapter(Mapping).validate_python
 _TABLES: dict[str, type] = {
     "": Mapping,
     "fields": Fields,
@@ -289,29 +293,31 @@ _TABLES: dict[str, type] = {
 def _sentence(failure: ValidationError, file: Any) -> str:
     """The first problem of a file as a sentence without its full stop: the key, and what is wrong with it."""
     kind, location, reason = first_problem(failure)
+    # The location of pydantic as a key of the file. Leave out "[key]", with which it marks a wrong key of a dictionary,
+    # and the index of a single value that was read as a list of one.
     key, value = "", file
     for part in location:
-        if (
-            isinstance(part, str) and part != "[key]"
-        ):  # pydantic's mark: the key itself is wrong, not its value
-            key += f".{part}" if key else part
+        if isinstance(part, int):
+            if isinstance(value, list):
+                key, value = f"{key}[{part}]", value[part]
+        elif part != "[key]":
+            key = f"{key}.{part}" if key else part
             value = value.get(part) if isinstance(value, dict) else None
-        elif isinstance(part, int) and isinstance(
-            value, list
-        ):  # elsewhere a single value stands for a list of one
-            key += f"[{part}]"
-            value = value[part]
     names = [part for part in location if isinstance(part, str)]
     table, parent = _TABLES.get(".".join(names)), _TABLES.get(".".join(names[:-1]))
-    if kind == "unexpected_keyword_argument" and parent is not None:
-        return f"{key} is not a key of the mapping; known here are {_keys(parent)}"
-    if kind == "missing":
-        return f"{key} is missing"
-    if kind in ("dataclass_type", "dict_type"):
-        return f"{key} must be a table"
-    if kind == "tuple_type":
-        return f"{key} must be a list of {'strings' if table is None else f'tables with {_keys(table)}'}"
-    return f"{key} {reason.replace('valid string', 'string')}"
+    match kind:
+        case "unexpected_keyword_argument" if parent is not None:
+            return f"{key} is not a key of the mapping; known here are {_keys(parent)}"
+        case "missing":
+            return f"{key} is missing"
+        case "dataclass_type" | "dict_type":
+            return f"{key} must be a table"
+        case "tuple_type":
+            return f"{key} must be a list of {'strings' if table is None else f'tables with {_keys(table)}'}"
+        case "string_type":
+            return f"{key} must be a string"
+        case _:
+            return f"{key} {reason}"
 
 
 def _keys(table: type) -> str:
