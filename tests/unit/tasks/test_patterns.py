@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import unicodedata
 
 import pytest
 from hypothesis import assume, example, given, reject
@@ -92,6 +93,18 @@ def test_ends_of_texts_and_lines_are_those_of_python(pattern: str, text: str) ->
             one.rstrip("\n").removesuffix(2 * MARK).removesuffix(MARK) for one in (shown, expected)
         )
     assert shown == expected
+
+
+@pytest.mark.parametrize(
+    "escape", [*(rf"\{one}" for one in "dDwWsS"), *(rf"[\{one}]" for one in "dDwWsS"), r"[^\W]", r"[^\S]"]
+)
+def test_classes_have_the_characters_that_they_have_in_python(escape: str) -> None:
+    # Of newer characters, Python and RE2 may know those of different versions of Unicode.
+    old = [
+        char for char in map(chr, range(0x30000)) if unicodedata.ucd_3_2_0.category(char) not in ("Cn", "Cs")
+    ]
+    text = "".join(old)
+    assert Patterns([escape]).without(text) == re.sub(escape, MARK, text)
 
 
 @given(st.text() | st.text(st.characters(categories=["Cs", "Lu"])))
