@@ -1,4 +1,4 @@
-"""A real Chromium, and a relay running beside the test."""
+"""Fixtures: a real Chromium, and a relay that runs beside the test."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-# What the browser itself reports of connections that fail, and of an emulated network that is away.
+# What the browser itself writes about failed connections and about an emulated loss of the network.
 OF_THE_NETWORK = ("WebSocket connection to", "net::ERR_")
 
 
 class Site:
-    """A running relay as a page's test sees it: its address, its tasks, and who may sign in."""
+    """A running relay with its address and tasks, and the pages that users open on it."""
 
     def __init__(self, settings: Settings, tasks: Collection[dict[str, Any]], browser: Browser) -> None:
         self._settings = settings
@@ -44,7 +44,7 @@ class Site:
         self.page = self.another()
 
     def start(self) -> None:
-        """Start the relay; the second time where it was before."""
+        """Start the relay; again at its earlier port, if it had one."""
         port = urlsplit(self.url).port or 0
         settings = self._settings.model_copy(update={"relay_port": port})
         self.url = self._running.enter_context(running_in_thread(settings))
@@ -53,13 +53,13 @@ class Site:
         self._running.close()
 
     def restart(self, **changed: object) -> None:
-        """Where it was, with other settings."""
+        """Restart the relay at its earlier port with other settings."""
         self.stop()
         self._settings = load(**self._settings.model_dump() | changed)
         self.start()
 
     def another(self, **options: Any) -> Page:
-        """The page of another person: a window that shares nothing with the others."""
+        """Open a page for another user, in a browser context of its own."""
         context = self._browser.new_context(**{"viewport": {"width": 1360, "height": 850}} | options)
         self._contexts.callback(context.close)
         page = context.new_page()
@@ -71,7 +71,7 @@ class Site:
     def open(
         self, sub: str = "alice", *, page: Page | None = None, ttl_s: float = 600, **claims: Any
     ) -> Page:
-        """The dashboard, signed in and live."""
+        """Open the dashboard as a user, and wait until it is live."""
         page = page or self.page
         page.goto(f"{self.url}/#token={token(sub, ttl_s=ttl_s, **claims)}")
         page.wait_for_selector('[data-connection="live"]')
@@ -82,7 +82,7 @@ class Site:
         self.stop()
 
 
-# Playwright keeps a loop running in this thread, so it must be over before the next asynchronous test.
+# Playwright runs an event loop in this thread, so it has to end before the next asynchronous test.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
@@ -98,7 +98,7 @@ def browser() -> Iterator[Browser]:
 def site(
     browser: Browser, mongo_url: str, mongo: MongoClient[dict[str, Any]], database_name: str
 ) -> Iterator[Site]:
-    """Fails the test when a page raises an error, or writes to the console anything of its own."""
+    """A relay with pages. Fails the test if a page raises an error or writes to the console."""
     site = Site(settings_for(mongo_url, database_name), mongo[database_name]["tasks"], browser)
     site.start()
     try:

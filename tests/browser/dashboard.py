@@ -1,4 +1,4 @@
-"""The words of the page's tests: what is written, and where it is to be seen."""
+"""Helpers of the dashboard's tests: write to the database, and find elements of the page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page
 
-SOON_MS = 30_000  # a bound for what takes milliseconds, on a noisy machine
+SOON_MS = 30_000  # usually milliseconds; the bound is for a busy machine
 
 
 def write_task(site: Any, **fields: Any) -> str:
@@ -49,7 +49,7 @@ def open_row(page: Page, task_id: str) -> None:
 
 
 def until(seen: Callable[[], bool], what: str, *, within_s: float = 30) -> None:
-    """Look again and again, for what no locator can say."""
+    """Wait until a condition holds that no locator can express."""
     deadline = time.monotonic() + within_s
     while not seen():
         assert time.monotonic() < deadline, f"not within {within_s:.0f} s: {what}"

@@ -1,4 +1,4 @@
-"""An origin that is not the relay's."""
+"""Serve pages from another origin than the relay's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """Serves the files of a folder; its origin."""
+    """Serve the files of a folder, and yield the origin."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

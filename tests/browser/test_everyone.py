@@ -1,4 +1,4 @@
-"""For everyone: assistive technology, small windows, no motion, and no trust in what documents say."""
+"""The dashboard for every reader: accessibility, small windows, reduced motion, and hostile documents."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def axe() -> str:
 
 
 def complaints(page: Page, axe: str) -> list[Any]:
-    """What axe finds serious or critical, as rule and place."""
+    """The serious and critical findings of axe, each as its rule and element."""
     page.evaluate(axe)
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
     return [
@@ -42,7 +42,7 @@ def complaints(page: Page, axe: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_gives_assistive_technology_what_it_needs(site: Any, axe: str, scheme: str) -> None:
+def test_the_page_has_no_serious_finding_of_axe(site: Any, axe: str, scheme: str) -> None:
     page = site.another(color_scheme=scheme, reduced_motion="reduce", bypass_csp=True)
     page.goto(site.url)
     expect(connection(page, "offline")).to_be_visible()
@@ -83,7 +83,7 @@ def test_gives_assistive_technology_what_it_needs(site: Any, axe: str, scheme: s
     assert complaints(page, axe) == []
 
 
-def test_moves_nothing_for_who_wants_no_motion_and_marks_the_change(site: Any) -> None:
+def test_a_page_with_reduced_motion_highlights_a_change_and_animates_nothing(site: Any) -> None:
     page = site.another(reduced_motion="reduce")
     task_id = write_task(site)
     site.open(page=page)
@@ -94,7 +94,7 @@ def test_moves_nothing_for_who_wants_no_motion_and_marks_the_change(site: Any) -
     assert page.evaluate("document.getAnimations().length") == 0
 
 
-def test_moves_only_what_the_compositor_can_move_alone(page: Page, site: Any) -> None:
+def test_animations_change_only_transform_and_opacity(page: Page, site: Any) -> None:
     write_task(site)
     site.open()
     page.evaluate(
@@ -110,7 +110,7 @@ def test_moves_only_what_the_compositor_can_move_alone(page: Page, site: Any) ->
     def change(status: str) -> bool:
         page.wait_for_timeout(
             300
-        )  # the page moves nothing in a burst, which a busy machine may make of changes
+        )  # on a busy machine changes may become a burst, in which the page animates nothing
         set_status(site, "New", status)
         expect(row(page, new).locator(f'[data-status="{status}"]')).to_be_visible()
         return bool(page.evaluate("moved.size"))
@@ -119,7 +119,7 @@ def test_moves_only_what_the_compositor_can_move_alone(page: Page, site: Any) ->
     assert set(page.evaluate("[...moved]")) <= {"transform", "opacity", "zIndex"}
 
 
-def test_fits_a_phone(page: Page, site: Any) -> None:
+def test_the_page_fits_a_phone(page: Page, site: Any) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     task_id = write_task(site, title="A rather long title " * 15, createdBy="alice")
     site.open()
@@ -131,7 +131,7 @@ def test_fits_a_phone(page: Page, site: Any) -> None:
     expect(row(page, task_id)).to_be_visible()
 
 
-def test_goes_back_to_the_same_place_of_the_list_on_a_phone(site: Any) -> None:
+def test_the_list_keeps_its_position_behind_a_task_on_a_phone(site: Any) -> None:
     page = site.another(viewport={"width": 390, "height": 780}, has_touch=True)
     task_ids = [write_task(site, status="merged") for _ in range(40)]
     site.open(page=page)
@@ -147,7 +147,7 @@ def test_goes_back_to_the_same_place_of_the_list_on_a_phone(site: Any) -> None:
 @pytest.mark.parametrize(
     "text", ["<script>document.title = 1</script>", "<img src=x onerror='document.title=1'>"]
 )
-def test_never_runs_what_documents_say(page: Page, site: Any, text: str) -> None:
+def test_the_page_never_runs_code_from_a_document(page: Page, site: Any, text: str) -> None:
     hostile = "javascript:document.title=1"
     task_id = write_task(
         site,
@@ -170,7 +170,7 @@ def test_never_runs_what_documents_say(page: Page, site: Any, text: str) -> None
     expect(page).to_have_title("Tasks")
 
 
-def test_is_small_and_holds_no_script_or_style_of_its_own(page: Page, site: Any) -> None:
+def test_the_page_is_small_and_has_no_inline_script_or_style(page: Page, site: Any) -> None:
     files = [file for file in (WEB / "dashboard").rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) < PAGE_BYTES_MAX
     page.goto(f"{site.url}/#token={token('alice')}")

@@ -1,4 +1,4 @@
-"""Connections that break and come back: what the page says, and that it misses nothing."""
+"""Connections that break and return: what the page shows, and that it misses nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from support.relay_fixture import COMMAND, SECRET, SOON_S, environment, token
 from relay.cli.demo import mongod as embedded
 
 
-def test_resumes_where_it_was_when_the_connection_is_lost(page: Page, site: Any) -> None:
+def test_the_page_continues_from_its_position_after_a_lost_connection(page: Page, site: Any) -> None:
     sockets: list[WebSocketRoute] = []
     joins: list[dict[str, Any]] = []
 
@@ -47,7 +47,7 @@ def test_resumes_where_it_was_when_the_connection_is_lost(page: Page, site: Any)
     assert [join.get("since") for join in joins] == [None, 3]
 
 
-def test_catches_up_after_the_relay_was_away(page: Page, site: Any) -> None:
+def test_the_page_catches_up_after_the_relay_was_away(page: Page, site: Any) -> None:
     task_id = write_task(site, title="Away", events=[{"type": "before"}])
     site.open()
     row(page, task_id).click()
@@ -62,7 +62,7 @@ def test_catches_up_after_the_relay_was_away(page: Page, site: Any) -> None:
     expect(connection(page, "live")).to_be_visible()
 
 
-def test_says_so_while_it_is_not_connected(page: Page, site: Any) -> None:
+def test_the_banner_says_that_the_page_is_not_connected(page: Page, site: Any) -> None:
     sockets: list[WebSocketRoute] = []
 
     def once(socket: WebSocketRoute) -> None:
@@ -81,7 +81,7 @@ def test_says_so_while_it_is_not_connected(page: Page, site: Any) -> None:
     expect(row(page, task_id)).to_be_visible()
 
 
-# A page cannot be hidden from outside: this is what a browser says to a page that is.
+# A test cannot hide a page, so these scripts do what a browser does to a page that is hidden or shown.
 HIDE = """() => {
   Object.defineProperty(document, "hidden", {value: true, configurable: true});
   document.dispatchEvent(new Event("visibilitychange"));
@@ -90,7 +90,7 @@ SHOW = """() => { delete document.hidden; document.dispatchEvent(new Event("visi
 
 
 class RelayProcess:
-    """`relay serve` in a process of its own, which can be killed."""
+    """`relay serve` in its own process, which a test can kill."""
 
     def __init__(self, mongo_url: str, database: str) -> None:
         port = embedded.free_port()
@@ -121,7 +121,7 @@ class RelayProcess:
 
 @contextmanager
 def writing(site: Any, task_id: str) -> Iterator[list[int]]:
-    """Events, one after the other, as long as this is open; the list holds the numbers written."""
+    """Write events until the block ends. Yields the list of the numbers that were written."""
     written: list[int] = []
     over = threading.Event()
 
@@ -140,7 +140,7 @@ def writing(site: Any, task_id: str) -> Iterator[list[int]]:
         thread.join()
 
 
-def test_ends_equal_to_the_database_when_the_relay_is_killed_between(
+def test_the_page_equals_the_database_after_the_relay_was_killed(
     page: Page, site: Any, mongo_url: str, database_name: str
 ) -> None:
     relay = RelayProcess(mongo_url, database_name)
@@ -166,7 +166,7 @@ def test_ends_equal_to_the_database_when_the_relay_is_killed_between(
         relay.kill()
 
 
-def test_says_that_the_device_is_offline_and_comes_back_by_itself(page: Page, site: Any) -> None:
+def test_the_page_names_a_lost_network_and_reconnects_by_itself(page: Page, site: Any) -> None:
     task_id = write_task(site, title="Before")
     site.open()
     expect(row(page, task_id)).to_be_visible()
@@ -182,7 +182,9 @@ def test_says_that_the_device_is_offline_and_comes_back_by_itself(page: Page, si
     expect(page.locator("#banner")).to_be_hidden()
 
 
-def test_marks_for_some_seconds_what_changed_while_it_was_away(page: Page, site: Any) -> None:
+def test_rows_that_changed_during_an_interruption_are_highlighted_for_some_seconds(
+    page: Page, site: Any
+) -> None:
     changed, same = write_task(site, title="Changed"), write_task(site, title="The same")
     site.open()
     expect(row(page, changed)).to_be_visible()
@@ -195,7 +197,7 @@ def test_marks_for_some_seconds_what_changed_while_it_was_away(page: Page, site:
     expect(row(page, changed)).not_to_have_class(re.compile("marked"))
 
 
-def test_says_that_it_is_stale(page: Page, site: Any) -> None:
+def test_the_page_says_that_the_relay_is_stale(page: Page, site: Any) -> None:
     def relay_that_lost_the_database(socket: WebSocketRoute) -> None:
         server = socket.connect_to_server()
 
@@ -214,7 +216,7 @@ def test_says_that_it_is_stale(page: Page, site: Any) -> None:
     expect(row(page, task_id)).to_be_visible()
 
 
-def test_tells_how_fresh_it_is(page: Page, site: Any) -> None:
+def test_the_connection_dialog_shows_delay_transport_and_user(page: Page, site: Any) -> None:
     write_task(site, title="Measured")
     site.open()
     expect(page.locator(".row")).to_have_count(1)
@@ -230,7 +232,7 @@ def test_tells_how_fresh_it_is(page: Page, site: Any) -> None:
     expect(about).to_be_hidden()
 
 
-def test_speaks_of_changes_at_most_every_five_seconds(page: Page, site: Any) -> None:
+def test_changes_are_announced_at_most_every_five_seconds(page: Page, site: Any) -> None:
     write_task(site, title="Spoken of", status="created")
     site.open()
     page.evaluate(
@@ -248,7 +250,7 @@ def test_speaks_of_changes_at_most_every_five_seconds(page: Page, site: Any) -> 
     assert all(later - at > 4900 for at, later in pairwise(times)), times
 
 
-def test_counts_in_the_title_what_came_to_need_someone_while_nobody_looked(page: Page, site: Any) -> None:
+def test_the_title_counts_tasks_that_began_to_need_the_reader_while_hidden(page: Page, site: Any) -> None:
     write_task(site, title="Waits already", status="pr_opened")
     write_task(site, title="Comes to wait")
     write_task(site, title="Goes on")

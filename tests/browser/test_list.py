@@ -1,4 +1,4 @@
-"""The list: a row for every task one may see, where it belongs, whatever happens."""
+"""The list: one row for every visible task, in its section, through any change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dashboard import detail, entry, open_row, row, write_task
 from playwright.sync_api import Locator, Page, expect
 
 
-def test_shows_a_task_the_moment_it_is_written(page: Page, site: Any) -> None:
+def test_a_new_task_appears_in_the_list(page: Page, site: Any) -> None:
     site.open()
     expect(page.locator("#notice")).to_contain_text("No tasks yet")
     task_id = write_task(site, title="Fresh")
@@ -19,7 +19,7 @@ def test_shows_a_task_the_moment_it_is_written(page: Page, site: Any) -> None:
     expect(row(page, task_id).locator('[data-status="analyzing"]')).to_have_text("Analyzing")
 
 
-def test_shows_tasks_whose_words_every_object_has(page: Page, site: Any) -> None:
+def test_tasks_whose_words_are_names_of_object_properties_are_shown(page: Page, site: Any) -> None:
     words = ("constructor", "__proto__", "toString", "hasOwnProperty")
     for word in words:
         event = {"type": word, word: word}
@@ -33,7 +33,7 @@ def test_shows_tasks_whose_words_every_object_has(page: Page, site: Any) -> None
         expect(entry(page, 0)).to_be_visible()
 
 
-def test_moves_a_row_to_the_section_of_its_status(page: Page, site: Any) -> None:
+def test_a_row_moves_to_the_section_of_its_status(page: Page, site: Any) -> None:
     task_id = write_task(site)
     site.open()
     row(page, task_id, "in-progress").evaluate("row => { row.sameElement = true }")
@@ -50,7 +50,7 @@ def test_moves_a_row_to_the_section_of_its_status(page: Page, site: Any) -> None
     assert row(page, task_id).evaluate("row => row.sameElement")
 
 
-def test_says_review_ready_at_an_open_pull_request(page: Page, site: Any) -> None:
+def test_a_task_with_an_open_pull_request_is_review_ready(page: Page, site: Any) -> None:
     task_id = write_task(site, status="dispatched")
     site.open()
     site.tasks.update_one({}, {"$set": {"prUrl": "https://example.com/pull/7", "prNumber": 7}})
@@ -58,7 +58,7 @@ def test_says_review_ready_at_an_open_pull_request(page: Page, site: Any) -> Non
     expect(row(page, task_id).get_by_role("link", name="Pull request 7")).to_be_visible()
 
 
-def test_shows_the_stage_that_the_mapping_of_the_deployment_names(
+def test_a_task_shows_the_stage_that_the_mapping_gives_its_status(
     page: Page, site: Any, tmp_path: Path
 ) -> None:
     mapping = tmp_path / "mapping.toml"
@@ -77,12 +77,12 @@ def test_shows_the_stage_that_the_mapping_of_the_deployment_names(
     expect(badge(shipped, "completed")).to_have_text("Merged")
     expect(badge(unlisted, "in-progress")).to_have_attribute("data-stage", "created")
     expect(badge(unlisted, "in-progress")).to_have_text("On hold")
-    # Live, the stage follows the status.
+    # A live change of the status changes the stage.
     site.tasks.update_one({"_id": ObjectId(unlisted)}, {"$set": {"status": "shipped"}})
     expect(badge(unlisted, "completed")).to_have_text("Merged")
 
 
-def test_drops_the_row_of_a_deleted_task(page: Page, site: Any) -> None:
+def test_the_row_of_a_deleted_task_is_removed(page: Page, site: Any) -> None:
     kept, deleted = write_task(site), write_task(site)
     site.open()
     expect(row(page, deleted)).to_be_visible()
@@ -91,7 +91,7 @@ def test_drops_the_row_of_a_deleted_task(page: Page, site: Any) -> None:
     expect(row(page, kept)).to_be_visible()
 
 
-def test_shows_nobody_the_tasks_of_others(page: Page, site: Any) -> None:
+def test_the_page_shows_no_tasks_of_other_users(page: Page, site: Any) -> None:
     other = write_task(site, createdBy="bob")
     own = write_task(site)
     site.open()
@@ -101,7 +101,7 @@ def test_shows_nobody_the_tasks_of_others(page: Page, site: Any) -> None:
     expect(page.locator("#detail")).to_contain_text("not visible to you")
 
 
-def test_filters_by_text(page: Page, site: Any) -> None:
+def test_the_list_is_filtered_by_text(page: Page, site: Any) -> None:
     wanted = write_task(site, title="Dark theme")
     write_task(site, title="Rate limits")
     site.open()
@@ -115,7 +115,7 @@ def test_filters_by_text(page: Page, site: Any) -> None:
     expect(page.locator(".row")).to_have_count(2)
 
 
-def test_filters_by_section_and_counts_each(page: Page, site: Any) -> None:
+def test_the_list_is_filtered_by_section_and_counts_each(page: Page, site: Any) -> None:
     failed = write_task(site, status="failed")
     for status in ("merged", "merged", "pr_opened"):
         write_task(site, status=status)
@@ -134,7 +134,7 @@ def test_filters_by_section_and_counts_each(page: Page, site: Any) -> None:
     expect(page.locator(".row")).to_have_count(4)
 
 
-def test_has_a_row_to_click_for_every_completed_task(page: Page, site: Any) -> None:
+def test_every_completed_task_has_a_row_to_click(page: Page, site: Any) -> None:
     oldest = write_task(site, title="The oldest", status="merged")
     for _ in range(120):
         write_task(site, status="merged")
@@ -144,7 +144,7 @@ def test_has_a_row_to_click_for_every_completed_task(page: Page, site: Any) -> N
     expect(detail(page, oldest)).to_contain_text("The oldest")
 
 
-def test_remembers_what_is_folded(page: Page, site: Any) -> None:
+def test_a_folded_section_stays_folded_after_a_reload(page: Page, site: Any) -> None:
     task_id = write_task(site, status="merged")
     site.open()
     page.locator("[data-section=completed] summary").click()
@@ -154,7 +154,7 @@ def test_remembers_what_is_folded(page: Page, site: Any) -> None:
     expect(row(page, task_id)).to_be_hidden()
 
 
-def test_finds_everything_by_its_fixed_attributes(page: Page, site: Any) -> None:
+def test_the_page_has_the_documented_attributes(page: Page, site: Any) -> None:
     task_id = write_task(site, status="PR_OPENED", events=[{"type": "analysis_started"}])
     site.open()
     expect(page.locator('#connection[data-connection="live"]')).to_be_visible()
@@ -165,7 +165,7 @@ def test_finds_everything_by_its_fixed_attributes(page: Page, site: Any) -> None
     assert page.locator("#connection").evaluate("chip => chip.dataset.connection") == "live"
 
 
-def test_lets_nothing_jump_under_a_hand(page: Page, site: Any) -> None:
+def test_rows_do_not_move_under_the_pointer(page: Page, site: Any) -> None:
     first = write_task(site, title="Aimed at")
     site.open()
     row(page, first).hover()
@@ -179,7 +179,7 @@ def test_lets_nothing_jump_under_a_hand(page: Page, site: Any) -> None:
     expect(page.locator("#waiting")).to_be_hidden()
 
 
-def test_shows_what_waits_when_asked_or_when_the_hand_rests(page: Page, site: Any) -> None:
+def test_waiting_changes_appear_on_request_or_when_the_pointer_rests(page: Page, site: Any) -> None:
     first = write_task(site)
     site.open()
     row(page, first).hover()
@@ -190,7 +190,7 @@ def test_shows_what_waits_when_asked_or_when_the_hand_rests(page: Page, site: An
     expect(page.locator(".row")).to_have_count(3)
 
 
-def test_empties_a_row_at_once_whose_task_goes_under_a_hand(page: Page, site: Any) -> None:
+def test_the_row_of_a_revoked_task_is_emptied_at_once_under_the_pointer(page: Page, site: Any) -> None:
     revoked, kept = write_task(site, title="Confidential"), write_task(site, title="Kept")
     site.open()
     row(page, kept).hover()
@@ -201,7 +201,7 @@ def test_empties_a_row_at_once_whose_task_goes_under_a_hand(page: Page, site: An
     expect(page.locator(".row")).to_have_count(1)
 
 
-def test_opens_the_row_that_was_aimed_at_when_rows_move_before_the_click(page: Page, site: Any) -> None:
+def test_a_click_opens_the_row_that_was_under_the_pointer_before_rows_moved(page: Page, site: Any) -> None:
     aimed = write_task(site, title="Aimed at")
     site.open()
     row(page, aimed).hover()
@@ -209,7 +209,7 @@ def test_opens_the_row_that_was_aimed_at_when_rows_move_before_the_click(page: P
     expect(page.locator("#waiting")).to_be_visible()
     box = row(page, aimed).bounding_box()
     assert box is not None
-    # The hand rests, the other row takes the place, and the click comes at that very moment.
+    # The pointer rests, another row takes the place, and the click follows in the same frame.
     page.evaluate(
         """([x, y]) => new MutationObserver((_, observer) => {
           observer.disconnect();
@@ -220,7 +220,7 @@ def test_opens_the_row_that_was_aimed_at_when_rows_move_before_the_click(page: P
     expect(detail(page, aimed)).to_be_visible()
 
 
-def test_goes_through_the_list_with_the_keyboard(page: Page, site: Any) -> None:
+def test_the_keyboard_moves_through_the_list(page: Page, site: Any) -> None:
     older, newer = write_task(site, title="Older"), write_task(site, title="Newer")
     merged = write_task(site, status="merged")
     site.open()
@@ -228,7 +228,7 @@ def test_goes_through_the_list_with_the_keyboard(page: Page, site: Any) -> None:
     for key, expected in (("j", newer), ("ArrowDown", older), ("j", merged), ("j", merged), ("k", older)):
         page.keyboard.press(key)
         expect(row(page, expected).locator(".row-title")).to_be_focused()
-    expect(page.locator(".row a[tabindex='0']")).to_have_count(1)  # Tab leads past thousands of rows
+    expect(page.locator(".row a[tabindex='0']")).to_have_count(1)  # Tab stops at one row only
     page.keyboard.press("Enter")
     expect(detail(page, older)).to_be_visible()
     page.keyboard.press("Escape")
@@ -240,7 +240,7 @@ def test_goes_through_the_list_with_the_keyboard(page: Page, site: Any) -> None:
     expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
 
 
-def test_plays_a_whole_life_on_two_pages_at_once(page: Page, site: Any, capsys: Any) -> None:
+def test_two_pages_show_the_whole_life_of_a_task(page: Page, site: Any, capsys: Any) -> None:
     other = site.open("carol", page=site.another())
     site.open()
     seen_ms = {}

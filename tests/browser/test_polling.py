@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, on a network that knows no WebSocket."""
+"""The dashboard on a network that blocks WebSocket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from playwright.sync_api import expect
 from support.relay_fixture import token
 
-SOON_MS = 15_000  # a bound for what takes milliseconds, on a noisy machine
+SOON_MS = 15_000  # usually milliseconds; the bound is for a busy machine
 
 BLOCKED = """
     const Real = WebSocket;
@@ -25,7 +25,7 @@ BLOCKED = """
 """
 
 
-def test_shows_everything_over_polls_until_a_websocket_can_be_had(site: Any) -> None:
+def test_the_page_shows_everything_over_polls_until_a_websocket_opens(site: Any) -> None:
     page = site.page
     page.set_default_timeout(SOON_MS)
     expect.set_options(timeout=SOON_MS)
@@ -38,12 +38,12 @@ def test_shows_everything_over_polls_until_a_websocket_can_be_had(site: Any) -> 
     expect(polling).to_be_visible()
     page.locator(f'li[data-task-id="{task_id}"]').click()
     expect(page.locator("[data-event-index]")).to_have_count(1)
-    # When something changes while polls are all there is, it is shown,
+    # When something changes while only polls work, it is shown,
     site.tasks.update_one({}, {"$push": {"events": {"type": "dispatched"}}, "$set": {"status": "dispatched"}})
     expect(page.locator("[data-event-index]")).to_have_count(2)
     expect(page.locator(f'li[data-task-id="{task_id}"] [data-status="dispatched"]')).to_be_visible()
     expect(polling).to_be_visible()
-    # and from where that left off, what changes when there is a WebSocket again.
+    # and so is a change after a WebSocket has opened, which continues from there.
     page.evaluate("unblock()")
     expect(live).to_be_visible()
     site.tasks.update_one({}, {"$push": {"events": 3}})

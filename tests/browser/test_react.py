@@ -1,4 +1,4 @@
-"""The React part, through the example that ships with it: real React in a real Chromium, from another origin."""
+"""The React part, tested through examples/react: real React in a real Chromium, from another origin."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from support.node_packages import node_packages
 from support.relay_fixture import settings_for, token
 
 EXAMPLE = ROOT / "examples" / "react"
-HOST = "http://127.0.0.1:8080"  # as the README has it
-OF_REACT = "Download the React DevTools"  # what its development build says to everyone
+HOST = "http://127.0.0.1:8080"  # as in the README
+OF_REACT = "Download the React DevTools"  # the advertisement of its development build
 
 
 @dataclass(frozen=True)
 class App:
-    """The example, built for a relay at `relay_url`; `origin` serves what is in `folder`."""
+    """The example, built for a relay at `relay_url`. `origin` serves the files in `folder`."""
 
     folder: Path
     origin: str
@@ -40,7 +40,7 @@ class App:
 
 
 class Conversation:
-    """What a page's sockets said and heard, by type."""
+    """The messages that the sockets of a page sent and received, by type."""
 
     def __init__(self, page: Page) -> None:
         self.sockets: list[WebSocket] = []
@@ -79,7 +79,7 @@ def build(root: Path, out: Path, relay_url: str, mode: str) -> None:
 
 
 def install(folder: Path) -> None:
-    """React, and the package as `npm pack` makes it."""
+    """A folder with React and with the package that `npm pack` makes."""
     packages = node_packages(EXAMPLE)
     folder.mkdir()
     for name in ("react", "react-dom"):
@@ -95,7 +95,7 @@ def install(folder: Path) -> None:
     (folder / "package").rename(folder / "task-relay-client")
 
 
-# React's development build, for what StrictMode does and for what React has to complain about.
+# React's development build, because StrictMode mounts twice there, and React warns.
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     out = tmp_path_factory.mktemp("app")
@@ -109,7 +109,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 def site(
     browser: Browser, mongo_url: str, mongo: MongoClient[dict[str, Any]], database_name: str, app: App
 ) -> Iterator[Site]:
-    """Fails the test when React warns of anything, or a page raises an error."""
+    """The example in a page. Fails the test if React warns or a page raises an error."""
     settings = settings_for(mongo_url, database_name, relay_allowed_origins=app.origin)
     site = Site(settings, mongo[database_name]["tasks"], browser)
     site.url = app.relay_url
@@ -160,7 +160,7 @@ def test_two_components_in_strict_mode_join_a_task_once_and_leave_it_once(
     choose(page, task_id)
     expect(entry(page, 0)).to_contain_text("created")
     push(site, "Shared", "analyzing", "dispatched")
-    # When something comes, the timeline and the heading show it, each by a subscription of its own.
+    # When an event arrives, the timeline and the heading show it, each by its own subscription.
     expect(entry(page, 2)).to_contain_text("about dispatched")
     expect(page.locator("article .count")).to_have_text("3 events")
     assert conversation.count() == {"dashboard:join": 1, "task:join": 1}
@@ -170,12 +170,14 @@ def test_two_components_in_strict_mode_join_a_task_once_and_leave_it_once(
     assert len(conversation.sockets) == 1
 
 
-def test_who_comes_back_at_once_finds_it_as_it_was(page: Page, site: Site, app: App) -> None:
+def test_a_component_that_mounts_again_at_once_finds_its_task_unchanged(
+    page: Page, site: Site, app: App
+) -> None:
     one, other = write_task(site, title="One", events=[{"type": "a"}]), write_task(site, title="Other")
     conversation = open_app(page, app)
     choose(page, one)
     expect(entry(page, 0)).to_be_visible()
-    # When another task is looked at for a moment,
+    # When another task is shown briefly,
     page.evaluate(
         """async ([one, other]) => {
             const row = (id) => document.querySelector(`li[data-task-id="${id}"] button`);
@@ -186,7 +188,7 @@ def test_who_comes_back_at_once_finds_it_as_it_was(page: Page, site: Site, app: 
         [one, other],
     )
     expect(page.locator("article h2")).to_have_text("One")
-    # then it is left, and the first one neither left nor joined again.
+    # then that one is left, and the first task is neither left nor joined again.
     until_sent(page, conversation, "task:leave")
     assert conversation.count() == {"dashboard:join": 1, "task:join": 2, "task:leave": 1}
     left = [frame["data"]["taskId"] for frame in conversation.sent if frame["type"] == "task:leave"]
@@ -195,7 +197,7 @@ def test_who_comes_back_at_once_finds_it_as_it_was(page: Page, site: Site, app: 
     expect(entry(page, 1)).to_be_visible()
 
 
-def test_holds_exactly_the_events_of_a_burst(page: Page, site: Site, app: App) -> None:
+def test_a_component_shows_exactly_the_events_of_a_burst(page: Page, site: Site, app: App) -> None:
     task_id = write_task(site, title="Burst")
     open_app(page, app)
     choose(page, task_id)
@@ -206,7 +208,7 @@ def test_holds_exactly_the_events_of_a_burst(page: Page, site: Site, app: App) -
     assert shown == [f"step_{n}" for n in range(100)]
 
 
-def test_says_what_is_going_on_while_the_relay_is_away_and_loses_nothing(
+def test_the_components_explain_that_the_relay_is_away_and_lose_nothing(
     page: Page, site: Site, app: App
 ) -> None:
     task_id = write_task(site, title="Away", events=[{"type": "before"}])
@@ -219,7 +221,7 @@ def test_says_what_is_going_on_while_the_relay_is_away_and_loses_nothing(
     expect(banner(page)).to_contain_text("Not live since")
     expect(banner(page)).to_contain_text("It reconnects by itself.")
     expect(status(page).get_by_role("status")).to_have_text("Offline (the relay cannot be reached)")
-    # What was known stays readable.
+    # The last state stays readable.
     expect(entry(page, 0)).to_be_visible()
     push(site, "Away", "meanwhile")
     other = write_task(site, title="Written meanwhile")
@@ -228,13 +230,13 @@ def test_says_what_is_going_on_while_the_relay_is_away_and_loses_nothing(
     expect(entry(page, 1)).to_contain_text("about meanwhile")
     expect(page.locator("[data-event-index]")).to_have_count(2)
     expect(banner(page)).to_have_count(0)
-    # What the page sent is heard of a little later than what it shows.
+    # Playwright reports sent frames a little later than the page changes.
     until(lambda: seen(page, conversation.sent, "task:join", 2), "the task is joined again")
     again = [frame["data"]["tasks"] for frame in conversation.sent if frame["type"] == "task:join"]
     assert [joined[0].get("since") for joined in again] == [None, 1]
 
 
-def test_counts_down_to_the_next_try_and_need_not_be_waited_for(page: Page, site: Site, app: App) -> None:
+def test_the_countdown_to_the_next_attempt_can_be_skipped(page: Page, site: Site, app: App) -> None:
     sockets: list[WebSocketRoute] = []
 
     def refuse_the_first(socket: WebSocketRoute) -> None:
@@ -248,7 +250,7 @@ def test_counts_down_to_the_next_try_and_need_not_be_waited_for(page: Page, site
     page.goto(f"{app.origin}/#token={token('alice')}")
     countdown = status(page).locator(".relay-connection-countdown")
     expect(countdown).to_have_text(re.compile(r"Next try in (60|5\d) s"))
-    # It counts down, second by second or faster where the machine was busy.
+    # The countdown goes second by second, or faster on a busy machine.
     shown = [seconds_of(countdown)]
     until(lambda: shown[-1] <= shown[0] - 2 or shown.append(seconds_of(countdown)), "two seconds less")
     assert shown == sorted(shown, reverse=True)
@@ -259,7 +261,9 @@ def test_counts_down_to_the_next_try_and_need_not_be_waited_for(page: Page, site
     expect(retry).to_have_count(0)
 
 
-def test_tells_a_machine_without_network_from_a_relay_that_is_away(page: Page, site: Site, app: App) -> None:
+def test_the_banner_distinguishes_a_lost_network_from_a_relay_that_is_away(
+    page: Page, site: Site, app: App
+) -> None:
     open_app(page, app)
     page.context.set_offline(True)
     site.stop()
@@ -270,8 +274,11 @@ def test_tells_a_machine_without_network_from_a_relay_that_is_away(page: Page, s
     expect(banner(page)).to_have_count(0)
 
 
-def test_asks_for_a_fresh_token_before_the_old_one_ends(page: Page, site: Site, app: App) -> None:
-    first, fresh = token("alice", ttl_s=20), token("alice", ttl_s=900)  # the relay warns 30 s before
+def test_the_provider_renews_its_token_before_it_expires(page: Page, site: Site, app: App) -> None:
+    first, fresh = (
+        token("alice", ttl_s=20),
+        token("alice", ttl_s=900),
+    )  # the relay warns 30 s before a token expires
     page.add_init_script(
         f"const tokens = ['{first}']; Storage.prototype.getItem = () => tokens.pop() ?? '{fresh}';"
     )
@@ -296,7 +303,7 @@ def test_another_user_in_the_same_tab_sees_nothing_of_the_first(page: Page, site
     assert not conversation.sockets[1].is_closed()
 
 
-def test_says_what_it_waits_for_while_nobody_is_signed_in(page: Page, site: Site, app: App) -> None:
+def test_the_components_say_that_they_wait_for_a_sign_in(page: Page, site: Site, app: App) -> None:
     page.goto(app.origin)
     expect(status(page).get_by_role("status")).to_have_text("Signed out (nobody is signed in)")
     expect(banner(page)).to_contain_text("It waits for a sign-in.")
@@ -336,7 +343,7 @@ def until_sent(page: Page, conversation: Conversation, kind: str) -> None:
 
 
 def seen(page: Page, frames: list[dict[str, Any]], kind: str, times: int = 1) -> bool:
-    page.evaluate("0")  # playwright hears of frames while it is asked for something
+    page.evaluate("0")  # Playwright processes events of frames only during a call
     return sum(frame["type"] == kind for frame in frames) >= times
 
 

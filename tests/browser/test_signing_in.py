@@ -1,4 +1,4 @@
-"""Who is signed in, for how long, and what a page does when that ends."""
+"""Signing in, several tabs, and what the page does when a sign-in expires."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from support.relay_fixture import token
 NEW_SECRET = "another secret for tests, as long as the first"
 
 
-def test_signs_in_with_the_fragment_and_takes_it_out_of_the_address(page: Page, site: Any) -> None:
+def test_the_token_of_the_fragment_signs_in_and_leaves_the_address(page: Page, site: Any) -> None:
     site.open()
     assert page.url == f"{site.url}/"
     page.reload()
     expect(connection(page, "live")).to_be_visible()
 
 
-def test_says_how_to_sign_in_when_nobody_is(page: Page, site: Any) -> None:
+def test_the_page_says_how_to_sign_in(page: Page, site: Any) -> None:
     page.goto(site.url)
     expect(connection(page, "offline")).to_have_text("Signed out")
     expect(page.locator("#notice")).to_contain_text("#token=")
     expect(page.locator("#banner")).to_be_hidden()
 
 
-def test_stays_signed_out_while_a_refused_token_is_tried_once_more(page: Page, site: Any) -> None:
-    """The relay may learn to know it, as when a secret is replaced in the application first."""
+def test_the_page_shows_signed_out_while_a_refused_token_is_tried_again(page: Page, site: Any) -> None:
+    """The token may become valid later, as when a secret is replaced in the application first."""
     sockets: list[str] = []
     page.on("websocket", lambda socket: sockets.append(socket.url))
     page.goto(f"{site.url}/#token=not.a.token")
@@ -45,12 +45,12 @@ def test_stays_signed_out_while_a_refused_token_is_tried_once_more(page: Page, s
 
 
 def tried(page: Page, sockets: list[str], times: int) -> bool:
-    page.evaluate("0")  # playwright hears of sockets while it is asked for something
+    page.evaluate("0")  # Playwright processes events of sockets only during a call
     return len(sockets) >= times
 
 
-def test_goes_on_when_the_relay_learns_to_know_the_token(page: Page, site: Any) -> None:
-    """Fault: the application signs with a new secret before the relay has it, and the page rests for good."""
+def test_the_page_continues_when_the_relay_accepts_the_token_later(page: Page, site: Any) -> None:
+    """Regression: the application signed with a new secret before the relay had it, and the page stopped for good."""
     task_id = write_task(site)
     page.goto(f"{site.url}/#token={token('alice', secret=NEW_SECRET)}")
     expect(connection(page, "offline")).to_have_text("Signed out")
@@ -58,7 +58,7 @@ def test_goes_on_when_the_relay_learns_to_know_the_token(page: Page, site: Any) 
     expect(row(page, task_id)).to_be_visible(timeout=3 * SOON_MS)
 
 
-def test_signs_in_anew_with_another_link(page: Page, site: Any) -> None:
+def test_another_sign_in_link_signs_in_again(page: Page, site: Any) -> None:
     task_id = write_task(site)
     page.goto(f"{site.url}/#token=not.a.token")
     expect(connection(page, "offline")).to_have_text("Signed out")
@@ -66,7 +66,7 @@ def test_signs_in_anew_with_another_link(page: Page, site: Any) -> None:
     expect(row(page, task_id)).to_be_visible()
 
 
-def test_shows_two_users_their_own_lists(page: Page, site: Any) -> None:
+def test_two_users_see_their_own_lists(page: Page, site: Any) -> None:
     of_alice, of_bob = write_task(site), write_task(site, createdBy="bob")
     other = site.open("bob", page=site.another())
     site.open("alice")
@@ -75,7 +75,9 @@ def test_shows_two_users_their_own_lists(page: Page, site: Any) -> None:
     assert (row(page, of_bob).count(), row(other, of_alice).count()) == (0, 0)
 
 
-def test_stays_readable_when_the_sign_in_ends_and_goes_on_with_a_fresh_link(page: Page, site: Any) -> None:
+def test_the_page_stays_readable_when_the_sign_in_expires_and_continues_with_a_fresh_link(
+    page: Page, site: Any
+) -> None:
     task_id = write_task(site, title="Long work")
     site.open(ttl_s=4)
     open_row(page, task_id)
@@ -91,7 +93,7 @@ def test_stays_readable_when_the_sign_in_ends_and_goes_on_with_a_fresh_link(page
     expect(page).to_have_url(f"{site.url}/#/tasks/{task_id}")
 
 
-def test_is_renewed_by_another_tab_of_the_same_user_only(page: Page, site: Any) -> None:
+def test_only_a_tab_of_the_same_user_renews_the_sign_in(page: Page, site: Any) -> None:
     site.open(ttl_s=4)
     expect(connection(page, "offline")).to_be_visible()
     tab = page.context.new_page()
@@ -101,7 +103,7 @@ def test_is_renewed_by_another_tab_of_the_same_user_only(page: Page, site: Any) 
     expect(connection(page, "live")).to_be_visible()
 
 
-def test_says_so_once_when_the_feature_is_off(page: Page, site: Any) -> None:
+def test_the_page_says_that_the_feature_is_off_and_stops_trying(page: Page, site: Any) -> None:
     page.route_web_socket("**/ws", lambda socket: socket.close(code=4502, reason="feature_disabled"))
     page.goto(f"{site.url}/#token={token('alice')}")
     expect(connection(page, "refused")).to_have_text("Switched off")

@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 from support.doc_snippets import GUIDES, README, blocks
 from support.relay_fixture import token
 
-HOST = "http://127.0.0.1:8080"  # as the README has it
+HOST = "http://127.0.0.1:8080"  # as in the README
 
 
 def until(page: Page, condition: str) -> None:

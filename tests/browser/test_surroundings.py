@@ -1,4 +1,4 @@
-"""The client in a real browser that has no network for a while, no WebSocket, or an origin the relay does not know."""
+"""The client in a real browser: no network for a while, no WebSocket, an origin that is not allowed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from support.relay_fixture import token
 
 from relay.gateway.http import WEB
 
-# What Chromium says of an origin that may not read an answer, of a page that may not speak to an address, and
-# of a page without an icon.
+# What Chromium writes about an answer that an origin may not read, an address that a page may not connect to, and a
+# page without an icon.
 OF_THE_BROWSER = ("CORS policy", "Mixed Content", "status of 40")
 
 CONNECT = """
@@ -37,7 +37,7 @@ def site(site: Site) -> Any:
 
 
 def page_of(page: Page, folder: Path, origin: str) -> None:
-    """A page at this origin with the client beside it, whatever there is at that address."""
+    """Open a page at this origin, even if nothing serves it, that has the client at the same origin."""
 
     def serve(route: Route) -> None:
         path = route.request.url.removeprefix(origin).lstrip("/")
@@ -63,9 +63,7 @@ def becomes(page: Page, state: str, reason: str | None = None) -> None:
     until(is_so, f"it is {state} for {reason}", within_s=3 * SOON_MS / 1000)
 
 
-def test_a_page_whose_origin_is_not_allowed_is_told_so_and_comes_in_when_it_is(
-    page: Page, site: Site
-) -> None:
+def test_a_page_whose_origin_is_not_allowed_learns_so_and_connects_once_it_is(page: Page, site: Site) -> None:
     with served(WEB) as origin:
         page.goto(f"{origin}/client/index.js")
         page.evaluate(CONNECT, [f"{site.url}/ws", token("alice")])
@@ -76,7 +74,7 @@ def test_a_page_whose_origin_is_not_allowed_is_told_so_and_comes_in_when_it_is(
 
 
 def test_the_page_of_a_relay_that_does_not_know_its_own_address_says_so(page: Page, site: Site) -> None:
-    """As behind a proxy, where nobody set RELAY_PUBLIC_URL."""
+    """This happens behind a proxy if RELAY_PUBLIC_URL is not set."""
     url = site.url
     site.restart(relay_public_url="https://elsewhere.example.com")
     page.goto(f"{url}/#token={token('alice')}")
@@ -85,7 +83,7 @@ def test_the_page_of_a_relay_that_does_not_know_its_own_address_says_so(page: Pa
 
 
 @pytest.mark.parametrize("seconds", [0.3, 2, 5])
-def test_a_browser_that_was_offline_comes_back_by_websocket(page: Page, site: Site, seconds: float) -> None:
+def test_a_browser_that_was_offline_returns_to_a_websocket(page: Page, site: Site, seconds: float) -> None:
     page.goto(f"{site.url}/client/index.js")
     page.evaluate(CONNECT, ["/ws", token("alice")])
     becomes(page, "live")
@@ -93,14 +91,14 @@ def test_a_browser_that_was_offline_comes_back_by_websocket(page: Page, site: Si
         page.context.set_offline(True)
         site.stop()
         until(lambda: status(page)["state"] != "live", "the connection is lost")
-        page.wait_for_timeout(seconds * 1000)  # how long it is away
+        page.wait_for_timeout(seconds * 1000)  # the time without a network
         site.start()
         page.context.set_offline(False)
         becomes(page, "live")
     assert "polling" not in page.evaluate("statuses.map(({ state }) => state)")
 
 
-def test_without_websocket_it_polls(page: Page, site: Site) -> None:
+def test_a_browser_without_websocket_polls(page: Page, site: Site) -> None:
     page.add_init_script("delete globalThis.WebSocket;")
     page.goto(f"{site.url}/client/index.js")
     page.evaluate(CONNECT, ["/ws", token("alice")])
@@ -108,21 +106,21 @@ def test_without_websocket_it_polls(page: Page, site: Site) -> None:
     until(lambda: page.evaluate("list.state") == "ready", "the list is there")
 
 
-def test_a_secure_page_and_an_address_that_is_not_are_said_to_be_that(page: Page, site: Site) -> None:
+def test_an_http_relay_under_an_https_page_is_reported_as_mixed_content(page: Page, site: Site) -> None:
     page_of(page, WEB, "https://app.test")
     page.evaluate(CONNECT, ["ws://relay.test/ws", token("alice")])
     becomes(page, "offline", "mixed_content")
 
 
 @pytest.mark.parametrize("odd", ["#part", "?#"])
-def test_a_fragment_in_the_address_does_no_harm(page: Page, site: Site, odd: str) -> None:
+def test_a_fragment_in_the_address_is_ignored(page: Page, site: Site, odd: str) -> None:
     page.goto(f"{site.url}/client/index.js")
     page.evaluate(CONNECT, [f"/ws{odd}", token("alice")])
     becomes(page, "live")
 
 
 @pytest.mark.parametrize("around", [" {} ", "{}\n"])
-def test_blanks_around_a_token_do_no_harm(page: Page, site: Site, around: str) -> None:
+def test_blanks_around_a_token_are_removed(page: Page, site: Site, around: str) -> None:
     page.goto(f"{site.url}/client/index.js")
     page.evaluate(CONNECT, ["/ws", around.format(token("alice"))])
     becomes(page, "live")
@@ -131,13 +129,13 @@ def test_blanks_around_a_token_do_no_harm(page: Page, site: Site, around: str) -
 @pytest.mark.parametrize(
     ("around", "reason"), [('"{}"', "unauthenticated"), ("{}/", "unauthenticated"), ("{0}, {0}", "bad_token")]
 )
-def test_what_is_no_token_is_said_to_be_none(page: Page, site: Site, around: str, reason: str) -> None:
+def test_an_unusable_token_is_reported_as_bad_token(page: Page, site: Site, around: str, reason: str) -> None:
     page.goto(f"{site.url}/client/index.js")
     page.evaluate(CONNECT, ["/ws", around.format(token("alice"))])
     becomes(page, "offline", reason)
 
 
-def test_a_page_that_brings_another_token_on_each_refusal_is_held_back(page: Page, site: Site) -> None:
+def test_a_page_with_another_token_for_each_refusal_is_slowed_down(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/client/index.js")
     page.evaluate("""
         async () => {
@@ -150,6 +148,6 @@ def test_a_page_that_brings_another_token_on_each_refusal_is_held_back(page: Pag
         }
     """)
     until(lambda: len(page.evaluate("opened")) >= 4, "it has been refused four times")
-    # Two tokens need not wait; the fourth waits for a pause, whose least is 2 s where the first one's is 1 s.
+    # Two tokens do not wait. The fourth one waits for a pause of at least 2 s, after a first pause of at least 1 s.
     first, *_, last = page.evaluate("opened.slice(0, 4)")
     assert last - first > 900

@@ -9,7 +9,7 @@ from dashboard import detail, entry, open_row, push, row, write_task
 from playwright.sync_api import Page, expect
 
 
-def test_opens_a_task_and_appends_its_events(page: Page, site: Any) -> None:
+def test_an_open_task_appends_its_events(page: Page, site: Any) -> None:
     task_id = write_task(site, title="Open me", events=[{"type": "analysis_started"}])
     site.open()
     row(page, task_id).click()
@@ -19,7 +19,7 @@ def test_opens_a_task_and_appends_its_events(page: Page, site: Any) -> None:
     expect(entry(page, 2)).to_contain_text("PR opened")
 
 
-def test_shows_the_timeline_as_it_is_after_a_rewrite(page: Page, site: Any) -> None:
+def test_the_timeline_shows_a_rewrite(page: Page, site: Any) -> None:
     task_id = write_task(site, title="Rewritten", events=[{"type": f"old_{n}"} for n in range(5)])
     site.open()
     row(page, task_id).click()
@@ -31,7 +31,7 @@ def test_shows_the_timeline_as_it_is_after_a_rewrite(page: Page, site: Any) -> N
     expect(entry(page, 3)).to_contain_text("Later")
 
 
-def test_follows_the_end_and_otherwise_says_what_is_new(page: Page, site: Any) -> None:
+def test_the_timeline_follows_its_end_and_elsewhere_counts_new_events(page: Page, site: Any) -> None:
     task_id = write_task(site, title="Long", events=[{"type": f"step_{n}"} for n in range(60)])
     site.open()
     row(page, task_id).click()
@@ -49,7 +49,7 @@ def test_follows_the_end_and_otherwise_says_what_is_new(page: Page, site: Any) -
     expect(page.locator(".newer")).to_be_hidden()
 
 
-def test_names_the_open_task_in_the_address(page: Page, site: Any) -> None:
+def test_the_address_names_the_open_task(page: Page, site: Any) -> None:
     task_id = write_task(site)
     site.open()
     row(page, task_id).click()
@@ -62,7 +62,7 @@ def test_names_the_open_task_in_the_address(page: Page, site: Any) -> None:
     expect(detail(page, task_id)).to_be_visible()
 
 
-def test_asks_the_questions_and_tells_the_error(page: Page, site: Any) -> None:
+def test_an_open_task_shows_its_questions_and_its_error(page: Page, site: Any) -> None:
     task_id = write_task(site, status="clarification_needed", questions=["Which one?", "Since when?"])
     site.open()
     row(page, task_id).click()
@@ -80,7 +80,7 @@ def test_asks_the_questions_and_tells_the_error(page: Page, site: Any) -> None:
         (lambda tasks: tasks.update_many({}, {"$set": {"createdBy": "bob"}}), "no longer visible"),
     ],
 )
-def test_says_why_an_open_task_went_away(page: Page, site: Any, change: Any, said: str) -> None:
+def test_the_page_says_why_an_open_task_is_gone(page: Page, site: Any, change: Any, said: str) -> None:
     task_id = write_task(site, title="Confidential", events=[{"type": "secret"}])
     site.open()
     row(page, task_id).click()
@@ -91,7 +91,7 @@ def test_says_why_an_open_task_went_away(page: Page, site: Any, change: Any, sai
     expect(page.get_by_text("Confidential")).to_have_count(0)
 
 
-def test_treats_what_documents_say_as_text(page: Page, site: Any) -> None:
+def test_content_of_documents_is_shown_as_text(page: Page, site: Any) -> None:
     markup = "<img src=x onerror='document.title=1'>"
     links = {
         "prUrl": "javascript:alert(1)",
@@ -109,7 +109,7 @@ def test_treats_what_documents_say_as_text(page: Page, site: Any) -> None:
     assert page.locator("#list img, #detail img").count() == 0
 
 
-def test_holds_exactly_the_events_of_the_document_in_a_burst(page: Page, site: Any) -> None:
+def test_the_timeline_has_exactly_the_events_of_a_burst(page: Page, site: Any) -> None:
     task_id = write_task(site, title="Burst")
     site.open()
     row(page, task_id).click()
@@ -121,7 +121,7 @@ def test_holds_exactly_the_events_of_the_document_in_a_burst(page: Page, site: A
     assert texts == [f"about step {n}" for n in range(200)]
 
 
-def test_says_that_a_task_has_no_events_yet(page: Page, site: Any) -> None:
+def test_a_task_without_events_says_so(page: Page, site: Any) -> None:
     task_id = write_task(site)
     site.open()
     open_row(page, task_id)
@@ -130,7 +130,7 @@ def test_says_that_a_task_has_no_events_yet(page: Page, site: Any) -> None:
     expect(page.locator(".timeline-empty")).to_be_hidden()
 
 
-def test_shows_what_was_cut_and_what_was_taken_out(page: Page, site: Any) -> None:
+def test_truncated_and_redacted_data_is_marked(page: Page, site: Any) -> None:
     events = [
         {"type": "huge", "blob": "x" * 1_200_000},
         {"type": "config", "message": "ready", "password": "hunter2"},
@@ -145,7 +145,7 @@ def test_shows_what_was_cut_and_what_was_taken_out(page: Page, site: Any) -> Non
     expect(entry(page, 1).locator("pre")).to_contain_text('"password": "[redacted]"')
 
 
-def test_folds_the_data_of_an_event_and_copies_it(page: Page, site: Any) -> None:
+def test_the_data_of_an_event_unfolds_and_is_copied(page: Page, site: Any) -> None:
     task_id = write_task(site, events=[{"type": "deploy", "data": {"region": "eu", "n": 3}}])
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     site.open()
@@ -161,7 +161,7 @@ def test_folds_the_data_of_an_event_and_copies_it(page: Page, site: Any) -> None
     expect(entry(page, 0).locator("pre")).to_have_count(0)
 
 
-def test_holds_a_timeline_of_thousands_and_starts_at_its_end(page: Page, site: Any) -> None:
+def test_a_timeline_of_thousands_of_events_starts_at_its_end(page: Page, site: Any) -> None:
     events = [{"type": "log", "message": f"line {n}"} for n in range(5000)]
     task_id = write_task(site, title="Long", events=events)
     site.open()
@@ -186,7 +186,7 @@ def test_holds_a_timeline_of_thousands_and_starts_at_its_end(page: Page, site: A
 @pytest.mark.parametrize(
     "title", ["long " * 60, "مرحبا بالعالم: إصلاح واجهة الدفع", "🚀 Ship the 🧪", "w" * 300]
 )
-def test_keeps_its_shape_for_any_title(page: Page, site: Any, title: str) -> None:
+def test_the_layout_holds_for_any_title(page: Page, site: Any, title: str) -> None:
     task_id = write_task(site, title=title)
     site.open()
     expect(row(page, task_id)).to_contain_text(title.strip())
@@ -198,7 +198,7 @@ def test_keeps_its_shape_for_any_title(page: Page, site: Any, title: str) -> Non
     assert page.evaluate("document.documentElement.scrollWidth") == 1360
 
 
-def test_keeps_the_clicked_row_in_place_when_the_task_opens_beside_it(page: Page, site: Any) -> None:
+def test_the_clicked_row_stays_in_place_when_its_task_opens(page: Page, site: Any) -> None:
     task_ids = [write_task(site, status="merged") for _ in range(60)]
     site.open()
     expect(page.locator(".row")).to_have_count(60)

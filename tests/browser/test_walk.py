@@ -1,4 +1,4 @@
-"""The commands of the README, in the order of a newcomer, over documents that need a mapping."""
+"""Run the commands of the README in their order, over documents that need a mapping."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.relay_fixture import SECRET, environment
 from support.subprocesses import path_with_relay, started
 
 MAPPING = GUIDES / "mapping.md"
-HOST = "http://127.0.0.1:8080"  # as the README has it
+HOST = "http://127.0.0.1:8080"  # as in the README
 PAGE = """<!doctype html>
 <meta charset="utf-8">
 <pre></pre>
@@ -34,7 +34,7 @@ def readme_says(text: str) -> str:
 
 
 def ran(command: str, cwd: Path, **given: str) -> str:
-    """Run a command that must succeed; its standard output."""
+    """Run a command that has to succeed, and return its standard output."""
     ended = subprocess.run(
         ["bash", "-euc", command],
         cwd=cwd,

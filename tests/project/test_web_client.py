@@ -1,4 +1,4 @@
-"""The npm package, client and React part: its own tests on Node, its types, and what it must not contain."""
+"""The npm package (client, view and React): its own tests in Node, its types, and what it must not contain."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def node() -> str:
 
 @pytest.fixture(scope="session")
 def packages(node: str) -> Path:
-    """What the package is developed with, of the versions that the lock names."""
+    """The tools of the package, in the versions of its lock file."""
     return node_packages(WEB)
 
 
@@ -63,13 +63,13 @@ def test_the_package_is_typed_strictly(tsc: tuple[str, str]) -> None:
     assert all(path.read_text("utf-8").startswith("// @ts-check\n") for path in modules)
 
 
-def test_the_types_that_are_shipped_are_those_of_the_sources(tsc: tuple[str, str], tmp_path: Path) -> None:
+def test_the_shipped_types_match_the_sources(tsc: tuple[str, str], tmp_path: Path) -> None:
     run(*tsc, "--declaration", "--emitDeclarationOnly", "--outDir", str(tmp_path), cwd=WEB)
     fresh, shipped = (
         {path.relative_to(root): path.read_text("utf-8") for path in root.rglob("*.d.ts")}
         for root in (tmp_path, WEB / "types")
     )
-    assert fresh == shipped, "npm run types in relay/web writes them anew"
+    assert fresh == shipped, "run `npm run types` in relay/web"
 
 
 def test_an_application_in_typescript_finds_the_types(
@@ -123,14 +123,14 @@ def test_an_application_in_typescript_finds_the_types(
     run(*tsc, *options, "app.ts", "row.ts", "task.ts", cwd=tmp_path)
 
 
-def test_the_client_says_nothing_to_the_console_and_needs_nothing() -> None:
+def test_the_client_writes_nothing_to_the_console_and_has_no_dependency() -> None:
     for path in CLIENT_MODULES:
         text = path.read_text("utf-8")
         assert "console" not in text, path
         assert all(name.startswith(".") for name in imports(text)), path
 
 
-def test_the_view_part_is_pure_and_takes_nothing_but_types_from_the_client() -> None:
+def test_the_view_part_is_pure_and_imports_only_types_of_the_client() -> None:
     for path in VIEW_MODULES:
         text = path.read_text("utf-8")
         statements = "\n".join(
@@ -154,7 +154,7 @@ def code_of(text: str) -> str:
     return re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.DOTALL)
 
 
-def test_the_react_part_says_nothing_to_the_console_and_needs_only_react() -> None:
+def test_the_react_part_writes_nothing_to_the_console_and_depends_only_on_react() -> None:
     for path in REACT_MODULES:
         text = path.read_text("utf-8")
         assert "console" not in text, path
@@ -173,12 +173,10 @@ def test_the_lock_names_no_registry() -> None:
     assert "dependencies" not in package
 
 
-def test_the_wheel_ships_the_client_and_not_what_it_is_made_with(
-    tsc: tuple[str, str], tmp_path: Path
-) -> None:
-    # When what the client is made with is installed,
+def test_the_wheel_contains_the_client_and_none_of_its_tools(tsc: tuple[str, str], tmp_path: Path) -> None:
+    # When the tools of the client are installed,
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path))
-    # then nothing of that is in the wheel.
+    # then the wheel contains nothing of them.
     (wheel,) = tmp_path.glob("*.whl")
     names = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("relay/web/")]
     assert {f"relay/web/{part}/index.js" for part in ("client", "view", "react")} <= set(names)

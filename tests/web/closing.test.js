@@ -1,4 +1,4 @@
-// A client that is closed is closed: whoever closes it, when, and whatever is called afterwards.
+// Closing a client: from anywhere, at any time, and with any method called afterwards.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -13,13 +13,13 @@ function random(seed) {
   return () => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
 }
 
-/** What would show that something goes on: sockets, requests, frames, questions to the token function. */
+/** Everything that shows activity: sockets, requests, frames, calls of the token function. */
 function doings(relay, asked) {
   const { sockets, requests } = relay.world;
   return [sockets.length, requests.length, sockets.reduce((sum, { sent }) => sum + sent.length, 0), asked.length];
 }
 
-/** Nothing is left, and nothing comes of an hour and of everything that can be called or can happen. */
+/** Asserts that nothing is left, and that neither an hour nor any call or event causes activity. */
 async function assertOver(relay, client, asked, about) {
   const before = doings(relay, asked);
   await settled();
@@ -38,7 +38,7 @@ async function assertOver(relay, client, asked, about) {
   assert.ok(relay.world.sockets.every(({ closed, readyState }) => closed || readyState === 3), about);
 }
 
-/** A relay whose own timers, those of polls that wait, can be told from the client's. */
+/** A relay whose own timers, those of waiting polls, are counted apart from the client's. */
 function given() {
   const relay = new FakeRelay("t");
   const { host } = relay;
@@ -61,7 +61,7 @@ function client(relay, token = () => "token") {
   return { client_, asked };
 }
 
-/** Ways to bring a client into each of its states. */
+/** Ways to get a client into each of its states. */
 const SITUATIONS = {
   live: () => {},
   polling: (relay) => void (relay.blocked = true),
@@ -73,7 +73,7 @@ const SITUATIONS = {
 
 for (const [name, prepare] of Object.entries(SITUATIONS)) {
   for (const state of ["connecting", "live", "stale", "polling", "offline", "refused"]) {
-    test(`${name}: closed by who is told that it is ${state}, it is closed`, async () => {
+    test(`${name}: a client that a listener closes at the status ${state} stays closed`, async () => {
       for (const first of [undefined, "retry", "renew"]) {
         const relay = given();
         prepare(relay);
@@ -99,7 +99,7 @@ for (const [name, prepare] of Object.entries(SITUATIONS)) {
     });
   }
 
-  test(`${name}: closed at any moment, it leaves no timer`, async () => {
+  test(`${name}: a client that is closed at any moment leaves no timer`, async () => {
     for (const event of [undefined, "online", "visible", "offline"]) {
       for (const afterMs of [0, 100, 600, 1_600, 5_000, 20_000, 61_000]) {
         const relay = given();
@@ -116,7 +116,7 @@ for (const [name, prepare] of Object.entries(SITUATIONS)) {
   });
 }
 
-test("closed while the token function is asked, it does not connect with what that answers", async () => {
+test("a client that is closed while it asks for a token does not connect with the answer", async () => {
   for (const give of [(settle) => settle("token"), (settle) => settle(""), (settle) => settle(Promise.reject(new Error()))]) {
     const relay = given();
     let settle = () => {};
@@ -128,7 +128,7 @@ test("closed while the token function is asked, it does not connect with what th
   }
 });
 
-test("a client that waits for its turn to send sends nothing after it was closed", async () => {
+test("a client that waits to send, because of the rate, sends nothing after it was closed", async () => {
   const relay = given();
   relay.limits = { maxTasks: 1000, maxMessageBytes: 65_536, messagesPerSecond: 1 };
   const { client_, asked } = client(relay);
@@ -142,7 +142,7 @@ test("a client that waits for its turn to send sends nothing after it was closed
   await assertOver(relay, client_, asked, "its turn");
 });
 
-test("whatever is called from within whichever listener, a closed client does nothing, and another one comes through", async () => {
+test("a client that is closed inside any listener by any method does nothing, and another client connects", async () => {
   let closed = 0;
   for (let seed = 1; seed <= 150; seed += 1) {
     const chance = random(seed);
@@ -190,7 +190,7 @@ test("whatever is called from within whichever listener, a closed client does no
       else if (dice < 0.4) await relay.world.happens(["online", "visible", "offline"][Math.floor(chance() * 3)]);
       else if (dice < 0.5) relay.blocked = !relay.blocked;
       else await relay.world.pass(chance() * 10_000);
-      // What had left before somebody closed it may be on its way; but nothing is added.
+      // Requests sent before the close may still arrive, but no new ones are sent.
       if (isClosed) assert.deepEqual(doings(relay, asked), before, `seed ${seed}`);
     }
     isCalm = true;

@@ -1,4 +1,4 @@
-// Which transport, when, and what the state of things is; on a clock and a network of the test's own.
+// The connection: transports, attempts and statuses, on a fake clock and network.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -9,7 +9,7 @@ import { FakeHost, settled } from "./fake-host.js";
 const SOCKET = "ws://relay.test/ws";
 
 /**
- * A client of this relay, what it was told and how it was.
+ * A client of this relay, with its messages and statuses.
  * @param {{host: import("../../relay/web/client/host.js").Host}} relay
  * @param {() => string | Promise<string>} [token]
  */
@@ -24,7 +24,7 @@ function client({ host }, token = () => "token") {
 /** @param {FakeHost} world */
 const requested = (world) => world.requests.map(({ path }) => path);
 
-test("asks beside the address of the socket, relative to any path", async () => {
+test("the client polls beside the address of the WebSocket, relative to any path", async () => {
   const world = new FakeHost();
   const relay = connect({ url: "https://relay.test/live/ws", token: () => "t", host: world.host });
   world.onSocket = (socket) => socket.ends();
@@ -37,7 +37,7 @@ test("asks beside the address of the socket, relative to any path", async () => 
   assert.equal(world.requests[1].url, "https://relay.test/live/poll");
 });
 
-test("polls when two WebSockets in a row could not be had and the relay answers", async () => {
+test("the client polls after two WebSockets in a row failed, if the relay answers over HTTP", async () => {
   const relay = new FakeRelay("t");
   relay.blocked = true;
   const { relay: client_, states } = client(relay);
@@ -45,13 +45,13 @@ test("polls when two WebSockets in a row could not be had and the relay answers"
   await relay.world.pass(2_000);
   assert.equal(client_.status.state, "polling");
   assert.deepEqual(states, ["offline", "connecting", "offline", "connecting", "polling"]);
-  assert.equal(relay.world.sockets.length, 3); // the last one while HTTP got through
+  assert.equal(relay.world.sockets.length, 3); // the last one was tried while HTTP got through
   assert.equal(timeline.state, "ready");
   await relay.append("t", 1);
   assert.equal(timeline.events.length, 1);
 });
 
-test("does not wait as long again for a handshake that is swallowed", async () => {
+test("the client waits only once for a handshake that is swallowed", async () => {
   const relay = new FakeRelay();
   relay.world.onSocket = () => {};
   const { relay: client_ } = client(relay);
@@ -60,7 +60,7 @@ test("does not wait as long again for a handshake that is swallowed", async () =
   assert.equal(client_.status.state, "polling");
 });
 
-test("where WebSockets opened and broke, one more is tried while HTTP gets through before anything is polled", async () => {
+test("after WebSockets that opened and broke, the client tries another one while HTTP gets through, before it polls", async () => {
   for (const isBlocked of [false, true]) {
     const relay = new FakeRelay();
     const { relay: client_ } = client(relay);
@@ -78,7 +78,7 @@ test("where WebSockets opened and broke, one more is tried while HTTP gets throu
 });
 
 for (const [told, code] of /** @type {const} */ ([["restart", 1001], ["at_capacity", 4430], ["stalled", 4408]])) {
-  test(`who is told why it ended (${told}) has had a WebSocket, and does not poll`, async () => {
+  test(`a client whose WebSocket was closed with a reason (${told}) does not poll`, async () => {
     const world = new FakeHost();
     world.onSocket = (socket) => socket.ends(code, told);
     const { relay } = client(world);
@@ -89,7 +89,7 @@ for (const [told, code] of /** @type {const} */ ([["restart", 1001], ["at_capaci
   });
 }
 
-test("while nothing answers, both are tried in turn and whichever comes first is taken", async () => {
+test("while nothing answers, the client tries both transports in turn and takes the first that opens", async () => {
   const relay = new FakeRelay("t");
   relay.down = true;
   const { relay: client_, states } = client(relay);
@@ -104,7 +104,7 @@ test("while nothing answers, both are tried in turn and whichever comes first is
   assert.equal(client_.status.state, "live");
 });
 
-test("looks for a WebSocket while polling, less and less often, and moves back to it", async () => {
+test("a client that polls tries a WebSocket with growing pauses, and changes to it", async () => {
   const relay = new FakeRelay("t");
   relay.blocked = true;
   const { relay: client_ } = client(relay);
@@ -123,7 +123,7 @@ test("looks for a WebSocket while polling, less and less often, and moves back t
   relay.blocked = false;
   await relay.world.pass(300_000);
   assert.equal(client_.status.state, "live");
-  // From where it was, and the poll that waited is thrown away.
+  // It continues from its position, and the waiting poll is aborted.
   const [join] = relay.world.sockets.at(-1).sent;
   assert.deepEqual([join.type, join.data.tasks[0].since], ["task:join", 1]);
   assert.ok(relay.world.requests.at(-1)?.aborted);
@@ -134,7 +134,7 @@ test("looks for a WebSocket while polling, less and less often, and moves back t
   assert.deepEqual(timeline.events.map((one) => one?.data), [1, 2]);
 });
 
-test("looks at once when the machine comes online or the page becomes visible", async () => {
+test("a client that polls tries a WebSocket at once when the machine comes online or the page becomes visible", async () => {
   for (const event of ["online", "visible"]) {
     const relay = new FakeRelay("t");
     relay.blocked = true;
@@ -145,11 +145,11 @@ test("looks at once when the machine comes online or the page becomes visible", 
     relay.blocked = false;
     await relay.world.happens(event);
     assert.equal(client_.status.state, "live", event);
-    assert.ok(relay.heard > polls); // and a poll on a dead network was not waited for
+    assert.ok(relay.heard > polls); // and the client did not wait for a poll on a dead network
   }
 });
 
-test("what happens while the relay is asked for leave to poll does not disturb that", async () => {
+test("events during the request to /config do not keep the client from polling", async () => {
   const world = new FakeHost();
   world.onSocket = (socket) => socket.ends();
   const { relay } = client(world);
@@ -161,7 +161,7 @@ test("what happens while the relay is asked for leave to poll does not disturb t
   assert.equal(relay.status.state, "polling");
 });
 
-test("loses and repeats nothing, however often it moves", async () => {
+test("a client that changes transports any number of times loses and repeats nothing", async () => {
   /** @type {object[]} */
   const wrong = [];
   let moved = 0;
@@ -204,7 +204,7 @@ test("loses and repeats nothing, however often it moves", async () => {
   assert.ok(moved > 20, `only ${moved} of 40 polled`);
 });
 
-test("backs off with a bound that doubles up to 20 s, and starts over after a healthy connection", async () => {
+test("the backoff doubles up to 20 s, and starts again after a healthy connection", async () => {
   const world = new FakeHost();
   world.onSocket = (socket) => socket.ends(1011, "internal error");
   const { relay } = client(world);
@@ -225,7 +225,7 @@ test("backs off with a bound that doubles up to 20 s, and starts over after a he
   assert.equal(Math.round((relay.status.nextTryAt ?? 0) - world.time), 500);
 });
 
-test("a connection that says nothing for two and a half heartbeats is none", async () => {
+test("a connection that is silent for two and a half heartbeats ends", async () => {
   const world = new FakeHost();
   world.onSocket = (socket) => socket.welcome(10_000);
   const { relay, states } = client(world);
@@ -240,7 +240,7 @@ test("a connection that says nothing for two and a half heartbeats is none", asy
   assert.deepEqual(states, ["live", "offline", "connecting", "live"]);
 });
 
-test("a poll that is not answered is given up, and another one asked", async () => {
+test("a poll that is not answered is aborted, and another one is sent", async () => {
   const relay = new FakeRelay("t");
   relay.blocked = true;
   const { relay: client_ } = client(relay);
@@ -253,7 +253,7 @@ test("a poll that is not answered is given up, and another one asked", async () 
   assert.equal(client_.status.state, "polling");
 });
 
-test("rests where the feature is off, whoever says so", async () => {
+test("the client stops where the feature is switched off, over either transport", async () => {
   /** @type {((relay: FakeRelay) => void)[]} */
   const ways = [
     (relay) => void (relay.world.onSocket = (socket) => socket.ends(4502, "feature_disabled")),
@@ -280,7 +280,7 @@ test("rests where the feature is off, whoever says so", async () => {
   }
 });
 
-test("refreshes the token of a live connection before it ends", async () => {
+test("the client renews the token of a live connection before it expires", async () => {
   const world = new FakeHost();
   world.onSocket = (socket) => socket.welcome();
   const tokens = ["first", "second"];
@@ -291,7 +291,7 @@ test("refreshes the token of a live connection before it ends", async () => {
   assert.deepEqual(world.sockets[0].sent.map(({ type, data }) => [type, data]), [["auth", { token: "second" }]]);
 });
 
-test("brings a fresh token when a poll's has ended, and nobody is told that anything was lost", async () => {
+test("the client polls with a fresh token when the old one has expired, and reports no interruption", async () => {
   const relay = new FakeRelay("t");
   relay.blocked = true;
   let token = "first";
@@ -313,7 +313,7 @@ test("brings a fresh token when a poll's has ended, and nobody is told that anyt
 });
 
 /**
- * A client that polls, and whose polls are refused from now on until what this gives is called.
+ * A client that polls, and whose polls are refused until the returned function is called.
  * @param {number} status
  * @param {string} code
  */
@@ -326,11 +326,11 @@ async function refused(status, code) {
   await relay.world.pass(2_000);
   relay.world.onRequest = (request) => request.answers(status, { data: { code, message: "", retryAfterMs: 7_000 } });
   await relay.append("t", 1);
-  await relay.world.pass(500); // polls that bring something follow each other at a pace
+  await relay.world.pass(500); // polls with content follow each other at a pace
   return { relay, client_, serve: () => void (relay.world.onRequest = serve) };
 }
 
-test("waits as long as the relay says, whatever happens but retry()", async () => {
+test("the client waits for the time that the relay named, unless retry() is called", async () => {
   const { relay, client_, serve } = await refused(503, "unavailable");
   assert.deepEqual([client_.status.state, client_.status.reason], ["offline", "unavailable"]);
   serve();
@@ -341,7 +341,7 @@ test("waits as long as the relay says, whatever happens but retry()", async () =
   assert.equal(client_.status.state, "polling");
 });
 
-test("a poll that came too fast waits its time, and only when that does not help anybody is told", async () => {
+test("a poll that came too fast is delayed, and the status changes only if that does not help", async () => {
   const { relay, client_, serve } = await refused(429, "rate_limited");
   assert.equal(client_.status.state, "polling");
   const heard = relay.heard;
@@ -358,7 +358,7 @@ test("a poll that came too fast waits its time, and only when that does not help
   assert.deepEqual([hopeless.status.state, hopeless.status.reason], ["offline", "rate_limited"]);
 });
 
-test("says stale while the relay says so, over either transport", async () => {
+test("the status is stale while the relay says so, over either transport", async () => {
   const relay = new FakeRelay("t");
   const { relay: live } = client(relay);
   await settled();
@@ -384,7 +384,7 @@ test("says stale while the relay says so, over either transport", async () => {
 });
 
 for (const said of ["<html>Please sign in</html>", "{}", "null"]) {
-  test(`a captive portal that answers ${said} is nobody`, async () => {
+  test(`a captive portal that answers ${said} is not taken for a relay`, async () => {
     const world = new FakeHost();
     world.onSocket = (socket) => socket.ends();
     world.onRequest = (request) => request.answers(200, said);
@@ -395,7 +395,7 @@ for (const said of ["<html>Please sign in</html>", "{}", "null"]) {
   });
 }
 
-test("leaves nothing behind when it is closed, in any state", async () => {
+test("a client that is closed in any state leaves no timer and no request", async () => {
   for (const prepare of [
     (/** @type {FakeRelay} */ relay) => void (relay.blocked = false),
     (/** @type {FakeRelay} */ relay) => void (relay.blocked = true),

@@ -1,4 +1,4 @@
-// How long changes take, measured between two clocks that differ.
+// The delay of changes, measured between two clocks that differ.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -12,7 +12,7 @@ function relayTime(ms) {
   return new Date(ms + RELAY_AHEAD_MS).toISOString();
 }
 
-test("measures the way of a change without the difference of the clocks", () => {
+test("the delay of a change is measured without the difference of the clocks", () => {
   const delay = new Delay(() => "c1");
   delay.take({ type: "welcome", data: /** @type {any} */ ({}) }, 1000);
   delay.take({ type: "pong", data: { serverTime: relayTime(1010) }, replyTo: "c1" }, 1020);
@@ -22,7 +22,7 @@ test("measures the way of a change without the difference of the clocks", () => 
   assert.equal(delay.medianMs, 7);
 });
 
-test("knows nothing before it was answered", () => {
+test("the delay is unknown before the first answer", () => {
   const delay = new Delay(() => "c1");
   delay.take({ type: "welcome", data: /** @type {any} */ ({}) }, 1000);
   delay.take({ type: "task:deleted", data: { taskId: "a" }, at: relayTime(900) }, 1000);

@@ -1,4 +1,4 @@
-// A place for the client to run in whose clock, sockets and requests do what a test says.
+// A fake host: a clock, sockets and requests that a test controls.
 
 /** @typedef {import("../../relay/web/client/host.js").Host} Host */
 
@@ -24,7 +24,7 @@ export class FakeHost {
       now: () => this.time,
       random: () => this.randomness,
       setTimeout: (call, ms) => {
-        // At least a moment: a sum of fractions may otherwise never get past the time it is meant for.
+        // Advance by a minimum: a sum of fractions might otherwise never reach the time of the timer.
         const timer = { at: this.time + Math.max(ms, 0.001), call };
         this.#timers.push(timer);
         return timer;
@@ -83,7 +83,7 @@ export class FakeHost {
   }
 }
 
-/** Everything that waits for nothing but its turn has had it. */
+/** Resolves after all pending microtasks. */
 export async function settled() {
   for (let turn = 0; turn < 3; turn += 1) await new Promise((done) => setImmediate(done));
 }
@@ -144,7 +144,7 @@ export class FakeSocket {
     this.onmessage?.({ data: JSON.stringify({ type, data, replyTo }) });
   }
 
-  /** Without a code: it breaks, and nobody says why. */
+  /** Ends the socket. Without a code it breaks without an explanation. */
   ends(code = 1006, reason = "") {
     this.readyState = 3;
     this.onclose?.({ code, reason });

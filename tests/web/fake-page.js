@@ -1,5 +1,5 @@
-// A page for the dashboard's modules under Node: elements that keep what they are given, and no layout.
-// Import a module of the dashboard with `dashboard(name)` after `openPage()`.
+// A fake page for the dashboard's modules in Node: elements record what they are given, without a layout.
+// Call `openPage()` first, then import a module of the dashboard with `dashboard(name)`.
 
 import { register } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -11,7 +11,7 @@ export function dashboard(name) {
   return import(new URL(`dashboard/${name}`, WEB).href);
 }
 
-/** Puts the globals of a page in place, and resolves `/client/…` and `/view/…` as the relay serves it. */
+/** Sets the globals of a page, and resolves imports of `/client/…` and `/view/…` to the files that the relay serves. */
 export function openPage() {
   const resolve = `export function resolve(specifier, context, next) {
     return next(["/client/", "/view/"].some((root) => specifier.startsWith(root)) ? ${JSON.stringify(WEB.href)} + specifier.slice(1) : specifier, context);
@@ -100,7 +100,7 @@ export class FakeElement {
     this.nodes = [String(text)];
   }
 
-  /** A template's copy, with as many parts as any template has. */
+  /** Copies a template. The copy has as many parts as the largest template. */
   cloneNode() {
     const copy = new FakeElement(this.name);
     copy.append(...Array.from({ length: 6 }, () => new FakeElement("span")));
@@ -153,7 +153,7 @@ export class FakeElement {
     this.attributes.delete(name);
   }
 
-  /** As it was before anything was asked of it. */
+  /** Forgets everything it was given. */
   forget() {
     this.#found.clear();
     this.#classes.clear();
@@ -164,7 +164,7 @@ export class FakeElement {
   addEventListener() {}
   focus() {}
 
-  /** All that was given to it and to what is in it. */
+  /** Everything that was given to it and to its descendants. */
   get given() {
     return {
       data: { ...this.dataset },

@@ -1,4 +1,4 @@
-// A relay as a client meets it, over a fake network that may block WebSockets or be gone.
+// A fake relay, over a fake network that may block WebSockets or be away.
 
 import { FakeHost, settled } from "./fake-host.js";
 
@@ -6,15 +6,15 @@ import { FakeHost, settled } from "./fake-host.js";
 /** @typedef {import("./fake-host.js").FakeRequest} FakeRequest */
 
 export class FakeRelay {
-  blocked = false; // are WebSockets?
+  blocked = false; // whether WebSockets are
   down = false;
-  deaf = false; // does it answer no poll without news?
+  deaf = false; // whether polls without news are never answered
   enabled = true;
-  hidden = new Set(); // tasks that may not be seen
-  bad = new Set(); // ids that are none
+  hidden = new Set(); // tasks that are not visible
+  bad = new Set(); // invalid ids
   maxTasks = Infinity; // of a connection, or of a poll
   /** @type {object | undefined} */
-  limits; // as the welcome tells them
+  limits; // of the welcome
   pageSize = Infinity; // events of a page
   /** @type {(request: {type: string, id: string, data: any}) => object | undefined} an error in place of an answer */
   refuse = () => undefined;
@@ -68,7 +68,7 @@ export class FakeRelay {
     return this.#peers[peer].list;
   }
 
-  /** The sockets there are break, or the polls fail. */
+  /** Breaks the open sockets and fails the open polls. */
   async cut() {
     for (const { socket } of this.#peers.splice(0)) socket.ends();
     for (const poll of this.#waiting.splice(0)) poll.fails();

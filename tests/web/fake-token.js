@@ -1,4 +1,4 @@
-// As much of a token as a page reads.
+// A token with only the parts that a page reads.
 
 /** @param {string} json its claims */
 export function rawToken(json) {

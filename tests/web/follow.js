@@ -1,7 +1,7 @@
 // A process that follows one task and the list with the real client, for tests/integration/test_transports.py.
-// Tells a line of JSON whenever something changed: how it is, how many events it holds, how many the list says
-// there are, and how often something was missing or came twice. Told `online`, the machine is; told `show`,
-// it shows the events.
+// It writes a line of JSON after each change: its status, the number of its events, their number in the list, and how
+// often events were missing or came twice. The input `online` sends that event of the machine; `show` writes the
+// events.
 
 import { createInterface } from "node:readline";
 import { connect } from "../../relay/web/client/index.js";
@@ -12,7 +12,7 @@ const relay = connect({
   url,
   token: () => token,
   host: {
-    random: () => 0, // each try at once
+    random: () => 0, // every attempt is made at once
     on(event, call) {
       if (event === "online") online.add(call);
       return () => void online.delete(call);

@@ -1,4 +1,4 @@
-// How far a relay of several instances had come, as a polling client keeps it.
+// The moment that a polling client keeps, with several instances of the relay.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -7,9 +7,9 @@ import { Moments } from "../../relay/web/client/transports/moments.js";
 import { PollState } from "../../relay/web/client/transports/poll-state.js";
 import { FakeRelay } from "./fake-relay.js";
 
-const TASKS = Array.from({ length: 150 }, (_, n) => `t${n}`); // more than one poll may ask for
+const TASKS = Array.from({ length: 150 }, (_, n) => `t${n}`); // more than one poll may name
 
-test("the greatest moment is kept, whichever instance answers last", () => {
+test("the latest moment is kept, whichever instance answers last", () => {
   const answers = ["9.9", "10.1", "9.10", "10.10", "10.9", "1777636800.4294967295", "1777636799.5"];
   for (const order of [answers, [...answers].reverse(), [...answers].sort()]) {
     const state = new PollState();
@@ -22,7 +22,7 @@ test("the greatest moment is kept, whichever instance answers last", () => {
   assert.equal(moments.latest, "10.2");
 });
 
-test("more tasks than one poll may ask for keep the greatest moment of the round, and another conversation has it too", async () => {
+test("tasks in several polls share the latest moment of the round, and the next connection keeps it", async () => {
   const relay = new FakeRelay(...TASKS);
   relay.blocked = true;
   const serve = relay.world.onRequest;

@@ -1,4 +1,5 @@
-// What React components share: one join however many watch, and snapshots that change only when told.
+// The store of React components: one join for any number of watchers, and snapshots that change only with a
+// notification.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -10,7 +11,7 @@ import { tokenOf } from "./fake-token.js";
 const URL = "ws://relay.test/ws";
 const LINGER_MS = 1_000;
 
-/** A store on a fake relay, whose frames come when a test says so. */
+/** A store on a fake relay. A test decides when frames are drawn. */
 function given(...taskIds) {
   const relay = new FakeRelay(...taskIds);
   const frames = [];
@@ -28,7 +29,7 @@ function sent(relay) {
   return requests.map(({ type }) => type).filter((type) => type !== "ping");
 }
 
-test("a task that several watch is joined once, and left a while after the last", async () => {
+test("a task that several components watch is joined once, and left one second after the last one is gone", async () => {
   const { relay, store, draw } = given("t");
   store.open(URL);
   const unwatch = [1, 2, 3].map(() => store.watchTask("t", () => {}));
@@ -36,7 +37,7 @@ test("a task that several watch is joined once, and left a while after the last"
   assert.deepEqual(sent(relay), ["task:join"]);
   assert.equal(store.task("t").state, "ready");
   unwatch[0]();
-  unwatch[0](); // once more changes nothing
+  unwatch[0](); // a second call changes nothing
   unwatch[1]();
   await relay.world.pass(2 * LINGER_MS);
   await relay.append("t", 1);
@@ -48,20 +49,20 @@ test("a task that several watch is joined once, and left a while after the last"
   assert.deepEqual(store.task("t"), { state: "loading", task: null, events: [] });
 });
 
-test("who mounts, unmounts and mounts again neither leaves nor connects twice", async () => {
+test("a component that mounts, unmounts and mounts again causes no leave and no second connection", async () => {
   const { relay, store, draw } = given("t");
   const mount = () => [store.watchDashboard(() => {}), store.watchTask("t", () => {}), store.open(URL)];
   for (const end of mount()) end(); // as StrictMode does, before there is a connection
   const ends = mount();
   await draw();
-  for (const end of ends) end(); // as one page does that makes room for another
+  for (const end of ends) end(); // as when one page replaces another
   mount();
   await relay.world.pass(5 * LINGER_MS);
   assert.equal(relay.world.sockets.length, 1);
   assert.deepEqual(sent(relay), ["dashboard:join", "task:join"]);
 });
 
-test("nothing connects or joins by being read", async () => {
+test("reading a snapshot neither connects nor joins", async () => {
   const { relay, store } = given("t");
   assert.equal(store.task("t"), store.task("other"));
   assert.equal(store.dashboard.state, "loading");
@@ -70,7 +71,7 @@ test("nothing connects or joins by being read", async () => {
   assert.deepEqual(relay.world.sockets, []);
 });
 
-test("a connection that nobody wants any more is closed", async () => {
+test("a connection without a provider is closed", async () => {
   const { relay, store } = given();
   const close = store.open(URL);
   await settled();
@@ -82,7 +83,7 @@ test("a connection that nobody wants any more is closed", async () => {
   assert.equal(relay.world.timers, 0);
 });
 
-test("another address connects anew, and what is watched is joined there", async () => {
+test("another address opens a new connection, and everything watched is joined there", async () => {
   const { relay, store, draw } = given("t");
   store.watchTask("t", () => {});
   const close = store.open(URL);
@@ -98,7 +99,7 @@ test("another address connects anew, and what is watched is joined there", async
   assert.equal(store.task("t").state, "ready");
 });
 
-test("what changes between two frames is told once, and nothing before", async () => {
+test("changes between two frames are notified once, with the frame", async () => {
   const { relay, store, frames, draw } = given("t", "u");
   const told = [];
   store.open(URL);
@@ -116,7 +117,7 @@ test("what changes between two frames is told once, and nothing before", async (
   assert.equal(store.task("t").events.length, 50);
 });
 
-test("a snapshot stays as it was, and keeps what did not change", async () => {
+test("a snapshot is immutable, and the next one keeps the objects that did not change", async () => {
   const { relay, store, draw } = given("t", "u");
   store.open(URL);
   store.watchTask("t", () => {});
@@ -133,7 +134,7 @@ test("a snapshot stays as it was, and keeps what did not change", async () => {
   assert.notEqual(store.dashboard.tasks, list.tasks);
 });
 
-test("a reconnect that brings nothing new tells nobody", async () => {
+test("a reconnect without changes notifies no component", async () => {
   const { relay, store, draw } = given("t");
   const told = [];
   store.open(URL);
@@ -150,7 +151,7 @@ test("a reconnect that brings nothing new tells nobody", async () => {
   assert.deepEqual(told, []);
 });
 
-test("says since when it is out of date, through all tries, until it is current", async () => {
+test("`since` stays through all attempts until the connection is current", async () => {
   const { relay, store } = given();
   const seen = [];
   store.watchConnection(() => seen.push([store.connection.state, store.connection.since]));
@@ -169,7 +170,7 @@ test("says since when it is out of date, through all tries, until it is current"
   assert.deepEqual(seen.at(-1), ["live", undefined]);
 });
 
-test("every message is heard, whoever listens before there is a connection", async () => {
+test("a message listener that is added before the connection receives every message", async () => {
   const { relay, store } = given("t");
   const types = [];
   const unlisten = store.onMessage(({ type }) => types.push(type));
@@ -182,7 +183,7 @@ test("every message is heard, whoever listens before there is a connection", asy
   assert.deepEqual(types, ["welcome", "task:state", "task:event_added"]);
 });
 
-test("a token that comes later is brought the moment it is given", async () => {
+test("a token that is set later is used at once", async () => {
   for (const none of ["", null, undefined]) {
     const { relay, store } = given("t");
     store.token = none;
@@ -196,7 +197,7 @@ test("a token that comes later is brought the moment it is given", async () => {
   }
 });
 
-test("another token of the same user is offered at once, and what is shown stays", async () => {
+test("another token of the same user is offered at once, and the tasks stay", async () => {
   const { relay, store, draw } = given("t");
   store.token = tokenOf("alice");
   store.watchTask("t", () => {});
@@ -214,7 +215,7 @@ test("another token of the same user is offered at once, and what is shown stays
   assert.equal(store.task("t"), shown);
 });
 
-test("a function that is another one at each render neither connects nor offers anything anew", async () => {
+test("a token function that is new at each render neither reconnects nor offers a token", async () => {
   for (const blocked of [false, true]) {
     const { relay, store } = given("t");
     relay.blocked = blocked;
@@ -231,14 +232,14 @@ test("a function that is another one at each render neither connects nor offers 
   }
 });
 
-test("another function is asked at once where there is none, and not at each of many renders", async () => {
+test("a new token function is called at once while a token is missing, but not at each of many renders", async () => {
   const { relay, store } = given("t");
   let asked = 0;
   store.token = () => ((asked += 1), "");
   store.open(URL);
   await relay.world.pass(200_000);
   asked = 0;
-  // When every question is followed by a render, and this by another function,
+  // When every call of the token function causes a render, which sets another function,
   for (let render = 0; render < 600; render += 1) {
     store.token = () => ((asked += 1), "");
     await relay.world.pass(16);
@@ -251,7 +252,7 @@ test("another function is asked at once where there is none, and not at each of 
   assert.equal(store.connection.state, "live");
 });
 
-test("a token that was refused is not brought again at each render", async () => {
+test("a refused token is not used again at each render", async () => {
   const { relay, store } = given("t");
   const presented = [];
   relay.world.onSocket = (socket) => (presented.push(socket.token), socket.ends(4401, "unauthenticated"));

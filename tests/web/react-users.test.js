@@ -1,4 +1,4 @@
-// Whose data a tree of components shows: another token, another function, nobody, and a relay that refuses.
+// Whose tasks the components show: with another token, another function, no token, and a relay that refuses.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -10,7 +10,7 @@ import { rawToken, tokenOf } from "./fake-token.js";
 const URL = "ws://relay.test/ws";
 const never = () => new Promise(() => {});
 
-/** A store on a fake relay, whose frames come when a test says so; it shows `t` and the list. */
+/** A store on a fake relay that watches `t` and the list. A test decides when frames are drawn. */
 function given(token, { blocked = false } = {}) {
   const relay = new FakeRelay("t");
   relay.blocked = blocked;
@@ -27,7 +27,7 @@ function given(token, { blocked = false } = {}) {
   return { relay, store, draw };
 }
 
-/** The tokens of the conversations there are. */
+/** The tokens of the open connections. */
 function open(relay) {
   return relay.world.sockets.filter(({ closed, readyState }) => !closed && readyState !== 3).map(({ token }) => token);
 }
@@ -45,7 +45,8 @@ const PAIRS = {
 
 for (const [who, [first, second]] of Object.entries(PAIRS)) {
   for (const blocked of [false, true]) {
-    test(`a text of another user connects anew and shows nothing of the first, ${blocked ? "over polls" : "over WebSocket"}: users ${who}`, async () => {
+    const over = blocked ? "over polls" : "over WebSocket";
+    test(`a token of another user reconnects and shows nothing of the first, ${over}: users ${who}`, async () => {
       for (const between of [[], [null], [""], [undefined, null]]) {
         const { relay, store, draw } = given(first, { blocked });
         await relay.world.pass(2_000);
@@ -66,7 +67,7 @@ for (const [who, [first, second]] of Object.entries(PAIRS)) {
       }
     });
 
-    test(`who signs out is nobody, ${blocked ? "over polls" : "over WebSocket"}: users ${who}`, async () => {
+    test(`signing out closes the connection and clears everything, ${over}: users ${who}`, async () => {
       for (const token of [first, () => first, async () => first]) {
         for (const none of [null, "", undefined]) {
           const { relay, store, draw } = given(token, { blocked });
@@ -96,23 +97,23 @@ for (const [who, [first, second]] of Object.entries(PAIRS)) {
   }
 }
 
-test("the user is the one of the connection's token, not of the last text", async () => {
+test("the user is that of the connection's token, not of the last token that was set", async () => {
   const [alice, bob] = [tokenOf("alice"), tokenOf("bob")];
   const { relay, store, draw } = given(alice);
   await draw();
-  // When the application goes over to a function, which another user is asked by at the next connection,
+  // When the application changes to a function that returns another user's token at the next connection,
   store.token = () => bob;
   relay.world.sockets.at(-1).ends(1001, "restart");
   await relay.world.pass(30_000);
   assert.deepEqual(open(relay), [bob]);
-  // then the first one's text is another user's.
+  // then the token of the first user belongs to another user.
   store.token = alice;
   assert.deepEqual(shown(store), [[], []]);
   await draw();
   assert.deepEqual(open(relay), [alice]);
 });
 
-test("a function that names another user than the connection does brings nothing of the first one's along", async () => {
+test("a token function that returns another user's token drops everything of the first user", async () => {
   let token = tokenOf("alice");
   const { relay, store, draw } = given(() => token);
   await relay.append("t", "hers");
@@ -128,7 +129,7 @@ test("a function that names another user than the connection does brings nothing
 
 for (const waitedMs of [0, 300, 3_000]) {
   for (const next of ["function", "text"]) {
-    test(`a function that hangs and is replaced by a ${next} after ${waitedMs} ms is not waited for, and its answer does not count`, async () => {
+    test(`a token function that hangs and is replaced by a ${next} after ${waitedMs} ms is abandoned`, async () => {
       for (const isLate of [false, true]) {
         let answer = () => {};
         const { relay, store, draw } = given(() => new Promise((done) => (answer = done)));
@@ -148,7 +149,7 @@ for (const waitedMs of [0, 300, 3_000]) {
   }
 }
 
-test("a page whose function is another one at each render comes in, however slow the function is", async () => {
+test("a page with a new token function at each render connects, however slow the function is", async () => {
   for (const renderMs of [16, 250, 1_000]) {
     for (const latencyMs of [0, 50, 400, 3_000]) {
       const { relay, store } = given(never);
@@ -165,7 +166,7 @@ test("a page whose function is another one at each render comes in, however slow
   }
 });
 
-test("where another user comes while functions are replaced without end, the first one's data goes soon", async () => {
+test("a user who signs in while functions are replaced at each render soon sees nothing of the first user", async () => {
   const { relay, store } = given(never);
   const render = async (sub, times) => {
     for (let time = 0; time < times; time += 1) {
@@ -183,7 +184,7 @@ test("where another user comes while functions are replaced without end, the fir
   }
 });
 
-/** However a page brings another token on each refusal. */
+/** Ways in which a page may use another token after each refusal. */
 const BRINGERS = {
   "a text each time": (store, relay, fresh) => {
     store.token = fresh();
@@ -222,7 +223,7 @@ for (const [way, bring] of Object.entries(BRINGERS)) {
     "another user's": (serial) => tokenOf(`user-${serial}`),
     "nobody knows whose": (serial) => `opaque-${serial}`,
   })) {
-    test(`a page that brings ${way}, ${whose}, on each refusal asks the relay about as seldom as one that waits`, async () => {
+    test(`a page with ${way}, ${whose}, on each refusal connects about as rarely as one that waits`, async () => {
       const relay = new FakeRelay("t");
       relay.world.onSocket = (socket) => relay.host.setTimeout(() => socket.ends(4401, "unauthenticated"), 20);
       const store = new Store({ host: relay.host, frame: () => {} });
@@ -241,7 +242,7 @@ for (const [way, bring] of Object.entries(BRINGERS)) {
   }
 }
 
-test("one user after the other for whom it is not switched on is no reason to hurry, and one for whom it is comes in", async () => {
+test("users without the feature cause no quick attempts one after the other, and a user with it connects", async () => {
   const relay = new FakeRelay("t");
   const greet = relay.world.onSocket;
   relay.world.onSocket = (socket) => relay.host.setTimeout(() => socket.ends(4502, "feature_disabled"), 20);

@@ -1,4 +1,4 @@
-// What becomes of each thing that is wanted when the relay refuses some of it, or has no time, over either transport.
+// Joins and leaves when the relay refuses some of them, finally or for a time, over either transport.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -24,7 +24,7 @@ function asked({ world, heard }) {
   return heard + world.sockets.reduce((sum, { sent }) => sum + sent.filter(({ type }) => type !== "ping").length, 0);
 }
 
-/** The types of what was sent last, and of which task. */
+/** The types and tasks of the last requests. */
 function sentTo(socket) {
   return socket.sent.map(({ type, data }) => [type, data.taskId ?? data.tasks?.map(({ taskId }) => taskId).join()].filter(Boolean).join(" "));
 }
@@ -43,7 +43,7 @@ for (const blocked of [false, true]) {
     return { relay, client_: client(relay) };
   }
 
-  test(`an id that is none ends alone, when it is asked for and at every reconnect, over ${over}`, async () => {
+  test(`a task with an invalid id ends alone, at its join and at every reconnect, over ${over}`, async () => {
     const { relay, client_ } = given("a", "b", "c");
     relay.bad.add("!");
     const list = client_.joinDashboard();
@@ -60,7 +60,7 @@ for (const blocked of [false, true]) {
     client_.close();
   });
 
-  test(`any ids that are none are found among many with few requests, and asked for no more, over ${over}`, async () => {
+  test(`invalid ids are found among many with few requests, and joined no more, over ${over}`, async () => {
     for (let seed = 1; seed <= 25; seed += 1) {
       const chance = random(seed);
       const ids = idsOf(1 + Math.floor(chance() * 220));
@@ -84,7 +84,7 @@ for (const blocked of [false, true]) {
     }
   });
 
-  test(`more tasks than there may be leave the first of them live, over ${over}`, async () => {
+  test(`tasks over the limit leave the first ones live, over ${over}`, async () => {
     for (const tellsLimit of blocked ? [false] : [false, true]) {
       const { relay, client_ } = given(...idsOf(6));
       relay.maxTasks = 5;
@@ -96,7 +96,7 @@ for (const blocked of [false, true]) {
       await relay.world.pass(15_000);
       await relay.append("t0", 1);
       await relay.world.pass(1_000);
-      // A poll may ask for five, and two polls for six.
+      // One poll may name five tasks, so six take two polls.
       const last = blocked ? "ready" : "too_many_tasks";
       assert.deepEqual(timelines.map(({ state }) => state), [...Array(5).fill("ready"), last]);
       assert.equal(timelines[0].events.length, 1);
@@ -104,7 +104,7 @@ for (const blocked of [false, true]) {
     }
   });
 
-  test(`a task that is taken away between two pages of its state is dropped at once, over ${over}`, async () => {
+  test(`a task that is revoked between two pages of its state is dropped at once, over ${over}`, async () => {
     for (const [type, state] of /** @type {const} */ ([["task:revoked", "revoked"], ["task:deleted", "deleted"]])) {
       const { relay, client_ } = given("t");
       const timeline = client_.joinTask("t");
@@ -129,7 +129,7 @@ for (const blocked of [false, true]) {
     }
   });
 
-  test(`nothing is asked of the relay for nothing, over ${over}`, async () => {
+  test(`the client sends no needless request, over ${over}`, async () => {
     const { relay, client_ } = given("t");
     client_.joinDashboard();
     client_.joinTask("t");
@@ -148,7 +148,7 @@ for (const blocked of [false, true]) {
   });
 }
 
-test("ids that fit into no frame end alone, and no frame is larger than the relay takes", async () => {
+test("tasks whose ids fit into no frame end alone, and no frame is larger than the relay accepts", async () => {
   const wide = Array.from({ length: 100 }, (_, n) => `${n}${"é".repeat(1_000)}`);
   const relay = new FakeRelay("t", ...wide);
   relay.limits = { maxMessageBytes: 65_536 };
@@ -161,7 +161,7 @@ test("ids that fit into no frame end alone, and no frame is larger than the rela
   assert.ok(Math.max(...sizes) <= 65_536, `${Math.max(...sizes)} bytes`);
 });
 
-test("of more tasks than a connection may have, no more are asked for, and one that leaves makes room", async () => {
+test("tasks over the limit of a connection are not joined until another one is left", async () => {
   const relay = new FakeRelay(...idsOf(300));
   relay.maxTasks = 200;
   relay.limits = { maxTasks: 200, messagesPerSecond: 20 };
@@ -177,7 +177,7 @@ test("of more tasks than a connection may have, no more are asked for, and one t
   assert.deepEqual(timelines.slice(200, 203).map(({ state }) => state), ["ready", "ready", "too_many_tasks"]);
 });
 
-/** What a client may ask of the relay, and how to see that it was done. */
+/** Each type of request, with a check that the relay did it. */
 const REQUESTS = /** @type {const} */ ([
   ["task:join", (client_) => client_.joinTask("u"), (relay, view) => view.state === "ready"],
   ["dashboard:join", (client_) => client_.joinDashboard(), (relay, view) => view.state === "ready"],
@@ -188,7 +188,7 @@ const REQUESTS = /** @type {const} */ ([
 
 for (const [type, ask, isDone] of REQUESTS) {
   for (const code of ["rate_limited", "unavailable", "internal"]) {
-    test(`a ${type} that is refused with ${code} is sent again after its time`, async () => {
+    test(`a ${type} that is refused with ${code} is sent again after the time that the relay named`, async () => {
       const relay = new FakeRelay("t", "u");
       const tokens = ["first"];
       const client_ = connect({ url: URL, token: () => tokens[0], host: relay.host });
@@ -213,7 +213,7 @@ for (const [type, ask, isDone] of REQUESTS) {
   }
 }
 
-test("what is not wanted any more when its time comes is not sent again", async () => {
+test("a refused request that is no longer wanted is not sent again", async () => {
   const relay = new FakeRelay("t", "u");
   const client_ = client(relay);
   client_.joinTask("t");
@@ -231,7 +231,7 @@ test("what is not wanted any more when its time comes is not sent again", async 
   assert.deepEqual([...relay.rooms(0)], ["t"]);
 });
 
-test("a relay that refuses what comes too fast is not asked faster, and everything is done in the end", async () => {
+test("a client that is refused for its rate keeps to it, and finishes everything", async () => {
   const relay = new FakeRelay(...idsOf(150));
   relay.limits = { maxTasks: 200, messagesPerSecond: 5 };
   let refused = 0;
@@ -254,7 +254,7 @@ test("a relay that refuses what comes too fast is not asked faster, and everythi
   client_.close();
 });
 
-/** A member of a task it may not see, whose join and its answer a test lets happen one by one. */
+/** A client that joins a task it may not see. A test controls the join and its answer step by step. */
 async function hidden({ limit } = {}) {
   const world = new FakeHost();
   world.onSocket = (socket) => socket.welcome();
@@ -289,18 +289,18 @@ for (const [order, asks, how] of /** @type {[string, number, {limit?: number}?][
   ["forbidden authorized", 2],
   ["authorized forbidden", 2],
   ["forbidden listedOthers", 1],
-  ["forbidden listedOthers", 2, { limit: 1 }], // the list may have more than it shows
+  ["forbidden listedOthers", 2, { limit: 1 }], // the list may be longer than its limit
   ["listedOthers forbidden", 2, { limit: 1 }],
   ["upserted unlisted forbidden", 1],
   ["upserted unlisted upserted forbidden", 2],
-  ["upserted forbidden forbidden", 2], // it was a moment only
+  ["upserted forbidden forbidden", 2], // it was visible only briefly
   ["upserted forbidden upserted forbidden", 3],
   ["state revoked", 1],
   ["state revoked upserted", 2],
   ["state revoked listed forbidden", 2],
   ["state revoked upserted listed forbidden", 3],
 ])) {
-  test(`a task that comes into view is asked for again: ${order}${how ? " in a list that is cut" : ""}`, async () => {
+  test(`a task that becomes visible is joined again: ${order}${how ? " in a list that is cut" : ""}`, async () => {
     const { timeline, joins, does } = await hidden(how);
     for (const step of order.split(" ")) {
       does[/** @type {keyof typeof does} */ (step)]();
@@ -316,7 +316,7 @@ for (const [order, asks, how] of /** @type {[string, number, {limit?: number}?][
   });
 }
 
-test("a task that comes into view while polling is shown, whatever is told first", async () => {
+test("a task that becomes visible while polling is shown, in any order of the messages", async () => {
   const relay = new FakeRelay("t");
   relay.blocked = true;
   relay.hidden.add("t");
@@ -332,10 +332,10 @@ test("a task that comes into view while polling is shown, whatever is told first
   client_.close();
 });
 
-test("what is revoked while its next state is awaited is dropped before that comes", async () => {
+test("a task that is revoked while its next state is awaited is dropped before the state arrives", async () => {
   const { timeline, does, socket } = await hidden();
   does.state();
-  socket.says("task:event_added", { taskId: "t", index: 3, event: null, next: 4, head: "h" }); // a gap: it asks anew
+  socket.says("task:event_added", { taskId: "t", index: 3, event: null, next: 4, head: "h" }); // a gap: the client joins again
   await settled();
   does.revoked();
   assert.deepEqual([timeline.state, timeline.task], ["revoked", null]);
@@ -343,7 +343,7 @@ test("what is revoked while its next state is awaited is dropped before that com
   assert.equal(timeline.state, "ready");
 });
 
-test("many polls that come too fast together take turns, and nobody is told that anything was lost", async () => {
+test("many polls that are too fast together are sent in turn, and the status stays", async () => {
   const relay = new FakeRelay(...idsOf(900));
   relay.blocked = true;
   const serve = relay.world.onRequest;

@@ -1,4 +1,4 @@
-// Where a page finds itself: without a network for a while, without WebSocket, on an origin the relay does not know.
+// The environment of a page: no network for a while, no WebSocket, an origin that is not allowed.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -23,7 +23,7 @@ function random(seed) {
 
 for (const awayMs of [0, 300, 700, 1_500, 3_000, 8_000, 20_000, 60_000]) {
   for (const livedMs of [0, 3_000, 15_000]) {
-    test(`${awayMs} ms without a network, ${livedMs} ms after it was live, end in a WebSocket at once`, async () => {
+    test(`a client without a network for ${awayMs} ms, ${livedMs} ms after it was live, returns to a WebSocket`, async () => {
       for (const event of ["online", "visible"]) {
         const relay = new FakeRelay("t");
         const { client_, states } = client(relay.host);
@@ -43,7 +43,7 @@ for (const awayMs of [0, 300, 700, 1_500, 3_000, 8_000, 20_000, 60_000]) {
   }
 }
 
-test("however often and long the network goes away, with or without the machine saying so, nobody polls for it", async () => {
+test("a client does not poll because of a lost network, however often and with or without an offline event", async () => {
   for (let seed = 1; seed <= 60; seed += 1) {
     const chance = random(seed);
     const relay = new FakeRelay("t");
@@ -65,10 +65,10 @@ test("however often and long the network goes away, with or without the machine 
   }
 });
 
-test("a machine that slept through a handshake comes back by WebSocket", async () => {
+test("a machine that slept during a handshake returns to a WebSocket", async () => {
   const relay = new FakeRelay("t");
   const greet = relay.world.onSocket;
-  relay.world.onSocket = () => {}; // asleep: neither an answer nor a failure
+  relay.world.onSocket = () => {}; // the machine sleeps: neither an answer nor a failure arrives
   const { client_, states } = client(relay.host);
   await settled();
   relay.world.onSocket = greet;
@@ -78,7 +78,7 @@ test("a machine that slept through a handshake comes back by WebSocket", async (
   assert.ok(!states().includes("polling"));
 });
 
-test("where a network swallows everything for seconds, what comes after it is a WebSocket", async () => {
+test("a client in a network that swallows everything for seconds returns to a WebSocket", async () => {
   for (const awayMs of [1_000, 9_000, 11_000, 14_000, 25_000, 40_000]) {
     const relay = new FakeRelay("t");
     const { onSocket, onRequest } = relay.world;
@@ -93,7 +93,7 @@ test("where a network swallows everything for seconds, what comes after it is a 
   }
 });
 
-test("short resets of everything, again and again, are the network, and nobody polls for them", async () => {
+test("a client does not poll because of repeated resets of all connections", async () => {
   for (let seed = 1; seed <= 40; seed += 1) {
     const chance = random(seed);
     const relay = new FakeRelay("t");
@@ -115,7 +115,7 @@ test("short resets of everything, again and again, are the network, and nobody p
   }
 });
 
-test("a handshake that takes seconds after an outage is waited for", async () => {
+test("a client waits for a handshake that takes seconds after an outage", async () => {
   const relay = new FakeRelay("t");
   relay.down = true;
   const { onSocket } = relay.world;
@@ -128,7 +128,7 @@ test("a handshake that takes seconds after an outage is waited for", async () =>
   assert.ok(!states().includes("polling"), JSON.stringify(states()));
 });
 
-test("who is told while it is tried once more why there is no WebSocket does not poll", async () => {
+test("a client that learns during the last WebSocket attempt why it failed does not poll", async () => {
   for (const [code, reason, state] of [[1001, "restart", "offline"], [4430, "at_capacity", "offline"], [4502, "feature_disabled", "refused"]]) {
     const world = new FakeHost();
     world.onSocket = (socket) => (world.sockets.length < 3 ? socket.ends() : socket.ends(code, reason));
@@ -141,7 +141,7 @@ test("who is told while it is tried once more why there is no WebSocket does not
   }
 });
 
-test("a network that goes again while it is tried once more is no reason to poll", async () => {
+test("a client does not poll if the network is lost during the last WebSocket attempt", async () => {
   const world = new FakeHost();
   world.onSocket = (socket) => void (world.sockets.length < 3 && socket.ends());
   world.onRequest = (request) => request.answers(200, { enabled: true });
@@ -161,7 +161,7 @@ const MAKE_NONE = [
 ];
 
 for (const [why, openSocket] of MAKE_NONE) {
-  test(`where no WebSocket can be made (${why}) it polls at once, and says why`, async () => {
+  test(`a client that cannot make a WebSocket (${why}) polls at once, and names the reason`, async () => {
     const relay = new FakeRelay("t");
     const { client_, statuses } = client({ ...relay.host, openSocket });
     const timeline = client_.joinTask("t");
@@ -171,7 +171,7 @@ for (const [why, openSocket] of MAKE_NONE) {
     await relay.world.pass(600); // between two polls
     assert.equal(timeline.events.length, 1);
     assert.ok(!statuses.some(({ state, reason }) => state === "refused" || reason === "bad_token"));
-    // While the relay is away it is offline like any other, and comes back.
+    // While the relay is away the client is offline, and it connects again afterwards.
     relay.down = true;
     await relay.cut();
     await relay.world.pass(20_000);
@@ -182,7 +182,7 @@ for (const [why, openSocket] of MAKE_NONE) {
   });
 }
 
-test("a WebSocket that can be made after all is moved to, and no reason stays", async () => {
+test("a client changes to a WebSocket that can be made later, and drops the reason", async () => {
   const relay = new FakeRelay("t");
   let isThere = false;
   const openSocket = (...given) => (isThere ? relay.host.openSocket(...given) : MAKE_NONE[0][1]());
@@ -194,13 +194,13 @@ test("a WebSocket that can be made after all is moved to, and no reason stays", 
   assert.deepEqual(client_.status, { state: "live" });
 });
 
-test("a relay without https under a page with it is said to be just that, and tried slowly", async () => {
+test("an http relay under an https page is reported as mixed content, and tried slowly", async () => {
   const before = globalThis.location;
   globalThis.location = { protocol: "https:", href: "https://app.test/tasks" };
   try {
     for (const isThrown of [true, false]) {
       const relay = new FakeRelay("t");
-      relay.down = true; // as a browser has it that blocks all of it
+      relay.down = true; // as in a browser that blocks every request
       const openSocket = isThrown ? MAKE_NONE[2][1] : relay.host.openSocket;
       const { client_ } = client({ ...relay.host, openSocket }, "http://relay.test/ws");
       await relay.world.pass(3_000);
@@ -212,7 +212,7 @@ test("a relay without https under a page with it is said to be just that, and tr
       assert.ok(tries() - before_ < 65, `${tries() - before_} in ten minutes`);
       client_.close();
     }
-    // A page's own machine is as good as https, and so is a relay beside the page.
+    // The own machine counts as secure, and so does the relay that serves the page.
     for (const url of ["ws://localhost:8080/ws", "http://127.0.0.1:8080/ws", "ws://[::1]/ws", "wss://relay.test/ws", "/ws"]) {
       const relay = new FakeRelay("t");
       relay.down = true;
@@ -226,7 +226,7 @@ test("a relay without https under a page with it is said to be just that, and tr
   }
 });
 
-test("an address may have a fragment, which goes nowhere", async () => {
+test("the fragment of an address is sent nowhere", async () => {
   const world = new FakeHost();
   world.onSocket = (socket) => socket.ends();
   const { client_ } = client(world.host, "https://relay.test/live/ws#token=secret");
@@ -236,11 +236,11 @@ test("an address may have a fragment, which goes nowhere", async () => {
   client_.close();
 });
 
-test("what is no address of a relay is refused at once, and not repeated", () => {
+test("an invalid address is refused at once, and the error does not repeat it", () => {
   for (const url of ["ftp://relay.test/ws", "file:///ws", "relay.test:80/ws", "data:,secret", "blob:secret", "javascript:secret", "/ws", "", "http://", "ws://[secret"]) {
     assert.throws(() => client(new FakeHost().host, url), (error) => error instanceof TypeError && !inspect(error).includes("secret"), url);
   }
-  // All that a console shows of it, whatever made it none, and also where a page is there to be relative to.
+  // Check everything that a console shows of the error, for any fault of the address, with and without a page.
   const before = globalThis.location;
   for (const location of [undefined, { protocol: "https:", href: "https://app.test/" }]) {
     globalThis.location = location;
@@ -259,18 +259,18 @@ test("what is no address of a relay is refused at once, and not repeated", () =>
   }
 });
 
-/** A page on an origin the relay does not know: browsers show it nothing but the answer to a plain request. */
+/** A page whose origin is not allowed: a browser lets it read only the answer to a request without a token. */
 function foreign(relay, isAllowed) {
   const { onSocket, onRequest } = relay.world;
   relay.world.onSocket = (socket) => (isAllowed() ? onSocket(socket) : socket.ends());
   relay.world.onRequest = (request) => {
     if (isAllowed()) return onRequest(request);
-    if (request.token !== undefined || request.path !== "/config") return request.fails(); // its preflight does
+    if (request.token !== undefined || request.path !== "/config") return request.fails(); // its preflight fails
     request.answers(403, { type: "error", data: { code: "forbidden", message: "origin_not_allowed", temporary: false } });
   };
 }
 
-test("a page whose origin the relay does not know is told so, and comes in when it is allowed", async () => {
+test("a page whose origin is not allowed learns so, and connects once it is allowed", async () => {
   const relay = new FakeRelay("t");
   let isAllowed = false;
   foreign(relay, () => isAllowed);
@@ -288,7 +288,7 @@ test("a page whose origin the relay does not know is told so, and comes in when 
   assert.deepEqual(client_.status, { state: "live" });
 });
 
-test("a question to a relay that is away is asked with its token only, but for one of them", async () => {
+test("a client whose relay is away sends no more requests without a token than with one", async () => {
   const relay = new FakeRelay("t");
   relay.down = true;
   const { client_ } = client(relay.host);
@@ -304,7 +304,7 @@ for (const [what, answer] of [
   ["anything", (request) => request.answers(200, "<html>origin_not_allowed</html>")],
   ["another refusal", (request) => request.answers(403, "forbidden")],
 ]) {
-  test(`a plain request that is answered with ${what} explains nothing`, async () => {
+  test(`an answer of ${what} to the request without a token is not taken for a reason`, async () => {
     const world = new FakeHost();
     world.onSocket = (socket) => socket.ends();
     world.onRequest = (request) => (request.token === undefined ? answer(request) : request.fails());
@@ -315,8 +315,8 @@ for (const [what, answer] of [
   });
 }
 
-test("a page beside the relay whose polls alone are refused for its origin is told so", async () => {
-  // As where a proxy brings https and nobody told the relay: its own page's GET has no Origin, and works.
+test("a page whose polls alone are refused for its origin learns so", async () => {
+  // As behind a proxy with https that the relay does not know of: a GET of its own page has no Origin, and succeeds.
   const relay = new FakeRelay("t");
   relay.blocked = true;
   const serve = relay.world.onRequest;

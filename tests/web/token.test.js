@@ -1,4 +1,4 @@
-// What the token function may do, and that a page comes through it by itself; on a clock of the test's own.
+// Token functions that fail in any way, and pages that recover by themselves; on a fake clock.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -10,7 +10,7 @@ import { rawToken, tokenOf } from "./fake-token.js";
 const URL = "ws://relay.test/ws";
 const never = () => new Promise(() => {});
 
-/** A relay that lets in who brings one of `good`, by either way in, and says `word` to the others. */
+/** A relay that accepts the tokens in `good`, over either transport, and refuses the others with `word`. */
 function relayFor(good, { blocked = false, word = "unauthenticated" } = {}) {
   const relay = new FakeRelay("t");
   relay.blocked = blocked;
@@ -38,7 +38,7 @@ function client(relay, token) {
   return { client_, asked, statuses };
 }
 
-/** Every way not to give a token, and what it is called. */
+/** Every way to return no token, and its reason. */
 const TROUBLES = [
   ["gives an empty text", () => "", "no_token"],
   ["gives null", () => null, "no_token"],
@@ -59,7 +59,7 @@ const TROUBLES = [
 
 for (const blocked of [false, true]) {
   for (const [what, misbehave, reason] of TROUBLES) {
-    test(`a token function that ${what} at first is asked again, ${blocked ? "where polls are all there is" : "and then it is live"}`, async () => {
+    test(`a token function that ${what} at first is called again, over ${blocked ? "polls" : "WebSocket"}`, async () => {
       const relay = relayFor(new Set(["good"]), { blocked });
       let ready = false;
       const { client_, asked } = client(relay, () => (ready ? "good" : misbehave()));
@@ -67,7 +67,7 @@ for (const blocked of [false, true]) {
       assert.deepEqual([client_.status.state, client_.status.reason], ["offline", reason]);
       assert.ok(client_.status.nextTryAt > relay.world.time);
       assert.deepEqual(relay.presented, []);
-      // While nothing changes it is asked less and less often, and for ever.
+      // While nothing changes, it is called with growing pauses, forever.
       await relay.world.pass(600_000);
       const before = asked.length;
       await relay.world.pass(600_000);
@@ -82,7 +82,7 @@ for (const blocked of [false, true]) {
 }
 
 for (const [what, misbehave] of TROUBLES) {
-  test(`a token function that ${what} is asked again at once when the page wakes, or is told to`, async () => {
+  test(`a token function that ${what} is called again at once when the page wakes, or calls renew()`, async () => {
     for (const wake of ["online", "visible", "retry"]) {
       const relay = relayFor(new Set(["good"]));
       let ready = false;
@@ -98,7 +98,7 @@ for (const [what, misbehave] of TROUBLES) {
   });
 }
 
-test("an answer that comes after its time disturbs nothing", async () => {
+test("an answer of the token function after its time limit is ignored", async () => {
   const relay = relayFor(new Set(["good"]));
   const late = [];
   const { client_, statuses } = client(relay, () => (late.length < 2 ? new Promise((done) => late.push(done)) : "good"));
@@ -111,7 +111,7 @@ test("an answer that comes after its time disturbs nothing", async () => {
   assert.deepEqual([statuses, relay.presented], [[], ["good"]]);
 });
 
-test("a refresh that hangs or has nothing new yet is asked for again while the old token lives", async () => {
+test("a token function that hangs or has no fresh token is called again while the old token is valid", async () => {
   for (const misbehave of [never, () => "first", () => "", () => { throw new Error(); }]) {
     const world = new FakeHost();
     world.onSocket = (socket) => socket.welcome();
@@ -130,7 +130,7 @@ test("a refresh that hangs or has nothing new yet is asked for again while the o
   }
 });
 
-test("a look for a WebSocket whose token never comes is followed by another one", async () => {
+test("a WebSocket attempt beside polling is followed by another one, even while the token function hangs", async () => {
   const relay = new FakeRelay("t");
   relay.blocked = true;
   let hangs = false;
@@ -146,7 +146,7 @@ test("a look for a WebSocket whose token never comes is followed by another one"
 });
 
 for (const blocked of [false, true]) {
-  test(`a token that has ended is not brought again, and a fresh one at once, over ${blocked ? "polls" : "WebSocket"}`, async () => {
+  test(`an expired token is not used again, and a fresh one at once, over ${blocked ? "polls" : "WebSocket"}`, async () => {
     const good = new Set(["first"]);
     const relay = relayFor(good, { blocked, word: "token_expired" });
     let token = "first";
@@ -161,13 +161,13 @@ for (const blocked of [false, true]) {
     const presented = relay.presented.length;
     await relay.world.pass(120_000);
     assert.equal(relay.presented.length, presented);
-    // When the application has a fresh one,
+    // When the application has a fresh token,
     good.add(token = "second");
     await relay.world.pass(30_000);
     assert.equal(client_.status.state, blocked ? "polling" : "live");
   });
 
-  test(`a secret that is replaced in one place first costs no page its life, over ${blocked ? "polls" : "WebSocket"}`, async () => {
+  test(`a page survives a secret that is replaced in one place first, over ${blocked ? "polls" : "WebSocket"}`, async () => {
     // Given a relay that knows only tokens of the old secret, and an application that signs with the new one,
     const good = new Set(["old"]);
     const relay = relayFor(good, { blocked });
@@ -178,14 +178,14 @@ for (const blocked of [false, true]) {
     const before = relay.presented.length;
     await relay.world.pass(600_000);
     assert.ok(relay.presented.length - before < 50, `${relay.presented.length - before} times in ten minutes`);
-    // when the relay has the new one as well, then the same token is good soon.
+    // when the relay has the new secret as well, then the same token is soon accepted.
     good.add("new");
     await relay.world.pass(32_000);
     assert.equal(client_.status.state, blocked ? "polling" : "live");
   });
 }
 
-test("a source whose fresh tokens are all refused is not hammered, nor is the relay", async () => {
+test("a token function whose fresh tokens are all refused is called slowly, as is the relay", async () => {
   const relay = relayFor(new Set());
   let serial = 0;
   const { asked } = client(relay, () => `token-${(serial += 1)}`);
@@ -194,7 +194,7 @@ test("a source whose fresh tokens are all refused is not hammered, nor is the re
   assert.ok(asked.length <= relay.presented.length + 1);
 });
 
-test("another token that has come meanwhile is brought at once on renew(), the refused one is not", async () => {
+test("renew() uses another token at once, but not the refused one", async () => {
   const good = new Set(["second"]);
   const relay = relayFor(good);
   let token = "first";
@@ -212,7 +212,7 @@ test("another token that has come meanwhile is brought at once on renew(), the r
   assert.equal(client_.status.state, "live");
 });
 
-test("renew() offers another token where there is a connection, and moves polls to it", async () => {
+test("renew() offers another token on an open connection, and polls continue with it", async () => {
   const [first, second] = [tokenOf("alice", 1), tokenOf("alice", 2)];
   for (const blocked of [false, true]) {
     const relay = relayFor(new Set([first, second]), { blocked });
@@ -232,7 +232,7 @@ test("renew() offers another token where there is a connection, and moves polls 
   }
 });
 
-test("however a page brings another token on each refusal, refusals are about as few as without it", async () => {
+test("a page that has another token for each refusal is refused about as rarely as one without", async () => {
   const calls = {
     "on each status": (client_) => client_.onStatus(() => client_.renew()),
     "on each refusal": (client_) => client_.onStatus(({ state }) => state === "offline" && client_.renew()),
@@ -255,7 +255,7 @@ test("however a page brings another token on each refusal, refusals are about as
           await relay.world.pass(60_000);
           minutes.push(relay.presented.length - before);
         }
-        const most = blocked ? 2 : 1; // over polls there is a WebSocket that is tried for each, too
+        const most = blocked ? 2 : 1; // over polls a WebSocket is tried for each token as well
         assert.ok(minutes[0] <= 12 * most && minutes.slice(1).every((count) => count <= 6 * most), `${when}: ${minutes}`);
         client_.close();
       }
@@ -263,7 +263,7 @@ test("however a page brings another token on each refusal, refusals are about as
   }
 });
 
-test("tokens that the relay takes and refuses soon after are no reason to hurry either", async () => {
+test("tokens that the relay accepts and soon refuses cause no quick attempts", async () => {
   for (const livesMs of [1, 1_000]) {
     const relay = new FakeRelay("t");
     const greet = relay.world.onSocket;
@@ -282,7 +282,7 @@ test("tokens that the relay takes and refuses soon after are no reason to hurry 
   }
 });
 
-test("a token that is good at last is brought at once, or at the end of the pause that runs", async () => {
+test("a valid token after refused ones is used at once, or at the end of the current pause", async () => {
   const good = new Set();
   const relay = relayFor(good);
   let serial = 0;
@@ -291,7 +291,7 @@ test("a token that is good at last is brought at once, or at the end of the paus
   while (client_.status.state !== "offline") await relay.world.pass(100);
   for (const isAtOnce of [false, true]) {
     if (!isAtOnce) {
-      client_.renew(); // the one in this pause, and it is refused
+      client_.renew(); // the one early attempt of this pause, and it is refused
       await settled();
     }
     const { nextTryAt } = client_.status;
@@ -302,7 +302,7 @@ test("a token that is good at last is brought at once, or at the end of the paus
     if (!isAtOnce) {
       await relay.world.pass(nextTryAt - relay.world.time);
       assert.equal(client_.status.state, "live");
-      // When it ends soon, and a first fresh one is refused as well,
+      // When the token expires soon, and a first fresh one is refused as well,
       good.clear();
       relay.world.sockets.at(-1).ends(4401, "unauthenticated");
       await settled();
@@ -311,7 +311,7 @@ test("a token that is good at last is brought at once, or at the end of the paus
   }
 });
 
-test("renew() from within any listener ends", async () => {
+test("renew() inside any listener causes no endless loop", async () => {
   const relay = relayFor(new Set(["good"]));
   let given = "";
   const { client_, asked } = client(relay, () => given);
@@ -323,7 +323,7 @@ test("renew() from within any listener ends", async () => {
   assert.equal(client_.status.state, "live");
 });
 
-test("while the old token lives, one that is refused is followed by asking until another is there", async () => {
+test("a fresh token that is refused is followed by calls until another one is there", async () => {
   const relay = new FakeRelay("t");
   let token = "first";
   const { client_, asked } = client(relay, () => token);
@@ -349,7 +349,7 @@ test("while the old token lives, one that is refused is followed by asking until
   assert.deepEqual([client_.status.state, relay.world.sockets.length], ["live", 1]);
 });
 
-test("fresh tokens that the relay refuses on an open connection are not offered one after the other", async () => {
+test("fresh tokens that the relay refuses on an open connection are offered with pauses", async () => {
   const relay = new FakeRelay("t");
   let serial = 0;
   const { client_, asked } = client(relay, () => `token-${(serial += 1)}`);
@@ -367,7 +367,7 @@ test("fresh tokens that the relay refuses on an open connection are not offered 
 });
 
 for (const wake of ["online", "visible", "renew"]) {
-  test(`while a question hangs, ${wake} asks again at once, and the first usable answer counts`, async () => {
+  test(`${wake} calls a hanging token function again at once, and the first usable answer counts`, async () => {
     const relay = relayFor(new Set(["good"]));
     const answers = [];
     const { client_, statuses } = client(relay, () => new Promise((done) => answers.push(done)));
@@ -375,7 +375,7 @@ for (const wake of ["online", "visible", "renew"]) {
     if (wake === "renew") client_.renew();
     else await relay.world.happens(wake);
     assert.equal(answers.length, 2);
-    answers[1](""); // no usable one: the other question still runs
+    answers[1](""); // no usable token: the other call is still open
     await settled();
     assert.equal(client_.status.state, "connecting");
     answers[0]("good");
@@ -387,7 +387,7 @@ for (const wake of ["online", "visible", "renew"]) {
   });
 }
 
-test("polls, and the WebSocket that is looked for, stay with their user; where it cannot be told they do too", async () => {
+test("polls and the WebSocket beside them keep their user, also if a token cannot be read", async () => {
   const pairs = [
     [tokenOf("alice"), tokenOf("bob")],
     [rawToken('{"sub":9007199254740993}'), rawToken('{"sub":9007199254740995}')],
@@ -413,7 +413,7 @@ test("polls, and the WebSocket that is looked for, stay with their user; where i
   }
 });
 
-test("what no subprotocol may be called goes into the first frame", async () => {
+test("a token that cannot be a subprotocol is sent in the first frame", async () => {
   for (const token of ["a.b.c=", '"a.b.c"', "a/b+c", "a@b,c;d"]) {
     const world = new FakeHost();
     world.onSocket = (socket) => socket.welcome();
@@ -427,14 +427,14 @@ test("what no subprotocol may be called goes into the first frame", async () => 
   }
 });
 
-test("the end of a line after a token is none of it", async () => {
+test("a newline after a token is removed", async () => {
   const relay = relayFor(new Set(["good"]));
   const { client_ } = client(relay, () => " good\r\n");
   await settled();
   assert.equal(client_.status.state, "live");
 });
 
-test("however the token function behaves for a while, in the end the page is live and nothing is left over", async () => {
+test("a page is live in the end, whatever the token function did for a while, and leaves no timer", async () => {
   for (let seed = 1; seed <= 60; seed += 1) {
     let state = seed;
     const chance = () => (state = (state * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;

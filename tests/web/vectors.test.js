@@ -1,4 +1,4 @@
-// What JavaScript and Python have to read and write alike: tests/unit/protocol/test_vectors.py is the other half.
+// Test vectors that JavaScript and Python share: tests/unit/protocol/test_vectors.py is the other half.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -13,20 +13,20 @@ function vectors(name) {
   return JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8"));
 }
 
-test("a conversation is applied as it is written", async () => {
+test("a recorded conversation is applied as it is written", async () => {
   const { frames, expected } = vectors("conversation");
   const world = new FakeHost();
   const relay = connect({ url: "ws://relay.test/ws", token: () => "token", host: world.host });
   const list = relay.joinDashboard();
   const timeline = relay.joinTask(expected.taskId);
-  const told = [];
-  relay.onMessage((message) => told.push(message));
+  const received = [];
+  relay.onMessage((message) => received.push(message));
   await settled();
   for (const { text } of frames) {
     world.sockets[0].onmessage({ data: text });
     await settled();
   }
-  assert.deepEqual(told.map(({ type, data }) => ({ kind: type, data })), frames.map(({ kind, data }) => ({ kind, data })));
+  assert.deepEqual(received.map(({ type, data }) => ({ kind: type, data })), frames.map(({ kind, data }) => ({ kind, data })));
   assert.deepEqual(timeline.events, expected.events);
   assert.deepEqual(timeline.task, expected.task);
   assert.deepEqual(list.tasks, expected.listed);

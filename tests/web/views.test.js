@@ -1,4 +1,4 @@
-// Lists and timelines as they are held, over either transport.
+// Lists, selections and timelines, over either transport.
 
 import assert from "node:assert/strict";
 import test from "node:test";
@@ -16,7 +16,7 @@ function task(taskId, status, eventCount = 0) {
   return { taskId, status, eventCount, createdAt: `2026-05-0${taskId}T00:00:00.000Z` };
 }
 
-test("a selection stays filtered and sorted, and tells what changed", () => {
+test("a selection stays filtered and sorted, and reports what changed", () => {
   const list = listOf(task("1", "failed"), task("2", "merged"), task("3", "failed"));
   const selection = list.select({
     where: ({ status }) => status === "failed",
@@ -28,7 +28,7 @@ test("a selection stays filtered and sorted, and tells what changed", () => {
     changes.push([ids(tasks), ids(added), ids(updated), ids(removed), moved]);
   });
   assert.deepEqual(selection.tasks.map(({ taskId }) => taskId), ["3", "1"]);
-  list.update({ change: "upserted", ...task("2", "merged", 5) }); // not of it, before and after
+  list.update({ change: "upserted", ...task("2", "merged", 5) }); // outside of the selection, before and after
   list.update({ change: "upserted", ...task("2", "failed", 5) });
   list.update({ change: "upserted", ...task("1", "failed", 9) });
   list.update({ change: "upserted", ...task("3", "merged", 9) });
@@ -45,7 +45,7 @@ test("a selection stays filtered and sorted, and tells what changed", () => {
   ]);
 });
 
-test("a list that comes whole again changes only where it differs", () => {
+test("a list that arrives again as a whole changes only where it differs", () => {
   const list = listOf(task("1", "failed"), task("2", "merged"));
   const [second, first] = list.tasks;
   const changes = [];
@@ -61,7 +61,7 @@ test("a list that comes whole again changes only where it differs", () => {
 for (const blocked of [false, true]) {
   const over = blocked ? "long polling" : "WebSocket";
 
-  test(`a task that may not be seen is said to be so, over ${over}`, async () => {
+  test(`a task that is not visible ends as forbidden, over ${over}`, async () => {
     const relay = new FakeRelay("t");
     relay.blocked = blocked;
     const client = connect({ url: "ws://relay.test/ws", token: () => "token", host: relay.host });
@@ -71,7 +71,7 @@ for (const blocked of [false, true]) {
     client.close();
   });
 
-  test(`more tasks than one request may ask for, over ${over}`, async () => {
+  test(`more tasks than one request may name are joined with several, over ${over}`, async () => {
     const ids = Array.from({ length: 230 }, (_, n) => `t${n}`);
     const relay = new FakeRelay(...ids);
     relay.blocked = blocked;
@@ -86,7 +86,7 @@ for (const blocked of [false, true]) {
     client.close();
   });
 
-  test(`what is left is heard of no more, and may be joined again, over ${over}`, async () => {
+  test(`a task that was left changes no more, and can be joined again, over ${over}`, async () => {
     const relay = new FakeRelay("t");
     relay.blocked = blocked;
     const client = connect({ url: "ws://relay.test/ws", token: () => "token", host: relay.host });
@@ -103,7 +103,7 @@ for (const blocked of [false, true]) {
   });
 }
 
-test("a task that is revoked while polling goes away, and comes back when it may be seen again", async () => {
+test("a task that is revoked while polling is dropped, and returns when it is visible again", async () => {
   const relay = new FakeRelay("t");
   relay.blocked = true;
   const client = connect({ url: "ws://relay.test/ws", token: () => "token", host: relay.host });
@@ -116,7 +116,7 @@ test("a task that is revoked while polling goes away, and comes back when it may
   assert.deepEqual([timeline.state, timeline.events.length], ["revoked", 0]);
   const heard = relay.heard;
   await relay.world.pass(20_000);
-  assert.ok(relay.heard - heard <= 1); // it waits, and does not ask again and again
+  assert.ok(relay.heard - heard <= 1); // the poll waits, and is not repeated
   relay.hidden.delete("t");
   relay.answerWaiting();
   await relay.world.pass(1_000);

@@ -1,4 +1,4 @@
-// Documents are made of any words: what every object has means no more than a word nobody knows.
+// Documents contain any words: names of properties that every object has are treated like unknown words.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -22,23 +22,23 @@ const WORDS = [
   ...Object.getOwnPropertyNames(Object.prototype),
   ...["prototype", "length", "toJSON", "arguments", "undefined"],
 ];
-const ODD = ["then", "at", "name", "0", "-1", "1e400", "NaN", "null", "", " ", "_", "task:", "\u0000", "\ud800", "\u202e", "#", "%", "%E0%A4%A", "a.b", "$ref", "\n", "🙂", "x".repeat(2_000)];
+const EDGE_CASES = ["then", "at", "name", "0", "-1", "1e400", "NaN", "null", "", " ", "_", "task:", "\u0000", "\ud800", "\u202e", "#", "%", "%E0%A4%A", "a.b", "$ref", "\n", "🙂", "x".repeat(2_000)];
 const NOW = Date.parse("2026-05-01T12:00:00Z");
 
-/** Every text of it is this word. */
+/** A task whose every text is this word. */
 function taskOf(word) {
   const texts = { title: word, creator: word, status: word, stage: word, createdAt: word, updatedAt: word, issueUrl: word };
   return { taskId: word, eventCount: 1, ...texts, error: word, questions: [word] };
 }
 
-/** As from the wire, where `__proto__` is a field like any other. */
+/** Events as parsed from JSON, where `__proto__` is a field like any other. */
 function eventsOf(word) {
   const key = JSON.stringify(word);
   const payloads = [key, `{${key}: ${key}}`, `{"data": {${key}: {${key}: 1}}}`, `{${key}: null, "message": ${key}}`, `[${key}]`, `{"details": ${key}}`];
   return [null, ...payloads.map((data) => JSON.parse(`{"type": ${key}, "at": ${key}, "data": ${data}}`))];
 }
 
-/** The same text with a mark in place of the word, however it is written. */
+/** The result as JSON, with a mark in place of the word in any of its spellings. */
 function unworded(shown, word) {
   const spelled = [word, readable(word), encodeURIComponent(word)].map((one) => JSON.stringify(one).slice(1, -1));
   return spelled.reduce((text, one) => text.replaceAll(one, "•"), JSON.stringify(shown, (_, value) => value ?? "none"));
@@ -57,7 +57,7 @@ function pureResults(word) {
 }
 
 for (const word of WORDS) {
-  test(`a document of the word ${word} is shown as one of a word nobody knows`, () => {
+  test(`a document of the word ${word} is shown like one of any unknown word`, () => {
     assert.equal(unworded(pureResults(word), word), unworded(pureResults(ORDINARY), ORDINARY));
   });
 }
@@ -79,8 +79,8 @@ for (const blocked of [false, true]) {
   });
 }
 
-test("messages, errors, closes and states of any of these words disturb nothing", async () => {
-  for (const word of [...WORDS, ...ODD]) {
+test("messages, errors, closes and states of any word do not disturb the client", async () => {
+  for (const word of [...WORDS, ...EDGE_CASES]) {
     const world = new FakeHost();
     world.onSocket = (socket) => socket.welcome();
     const client = connect({ url: "ws://relay.test/ws", token: () => "token", host: world.host });
@@ -103,8 +103,8 @@ test("messages, errors, closes and states of any of these words disturb nothing"
   }
 });
 
-test("nothing a document holds makes a word of it fail", () => {
-  for (const word of [...WORDS, ...ODD]) assert.doesNotThrow(() => pureResults(word), JSON.stringify(word));
+test("no word in a document makes a function of the view throw", () => {
+  for (const word of [...WORDS, ...EDGE_CASES]) assert.doesNotThrow(() => pureResults(word), JSON.stringify(word));
 });
 
 const page = openPage();
@@ -113,7 +113,7 @@ const { Announcer } = await dashboard("announcer.js");
 const { TaskView } = await dashboard("task.js");
 const { refusal } = await dashboard("freshness.js");
 
-/** What the dashboard makes of it: a row, the open task, what is spoken, and why something is not there. */
+/** What the dashboard shows of this word: a row, the open task, the announcements, and the reason of a refusal. */
 function shownOf(word) {
   page.forget();
   const task = taskOf(word);
@@ -144,11 +144,11 @@ for (const word of WORDS) {
   });
 }
 
-test("the dashboard shows a task of any odd word", () => {
-  for (const word of ODD) assert.doesNotThrow(() => shownOf(word), JSON.stringify(word));
+test("the dashboard shows a task of any word of the edge cases", () => {
+  for (const word of EDGE_CASES) assert.doesNotThrow(() => shownOf(word), JSON.stringify(word));
 });
 
-/** A token that says this of its user, as JSON. */
+/** A token with this `sub`, as JSON. */
 const tokenOf = (sub) => `e30.${btoa(`{"sub":${sub},"exp":1}`).replaceAll("+", "-").replaceAll("/", "_")}.`;
 
 test("a task is shown in the stage that the relay names, whatever its status is called", () => {
@@ -172,7 +172,7 @@ test("a user whose id is a number is named by its digits, as the relay names the
   }
 });
 
-test("a user who cannot be told for sure is not told", () => {
+test("a user that cannot be read exactly is undefined", () => {
   for (const sub of ["9007199254740993", "1e30", "5.5", "true", "null", '["a"]', "{}"]) assert.equal(subjectOf(tokenOf(sub)), undefined, sub);
 });
 
@@ -180,7 +180,7 @@ test("a status or a type that is a number keeps its sign", () => {
   for (const name of ["3", "-3", "0"]) assert.equal(readable(name), name);
 });
 
-test("no module keeps words in a plain object, where every object's own would be found too", () => {
+test("no module looks words up in a plain object, which has properties of its own", () => {
   for (const folder of ["relay/web/client", "relay/web/view", "relay/web/react", "relay/web/dashboard", "examples/react/src"]) {
     const root = new URL(`../../${folder}/`, import.meta.url);
     for (const name of readdirSync(root, { recursive: true }).filter((one) => /\.jsx?$/.test(one))) {

@@ -1,4 +1,4 @@
-// A list of tasks, the timeline of the chosen one, and how the connection is.
+// A list of tasks, the timeline of the chosen one, and the status of the connection.
 
 import { memo, useMemo, useState } from "react";
 import {

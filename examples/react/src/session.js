@@ -1,12 +1,12 @@
-// Who is signed in: a token that came in the address, after "#token=", kept for this tab.
-// In your application this is a request for a token to your own backend.
+// The sign-in of this tab: a token from the address, after "#token=".
+// In your application, request a token from your own backend instead.
 
 const KEY = "relay.token";
 const FRAGMENT = "#token=";
 const listeners = new Set();
 let visits = 0;
 
-/** Takes the token out of the address, so that it is not copied with it. */
+/** Takes the token out of the address, so that nobody copies it with the address. */
 export function signIn() {
   if (!location.hash.startsWith(FRAGMENT)) return;
   sessionStorage.setItem(KEY, location.hash.slice(FRAGMENT.length));
@@ -15,7 +15,7 @@ export function signIn() {
   for (const listener of listeners) listener();
 }
 
-/** Asked by the relay's client for every connection, and before a token ends. */
+/** The token function: the client calls it for every connection, and before a token expires. */
 export function token() {
   return sessionStorage.getItem(KEY) ?? "";
 }

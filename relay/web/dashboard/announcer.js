@@ -1,5 +1,5 @@
 // @ts-check
-// What reaches a person who is not looking: the spoken line, the title's count, notifications.
+// Reaches a reader who does not look at the page: screen reader messages, the count in the title, notifications.
 
 import { stageOf } from "/view/index.js";
 import { find, isRemembered, remember, setText } from "./dom.js";
@@ -9,10 +9,10 @@ import { addressOf } from "./row.js";
 
 const TITLE = "Tasks";
 const SPEAK_EVERY_MS = 5_000;
-const SPOKEN_MAX = 3; // more than that are told by their number
+const SPOKEN_MAX = 3; // of more changes at once, only the number is announced
 const NOTIFY = "relay.notify";
 
-const SAID = new Map([
+const PHRASES = new Map([
   ["task:created", "was created"],
   ["task:analyzing", "is being analyzed"],
   ["task:clarification_needed", "asks questions"],
@@ -24,14 +24,14 @@ const SAID = new Map([
 
 export class Announcer {
   #list;
-  /** @type {Map<string, string>} what to say, by task: of each the newest */
-  #unsaid = new Map();
+  /** @type {Map<string, string>} What to announce next: the newest change of each task. */
+  #pending = new Map();
   #spokeAt = -Infinity;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #speaking;
-  /** @type {Set<string>} tasks that needed someone already when the reader looked away */
+  /** @type {Set<string>} Tasks that needed the reader already when the page was hidden. */
   #known = new Set();
-  /** @type {Set<string>} tasks that came to need someone since */
+  /** @type {Set<string>} Tasks that began to need the reader since then. */
   #missed = new Set();
   #switch = find("#notify");
 
@@ -40,29 +40,29 @@ export class Announcer {
     this.#list = list;
     this.#switch.checked = isRemembered(NOTIFY) && canNotify();
     this.#switch.addEventListener("change", () => this.#switched());
-    document.addEventListener("visibilitychange", () => this.#looked());
+    document.addEventListener("visibilitychange", () => this.#visibilityChanged());
   }
 
-  /** @param {ServerMessage} message after the list has taken it in */
+  /** @param {ServerMessage} message called after the list has applied it */
   take({ type, data }) {
-    const said = SAID.get(type);
-    if (said) this.#say(said, /** @type {any} */ (data));
+    const phrase = PHRASES.get(type);
+    if (phrase) this.#announce(phrase, /** @type {any} */ (data));
     if (!document.hidden) return;
     if (type === "dashboard:task_list_updated" && data.change === "upserted") this.#consider(data);
     if (type === "dashboard:state" && !data.more) this.#list().tasks.forEach((task) => this.#consider(task));
   }
 
   /**
-   * @param {string} said of the task
+   * @param {string} phrase what happened to the task
    * @param {{taskId: string, title?: string}} data
    */
-  #say(said, { taskId, title }) {
-    this.#unsaid.delete(taskId);
-    this.#unsaid.set(taskId, `“${title ?? this.#list().get(taskId)?.title ?? "Untitled"}” ${said}.`);
+  #announce(phrase, { taskId, title }) {
+    this.#pending.delete(taskId);
+    this.#pending.set(taskId, `“${title ?? this.#list().get(taskId)?.title ?? "Untitled"}” ${phrase}.`);
     this.#speakSoon();
   }
 
-  /** @param {TaskSummary} task as it is now, while nobody looks */
+  /** @param {TaskSummary} task as it is now, while the page is hidden */
   #consider(task) {
     const { taskId } = task;
     const { section, label } = stageOf(task);
@@ -85,12 +85,12 @@ export class Announcer {
   #speak() {
     this.#speaking = undefined;
     this.#spokeAt = performance.now();
-    const lines = [...this.#unsaid.values()];
-    this.#unsaid.clear();
+    const lines = [...this.#pending.values()];
+    this.#pending.clear();
     setText(find("#said"), lines.length > SPOKEN_MAX ? `${lines.length} tasks changed.` : lines.join(" "));
   }
 
-  #looked() {
+  #visibilityChanged() {
     this.#missed.clear();
     this.#known.clear();
     if (document.hidden) {
@@ -106,7 +106,8 @@ export class Announcer {
 
   async #switched() {
     const wanted = this.#switch.checked;
-    if (wanted && "Notification" in globalThis && Notification.permission === "default") await Notification.requestPermission();
+    const mayAsk = "Notification" in globalThis && Notification.permission === "default";
+    if (wanted && mayAsk) await Notification.requestPermission();
     this.#switch.checked = wanted && canNotify();
     remember(NOTIFY, this.#switch.checked);
     find(".notify-denied").hidden = !wanted || canNotify();

@@ -1,5 +1,5 @@
 // @ts-check
-// The dashboard: session, route and filter in, one render per frame out.
+// The dashboard: turns the session, the route and the filter into one render per frame.
 
 import { connect } from "/client/index.js";
 import { isSignedOut } from "/view/index.js";
@@ -17,7 +17,7 @@ import { TaskView } from "./task.js";
 
 const TICK_MS = 1000;
 const TASK_ROUTE = "#/tasks/";
-const LIST_LIMIT = 5000; // the most a state may bring (PROTOCOL.md section 4)
+const LIST_LIMIT = 5000; // the largest limit of a list (PROTOCOL.md section 4)
 const BESIDE = matchMedia("(min-width: 1000px)");
 
 const notice = find("#notice");
@@ -35,7 +35,7 @@ let list;
 /** @type {import("/client/index.js").Timeline | null} */
 let open = null;
 let frame = 0;
-/** @type {import("/client/index.js").Status} As it is shown. */
+/** @type {import("/client/index.js").Status} The status that is shown. */
 let status = { state: "connecting" };
 
 signIn();
@@ -63,7 +63,7 @@ setInterval(() => {
   freshnessView.tick();
 }, TICK_MS);
 
-/** A connection for whoever is signed in now; what an earlier one showed goes away. */
+/** Connects for the user who is signed in now, and removes everything that an earlier connection showed. */
 function start() {
   relay?.close();
   listView.clear();
@@ -83,18 +83,18 @@ function start() {
 
 /** @param {import("/client/index.js").Status} now */
 function follow(now) {
-  // Who is signed out stays so while the same token is tried once more.
+  // Keep showing "Signed out" while the same token is tried again.
   if (now.state === "connecting" && isSignedOut(status)) return;
   status = now;
   invalidate();
 }
 
-/** A fresh token of the same user: where the old one was refused, it goes on from there. */
+/** There is a fresh token of the same user: connect with it now if the old one was refused. */
 function renew() {
   if (isSignedOut(status)) relay.retry();
 }
 
-/** `#/tasks/<id>` names the open task. */
+/** Opens the task that the address names, as in `#/tasks/<id>`. */
 function route() {
   const taskId = routedTaskId();
   const before = open?.taskId ?? null;
@@ -113,11 +113,11 @@ function routedTaskId() {
   try {
     return decodeURIComponent(location.hash.slice(TASK_ROUTE.length)) || null;
   } catch {
-    return null; // not an address this page made
+    return null; // not an address of this page
   }
 }
 
-/** However many messages come, the next frame shows them all at once. */
+/** Renders with the next frame, once for any number of messages. */
 function invalidate() {
   frame ||= requestAnimationFrame(render);
 }
@@ -142,17 +142,17 @@ function render() {
 }
 
 /**
- * What stands in place of a list that is not there.
- * @param {Notice | null} said
+ * Shows a notice in place of the list, or the list.
+ * @param {Notice | null} shown
  */
-function showNotice(said) {
-  notice.hidden = said === null;
-  sections.hidden = said !== null;
-  if (said === null) return;
-  setText(find("h2", notice), said.title);
-  setText(find("p", notice), said.text);
-  find(".icon", notice).dataset.icon = said.icon;
-  notice.classList.toggle("late", said.title === "Loading…");
+function showNotice(shown) {
+  notice.hidden = shown === null;
+  sections.hidden = shown !== null;
+  if (shown === null) return;
+  setText(find("h2", notice), shown.title);
+  setText(find("p", notice), shown.text);
+  find(".icon", notice).dataset.icon = shown.icon;
+  notice.classList.toggle("late", shown.title === "Loading…");
   find("button", notice).hidden = !filter.isOn || list.tasks.length === 0;
 }
 
@@ -162,10 +162,12 @@ function showNotice(said) {
  */
 function noticeOf(matching) {
   const { state } = status;
-  const needsSomebody = state === "refused" || isSignedOut(status);
-  if (list.state === "loading" && needsSomebody) return { ...refusal(status), icon: "failed" };
+  const isBlocked = state === "refused" || isSignedOut(status);
+  if (list.state === "loading" && isBlocked) return { ...refusal(status), icon: "failed" };
   if (list.state === "loading") return { title: "Loading…", text: "", icon: "relay" };
-  if (list.state !== "ready") return { title: "No list", text: `The relay refused it (${list.state}).`, icon: "failed" };
+  if (list.state !== "ready") {
+    return { title: "No list", text: `The relay refused it (${list.state}).`, icon: "failed" };
+  }
   if (list.tasks.length === 0) {
     return { title: "No tasks yet", text: "They appear here the moment a writer creates one.", icon: "relay" };
   }
@@ -174,7 +176,7 @@ function noticeOf(matching) {
   return { title: "Nothing found", text, icon: "search" };
 }
 
-/** Esc: first the filter, if that is where one is; then the open task. */
+/** The key Esc: clears the filter if it has the focus, otherwise closes the open task. */
 function leave() {
   const field = find("#filter");
   if (document.activeElement === field) {

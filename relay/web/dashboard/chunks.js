@@ -1,9 +1,9 @@
 // @ts-check
-// A long list in chunks: the browser passes over those that are out of sight as a whole, which
-// keeps thousands of rows as cheap as the few that are seen.
+// A long list in chunks. The browser skips chunks that are out of sight as a whole (CSS content-visibility), so
+// thousands of rows cost no more than the visible ones.
 
-const CAN_TELL = "oncontentvisibilityautostatechange" in document.documentElement;
-const ROOM = 40; // rows of a chunk; one of twice as many is split
+const REPORTS_VISIBILITY = "oncontentvisibilityautostatechange" in document.documentElement;
+const ROOM = 40; // rows of a chunk; a chunk of more than twice as many is split
 
 export class Chunks {
   #list;
@@ -11,7 +11,7 @@ export class Chunks {
 
   /**
    * @param {HTMLElement} list
-   * @param {(chunk: Element) => void} [onSeen] a chunk came into sight
+   * @param {(chunk: Element) => void} [onSeen] called when a chunk becomes visible
    */
   constructor(list, onSeen) {
     this.#list = list;
@@ -20,8 +20,9 @@ export class Chunks {
   }
 
   /**
-   * @param {Element} row one that is in the document keeps its focus where the browser can do that
-   * @param {Element | null} before null for the end
+   * Inserts or moves a row.
+   * @param {Element} row keeps its focus if it is in the document and the browser has `moveBefore`
+   * @param {Element | null} before the row that follows it; null for the end
    */
   insert(row, before) {
     const from = row.parentElement;
@@ -31,7 +32,7 @@ export class Chunks {
     settle(chunk);
   }
 
-  /** A chunk at the beginning. */
+  /** Adds a chunk at the beginning. */
   prepend() {
     const chunk = newChunk();
     this.#list.prepend(chunk);
@@ -39,7 +40,7 @@ export class Chunks {
   }
 
   /**
-   * One with room, where rows before this one belong. Rows are moved only out of a full one.
+   * The chunk to insert a row into. Moves rows to a new chunk only if theirs has become too large.
    * @param {Element | null} before
    */
   #chunkFor(before) {
@@ -66,7 +67,7 @@ export class Chunks {
 }
 
 /**
- * Takes a row out of its chunk.
+ * Removes a row from its chunk.
  * @param {Element} row
  */
 export function takeOut(row) {
@@ -76,7 +77,7 @@ export function takeOut(row) {
 }
 
 /**
- * Whether a chunk is on the screen, or nearly.
+ * Whether a chunk is on the screen or close to it.
  * @param {Element | null | undefined} chunk
  */
 export function isInSight(chunk) {
@@ -84,7 +85,7 @@ export function isInSight(chunk) {
 }
 
 /**
- * How many rows a chunk stands for while it is passed over; an empty one goes.
+ * Sets how many rows high a chunk is while the browser skips it. Removes an empty chunk.
  * @param {Element} chunk
  */
 export function settle(chunk) {
@@ -123,7 +124,7 @@ function move(row, chunk, before) {
 
 function newChunk() {
   const chunk = document.createElement("div");
-  chunk.className = CAN_TELL ? "chunk" : "chunk in-sight";
+  chunk.className = REPORTS_VISIBILITY ? "chunk" : "chunk in-sight";
   chunk.setAttribute("role", "none");
   return chunk;
 }

@@ -1,12 +1,12 @@
 // @ts-check
-// Small steps on the document that leave it alone when nothing changed.
+// Helpers that change the document only where something differs.
 
 const REDACTED = "[redacted]"; // PROTOCOL.md section 5
 
 /**
  * @param {string} selector
  * @param {ParentNode} [root]
- * @returns {any} an element of the page's own, whatever its kind
+ * @returns {any} an element of this page's HTML, of any kind
  */
 export function find(selector, root = document) {
   const found = root.querySelector(selector);
@@ -14,7 +14,10 @@ export function find(selector, root = document) {
   return found;
 }
 
-/** @param {string} id of a template with one element */
+/**
+ * A copy of the element in a template.
+ * @param {string} id of a template with one element
+ */
 export function stamp(id) {
   return /** @type {HTMLElement} */ (find(`#${id}`).content.firstElementChild.cloneNode(true));
 }
@@ -28,14 +31,15 @@ export function setText(element, text) {
 }
 
 /**
- * Text in which something may have been redacted.
+ * Sets the text of a document, and marks what the relay redacted in it.
  * @param {Element} element
  * @param {string} text
  */
 export function setDocumentText(element, text) {
   if (!text.includes(REDACTED)) return setText(element, text);
   if (element.textContent === text) return;
-  element.replaceChildren(...text.split(REDACTED).flatMap((part, index) => (index === 0 ? [part] : [redacted(), part])));
+  const [first, ...others] = text.split(REDACTED);
+  element.replaceChildren(first, ...others.flatMap((part) => [redacted(), part]));
 }
 
 function redacted() {
@@ -49,7 +53,7 @@ function redacted() {
 /**
  * @param {Element} element
  * @param {string} name
- * @param {string | undefined} value undefined takes the attribute away
+ * @param {string | undefined} value undefined removes the attribute
  */
 export function setAttribute(element, name, value) {
   if (value === undefined) element.removeAttribute(name);
@@ -57,7 +61,7 @@ export function setAttribute(element, name, value) {
 }
 
 /**
- * A link out of the page, for http(s) addresses; anything else is only text.
+ * A link out of the page. For anything but an http(s) address it is a `span`, so that no document can run scripts.
  * @param {string | undefined} url untrusted
  */
 export function outwardLink(url) {

@@ -1,5 +1,5 @@
 // @ts-check
-// The timeline of the open task: follows at its end, otherwise says how much is new.
+// The timeline of the open task. At its end it follows new events; elsewhere it shows how many are new.
 
 import { parseTime } from "/view/index.js";
 import { Chunks, settle, takeOut } from "./chunks.js";
@@ -10,11 +10,11 @@ import { Pace, slideIn } from "./motion.js";
 /** @import { Event } from "/client/index.js" */
 /** @typedef {{element: HTMLElement, event: Event | null}} Entry */
 
-const AT_END_PX = 16; // this near to the end counts as there
-const SLIDING_MAX = 8; // more than these at once are a state, not news
+const AT_END_PX = 16; // a position this close to the end counts as the end
+const SLIDING_MAX = 8; // more at once come from a state, so they are not animated
 const CHUNK = 50;
 const CHUNKS_AT_ONCE = 4;
-const BUILT_AT_ONCE = CHUNK * CHUNKS_AT_ONCE; // of a long timeline, its end first; the rest in the next frames
+const BUILT_AT_ONCE = CHUNK * CHUNKS_AT_ONCE; // entries; a long timeline is built from its end, over several frames
 
 export class EntriesView {
   #scroller = find(".timeline");
@@ -23,13 +23,13 @@ export class EntriesView {
   #newer = find(".newer");
   /** @type {readonly (Event | null)[]} */
   #events = [];
-  /** @type {Entry[]} The built ones: those from `#start` on. */
+  /** @type {Entry[]} The entries that are built: those from `#start` on. */
   #entries = [];
   #start = 0;
   #frame = 0;
   #pace = new Pace();
   #following = true;
-  #seen = 0; // entries the reader had when the end went out of view
+  #seen = 0; // how many entries there were when the reader left the end
   #lastTop = 0;
 
   constructor() {
@@ -38,13 +38,13 @@ export class EntriesView {
       if (target.closest(".entry-more")) this.#toggle(target.closest(".entry"));
     });
     this.#newer.addEventListener("click", () => this.goToEnd());
-    // Whatever changes a height, the end is kept in view.
+    // Keep the end in view whenever a height changes.
     const sizes = new ResizeObserver(() => this.#keepEnd());
     sizes.observe(this.#list);
     sizes.observe(this.#scroller);
   }
 
-  /** Another task: start at its end. */
+  /** Removes everything, for another task. */
   clear() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
@@ -57,7 +57,10 @@ export class EntriesView {
     this.#newer.hidden = true;
   }
 
-  /** @param {readonly (Event | null)[]} events */
+  /**
+   * Shows these events.
+   * @param {readonly (Event | null)[]} events
+   */
   render(events) {
     const arrive = this.#following && this.#entries.length > 0;
     this.#events = events;
@@ -73,6 +76,7 @@ export class EntriesView {
     this.#buildOn();
   }
 
+  /** Scrolls to the end, and follows it from now on. */
   goToEnd() {
     this.#following = true;
     this.#seen = this.#events.length;
@@ -81,7 +85,7 @@ export class EntriesView {
     this.#scroller.focus({ preventScroll: true });
   }
 
-  /** Those that changed, and those that are no more. */
+  /** Replaces the entries that changed, and removes those that no longer exist. */
   #patch() {
     for (const { element } of this.#entries.splice(Math.max(0, this.#events.length - this.#start))) takeOut(element);
     this.#entries.forEach((entry, offset) => {
@@ -101,7 +105,7 @@ export class EntriesView {
     return fresh.map(({ element }) => element);
   }
 
-  /** More of those before and after what is there, a frame at a time. */
+  /** Builds more entries before and after those that are built, some in each frame. */
   #buildOn() {
     const isWhole = this.#start === 0 && this.#entries.length === this.#events.length;
     if (isWhole || this.#frame) return;
@@ -132,19 +136,21 @@ export class EntriesView {
    * @returns {Entry[]}
    */
   #built(from, to) {
-    return this.#events.slice(from, to).map((event, offset) => ({ element: entryElement(event, from + offset), event }));
+    return this.#events.slice(from, to).map((event, offset) => {
+      return { element: entryElement(event, from + offset), event };
+    });
   }
 
   /** @param {HTMLElement} element */
   #toggle(element) {
-    this.#following = false; // what someone opens stays where it is; the end may wait
+    this.#following = false; // an entry that the reader opens must not scroll away
     toggleData(element, this.#events[Number(element.dataset.eventIndex)]);
   }
 
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
     const atEnd = scrollHeight - scrollTop - clientHeight <= AT_END_PX;
-    // Only going up leaves the end; entries that grow below it do not.
+    // Only scrolling up leaves the end: entries that grow below it do not.
     if (atEnd) this.#following = true;
     else if (scrollTop < this.#lastTop) this.#following = false;
     this.#lastTop = scrollTop;
@@ -164,7 +170,7 @@ export class EntriesView {
 }
 
 /**
- * Whether times of day alone would not do.
+ * Whether times need their day, because the first event is not of today.
  * @param {readonly (Event | null)[]} events
  */
 function spansDays(events) {

@@ -1,5 +1,5 @@
 // @ts-check
-// One event of a timeline: its line, and its data for who asks.
+// One event of a timeline: its line, and its data as JSON when the reader asks for it.
 
 import { contentOf, parseTime, readable, stageOfEvent } from "/view/index.js";
 import { find, setDocumentText, setText, stamp } from "./dom.js";
@@ -11,7 +11,8 @@ import { shortTime } from "./time.js";
 const COPIED_MS = 1_500;
 
 /**
- * @param {Event | null} event
+ * Makes the element of an event.
+ * @param {Event | null} event null for a hole in the array
  * @param {number} index
  */
 export function entryElement(event, index) {
@@ -33,7 +34,7 @@ export function entryElement(event, index) {
 }
 
 /**
- * Shows or hides the JSON, which is written out only when someone looks: events may be large.
+ * Shows or hides the JSON of an event. It is built only when the reader asks for it, because events may be large.
  * @param {HTMLElement} element the entry
  * @param {Event | null} event
  */
@@ -58,9 +59,10 @@ function dataElement(json) {
 }
 
 /**
- * To the clipboard; where the browser keeps that for secure pages, the reader's own keys do it.
+ * Copies a text to the clipboard. A browser allows that on secure pages only; elsewhere the text is selected instead,
+ * so that the reader can copy it.
  * @param {string} text
- * @param {Element} element
+ * @param {Element} element that shows the text
  */
 async function write(text, element) {
   try {

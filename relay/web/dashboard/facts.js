@@ -1,5 +1,5 @@
 // @ts-check
-// The facts of a task that a row and the open task share: badge, references, times.
+// What a row of the list and the open task both show: badge, references, times.
 
 import { stageOf } from "/view/index.js";
 import { outwardLink, setAttribute, setText } from "./dom.js";
@@ -8,13 +8,15 @@ import { exactTime } from "./time.js";
 /** @import { TaskSummary } from "/client/index.js" */
 
 /**
+ * Shows the stage of a task.
  * @param {HTMLElement} badge
  * @param {TaskSummary} task
- * @returns {boolean} whether it says something else now
+ * @returns {boolean} whether the badge changed
  */
 export function showBadge(badge, task) {
   const { stage, label } = stageOf(task);
-  if (badge.dataset.stage === stage && badge.dataset.status === task.status && badge.textContent === label) return false;
+  const { dataset } = badge;
+  if (dataset.stage === stage && dataset.status === task.status && badge.textContent === label) return false;
   badge.dataset.stage = stage;
   setAttribute(badge, "data-status", task.status);
   setText(badge, label);
@@ -22,10 +24,10 @@ export function showBadge(badge, task) {
 }
 
 /**
- * The issue and the pull request, as links where the document says where they are.
+ * Shows the issue and the pull request, as links if the document has their addresses.
  * @param {HTMLElement} refs
  * @param {TaskSummary} task
- * @param {TaskSummary | null} before what they show now
+ * @param {TaskSummary | null} before the summary that is shown now
  */
 export function showReferences(refs, { issueUrl, issueNumber, prUrl, prNumber }, before) {
   if (before && issueUrl === before.issueUrl && issueNumber === before.issueNumber
@@ -53,6 +55,7 @@ function reference(kind, name, url, number) {
 }
 
 /**
+ * Sets the machine-readable time of an element, and its tooltip.
  * @param {HTMLElement} element a `<time>`
  * @param {number | undefined} ms
  */

@@ -1,5 +1,5 @@
 // @ts-check
-// What of the list is wanted: words in the field, and one section or all.
+// The filter of the list: words in the field, and one section or all.
 
 import { readable, SECTIONS } from "/view/index.js";
 import { find, setAttribute, setText, stamp } from "./dom.js";
@@ -8,7 +8,7 @@ import { find, setAttribute, setText, stamp } from "./dom.js";
 /** @typedef {{words: string, section: Section | null}} Filter `words` in lower case */
 
 export class FilterView {
-  /** @type {Filter} Another object whenever it changes. */
+  /** @type {Filter} A new object whenever it changes. */
   current = { words: "", section: null };
   #field = find("#filter");
   #buttons = SECTIONS.map(filterButton);
@@ -20,11 +20,12 @@ export class FilterView {
     this.#field.addEventListener("input", () => this.#set({ words: this.#field.value.trim().toLowerCase() }));
     find(".filters").append(...this.#buttons);
     SECTIONS.forEach((key, index) => {
-      this.#buttons[index].addEventListener("click", () => this.#set({ section: this.current.section === key ? null : key }));
+      const toggle = () => this.#set({ section: this.current.section === key ? null : key });
+      this.#buttons[index].addEventListener("click", toggle);
     });
   }
 
-  /** As the reader typed it. */
+  /** The text as the reader typed it. */
   get text() {
     return this.#field.value.trim();
   }
@@ -56,7 +57,9 @@ export class FilterView {
   /** @param {Partial<Filter>} change */
   #set(change) {
     this.current = { ...this.current, ...change };
-    SECTIONS.forEach((key, index) => setAttribute(this.#buttons[index], "aria-pressed", String(this.current.section === key)));
+    SECTIONS.forEach((key, index) => {
+      setAttribute(this.#buttons[index], "aria-pressed", String(this.current.section === key));
+    });
     this.#changed();
   }
 }

@@ -1,12 +1,12 @@
 // @ts-check
-// How fresh the page is: the chip in the header, what it opens, and the banner while it is not live.
+// Shows how current the page is: the chip in the header, the dialog it opens, and the banner while it is not live.
 
 import { duration, isSignedOut, reasonWords, sentence, stateWord, whatNext } from "/view/index.js";
 import { find, setText } from "./dom.js";
 
 /** @import { Relay, Status } from "/client/index.js" */
 
-const MARKING_MS = 3_000; // what changes so soon after a return happened meanwhile
+const MARKING_MS = 3_000; // changes this soon after a reconnect happened while the page was not connected
 
 export class FreshnessView {
   #chip = find("#connection");
@@ -26,20 +26,20 @@ export class FreshnessView {
     this.#about.addEventListener("toggle", () => this.tick());
   }
 
-  /** @param {Relay} relay another one: nothing of the last one counts */
+  /** @param {Relay} relay the new connection, which replaces the last one */
   follow(relay) {
     this.#stats = relay.stats;
     this.#wasAway = false;
   }
 
-  /** Whether what changes now is news to a reader who saw an older state. */
+  /** Whether changes now happened while the page was not connected, so that they are marked. */
   get isReturning() {
     return this.#wasAway || performance.now() - this.#backAt < MARKING_MS;
   }
 
   /**
    * @param {Status} status
-   * @param {boolean} hasList without a list the page itself says what is going on
+   * @param {boolean} hasList without a list, the notice in its place explains the status
    */
   render(status, hasList) {
     this.#status = status;
@@ -47,7 +47,7 @@ export class FreshnessView {
     const signedOut = isSignedOut(status);
     this.#chip.dataset.connection = state;
     this.#followReturn(isCurrent(status), hasList);
-    // When tries are made changes nothing for the reader.
+    // Keep the banner during an attempt: it would only flicker.
     if (state !== "connecting") {
       const trouble = troubleOf(status) || this.#expiry();
       this.#banner.hidden = trouble === "" || ((state === "refused" || signedOut) && !hasList);
@@ -58,7 +58,7 @@ export class FreshnessView {
     this.tick();
   }
 
-  /** Countdown and ages move on without a render. */
+  /** Updates the countdown and the ages. */
   tick() {
     setText(find(".chip-label", this.#chip), chipWord(this.#status));
     if (!this.#about.matches(":popover-open")) return;
@@ -66,11 +66,11 @@ export class FreshnessView {
     setText(find(".about-words"), aboutOf(this.#status));
     find(".try-now").hidden = state !== "offline" && state !== "refused";
     const { heardAt = 0, delayMs, reconnects = 0, sub } = this.#stats ?? {};
-    this.#tell("heard", heardAt ? `${duration(Date.now() - heardAt)} ago` : "none yet");
-    this.#tell("delay", delayMs === undefined ? "not measured yet" : `${Math.round(delayMs)} ms`);
-    this.#tell("transport", state === "polling" ? "Long polling" : "WebSocket");
-    this.#tell("reconnects", String(Math.max(0, reconnects)));
-    this.#tell("sub", sub || "nobody yet");
+    this.#show("heard", heardAt ? `${duration(Date.now() - heardAt)} ago` : "none yet");
+    this.#show("delay", delayMs === undefined ? "not measured yet" : `${Math.round(delayMs)} ms`);
+    this.#show("transport", state === "polling" ? "Long polling" : "WebSocket");
+    this.#show("reconnects", String(Math.max(0, reconnects)));
+    this.#show("sub", sub || "nobody yet");
   }
 
   /**
@@ -93,7 +93,7 @@ export class FreshnessView {
    * @param {string} fact
    * @param {string} text
    */
-  #tell(fact, text) {
+  #show(fact, text) {
     setText(find(`[data-fact="${fact}"]`, this.#about), text);
   }
 }
@@ -104,7 +104,7 @@ function isCurrent({ state }) {
 }
 
 /**
- * Why there is nothing to show at all, for a person.
+ * Why there is no list at all.
  * @param {Status} status
  * @returns {{title: string, text: string}}
  */
@@ -121,13 +121,13 @@ function chipWord(status) {
 }
 
 /**
- * What is wrong, and what the reader of this page can do.
+ * What is wrong, and what the reader of this page can do about it.
  * @param {Status} status
  * @returns {string} "" while all is well
  */
 function troubleOf(status) {
   const { state, reason } = status;
-  if (state === "stale") return `${sentence(reasonWords(status))} What you see may be old; it catches up by itself.`;
+  if (state === "stale") return `${sentence(reasonWords(status))} What you see may be old. ${whatNext(status, true)}`;
   if (state === "refused") {
     if (reason === "feature_disabled") return sentence(reasonWords(status));
     return `The relay does not accept this connection: ${reasonWords(status)}.`;
@@ -135,10 +135,12 @@ function troubleOf(status) {
   if (state !== "offline") return "";
   if (reason === "no_token") return "Open this page with a sign-in link: its address ends in #token=…";
   if (isSignedOut(status)) {
-    return "This sign-in has ended or is not accepted. With a fresh sign-in link, here or in another tab, the page goes on.";
+    return "This sign-in has ended or is not accepted. "
+      + "With a fresh sign-in link, here or in another tab, the page goes on.";
   }
   if (reason === "origin_not_allowed") {
-    return `The relay does not know the origin ${location.origin}: RELAY_PUBLIC_URL or RELAY_ALLOWED_ORIGINS has to name it.`;
+    return `The relay does not know the origin ${location.origin}: `
+      + "RELAY_PUBLIC_URL or RELAY_ALLOWED_ORIGINS has to name it.";
   }
   return `Not connected: ${reasonWords(status)}. You see what was known last. ${whatNext(status, navigator.onLine)}`;
 }

@@ -1,9 +1,9 @@
 // @ts-check
-// The keys of the page.
+// The keyboard shortcuts of the page.
 
 import { find } from "./dom.js";
 
-/** @param {Record<"filter" | "leave" | "end", () => void> & {step: (by: number) => void}} page what the keys do */
+/** @param {Record<"filter" | "leave" | "end", () => void> & {step: (by: number) => void}} page */
 export function listenToKeys({ step, filter, leave, end }) {
   const help = find("#help");
   find("#help-button").addEventListener("click", () => help.showModal());
@@ -28,8 +28,7 @@ export function listenToKeys({ step, filter, leave, end }) {
 }
 
 /**
- * Whether what has the focus has its own use for the key: letters in a field, arrows in a
- * timeline.
+ * Whether the focused element uses this key itself: letters in a field, arrows in a timeline.
  * @param {KeyboardEvent} event
  */
 function isItsOwn({ target, key }) {

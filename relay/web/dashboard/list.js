@@ -1,8 +1,9 @@
 // @ts-check
-// The list of tasks in its sections: rows keyed by task, patched and moved, never rebuilt.
+// The list of tasks in its sections. There is one row per task, which is updated and moved but never rebuilt.
 //
-// Rules of this file: what a row says is brought up to date at once; where it stands may wait, for
-// a hand on the list and for the next frame; a row whose task is gone says nothing from then on.
+// Rules of this file:
+// - The content of a row is updated at once. Its position may wait while the reader points at the list.
+// - A row whose task is gone is emptied at once. Its empty place may wait.
 
 import { matches, readable, SECTIONS, stageOf } from "/view/index.js";
 import { Chunks, isInSight, takeOut } from "./chunks.js";
@@ -15,13 +16,13 @@ import { Row } from "./row.js";
 /** @import { Section } from "/view/index.js" */
 /** @import { Filter } from "./filter.js" */
 /**
- * A section, and the rows that stand in it, in their order.
+ * A section, and its rows in their order.
  * @typedef {{section: HTMLDetailsElement, chunks: Chunks, rows: Row[]}} Place
  */
 
-const PLACED_AT_ONCE = 200; // rows; more come in the next frames
-const CROWD = 24; // in a larger section nothing spins: every spinner is a layer of its own
-const MOVING_MAX = 12; // more at once are where they belong, without a journey
+const PLACED_AT_ONCE = 200; // rows; the others follow in the next frames
+const CROWD = 24; // a section with more rows animates no icons, because each one needs a layer of its own
+const MOVING_MAX = 12; // if more rows move at once, they are not animated
 
 export class ListView {
   /** @type {Map<string, Row>} */
@@ -30,7 +31,7 @@ export class ListView {
   #places;
   /** @type {Map<Element, Row>} */
   #byElement = new Map();
-  /** @type {HTMLElement[]} Places of rows whose tasks went away under a hand. */
+  /** @type {HTMLElement[]} Empty places of rows whose tasks are gone. */
   #vacant = [];
   /** @type {readonly TaskSummary[] | null} */
   #tasks = null;
@@ -39,17 +40,17 @@ export class ListView {
   #round = 0;
   #pace = new Pace();
   #disordered = false;
-  #filling = true; // there are more rows to place than one frame has time for
+  #filling = true; // the list is new: some rows are still to be placed in the next frames
   /** @type {Element | null} */
   #current = null;
-  /** @type {HTMLElement | null} Of all the rows, Tab stops at one; the arrows lead on. */
+  /** @type {HTMLElement | null} The one row that Tab stops at. The arrow keys lead to the others. */
   #tabStop = null;
   #scroller = find("#list");
   #pill = find("#waiting");
   #guard;
   #invalidate;
 
-  /** @param {() => void} invalidate asks for another render */
+  /** @param {() => void} invalidate requests another render */
   constructor(invalidate) {
     this.#invalidate = invalidate;
     this.#guard = new PointerGuard(this.#scroller, invalidate);
@@ -61,8 +62,8 @@ export class ListView {
   /**
    * @param {readonly TaskSummary[]} tasks newest first; the same array while nothing changed
    * @param {Filter} filter
-   * @param {{openTaskId: string | null, marking: boolean}} how `marking` what changes
-   * @returns {Map<Section, number>} how many tasks the words of the filter let through
+   * @param {{openTaskId: string | null, marking: boolean}} how `marking`: highlight what changes
+   * @returns {Map<Section, number>} how many tasks match the words of the filter
    */
   render(tasks, filter, { openTaskId, marking }) {
     const filtered = filter !== this.#filter;
@@ -76,7 +77,7 @@ export class ListView {
     return this.#count();
   }
 
-  /** Another person's list comes: nothing of this one stays. */
+  /** Removes everything, for the list of another user. */
   clear() {
     for (const row of this.#rows.values()) if (row.element) takeOut(row.element);
     for (const place of this.#places.values()) place.rows = [];
@@ -87,15 +88,16 @@ export class ListView {
     this.#filling = true;
   }
 
-  /** Ages move on without a render. */
+  /** Updates the ages of the visible rows. */
   tick() {
     const now = Date.now();
     for (const chunk of this.#scroller.querySelectorAll(".chunk.in-sight")) this.#tickChunk(chunk, now);
   }
 
   /**
-   * @param {string | null} from
-   * @param {number} by how many rows further
+   * Moves the focus.
+   * @param {string | null} from the task to start at
+   * @param {number} by how many rows further, negative for back
    */
   step(from, by) {
     const elements = [...this.#scroller.querySelectorAll(".section[open]:not([hidden]) .row:not(.vacant)")];
@@ -116,7 +118,7 @@ export class ListView {
   }
 
   /**
-   * Does something that changes the shape of rows, and keeps one of them where it is.
+   * Runs a change of the layout, and keeps one row at its place on the screen.
    * @param {string | null} taskId
    * @param {() => void} change
    */
@@ -166,7 +168,8 @@ export class ListView {
   #update(row, task, marking) {
     const { section } = stageOf(task);
     const passes = this.#passes(task);
-    if (section !== row.section || passes !== row.matches || task.createdAt !== row.task.createdAt) this.#disordered = true;
+    const isMoved = section !== row.section || passes !== row.matches || task.createdAt !== row.task.createdAt;
+    if (isMoved) this.#disordered = true;
     row.section = section;
     row.matches = passes;
     row.task = task;
@@ -187,8 +190,8 @@ export class ListView {
   }
 
   /**
-   * Every row to its place, as far as this frame has time for.
-   * @param {{atOnce?: boolean}} [how] without a journey
+   * Moves every row to its place, as many as this frame has time for.
+   * @param {{atOnce?: boolean}} [how] `atOnce`: without an animation
    */
   #arrange({ atOnce = false } = {}) {
     this.#guard.beforeMoving();
@@ -226,7 +229,7 @@ export class ListView {
   /**
    * @param {Section} key
    * @param {Row[]} rows
-   * @param {Row[]} arrived takes those that came, or from another section
+   * @param {Row[]} arrived receives the rows that are new in this section
    */
   #fill(key, rows, arrived) {
     const place = /** @type {Place} */ (this.#places.get(key));
@@ -255,7 +258,7 @@ export class ListView {
     }
   }
 
-  /** Where the rows on the screen are, before anything moves. */
+  /** The positions of the visible rows, before they move. */
   #positions() {
     /** @type {Map<Row, number>} */
     const tops = new Map();
@@ -276,7 +279,7 @@ export class ListView {
    */
   #animate(before, arrived) {
     for (const [row, top] of before) {
-      // To measure a row that is out of sight would lay out all of its chunk.
+      // Do not measure a row out of sight: the browser would have to lay out its whole chunk.
       const measured = row.element?.isConnected && isInSight(row.element.parentElement);
       const by = measured ? top - /** @type {Element} */ (row.element).getBoundingClientRect().top : 0;
       if (row.element && by !== 0) travel(row.element, by);
@@ -286,12 +289,12 @@ export class ListView {
     }
   }
 
-  /** How much waits, for who wants it now. */
+  /** Shows how many changes wait, with a button to apply them now. */
   #offer() {
     let count = this.#vacant.length;
     for (const [key, rows] of this.#wanted()) {
-      const standing = new Set(this.#places.get(key)?.rows);
-      for (const row of rows) if (!standing.has(row)) count += 1;
+      const placed = new Set(this.#places.get(key)?.rows);
+      for (const row of rows) if (!placed.has(row)) count += 1;
     }
     this.#disordered = count > 0;
     this.#pill.hidden = count === 0;

@@ -1,16 +1,15 @@
 // @ts-check
-// Everything that moves: transforms and opacity only, and nothing where motion is off.
+// Animations: of transforms and opacity only, and none where the reader prefers reduced motion.
 
 const MOTION_MS = 200;
+const CALM_MS = 250;
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
-const CALM_MS = 250;
-
-/** Lets a place move only as often as an eye can follow: in a burst things are where they belong. */
+/** Allows an animation only after a pause, because an eye cannot follow more. In a burst nothing is animated. */
 export class Pace {
   #lastAt = -Infinity;
 
-  /** Whether what changes now may move. */
+  /** Whether the current change may be animated. */
   allows() {
     const now = performance.now();
     const calm = now - this.#lastAt > CALM_MS;
@@ -19,7 +18,7 @@ export class Pace {
   }
 }
 
-/** Whether things may move. */
+/** Whether anything may be animated. */
 export function moves() {
   return !reduced.matches && !document.hidden;
 }
@@ -35,9 +34,9 @@ export function slideIn(element) {
 }
 
 /**
- * From where it was to where it is now.
+ * Animates an element from its earlier position to where it is now.
  * @param {Element} element
- * @param {number} px how far above its place it was, negative for below
+ * @param {number} px the distance of its earlier position: positive if it was below
  */
 export function travel(element, px) {
   animate(element, [{ transform: `translateY(${px}px)`, zIndex: 1 }, { transform: "none", zIndex: 1 }]);

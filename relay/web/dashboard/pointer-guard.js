@@ -1,8 +1,8 @@
 // @ts-check
-// Whether somebody's hand is on the list: then what would move there waits.
+// Notices that the reader is about to click or type in the list, so that rows wait before they move.
 
-const REST_MS = 2_500; // a hand that rests for so long aims at nothing
-const AIM_MS = 500; // a click so soon after things moved was meant for what was there before
+const REST_MS = 2_500; // a pointer that rested for this long is not about to click
+const AIM_MS = 500; // a click this soon after rows moved was meant for the row that was there before
 
 export class PointerGuard {
   #list;
@@ -20,7 +20,7 @@ export class PointerGuard {
 
   /**
    * @param {HTMLElement} list
-   * @param {() => void} release what waited may go on
+   * @param {() => void} release called when waiting rows may move
    */
   constructor(list, release) {
     this.#list = list;
@@ -32,16 +32,16 @@ export class PointerGuard {
     list.addEventListener("pointerleave", () => {
       this.#pointer = false;
       this.#at = null;
-      this.#let();
+      this.#releaseIfFree();
     });
     list.addEventListener("focusout", ({ relatedTarget }) => {
       this.#focus = relatedTarget instanceof Node && list.contains(relatedTarget);
-      this.#let();
+      this.#releaseIfFree();
     });
     list.addEventListener("click", (event) => this.#redirect(event), { capture: true });
   }
 
-  /** Whether to wait now. Says so again, by `release`, when that is over. */
+  /** Whether rows have to wait now. If so, `release` is called when the wait is over. */
   holds() {
     if (!this.#pointer && !this.#focus) return false;
     const now = performance.now();
@@ -53,7 +53,7 @@ export class PointerGuard {
     return true;
   }
 
-  /** Things are about to move: remember what the pointer is on. */
+  /** Rows are about to move: remember the row under the pointer. */
   beforeMoving() {
     this.#heldSince = null;
     clearTimeout(this.#waiting);
@@ -70,11 +70,14 @@ export class PointerGuard {
     this.#at = { x: event.clientX, y: event.clientY };
   }
 
-  #let() {
+  #releaseIfFree() {
     if (this.#heldSince !== null && !this.#pointer && !this.#focus) this.release();
   }
 
-  /** @param {any} event a click */
+  /**
+   * Passes a click on to the row that was under the pointer before rows moved.
+   * @param {any} event a click
+   */
   #redirect(event) {
     const { row, until } = this.#aimed;
     const clicked = event.target.closest("[data-task-id]");

@@ -1,5 +1,5 @@
 // @ts-check
-// One task's row in the list: made when it is first shown, then patched.
+// The row of one task in the list. Its element is made when the row is first shown, and updated afterwards.
 
 import { duration, parseTime, stageOf } from "/view/index.js";
 import { isInSight } from "./chunks.js";
@@ -12,16 +12,16 @@ import { moves, pulse } from "./motion.js";
 const MARK_MS = 6_000;
 
 export class Row {
-  /** @type {HTMLElement | null} null until it is first shown */
+  /** @type {HTMLElement | null} Null until the row is first shown. */
   element = null;
-  /** Whether the filter passes it through. */
+  /** Whether the task matches the words of the filter. */
   matches = true;
-  /** Came while someone was looking: slides in. */
+  /** Whether the task is new since the list was shown: then its row slides in. */
   isNews = false;
-  /** The round of the list it was last part of. */
+  /** The last round of the list that contained the task. */
   round = 0;
 
-  /** @type {TaskSummary | null} what the element shows */
+  /** @type {TaskSummary | null} The summary that the element shows. */
   #shown = null;
   /** @type {HTMLElement[]} */
   #parts = [];
@@ -34,7 +34,7 @@ export class Row {
     this.section = stageOf(task).section;
   }
 
-  /** The element, made now if there is none yet. */
+  /** Returns the element, and makes it if there is none yet. */
   build() {
     if (this.element) return this.element;
     const element = (this.element = stamp("row-template"));
@@ -45,7 +45,7 @@ export class Row {
     return element;
   }
 
-  /** Brings the element, if there is one, up to the task. */
+  /** Updates the element, if there is one. */
   patch() {
     const { task } = this;
     const before = this.#shown;
@@ -60,7 +60,7 @@ export class Row {
     const changed = showBadge(badge, task);
     setText(creator, task.creator ?? "");
     showReferences(refs, task, before);
-    // The one link of a row that the keyboard stops at is its title; these are in the open task too.
+    // Tab stops only at the title of a row: the open task has these links as well.
     for (const ref of refs.children) if (ref instanceof HTMLAnchorElement) ref.tabIndex = -1;
     if (task.eventCount !== before?.eventCount) {
       setText(events, String(task.eventCount));
@@ -71,7 +71,7 @@ export class Row {
     if (before && changed && isInSight(this.element.parentElement)) this.#show(badge);
   }
 
-  /** The age moves on without a render; a mark goes after its time. */
+  /** Updates the age, and removes the highlight after its time. */
   tick(now = Date.now()) {
     const changedAt = this.#changedAt;
     setText(this.#parts[5], changedAt === undefined ? "" : duration(now - changedAt));
@@ -81,13 +81,13 @@ export class Row {
     }
   }
 
-  /** Shows for some seconds that this one changed. */
+  /** Highlights the row for some seconds, because it changed. */
   mark() {
     this.#markedUntil = Date.now() + MARK_MS;
     this.element?.classList.add("marked");
   }
 
-  /** Leaves an empty place of the same height behind: nothing moves up under a hand. */
+  /** Empties the row but keeps its height, so that no other row moves up under the pointer. */
   vacate() {
     if (!this.element) return;
     this.element.removeAttribute("data-task-id");
@@ -107,8 +107,11 @@ export class Row {
   }
 }
 
-/** @param {string} taskId */
+/**
+ * The address of a task in this page.
+ * @param {string} taskId
+ */
 export function addressOf(taskId) {
-  // Half a character would throw.
+  // `encodeURIComponent` throws for half of a surrogate pair.
   return `#/tasks/${encodeURIComponent(taskId.replace(/\p{Surrogate}/gu, "\ufffd"))}`;
 }

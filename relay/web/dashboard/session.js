@@ -1,5 +1,5 @@
 // @ts-check
-// Who is signed in: the token of this tab, renewed by whichever tab gets a fresh one.
+// The sign-in of this tab: its token, and fresh tokens that arrive in any tab of the same user.
 
 import { isSameUser } from "/client/index.js";
 
@@ -9,8 +9,8 @@ const FRAGMENT = "#token=";
 const otherTabs = new BroadcastChannel("relay.token");
 
 /**
- * Takes a token out of the address bar, if there is one, and hands it to the user's other tabs.
- * @returns {"" | "renewed" | "signed in"} whether there was one, and of the same user as before
+ * Takes a token out of the address, if there is one, and passes it on to the user's other tabs.
+ * @returns {"" | "renewed" | "signed in"} "renewed" for a token of the same user as before; "" without a token
  */
 export function signIn() {
   if (!location.hash.startsWith(FRAGMENT)) return "";
@@ -22,7 +22,10 @@ export function signIn() {
   return renewed ? "renewed" : "signed in";
 }
 
-/** @param {() => void} listener a fresh token of the same user came by another tab */
+/**
+ * Calls back when another tab passes on a fresh token of the same user.
+ * @param {() => void} listener
+ */
 export function onRenewal(listener) {
   otherTabs.addEventListener("message", ({ data }) => {
     if (!isSameUser(token(), data)) return;
@@ -31,7 +34,7 @@ export function onRenewal(listener) {
   });
 }
 
-/** The token, "" when nobody is signed in. */
+/** The token; "" while nobody is signed in. */
 export function token() {
   return sessionStorage.getItem(KEY) ?? "";
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// The line of steps a task goes through, with the time each took.
+// Shows the steps of a task as a line, with the time each took.
 
 import { duration, readable, STEPS, stepsOf } from "/view/index.js";
 import { setAttribute, setText } from "./dom.js";

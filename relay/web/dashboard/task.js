@@ -1,5 +1,5 @@
 // @ts-check
-// The open task: title, facts, steps, callouts and timeline.
+// Shows the open task: title, facts, steps, callouts and timeline.
 
 import { duration, parseTime, reachedAt, stageOf } from "/view/index.js";
 import { find, setAttribute, setDocumentText, setText } from "./dom.js";
@@ -26,7 +26,7 @@ export class TaskView {
   #entries = new EntriesView();
   /** @type {Timeline | null} */
   #timeline = null;
-  /** @type {TaskSummary | null} what the head shows */
+  /** @type {TaskSummary | null} The summary that is shown. */
   #shown = null;
   #renderedVersion = -1;
   /** @type {import("/view/index.js").Reached} */
@@ -41,7 +41,7 @@ export class TaskView {
     document.body.classList.toggle("task-open", timeline !== null);
   }
 
-  /** Where the reader goes on when the list is out of sight. */
+  /** Moves the focus to the task, where it covers the list. */
   focus() {
     find(this.#article.hidden ? ".detail-empty p" : ".task-title").focus({ preventScroll: true });
   }
@@ -50,13 +50,13 @@ export class TaskView {
     if (!this.#article.hidden) this.#entries.goToEnd();
   }
 
-  /** @param {TaskSummary | undefined} listed what the list knows of it, until its own state is here */
+  /** @param {TaskSummary | undefined} listed the summary in the list, shown until the task's own state arrives */
   render(listed) {
     const timeline = this.#timeline;
     if (!timeline) return;
     const loading = timeline.state === "loading";
     const task = timeline.task ?? (loading ? listed : undefined);
-    if (!task) return this.#sayWhy(timeline.state);
+    if (!task) return this.#showReason(timeline.state);
     if (timeline.version === this.#renderedVersion && task === this.#shown) return;
     this.#empty.hidden = true;
     this.#article.hidden = false;
@@ -70,7 +70,7 @@ export class TaskView {
     this.tick();
   }
 
-  /** Ages move on without a render. */
+  /** Updates the ages. */
   tick() {
     if (!this.#shown || this.#article.hidden) return;
     const created = parseTime(this.#shown.createdAt);
@@ -78,7 +78,7 @@ export class TaskView {
     showSteps(this.#steps, this.#shown, this.#reached);
   }
 
-  /** What was shown of a task is in the page no longer. */
+  /** Removes everything of a task from the page. */
   #forget() {
     this.#article.hidden = true;
     this.#article.removeAttribute("data-task-id");
@@ -89,7 +89,7 @@ export class TaskView {
   }
 
   /** @param {string} state */
-  #sayWhy(state) {
+  #showReason(state) {
     this.#forget();
     this.#empty.hidden = false;
     this.#empty.classList.toggle("late", state === "loading");
@@ -133,7 +133,9 @@ function showHead(article, task, before) {
 function showQuestions(callout, task) {
   const questions = stageOf(task).stage === "questions" ? (task.questions ?? []) : [];
   callout.hidden = questions.length === 0;
-  setText(find("h3", callout), questions.length === 1 ? "One question waits for an answer" : `${questions.length} questions wait for an answer`);
+  const count = questions.length;
+  const heading = count === 1 ? "One question waits for an answer" : `${count} questions wait for an answer`;
+  setText(find("h3", callout), heading);
   find("ol", callout).replaceChildren(...questions.map((question) => {
     const item = document.createElement("li");
     item.dir = "auto";

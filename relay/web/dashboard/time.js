@@ -1,14 +1,19 @@
 // @ts-check
-// Times as people read them. Pure but for the reader's locale and time zone.
+// Writes times for people, in the reader's locale and time zone.
 
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-// 24 hours, as in logs: every time is as wide as the next.
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+// 24 hours, as in logs: then all times have the same width.
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
 const dayAndClock = new Intl.DateTimeFormat(undefined, {
   day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
 });
 
-/** @param {number} ms */
+/**
+ * The date and the time.
+ * @param {number} ms
+ */
 export function exactTime(ms) {
   return exact.format(ms);
 }

@@ -1,4 +1,4 @@
-// The components on a server: they render what a browser shows first, and connect nothing.
+// The components on a server: they render what a browser shows first, and do not connect.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -18,7 +18,7 @@ function Everything() {
   return JSON.stringify([state, list.state, list.tasks, task.state, task.events, none.state, offline, networkOnline]);
 }
 
-test("rendering on a server opens no connection and says that everything is still to come", () => {
+test("rendering on a server opens no connection and shows everything as loading", () => {
   const props = { url: "/ws", token: () => assert.fail("a connection begins with its token") };
   const parts = [Everything, relay.ConnectionStatus, relay.OfflineBanner].map((part) => createElement(part, { key: part.name }));
   const html = renderToString(createElement(StrictMode, null, createElement(relay.RelayProvider, props, parts)));
@@ -27,6 +27,6 @@ test("rendering on a server opens no connection and says that everything is stil
   assert.match(html, /<div role="status"><\/div>$/);
 });
 
-test("a hook without a provider says what is missing", () => {
+test("a hook without a provider throws an error that names the provider", () => {
   assert.throws(() => renderToString(createElement(Everything)), /no RelayProvider above/);
 });
