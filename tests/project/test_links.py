@@ -16,6 +16,7 @@ PAGES = [ROOT / name for name in LISTED.stdout.split()] or [
     *(ROOT / "docs").rglob("*.md"),
 ]
 FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+NAMED_PATH = re.compile(r"`((?:relay|tests|scripts|docs|examples|requirements)/[\w./-]*)`")
 TARGET = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
 
 
@@ -29,6 +30,12 @@ def test_every_link_of_a_page_has_a_target(page: Path) -> None:
         meant = (page.parent / path).resolve() if path else page
         assert meant.exists(), target
         assert not anchor or anchor in anchors(meant), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_path_that_a_page_names_exists(page: Path) -> None:
+    for path in NAMED_PATH.findall(FENCED.sub("", page.read_text("utf-8"))):
+        assert (ROOT / path).exists(), path
 
 
 def anchors(page: Path) -> set[str]:
