@@ -1,4 +1,4 @@
-"""The composition root: every stage, put together, from start to stop."""
+"""The composition root: builds every stage of a relay from its settings, and runs them from start to stop."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from relay.source.opening import Opening
 
 log = logging.getLogger(__name__)
 
-FIRST_KEYS_S = 5.0  # that the start waits for a JWKS; without keys the relay runs, but is not ready
+FIRST_KEYS_S = 5.0  # that the start waits for a JWKS; without keys the relay starts, but is not ready
 
 
 class Relay:
@@ -43,7 +43,7 @@ class Relay:
     """
 
     def __init__(self, settings: Settings) -> None:
-        names_of(settings)  # for its StartupError: better here than in `run`
+        names_of(settings)  # raises StartupError, before anything is opened
         warning = warning_of(settings)
         if warning is not None:
             log.warning(warning)
@@ -51,8 +51,8 @@ class Relay:
         self._keys = key_source(settings)
         self._mapping = mapping_of(settings)
         self._stop = asyncio.Event()
-        self.url = ""  # where it listens, once `on_listening` was called
-        self.admin_url = ""  # where operators ask, if that is another port
+        self.url = ""  # the relay's address, once `run` has opened its port
+        self.admin_url = ""  # that of the port for operators, if there is one
 
     def stop(self) -> None:
         """Ask for the end; `run` returns when everything is closed."""
@@ -72,6 +72,7 @@ class Relay:
             raise failures.exceptions[0] from None
 
     async def _serve(self, ports: Ports, on_listening: Callable[[], None]) -> None:
+        """Build the stages behind these ports, run them until `stop` is called, and close them."""
         settings, metrics, pacer = self._settings, Metrics(), WritePacer()
         pipeline = Pipeline(settings, self._mapping, metrics, pace=pacer.wait_for_room)
         interval_s = settings.relay_list_update_min_interval_ms / 1000
@@ -113,6 +114,8 @@ class Relay:
                     group.create_task(self._follow(pipeline.opening, hub, pump, on_listening)),
                 ]
                 await self._stop.wait()
+                # Polls end and clients are sent a notice first, so that they reconnect elsewhere while this relay still
+                # serves; then the connections are closed, and the servers wait for requests in flight.
                 health.stopping = True
                 polls.drain()
                 await connections.drain()
@@ -125,6 +128,7 @@ class Relay:
                     task.cancel()
 
     async def _follow(self, opening: Opening, hub: Hub, pump: Pump, on_listening: Callable[[], None]) -> None:
+        """Open the stream, then pump it into the hub. Ends only by cancellation, or with a StartupError."""
         hub.move_to(await opening.patiently())
         await self._keys.first(FIRST_KEYS_S)
         log.info("following the change stream", extra={"hosts": hosts_of(self._settings)})

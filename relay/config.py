@@ -257,7 +257,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _without_accidents(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Remove what nobody meant as a setting.
+        """Remove values that are not meant as settings.
 
         A value that comes from a file often ends in a newline; a value that is empty without it counts as unset.
         Kubernetes sets RELAY_PORT to the address of a Service named "relay".

@@ -1,4 +1,6 @@
-"""Whether a relay's answers are current: what /readyz reports, and when listeners are told of a silent database."""
+"""Whether what the relay shows is current: the answer of /readyz, and the notice that clients are sent when the
+database falls silent.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +59,6 @@ class Health:
                 self._announcer.announce(status, round(silence * 1000))
 
     def _silence(self) -> float | None:
-        """Seconds since the stream was last known to be current; None before the first answer."""
+        """Return the seconds since the stream was last current; None before the first answer."""
         last = self._tail.current_at
         return None if last is None else time.monotonic() - last

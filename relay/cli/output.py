@@ -1,7 +1,7 @@
 """Standard output and standard error that work with any encoding, and when they are closed, full or not read.
 
-Rules of this file: a write to standard error never waits and never fails; texts keep their order; a line says where
-texts were dropped. An error of standard output has a type of its own, because an OSError may come from any file.
+Rules of this file: a write to standard error never waits and never fails; strings keep their order; a line says where
+strings were dropped. An error of standard output has a type of its own, because an OSError may come from any file.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 READABLE = "relay.readable"  # for `errors=`: replaces characters that the encoding cannot write by ASCII
-MAX_WAITING_BYTES = 1024 * 1024  # that wait for standard error; further texts are dropped and counted
-LAST_WORDS_S = 2.0  # that the end of the process waits for texts that are not written yet
+MAX_WAITING_BYTES = 1024 * 1024  # that wait for standard error; further strings are dropped and counted
+LAST_WORDS_S = 2.0  # that the end of the process waits for strings that are not written yet
 STANDARD = (0, 1, 2)
 
 _ASCII = str.maketrans(
@@ -128,13 +128,13 @@ class StandardError(io.TextIOBase):
         self._terminal = stream is not None and stream.isatty()
         self._encoding = (stream.encoding if stream is not None else None) or "utf-8"
         self._descriptor = descriptor
-        self._waiting: deque[bytes | int] = deque()  # an integer stands for that number of dropped texts
-        self._size = 0  # bytes of the texts that wait and of the one that is being written
-        self._failing = False  # the last write failed: that text is missing, or only a part of it is there
+        self._waiting: deque[bytes | int] = deque()  # an integer stands for that number of dropped strings
+        self._size = 0  # bytes of the strings that wait and of the one that is being written
+        self._failing = False  # the last write failed: that string is missing, or only a part of it is there
         self._in_line = False  # the last byte written was not the end of a line
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self.describe_loss: Callable[[int], str] = _loss  # makes the line about missing texts
+        self.describe_loss: Callable[[int], str] = _loss  # makes the line about missing strings
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -154,7 +154,7 @@ class StandardError(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Queue this text to be written. The text of one call is written as a whole or not at all."""
+        """Queue this string to be written. The string of one call is written as a whole or not at all."""
         data = text.encode(self._encoding, READABLE)
         with self._changed:
             if not data:
@@ -178,7 +178,7 @@ class StandardError(io.TextIOBase):
                 self._changed.wait(left)
 
     def _can_go_on(self) -> bool:
-        """Is there anything to write? While writes fail, only a new text is a reason to try again."""
+        """Is there anything to write? While writes fail, only a new string is a reason to try again."""
         return bool(self._size or (self._waiting and not self._failing))
 
     def _begin(self) -> None:
@@ -201,7 +201,7 @@ class StandardError(io.TextIOBase):
                 self._changed.notify_all()
 
     def _take(self) -> tuple[int, bytes]:
-        """Take the next text from the queue. Return the number of texts that are missing before it, and the text
+        """Take the next string from the queue. Return the number of strings that are missing before it, and the string
         (empty: there is none)."""
         lost, data = 0, b""
         if self._waiting and isinstance(first := self._waiting[0], int):
@@ -241,4 +241,4 @@ def _size(data: bytes) -> int:
 
 
 def _loss(count: int) -> str:
-    return f"relay: {count} texts are missing here: they could not be written\n"
+    return f"relay: {count} messages are missing here: they could not be written\n"

@@ -27,7 +27,7 @@ def signed(settings: Settings, sub: str, pairs: Iterable[str], ttl: str, *, now:
             "RELAY_JWT_SECRET is not set: there is nothing to sign a token with."
             if public is None
             else f"RELAY_JWT_SECRET is not set: with {public.upper()} the relay can check tokens but not sign "
-            "any; take one from who holds the private key."
+            "any; get one from the holder of the private key."
         )
     claims = _claims(sub, pairs)
     secret, algorithm = settings.relay_jwt_secret.get_secret_value(), settings.relay_jwt_algorithms[0]

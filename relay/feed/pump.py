@@ -51,7 +51,8 @@ class Reads(Protocol):
 
     async def read_at(
         self, position: Timestamp, filter: Mapping[str, Any], /, *, projection: Mapping[str, Any] | None
-    ) -> Sequence[dict[str, Any]]: ...
+    ) -> Sequence[dict[str, Any]]:
+        """Return the matching documents. Raises PositionLost or Unavailable."""
 
 
 class Publisher(Protocol):

@@ -12,6 +12,7 @@ from relay.source.reach import of_refusal
 
 
 async def ask(examination: Examination) -> None:
+    """Open a change stream and close it again."""
     name = examination.name
     try:
         await examination.pipeline.tail.open()

@@ -10,6 +10,7 @@ from relay.source.reach import kinds_of
 
 
 async def ask(examination: Examination) -> None:
+    """Look the collection up among those of the database."""
     kinds = await kinds_of(examination.pipeline.client, examination.database, {})
     if kinds is not None and examination.collection not in kinds:
         others = [name for name in sorted(kinds) if not name.startswith("system.")]

@@ -21,7 +21,7 @@ EVENTS_READ = 200  # of one document's timeline, its last ones
 
 
 async def ask(examination: Examination) -> None:
-    """Read the newest documents. `tell` adds the findings about them."""
+    """Read the newest documents. `conclude` adds the findings about them."""
     pipeline = examination.pipeline
     order = pipeline.mapping.list_order if (examination.indexed or {}).get(LIST) else "_id"
     documents = await pipeline.reader.read_at(
@@ -31,7 +31,7 @@ async def ask(examination: Examination) -> None:
         sort={order: -1},
         limit=examination.sample,
     )
-    # In a thread: redacting the texts of a hundred large documents would hold the loop, and with it every timeout.
+    # In a thread: redacting the strings of a hundred large documents would block the loop, and with it every timeout.
     examination.survey = await asyncio.to_thread(
         survey, documents, pipeline.translator, pipeline.audience.looked_at
     )
@@ -39,7 +39,8 @@ async def ask(examination: Examination) -> None:
         examination.add(Finding("documents", "note", "there are none to read through the mapping"))
 
 
-async def tell(examination: Examination) -> None:
+async def conclude(examination: Examination) -> None:
+    """Add the findings about the documents that were read."""
     found, mapping = examination.survey, examination.pipeline.mapping
     if found is not None and found.documents:
         examination.add(*judge(found, mapping))
@@ -162,6 +163,7 @@ def _types(ids: Ids) -> str:
 
 
 def sample_json(found: Survey, mapping: TaskMapping) -> dict[str, Any]:
+    """Return the counts as they stand in the JSON report."""
     return {
         "documents": found.documents,
         **{name: found.parts[name] for name in PARTS},

@@ -19,7 +19,7 @@ from relay.source.diagnosis import LEAST_RIGHTS, Diagnosis, is_replicated
 
 ANSWER_MS = 5_000  # after which the database gives up on one question
 
-LIST = ""  # stands for the list's order among the paths that may have an index; no field has this name
+LIST = ""  # the key for the order of the list in `indexed`; no field has this name
 
 
 @dataclass(slots=True)
@@ -34,9 +34,8 @@ class Examination:
     may_follow: bool = False
     may_read: bool = False
     is_silent: bool = False  # a question had no answer in time, so no more are asked
-    indexed: Mapping[str, bool] | None = (
-        None  # whether an index begins with each path that the relay asks for
-    )
+    # Does an index begin with each path that the relay filters by? None until that was asked.
+    indexed: Mapping[str, bool] | None = None
     large: int | None = None  # about how many documents there are, where that is many
     survey: Survey | None = None  # of the newest documents
 
@@ -45,10 +44,12 @@ class Examination:
 
     @property
     def database(self) -> str:
+        """The name of the database."""
         return self.settings.relay_mongo_database
 
     @property
     def collection(self) -> str:
+        """The name of the collection."""
         return self.settings.relay_tasks_collection
 
     @property
@@ -69,7 +70,7 @@ class Examination:
         return self.may_read and not self.is_silent
 
     def wants_documents(self) -> bool:
-        """Are documents to be read, and is it known which order of them has an index?"""
+        """Are documents to be read, and has the index topic answered, so that an indexed order can be used?"""
         return self.sample > 0 and self.indexed is not None and self.is_readable()
 
     async def ask_admin(self, **command: Any) -> Mapping[str, Any]:

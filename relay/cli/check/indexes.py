@@ -17,7 +17,7 @@ LARGE = 1_000  # documents; in a smaller collection a missing index costs nothin
 
 
 async def ask(examination: Examination) -> None:
-    """Find out which reads have an index. `tell` adds the findings, once the documents were read."""
+    """Find out which reads have an index. `conclude` adds the findings, once the documents were read."""
     count = {"count": examination.collection, "maxTimeMS": ANSWER_MS}
     found = int((await examination.pipeline.client[examination.database].command(count))["n"])
     examination.large = found if found > LARGE else None
@@ -32,7 +32,8 @@ async def ask(examination: Examination) -> None:
     examination.indexed = indexed
 
 
-async def tell(examination: Examination) -> None:
+async def conclude(examination: Examination) -> None:
+    """Add a finding for each read. What the documents have decides how a missing index is judged."""
     examination.add(*_findings(examination, examination.indexed or {}))
 
 

@@ -11,6 +11,7 @@ NOTICED_MS = 10  # nobody notices a shorter commit interval
 
 
 async def ask(examination: Examination) -> None:
+    """Ask the server for its commit interval, and whether a majority waits for the journal."""
     interval = await examination.parameter("journalCommitInterval")
     waits: bool | None = None
     try:

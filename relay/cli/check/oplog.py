@@ -24,6 +24,7 @@ _UNSEEN = Finding(
 
 
 async def ask(examination: Examination) -> None:
+    """Measure the span of the oplog, in the first way that this user may."""
     examination.add(await _from_its_ends(examination) or await _from_status(examination) or _UNSEEN)
 
 
@@ -45,7 +46,7 @@ async def _from_its_ends(examination: Examination) -> Finding | None:
 
 
 async def _from_status(examination: Examination) -> Finding | None:
-    """Ask the server for the times of both ends; None where it does not tell this user."""
+    """Ask the server for the times of both ends; None if it does not show them to this user."""
     try:
         oplog = (await examination.ask_admin(serverStatus=1, oplog=1))["oplog"]
     except (OperationFailure, KeyError):

@@ -8,6 +8,7 @@ from relay.source.client import warning_of
 
 
 async def ask(examination: Examination) -> None:
+    """Warn about options in the connection string that have no effect."""
     warning = warning_of(examination.settings)
     if warning is not None:
         examination.add(Finding("options", "warning", warning.removesuffix("."), "Take them out of it."))

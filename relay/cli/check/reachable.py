@@ -13,6 +13,7 @@ PATIENT_MS = 2_500  # for a server that may only be slow
 
 
 async def ask(examination: Examination) -> None:
+    """Ask a server for its answer to `hello`, which later topics need, and measure how long it takes."""
     settings, client = examination.settings, examination.pipeline.client
     found = await reach(settings, client)
     if isinstance(found, Diagnosis) and is_silence(found):

@@ -8,6 +8,7 @@ from relay.source.reach import of_reads
 
 
 async def ask(examination: Examination) -> None:
+    """Read the collection at the present moment."""
     pipeline, name = examination.pipeline, examination.name
     wrong = await of_reads(pipeline.client, pipeline.reader, name)
     if wrong is not None:

@@ -25,6 +25,7 @@ WRITES = ("insert", "update", "remove", "anyAction")  # named before any other
 
 
 async def ask(examination: Examination) -> None:
+    """Ask the server for the privileges of this user."""
     info = (await examination.ask_admin(connectionStatus=1, showPrivileges=True))["authInfo"]
     if not info["authenticatedUsers"]:
         if examination.may_read:

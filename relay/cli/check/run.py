@@ -66,8 +66,8 @@ TOPICS = (
     Topic("indexes", indexes.ask, Examination.is_readable),
     # What the documents have decides how a missing index is judged.
     Topic("documents", documents.ask, Examination.wants_documents),
-    Topic("indexes", indexes.tell, lambda examination: examination.indexed is not None),
-    Topic("documents", documents.tell, lambda examination: examination.survey is not None),
+    Topic("indexes", indexes.conclude, lambda examination: examination.indexed is not None),
+    Topic("documents", documents.conclude, lambda examination: examination.survey is not None),
 )
 
 

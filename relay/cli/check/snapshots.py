@@ -9,6 +9,7 @@ DEFAULT_S, LEAST_S = 300, 60
 
 
 async def ask(examination: Examination) -> None:
+    """Ask the server for its snapshot window."""
     examination.add(judge(await examination.parameter("minSnapshotHistoryWindowInSeconds")))
 
 

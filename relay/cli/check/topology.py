@@ -13,6 +13,7 @@ from relay.source.diagnosis import of_member
 
 
 async def ask(examination: Examination) -> None:
+    """Judge the answer of the server to `hello`."""
     examination.add(judge(examination.hello))
 
 

@@ -13,6 +13,7 @@ OLDEST_VERSION = (6, 0)
 
 
 async def ask(examination: Examination) -> None:
+    """Ask the server for its version."""
     examination.add(judge(await examination.ask_admin(buildInfo=1)))
 
 

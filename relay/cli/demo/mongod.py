@@ -123,6 +123,7 @@ class _Log:
         self._start = path.stat().st_size if path.exists() else 0
 
     def text(self) -> str:
+        """Return the lines that were written since the start."""
         if not self.path.exists():
             return ""
         with self.path.open("rb") as file:

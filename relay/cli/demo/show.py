@@ -50,6 +50,7 @@ class _Stage:
     secret: str
 
     def token(self, user: User) -> str:
+        """Return a token for one of the demo's users."""
         return issue(self.secret, "HS256", user.claims, ttl_s=TOKEN_TTL_S, now=time.time())
 
 

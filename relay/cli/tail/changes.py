@@ -95,13 +95,13 @@ def messages_of(step: Step, view: EventView, *, room: bool, dashboard: bool) -> 
         made += [frames.list_revocation()] if dashboard else []
     else:
         held = step.before.timeline.length if step.before is not None else 0
-        told = frames.for_room(Progress(held, START))[0] if room else frames.lifecycles()
-        made += [frame for frame, _ in told]
+        sent = frames.for_room(Progress(held, START))[0] if room else frames.lifecycles()
+        made += [frame for frame, _ in sent]
         made += [frames.upserted()] if dashboard and frames.is_listed else []
     messages = [message_of(frame, at=step.at) for frame in made]
     for message in messages:
         if message.type == Kind.EVENT_ADDED:
-            del message.data["head"]  # it depends on the events before, which are not known here
+            del message.data["head"]  # it depends on the events before, which are not read here
     return messages
 
 
@@ -120,7 +120,7 @@ def rights_changed(step: Step) -> bool:
 
 def to_json(done: Done, step: Step, messages: Sequence[Message]) -> str:
     """Return the change and its messages as one line of JSON."""
-    told = [{"type": one.type, "data": one.data} | ({"at": one.at} if one.at else {}) for one in messages]
+    sent = [{"type": one.type, "data": one.data} | ({"at": one.at} if one.at else {}) for one in messages]
     shown = {
         "operation": done.operation,
         "taskId": step.id,
@@ -133,7 +133,7 @@ def to_json(done: Done, step: Step, messages: Sequence[Message]) -> str:
         "truncated": dict(done.truncated),
         "events": {"before": _events(step.before), "after": _events(step.after)},
         "rightsChanged": rights_changed(step),
-        "messages": told,
+        "messages": sent,
     }
     return orjson.dumps(shown).decode()
 

@@ -140,6 +140,7 @@ class Journal:
         return self._translator.read(document)
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
+        """Print the steps of the selected tasks."""
         if self._interrupted.is_set():
             self._interrupted.clear()
             say(self._err, "resumed")
@@ -150,6 +151,7 @@ class Journal:
                 self._show(step, room)
 
     def resync(self, position: Timestamp) -> None:
+        """Say that changes were lost. There is no state to bring up to date: each line stands for itself."""
         self._interrupted.clear()
         say(self._err, "the place in the stream was lost: what happened meanwhile is not shown; going on")
 

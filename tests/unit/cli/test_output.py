@@ -102,7 +102,7 @@ def test_after_a_full_disk_the_missing_texts_are_counted() -> None:
         os.dup2(pipe_end, stream.fileno())
         os.close(pipe_end)
         stream.write("room\n")
-        # then a line says how many texts are missing.
+        # then a line says how many strings are missing.
         assert read(reads, "room\n") == "3 missing\nroom\n"
 
 
@@ -122,7 +122,7 @@ def test_a_half_written_text_does_not_run_into_the_next_line(monkeypatch: pytest
         stream.finish(SOON_S)
         stream.write("whole\n")
         assert read(reads, "whole\n") == (
-            "hal\nrelay: 1 texts are missing here: they could not be written\nwhole\n"
+            "hal\nrelay: 1 messages are missing here: they could not be written\nwhole\n"
         )
 
 
