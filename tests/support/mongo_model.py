@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import bson
@@ -154,7 +154,7 @@ class Model:
             "_id": {"_data": "82"},
             "operationType": operation,
             "clusterTime": time,
-            "wallTime": datetime(2026, 1, 1),
+            "wallTime": datetime(2026, 1, 1) + timedelta(seconds=time.time),
             "documentKey": {"_id": task},
             **more,
         }

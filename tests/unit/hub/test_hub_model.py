@@ -14,15 +14,15 @@ from typing import Any
 import orjson
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from simulation.clock import VirtualLoop
 from support.hub_in_memory import AUDIENCE, TRANSLATOR, Stage, task_of
-from support.mongo_model import WRITES
+from support.mongo_model import KINDS, WRITES
 
 from relay.errors import PositionLost, Unavailable
 from relay.hub.snapshot import TaskState
 from relay.protocol.frames import Batch, Frame, encode
-from relay.protocol.types import Kind
+from relay.protocol.types import LIFECYCLE_FIELDS, Kind
 from relay.source.change import key_of
 from relay.tasks.visibility import Principal
 
@@ -30,6 +30,8 @@ TASKS = ("t0", "t1", "t2")
 CLIENTS = ("alice", "bob", "root")
 LIMIT = 100
 REST_S = 5.0  # of virtual time: longer than every pause of the hub
+
+LIFECYCLES = {Kind.CREATED, *LIFECYCLE_FIELDS}
 
 clients = st.sampled_from(CLIENTS)
 tasks = st.sampled_from(TASKS)
@@ -46,6 +48,7 @@ class Timeline:
         self.member = False
         self.joins: set[str] = set()  # requests that are not answered yet
         self.shows: set[str] = set()
+        self.lifecycle_at = ""  # the time of the change that the last lifecycle message is about
         self.leaving = 0  # `task:left` messages that are still to come: what comes before belongs to the past
 
 
@@ -173,6 +176,10 @@ class Client:
 
     def _apply(self, message: dict[str, Any]) -> None:
         kind, data, reply_to = message["type"], message["data"], message.get("replyTo")
+        if kind in LIFECYCLES:
+            timeline = self.timelines[data["taskId"]]
+            assert message["at"] >= timeline.lifecycle_at, "a lifecycle message after a later one"
+            timeline.lifecycle_at = message["at"]
         match kind:
             case "dashboard:left":
                 self.leaving_list -= 1
@@ -288,7 +295,31 @@ class HubModel(RuleBasedStateMachine):
 
         return self.loop.run_until_complete(called())
 
+    @initialize(lists=st.sets(clients), joined=st.sets(st.tuples(clients, tasks)))
+    def begin(self, lists: set[str], joined: set[tuple[str, str]]) -> None:
+        """Three tasks of alice, and clients that have joined some of them and the list."""
+        inserts = [("insert", task, [{"type": "log", "n": 0}], "new") for task in TASKS]
+        self.run(lambda: self.stage.happen(inserts))
+        for name in sorted(lists):
+            self.run(self.clients[name].join_list)
+        for name, task in sorted(joined):
+            self.run(lambda name=name, task=task: self.clients[name].join(task, from_here=False))
+        self.run(lambda: None, 0.01)
+
     # The database.
+
+    @rule(task=tasks, kind=st.sampled_from(KINDS))
+    def append(self, task: str, kind: str) -> None:
+        self.run(lambda: self.stage.happen([("push", task, [{"type": kind, "n": 1}], None)]))
+
+    @rule(task=tasks, creator=st.sampled_from(["alice", "bob"]))
+    def give_to(self, task: str, creator: str) -> None:
+        self.run(lambda: self.stage.happen([("fields", task, "new", creator)]))
+
+    @rule(task=tasks)
+    def delete_and_insert(self, task: str) -> None:
+        self.run(lambda: self.stage.happen([("delete", task)]))
+        self.run(lambda: self.stage.happen([("insert", task, [], "new")]))
 
     @rule(group=writes)
     def write(self, group: Any) -> None:
@@ -390,5 +421,5 @@ class HubModel(RuleBasedStateMachine):
 
 TestHub = HubModel.TestCase
 TestHub.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
