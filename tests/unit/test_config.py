@@ -1,22 +1,17 @@
-"""Settings and mapping files: which values are accepted, and the error messages for others."""
+"""Settings: which values are accepted, and the error messages for others."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from support.doc_snippets import REDACTION, blocks
 from support.token_forgery import jwk, jwks, pem, private_pem
 from typer.testing import CliRunner
 
 from relay import config
 from relay.cli.commands import cli
 from relay.errors import StartupError
-from relay.protocol.types import Kind
-from relay.tasks.mapping import Mapping, RoleRule, Rule, load
-from relay.tasks.redact import Redaction
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -358,165 +353,6 @@ def test_a_development_token_needs_the_secret(
     assert says in str(result.exception)
 
 
-def mapping(tmp_path: Path, text: str) -> Mapping:
-    path = tmp_path / "mapping.toml"
-    path.write_text(text)
-    return load(path)
-
-
-def test_an_empty_mapping_file_gives_the_defaults(tmp_path: Path) -> None:
-    assert mapping(tmp_path, "") == Mapping()
-
-
-def test_a_mapping_file_changes_only_the_keys_that_it_has(tmp_path: Path) -> None:
-    read = mapping(
-        tmp_path,
-        """
-        events = "history.items"
-        lifecycle_from = "events"
-        list_order = "createdAt"
-        [fields]
-        title = "subject"
-        status = ["phase", "info.state"]
-        [event]
-        type = ["what"]
-        [event_types]
-        dispatched = ["ticket filed"]
-        [statuses]
-        failed = "broken"
-        [[visibility.rules]]
-        name = "owner"
-        field = "owner.id"
-        claim = "sub"
-        [[visibility.sees_all]]
-        claim = "groups"
-        value = "ops"
-        [redact]
-        names = ["ticketPin"]
-        patterns = ['ACME-\\d+']
-        """,
-    )
-    assert (read.events, read.lifecycle_from, read.list_order) == ("history.items", "events", "createdAt")
-    assert (read.fields.title, read.fields.status) == (("subject",), ("phase", "info.state"))
-    assert read.fields.creator == Mapping().fields.creator
-    assert read.event_types["ticket_filed"] is Kind.DISPATCHED
-    assert "issue_created" not in read.event_types
-    assert read.event_types["merged"] is Kind.PR_MERGED
-    assert read.statuses["broken"] is Kind.FAILED
-    assert read.visibility.rules == (Rule("owner", ("owner.id",), "sub"),)
-    assert read.visibility.sees_all == (RoleRule("groups", "ops"),)
-    assert read.redact == Redaction(("ticketPin",), (r"ACME-\d+",))
-
-
-def test_statuses_types_and_roles_may_be_integers(tmp_path: Path) -> None:
-    read = mapping(
-        tmp_path,
-        """
-        [statuses]
-        analyzing = [1, "queued"]
-        failed = -1
-        pr_opened = [3.0]
-        [event_types]
-        dispatched = 3
-        [[visibility.sees_all]]
-        claim = "level"
-        value = 9
-        """,
-    )
-    kinds = {"1": Kind.ANALYZING, "queued": Kind.ANALYZING, "-1": Kind.FAILED, "3": Kind.PR_OPENED}
-    assert {name: read.statuses[name] for name in kinds} == kinds
-    assert read.event_types["3"] is Kind.DISPATCHED
-    assert read.visibility.sees_all == (RoleRule("level", "9"),)
-
-
-@pytest.mark.parametrize(
-    ("text", "key"),
-    [
-        ("[statuses]\nfailed = [true]", "statuses.failed"),
-        ("[statuses]\nfailed = [1.5]", "statuses.failed"),
-        ("[statuses]\nfailed = [[3]]", "statuses.failed"),
-        ("[statuses]\nfailed = 3\nanalyzing = '3.0'", "statuses must not name '3' for two kinds of message"),
-        ("[event_types]\nfailed = 2026-01-02", "event_types.failed"),
-        ("[visibility]\nsees_all = [{claim = 'roles', value = true}]", "visibility.sees_all[0]"),
-        ("[fields]\ntitel = 'x'", "fields.titel"),
-        ("[fields]\ntitle = 5", "fields.title"),
-        ("[fields]\ntitle = []", "fields.title"),
-        ("[fields]\ntitle = 'a..b'", "fields.title"),
-        ("[fields]\ntitle = '$where'", "fields.title"),
-        ("fields = 3", "fields"),
-        ("events = ['a', 'b']", "events"),
-        ("lifecycle_from = 'all'", "lifecycle_from"),
-        ("[event_types]\ndispatched = ['merged']", "event_types"),
-        ("[statuses]\ncreated = ['new']", "statuses.created"),
-        ("[[visibility.rules]]\nname = 'a'\nfield = 'x'", "visibility.rules[0].claim"),
-        ("[[visibility.rules]]\nname = 'a'\nclaim = 'sub'", "visibility.rules[0].field"),
-        ("[visibility]\nsees_all = [{claim = 'roles'}]", "visibility.sees_all[0]"),
-        ("[fields]\ntitle = ['title', 'events.0.title']", "fields.title: 'events.0.title' lies in the array"),
-        ("list_order = 'events.at'", "list_order: 'events.at' lies in the array"),
-        (
-            "events = 'log'\n[[visibility.rules]]\nname = 'a'\nfield = 'log.by'\nclaim = 'sub'",
-            "rules[0].field",
-        ),
-        (
-            "events = 'a.log'\n[[visibility.rules]]\nname = 'a'\nfield = 'a.log'\nclaim = 'sub'",
-            "rules[0].field",
-        ),
-        ("events = 'questions'", "fields.questions"),
-        ('[fields]\ntitle = "a\\u0000b"', "fields.title"),
-        ("[fields]\ntitle = 'a\ufffd'", "fields.title"),
-        ("[redact]\nname = ['x']", "redact.name"),
-        ("[redact]\nnames = 'x'", "redact.names"),
-        ("[redact]\nnames = ['x', 5]", "redact.names"),
-        ("[redact]\nnames = ['x', '_-']", "redact.names[1]"),
-        ("[redact]\nkeep = ['']", "redact.keep[0]"),
-        ("[redact]\npatterns = ['a', '(']", "redact.patterns[1]"),
-        ("[redact]\npatterns = ['a*']", "redact.patterns[0]"),
-        ("[redact]\npatterns = ['" + "x" * 201 + "']", "redact.patterns[0] is longer than 200"),
-        ("[redact]\npatterns = ['(?=a)b']", "redact.patterns[0] cannot be searched"),
-        ("redact = 5", "redact must be a table"),
-        ("[visibility]\nrules = 5", "visibility.rules must be a list of tables with claim, field, name."),
-        ("[visibility]\nrules = [5]", "visibility.rules[0] must be a table."),
-        (
-            "[[visibility.rules]]\nname = 'a'\nfield = ['x', 5]\nclaim = 'c'",
-            "visibility.rules[0].field[1] must be a",
-        ),
-        (
-            "[[visibility.rules]]\nname = 'a:b'\nfield = 'x'\nclaim = 'c'",
-            "visibility.rules[0].name must be a word",
-        ),
-        (
-            "visibility.rules = [{name = 'a', field = 'x', claim = 'c'}, {name = 'a', field = 'y', claim = 'd'}]",
-            "'a'",
-        ),
-        ("events = 5", 'events must be a dotted path, such as "github.prUrl".'),
-        ("[statuses]\nfailed = '--'", "statuses.failed must have a letter or a digit."),
-        ("[event]\nkind = 'x'", "event.kind is not a key of the mapping; known here are at, payload, type."),
-        ("not toml", "not valid TOML"),
-    ],
-)
-def test_a_mistake_in_a_mapping_file_is_reported_with_its_key(tmp_path: Path, text: str, key: str) -> None:
-    with pytest.raises(StartupError) as failure:
-        mapping(tmp_path, text)
-    assert key in str(failure.value)
-    assert "mapping.toml" in str(failure.value)
-
-
-def test_a_missing_mapping_file_stops_the_start(tmp_path: Path) -> None:
-    with pytest.raises(StartupError, match="cannot be read"):
-        load(tmp_path / "nowhere.toml")
-
-
-def test_the_kept_paths_of_a_mapping_do_not_overlap() -> None:
-    roots = Mapping().roots()
-    assert "github.prUrl" in roots
-    assert not any(other != path and path.startswith(other + ".") for path in roots for other in roots)
-
-
 def test_the_name_of_every_setting_begins_with_relay_or_feature() -> None:
     names: Any = config.Settings.model_fields
     assert all(name.startswith(("relay_", "feature_")) for name in names)
-
-
-def test_the_mapping_file_of_the_redaction_page_is_read_as_the_page_says(tmp_path: Path) -> None:
-    (file,) = blocks(REDACTION, "toml")
-    assert mapping(tmp_path, file).redact == Redaction(("ticketPin",), (r"ACME-\d{4}-\w+",), ("token",))
