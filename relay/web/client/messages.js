@@ -105,7 +105,7 @@
  */
 
 /**
- * Codes of an `error` message (section 5).
+ * The codes of an `error` message (section 5).
  * @typedef {"bad_message"
  *   | "unknown_type"
  *   | "bad_request"
@@ -329,7 +329,7 @@
  */
 
 /**
- * What a list shows of a task. A field is absent where the document says nothing, and `stage` where the mapping
+ * What a list shows of a task. A field is absent if the document has no value for it, and `stage` if the mapping
  * does not list the status.
  * @typedef {object} TaskSummary
  * @property {string} taskId

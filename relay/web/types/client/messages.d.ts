@@ -99,7 +99,7 @@ export type Error = {
     retryAfterMs?: number | undefined;
 };
 /**
- * Codes of an `error` message (section 5).
+ * The codes of an `error` message (section 5).
  */
 export type ErrorCode = "bad_message" | "unknown_type" | "bad_request" | "forbidden" | "rate_limited" | "too_many_tasks" | "feature_disabled" | "unavailable" | "internal";
 /**
@@ -313,7 +313,7 @@ export type TaskState = {
     more: boolean;
 };
 /**
- * What a list shows of a task. A field is absent where the document says nothing, and `stage` where the mapping
+ * What a list shows of a task. A field is absent if the document has no value for it, and `stage` if the mapping
  * does not list the status.
  */
 export type TaskSummary = {
