@@ -24,17 +24,17 @@ WIDTH = 110  # of a line in the file of types
 
 
 def requests(_: str) -> str:
-    """The table of what a client sends."""
+    """Return the table of what a client sends."""
     return _messages_table(CLIENT)
 
 
 def messages(_: str) -> str:
-    """The table of what the server sends."""
+    """Return the table of what the server sends."""
     return _messages_table(SERVER)
 
 
 def types(names: str) -> str:
-    """The table of these types, as in `TaskSummary Event`."""
+    """Return the table of the types with these names, as in `TaskSummary Event`."""
     rows = [f"| `{name}` | {_data(DEFS[name])} | {DEFS[name]['description']} |" for name in names.split()]
     return "\n".join(["| type | fields | what it is |", "| --- | --- | --- |", *rows])
 
@@ -54,7 +54,7 @@ def _description(data: Schema) -> str:
 
 
 def _data(schema: Schema) -> str:
-    """An object with its fields, or the objects of a choice."""
+    """Return an object with its fields, or the alternatives of a union."""
     return " or ".join(f"`{_fields(one)}`" for one in _objects(schema))
 
 
@@ -80,7 +80,7 @@ def _default(field: Schema) -> str:
 
 
 def _words(schema: Schema) -> str:
-    """The type of a field, in the words of JSON."""
+    """Return the type of a field in the words of JSON."""
     if "$ref" in schema:
         return _name(schema)
     if alternatives := _choice(schema):
@@ -115,7 +115,7 @@ def _range(schema: Schema, least: str, most: str) -> str:
 
 
 def javascript() -> str:
-    """The file `messages.js`: types alone, which a browser never asks for."""
+    """Return the file `messages.js`. It has only types, so no browser ever loads it."""
     data_types = [name for name in DEFS if name not in SIDES and not _is_message(name)]
     blocks = [
         "// @ts-check\n"
@@ -160,7 +160,7 @@ def _message_type(kind: Kind | Request) -> str:
 
 
 def _typedef(parts: list[str], between: str, name: str) -> list[str]:
-    """A type in one line, or where that is too long a line for each of its parts."""
+    """Return a type in one line, or each of its parts in a line of its own where that would be too long."""
     line = f"@typedef {{{between.join(parts)}}} {name}"
     if len(line) <= WIDTH:
         return [line]
