@@ -79,13 +79,9 @@ def visitor(mongo_url: str, mongo: MongoClient[dict[str, Any]]) -> Iterator[Visi
 
 def alive() -> Counter[str]:
     """The number of objects of each type that serves connections and requests."""
+    named = [type(one) for one in gc.get_objects() if type(one).__name__ in OF_CONNECTIONS]
     # The driver has classes of the same names.
-    ours = [
-        type(one)
-        for one in gc.get_objects()
-        if type(one).__module__.startswith(("relay.", "uvicorn.", __name__))
-    ]
-    return Counter(kind.__name__ for kind in ours if kind.__name__ in OF_CONNECTIONS)
+    return Counter(kind.__name__ for kind in named if not kind.__module__.startswith("pymongo."))
 
 
 def left_by(visit: Callable[[], None], times: int) -> tuple[Counter[str], Counter[str]]:
