@@ -1,1 +1,1 @@
-"""Who is listening, and what each of them gets."""
+"""The hub: it sends each change to the listeners that may see it and have subscribed."""

@@ -1,8 +1,8 @@
-"""States as frames: a task's timeline in pages, a dashboard's list in pages. Pure.
+"""Snapshots as frames: the pages of a task's timeline, and those of a list. Pure.
 
-Rules of this file: every page covers exactly what has been sent up to its own end; no page passes
-PAGE_BYTES unless a single element does; a page is encoded when somebody takes it, because a state may have
-a hundred megabytes and a socket takes one page at a time.
+Rules of this file: the position of a page is that after its own last event; no page is larger than PAGE_BYTES,
+unless a single element is; a page is encoded when a socket takes it, because a state may have a hundred megabytes
+and a socket takes one page at a time.
 """
 
 from __future__ import annotations
@@ -29,15 +29,18 @@ class Progress(NamedTuple):
 
 
 class Pages:
-    """The frames of one state, in order, each encoded when it is reached. `size` is their approximate size
-    in bytes. A state of one page, as nearly all are, is encoded once for all who are given it."""
+    """The frames of one state, in order; iterating encodes each when it is reached.
+
+    `size` is about how many bytes they have together. Nearly every state has one page: that is encoded once, and
+    all listeners that are sent the state share it.
+    """
 
     __slots__ = ("_chunks", "_encode", "_only", "size")
 
     def __init__(
         self, items: Sequence[bytes], start: int, encode: Callable[[int, int, bool, bool], Frame]
     ) -> None:
-        """`encode(begin, end, first, more)` makes the page of `items[begin:end]`."""
+        """`encode(begin, end, first, more)` encodes the page of `items[begin:end]`."""
         self._chunks = list(_chunks(items, start))
         self._encode = encode
         self._only: Frame | None = None
@@ -45,7 +48,7 @@ class Pages:
 
     @property
     def fit_one(self) -> bool:
-        """Is it a single page, and none that one huge event makes larger than a page should be?"""
+        """Is it a single page of at most PAGE_BYTES? One huge event makes a larger one."""
         return len(self._chunks) == 1 and self.size <= PAGE_BYTES
 
     def __iter__(self) -> Iterator[Frame]:
@@ -60,8 +63,11 @@ class Pages:
 
 
 class TaskState:
-    """One task at one moment, its events ready to be sent: encoded, and with the digest of every
-    prefix, so that any `(since, head)` can be checked. `at`: the change it is the message of."""
+    """One task at one position, ready to be sent.
+
+    `events` are encoded. `digests` has the digest of every prefix of them, so that any position of a client can be
+    checked. `at` is the time of the change that the state is sent for, if there is one.
+    """
 
     def __init__(
         self, task: Task, elements: Sequence[Element], fields: EventView, *, at: str | None = None
@@ -75,25 +81,25 @@ class TaskState:
         self._pages: dict[tuple[int, bool], Pages] = {}
 
     def progress(self) -> Progress:
-        """Where a listener stands who was given all of it."""
+        """The position of a client that was sent all of it."""
         return Progress(len(self.events), self.digests[-1])
 
-    def resumes(self, since: int | None, position: str | None) -> bool:
-        """Do the first `since` events have the digest `position`? (PROTOCOL.md 6.2)"""
+    def resumes(self, since: int | None, digest: str | None) -> bool:
+        """Is this a position of the timeline? It is if the first `since` events have this digest (PROTOCOL.md 6.2)."""
         return (
             since is not None
-            and position is not None
+            and digest is not None
             and 0 <= since <= len(self.events)
-            and head(self.digests[since]) == position
+            and head(self.digests[since]) == digest
         )
 
-    def pages(self, since: int | None = None, position: str | None = None) -> Pages:
-        """`task:state` frames from the position given, or from 0 when it is not one of this timeline."""
-        resumed = self.resumes(since, position)
+    def pages(self, since: int | None = None, digest: str | None = None) -> Pages:
+        """The `task:state` frames from this position on, or from 0 if it is not a position of the timeline."""
+        resumed = self.resumes(since, digest)
         start = since if resumed and since is not None else 0
         made = self._pages.get((start, resumed))
-        if made is None:  # many who join at once come from the same place
-            # (No method of this object: with its pages it would wait for Python to look for garbage.)
+        if made is None:  # clients that join at once often come from the same position
+            # A method of this object would make a cycle with the pages, which only the garbage collector frees.
             page = partial(_page, self.task, self.events, self.digests, self._at, not resumed)
             made = self._pages[start, resumed] = Pages(self.events, start, page)
         return made
@@ -124,7 +130,7 @@ def _page(
 
 
 def dashboard_pages(summaries: Iterable[Summary]) -> Pages:
-    """`dashboard:state` frames for a list that is already in its order."""
+    """The `dashboard:state` frames of a list whose summaries are in their order already."""
     encoded = [orjson.dumps(summary) for summary in summaries]
 
     def page(begin: int, end: int, first: bool, more: bool) -> Frame:
@@ -139,7 +145,7 @@ def _joined(items: Sequence[bytes]) -> bytes:
 
 
 def _chunks(items: Sequence[bytes], start: int) -> Iterator[tuple[int, int]]:
-    """Ranges of at most a page's bytes each; one empty range where there is nothing."""
+    """Ranges of items with at most PAGE_BYTES each; one empty range if there are no items."""
     begin, size = start, 0
     for index in range(start, len(items)):
         length = len(items[index]) + 1

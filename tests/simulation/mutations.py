@@ -37,7 +37,7 @@ def _keeps_quiet(revoke: Any) -> Any:
     return revokes
 
 
-# Those that show that the simulation itself sees; those of faults that were mended follow.
+# These show that the simulation notices at all; those of faults that were fixed follow.
 MUTATIONS: dict[str, Mutation] = {
     "lost-frame": Mutation(
         "one write of live messages in twenty is lost",
@@ -45,7 +45,7 @@ MUTATIONS: dict[str, Mutation] = {
         python=replaced(Connection, "send", _loses_some),
     ),
     "silent-revocation": Mutation(
-        "who loses a task is not told so in its room",
+        "a listener that loses a task is not sent its revocation",
         "differs",
         python=replaced(Delivery, "revoke", _keeps_quiet),
     ),

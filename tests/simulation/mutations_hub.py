@@ -1,4 +1,4 @@
-"""Faults of the hub and of connections that were mended, as they were."""
+"""Faults of the hub and of the WebSocket connection that were fixed: each mutation brings one of them back."""
 
 from __future__ import annotations
 
@@ -73,17 +73,17 @@ def _all_but(*troubles: str) -> list[str]:
 
 HUB: dict[str, Mutation] = {
     "4-list-update-outlives-resync": Mutation(
-        "4: a list update that waits is sent after the place was lost, of a task that is gone",
+        "4: a list update that waited is sent after a resync, although its task was deleted",
         "back",
         python=replaced(ListThrottle, "clear", _does_nothing),
     ),
     "10-step-back": Mutation(
-        "10: a position of an instance that is ahead is answered with an older state",
+        "10: a position from an instance that is ahead is answered with an older state",
         "back",
         python=replaced(TaskSubscription, "_ask", _does_not_wait),
     ),
     "11-member-forgotten": Mutation(
-        "11: a member whose resync fails is not a member any more",
+        "11: a member whose resync fails stops being a member",
         "kept",
         python=replaced(TaskSubscription, "_unavailable", _forgets_membership),
         without=_all_but("lost", "unavailable"),
@@ -95,7 +95,7 @@ HUB: dict[str, Mutation] = {
         without=_all_but("stalls", "lost", "large"),
     ),
     "dropped-and-not-told": Mutation(
-        "a state continues from live messages that were dropped a moment before",
+        "a state continues from live messages that were dropped a moment ago",
         "gap",
         python=replaced(Connection, "pin", _says_nothing_of_drops),
         without=_all_but("overflow", "lost", "pages", "slow", "stalls"),
@@ -107,13 +107,13 @@ HUB: dict[str, Mutation] = {
         python=replaced(Connection, "answer_pages", _makes_all_pages),
     ),
     "14-lifecycle-late": Mutation(
-        "14: a lifecycle message held for the list is sent after a later one of the room",
+        "14: a lifecycle message buffered for the list is sent after a later one of the room",
         "lifecycle",
         python=replaced(ListSubscription, "_missed", _replays_whatever_came),
         seed=3,
     ),
     "state-after-refusal": Mutation(
-        "a member that was refused gets the states that were still being read for it",
+        "a member that was refused is sent the states that were still being read for it",
         "uninvited",
         python=replaced(TaskSubscription, "_end_membership", _does_nothing),
     ),

@@ -1,4 +1,4 @@
-"""FairSemaphore: so many at once, each user in turn, and nothing lost by who gives up."""
+"""The fair semaphore: its number of slots, the turns of users, and waiters that give up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from relay.hub.fair_semaphore import FairSemaphore, Waiter
 
 
 class Queue:
-    """Holders that enter, and leave when told to; who entered, in order."""
+    """Holders that enter, and leave when the test says so; `entered` are their names in order."""
 
     def __init__(self, parallel: int) -> None:
         self.semaphore = FairSemaphore(parallel)
@@ -21,7 +21,7 @@ class Queue:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._futures: dict[str, Waiter] = {}
 
-    async def come(self, name: str, *users: str) -> None:
+    async def request(self, name: str, *users: str) -> None:
         self._leaving[name] = asyncio.Event()
         self._futures[name] = asyncio.get_running_loop().create_future()
         self._tasks[name] = asyncio.create_task(self._hold(name, users))
@@ -56,20 +56,20 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_another_user_has_a_turn_before_anyone_has_a_second() -> None:
+async def test_each_waiting_user_gets_a_slot_before_any_gets_a_second() -> None:
     queue = Queue(1)
     for number in range(4):
-        await queue.come(f"a{number}", "a")
-    await queue.come("b", "b")
+        await queue.request(f"a{number}", "a")
+    await queue.request("b", "b")
     for name in ("a0", "a1", "b", "a2", "a3"):
         assert queue.inside == [name]
         await queue.leave(name)
 
 
-async def test_what_two_wait_for_comes_with_the_first_of_their_turns() -> None:
+async def test_a_read_that_two_users_wait_for_gets_the_first_slot_of_either() -> None:
     queue = Queue(1)
     for number in range(4):
-        await queue.come(f"a{number}", "a")
+        await queue.request(f"a{number}", "a")
     queue.share("a3", "b")
     await queue.leave("a0")
     assert queue.inside == ["a1"]
@@ -80,24 +80,24 @@ async def test_what_two_wait_for_comes_with_the_first_of_their_turns() -> None:
     assert queue.entered == ["a0", "a1", "a3", "a2"]
 
 
-async def test_who_gives_up_leaves_the_place_to_the_next() -> None:
+async def test_a_waiter_or_holder_that_is_cancelled_leaves_its_slot_to_the_next() -> None:
     queue = Queue(1)
     for name in ("a", "b", "c", "d"):
-        await queue.come(name, name)
+        await queue.request(name, name)
     await queue.give_up("b")  # while waiting
     await queue.give_up("a")  # while inside
     assert queue.inside == ["c"]
     await queue.leave("c")
     await queue.leave("d")
-    await queue.come("e", "e")
+    await queue.request("e", "e")
     assert queue.inside == ["e"]
 
 
-async def test_what_everyone_left_has_its_turn_and_ends() -> None:
+async def test_a_read_without_users_gets_a_slot_in_its_turn() -> None:
     queue = Queue(1)
-    await queue.come("a", "a")
-    await queue.come("nobody's")
-    await queue.come("b", "b")
+    await queue.request("a", "a")
+    await queue.request("nobody's")
+    await queue.request("b", "b")
     await queue.leave("a")
     assert queue.inside == ["nobody's"]
     await queue.leave("nobody's")
@@ -109,7 +109,7 @@ async def test_what_everyone_left_has_its_turn_and_ends() -> None:
     st.lists(st.sampled_from("abc"), min_size=1, max_size=20),
     st.lists(st.booleans(), min_size=20, max_size=20),
 )
-def test_every_place_is_used_and_everyone_comes_in(
+def test_every_slot_is_used_and_every_waiter_gets_one(
     parallel: int, users: list[str], giving_up: list[bool]
 ) -> None:
     async def play() -> None:
@@ -117,7 +117,7 @@ def test_every_place_is_used_and_everyone_comes_in(
         gone: set[str] = set()
         names = [f"{user}{number}" for number, user in enumerate(users)]
         for name, user in zip(names, users, strict=True):
-            await queue.come(name, user)
+            await queue.request(name, user)
         for name, gives_up in zip(names, giving_up, strict=False):
             if gives_up and name not in queue.entered:
                 await queue.give_up(name)

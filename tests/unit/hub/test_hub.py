@@ -1,4 +1,4 @@
-"""The hub without a database: joins, lists and live messages where reads fail, wait, or come too late."""
+"""The hub over a database in memory: joins, lists and live messages where reads fail, wait or come too late."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ async def joined(stage: Stage, task: str = "t0") -> tuple[Listener, Receiver]:
 # The list.
 
 
-async def test_a_list_update_that_waits_is_forgotten_when_the_place_is_lost() -> None:
+async def test_a_list_update_that_waits_is_dropped_by_a_resync() -> None:
     writes = [insert("t0")], [status("t0", "merged")], [status("t0", "failed")], [("delete", "t0")]
     async with playing(*writes, list_interval_s=0.05) as stage:
         receiver = Receiver()
         stage.hub.join_list(stage.listener(receiver=receiver), 100, None)
         await until(lambda: bool(receiver.messages))
         for _ in range(3):
-            stage.happen()  # the last of these updates waits for its time
+            stage.happen()  # the last of these updates waits for the interval
 
-        stage.lose_place()  # the task is deleted, and nobody is told
+        stage.lose_place()  # the task is deleted, and the hub gets no change
         await asyncio.sleep(0.15)
 
         assert receiver.types()[-1] == "dashboard:state"
@@ -74,7 +74,7 @@ async def test_a_list_is_not_read_before_the_relay_has_come_as_far_as_the_databa
     async with playing([insert("t0")], [status("t0", "merged")]) as stage:
         receiver = Receiver()
         stage.happen()
-        stage.database_at = Timestamp(11, 1)  # of the second group, which another instance has published
+        stage.database_at = Timestamp(11, 1)  # the second group, which another instance has published
 
         stage.hub.join_list(stage.listener(receiver=receiver), 100, None)
         await settled()
@@ -88,7 +88,9 @@ async def test_a_list_is_not_read_before_the_relay_has_come_as_far_as_the_databa
 # Positions.
 
 
-async def test_a_position_of_an_instance_that_is_ahead_waits_until_this_one_has_come_as_far() -> None:
+async def test_a_join_with_a_position_of_an_instance_that_is_ahead_waits_until_this_one_has_caught_up() -> (
+    None
+):
     async with playing([insert("t0", 0)], [push("t0", 1)]) as ahead:
         ahead.happen()
         _, receiver = await joined(ahead)
@@ -110,7 +112,7 @@ async def test_a_position_of_an_instance_that_is_ahead_waits_until_this_one_has_
         assert (state["reset"], state["from"], state["next"]) == (False, 2, 2)
 
 
-async def test_a_state_continues_only_from_messages_that_can_not_be_dropped_any_more() -> None:
+async def test_a_state_continues_only_from_messages_that_cannot_be_dropped_any_more() -> None:
     async with playing([insert("t0", 0)], [push("t0", 1)], [push("t0", 2)]) as stage:
         stage.happen()
         listener, receiver = await joined(stage)
@@ -134,16 +136,18 @@ async def test_a_state_continues_only_from_messages_that_can_not_be_dropped_any_
 
 
 @pytest.mark.parametrize("asks", ["the relay", "the client"])
-async def test_a_state_continues_from_nothing_that_was_dropped_before_anybody_was_told(asks: str) -> None:
+async def test_a_state_does_not_continue_from_messages_that_were_dropped_before_the_hub_was_told(
+    asks: str,
+) -> None:
     async with playing([insert("t0", 0)], [push("t0", 1)], [push("t0", 2)]) as stage:
         stage.happen()
         listener, receiver = await joined(stage)
         receiver.takes = False
         stage.happen()
-        receiver.drop_live()  # the event, and of this `lag` will be called in a moment
+        receiver.drop_live()  # the event; `lag` will be called in a moment
         receiver.has_dropped = True
 
-        if asks == "the client":  # and the answer fails, so that the relay has to heal it
+        if asks == "the client":  # and the answer fails, so that the relay has to resync it
             stage.failures.append(Unavailable("away"))
             stage.hub.show_task(listener, "t0", None, None, lambda _: None, "2")
         else:
@@ -162,7 +166,7 @@ async def test_a_state_continues_from_nothing_that_was_dropped_before_anybody_wa
 
 
 @pytest.mark.parametrize("failures", [1, 2, 3])
-async def test_a_member_whose_resync_fails_again_and_again_is_still_told_that_its_task_is_gone(
+async def test_a_member_whose_resync_fails_repeatedly_is_still_sent_that_its_task_was_deleted(
     failures: int, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("relay.hub.driver.RETRY_S", 0)
@@ -177,7 +181,7 @@ async def test_a_member_whose_resync_fails_again_and_again_is_still_told_that_it
         await until(lambda: "task:deleted" in receiver.types())
 
 
-async def test_a_member_that_asks_for_a_state_while_the_database_is_away_stays_one() -> None:
+async def test_a_member_that_asks_for_a_state_while_the_database_is_away_stays_a_member() -> None:
     async with playing([insert("t0", 0)], [("delete", "t0")]) as stage:
         stage.happen()
         listener, receiver = await joined(stage)
@@ -193,7 +197,7 @@ async def test_a_member_that_asks_for_a_state_while_the_database_is_away_stays_o
 # Rights.
 
 
-async def test_what_a_listener_may_not_see_is_not_read() -> None:
+async def test_documents_that_a_listener_may_not_see_are_not_read() -> None:
     async with playing([insert("t0", 0)]) as stage:
         stage.happen()
         receiver = Receiver()
@@ -205,7 +209,7 @@ async def test_what_a_listener_may_not_see_is_not_read() -> None:
         assert not stage.read
 
 
-async def test_a_read_begun_for_who_may_not_see_a_task_serves_who_may() -> None:
+async def test_a_read_that_a_listener_without_rights_began_serves_one_with_rights() -> None:
     async with playing([insert("t0", 0)]) as stage:
         stage.happen()
         gate = asyncio.Event()
@@ -221,7 +225,7 @@ async def test_a_read_begun_for_who_may_not_see_a_task_serves_who_may() -> None:
         assert [receiver.types() for receiver in receivers] == [["error"], ["task:state"]]
 
 
-async def test_a_read_shared_by_two_users_gives_each_the_task_that_is_theirs(monkeypatch: Any) -> None:
+async def test_a_read_that_two_users_share_gives_each_its_own_task(monkeypatch: Any) -> None:
     one, other = ObjectId(), {"createdBy": "bob", "events": [], "status": "of bob"}
     documents = [{"_id": one, "createdBy": "alice", "events": []}, {"_id": str(one), **other}]
     async with playing() as stage:
@@ -238,7 +242,7 @@ async def test_a_read_shared_by_two_users_gives_each_the_task_that_is_theirs(mon
         assert [state["creator"] for state in states] == ["alice", "bob"]
 
 
-async def test_a_list_that_changed_while_it_was_read_is_read_again_for_who_asks_then() -> None:
+async def test_a_list_that_changed_while_it_was_read_is_read_again_for_a_listener_that_asks_then() -> None:
     async with playing([insert("t0")], [status("t0", "merged")]) as stage:
         stage.happen()
         gate = asyncio.Event()
@@ -258,7 +262,7 @@ async def test_a_list_that_changed_while_it_was_read_is_read_again_for_who_asks_
         assert "dashboard:task_list_updated" not in receivers[1].types()
 
 
-async def test_an_older_state_of_the_list_does_not_come_after_a_newer_one() -> None:
+async def test_a_list_is_never_followed_by_an_older_one() -> None:
     async with playing([insert("t0")], [status("t0", "merged")]) as stage:
         stage.happen()
         gate, receiver = asyncio.Event(), Receiver()
@@ -278,7 +282,9 @@ async def test_an_older_state_of_the_list_does_not_come_after_a_newer_one() -> N
 
 
 @pytest.mark.parametrize("gone", ["delete", "revoke"])
-async def test_a_member_that_lost_its_task_unseen_is_sent_which_way(gone: str) -> None:
+async def test_a_member_that_lost_its_task_during_a_resync_is_sent_whether_it_was_deleted_or_revoked(
+    gone: str,
+) -> None:
     lost = ("delete", "t0") if gone == "delete" else status("t0", "new", "bob")
     async with playing([insert("t0", 0)], [lost]) as stage:
         stage.happen()
@@ -293,7 +299,7 @@ async def test_a_member_that_lost_its_task_unseen_is_sent_which_way(gone: str) -
 # Lifecycle messages.
 
 
-async def test_a_lifecycle_message_held_for_the_list_is_not_sent_after_a_later_one() -> None:
+async def test_a_lifecycle_message_buffered_for_the_list_is_not_sent_after_a_later_one() -> None:
     writes = [insert("t0")], [push("t0", 1, "dispatched")], [push("t0", 2, "merged")]
     async with playing(*writes) as stage:
         stage.happen()
@@ -302,7 +308,7 @@ async def test_a_lifecycle_message_held_for_the_list_is_not_sent_after_a_later_o
         stage.gates.append(gate)
         stage.hub.join_list(listener, 100, None)
         await until(lambda: not stage.gates)
-        stage.happen()  # held for the list
+        stage.happen()  # buffered for the list
         stage.hub.join_task(listener, "t0", None, None, None)
         await until(lambda: "task:state" in receiver.types())
         stage.happen()  # sent to the room
@@ -312,7 +318,7 @@ async def test_a_lifecycle_message_held_for_the_list_is_not_sent_after_a_later_o
         assert [kind for kind in receiver.types() if kind in LIFECYCLES] == ["task:pr_merged"]
 
 
-async def test_a_lifecycle_message_held_for_the_room_is_not_sent_after_a_later_one() -> None:
+async def test_a_lifecycle_message_buffered_for_the_room_is_not_sent_after_a_later_one() -> None:
     writes = [insert("t0")], [push("t0", 1, "dispatched")], [push("t0", 2, "merged")]
     async with playing(*writes) as stage:
         stage.happen()
@@ -321,7 +327,7 @@ async def test_a_lifecycle_message_held_for_the_room_is_not_sent_after_a_later_o
         stage.gates.append(gate)
         stage.hub.join_task(listener, "t0", None, None, None)
         await until(lambda: not stage.gates)
-        stage.happen()  # held for the room
+        stage.happen()  # buffered for the room
         stage.hub.join_list(listener, 100, None)
         await until(lambda: "dashboard:state" in receiver.types())
         stage.happen()  # sent to the list
@@ -341,7 +347,7 @@ def postponed(listener: Listener) -> int:
     return sum(one.postponed for subscription in listener.subscriptions() for one in subscription.requests)
 
 
-async def test_states_that_find_no_room_come_when_there_is_room() -> None:
+async def test_states_that_found_no_room_are_sent_when_there_is_room() -> None:
     async with playing([insert("t0", 0), insert("t1", 0)], [push("t0", 1)]) as stage:
         stage.happen()
         receiver = Receiver()
@@ -361,7 +367,7 @@ async def test_states_that_find_no_room_come_when_there_is_room() -> None:
         assert {message["replyTo"] for message in receiver.messages} == {"1", "2"}
 
 
-async def test_a_request_that_found_no_room_is_forgotten_with_what_it_asked_for() -> None:
+async def test_a_request_that_found_no_room_is_withdrawn_when_its_listener_leaves() -> None:
     async with playing([insert("t0", 0)]) as stage:
         stage.happen()
         receiver = Receiver()
