@@ -1,6 +1,6 @@
-// Needed only because the package is a link to the folder it is made in.
+// Needed only because the package is a link to its folder in this repository.
 export default {
   server: { fs: { allow: ["../.."] } },
-  resolve: { dedupe: ["react", "react-dom"] }, // it takes this application's React
-  build: { rolldownOptions: { checks: { moduleLevelDirective: false } } }, // "use client" is for others
+  resolve: { dedupe: ["react", "react-dom"] }, // use the React of this application
+  build: { rolldownOptions: { checks: { moduleLevelDirective: false } } }, // "use client" concerns other bundlers
 };

@@ -5,18 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from dashboard import SOON_MS
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pymongo import MongoClient
-from pymongo.collection import Collection
-from support.relay_fixture import running_in_thread, settings_for, token
-
-from relay.config import Settings, load
+from support.browser_site import OF_THE_NETWORK, Site
+from support.relay_fixture import settings_for
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = (
@@ -26,60 +22,6 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-# What the browser itself writes about failed connections and about an emulated loss of the network.
-OF_THE_NETWORK = ("WebSocket connection to", "net::ERR_")
-
-
-class Site:
-    """A running relay with its address and tasks, and the pages that users open on it."""
-
-    def __init__(self, settings: Settings, tasks: Collection[dict[str, Any]], browser: Browser) -> None:
-        self._settings = settings
-        self._running = ExitStack()
-        self._browser = browser
-        self._contexts = ExitStack()
-        self.said: list[str] = []
-        self.tasks = tasks
-        self.url = ""
-        self.page = self.another()
-
-    def start(self) -> None:
-        """Start the relay; again at its earlier port, if it had one."""
-        port = urlsplit(self.url).port or 0
-        settings = self._settings.model_copy(update={"relay_port": port})
-        self.url = self._running.enter_context(running_in_thread(settings))
-
-    def stop(self) -> None:
-        self._running.close()
-
-    def restart(self, **changed: object) -> None:
-        """Restart the relay at its earlier port with other settings."""
-        self.stop()
-        self._settings = load(**self._settings.model_dump() | changed)
-        self.start()
-
-    def another(self, **options: Any) -> Page:
-        """Open a page for another user, in a browser context of its own."""
-        context = self._browser.new_context(**{"viewport": {"width": 1360, "height": 850}} | options)
-        self._contexts.callback(context.close)
-        page = context.new_page()
-        page.set_default_timeout(SOON_MS)
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        return page
-
-    def open(
-        self, sub: str = "alice", *, page: Page | None = None, ttl_s: float = 600, **claims: Any
-    ) -> Page:
-        """Open the dashboard as a user, and wait until it is live."""
-        page = page or self.page
-        page.goto(f"{self.url}/#token={token(sub, ttl_s=ttl_s, **claims)}")
-        page.wait_for_selector('[data-connection="live"]')
-        return page
-
-    def close(self) -> None:
-        self._contexts.close()
-        self.stop()
 
 
 # Playwright runs an event loop in this thread, so it has to end before the next asynchronous test.

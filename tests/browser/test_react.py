@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import OF_THE_NETWORK, Site
 from dashboard import SOON_MS, connection, entry, push, row, set_status, until, write_task
 from origin import served
 from playwright.sync_api import Browser, Locator, Page, WebSocket, WebSocketRoute, expect
 from pymongo import MongoClient
+from support.browser_site import OF_THE_NETWORK, Site
 from support.doc_snippets import README, ROOT, blocks
 from support.node_packages import node_packages
 from support.relay_fixture import settings_for, token

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from conftest import Site
 from playwright.sync_api import Page
+from support.browser_site import Site
 from support.doc_snippets import GUIDES, README, blocks
 from support.relay_fixture import token
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Site
 from dashboard import SOON_MS, until
 from origin import served
 from playwright.sync_api import Page, Route, expect
+from support.browser_site import Site
 from support.relay_fixture import token
 
 from relay.gateway.http import WEB

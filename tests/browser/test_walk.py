@@ -115,9 +115,9 @@ def test_the_commands_of_the_readme_work_one_after_another(tmp_path: Path, brows
 
                     # The bot writes.
                     tasks.update_one({"_id": document["_id"]}, json.loads(update))
-                    told = r"task:pr_opened .*https://git\.example/changes/8"
+                    expected = r"task:pr_opened .*https://git\.example/changes/8"
                     tail.read_until("dashboard:task_list_updated .*“Rotate the certificates”")
-                    watching.read_until(f"→ {told}")
+                    watching.read_until(f"→ {expected}")
                     own.locator("pre", has_text='"eventCount":3').wait_for()
                     own.context.close()
                     theirs.context.close()

@@ -1,4 +1,4 @@
-"""What a folder's package-lock.json names, installed there."""
+"""Install the packages that a folder's package-lock.json names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 
 def node_packages(folder: Path) -> Path:
-    """The `node_modules` of this folder as its lock has them; skips the test where there is no npm."""
+    """Return the `node_modules` of this folder, installed as its lock file says. Skips the test if npm is missing."""
     installed = folder / "node_modules"
     if not _are_locked(folder / "package-lock.json", installed / ".package-lock.json"):
         npm = shutil.which("npm")
@@ -22,7 +22,7 @@ def node_packages(folder: Path) -> Path:
 
 
 def _are_locked(lock: Path, record: Path) -> bool:
-    """Does npm's own record of what it installed say the same? Optional ones are for some machines only."""
+    """Whether npm's record of what it installed equals the lock file, except for optional packages."""
     if not record.exists():
         return False
     wanted, present = (json.loads(path.read_text("utf-8"))["packages"] for path in (lock, record))

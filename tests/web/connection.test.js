@@ -77,15 +77,15 @@ test("after WebSockets that opened and broke, the client tries another one while
   }
 });
 
-for (const [told, code] of /** @type {const} */ ([["restart", 1001], ["at_capacity", 4430], ["stalled", 4408]])) {
-  test(`a client whose WebSocket was closed with a reason (${told}) does not poll`, async () => {
+for (const [reason, code] of /** @type {const} */ ([["restart", 1001], ["at_capacity", 4430], ["stalled", 4408]])) {
+  test(`a client whose WebSocket was closed with a reason (${reason}) does not poll`, async () => {
     const world = new FakeHost();
-    world.onSocket = (socket) => socket.ends(code, told);
+    world.onSocket = (socket) => socket.ends(code, reason);
     const { relay } = client(world);
     await world.pass(60_000);
     assert.ok(world.sockets.length > 4);
     assert.deepEqual(world.requests, []);
-    assert.equal(relay.status.reason, told);
+    assert.equal(relay.status.reason, reason);
   });
 }
 
@@ -172,13 +172,13 @@ test("a client that changes transports any number of times loses and repeats not
     const timelines = ["a", "b"].map((taskId) => client_.joinTask(taskId));
     const list = client_.joinDashboard();
     /** @type {Record<string, number>} */
-    const told = { a: 0, b: 0 };
+    const received = { a: 0, b: 0 };
     let polled = 0;
     client_.onMessage(({ type, data }) => {
       if (type !== "task:event_added" && type !== "task:state") return;
       const from = type === "task:state" ? data.from : data.index;
-      if (from !== told[data.taskId]) wrong.push({ seed, type, from, told: told[data.taskId] });
-      told[data.taskId] = data.next;
+      if (from !== received[data.taskId]) wrong.push({ seed, type, from, received: received[data.taskId] });
+      received[data.taskId] = data.next;
       if (client_.status.state === "polling") polled += 1;
     });
     for (let step = 0; step < 60; step += 1) {

@@ -101,19 +101,19 @@ test("another address opens a new connection, and everything watched is joined t
 
 test("changes between two frames are notified once, with the frame", async () => {
   const { relay, store, frames, draw } = given("t", "u");
-  const told = [];
+  const notified = [];
   store.open(URL);
-  store.watchTask("t", () => told.push("t"));
-  store.watchDashboard(() => told.push("list"));
+  store.watchTask("t", () => notified.push("t"));
+  store.watchDashboard(() => notified.push("list"));
   await draw();
-  told.length = 0;
+  notified.length = 0;
   const before = store.task("t");
   for (let n = 0; n < 50; n += 1) await relay.append("t", n);
   assert.equal(frames.length, 1);
-  assert.deepEqual(told, []);
+  assert.deepEqual(notified, []);
   assert.equal(store.task("t"), before);
   await draw();
-  assert.deepEqual(told, ["t", "list"]);
+  assert.deepEqual(notified, ["t", "list"]);
   assert.equal(store.task("t").events.length, 50);
 });
 
@@ -136,19 +136,19 @@ test("a snapshot is immutable, and the next one keeps the objects that did not c
 
 test("a reconnect without changes notifies no component", async () => {
   const { relay, store, draw } = given("t");
-  const told = [];
+  const notified = [];
   store.open(URL);
-  store.watchTask("t", () => told.push("t"));
-  store.watchDashboard(() => told.push("list"));
+  store.watchTask("t", () => notified.push("t"));
+  store.watchDashboard(() => notified.push("list"));
   await relay.append("t", 0);
   await draw();
-  told.length = 0;
+  notified.length = 0;
   await relay.cut();
   await relay.world.pass(2_000);
   assert.equal(store.connection.state, "live");
   assert.equal(relay.world.sockets.length, 2);
   await draw();
-  assert.deepEqual(told, []);
+  assert.deepEqual(notified, []);
 });
 
 test("`since` stays through all attempts until the connection is current", async () => {

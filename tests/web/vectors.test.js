@@ -38,12 +38,12 @@ for (const [code, reason, then, afterMs] of vectors("closes")) {
   });
 }
 
-for (const { name, asks, answer, told = [], polls } of vectors("polls")) {
+for (const { name, asks, answer, received = [], polls } of vectors("polls")) {
   test(`polls: ${name}`, () => {
     const state = new PollState();
     for (const [type, data, request] of asks) state.ask(type, data, request);
     const messages = answer ? [...state.messagesOf(answer)] : [];
-    assert.deepEqual(messages.map(({ type, replyTo = null }) => [type, replyTo]), told);
+    assert.deepEqual(messages.map(({ type, replyTo = null }) => [type, replyTo]), received);
     assert.deepEqual(state.bodies(), polls);
   });
 }

@@ -47,7 +47,7 @@ function TaskList({ chosen, onChoose }) {
   );
 }
 
-// A task or event that did not change is the same object: with `memo` only what changed renders again.
+// A task or event that did not change is the same object, so with `memo` only changes render again.
 const TaskRow = memo(function TaskRow({ task, isChosen, onChoose }) {
   return (
     <li data-task-id={task.taskId}>
@@ -59,7 +59,7 @@ const TaskRow = memo(function TaskRow({ task, isChosen, onChoose }) {
   );
 });
 
-// Both of these ask for the task, which is joined once.
+// Both components read the task. It is joined once.
 function TaskHeading({ taskId, onClose }) {
   const { task, events } = useTaskSubscription(taskId);
   return (
@@ -83,7 +83,7 @@ function Timeline({ taskId }) {
 }
 
 const Entry = memo(function Entry({ event, index }) {
-  const message = event?.data?.message; // of whatever type its writer gave it
+  const message = event?.data?.message; // of any type
   return (
     <li data-event-index={index}>
       <time dateTime={event?.at ?? undefined}>{event?.at && new Date(event.at).toLocaleTimeString()}</time>

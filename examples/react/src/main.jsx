@@ -1,4 +1,4 @@
-// Signs in, and puts the application under one connection.
+// Signs in, and gives the whole application one connection.
 
 import { StrictMode, useSyncExternalStore } from "react";
 import { createRoot } from "react-dom/client";
@@ -10,7 +10,7 @@ import "./style.css";
 const url = import.meta.env.VITE_RELAY_URL ?? "http://127.0.0.1:8080/ws";
 
 function Root() {
-  // Another key for whoever signs in next: nothing of the one before stays.
+  // A new key for each sign-in: then nothing of the last user stays.
   const key = useSyncExternalStore(onSignIn, visit);
   return (
     <RelayProvider key={key} url={url} token={token}>

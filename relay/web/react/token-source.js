@@ -12,36 +12,36 @@ import { isSameUser } from "../client/token.js";
 /** @typedef {import("../client/tokens.js").MaybeToken} MaybeToken */
 
 /**
- * An open call of `ask()`. `heard`: the last answer of a function that had been replaced meanwhile.
- * @typedef {{settle: (given: any) => void, fail: (error: unknown) => void, heard: {given: any} | null}} Question
+ * An open call of `ask()`. `replaced`: the last answer that came from a function replaced meanwhile.
+ * @typedef {{resolve: (given: any) => void, reject: (error: unknown) => void, replaced: {given: any} | null}} Call
  */
 
 // The pause between calls of functions that are replaced at each render. Without it, a page that renders because its
-// function was called would be called in an endless loop.
+// function was called would do so in an endless loop.
 export const RENEW_MS = 1_000;
-const DOUBT_MAX_MS = 60_000;
+const CHECK_MAX_MS = 60_000;
 
 export class TokenSource {
   /** @type {MaybeToken | GetToken} */
   #token = "";
   #host;
-  #onDoubt;
-  /** @type {Question | null} The last call, while it is open. */
-  #question = null;
-  #askedAt = -Infinity;
-  #doubts = 0; // in a row
+  #onReplacedUse;
+  /** @type {Call | null} The last call, while it is open. */
+  #open = null;
+  #calledAt = -Infinity;
+  #replacedUses = 0; // how often in a row the answer of a replaced function was used
   /** @type {any} */
-  #again;
+  #timer;
   /** @type {any} */
-  #doubt;
+  #checkTimer;
 
   /**
    * @param {import("../client/index.js").Host} host
-   * @param {() => void} onDoubt called after the answer of a replaced function was used: ask the current one
+   * @param {() => void} onReplacedUse called after the answer of a replaced function was used: ask the current one
    */
-  constructor(host, onDoubt) {
+  constructor(host, onReplacedUse) {
     this.#host = host;
-    this.#onDoubt = onDoubt;
+    this.#onReplacedUse = onReplacedUse;
   }
 
   /** The current token or function. */
@@ -52,9 +52,9 @@ export class TokenSource {
   /** @param {MaybeToken | GetToken} token used from now on, also for an open call */
   set token(token) {
     this.#token = token;
-    if (this.#question === null) return;
-    if (typeof token === "function") this.#putSoon(this.#question);
-    else this.#put(this.#question);
+    if (this.#open === null) return;
+    if (typeof token === "function") this.#callSoon(this.#open);
+    else this.#callFunction(this.#open);
   }
 
   /**
@@ -62,86 +62,90 @@ export class TokenSource {
    * @returns {Promise<any>}
    */
   ask() {
-    return new Promise((settle, fail) => {
-      this.#question = { settle, fail, heard: null };
-      this.#put(this.#question);
+    return new Promise((resolve, reject) => {
+      this.#open = { resolve, reject, replaced: null };
+      this.#callFunction(this.#open);
     });
   }
 
   /** Ends the open call without an answer. */
   close() {
-    this.#question = null;
-    this.#host.clearTimeout(this.#again);
-    this.#host.clearTimeout(this.#doubt);
+    this.#open = null;
+    this.#host.clearTimeout(this.#timer);
+    this.#host.clearTimeout(this.#checkTimer);
   }
 
-  /** @param {Question} question */
-  #put(question) {
-    this.#host.clearTimeout(this.#again);
-    this.#askedAt = this.#host.now();
-    const asked = this.#token;
-    new Promise((done) => done(typeof asked === "function" ? asked() : asked)).then(
-      (given) => this.#answered(question, asked, given),
+  /** @param {Call} call */
+  #callFunction(call) {
+    this.#host.clearTimeout(this.#timer);
+    this.#calledAt = this.#host.now();
+    const called = this.#token;
+    new Promise((done) => done(typeof called === "function" ? called() : called)).then(
+      (given) => this.#answered(call, called, given),
       (error) => {
-        if (asked === this.#token) this.#end(question, () => question.fail(error));
+        if (called === this.#token) this.#end(call, () => call.reject(error));
       },
     );
   }
 
-  /** @param {Question} question */
-  #putSoon(question) {
-    this.#host.clearTimeout(this.#again);
-    const waitMs = Math.max(0, this.#askedAt + RENEW_MS - this.#host.now());
-    this.#again = this.#host.setTimeout(() => this.#put(question), waitMs);
+  /** @param {Call} call */
+  #callSoon(call) {
+    this.#host.clearTimeout(this.#timer);
+    const waitMs = Math.max(0, this.#calledAt + RENEW_MS - this.#host.now());
+    this.#timer = this.#host.setTimeout(() => this.#callFunction(call), waitMs);
   }
 
   /**
-   * @param {Question} question
-   * @param {MaybeToken | GetToken} asked
+   * @param {Call} call
+   * @param {MaybeToken | GetToken} called
    * @param {any} given
    */
-  #answered(question, asked, given) {
-    if (asked === this.#token) {
-      this.#doubts = 0;
-      return this.#end(question, () => question.settle(given));
+  #answered(call, called, given) {
+    if (called === this.#token) {
+      this.#replacedUses = 0;
+      return this.#end(call, () => call.resolve(given));
     }
-    if (question !== this.#question) return; // its call was answered already
-    const { heard } = question;
-    question.heard = { given };
-    if (heard === null) this.#put(question);
-    else if (!agree(heard.given, given)) this.#putSoon(question);
+    if (call !== this.#open) return; // its call was answered already
+    const { replaced } = call;
+    call.replaced = { given };
+    if (replaced === null) this.#callFunction(call);
+    else if (!nameSameUser(replaced.given, given)) this.#callSoon(call);
     else {
-      this.#end(question, () => question.settle(given));
-      this.#askLater();
+      this.#end(call, () => call.resolve(given));
+      this.#checkLater();
     }
   }
 
   /**
-   * @param {Question} question
-   * @param {() => void} say
+   * Ends a call, and answers it.
+   * @param {Call} call
+   * @param {() => void} report
    */
-  #end(question, say) {
-    if (question === this.#question) {
-      this.#question = null;
-      this.#host.clearTimeout(this.#again);
+  #end(call, report) {
+    if (call === this.#open) {
+      this.#open = null;
+      this.#host.clearTimeout(this.#timer);
     }
-    say();
+    report();
   }
 
   /** Asks again later, because the current function may be for another user. While that goes on, the pauses grow. */
-  #askLater() {
-    const waitMs = Math.min(DOUBT_MAX_MS, RENEW_MS * 2 ** this.#doubts);
-    this.#doubts += 1;
-    this.#host.clearTimeout(this.#doubt);
-    this.#doubt = this.#host.setTimeout(this.#onDoubt, waitMs);
+  #checkLater() {
+    const waitMs = Math.min(CHECK_MAX_MS, RENEW_MS * 2 ** this.#replacedUses);
+    this.#replacedUses += 1;
+    this.#host.clearTimeout(this.#checkTimer);
+    this.#checkTimer = this.#host.setTimeout(this.#onReplacedUse, waitMs);
   }
 }
 
 /**
+ * Whether two answers certainly name the same user, or both say that nobody is signed in.
+ *
+ * Two unreadable tokens do not count: the answer of a replaced function could then show one user the tasks of another.
  * @param {unknown} one
  * @param {unknown} other
  */
-function agree(one, other) {
+function nameSameUser(one, other) {
   const [first, second] = [one, other].map((given) => (typeof given === "string" && given !== "" ? given : null));
   return first === second || isSameUser(first, second);
 }

@@ -1,16 +1,16 @@
 /** @typedef {import("../client/tokens.js").GetToken} GetToken */
 /** @typedef {import("../client/tokens.js").MaybeToken} MaybeToken */
 /**
- * An open call of `ask()`. `heard`: the last answer of a function that had been replaced meanwhile.
- * @typedef {{settle: (given: any) => void, fail: (error: unknown) => void, heard: {given: any} | null}} Question
+ * An open call of `ask()`. `replaced`: the last answer that came from a function replaced meanwhile.
+ * @typedef {{resolve: (given: any) => void, reject: (error: unknown) => void, replaced: {given: any} | null}} Call
  */
 export const RENEW_MS: 1000;
 export class TokenSource {
     /**
      * @param {import("../client/index.js").Host} host
-     * @param {() => void} onDoubt called after the answer of a replaced function was used: ask the current one
+     * @param {() => void} onReplacedUse called after the answer of a replaced function was used: ask the current one
      */
-    constructor(host: import("../client/index.js").Host, onDoubt: () => void);
+    constructor(host: import("../client/index.js").Host, onReplacedUse: () => void);
     /** @param {MaybeToken | GetToken} token used from now on, also for an open call */
     set token(token: MaybeToken | GetToken);
     /** The current token or function. */
@@ -27,12 +27,12 @@ export class TokenSource {
 export type GetToken = import("../client/tokens.js").GetToken;
 export type MaybeToken = import("../client/tokens.js").MaybeToken;
 /**
- * An open call of `ask()`. `heard`: the last answer of a function that had been replaced meanwhile.
+ * An open call of `ask()`. `replaced`: the last answer that came from a function replaced meanwhile.
  */
-export type Question = {
-    settle: (given: any) => void;
-    fail: (error: unknown) => void;
-    heard: {
+export type Call = {
+    resolve: (given: any) => void;
+    reject: (error: unknown) => void;
+    replaced: {
         given: any;
     } | null;
 };
