@@ -1,11 +1,13 @@
-"""The relay: MongoDB change stream in, typed WebSocket messages out.
+"""The relay: reads a MongoDB change stream, and sends typed messages over WebSocket.
 
-A change passes these folders from left to right, and each imports only what lies left of it:
+A change passes these folders from left to right. Each imports only folders to its left:
 
     source -> tasks -> feed -> hub -> gateway
 
-`source` follows the change stream, `tasks` says what a change means and who may see it, `feed` keeps the
-order, `hub` knows who listens, and `gateway` speaks with clients. `auth` decides who may connect, `protocol`
-is the wire contract; `app.py` puts everything together, `cli` has the commands, `client` is the Python
-client and `web` holds the browser client, the React hooks and the dashboard.
+`source` follows the change stream, `tasks` says what a change means and who may see it, `feed` keeps the order, `hub`
+knows the subscribers of each task, and `gateway` speaks with clients. `auth` decides who may connect, and `protocol`
+declares the messages.
+
+`pipeline.py` builds `source`, `tasks` and `feed` from the settings; `app.py` adds the rest and runs a whole relay. `cli`
+has the commands, `client` is the Python client, and `web` holds the browser client, the React hooks and the dashboard.
 """
