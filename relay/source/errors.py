@@ -1,8 +1,8 @@
-"""What an error of the database means: one table, for the stream and for reads.
+"""Decide what to do about an error of the database: one table, for the change stream and for reads. Pure.
 
-What is not in it passes, and the same place is tried again a little later: a network error, a cursor that
-is gone (43), a primary that steps down (91, 189, 10107, 11600, 11602, 13435, 13436), a time limit (50), a
-read that was killed (237), and whatever a later server invents.
+An error that is not in the table is temporary, and the relay tries the same position again after a pause: a network
+error, a lost cursor (43), a primary that steps down (91, 189, 10107, 11600, 11602, 13435, 13436), a time limit (50),
+a killed read (237), and codes that a later server may add.
 """
 
 from __future__ import annotations
@@ -13,39 +13,39 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 
 class Meaning(Enum):
-    """What to do about an error."""
+    """What the relay does about an error."""
 
-    PASSES = "try the same place again"
-    PLACE_LOST = "open the stream afresh, and heal the listeners"
-    MOMENT_LOST = "read at a later moment; this one can never be read again"
-    FATAL = "no retry mends the configuration: do not start; when running, retry slowly and be not ready"
+    PASSES = "try the same position again"
+    PLACE_LOST = "open a new stream, and resync the listeners"
+    MOMENT_LOST = "read at a later time; this time can never be read again"
+    FATAL = "the configuration is wrong: do not start; if running, retry slowly and report not ready"
 
 
 MEANINGS: dict[int, Meaning] = {
-    # ChangeStreamHistoryLost: the place is older than the oplog, or the cluster is another one.
+    # ChangeStreamHistoryLost: the resume token is older than the oplog, or from another cluster.
     286: Meaning.PLACE_LOST,
-    # ChangeStreamFatalError: the server itself says that no resume helps.
+    # ChangeStreamFatalError: the server says that the stream cannot be resumed.
     280: Meaning.PLACE_LOST,
-    # InvalidResumeToken: of another collection's life, or of another pipeline.
+    # InvalidResumeToken: the token is from a dropped collection, or from another pipeline.
     260: Meaning.PLACE_LOST,
-    # FailedToParse: that was no token.
+    # FailedToParse: the token is not a resume token.
     9: Meaning.PLACE_LOST,
-    # BSONObjectTooLarge: a change of more than 16 MB (an `_id` of some MB is in it four times). Every
-    # resume would end there; its task is healed like all others.
+    # BSONObjectTooLarge: a change event of more than 16 MB (an `_id` of several MB occurs in it four times). Every
+    # resumed stream would fail there, so its task is resynced like all others.
     10334: Meaning.PLACE_LOST,
-    # SnapshotTooOld: past minSnapshotHistoryWindowInSeconds.
+    # SnapshotTooOld: older than minSnapshotHistoryWindowInSeconds.
     239: Meaning.MOMENT_LOST,
-    # SnapshotUnavailable: the collection was created or renamed since, or the server restarted after it.
+    # SnapshotUnavailable: the collection was created or renamed after that time, or the server restarted.
     246: Meaning.MOMENT_LOST,
-    # Unauthorized, UserNotFound, AuthenticationFailed, MechanismUnavailable: the user lacks a right, or is none.
+    # Unauthorized, UserNotFound, AuthenticationFailed, MechanismUnavailable: no such user, or it lacks a privilege.
     13: Meaning.FATAL,
     11: Meaning.FATAL,
     18: Meaning.FATAL,
     334: Meaning.FATAL,
-    # CommandNotSupportedOnView, InvalidNamespace: a view or a time series, or a name no collection can have.
+    # CommandNotSupportedOnView, InvalidNamespace: a view, a time series, or a name that no collection can have.
     166: Meaning.FATAL,
     73: Meaning.FATAL,
-    # CommandNotFound, IllegalOperation, an unknown field: not a server that has what we need.
+    # CommandNotFound, IllegalOperation, an unknown field: the server lacks a command that the relay needs.
     59: Meaning.FATAL,
     20: Meaning.FATAL,
     40415: Meaning.FATAL,
@@ -55,12 +55,12 @@ MEANINGS: dict[int, Meaning] = {
 
 
 def code_of(failure: Exception) -> int | None:
-    """The server's code, where the server answered at all."""
+    """The error code that the server sent; None if the server did not answer."""
     return failure.code if isinstance(failure, OperationFailure) else None
 
 
 def meaning_of(failure: Exception) -> Meaning:
-    """What to do about it. The server's label for a stream that cannot be resumed counts as its code."""
+    """Decide what to do about this error. The label NonResumableChangeStreamError has precedence over the code."""
     if isinstance(failure, PyMongoError) and failure.has_error_label("NonResumableChangeStreamError"):
         return Meaning.PLACE_LOST
     code = code_of(failure)
@@ -70,6 +70,7 @@ def meaning_of(failure: Exception) -> Meaning:
 
 
 def is_capped(failure: OperationFailure) -> bool:
-    """Was it a capped collection, which has no reads at a moment?"""
-    # The same code is also for a collection that was created since, which passes; only the words differ.
+    """Was the read refused because the collection is capped? Those cannot be read at a time in the past."""
+    # The server uses one code for this and for a collection that was created later, which is temporary. Only the
+    # message tells them apart.
     return "capped" in str((failure.details or {}).get("errmsg", ""))

@@ -1,11 +1,11 @@
-"""The identity of a document: the same bytes for every `_id` that MongoDB calls equal. Pure.
+"""Compute one key for all `_id`s that MongoDB treats as equal. Pure.
 
-MongoDB compares numbers by value, whatever their type (7 as int32, int64, double and Decimal128 is one `_id`, and
-so are 0.0 and -0.0), a symbol as a string, and arrays without the names of their elements. All else is equal only
-to the same bytes, and sub-documents only field by field in their order.
+MongoDB compares numbers by value across types (7 as int32, int64, double and Decimal128 is one `_id`; so are 0.0 and
+-0.0), symbols like strings, and arrays without the names of their elements. Sub-documents are equal only if their
+fields are equal in the same order. Every other type is equal only if its bytes are.
 
-Rules of this file: what is not BSON raises InvalidBSON, so that bytes from a client may be given to it; an
-element is the byte of its type, then its value.
+Rules of this file: an element is its type byte followed by its value. Bytes that are not BSON raise InvalidBSON, so
+these functions may be given bytes that a client sent.
 """
 
 from __future__ import annotations
@@ -36,31 +36,33 @@ from relay.source.walk import (
     together,
 )
 
-MAX_LEVELS = 180  # of sub-documents: MongoDB stores no more, and a query that holds more fails
+MAX_LEVELS = 180  # of nested sub-documents: MongoDB stores no more, and a query with more fails
 
 _INT32, _INT64, _DOUBLE = Struct("<i"), Struct("<q"), Struct("<d")
 _TEXTS = (0x02, 0x0E)  # a symbol is decoded as the string that it is equal to
-_NO_ID = (ARRAY, UNDEFINED, PATTERN)  # what MongoDB does not take as an `_id`
-_REFERENCE = frozenset({b"$ref", b"$id", b"$db"})  # the only names with a $ that it takes
-_ALWAYS_EXACT = frozenset({ObjectId, int, Int64, float, bool, datetime})  # as decoded
-_BROKEN = "\ufffd"  # what decoding puts in place of what is not UTF-8
+_NO_ID = (ARRAY, UNDEFINED, PATTERN)  # types that MongoDB refuses as an `_id`
+_REFERENCE = frozenset({b"$ref", b"$id", b"$db"})  # the only names with a $ that MongoDB accepts in an `_id`
+_ALWAYS_EXACT = frozenset(
+    {ObjectId, int, Int64, float, bool, datetime}
+)  # types that decoding does not change
+_BROKEN = "\ufffd"  # the decoder's replacement for bytes that are not UTF-8
 _INT64_RANGE = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
 class RawId:
-    """An `_id` as its element, where decoding it loses something, such as text that is not UTF-8."""
+    """An `_id` kept as its raw element, because decoding would lose part of it: a string that is not UTF-8, for example."""
 
     element: bytes
 
 
 def canonical(document_id: Any, levels: int = MAX_LEVELS) -> bytes:
-    """The one element that stands for all `_id`s that are equal to this one.
+    """The key of an `_id`: an element that is the same for all `_id`s that MongoDB treats as equal.
 
-    Raises InvalidBSON, also where sub-documents are nested deeper than `levels`. A value that comes from no
+    Raises InvalidBSON if the value is not BSON or is nested deeper than `levels`. A value that was not read from a
     database may also raise what `bson.encode` raises.
     """
-    if type(document_id) is ObjectId:  # nearly always
+    if type(document_id) is ObjectId:  # fast path: nearly all `_id`s
         return b"\x07" + document_id.binary
     if type(document_id) is str:
         text = document_id.encode()
@@ -69,16 +71,16 @@ def canonical(document_id: Any, levels: int = MAX_LEVELS) -> bytes:
     try:
         return b"%c%s" % _canonical(element[0], element[1:], levels)
     except (ValueError, IndexError, error) as failure:
-        raise InvalidBSON("an element that is cut off") from failure
+        raise InvalidBSON("the element is cut off") from failure
 
 
 def exact_id(decoded: Any, document: bytes, *holders: bytes) -> Any:
-    """The `_id` that was decoded from this document, or from the sub-document that lies under these names in it; a
-    RawId where decoding lost something of it.
+    """The `_id` of a document as it is stored: `decoded`, or a RawId if decoding lost part of it.
 
+    `document` is the raw document; `holders` are the names of the sub-documents that lead to the one with the `_id`.
     Raises InvalidBSON.
     """
-    if type(decoded) in _ALWAYS_EXACT:  # nearly always
+    if type(decoded) in _ALWAYS_EXACT:  # fast path: nearly all `_id`s
         return decoded
     start, end = 0, len(document)
     for name in holders:
@@ -95,12 +97,12 @@ def _is_exact(decoded: Any, kind: int, value: bytes) -> bool:
         return type(decoded) is str and (_BROKEN not in decoded or decoded.encode() == value[4:-1])
     try:
         return element_of(decoded) == b"%c%s" % (kind, value)
-    except Exception:  # of a value that only decoding makes
+    except Exception:  # the decoder made a value that cannot be encoded, so it is not exact
         return False
 
 
 def may_be_id(element: bytes) -> bool:
-    """Does MongoDB take this as an `_id`, and in a query as a value: is it no pattern and no operator?"""
+    """Does MongoDB accept this element as an `_id`, and in a query as a value rather than a pattern or an operator?"""
     if element[0] != DOCUMENT:
         return element[0] not in _NO_ID
     names = [name for _, name, _ in fields(element[1:])]
@@ -109,7 +111,7 @@ def may_be_id(element: bytes) -> bool:
 
 
 def among(ids: Iterable[Any]) -> dict[str, Any]:
-    """The filter that selects the documents with these `_id`s."""
+    """A query filter for the documents with these `_id`s."""
     listed = list(ids)
     if not any(isinstance(one, RawId) for one in listed):
         return {"_id": {"$in": listed}}
@@ -119,7 +121,7 @@ def among(ids: Iterable[Any]) -> dict[str, Any]:
 
 
 def element_of(document_id: Any) -> bytes:
-    """An `_id` as its element. Raises what `bson.encode` raises."""
+    """Encode an `_id` as its element. Raises what `bson.encode` raises."""
     if isinstance(document_id, RawId):
         return document_id.element
     raw = bson.encode({"": document_id})
@@ -127,14 +129,14 @@ def element_of(document_id: Any) -> bytes:
 
 
 def document_of(element: bytes) -> bytes:
-    """A document that holds this element under the empty name."""
+    """Encode a document that holds this element under the empty name."""
     return together([(element[0], b"", element[1:])])
 
 
 def _canonical(kind: int, value: bytes, levels: int) -> tuple[int, bytes]:
-    """Type and value of the element that stands for all that are equal; checked, as they may be a client's."""
+    """Type and value of the key element for this one. The bytes may come from a client, so they are checked."""
     if end_of(value, kind, 0) != len(value):
-        raise InvalidBSON("a value of another length than it says")
+        raise InvalidBSON("the length of the value does not match")
     match kind:
         case 0x01:  # double
             return _double(_DOUBLE.unpack(value)[0])
@@ -142,7 +144,7 @@ def _canonical(kind: int, value: bytes, levels: int) -> tuple[int, bytes]:
             return _integer(_INT64.unpack(value)[0])
         case 0x13:  # Decimal128
             return _decimal(Decimal128.from_bid(value).to_decimal())
-        case 0x02 | 0x0E:  # text, symbol
+        case 0x02 | 0x0E:  # string, symbol
             return 0x02, _text(value)
         case 0x03:  # document
             return kind, _of_document(value, levels)
@@ -157,12 +159,12 @@ def _canonical(kind: int, value: bytes, levels: int) -> tuple[int, bytes]:
         case 0x0C:  # DBPointer
             return kind, _text(value[:-12]) + value[-12:]
         case 0x08 if value not in (b"\0", b"\1"):
-            raise InvalidBSON("a boolean that is neither true nor false")
+            raise InvalidBSON("a boolean is neither true nor false")
         case _:
             return kind, value
 
 
-# Lists rather than generators: each would be one more frame of the stack for each level.
+# Lists rather than generators: each generator would add a stack frame per nesting level, and 180 levels are allowed.
 
 
 def _of_document(value: bytes, levels: int) -> bytes:
@@ -190,9 +192,9 @@ def _below(levels: int) -> int:
 
 
 def _text(value: bytes) -> bytes:
-    """The value itself, checked: its first four bytes tell the length of the rest, which ends with 0."""
+    """Check a string value and return it: its first four bytes are the length of the rest, which ends with a zero byte."""
     if len(value) < 5 or _INT32.unpack_from(value)[0] != len(value) - 4 or value[-1]:
-        raise InvalidBSON("a text that does not end")
+        raise InvalidBSON("a string does not end with a zero byte")
     return value
 
 
@@ -202,24 +204,24 @@ def _integer(number: int) -> tuple[int, bytes]:
 
 def _double(number: float) -> tuple[int, bytes]:
     if math.isnan(number):
-        number = math.nan  # of many bit patterns the usual one
+        number = math.nan  # NaN has many bit patterns; use one of them for all
     elif number.is_integer() and (whole := int(number)) in _INT64_RANGE:
         return _integer(whole)
     return 0x01, _DOUBLE.pack(number)
 
 
 def _decimal(number: Decimal) -> tuple[int, bytes]:
-    """An integer or a double where one has exactly this value; else without zeros at the end."""
+    """An integer or a double if one has exactly this value; otherwise a Decimal128 without trailing zeros."""
     if not number.is_finite():
         return _double(math.nan if number.is_nan() else math.copysign(math.inf, number))
     sign, digits, exponent = number.as_tuple()
-    assert isinstance(exponent, int)  # of a finite number
+    assert isinstance(exponent, int)  # it is, because the number is finite
     size = int("".join(map(str, digits)))
     if not size:
         return _integer(0)
     while not size % 10:
         size, exponent = size // 10, exponent + 1
-    # Longer powers of ten would only be computed to find that they do not fit.
+    # An exponent of 19 or more cannot fit into 64 bits, and computing its power of ten could take very long.
     if 0 <= exponent < 19 and (whole := (-size if sign else size) * 10**exponent) in _INT64_RANGE:
         return _integer(whole)
     shortest = Decimal((sign, tuple(map(int, str(size))), exponent))

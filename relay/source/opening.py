@@ -1,4 +1,4 @@
-"""From the settings to a stream that is followed, and the look at the collection while it is. Does I/O."""
+"""Open the change stream at start, and check later that the collection can still be followed. Does I/O."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from relay.source.stream import Tail
 
 log = logging.getLogger(__name__)
 
-RETRY_S = 1.0
-LOOK_S = 5.0  # between two looks at the collection
+RETRY_S = 1.0  # between two attempts to open the stream
+LOOK_S = 5.0  # between two checks of the collection
 
 
 class Opening:
-    """Opens the tail, once the database and the collection are what the relay needs."""
+    """Checks that the relay can use the database and the collection, then opens the tail."""
 
     def __init__(self, settings: Settings, client: AsyncMongoClient[Any], tail: Tail, reader: Reader) -> None:
         self._settings = settings
@@ -36,9 +36,10 @@ class Opening:
         self._reader = reader
 
     async def once(self, *, wait_ms: int = FIRST_MS) -> Timestamp:
-        """The position that the stream starts from.
+        """Open the tail, and return the position at which the stream starts.
 
-        Raises StartupError for what will not do, Unavailable for what may pass, each with the reason.
+        Raises StartupError if the database or its configuration cannot work, Unavailable if the failure may be
+        temporary. Both carry a sentence for the operator.
         """
         found = await reach(self._settings, self._client, wait_ms=wait_ms)
         if isinstance(found, Diagnosis):
@@ -52,7 +53,7 @@ class Opening:
         return await self._tail.open()
 
     async def patiently(self) -> Timestamp:
-        """The same, tried again until it succeeds; why it did not is logged when it changes, and now and then.
+        """Open the tail, and retry temporary failures until it succeeds. Logs why it fails, once a minute.
 
         Raises StartupError.
         """
@@ -62,18 +63,19 @@ class Opening:
                 return await self.once(wait_ms=wait_ms)
             except Unavailable as failure:
                 outage.failed(str(failure), hosts=hosts_of(self._settings), reason=str(failure))
-            # The driver leaves a socket that was being connected to the garbage collector, which a relay runs seldom.
+            # The driver leaves half-connected sockets to the garbage collector, which the relay has tuned to run rarely:
+            # without this, they would pile up while the database is away.
             gc.collect()
-            wait_ms = SELECTION_MS  # the first answer comes soon; a slow network may need longer
+            wait_ms = SELECTION_MS  # give a slow network more time than the first attempt had
             await asyncio.sleep(RETRY_S)
 
 
 class Watch:
-    """Looks at the collection while it is followed: is it still one that can be followed and read?
+    """Checks every few seconds that the followed collection can still be followed and read.
 
-    One that comes, or comes back, as a view, as a time series or with a cap opens no stream that fails: nothing
-    is sent, or nothing can be read. `refused` is why not, None while all is well. When it has become one again, the
-    stream is opened afresh, because what was read or sent in between may be wrong.
+    A collection may be replaced by a view, a time series or a capped collection. The change stream does not fail then:
+    it sends nothing, or reads fail. `refused` says what is wrong; it is None while all is well. When the collection
+    can be followed again, the stream is reopened, because messages and reads in between may be wrong.
     """
 
     def __init__(
@@ -90,14 +92,14 @@ class Watch:
         self.refused: Diagnosis | None = None
 
     async def run(self) -> None:
-        """Look every few seconds, forever."""
+        """Check every LOOK_S seconds, forever."""
         while True:
             await asyncio.sleep(LOOK_S)
-            if self._tail.current_at is not None:  # until then, `Opening` looks
+            if self._tail.current_at is not None:  # until the stream is open, `Opening` makes these checks
                 await self.look()
 
     async def look(self) -> None:
-        """Look once. Where no answer comes, the verdict stays: the tail says that the database is silent."""
+        """Check once. If the database does not answer, `refused` stays as it is: the tail reports the silence."""
         try:
             found = await of_collection(self._settings, self._client, self._reader)
         except (PyMongoError, SourceError, LookupError):

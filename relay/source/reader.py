@@ -1,7 +1,7 @@
-"""`read_at`: the collection as it was at one moment of the last minutes.
+"""Read the collection as it was at a cluster time in the last minutes. Does I/O.
 
-Everything the relay reads, it reads at its own position S in the change stream, so what it has read
-and what it will be told never overlap and never leave a gap (PROTOCOL.md 6.7).
+The relay makes every read at its own position S in the change stream. So a snapshot holds exactly the changes up to S,
+and the live messages after S neither repeat nor miss one (PROTOCOL.md 6.7).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from relay.source.raw_bson import Decoder, Document, ignore
 
 log = logging.getLogger(__name__)
 
-MAX_TIME_MS = 10_000  # of one read in the database: without a majority, a snapshot read would wait forever
+MAX_TIME_MS = 10_000  # per read: without a majority, the server would let a snapshot read wait forever
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
 
 class Reader:
     """Reads one collection at a cluster time.
 
-    The client should not be the tail's: a waiting getMore holds a connection of its pool (F15). `left_out`
-    is called with the number of documents that cannot be decoded, which are left out of what is read.
+    Give it another client than the tail's: the tail's waiting getMore occupies a connection of its pool (F15).
+    `left_out` is called with the number of documents that are not BSON and therefore are missing from a result.
     """
 
     def __init__(
@@ -59,18 +59,18 @@ class Reader:
         sort: Mapping[str, int] | None = None,
         limit: int = 0,
     ) -> list[dict[str, Any]]:
-        """The matching documents as they were at `position`, deleted ones since included.
+        """Read the matching documents as they were at `position`, including those deleted since.
 
-        A value that cannot be decoded is an Undecodable, and a document is left out only where it is no BSON at
-        all: no document ever fails the read of another. Raises PositionLost when that moment can no longer be
-        read, Unavailable when the database does not answer in time.
+        A value that cannot be decoded becomes an Undecodable, and a document that is not BSON at all is left out: one
+        broken document never fails a read of the others. Raises PositionLost if that time can no longer be read,
+        Unavailable if the database does not answer in time.
         """
         command: dict[str, Any] = {
             "find": self._collection,
             "filter": filter,
             "readConcern": {"level": "snapshot", "atClusterTime": position},
             "maxTimeMS": self._max_time_ms,
-            # Rights are compared exactly, whatever the collection's own order of letters.
+            # Rights are compared exactly: a collection's own collation may treat "A" and "a" as equal.
             "collation": {"locale": "simple"},
             "batchSize": 1000,
         }
@@ -90,8 +90,8 @@ class Reader:
             raise Unavailable(f"read failed: {type(failure).__name__}") from failure
 
     async def _run(self, command: dict[str, Any]) -> list[dict[str, Any]]:
-        # A getMore outside the find's session is refused, and a causally consistent session would
-        # add its own read concern: so each read has a session of its own.
+        # Each read has its own session: the server refuses a getMore outside the session of its find, and a causally
+        # consistent session would add a read concern of its own.
         async with self._client.start_session(causal_consistency=False) as session:
             reply = await self._database.command(command, codec_options=RAW, session=session)
             cursor = reply["cursor"]
@@ -107,7 +107,7 @@ class Reader:
         for raw in batch:
             try:
                 document = self._decoder.document(bytes(raw.raw))
-            except Exception as failure:  # whatever it is, the others are read
+            except Exception as failure:  # any error is about this document alone; go on with the others
                 error = type(failure).__name__
             else:
                 yield document
@@ -116,7 +116,7 @@ class Reader:
             log.error("a document cannot be decoded and is left out", extra={"error": error})
 
     async def now(self) -> Timestamp:
-        """The database's latest operation: what was acknowledged to anybody is at or before it.
+        """The cluster time of the database's latest operation. Every write acknowledged until now is at or before it.
 
         Raises Unavailable.
         """
@@ -126,5 +126,5 @@ class Reader:
             raise Unavailable(f"ping failed: {type(failure).__name__}") from failure
         moment = reply.get("operationTime")
         if not isinstance(moment, Timestamp):
-            raise Unavailable("ping came without a cluster time")  # an arbiter, or a member without a set
+            raise Unavailable("ping came without a cluster time")  # an arbiter, or a standalone server
         return moment

@@ -1,7 +1,7 @@
-"""BSON walked field by field, without decoding any of it. Pure.
+"""Read the fields of a BSON document one by one, without decoding their values. Pure.
 
-Rules of this file: a field is the byte of its type, its name and its value, all still BSON; what is not BSON raises
-InvalidBSON, so that bytes of a client may be given to it.
+Rules of this file: a field is its type byte, its name and its value, all as raw BSON. Bytes that are not BSON raise
+InvalidBSON, so these functions may be given bytes that a client sent.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _OF_FIXED_SIZE = {
     0x7F: 0,  # MaxKey
     0xFF: 0,  # MinKey
 }
-# Types that begin with a length, and how many bytes come besides what it counts (bsonspec.org).
+# Types whose value begins with a length, and how many bytes the value has beyond that length (bsonspec.org).
 _WITH_LENGTH = {
-    0x02: 4,  # text
+    0x02: 4,  # string
     DOCUMENT: 0,
     ARRAY: 0,
     0x05: 5,  # binary
@@ -43,39 +43,42 @@ Field = tuple[int, bytes, bytes]  # type, name, value
 
 
 def is_of_fixed_size(kind: int) -> bool:
-    """Have all values of this type the same size?"""
+    """Do all values of this BSON type have the same size?"""
     return kind in _OF_FIXED_SIZE
 
 
 def fields(document: bytes) -> Iterator[Field]:
-    """The fields of a document, in order. Raises InvalidBSON."""
+    """Yield the fields of a document in order. Raises InvalidBSON."""
     for kind, name, start, end in places(document, 0, len(document)):
         yield kind, name, document[start:end]
 
 
 def names(document: bytes) -> list[bytes]:
-    """The names of the fields of a document, each as often as it comes. Raises InvalidBSON."""
+    """The names of a document's fields in order. A name that occurs twice is listed twice. Raises InvalidBSON."""
     return [name for _, name, _, _ in places(document, 0, len(document))]
 
 
 def field(document: bytes, wanted: bytes) -> bytes:
-    """The value of the first field of this name. Raises InvalidBSON, also where there is none."""
+    """The value of the first field with this name. Raises InvalidBSON if the document is not BSON or has no such field."""
     _, start, end = place(document, wanted, 0, len(document))
     return document[start:end]
 
 
 def place(raw: bytes, wanted: bytes, start: int, end: int) -> tuple[int, int, int]:
-    """In the document that lies between `start` and `end`: the type of the first field of this name, and where
-    its value begins and ends. Raises InvalidBSON, also where there is none."""
+    """Find the first field with this name in the document at `raw[start:end]`.
+
+    Returns its type and the offsets at which its value begins and ends. Raises InvalidBSON if the document is not
+    BSON or has no such field.
+    """
     for kind, name, first, last in places(raw, start, end):
         if name == wanted:
             return kind, first, last
-    raise InvalidBSON("a field that is missing")
+    raise InvalidBSON("the field is missing")
 
 
 def places(raw: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, int, int]]:
-    """Type and name of each field of the document that lies between `start` and `end`, and where its value begins
-    and ends. Raises InvalidBSON."""
+    """Yield each field of the document at `raw[start:end]`: its type, its name, and the offsets at which its value
+    begins and ends. Raises InvalidBSON."""
     try:
         at, end = body(raw, start, end)
         while at < end:
@@ -90,15 +93,17 @@ def places(raw: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, int, 
 
 
 def body(raw: bytes, start: int, end: int) -> tuple[int, int]:
-    """Where the fields of the document between `start` and `end` begin and end. Raises InvalidBSON."""
+    """The offsets at which the fields of the document at `raw[start:end]` begin and end. Raises InvalidBSON."""
     if end - start < 5 or _INT32.unpack_from(raw, start)[0] != end - start or raw[end - 1]:
         raise InvalidBSON("a document of another length than it says")
     return start + 4, end - 1
 
 
 def end_of(raw: bytes, kind: int, value: int) -> int:
-    """Where the value of this type ends that begins at `value`. Raises InvalidBSON, ValueError or struct.error
-    where it does not end."""
+    """The offset at which the value of this type that begins at offset `value` ends.
+
+    Raises InvalidBSON, ValueError or struct.error if the type is unknown or the value is cut off.
+    """
     if kind in _OF_FIXED_SIZE:
         return value + _OF_FIXED_SIZE[kind]
     if kind in _WITH_LENGTH:
@@ -112,6 +117,6 @@ def end_of(raw: bytes, kind: int, value: int) -> int:
 
 
 def together(parts: Iterable[Field]) -> bytes:
-    """The document of these fields."""
+    """Encode these fields as a document."""
     inner = b"".join([b"%c%s\0%s" % part for part in parts])
     return _INT32.pack(len(inner) + 5) + inner + b"\0"

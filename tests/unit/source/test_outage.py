@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.source import outage
-from relay.source.outage import SAY_AGAIN_S, Outage
+from relay.source.outage import LOG_AGAIN_S, Outage
 
 log = logging.getLogger("relay.test")
 
@@ -44,7 +44,7 @@ def test_a_failure_is_said_when_it_begins_when_its_reason_changes_and_after_a_mi
         expected = None
         for one in happens:
             if one == "a minute":
-                clock.now += SAY_AGAIN_S
+                clock.now += LOG_AGAIN_S
                 expected = None
             elif one == "over":
                 failing.over()
