@@ -1,6 +1,7 @@
-"""What a change stream tells, as the stages after it know it. Pure.
+"""The changes of a change stream, as values for the stages after it. Pure.
 
-Tuples are what comes with every change: a frozen dataclass takes five times as long to make.
+`Change` and `Updated` are named tuples because the relay makes one for every change: a frozen dataclass takes five
+times as long to make.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from relay.source.raw_bson import Document
 
 @dataclass(frozen=True, slots=True)
 class Inserted:
-    """A document appeared, or was written whole (`replace`)."""
+    """A document was inserted."""
 
     document: Document
 
@@ -28,11 +29,11 @@ SPLIT: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class Updated(NamedTuple):
-    """The update description: values set by path, paths removed, arrays cut to a new size.
+    """An update: values set by path, paths removed, and arrays cut to a new length.
 
-    `paths` holds the names along each path in which one has a dot; any other path is split at its dots. It is
-    None where the database did not tell names and paths apart: "a.0" is then the first element of `a`, or a
-    field of that name.
+    `paths` has an entry for each path with a name that contains a dot: the names along that path. Every other path is
+    split at its dots. `paths` is None if the database did not say which dots separate names: "a.0" is then either the
+    first element of `a` or a field called "a.0".
     """
 
     fields: Mapping[str, Any]
@@ -41,13 +42,18 @@ class Updated(NamedTuple):
     paths: Mapping[str, Sequence[str]] | None = SPLIT
 
 
-UNTOLD = Updated({}, (), (), None)  # of an update that was told in no way that we know
+UNKNOWN_UPDATE = Updated(
+    {}, (), (), None
+)  # an update whose description has a form that the relay does not know
 
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The document was written whole; what changed in it is not told. `update`: it was not, but what this
-    update did can only be told by comparing the document that was read after it."""
+    """A document was replaced, without a description of what changed in it.
+
+    If `update` is set, the writer updated the document instead, and the update could be read in two ways. `document`
+    is then the document that was read after the update, to be compared with the one before it.
+    """
 
     document: Document
     update: Updated | None = None
@@ -55,7 +61,7 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """The document is gone; all that is left is its `_id`."""
+    """A document was deleted. The change holds nothing of it but the `_id`."""
 
 
 Operation = Inserted | Updated | Replaced | Deleted
@@ -64,9 +70,9 @@ Operation = Inserted | Updated | Replaced | Deleted
 class Change(NamedTuple):
     """One change of one task.
 
-    `key` is the task's identity inside the relay (see `key_of`), `time` the cluster time, `wall_ms` the
-    database's wall clock as milliseconds since 1970; `grouped`: it is part of a transaction, whose
-    changes have one cluster time.
+    `key` identifies the task inside the relay (see `key_of`). `time` is the cluster time, `wall_ms` the wall clock of
+    the database in milliseconds since 1970, None if the server did not send it. `grouped` is true for a change of a
+    transaction: all changes of a transaction have one cluster time.
     """
 
     key: bytes
@@ -78,22 +84,23 @@ class Change(NamedTuple):
 
 
 def key_of(document_id: Any) -> bytes:
-    """The identity of a task: the same bytes for every `_id` that MongoDB calls equal, and for no other.
+    """The key that identifies a task: equal for two `_id`s exactly if MongoDB treats them as equal.
 
-    Python's equality would make one task of 1 and True, and `_id`s may be unhashable documents.
+    The `_id` itself cannot be the key: to Python 1 and True are equal, and an `_id` may be a document, which has no
+    hash.
     """
     return canonical(document_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Invalidated:
-    """The collection was dropped or renamed, which ends the stream; `token` is where to go on."""
+    """The collection was dropped or renamed, which ends the stream. A new stream can start after `token`."""
 
     token: RawBSONDocument
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A change of a shape that we do not know: what it says, and of which task, is lost."""
+    """A change event that the relay cannot read. Its task is unknown, so every listener has to be resynced."""
 
     time: Timestamp

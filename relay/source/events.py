@@ -29,7 +29,7 @@ from bson import Timestamp
 from bson.raw_bson import RawBSONDocument
 
 from relay.source.change import (
-    UNTOLD,
+    UNKNOWN_UPDATE,
     Change,
     Deleted,
     Inserted,
@@ -251,7 +251,7 @@ def _operation(raw: bytes, event: Document, split: bool) -> Operation | None:
         case "update":
             if "rawUpdateDescription" in event:
                 described = event["rawUpdateDescription"]
-                return _differed(described["diff"]) if described["$v"] == _DELTA else UNTOLD
+                return _differed(described["diff"]) if described["$v"] == _DELTA else UNKNOWN_UPDATE
             return _described(raw, event["updateDescription"], split)
         case "replace":
             return Replaced(_document(event))
@@ -285,7 +285,7 @@ def _described(raw: bytes, described: Document, split: bool) -> Updated:
         if part == "updatedFields":
             names += spelled
         if len(names) > len(set(names)):
-            return UNTOLD
+            return UNKNOWN_UPDATE
     return Updated(fields, removed, cuts, paths)
 
 
@@ -295,11 +295,11 @@ def _differed(diff: Document) -> Updated:
     try:
         count = _flatten(diff, "", (), False, told)
     except Exception:  # no diff as we know it: the document will tell what it did
-        return UNTOLD
+        return UNKNOWN_UPDATE
     if not told.paths:
         return Updated(told.fields, told.removed or (), told.truncated or ())
     if count > len({*told.fields, *told.removed, *(path for path, _ in told.truncated)}):
-        return UNTOLD  # two paths of one spelling, as above
+        return UNKNOWN_UPDATE  # two paths of one spelling, as above
     return Updated(told.fields, told.removed, told.truncated, told.paths)
 
 

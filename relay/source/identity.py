@@ -51,7 +51,7 @@ _INT64_RANGE = range(-(2**63), 2**63)
 
 @dataclass(frozen=True, slots=True)
 class RawId:
-    """An `_id` kept as its raw element, because decoding would lose part of it: a string that is not UTF-8, for example."""
+    """An `_id` kept as its raw element because decoding would change it, such as a string that is not UTF-8."""
 
     element: bytes
 
@@ -164,7 +164,7 @@ def _canonical(kind: int, value: bytes, levels: int) -> tuple[int, bytes]:
             return kind, value
 
 
-# Lists rather than generators: each generator would add a stack frame per nesting level, and 180 levels are allowed.
+# Lists, not generators: a generator would add a stack frame for each of up to 180 nesting levels.
 
 
 def _of_document(value: bytes, levels: int) -> bytes:

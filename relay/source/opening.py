@@ -63,8 +63,8 @@ class Opening:
                 return await self.once(wait_ms=wait_ms)
             except Unavailable as failure:
                 outage.failed(str(failure), hosts=hosts_of(self._settings), reason=str(failure))
-            # The driver leaves half-connected sockets to the garbage collector, which the relay has tuned to run rarely:
-            # without this, they would pile up while the database is away.
+            # The driver leaves half-connected sockets to the garbage collector, which runs rarely in the
+            # relay: without this, they would pile up while the database is away.
             gc.collect()
             wait_ms = SELECTION_MS  # give a slow network more time than the first attempt had
             await asyncio.sleep(RETRY_S)

@@ -1,8 +1,8 @@
-"""The tail: opens the change stream, resumes it, backs off, starts again.
+"""The tail: open the change stream, resume it after failures, and give out its changes in batches. Does I/O.
 
-Rules of this file: a batch ends only between two cluster times; a token is remembered only where a
-batch ended; the position never goes back. aggregate and getMore are sent as commands, because the
-driver's own iterator closes for good when it is cancelled and hides the token of an empty reply.
+Rules of this file: a batch ends only between two cluster times; a resume token is kept only if a batch ended with it;
+the position never goes back. The commands aggregate and getMore are sent directly, because the driver's own iterator
+cannot be used after a cancellation, and hides the resume token of an empty reply.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import StartupError, Unavailable
-from relay.source.change import UNTOLD, Change, Invalidated, Unreadable, Updated
+from relay.source.change import UNKNOWN_UPDATE, Change, Invalidated, Unreadable, Updated
 from relay.source.diagnosis import FOLLOW, STANDALONE, explain
 from relay.source.errors import Meaning, code_of, meaning_of
 from relay.source.events import read_changes, token_time
@@ -33,20 +33,23 @@ from relay.source.walk import field
 
 log = logging.getLogger(__name__)
 
-BATCH_SIZE = 1000  # changes; unbounded batches cost 119 MB when a backlog is read
-AWAIT_MS = 100  # how long a getMore waits for news: S is at most this far behind on a quiet collection
-CLOSING_MS = 1  # the same, while changes are held back of which more of their cluster time may follow
-CUT_BYTES = 1024 * 1024  # of a reply, which may have ended because it was full: one ends below 16 MB
+BATCH_SIZE = 1000  # changes per getMore; without a limit, reading a backlog took 119 MB
+AWAIT_MS = 100  # how long a getMore waits for changes: on a quiet collection, S is at most this old
+CLOSING_MS = (
+    1  # how long it waits while changes are held back because more with their cluster time may follow
+)
+CUT_BYTES = 1024 * 1024  # a reply of at least this size may have been cut because it was full (below 16 MB)
 BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 10.0
-# Behind the database's own time: without a majority the stream stays open and says nothing (F14). On an
-# idle shard its token may be 10 s old, because that is how often an idle server writes a no-op.
+# How far the stream may be behind the time of the database before it counts as stale. Without a majority the stream
+# stays open and sends nothing (F14). On an idle shard the token may be 10 s old: an idle server
+# writes a no-op that often.
 BEHIND_S = 15
-WITNESS_MS = 1_000  # how long a database that does not hold the last change we know is asked for it
+WITNESS_MS = 1_000  # how long to look for the last published change after a failure, see `_continues`
 _BEFORE_ALL = Timestamp(0, 0)
 _BATCH = (b"cursor", b"nextBatch")
-# Options with which the stream tells names from paths (see shapes.py), the documented one first. Where it is
-# refused the next is tried; without any, updates that may be read two ways are read from the documents.
-WIRE_VERSION_6_1 = 18  # before it, `showExpandedEvents` brings other things, but not `disambiguatedPaths`
+# Options that make the stream say which dots of a path separate names (see events.py), the documented one first. If the
+# server refuses an option, the next is tried. Without any, ambiguous updates are settled by reading the document.
+WIRE_VERSION_6_1 = 18  # older servers accept `showExpandedEvents`, but send no `disambiguatedPaths`
 _EXPANDED, _RAW, _PLAIN = range(3)
 _WAYS: dict[int, dict[str, Any]] = {
     _EXPANDED: {"showExpandedEvents": True},
@@ -55,12 +58,12 @@ _WAYS: dict[int, dict[str, Any]] = {
 }
 # BadValue, FailedToParse, Unauthorized, TypeMismatch, InvalidOptions, an unknown field.
 _OPTION_REFUSED = frozenset({2, 9, 13, 14, 72, 40415})
-CLOSE_S = 0.5  # for a word of farewell to a server that may not be there
+CLOSE_S = 0.5  # for killCursors, sent to a server that may not answer
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """All changes up to and including `position`; empty when only the position moved."""
+    """All changes after the last batch, up to and including `position`. Empty if only the position moved."""
 
     changes: Sequence[Change]
     position: Timestamp
@@ -68,8 +71,8 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Reopened:
-    """The stream's place was lost; it goes on at `position`, and what lay between is unknown:
-    whoever listens has to be brought up to date from the documents."""
+    """The stream could not be resumed and starts again at `position`. The changes in between are unknown, so every
+    listener has to be resynced from the documents."""
 
     position: Timestamp
     reason: str
@@ -78,11 +81,11 @@ class Reopened:
 class Tail:
     """The change stream of one collection, as an endless iterator of batches.
 
-    `current_at` is the monotonic time of the last answer that moved the stream on or said that there is
-    nothing, None before the first: a reader of health compares it with now. Neither a cursor that opens
-    and then fails counts, nor one that answers and stays far behind the database. `pace` is awaited before more
-    is fetched: where it would only wait to be delivered, fewer and larger batches cost less. `on_interrupted` is
-    called each time a cursor fails, before the pause that precedes the next try.
+    `current_at` is the monotonic time of the last reply that showed that the stream is up to date, None before the
+    first: the health check compares it with now. A cursor that opens and then fails does not count, nor does one that
+    replies and stays far behind the database. `pace` is awaited before the next getMore: it lets slow delivery
+    throttle the tail, because fewer and larger batches cost less than changes that wait in memory. `on_interrupted`
+    is called each time a cursor fails, before the pause that precedes the next attempt.
     """
 
     def __init__(
@@ -109,16 +112,16 @@ class Tail:
         self._outage = Outage(log, "change stream interrupted")
         self._token: RawBSONDocument | None = None
         self._witness: _Witness | None = None
-        self._lost: str | None = None  # why the place in the stream was given up
+        self._lost: str | None = None  # why the resume token was given up; None while it is good
         self._way = _EXPANDED
         self.position = Timestamp(0, 0)
         self.current_at: float | None = None
 
     async def open(self) -> Timestamp:
-        """Fix the position the stream starts from, and check that it will work.
+        """Set the position at which the stream starts, and check that the stream will work.
 
-        Raises StartupError when this database cannot serve a change stream, Unavailable when it
-        does not answer: then try again.
+        Raises StartupError if this database cannot serve a change stream. Raises Unavailable if it does not answer;
+        the caller may then try again.
         """
         try:
             cursor = await self._open_cursor(await self._now())
@@ -133,13 +136,13 @@ class Tail:
         return self.position
 
     async def batches(self) -> AsyncGenerator[Batch | Reopened]:
-        """Every batch from the position of `open` on; the next one is fetched while the consumer
-        works on this one. Ends only by cancellation."""
+        """Yield every batch after the position that `open` set. The next batch is fetched while the consumer works on
+        this one. Ends only by cancellation."""
         failures = 0
-        ended = False  # the last cursor did, with its collection
+        ended = False  # the last cursor ended because its collection was dropped or renamed
         while True:
             try:
-                # Of a collection that went, the stream says no word of each of its documents.
+                # The stream sends no deletes for the documents of a dropped collection: listeners must be resynced.
                 reason = self._lost or ("the collection was dropped or renamed" if ended else None)
                 if failures and self._lost is None and not await self._continues():
                     self._lost = "the database may be another one, or an older copy"
@@ -147,7 +150,7 @@ class Tail:
                 start = self.position
                 async with aclosing(self._follow(cursor)) as batches:
                     async for batch in batches:
-                        # Only here does a try count as a success: a cursor can open and never answer.
+                        # Count the attempt as a success only now: a cursor can open and never answer.
                         failures = 0
                         self._outage.over()
                         if reason is not None:
@@ -170,7 +173,7 @@ class Tail:
                 await asyncio.sleep(wait)
 
     def reopen(self, reason: str) -> None:
-        """Give up the place in the stream: after the batch in hand comes a `Reopened`."""
+        """Give up the resume token: the next item after the batch being handled is a `Reopened`."""
         self._lost = reason
 
     def _interrupted(self, failure: Exception, wait: float) -> None:
@@ -186,26 +189,27 @@ class Tail:
         self._on_interrupted()
 
     async def _follow(self, cursor: _Cursor) -> AsyncGenerator[Batch]:
-        """One cursor's life: until it fails, or ends with the collection."""
+        """Yield the batches of one cursor until it fails, or ends because the collection was dropped or renamed."""
         pending: asyncio.Task[_Reply] | None = None
         held: list[Change] = []
-        published: Timestamp | None = None  # of the last change
+        published: Timestamp | None = None  # the cluster time of the last change that was given out
         try:
             while True:
                 reply = await (pending or cursor.get_more(AWAIT_MS))
                 pending = None
-                # Python 3.11's wait_for, with which the driver sends, can swallow a cancellation.
+                # The driver sends with `wait_for`, which can swallow a cancellation on Python 3.11.
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     raise asyncio.CancelledError
                 if not held and reply.changes and reply.changes[0].time == published:
-                    # A read at this time may have shown it already. `_may_go_on` makes this impossible, except for
-                    # an error in it or in the server.
-                    self.reopen("a cluster time went on after it was over")
+                    # A snapshot at this time may have shown the change already. `_may_go_on` prevents this, unless it
+                    # or the server has a fault.
+                    self.reopen("a cluster time continued after its batch had ended")
                     return
                 held += reply.changes
-                # What is held back goes with the next reply; one that is empty closes its time. The token stays
-                # where it is: resumed there, the stream repeats what was published, and that is skipped.
+                # Changes that are held back go out with the next reply; an empty reply proves that their cluster time
+                # is complete. Until then the token is not moved: a stream resumed there repeats published changes,
+                # and those are skipped.
                 end = _end_of_complete(held) if reply.may_go_on and cursor.is_open else len(held)
                 if cursor.is_open:
                     pending = asyncio.ensure_future(
@@ -244,12 +248,12 @@ class Tail:
         return moment
 
     async def _continues(self) -> bool:
-        """After an interruption: is this still the history that was followed?
+        """After an interruption: does the database still hold the history that was published?
 
-        Another database may be at the address by now, or an older copy of this one, restored. Both take our
-        token without a word and go on from there, and what was published meanwhile that they do not hold would
-        stay on every page. So the last change that was published must be there, in its place. Where that cannot
-        be seen (none was published yet, or it is older than the oplog) it is in doubt as well.
+        Another database may have taken its address, or an older copy of it may have been restored. Both accept the
+        resume token and continue, and everything published that they do not hold would stay on every page. So the
+        last published change must still be in the stream, at its position. Returns False also if that cannot be
+        checked, because nothing was published yet or because the change is older than the oplog.
         """
         witness = self._witness
         if witness is None:
@@ -268,10 +272,10 @@ class Tail:
         return cursor.witness == witness
 
     async def _open_cursor(self, start: Timestamp | None) -> _Cursor:
-        """A cursor from the remembered token, or afresh from `start`, which becomes the position."""
+        """Open a cursor after the kept token, or at `start`, which then becomes the position."""
         stage = {"startAtOperationTime": start} if start is not None else {"startAfter": self._token}
-        # startAfter is resumeAfter that also goes on after an invalidate. Both ways of opening may repeat
-        # what is at or before the position.
+        # startAfter is like resumeAfter, but also continues after an invalidate event. Both ways of opening may repeat
+        # changes at or before the position, so those are skipped.
         skip = self.position if start is None else start
         cursor = _Cursor(self._database, self._collection, self._decoder, skip_until=skip)
         self._way = await cursor.open(stage, self._way)
@@ -286,7 +290,7 @@ class Tail:
 
 @dataclass(frozen=True, slots=True)
 class _Witness:
-    """A change that was in the stream, the first one of its cluster time: its resume token, as BSON."""
+    """A change that was published, the first one of its cluster time. `token` is its resume token as raw BSON."""
 
     time: Timestamp
     token: bytes
@@ -296,12 +300,12 @@ class _Witness:
 class _Reply:
     changes: list[Change]
     position: Timestamp
-    may_go_on: bool  # the last cluster time may have more changes than these
+    may_go_on: bool  # more changes with the last cluster time may follow
     behind_s: int
 
 
 class _Cursor:
-    """One server-side cursor, driven by commands in a session of its own."""
+    """One server-side cursor, read with commands in a session of its own."""
 
     def __init__(
         self,
@@ -323,18 +327,18 @@ class _Cursor:
         self.token: RawBSONDocument
         self.witness: _Witness | None = None  # of the last cluster time that brought a change
         self.invalidated = False
-        self.unreadable = False  # it brought a change that could not be read
-        # Although it should, it does not tell names from paths: before 8.0 a server did so only once
-        # setFeatureCompatibilityVersion had followed its upgrade from 6.0.
+        self.unreadable = False  # it returned a change that could not be read
+        # It returned an ambiguous update although it was opened with `showExpandedEvents`: a server before 8.0 sends
+        # `disambiguatedPaths` only after setFeatureCompatibilityVersion was run to complete its upgrade from 6.0.
         self.is_vague = False
 
     @property
     def is_open(self) -> bool:
-        """Can there be more? Not after the collection was dropped or renamed."""
+        """Can more changes follow? None do after the collection was dropped or renamed."""
         return bool(self._id) and not self.invalidated
 
     async def open(self, stage: dict[str, Any], way: int) -> int:
-        """Open it in this way, or in the next one that the server knows; which one it was."""
+        """Open the cursor with the options of `way`, or of the next way that the server accepts. Return that way."""
         try:
             server = await self._database.client.admin.command("hello", session=self._session)
             self._one_oplog = "setName" in server and server.get("msg") != "isdbgrid"
@@ -353,7 +357,7 @@ class _Cursor:
         return way
 
     async def _opened(self, stage: dict[str, Any], way: int) -> RawBSONDocument | None:
-        """The server's answer; None where it does not know this way."""
+        """Send the aggregate command. Return None if the server refuses the options of this way."""
         command = {
             "aggregate": self._collection,
             "pipeline": [{"$changeStream": {**stage, **_WAYS[way]}}],
@@ -377,12 +381,12 @@ class _Cursor:
         )
         cut = cut_out(bytes(reply.raw), _BATCH)
         if cut is None:
-            raise ValueError("a reply without a batch")
+            raise ValueError("the reply has no batch")
         rest, batch = RawBSONDocument(cut[0]), cut[1]
         self._id = rest["cursor"]["id"]
         self.token = rest["cursor"]["postBatchResumeToken"]
         changes: list[Change] = []
-        brought: list[bytes] = []  # the same, as they came
+        brought: list[bytes] = []  # the raw BSON of `changes`
         raws = batch.documents()
         for raw, change in zip(raws, read_changes(raws, self._decoder, split=False), strict=False):
             if change is None:
@@ -392,10 +396,10 @@ class _Cursor:
                 self.token = change.token
                 break
             if isinstance(change, Unreadable):
-                # Only a new one: where the stream starts, it may be told what the listeners were healed of.
+                # Ignore a repeated one at the start of the stream: the listeners were resynced after it already.
                 self.unreadable |= change.time > self._skip_until
                 continue
-            # Where the stream starts, it may tell what came before; from then on its time never goes back.
+            # A stream may begin with changes from before its start. After those, its time never goes back.
             self._skips = self._skips and change.time <= self._skip_until
             if not self._skips:
                 changes.append(change)
@@ -404,7 +408,7 @@ class _Cursor:
             self._remember(changes, brought)
         if self._way == _EXPANDED:
             update = next((one.operation for one in changes if isinstance(one.operation, Updated)), None)
-            self.is_vague |= update is not None and update.paths is None and update != UNTOLD
+            self.is_vague |= update is not None and update.paths is None and update != UNKNOWN_UPDATE
         position = token_time(self.token)
         may_go_on = (
             bool(changes)
@@ -415,16 +419,16 @@ class _Cursor:
         return _Reply(changes, position, may_go_on, now.time - position.time)
 
     def _may_go_on(self, changes: Sequence[Change], count: int, size: int) -> bool:
-        """May the next reply begin with the cluster time that this one ends with, whose token is not past it?
-        This reply held `count` elements in `size` bytes.
+        """May the next reply begin with more changes of the cluster time that this reply ends with?
 
-        To ask costs a millisecond, so that it is only asked where it can be. A member of a replica set reads one
-        oplog, in which a cluster time is one entry: a write, a transaction, or, not marked as one, a batch of
-        deletes from 6.1 on and of other writes from 8.0 on. All changes of an entry are in its hands at once,
-        so that a reply ends between them only where it is full, by number or by size, in which case much is
-        being written, and a millisecond is nothing. A change that is alone in its reply is complete. A router
-        merges the oplogs of shards, which may have the same cluster times: behind it, every reply may end
-        between them.
+        `count` and `size` are the number of elements in this reply and their bytes. If the answer is yes, the changes
+        of that time are held back for one more getMore, which costs a millisecond. So the answer is yes only if it is
+        possible. A member of a replica set reads one oplog, in which a cluster time is one entry: a write, a
+        transaction, or a batch of writes that is not marked as one (deletes since MongoDB 6.1, all writes since 8.0).
+        The server has all changes of an entry at once, so a reply ends between them only if it is full, by number or
+        by size; then much is being written, and a millisecond does not matter. A change that is alone in its reply is
+        complete. A router merges the oplogs of several shards, which may have equal cluster times: there, every reply
+        may end between two changes of one time.
         """
         return (
             changes[-1].grouped
@@ -438,11 +442,13 @@ class _Cursor:
         time, first = changes[-1].time, len(changes) - 1
         while first and changes[first - 1].time == time:
             first -= 1
-        if self.witness is None or self.witness.time != time:  # else it began in an earlier reply
+        if (
+            self.witness is None or self.witness.time != time
+        ):  # otherwise an earlier reply had the first change
             self.witness = _Witness(time, field(raws[first], b"_id"))
 
     async def close(self) -> None:
-        """Best effort: the server reaps what is left behind."""
+        """Close the cursor on the server if it answers. If not, the server removes the cursor after its own timeout."""
         if self._id:
             with suppress(PyMongoError, TimeoutError):
                 async with asyncio.timeout(CLOSE_S):
@@ -457,7 +463,7 @@ class _Cursor:
 
 
 def _end_of_complete(changes: Sequence[Change]) -> int:
-    """How many come before those of the last cluster time."""
+    """The number of changes before those with the last cluster time."""
     end = len(changes)
     while end and changes[end - 1].time == changes[-1].time:
         end -= 1
@@ -465,7 +471,7 @@ def _end_of_complete(changes: Sequence[Change]) -> int:
 
 
 def _wait(failures: int, jitter: float) -> float:
-    """How long before the next try, after so many failures in a row."""
-    # A float has no room for 2 ** failures once the database has been away for some hours.
+    """Seconds to wait before the next attempt, after this number of failures in a row."""
+    # The exponent is bounded: after some hours of failures, 2 ** failures would not fit into a float.
     longest: float = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(failures, 10))
     return longest * (0.5 + jitter / 2)

@@ -59,7 +59,7 @@ def names(document: bytes) -> list[bytes]:
 
 
 def field(document: bytes, wanted: bytes) -> bytes:
-    """The value of the first field with this name. Raises InvalidBSON if the document is not BSON or has no such field."""
+    """The value of the first field with this name. Raises InvalidBSON, also if there is no such field."""
     _, start, end = place(document, wanted, 0, len(document))
     return document[start:end]
 

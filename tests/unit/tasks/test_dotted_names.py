@@ -22,7 +22,7 @@ from unit.feed.test_model import Collector, stored
 from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
 from relay.metrics import Metrics
-from relay.source.change import UNTOLD, Change, key_of
+from relay.source.change import UNKNOWN_UPDATE, Change, key_of
 from relay.source.events import read_change, read_changes
 from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch
@@ -121,7 +121,7 @@ def test_an_exact_form_needs_no_read(seed: int, form: str) -> None:
     before, after = documents_of(seed, 1)
     (change,) = read_changes([odd_diffs.change(before, after, form, Timestamp(10, 1))], DECODER, split=False)
     assert isinstance(change, Change)
-    if change.operation == UNTOLD:  # two paths have one spelling
+    if change.operation == UNKNOWN_UPDATE:  # two paths have one spelling
         return
     step = TRANSLATOR.translate(of(before), change)
     assert step is not None
@@ -168,7 +168,7 @@ def test_a_name_with_dots_beside_the_array_is_no_index_of_it() -> None:
         raw = odd_diffs.change(before, after, form, Timestamp(10, 1))
         (change,) = read_changes([raw], Decoder("log.items"), split=False)
         assert isinstance(change, Change)
-        if change.operation != UNTOLD:
+        if change.operation != UNKNOWN_UPDATE:
             step = translator.translate(translator.read(before), change)
             assert step is not None
             assert [message for message in step.messages if isinstance(message, EventAdded)] == [
