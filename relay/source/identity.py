@@ -192,7 +192,7 @@ def _below(levels: int) -> int:
 
 
 def _text(value: bytes) -> bytes:
-    """Check a string value and return it: its first four bytes are the length of the rest, which ends with a zero byte."""
+    """Check and return a string value: four bytes of length, the characters, and a zero byte at the end."""
     if len(value) < 5 or _INT32.unpack_from(value)[0] != len(value) - 4 or value[-1]:
         raise InvalidBSON("a string does not end with a zero byte")
     return value
