@@ -1,4 +1,4 @@
-"""Decide what to do about an error of the database: one table, for the change stream and for reads. Pure.
+"""Decide what to do about an error of the database: one table, for the change stream and for reads.
 
 An error that is not in the table is temporary, and the relay tries the same position again after a pause: a network
 error, a lost cursor (43), a primary that steps down (91, 189, 10107, 11600, 11602, 13435, 13436), a time limit (50),
