@@ -154,7 +154,8 @@ class Assignments:
         return "".join(shown) + text[at:]
 
     def _found(self, text: str) -> Iterator[tuple[int, int, str]]:
-        done = 0
+        """The parts of the string to replace: where each begins and ends, and the replacement."""
+        done = 0  # where the last value ends; a name inside it is a part of that secret
         for candidate in self._candidates(_small(text)):
             end = candidate.end()
             if candidate.start() < done:
@@ -176,18 +177,19 @@ class Assignments:
         before = text[max(floor, start - 40) : start]
         if before.endswith("\\") and run[0] in "nrt":  # an escape, as in JSON inside a string
             start, run = start + 1, run[1:]
-        elif before.endswith("%") and re.match("[0-9A-F]{2}", run):  # of an address
+        elif before.endswith("%") and re.match("[0-9A-F]{2}", run):  # an escape of an address: `%20password`
             start, run = start + 2, run[2:]
-        elif before.endswith(("[", ";")) and (colour := re.match("[0-9]{1,3}m", run)):  # of a terminal
+        elif before.endswith(("[", ";")) and (colour := re.match("[0-9]{1,3}m", run)):  # a colour
             start, run = start + colour.end(), run[colour.end() :]
         harmless = self._hides(run)
         if harmless is None and run[:1] == "-" and run[1:2].isalpha():  # `-Dpassword=x`
             start, run = start + 2, run[2:]
             harmless = self._hides(run)
         if harmless is not None:
+            # The word before it may change the meaning: `next token`, `first pass`.
             other = before.endswith(" ") and before[:-1].rpartition(" ")[2].lower() in OTHERS
             return None if other and run.lower() in ("token", "tokens", "pass") else (start, harmless)
-        for first in _spoken(before):  # in words, as `API key` or `Access key ID`
+        for first in _spoken(before):  # a name of several words: `API key`, `Access key ID`
             words = before[first:]
             if words[0] in "nrt" and before[first - 1 : first] == "\\":
                 words = words[1:]
@@ -203,7 +205,7 @@ class Assignments:
         close, sep = gap["close"] or "", gap["sep"]
         at, quote = gap.end(), ""
         found = None
-        if sep and not gap["comma"]:
+        if sep and not gap["comma"]:  # an assignment: `password = x`, `password: x`
             if text[start - 1 : start] == ":" == sep and text[start:end].lower() in ("cookie", "secret"):
                 return  # an emoji
             if not close and text.startswith("):", end) and "(" in text[max(0, start - 40) : start]:
@@ -218,12 +220,14 @@ class Assignments:
             if found is not None and found.bare and is_key and text[found.end : found.end + 1] in _AFTER_BARE:
                 quote = close  # a number gets quotes, so that JSON stays valid
         elif (named := _NAMES_IT.search(text, max(0, start - 100), start)) is not None:
+            # The name in a pair: `{name: "password", value: "x"}`.
             if _KIND.match(text, named.start()) and is_kind(text[start:end]):
                 return
             if _GOES_ON.match(text, end) and _DOTTED.match(text, start - 1):
                 return
             found = self._of_pair(text, named.start(), end, harmless)
         elif close and gap["comma"] and (_in_list(text, start) or text.startswith("-", start)):
+            # The first of a list: `["password", "x"]`, or an option among arguments: `"--password", "x"`.
             if OPENING.match(text, at):
                 found = value_at(text, at, start, end, loose=False, outer="")
                 if found is not None and self._is_list(text, start, text[found.start : found.end]):
@@ -231,7 +235,7 @@ class Assignments:
         elif (
             not close and _ELEMENT.search(text, max(0, start - 40), start) and (tag := _TAG.match(text, end))
         ):
-            found = self._of_element(text, end, tag.end())
+            found = self._of_element(text, end, tag.end())  # `<password>x</password>`
         elif not sep and (cell := _CELL.match(text, end)) and _ROW.search(text, max(0, start - 120), start):
             found = self._of_row(text, cell)
         elif not close and not sep and gap["before"]:
