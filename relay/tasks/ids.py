@@ -1,8 +1,8 @@
 """Ids of users and teams: the id of a BSON value, and the BSON values that a string may be the id of. Pure.
 
-Rules of this file: a value has one id or none, whatever type a writer stored it as; a value is among the `values_of` a
-string exactly when MongoDB calls it equal to one of them, which a property test checks; numbers, ObjectIds and UUIDs
-are recognised in their usual spelling only.
+Rules of this file: a value has one id or none, whatever type a writer stored it as; a value and one of the
+`values_of` a string have equal identities exactly when MongoDB calls the two values equal, which a property test
+checks; numbers, ObjectIds and UUIDs are recognised in their usual spelling only.
 """
 
 from __future__ import annotations
