@@ -35,18 +35,18 @@ from relay.gateway.websocket.pacing import WritePacer
 from relay.protocol.frames import Frame
 from relay.protocol.types import Kind
 
-CASES = 301  # as many as there are but for
+CASES = 301  # all cases, without these:
 LEFT_OUT = ("12.*", "13.*")  # compression, which the relay does not offer
-# A close in the middle of a fragmented message is a protocol error for the parser of `websockets`
-# (1002), where this case wants the code given back. RFC 6455 5.4 lets control frames come between
-# fragments and says nothing of this one; uvicorn answers the same over that parser.
+# For the parser of `websockets`, a close within a fragmented message is a protocol error (1002), while this case expects
+# an echo of the code. RFC 6455 5.4 permits control frames between fragments and does not mention the close. uvicorn,
+# which uses the same parser, answers like the relay.
 KNOWN = {"7.1.5"}
 GOOD = {"OK", "NON-STRICT", "INFORMATIONAL"}
 TICK_S = 0.05
 
 
 class EchoConnection(Connection):
-    """What the relay serves, but binary messages are no reason to close."""
+    """The relay's connection, except that it accepts and echoes binary messages."""
 
     __slots__ = ()
     takes_binary = True
@@ -63,7 +63,7 @@ class EchoHandshake(Handshake):
 
 
 class Echo:
-    """A conversation that gives back what it is told."""
+    """A conversation that echoes every message."""
 
     def __init__(self, ours: Connection) -> None:
         self._connection = ours
@@ -81,7 +81,7 @@ class Echo:
 
 
 class Owner:
-    """Ticks all of its connections all the time."""
+    """Calls `tick` of all its connections every TICK_S."""
 
     def __init__(self) -> None:
         self.open: set[Connection] = set()
@@ -110,7 +110,7 @@ class Server(uvicorn.Server):
 
 @asynccontextmanager
 async def echoing(**config: Any) -> AsyncIterator[str]:
-    """The address of an echo server over our protocol."""
+    """Run an echo server with the relay's WebSocket protocol. Yields its address."""
     owner = Owner()
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -152,7 +152,7 @@ async def echoing(**config: Any) -> AsyncIterator[str]:
 async def test_a_connection_passes_the_autobahn_cases(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # One case sends 4 MB in fragments of 64 bytes.
+    # One case sends 4 MB in fragments of 64 bytes, more than the relay permits.
     monkeypatch.setattr(connection, "MAX_FRAGMENTS", 100_000)
     with caplog.at_level(logging.INFO):
         async with echoing() as address:
@@ -168,13 +168,13 @@ async def test_a_connection_passes_the_autobahn_cases(
 
 
 def check_calm(caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing a peer sends is worth a line of the log, let alone a traceback: uvicorn's start and stop is all."""
+    """The log has only the start and the stop of uvicorn: nothing that a client sends may be logged."""
     assert all(record.name == "uvicorn.error" for record in caplog.records), caplog.text
     assert all(record.levelno == logging.INFO for record in caplog.records), caplog.text
     assert len(caplog.records) < 10, caplog.text
 
 
-# Over TLS, whose transport buffers and closes in its own way.
+# Over TLS, because asyncio has another transport for it, which buffers and closes differently.
 
 
 def certificate(directory: Path) -> tuple[str, str]:
@@ -212,7 +212,7 @@ async def test_a_connection_works_over_tls(tmp_path: Path, caplog: pytest.LogCap
             return connect(f"wss://{address}", ssl=trusting, proxy=None, max_size=None, max_queue=1)
 
         async with open_one() as client:
-            # All that was asked for comes before the close does, however often the socket is full.
+            # Every answer comes before the close, however often the socket is full.
             async def say() -> None:
                 for number in range(8):
                     await client.send(f"{number}{big}")

@@ -1,4 +1,4 @@
-"""Long polling: the states and positions of the WebSocket, from requests that remember nothing."""
+"""Long polling: the states and positions of a WebSocket, by requests of which the relay remembers nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from relay.protocol.types import PAGE_BYTES
 from relay.source.reader import Reader
 from relay.tasks.timeline import EventView, event_json
 
-BRIEF_MS = 200  # the wait of polls that nothing happens to
+BRIEF_MS = 200  # how long a poll waits for which nothing happens
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def with_(mongo_url: str, database_name: str) -> Callable[..., Any]:
 
 @asynccontextmanager
 async def waiting(relay: Relay, poller: Poller, *, rooms: int = 0, reads: int = 0) -> AsyncIterator[Any]:
-    """A poll that found nothing newer: it sits in so many rooms, or has read so often."""
+    """A poll that found nothing newer and waits: it has joined this many rooms, or has read this many times."""
     read_before = await metric(relay, "relay_state_reads_total")
     polling = asyncio.create_task(poller.poll(relay))
     await becomes(relay, "relay_rooms", lambda number: number >= rooms)
@@ -61,7 +61,7 @@ async def waiting(relay: Relay, poller: Poller, *, rooms: int = 0, reads: int = 
 
 
 async def in_time(polling: asyncio.Task[Answer]) -> Answer:
-    async with asyncio.timeout(SOON_S / 2):  # the wait of a poll is 25 s: this one did not wait for its end
+    async with asyncio.timeout(SOON_S / 2):  # a poll waits for up to 25 s: this one must be answered earlier
         return await polling
 
 
@@ -127,7 +127,7 @@ async def test_a_wait_without_changes_ends_without_messages(tasks: Any, with_: A
         before = asyncio.get_running_loop().time()
         assert (await alice.poll(relay)).types == []
         assert asyncio.get_running_loop().time() - before >= BRIEF_MS / 1000
-        # What it sat in is empty again.
+        # It has left its rooms.
         assert await metric(relay, "relay_rooms") == await metric(relay, "relay_polls") == 0
 
 
@@ -220,7 +220,7 @@ async def test_etags_are_equal_on_another_instance_and_after_a_restart(tasks: An
     async with running(with_(relay_poll_wait_ms=0)) as relay:
         await alice.poll(relay)
         assert (await alice.poll(relay)).types == []
-    # The other one has seen the tasks change, and knows them another way.
+    # The other instance has seen the tasks change, so it did not read them as documents.
     tasks.update_many({}, {"$set": {"title": "Other"}})
     async with running(with_(relay_poll_wait_ms=0)) as relay:
         async with listening(relay, "/ws/tasks/2") as ear:
@@ -335,7 +335,7 @@ async def test_a_revoked_task_is_refused_once_and_returns_by_itself(tasks: Any, 
             await write(tasks.update_one, {"_id": "t"}, {"$set": {"createdBy": "bob", "title": "hidden"}})
             (refused,) = (await in_time(polling)).body["messages"]
         assert refused["data"].items() >= {"code": "forbidden", "taskId": "t"}.items()
-        # From there on it waits: what happens to the task out of sight brings no answer,
+        # Then it waits: changes of the task that the user may not see bring no answer,
         async with waiting(relay, alice, reads=2) as polling:
             reads = await metric(relay, "relay_state_reads_total")
             await write(tasks.update_one, {"_id": "t"}, {"$push": {"events": {"n": 1}}})
@@ -344,7 +344,7 @@ async def test_a_revoked_task_is_refused_once_and_returns_by_itself(tasks: Any, 
                 await ear.until("task:state")
             assert await metric(relay, "relay_state_reads_total") <= reads + 3
             assert not polling.done()
-            # until it may be seen again.
+            # until the user may see it again.
             await write(tasks.update_one, {"_id": "t"}, {"$set": {"members": ["alice"]}})
             assert (await in_time(polling)).types == ["task:state"]
         assert [event["data"] for event in alice.timelines["t"]] == [{"n": 0}, {"n": 1}]
@@ -364,7 +364,11 @@ async def test_an_unknown_task_is_refused_once_and_sent_when_it_is_created(tasks
 async def test_a_task_revoked_while_a_poll_collects_is_not_sent(
     tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
-    ids = ["t", *(f"other {n}" for n in range(BATCH - 1)), "slow"]  # the last one is read by itself
+    ids = [
+        "t",
+        *(f"other {n}" for n in range(BATCH - 1)),
+        "slow",
+    ]  # the last one does not fit into the batch of the others
     tasks.insert_many({"_id": task_id, "createdBy": "alice"} for task_id in ids)
     was_read, go_on = asyncio.Event(), asyncio.Event()
     read = FairReads.read
@@ -382,7 +386,7 @@ async def test_a_task_revoked_while_a_poll_collects_is_not_sent(
         polling = asyncio.create_task(
             post(relay, {"tasks": [{"taskId": task_id} for task_id in ids], "dashboard": {}})
         )
-        # When everything has been read, and of one thing the answer takes its time,
+        # When everything has been read, but one item is not answered yet,
         await was_read.wait()
         await becomes(relay, "relay_rooms", lambda number: number == BATCH + (last == "the list"))
         await becomes(relay, "relay_state_reads_total", lambda number: number >= 3)
@@ -391,7 +395,7 @@ async def test_a_task_revoked_while_a_poll_collects_is_not_sent(
             await write(tasks.update_one, {"_id": "t"}, {"$set": {"createdBy": "bob"}})
             await ear.until("task:revoked")
         go_on.set()
-        # then the answer knows of what was taken away meanwhile.
+        # then the answer does not show the task that was revoked meanwhile.
         answer = await in_time(polling)
         assert answer.types == ["error", *["task:state"] * BATCH, "dashboard:state"]
         assert len(answer.body["messages"][-1]["data"]["tasks"]) == BATCH
@@ -412,7 +416,7 @@ async def test_a_task_revoked_again_and_again_is_read_at_a_limited_rate(
                 task_id = left.pop()
                 await write(tasks.update_one, {"_id": task_id}, {"$set": {"createdBy": "bob"}})
                 async with listening(relay, f"/ws/tasks/{task_id}", sub="bob") as bob:
-                    await bob.until("task:state")  # it has been published
+                    await bob.until("task:state")  # so the change has been published
         return documents
 
     async with running(with_()) as relay:
@@ -449,10 +453,10 @@ async def test_a_refused_poll_says_what_was_wrong(with_: Any) -> None:
         ):
             answer = await post(relay, sent)
             assert answer.status == status
-            if answer.body is not None:  # the HTTP protocol says no more than that
+            if answer.body is not None:  # the HTTP protocol sends no body
                 assert answer.body["data"]["code"] == code
         for header in ("Authorization: Basic YTpi", f"Authorization: Bearer {token('alice')}"):
-            assert (await post(relay, body, header)).status == 401  # beside the good one
+            assert (await post(relay, body, header)).status == 401  # a second header next to the valid one
 
 
 async def test_a_poll_of_an_unlisted_origin_is_refused_and_of_a_listed_one_answered(
@@ -487,7 +491,7 @@ async def test_the_rate_limit_of_a_user_counts_all_polls(tasks: Any, with_: Any)
         assert 0 < refused.body["data"]["retryAfterMs"] <= 1000
         assert refused.headers["retry-after"] == "1"
         assert (await post(relay, body, sub="bob")).status == 200
-        # Many tasks cost more than one.
+        # A poll for many tasks costs more than a poll for one.
         many = {"tasks": [{"taskId": str(n)} for n in range(30)]}
         assert (await post(relay, many, sub="carol")).status == 200
         assert (await post(relay, body, sub="carol")).body["data"]["retryAfterMs"] > 1000
@@ -501,7 +505,7 @@ async def test_a_waiting_poll_counts_as_a_connection_until_the_client_is_gone(
 ) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
     alice = Poller("alice", ["t"])
-    # Connections that have not become WebSockets are counted apart, by the HTTP protocol: not the subject here.
+    # The HTTP protocol counts connections separately until they become WebSockets. That is not the subject here.
     async with running(with_(**{cap: 5})) as relay, AsyncExitStack() as stack:
         await alice.poll(relay)
         for _ in range(4):
@@ -511,7 +515,7 @@ async def test_a_waiting_poll_counts_as_a_connection_until_the_client_is_gone(
             await becomes(relay, "relay_rooms", lambda number: number == 1)
             refused = await post(relay, alice.body())
             assert (refused.status, refused.body["data"]["code"]) == (429, "rate_limited")
-        # One that drops the connection is forgotten at once.
+        # A poll whose client drops the connection ends at once.
         await becomes(relay, "relay_rooms", lambda number: number == 0)
         await becomes(relay, "relay_polls", lambda number: number == 0)
         tasks.update_one({"_id": "t"}, {"$set": {"title": "new"}})
@@ -571,7 +575,7 @@ async def test_a_relay_that_stops_answers_every_waiting_poll_at_once(tasks: Any,
     async with running(with_(relay_drain_ms=2_000)) as relay:
         await alice.poll(relay)
         polling = asyncio.create_task(post(relay, alice.body()))
-        async with listening(relay) as ear:  # who is told of the stop, and keeps it from being over
+        async with listening(relay) as ear:  # it is told of the stop, and keeps the relay running meanwhile
             await becomes(relay, "relay_rooms", lambda number: number == 1)
             relay.stop()
             await ear.until("server:draining")
@@ -596,7 +600,7 @@ async def test_a_stale_relay_says_so_in_every_answer(
     tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
-    monkeypatch.setattr(health, "STALE_AFTER_S", -1)  # no reply of the database is recent enough
+    monkeypatch.setattr(health, "STALE_AFTER_S", -1)  # so that no reply of the database is recent enough
     async with running(with_(relay_poll_wait_ms=0)) as relay:
         async with listening(relay) as ear:
             await ear.until("stream:status")
@@ -625,7 +629,7 @@ async def test_polls_of_alternating_instances_miss_and_repeat_nothing(tasks: Any
 async def test_a_polling_client_ends_up_with_the_documents(
     tasks: Any, with_: Any, mongo_url: str, database_name: str
 ) -> None:
-    """Four writers append, rewrite and hide at random; the reader polls two relays in turn."""
+    """Four writers append, rewrite and hide at random, while the client polls two relays alternately."""
     chance = random.Random(7)
     tasks.insert_many({"_id": f"t{n}", "createdBy": "alice", "events": []} for n in range(4))
     done = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Sockets that misbehave: readers that are slow, stalled or gone, and a relay that is asked to stop."""
+"""WebSockets that misbehave: clients that are slow, stalled or gone, and a relay that is asked to stop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 
 from relay.app import Relay
 
-BIG = 10_000  # bytes of one event: the kernel alone takes some megabytes of a stream that nobody reads
+BIG = 10_000  # bytes of one event: the kernel alone buffers some megabytes of a connection that is not read
 PUSHES = 1_000
 CHUNK = 20
 
@@ -41,7 +41,7 @@ def pushes(first: int, count: int) -> list[UpdateOne]:
 
 
 async def follow(ear: Ear, held: list[int], last: int) -> int:
-    """Read until the event `last` is there, as PROTOCOL.md wants it; how many came one by one."""
+    """Read until the event `last` has come, and check every message. Return how many events came one by one."""
     single = 0
     while not held or held[-1] != last:
         frame = await ear.next()
@@ -65,20 +65,20 @@ async def test_a_slow_client_is_sent_states_for_dropped_messages(tasks: Any, set
     ):
         await slow.send("task:join", {"taskId": "t"})
         await slow.until("task:state")
-        # When somebody does not read while megabytes are written, no faster than another can read,
+        # When one client does not read while megabytes are written, no faster than another one can read,
         heard: list[int] = []
         single = 0
         for first in range(0, PUSHES, CHUNK):
             await asyncio.to_thread(tasks.bulk_write, pushes(first, CHUNK))
             single += await follow(fast, heard, first + CHUNK - 1)
-        # then the other gets every event by itself,
+        # then the other one receives each event as a message of its own,
         assert single == PUSHES
         assert await metric(relay, "relay_lagging_total") >= 1
-        # and who reads again is brought up to date by a state that goes on from where it was.
+        # and the first one, when it reads again, receives a state that continues from its position.
         held = [-1]
         assert 0 < await follow(slow, held, PUSHES - 1) < PUSHES
         assert held == [-1, *range(PUSHES)]
-        # From there on it is served live again, in its room and on its dashboard.
+        # Then it receives live messages again, for its task and for its list.
         await asyncio.to_thread(tasks.bulk_write, pushes(PUSHES, 1))
         assert await follow(slow, held, PUSHES) == 1
         listed = await slow.until("dashboard:task_list_updated", eventCount=PUSHES + 2)
@@ -88,10 +88,12 @@ async def test_a_slow_client_is_sent_states_for_dropped_messages(tasks: Any, set
 async def test_a_timeline_above_every_limit_is_received_whole_and_ends_nothing_else(
     tasks: Any, settings_with: Any
 ) -> None:
-    text = "\x01" * 10_000  # six times as long in JSON
+    text = "\x01" * 10_000  # six times as many bytes in JSON
     many = [{"_id": n, "createdBy": "alice", "events": [{"n": n}]} for n in ("a", "b")]
     tasks.insert_many([*many, {"_id": "t", "createdBy": "alice", "events": [{"text": text}] * 150}])
-    least = settings_with(relay_outbox_max_bytes=65_536)  # 64 times as much is 4 MiB, and this is 9 MB
+    least = settings_with(
+        relay_outbox_max_bytes=65_536
+    )  # answers may take 64 times as much, 4 MiB, and the state has 9 MB
     async with running(least) as relay, listening(relay, "/ws/dashboard") as ear:
         await ear.until("dashboard:state")
         await ear.send("task:join", {"tasks": [{"taskId": "t"}, {"taskId": "a"}, {"taskId": "b"}]}, id="j")
@@ -119,7 +121,7 @@ async def test_a_slow_client_receives_nothing_of_a_task_it_lost_meanwhile(
         await slow.until("task:state", taskId="u")
         await asyncio.to_thread(tasks.bulk_write, pushes(0, PUSHES))
         await becomes(relay, "relay_lagging_total", lambda count: count >= 1)
-        # When a task is given away and written to while its listener is behind,
+        # When a task changes its owner and is written to while its listener is behind,
         tasks.update_one({"_id": "t"}, {"$set": {"createdBy": "bob"}, "$push": {"events": {"secret": 1}}})
         tasks.update_one({"_id": "u"}, {"$push": {"events": {"n": 7}}})
         revoked, held, listed = False, [], {"t", "u"}
@@ -137,7 +139,7 @@ async def test_a_slow_client_receives_nothing_of_a_task_it_lost_meanwhile(
                     listed = {task["taskId"] for task in data["tasks"]}
                 case "dashboard:task_list_updated", name if data["change"] != "upserted":
                     listed.discard(name)
-        # then it is told that it has lost the one, and nothing of that change or a later one.
+        # then the listener is sent that the task is revoked, and nothing of that change or of a later one.
         assert not any("secret" in orjson.dumps(frame).decode() for frame in slow.frames)
 
 
@@ -168,7 +170,7 @@ async def test_a_client_that_does_not_answer_pings_is_cut_off(settings_with: Any
         await becomes(relay, "relay_connections ", lambda count: count == 1)
         await becomes(relay, "relay_connections ", lambda count: count == 0)
         writer.close()
-        # One who does answer stays.
+        # A client that answers stays.
         async with listening(relay) as ear:
             await becomes(relay, "relay_connections ", lambda count: count == 1)
             for _ in range(4):
@@ -186,7 +188,7 @@ async def test_a_planned_stop_is_announced_and_reconnects_are_spread(settings_wi
         serving.stop()
         waits = [(await ear.until("server:draining"))["data"]["reconnectAfterMs"] for ear in (one, other)]
         assert all(0 <= wait <= 1_000 for wait in waits)
-        # The conversation goes on until the close, and readiness is gone.
+        # The session goes on until the close, but the relay is not ready any more.
         assert await one.quiet() == []
         with pytest.raises(urllib.error.HTTPError, match="503"):
             await asyncio.to_thread(urllib.request.urlopen, f"{serving.url}/readyz")
@@ -213,17 +215,17 @@ async def test_list_updates_of_one_task_are_throttled(tasks: Any, settings_with:
     ):
         await ear.until("dashboard:state")
         await bob.until("dashboard:state")
-        # When a chatty writer changes one task again and again,
+        # When a writer changes one task again and again,
         await asyncio.to_thread(
             tasks.bulk_write, [UpdateOne({"_id": "t"}, {"$set": {"title": f"{n}"}}) for n in range(100)]
         )
-        # then the first is told at once, the last always, and few between;
+        # then the first update is sent at once, the last one always, and few between;
         titles = []
         while titles[-1:] != ["99"]:
             titles.append((await ear.until("dashboard:task_list_updated", taskId="t"))["data"]["title"])
         assert titles[0] == "0"
         assert len(titles) < 10
-        # another task is not held up, and what must not wait does not.
+        # updates of another task are not delayed, and neither is a revocation.
         tasks.update_one({"_id": "t"}, {"$set": {"title": "waits"}})
         tasks.update_one({"_id": "u"}, {"$set": {"title": "now"}})
         tasks.update_one({"_id": "t"}, {"$set": {"title": "last", "createdBy": "bob"}})
