@@ -29,15 +29,15 @@ from relay.protocol.polls import PolledList, PolledTask, shown_moment
 from relay.protocol.types import ErrorCode, Kind
 from relay.tasks.visibility import Principal
 
-# Whatever exceeds this is left to the next poll. Once this many bytes are collected, only the first page of each further
-# timeline is kept.
+# Whatever exceeds this is left to the next poll. Once this many bytes are collected, only the first page of each
+# further timeline is kept.
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 ETAG_VERSION = "1."
 # A poll gives up after this time, even if the read that it shares with other clients is still being retried for them.
 GATHER_S = 20.0
-# A poll reads again after a change that may concern its client, and after a revocation while it reads. Many such changes
-# bring the client nothing, for example those of tasks past the end of its list. So a poll may read again this many times
-# in a row, and then this often.
+# A poll reads again after a change that may concern its client, and after a revocation while it reads. Many such
+# changes bring the client nothing, for example those of tasks past the end of its list. So a poll may read again this
+# many times in a row, and then this often.
 REJOIN_BURST, REJOINS_PER_SECOND = 5, 1.0
 
 
