@@ -1,6 +1,6 @@
 """One instance of the relay, real from the pump to the transport.
 
-Real: Pump, TaskCache, Translator, Hub, Joining and its parts, Session, Connections with their Timers, Connection,
+Real: Pump, TaskCache, Translator, Hub and its parts, Session, Connections with their Timers, Connection,
 Handshake, HttpProtocol and WritePacer, Polls and Poll, Audience, Caps. Played: where changes come from (in life
 `source.stream.Tail`),
 where states are read (`source.reader.Reader`), how tokens are signed, uvicorn and Starlette's routing.
