@@ -70,7 +70,7 @@ class Hub:
             self._registry, self._delivery, self._reads, translator, metrics, self._background
         )
         self._throttle = ListThrottle(list_interval_s)
-        self._timer: asyncio.TimerHandle | None = None  # for the list updates that wait
+        self._timer: asyncio.TimerHandle | None = None  # for the list updates that the throttle delays
         self._listeners: set[Listener] = set()
         self.status: StreamState = "live"
 
@@ -318,7 +318,7 @@ class Hub:
     def _to_group(self, group: Group, frames: StepFrames, made: Sequence[Made]) -> None:
         for frame, lifecycle in made:
             self._driver.list_reads.buffer(group, frame, frames if lifecycle else None)
-        # Members of the task got its lifecycle messages there, in their place among the events.
+        # Members of the task were sent its lifecycle messages already, in order with its events.
         sent_to = frames.lifecycle_sent_to
         others = group.live - sent_to if sent_to else group.live
         for frame, lifecycle in made:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # a subscription knows its listener, so this import would be 
 
 
 class Receiver(Protocol):
-    """Takes the frames of one listener. No method waits, and no method calls the hub back."""
+    """The queue of one connection, which takes the frames of its listener. No method waits or calls the hub."""
 
     def send(self, batch: Batch) -> None:
         """Queue live messages. They may be dropped, because a state can replace them: then `Hub.lag` follows."""
@@ -69,6 +69,8 @@ class Listener:
         yield from list(self.tasks.values())
         if self.list is not None:
             yield self.list
+
+    # A subscription is kept only while it is not ABSENT.
 
     def add_task(self, subscription: TaskSubscription) -> None:
         self.tasks[subscription.task_id] = subscription

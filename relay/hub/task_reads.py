@@ -65,7 +65,7 @@ class TaskBatch:
         return {request.subscription.listener.user for request in self.requests()}
 
     def filter(self) -> Mapping[str, Any]:
-        """The filter for what may be seen by one of those that have asked by now, whose rights it remembers."""
+        """The filter for what the listeners that have asked by now may see; remembers their rights."""
         listeners = {one.subscription.listener.keys: one.subscription.listener for one in self.requests()}
         self.rights = set(listeners)
         filters = [listener.filter() for listener in listeners.values()]
@@ -112,8 +112,8 @@ class TaskFound:
 class TaskAnswer:
     """What a read of one task brought.
 
-    `found` are the tasks that its taskId may stand for, the one that wins first; `hidden`: there is one that nobody
-    who asked may see; `is_read`: the database answered.
+    `found` are the tasks that its taskId may stand for, in the order in which they win. `hidden`: such a task exists,
+    but none of the listeners that asked may see it. `is_read`: the database answered.
     """
 
     reading: TaskReading
@@ -127,7 +127,8 @@ class TaskAnswer:
 
     def must_look_again(self, request: TaskRequest) -> bool:
         """May a later read show this listener a task that it did not see in this one?"""
-        # A task just written, or one that nobody could see who had asked by then, was not looked for.
+        # A task that was just written was not there yet, and only documents were read that the rights of the
+        # listeners opened that had asked by then.
         looked = request.caught_up and request.subscription.listener.keys in self.reading.batch.rights
         return not looked or self.appeared_for(request.subscription.listener)
 
@@ -235,7 +236,7 @@ class TaskReads:
         return None
 
     async def _visible(self, batch: TaskBatch) -> dict[bytes, dict[str, Any]]:
-        """By key, the documents that one of those that have asked by now may see. Raises SourceError."""
+        """By key, the documents that one of the listeners that have asked by now may see. Raises SourceError."""
         ids = [one for reading in batch.readings for one in candidate_ids(reading.task_id)]
         documents = await self._reads.read(batch, {**among(ids), **batch.filter()})
         return {key_of(document["_id"]): document for document in documents}
@@ -243,8 +244,8 @@ class TaskReads:
     async def _hidden(self, batch: TaskBatch, documents: Mapping[bytes, object]) -> set[bytes]:
         """The keys of the tasks that exist and are not among these documents. Raises SourceError.
 
-        Only members learn the difference, that their task was deleted or that they may not see it any more: so
-        only their tasks are asked for.
+        Only tasks with members are asked for: a member is sent whether its task was deleted or only revoked, while
+        any other listener gets the same answer in both cases.
         """
         ids = [
             one
