@@ -61,7 +61,9 @@ def reserve_descriptors(connections: int) -> Capacity:
 def _capacity(connections: int, limit: int, opened: int) -> Capacity:
     if limit == resource.RLIM_INFINITY:
         return Capacity(connections, sys.maxsize, sys.maxsize, limit)
-    reserve = min(RESERVE, max(SMALLEST_RESERVE, limit // 8))
+    # An eighth of the limit is generous. If it would leave no connection, less is enough.
+    generous = min(limit // 8, (limit - opened - 1) * 2 // 3)
+    reserve = min(RESERVE, max(SMALLEST_RESERVE, generous))
     fit = limit - opened - reserve - reserve // 2
     if fit < 1:
         least = opened + SMALLEST_RESERVE + SMALLEST_RESERVE // 2 + 1

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.relay_fixture import SOON_S
 
@@ -140,6 +140,7 @@ def test_a_limit_that_permits_no_connection_is_a_startup_error(
 
 
 @given(wanted=st.integers(1, 10_000_000), limit=st.integers(0, 2**31), opened=st.integers(0, 1_000))
+@example(wanted=1, limit=264, opened=215)
 def test_client_connections_leave_the_relay_its_own_descriptors(wanted: int, limit: int, opened: int) -> None:
     try:
         capacity = descriptors._capacity(wanted, limit, opened)
