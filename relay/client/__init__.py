@@ -5,15 +5,16 @@
         async for item in relay:
             print(item, len(task.events))
 
-`items` is what comes, `live` what it amounts to; `client` is where to begin reading.
+Start reading at `client.py`. `events.py` has the items an iteration yields, `views.py` the list and the timelines
+that these items keep current.
 """
 
 from relay.client.address import websocket_url
 from relay.client.client import Client, connect
-from relay.client.endings import ABNORMAL, judge
-from relay.client.items import Connected, ConnectionRefused, Disconnected, Item, Message, Position
-from relay.client.live import TaskList, Timeline
+from relay.client.close_codes import ABNORMAL, judge
+from relay.client.events import Connected, ConnectionRefused, Disconnected, Item, Message, Position
 from relay.client.tokens import TokenSource
+from relay.client.views import TaskList, Timeline
 
 __all__ = [
     "ABNORMAL",

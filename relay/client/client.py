@@ -1,4 +1,4 @@
-"""The reconnecting client of the relay: wanted rooms in, messages and live views out."""
+"""The reconnecting client of the relay: the caller joins the list and tasks, and receives messages and live views."""
 
 from __future__ import annotations
 
@@ -11,38 +11,40 @@ from types import TracebackType
 from typing import Self
 
 from relay.client.address import websocket_url
-from relay.client.conversation import Conversation
-from relay.client.items import Item, Message, Position, Room
-from relay.client.live import TaskList, Timeline
-from relay.client.rooms import Noted, Wanted, WantedList, WantedTask
+from relay.client.events import Item, Message, Position, Room
+from relay.client.reconnector import Reconnector
+from relay.client.subscriptions import Outcome, Wanted, WantedList, WantedTask
 from relay.client.tokens import TokenSource
+from relay.client.views import TaskList, Timeline
 from relay.protocol.types import DASHBOARD_LIMIT_DEFAULT
 
-INBOX_MAX_ITEMS = 256  # past it nothing more is read, and the relay sees a slow reader
-SINCE_MAX = 2**31 - 1  # more events than a document can hold; a larger one is nobody's position
+# At this many items the client stops reading, so TCP back-pressure shows the relay a slow reader.
+QUEUE_MAX_ITEMS = 256
+SINCE_MAX = 2**31 - 1  # more events than a document can hold, so a larger position is invalid
 
 
 def connect(url: str, token: TokenSource) -> Client:
-    """A client of the relay at this address: enter it with `async with`, then iterate.
+    """Make a client of the relay at this address: enter it with `async with`, then iterate.
 
-    `token` is a JSON Web Token, or a callable that returns one (or an awaitable of one) and is asked for each
-    connection and before a token ends. Raises ValueError for an address or a token that cannot be one.
+    `token` is a JSON Web Token, or a callable that returns one (or an awaitable of one). The callable is called for
+    each connection and before a token expires. Raises ValueError for an invalid address or token.
     """
     return Client(url, token)
 
 
 class Client:
-    """A connection that is kept, and the rooms that are wanted on it.
+    """A connection that is reopened whenever it is lost, with the list and the tasks joined on it.
 
-    Iterating yields `Message`, `Connected` and `Disconnected`, in the order things happened. It ends when the
-    relay says it is done (1000) or the context is left, and raises ConnectionRefused where coming again is no
-    use.
+    Iterating yields `Message`, `Connected` and `Disconnected` in the order they happened. The iteration ends when
+    the relay closes with 1000 or the context is left. It raises ConnectionRefused when reconnecting cannot help.
     The `TaskList` and each `Timeline` that a join returns show what has been iterated over so far.
-    A token callable that raises, gives none or has no answer within 15 s is asked again, like a connection that
-    is lost: `Disconnected` says so. A token that is refused is brought again, with pauses of up to 30 s, until
-    the callable has another one or the relay takes it; one that was given as a text ends the iteration. The
-    rooms may change at any time, before and during the context, from the event loop's
-    thread.
+
+    A token callable that raises, returns nothing or takes longer than 15 s counts as a lost connection: the iteration
+    yields `Disconnected` and the callable is called again. A token from a callable that the relay refuses is sent
+    again, with delays of up to 30 s, until the callable returns another one or the relay accepts it. A refused token
+    that was given as a string ends the iteration with ConnectionRefused.
+
+    Join and leave at any time, before and inside the context, from the event loop's thread.
     """
 
     def __init__(
@@ -54,40 +56,41 @@ class Client:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
     ) -> None:
-        """Raises ValueError for an address or a token that cannot be one."""
+        """Set up the client without connecting. Raises ValueError for an invalid address or token."""
         self._wanted = Wanted()
-        self._inbox = Inbox()
-        self._conversation = Conversation(
-            websocket_url(url), token, self._wanted, self._inbox, clock=clock, sleep=sleep, random=random
+        self._queue = ItemQueue()
+        self._reconnector = Reconnector(
+            websocket_url(url), token, self._wanted, self._queue, clock=clock, sleep=sleep, random=random
         )
-        self._views: dict[Room, TaskList | Timeline] = {}  # that were not left, and have not been seen to end
+        self._views: dict[Room, TaskList | Timeline] = {}  # neither left nor ended, as far as iterated
         self._runner: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
-        """The address of the WebSocket."""
-        return self._conversation.url
+        """The relay's WebSocket address."""
+        return self._reconnector.url
 
     def join_dashboard(self, limit: int = DASHBOARD_LIMIT_DEFAULT) -> TaskList:
-        """Want the list of tasks; called again, a fresh `dashboard:state` is asked for."""
+        """Join the list of tasks. A second call requests a fresh `dashboard:state` and returns the view of the first."""
         want = self._wanted.dashboard
         view = TaskList() if want is None else want.view
         self._wanted.dashboard = WantedList(view, limit)
         self._views[None] = view
-        self._conversation.changed()
+        self._reconnector.changed()
         return view
 
     def leave_dashboard(self) -> None:
+        """Leave the list of tasks: its view ends with the state "left"."""
         self._leave(None)
 
     def join_task(self, task_id: str, since: int | None = None, head: str | None = None) -> Timeline:
-        """Want one task, from the start or from a position received earlier; called again, a fresh
-        `task:state` is asked for. Raises ValueError for an id or a position that cannot be one.
+        """Join one task, from the start or from a position received earlier. A second call requests a fresh
+        `task:state` and returns the view of the first. Raises ValueError for an invalid id or position.
 
-        A task that may not be seen ends its timeline with the state "forbidden", and is not asked for by itself
-        again: join it when the list shows it.
+        If the user may not see the task, its timeline ends with the state "forbidden" and the client does not join it
+        again by itself. Call `join_task` again once the list shows the task.
         """
-        task_id.encode()
+        task_id.encode()  # raises UnicodeEncodeError, a ValueError, for a lone surrogate
         if (since is None) != (head is None):
             raise ValueError("since counts only together with head")
         if since is not None and not 0 <= since <= SINCE_MAX:
@@ -98,23 +101,24 @@ class Client:
         view.ask(position)
         self._wanted.tasks[task_id] = WantedTask(view, position)
         self._views[task_id] = view
-        self._conversation.changed()
+        self._reconnector.changed()
         return view
 
     def leave_task(self, task_id: str) -> None:
+        """Leave one task: its view ends with the state "left"."""
         self._leave(task_id)
 
     def _leave(self, room: Room) -> None:
-        self._wanted.lose(room)
-        self._conversation.changed()
+        self._wanted.remove(room)
+        self._reconnector.changed()
         if (view := self._views.pop(room, None)) is not None:
             view.end("left")
 
     async def __aenter__(self) -> Self:
         if self._runner is not None:
             raise RuntimeError("a Client is entered once")
-        # Not a TaskGroup: its failure belongs to whoever iterates and must not cancel whoever entered.
-        self._runner = asyncio.create_task(self._inbox.filled_by(self._conversation), name="relay client")
+        # Not a TaskGroup: a failure is raised to the iterating task and must not cancel the task that entered.
+        self._runner = asyncio.create_task(self._queue.fill_from(self._reconnector), name="relay client")
         return self
 
     async def __aexit__(
@@ -125,7 +129,7 @@ class Client:
         try:
             await asyncio.wait({self._runner})
         except asyncio.CancelledError:
-            self._runner.cancel()  # no time for a polite goodbye: the second one cuts the socket
+            self._runner.cancel()  # skip the closing handshake: the second cancellation aborts the socket
             await asyncio.wait({self._runner})
             raise
 
@@ -135,35 +139,35 @@ class Client:
     async def __anext__(self) -> Item:
         if self._runner is None:
             raise RuntimeError("iterate inside `async with client`")
-        item, noted = await self._inbox.take()
+        item, outcome = await self._queue.take()
         if isinstance(item, Message):
-            self._show(item, noted)
+            self._show(item, outcome)
         return item
 
-    def _show(self, message: Message, noted: Noted) -> None:
-        """Bring the view that this message belongs to up to date: that is noted when it arrives, and it may be
-        iterated over when its room has long been left and joined again."""
-        view = noted.view
+    def _show(self, message: Message, outcome: Outcome) -> None:
+        """Apply a message to the view it belongs to. The view was determined when the message arrived, because the
+        task may have been left and joined again before the message is iterated over."""
+        view = outcome.view
         if view is None:
             return
-        if noted.effect == "end":
+        if outcome.effect == "end":
             view.end(str(message.data.get("code")))
-        elif isinstance(view, Timeline) and noted.effect == "clear":
+        elif isinstance(view, Timeline) and outcome.effect == "clear":
             view.clear()
         else:
-            if isinstance(view, Timeline) and noted.effect == "begin":
-                view.begin(noted.position)
+            if isinstance(view, Timeline) and outcome.effect == "begin":
+                view.begin(outcome.position)
             view.show(message)
         room = view.task_id if isinstance(view, Timeline) else None
         if view.has_ended and self._views.get(room) is view:
             del self._views[room]
 
 
-class Inbox:
-    """What was received and not yet taken: at most INBOX_MAX_ITEMS, then nothing more is read."""
+class ItemQueue:
+    """Items received and not yet iterated over. At QUEUE_MAX_ITEMS the reconnector stops reading the socket."""
 
     def __init__(self) -> None:
-        self._items: deque[tuple[Item, Noted]] = deque()
+        self._items: deque[tuple[Item, Outcome]] = deque()
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
         self._ended = False
@@ -172,26 +176,29 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._items)
 
-    async def filled_by(self, conversation: Conversation) -> None:
+    async def fill_from(self, reconnector: Reconnector) -> None:
+        """Run the reconnector, which puts items here, and keep its error for `take`."""
         try:
-            await conversation.run()
+            await reconnector.run()
         except Exception as error:
-            self._error = error  # `take` raises it after everything that came before
+            self._error = error  # `take` raises it after the items that were received before it
         finally:
             self._ended = True
             self._arrived.set()
 
-    async def room(self) -> None:
-        while len(self._items) >= INBOX_MAX_ITEMS:
+    async def wait_for_space(self) -> None:
+        """Return once the queue has space for one more item."""
+        while len(self._items) >= QUEUE_MAX_ITEMS:
             self._taken.clear()
             await self._taken.wait()
 
-    def put(self, item: Item, noted: Noted) -> None:
-        self._items.append((item, noted))
+    def put(self, item: Item, outcome: Outcome) -> None:
+        """Append an item. Call `wait_for_space` first: `put` itself has no limit."""
+        self._items.append((item, outcome))
         self._arrived.set()
 
-    async def take(self) -> tuple[Item, Noted]:
-        """Raises what the conversation failed with, once, and StopAsyncIteration at its end."""
+    async def take(self) -> tuple[Item, Outcome]:
+        """Return the next item. Raises the error that ended the reconnector, once, then StopAsyncIteration."""
         while not self._items:
             if self._error is not None:
                 error, self._error = self._error, None

@@ -1,12 +1,12 @@
-"""How fast requests may follow each other. Pure."""
+"""Limit how fast a client sends requests. Pure."""
 
 from __future__ import annotations
 
 
 class Pace:
-    """Keeps the requests of one connection to what its relay allows: `rate` a second, and as many at once.
+    """A token bucket that keeps one connection's requests within the relay's limit: `rate` a second, bursts of `rate`.
 
-    What is refused for its rate costs a round trip and counts against us; a hundred refusals end the connection.
+    A request that exceeds the limit costs a round trip, and the relay closes the connection after a hundred of them.
     """
 
     def __init__(self, rate: float, now: float) -> None:
@@ -15,7 +15,7 @@ class Pace:
         self._at = now
 
     def spend(self, cost: float, now: float) -> float:
-        """Count a request that costs `cost` ordinary ones. Returns the seconds until the next may be sent."""
+        """Count a request that weighs `cost` ordinary requests. Return the seconds until the next may be sent."""
         self._left = min(self._rate, self._left + (now - self._at) * self._rate) - cost
         self._at = now
         return max(0.0, (1 - self._left) / self._rate)

@@ -1,4 +1,4 @@
-"""Where a client has its token from: a text, or a callable that is asked. Every question to it ends, and soon."""
+"""Get a client's token from a string or a callable. Each call of the callable has a time limit."""
 
 from __future__ import annotations
 
@@ -8,37 +8,39 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-ANSWER_WITHIN_S = 15.0  # a callable that takes longer has given no token, and is asked again
+ANSWER_WITHIN_S = 15.0  # after this the call counts as failed, and the callable is called again
 
 TokenSource = str | Callable[[], str | Awaitable[str | None] | None]
 
 
 class NoToken(Exception):
-    """There is no token to use yet; the text says why, and holds nothing of what was given."""
+    """There is no token to use yet. The text gives the reason and contains nothing of the value returned."""
 
 
 class Tokens:
-    """Asks a token source. A text is checked at once: ValueError for one that cannot be a token, and for what
-    is neither a text nor a callable."""
+    """Gets tokens from a token source. Raises ValueError at once for a string that cannot be a token, and for a source
+    that is neither a string nor a callable."""
 
     def __init__(self, source: TokenSource, sleep: Callable[[float], Awaitable[None]]) -> None:
         if not isinstance(source, str) and not callable(source):
-            raise ValueError("the token must be a text or a callable")
+            raise ValueError("the token must be a string or a callable")
         self._source = checked(source) if isinstance(source, str) else source
         self._sleep = sleep
-        self._ended: str | None = None
+        self._expired: str | None = None
 
     @property
     def is_fixed(self) -> bool:
-        """Whether it is a text: there will never be another one."""
+        """Whether the source is a string, so there will never be another token."""
         return isinstance(self._source, str)
 
     async def ask(self) -> str:
-        """The token to use now. Raises NoToken where the callable raises, gives none, or takes too long. One
-        that blocks, blocks the event loop, and cannot be bounded: it should return an awaitable."""
+        """Return the token to use now. Raises NoToken if the callable raises, returns none, or takes too long.
+
+        A callable that blocks also blocks the event loop, and no time limit can stop it: return an awaitable instead.
+        """
         if isinstance(self._source, str):
             return self._source
-        with _in_the_callable():
+        with _errors_as_no_token():
             given: object = self._source()
             is_awaitable = inspect.isawaitable(given)
         if is_awaitable:
@@ -46,46 +48,51 @@ class Tokens:
         if given is None or (isinstance(given, str) and not given):
             raise NoToken("none was given")
         if not isinstance(given, str):
-            raise NoToken(f"not a text but {type(given).__name__}")
+            raise NoToken(f"expected a string, got {type(given).__name__}")
         try:
             token = checked(given)
         except ValueError:
-            raise NoToken("characters that no token has") from None
-        if token == self._ended:
-            raise NoToken("the one that has ended")
+            raise NoToken("invalid characters") from None
+        if token == self._expired:
+            raise NoToken("the same token, which has expired")
         return token
 
-    def note_end(self, token: str) -> None:
-        """The relay says that this token's time is over: it is not used again."""
-        self._ended = token
+    def mark_expired(self, token: str) -> None:
+        """Do not use this token again, because the relay reported that it has expired."""
+        self._expired = token
 
     async def _bounded(self, given: Awaitable[Any]) -> Any:
-        is_ours = not asyncio.isfuture(given)  # a future may be shared with others who wait for it
+        is_ours = not asyncio.isfuture(
+            given
+        )  # a future may be shared with other tasks that await it, so do not cancel it
         answer = asyncio.ensure_future(given)
-        patience = asyncio.ensure_future(_wait(self._sleep, ANSWER_WITHIN_S))
+        timeout = asyncio.ensure_future(_wait(self._sleep, ANSWER_WITHIN_S))
         try:
-            await asyncio.wait((answer, patience), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((answer, timeout), return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
                 raise NoToken("no answer in time")
-            with _in_the_callable():
+            with _errors_as_no_token():
                 return answer.result()
         finally:
-            patience.cancel()
+            timeout.cancel()
             if is_ours and answer.cancel():
                 answer.add_done_callback(_forget)
 
 
 def checked(token: str) -> str:
-    """The token without blanks around it. Raises ValueError for what cannot be one, without repeating it."""
+    """Return the token without surrounding whitespace. Raises ValueError, without repeating it, if it is invalid."""
     token = token.strip()
     if not token or not all("!" <= character <= "~" for character in token):
-        raise ValueError("the token is empty or has characters that no token has")
+        raise ValueError("the token is empty or has invalid characters")
     return token
 
 
 @contextmanager
-def _in_the_callable() -> Iterator[None]:
-    """Whatever the callable raises is only that there is no token: also a cancellation, which is not ours here."""
+def _errors_as_no_token() -> Iterator[None]:
+    """Turn any error of the callable into NoToken, also a CancelledError that the callable raises itself.
+
+    Such a cancellation is not one of our own task: our task does not await anything inside this block.
+    """
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
@@ -99,6 +106,6 @@ async def _wait(sleep: Callable[[float], Awaitable[None]], seconds: float) -> No
 
 
 def _forget(answer: asyncio.Future[Any]) -> None:
-    """Whatever a question that was given up fails with is nobody's any more."""
+    """Read the error of an abandoned call, so asyncio does not log it as never retrieved."""
     with suppress(BaseException):
         answer.exception()

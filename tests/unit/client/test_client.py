@@ -25,9 +25,9 @@ from relay.client import (
     websocket_url,
 )
 from relay.client import client as client_module
-from relay.client import conversation as conversation_module
-from relay.client.endings import BACKOFF_CAP_S, jitter
-from relay.client.items import decode
+from relay.client import reconnector as reconnector_module
+from relay.client.close_codes import BACKOFF_CAP_S, jitter
+from relay.client.events import decode
 from relay.client.pace import Pace
 from relay.errors import Refused
 
@@ -309,12 +309,12 @@ async def test_a_relay_that_never_says_welcome_is_left() -> None:
 
 
 async def test_a_consumer_who_takes_his_time_is_not_a_silent_relay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "INBOX_MAX_ITEMS", 2)
+    monkeypatch.setattr(client_module, "QUEUE_MAX_ITEMS", 2)
     time = FakeTime()
     async with FakeRelay(heartbeat_ms=1000) as relay, client_of(relay, time) as client:
         client.join_dashboard()
-        conversation = client._conversation
-        while len(client._inbox) < 2 or conversation.talk is None or conversation.talk.listening:
+        reconnector = client._reconnector
+        while len(client._queue) < 2 or reconnector.connection is None or reconnector.connection.listening:
             await asyncio.sleep(0)  # turn the loop until the state waits for room
         time.advance(2.5)
         await time.until_someone_sleeps(2.5)
@@ -446,7 +446,7 @@ async def test_a_token_whose_time_is_over_is_not_brought_again() -> None:
         for _ in range(3):
             time.advance(lost.retry_in)
             lost = await until(client, Disconnected)
-            assert lost.reason == "no token (the one that has ended)"
+            assert lost.reason == "no token (the same token, which has expired)"
         current = "new"
         time.advance(lost.retry_in)
         await until(client, Connected)
@@ -512,13 +512,13 @@ MISBEHAVING: list[tuple[Callable[[], Any], str]] = [
     (rejects, "no token (KeyError)"),
     (lambda: None, "no token (none was given)"),
     (lambda: "", "no token (none was given)"),
-    (lambda: 7, "no token (not a text but int)"),
-    (lambda: b"s3cret", "no token (not a text but bytes)"),
-    (lambda: {"token": "s3cret"}, "no token (not a text but dict)"),
-    (lambda: "s3cret\ntoken", "no token (characters that no token has)"),
-    (lambda: "s3crét", "no token (characters that no token has)"),
-    (lambda: " ", "no token (characters that no token has)"),
-    (Odd, "no token (not a text but Odd)"),
+    (lambda: 7, "no token (expected a string, got int)"),
+    (lambda: b"s3cret", "no token (expected a string, got bytes)"),
+    (lambda: {"token": "s3cret"}, "no token (expected a string, got dict)"),
+    (lambda: "s3cret\ntoken", "no token (invalid characters)"),
+    (lambda: "s3crét", "no token (invalid characters)"),
+    (lambda: " ", "no token (invalid characters)"),
+    (Odd, "no token (expected a string, got Odd)"),
     (raising(asyncio.CancelledError()), "no token (CancelledError)"),
     (raising(GeneratorExit()), "no token (GeneratorExit)"),
     (raising(StopIteration()), "no token (StopIteration)"),
@@ -822,14 +822,14 @@ async def test_nothing_is_left_behind() -> None:
 
 
 async def test_a_backlog_does_not_hold_up_the_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "INBOX_MAX_ITEMS", 2)
+    monkeypatch.setattr(client_module, "QUEUE_MAX_ITEMS", 2)
     async with FakeRelay() as relay:
         async with client_of(relay, FakeTime()) as client:
             await until(client, Connected)
             for _ in range(100):
                 await relay.say("pong", {})
-            assert client._conversation.talk is not None
-            ws = client._conversation.talk.ws
+            assert client._reconnector.connection is not None
+            ws = client._reconnector.connection.ws
         assert ws.close_code == 1000  # 1006 where the peer's half was not waited for
 
 
@@ -837,7 +837,7 @@ async def test_a_proxy_that_needs_another_package_is_named(monkeypatch: pytest.M
     def without_the_package(*_: object, **__: object) -> None:
         raise ImportError
 
-    monkeypatch.setattr(conversation_module, "connect", without_the_package)
+    monkeypatch.setattr(reconnector_module, "connect", without_the_package)
     async with Client("http://relay", "t0ken", sleep=FakeTime().sleep) as client:
         assert "python-socks" in (await until(client, Disconnected)).reason
 

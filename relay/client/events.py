@@ -1,4 +1,4 @@
-"""What an iteration over a client yields, and a frame taken apart. Pure."""
+"""The items that iterating over a client yields, and the decoding of a frame into one. Pure."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import orjson
 
 from relay.errors import Refused
 
-Room = str | None  # a task by its id; None is the dashboard
+Room = str | None  # what a client can join: a task by its id, or None for the dashboard (the list of tasks)
 
 
 class ConnectionRefused(Refused):
-    """The relay does not want this client, and coming again would be no use. `code` is a close code, or the
-    HTTP status that came instead of an upgrade."""
+    """The relay refused this client and reconnecting cannot help. `code` is a close code, or the HTTP status of a
+    refused upgrade."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A frame of the relay (PROTOCOL.md 5). `raw` is its text as received."""
+    """A message from the relay (PROTOCOL.md 5). `raw` is the frame's JSON text as received."""
 
     type: str
     data: dict[str, Any]
@@ -30,15 +30,15 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The relay said `welcome`; `attempt` counts the tries it took, from 1."""
+    """The relay sent `welcome`. `attempt` is the number of attempts since the last connection, from 1."""
 
     attempt: int
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """No connection, or no longer. `code` is a close code, an HTTP status (below 1000), or None where no
-    answer came at all; `retry_in` is in seconds, None when the relay ended the conversation for good."""
+    """A connection ended or could not be opened. `code` is a close code, an HTTP status (below 1000), or None when no
+    answer came. `retry_in` is the delay in seconds before the next attempt, None when the relay is done."""
 
     reason: str
     code: int | None
@@ -50,14 +50,14 @@ Item = Message | Connected | Disconnected
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How much of a task's timeline has been received (PROTOCOL.md 6): keep it, and join with it."""
+    """How much of a task's timeline was received (PROTOCOL.md 6). Store it and join with it to get only the rest."""
 
     next: int
     head: str
 
 
 def decode(raw: str | bytes) -> Message:
-    """A frame of the relay as a Message. Raises ValueError for anything that is not one."""
+    """Decode a frame from the relay. Raises ValueError for a frame that is not a JSON object with a `type`."""
     if isinstance(raw, bytes):
         raise ValueError("binary frame")
     frame = orjson.loads(raw)

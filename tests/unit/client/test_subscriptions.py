@@ -13,8 +13,8 @@ import pytest
 from support.fake_relay import position, summary
 
 from relay.client import Client, Message, TaskList, Timeline
-from relay.client.items import decode
-from relay.client.rooms import Membership
+from relay.client.events import decode
+from relay.client.subscriptions import Subscriptions
 
 SEEDS = int(os.environ.get("RELAY_TEST_ROOMS_SEEDS") or 1000)
 TASKS = ("t1", "t1", "t1", "t2", "t2", "t3", "bad")  # the relay takes the last for no task id
@@ -162,7 +162,7 @@ class World:
 
     def __init__(self) -> None:
         self.client, self.relay = Client("http://relay", "t0ken"), Relay()
-        self.membership = Membership(self.client._wanted)
+        self.subscriptions = Subscriptions(self.client._wanted)
         self.asked: deque[str] = deque()
         self.received: deque[tuple[Message, Any]] = deque()
         self.readers: dict[str, Reader] = {}
@@ -200,17 +200,17 @@ class World:
             case "iterate":
                 self.iterate()
             case "retry":
-                self.membership.retry()
+                self.subscriptions.retry()
             case "lose":
                 self.connections += 1
-                self.membership = Membership(client._wanted)
+                self.subscriptions = Subscriptions(client._wanted)
                 self.asked.clear()
                 self.relay.joined, self.relay.sent = {}, deque()
             case _:
                 getattr(self.relay, step)(task_id)
 
     def ask(self) -> bool:
-        if (request := self.membership.next_request()) is None:
+        if (request := self.subscriptions.next_request()) is None:
             return False
         self.requests += 1
         frame = orjson.loads(request.frame)
@@ -233,26 +233,26 @@ class World:
         task_id, of = message.data.get("taskId"), message.data.get("of")
         if task_id and of:
             message.data["of"] = self.key(of, task_id)
-        noted = self.membership.note(message)
-        self.received.append((message, noted))
-        if noted.effect == "end" and message.data["code"] == "too_many_tasks":
+        outcome = self.subscriptions.receive(message)
+        self.received.append((message, outcome))
+        if outcome.effect == "end" and message.data["code"] == "too_many_tasks":
             assert len(self.client._wanted.tasks.keys() - {"bad"}) >= CAP
-        if noted.effect == "end" and message.data["code"] == "bad_request":
-            assert noted.view.task_id == "bad", "ended by what another one spoiled"
+        if outcome.effect == "end" and message.data["code"] == "bad_request":
+            assert outcome.view.task_id == "bad", "ended by what another one spoiled"
         return True
 
     def iterate(self) -> bool:
         if not self.received:
             return False
-        message, noted = self.received.popleft()
+        message, outcome = self.received.popleft()
         ended = [view for view in self.views if view.has_ended]
         states = [view.state for view in ended]
-        self.client._show(message, noted)
+        self.client._show(message, outcome)
         assert [view.state for view in ended] == states, "an end that was not the end"
         if message.type == "task:revoked":
             over = [view for view in self.views if view.has_ended and view not in ended]
             assert all(self.latest[view] == message.data["of"] for view in over), (
-                "ended by an older membership"
+                "ended by an older subscriptions"
             )
         if (reader := self.readers.get(str(message.data.get("of")))) is not None:
             reader.read(message)
@@ -286,7 +286,7 @@ class World:
                 self.deliver()
                 self.iterate()
                 assert self.requests - before < 100, "a storm"
-            self.membership.retry()
+            self.subscriptions.retry()
             if not self.ask():
                 return
 
@@ -316,8 +316,10 @@ def test_every_view_shows_what_belongs_to_its_latest_join(seed: int) -> None:
         assert listed == {task_id: len(events) for task_id, events in shown.items() if events is not None}
 
 
-def noted_by(membership: Membership, kind: str, data: dict[str, Any], reply_to: str | None = None) -> Any:
-    return membership.note(Message(kind, data, reply_to=reply_to))
+def outcome_of(
+    subscriptions: Subscriptions, kind: str, data: dict[str, Any], reply_to: str | None = None
+) -> Any:
+    return subscriptions.receive(Message(kind, data, reply_to=reply_to))
 
 
 @pytest.mark.parametrize(
@@ -330,17 +332,17 @@ def noted_by(membership: Membership, kind: str, data: dict[str, Any], reply_to: 
 def test_a_task_that_came_into_sight_while_it_was_asked_for_is_asked_for_again(sight: Any) -> None:
     """Fault 18: the answer was decided before the list showed the task."""
     client = Client("http://relay", "t0ken")
-    task, membership = client.join_task("t1"), Membership(client._wanted)
+    task, subscriptions = client.join_task("t1"), Subscriptions(client._wanted)
     client.join_dashboard()
     for _ in range(2):
-        membership.next_request()  # the list, and the task
-    noted_by(membership, *sight)
-    noted = noted_by(membership, "error", {"code": "forbidden", "taskId": "t1"}, "r2")
-    again = membership.next_request()
-    assert (noted.ask, noted.view, task.state) == (True, None, "loading")
+        subscriptions.next_request()  # the list, and the task
+    outcome_of(subscriptions, *sight)
+    outcome = outcome_of(subscriptions, "error", {"code": "forbidden", "taskId": "t1"}, "r2")
+    again = subscriptions.next_request()
+    assert (outcome.ask, outcome.view, task.state) == (True, None, "loading")
     assert again is not None
     assert "task:join" in again.frame
-    assert noted_by(membership, "error", {"code": "forbidden", "taskId": "t1"}, "r3").effect == "end"
+    assert outcome_of(subscriptions, "error", {"code": "forbidden", "taskId": "t1"}, "r3").effect == "end"
 
 
 def test_a_message_iterated_over_late_changes_no_view_of_a_later_join() -> None:

@@ -1,7 +1,7 @@
-"""The list and a task as plain objects, kept current by the messages that were iterated over. Pure.
+"""Views of the list and of a task, updated by the messages that were iterated over. Pure.
 
-Rules of this file: a view shows exactly what has been handed over so far; its user reads it and changes
-nothing in it.
+Rules of this file: a view shows exactly the messages iterated over so far; the application reads a view and never
+modifies it.
 """
 
 from __future__ import annotations
@@ -11,70 +11,74 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import cast
 
-from relay.client.items import Message, Position
+from relay.client.events import Message, Position
 from relay.protocol.types import Event, Kind, TaskSummary
 
 LOADING, READY = "loading", "ready"
-_GOING_ON = (LOADING, READY)
+_OPEN_STATES = (LOADING, READY)
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 
 
 class Timeline:
     """One task with its events.
 
-    `state` is "loading" until the first state is complete, then "ready"; "deleted", "revoked" or "left" when
-    that was its end, otherwise the code of the error that refused the join ("forbidden", …). A timeline that has
-    ended stays so: to join the task again makes another one.
+    `state` is "loading" until the first `task:state` is complete, then "ready". When the timeline ends it is "deleted",
+    "revoked" or "left", or the code of the error that refused the join ("forbidden", …). An ended timeline never
+    changes again: joining the task again returns a new one.
     """
 
     def __init__(self, task_id: str) -> None:
         self.task_id = task_id
         self.state = LOADING
-        self.task: TaskSummary | None = None  # None before the first state, and after the end
-        self.start = 0  # the index of the first event held: above 0 where it was joined from a position
-        self.events: list[Event | None] = []  # None is a hole in the array
+        self.task: TaskSummary | None = None  # None before the first `task:state` and after the end
+        self.start = 0  # index of the first event held; above 0 if joined from a position
+        self.events: list[Event | None] = []  # None: the array has no element at this index
         self._head: str | None = None
-        # Positions the task is being joined again from, and those of them that are in what we hold.
-        self._asked: set[Position] = set()
-        self._passed: set[Position] = set()
+        # Positions of joins without an answer yet, and those of them that lie within the events held.
+        self._requested: set[Position] = set()
+        self._reached: set[Position] = set()
 
     @property
     def next(self) -> int:
-        """How many events the task has, those before `start` included."""
+        """The number of events the task has, including those before `start`."""
         return self.start + len(self.events)
 
     @property
     def position(self) -> Position | None:
-        """Where we are: keep it, and `join_task` with it to be given only the rest."""
+        """The current position: store it and pass it to `join_task` to receive only later events."""
         return None if self._head is None else Position(self.next, self._head)
 
     @property
     def has_ended(self) -> bool:
-        return self.state not in _GOING_ON
+        """Whether no message changes this view any more."""
+        return self.state not in _OPEN_STATES
 
     def ask(self, position: Position | None) -> None:
-        """The task is being joined again from this position."""
+        """Note that the task is joined again from this position, so `begin` knows whether we were exactly there."""
         if position is not None:
-            self._asked.add(position)
-            self._pass()
+            self._requested.add(position)
+            self._note_reached()
 
     def begin(self, position: Position | None) -> None:
-        """The next message answers a join that continued from this position: what is held stands before it only
-        where we have been exactly there, and have kept what we held then."""
+        """Prepare for the answer to a join that continued from this position.
+
+        The events held are kept only if this timeline was at exactly that position and still holds what it held
+        then. Otherwise they may belong to an older version of the array, and are dropped.
+        """
         if position is None:
             return
-        if position != self.position and position not in self._passed:
+        if position != self.position and position not in self._reached:
             self.start, self.events, self._head = position.next, [], None
-        self._asked = {one for one in self._asked if one.next >= position.next}
+        self._requested = {one for one in self._requested if one.next >= position.next}
 
     def clear(self) -> None:
-        """The task was taken away, but has been joined again: show nothing until that is answered."""
+        """Show nothing until the next answer: the task was deleted or revoked, but has been joined again since."""
         if not self.has_ended:
             self.state = LOADING
             self._drop()
 
     def show(self, message: Message) -> None:
-        """Apply one message; a shape that the contract does not know changes nothing."""
+        """Apply one message. A message whose shape is not in PROTOCOL.md changes nothing."""
         if self.has_ended:
             return
         match message.type, message.data:
@@ -85,14 +89,14 @@ class Timeline:
                 self._keep(start)
                 self.events += events
                 self._head, self.task = head, message.data["task"]
-                self._pass()
+                self._note_reached()
                 if not more:
                     self.state = READY
             case Kind.EVENT_ADDED, {"index": int(index), "event": event, "head": str(head)}:
                 self._keep(index)
                 self.events.append(event)
                 self._head = head
-                self._pass()
+                self._note_reached()
             case Kind.UPDATED, {"task": dict()}:
                 self.task = message.data["task"]
             case Kind.DELETED, _:
@@ -101,23 +105,23 @@ class Timeline:
                 self.end("revoked")
 
     def end(self, state: str) -> None:
-        """Nothing more is heard of it; what it held is dropped."""
-        # "deleted" says more than the "forbidden" a later join of the same task is answered with.
+        """End the view with this state and drop its content."""
+        # Keep "deleted": it says more than the "forbidden" that answers a later join of the deleted task.
         self.state = self.state if self.has_ended else state
         self._drop()
 
     def _drop(self) -> None:
         self.task, self.start, self.events, self._head = None, 0, [], None
-        self._passed.clear()
+        self._reached.clear()
 
-    def _pass(self) -> None:
-        if self._asked and (position := self.position) in self._asked:
-            self._passed.add(position)
+    def _note_reached(self) -> None:
+        if self._requested and (position := self.position) in self._requested:
+            self._reached.add(position)
 
     def _keep(self, index: int) -> None:
-        """Keep the events before this index (PROTOCOL.md 6.2)."""
-        if self._passed:
-            self._passed = {one for one in self._passed if one.next <= index}
+        """Drop the events from this index on; if the index does not adjoin those held, drop all (PROTOCOL.md 6.2)."""
+        if self._reached:
+            self._reached = {one for one in self._reached if one.next <= index}
         if self.start <= index <= self.next:
             del self.events[index - self.start :]
         else:
@@ -125,31 +129,38 @@ class Timeline:
 
 
 class TaskList:
-    """The tasks a dashboard shows. `state` is "loading", then "ready"; "left" when that was its end, or the code
-    of the error that refused the join. A list that has ended stays so."""
+    """The tasks of the list that the user may see.
+
+    `state` is "loading" until the first list is complete, then "ready". When the list ends it is "left", or the code of
+    the error that refused the join. An ended list never changes again.
+    """
 
     def __init__(self) -> None:
         self.state = LOADING
         self._by_id: dict[str, TaskSummary] = {}
-        self._incoming: dict[str, TaskSummary] = {}  # the pages of a state until its last one has come
+        self._incoming: dict[
+            str, TaskSummary
+        ] = {}  # pages of a `dashboard:state` until its last page arrives
         self._sorted: Sequence[TaskSummary] | None = None
 
     @property
     def tasks(self) -> Sequence[TaskSummary]:
-        """All tasks, newest first; the same object until something changes."""
+        """All tasks, newest first. The same object is returned until a task changes, so `is` detects a change."""
         if self._sorted is None:
             self._sorted = tuple(sorted(self._by_id.values(), key=_age, reverse=True))
         return self._sorted
 
     @property
     def has_ended(self) -> bool:
-        return self.state not in _GOING_ON
+        """Whether no message changes this view any more."""
+        return self.state not in _OPEN_STATES
 
     def get(self, task_id: str) -> TaskSummary | None:
+        """Return the summary of one task, None if it is not in the list."""
         return self._by_id.get(task_id)
 
     def show(self, message: Message) -> None:
-        """Apply one message; a shape that the contract does not know changes nothing."""
+        """Apply one message. A message whose shape is not in PROTOCOL.md changes nothing."""
         if self.has_ended:
             return
         match message.type, message.data:
@@ -157,7 +168,7 @@ class TaskList:
                 if reset:
                     self._incoming = {}
                 self._incoming |= {task["taskId"]: task for task in tasks if _is_summary(task)}
-                if not more:  # until then what was there stays readable
+                if not more:  # until then the previous list stays readable
                     self._by_id, self._incoming = self._incoming, {}
                     self._sorted, self.state = None, READY
             case Kind.LIST_UPDATED, {"change": "upserted", "taskId": str(task_id), **task}:
@@ -168,14 +179,17 @@ class TaskList:
                 self._sorted = None
 
     def end(self, state: str) -> None:
-        """Nothing more is heard of it; what it held is dropped."""
+        """End the view with this state and drop its content."""
         self.state = self.state if self.has_ended else state
         self._by_id, self._incoming, self._sorted = {}, {}, None
 
 
 def _age(task: TaskSummary) -> tuple[float, str]:
-    """An ObjectId begins with its second of birth and orders the list as the relay does; other ids say nothing
-    about age."""
+    """Return the sort key of a task: its creation time in seconds, then its id.
+
+    An ObjectId begins with its creation second, which gives the relay's order. Other ids say nothing about age, so
+    `createdAt` is used, or 0 if that is no time.
+    """
     task_id = task["taskId"]
     if _OBJECT_ID.fullmatch(task_id):
         return int(task_id[:8], 16), task_id
