@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from relay.client.client import Client
-from relay.client.items import Message
-from relay.client.rooms import Membership, Noted
+from relay.client.events import Message
+from relay.client.subscriptions import Outcome, Subscriptions
 from relay.hub.task_reads import TaskAnswer
 from simulation.mutation import Mutation, replaced
 
@@ -22,10 +22,14 @@ _DIVIDES = "if (refusal) return"
 
 
 def _shows_what_is_there(show: Any) -> Any:
-    def shows(self: Client, message: Message, noted: Noted) -> None:
+    def shows(self: Client, message: Message, outcome: Outcome) -> None:
         task_id = message.data.get("taskId")
         current = self._views.get(task_id) if isinstance(task_id, str) else None
-        show(self, message, noted if current is None or noted.view is None else replace(noted, view=current))
+        show(
+            self,
+            message,
+            outcome if current is None or outcome.view is None else replace(outcome, view=current),
+        )
 
     return shows
 
@@ -35,15 +39,15 @@ def _overlooks_what_appeared(_: Any) -> Any:
     return lambda self, listener: False
 
 
-def _ends_what_is_wanted(note_gone: Any) -> Any:
-    def notes(self: Membership, room: str) -> Noted:
+def _ends_what_is_wanted(on_gone: Any) -> Any:
+    def notes(self: Subscriptions, room: str) -> Outcome:
         want = self._wanted.get(room)
-        noted = note_gone(self, room)
-        if want is None or noted.view is want.view:
-            return noted
+        outcome = on_gone(self, room)
+        if want is None or outcome.view is want.view:
+            return outcome
         self._asked.pop(room, None)
-        self._wanted.lose(room)
-        return Noted(want.view)
+        self._wanted.remove(room)
+        return Outcome(want.view)
 
     return notes
 
@@ -134,6 +138,6 @@ CLIENTS: dict[str, Mutation] = {
         "21: a revocation from before the answer of a second join ends the new view of the Python client",
         "view",
         ("python",),
-        python=replaced(Membership, "_note_gone", _ends_what_is_wanted),
+        python=replaced(Subscriptions, "_on_gone", _ends_what_is_wanted),
     ),
 }

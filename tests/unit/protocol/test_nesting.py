@@ -19,7 +19,7 @@ from support.token_forgery import hmac_signed, jwk
 from relay.auth import keys, tokens
 from relay.auth.keys import BadKey, FixedKeys, from_jwks
 from relay.auth.tokens import Verifier
-from relay.client.items import decode
+from relay.client.events import decode
 from relay.errors import BadRequest, Refused, StartupError
 from relay.protocol import requests
 from relay.protocol.nesting import is_nested_deeper
