@@ -1,8 +1,8 @@
-"""The MongoDB client, as the relay needs it: which options of `RELAY_MONGO_URL` count, and which never do.
+"""Make MongoDB clients from `RELAY_MONGO_URL`, and decide which of its options the relay uses.
 
-Rules of this file: an option counts only where it is named in KEPT, so that one which a later driver brings
-changes nothing by itself; of the URL no more is shown than its hosts and the names of known options, because an
-unescaped password may look like any other part of it.
+Rules of this file: an option is used only if KEPT names it, so an option that a later driver adds changes nothing.
+Only the hosts and the names of known options are ever shown, because an unescaped password may look like any other
+part of the URL.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from relay.source.diagnosis import printable
 
 log = logging.getLogger(__name__)
 
-# Where the database is, who connects, and how the bytes travel: that is for the operator to say.
+# Options that the operator decides: where the database is, who connects, and how bytes are transmitted.
 KEPT = (
     *("appName", "authMechanism", "authMechanismProperties", "authSource", "compressors", "directConnection"),
     *("localThresholdMS", "maxIdleTimeMS", "replicaSet", "serverMonitoringMode", "srvAllowedHostsSuffix"),
@@ -41,8 +41,8 @@ KEPT = (
     *("tlsCAFile", "tlsCertificateKeyFile", "tlsCertificateKeyFilePassword", "tlsCRLFile"),
     *("tlsDisableOCSPEndpointCheck", "tlsInsecure", "zlibCompressionLevel"),
 )
-# How long the relay waits, how much it asks at once, what it reads and how it decodes that: each is part of how
-# the relay works. `timeoutMS`, for one, would replace the wait of every getMore of the change stream.
+# Options that the relay sets itself: timeouts, pool sizes, what it reads and how it decodes. `timeoutMS`, for example,
+# would replace the wait of every getMore of the change stream.
 OWN = (
     *("connectTimeoutMS", "datetime_conversion", "enableOverloadRetargeting", "heartbeatFrequencyMS"),
     *("maxAdaptiveRetries", "maxConnecting", "maxPoolSize", "maxStalenessSeconds", "minPoolSize"),
@@ -50,10 +50,10 @@ OWN = (
     *("serverSelectionTimeoutMS", "socketTimeoutMS", "timeoutMS", "tz_aware", "unicode_decode_error_handler"),
     *("uuidRepresentation", "waitQueueTimeoutMS"),
 )
-# About writing, of which the relay does none, or without any effect in this driver: not worth a word, and in
-# many URLs that are copied from elsewhere (`?retryWrites=true&w=majority`).
+# Options about writes, which the relay never makes, or without effect in this driver. They are ignored silently, because
+# many URLs that are copied from elsewhere have them (`?retryWrites=true&w=majority`).
 MEANINGLESS = ("connect", "driver", "fsync", "journal", "retryWrites", "w", "waitQueueMultiple", "wTimeoutMS")
-# Known to other drivers, not to this one. An operator who wrote it counts on it.
+# Options that only other drivers know. They are ignored with a warning, because an operator may rely on them.
 FOREIGN = ("proxyHost", "proxyPort", "proxyUsername", "proxyPassword")
 REFUSED = {
     "loadBalanced": "loadBalanced=true is for a load balancer in front of mongos, through which the relay cannot "
@@ -64,27 +64,27 @@ _NAMES = {name.lower(): name for name in (*KEPT, *OWN, *MEANINGLESS, *FOREIGN, *
 _FILES = ("tlsCAFile", "tlsCRLFile", "tlsCertificateKeyFile")
 _LENIENT = ("tlsAllowInvalidCertificates", "tlsAllowInvalidHostnames", "tlsDisableOCSPEndpointCheck")
 _PARTS = re.compile(r"(?P<scheme>mongodb(?:\+srv)?)://(?P<place>[^?]*)(?:\?(?P<options>.*))?", re.DOTALL)
-# A password that is not escaped may look like a host: then nothing of the URL is shown.
+# An unescaped password may look like a host. This pattern does not match then, and no part of the URL is shown.
 _HOSTS = re.compile(r"[a-z+]+://(?:[^@/?]*@)?([^@/?]+)(?:[/?][^@]*)?")
 _ESCAPE = ": in a user and a password, : / ? # [ ] @ and % are written as %3A %2F %3F %23 %5B %5D %40 and %25"
 NO_URL = "RELAY_MONGO_URL is not a MongoDB connection string"
 
 SELECTION_MS = 5_000
-# A server that only said that it is no primary is asked again at the next heartbeat; the driver's own ten seconds
-# would be that long without news.
+# The driver looks for a new primary at heartbeats. With its default of ten seconds, an election could stop the stream
+# for that long.
 HEARTBEAT_MS = 1_000
-SOCKET_MS = 30_000  # longer than any wait we ask for, so that a dead peer is noticed
+SOCKET_MS = 30_000  # longer than every wait that the relay asks for; notices a server that stopped answering
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """`RELAY_MONGO_URL`, taken apart. `options` are those that count, by the names of KEPT, still escaped."""
+    """The parts of `RELAY_MONGO_URL`. `options` are those that the relay uses, by their names in KEPT, still escaped."""
 
     scheme: str
     place: str  # user, password, hosts and database
     options: dict[str, str]
-    ignored: tuple[str, ...]  # the known ones that do not
-    unknown: int  # how many others
+    ignored: tuple[str, ...]  # names of known options that the relay does not use
+    unknown: int  # the number of unknown options
 
     @property
     def url(self) -> str:
@@ -97,19 +97,21 @@ class Address:
         given = self.options.get("tls") or self.options.get("ssl")
         if given:
             return given.lower() == "true"
-        # To the driver, one of these asks for TLS as well.
+        # The driver also uses TLS if one of these options is given.
         asked = any(self.options.get(name) for name in (*_FILES, "tlsCertificateKeyFilePassword"))
         strict = any(self.options.get(name, "").lower() == "false" for name in _LENIENT)
         return asked or strict or self.scheme == "mongodb+srv"
 
     @property
     def mechanism(self) -> str:
-        """The authMechanism in capitals; empty where none is named."""
+        """The authMechanism in capitals; empty if none is given."""
         return self.options.get("authMechanism", "").upper()
 
     def of_one_server(self, host: str, port: int | None, *, tls: bool | None = None) -> str:
-        """The URL of this one server, without user, password or replica set. `tls`: with and without any
-        certificate, whatever the operator says; None: as they say."""
+        """A URL of this one server, without user, password or replica set.
+
+        `tls` overrides the operator's options: true for TLS that accepts every certificate, false for no TLS.
+        """
         where = (
             quote(host, safe="") if port is None else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         )
@@ -119,14 +121,14 @@ class Address:
             kept["tls"] = "true"
         elif tls:
             kept = {"tls": "true", "tlsInsecure": "true"}
-        # Streaming would open a second connection, which is still being made when the client is closed.
+        # Streaming heartbeats would open a second connection, and closing the client would leave it half open.
         kept |= {"directConnection": "true", "serverMonitoringMode": "poll"}
         pairs = "&".join(f"{name}={value}" for name, value in kept.items())
         return f"mongodb://{where}/?{pairs}"
 
 
 def address_of(settings: Settings) -> Address:
-    """The address of the database. Raises StartupError where it is missing, no address, or has no good options."""
+    """Parse `RELAY_MONGO_URL`. Raises StartupError if it is missing, malformed, or has an option with a wrong value."""
     url = settings.relay_mongo_url.get_secret_value()
     if not url:
         raise StartupError(
@@ -135,8 +137,8 @@ def address_of(settings: Settings) -> Address:
     parts = _PARTS.fullmatch(url)
     if parts is None:
         raise StartupError(f"{NO_URL}: it begins with mongodb:// or mongodb+srv://.")
-    # The @ before the hosts comes before any / or ?, and in a value of an option it is escaped. One that comes later
-    # ends a password with such a character, of which the driver would take the first part for a host.
+    # The @ before the hosts comes before every / and ?, and in the value of an option it is escaped. An @ after one of
+    # those therefore ends a password that contains it unescaped: the driver would use part of that password as a host.
     if "@" in parts["place"].partition("/")[2] or "@" in (parts["options"] or ""):
         raise StartupError(f"{NO_URL}{_ESCAPE}; so is an @ in an option.")
     options, ignored, unknown = {}, [], 0
@@ -164,7 +166,7 @@ def address_of(settings: Settings) -> Address:
 
 
 def client_of(settings: Settings, **overrides: Any) -> AsyncMongoClient[Any]:
-    """A client of the settings' database, not connected yet. Raises StartupError."""
+    """Make a client of the configured database. It connects at first use. Raises StartupError."""
     address = address_of(settings)
     options: dict[str, Any] = {
         "serverSelectionTimeoutMS": SELECTION_MS,
@@ -180,12 +182,13 @@ def client_of(settings: Settings, **overrides: Any) -> AsyncMongoClient[Any]:
 def client_of_one(
     address: Address, host: str, port: int | None, *, tls: bool | None = None, **options: Any
 ) -> AsyncMongoClient[Any]:
-    """A client of one server, as nobody: for what a server says of itself before it asks who connects."""
+    """Make a client of one server without credentials, to ask what a server tells before authentication."""
     return _client(address.of_one_server(host, port, tls=tls), options | {"appname": "relay"})
 
 
 def warning_of(settings: Settings) -> str | None:
-    """What of `RELAY_MONGO_URL` does not count, in one sentence. Raises StartupError."""
+    """A sentence about the options of `RELAY_MONGO_URL` that the relay ignores; None if there are none. Raises
+    StartupError."""
     address = address_of(settings)
     own = [name for name in address.ignored if name not in FOREIGN]
     foreign = [name for name in address.ignored if name in FOREIGN]
@@ -208,13 +211,13 @@ def warning_of(settings: Settings) -> str | None:
 
 
 def hosts_of(settings: Settings) -> str:
-    """Where MongoDB is, without user or password, and without anything that a terminal obeys."""
+    """The hosts of `RELAY_MONGO_URL` for logs: without user and password, and without control characters."""
     url = _HOSTS.fullmatch(settings.relay_mongo_url.get_secret_value())
     return printable(url[1], None) if url else "the hosts of RELAY_MONGO_URL"
 
 
 def names_of(settings: Settings) -> tuple[str, str]:
-    """The database and the collection. Raises StartupError where MongoDB can have none of that name."""
+    """The names of the database and the collection. Raises StartupError for a name that MongoDB cannot have."""
     database, collection = settings.relay_mongo_database, settings.relay_tasks_collection
     if re.search(r'[/\\. "$\0]', database) or len(database.encode(errors="replace")) > 63:
         raise StartupError(
@@ -248,7 +251,7 @@ def _pairs(options: str) -> Iterator[tuple[str, str]]:
 
 
 def _check(name: str, value: str) -> None:
-    """Raises StartupError for a value that the driver would ignore: a misspelt authMechanism is no mechanism."""
+    """Raise StartupError for a value that the driver would ignore with a warning, such as a misspelt authMechanism."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -260,7 +263,7 @@ def _check(name: str, value: str) -> None:
 
 
 def _check_files(options: dict[str, str]) -> None:
-    """Raises StartupError for a file that holds no certificate, no key, or a key that cannot be opened."""
+    """Raise StartupError for a file without a certificate or key, or with a key that its password does not open."""
     for name in _FILES:
         if name not in options:
             continue
@@ -309,7 +312,7 @@ def _missing_compressors(names: str) -> list[str]:
 def _client(url: str, options: dict[str, Any]) -> AsyncMongoClient[Any]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it would print what `warning_of` says
+            warnings.simplefilter("ignore")  # `warning_of` reports the same in plainer words
             return AsyncMongoClient(url, **options)
     except (PyMongoError, ValueError, TypeError, OSError) as failure:
         # The message of these may repeat the URL; a password must not be shown.

@@ -1,7 +1,7 @@
-"""What to tell an operator whose database cannot be followed: the same sentences in `serve`, `check` and `tail`.
+"""The sentences for an operator whose database cannot be followed, shared by `serve`, `check` and `tail`.
 
-Rules of this file: nothing is asked here; nothing is lasting without an answer that proves it, because silence may
-pass; of what servers and the driver say, only names are repeated, made printable.
+Rules of this file: no I/O; a diagnosis is `lasting` only if an answer of a server proves it, because silence may be
+temporary; messages of servers and of the driver are never repeated, only names from them, made printable.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ Hello = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Why the database cannot be followed or read: `reason` and `remedy` are clauses, `about` is the line of
-    `relay check` that they belong to. `lasting`: no waiting mends it, so a relay does not start."""
+    """Why the database cannot be followed or read.
+
+    `reason` and `remedy` are clauses of one sentence; `about` is the line of `relay check` that they belong to.
+    `lasting` is true if waiting cannot help: then `relay serve` does not start.
+    """
 
     about: str
     reason: str
@@ -31,14 +34,14 @@ class Diagnosis:
     lasting: bool = True
 
     def __str__(self) -> str:
-        # A sentence begins with a capital letter, but not where it begins with a name.
+        # A sentence begins with a capital letter, unless its first word is a name such as `app.tasks`.
         is_word = self.reason.split(" ")[0].isalpha()
         first = self.reason[:1].upper() if is_word else self.reason[:1]
         return f"{first}{self.reason[1:]}: {self.remedy}."
 
     @property
     def error(self) -> StartupError | Unavailable:
-        """What to raise."""
+        """The exception to raise for this: StartupError if it is lasting, else Unavailable."""
         return StartupError(str(self)) if self.lasting else Unavailable(str(self))
 
 
@@ -48,9 +51,9 @@ STANDALONE = Diagnosis(
     "start it with --replSet rs0 and run rs.initiate() once (a set of one member is enough)",
 )
 LEAST_RIGHTS = "give it a role with the actions find and changeStream on this one collection, as relay check --role prints"
-FOLLOW, READ = "change stream", "reads"  # what the relay does with a collection
+FOLLOW, READ = "change stream", "reads"  # values of `Diagnosis.about` for the two ways of using a collection
 _DOING = {FOLLOW: "open a change stream", READ: "read a moment of the past"}
-AUTHENTICATION_CODES = frozenset({11, 18, 8000})  # UserNotFound, AuthenticationFailed, Atlas' own
+AUTHENTICATION_CODES = frozenset({11, 18, 8000})  # UserNotFound, AuthenticationFailed, and the code of Atlas
 
 
 TOO_OLD = Diagnosis("version", "this MongoDB is too old", "upgrade it to 6.0 or newer")
@@ -62,13 +65,15 @@ NOBODY = Diagnosis(
 
 
 def printable(text: str, limit: int | None = 60) -> str:
-    """Somebody's text for a sentence: at most `limit` characters of it, and nothing that a terminal obeys."""
+    """Make a foreign string safe for a sentence: at most `limit` characters, without control characters."""
     return "".join(char if char.isprintable() else "?" for char in text[:limit])
 
 
 def explain(failure: OperationFailure, about: str, name: str) -> Diagnosis:
-    """What the operator has to know of a refusal to follow or to read the collection of this name; never the
-    server's words, which may quote data."""
+    """Explain why the server refused to follow or to read the collection with this name.
+
+    The server's own message is not used, because it may quote data.
+    """
     name = printable(name)
     match failure.code:
         case 40573:
@@ -121,7 +126,7 @@ def explain(failure: OperationFailure, about: str, name: str) -> Diagnosis:
 
 
 def of_kind(kind: str | None, name: str) -> Diagnosis | None:
-    """What keeps the relay from following a collection of this kind; None: nothing, or it is not known."""
+    """Explain why the relay cannot follow a collection of this kind; None if it can, or if the kind is unknown."""
     if kind in (None, "collection"):
         return None
     remedy = "name the collection beneath it in RELAY_TASKS_COLLECTION"
@@ -133,12 +138,12 @@ def of_kind(kind: str | None, name: str) -> Diagnosis | None:
 
 
 def is_replicated(hello: Hello) -> bool:
-    """Does a member of a replica set, or the router of a sharded cluster, say this of itself?"""
+    """Is this the `hello` reply of a replica set member, or of the router of a sharded cluster?"""
     return "setName" in hello or hello.get("msg") == "isdbgrid"
 
 
 def of_member(hello: Hello) -> Diagnosis | None:
-    """What keeps the relay from using the server that says this of itself; None: nothing."""
+    """Explain why the relay cannot use the server with this `hello` reply; None if it can."""
     if hello.get("isreplicaset"):
         return Diagnosis(
             "replica set",

@@ -1,19 +1,19 @@
-"""A raw change event -> Change: all knowledge of the stream's BSON shapes. Pure.
+"""Parse raw change events into `Change` values. All knowledge of the events' BSON layout is here. Pure.
 
-Rules of this file: it never raises on what the server may send, it decides nothing about meaning,
-an operation it does not know becomes nothing (the position still moves past it), and one it knows in a
-shape it does not know becomes Unreadable. Nearly all changes are updates that only set fields: those are
-read where their parts stand, which brings what decoding them whole would have brought.
+Rules of this file: nothing that a server may send raises; nothing is decided about what a change means; an unknown
+operation is ignored (the position still moves past it); a known operation in an unknown layout becomes Unreadable.
+Nearly all changes are updates that only set fields. For those there is a fast path that reads fields at fixed offsets;
+its result equals a full decode.
 
-An update is told in one of three forms (MONGO-FACTS.md has the observations):
-- `updateDescription` alone, in which "a.0" is an element of an array or a field with that name;
-- with `disambiguatedPaths` beside it, which holds the names along each path that can be read two ways. MongoDB
-  6.1 and newer send it, empty where there is none, on streams with `showExpandedEvents`;
-- `rawUpdateDescription`, the diff that is in the oplog, on streams with `showRawUpdateDescription`. 6.0 has no
-  other way to tell names from paths. `{u: …}` and `{i: …}` set fields, `{d: …}` removes some, and `s` before a
-  name is a diff inside of it; where that is an array, `a` is true, `l` is its new length, and `u` and `s` stand
+A server describes an update in one of three forms:
+- `updateDescription` alone, in which "a.0" is either an element of an array or a field with that name;
+- `updateDescription` with `disambiguatedPaths`, which lists the names along each ambiguous path. MongoDB 6.1 and
+  newer send it on streams with `showExpandedEvents`, empty if no path is ambiguous;
+- `rawUpdateDescription`, the diff from the oplog, on streams with `showRawUpdateDescription`. It is the only form of
+  MongoDB 6.0 without ambiguous paths. `{u: …}` and `{i: …}` set fields, `{d: …}` removes fields, and `s` before a
+  name is a diff of that field; if the field is an array, `a` is true, `l` is its new length, and `u` and `s` come
   before an index.
-What of an update is not told in one of them exactly is Updated without `paths`.
+An update that none of these forms describes exactly becomes an Updated whose `paths` is None.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from relay.source.walk import names as names_of
 
 log = logging.getLogger(__name__)
 
-# The parts of an update that only sets fields, in the server's order, each with its type and its name.
+# The parts of the event of an update that only sets fields, in the server's order: type byte and name of each.
 _TOKEN = b"\x03_id\0"
 _TIME = b"\x02operationType\0\x07\0\0\0update\0\x11clusterTime\0"
 _COLLECTION = b"\x05collectionUUID\0\x10\0\0\0\x04"
@@ -62,7 +62,7 @@ _RAW = b"\x03rawUpdateDescription\0"
 _DIFF = b"\x10$v\0\x02\0\0\0\x03diff\0"
 _END_OF_DIFF = b"\0\0"
 
-_LENGTH = 4  # bytes of a length, which counts itself
+_LENGTH = 4  # bytes of a length prefix, which counts itself
 _COLLECTION_SIZE = len(_COLLECTION) + 16
 _TO_TOKEN = Struct(f"<i{len(_TOKEN)}si")
 _TIME_SIZE = len(_TIME) + 8
@@ -72,7 +72,7 @@ _TO_KEY = Struct(f"<{len(_KEY)}si")
 _TO_FIELDS = Struct(f"<{len(_DESCRIPTION)}si{len(_FIELDS)}si")
 _TO_DIFF = Struct(f"<{len(_RAW)}si{len(_DIFF)}si")
 
-_DELTA = 2  # the version of the oplog's diffs, since MongoDB 5.0
+_DELTA = 2  # the version number of oplog diffs since MongoDB 5.0
 _INT32 = Struct("<i")
 _TO_LENGTH, _TO_INT32 = _INT32.unpack_from, _INT32.pack
 _EPOCH = datetime(1970, 1, 1)
@@ -80,12 +80,12 @@ _YEAR_10000_MS = 253_402_300_800_000
 _IDS_CACHED = 10_000
 _LONGEST_CACHED = 128  # bytes of a documentKey
 
-# How an update is told: its fields by path, which may be read two ways, or which may not; or as a diff.
+# The form of an update: paths that may be ambiguous, paths that are exact, or an oplog diff.
 _PATHS, _EXACT_PATHS, _AS_DIFF = range(3)
 
 
 class _Told(NamedTuple):
-    """The parts of an Updated in the making."""
+    """The parts of an `Updated`, filled while a diff is read."""
 
     fields: dict[str, Any]
     removed: list[str]
@@ -96,10 +96,10 @@ class _Told(NamedTuple):
 def read_changes(
     batch: Sequence[bytes], decoder: Decoder, *, split: bool = True
 ) -> Iterator[Change | Invalidated | Unreadable | None]:
-    """What each element of a change stream's batch says; None for operations of no concern.
+    """Parse each event of a change stream's batch. Yields None for an operation that does not concern tasks.
 
-    `split`: a path that the database does not tell from a name is split at its dots; otherwise its update is
-    one without `paths`.
+    `split` says what becomes of an update with ambiguous paths: if true, paths are split at their dots; if false, the
+    update gets `paths=None`.
     """
     push = _push(decoder.path)
     usual = [_fields_set(raw, push) for raw in batch]
@@ -123,20 +123,20 @@ def read_changes(
 def read_change(
     raw: bytes, decoder: Decoder, *, split: bool = True
 ) -> Change | Invalidated | Unreadable | None:
-    """The same of one element, of any shape."""
+    """Parse one change event of any layout. See `read_changes` for `split` and the result."""
     try:
         event = decoder.change(raw)
         if event.get("operationType") == "invalidate":
             return Invalidated(RawBSONDocument(raw)["_id"])
         return _change(raw, event, split)
-    except Exception as failure:  # whatever the shape, the stream has to go on
+    except Exception as failure:  # one event in an unknown layout must not stop the stream
         log.error("a change could not be read", extra={"error": type(failure).__name__, "bytes": len(raw)})
         return Unreadable(_time_of(raw))
 
 
 class _Push(NamedTuple):
-    """How an update begins, from its description on, whose diff sets one element of the array; and how the document
-    of its fields begins instead."""
+    """The bytes that a diff begins with if it sets one element of the events array, from the description on; and
+    `instead`, the beginning of the equivalent document of updated fields."""
 
     parts: Struct
     names: tuple[bytes, ...]
@@ -145,15 +145,17 @@ class _Push(NamedTuple):
 
 @lru_cache(100)
 def _push(path: str) -> _Push:
-    """(Where the path leads into a sub-document, no diff begins so, because it names one level after the other.)"""
+    """The beginning of a push to this array. A nested path never matches, because diffs name one level at a time."""
     before, element = b"\x03s" + path.encode() + b"\0", b"\x08a\0\x01\x03u"
     parts = Struct(f"<{len(_RAW)}s4x{len(_DIFF)}s4x{len(before)}s4x{len(element)}s")
     return _Push(parts, (_RAW, _DIFF, before, element), b"\x03" + path.encode() + b".")
 
 
 def _fields_set(raw: bytes, push: _Push) -> tuple[tuple[bytes, Any, Timestamp, int], bytes, int] | None:
-    """Of an update that only sets fields what a Change begins with, the fields or the diff, still BSON, and how it
-    is told; None for any other change, and for one that is broken."""
+    """Fast path for an update that only sets fields; None for any other event, and for a malformed one.
+
+    Returns the first values of its `Change`, the raw BSON of its fields or its diff, and the form of the description.
+    """
     try:
         size, token, length = _TO_TOKEN.unpack_from(raw)
         at = _TO_TOKEN.size - _LENGTH + length
@@ -191,19 +193,21 @@ def _fields_set(raw: bytes, push: _Push) -> tuple[tuple[bytes, Any, Timestamp, i
         identify = _identity if key_length <= _LONGEST_CACHED else _identity.__wrapped__
         task, document_id = identify(raw[key_at : key_at + key_length])
         return (task, document_id, Timestamp(seconds, increment), wall_ms), fields, form
-    except Exception:  # whatever is broken, `read_change` sees it as well
+    except Exception:  # malformed: `read_change` finds that, too, and logs it
         return None
 
 
 def _pushed(raw: bytes, at: int, push: _Push) -> bytes | None:
-    """The fields that a diff sets, as BSON, if it sets one element of the array to a sub-document and does nothing
-    else. That is what most changes do, and it spares them the time for `_differed`."""
+    """The fields that a diff sets, as raw BSON, if it only sets one element of the array to a sub-document; else None.
+
+    Most changes do just that, and need not be decoded by the slower `_differed`.
+    """
     parts, names, instead = push
     index = at + parts.size
     if len(raw) <= index or parts.unpack_from(raw, at) != names:
         return None
     value = raw.index(0, index) + 1
-    # Behind the value four documents end, and behind the fields the first of them.
+    # Four documents end after the value. The first of their final zero bytes ends the fields.
     if value + _TO_LENGTH(raw, value)[0] != len(raw) - 4 or not raw[index : value - 1].isdigit():
         return None
     return _TO_INT32(len(instead) + len(raw) - 3 - index + _LENGTH) + instead + raw[index:-3]
@@ -211,7 +215,7 @@ def _pushed(raw: bytes, at: int, push: _Push) -> bytes | None:
 
 @lru_cache(_IDS_CACHED)
 def _identity(document_key: bytes) -> tuple[bytes, Any]:
-    """The `_id` in a documentKey, and before it its key."""
+    """The key of the `_id` in a documentKey, and the `_id` itself."""
     document_id = exact_id(decode(document_key)["_id"], document_key)
     return key_of(document_id), document_id
 
@@ -237,7 +241,7 @@ def _change(raw: bytes, event: Document, split: bool) -> Change | None:
 
 
 def _time_of(raw: bytes) -> Timestamp:
-    """When the change was made, from what of it can be read; the beginning of time if nothing can."""
+    """The cluster time of an event that could not be parsed; Timestamp(0, 0) if not even that can be read."""
     try:
         return token_time(RawBSONDocument(raw)["_id"])
     except Exception:  # as above
@@ -258,11 +262,11 @@ def _operation(raw: bytes, event: Document, split: bool) -> Operation | None:
         case "delete":
             return Deleted()
         case _:
-            return None  # drop and rename among them: an invalidate follows
+            return None  # for a drop or a rename, an invalidate event follows
 
 
 def _described(raw: bytes, described: Document, split: bool) -> Updated:
-    """An update told by paths."""
+    """Parse an `updateDescription`."""
     fields = opened(described.get("updatedFields")) or {}
     removed = described.get("removedFields") or ()
     cuts = tuple((str(cut["field"]), int(cut["newSize"])) for cut in described.get("truncatedArrays") or ())
@@ -276,8 +280,8 @@ def _described(raw: bytes, described: Document, split: bool) -> Updated:
     paths = {path: tuple(map(str, names)) for path, names in told.items()}
     if not paths:
         return Updated(fields, removed, cuts)
-    # Two paths may have one spelling, where a field `a.b` changed together with `b` in `a`. Decoded, a document
-    # holds only one of them.
+    # Two paths have the same spelling if a field "a.b" and the field `b` in `a` changed together. A decoded document
+    # would hold only one of the two, so compare the names in the raw BSON.
     description = RawBSONDocument(raw)["updateDescription"]
     spelled = [*removed, *(path for path, _ in cuts)]
     for part in ("updatedFields", "disambiguatedPaths"):
@@ -290,22 +294,25 @@ def _described(raw: bytes, described: Document, split: bool) -> Updated:
 
 
 def _differed(diff: Document) -> Updated:
-    """An update told by the diff of the oplog."""
+    """Parse an oplog diff."""
     told = _Told({}, [], [], {})
     try:
         count = _flatten(diff, "", (), False, told)
-    except Exception:  # no diff as we know it: the document will tell what it did
+    except Exception:  # an unknown kind of diff: the document has to be read to see what it did
         return UNKNOWN_UPDATE
     if not told.paths:
         return Updated(told.fields, told.removed or (), told.truncated or ())
     if count > len({*told.fields, *told.removed, *(path for path, _ in told.truncated)}):
-        return UNKNOWN_UPDATE  # two paths of one spelling, as above
+        return UNKNOWN_UPDATE  # two paths have the same spelling, see `_described`
     return Updated(told.fields, told.removed, told.truncated, told.paths)
 
 
 def _flatten(diff: Document, before: str, names: tuple[str, ...], dotted: bool, told: _Told) -> int:
-    """Add the paths of a diff, and say how many they are. The diff is of what lies at these names; `before` is
-    their path and a dot, `dotted` tells whether one of them has a dot itself."""
+    """Add the paths of a diff to `told`, and return their number.
+
+    `names` lead to the value that the diff describes; `before` is their path and a final dot; `dotted` is true if one
+    of the names contains a dot.
+    """
     count = 0
     if diff.get("a") is True:
         for section, what in diff.items():
@@ -323,7 +330,7 @@ def _flatten(diff: Document, before: str, names: tuple[str, ...], dotted: bool, 
                 if dotted:
                     told.paths[before[:-1]] = names
             elif section != "a":
-                raise ValueError("a diff of an unknown kind")
+                raise ValueError("the diff is of an unknown kind")
         return count
     for section, what in diff.items():
         if section == "u" or section == "i":
@@ -337,7 +344,7 @@ def _flatten(diff: Document, before: str, names: tuple[str, ...], dotted: bool, 
             count += _flatten(what, f"{before}{name}.", (*names, name), inside, told)
             continue
         else:
-            raise ValueError("a diff of an unknown kind")
+            raise ValueError("the diff is of an unknown kind")
         count += len(what)
         for name in what:
             if dotted or "." in name:
@@ -360,8 +367,8 @@ def token_time(token: Mapping[str, Any]) -> Timestamp:
     """
     data = token.get("_data")
     if not isinstance(data, str):
-        raise ValueError("a resume token without _data text")
+        raise ValueError("the resume token has no _data string")
     head = bytes.fromhex(data[:18])
     if len(head) != 9 or head[0] != 0x82:
-        raise ValueError("a resume token of an unknown format")
+        raise ValueError("the resume token has an unknown format")
     return Timestamp(int.from_bytes(head[1:5], "big"), int.from_bytes(head[5:9], "big"))

@@ -1,13 +1,11 @@
-"""BSON taken apart without decoding: one array of a document stays BSON, element by element. Pure.
+"""Decode documents, but keep the events array as raw BSON elements. Pure.
 
-A task's events array may hold thousands of elements of which a change adds one. So it is cut out of a
-document before the rest is decoded, its elements are compared as bytes, and decoded one by one when
-somebody needs to see them.
+A task's events array may hold thousands of elements, and a change adds one. So the array is cut out of a document
+before the rest is decoded. Its elements are compared as bytes, and each is decoded only when it is sent.
 
-Rules of this file: an element is its type byte (0 for a document) followed by its value, without its
-place in the array, so that the same element is the same bytes wherever it stands; what is not BSON
-raises InvalidBSON; a value inside of BSON that the driver cannot decode becomes an Undecodable, and the
-values beside it are what they are.
+Rules of this file: an element is its type byte (0 for a document) followed by its value, without its index, so equal
+elements are equal bytes at every index. Bytes that are not BSON raise InvalidBSON. A value that the driver cannot
+decode becomes an Undecodable and leaves the other values of the document as they are.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ from relay.source.walk import ARRAY, DOCUMENT, body, end_of, fields, together
 Document = dict[str, Any]
 Element = bytes
 
-# Dates past year 9999 and broken UTF-8 are somebody's data, not our failure.
+# Documents may hold dates past year 9999 and strings that are not UTF-8. They must not make a document unreadable.
 LENIENT: CodecOptions[Document] = CodecOptions(
     document_class=dict,
     tz_aware=False,
@@ -42,9 +40,9 @@ LENIENT: CodecOptions[Document] = CodecOptions(
 
 @dataclass(frozen=True, slots=True)
 class Undecodable:
-    """In place of a value that the driver cannot decode; `element` is its BSON, after its type.
+    """Stands for a value that the driver cannot decode. `element` is its type byte and its raw BSON.
 
-    It is no string, so that as a field that decides who may see a task it grants nobody anything.
+    It is not a string, so that it matches nobody if it is in a field that decides who may see a task.
     """
 
     element: Element
@@ -53,24 +51,29 @@ class Undecodable:
         return "[undecodable]"
 
 
-# The driver makes an object of a sub-document with these fields; to MongoDB it is one like any other.
+# The driver decodes a sub-document with this field as a DBRef object. To MongoDB it is an ordinary sub-document.
 _REFERENCE = b"$ref\0"
 _INT32 = Struct("<i")
 _DOCUMENT_KIND = bytes([DOCUMENT])
-_NAMES = [b"%c%d" % (DOCUMENT, index) for index in range(10_000)]  # of an array's first, each after its type
+_NAMES = [
+    b"%c%d" % (DOCUMENT, index) for index in range(10_000)
+]  # the names of an array's first elements, after their types
 _FIRST = _NAMES[0] + b"\0"
 _TYPE = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
 class RawArray:
-    """An array as its BSON."""
+    """An array, kept as raw BSON."""
 
     raw: bytes
 
     def elements(self, before: Sequence[Element] = ()) -> list[Element]:
-        """Its elements, in order; sooner where they begin with the end of those before, as they do in a full
-        array that was pushed to. Raises InvalidBSON."""
+        """Split the array into its elements, in order. Raises InvalidBSON.
+
+        `before` are the elements of an earlier version. It makes no difference to the result, but saves time if this
+        array begins with the end of that one, as an array does that `$push` with `$slice` keeps at one length.
+        """
         raw = self.raw
         position, end = body(raw, 0, len(raw))
         find, length_at = raw.index, _INT32.unpack_from
@@ -80,21 +83,23 @@ class RawArray:
             while position < end:
                 kind = raw[position]
                 name_end = find(0, position + 1)
-                if kind == DOCUMENT:  # nearly all events are: the 0 that ends the name is their type
+                if (
+                    kind == DOCUMENT
+                ):  # nearly all events: the zero byte that ends the name serves as their type byte
                     after = name_end + 1 + length_at(raw, name_end + 1)[0]
                     found.append(raw[name_end:after])
                 else:
                     after = end_of(raw, kind, name_end + 1)
                     found.append(raw[position : position + 1] + raw[name_end + 1 : after])
                 if not name_end < after <= end:
-                    raise InvalidBSON("an element that does not end in its array")
+                    raise InvalidBSON("an element exceeds its array")
                 position = after
         except (ValueError, error) as failure:
             raise InvalidBSON("an array that is cut off") from failure
         return found
 
     def documents(self) -> list[bytes]:
-        """The sub-documents it holds, and nothing else, in order. Raises InvalidBSON."""
+        """Split an array of sub-documents. Raises InvalidBSON, also if it has an element of another type."""
         raw = self.raw
         position, end = body(raw, 0, len(raw))
         find, length_at = raw.index, _INT32.unpack_from
@@ -104,7 +109,7 @@ class RawArray:
                 start = find(0, position + 1) + 1
                 after = start + length_at(raw, start)[0]
                 if raw[position] != DOCUMENT or not start < after <= end:
-                    raise InvalidBSON("something else than a sub-document")
+                    raise InvalidBSON("an element is not a sub-document")
                 found.append(raw[start:after])
                 position = after
         except (ValueError, error) as failure:
@@ -113,30 +118,31 @@ class RawArray:
 
 
 def _run(raw: bytes, before: Sequence[Element]) -> tuple[list[Element], int]:
-    """The sub-documents that the array begins with and that end the elements before, and their size in it.
-    They are not taken apart: those before are put together and compared."""
+    """The elements that end `before` and begin this array, if they are sub-documents, and their size in bytes.
+
+    Encoding those of `before` and comparing once is faster than splitting the array.
+    """
     if before and raw.startswith(_FIRST, 4):
         start = 4 + len(_FIRST)
         first = raw[start - 1 : start + _INT32.unpack_from(raw, start)[0]]
         run = list(before[before.index(first) :][: len(_NAMES)]) if first in before else []
         joined = b"".join(chain.from_iterable(zip(_NAMES, run, strict=False)))
-        # (Of what is no sub-document, the type would stand where the name ends.)
+        # An element that is not a sub-document has its type byte where the others have the end of the name.
         if raw.startswith(joined, 4) and not any(map(_TYPE, run)):
             return run, len(joined)
     return [], 0
 
 
 def opened(value: Any) -> Any:
-    """The sub-document itself where the driver made a reference of it, as it does of any with `$ref` and `$id`;
-    any other value as it is."""
+    """Turn a DBRef back into the sub-document that the driver made it from; return any other value unchanged."""
     return value.as_doc() if isinstance(value, DBRef) else value
 
 
 def encode_element(value: Any) -> Element:
-    """A decoded value as an element. Raises what `bson.encode` raises."""
+    """Encode a decoded value as an element. Raises what `bson.encode` raises."""
     try:
         raw = bson.encode({"": value})
-    except InvalidDocument:  # so it does of what it could not decode
+    except InvalidDocument:  # the value holds an Undecodable, which the driver cannot encode
         kind, encoded = _encoded(value)
         return (b"\0" if kind == DOCUMENT else bytes((kind,))) + encoded
     return raw[5:-1] if raw[4] == DOCUMENT else raw[4:5] + raw[6:-1]
@@ -160,7 +166,7 @@ def _together(values: Iterable[tuple[str, Any]]) -> bytes:
 
 
 def decode_element(element: Element) -> Any:
-    """What the element holds; a text that says so where that cannot be told."""
+    """Decode an element. The string "[undecodable]" stands for a value that cannot be decoded."""
     kind = element[:1] if element[0] else _DOCUMENT_KIND
     raw = _INT32.pack(len(element) + 6) + kind + b"\0" + element[1:] + b"\0"
     try:
@@ -171,22 +177,22 @@ def decode_element(element: Element) -> Any:
 
 
 def ignore(count: int) -> None:
-    """Notice nothing."""
+    """A `noticed` callback that does nothing."""
 
 
 def decode(raw: bytes, noticed: Callable[[int], None] = ignore) -> Document:
-    """Decode one document. What the driver cannot decode in it becomes an Undecodable, and `noticed` is
-    called with the number of such values. Raises InvalidBSON where the document itself is not BSON."""
+    """Decode one document. A value that the driver cannot decode becomes an Undecodable, and `noticed` is called with
+    the number of such values. Raises InvalidBSON if the document is not BSON."""
     if _REFERENCE not in raw:
         try:
             return bson.decode(raw, codec_options=LENIENT)
-        except Exception:  # whatever it was, the next line finds the value that caused it
+        except Exception:  # one value caused this: decode value by value to keep the others
             return _decode_apart(raw, noticed)
     return _decode_apart(raw, noticed)
 
 
 def _decode_apart(raw: bytes, noticed: Callable[[int], None]) -> Document:
-    """The same, value by value."""
+    """Decode a document value by value, see `decode`."""
     lost: list[int] = []
     document = _document(raw, lost)
     if lost:
@@ -197,7 +203,7 @@ def _decode_apart(raw: bytes, noticed: Callable[[int], None]) -> Document:
 def _document(raw: bytes, lost: list[int]) -> Document:
     document: Document = {}
     for name, value in _fields(raw, lost):
-        document.setdefault(name, value)  # of several fields with one name MongoDB looks at the first
+        document.setdefault(name, value)  # if a name occurs twice, MongoDB uses the first field
     return document
 
 
@@ -216,17 +222,17 @@ def _value(kind: int, raw: bytes, lost: list[int]) -> Any:
             case _:
                 single = _INT32.pack(len(raw) + 7) + bytes((kind, 0)) + raw + b"\0"
                 return bson.decode(single, codec_options=LENIENT)[""]
-    except Exception:  # whatever the driver raises, it is about this value alone
+    except Exception:  # whatever the driver raises is about this value alone
         lost.append(kind)
         return Undecodable(bytes((kind,)) + raw)
 
 
 class Decoder:
-    """Decodes the documents of one collection, and the changes of its stream, leniently; the array at
-    `path` is left as a RawArray. `noticed` is called with the number of values that could not be decoded.
+    """Decodes the documents and the change events of one collection. The array at `path` stays a RawArray.
 
-    MongoDB stores documents in which a name comes twice, and looks at the first of the two; the driver would keep
-    the last. So for the fields in `names` the first counts: what a rule of visibility finds must be the same.
+    `noticed` is called with the number of values that could not be decoded. MongoDB stores documents in which a name
+    occurs twice; its queries use the first field, while the driver keeps the last. For the fields in `names`, the first
+    is kept here, too: a visibility rule must find the same value as the query that agrees with it.
     """
 
     def __init__(
@@ -236,9 +242,9 @@ class Decoder:
         self._names = [name.encode() + b"\0" for name in names]
         self._noticed = noticed
         parts = path.split(".")
-        # A changed field is named by its path, as far as the change went; the rest lies inside.
+        # An update may set the array itself or a sub-document around it: the array is then inside the new value.
         changed = [(".".join(parts[:cut]), *parts[cut:]) for cut in range(1, len(parts) + 1)]
-        # In a diff, "u" and "i" hold values that were set, and "s" before a name what changed inside of it.
+        # In a diff, "u" and "i" hold the values that were set, and "s" before a name holds the diff of that field.
         differing = [
             (*("s" + name for name in parts[:cut]), section, *parts[cut:])
             for cut in range(len(parts))
@@ -252,42 +258,42 @@ class Decoder:
             *(("updateDescription", "updatedFields", *names) for names in changed),
             *(("rawUpdateDescription", "diff", *names) for names in differing),
         ]
-        # An array at the path is named by its last part or, where a change went so far, by all of it.
+        # The array is named by the last part of the path or, in an update of the array itself, by the whole path.
         self._last, self._whole = (bytes([ARRAY]) + name.encode() + b"\0" for name in (parts[-1], path))
 
     def document(self, raw: bytes) -> Document:
-        """One stored document, its `_id` exact. Raises InvalidBSON."""
-        raw = bytes(raw)  # of a long reply the driver gives a view, in which no name would be found
+        """Decode a stored document. Its `_id` is exact, see `exact_id`. Raises InvalidBSON."""
+        raw = bytes(raw)  # the driver gives a memoryview of a long reply, and a view has no search methods
         document = self._decode(raw, self._in_document)
         if "_id" in document:
             document["_id"] = exact_id(document["_id"], raw)
         return document
 
     def change(self, raw: bytes) -> Document:
-        """One element of a change stream's batch. Raises InvalidBSON."""
+        """Decode a change event. Raises InvalidBSON."""
         return self._decode(raw, self._in_change)
 
     def fields(self, raws: Sequence[bytes]) -> Sequence[Document | None]:
-        """The fields that each of several updates set; None in place of what cannot be decoded."""
+        """Decode the `updatedFields` of several updates. None stands for one that cannot be decoded."""
         return self._all(raws, self._in_fields)
 
     def diffs(self, raws: Sequence[bytes]) -> Sequence[Document | None]:
-        """What each of several updates did, as the database's own diffs; None as above."""
+        """Decode the oplog diffs of several updates. None stands for one that cannot be decoded."""
         return self._all(raws, self._in_diff)
 
     def _all(self, raws: Sequence[bytes], places: Sequence[Sequence[str]]) -> Sequence[Document | None]:
         joined = b"".join(raws)
         if _REFERENCE not in joined and not self._may_hold_array(joined):
             try:
-                return bson.decode_all(joined, LENIENT)  # much quicker than one by one
-            except Exception:  # one of them, and the others are what they are
+                return bson.decode_all(joined, LENIENT)  # much faster than one by one
+            except Exception:  # one of them is malformed: decode one by one to keep the others
                 return [self._one(raw, places) for raw in raws]
         return [self._one(raw, places) for raw in raws]
 
     def _one(self, raw: bytes, places: Sequence[Sequence[str]]) -> Document | None:
         try:
             return self._decode(raw, places)
-        except Exception:  # of whatever kind: it is not told of this one
+        except Exception:  # the caller then reads the whole event, and logs why it cannot
             return None
 
     def _may_hold_array(self, raw: bytes) -> bool:
@@ -308,20 +314,20 @@ class Decoder:
             holder: Any = document
             for one in holders:
                 holder = holder.get(one) if isinstance(holder, dict) else None
-            if not isinstance(holder, dict):  # a document in which a name comes twice
+            if not isinstance(holder, dict):  # a name occurs twice in the document
                 return decode(raw, self._noticed)
             holder[name] = array
         return document
 
     def _decode_whole(self, raw: bytes) -> Document:
         for name in self._names:
-            if raw.count(name) > 1:  # in one document, or in two that lie in this one
+            if raw.count(name) > 1:  # twice in one document, or once in each of two nested ones
                 return _decode_apart(raw, self._noticed)
         return decode(raw, self._noticed)
 
 
 def cut_out(raw: bytes, path: Sequence[bytes]) -> tuple[bytes, RawArray] | None:
-    """The document without the array at `path`, and the array; None if there is no array."""
+    """Cut the array at `path` out of a document: the document without it, and the array. None if there is no array."""
     position, end = body(raw, 0, len(raw))
     try:
         while position < end:

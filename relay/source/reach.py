@@ -1,6 +1,6 @@
-"""Asks a database whether it can be followed, and why it cannot; for `serve`, `check` and `tail --direct`. Does I/O.
+"""Find out whether a database can be followed, and if not, why; for `serve`, `check` and `tail --direct`. Does I/O.
 
-Rule of this file: every question has an end in time.
+Rule of this file: every question to a server has a timeout.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from relay.source.diagnosis import (
 from relay.source.errors import Meaning, meaning_of
 from relay.source.reader import Reader
 
-FIRST_MS = 1_500  # for a primary to be found, where the answer shall come soon
-ASK_MS = 700  # for one server to say what it is
-SERVERS_ASKED = 8  # of a long URL
-ANSWER_MS = 5_000  # the database gives up on one question
+FIRST_MS = 1_500  # for the driver to find a primary, at the first attempt
+ASK_MS = 700  # for the `hello` of one server
+SERVERS_ASKED = 8  # servers of the URL that are asked at most
+ANSWER_MS = 5_000  # maxTimeMS of a command
 
-# One class for whatever is no answer of MongoDB, among it a connection that is closed: which of the ways it fails in
-# is met first depends on timing.
+# One sentence for every reply that is not from MongoDB, and for closed connections: which of the possible errors comes
+# first depends on timing.
 _OTHER = "does not answer as MongoDB does"
 _REFUSED, _UNKNOWN, _UNREACHABLE, _SILENT, _CERTIFICATE, _TLS = (
     "refuses the connection",
@@ -63,8 +63,8 @@ _NO_SOCKET, _NO_RIGHT, _NO_FILES = (
     "may not be used by the user that the relay runs as",
     "cannot be asked, because too many files are open here",
 )
-# Signs in what the driver, OpenSSL and the resolver say, the more telling ones first. Where asyncio connects, its
-# words are the same for every failure, and only the number tells.
+# Substrings of the error messages of the driver, OpenSSL and the resolver, the most specific first. The messages of
+# asyncio differ only in the error number.
 _NUMBERS = {
     _REFUSED: (errno.ECONNREFUSED,),
     _UNREACHABLE: (errno.EHOSTUNREACH, errno.ENETUNREACH),
@@ -82,23 +82,23 @@ _REASONS = (
     *(("No address", _UNKNOWN), ("' codec", _UNKNOWN)),
     *(("timed out", _SILENT), ("found yet", _SILENT)),
 )
-# Who connects with one of these has another proof than a password.
+# Mechanisms that authenticate without a password.
 _WITHOUT_PASSWORD = ("MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC", "GSSAPI")
 
 
 async def reach(
     settings: Settings, client: AsyncMongoClient[Any], *, wait_ms: int = FIRST_MS
 ) -> Hello | Diagnosis:
-    """What the server that `client` finds within this time says of itself, or why it finds none.
+    """The `hello` reply of the server that `client` finds within `wait_ms`, or a diagnosis why it finds none.
 
-    The client goes on looking between two calls. Raises StartupError.
+    The client continues to look for servers between two calls. Raises StartupError.
     """
     address = address_of(settings)
     seeds = _seeds(address)
     seen = await _interview(address, seeds)
     early = _proved(address, client, seen)
     if early is None and seen:
-        # Only silence may be a server that needs longer; all else the client would meet as well, and say later.
+        # A server that is silent may only need longer. Every other error is final: the client would meet it, too.
         reasons = {host: answer for host, answer in seen.items() if isinstance(answer, str)}
         if len(reasons) == len(seen) and _SILENT not in reasons.values():
             early = _nothing_answers(reasons)
@@ -115,9 +115,10 @@ async def reach(
 async def of_collection(
     settings: Settings, client: AsyncMongoClient[Any], reader: Reader
 ) -> Diagnosis | None:
-    """What keeps the relay from following and reading the collection; None: nothing, or it is not there yet.
+    """Explain why the relay cannot follow or read the collection; None if it can, or if there is no collection yet.
 
-    Asked by doing it, since rights, caps and engines all tell on it. Raises Unavailable where no answer comes.
+    It makes a real read, because privileges, caps and storage engines show only there. Raises Unavailable if the
+    database does not answer.
     """
     database, collection = settings.relay_mongo_database, settings.relay_tasks_collection
     name = printable(f"{database}.{collection}")
@@ -126,7 +127,7 @@ async def of_collection(
 
 
 async def of_reads(client: AsyncMongoClient[Any], reader: Reader, name: str) -> Diagnosis | None:
-    """What keeps the relay from reading the collection as it was at a moment. Raises Unavailable."""
+    """Explain why the relay cannot read the collection at a cluster time; None if it can. Raises Unavailable."""
     for attempt in (1, 2):
         try:
             await reader.read_at(await reader.now(), {}, projection={"_id": 1}, limit=1)
@@ -135,7 +136,7 @@ async def of_reads(client: AsyncMongoClient[Any], reader: Reader, name: str) -> 
             if not isinstance(cause, OperationFailure) or meaning_of(cause) is Meaning.PASSES:
                 raise
             if meaning_of(cause) is Meaning.MOMENT_LOST and attempt == 1:
-                continue  # it was created while we asked
+                continue  # the collection was created in between: ask again at a later time
             return await of_refusal(client, cause, READ, name)
         return None
     return None
@@ -144,7 +145,7 @@ async def of_reads(client: AsyncMongoClient[Any], reader: Reader, name: str) -> 
 async def kinds_of(
     client: AsyncMongoClient[Any], database: str, filter: Mapping[str, Any]
 ) -> dict[str, str] | None:
-    """The collections that match, with their kinds; None where this user may not ask."""
+    """The kinds of the collections that match, by name; None if this user may not list collections."""
     command = {
         "listCollections": 1,
         "filter": filter,
@@ -157,14 +158,14 @@ async def kinds_of(
     except OperationFailure as failure:
         if failure.code != 13:
             raise
-        return None  # who may read nothing at all may not ask either; the reads will say it
+        return None  # the user may lack every privilege; the read that follows reports that
     return {str(entry["name"]): str(entry.get("type")) for entry in reply["cursor"]["firstBatch"]}
 
 
 async def of_refusal(
     client: AsyncMongoClient[Any], failure: OperationFailure, about: str, name: str
 ) -> Diagnosis:
-    """What to say of a refusal to follow or to read the collection of this name."""
+    """Explain why the server refused to follow or to read the collection with this name."""
     if failure.code == 13:
         status = await client.admin.command("connectionStatus")
         if not status["authInfo"]["authenticatedUsers"]:
@@ -175,7 +176,7 @@ async def of_refusal(
 def _proved(
     address: Address, client: AsyncMongoClient[Any], seen: Mapping[str, Hello | str | Diagnosis]
 ) -> Diagnosis | None:
-    """What the servers' own words prove by themselves, before any primary is looked for."""
+    """A diagnosis that the `hello` replies prove without looking for a primary; None if they prove nothing."""
     hellos = [answer for answer in seen.values() if isinstance(answer, Mapping)]
     lasting = [answer for answer in seen.values() if isinstance(answer, Diagnosis)]
     if not hellos:
@@ -215,7 +216,7 @@ async def _why(
     failure: Exception,
     seen: Mapping[str, Hello | str | Diagnosis],
 ) -> Diagnosis:
-    """Why no server could be used."""
+    """Explain why the driver found no server that it can use."""
     servers = client.topology_description.server_descriptions()
     for one in (failure, *(server.error for server in servers.values())):
         if isinstance(one, OperationFailure) and one.code in AUTHENTICATION_CODES | {334}:
@@ -226,7 +227,9 @@ async def _why(
                     "create that user in its database $external, or correct what proves who it is",
                 )
             return explain(OperationFailure("", 18 if one.code == 8000 else one.code), "reachable", "")
-    if isinstance(failure, ValueError):  # so the driver says that a text cannot be prepared for the server
+    if isinstance(
+        failure, ValueError
+    ):  # raised by the driver if SASLprep refuses the user name or the password
         return Diagnosis(
             "reachable",
             "the user or the password of RELAY_MONGO_URL has a character that MongoDB takes in none",
@@ -240,7 +243,7 @@ async def _why(
         return Diagnosis(
             "reachable", f"MongoDB does not answer ({said})", "try again when it is calm", lasting=False
         )
-    if not seen:  # mongodb+srv: only now are its servers known
+    if not seen:  # for mongodb+srv, the servers are known only now
         seen = await _interview(address, list(servers))
         proved = _proved(address, client, seen)
         if proved is not None:
@@ -248,7 +251,7 @@ async def _why(
     hellos = {host: answer for host, answer in seen.items() if isinstance(answer, Mapping)}
     for answer in seen.values():
         if isinstance(answer, Diagnosis) and not hellos:
-            return replace(answer, lasting=False)  # the others said nothing yet
+            return replace(answer, lasting=False)  # the other servers have not answered yet
     wrong = _of_set_name(client, hellos.values(), lasting=False)
     if wrong is not None:
         return wrong
@@ -283,7 +286,7 @@ def _nothing_answers(reasons: Mapping[str, str]) -> Diagnosis:
 
 
 def _of_configuration(address: Address, said: str) -> Diagnosis:
-    """What the driver calls a wrong configuration, and finds only when it connects."""
+    """Explain a ConfigurationError that the driver raises only when it connects."""
     if "wire version" in said:
         return TOO_OLD
     extra = {"MONGODB-AWS": "aws", "GSSAPI": "gssapi"}.get(address.mechanism)
@@ -308,12 +311,12 @@ def _of_configuration(address: Address, said: str) -> Diagnosis:
     )
 
 
-# What each server of the URL says by itself, before it asks who connects.
+# Asking each server of the URL without credentials.
 
 
 def _seeds(address: Address) -> list[tuple[str, int | None]]:
     if address.scheme != "mongodb":
-        return []  # the DNS tells them, to the driver
+        return []  # the driver gets them from the DNS
     return list(parse_uri(f"mongodb://{address.place.rpartition('@')[2]}", warn=False)["nodelist"])
 
 
@@ -326,7 +329,7 @@ async def _interview(
 
 
 async def _answer(address: Address, host: str, port: int | None) -> Hello | str | Diagnosis:
-    """What it says of itself; else what is wrong with TLS, where that is sure; else why it says nothing."""
+    """The `hello` reply of one server; or a diagnosis of its TLS, if that is certain; or the reason why it sent none."""
     said = await _hello(address, host, port)
     if isinstance(said, Mapping):
         return said
@@ -340,7 +343,7 @@ async def _answer(address: Address, host: str, port: int | None) -> Hello | str 
             "name the file of the authority that signed it with tlsCAFile=, or correct the name or the certificate",
         )
     if address.uses_tls and reason == _OTHER and "Connect call failed" in said:
-        reason = _TLS  # reset at once: mostly that is met a moment later, by the handshake
+        reason = _TLS  # reset at once; usually the reset comes a moment later, during the TLS handshake
     if address.uses_tls and reason == _OTHER and ("closed" in said or "reset by peer" in said):
         return "closes the connection after TLS, as a server does that wants another client certificate"
     if reason in ((_TLS,) if address.uses_tls else (_OTHER,)):
@@ -355,7 +358,7 @@ async def _answer(address: Address, host: str, port: int | None) -> Hello | str 
 
 
 async def _hello(address: Address, host: str, port: int | None, *, tls: bool | None = None) -> Hello | str:
-    """Its answer, or the driver's words for why there is none."""
+    """The `hello` reply of one server, or the driver's error message."""
     first = _FirstAttempt()
     waits = ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS")
     options = dict.fromkeys(waits, ASK_MS) | {"event_listeners": [first]}
@@ -375,10 +378,10 @@ async def _hello(address: Address, host: str, port: int | None, *, tls: bool | N
 
 
 class _FirstAttempt(ServerHeartbeatListener):
-    """Notes how the first attempt to reach a server went; `failure` is None where it went well.
+    """Records how the first attempt to reach a server ended. The result of `failure` is None if it succeeded.
 
-    The driver goes on trying until its time is over, and then tells the last of several failures, which differ by
-    timing.
+    The driver retries until its timeout and then reports the last failure. Which one that is depends on timing, and the
+    first one is the most specific.
     """
 
     def __init__(self) -> None:
@@ -399,7 +402,7 @@ class _FirstAttempt(ServerHeartbeatListener):
 
 
 def _reason(said: str) -> str:
-    """Why a server did not answer, in a few words of ours: the driver's own may repeat what was asked."""
+    """The reason why a server did not answer, in the relay's own words: the driver's message may quote the URL."""
     return next((reason for sign, reason in _REASONS if sign in said), _OTHER)
 
 
@@ -415,5 +418,5 @@ def _listed(reasons: Mapping[str, str]) -> str:
 
 
 def is_silence(diagnosis: Diagnosis) -> bool:
-    """Is it only that no answer came in time? A longer wait may bring one, over a slow network."""
+    """Does this diagnosis only say that no answer came in time? Over a slow network, a longer wait may help."""
     return not diagnosis.lasting and _SILENT in diagnosis.reason
