@@ -50,8 +50,8 @@ OWN = (
     *("serverSelectionTimeoutMS", "socketTimeoutMS", "timeoutMS", "tz_aware", "unicode_decode_error_handler"),
     *("uuidRepresentation", "waitQueueTimeoutMS"),
 )
-# Options about writes, which the relay never makes, or without effect in this driver. They are ignored silently, because
-# many URLs that are copied from elsewhere have them (`?retryWrites=true&w=majority`).
+# Options about writes, which the relay never makes, or without effect in this driver. They are ignored
+# silently, because many URLs that are copied from elsewhere have them (`?retryWrites=true&w=majority`).
 MEANINGLESS = ("connect", "driver", "fsync", "journal", "retryWrites", "w", "waitQueueMultiple", "wTimeoutMS")
 # Options that only other drivers know. They are ignored with a warning, because an operator may rely on them.
 FOREIGN = ("proxyHost", "proxyPort", "proxyUsername", "proxyPassword")
@@ -78,7 +78,7 @@ SOCKET_MS = 30_000  # longer than every wait that the relay asks for; notices a 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The parts of `RELAY_MONGO_URL`. `options` are those that the relay uses, by their names in KEPT, still escaped."""
+    """The parts of `RELAY_MONGO_URL`. `options` are those that the relay uses, by their names in KEPT, escaped."""
 
     scheme: str
     place: str  # user, password, hosts and database

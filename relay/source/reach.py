@@ -329,7 +329,7 @@ async def _interview(
 
 
 async def _answer(address: Address, host: str, port: int | None) -> Hello | str | Diagnosis:
-    """The `hello` reply of one server; or a diagnosis of its TLS, if that is certain; or the reason why it sent none."""
+    """The `hello` reply of one server, or a certain diagnosis of its TLS, or the reason why there is no reply."""
     said = await _hello(address, host, port)
     if isinstance(said, Mapping):
         return said
