@@ -267,20 +267,22 @@ class TaskSubscription(Subscription[TaskRequest]):
             return BEHIND, []
         visible = list(takewhile(self._may_see, read.since))
         effects: list[Effect] = []
-        if frames := self._missed(visible, read.state.progress()):
+        if frames := self._missed(visible, read):
             effects.append(Replay(frames))
         if len(visible) < len(read.since):
             return ABSENT, [*effects, Revoke(read.since[len(visible)].revocation())]
         state, entered = self._enter_room(read.room)
         return state, [*effects, *entered]
 
-    def _missed(self, since: list[StepFrames], progress: Progress) -> list[Frame]:
+    def _missed(self, visible: list[StepFrames], read: TaskRead) -> list[Frame]:
         # The listener may have got lifecycle messages through its list. They are not sent twice, and earlier ones
-        # are not sent after them.
-        got = [number for number, frames in enumerate(since) if self.listener in frames.lifecycle_sent_to]
+        # are not sent after them: not even those before a revocation, if the task came back to the list since.
+        got = [
+            number for number, frames in enumerate(read.since) if self.listener in frames.lifecycle_sent_to
+        ]
         last = got[-1] if got else -1
         missed: list[Frame] = []
-        for number, (frames, made) in enumerate(replay(since, progress)[0]):
+        for number, (frames, made) in enumerate(replay(visible, read.state.progress())[0]):
             missed += [frame for frame, lifecycle in made if not lifecycle or number > last]
             if any(lifecycle for _, lifecycle in made):
                 frames.note_lifecycle_sent((self.listener,))

@@ -387,6 +387,24 @@ def test_a_lifecycle_message_that_the_list_brought_is_not_replayed() -> None:
     assert [frame.kind for frame in replayed.frames] == ["task:event_added"]
 
 
+def test_no_lifecycle_message_is_replayed_after_a_later_one_that_the_list_brought_when_the_task_came_back() -> (
+    None
+):
+    given = Tasks(
+        [("push", "t0", [{"type": "dispatched"}], None)],
+        [("fields", "t0", "new", "bob")],
+        [("fields", "t0", "new", "alice")],
+        [("push", "t0", [{"type": "merged"}], None)],
+    )
+    given.reach(READING)
+    given.since[-1].note_lifecycle_sent((given.listener,))
+
+    _, replayed, revoked = given.handle(given.given())
+
+    assert [frame.kind for frame in replayed.frames] == ["task:event_added"]
+    assert revoked.frame.kind == "task:revoked"
+
+
 def test_a_forbidden_join_is_refused() -> None:
     given = Tasks()
     given.reach(READING)
