@@ -21,10 +21,10 @@ from relay.errors import StartupError
 from scripts.benchmarks import (
     audiences,
     burst,
-    bystanders,
     changes,
     collection,
     contenders,
+    idle_connections,
     latency,
     machine,
     memory,
@@ -32,7 +32,7 @@ from scripts.benchmarks import (
     slow_reader,
     steady,
 )
-from scripts.benchmarks.bench import Benchmark, Ground
+from scripts.benchmarks.bench import Benchmark, Environment
 from scripts.benchmarks.report import Result, show
 
 BENCHMARKS = {
@@ -46,7 +46,7 @@ BENCHMARKS = {
         changes.REDACTION,
         audiences.BENCHMARK,
         memory.BENCHMARK,
-        bystanders.BENCHMARK,
+        idle_connections.BENCHMARK,
         reconnect.BENCHMARK,
         collection.BENCHMARK,
         slow_reader.BENCHMARK,
@@ -70,7 +70,7 @@ def main() -> None:
     progress.print(f"{len(chosen)} benchmarks; {cores}")
     results: list[Result] = []
     interrupted = False
-    began = {"machine": machine.described(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
+    began = {"machine": machine.describe(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
     try:
         with machine.running_on(cores.database):
             server = mongod.start()
@@ -80,33 +80,38 @@ def main() -> None:
         _fail(str(failure))
     except KeyboardInterrupt:
         interrupted = True
-        progress.print("interrupted: what there is until now")
-    _tell(results, options, began | {"roles": str(cores), "versions": contenders.described()})
+        progress.print("interrupted: the report contains the finished rounds only")
+    _report(results, options, began | {"roles": str(cores), "versions": contenders.describe()})
     if interrupted:
         raise SystemExit(EXIT_INTERRUPTED)
-    if any(result.flaws(case) for result in results for case in result.rounds if case.startswith("relay")):
+    if any(
+        result.invalid_reasons(case)
+        for result in results
+        for case in result.rounds
+        if case.startswith("relay")
+    ):
         raise SystemExit(1)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
-        description="What the relay costs, beside others that do the same work. "
-        "Each server runs alone on one core; contenders take turns; medians count.",
+        description="Measure the relay and other servers that do the same work. "
+        "Each server runs alone on one core; the contenders take turns; the median of the rounds counts.",
     )
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", choices=list(BENCHMARKS), help=", ".join(BENCHMARKS)
     )
-    parser.add_argument("--rounds", type=int, help=f"of each benchmark ({ROUNDS}; for latency at least 5)")
+    parser.add_argument("--rounds", type=int, help=f"rounds of each benchmark (default {ROUNDS}; latency: 5)")
     parser.add_argument(
-        "--quick", action="store_true", help="see that everything runs; the figures mean nothing"
+        "--quick", action="store_true", help="only check that everything runs; the figures mean nothing"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="also write bench.json and bench.png there")
     parser.add_argument(
         "--profile",
         type=Path,
         metavar="DIR",
-        help="a cProfile of every run of the relay, which slows it down",
+        help="write a cProfile of every run of the relay there; this slows the relay down",
     )
     return parser.parse_args()
 
@@ -119,24 +124,24 @@ async def _measure(
     results: list[Result],
 ) -> None:
     async with AsyncMongoClient[Any](url) as client:
-        ground = Ground(url, client, cores, options.quick, options.profile)
+        environment = Environment(url, client, cores, options.quick, options.profile)
         for benchmark in chosen:
             result = Result(benchmark)
             results.append(result)
             rounds = options.rounds or (1 if options.quick else max(ROUNDS, benchmark.least_rounds))
             for number in range(rounds):
-                # Every round begins with another case, so that none always has the same neighbour.
+                # Each round starts with another case, so that no case always runs after the same one.
                 shift = number % len(benchmark.cases)
                 for case in [*benchmark.cases[shift:], *benchmark.cases[:shift]]:
                     if case not in result.missing:
-                        await _run(ground, result, case, f"round {number + 1} of {rounds}")
+                        await _run(environment, result, case, f"round {number + 1} of {rounds}")
             result.rounds = {case: result.rounds[case] for case in benchmark.cases if case in result.rounds}
 
 
-async def _run(ground: Ground, result: Result, case: str, round: str) -> None:
+async def _run(environment: Environment, result: Result, case: str, round: str) -> None:
     began = time.perf_counter()
     try:
-        measured = await result.benchmark.measure(ground, case)
+        measured = await result.benchmark.measure(environment, case)
     except contenders.Missing as missing:
         result.missing[case] = str(missing)
         progress.print(f"{result.benchmark.name}, {case}: {missing}")
@@ -146,16 +151,16 @@ async def _run(ground: Ground, result: Result, case: str, round: str) -> None:
     progress.print(
         f"{result.benchmark.name}, {round}, {case}: {measured.figures[figure.name]:,.{figure.digits}f} "
         f"{figure.unit} ({time.perf_counter() - began:.0f} s)"
-        + (f"; {measured.flaw}" if measured.flaw else "")
+        + (f"; {measured.invalid_reason}" if measured.invalid_reason else "")
     )
 
 
-def _tell(results: Sequence[Result], options: argparse.Namespace, about: dict[str, Any]) -> None:
+def _report(results: Sequence[Result], options: argparse.Namespace, about: dict[str, Any]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     for result in results:
         show(console, result)
     if options.profile is not None:
-        console.print("Under a profiler: the relay's figures do not count.", style="yellow")
+        console.print("The relay ran under a profiler: its figures do not count.", style="yellow")
     if options.quick:
         console.print("A quick run: the figures mean nothing.", style="yellow")
     if options.out is None:

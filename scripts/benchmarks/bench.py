@@ -1,8 +1,8 @@
-"""What all benchmarks share: how they describe themselves, where they run, what a run of one brings.
+"""What all benchmarks share: their description, the environment they run in, and their results.
 
-A benchmark has cases (the contenders, or one contender in several situations). They take turns: a round
-measures each of them once, and every round begins with another one. What counts of a case is the median of
-its rounds; the spread is from its lowest to its highest.
+A benchmark has cases: the contenders, or one contender in several situations. A round measures each case once, and
+each round starts with another case. The result of a case is the median of its rounds, with the lowest and the
+highest as its spread.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pymongo import AsyncMongoClient, UpdateOne
 
 from scripts.benchmarks import machine
 from scripts.benchmarks.contenders import Server, serving
-from scripts.benchmarks.listeners import Crowd
+from scripts.benchmarks.load_client import LoadClient
 from scripts.benchmarks.machine import Cores
 
 SETTLE_S = 0.25
@@ -30,7 +30,7 @@ SETTLE_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Something that is measured."""
+    """A quantity that a benchmark measures."""
 
     name: str
     unit: str
@@ -40,44 +40,45 @@ class Figure:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one run of one case brought. `flaw`: why its figures do not count as the same work."""
+    """The result of one run of one case. `invalid_reason`: why it cannot be compared, for example lost frames."""
 
     figures: Mapping[str, float]
-    flaw: str | None = None
+    invalid_reason: str | None = None
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One question, asked of several cases. The first figure is the one that cases are compared by."""
+    """A measurement of several cases. Cases are compared by the first of `figures`."""
 
     name: str
     title: str
     cases: Sequence[str]
     figures: Sequence[Figure]
-    measure: Callable[[Ground, str], Awaitable[Measured]]
+    measure: Callable[[Environment, str], Awaitable[Measured]]
     reference: str  # the case that the others are compared with
     least_rounds: int = 1
     remark: str = ""
 
 
 @dataclass(frozen=True)
-class Ground:
-    """Where benchmarks run."""
+class Environment:
+    """The database, the cores and the options that benchmarks run with."""
 
     url: str
     client: AsyncMongoClient[Any]
     cores: Cores
-    quick: bool = False  # only to see that everything works
-    profiles: Path | None = None  # a directory for profiles of the relay
+    quick: bool = False  # only check that everything works
+    profiles: Path | None = None  # directory for profiles of the relay
 
     def sized(self, usual: int, quick: int) -> int:
+        """Return the size of a run: `usual`, or `quick` for a quick run."""
         return quick if self.quick else usual
 
     @asynccontextmanager
     async def serving(
         self, contender: str, fill: Callable[[Any], Awaitable[None]] | None = None, **settings: str
     ) -> AsyncIterator[tuple[Server, Tasks]]:
-        """A contender over a database of its own, whose collection is empty unless `fill` does something."""
+        """Run a contender with a new database. Its collection is empty unless `fill` adds documents."""
         database = f"bench_{uuid.uuid4().hex[:8]}"
         await self.client[database].create_collection("tasks")
         try:
@@ -92,70 +93,74 @@ class Ground:
             await self.client.drop_database(database)
 
     @asynccontextmanager
-    async def listening(self, server: Server) -> AsyncIterator[Crowd]:
-        crowd = Crowd(server.port)
+    async def load_client(self, server: Server) -> AsyncIterator[LoadClient]:
+        """A client without connections. All connections it makes are closed at the end."""
+        load = LoadClient(server.port)
         try:
-            yield crowd
+            yield load
         finally:
-            await crowd.leave()
+            await load.leave()
 
 
 @dataclass
 class Tasks:
-    """The writer's side."""
+    """The collection, with the writes that benchmarks make."""
 
     collection: Any
 
     async def add(self, count: int = 1, **fields: Any) -> list[ObjectId]:
-        """New tasks, which the team `red` may see unless the fields say otherwise."""
+        """Insert tasks and return their ids. The team `red` may see them unless `fields` name members."""
         seen = {} if "members" in fields else {"teamId": "red"}
         documents = [
             {"title": f"Task {n}", "status": "open", "events": [event(-1)], **seen, **fields}
             for n in range(count)
         ]
         ids = list((await self.collection.insert_many(documents)).inserted_ids)
-        await asyncio.sleep(SETTLE_S)  # lest anyone who joins now still hears of this
+        await asyncio.sleep(SETTLE_S)  # later listeners must not receive these inserts
         return ids
 
     async def append(self, task: ObjectId, n: int, size: int = 0) -> None:
+        """Append event number `n`, with a message of at least `size` bytes."""
         await self.collection.update_one({"_id": task}, append(n, size))
 
     async def append_all(self, task: ObjectId, numbers: Iterable[int], size: int = 0) -> None:
-        """As fast as mongod takes them."""
+        """Append these events in one bulk write, as fast as mongod executes it."""
         await self.collection.bulk_write(
             [UpdateOne({"_id": task}, append(n, size)) for n in numbers], ordered=True
         )
 
 
 def event(n: int, size: int = 0) -> dict[str, Any]:
+    """Return event number `n`, with a message of at least `size` bytes."""
     message = f"line {n} of what a worker has to say about its task"
     return {"type": "log", "n": n, "data": {"message": message.ljust(size, ".")}}
 
 
 def append(n: int, size: int = 0) -> dict[str, Any]:
+    """Return the update that appends event number `n`."""
     return {"$push": {"events": event(n, size)}}
 
 
-def disorder(heard: bytes, numbers: Iterable[int]) -> str | None:
-    """What is wrong with what the first listener heard: it should be these events in this order."""
-    got = [int(n) for n in re.findall(rb'"n":(\d+)', heard)]
+def check_order(received_data: bytes, numbers: Iterable[int]) -> str | None:
+    """Check that the first listener received these events in this order. Return the error, None if there is none."""
+    got = [int(n) for n in re.findall(rb'"n":(\d+)', received_data)]
     if got != list(numbers):
         return f"the first listener got {len(got)} events, not those that were written in their order"
     return None
 
 
-def flaw_of(crowd: Crowd, numbers: Iterable[int]) -> str | None:
-    """Did everyone get everything?"""
-    if crowd.received != crowd.wanted:
-        return f"{crowd.received:,} of {crowd.wanted:,} frames arrived"
-    return disorder(crowd.first_ear, numbers)
+def check_received(load: LoadClient, numbers: Iterable[int]) -> str | None:
+    """Check that every listener received every event. Return why the run is invalid, None if it is valid."""
+    if load.received != load.wanted:
+        return f"{load.received:,} of {load.wanted:,} frames arrived"
+    return check_order(load.first_received, numbers)
 
 
 class Meter:
-    """What a stretch of time costs a server."""
+    """Measures the CPU time of a server, of the load client and of everything else from its creation to `stop`."""
 
-    def __init__(self, ground: Ground, server: Server) -> None:
-        self._core = ground.cores.server
+    def __init__(self, environment: Environment, server: Server) -> None:
+        self._core = environment.cores.server
         self._server = server
         self._began = self._now()
 
@@ -167,21 +172,25 @@ class Meter:
             machine.core_busy_s(self._core),
         )
 
-    def stop(self) -> Spent:
+    def stop(self) -> Usage:
+        """Return the usage since this meter was made."""
         wall, cpu, load, busy = (
             after - before for before, after in zip(self._began, self._now(), strict=True)
         )
-        return Spent(wall, cpu, load / wall, max(0.0, busy - cpu) / wall)
+        return Usage(wall, cpu, load / wall, max(0.0, busy - cpu) / wall)
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class Usage:
+    """CPU time used in a period of `wall_s` seconds."""
+
     wall_s: float
     cpu_s: float
-    load_share: float  # of its core, that the load took
-    others_share: float  # of the server's core, that something else took
+    load_share: float  # share of its core that the load client used
+    others_share: float  # share of the server's core that other processes used
 
     def noise(self) -> dict[str, float]:
+        """Return the figures that tell whether other work disturbed the measurement."""
         return {LOAD.name: 100 * self.load_share, OTHERS.name: 100 * self.others_share}
 
 
@@ -191,13 +200,13 @@ NOISE = (LOAD, OTHERS)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that so large a share of them does not exceed."""
+    """Return the smallest value that at least `share` (0 to 1) of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 async def paced(count: int, rate: float, write: Callable[[int], Awaitable[None]]) -> list[float]:
-    """Call `write(n)` at a steady rate, one after the other; when each call was made."""
+    """Call `write(n)` one after another, `rate` times a second. Return the time of each call."""
     began, called = time.perf_counter(), []
     for n in range(count):
         wait = began + n / rate - time.perf_counter()

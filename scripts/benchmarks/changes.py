@@ -1,10 +1,12 @@
-"""What one change costs from the change stream to the frames, in CPU time of a process that does only this.
+"""CPU time of one change from the change stream to the frames, in a process that does nothing else.
 
-The changes are written first; what is measured is reading, translating and publishing them. mongod and
-whoever wrote take no part in it. Garbage is looked for as seldom as `relay serve` does, which the driver's loop
-gains from as well; that is measured both ways. Three benchmarks are made of it: `changes`, where nobody
-listens and the driver's own loop over the same changes is the reference; `arrays`, where arrays are compared;
-and `redaction`, where one listener is sent events with and without a search for secrets.
+The changes are written first. Only reading, translating and publishing them is measured, without mongod and without
+the writer. Python's garbage collector is tuned as in `relay serve`. That also speeds up the driver's own loop, so the
+loop is measured with and without it.
+
+There are three benchmarks. `changes`: nobody listens, and the driver's own loop over the same changes is the
+reference. `arrays`: appends compared with arrays that are replaced. `redaction`: one listener receives events with and
+without the search for secrets.
 
 python -m scripts.benchmarks.changes URL COUNT CASE        prints changes per CPU-second
 """
@@ -37,34 +39,34 @@ from relay.tasks.mapping import Mapping
 from relay.tasks.redact import Redactor
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience, Principal
-from scripts.benchmarks.bench import Benchmark, Figure, Ground, Measured, append, event
+from scripts.benchmarks.bench import Benchmark, Environment, Figure, Measured, append, event
 from scripts.benchmarks.contenders import ROOT
 from scripts.benchmarks.machine import running_on
 
 TASKS = 50
 CAP = 2_000
-LONG = 1_024  # bytes of an event's text
-BATCH_SIZE = 1_000  # as the relay asks for
-TRIES = 3  # capped arrays fill an oplog, and what it forgot cannot be measured
+LONG = 1_024  # bytes of an event's message
+BATCH_SIZE = 1_000  # as the relay requests
+TRIES = 3  # capped arrays fill the oplog; a run fails if it drops changes before they are read
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of writer: what it does `count` times, to tasks that begin with `length` events."""
+    """One case: a writer makes `count` updates to tasks that start with `length` events."""
 
     count: int
     length: int
     update: Callable[[int], dict[str, Any]]
     tasks: int = TASKS
-    known: int = 100_000
-    listens: bool = False
-    bare: bool = False  # read by the driver's own loop, which does nothing with them
+    cache_size: int = 100_000
+    has_listener: bool = False
+    bare: bool = False  # read by the driver's own loop, which discards the changes
     redacts: bool = True
-    collects_seldom: bool = True
+    tunes_gc: bool = True
 
 
-class Open(Redactor):
-    """Finds no secrets."""
+class NoRedaction(Redactor):
+    """A redactor that finds no secrets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,21 +85,23 @@ def long(n: int) -> dict[str, Any]:
 
 
 KINDS = {
-    "the driver's own loop": Kind(20_000, 10, append, bare=True, collects_seldom=False),
-    "the driver's own loop, garbage seldom": Kind(20_000, 10, append, bare=True),
-    "appends, tasks known": Kind(20_000, 10, append),
-    "appends, one listener": Kind(5_000, 10, append, tasks=1, listens=True),
-    "appends, one listener, no redaction": Kind(5_000, 10, append, tasks=1, listens=True, redacts=False),
-    f"appends of {LONG:,} bytes": Kind(2_000, 10, long, tasks=1, listens=True),
-    f"appends of {LONG:,} bytes, no redaction": Kind(2_000, 10, long, tasks=1, listens=True, redacts=False),
-    "appends, every batch cold": Kind(20_000, 10, append, known=1),
+    "the driver's own loop": Kind(20_000, 10, append, bare=True, tunes_gc=False),
+    "the driver's own loop, tuned GC": Kind(20_000, 10, append, bare=True),
+    "appends, tasks cached": Kind(20_000, 10, append),
+    "appends, one listener": Kind(5_000, 10, append, tasks=1, has_listener=True),
+    "appends, one listener, no redaction": Kind(5_000, 10, append, tasks=1, has_listener=True, redacts=False),
+    f"appends of {LONG:,} bytes": Kind(2_000, 10, long, tasks=1, has_listener=True),
+    f"appends of {LONG:,} bytes, no redaction": Kind(
+        2_000, 10, long, tasks=1, has_listener=True, redacts=False
+    ),
+    "appends, every batch cold": Kind(20_000, 10, append, cache_size=1),
     f"capped arrays of {CAP:,}": Kind(2_000, CAP, capped, tasks=2),
-    f"capped arrays of {CAP:,}, one listener": Kind(2_000, CAP, capped, tasks=1, listens=True),
+    f"capped arrays of {CAP:,}, one listener": Kind(2_000, CAP, capped, tasks=1, has_listener=True),
 }
 
 
 async def rate(url: str, kind: Kind, count: int) -> float:
-    """Changes per CPU-second of this process."""
+    """Measure one case. Return the changes per second of this process's CPU time."""
     async with AsyncMongoClient[dict[str, Any]](url) as client:
         await client.drop_database("bench")
         tasks = client["bench"]["tasks"]
@@ -105,9 +109,9 @@ async def rate(url: str, kind: Kind, count: int) -> float:
             [{"_id": n, "createdBy": "u", "events": _events(kind.length)} for n in range(kind.tasks)]
         )
         orders = (UpdateOne({"_id": n % kind.tasks}, kind.update(n)) for n in range(count))
-        spent = await (_driver(tasks, orders, count) if kind.bare else _relay(url, client, kind, orders))
+        usage = await (_driver(tasks, orders, count) if kind.bare else _relay(url, client, kind, orders))
         await client.drop_database("bench")
-        return count / spent
+        return count / usage
 
 
 async def _driver(tasks: Any, orders: Iterable[UpdateOne], count: int) -> float:
@@ -127,27 +131,27 @@ async def _relay(url: str, client: Any, kind: Kind, orders: Iterable[UpdateOne])
         audience = Audience(mapping.visibility)
         translator = Translator(mapping, audience.keys_of, max_text=1000)
         if not kind.redacts:
-            translator.view = replace(translator.view, redactor=Open())
+            translator.view = replace(translator.view, redactor=NoRedaction())
         where = ("bench", "tasks", Decoder(mapping.events))
         tail, reader = Tail(tailing, *where, jitter=lambda: 0.5), Reader(client, *where)
         hub = Hub(reader, translator, metrics, list_interval_s=0.1)
-        cache = TaskCache(kind.known, hub.is_listened)
+        cache = TaskCache(kind.cache_size, hub.is_listened)
         async with hub:
             hub.move_to(await tail.open())
-            if kind.listens:
+            if kind.has_listener:
                 await _listen(hub, audience)
             await _write(client["bench"]["tasks"], orders)
             end = await reader.now()
             pump = asyncio.ensure_future(Pump(tail, reader, translator, cache, hub, metrics).run())
             began = time.process_time()
             await hub.reached(end)
-            spent = time.process_time() - began
+            usage = time.process_time() - began
             pump.cancel()
             with suppress(asyncio.CancelledError):
                 await pump
             if metrics.registry.get_sample_value("relay_stream_reopened_total"):
-                raise RuntimeError("the database has forgotten the changes before they were read")
-            return spent
+                raise RuntimeError("the oplog dropped changes before they were read")
+            return usage
 
 
 def _events(count: int) -> list[dict[str, Any]]:
@@ -159,7 +163,7 @@ async def _write(tasks: Any, orders: Iterable[UpdateOne]) -> None:
 
 
 class _Nowhere:
-    """A receiver whose frames go nowhere; the first answer is that it has joined."""
+    """A receiver that discards frames. The first answer sets `joined`."""
 
     def __init__(self, joined: asyncio.Event) -> None:
         self._joined = joined
@@ -181,7 +185,7 @@ class _Nowhere:
 
 
 async def _listen(hub: Hub, audience: Audience) -> None:
-    """One listener in the room of the first task, whose frames go nowhere."""
+    """Subscribe one listener to the first task. Its frames are discarded."""
     principal = Principal("u", {"sub": "u"}, 0)
     joined = asyncio.Event()
     listener = Listener(
@@ -198,22 +202,22 @@ async def _listen(hub: Hub, audience: Audience) -> None:
 RATE = Figure("changes", "per CPU-second", less_is_better=False)
 
 
-async def measure(ground: Ground, case: str) -> Measured:
-    count = KINDS[case].count // ground.sized(1, 10)
-    command = [sys.executable, "-m", "scripts.benchmarks.changes", ground.url, str(count), case]
+async def measure(environment: Environment, case: str) -> Measured:
+    count = KINDS[case].count // environment.sized(1, 10)
+    command = [sys.executable, "-m", "scripts.benchmarks.changes", environment.url, str(count), case]
     for _ in range(TRIES):
-        with running_on({ground.cores.server}):
+        with running_on({environment.cores.server}):
             process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.PIPE)
-        said = (await process.communicate())[0]
+        output = (await process.communicate())[0]
         if not process.returncode:
-            return Measured({RATE.name: float(said)})
+            return Measured({RATE.name: float(output)})
     raise RuntimeError(f"{case} could not be measured")
 
 
 CHANGES = Benchmark(
     "changes",
     "Tail, translation and publishing to nobody, and the driver's own loop over the same changes",
-    ["the driver's own loop", "the driver's own loop, garbage seldom", "appends, tasks known"],
+    ["the driver's own loop", "the driver's own loop, tuned GC", "appends, tasks cached"],
     (RATE,),
     measure,
     reference="the driver's own loop",
@@ -222,7 +226,7 @@ ARRAYS = Benchmark(
     "arrays",
     "Tail, translation and publishing: appends, and arrays that come whole",
     [
-        "appends, tasks known",
+        "appends, tasks cached",
         "appends, one listener",
         "appends, every batch cold",
         f"capped arrays of {CAP:,}",
@@ -230,7 +234,7 @@ ARRAYS = Benchmark(
     ],
     (RATE,),
     measure,
-    reference="appends, tasks known",
+    reference="appends, tasks cached",
 )
 REDACTION = Benchmark(
     "redaction",
@@ -248,6 +252,6 @@ REDACTION = Benchmark(
 
 if __name__ == "__main__":
     measured = KINDS[sys.argv[3]]
-    if measured.collects_seldom:
+    if measured.tunes_gc:
         tune_garbage_collection()
     print(asyncio.run(rate(sys.argv[1], measured, int(sys.argv[2]))))

@@ -1,4 +1,4 @@
-"""Who takes part: each a process of its own on the server's core, following a database of its own."""
+"""The servers that are compared. Each runs in its own process on the server's core, with its own database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bson import ObjectId
 
 from relay.auth.tokens import issue
 from scripts.benchmarks import machine
-from scripts.benchmarks.listeners import Script, text_frame
+from scripts.benchmarks.load_client import Script, text_frame
 
 ROOT = Path(__file__).parent.parent.parent
 PEERS = Path(__file__).parent / "peers"
@@ -31,7 +31,7 @@ SECRET = "a secret for measurements, long enough for HS256"  # noqa: S105 - it o
 READY_S = 30.0
 STOP_S = 5.0
 
-# What the relay limits by itself, and one machine with thousands of connections would meet.
+# Limits of the relay that thousands of connections from one machine would exceed.
 LIMITS = {
     "RELAY_MAX_CONNECTIONS": "1000000",
     "RELAY_MAX_CONNECTIONS_PER_USER": "1000000",
@@ -41,17 +41,18 @@ LIMITS = {
 
 
 class Missing(Exception):
-    """What a contender needs is not on this machine; says what."""
+    """A contender cannot run on this machine. The text names what is missing."""
 
 
 @cache
 def token(sub: str, team: str | None = None) -> str:
+    """Return a token for this user, a member of `team`."""
     claims = {"sub": sub, **({"teams": [team]} if team is not None else {})}
     return issue(SECRET, "HS256", claims, ttl_s=86_400, now=time.time())
 
 
 def relay_script(path: str, *steps: tuple[bytes, bytes | None], sub: str, team: str | None = None) -> Script:
-    """A conversation with the relay."""
+    """Return the script of a connection to the relay, authenticated as this user."""
     return Script(path, steps, headers=(f"Authorization: Bearer {token(sub, team)}",))
 
 
@@ -98,7 +99,7 @@ def _node(folder: str) -> Callable[[str, str], list[str]]:
 
 @cache
 def _installed(folder: str) -> str:
-    """The node that runs a peer, whose packages are installed from its lock if they are not yet."""
+    """Return the path of Node.js, after installing the packages of this server from its lock file if needed."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         raise Missing("Node.js and npm are not installed")
@@ -106,7 +107,7 @@ def _installed(folder: str) -> str:
     lock = hashlib.sha256((place / "package-lock.json").read_bytes()).hexdigest()
     stamp = place / "node_modules" / ".installed"
     if not stamp.exists() or stamp.read_text() != lock:
-        done = subprocess.run(  # noqa: S603 - the npm the user installed, and the lock file that lies here
+        done = subprocess.run(  # noqa: S603 - the npm of the user, the lock file of this repository
             [npm, "ci", "--no-audit", "--no-fund", "--silent"], cwd=place, stdout=sys.stderr
         )
         if done.returncode:
@@ -120,19 +121,19 @@ def _relay(url: str, database: str) -> list[str]:
 
 
 def _profiled(file: Path) -> list[str]:
-    """The relay with Python's own profiler, which makes it slower by half or more."""
+    """Return the command of the relay under cProfile, which takes at least half as long again."""
     code = "import cProfile; cProfile.run('from relay.cli.commands import run; run()', {!r})"
     return [sys.executable, "-c", code.format(str(file)), "serve"]
 
 
 @dataclass(frozen=True)
 class Contender:
-    """One way of doing the work."""
+    """A server that sends the events of a task to its listeners."""
 
     name: str
-    command: Callable[[str, str], list[str]]  # of the database's URL and name
-    listens: Callable[[ObjectId, int], Script]  # how the nth connection comes to listen to a task
-    joins: Callable[[ObjectId], bytes]  # what a connection that listens sends to listen to another one too
+    command: Callable[[str, str], list[str]]  # from the database's URL and name
+    listens: Callable[[ObjectId, int], Script]  # how the nth connection starts to listen to a task
+    joins: Callable[[ObjectId], bytes]  # the message that makes a connection listen to another task too
 
 
 CONTENDERS = {
@@ -150,7 +151,7 @@ ALL = (*SERVERS, "floor")
 
 
 class Server:
-    """A contender that runs; it did `ready_s` seconds after it was started."""
+    """A running contender. It was ready `ready_s` seconds after its start."""
 
     def __init__(self, contender: Contender, pid: int, port: int, ready_s: float) -> None:
         self.contender = contender
@@ -175,9 +176,9 @@ async def serving(
     *,
     profile: Path | None = None,
 ) -> AsyncIterator[Server]:
-    """A contender, from when it listens and follows the database. Raises Missing.
+    """Run a contender. It is entered once the contender accepts connections and follows the database.
 
-    `profile`: where a profile of it goes, if it is the relay.
+    `profile`: the file for a profile, if the contender is the relay. Raises Missing if it cannot run here.
     """
     contender = CONTENDERS[name]
     command = await asyncio.to_thread(contender.command, url, database)
@@ -193,16 +194,16 @@ async def serving(
         stderr=subprocess.STDOUT,
         preexec_fn=lambda: _before_it_runs(core),
     )
-    said: list[bytes] = []
+    output: list[bytes] = []
     reading: asyncio.Task[None] | None = None
     try:
         async with asyncio.timeout(READY_S):
-            port = await _port(process, said)
+            port = await _port(process, output)
         ready_s = time.perf_counter() - began
-        reading = asyncio.create_task(_drain(process, said))
+        reading = asyncio.create_task(_drain(process, output))
         yield Server(contender, process.pid, port, ready_s)
         if process.returncode is not None:
-            raise RuntimeError(f"{name} ended by itself: {b''.join(said).decode(errors='replace')}")
+            raise RuntimeError(f"{name} exited early: {b''.join(output).decode(errors='replace')}")
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
@@ -216,20 +217,20 @@ async def serving(
             await reading
 
 
-async def _port(process: asyncio.subprocess.Process, said: list[bytes]) -> int:
+async def _port(process: asyncio.subprocess.Process, output: list[bytes]) -> int:
     assert process.stdout is not None
     while line := await process.stdout.readline():
-        said.append(line)
+        output.append(line)
         if found := re.search(rb"listening on (?:\S+:)?(\d+)\s*$", line):
             return int(found[1])
-    raise RuntimeError(f"it did not start: {b''.join(said).decode(errors='replace')}")
+    raise RuntimeError(f"it did not start: {b''.join(output).decode(errors='replace')}")
 
 
-async def _drain(process: asyncio.subprocess.Process, said: list[bytes]) -> None:
+async def _drain(process: asyncio.subprocess.Process, output: list[bytes]) -> None:
     assert process.stdout is not None
     async for line in process.stdout:
-        said.append(line)
-        del said[:-20]
+        output.append(line)
+        del output[:-20]
 
 
 def _environment(url: str, database: str, settings: Mapping[str, str]) -> dict[str, str]:
@@ -249,11 +250,11 @@ def _environment(url: str, database: str, settings: Mapping[str, str]) -> dict[s
 
 def _before_it_runs(core: int) -> None:
     os.sched_setaffinity(0, {core})
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it does not outlive the measurement
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: the kernel kills it if the benchmark dies
 
 
-def described() -> dict[str, Any]:
-    """The versions of what takes part."""
+def describe() -> dict[str, Any]:
+    """Return the versions of the contenders' main packages."""
     from importlib.metadata import version
 
     versions: dict[str, Any] = {
@@ -261,8 +262,8 @@ def described() -> dict[str, Any]:
     }
     node = shutil.which("node")
     if node is not None:
-        said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
-        versions["node"] = said.stdout.strip()
+        output = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+        versions["node"] = output.stdout.strip()
     for folder in ("socketio", "ws"):
         package = PEERS / folder / "package.json"
         for name, number in re.findall(r'"(socket\.io|ws|mongodb)": "([^"]+)"', package.read_text()):

@@ -1,4 +1,4 @@
-"""The machine: which core does what, and what a process has used of it. Linux only."""
+"""Assign cores to processes, and read the CPU time and memory of processes. Linux only."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Who runs where: the measured server alone on one core, the load on another, mongod on all the others,
-    or beside the load where there are only two."""
+    """The core of each process: the measured server alone on one, the load client on another, mongod on the rest.
+
+    On a machine with two cores mongod shares the core of the load client.
+    """
 
     server: int
     load: int
@@ -24,6 +26,7 @@ class Cores:
 
     @classmethod
     def here(cls) -> Cores:
+        """Divide the cores that this process may use."""
         allowed = sorted(os.sched_getaffinity(0))
         server, load = allowed[0], allowed[min(1, len(allowed) - 1)]
         return cls(server, load, frozenset(allowed[2:] or (load,)))
@@ -36,7 +39,7 @@ class Cores:
 
 @contextmanager
 def running_on(cores: Iterable[int]) -> Iterator[None]:
-    """This process runs there meanwhile, and so does for ever what it starts."""
+    """Keep this process on these cores for now, and forever the processes it starts meanwhile."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -46,10 +49,10 @@ def running_on(cores: Iterable[int]) -> Iterator[None]:
 
 
 def cpu_s(pid: int) -> float:
-    """Seconds of CPU, user and system, that a process and its children have used.
+    """Return the CPU time in seconds, user and system, of a process and its children.
 
-    From the scheduler's own account, to the nanosecond, where the kernel keeps it; /proc/<pid>/stat counts
-    the same in hundredths of a second.
+    It is read from the scheduler's statistics, which count nanoseconds. If the kernel has none, it is read from
+    /proc/<pid>/stat, which counts hundredths of a second.
     """
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
@@ -63,15 +66,15 @@ def cpu_s(pid: int) -> float:
 
 
 def rss_bytes(pid: int) -> int:
-    """Memory of a process that is in RAM."""
+    """Return the resident memory of a process in bytes."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
-    raise ValueError("the kernel does not say")
+    raise ValueError("/proc has no VmRSS")
 
 
 def core_busy_s(core: int) -> float:
-    """Seconds that a core has worked, for whomever, since the machine started."""
+    """Return the seconds that a core has been busy, for all processes, since the machine started."""
     for line in Path("/proc/stat").read_text().splitlines():
         name, *figures = line.split()
         if name == f"cpu{core}":
@@ -80,8 +83,8 @@ def core_busy_s(core: int) -> float:
     raise ValueError("no such core")
 
 
-def described() -> dict[str, Any]:
-    """What a reader of the figures wants to know about where they come from."""
+def describe() -> dict[str, Any]:
+    """Return what readers of the figures need to know about this machine."""
     model = next(
         (
             line.partition(":")[2].strip()

@@ -1,8 +1,8 @@
-"""Memory: what an open connection keeps of the server's, when nothing happens.
+"""Memory: the server memory that an idle connection occupies.
 
-Each connection listens to one of 50 tasks. At the relay it is a whole conversation: token, rights, rate
-limit, room. The others know of nobody who they are. After the first 200 connections, which also bring what
-is loaded once, and a pause, memory is looked at, and again after the last one and a pause.
+Each connection listens to one of 50 tasks. A connection to the relay has a verified token, rights, a rate limit and a
+subscription; the other servers do not authenticate their clients. Memory is read a pause after the first 200
+connections, which also load everything that is loaded only once, and again a pause after the last connection.
 
 `memory`: (resident after - resident before) / connections. `handshakes`: joined connections per CPU-second.
 """
@@ -12,37 +12,37 @@ from __future__ import annotations
 import asyncio
 import resource
 
-from scripts.benchmarks.bench import Benchmark, Figure, Ground, Measured, Meter
+from scripts.benchmarks.bench import Benchmark, Environment, Figure, Measured, Meter
 from scripts.benchmarks.contenders import ALL
 
 FIRST = 200
-SPARE = 500  # descriptors for everything else
+SPARE = 500  # file descriptors for everything else
 MEMORY = Figure("memory", "KB a connection", 2)
 HANDSHAKES = Figure("handshakes", "per CPU-second", less_is_better=False)
 
 
-def room_for(wanted: int) -> int:
-    """As many of these connections as fit under the limit of open files."""
+def connections_allowed(wanted: int) -> int:
+    """Return how many of `wanted` connections the limit of open files allows, after raising it to its maximum."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return min(wanted, hard - SPARE)
 
 
-async def measure(ground: Ground, case: str) -> Measured:
-    count, settle_s = room_for(ground.sized(5_000, 200)), ground.sized(2, 0)
-    async with ground.serving(case) as (server, tasks), ground.listening(server) as crowd:
+async def measure(environment: Environment, case: str) -> Measured:
+    count, settle_s = connections_allowed(environment.sized(5_000, 200)), environment.sized(2, 0)
+    async with environment.serving(case) as (server, tasks), environment.load_client(server) as load:
         ids = await tasks.add(50)
         listens = server.contender.listens
-        await crowd.join([listens(ids[n % 50], n) for n in range(FIRST)])
+        await load.join([listens(ids[n % 50], n) for n in range(FIRST)])
         await asyncio.sleep(settle_s)
-        before, meter = server.rss_bytes(), Meter(ground, server)
-        await crowd.join([listens(ids[n % 50], n) for n in range(count)])
-        spent = meter.stop()
+        before, meter = server.rss_bytes(), Meter(environment, server)
+        await load.join([listens(ids[n % 50], n) for n in range(count)])
+        usage = meter.stop()
         await asyncio.sleep(settle_s)
-        after, there = server.rss_bytes(), len(crowd.ears)
+        after, there = server.rss_bytes(), len(load.connections)
         return Measured(
-            {MEMORY.name: (after - before) / count / 1024, HANDSHAKES.name: count / spent.cpu_s},
-            f"{there:,} connections" if there < FIRST + ground.sized(5_000, 200) else None,
+            {MEMORY.name: (after - before) / count / 1024, HANDSHAKES.name: count / usage.cpu_s},
+            f"{there:,} connections" if there < FIRST + environment.sized(5_000, 200) else None,
         )
 
 

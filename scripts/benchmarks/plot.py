@@ -1,4 +1,4 @@
-"""The same as a picture: of each benchmark the figure its cases are compared by, medians and spread."""
+"""Draw a bar chart of each benchmark: the figure its cases are compared by, as median and spread."""
 
 from __future__ import annotations
 
@@ -17,13 +17,20 @@ from matplotlib import pyplot
 from scripts.benchmarks.report import Result
 
 COLUMNS = 2
-OURS, OTHERS, FLAWED = "#2563eb", "#94a3b8", "#dc2626"
-NOT_OURS = ("Socket.IO", "ws", "Starlette", "floor", "the driver")  # how these cases begin
-LEAST_ROWS = 4  # lest a single case become a wall
-TITLE_LENGTH = 70  # characters of a line
+OURS, OTHERS, INVALID = "#2563eb", "#94a3b8", "#dc2626"
+NOT_OURS = (
+    "Socket.IO",
+    "ws",
+    "Starlette",
+    "floor",
+    "the driver",
+)  # prefixes of the names of cases without the relay
+LEAST_ROWS = 4  # so that the bar of a single case is not too thick
+TITLE_LENGTH = 70  # characters per line
 
 
 def draw(results: Sequence[Result], path: Path) -> None:
+    """Write the charts of all benchmarks that have results to a PNG file."""
     drawn = [result for result in results if result.rounds]
     if not drawn:
         return
@@ -41,20 +48,22 @@ def draw(results: Sequence[Result], path: Path) -> None:
         height_ratios=heights,
         layout="constrained",
     )
-    places = list(grid.flat)
-    for number, (result, place) in enumerate(zip(drawn, places, strict=False)):
+    all_axes = list(grid.flat)
+    for number, (result, axes) in enumerate(zip(drawn, all_axes, strict=False)):
         figure = result.benchmark.figures[0]
         for at, case in enumerate(result.rounds):
             values = result.values(case, figure)
             if not values:
-                place.text(0, at, " not measured: frames were lost", va="center", fontsize=8, color=FLAWED)
+                axes.text(0, at, " not measured: frames were lost", va="center", fontsize=8, color=INVALID)
                 continue
             median = statistics.median(values)
-            colour = FLAWED if result.flaws(case) else OTHERS if case.startswith(NOT_OURS) else OURS
-            place.barh(
+            colour = (
+                INVALID if result.invalid_reasons(case) else OTHERS if case.startswith(NOT_OURS) else OURS
+            )
+            axes.barh(
                 at, median, color=colour, xerr=[[median - min(values)], [max(values) - median]], capsize=2
             )
-            place.annotate(
+            axes.annotate(
                 f"{median:,.{figure.digits}f}",
                 (max(values), at),
                 (4, 0),
@@ -62,16 +71,16 @@ def draw(results: Sequence[Result], path: Path) -> None:
                 va="center",
                 fontsize=8,
             )
-        place.set_yticks(range(len(result.rounds)), list(result.rounds), fontsize=8)
-        place.set_ylim(bars[number // COLUMNS] - 0.5, -0.5)
-        place.margins(x=0.15)
-        place.set_title(fill(result.benchmark.title, TITLE_LENGTH), fontsize=9, loc="left")
+        axes.set_yticks(range(len(result.rounds)), list(result.rounds), fontsize=8)
+        axes.set_ylim(bars[number // COLUMNS] - 0.5, -0.5)
+        axes.margins(x=0.15)
+        axes.set_title(fill(result.benchmark.title, TITLE_LENGTH), fontsize=9, loc="left")
         better = "less" if figure.less_is_better else "more"
-        place.set_xlabel(f"{figure.name}, {figure.unit}; {better} is better", fontsize=8)
-        place.tick_params(axis="x", labelsize=8)
-        place.xaxis.set_major_formatter("{x:,.10g}")
-        place.spines[["top", "right"]].set_visible(False)
-    for place in places[len(drawn) :]:
-        place.set_axis_off()
+        axes.set_xlabel(f"{figure.name}, {figure.unit}; {better} is better", fontsize=8)
+        axes.tick_params(axis="x", labelsize=8)
+        axes.xaxis.set_major_formatter("{x:,.10g}")
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in all_axes[len(drawn) :]:
+        axes.set_axis_off()
     picture.savefig(path, dpi=90)
     pyplot.close(picture)

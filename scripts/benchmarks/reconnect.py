@@ -1,10 +1,10 @@
-"""A reconnect storm: 2,000 clients of 50 people lose their connections and all come back at once.
+"""A reconnect storm: 2,000 clients of 50 people lose their connections and all reconnect at once.
 
-Each has a dashboard and one of 200 tasks, which moved on by a few events in the meantime, and says how far
-it had got.
+Each client has a dashboard and one of 200 tasks. Each task gets a few events in the meantime, and each client sends
+the position it had reached.
 
-`reads`: of the database, for all of them together. `all current`: from the first attempt to connect until
-the last one has been given its list and what it missed. `CPU`: of the server, per client.
+`reads`: database reads for all clients together. `all current`: from the first connection attempt until the last
+client has received its list and the missed events. `CPU`: the server's CPU time per client.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from urllib.request import urlopen
 
 from bson import ObjectId
 
-from scripts.benchmarks.bench import NOISE, Benchmark, Figure, Ground, Measured, Meter
+from scripts.benchmarks.bench import NOISE, Benchmark, Environment, Figure, Measured, Meter
 from scripts.benchmarks.contenders import Server, relay_script
-from scripts.benchmarks.listeners import Script
+from scripts.benchmarks.load_client import Script
 
 PEOPLE = 50
 LIMIT = 50  # tasks on the list
@@ -29,7 +29,7 @@ CPU = Figure("CPU", "ms a client", 2)
 
 
 def visits(task: ObjectId, number: int, position: str = "") -> Script:
-    """A dashboard that opens a task, from a position if it has one."""
+    """Return the script of a dashboard that joins a task, from `position` if it is given."""
     join = f'{{"type":"task:join","data":{{"taskId":"{task}"{position}}}}}'
     return relay_script(
         f"/ws/dashboard?limit={LIMIT}",
@@ -41,43 +41,50 @@ def visits(task: ObjectId, number: int, position: str = "") -> Script:
     )
 
 
-def position_in(heard: bytes) -> str:
-    found = re.search(rb'"next":(\d+),"head":"([^"]+)"', heard)
+def position_in(received_data: bytes) -> str:
+    """Return the position in a `task:state`, as members of a join request."""
+    found = re.search(rb'"next":(\d+),"head":"([^"]+)"', received_data)
     if found is None:
-        raise RuntimeError("a state says no position")
+        raise RuntimeError("the task:state has no position")
     return f',"since":{int(found[1])},"head":"{found[2].decode()}"'
 
 
 def reads_of(server: Server) -> float:
+    """Return the number of database reads that the relay's metrics report."""
     with urlopen(f"http://127.0.0.1:{server.port}/metrics") as answer:
         found = re.search(rb"^relay_state_reads_total (\S+)", answer.read(), re.MULTILINE)
     assert found is not None
     return float(found[1])
 
 
-async def measure(ground: Ground, case: str) -> Measured:
-    clients, count = ground.sized(2_000, 40), ground.sized(200, 10)
-    async with ground.serving("relay") as (server, tasks), ground.listening(server) as crowd:
+async def measure(environment: Environment, case: str) -> Measured:
+    clients, count = environment.sized(2_000, 40), environment.sized(200, 10)
+    async with environment.serving("relay") as (server, tasks), environment.load_client(server) as load:
         ids = await tasks.add(count)
-        ears = await crowd.join([visits(ids[n % count], n) for n in range(clients)])
-        positions = [position_in(ear.heard) for ear in ears]
-        await crowd.leave()
+        connections = await load.join([visits(ids[n % count], n) for n in range(clients)])
+        positions = [position_in(connection.received_data) for connection in connections]
+        await load.leave()
         for n in range(MISSED):
             await tasks.collection.update_many({}, {"$push": {"events": {"type": "log", "n": n}}})
-        reads, began, meter = reads_of(server), time.perf_counter(), Meter(ground, server)
-        ears = await crowd.join(
+        reads, began, meter = reads_of(server), time.perf_counter(), Meter(environment, server)
+        connections = await load.join(
             [visits(ids[n % count], n, positions[n]) for n in range(clients)], at_once=clients
         )
-        spent = meter.stop()
-        missed = sum(ear.heard.rpartition(b'"task:state"')[2].count(b'"at":null') != MISSED for ear in ears)
+        usage = meter.stop()
+        missed = sum(
+            connection.received_data.rpartition(b'"task:state"')[2].count(b'"at":null') != MISSED
+            for connection in connections
+        )
         return Measured(
             {
                 READS.name: reads_of(server) - reads,
                 CURRENT.name: time.perf_counter() - began,
-                CPU.name: 1000 * spent.cpu_s / clients,
-                **spent.noise(),
+                CPU.name: 1000 * usage.cpu_s / clients,
+                **usage.noise(),
             },
-            f"{missed:,} of {clients:,} were not given exactly what they had missed" if missed else None,
+            f"{missed:,} of {clients:,} clients did not receive exactly the events they had missed"
+            if missed
+            else None,
         )
 
 

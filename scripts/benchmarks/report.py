@@ -1,4 +1,4 @@
-"""What a run brought: tables for people, one JSON document for programs."""
+"""Report the results of a run: tables for people, one JSON document for programs."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from rich.text import Text
 
 from scripts.benchmarks.bench import LOAD, NOISE, OTHERS, Benchmark, Figure, Measured
 
-NOISY = 10  # percent of the server's core, from which on a remark says so
-SATURATED = 85  # percent of its core, from which on the load client may have set the pace
+NOISY = 10  # percent of the server's core used by other processes; above this a remark is added
+SATURATED = 85  # percent of its core; above this the load client may be the bottleneck
 
 
 @dataclass
 class Result:
-    """The rounds of one benchmark: for each case what each of them brought, or why it could not run."""
+    """The results of one benchmark: for each case its rounds, or the reason why it could not run."""
 
     benchmark: Benchmark
     rounds: dict[str, list[Measured]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
     def values(self, case: str, figure: Figure) -> list[float]:
-        """Those there are: of a run in which nothing arrived there is no latency."""
+        """Return the figure of each round. Rounds without one are left out: if nothing arrives there is no latency."""
         values = [one.figures[figure.name] for one in self.rounds.get(case, ())]
         return [value for value in values if math.isfinite(value)]
 
     def costs(self, case: str) -> list[float]:
-        """How many times what the reference costs, in each round."""
+        """Return the cost of each round relative to the reference case: 2.0 means twice its cost."""
         figure = self.benchmark.figures[0]
         ours, theirs = (
             [one.figures[figure.name] for one in self.rounds.get(name, ())]
@@ -45,29 +45,33 @@ class Result:
         ]
         return [cost for cost in costs if math.isfinite(cost)]
 
-    def flaws(self, case: str) -> list[str]:
-        return [one.flaw for one in self.rounds.get(case, ()) if one.flaw]
+    def invalid_reasons(self, case: str) -> list[str]:
+        """Return why rounds of this case cannot be compared; empty if all can."""
+        return [one.invalid_reason for one in self.rounds.get(case, ()) if one.invalid_reason]
 
     def remarks(self) -> list[str]:
-        """What to keep in mind when reading it."""
-        said = [f"{case}: not measured, {why}" for case, why in self.missing.items()]
+        """Return remarks on how reliable the result is."""
+        remarks = [f"{case}: not measured, {why}" for case, why in self.missing.items()]
         for case, rounds in self.rounds.items():
-            flaws = self.flaws(case)
-            if flaws:
-                said.append(f"{case}: not the same work in {len(flaws)} of {len(rounds)} rounds: {flaws[0]}")
+            invalid_reasons = self.invalid_reasons(case)
+            if invalid_reasons:
+                remarks.append(
+                    f"{case}: not the same work in {len(invalid_reasons)} of {len(rounds)} rounds: {invalid_reasons[0]}"
+                )
         if OTHERS in self.benchmark.figures:
             others = [value for case in self.rounds for value in self.values(case, OTHERS)]
             if others and statistics.median(others) > NOISY:
-                said.append(
-                    f"noisy: something else took {statistics.median(others):.0f} % of the server's core"
+                remarks.append(
+                    f"noisy: other processes used {statistics.median(others):.0f} % of the server's core"
                 )
             for case in self.rounds:
                 load = self.values(case, LOAD)
                 if load and statistics.median(load) > SATURATED:
-                    said.append(f"{case}: the load client was busy and may have set the pace")
-        return said
+                    remarks.append(f"{case}: the load client was busy and may be the bottleneck")
+        return remarks
 
     def as_json(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
         benchmark = self.benchmark
         cases: dict[str, Any] = {}
         for case, rounds in self.rounds.items():
@@ -79,7 +83,7 @@ class Result:
             cases[case] = {
                 "figures": figures,
                 "cost": _spread(costs),
-                "flaws": [one.flaw for one in rounds if one.flaw],
+                "invalid_reasons": [one.invalid_reason for one in rounds if one.invalid_reason],
             }
         return {
             "title": benchmark.title,
@@ -102,7 +106,7 @@ def _spread(values: Sequence[float]) -> dict[str, Any]:
 
 
 def table(result: Result) -> Table:
-    """Medians, with the lowest and the highest round."""
+    """Return a table of the medians, with the lowest and the highest round."""
     benchmark = result.benchmark
     shown = [figure for figure in benchmark.figures if figure not in NOISE]
     drawn = Table()
@@ -116,7 +120,7 @@ def table(result: Result) -> Table:
         cells = [_cell(result.values(case, figure), figure.digits) for figure in shown]
         if compared:
             cells.append(_cell(result.costs(case), 2))
-        name = Text(case, style="red" if result.flaws(case) else "")
+        name = Text(case, style="red" if result.invalid_reasons(case) else "")
         drawn.add_row(name, *cells)
     return drawn
 
@@ -131,6 +135,7 @@ def _cell(values: Sequence[float], digits: int) -> str:
 
 
 def show(console: Console, result: Result) -> None:
+    """Print the table and the remarks of one benchmark."""
     console.print(result.benchmark.title, style="bold", highlight=False)
     if result.rounds:
         console.print(table(result))

@@ -1,6 +1,6 @@
-"""A slow reader: one of 500 listeners takes nothing any more. What do the others notice?
+"""A slow reader: one of 500 listeners stops reading. The latency of the others is measured.
 
-The one listens to other tasks as well, which get so many large events that its socket is full. Then the task
+The slow reader also listens to other tasks, which get enough large events to fill its socket buffers. Then the task
 that all 500 share gets 50 events a second.
 
 `p50`, `p99`: from the call of a write until the last of the other 499 has its frame.
@@ -13,11 +13,11 @@ import asyncio
 from scripts.benchmarks.bench import (
     NOISE,
     Benchmark,
+    Environment,
     Figure,
-    Ground,
     Measured,
     Meter,
-    flaw_of,
+    check_received,
     paced,
     percentile,
 )
@@ -26,22 +26,22 @@ from scripts.benchmarks.contenders import SERVERS
 RATE = 50
 STALLED = ", one stalled"
 EVENT_BYTES = 16_000
-FLOODS, FILL = 10, 60  # so many tasks, with so many such events: more than a socket's buffers hold
+FLOODS, FILL = 10, 60  # number of tasks and events of each: more than the socket buffers hold
 P50 = Figure("p50", "ms", 1)
 P99 = Figure("p99", "ms", 1)
 CPU = Figure("CPU", "µs a delivery", 1)
 
 
-async def measure(ground: Ground, case: str) -> Measured:
+async def measure(environment: Environment, case: str) -> Measured:
     contender, comma, _ = case.partition(",")
-    listeners, count = ground.sized(500, 20), ground.sized(300, 25)
+    listeners, count = environment.sized(500, 20), environment.sized(300, 25)
     async with (
-        ground.serving(contender) as (server, tasks),
-        ground.listening(server) as crowd,
-        ground.listening(server) as slow,
+        environment.serving(contender) as (server, tasks),
+        environment.load_client(server) as load,
+        environment.load_client(server) as slow,
     ):
         task, *floods = await tasks.add(1 + FLOODS)
-        await crowd.join([server.contender.listens(task, n) for n in range(listeners - 1)])
+        await load.join([server.contender.listens(task, n) for n in range(listeners - 1)])
         (stalled,) = await slow.join([server.contender.listens(task, 0)], narrow=True)
         for flood in floods:
             await stalled.say(server.contender.joins(flood))
@@ -51,26 +51,26 @@ async def measure(ground: Ground, case: str) -> Measured:
                 await tasks.append_all(flood, range(FILL), EVENT_BYTES)
         await asyncio.sleep(1)
 
-        crowd.expect(count)
-        meter = Meter(ground, server)
+        load.expect(count)
+        meter = Meter(environment, server)
         called = await paced(count, RATE, lambda n: tasks.append(task, n))
-        await crowd.all_received()
-        spent = meter.stop()
-        took = [1000 * (at - call) for at, call in zip(crowd.last_at, called, strict=False) if at]
+        await load.wait_until_received()
+        usage = meter.stop()
+        took = [1000 * (at - call) for at, call in zip(load.last_at, called, strict=False) if at]
         return Measured(
             {
                 P50.name: percentile(took, 0.5) if took else float("nan"),
                 P99.name: percentile(took, 0.99) if took else float("nan"),
-                CPU.name: 1e6 * spent.cpu_s / max(1, crowd.received),
-                **spent.noise(),
+                CPU.name: 1e6 * usage.cpu_s / max(1, load.received),
+                **usage.noise(),
             },
-            flaw_of(crowd, range(count)),
+            check_received(load, range(count)),
         )
 
 
 BENCHMARK = Benchmark(
     "slow-reader",
-    "A slow reader among 500 listeners: what the others notice, at 50 appends a second",
+    "A slow reader among 500 listeners: latency of the others, at 50 appends a second",
     [case for name in SERVERS for case in (name, name + STALLED)],
     (P99, P50, CPU, *NOISE),
     measure,

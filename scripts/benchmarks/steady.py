@@ -1,6 +1,6 @@
-"""A steady pace: a task that 500 listen to gets 50 events a second, so that nothing can be sent together.
+"""A steady rate: a task with 500 listeners gets 50 events a second, too slow to send several events together.
 
-`CPU`: of the server, per frame received. `p50`, `p99`: from the call of a write, with the default write
+`CPU`: the server's CPU time per frame received. `p50`, `p99`: from the call of a write, with the default write
 concern (majority), until the last of the 500 has its frame.
 """
 
@@ -9,11 +9,11 @@ from __future__ import annotations
 from scripts.benchmarks.bench import (
     NOISE,
     Benchmark,
+    Environment,
     Figure,
-    Ground,
     Measured,
     Meter,
-    flaw_of,
+    check_received,
     paced,
     percentile,
 )
@@ -25,36 +25,36 @@ P50 = Figure("p50", "ms", 1)
 P99 = Figure("p99", "ms", 1)
 
 
-async def measure(ground: Ground, case: str) -> Measured:
-    listeners, count = ground.sized(500, 20), ground.sized(400, 25)
-    async with ground.serving(case) as (server, tasks), ground.listening(server) as crowd:
+async def measure(environment: Environment, case: str) -> Measured:
+    listeners, count = environment.sized(500, 20), environment.sized(400, 25)
+    async with environment.serving(case) as (server, tasks), environment.load_client(server) as load:
         (task,) = await tasks.add()
-        await crowd.join([server.contender.listens(task, n) for n in range(listeners)])
+        await load.join([server.contender.listens(task, n) for n in range(listeners)])
         warm = RATE // 2
-        crowd.expect(warm)
+        load.expect(warm)
         await paced(warm, RATE, lambda n: tasks.append(task, n))
-        await crowd.all_received()
+        await load.wait_until_received()
 
-        crowd.expect(count)
-        meter = Meter(ground, server)
+        load.expect(count)
+        meter = Meter(environment, server)
         called = await paced(count, RATE, lambda n: tasks.append(task, n))
-        await crowd.all_received()
-        spent = meter.stop()
-        took = [1000 * (at - call) for at, call in zip(crowd.last_at, called, strict=False) if at]
+        await load.wait_until_received()
+        usage = meter.stop()
+        took = [1000 * (at - call) for at, call in zip(load.last_at, called, strict=False) if at]
         return Measured(
             {
-                CPU.name: 1e6 * spent.cpu_s / crowd.received,
+                CPU.name: 1e6 * usage.cpu_s / load.received,
                 P50.name: percentile(took, 0.5),
                 P99.name: percentile(took, 0.99),
-                **spent.noise(),
+                **usage.noise(),
             },
-            flaw_of(crowd, range(count)),
+            check_received(load, range(count)),
         )
 
 
 BENCHMARK = Benchmark(
     "steady",
-    "A steady pace: 50 appends a second to a task with 500 listeners",
+    "A steady rate: 50 appends a second to a task with 500 listeners",
     ALL,
     (CPU, P50, P99, *NOISE),
     measure,

@@ -1,4 +1,4 @@
-"""The measurements: that they run, and that they count what arrives. No test asserts a time."""
+"""The benchmarks run, and their load client counts the frames that arrive. No test asserts a time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.benchmarks.bench import disorder
-from scripts.benchmarks.listeners import Crowd, Ear, Script
+from scripts.benchmarks.bench import check_order
+from scripts.benchmarks.load_client import Connection, LoadClient, Script
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,26 +19,26 @@ def frame(length: int) -> bytes:
     return b"\x81\x7e" + length.to_bytes(2, "big") + b'{"'.ljust(length, b"x")
 
 
-def heard(ear: Ear, data: bytes) -> None:
-    ear.get_buffer(0)[: len(data)] = data
-    ear.buffer_updated(len(data))
+def receive(connection: Connection, data: bytes) -> None:
+    connection.get_buffer(0)[: len(data)] = data
+    connection.buffer_updated(len(data))
 
 
 @pytest.mark.parametrize("length", [126, 0x0181, 0x817D, 300])
 async def test_frames_are_counted_wherever_a_read_ends(length: int) -> None:
     short, data = b"\x81\x02{}", frame(length) + frame(length)
     for split in range(len(data[: 8 + length])):
-        ear = Ear(Crowd(0), Script("/", ()))
-        ear._step = 0  # it has joined
-        heard(ear, data[:split] or short)
-        heard(ear, data[split:])
-        assert ear.count == 2, split
+        connection = Connection(LoadClient(0), Script("/", ()))
+        connection._step = 0  # the connection has joined
+        receive(connection, data[:split] or short)
+        receive(connection, data[split:])
+        assert connection.count == 2, split
 
 
 def test_events_that_are_lost_repeated_or_out_of_order_are_noticed() -> None:
-    assert disorder(b'{"n":0}{"n":1}{"n":2}', range(3)) is None
+    assert check_order(b'{"n":0}{"n":1}{"n":2}', range(3)) is None
     for wrong in (b'{"n":0}{"n":2}', b'{"n":0}{"n":1}{"n":1}{"n":2}', b'{"n":1}{"n":0}{"n":2}'):
-        assert disorder(wrong, range(3)) is not None
+        assert check_order(wrong, range(3)) is not None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measurements need Linux")
@@ -53,6 +53,6 @@ def test_a_quick_run_brings_tables_a_document_and_a_picture(tmp_path: Path) -> N
     assert set(benchmarks) == {"changes", "reconnect"}
     for result in benchmarks.values():
         for case in result["cases"].values():
-            assert case["flaws"] == []
+            assert case["invalid_reasons"] == []
             assert all(figure["median"] is not None for figure in case["figures"].values())
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")

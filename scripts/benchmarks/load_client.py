@@ -1,9 +1,9 @@
-"""The load: many WebSocket connections in this one process, as cheap as they can be.
+"""The load: many WebSocket connections in one process, at the lowest possible cost.
 
-A frame is not decoded. What a connection receives is searched for the two bytes that begin a text frame of
-126 to 33,000 bytes, 0x81 0x7e, which occur in no JSON that is pure ASCII. So counting costs next to nothing,
-and a read that brings a hundred frames costs as much as one that brings a single one. The first connection
-of a crowd keeps all it gets, to be checked for order and content afterwards.
+Frames are not decoded. The received data is searched for the two bytes that begin a text frame of 126 to 33,000 bytes,
+0x81 0x7e, which occur in no JSON that is pure ASCII. Counting is therefore almost free, and a read with a hundred
+frames costs as much as a read with one. The first connection of a client keeps the data it receives, so that order and
+content can be checked afterwards.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-TCP_DATA_SEGS_IN = slice(152, 156)  # of struct tcp_info
+TCP_DATA_SEGS_IN = slice(152, 156)  # position in struct tcp_info
 READ_BYTES = 256 * 1024
-AT_ONCE = 100  # connections that are being made
-PER_ADDRESS = 20_000  # connections from one address: a port each
+AT_ONCE = 100  # connections being opened at the same time
+PER_ADDRESS = 20_000  # connections from one source address: each needs a port
 JOIN_S = 60.0
-QUIET_S = 5.0  # no frame of any connection for so long: no more will come
+QUIET_S = 5.0  # after this long without any frame no more are expected
 
-_buffer = bytearray(READ_BYTES)  # of all connections: each looks at what it got before the next one reads
+_buffer = bytearray(READ_BYTES)  # shared: each connection processes its data before another one reads
 _view = memoryview(_buffer)
-_MASK = b"\0\0\0\0"  # clients have to mask, and this one leaves the payload as it is
+_MASK = b"\0\0\0\0"  # clients must mask; this mask leaves the payload unchanged
 PONG = b"\x8a\x80" + _MASK
 
 
 def text_frame(payload: bytes) -> bytes:
-    """A client's text frame."""
+    """Return a text frame as a client sends it, masked."""
     if len(payload) < 126:
         return bytes((0x81, 0x80 | len(payload))) + _MASK + payload
     return b"\x81\xfe" + len(payload).to_bytes(2, "big") + _MASK + payload
@@ -39,8 +39,10 @@ def text_frame(payload: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """How a connection comes to listen: the path, its headers, then what it waits for, each with what it
-    answers."""
+    """How a connection starts to listen: the path, headers, and steps.
+
+    A step is the bytes to wait for and the payload to send then, or None to send nothing.
+    """
 
     path: str
     steps: Sequence[tuple[bytes, bytes | None]]
@@ -49,6 +51,7 @@ class Script:
     pong: bytes = PONG
 
     def request(self) -> bytes:
+        """Return the HTTP upgrade request."""
         key = base64.b64encode(os.urandom(16)).decode()
         lines = (
             f"GET {self.path} HTTP/1.1",
@@ -62,35 +65,35 @@ class Script:
         return "\r\n".join((*lines, "", "")).encode()
 
 
-class Ear(asyncio.BufferedProtocol):
-    """One connection."""
+class Connection(asyncio.BufferedProtocol):
+    """One WebSocket connection, which follows its script and then counts frames."""
 
     __slots__ = (
-        "_crowd",
-        "_half",
-        "_passed",
+        "_load",
         "_script",
+        "_searched",
+        "_split_header",
         "_step",
         "_transport",
+        "closed",
         "count",
-        "gone",
-        "heard",
         "joined",
-        "look",
+        "on_data",
+        "received_data",
     )
 
-    def __init__(self, crowd: Crowd, script: Script) -> None:
-        self._crowd = crowd
+    def __init__(self, load: LoadClient, script: Script) -> None:
+        self._load = load
         self._script = script
-        self._step = -1  # -1: before the answer to the handshake
-        self._passed = 0  # of what it heard, what its steps have seen
-        self._half = False  # the last read ended within a frame's first two bytes
+        self._step = -1  # index of the current step; -1: before the response to the upgrade
+        self._searched = 0  # bytes of `received_data` that earlier steps matched
+        self._split_header = False  # the last read ended between the two bytes of a frame header
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.heard = b""  # while it joins
-        self.count = 0  # frames since
-        self.look: Callable[[bytes, float], None] | None = None  # is shown all that comes, and when
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.received_data = b""  # all data received while joining
+        self.count = 0  # frames received since joining
+        self.on_data: Callable[[bytes, float], None] | None = None  # called with received data and its time
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -107,42 +110,42 @@ class Ear(asyncio.BufferedProtocol):
             self._join(bytes(_view[:nbytes]))
             return
         count = buffer.count(b"\x81~", 0, nbytes)
-        if self._half and buffer[0] == 0x7E:
+        if self._split_header and buffer[0] == 0x7E:
             count += 1
-        self._half = buffer[nbytes - 1] == 0x81
+        self._split_header = buffer[nbytes - 1] == 0x81
         now = time.perf_counter()
-        if self.look is not None:
-            self.look(bytes(_view[:nbytes]), now)
+        if self.on_data is not None:
+            self.on_data(bytes(_view[:nbytes]), now)
         before = self.count
         self.count = before + count
-        self._crowd.arrived(before, count, now)
+        self._load.arrived(before, count, now)
 
     def eof_received(self) -> None:
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._crowd.ears.discard(self)
-        self.gone.set_result(None)
+        self._load.connections.discard(self)
+        self.closed.set_result(None)
         if not self.joined.done():
-            self.joined.set_exception(ConnectionError(f"refused: {self.heard[-200:]!r}"))
+            self.joined.set_exception(ConnectionError(f"refused: {self.received_data[-200:]!r}"))
 
     def _join(self, data: bytes) -> None:
-        self.heard += data
+        self.received_data += data
         script = self._script
         if self._step < 0:
-            if b"\r\n\r\n" not in self.heard:
+            if b"\r\n\r\n" not in self.received_data:
                 return
-            if not self.heard.startswith(b"HTTP/1.1 101"):
+            if not self.received_data.startswith(b"HTTP/1.1 101"):
                 self._transport.abort()
                 return
             self._step = 0
-            self.heard = self.heard.partition(b"\r\n\r\n")[2]
+            self.received_data = self.received_data.partition(b"\r\n\r\n")[2]
         while self._step < len(script.steps):
             awaited, answer = script.steps[self._step]
-            found = self.heard.find(awaited, self._passed)
+            found = self.received_data.find(awaited, self._searched)
             if found < 0:
                 return
-            self._passed = found + len(awaited)
+            self._searched = found + len(awaited)
             self._step += 1
             if answer is not None:
                 self._transport.write(text_frame(answer))
@@ -150,34 +153,35 @@ class Ear(asyncio.BufferedProtocol):
             self.joined.set_result(None)
 
     async def say(self, payload: bytes) -> None:
-        """Send a message, and return once there is an answer to it."""
+        """Send a message and return once data has been received after it."""
         answered = asyncio.get_running_loop().create_future()
 
-        def look(data: bytes, now: float) -> None:
+        def note_answer(data: bytes, now: float) -> None:
             if not answered.done():
                 answered.set_result(None)
 
-        before, self.look = self.look, look
+        before, self.on_data = self.on_data, note_answer
         self._transport.write(text_frame(payload))
         await answered
-        self.look = before
+        self.on_data = before
 
     def stop_reading(self) -> None:
+        """Read nothing more, so the socket buffers fill up."""
         self._transport.pause_reading()
 
     def abort(self) -> None:
         self._transport.abort()
 
     def writes_received(self) -> int:
-        """Segments with data that came so far. On loopback that is one for each write of up to 64 KB."""
+        """Return the number of TCP segments with data so far: on loopback one for each write of up to 64 KB."""
         info = self._transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
         return int.from_bytes(info[TCP_DATA_SEGS_IN], "little")
 
 
-class Crowd:
-    """Connections to one server that count what they get together.
+class LoadClient:
+    """Connections to one server, which count their frames together.
 
-    `last_at[n]`: when the last of them so far got the frame that is its nth.
+    `last_at[n]`: when the last connection so far received its nth frame.
     """
 
     def __init__(self, port: int) -> None:
@@ -187,29 +191,29 @@ class Crowd:
         self._reached: asyncio.Future[bool] | None = None
         self._newest_at = 0.0
         self._kept: list[bytes] = []
-        self.ears: set[Ear] = set()
+        self.connections: set[Connection] = set()
         self.last_at: list[float] = []
 
     async def join(
         self, scripts: Sequence[Script], *, at_once: int = AT_ONCE, narrow: bool = False
-    ) -> list[Ear]:
-        """Connect, and return once all listen. `narrow`: with the smallest receive buffer there is."""
+    ) -> list[Connection]:
+        """Open connections and return once all have joined. `narrow`: with the smallest possible receive buffer."""
         gate = asyncio.Semaphore(at_once)
-        ears = [Ear(self, script) for script in scripts]
+        connections = [Connection(self, script) for script in scripts]
 
-        async def one(ear: Ear) -> None:
+        async def one(connection: Connection) -> None:
             async with gate:
                 await asyncio.get_running_loop().create_connection(
-                    lambda: ear, sock=await self._socket(narrow)
+                    lambda: connection, sock=await self._socket(narrow)
                 )
-                self.ears.add(ear)
-                await ear.joined
+                self.connections.add(connection)
+                await connection.joined
 
         async with asyncio.timeout(JOIN_S):
-            await asyncio.gather(*map(one, ears))
-        if ears and not self._kept:
-            ears[0].look = lambda data, _: self._kept.append(data)
-        return ears
+            await asyncio.gather(*map(one, connections))
+        if connections and not self._kept:
+            connections[0].on_data = lambda data, _: self._kept.append(data)
+        return connections
 
     async def _socket(self, narrow: bool) -> socket.socket:
         made = socket.socket()
@@ -227,15 +231,16 @@ class Crowd:
         return made
 
     def expect(self, frames: int, *, listeners: int | None = None) -> None:
-        """From here on each of `listeners` (all) is to get so many."""
-        for ear in self.ears:
-            ear.count = 0
+        """Start to count: each of `listeners` (default: all) connections is to receive `frames` frames."""
+        for connection in self.connections:
+            connection.count = 0
         self._kept.clear()
         self.last_at = [0.0] * frames
-        self._total, self._wanted = 0, frames * (len(self.ears) if listeners is None else listeners)
+        self._total, self._wanted = 0, frames * (len(self.connections) if listeners is None else listeners)
         self._newest_at = time.perf_counter()
 
     def arrived(self, before: int, count: int, now: float) -> None:
+        """Note `count` frames of a connection that had `before` frames."""
         self.last_at[before : before + count] = [now] * count
         self._total += count
         self._newest_at = now
@@ -244,19 +249,21 @@ class Crowd:
 
     @property
     def received(self) -> int:
+        """Frames received by all connections since `expect`."""
         return self._total
 
     @property
     def wanted(self) -> int:
+        """Frames that all connections together are expected to receive."""
         return self._wanted
 
     @property
-    def first_ear(self) -> bytes:
-        """All that the first connection got since `expect`."""
+    def first_received(self) -> bytes:
+        """All data that the first connection received since `expect`."""
         return b"".join(self._kept)
 
-    async def all_received(self) -> bool:
-        """Return once everyone has everything; False when for some time nothing has come any more."""
+    async def wait_until_received(self) -> bool:
+        """Wait for the expected frames. Return False if QUIET_S pass without any frame before that."""
         self._reached = asyncio.get_running_loop().create_future()
         while self._total < self._wanted:
             left = self._newest_at + QUIET_S - time.perf_counter()
@@ -266,11 +273,11 @@ class Crowd:
         return True
 
     def writes_received(self) -> int:
-        return sum(ear.writes_received() for ear in self.ears)
+        return sum(connection.writes_received() for connection in self.connections)
 
     async def leave(self) -> None:
-        """Cut all connections."""
-        ears = list(self.ears)
-        for ear in ears:
-            ear.abort()
-        await asyncio.gather(*(ear.gone for ear in ears))
+        """Abort all connections and wait until they are closed."""
+        connections = list(self.connections)
+        for connection in connections:
+            connection.abort()
+        await asyncio.gather(*(connection.closed for connection in connections))
