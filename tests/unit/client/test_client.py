@@ -1,4 +1,4 @@
-"""The client against a scripted relay: what it keeps, gives up, and never does twice. Real sockets, a fake clock."""
+"""The Python client against a scripted relay, over real sockets and with a fake clock."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def client_of(relay: FakeRelay, time: FakeTime, token: Any = "t0ken", random: fl
 
 
 async def until(client: Client, wanted: str | type[Item]) -> Any:
-    """The next item of this class, or the next message of this type."""
+    """Iterate up to the next item of this class or message of this type, and return it."""
     async for item in client:
         if wanted in (type(item), getattr(item, "type", None)):
             return item
@@ -45,7 +45,7 @@ async def until(client: Client, wanted: str | type[Item]) -> Any:
 
 
 def timeline_after(items: list[Message]) -> list[Any]:
-    """Hold a timeline as PROTOCOL.md 6 says; fails on a gap or a repeat."""
+    """Return the events that these messages add up to (PROTOCOL.md 6). Fails on a gap or a repeated event."""
     events: list[Any] = []
     for item in items:
         if item.type == "task:state":
@@ -73,14 +73,14 @@ async def test_the_token_goes_into_the_authorization_header() -> None:
         assert relay.tokens == ["Bearer t0ken"]
 
 
-async def test_a_message_carries_its_time_its_request_and_its_text() -> None:
+async def test_a_message_keeps_its_time_its_request_id_and_its_json() -> None:
     raw = '{"type":"pong", "data":{"n":1}, "at":"2026-05-01T12:00:00.000Z", "replyTo":"r1", "new":true}'
     message = decode(raw)
     assert message == Message("pong", {"n": 1}, "2026-05-01T12:00:00.000Z", "r1")
     assert message.raw == raw
 
 
-async def test_a_task_joined_from_a_stored_position_gets_the_rest() -> None:
+async def test_a_task_joined_from_a_stored_position_receives_only_later_events() -> None:
     async with FakeRelay({"t1": [event("a"), event("b")]}) as relay, client_of(relay, FakeTime()) as client:
         client.join_task("t1")
         held = (await until(client, "task:state")).data
@@ -88,7 +88,7 @@ async def test_a_task_joined_from_a_stored_position_gets_the_rest() -> None:
         assert (await until(client, "task:state")).data["events"] == []
 
 
-async def test_rooms_may_be_joined_and_left_while_connected() -> None:
+async def test_tasks_and_the_list_may_be_joined_and_left_while_connected() -> None:
     async with FakeRelay({"t1": []}) as relay, client_of(relay, FakeTime()) as client:
         await until(client, Connected)
         client.join_task("t1")
@@ -124,7 +124,7 @@ async def test_no_request_is_larger_than_the_relay_allows() -> None:
         assert [len(join["data"]["tasks"]) for join in joins] == [4, 4, 2]
 
 
-def test_half_a_position_and_what_is_no_text_are_refused_at_once() -> None:
+def test_an_incomplete_position_and_an_invalid_task_id_raise_value_error_at_once() -> None:
     client = Client("http://relay", "t0ken")
     for since in (-1, 2**70):
         with pytest.raises(ValueError, match="since must be a number of events"):
@@ -136,7 +136,7 @@ def test_half_a_position_and_what_is_no_text_are_refused_at_once() -> None:
         client.join_task("\ud800")
 
 
-# Coming again
+# Reconnecting
 
 
 async def test_after_a_drop_a_task_resumes_from_the_last_position() -> None:
@@ -164,7 +164,7 @@ async def test_no_event_is_lost_or_repeated_wherever_the_connection_drops(after:
     assert [each for page in pages for each in page] == stored
 
 
-async def test_an_older_membership_does_not_move_the_position_of_a_new_join() -> None:
+async def test_a_message_of_an_older_subscription_does_not_move_the_position_of_a_new_join() -> None:
     async with FakeRelay({"t1": []}) as relay, client_of(relay, FakeTime(), random=0) as client:
         client.join_task("t1")
         await until(client, "task:state")
@@ -177,7 +177,7 @@ async def test_an_older_membership_does_not_move_the_position_of_a_new_join() ->
         assert (await relay.has_heard("task:join", 3))[2]["data"]["tasks"] == [{"taskId": "t1"}]
 
 
-async def test_a_rewrite_while_away_comes_as_a_whole() -> None:
+async def test_an_array_rewritten_while_disconnected_is_received_whole() -> None:
     time = FakeTime()
     async with FakeRelay({"t1": [event("a")]}, drop(after=2)) as relay, client_of(relay, time) as client:
         client.join_task("t1")
@@ -188,7 +188,7 @@ async def test_a_rewrite_while_away_comes_as_a_whole() -> None:
         assert (state["reset"], state["events"]) == (True, [event("other")])
 
 
-async def test_pauses_grow_to_their_cap_with_full_jitter() -> None:
+async def test_reconnect_delays_grow_to_their_cap_with_full_jitter() -> None:
     time = FakeTime()
     async with FakeRelay({}, *[refuse(503)] * 8) as relay, client_of(relay, time) as client:
         pauses: list[float] = []
@@ -201,7 +201,7 @@ async def test_pauses_grow_to_their_cap_with_full_jitter() -> None:
 
 
 @pytest.mark.parametrize(("lived_s", "second_pause"), [(9.9, 0.5), (10.0, 0.25)])
-async def test_ten_healthy_seconds_start_the_backoff_afresh(lived_s: float, second_pause: float) -> None:
+async def test_a_connection_of_ten_seconds_resets_the_backoff(lived_s: float, second_pause: float) -> None:
     time = FakeTime()
     async with FakeRelay({}, refuse(503), GOOD) as relay, client_of(relay, time) as client:
         time.advance((await until(client, Disconnected)).retry_in)
@@ -213,7 +213,7 @@ async def test_ten_healthy_seconds_start_the_backoff_afresh(lived_s: float, seco
 
 
 @pytest.mark.parametrize("code", [1001, 1011, 1012, 4408, 4430, 4499])
-async def test_a_close_that_may_pass_is_followed_by_another_try(code: int) -> None:
+async def test_the_client_reconnects_after_a_temporary_close_code(code: int) -> None:
     relay = FakeRelay({}, close(code, "word"))
     async with relay, client_of(relay, FakeTime(), random=0) as client:
         assert await until(client, Disconnected) == Disconnected("word", code, 0)
@@ -221,7 +221,7 @@ async def test_a_close_that_may_pass_is_followed_by_another_try(code: int) -> No
 
 
 @pytest.mark.parametrize("code", [1003, 1007, 1008, 1009, 4500, 4502, 4999])
-async def test_a_close_that_is_final_is_raised(code: int) -> None:
+async def test_a_permanent_close_code_is_raised(code: int) -> None:
     async with FakeRelay({}, close(code, "word")) as relay, client_of(relay, FakeTime()) as client:
         with pytest.raises(ConnectionRefused) as refusal:
             await until(client, Disconnected)
@@ -237,13 +237,13 @@ async def test_a_refusal_before_the_upgrade_is_raised() -> None:
         assert len(relay.tokens) == 1
 
 
-async def test_a_done_relay_ends_the_iteration() -> None:
+async def test_a_normal_close_ends_the_iteration() -> None:
     async with FakeRelay({}, close(1000, "done")) as relay, client_of(relay, FakeTime()) as client:
         items = [item async for item in client]
         assert items[-1] == Disconnected("done", 1000, None)
 
 
-async def test_a_rate_limit_is_waited_out() -> None:
+async def test_the_client_waits_as_long_as_a_rate_limit_says() -> None:
     async with (
         FakeRelay({}, close(4429, "rate_limited:1500")) as relay,
         client_of(relay, FakeTime()) as client,
@@ -251,7 +251,7 @@ async def test_a_rate_limit_is_waited_out() -> None:
         assert (await until(client, Disconnected)).retry_in == 1.5
 
 
-async def test_a_planned_stop_says_when_to_come_again() -> None:
+async def test_the_client_reconnects_when_a_planned_stop_says() -> None:
     async with FakeRelay() as relay, client_of(relay, FakeTime()) as client:
         await until(client, Connected)
         await relay.say("server:draining", {"reconnectAfterMs": 70})
@@ -259,7 +259,7 @@ async def test_a_planned_stop_says_when_to_come_again() -> None:
         assert await until(client, Disconnected) == Disconnected("draining", 1001, 0.07)
 
 
-async def test_nobody_listening_is_a_pause_and_not_an_error() -> None:
+async def test_a_refused_tcp_connection_is_tried_again_after_a_delay() -> None:
     async with FakeRelay() as relay:
         url = relay.url
     async with Client(url, "t0ken", sleep=FakeTime().sleep, random=lambda: 0.5) as client:
@@ -268,7 +268,7 @@ async def test_nobody_listening_is_a_pause_and_not_an_error() -> None:
 
 
 @pytest.mark.parametrize("frame", [b"\x00", "no json", "[]", '{"data":{}}'])
-async def test_a_frame_nobody_can_read_is_a_lost_connection(frame: str | bytes) -> None:
+async def test_an_undecodable_frame_ends_the_connection(frame: str | bytes) -> None:
     async with FakeRelay() as relay, client_of(relay, FakeTime()) as client:
         await until(client, Connected)
         await relay.say_raw(frame)
@@ -278,7 +278,7 @@ async def test_a_frame_nobody_can_read_is_a_lost_connection(frame: str | bytes) 
 # Silence
 
 
-async def test_silence_for_two_and_a_half_heartbeats_is_no_connection() -> None:
+async def test_silence_for_two_and_a_half_heartbeats_ends_the_connection() -> None:
     time = FakeTime()
     async with FakeRelay({}, silence(), heartbeat_ms=1000) as relay, client_of(relay, time) as client:
         await until(client, "welcome")
@@ -300,7 +300,7 @@ async def test_a_heartbeat_keeps_the_connection() -> None:
         assert len(relay.peers) == 1
 
 
-async def test_a_relay_that_never_says_welcome_is_left() -> None:
+async def test_a_connection_without_a_welcome_is_aborted() -> None:
     time = FakeTime()
     async with FakeRelay({}, silence(after=0)) as relay, client_of(relay, time) as client:
         await time.until_someone_sleeps(10)
@@ -308,14 +308,14 @@ async def test_a_relay_that_never_says_welcome_is_left() -> None:
         assert (await anext(client)) == Disconnected("silent", 1006, 0.25)
 
 
-async def test_a_consumer_who_takes_his_time_is_not_a_silent_relay(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_consumer_does_not_make_the_relay_look_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "QUEUE_MAX_ITEMS", 2)
     time = FakeTime()
     async with FakeRelay(heartbeat_ms=1000) as relay, client_of(relay, time) as client:
         client.join_dashboard()
         reconnector = client._reconnector
         while len(client._queue) < 2 or reconnector.connection is None or reconnector.connection.listening:
-            await asyncio.sleep(0)  # turn the loop until the state waits for room
+            await asyncio.sleep(0)  # run the loop until the client waits for space in its queue
         time.advance(2.5)
         await time.until_someone_sleeps(2.5)
         assert await until(client, "dashboard:state")
@@ -329,14 +329,14 @@ def tokens(*values: str) -> Callable[[], str]:
     return lambda: left.pop(0) if len(left) > 1 else left[0]
 
 
-async def test_a_fixed_token_that_is_turned_down_is_final() -> None:
+async def test_a_refused_string_token_ends_the_iteration() -> None:
     async with FakeRelay({}, close(4401, "token_expired")) as relay, client_of(relay, FakeTime()) as client:
         with pytest.raises(ConnectionRefused, match="4401 token_expired"):
             await until(client, Disconnected)
 
 
-async def test_a_token_that_is_refused_is_brought_again_with_growing_pauses() -> None:
-    """A secret that the application has before the relay: the same token is good once the relay has it too."""
+async def test_a_refused_token_is_sent_again_after_growing_delays() -> None:
+    """An application may get a new secret before the relay does. Its token is accepted once the relay has the secret."""
     time = FakeTime()
     relay = FakeRelay({}, *[close(4401, "unauthenticated", after=0)] * 8)
     async with relay, client_of(relay, time, tokens("same")) as client:
@@ -351,7 +351,7 @@ async def test_a_token_that_is_refused_is_brought_again_with_growing_pauses() ->
         assert set(relay.tokens) == {"Bearer same"}
 
 
-async def test_fresh_tokens_that_are_all_refused_are_not_a_storm() -> None:
+async def test_new_tokens_that_are_all_refused_do_not_flood_the_relay() -> None:
     serial = iter(range(1000))
     time = FakeTime()
     relay = FakeRelay({}, *[close(4401, "token_expired", after=0)] * 6)
@@ -365,7 +365,7 @@ async def test_fresh_tokens_that_are_all_refused_are_not_a_storm() -> None:
 
 
 @pytest.mark.parametrize("status", [401])
-async def test_a_token_that_is_refused_before_the_upgrade_is_brought_again(status: int) -> None:
+async def test_a_token_refused_before_the_upgrade_is_sent_again(status: int) -> None:
     async with FakeRelay({}, refuse(status)) as relay, client_of(relay, FakeTime(), tokens("same")) as client:
         assert (await until(client, Disconnected)).code == status
     async with FakeRelay({}, refuse(status)) as relay, client_of(relay, FakeTime()) as client:
@@ -373,7 +373,7 @@ async def test_a_token_that_is_refused_before_the_upgrade_is_brought_again(statu
             await anext(client)
 
 
-async def test_a_fresh_token_is_asked_for_and_used() -> None:
+async def test_the_callable_is_called_for_a_new_token_after_a_refusal() -> None:
     async def fresh() -> str:
         return next(values)
 
@@ -384,7 +384,7 @@ async def test_a_fresh_token_is_asked_for_and_used() -> None:
         assert relay.tokens == ["Bearer old", "Bearer new"]
 
 
-async def test_a_token_about_to_expire_is_replaced_in_the_conversation() -> None:
+async def test_a_token_about_to_expire_is_replaced_on_the_open_connection() -> None:
     async with FakeRelay() as relay, client_of(relay, FakeTime(), tokens("old", "new")) as client:
         await until(client, "welcome")
         await relay.say("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
@@ -392,7 +392,7 @@ async def test_a_token_about_to_expire_is_replaced_in_the_conversation() -> None
         assert (await relay.has_heard("auth"))[0]["data"] == {"token": "new"}
 
 
-async def test_a_refresh_the_relay_had_no_time_for_is_repeated() -> None:
+async def test_a_token_refresh_with_a_temporary_error_is_repeated() -> None:
     time = FakeTime()
     async with FakeRelay() as relay, client_of(relay, time, tokens("old", "new")) as client:
         await until(client, "welcome")
@@ -404,7 +404,7 @@ async def test_a_refresh_the_relay_had_no_time_for_is_repeated() -> None:
         assert [auth["data"]["token"] for auth in await relay.has_heard("auth", 2)] == ["new", "new"]
 
 
-async def test_a_token_that_was_offered_in_vain_is_used_for_the_next_connection() -> None:
+async def test_a_new_token_that_could_not_be_applied_is_used_for_the_next_connection() -> None:
     async with (
         FakeRelay() as relay,
         client_of(relay, FakeTime(), tokens("old", "new"), random=0) as client,
@@ -418,7 +418,7 @@ async def test_a_token_that_was_offered_in_vain_is_used_for_the_next_connection(
         assert relay.tokens == ["Bearer old", "Bearer new"]
 
 
-async def test_after_a_token_that_was_offered_in_vain_another_one_is_asked_for() -> None:
+async def test_the_callable_is_called_again_after_the_relay_refused_its_new_token() -> None:
     time, current = FakeTime(), "old"
     async with FakeRelay() as relay, client_of(relay, time, lambda: current) as client:
         await until(client, "welcome")
@@ -427,7 +427,7 @@ async def test_after_a_token_that_was_offered_in_vain_another_one_is_asked_for()
         await relay.say("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
         await until(client, "error")
         await time.until_someone_sleeps(5)
-        time.advance(5)  # it gives the same, which is not offered twice
+        time.advance(5)  # the callable returns the same token, which is not sent twice
         await time.until_someone_sleeps(5)
         current = "new"
         time.advance(5)
@@ -436,7 +436,7 @@ async def test_after_a_token_that_was_offered_in_vain_another_one_is_asked_for()
         assert offered == ["of-somebody-else", "new"]
 
 
-async def test_a_token_whose_time_is_over_is_not_brought_again() -> None:
+async def test_an_expired_token_is_not_sent_again() -> None:
     time, current = FakeTime(), "old"
     async with (
         FakeRelay({}, close(4401, "token_expired")) as relay,
@@ -454,7 +454,7 @@ async def test_a_token_whose_time_is_over_is_not_brought_again() -> None:
 
 
 class Hung:
-    """An awaitable that never ends, and whether it was given up."""
+    """A callable whose coroutine never ends. `given_up` is set when it is cancelled."""
 
     def __init__(self) -> None:
         self.given_up = asyncio.Event()
@@ -478,8 +478,8 @@ async def rejects() -> str:
     raise KeyError("s3cret")
 
 
-class Odd:
-    """What says nothing without an error."""
+class RaisingObject:
+    """An object that raises when it is compared or used as a condition."""
 
     def __bool__(self) -> bool:
         raise ValueError("s3cret")
@@ -518,7 +518,7 @@ MISBEHAVING: list[tuple[Callable[[], Any], str]] = [
     (lambda: "s3cret\ntoken", "no token (invalid characters)"),
     (lambda: "s3crét", "no token (invalid characters)"),
     (lambda: " ", "no token (invalid characters)"),
-    (Odd, "no token (expected a string, got Odd)"),
+    (RaisingObject, "no token (expected a string, got RaisingObject)"),
     (raising(asyncio.CancelledError()), "no token (CancelledError)"),
     (raising(GeneratorExit()), "no token (GeneratorExit)"),
     (raising(StopIteration()), "no token (StopIteration)"),
@@ -530,7 +530,9 @@ MISBEHAVING: list[tuple[Callable[[], Any], str]] = [
 
 
 @pytest.mark.parametrize(("misbehave", "reason"), MISBEHAVING)
-async def test_a_callable_without_a_token_is_asked_again(misbehave: Callable[[], Any], reason: str) -> None:
+async def test_a_callable_that_returns_no_token_is_called_again(
+    misbehave: Callable[[], Any], reason: str
+) -> None:
     time, ready = FakeTime(), False
     async with (
         FakeRelay() as relay,
@@ -547,7 +549,7 @@ async def test_a_callable_without_a_token_is_asked_again(misbehave: Callable[[],
         assert relay.tokens == ["Bearer t0ken"]
 
 
-async def test_a_callable_without_an_answer_is_asked_again_and_its_question_given_up() -> None:
+async def test_a_callable_that_times_out_is_cancelled_and_called_again() -> None:
     time, hung, asked = FakeTime(), Hung(), 0
 
     def ask() -> Any:
@@ -563,7 +565,7 @@ async def test_a_callable_without_an_answer_is_asked_again_and_its_question_give
         await hung.given_up.wait()
 
 
-async def test_a_future_that_others_wait_for_too_is_left_as_it_is() -> None:
+async def test_a_future_returned_by_the_callable_is_not_cancelled() -> None:
     time = FakeTime()
     shared: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     async with FakeRelay() as relay, client_of(relay, time, lambda: shared, random=0) as client:
@@ -575,7 +577,7 @@ async def test_a_future_that_others_wait_for_too_is_left_as_it_is() -> None:
         assert await anext(client) == Connected(2)
 
 
-async def test_whoever_leaves_while_the_callable_hangs_leaves_at_once() -> None:
+async def test_leaving_the_context_cancels_a_callable_that_hangs() -> None:
     hung = Hung()
     async with FakeRelay() as relay:
         async with client_of(relay, FakeTime(), hung):
@@ -584,7 +586,7 @@ async def test_whoever_leaves_while_the_callable_hangs_leaves_at_once() -> None:
 
 
 @pytest.mark.parametrize("misbehave", [lambda: "old", lambda: None, rejects, raising(OSError()), Hung()])
-async def test_a_refresh_that_finds_nothing_new_is_asked_again_while_the_token_lives(misbehave: Any) -> None:
+async def test_the_callable_is_called_for_a_new_token_until_it_returns_one(misbehave: Any) -> None:
     time, answers = FakeTime(), [lambda: "old"]
     async with FakeRelay() as relay, client_of(relay, time, lambda: answers[0]()) as client:
         await until(client, "welcome")
@@ -603,20 +605,20 @@ async def test_a_refresh_that_finds_nothing_new_is_asked_again_while_the_token_l
 
 
 @pytest.mark.parametrize("token", [None, b"t0ken", 7, "", " ", "two words", "tökén"])
-def test_what_can_be_no_token_source_is_refused_at_once(token: Any) -> None:
+def test_an_invalid_token_source_raises_value_error_at_once(token: Any) -> None:
     with pytest.raises(ValueError, match="token") as refused:
         Client("http://relay", token)
     assert "words" not in str(refused.value)
 
 
-async def test_the_end_of_a_line_after_a_token_is_none_of_it() -> None:
+async def test_whitespace_around_a_token_is_removed() -> None:
     for token in ("t0ken\n", lambda: " t0ken\r\n"):
         async with FakeRelay() as relay, client_of(relay, FakeTime(), token) as client:
             await until(client, Connected)
             assert relay.tokens == ["Bearer t0ken"]
 
 
-async def test_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_client_logs_no_token_and_no_frame(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("websockets.server").setLevel(logging.CRITICAL)
         async with FakeRelay() as relay, client_of(relay, FakeTime()) as client:
@@ -625,10 +627,10 @@ async def test_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert "heartbeatMs" not in caplog.text
 
 
-# Requests that were not done
+# Requests that the relay refused
 
 
-async def test_a_join_the_relay_had_no_time_for_is_repeated() -> None:
+async def test_a_join_with_a_temporary_error_is_repeated() -> None:
     time = FakeTime()
     async with FakeRelay({"t1": []}) as relay, client_of(relay, time) as client:
         relay.answer_next("task:join", "rate_limited", temporary=True, retryAfterMs=900)
@@ -639,7 +641,7 @@ async def test_a_join_the_relay_had_no_time_for_is_repeated() -> None:
         assert (await until(client, "task:state")).data["taskId"] == "t1"
 
 
-async def test_a_leave_the_relay_had_no_time_for_is_repeated() -> None:
+async def test_a_leave_with_a_temporary_error_is_repeated() -> None:
     time = FakeTime()
     async with FakeRelay({"t1": []}) as relay, client_of(relay, time) as client:
         relay.answer_next("task:leave", "rate_limited", temporary=True, retryAfterMs=900)
@@ -651,7 +653,7 @@ async def test_a_leave_the_relay_had_no_time_for_is_repeated() -> None:
         await until(client, "task:left")
 
 
-async def test_one_bad_task_does_not_spoil_the_others() -> None:
+async def test_a_refused_task_does_not_keep_the_others_of_its_request_from_being_joined() -> None:
     async with FakeRelay({"t1": [], "t2": []}) as relay, client_of(relay, FakeTime()) as client:
         relay.answer_next("task:join", "bad_request")
         relay.answer_next("task:join", "bad_request")
@@ -669,8 +671,8 @@ async def ready(*tasks: Timeline, client: Client) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1, 49, 50, 99])
-async def test_one_bad_task_of_a_hundred_stands_alone_in_the_end(place: int) -> None:
-    """Fault 16: what is refused as a whole is halved, until the one that spoils it is alone."""
+async def test_a_refused_request_is_halved_until_the_invalid_task_is_alone(place: int) -> None:
+    """Fault 16: one invalid task makes the relay refuse the whole request."""
     ids = [f"t{number}" for number in range(100)]
     relay = FakeRelay({task_id: [] for task_id in ids}, bad=frozenset({ids[place]}), rate=1000)
     async with relay, client_of(relay, FakeTime()) as client:
@@ -683,8 +685,8 @@ async def test_one_bad_task_of_a_hundred_stands_alone_in_the_end(place: int) -> 
         assert len(await relay.has_heard("task:join")) <= 1 + 2 * 7
 
 
-async def test_at_a_reconnect_a_task_too_many_ends_and_the_older_ones_go_on() -> None:
-    """Fault 19: five are live, a sixth is asked for, and five is the most."""
+async def test_a_task_beyond_the_limit_ends_after_a_reconnect_and_the_older_tasks_continue() -> None:
+    """Fault 19: five tasks are joined, five are the limit, and a sixth is joined after a reconnect."""
     relay = FakeRelay({f"t{number}": [] for number in range(6)}, max_tasks=5)
     async with relay, client_of(relay, FakeTime(), random=0) as client:
         tasks = [client.join_task(f"t{number}") for number in range(5)]
@@ -699,8 +701,8 @@ async def test_at_a_reconnect_a_task_too_many_ends_and_the_older_ones_go_on() ->
         assert {task.state for task in tasks} == {"ready"}
 
 
-async def test_a_task_waits_for_the_leave_that_makes_room_for_it() -> None:
-    """Fault 19: the leave was rate limited, so the relay still counts the task that was left."""
+async def test_a_join_at_the_limit_waits_for_a_pending_leave() -> None:
+    """Fault 19: the leave was rate limited, so the relay still counts the task that the client left."""
     time = FakeTime()
     async with FakeRelay({"t1": [], "t2": []}, max_tasks=1) as relay, client_of(relay, time) as client:
         await ready(client.join_task("t1"), client=client)
@@ -715,7 +717,7 @@ async def test_a_task_waits_for_the_leave_that_makes_room_for_it() -> None:
         await ready(second, client=client)
 
 
-async def test_what_a_relay_has_no_time_for_is_asked_again_together() -> None:
+async def test_joins_with_temporary_errors_are_repeated_in_one_request() -> None:
     time, ids = FakeTime(), [f"t{number}" for number in range(50)]
     async with FakeRelay({task_id: [] for task_id in ids}) as relay, client_of(relay, time) as client:
         relay.ignore_next("task:join")
@@ -725,14 +727,14 @@ async def test_what_a_relay_has_no_time_for_is_asked_again_together() -> None:
         for task_id in ids:
             data = {"code": "unavailable", "message": ".", "temporary": True, "taskId": task_id}
             await relay.say_raw(json.dumps({"type": "error", "data": data, "replyTo": "r1"}))
-        for _ in ids:  # the time moves only when all of them have come
+        for _ in ids:  # advance the clock only after all errors have been received
             await until(client, "error")
         await time.until_someone_sleeps(0.25)
         time.advance(0.25)
         assert len((await relay.has_heard("task:join", 2))[1]["data"]["tasks"]) == 50
 
 
-async def test_a_task_that_was_left_meanwhile_is_not_asked_for_again() -> None:
+async def test_a_join_is_not_repeated_after_its_task_was_left() -> None:
     time = FakeTime()
     async with FakeRelay({"t1": [], "t2": []}) as relay, client_of(relay, time) as client:
         relay.answer_next("task:join", "rate_limited", temporary=True, retryAfterMs=900)
@@ -747,8 +749,8 @@ async def test_a_task_that_was_left_meanwhile_is_not_asked_for_again() -> None:
         assert [join["data"]["tasks"][0]["taskId"] for join in joins] == ["t1", "t2"]
 
 
-async def test_a_revocation_before_the_answer_of_a_second_join_is_the_older_memberships() -> None:
-    """Fault 21, its second form."""
+async def test_a_revocation_before_the_answer_to_a_second_join_does_not_end_the_timeline() -> None:
+    """Fault 21, second form: the revocation belongs to the older subscription, and the second join is still open."""
     async with FakeRelay({"t1": [event("a")]}) as relay, client_of(relay, FakeTime()) as client:
         task = client.join_task("t1")
         await ready(task, client=client)
@@ -763,8 +765,8 @@ async def test_a_revocation_before_the_answer_of_a_second_join_is_the_older_memb
         await ready(task, client=client)
 
 
-async def test_a_join_that_is_refused_leaves_what_was_joined_before() -> None:
-    """The relay would go on with what the earlier join asked for, and nobody would show it."""
+async def test_a_refused_second_join_leaves_the_task() -> None:
+    """Otherwise the relay would keep the subscription of the first join, whose messages no view shows."""
     async with FakeRelay({"t1": []}) as relay, client_of(relay, FakeTime()) as client:
         await ready(client.join_task("t1"), client=client)
         relay.answer_next("task:join", "bad_request")
@@ -793,7 +795,7 @@ async def lose_by_leaving(relay: FakeRelay, client: Client) -> None:
 
 
 @pytest.mark.parametrize("lose", [lose_by_refusal, lose_by_revocation, lose_by_leaving])
-async def test_a_room_that_is_lost_is_not_joined_again(
+async def test_a_task_that_was_refused_revoked_or_left_is_not_joined_again(
     lose: Callable[[FakeRelay, Client], Awaitable[None]],
 ) -> None:
     async with FakeRelay({"t1": []}) as relay, client_of(relay, FakeTime(), random=0) as client:
@@ -809,7 +811,7 @@ async def test_a_room_that_is_lost_is_not_joined_again(
 # Leaving
 
 
-async def test_nothing_is_left_behind() -> None:
+async def test_leaving_the_context_leaves_no_task_and_no_connection() -> None:
     async with FakeRelay() as relay:
         before = asyncio.all_tasks()
         async with client_of(relay, FakeTime()) as client:
@@ -821,7 +823,7 @@ async def test_nothing_is_left_behind() -> None:
         assert peer.ws.close_code == 1000
 
 
-async def test_a_backlog_does_not_hold_up_the_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unread_messages_do_not_delay_the_closing_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "QUEUE_MAX_ITEMS", 2)
     async with FakeRelay() as relay:
         async with client_of(relay, FakeTime()) as client:
@@ -830,10 +832,10 @@ async def test_a_backlog_does_not_hold_up_the_goodbye(monkeypatch: pytest.Monkey
                 await relay.say("pong", {})
             assert client._reconnector.connection is not None
             ws = client._reconnector.connection.ws
-        assert ws.close_code == 1000  # 1006 where the peer's half was not waited for
+        assert ws.close_code == 1000  # 1006 if the client had not waited for the relay's close frame
 
 
-async def test_a_proxy_that_needs_another_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_socks_proxy_without_its_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def without_the_package(*_: object, **__: object) -> None:
         raise ImportError
 
@@ -842,7 +844,7 @@ async def test_a_proxy_that_needs_another_package_is_named(monkeypatch: pytest.M
         assert "python-socks" in (await until(client, Disconnected)).reason
 
 
-async def test_leaving_ends_the_iteration_of_others() -> None:
+async def test_leaving_the_context_ends_an_iteration_in_another_task() -> None:
     async with FakeRelay() as relay:
         async with client_of(relay, FakeTime()) as client:
             await until(client, "welcome")
@@ -852,7 +854,7 @@ async def test_leaving_ends_the_iteration_of_others() -> None:
             await waiting
 
 
-async def test_a_cancelled_wait_loses_nothing() -> None:
+async def test_a_cancelled_iteration_loses_no_item() -> None:
     async with FakeRelay() as relay, client_of(relay, FakeTime()) as client:
         await until(client, "welcome")
         waiting = asyncio.ensure_future(client.__anext__())
@@ -862,7 +864,7 @@ async def test_a_cancelled_wait_loses_nothing() -> None:
         assert (await until(client, "pong")).type == "pong"
 
 
-async def test_cancellation_passes() -> None:
+async def test_cancelling_the_task_of_the_iteration_raises_cancelled_error() -> None:
     async def listen() -> None:
         async with client_of(relay, FakeTime()) as client:
             async for item in client:
@@ -878,7 +880,7 @@ async def test_cancellation_passes() -> None:
             await listening
 
 
-async def test_a_client_is_used_inside_its_context_and_once() -> None:
+async def test_a_client_can_only_be_iterated_inside_its_context_and_entered_once() -> None:
     client = Client("http://127.0.0.1:1", "t0ken", sleep=FakeTime().sleep)
     with pytest.raises(RuntimeError, match="inside"):
         await anext(client)
@@ -888,7 +890,7 @@ async def test_a_client_is_used_inside_its_context_and_once() -> None:
         await client.__aenter__()
 
 
-# Pure
+# Functions without I/O
 
 
 @pytest.mark.parametrize(
@@ -900,7 +902,7 @@ async def test_a_client_is_used_inside_its_context_and_once() -> None:
         ("ws://[::1]:8080/live", "ws://[::1]:8080/live/ws"),
     ],
 )
-def test_every_form_of_the_address_leads_to_the_websocket(url: str, websocket: str) -> None:
+def test_the_websocket_url_is_derived_from_every_form_of_the_address(url: str, websocket: str) -> None:
     assert websocket_url(url) == websocket
 
 
@@ -908,14 +910,14 @@ def test_every_form_of_the_address_leads_to_the_websocket(url: str, websocket: s
     "url", ["", "relay:8080", "ftp://relay", "http://", "http://relay:x", "http://relay/#token=secret",
             "http://relay/?token=secret", "http://secret@relay"],
 )  # fmt: skip
-def test_an_address_that_is_none_is_refused_and_not_repeated(url: str) -> None:
+def test_an_invalid_address_raises_an_error_that_does_not_repeat_it(url: str) -> None:
     with pytest.raises(ValueError, match=r".") as refusal:
         Client(url, "t0ken")
     assert "secret" not in str(refusal.value)
 
 
 @given(st.floats(1, 1000), st.lists(st.tuples(st.floats(0, 1), st.floats(1, 12)), max_size=200))
-def test_requests_never_come_faster_than_the_relay_allows(
+def test_pace_never_exceeds_the_rate_limit_of_the_relay(
     rate: float, asked: list[tuple[float, float]]
 ) -> None:
     pace, now, spent = Pace(rate, 0.0), 0.0, 0.0
@@ -926,7 +928,7 @@ def test_requests_never_come_faster_than_the_relay_allows(
         now += pace.spend(cost, now)
 
 
-async def test_more_requests_than_the_relay_allows_wait_for_their_turn() -> None:
+async def test_requests_beyond_the_rate_limit_wait() -> None:
     time = FakeTime()
     async with FakeRelay() as relay, client_of(relay, time) as client:
         await until(client, "welcome")
@@ -941,10 +943,10 @@ async def test_more_requests_than_the_relay_allows_wait_for_their_turn() -> None
 
 
 @given(st.integers(4000, 4999))
-def test_the_range_of_a_code_carries_the_verdict(code: int) -> None:
+def test_the_range_of_an_unknown_close_code_decides_whether_to_reconnect(code: int) -> None:
     assert (judge(code) == "refused") == (code >= 4500)
 
 
 @given(st.floats(0, 1, exclude_max=True), st.integers(0, 10_000))
-def test_a_pause_is_never_longer_than_the_cap(random: float, failures: int) -> None:
+def test_jitter_is_never_longer_than_the_cap(random: float, failures: int) -> None:
     assert 0 <= jitter(failures, lambda: random) < BACKOFF_CAP_S

@@ -1,4 +1,4 @@
-"""What a client makes of its rooms when everything comes late: against a relay in memory and a naive reader."""
+"""Subscriptions and views of a client with delays in any order, against a relay in memory and a naive reader."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from relay.client.events import decode
 from relay.client.subscriptions import Subscriptions
 
 SEEDS = int(os.environ.get("RELAY_TEST_ROOMS_SEEDS") or 1000)
-TASKS = ("t1", "t1", "t1", "t2", "t2", "t3", "bad")  # the relay takes the last for no task id
-CAP = 2  # tasks of one connection
+TASKS = ("t1", "t1", "t1", "t2", "t2", "t3", "bad")  # the relay refuses the last as an invalid task id
+CAP = 2  # most tasks that one connection may join
 PAGE = 2
 
 
 @dataclass
 class Relay:
-    """Answers requests as PROTOCOL.md says; each frame says in `of` to which join it belongs."""
+    """A relay in memory. The field `of` of each frame is the id of the join that the frame belongs to."""
 
     tasks: dict[str, list[Any] | None] = field(default_factory=lambda: {"t1": [0], "t2": [0, 1], "t3": []})
     hidden: set[str] = field(default_factory=set)
@@ -138,7 +138,7 @@ class Relay:
 
 
 class Reader:
-    """Applies what belongs to one join of a task, and nothing else."""
+    """A naive timeline that applies only the messages of one join."""
 
     def __init__(self, since: int) -> None:
         self.start, self.events, self.begun, self.over = since, list[Any](), False, False
@@ -158,7 +158,7 @@ class Reader:
 
 
 class World:
-    """A client, its relay, and everything on its way between them and to whoever iterates."""
+    """A client, its relay, the frames in flight between them, and the messages not yet iterated over."""
 
     def __init__(self) -> None:
         self.client, self.relay = Client("http://relay", "t0ken"), Relay()
@@ -166,8 +166,8 @@ class World:
         self.asked: deque[str] = deque()
         self.received: deque[tuple[Message, Any]] = deque()
         self.readers: dict[str, Reader] = {}
-        self.joins: dict[Any, str] = {}  # want -> the request it was asked by last
-        self.latest: dict[Any, str] = {}  # view -> the request it was asked by last
+        self.joins: dict[Any, str] = {}  # want → its latest join request
+        self.latest: dict[Any, str] = {}  # view → its latest join request
         self.views: list[Timeline | TaskList] = []
         self.connections = self.requests = 0
 
@@ -223,7 +223,7 @@ class World:
         return True
 
     def key(self, request: str, task_id: str) -> str:
-        """Names one join of one task; each connection counts its requests from 1."""
+        """Return an id for one join of one task. It includes the connection, because request ids restart with each one."""
         return f"{self.connections} {request} {task_id}"
 
     def deliver(self) -> bool:
@@ -238,7 +238,7 @@ class World:
         if outcome.effect == "end" and message.data["code"] == "too_many_tasks":
             assert len(self.client._wanted.tasks.keys() - {"bad"}) >= CAP
         if outcome.effect == "end" and message.data["code"] == "bad_request":
-            assert outcome.view.task_id == "bad", "ended by what another one spoiled"
+            assert outcome.view.task_id == "bad", "ended because another task of its request was invalid"
         return True
 
     def iterate(self) -> bool:
@@ -248,7 +248,7 @@ class World:
         ended = [view for view in self.views if view.has_ended]
         states = [view.state for view in ended]
         self.client._show(message, outcome)
-        assert [view.state for view in ended] == states, "an end that was not the end"
+        assert [view.state for view in ended] == states, "an ended view changed its state"
         if message.type == "task:revoked":
             over = [view for view in self.views if view.has_ended and view not in ended]
             assert all(self.latest[view] == message.data["of"] for view in over), (
@@ -267,7 +267,7 @@ class World:
         return self.readers.get(self.joins.get(want, ""), Reader(0))
 
     def compare(self) -> None:
-        """Every view that has begun shows exactly what was iterated over of its latest join."""
+        """Check that each view shows exactly the messages iterated over that belong to its latest join."""
         for want in self.client._wanted.tasks.values():
             reader, view = self.reader_of(want), want.view
             if not reader.begun or reader.over or view.has_ended:
@@ -278,14 +278,14 @@ class World:
             assert not view.has_ended or not (view.events if isinstance(view, Timeline) else view.tasks)
 
     def settle(self) -> None:
-        """No more faults: everything that is on its way arrives."""
+        """Deliver and answer everything in flight, without further faults."""
         before = self.requests
         while True:
             while self.ask() or self.asked or self.relay.sent or self.received:
                 self.do("answer", "")
                 self.deliver()
                 self.iterate()
-                assert self.requests - before < 100, "a storm"
+                assert self.requests - before < 100, "too many requests"
             self.subscriptions.retry()
             if not self.ask():
                 return
@@ -299,8 +299,8 @@ STEPS = {
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_every_view_shows_what_belongs_to_its_latest_join(seed: int) -> None:
-    """Faults 16, 19 and 21: joins, leaves, refusals and lost connections in any order, iterated over late."""
+def test_every_view_shows_exactly_the_messages_of_its_latest_join(seed: int) -> None:
+    """Faults 16, 19 and 21: joins, leaves, refusals and lost connections happen in any order, and are iterated over late."""
     chance, world = random.Random(seed), World()
     for step in chance.choices(list(STEPS), list(STEPS.values()), k=chance.randrange(150)):
         world.do(step, chance.choice(TASKS))
@@ -329,13 +329,13 @@ def outcome_of(
         ("dashboard:state", {"tasks": [{"taskId": "t1"}], "reset": True, "more": False}),
     ],
 )
-def test_a_task_that_came_into_sight_while_it_was_asked_for_is_asked_for_again(sight: Any) -> None:
-    """Fault 18: the answer was decided before the list showed the task."""
+def test_a_refused_task_that_the_list_has_shown_since_is_joined_again(sight: Any) -> None:
+    """Fault 18: the relay decided on the refusal before it showed the task in the list."""
     client = Client("http://relay", "t0ken")
     task, subscriptions = client.join_task("t1"), Subscriptions(client._wanted)
     client.join_dashboard()
     for _ in range(2):
-        subscriptions.next_request()  # the list, and the task
+        subscriptions.next_request()  # one request for the list and one for the task
     outcome_of(subscriptions, *sight)
     outcome = outcome_of(subscriptions, "error", {"code": "forbidden", "taskId": "t1"}, "r2")
     again = subscriptions.next_request()
@@ -346,7 +346,7 @@ def test_a_task_that_came_into_sight_while_it_was_asked_for_is_asked_for_again(s
 
 
 def test_a_message_iterated_over_late_changes_no_view_of_a_later_join() -> None:
-    """Fault 21 in its smallest form: leave, join again from a position, and then iterate."""
+    """Fault 21, smallest form: leave, join again from a position, and only then iterate."""
     world = World()
     for step in ("join", "ask", "answer", "deliver", "iterate", "append", "deliver", "leave", "ask"):
         world.do(step, "t2")

@@ -1,4 +1,4 @@
-"""The list and the timeline that a client keeps: what they show after each message."""
+"""The views of a client, the list and the timelines, after each message."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def shown(view: Any, *messages: Message) -> Any:
     return view
 
 
-# Through a client
+# Views of a connected client
 
 
-async def test_views_show_what_was_iterated_over() -> None:
+async def test_views_show_the_messages_iterated_over() -> None:
     async with FakeRelay({"t1": [event("a")]}) as relay, connect(relay.url, "t0ken") as client:
         board, task = client.join_dashboard(), client.join_task("t1")
         assert (board.state, task.state) == ("loading", "loading")
@@ -65,7 +65,7 @@ async def test_views_show_what_was_iterated_over() -> None:
 
 
 @pytest.mark.parametrize("after", range(1, 9))
-async def test_a_timeline_is_whole_wherever_the_connection_drops(after: int) -> None:
+async def test_a_timeline_is_complete_wherever_the_connection_drops(after: int) -> None:
     stored: list[Any] = [event(str(number)) for number in range(9)]
     relay = FakeRelay({"t1": list(stored)}, drop(after), drop(after), page=2)
     async with relay, quick(relay) as client:
@@ -75,7 +75,7 @@ async def test_a_timeline_is_whole_wherever_the_connection_drops(after: int) -> 
         assert task.events == stored
 
 
-async def test_a_stored_position_brings_only_the_rest() -> None:
+async def test_a_timeline_joined_from_a_stored_position_holds_only_later_events() -> None:
     async with FakeRelay({"t1": [event("a"), event("b")]}) as relay:
         async with quick(relay) as client:
             task = client.join_task("t1")
@@ -89,7 +89,7 @@ async def test_a_stored_position_brings_only_the_rest() -> None:
             assert (task.start, task.events, task.next) == (2, [event("c")], 3)
 
 
-async def test_a_join_that_is_refused_ends_its_view_with_the_code() -> None:
+async def test_a_refused_task_join_ends_its_view_with_the_error_code() -> None:
     async with FakeRelay({"t1": []}) as relay, quick(relay) as client:
         nobodys, mine = client.join_task("nobody's"), client.join_task("t1")
         await until(client, "error")
@@ -97,7 +97,7 @@ async def test_a_join_that_is_refused_ends_its_view_with_the_code() -> None:
         assert (nobodys.state, mine.state) == ("forbidden", "ready")
 
 
-async def test_a_list_that_is_refused_ends_its_view_with_the_code() -> None:
+async def test_a_refused_list_join_ends_its_view_with_the_error_code() -> None:
     async with FakeRelay() as relay, quick(relay) as client:
         relay.answer_next("dashboard:join", "feature_disabled")
         board = client.join_dashboard()
@@ -106,7 +106,7 @@ async def test_a_list_that_is_refused_ends_its_view_with_the_code() -> None:
         assert client.join_dashboard() is not board
 
 
-async def test_an_error_that_may_pass_ends_nothing() -> None:
+async def test_a_temporary_error_ends_no_view() -> None:
     async with FakeRelay({"t1": [event("a")]}) as relay, quick(relay) as client:
         relay.answer_next("task:join", "unavailable", temporary=True)
         task = client.join_task("t1")
@@ -116,7 +116,7 @@ async def test_an_error_that_may_pass_ends_nothing() -> None:
         assert task.state == "ready"
 
 
-async def test_a_task_that_is_gone_and_joined_again_is_another_view() -> None:
+async def test_joining_a_deleted_task_again_returns_another_view() -> None:
     async with FakeRelay({"t1": [event("a")]}) as relay, quick(relay) as client:
         old = client.join_task("t1")
         await until(client, "task:state")
@@ -128,7 +128,7 @@ async def test_a_task_that_is_gone_and_joined_again_is_another_view() -> None:
         assert new.events == [event("a")]
 
 
-async def test_what_was_left_is_not_kept_current() -> None:
+async def test_a_view_that_was_left_is_not_updated() -> None:
     async with FakeRelay({"t1": []}) as relay, quick(relay) as client:
         board, task = client.join_dashboard(), client.join_task("t1")
         await until(client, "task:state")
@@ -149,10 +149,10 @@ async def test_a_lost_connection_leaves_the_views_readable() -> None:
         assert task.events == [event("a")]
 
 
-# By themselves
+# Views without a client
 
 
-def test_a_state_replaces_everything_after_its_first_event() -> None:
+def test_a_state_replaces_all_events_from_its_first_one_on() -> None:
     task = shown(Timeline("t1"), state(0, [1, 2, 3]), added(3, 4), state(1, [9], reset=True))
     assert (task.events, task.position) == ([1, 9], Position(2, "h2"))
 
@@ -163,7 +163,7 @@ def test_a_timeline_is_ready_with_its_last_page() -> None:
     assert shown(task, state(1, [2])).state == "ready"
 
 
-def test_a_rewrite_brings_what_lay_before_a_stored_position() -> None:
+def test_a_rewritten_array_replaces_also_the_events_before_a_stored_position() -> None:
     task = shown(Timeline("t1"), state(5, [6]), state(0, [1, None], reset=True))
     assert (task.start, task.events) == (0, [1, None])
 
@@ -176,27 +176,27 @@ def test_an_update_replaces_the_summary() -> None:
     assert task.task == {"taskId": "t1", "title": "T"}
 
 
-def test_deleted_says_more_than_a_refusal_that_follows() -> None:
+def test_a_later_refusal_does_not_replace_the_state_deleted() -> None:
     task = shown(Timeline("t1"), state(0, []), Message("task:deleted", {"taskId": "t1"}))
     task.end("forbidden")
     assert task.state == "deleted"
 
 
-def test_a_list_is_newest_first_by_the_age_of_its_ids() -> None:
+def test_a_list_is_sorted_newest_first_by_its_ids() -> None:
     old, new = "65f0c0ff" + "f" * 16, "65f0c100" + "0" * 16
     board = shown(TaskList(), listed(old, new), update("upserted", "a", createdAt="2030-01-01T00:00:00.000Z"))
     shown(board, update("upserted", "b", createdAt="no time"))
     assert [task["taskId"] for task in board.tasks] == ["a", new, old, "b"]
 
 
-def test_a_list_stays_readable_until_its_last_page_is_there() -> None:
+def test_a_list_stays_readable_until_the_last_page_of_its_new_state() -> None:
     board = shown(TaskList(), listed("a"), listed("b", more=True))
     assert [task["taskId"] for task in board.tasks] == ["a"]
     shown(board, listed("c", reset=False))
     assert {task["taskId"] for task in board.tasks} == {"b", "c"}
 
 
-def test_a_list_follows_its_updates() -> None:
+def test_a_list_applies_its_updates() -> None:
     board = shown(TaskList(), listed("a", "b"), update("revoked", "a"), update("upserted", "b", status="s"))
     assert list(board.tasks) == [{"taskId": "b", "status": "s"}]
     assert board.get("b") == {"taskId": "b", "status": "s"}
@@ -212,20 +212,22 @@ _json = st.recursive(st.none() | st.integers(-9, 9) | st.text(), lambda inner: s
     st.dictionaries(st.sampled_from(["taskId", "task", "tasks", "event", "events", "from", "index", "head",
                                      "more", "reset", "change", "createdAt"]), _json),
 )  # fmt: skip
-def test_a_shape_nobody_promised_breaks_no_view(type_: str, data: dict[str, Any]) -> None:
+def test_a_message_of_unknown_shape_breaks_no_view(type_: str, data: dict[str, Any]) -> None:
     shown(Timeline("t1"), Message(type_, data))
     assert shown(TaskList(), Message(type_, data)).tasks is not None
 
 
-def test_a_timeline_that_is_joined_again_from_where_it_stands_keeps_what_stands_before() -> None:
+def test_a_timeline_joined_again_from_its_own_position_keeps_its_earlier_events() -> None:
     view = shown(Timeline("t1"), state(0, ["a", "b"]))
     view.ask(view.position)
-    shown(view, state(2, ["c"]))  # of the older join, iterated over meanwhile
+    shown(
+        view, state(2, ["c"])
+    )  # belongs to the older join and is iterated over before the answer to the newer one
     view.begin(Position(2, "h2"))
     assert (shown(view, state(2, ["c", "d"])).start, view.events) == (0, ["a", "b", "c", "d"])
 
 
-def test_a_timeline_that_was_rewritten_meanwhile_keeps_nothing_before_its_position() -> None:
+def test_a_timeline_rewritten_before_its_second_join_drops_its_earlier_events() -> None:
     view = shown(Timeline("t1"), state(0, ["a", "b"]))
     view.ask(view.position)
     shown(view, state(0, ["x"], reset=True))
