@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.errors import PyMongoError
-from support.reference_client import FENCE, Member
+from support.reference_client import FENCE, ReferenceClient
 from support.relay_fixture import SOON_S
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
@@ -126,7 +126,7 @@ class Writer:
         await self._client.close()
 
 
-class Watcher(Member):
+class Watcher(ReferenceClient):
     """A member that comes back whenever it is cut off, and keeps every frame with its connection's number."""
 
     def __init__(self, wanted: Iterable[str], *, dashboard: bool = False, sub: str = OWNER) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from checker import figure, no_traceback
 from pymongo import MongoClient
-from support.reference_client import Member
+from support.reference_client import ReferenceClient
 from support.relay_fixture import Ear, listening, running, settings_for
 
 from relay.cli.demo import mongod as embedded
@@ -65,7 +65,7 @@ def mine(task_id: str, *events: int) -> dict[str, Any]:
     return {"_id": task_id, "title": "t", "createdBy": "alice", "events": [{"n": n} for n in events]}
 
 
-async def shown(ear: Ear, member: Member, tasks: set[str], events: list[Any]) -> None:
+async def shown(ear: Ear, member: ReferenceClient, tasks: set[str], events: list[Any]) -> None:
     """Follow the list and the timeline of "kept" until both are as wanted."""
 
     def as_wanted() -> bool:
@@ -81,7 +81,7 @@ async def shown(ear: Ear, member: Member, tasks: set[str], events: list[Any]) ->
 async def test_what_an_older_copy_does_not_hold_disappears_without_another_write(
     restorable: Restorable, written_before: bool, caplog: Any
 ) -> None:
-    member = Member("alice")
+    member = ReferenceClient("alice")
     member.dashboard = {}
     with restorable.tasks() as tasks:
         tasks.insert_one(mine("kept", 0))

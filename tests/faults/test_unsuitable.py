@@ -21,7 +21,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 from replicaset import Node, ReplicaSet
 from support.certificates import Authority
-from support.command_findings import said_of
+from support.command_findings import sentences_about
 from support.relay_fixture import SOON_S, settings_for
 
 from relay.app import Relay
@@ -40,10 +40,10 @@ pytestmark = pytest.mark.filterwarnings(
 
 def expect(url: str, *parts: str, lasting: bool, **given: str) -> None:
     """All three say one sentence, in which these parts are."""
-    said = said_of(url, **given)
+    said = sentences_about(url, **given)
     for part in parts:
         assert part in said.serve
-    assert said.goes_on is not lasting
+    assert said.keeps_trying is not lasting
     assert said.serve == said.tail
     assert said.serve.casefold() == said.check.casefold()
 
@@ -257,7 +257,7 @@ def test_wrong_credentials_missing_rights_and_no_user_are_told_apart(
     expect(url_of(node, user="find:hunter2@"), "authSource=", lasting=LASTING)  # of another database
     expect(url_of(node, here, "find:hunter2@"), "may not open a change stream of app.tasks", lasting=LASTING)
     expect(url_of(node), "names no user", lasting=LASTING)
-    said = said_of(url_of(node, here, "changeStream:hunter2@"))
+    said = sentences_about(url_of(node, here, "changeStream:hunter2@"))
     assert "may not read a moment of the past of app.tasks" in said.serve
 
 

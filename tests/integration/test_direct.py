@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from bson import Decimal128
 from pymongo import MongoClient
-from support.recording_output import Tape
+from support.recording_output import RecordingOutput
 from support.relay_fixture import SOON_S, listening, running, settings_for
 
 from relay.cli.tail import Selection, direct
@@ -23,7 +23,7 @@ class Direct:
     """A tail of the database that runs in the background, with its two outputs."""
 
     def __init__(self, settings: Any, **wanted: Any) -> None:
-        self.out, self.err = Tape(), Tape()
+        self.out, self.err = RecordingOutput(), RecordingOutput()
         self.ending = asyncio.ensure_future(
             direct.run(settings, Selection(**wanted), out=self.out, err=self.err)
         )

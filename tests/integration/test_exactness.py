@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from pymongo import AsyncMongoClient, UpdateOne, WriteConcern
 from pymongo.errors import OperationFailure
-from support.reference_client import FENCE, SEEN, Member
+from support.reference_client import FENCE, SEEN, ReferenceClient
 from support.relay_fixture import SOON_S, running, settings_for
 
 from relay.tasks.timeline import EventView, event_json
@@ -112,7 +112,7 @@ class Play:
         self._settings = settings_for(url, database, relay_known_tasks_max=known)
         self._url = url
         self._database = database
-        self.members = [Member(sub) for sub in USERS]
+        self.members = [ReferenceClient(sub) for sub in USERS]
         self._living: dict[int, asyncio.Task[None]] = {}
         self._stack = AsyncExitStack()
 
@@ -226,7 +226,7 @@ class Play:
             assert await self._until(number, partial(self._has_heard_all, member))
 
     @staticmethod
-    def _has_heard_all(member: Member) -> bool:
+    def _has_heard_all(member: ReferenceClient) -> bool:
         timeline = member.timelines.get(FENCE)
         return bool(timeline) and timeline[-1]["data"] == -7 and not member.unanswered
 

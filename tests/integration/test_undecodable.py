@@ -17,10 +17,10 @@ from relay.source.raw_bson import Decoder, Undecodable
 from relay.source.reader import Reader
 from relay.tasks.task_ids import wire_id
 
-ROTTEN = odd_values.VALUES["undecodable"]
+UNDECODABLE = odd_values.VALUES["undecodable"]
 SHOWN = "[undecodable]"
 ALICE = odd_values.in_value("alice")
-NAMED = wire_id(RawId(ROTTEN))  # the taskId of the `_id` that is this value
+NAMED = wire_id(RawId(UNDECODABLE))  # the taskId of the `_id` that is this value
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def test_an_undecodable_field_hides_no_task(
     tasks: Any, mongo_url: str, database_name: str, name: str
 ) -> None:
     tasks.insert_one(
-        odd_values.document({"_id": odd_values.in_value("rotten"), "createdBy": ALICE, name: ROTTEN})
+        odd_values.document({"_id": odd_values.in_value("rotten"), "createdBy": ALICE, name: UNDECODABLE})
     )
     tasks.insert_one({"_id": "sound", "createdBy": "alice"})
     async with running(settings_for(mongo_url, database_name)) as relay, listening(relay) as ear:
@@ -47,7 +47,7 @@ async def test_an_undecodable_field_hides_no_task(
         await ear.send("task:join", {"tasks": [{"taskId": "rotten"}, {"taskId": "sound"}]})
         assert {(await ear.until("task:state"))["data"]["taskId"] for _ in "12"} == {"rotten", "sound"}
         tasks.update_one(
-            {"_id": "rotten"}, setting("$set", **{name: ROTTEN, "error": odd_values.in_value("why")})
+            {"_id": "rotten"}, setting("$set", **{name: UNDECODABLE, "error": odd_values.in_value("why")})
         )
         updated = await ear.until("task:updated", taskId="rotten")
         assert updated["data"]["task"]["error"] == "why"
@@ -60,7 +60,7 @@ async def test_an_undecodable_field_hides_no_task(
 async def test_only_the_undecodable_value_of_an_event_is_not_shown(
     tasks: Any, mongo_url: str, database_name: str
 ) -> None:
-    event = odd_values.document({"type": odd_values.in_value("log"), "x": ROTTEN})
+    event = odd_values.document({"type": odd_values.in_value("log"), "x": UNDECODABLE})
     tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [event]})
     async with running(settings_for(mongo_url, database_name)) as relay, listening(relay) as ear:
         await ear.send("task:join", {"taskId": "t"})
@@ -85,11 +85,11 @@ async def test_an_undecodable_field_gives_no_rights(tasks: Any, mongo_url: str, 
         for ear in (alice, other):
             await ear.send("task:join", {"taskId": "t"})
             await ear.until("task:state")
-        tasks.update_one({"_id": "t"}, setting("$set", createdBy=ROTTEN))
+        tasks.update_one({"_id": "t"}, setting("$set", createdBy=UNDECODABLE))
         await alice.until("task:revoked", taskId="t")
         await alice.send("task:join", {"taskId": "t"}, id="again")
         assert (await alice.until("error"))["data"]["code"] == "forbidden"
-        tasks.update_one({"_id": "t"}, setting("$set", teamId=ROTTEN))
+        tasks.update_one({"_id": "t"}, setting("$set", teamId=UNDECODABLE))
         await other.until("task:revoked", taskId="t")
 
 
@@ -98,8 +98,8 @@ async def test_a_document_whose_id_cannot_be_decoded_is_read_and_named_by_its_by
 ) -> None:
     left_out: list[int] = []
     tasks.insert_one({"_id": 1, "events": [1]})
-    tasks.insert_one(odd_values.document({"_id": ROTTEN, "title": odd_values.in_value("x")}))
-    tasks.insert_one(odd_values.document({"_id": odd_values.in_value(2), "title": ROTTEN}))
+    tasks.insert_one(odd_values.document({"_id": UNDECODABLE, "title": odd_values.in_value("x")}))
+    tasks.insert_one(odd_values.document({"_id": odd_values.in_value(2), "title": UNDECODABLE}))
     async with AsyncMongoClient[Any](mongo_url) as client:
         reader = Reader(client, database_name, "tasks", Decoder("events"), left_out=left_out.append)
         for projection in (None, {"title": 1, "events": 1}):
@@ -116,7 +116,7 @@ async def test_a_document_with_an_undecodable_id_is_shown_like_any_other(
     async with running(settings_for(mongo_url, database_name)) as relay, listening(relay) as ear:
         await ear.send("dashboard:join")
         await ear.until("dashboard:state")
-        tasks.insert_one(odd_values.document({"_id": ROTTEN, "createdBy": ALICE}))
+        tasks.insert_one(odd_values.document({"_id": UNDECODABLE, "createdBy": ALICE}))
         await ear.until("dashboard:task_list_updated", taskId=NAMED)
         await ear.send("task:join", {"taskId": NAMED})
         await ear.until("task:state", taskId=NAMED)

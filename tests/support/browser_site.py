@@ -12,8 +12,8 @@ from pymongo.collection import Collection
 from relay.config import Settings, load
 from support.relay_fixture import running_in_thread, token
 
-PAGE_TIMEOUT_MS = 30_000  # usually milliseconds; the bound is for a busy machine
-# What the browser itself writes about failed connections and about an emulated loss of the network.
+PAGE_TIMEOUT_MS = 30_000  # usually milliseconds; this is the limit on a busy machine
+# Messages that the browser itself logs about failed connections and an emulated network loss.
 OF_THE_NETWORK = ("WebSocket connection to", "net::ERR_")
 
 

@@ -1,4 +1,4 @@
-"""BSON by hand, with every type and every oddity that MongoDB stores, also what no driver would write."""
+"""Build BSON by hand: every type and edge case that MongoDB stores, including values that no driver writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bson import Decimal128
 from bson.raw_bson import RawBSONDocument
 from hypothesis import strategies as st
 
-Element = bytes  # the byte of the type, then the value
+Element = bytes  # the type byte, then the value
 
 
 def text(value: str | bytes, kind: int = 0x02) -> Element:
@@ -69,7 +69,7 @@ def decimal(value: str) -> Element:
 
 
 def overlong_decimal(exponent: int, digits: int) -> Element:
-    """A Decimal128 of more digits than it may have: `Decimal128` makes none."""
+    """Return a Decimal128 with more digits than allowed, which the class `Decimal128` cannot make."""
     return b"\x13" + ((exponent + 6176 << 113) | digits).to_bytes(16, "little")
 
 
@@ -95,12 +95,12 @@ REFERENCE = (("$ref", text("c")), ("$id", int32(1)))
 
 
 def stored(*fields: tuple[str | bytes, Element]) -> RawBSONDocument:
-    """A document that the driver sends as it is."""
+    """Return a document that the driver sends without encoding it again."""
     return RawBSONDocument(document(*fields)[1:])
 
 
 def spellings(value: float) -> list[Element]:
-    """One number in every type that holds it."""
+    """Return a number in each BSON type that can represent it."""
     found = [double(value)] if isinstance(value, float) or int(float(value)) == value else []
     if isinstance(value, int):
         found += [decimal(str(value)), decimal(f"{value}.0"), decimal(f"{value}0E-1")]
@@ -142,7 +142,7 @@ FIXED = st.sampled_from(
 
 @st.composite
 def plain(draw: Any) -> Element:
-    """Any value that is no container, and a few that are. (A function has a short name in what is printed.)"""
+    """Any value that is not a container, and a few that are. (As a function it has a short name in Hypothesis's output.)"""
     return draw(NUMBERS | TEXTS | FIXED)
 
 
@@ -165,7 +165,7 @@ VALUES: Any = st.recursive(
     lambda inner: _containers(inner, st.sampled_from(["a", "b", "", "a.b", b"\xff"])),
     max_leaves=4,
 )
-# What MongoDB takes as an `_id`.
+# Values that MongoDB accepts as an `_id`.
 IDS: Any = plain() | st.lists(st.tuples(st.sampled_from(["a", "b", "0"]), VALUES), max_size=3).map(
     lambda fields: document(*fields)
 )

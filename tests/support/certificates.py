@@ -1,4 +1,4 @@
-"""Certificates for a test: an authority, what it signed, and what it did not."""
+"""A certificate authority for tests, and the certificates that it signs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """Signs certificates for 127.0.0.1; `file` holds its own one."""
+    """Signs certificates for 127.0.0.1. `file` is the PEM file of its own certificate."""
 
     def __init__(self, directory: Path, name: str = "authority") -> None:
         self._directory = directory
@@ -24,7 +24,7 @@ class Authority:
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, name: str, *, days: int = 1) -> Path:
-        """A file with a certificate and its key; one of -1 days has expired."""
+        """Write a PEM file with a new certificate and its key. With `days=-1` the certificate has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._signed(_named(name), key, days=days, is_authority=False)
         file = self._directory / f"{name}-with-key.pem"

@@ -17,16 +17,16 @@ from support.relay_fixture import SOON_S, settings_for
 
 
 @dataclass(frozen=True)
-class Said:
+class Sentences:
     """The sentence of each command, and whether `serve` keeps trying."""
 
     serve: str
     check: str
     tail: str
-    goes_on: bool
+    keeps_trying: bool
 
 
-def said_of(url: str, database: str = "app", collection: str = "tasks") -> Said:
+def sentences_about(url: str, database: str = "app", collection: str = "tasks") -> Sentences:
     """Run all three commands. Each must give a reason, and none may show the password hunter2."""
     settings = settings_for(
         url, database, relay_tasks_collection=collection, relay_host="127.0.0.1", relay_admin_port=0
@@ -36,12 +36,12 @@ def said_of(url: str, database: str = "app", collection: str = "tasks") -> Said:
     return said
 
 
-async def _said(settings: Settings) -> Said:
+async def _said(settings: Settings) -> Sentences:
     async with asyncio.timeout(SOON_S):
-        (serve, goes_on), check, tail = await asyncio.gather(
+        (serve, keeps_trying), check, tail = await asyncio.gather(
             _serve(settings), _check(settings), _tail(settings)
         )
-    return Said(serve, check, tail, goes_on)
+    return Sentences(serve, check, tail, keeps_trying)
 
 
 class _Waits(logging.Handler):

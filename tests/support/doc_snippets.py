@@ -1,4 +1,4 @@
-"""The fenced blocks of the documents, for tests that run them."""
+"""Find the fenced code blocks of the documents, for tests that run them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ REDACTION = REFERENCE / "redaction.md"
 
 
 def blocks(path: Path, language: str) -> list[str]:
-    """The blocks of one language, in order."""
+    """Return the blocks of one language, in order."""
     return re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), re.DOTALL | re.MULTILINE)
 
 
 def block_with(path: Path, language: str, text: str) -> str:
-    """The one block of this language in which this text stands."""
+    """Return the only block of this language that contains this text."""
     (found,) = [block for block in blocks(path, language) if text in block]
     return found

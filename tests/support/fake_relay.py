@@ -1,7 +1,7 @@
-"""A scripted relay for the tests of the client: real sockets, tasks in memory, faults on order. Does I/O.
+"""A scripted relay for tests of the client: real sockets, tasks in memory, and faults. Does I/O.
 
-One fault is used up per connection, in order; after the last one connections are good. `after` counts the
-frames the relay has sent on that connection, `welcome` included.
+Each connection has the next of the given faults. Connections after the last fault have none. `after` is the number of
+frames, including `welcome`, that the relay sends on the connection before the fault happens.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
+    """What goes wrong on a connection after `after` frames. Without a status, a code or silence its socket is aborted."""
+
     after: int = 0
-    status: int | None = None  # an HTTP answer instead of an upgrade
-    code: int | None = None  # a close frame
+    status: int | None = None  # respond with this HTTP status instead of an upgrade
+    code: int | None = None  # send a close frame with this code
     reason: str = ""
-    silent: bool = False  # nothing more is sent; else, without a code, the socket is cut
+    silent: bool = False  # keep the connection open and send nothing more
 
 
 def drop(after: int) -> Fault:
@@ -52,7 +54,7 @@ GOOD = Fault(-1)
 
 
 class FakeTime:
-    """A clock that moves when told to, and the sleep that goes by it."""
+    """A clock that only moves by `advance`, and a `sleep` that follows it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -74,12 +76,14 @@ class FakeTime:
             self._sleepers.remove(sleeper)
 
     def advance(self, seconds: float) -> None:
+        """Move the clock, and wake the sleepers that are due."""
         self.now += seconds
         for due, woken in self._sleepers:
             if due <= self.now + 1e-6:
                 woken.set()
 
     async def until_someone_sleeps(self, seconds: float) -> None:
+        """Wait until a task sleeps that is due in exactly this time."""
         while not any(abs(due - self.now - seconds) < 1e-6 for due, _ in self._sleepers):
             self._someone_slept.clear()
             await self._someone_slept.wait()
@@ -87,7 +91,7 @@ class FakeTime:
 
 @dataclass(slots=True, eq=False)
 class Peer:
-    """One connection as the relay sees it."""
+    """A connection of the fake relay."""
 
     ws: ServerConnection
     fault: Fault
@@ -100,7 +104,7 @@ class Peer:
         try:
             await self.ws.send(frame)
         except ConnectionClosed:
-            return  # whoever has left hears nothing, and is no fault
+            return  # the client has disconnected, which is not a fault
         self.sent += 1
         await self.fail_if_due()
 
@@ -114,6 +118,8 @@ class Peer:
 
 
 class FakeRelay:
+    """A relay whose answers and faults the test chooses. Tasks and their events are plain lists."""
+
     def __init__(
         self,
         tasks: dict[str, list[Event | None]] | None = None,
@@ -132,10 +138,10 @@ class FakeRelay:
         self.request_bytes = request_bytes
         self.rate = rate
         self.max_tasks = max_tasks
-        self.bad = bad  # what this relay takes for no task id
+        self.bad = bad  # ids that this relay refuses as invalid
         self.peers: list[Peer] = []
         self.heard: list[dict[str, Any]] = []
-        self.tokens: list[str] = []  # Authorization headers, one per try
+        self.tokens: list[str] = []  # Authorization headers, one per connection attempt
         self._answers: dict[str, deque[dict[str, Any] | None]] = {}
         self._something_heard = asyncio.Event()
         self._server: Server | None = None
@@ -167,16 +173,16 @@ class FakeRelay:
         return f"http://{host}:{port}"
 
     def answer_next(self, request: str, code: str, *, temporary: bool = False, **data: Any) -> None:
-        """Answer the next request of this type with an error, and do nothing of it."""
+        """Answer the next request of this type with an error, and ignore the request."""
         error = {"code": code, "message": f"{code}.", "temporary": temporary, **data}
         self._answers.setdefault(request, deque()).append(error)
 
     def ignore_next(self, request: str) -> None:
-        """Leave the next request of this type without an answer, as one that takes its time."""
+        """Leave the next request of this type without an answer, like a relay that is slow."""
         self._answers.setdefault(request, deque()).append(None)
 
     async def say(self, type_: str, data: dict[str, Any], at: str | None = None) -> None:
-        """A frame to everyone who is connected."""
+        """Send a message to all connections."""
         frame = {"type": type_, "data": data} | ({"at": at} if at else {})
         await self.say_raw(json.dumps(frame))
 
@@ -200,7 +206,7 @@ class FakeRelay:
                 await self._send_state(peer, {"taskId": task_id}, None)
 
     async def has_heard(self, request: str, times: int = 1) -> list[dict[str, Any]]:
-        """All requests of this type, as soon as there are so many."""
+        """Wait for this number of requests of this type, and return all of them."""
         while len(found := [frame for frame in self.heard if frame["type"] == request]) < times:
             self._something_heard.clear()
             await self._something_heard.wait()

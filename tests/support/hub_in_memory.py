@@ -1,4 +1,4 @@
-"""A hub over a database in memory, for tests that choose when reads fail, wait or come too late."""
+"""A hub over a database in memory, for tests that decide when reads fail, wait or return late."""
 
 from __future__ import annotations
 

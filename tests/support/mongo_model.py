@@ -1,8 +1,8 @@
-"""A model of the database: documents, the changes its stream tells, and reads in the past.
+"""A model of the database: documents, their change events, and reads at earlier times.
 
-It writes down changes the way MongoDB does (observed on 6.0): a push as the path of its element, all
-else that moves elements as the whole array, edits as paths inside; several changes of a transaction at
-one cluster time. Everything passes through BSON, as it does in life.
+It records changes as MongoDB does (observed on 6.0): a push as the path of the new element, any other move of elements
+as the whole array, and edits as paths inside it. The changes of a transaction have one cluster time. All values are
+encoded as BSON and decoded again, as with a real database.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from relay.source.stream import Batch
 from relay.tasks.translate import ENDING, ENDING_FIELD, LENGTH_FIELD
 
 DECODER = Decoder("events")
-Group = list[tuple[Any, ...]]  # writes at one cluster time: more than one are a transaction
+Group = list[tuple[Any, ...]]  # the writes of one cluster time; several are a transaction
 
 KINDS = ("log", "dispatched", "PR_OPENED", "merged", "failed")
 ELEMENTS = (
@@ -60,17 +60,17 @@ GROUPS = st.lists(st.lists(WRITES, min_size=1, max_size=4), min_size=1, max_size
 
 
 class Model:
-    """A collection, from its first write on."""
+    """A collection with its complete history."""
 
     def __init__(self, groups: Sequence[Group] = ()) -> None:
         self.documents: dict[str, dict[str, Any]] = {}
         self.past: list[tuple[Timestamp, dict[str, dict[str, Any]]]] = [(Timestamp(1, 0), {})]
-        self.batches: list[Batch] = []  # one for each group
+        self.batches: list[Batch] = []  # one per group
         for group in groups:
             self.happen(group)
 
     def happen(self, group: Group) -> Batch:
-        """Make these writes at the next cluster time."""
+        """Make these writes at the next cluster time, and return their changes."""
         time = Timestamp(10 + len(self.batches), 1)
         changes = [change for write in group if (change := self._apply(time, *write)) is not None]
         self.past.append((time, copy.deepcopy(self.documents)))
@@ -164,7 +164,7 @@ class Model:
 
 
 class Stream:
-    """The model's changes from one group on, several groups to a batch, as a `feed.pump.Source`."""
+    """A `feed.pump.Source` with the changes of a model, several groups in one batch."""
 
     def __init__(self, batches: Sequence[Batch], sizes: Sequence[int]) -> None:
         self._batches = batches
@@ -184,7 +184,7 @@ class Stream:
 
 
 class Past:
-    """The model's documents at any time, as `feed.pump.Reads`."""
+    """A `feed.pump.Reads` that reads a model's documents at any time of its history."""
 
     def __init__(self, model: Model) -> None:
         self._model = model

@@ -1,5 +1,5 @@
-"""Documents with odd names at every level, what changes in them, and the three forms in which a change stream
-tells of it: as MongoDB writes them (doc_diff and the change stream's diff parser, observed on 6.0)."""
+"""Documents with unusual field names at every level, random changes of them, and the three forms in which a change
+stream reports a change, as MongoDB writes them (doc_diff and the change stream's diff parser, observed on 6.0)."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def value(rng: random.Random, depth: int = 2) -> Any:
 def event(rng: random.Random) -> Any:
     if not rng.randrange(8):
         return value(rng)
-    odd_ones = {rng.choice(NAMES): value(rng, 1) for _ in range(rng.randrange(3))}
-    return {"type": rng.choice(["log", "merged", "dispatched"]), "n": rng.randrange(9), **odd_ones}
+    extra_fields = {rng.choice(NAMES): value(rng, 1) for _ in range(rng.randrange(3))}
+    return {"type": rng.choice(["log", "merged", "dispatched"]), "n": rng.randrange(9), **extra_fields}
 
 
 def field(rng: random.Random, name: str) -> Any:
@@ -75,11 +75,11 @@ def document(rng: random.Random) -> dict[str, Any]:
 
 
 def changed(rng: random.Random, before: dict[str, Any]) -> dict[str, Any]:
-    """The document after a few changes anywhere in it."""
+    """Return a copy of the document with a few random changes anywhere in it."""
     after = copy.deepcopy(before)
     for _ in range(rng.choice([1, 1, 2, 3])):
         if not rng.randrange(3) and isinstance(after.get("events"), list):
-            after["events"] += [event(rng) for _ in range(rng.choice([1, 1, 2]))]  # as most writers do
+            after["events"] += [event(rng) for _ in range(rng.choice([1, 1, 2]))]  # most writers append
             continue
         path, holder = rng.choice([*_holders(after)])
         if isinstance(holder, list):
@@ -112,7 +112,7 @@ def _in_object(rng: random.Random, holder: dict[str, Any], path: tuple[str, ...]
 
 
 def _holders(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every object and array in it, with the names that lead there."""
+    """Yield each object and array in a value, with its path."""
     if isinstance(value, dict):
         yield path, value
         for name, inner in value.items():
@@ -123,11 +123,11 @@ def _holders(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
             yield from _holders(inner, (*path, str(index)))
 
 
-# What the oplog says
+# The oplog's diff
 
 
 def diff(before: Any, after: Any) -> dict[str, Any]:
-    """The oplog's diff of two objects, or of two arrays."""
+    """Return the oplog's diff of two objects or two arrays."""
     if isinstance(before, list):
         made: dict[str, Any] = {"a": True}
         if len(after) < len(before):
@@ -158,11 +158,13 @@ def _differing(name: str, before: Any, after: Any) -> dict[str, Any]:
     return {f"u{name}": after}
 
 
-# What the change stream makes of it
+# The change stream's description of it
 
 
-def _told(diff: dict[str, Any], names: tuple[Any, ...] = ()) -> Iterator[tuple[str, tuple[Any, ...], Any]]:
-    """("set", "removed" or "cut", the names and indexes that lead there, what) of each thing it did."""
+def _operations(
+    diff: dict[str, Any], names: tuple[Any, ...] = ()
+) -> Iterator[tuple[str, tuple[Any, ...], Any]]:
+    """Yield each operation of a diff: "set", "removed" or "cut", the path, and the value or new size."""
     if diff.get("a") is True:
         if "l" in diff:
             yield "cut", names, diff["l"]
@@ -170,7 +172,7 @@ def _told(diff: dict[str, Any], names: tuple[Any, ...] = ()) -> Iterator[tuple[s
             if section[0] == "u":
                 yield "set", (*names, int(section[1:])), what
             elif section[0] == "s":
-                yield from _told(what, (*names, int(section[1:])))
+                yield from _operations(what, (*names, int(section[1:])))
         return
     for section in ("u", "i"):
         for name, what in diff.get(section, {}).items():
@@ -179,7 +181,7 @@ def _told(diff: dict[str, Any], names: tuple[Any, ...] = ()) -> Iterator[tuple[s
         yield "removed", (*names, name), None
     for section, what in diff.items():
         if section[0] == "s":
-            yield from _told(what, (*names, section[1:]))
+            yield from _operations(what, (*names, section[1:]))
 
 
 def _is_ambiguous(names: Sequence[Any]) -> bool:
@@ -195,25 +197,27 @@ def _dotted(names: Sequence[Any]) -> str:
 
 
 def _object(fields: Sequence[tuple[str, Any]]) -> bytes:
-    """An object in which a name may come twice, as BSON after its type."""
+    """Return the BSON of an object, type byte first. A field name may occur twice."""
     made = [(name, odd_values.in_value(what)) for name, what in fields]
     return b"\x03" + odd_values.raw(*(odd_values.field(one[0], name, one[1:]) for name, one in made))
 
 
 def description(diff: dict[str, Any], *, exact: bool) -> bytes:
-    """The `updateDescription` of a diff; `exact`: with `disambiguatedPaths`."""
-    told = [*_told(diff)]
+    """Return the `updateDescription` of a diff. `exact`: with `disambiguatedPaths`."""
+    operations = [*_operations(diff)]
     parts = {
-        "updatedFields": _object([(_dotted(names), what) for kind, names, what in told if kind == "set"]),
+        "updatedFields": _object(
+            [(_dotted(names), what) for kind, names, what in operations if kind == "set"]
+        ),
         "removedFields": odd_values.in_value(
-            [_dotted(names) for kind, names, _ in told if kind == "removed"]
+            [_dotted(names) for kind, names, _ in operations if kind == "removed"]
         ),
         "truncatedArrays": odd_values.in_value(
-            [{"field": _dotted(names), "newSize": size} for kind, names, size in told if kind == "cut"]
+            [{"field": _dotted(names), "newSize": size} for kind, names, size in operations if kind == "cut"]
         ),
     }
     if exact:
-        ambiguous = [names for _, names, _ in told if _is_ambiguous(names)]
+        ambiguous = [names for _, names, _ in operations if _is_ambiguous(names)]
         parts["disambiguatedPaths"] = _object([(_dotted(names), list(names)) for names in ambiguous])
     return b"\x03" + odd_values.document(parts).raw
 
@@ -221,7 +225,7 @@ def description(diff: dict[str, Any], *, exact: bool) -> bytes:
 def change(
     before: dict[str, Any], after: dict[str, Any], form: str, time: Timestamp, *, transaction: bool = False
 ) -> bytes:
-    """The change from one document to another, as the stream tells it in one of the FORMS."""
+    """Return the change event for an update of one document to another, in one of the FORMS."""
     made = diff(before, after)
     ends = {
         "ns": odd_values.in_value({"db": "app", "coll": "tasks"}),

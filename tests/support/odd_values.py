@@ -1,4 +1,4 @@
-"""Values of every BSON type, odd ones above all, and BSON that the driver cannot decode."""
+"""Values of every BSON type, mostly edge cases, and BSON that the driver cannot decode."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bson.raw_bson import RawBSONDocument
 
 
 def raw(*fields: bytes) -> bytes:
-    """A document of these fields, as BSON."""
+    """Return the BSON of a document with these encoded fields."""
     body = b"".join(fields)
     return struct.pack("<i", len(body) + 5) + body + b"\0"
 
@@ -37,18 +37,18 @@ def string(value: bytes) -> bytes:
     return struct.pack("<i", len(value) + 1) + value + b"\0"
 
 
-# A binary of subtype 2 that says to be 99 bytes long inside and is two: mongod takes it, the driver does not.
-ROTTEN = struct.pack("<i", 6) + b"\x02" + struct.pack("<i", 99) + b"ab"
+# A binary of subtype 2 whose inner length is 99 although it has two bytes. mongod stores it; the driver fails to decode it.
+UNDECODABLE = struct.pack("<i", 6) + b"\x02" + struct.pack("<i", 99) + b"ab"
 
 
 def in_value(value: Any) -> bytes:
-    """A value as one of a document, its type first."""
+    """Return the BSON of a value: its type byte, then its bytes."""
     encoded = bson.encode({"": value})
     return encoded[4:5] + encoded[6:-1]
 
 
 def document(fields: dict[str, bytes]) -> RawBSONDocument:
-    """A document of values that are BSON already, each with its type first."""
+    """Return a document of values that are already BSON, each beginning with its type byte."""
     return RawBSONDocument(raw(*(field(value[0], name, value[1:]) for name, value in fields.items())))
 
 
@@ -59,7 +59,7 @@ def nested(depth: int) -> Any:
     return value
 
 
-# By name: the BSON of the value, its type first.
+# BSON values by name, each beginning with its type byte.
 VALUES: dict[str, bytes] = {
     **{
         name: in_value(value)
@@ -68,7 +68,7 @@ VALUES: dict[str, bytes] = {
             "empty string": "",
             "string with a zero": "mer\0ged",
             "long string": "é" * 5_000,
-            "no string of ours": "task_",
+            "unrelated string": "task_",
             "int32": 5,
             "int64": Int64(2**63 - 1),
             "least int64": Int64(-(2**63)),
@@ -98,13 +98,13 @@ VALUES: dict[str, bytes] = {
             "uuid": Binary(bytes(16), 4),
             "short uuid": Binary(b"ab", 4),
             "old uuid": Binary(bytes(16), 3),
-            "binary of a type of its own": Binary(b"ab", 200),
+            "binary of a user-defined subtype": Binary(b"ab", 200),
             "object": {"a": {"b": 1}},
             "object like the fields": {"message": Code("x"), "question": Regex("x"), "type": Code("merged")},
             "empty object": {},
             "object with odd names": {"": 1, "a.b": 2, "$c": 3, "0": 4},
             "DBRef": DBRef("c", 1, "d"),
-            "no DBRef": {"$ref": 5, "$id": 1},
+            "invalid DBRef": {"$ref": 5, "$id": 1},
             "array": ["merged", Code("merged"), None, 5],
             "empty array": [],
             "arrays in arrays": [[["merged"]], {"type": ["merged"]}],
@@ -114,20 +114,21 @@ VALUES: dict[str, bytes] = {
     },
     "undefined": b"\x06",
     "symbol": b"\x0e" + string(b"merged"),
-    "no UTF-8": b"\x02" + string(b"mer\xffged"),
-    "no UTF-8 of half a character": b"\x02" + string(b"\xed\xa0\x80"),
-    "code of no UTF-8": b"\x0d" + string(b"\xff"),
-    "symbol of no UTF-8": b"\x0e" + string(b"\xff"),
+    "invalid UTF-8": b"\x02" + string(b"mer\xffged"),
+    "UTF-8 of a surrogate": b"\x02" + string(b"\xed\xa0\x80"),
+    "code with invalid UTF-8": b"\x0d" + string(b"\xff"),
+    "symbol with invalid UTF-8": b"\x0e" + string(b"\xff"),
     "DBPointer": b"\x0c" + string(b"c") + bytes(12),
     "regex with unknown options": b"\x0bme(\0qz\0",
     "decimal of all ones": b"\x13" + b"\xff" * 16,
-    "undecodable": b"\x05" + ROTTEN,
-    "undecodable in an object": b"\x03" + raw(field(5, "type", ROTTEN), field(2, "message", string(b"x"))),
-    "undecodable in an array": b"\x04" + raw(field(2, "0", string(b"m")), field(5, "1", ROTTEN)),
+    "undecodable": b"\x05" + UNDECODABLE,
+    "undecodable in an object": b"\x03"
+    + raw(field(5, "type", UNDECODABLE), field(2, "message", string(b"x"))),
+    "undecodable in an array": b"\x04" + raw(field(2, "0", string(b"m")), field(5, "1", UNDECODABLE)),
     "undecodable in a scope": b"\x0f"
-    + struct.pack("<i", 8 + len(string(b"f")) + len(raw(field(5, "x", ROTTEN))) - 4)
+    + struct.pack("<i", 8 + len(string(b"f")) + len(raw(field(5, "x", UNDECODABLE))) - 4)
     + string(b"f")
-    + raw(field(5, "x", ROTTEN)),
-    "a name twice": b"\x03" + raw(field(2, "type", string(b"a")), field(5, "type", ROTTEN)),
-    "an array whose names are none": b"\x04" + raw(field(2, "7", string(b"a")), field(2, "q", string(b"b"))),
+    + raw(field(5, "x", UNDECODABLE)),
+    "a name twice": b"\x03" + raw(field(2, "type", string(b"a")), field(5, "type", UNDECODABLE)),
+    "an array with invalid indexes": b"\x04" + raw(field(2, "7", string(b"a")), field(2, "q", string(b"b"))),
 }

@@ -1,4 +1,4 @@
-"""A client that polls: one request at a time, and the state that it holds. Does I/O."""
+"""A client that polls, one request at a time, and keeps the state it received. Does I/O."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Answer:
 
 
 def request(body: Any, *headers: str, sub: str | None = "alice", path: str = "/poll", **claims: Any) -> bytes:
-    """The bytes of a poll."""
+    """Return the bytes of a poll request."""
     content = body if isinstance(body, bytes) else orjson.dumps(body)
     lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {len(content)}", *headers]
     if sub is not None:
@@ -34,7 +34,7 @@ def request(body: Any, *headers: str, sub: str | None = "alice", path: str = "/p
 
 
 async def post(relay: Relay | str, body: Any, *headers: str, **how: Any) -> Answer:
-    """Send one poll on a connection of its own."""
+    """Send one poll on a new connection and return the response."""
     async with calling(relay if isinstance(relay, str) else relay.url) as peer:
         peer.send(request(body, "Connection: close", *headers, **how))
         status, head = await peer.answer()
@@ -47,7 +47,7 @@ async def post(relay: Relay | str, body: Any, *headers: str, **how: Any) -> Answ
 
 @dataclass
 class Poller:
-    """Holds its tasks and list as PROTOCOL.md, section 8, requires, and fails on gaps and repetitions."""
+    """Keeps its tasks and list as PROTOCOL.md, section 8, requires. Fails on gaps and repeated events."""
 
     sub: str
     wanted: list[str] = field(default_factory=list)
@@ -56,10 +56,10 @@ class Poller:
     summaries: dict[str, Any] = field(default_factory=dict)
     listed: dict[str, Any] = field(default_factory=dict)
     moment: str | None = None
-    _places: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _positions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
-        tasks = [{"taskId": task_id, **self._places.get(task_id, {})} for task_id in self.wanted]
+        tasks = [{"taskId": task_id, **self._positions.get(task_id, {})} for task_id in self.wanted]
         body = {"tasks": tasks} | ({"moment": self.moment} if self.moment else {})
         return body | ({"dashboard": self.dashboard} if self.dashboard is not None else {})
 
@@ -70,7 +70,7 @@ class Poller:
         for message in answer.body["messages"]:
             self._apply(message["type"], message["data"])
         for task_id, etag in answer.body.get("tasks", {}).items():
-            self._places[task_id] |= etag
+            self._positions[task_id] |= etag
         if self.dashboard is not None:
             self.dashboard |= answer.body.get("dashboard", {})
         return answer
@@ -85,13 +85,13 @@ class Poller:
                 self.timelines[task_id] = held[:start] + data["events"]
                 assert len(self.timelines[task_id]) == data["next"]
                 self.summaries[task_id] = data["task"]
-                self._places[task_id] = {"since": data["next"], "head": data["head"]}
+                self._positions[task_id] = {"since": data["next"], "head": data["head"]}
             case "error":
                 assert data["code"] == "forbidden"
-                assert "forbidden" not in self._places.get(data["taskId"], {}), "refused twice"
+                assert "forbidden" not in self._positions.get(data["taskId"], {}), "refused twice"
                 self.timelines.pop(data["taskId"], None)
                 self.summaries.pop(data["taskId"], None)
-                self._places[data["taskId"]] = {"forbidden": True}
+                self._positions[data["taskId"]] = {"forbidden": True}
             case "dashboard:state":
                 self.listed = {} if data["reset"] else self.listed
                 self.listed |= {task["taskId"]: task for task in data["tasks"]}

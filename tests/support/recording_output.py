@@ -1,4 +1,4 @@
-"""An output that can be waited for."""
+"""A text output that tests can wait for."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 import io
 
 
-class Tape(io.StringIO):
-    """Keeps what is written; `has_lines` returns when there is so much."""
+class RecordingOutput(io.StringIO):
+    """Keeps the text written to it. `has_lines` waits until there are enough lines."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A client that applies what it is sent, and notices what must not be."""
+"""A client that follows PROTOCOL.md and fails on messages that the protocol forbids."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import orjson
 from relay.app import Relay
 from support.relay_fixture import Ear, listening
 
-FENCE = "fence"  # a task everyone sees: what is pushed to it comes after all that was written before
+FENCE = "fence"  # a task that every user sees; its events arrive after all earlier writes
 SEEN: Counter[str] = Counter()
 
 
-class Member:
-    """A client as PROTOCOL.md wants one: applies what it is sent, and notices what must not be."""
+class ReferenceClient:
+    """Applies the messages of one user as PROTOCOL.md requires. Fails on gaps, repeats and unexpected errors."""
 
     def __init__(self, sub: str) -> None:
         self.sub = sub
@@ -35,7 +35,7 @@ class Member:
         self._resyncs: set[str] = set()
 
     async def live(self, relay: Relay | str, connected: asyncio.Event) -> None:
-        """One connection, until it is cancelled."""
+        """Connect, join what is wanted, and apply messages, until cancelled."""
         self.unanswered.clear()
         self._offered.clear()
         async with listening(relay, sub=self.sub, teams=["everyone"]) as ear:
@@ -69,11 +69,11 @@ class Member:
 
     async def leave(self, task_id: str) -> None:
         self.wanted.discard(task_id)
-        self.unanswered -= self._joins.pop(task_id, set())  # a join that was left is answered no more
+        self.unanswered -= self._joins.pop(task_id, set())  # a join gets no answer after its task was left
         await self.ask("task:leave", {"taskId": task_id})
 
     async def resync(self, task_id: str) -> None:
-        """A state out of turn; of a task that is not joined, it is only looked at."""
+        """Request a fresh state of a task, if it is joined."""
         if task_id in self.wanted:
             self._resyncs.add(await self.ask("resync_requested", {"taskIds": [task_id]}))
 

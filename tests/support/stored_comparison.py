@@ -1,4 +1,4 @@
-"""What was computed of a task, compared with what its stored document shows."""
+"""Compare a task computed from changes with the task read from its stored document."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TRANSLATOR = Translator(MAPPING, Audience(MAPPING.visibility).keys_of, max_text=
 
 
 def of(document: dict[str, Any]) -> Task:
-    """The task that a document shows, once it was stored."""
+    """Return the task that is read from a document after storing it."""
     return TRANSLATOR.read(DECODER.document(bson.encode(document)))
 
 
 def same(task: Task | None, document: dict[str, Any]) -> None:
-    """The task is what the stored document shows."""
+    """Check that a task equals the one read from its stored document."""
     read = TRANSLATOR.read(document) if isinstance(document.get("events"), RawArray) else of(document)
     assert task is not None
     assert (task.summary, task.keys, task.status, task.last) == (
@@ -38,4 +38,5 @@ def same(task: Task | None, document: dict[str, Any]) -> None:
 
 
 def shown(task: Task) -> list[bytes]:
+    """Return the JSON of each event of a task."""
     return [element_json(element, TRANSLATOR.view) for element in task.timeline.elements or ()]

@@ -1,4 +1,4 @@
-"""What the documents tell people to type, as processes."""
+"""Run the commands of the documents as processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.relay_fixture import SOON_S, environment
 
 
 class Running(subprocess.Popen[bytes]):
-    """A program whose two outputs are read as one."""
+    """A running program whose stdout and stderr are read as one stream."""
 
     def __init__(self, *command: str, cwd: Path | None, env: dict[str, str]) -> None:
         super().__init__(
@@ -28,7 +28,7 @@ class Running(subprocess.Popen[bytes]):
         self._unread = ""
 
     def read_until(self, wanted: str) -> re.Match[str]:
-        """Where this pattern first stands in what it prints, after what the last call found."""
+        """Wait for the first match of this pattern in the output after the previous match."""
         assert self.stdout is not None
         deadline = time.monotonic() + SOON_S
         while (found := re.search(wanted, self._unread)) is None:
@@ -43,7 +43,7 @@ class Running(subprocess.Popen[bytes]):
 
 @contextmanager
 def started(*command: str, cwd: Path | None = None, **given: str) -> Iterator[Running]:
-    """Running in `cwd` with nothing of the settings but these; ended when the block is."""
+    """Run a program in `cwd` with only these settings, until the context ends."""
     with Running(*command, cwd=cwd, env=environment(**given)) as process:
         try:
             yield process
@@ -56,7 +56,7 @@ def started(*command: str, cwd: Path | None = None, **given: str) -> Iterator[Ru
 
 
 def path_with_relay(directory: Path) -> str:
-    """A PATH on which `relay` is this checkout's, by a file in this directory."""
+    """Write a `relay` command for this checkout into the directory, and return a PATH that finds it first."""
     command = directory / "relay"
     command.write_text(
         f"#!{sys.executable}\nimport sys\n\nsys.path.insert(0, {str(ROOT)!r})\n"

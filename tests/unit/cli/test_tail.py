@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.fake_relay import FakeRelay, FakeTime, close, drop, event, refuse
-from support.recording_output import Tape
+from support.recording_output import RecordingOutput
 
 from relay.cli.printable import visible
 from relay.cli.tail import TYPE_WIDTH, Renderer, Selection, describe, run
@@ -30,7 +30,7 @@ class Tail:
     """A tail that runs in the background, with its two outputs and a clock of its own."""
 
     def __init__(self, url: str, **options: Any) -> None:
-        self.out, self.err, self.time = Tape(), Tape(), FakeTime()
+        self.out, self.err, self.time = RecordingOutput(), RecordingOutput(), FakeTime()
         connect = functools.partial(Client, clock=self.time.clock, sleep=self.time.sleep, random=lambda: 0.0)
         self.ending = asyncio.ensure_future(
             run(

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from support.reference_client import Member
+from support.reference_client import ReferenceClient
 
 from relay.client import judge
 from relay.protocol.frames import encode
@@ -26,7 +26,7 @@ def vectors(name: str) -> Any:
 
 def test_a_conversation_is_written_and_applied_as_in_the_vector() -> None:
     given = vectors("conversation")
-    member = Member("alice")
+    member = ReferenceClient("alice")
     member.dashboard = {}
     for frame in given["frames"]:
         written = encode(
