@@ -8,6 +8,6 @@ A change passes these folders from left to right. Each imports only folders to i
 knows the subscribers of each task, and `gateway` speaks with clients. `auth` decides who may connect, and `protocol`
 declares the messages.
 
-`pipeline.py` builds `source`, `tasks` and `feed` from the settings; `app.py` adds the rest and runs a whole relay. `cli`
+`pipeline.py` builds `source`, `tasks` and `feed` from the settings; `app.py` adds the rest and runs a relay. `cli`
 has the commands, `client` is the Python client, and `web` holds the browser client, the React hooks and the dashboard.
 """

@@ -1,4 +1,4 @@
-"""The chart of the README, `.github/figures.svg`: three rows of the table in docs/explanation/performance.md as bars."""
+"""The chart of the README, `.github/figures.svg`: three rows of docs/explanation/performance.md as bars."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Buckets:
 
     def take(self, name: str, now: float) -> float:
         """Take one request from the bucket of this name: see `TokenBucket.take`."""
-        # From the bucket that was not used for the longest time up to the first that is not full. Full buckets behind it
+        # From the least recently used bucket up to the first that is not full. Full buckets behind it
         # are removed later, when it is full itself: so each call takes constant time on average.
         while self._by_name and next(iter(self._by_name.values())).is_full(now):
             self._by_name.popitem(last=False)

@@ -71,7 +71,7 @@ class Client:
         return self._reconnector.url
 
     def join_dashboard(self, limit: int = DASHBOARD_LIMIT_DEFAULT) -> TaskList:
-        """Join the list of tasks. A second call requests a fresh `dashboard:state` and returns the view of the first."""
+        """Join the list of tasks. A second call requests a new `dashboard:state` and returns the same view."""
         want = self._wanted.dashboard
         view = TaskList() if want is None else want.view
         self._wanted.dashboard = WantedList(view, limit)

@@ -85,7 +85,7 @@ class Request:
 class Retry:
     """Asks the caller to call `retry` later.
 
-    `wait_s` is the shortest delay in seconds, None if the relay named none. `failed_rounds` is the number of rounds with
+    `wait_s` is the shortest delay in seconds, None if the relay named none. `failed_rounds` counts the rounds with
     temporary errors in a row before this one.
     """
 

@@ -1,7 +1,7 @@
 """Every message and request of the wire, declared once. Pure.
 
-Four things are made from this declaration, and from that of the bodies of polls in `polls.py`: the validation of requests
-(`requests.py`), the JSON Schema and the AsyncAPI document (`schema.py`), the tables of PROTOCOL.md, and the types of the
+Four things are made from this declaration, and from that of polls in `polls.py`: the validation of requests
+(`requests.py`), the JSON Schema and the AsyncAPI document (`schema.py`), the tables of PROTOCOL.md, the types of the
 browser client (both written by `scripts/generate`). Rules of this file:
 
 - A class is named after its member of `Kind` or `Request`.
@@ -196,9 +196,9 @@ class Updated(TypedDict):
 
 
 class ListUpserted(TaskSummary):
-    """`upserted`: something in the summary of a task changed, or the field that the mapping's `list_order` names, or the
-    task became visible to you. A change may wait up to `RELAY_LIST_UPDATE_MIN_INTERVAL_MS` after the last one of its
-    task, and a newer one replaces the one that waits. A task that became visible never waits."""
+    """`upserted`: something in the summary of a task changed, or the field that the mapping's `list_order` names, or
+    the task became visible to you. A change may wait up to `RELAY_LIST_UPDATE_MIN_INTERVAL_MS` after the last one of
+    its task, and a newer one replaces the one that waits. A task that became visible never waits."""
 
     change: Literal["upserted"]
 

@@ -1,6 +1,6 @@
 """Parse and validate what clients send: text frames, and the bodies of polls. Pure.
 
-`messages.py` and `polls.py` declare what is valid; pydantic compiles them once, at import. Rules of this file: every known
+`messages.py` and `polls.py` declare what is valid; pydantic compiles them at import. Rules of this file: every known
 field that is present is checked, needed or not; nothing is executed here, so one bad element leaves everything undone.
 Every function raises BadRequest with a sentence for the client.
 

@@ -1,6 +1,7 @@
-"""The JSON Schema (2020-12) and the AsyncAPI document of the wire, generated from the declaration of its messages. Pure.
+"""The JSON Schema (2020-12) and the AsyncAPI document of the wire, generated from its declaration. Pure.
 
-pydantic makes the schema of each class of `messages.py` and `polls.py`; this module adds the envelopes (PROTOCOL.md section 3). Objects
+pydantic makes the schema of each class of `messages.py` and `polls.py`; this module adds the
+envelopes (PROTOCOL.md section 3). Objects
 are open, because both sides ignore fields that they do not know.
 """
 
@@ -35,7 +36,8 @@ def json_schema(*, closed: bool = False) -> Schema:
     schema = {
         "$schema": DIALECT,
         "title": f"Messages of the relay, version {VERSION}",
-        "description": "Each WebSocket text frame is one of these. Readers ignore types and fields that they do not know.",
+        "description": "Each WebSocket text frame is one of these. "
+        "Readers ignore types and fields that they do not know.",
         "oneOf": [_ref("#/$defs/", side) for side in sides],
         "$defs": sides | messages | types,
     }
@@ -77,7 +79,7 @@ def asyncapi() -> Schema:
 
 
 def message_name(kind: Kind | Request) -> str:
-    """Return the name of a message in the schema: `TaskStateMessage` for TASK_STATE, `TaskJoinRequest` for TASK_JOIN."""
+    """The name of a message in the schema: `TaskStateMessage` for TASK_STATE, `TaskJoinRequest` for TASK_JOIN."""
     name = "".join(word.capitalize() for word in kind.name.split("_"))
     return name + ("Message" if isinstance(kind, Kind) else "Request")
 

@@ -50,7 +50,10 @@ STANDALONE = Diagnosis(
     "this MongoDB is a standalone server, and only replica sets have change streams",
     "start it with --replSet rs0 and run rs.initiate() once (a set of one member is enough)",
 )
-LEAST_RIGHTS = "give it a role with the actions find and changeStream on this one collection, as relay check --role prints"
+LEAST_RIGHTS = (
+    "give it a role with the actions find and changeStream on this one collection, "
+    "as relay check --role prints"
+)
 FOLLOW, READ = "change stream", "reads"  # values of `Diagnosis.about` for the two ways of using a collection
 _DOING = {FOLLOW: "open a change stream", READ: "read a moment of the past"}
 AUTHENTICATION_CODES = frozenset({11, 18, 8000})  # UserNotFound, AuthenticationFailed, and the code of Atlas

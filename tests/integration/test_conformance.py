@@ -38,7 +38,7 @@ from relay.protocol.types import Kind
 CASES = 301  # all cases, without these:
 LEFT_OUT = ("12.*", "13.*")  # compression, which the relay does not offer
 # For the parser of `websockets`, a close within a fragmented message is a protocol error (1002), while this case
-# expects an echo of the code. RFC 6455 5.4 permits control frames between fragments and does not mention the close. uvicorn,
+# expects an echo of the code. RFC 6455 5.4 permits control frames between fragments and does not name closes. uvicorn,
 # which uses the same parser, answers like the relay.
 KNOWN = {"7.1.5"}
 GOOD = {"OK", "NON-STRICT", "INFORMATIONAL"}

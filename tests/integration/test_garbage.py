@@ -85,7 +85,7 @@ def alive() -> Counter[str]:
 
 
 def left_by(visit: Callable[[], None], times: int) -> tuple[Counter[str], Counter[str]]:
-    """Make this many visits. Return the objects that are still held, and those that only the collector finds, by type."""
+    """Make this many visits. Return the objects still held, and those that only the collector finds, by type."""
     for _ in range(3):
         visit()  # so that objects that are made once exist by now
     gc.collect()

@@ -474,7 +474,10 @@ async def test_a_poll_of_an_unlisted_origin_is_refused_and_of_a_listed_one_answe
             assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, origin)
             assert "origin" in answer.headers["vary"].lower()
         async with calling(relay.url) as peer:
-            asked = b"Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization, content-type\r\n"
+            asked = (
+                b"Access-Control-Request-Method: POST\r\n"
+                b"Access-Control-Request-Headers: authorization, content-type\r\n"
+            )
             peer.send(
                 b"OPTIONS /poll HTTP/1.1\r\nHost: x\r\nOrigin: https://app.example.com\r\n" + asked + b"\r\n"
             )

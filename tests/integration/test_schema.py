@@ -1,4 +1,4 @@
-"""Every message of a real relay is valid by the schema that it serves, and has no field that the schema does not name."""
+"""Every message of a real relay is valid by the schema that it serves, and has no field that is not in the schema."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The network between readers and instances: byte streams that take their time, stall, break and refuse.
 
 Played here: TCP. Everything above it is real: an instance's end of a stream is the relay's own `HttpProtocol` and
-`Connection`, the Python client's end is the connection of `websockets`. Bytes leave in order; they arrive after a latency
+`Connection`, the Python client's end is that of `websockets`. Bytes leave in order; they arrive after a latency
 that differs from write to write. Who does not read leaves the bytes with the sender, whose transport then
 pauses its protocol, as asyncio's do.
 """

@@ -111,7 +111,10 @@ def test_a_port_in_use_is_reported() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can kill a child together with its parent")
 def test_the_embedded_mongod_ends_with_a_parent_that_is_killed() -> None:
-    code = "from relay.cli.demo import mongod; s = mongod.start(); print(s.pid, s.port, s._temporary, flush=True); input()"
+    code = (
+        "from relay.cli.demo import mongod; s = mongod.start(); "
+        "print(s.pid, s.port, s._temporary, flush=True); input()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as parent:

@@ -336,7 +336,7 @@ async def test_a_refused_string_token_ends_the_iteration() -> None:
 
 
 async def test_a_refused_token_is_sent_again_after_growing_delays() -> None:
-    """An application may get a new secret before the relay does. Its token is accepted once the relay has the secret."""
+    """An application may get a new secret before the relay. Its token is accepted once the relay has it."""
     time = FakeTime()
     relay = FakeRelay({}, *[close(4401, "unauthenticated", after=0)] * 8)
     async with relay, client_of(relay, time, tokens("same")) as client:

@@ -223,7 +223,7 @@ class World:
         return True
 
     def key(self, request: str, task_id: str) -> str:
-        """Return an id for one join of one task. It includes the connection, because request ids restart with each one."""
+        """An id for one join of one task. It includes the connection, because request ids restart with each."""
         return f"{self.connections} {request} {task_id}"
 
     def deliver(self) -> bool:
@@ -300,7 +300,7 @@ STEPS = {
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_every_view_shows_exactly_the_messages_of_its_latest_join(seed: int) -> None:
-    """Faults 16, 19 and 21: joins, leaves, refusals and lost connections happen in any order, and are iterated over late."""
+    """Faults 16, 19 and 21: joins, leaves, refusals and lost connections happen in any order."""
     chance, world = random.Random(seed), World()
     for step in chance.choices(list(STEPS), list(STEPS.values()), k=chance.randrange(150)):
         world.do(step, chance.choice(TASKS))

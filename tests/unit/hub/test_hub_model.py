@@ -1,6 +1,6 @@
 """Any sequence of writes, requests and faults: every client ends with what the database says, and no message too many.
 
-The naive model is the database itself: when everything has come to rest, a member of a task holds the task's events, and
+The naive model is the database itself: at rest, a member of a task holds the task's events, and
 a list holds the summaries of the tasks that its rights open. Until then each client notices what must never come:
 a gap, an event twice, or anything of a task that it is not a member of.
 """

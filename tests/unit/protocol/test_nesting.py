@@ -182,7 +182,7 @@ def test_a_task_id_that_is_nested_deeper_than_any_spelling_is_a_string(levels: i
 
 @pytest.mark.parametrize("levels", [1_025, *TOO_DEEP[2:]])
 def test_the_python_client_refuses_a_message_that_is_nested_too_deeply(levels: int) -> None:
-    """The limit is orjson's own, which is the same everywhere. The relay sends 100 levels of an event and a few more."""
+    """The limit is orjson's own, the same everywhere. The relay sends 100 levels of an event and a few more."""
     assert decode('{"type":"x","data":{"x":' + lists(500) + "}}").type == "x"
     with pytest.raises(ValueError):
         decode('{"type":"x","data":{"x":' + lists(levels) + "}}")
