@@ -8,6 +8,8 @@ from typing import Any
 from relay.gateway.websocket.connection import Connection
 from relay.hub.list_subscription import ListSubscription
 from relay.hub.messages import StepFrames
+from relay.hub.registry import Room
+from relay.hub.subscription import Lagged
 from relay.hub.task_subscription import TaskSubscription
 from relay.hub.throttle import ListThrottle
 from relay.protocol.frames import Frame
@@ -59,12 +61,15 @@ def _pins_nothing(_: Any) -> Any:
     return lambda _: True
 
 
-def _says_nothing_of_drops(pin: Any) -> Any:
-    def pins(self: Connection) -> bool:
-        pin(self)
-        return True
+def _forgets_drops(react: Any) -> Any:
+    def reacts(self: TaskSubscription, event: Any) -> Any:
+        room = self.room
+        outcome = react(self, event)
+        if isinstance(event, Lagged) and isinstance(room, Room):
+            self.sent = room.progress
+        return outcome
 
-    return pins
+    return reacts
 
 
 def _all_but(*troubles: str) -> list[str]:
@@ -97,9 +102,7 @@ HUB: dict[str, Mutation] = {
     "dropped-and-not-told": Mutation(
         "a state continues from live messages that were dropped a moment ago",
         "gap",
-        python=replaced(Connection, "pin", _says_nothing_of_drops),
-        without=_all_but("overflow", "lost", "pages", "slow", "stalls"),
-        seed=9,
+        python=replaced(TaskSubscription, "_react", _forgets_drops),
     ),
     "13-state-too-large": Mutation(
         "13: all pages of a state are made at once, and count as answers that wait",
