@@ -142,7 +142,7 @@ FIXED = st.sampled_from(
 
 @st.composite
 def plain(draw: Any) -> Element:
-    """Any value that is not a container, and a few that are. (As a function it has a short name in Hypothesis's output.)"""
+    """Any value that is not a container, and a few that are. A function has a short name in Hypothesis's output."""
     return draw(NUMBERS | TEXTS | FIXED)
 
 

@@ -25,7 +25,7 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong on a connection after `after` frames. Without a status, a code or silence its socket is aborted."""
+    """A fault of a connection after `after` frames. Without a status, a code or silence its socket is aborted."""
 
     after: int = 0
     status: int | None = None  # respond with this HTTP status instead of an upgrade
