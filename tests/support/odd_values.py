@@ -37,7 +37,7 @@ def string(value: bytes) -> bytes:
     return struct.pack("<i", len(value) + 1) + value + b"\0"
 
 
-# A binary of subtype 2 whose inner length is 99 although it has two bytes. mongod stores it; the driver cannot decode it.
+# A binary of subtype 2 whose inner length is 99 although it has two bytes. mongod stores it, but no driver decodes it.
 UNDECODABLE = struct.pack("<i", 6) + b"\x02" + struct.pack("<i", 99) + b"ab"
 
 
