@@ -1,7 +1,7 @@
-"""Who writes, who listens, and the proof that what was heard is what was written.
+"""Writers and watchers of tasks, and the check that the watchers received exactly what was written.
 
-A writer keeps what was acknowledged to it, a watcher every frame it was sent; `prove` holds the one
-against the other and against the documents.
+A `Writer` keeps the events that were acknowledged to it, and a `Watcher` every frame that it received. `prove` compares
+both with each other and with the stored documents.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from relay.app import Relay
 
 POLL_S = 0.02
 TASKS = [f"t{number}" for number in range(6)]
-HEARD = TASKS[:4]  # what the watchers have open
+HEARD = TASKS[:4]  # the tasks that the watchers have joined
 OWNER = "alice"
 SECRET = "not for alice's eyes"
 
 
 class Writer:
-    """Pushes numbered events to tasks, one after the other, each acknowledged by a majority."""
+    """Appends numbered events to tasks, one after another, each acknowledged by a majority."""
 
     def __init__(self, url: str, database: str, tasks: Sequence[str], *, pace_s: float = 0.005) -> None:
         self._client = AsyncMongoClient[dict[str, Any]](
@@ -44,7 +44,7 @@ class Writer:
         self._number = 0
         self.tasks = tasks
         self.acknowledged: dict[str, list[int]] = {task: [] for task in tasks}
-        self.unknown = 0  # writes of which we do not know whether they happened
+        self.unknown = 0  # number of writes that failed without saying whether they were applied
         self.taken: set[str] = set()
 
     async def create(self) -> None:
@@ -55,12 +55,12 @@ class Writer:
         await self._collection.insert_many(documents)
 
     async def begin_again(self) -> None:
-        """The tasks anew, after all of them went."""
+        """Create the tasks again after all of them were deleted."""
         self.acknowledged = {task: [] for task in self.tasks}
         await self.create()
 
     async def write(self, count: int = 1, *, task: str | None = None) -> None:
-        """So many events; raises nothing when the database is away."""
+        """Append `count` events. A database error counts as an unknown write and is not raised."""
         for _ in range(count):
             number, self._number = self._number, self._number + 1
             chosen = task or self.tasks[number % len(self.tasks)]
@@ -76,7 +76,7 @@ class Writer:
                 self.acknowledged[chosen].append(number)
 
     async def acknowledge(self, count: int) -> None:
-        """Write until so many more were acknowledged: the database is back and busy."""
+        """Write until `count` more events are acknowledged, which shows that the database takes writes."""
         target = self.total + count
         async with asyncio.timeout(SOON_S):
             while self.total < target:
@@ -87,7 +87,7 @@ class Writer:
         return sum(map(len, self.acknowledged.values()))
 
     async def take(self, task: str) -> None:
-        """Give the task to somebody else, in the same update as something only they may read."""
+        """Give a task to another user, and write a secret for that user in the same update."""
         number, self._number = self._number, self._number + 1
         update = {
             "$push": {"events": {"type": "log", "n": number, "text": SECRET}},
@@ -106,9 +106,9 @@ class Writer:
 
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:
-        """Writes as long as the block lasts."""
+        """Write in the background until the context ends."""
 
-        over = False  # a cancellation would be lost now and then in the driver, on Python 3.11
+        over = False  # a flag, because on Python 3.11 the driver sometimes swallows a cancellation
 
         async def work() -> None:
             while not over:
@@ -127,7 +127,7 @@ class Writer:
 
 
 class Watcher(ReferenceClient):
-    """A member that comes back whenever it is cut off, and keeps every frame with its connection's number."""
+    """A client that reconnects whenever it is disconnected, and keeps every frame with the number of its connection."""
 
     def __init__(self, wanted: Iterable[str], *, dashboard: bool = False, sub: str = OWNER) -> None:
         super().__init__(sub)
@@ -138,7 +138,7 @@ class Watcher(ReferenceClient):
         self._again: set[asyncio.Task[None]] = set()
 
     async def stay(self, url: Callable[[], str]) -> None:
-        """Connected, as far as there is somebody to connect to, until it is cancelled."""
+        """Connect again and again until cancelled, also while the relay cannot be reached."""
         while True:
             self.connection += 1
             with suppress(OSError, ConnectionClosed, InvalidHandshake, InvalidMessage, TimeoutError):
@@ -160,11 +160,11 @@ class Watcher(ReferenceClient):
         connection = self.connection
         await asyncio.sleep(wait_s)
         with suppress(ConnectionClosed):
-            if self.connection == connection:  # a new one asks for everything by itself
+            if self.connection == connection:  # a new connection joins everything by itself
                 await (self.join_dashboard() if task_id is None else self.join(task_id))
 
     def heard(self, kind: str, **data: Any) -> list[dict[str, Any]]:
-        """The frames of this type whose data holds these."""
+        """Return the received frames of this type whose data contains these fields."""
         frames = [frame for _, frame in self.frames if frame["type"] == kind]
         return [frame for frame in frames if data.items() <= frame["data"].items()]
 
@@ -174,7 +174,7 @@ class Watcher(ReferenceClient):
 
 @asynccontextmanager
 async def watching(relay: Relay | Callable[[], str], *watchers: Watcher) -> AsyncIterator[None]:
-    """The watchers, connected and joined; at the end the first of them that saw what must not be is raised."""
+    """Keep watchers connected and joined. At the end the first failure of a watcher is raised."""
 
     def url() -> str:
         return relay.url if isinstance(relay, Relay) else relay()
@@ -197,7 +197,7 @@ async def watching(relay: Relay | Callable[[], str], *watchers: Watcher) -> Asyn
 
 @asynccontextmanager
 async def writing(url: str, database: str) -> AsyncIterator[Writer]:
-    """A writer, and the tasks it writes to."""
+    """Create the tasks, and give a writer for them."""
     writer = Writer(url, database, TASKS)
     try:
         await writer.create()
@@ -207,7 +207,7 @@ async def writing(url: str, database: str) -> AsyncIterator[Writer]:
 
 
 def watchers() -> tuple[Watcher, Watcher]:
-    """One that has tasks open, and one that has the dashboard as well."""
+    """Return a watcher of tasks, and one that has also joined the list."""
     return Watcher(HEARD), Watcher(HEARD[:2], dashboard=True)
 
 
@@ -218,18 +218,18 @@ async def until(
     *,
     within_s: float = SOON_S,
 ) -> None:
-    """Waits until it holds; these tasks must not end meanwhile."""
+    """Wait until the condition holds. Fails if one of the tasks `beside` ends before."""
     deadline = asyncio.get_running_loop().time() + within_s
     while not holds():
         for task in beside:
             if task.done():
                 await task
-        assert asyncio.get_running_loop().time() < deadline, f"in vain: {what}"
+        assert asyncio.get_running_loop().time() < deadline, f"timed out: {what}"
         await asyncio.sleep(POLL_S)
 
 
 async def caught_up(writer: Writer, *watchers: Watcher) -> None:
-    """Waits until everybody has heard of what is acknowledged by now."""
+    """Wait until the watchers have received all events acknowledged so far."""
     newest = {task: numbers[-1] for task, numbers in writer.acknowledged.items() if numbers}
     for watcher in watchers:
         for task in watcher.wanted & set(newest) - writer.taken:
@@ -240,10 +240,10 @@ async def caught_up(writer: Writer, *watchers: Watcher) -> None:
 
 
 async def prove(writer: Writer, *watchers: Watcher) -> None:
-    """After the last fault, when nobody writes any more: everybody has everything, and nothing else.
+    """Check, after the last fault and the last write, that every watcher has received exactly what was written.
 
-    Nothing acknowledged is missing in the documents, no timeline that was built differs from its
-    document, none had a gap or a repeat on the way, and no task said anything after it was revoked.
+    No acknowledged event is missing in the documents. Each timeline equals its document and had no gap and no repeated
+    event on the way. No message of a task arrived after its revocation.
     """
     documents: dict[str, dict[str, Any]] = {}
 
@@ -256,8 +256,8 @@ async def prove(writer: Writer, *watchers: Watcher) -> None:
     await read()
     stored = {task: [event["n"] for event in documents[task]["events"]] for task in writer.tasks}
     for task, numbers in writer.acknowledged.items():
-        assert len(set(stored[task])) == len(stored[task]), "written once, stored twice"
-        assert set(numbers) <= set(stored[task]), "acknowledged, and gone from the document"
+        assert len(set(stored[task])) == len(stored[task]), "an event was stored twice"
+        assert set(numbers) <= set(stored[task]), "an acknowledged event is missing in the document"
     for watcher in watchers:
         for task in watcher.wanted - writer.taken - {FENCE}:
             await until(
@@ -285,33 +285,36 @@ def _expected(stored: dict[str, list[int]], taken: set[str]) -> dict[str, int]:
 
 
 def check(frames: Sequence[tuple[int, dict[str, Any]]]) -> None:
-    """PROTOCOL.md 6.1 and 6.2 over everything a client was sent: within a connection the first event after
-    a state has its `next`, and every other one follows the one before; a state starts at what the client
-    holds or before; after a revocation or deletion there is silence until a state is asked for."""
-    nexts: dict[str, int] = {}  # how far a task has been told, over all connections
-    live: set[tuple[int, str]] = set()  # rooms that have been shown a state
+    """Check all frames of a client against PROTOCOL.md 6.1 and 6.2.
+
+    Within a connection the first event after a state has the index `next` of that state, and every other event follows
+    the one before. A state starts at or before the end of what the client holds. After a revocation or deletion the task
+    gets no message until it has been joined again.
+    """
+    nexts: dict[str, int] = {}  # the next index of each task, over all connections
+    live: set[tuple[int, str]] = set()  # tasks with a state, by connection
     for connection, frame in frames:
         kind, data = frame["type"], frame["data"]
         task = data.get("taskId", "")
-        room = connection, task
+        joined = connection, task
         match kind:
             case "task:state":
                 assert data["from"] == (0 if data["reset"] else nexts[task]), f"a gap or a repeat: {data}"
                 assert data["next"] == data["from"] + len(data["events"])
                 nexts[task] = data["next"]
-                live.add(room)
+                live.add(joined)
             case "task:event_added":
-                assert room in live, f"an event without a state: {data}"
+                assert joined in live, f"an event without a state: {data}"
                 assert data["index"] == nexts[task], f"a gap or a repeat: {data} after {nexts[task]}"
                 nexts[task] = data["next"]
             case "task:updated":
-                assert room in live, f"an update after the end: {data}"
+                assert joined in live, f"an update after the end: {data}"
             case "task:revoked" | "task:deleted":
-                live.discard(room)
+                live.discard(joined)
                 nexts.pop(task, None)
 
 
-# What operators see.
+# What operators see
 
 
 def lines(caplog: Any, *phrases: str) -> list[logging.LogRecord]:
@@ -323,9 +326,9 @@ def lines_of(caplog: Any, logger: str) -> list[logging.LogRecord]:
 
 
 def no_traceback(caplog: Any) -> None:
-    """Whatever the database does is said in lines, and is never a surprise."""
+    """Check that no traceback and no asyncio error was logged: faults of the database are logged in single lines."""
     loud = [record for record in caplog.records if record.exc_info]
-    # What nobody awaited, and what escaped from a callback.
+    # Errors of tasks that were not awaited, and errors raised in callbacks.
     loud += [record for record in lines_of(caplog, "asyncio") if record.levelno >= logging.ERROR]
     assert not loud, [record.getMessage() for record in loud]
 
@@ -342,19 +345,19 @@ async def fetch(relay: Relay | str, path: str) -> tuple[int, str]:
             with refused:
                 return refused.code, refused.read().decode()
         except OSError:
-            return 0, ""  # nobody is there
+            return 0, ""  # the relay cannot be reached
 
     return await asyncio.to_thread(get)
 
 
 async def figure(relay: Relay | str, name: str) -> float:
-    """A figure of /metrics."""
+    """Return the value of a metric."""
     _, text = await fetch(relay, "/metrics")
     return float(next(line.split()[1] for line in text.splitlines() if line.startswith(f"{name} ")))
 
 
 async def ready(relay: Relay | str, status: int, *, within_s: float = SOON_S) -> None:
-    """Waits until /readyz answers this."""
+    """Wait until /readyz answers with this status."""
     deadline = asyncio.get_running_loop().time() + within_s
     while (await fetch(relay, "/readyz"))[0] != status:
         assert asyncio.get_running_loop().time() < deadline, f"/readyz did not become {status}"

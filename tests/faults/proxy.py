@@ -1,4 +1,4 @@
-"""A TCP proxy in the test's own loop that does what networks do: delay, swallow, reset, half-close, refuse."""
+"""A TCP proxy in the event loop of a test, with the faults of a network: delays, lost packets, resets, refusals."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ UPGRADE = b"upgrade: websocket"
 
 
 class Proxy:
-    """Between whoever connects to `port` and the target. Every method acts on the connections there are
-    and on those to come, until `heal`."""
+    """Forwards connections to `port` to the target. Delays, blocks and refusals last until `heal`; `reset` and
+    `half_close` affect only the connections that are open."""
 
     def __init__(self, target: int, *, host: str = "127.0.0.1") -> None:
         self._target = target
@@ -41,24 +41,24 @@ class Proxy:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.reset()  # also those whose task never began
+        self.reset()  # also those whose task has not started
 
     def delay(self, seconds: float) -> None:
-        """Every chunk, both ways."""
+        """Delay every chunk by this time, in both directions."""
         self.delay_s = seconds
 
     def black_hole(self) -> None:
-        """Nothing arrives and nobody is told: a firewall that drops packets. What was sent meanwhile
-        arrives after `heal`, as TCP sends it again."""
+        """Forward nothing, like a firewall that drops packets. Data sent meanwhile arrives after `heal`, because TCP
+        sends it again."""
         self._flows.clear()
 
     def block_websockets(self) -> None:
-        """Break what asks for one, as a proxy does that knows of none, and what is connected."""
+        """Abort all connections, and new ones that request a WebSocket, like a proxy without WebSocket support."""
         self.blocks_websockets = True
         self.reset()
 
     def reset(self) -> None:
-        """Break what is connected, with RST."""
+        """Abort all open connections with a TCP reset."""
         for writer in list(self._writers):
             raw = writer.get_extra_info("socket")
             with suppress(OSError):
@@ -66,25 +66,26 @@ class Proxy:
             writer.transport.abort()
 
     def half_close(self) -> None:
-        """Say to both sides of what is connected that the other one will send no more."""
+        """Send a FIN to both sides of all open connections."""
         for writer in list(self._writers):
             with suppress(OSError, RuntimeError):
                 writer.write_eof()
 
     def refuse(self) -> None:
-        """Listen no more, and break what is connected."""
+        """Stop listening, and abort all open connections."""
         if self._server is not None:
             self._server.close()
             self._server = None
         self.reset()
 
     async def accept(self) -> None:
-        """Listen, again on the same port."""
+        """Listen, on the earlier port if there was one."""
         if self._server is None:
             self._server = await asyncio.start_server(self._take, self._host, self.port)
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def heal(self) -> None:
+        """End all faults and listen again."""
         self.delay_s = 0.0
         self.blocks_websockets = False
         self._flows.set()
@@ -108,7 +109,7 @@ class Proxy:
                 self._writers.discard(onward)
                 onward.transport.abort()
         except (OSError, RuntimeError, asyncio.CancelledError):
-            pass  # one side went, or was told that there is no more, or the test is over
+            pass  # one side disconnected or was half-closed, or the test is over
         finally:
             self._writers.discard(writer)
             writer.transport.abort()

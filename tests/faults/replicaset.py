@@ -20,7 +20,7 @@ from relay.cli.demo import mongod
 
 READY_S = 30.0
 POLL_S = 0.02
-# An election within a second or two instead of ten and more.
+# Elections take one or two seconds with these settings, instead of ten and more.
 SETTINGS = {
     "electionTimeoutMillis": 1000,
     "heartbeatIntervalMillis": 200,
@@ -30,7 +30,7 @@ SETTINGS = {
 
 
 class Node:
-    """One mongod of the set; `start` again after `kill` uses the same data and port."""
+    """One mongod of the set. Starting it again after `kill` uses the same data and port."""
 
     def __init__(self, directory: Path, *arguments: str) -> None:
         self.port = mongod.free_port()
@@ -49,7 +49,7 @@ class Node:
         self._process = mongod.spawn(mongod.locate(), self.port, self._directory, log, self._arguments)
 
     def kill(self) -> None:
-        """As a power failure does."""
+        """End the process like a power failure, without a shutdown."""
         self._signal(signal.SIGKILL)
         assert self._process is not None
         self._process.wait(READY_S)
@@ -57,14 +57,15 @@ class Node:
             self._process.stderr.close()
 
     def pause(self) -> None:
-        """It neither works nor closes its connections, until `go_on`."""
+        """Suspend the process until `go_on`. It answers nothing and closes no connection."""
         self._signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
+        """Resume the process after `pause`."""
         self._signal(signal.SIGCONT)
 
     def client(self) -> MongoClient[dict[str, Any]]:
-        """A client of this member alone."""
+        """Return a client that is connected directly to this member."""
         return MongoClient("127.0.0.1", self.port, directConnection=True, serverSelectionTimeoutMS=500)
 
     def is_primary(self) -> bool:
@@ -79,10 +80,10 @@ class Node:
 
 
 class ReplicaSet:
-    """A running set, until it is left as a context manager. Its methods wait: call them in a thread.
+    """A replica set that runs until its context ends. Its methods block, so call them in a thread.
 
-    With an `arbiter` the last member holds no data: a majority votes without the other one, and
-    nothing is majority-committed.
+    With an `arbiter` the last member holds no data. If the other secondary is down, the arbiter still gives the primary
+    a majority of votes, but no write is majority-committed.
     """
 
     def __init__(self, *, members: int = 3, arbiter: bool = False) -> None:
@@ -114,7 +115,7 @@ class ReplicaSet:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def primary(self) -> Node:
-        """The one that takes writes now; waits for an election."""
+        """Return the current primary. Waits for an election if there is none."""
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:
             for member in self.members:
@@ -140,7 +141,7 @@ class ReplicaSet:
         config = {"_id": "rs0", "members": members, "settings": SETTINGS}
         deadline = time.monotonic() + READY_S
         while True:
-            # Until all of them listen it is refused.
+            # The command fails until all members accept connections.
             with suppress(AutoReconnect, OperationFailure), self.members[0].client() as client:
                 client.admin.command("replSetInitiate", config)
                 return

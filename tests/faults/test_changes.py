@@ -1,4 +1,4 @@
-"""Changes of every shape, right and wrong: nothing escapes, nothing hangs, and the neighbours are told."""
+"""Changes of every shape, valid or not, raise nothing, block nothing and do not affect other changes."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ OPERATIONS = st.sampled_from(
     ["insert", "update", "replace", "delete", "drop", "rename", "dropDatabase", "create", "modify",
      "createIndexes", "shardCollection", "refineCollectionShardKey", "no such operation"]
 )  # fmt: skip
-# What a server might send, with any part missing or of another kind.
+# Change events with any part missing or of another type.
 EVENTS = st.fixed_dictionaries(
     {},
     optional={
@@ -96,7 +96,7 @@ EVENTS = st.fixed_dictionaries(
         "splitEvent": VALUES,
     },
 )
-# Updates that only set fields, as a server writes them; and such that differ a little.
+# Updates that only set fields, as a server writes them, and slight variations.
 USUAL = st.tuples(
     st.just({"_id": TOKEN, "operationType": "update", "clusterTime": TIME}),
     st.builds(lambda wall: {"wallTime": wall}, st.sampled_from([datetime(2026, 1, 2), DatetimeMS(2**60), 1])),
@@ -119,7 +119,7 @@ def read(event: Mapping[str, Any]) -> Change | Invalidated | Unreadable | None:
 
 @settings(max_examples=500)
 @given(EVENTS)
-def test_whatever_a_change_looks_like_it_is_read_or_said_to_be_unreadable(event: dict[str, Any]) -> None:
+def test_a_change_of_any_shape_is_read_or_reported_as_unreadable(event: dict[str, Any]) -> None:
     change = read(event)
     if isinstance(change, Change):
         assert event["operationType"] in ("insert", "update", "replace", "delete")
@@ -137,29 +137,31 @@ def test_whatever_a_change_looks_like_it_is_read_or_said_to_be_unreadable(event:
         {"operationType": "delete", "_id": TOKEN, "documentKey": {"_id": 1}, "clusterTime": 10},
     ],
 )
-def test_a_known_operation_in_an_unknown_shape_is_unreadable_at_its_time(event: dict[str, Any]) -> None:
+def test_a_known_operation_of_unknown_shape_is_unreadable_at_its_time(event: dict[str, Any]) -> None:
     assert read(event) == Unreadable(TIME)
 
 
 @pytest.mark.parametrize(
     "operation", ["create", "modify", "shardCollection", "drop", "rename", "dropDatabase", "invented", None]
 )
-def test_operations_of_no_concern_are_nothing(operation: Any) -> None:
-    """F20: whatever else they carry."""
+def test_operations_without_effect_on_tasks_are_ignored(operation: Any) -> None:
+    """F20: their other fields do not matter."""
     assert read({"operationType": operation, "_id": TOKEN, "documentKey": 7, "fullDocument": []}) is None
 
 
 @settings(max_examples=500)
 @given(st.lists(USUAL | EVENTS, max_size=5))
-def test_a_batch_says_what_each_of_its_changes_says(events: list[dict[str, Any]]) -> None:
+def test_reading_a_batch_equals_reading_each_of_its_changes(events: list[dict[str, Any]]) -> None:
     raws = [bson.encode(event) for event in events]
-    # (As texts: NaN is not equal to itself.)
+    # Compare the string forms, because NaN is not equal to itself.
     assert repr(list(read_changes(raws, DECODER))) == repr([read_change(raw, DECODER) for raw in raws])
 
 
 @settings(max_examples=500)
 @given(USUAL, st.binary(min_size=1, max_size=8), st.integers(0, 400))
-def test_a_broken_update_breaks_none_of_its_batch(event: dict[str, Any], noise: bytes, where: int) -> None:
+def test_a_corrupt_update_does_not_affect_the_others_of_its_batch(
+    event: dict[str, Any], noise: bytes, where: int
+) -> None:
     raw = bson.encode(event)
     where = min(4 + where, len(raw) - 1)
     broken = (raw[:where] + noise + raw[where + len(noise) :])[: len(raw)]
@@ -168,7 +170,7 @@ def test_a_broken_update_breaks_none_of_its_batch(event: dict[str, Any], noise: 
 
 
 @given(st.binary(max_size=60), st.integers(0, 120))
-def test_bytes_that_are_no_change_are_unreadable(noise: bytes, where: int) -> None:
+def test_corrupt_bytes_of_a_change_raise_nothing(noise: bytes, where: int) -> None:
     raw = bytearray(
         bson.encode({"_id": TOKEN, "operationType": "delete", "documentKey": {"_id": 1}, "clusterTime": TIME})
     )
@@ -178,11 +180,11 @@ def test_bytes_that_are_no_change_are_unreadable(noise: bytes, where: int) -> No
     list(read_changes([bytes(raw)], DECODER))
 
 
-# The pump with such changes in its batches
+# The pump with malformed changes in its batches
 
 
 class Stream:
-    """A `feed.pump.Source` of one batch, and of a `Reopened` where it is asked for."""
+    """A `feed.pump.Source` with one batch, and a `Reopened` if `reopen` is called."""
 
     def __init__(self, changes: Sequence[Change]) -> None:
         self._batch = Batch(changes, TIME)
@@ -197,8 +199,8 @@ class Stream:
         self._reason = reason
 
 
-class Nothing:
-    """`feed.pump.Reads` where only the neighbours are."""
+class ValidTaskReads:
+    """A `feed.pump.Reads` whose database contains only the task with valid changes."""
 
     async def read_at(
         self, position: Timestamp, filter: Mapping[str, Any], /, *, projection: Mapping[str, Any] | None
@@ -211,15 +213,15 @@ class Nothing:
         return [DECODER.document(bson.encode(one)) for one in found]
 
 
-class Listening:
-    """A publisher that keeps what is said of the neighbour."""
+class RecordingPublisher:
+    """A publisher that keeps the events of the task with valid changes."""
 
     def __init__(self) -> None:
-        self.told: list[Any] = []
-        self.healed = False
+        self.events: list[Any] = []
+        self.resynced = False
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
-        self.told += [
+        self.events += [
             message.event
             for step in steps
             if step.id == "t"
@@ -228,7 +230,7 @@ class Listening:
         ]
 
     def resync(self, position: Timestamp) -> None:
-        self.healed = True
+        self.resynced = True
 
 
 def push(value: int) -> dict[str, Any]:
@@ -245,10 +247,12 @@ def push(value: int) -> dict[str, Any]:
 @given(
     st.lists(EVENTS.filter(lambda event: event.get("documentKey") != {"_id": "t"}), min_size=1, max_size=3)
 )
-def test_the_neighbours_of_odd_changes_are_told_or_healed(odd: list[dict[str, Any]]) -> None:
+def test_changes_beside_malformed_ones_are_published_or_a_resync_is(odd: list[dict[str, Any]]) -> None:
     events = [push(1), *odd, push(2)]
     changes = [change for event in events if isinstance(change := read(event), Change)]
-    listening = Listening()
-    pump = Pump(Stream(changes), Nothing(), TRANSLATOR, TaskCache(10, lambda key: False), listening, METRICS)
+    publisher = RecordingPublisher()
+    pump = Pump(
+        Stream(changes), ValidTaskReads(), TRANSLATOR, TaskCache(10, lambda key: False), publisher, METRICS
+    )
     asyncio.run(asyncio.wait_for(pump.run(), 10))
-    assert listening.told == [1, 2] or listening.healed
+    assert publisher.events == [1, 2] or publisher.resynced

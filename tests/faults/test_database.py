@@ -1,4 +1,4 @@
-"""The database fails in every way it has; who listens is told everything all the same, once and in order."""
+"""Faults of the database. Clients receive every event all the same, once and in order."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def replica_set() -> Iterator[ReplicaSet]:
         yield nodes
 
 
-async def test_elections_under_load_lose_nothing_and_reset_nobody(
+async def test_elections_under_load_lose_no_event_and_reset_no_client(
     replica_set: ReplicaSet, database_name: str, caplog: Any
 ) -> None:
     url = replica_set.url
@@ -61,7 +61,7 @@ async def test_elections_under_load_lose_nothing_and_reset_nobody(
         watching(relay, *(two := watchers())),
     ):
         await writer.acknowledge(20)
-        await caught_up(writer, *two)  # a place is only kept that a published change vouches for
+        await caught_up(writer, *two)  # the resume token is only kept once a change has been published
         async with writer.busy():
             # When the primary steps down, several times, amid writes and a change of rights,
             for number in range(3):
@@ -76,17 +76,17 @@ async def test_elections_under_load_lose_nothing_and_reset_nobody(
             await writer.acknowledge(20)
             await asyncio.to_thread(killed.start)
             await writer.acknowledge(50)
-        # then everybody has everything, and the stream never lost its place.
+        # then every client has every event, and the stream never lost its position.
         await prove(writer, *two)
         assert await figure(relay, "relay_stream_reopened_total") == 0
     assert lines(caplog, "change stream interrupted")
     no_traceback(caplog)
 
 
-async def test_what_only_a_dying_primary_had_is_never_told(
+async def test_a_write_that_only_a_dying_primary_had_is_never_sent(
     replica_set: ReplicaSet, database_name: str, caplog: Any
 ) -> None:
-    """F34: it will be rolled back, so nobody may have heard of it."""
+    """F34: the write is rolled back later, so no client may have received it."""
     url = replica_set.url
     async with (
         writing(url, database_name) as writer,
@@ -105,7 +105,7 @@ async def test_what_only_a_dying_primary_had_is_never_told(
                 tasks = client[database_name].get_collection("tasks", write_concern=WriteConcern(1))
                 tasks.update_one({"_id": "t1"}, {"$push": {"events": {"type": "log", "n": PHANTOM}}})
 
-        # When the last one alive writes and dies, and the others go on without it,
+        # When the only running member writes and dies, and the others continue without it,
         await asyncio.to_thread(write_alone)
         old.kill()
         for node in others:
@@ -113,7 +113,7 @@ async def test_what_only_a_dying_primary_had_is_never_told(
         await writer.acknowledge(20)
         old.start()
         await writer.acknowledge(20)
-        # then that write was never told.
+        # then that write was never sent.
         await prove(writer, *two)
         assert all(PHANTOM not in watcher.numbers("t1") for watcher in two)
         assert not [
@@ -125,10 +125,10 @@ async def test_what_only_a_dying_primary_had_is_never_told(
     no_traceback(caplog)
 
 
-async def test_without_a_majority_the_listeners_are_told_that_it_is_stale(
+async def test_clients_are_sent_stale_while_the_replica_set_has_no_majority(
     database_name: str, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F14: the stream stays open, answers, and has nothing to say."""
+    """F14: the stream stays open and answers, but reports no change."""
     monkeypatch.setattr(stream, "BEHIND_S", 1)
     monkeypatch.setattr(health, "STALE_AFTER_S", 1.0)
     with ReplicaSet(arbiter=True) as nodes:
@@ -152,14 +152,14 @@ async def test_without_a_majority_the_listeners_are_told_that_it_is_stale(
             scribbling = asyncio.create_task(scribble())
             try:
                 await ready(relay, 503)
-                await until(lambda: two[0].heard("stream:status", state="stale"), "the notice")
+                await until(lambda: two[0].heard("stream:status", state="stale"), "the status stale")
             finally:
                 nodes.members[1].go_on()
                 over = True
                 await scribbling
-            # then it is said, and over when the majority is back.
+            # then clients are sent `stale`, and `live` when the majority is back.
             await ready(relay, 200)
-            await until(lambda: two[0].heard("stream:status", state="live"), "the end of it")
+            await until(lambda: two[0].heard("stream:status", state="live"), "the status live")
             await writer.acknowledge(10)
             await prove(writer, *two)
     no_traceback(caplog)
@@ -168,7 +168,7 @@ async def test_without_a_majority_the_listeners_are_told_that_it_is_stale(
 # One node, and its fail points
 
 
-# An idle server writes a no-op every second instead of every ten.
+# Make an idle server write a no-op every second instead of every ten.
 TEST_COMMANDS = ["--setParameter", "enableTestCommands=1", "--setParameter", "periodicNoopIntervalSecs=1"]
 
 
@@ -180,13 +180,13 @@ def node() -> Iterator[embedded.Mongod]:
 
 @pytest.fixture
 def database_name() -> str:
-    """A database of this test's own, in whichever server it starts."""
+    """A new database name for the test, on any server it starts."""
     return f"test_{uuid.uuid4().hex[:12]}"
 
 
 @asynccontextmanager
 async def failing(url: str, *commands: str, times: int, **how: Any) -> AsyncIterator[None]:
-    """Makes so many of the relay's commands fail; at the end of the block they have."""
+    """Make `times` commands of the relay fail. The context ends once they have failed."""
     async with AsyncMongoClient[dict[str, Any]](url) as client:
         data = {"failCommands": list(commands), "appName": "relay", **how}
         point = {"configureFailPoint": "failCommand", "mode": {"times": times}, "data": data}
@@ -216,11 +216,11 @@ LOST = [286, 280, 260, 10334]
         (("find",), {"errorCode": 50}, 0, {0}),
         (("find",), {"closeConnection": True}, 0, {0}),
         (("find",), {"errorCode": 246}, 0, {1, 2}),
-        (("find",), {"errorCode": 239}, 0, {1, 2}),  # the second may hit a state being read
+        (("find",), {"errorCode": 239}, 0, {1, 2}),  # the second failure may hit a read for a client
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else None,
 )
-async def test_an_error_of_the_database_is_one_line_and_costs_no_event(
+async def test_a_database_error_is_logged_in_one_line_and_loses_no_event(
     node: embedded.Mongod,
     database_name: str,
     caplog: Any,
@@ -229,7 +229,7 @@ async def test_an_error_of_the_database_is_one_line_and_costs_no_event(
     interruptions: int,
     resets: set[int],
 ) -> None:
-    caplog.set_level(logging.DEBUG, "relay")  # at which what repeats a failure is logged
+    caplog.set_level(logging.DEBUG, "relay")  # repeated failures are logged at this level
     async with (
         writing(node.url, database_name) as writer,
         running(settings_for(node.url, database_name, relay_known_tasks_max=1)) as relay,
@@ -242,21 +242,21 @@ async def test_an_error_of_the_database_is_one_line_and_costs_no_event(
             async with failing(node.url, *commands, times=2, **how):
                 pass
             await writer.acknowledge(20)
-        # then nobody misses anything, a line says each, and only what is lost is healed.
+        # then no client misses an event, each failure is logged in one line, and only a lost stream causes a resync.
         await prove(writer, *two)
-        healed = await figure(relay, "relay_stream_reopened_total")
+        resyncs = await figure(relay, "relay_stream_reopened_total")
     assert len(lines(caplog, "change stream interrupted")) == interruptions
     if commands == ("find",):
         assert len(lines(caplog, AWAY[1])) == (2 if resets == {0} else 0)
-    assert healed in resets
+    assert resyncs in resets
     no_traceback(caplog)
 
 
-async def test_a_stream_that_opens_and_never_answers_is_not_ready_and_is_not_hammered(
+async def test_a_stream_that_opens_but_never_answers_is_not_ready_and_is_retried_with_growing_delays(
     node: embedded.Mongod, database_name: str, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Opening counted as a success: the back-off began anew each time, and /readyz stayed 200."""
-    caplog.set_level(logging.DEBUG, "relay")  # at which what repeats a failure is logged
+    """Regression: opening counted as a success, so the backoff was reset each time and /readyz stayed 200."""
+    caplog.set_level(logging.DEBUG, "relay")  # repeated failures are logged at this level
     monkeypatch.setattr(health, "STALE_AFTER_S", 1.0)
     async with (
         writing(node.url, database_name) as writer,
@@ -276,10 +276,10 @@ async def test_a_stream_that_opens_and_never_answers_is_not_ready_and_is_not_ham
     assert waits == sorted(waits)
 
 
-# One node that goes
+# One node that is killed
 
 
-async def test_a_database_that_is_killed_and_comes_back_is_followed_on(
+async def test_a_killed_database_is_followed_again_after_its_restart(
     database_name: str, tmp_path: Path, caplog: Any
 ) -> None:
     data = tmp_path / "db"
@@ -303,8 +303,8 @@ async def test_a_database_that_is_killed_and_comes_back_is_followed_on(
     no_traceback(caplog)
 
 
-async def test_another_database_in_its_place_is_taken_for_what_it_is(database_name: str, caplog: Any) -> None:
-    """F18: a restore, or an address that now means something else: the old position is of no use there."""
+async def test_another_database_at_the_same_address_is_recognised(database_name: str, caplog: Any) -> None:
+    """F18: after a restore, or when the address leads to another server, the old position is invalid."""
     server = await asyncio.to_thread(embedded.start)
     port, url = server.port, server.url
     try:
@@ -335,7 +335,7 @@ def url_through() -> Any:
     return lambda proxy: f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true"
 
 
-async def test_a_connection_that_died_without_a_word_is_noticed_and_heals(
+async def test_a_silently_lost_connection_is_detected_and_replaced(
     node: embedded.Mongod, database_name: str, caplog: Any, url_through: Any
 ) -> None:
     async with (
@@ -348,25 +348,25 @@ async def test_a_connection_that_died_without_a_word_is_noticed_and_heals(
         await caught_up(writer, *two)
         proxy.black_hole()
         async with writer.busy():
-            # When nothing comes any more and nobody says so, it is told to who asks and who listens,
+            # When the network drops every packet, /readyz and the clients report it,
             await ready(relay, 503, within_s=15)
-            await until(lambda: two[0].heard("stream:status", state="stale"), "the notice", within_s=5)
+            await until(lambda: two[0].heard("stream:status", state="stale"), "the status stale", within_s=5)
             await proxy.heal()
-            # and when it comes again, everything is told, in order, and that it is current.
+            # and when packets arrive again, clients receive every event in order, and `live`.
             await ready(relay, 200, within_s=5)
-            await until(lambda: two[0].heard("stream:status", state="live"), "the end of it", within_s=5)
+            await until(lambda: two[0].heard("stream:status", state="live"), "the status live", within_s=5)
         await prove(writer, *two)
         assert await figure(relay, "relay_stream_reopened_total") == 0
     no_traceback(caplog)
 
 
-async def test_a_place_that_left_the_oplog_is_given_up_once_and_healed(
+async def test_a_position_that_left_the_oplog_causes_one_resync(
     database_name: str, caplog: Any, url_through: Any
 ) -> None:
-    """F1: the relay is away for longer than the database remembers."""
+    """F1: the relay is disconnected for longer than the oplog reaches back."""
     server = await asyncio.to_thread(
         embedded.start, extra_args=("--syncdelay", "1")
-    )  # it forgets at checkpoints
+    )  # the oplog is truncated at checkpoints
     try:
         async with (
             Proxy(server.port) as proxy,
@@ -390,7 +390,7 @@ async def test_a_place_that_left_the_oplog_is_given_up_once_and_healed(
 
 
 def overflow_the_oplog(url: str) -> None:
-    """Write until nothing of now is left in it."""
+    """Write until the oplog no longer contains its current entries."""
     with MongoClient[dict[str, Any]](url) as client:
         began = client.admin.command("ping")["operationTime"]
         oldest = client.local["oplog.rs"].find().sort("$natural", 1).limit(1)
@@ -398,10 +398,10 @@ def overflow_the_oplog(url: str) -> None:
             client["another"]["noise"].insert_many([{"x": "y" * 100_000} for _ in range(50)])
 
 
-# The driver leaves a socket to the garbage collector whose connecting was cancelled halfway, as it is when the
-# farewell to a cursor takes too long.
+# The driver leaves a socket to the garbage collector if connecting is cancelled, which happens when closing a cursor takes
+# too long.
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
-async def test_a_network_that_delays_cuts_and_refuses_loses_nothing(
+async def test_a_network_that_delays_cuts_and_refuses_loses_no_event(
     node: embedded.Mongod, database_name: str, caplog: Any, url_through: Any
 ) -> None:
     async with (
@@ -411,9 +411,9 @@ async def test_a_network_that_delays_cuts_and_refuses_loses_nothing(
         watching(relay, *(two := watchers())),
     ):
 
-        def noticed(told: int, break_it: Callable[[], None]) -> bool:
-            break_it()  # again, if the stream was not connected the first time
-            return len(lines(caplog, *AWAY)) > told
+        def noticed(count: int, break_it: Callable[[], None]) -> bool:
+            break_it()  # again, in case the stream was not connected the first time
+            return len(lines(caplog, *AWAY)) > count
 
         async with writer.busy():
             proxy.delay(0.02)
@@ -432,7 +432,7 @@ async def test_a_network_that_delays_cuts_and_refuses_loses_nothing(
 async def test_the_tail_ends_at_once_while_the_database_is_silent(
     node: embedded.Mongod, database_name: str, url_through: Any
 ) -> None:
-    """It waited for the answer to its farewell."""
+    """Regression: the tail waited for the answer to killCursors."""
     async with Proxy(node.port) as proxy, AsyncMongoClient[dict[str, Any]](url_through(proxy)) as client:
         tail = Tail(client, database_name, "tasks", Decoder("events"), jitter=lambda: 0.0)
         opened = await tail.open()
@@ -466,7 +466,7 @@ async def drop_database(client: AsyncMongoClient[dict[str, Any]], database: str)
 
 
 @pytest.mark.parametrize("end", [drop, rename, drop_database])
-async def test_a_collection_that_goes_is_told_and_the_next_one_is_followed(
+async def test_a_dropped_or_renamed_collection_is_reported_and_its_successor_followed(
     node: embedded.Mongod, database_name: str, caplog: Any, end: Any
 ) -> None:
     async with (
@@ -479,12 +479,12 @@ async def test_a_collection_that_goes_is_told_and_the_next_one_is_followed(
             await writer.acknowledge(20)
             async with watching(relay, *(new := watchers())):
                 await end(client, database_name)
-                # Whoever had a task open hears that it is gone; the lists become empty;
+                # Clients that had joined a task are sent `task:deleted`, and the lists become empty.
                 await until(
                     lambda new=new: all(new[0].heard("task:deleted", taskId=one) for one in HEARD), "end"
                 )
                 await until(lambda: two[1].dashboard == {}, "an empty list")
-                # and what is there next, is followed as if nothing had been.
+                # Then the new collection is followed like any other.
                 await writer.begin_again()
                 await writer.acknowledge(20)
                 await prove(writer, *two, *new)
@@ -492,7 +492,7 @@ async def test_a_collection_that_goes_is_told_and_the_next_one_is_followed(
     no_traceback(caplog)
 
 
-async def test_a_collection_put_in_the_place_of_another_is_shown_as_it_is(
+async def test_a_collection_renamed_over_another_is_shown_as_it_is(
     node: embedded.Mongod, database_name: str, caplog: Any
 ) -> None:
     async with (
@@ -515,7 +515,7 @@ async def test_a_collection_put_in_the_place_of_another_is_shown_as_it_is(
     no_traceback(caplog)
 
 
-async def test_a_right_that_is_taken_and_given_back_is_waited_for(
+async def test_the_relay_waits_for_a_revoked_privilege_to_be_granted_again(
     database_name: str, tmp_path: Path, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "STALE_AFTER_S", 1.0)
@@ -540,7 +540,7 @@ async def test_a_right_that_is_taken_and_given_back_is_waited_for(
             ):
                 await writer.acknowledge(10)
                 await caught_up(writer, *two)
-                # When the relay loses its right, it says which, tries now and then, and is not ready;
+                # When the relay loses its privilege, it names it, retries with delays and is not ready;
                 root.admin.command("revokePrivilegesFromRole", "follower", privileges=right)
                 await ready(relay, 503)
                 await writer.acknowledge(10)
@@ -548,7 +548,7 @@ async def test_a_right_that_is_taken_and_given_back_is_waited_for(
                 assert {(record.levelname, record.code) for record in refused} == {("ERROR", 13)}
                 assert all("find and changeStream" in record.reason for record in refused)
                 assert 1 <= len(refused) <= 10
-                # and when it has it again, it goes on where it was.
+                # and when the privilege is granted again, it continues from its position.
                 root.admin.command("grantPrivilegesToRole", "follower", privileges=right)
                 await ready(relay, 200)
                 await prove(writer, *two)
@@ -557,10 +557,10 @@ async def test_a_right_that_is_taken_and_given_back_is_waited_for(
     no_traceback(caplog)
 
 
-# Changes that are too large, and none at all
+# Changes that are too large, and no changes at all
 
 
-async def test_large_documents_pass_and_one_too_large_for_the_stream_keeps_nobody_from_the_rest(
+async def test_a_change_too_large_for_the_stream_does_not_stop_the_others(
     node: embedded.Mongod, database_name: str, caplog: Any
 ) -> None:
     megabyte = "x" * 1_000_000
@@ -571,7 +571,7 @@ async def test_large_documents_pass_and_one_too_large_for_the_stream_keeps_nobod
         AsyncMongoClient[dict[str, Any]](node.url) as client,
     ):
         tasks = client[database_name]["tasks"]
-        # A document of 9 MB rewritten, and one as large as they get, fit into the stream;
+        # A rewritten document of 9 MB, and one of nearly 16 MB, fit into the stream.
         await tasks.insert_one({"_id": "large", "createdBy": "nobody", "blob": megabyte * 9})
         await tasks.update_one({"_id": "large"}, {"$set": {"blob": megabyte * 9 + "."}})
         await tasks.replace_one({"_id": "large"}, {"createdBy": "nobody", "blob": [megabyte] * 16})
@@ -579,11 +579,11 @@ async def test_large_documents_pass_and_one_too_large_for_the_stream_keeps_nobod
         await writer.acknowledge(20)
         await prove(writer, *two)
         assert not lines(caplog, "change stream interrupted")
-        # one whose _id alone fills it four times does not, and nothing else waits for it,
+        # A change with an _id of 6 MB does not fit, because it occurs several times; other changes do not wait for it,
         await tasks.insert_one({"_id": megabyte * 6, "createdBy": "nobody"})
         await until(lambda: lines(caplog, "change stream reopened"), "a way past it")
         await writer.acknowledge(20)
-        # however often such a one comes.
+        # also when there are several such changes.
         async with writer.busy():
             await tasks.delete_one({"_id": megabyte * 6})
             await until(lambda: len(lines(caplog, "change stream reopened")) > 1, "a way past it, again")
@@ -592,7 +592,7 @@ async def test_large_documents_pass_and_one_too_large_for_the_stream_keeps_nobod
     no_traceback(caplog)
 
 
-async def test_a_quiet_collection_moves_on_while_another_is_busy(
+async def test_the_position_of_a_quiet_collection_advances_while_another_is_busy(
     node: embedded.Mongod, database_name: str
 ) -> None:
     async with AsyncMongoClient[dict[str, Any]](node.url, appname="relay") as client:

@@ -1,4 +1,4 @@
-"""A database that comes back as an older copy of itself: what it does not hold any more disappears everywhere."""
+"""A database restored from a backup: data that the backup does not contain disappears from all clients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from relay.cli.demo import mongod as embedded
 
 
 class Restorable:
-    """A mongod on one port, whose data can be copied and put back while it is down."""
+    """A mongod on a fixed port whose data can be backed up and restored while it is stopped."""
 
     def __init__(self, folder: Path) -> None:
         self._port = embedded.free_port()
@@ -66,7 +66,7 @@ def mine(task_id: str, *events: int) -> dict[str, Any]:
 
 
 async def shown(ear: Ear, member: ReferenceClient, tasks: set[str], events: list[Any]) -> None:
-    """Follow the list and the timeline of "kept" until both are as wanted."""
+    """Receive messages until the list shows these tasks and the timeline of "kept" these events."""
 
     def as_wanted() -> bool:
         timeline = [event["data"]["n"] for event in member.timelines.get("kept", ())]
@@ -78,7 +78,7 @@ async def shown(ear: Ear, member: ReferenceClient, tasks: set[str], events: list
 
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("written_before", [True, False], ids=["a change before", "no change before"])
-async def test_what_an_older_copy_does_not_hold_disappears_without_another_write(
+async def test_data_missing_in_a_restored_backup_disappears_without_another_write(
     restorable: Restorable, written_before: bool, caplog: Any
 ) -> None:
     member = ReferenceClient("alice")
@@ -109,7 +109,7 @@ async def test_what_an_older_copy_does_not_hold_disappears_without_another_write
 
 
 @pytest.mark.timeout(90)
-async def test_a_plain_restart_resyncs_nobody(restorable: Restorable) -> None:
+async def test_a_restart_of_the_database_resyncs_no_client(restorable: Restorable) -> None:
     with restorable.tasks() as tasks:
         tasks.insert_one(mine("t", 0))
     async with running(settings_for(restorable.url, "app")) as relay, listening(relay, "/ws/tasks/t") as ear:

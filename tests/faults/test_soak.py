@@ -1,8 +1,8 @@
-"""A soak: connections that come and go in every way while tasks move, and nothing that grows.
+"""A soak test: connections open and close in every way while tasks change, and memory and descriptors must not grow.
 
-A minute under CI, 20 s elsewhere; RELAY_TEST_SOAK_S=1800 for a long one. What is asserted is the slope
-of the relay's memory over the second half, and that what was opened is closed; and then, kind of request by
-kind of request and refused ones too, what of the relay's memory 10,000 of them would take.
+It takes a minute in CI and 20 s elsewhere; set RELAY_TEST_SOAK_S=1800 for a long run. The first test checks the slope
+of the relay's memory over the second half, and that everything opened is closed. The second one measures for each kind
+of request, including refused ones, how much memory 10,000 of them would take.
 """
 
 from __future__ import annotations
@@ -33,21 +33,19 @@ SOAK_S = float(os.environ.get("RELAY_TEST_SOAK_S") or (60 if os.environ.get("CI"
 WORKERS = 12
 TASKS = 20
 SAMPLE_S = 1.0
-# Of a slope, what the allocator's own moods come to; a kilobyte kept of each connection would be ten times it.
-MOODS_KB_PER_CONNECTION = 0.1
-MOODS_KB = 3_000
-PEAKS_KB = 10_000  # what the allocator keeps of the most connections at once
-VISITORS = 4  # at once, where each kind of request comes by itself
-UNATTENDED = (
-    10  # visits of each after which they wait until the relay is done with all, or a busy one piles them up
-)
-WORST = 3  # kinds that are shown
-ROUNDS = 2  # in which each kind is measured
-POOL = 40  # connections to the database that reads at once may have opened
+# Noise of the allocator that a slope may have. A leak of one kilobyte per connection would be ten times as much.
+NOISE_KB_PER_CONNECTION = 0.1
+NOISE_KB = 3_000
+PEAKS_KB = 10_000  # what the allocator keeps after the largest number of simultaneous connections
+VISITORS = 4  # simultaneous visitors in the test of single kinds of request
+UNATTENDED = 10  # visits of a visitor after which it waits until the relay has finished, so that requests do not pile up
+WORST = 3  # number of kinds that are printed
+ROUNDS = 2  # number of times that each kind is measured
+POOL = 40  # database connections that simultaneous reads may have opened
 
 
 class Soak:
-    """One relay process being visited."""
+    """A relay process under load, and the samples of its memory."""
 
     def __init__(self, pid: int, url: str) -> None:
         self.pid = pid
@@ -58,7 +56,7 @@ class Soak:
         self.samples: list[tuple[float, int, int]] = []  # seconds, KB, visits
 
     async def visit(self, chance: random.Random) -> None:
-        """Come, join something, listen a while, and go: politely, abruptly, or without a word."""
+        """Connect, join something, listen for a while and disconnect, with or without a closing handshake."""
         headers = {"Authorization": f"Bearer {token('alice')}"}
         while not self.over.is_set():
             path = chance.choice(["/ws", "/ws/dashboard", f"/ws/tasks/t{chance.randrange(TASKS)}"])
@@ -96,7 +94,7 @@ class Soak:
             if self.over.is_set():
                 return
             task = f"t{n % TASKS}"
-            if n // TASKS % 50 == 0:  # so that no timeline grows for ever
+            if n // TASKS % 50 == 0:  # so that no timeline grows forever
                 await tasks.replace_one({"_id": task}, {"createdBy": "alice", "events": []}, upsert=True)
             await tasks.update_one({"_id": task}, {"$push": {"events": {"type": "log", "n": n}}})
             await asyncio.sleep(0.002)
@@ -120,7 +118,7 @@ class Soak:
 
 
 def slope(points: list[tuple[float, float]]) -> float:
-    """The least-squares slope."""
+    """Return the least-squares slope."""
     middle_x = sum(x for x, _ in points) / len(points)
     middle_y = sum(y for _, y in points) / len(points)
     return sum((x - middle_x) * (y - middle_y) for x, y in points) / sum(
@@ -129,13 +127,15 @@ def slope(points: list[tuple[float, float]]) -> float:
 
 
 @pytest.mark.timeout(SOAK_S + 120)
-async def test_nothing_grows(mongo_url: str, database_name: str, capsys: Any) -> None:
+async def test_memory_and_descriptors_do_not_grow_with_the_number_of_visits(
+    mongo_url: str, database_name: str, capsys: Any
+) -> None:
     given = {
         "RELAY_MONGO_URL": mongo_url,
         "RELAY_MONGO_DATABASE": database_name,
         "RELAY_JWT_SECRET": SECRET,
         "RELAY_PORT": "0",
-        "RELAY_LOG_LEVEL": "ERROR",  # nobody reads its output meanwhile
+        "RELAY_LOG_LEVEL": "ERROR",  # its output is not read during the test
     }
     with started("serve", until="listening on", **given) as (process, printed):
         url = re.findall(r"http://\S+", printed)[0]
@@ -153,13 +153,13 @@ async def test_nothing_grows(mongo_url: str, database_name: str, capsys: Any) ->
                 group.create_task(soak.sample())
                 await asyncio.sleep(SOAK_S)
                 soak.over.set()
-        # Everything that was opened is closed,
+        # Everything opened is closed,
         async with asyncio.timeout(SOON_S):
             while await soak.gauge("relay_connections") or await soak.gauge("relay_rooms"):
                 pass
             while soak.descriptors() > idle + POOL:
                 await asyncio.sleep(0.1)
-        # and memory does not follow the number of visits.
+        # and memory does not grow with the number of visits.
         half = soak.samples[len(soak.samples) // 2 :]
         grown = slope([(seconds, memory) for seconds, memory, _ in half]) * (half[-1][0] - half[0][0])
         visits = half[-1][2] - half[0][2]
@@ -170,18 +170,18 @@ async def test_nothing_grows(mongo_url: str, database_name: str, capsys: Any) ->
                 f"{grown:+.0f} KB over the last {visits} visits, {idle} → {soak.descriptors()} descriptors"
             )
         assert soak.visits > SOAK_S
-        assert grown < MOODS_KB + MOODS_KB_PER_CONNECTION * visits
+        assert grown < NOISE_KB + NOISE_KB_PER_CONNECTION * visits
         process.terminate()
         assert process.wait(SOON_S) == 0
 
 
 def visited(visitor: Visitor, kind: str, seconds: float, settle: Callable[[], None]) -> int:
-    """How many requests of this kind come in this time. `settle` waits until no connection is left of them."""
+    """Make requests of one kind for this time, and return their number. `settle` waits until all are closed."""
     end = time.monotonic() + seconds
 
     def visit() -> int:
         for visits in count(1):
-            with suppress(ConnectionError, AssertionError):  # a busy machine may exceed the short timeouts
+            with suppress(ConnectionError, AssertionError):  # on a busy machine the short timeouts may expire
                 KINDS[kind](visitor)
             if visits % UNATTENDED == 0:
                 settle()
@@ -193,7 +193,7 @@ def visited(visitor: Visitor, kind: str, seconds: float, settle: Callable[[], No
         return sum(one.result() for one in [visitors.submit(visit) for _ in range(VISITORS)])
 
 
-Growth = dict[str, tuple[int, int]]  # by kind of request: how many there were, and what they left, in KB
+Growth = dict[str, tuple[int, int]]  # by kind of request: their number, and the growth of memory in KB
 
 
 def measured_round(
@@ -210,12 +210,12 @@ def measured_round(
 
 
 def totals(grown: Growth) -> tuple[int, int]:
-    """All requests of a round, and the memory that they left, in KB."""
+    """Return the number of requests of a round, and the growth of memory in KB."""
     return sum(requests for requests, _ in grown.values()), sum(kb for _, kb in grown.values())
 
 
 @pytest.mark.timeout(SOAK_S + 120)
-def test_no_kind_of_request_takes_memory(mongo_url: str, database_name: str, mongo: Any, capsys: Any) -> None:
+def test_no_kind_of_request_leaks_memory(mongo_url: str, database_name: str, mongo: Any, capsys: Any) -> None:
     mongo[database_name]["tasks"].insert_one({"_id": "t1", "createdBy": "alice", "events": [{"type": "a"}]})
     given = {
         "RELAY_MONGO_URL": mongo_url,
@@ -231,7 +231,7 @@ def test_no_kind_of_request_takes_memory(mongo_url: str, database_name: str, mon
     each_s = SOAK_S / len(kinds) / (1 + ROUNDS)
     with started("serve", until="listening on", **given) as (process, printed):
         url = re.findall(r"http://\S+", printed)[0]
-        # What it logs of bad requests is read, or the pipe would fill and hold it up.
+        # Read its log, or the pipe would fill and block the relay.
         threading.Thread(target=process.stdout.read, daemon=True).start()
         soak, visitor = Soak(process.pid, url), Visitor(url)
         idle = soak.descriptors()
@@ -242,8 +242,8 @@ def test_no_kind_of_request_takes_memory(mongo_url: str, database_name: str, mon
                 time.sleep(0.01)
 
         for kind in kinds:
-            visited(visitor, kind, each_s, settle)  # the allocator takes what it will need
-        # On a busy machine one round may still reach a higher peak than those before. A leak grows in each of them.
+            visited(visitor, kind, each_s, settle)  # warm-up: the allocator takes the memory it needs
+        # On a busy machine one round may reach a higher peak than the rounds before. A leak grows in each round.
         rounds = [measured_round(soak, visitor, kinds, each_s, settle) for _ in range(ROUNDS)]
         for grown in rounds:
             requests, total_kb = totals(grown)
@@ -251,9 +251,9 @@ def test_no_kind_of_request_takes_memory(mongo_url: str, database_name: str, mon
             with capsys.disabled():
                 per_10_000 = total_kb * 1024 * 10_000 // requests
                 print(f"\n  {requests} requests of {len(kinds)} kinds: {per_10_000:+,d} bytes per 10,000")
-                for kind, (times, kb) in worst:  # the next ones may give it back
+                for kind, (times, kb) in worst:  # other kinds may free this memory again
                     print(f"    {kb:+6d} KB for the moment by {times} of: {kind}")
         requests, total_kb = min(map(totals, rounds), key=lambda one: one[1])
-        assert total_kb < PEAKS_KB + MOODS_KB_PER_CONNECTION * requests
+        assert total_kb < PEAKS_KB + NOISE_KB_PER_CONNECTION * requests
         process.terminate()
         assert process.wait(SOON_S) == 0

@@ -1,5 +1,5 @@
-"""Databases that cannot be followed, each a real one: `serve`, `check` and `tail --direct` say the same of each,
-`serve` ends where no waiting helps, and says why it waits where it may."""
+"""Databases that the relay cannot follow, all of them real. `serve`, `check` and `tail --direct` report each with the same
+sentence. `serve` ends if waiting cannot help, and otherwise waits and logs the reason."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ from relay.cli.demo import mongod as embedded
 from relay.source.client import client_of
 from relay.source.reach import reach
 
-LASTING, PASSING = True, False
+PERMANENT, TEMPORARY = True, False
 
-# The driver leaves a socket to the garbage collector whose connecting was cancelled halfway, as it is when a client
-# is closed while it looks for its servers.
+# The driver leaves a socket to the garbage collector if connecting is cancelled, which happens when a client is closed
+# while it selects a server.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
 )
 
 
-def expect(url: str, *parts: str, lasting: bool, **given: str) -> None:
-    """All three say one sentence, in which these parts are."""
-    said = sentences_about(url, **given)
+def expect(url: str, *parts: str, permanent: bool, **given: str) -> None:
+    """Check that all three commands report the same sentence and that it contains these parts."""
+    sentences = sentences_about(url, **given)
     for part in parts:
-        assert part in said.serve
-    assert said.keeps_trying is not lasting
-    assert said.serve == said.tail
-    assert said.serve.casefold() == said.check.casefold()
+        assert part in sentences.serve
+    assert sentences.keeps_trying is not permanent
+    assert sentences.serve == sentences.tail
+    assert sentences.serve.casefold() == sentences.check.casefold()
 
 
 @pytest.fixture(scope="module")
 def replica_set() -> Iterator[ReplicaSet]:
-    """A primary, a hidden member and an arbiter, and in the database `app` one collection of each kind."""
+    """A primary, a hidden member and an arbiter, with one collection of each kind in the database `app`."""
     with ReplicaSet(members=3, arbiter=True) as members:
         with members.primary().client() as client:
             config = client.admin.command("replSetGetConfig")["config"]
@@ -80,35 +80,37 @@ def url_of(node: Node, options: str = "directConnection=true", user: str = "") -
 
 
 @pytest.mark.parametrize(
-    ("collection", "says"),
+    ("collection", "expected"),
     [
         ("view", "app.view is a view"),
         ("series", "app.series is a time series"),
         ("capped", "a capped collection"),
     ],
 )
-def test_a_collection_without_a_stream_or_moments(
-    replica_set: ReplicaSet, collection: str, says: str
+def test_a_collection_that_cannot_be_followed_is_reported(
+    replica_set: ReplicaSet, collection: str, expected: str
 ) -> None:
-    expect(replica_set.url, says, lasting=LASTING, collection=collection)
+    expect(replica_set.url, expected, permanent=PERMANENT, collection=collection)
 
 
-@pytest.mark.parametrize(("member", "says"), [(1, "a hidden member"), (2, "an arbiter")])
-def test_a_member_that_serves_nobody(replica_set: ReplicaSet, member: int, says: str) -> None:
-    expect(url_of(replica_set.members[member]), says, lasting=LASTING)
+@pytest.mark.parametrize(("member", "expected"), [(1, "a hidden member"), (2, "an arbiter")])
+def test_a_member_that_serves_no_client_is_reported(
+    replica_set: ReplicaSet, member: int, expected: str
+) -> None:
+    expect(url_of(replica_set.members[member]), expected, permanent=PERMANENT)
 
 
 @pytest.mark.parametrize("options", ["replicaSet=other", "replicaSet=other&directConnection=true"])
-def test_another_name_of_the_replica_set(replica_set: ReplicaSet, options: str) -> None:
-    expect(url_of(replica_set.members[0], options), "called rs0", "replicaSet=rs0", lasting=LASTING)
+def test_a_wrong_replica_set_name_is_reported(replica_set: ReplicaSet, options: str) -> None:
+    expect(url_of(replica_set.members[0], options), "called rs0", "replicaSet=rs0", permanent=PERMANENT)
 
 
-def test_another_name_in_a_url_of_all_members(replica_set: ReplicaSet) -> None:
-    expect(replica_set.url.replace("rs0", "other"), "called rs0", lasting=LASTING)
+def test_a_wrong_replica_set_name_in_a_url_of_all_members_is_reported(replica_set: ReplicaSet) -> None:
+    expect(replica_set.url.replace("rs0", "other"), "called rs0", permanent=PERMANENT)
 
 
 @pytest.mark.parametrize(
-    ("user", "options", "says"),
+    ("user", "options", "expected"),
     [
         ("", "authMechanism=MONGODB-AWS", "pip install 'pymongo[aws]'"),
         ("ada%40EXAMPLE.COM@", "authMechanism=GSSAPI", "pip install 'pymongo[gssapi]'"),
@@ -116,21 +118,21 @@ def test_another_name_in_a_url_of_all_members(replica_set: ReplicaSet) -> None:
         ("ada:hunter2@", "replicaSet=rs0", "authSource="),
     ],
 )
-def test_an_authentication_that_cannot_be(
-    replica_set: ReplicaSet, user: str, options: str, says: str
+def test_an_authentication_that_cannot_work_is_reported(
+    replica_set: ReplicaSet, user: str, options: str, expected: str
 ) -> None:
-    expect(url_of(replica_set.members[0], options, user), says, lasting=LASTING)
+    expect(url_of(replica_set.members[0], options, user), expected, permanent=PERMANENT)
 
 
-def test_tls_that_the_server_does_not_speak(replica_set: ReplicaSet) -> None:
+def test_a_server_without_tls_is_reported(replica_set: ReplicaSet) -> None:
     options = "replicaSet=rs0&tls=true"
-    expect(url_of(replica_set.members[0], options), "answers without TLS", lasting=LASTING)
+    expect(url_of(replica_set.members[0], options), "answers without TLS", permanent=PERMANENT)
 
 
-def test_a_set_whose_primary_is_away(replica_set: ReplicaSet) -> None:
+def test_a_replica_set_without_its_primary_is_waited_for(replica_set: ReplicaSet) -> None:
     replica_set.members[0].kill()
     try:
-        expect(replica_set.url, "takes part as its primary", "refuses the connection", lasting=PASSING)
+        expect(replica_set.url, "takes part as its primary", "refuses the connection", permanent=TEMPORARY)
     finally:
         replica_set.members[0].start()
         replica_set.primary()
@@ -143,7 +145,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def with_tls(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """A member that takes nothing but TLS."""
+    """A member that accepts only TLS."""
     files = ("--tlsCertificateKeyFile", str(authority.issue("server")), "--tlsCAFile", str(authority.file))
     options = ("--tlsMode", "requireTLS", *files, "--tlsAllowConnectionsWithoutCertificates")
     node = Node(tmp_path_factory.mktemp("tls") / "node", *options)
@@ -163,35 +165,35 @@ def _until_it_listens(node: Node) -> None:
         assert time.monotonic() < deadline, "mongod does not listen"
 
 
-def test_a_server_that_wants_tls(with_tls: Node) -> None:
-    expect(url_of(with_tls, "replicaSet=rs0"), "wants TLS", "tls=true", lasting=LASTING)
-    expect(url_of(with_tls), "wants TLS", lasting=LASTING)
+def test_a_server_that_requires_tls_is_reported(with_tls: Node) -> None:
+    expect(url_of(with_tls, "replicaSet=rs0"), "wants TLS", "tls=true", permanent=PERMANENT)
+    expect(url_of(with_tls), "wants TLS", permanent=PERMANENT)
 
 
-def test_a_certificate_that_nobody_known_has_signed(with_tls: Node, tmp_path: Path) -> None:
-    stranger = Authority(tmp_path, "stranger")
-    for options in ("tls=true", f"tls=true&tlsCAFile={stranger.file}"):
-        expect(url_of(with_tls, options), "cannot be verified", "tlsCAFile", lasting=LASTING)
+def test_a_server_certificate_of_an_unknown_authority_is_reported(with_tls: Node, tmp_path: Path) -> None:
+    server = Authority(tmp_path, "server")
+    for options in ("tls=true", f"tls=true&tlsCAFile={server.file}"):
+        expect(url_of(with_tls, options), "cannot be verified", "tlsCAFile", permanent=PERMANENT)
 
 
-def test_a_certificate_for_another_name(with_tls: Node, authority: Authority) -> None:
+def test_a_server_certificate_for_another_name_is_reported(with_tls: Node, authority: Authority) -> None:
     url = url_of(with_tls, f"tls=true&tlsCAFile={authority.file}").replace("127.0.0.1", "localhost")
-    expect(url, "it is for another name", lasting=LASTING)
+    expect(url, "it is for another name", permanent=PERMANENT)
 
 
-def test_a_certificate_that_has_expired(authority: Authority) -> None:
-    """mongod does not start with one, but goes on with one that expires meanwhile."""
+def test_an_expired_server_certificate_is_reported(authority: Authority) -> None:
+    """mongod does not start with an expired certificate, but keeps running if its certificate expires."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority.issue("expired", days=-1))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         threading.Thread(target=_shake_hands, args=(listening, context), daemon=True).start()
         url = f"mongodb://127.0.0.1:{listening.getsockname()[1]}/?tls=true&tlsCAFile={authority.file}"
-        expect(url, "it has expired", lasting=LASTING)
+        expect(url, "it has expired", permanent=PERMANENT)
         listening.shutdown(socket.SHUT_RDWR)
 
 
 def _shake_hands(listening: socket.socket, context: ssl.SSLContext) -> None:
-    """With whoever comes, until nobody can."""
+    """Accept TLS connections until the socket is closed."""
     with suppress(OSError):
         while True:
             connection = listening.accept()[0]
@@ -199,28 +201,28 @@ def _shake_hands(listening: socket.socket, context: ssl.SSLContext) -> None:
                 pass
 
 
-def test_a_certificate_of_ours_that_the_server_does_not_know(
+def test_a_client_certificate_that_the_server_rejects_is_reported(
     with_tls: Node, authority: Authority, tmp_path: Path
 ) -> None:
-    ours = Authority(tmp_path, "stranger").issue("ours")
+    ours = Authority(tmp_path, "server").issue("ours")
     options = f"directConnection=true&tls=true&tlsCAFile={authority.file}&tlsCertificateKeyFile={ours}"
-    expect(url_of(with_tls, options), "another client certificate", lasting=PASSING)
+    expect(url_of(with_tls, options), "another client certificate", permanent=TEMPORARY)
 
 
 @pytest.mark.parametrize("options", ["replicaSet=rs0", "directConnection=true", "appName=x"])
-def test_a_set_that_was_never_set_up(tmp_path: Path, options: str) -> None:
+def test_an_uninitiated_replica_set_is_waited_for(tmp_path: Path, options: str) -> None:
     node = Node(tmp_path / "node")
     node.start()
     try:
         _until_it_listens(node)
-        expect(url_of(node, options), "never set up", "rs.initiate()", lasting=PASSING)
+        expect(url_of(node, options), "never set up", "rs.initiate()", permanent=TEMPORARY)
     finally:
         node.kill()
 
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> Iterator[tuple[Node, MongoClient[dict[str, Any]]]]:
-    """A set of one that asks who connects, and a client that may do everything."""
+    """A replica set of one member with authentication, and a client with all privileges."""
     key = tmp_path / "key"
     key.write_text("c2VjcmV0" * 4)
     key.chmod(0o600)
@@ -235,7 +237,7 @@ def guarded(tmp_path: Path) -> Iterator[tuple[Node, MongoClient[dict[str, Any]]]
             while not node.is_primary():
                 assert time.monotonic() < deadline
             root = [{"role": "root", "db": "admin"}]
-            with suppress(OperationFailure):  # not yet the primary for writes
+            with suppress(OperationFailure):  # the member does not accept writes yet
                 client.admin.command("createUser", "root", pwd="root", roles=root)
         with MongoClient[dict[str, Any]](url_of(node, user="root:root@")) as client:
             yield node, client
@@ -243,7 +245,7 @@ def guarded(tmp_path: Path) -> Iterator[tuple[Node, MongoClient[dict[str, Any]]]
         node.kill()
 
 
-def test_wrong_credentials_missing_rights_and_no_user_are_told_apart(
+def test_wrong_credentials_missing_privileges_and_a_missing_user_have_different_sentences(
     guarded: tuple[Node, MongoClient[dict[str, Any]]],
 ) -> None:
     node, root = guarded
@@ -253,29 +255,35 @@ def test_wrong_credentials_missing_rights_and_no_user_are_told_apart(
         root.app.command("createRole", action, privileges=privileges, roles=[])
         root.app.command("createUser", action, pwd="hunter2", roles=[action])
     here = "directConnection=true&authSource=app"
-    expect(url_of(node, here, "find:wrong@"), "does not accept the user or the password", lasting=LASTING)
-    expect(url_of(node, user="find:hunter2@"), "authSource=", lasting=LASTING)  # of another database
-    expect(url_of(node, here, "find:hunter2@"), "may not open a change stream of app.tasks", lasting=LASTING)
-    expect(url_of(node), "names no user", lasting=LASTING)
-    said = sentences_about(url_of(node, here, "changeStream:hunter2@"))
-    assert "may not read a moment of the past of app.tasks" in said.serve
+    expect(url_of(node, here, "find:wrong@"), "does not accept the user or the password", permanent=PERMANENT)
+    expect(
+        url_of(node, user="find:hunter2@"), "authSource=", permanent=PERMANENT
+    )  # the user belongs to another database
+    expect(
+        url_of(node, here, "find:hunter2@"), "may not open a change stream of app.tasks", permanent=PERMANENT
+    )
+    expect(url_of(node), "names no user", permanent=PERMANENT)
+    sentences = sentences_about(url_of(node, here, "changeStream:hunter2@"))
+    assert "may not read a moment of the past of app.tasks" in sentences.serve
 
 
-def test_nobody_who_listens_and_a_name_that_nobody_knows() -> None:
+def test_a_refused_connection_and_an_unknown_host_name_are_waited_for() -> None:
     port = embedded.free_port()
-    expect(f"mongodb://u:hunter2@127.0.0.1:{port}/?replicaSet=rs0", "refuses the connection", lasting=PASSING)
-    expect("mongodb://no-such-host.invalid/?replicaSet=rs0", "is a name nobody knows", lasting=PASSING)
-    expect("mongodb+srv://no-such-host.example.invalid/", "mongodb+srv://", "DNS", lasting=PASSING)
+    expect(
+        f"mongodb://u:hunter2@127.0.0.1:{port}/?replicaSet=rs0", "refuses the connection", permanent=TEMPORARY
+    )
+    expect("mongodb://no-such-host.invalid/?replicaSet=rs0", "is a name nobody knows", permanent=TEMPORARY)
+    expect("mongodb+srv://no-such-host.example.invalid/", "mongodb+srv://", "DNS", permanent=TEMPORARY)
 
 
-def test_a_server_that_never_says_a_word() -> None:
+def test_a_server_that_never_answers_is_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"mongodb://127.0.0.1:{silent.getsockname()[1]}/?replicaSet=rs0"
-        expect(url, "does not answer in time", lasting=PASSING)
+        expect(url, "does not answer in time", permanent=TEMPORARY)
 
 
 def closes(connection: socket.socket) -> None:
-    """Says nothing."""
+    """Close without sending anything."""
 
 
 def closes_when_asked(connection: socket.socket) -> None:
@@ -321,7 +329,7 @@ def answers_no_document(connection: socket.socket) -> None:
     )
 
 
-STRANGERS = (
+OTHER_SERVERS = (
     *(closes, closes_when_asked, resets, answers_http, greets, answers_at_random),
     *(answers_with_an_absurd_length, answers_half, answers_no_document),
 )
@@ -329,7 +337,7 @@ STRANGERS = (
 
 @contextmanager
 def serving_each(answer: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Answers whoever connects in this way, and closes; the port."""
+    """Answer each connection in this way and close it. Gives the port."""
 
     def converse(connection: socket.socket) -> None:
         with suppress(OSError), connection:
@@ -346,42 +354,42 @@ def serving_each(answer: Callable[[socket.socket], None]) -> Iterator[int]:
         listening.shutdown(socket.SHUT_RDWR)
 
 
-@pytest.mark.parametrize("stranger", STRANGERS)
-def test_something_else_than_mongodb(stranger: Callable[[socket.socket], None]) -> None:
-    with serving_each(stranger) as port:
+@pytest.mark.parametrize("server", OTHER_SERVERS)
+def test_a_server_that_is_not_mongodb_is_reported(server: Callable[[socket.socket], None]) -> None:
+    with serving_each(server) as port:
         for options in ("", "replicaSet=rs0", "directConnection=true"):
             url = f"mongodb://u:hunter2@127.0.0.1:{port}/?{options}"
-            expect(url, "does not answer as MongoDB does", lasting=PASSING)
+            expect(url, "does not answer as MongoDB does", permanent=TEMPORARY)
 
 
-@pytest.mark.parametrize("stranger", STRANGERS)
-def test_something_else_than_mongodb_where_tls_is_asked_for(
-    stranger: Callable[[socket.socket], None],
+@pytest.mark.parametrize("server", OTHER_SERVERS)
+def test_a_server_that_is_not_mongodb_is_reported_with_tls(
+    server: Callable[[socket.socket], None],
 ) -> None:
-    with serving_each(stranger) as port:
-        expect(f"mongodb://127.0.0.1:{port}/?tls=true", "Nothing answers: ", lasting=PASSING)
+    with serving_each(server) as port:
+        expect(f"mongodb://127.0.0.1:{port}/?tls=true", "Nothing answers: ", permanent=TEMPORARY)
 
 
-@pytest.mark.parametrize("stranger", STRANGERS)
-async def test_something_else_than_mongodb_is_known_before_a_primary_is_waited_for(
-    stranger: Callable[[socket.socket], None],
+@pytest.mark.parametrize("server", OTHER_SERVERS)
+async def test_a_server_that_is_not_mongodb_is_recognised_before_waiting_for_a_primary(
+    server: Callable[[socket.socket], None],
 ) -> None:
     class Asked(AssertionError):
         pass
 
     class Client:
-        """Looks for a primary for as long as it may, and finds none."""
+        """Fails the test when it is used: no primary may be selected."""
 
         def __getattr__(self, name: str) -> Any:
             raise Asked(name)
 
-    with serving_each(stranger) as port:
+    with serving_each(server) as port:
         found = await reach(settings_for(f"mongodb://127.0.0.1:{port}/", "app"), cast(Any, Client()))
         assert "does not answer as MongoDB does" in str(found)
 
 
 @pytest.mark.parametrize(
-    ("hosts", "says"),
+    ("hosts", "expected"),
     [
         ("%2Ftmp%2Fno-such-directory%2Fmongodb.sock", "is a socket that is not there"),
         (f"%2Ftmp%2F{'x' * 120}.sock", "is a socket that is not there"),
@@ -391,12 +399,12 @@ async def test_something_else_than_mongodb_is_known_before_a_primary_is_waited_f
         ("255.255.255.255", "cannot be reached from here"),
     ],
 )
-def test_hosts_that_cannot_be_reached(hosts: str, says: str) -> None:
-    expect(f"mongodb://u:hunter2@{hosts}/?replicaSet=rs0", says, lasting=PASSING)
+def test_an_unreachable_host_is_waited_for(hosts: str, expected: str) -> None:
+    expect(f"mongodb://u:hunter2@{hosts}/?replicaSet=rs0", expected, permanent=TEMPORARY)
 
 
-async def test_a_server_whose_later_answers_are_no_bson(replica_set: ReplicaSet) -> None:
-    """As of an imitation of MongoDB; the driver's error for it is none of its own."""
+async def test_a_server_whose_later_answers_are_invalid_bson_is_reported(replica_set: ReplicaSet) -> None:
+    """An imitation of MongoDB may send invalid BSON, for which the driver raises an error of the `bson` package."""
 
     class Admin:
         async def command(self, *_: object) -> None:
@@ -409,13 +417,13 @@ async def test_a_server_whose_later_answers_are_no_bson(replica_set: ReplicaSet)
     assert "MongoDB does not answer (InvalidBSON)" in str(found)
 
 
-def test_a_password_that_mongodb_cannot_have(replica_set: ReplicaSet) -> None:
+def test_a_password_with_characters_that_mongodb_forbids_is_reported(replica_set: ReplicaSet) -> None:
     for part in ("ada:%07hunter2@", "ada:hunter2%F0%9F%98%80@", "ada:%E2%80%8Ehunter2@"):
         url = url_of(replica_set.members[0], "authMechanism=SCRAM-SHA-256", part)
-        expect(url, "a character that MongoDB takes in none", lasting=LASTING)
+        expect(url, "a character that MongoDB takes in none", permanent=PERMANENT)
 
 
-def test_a_certificate_that_is_no_users(with_tls: Node, authority: Authority) -> None:
+def test_a_client_certificate_without_a_user_is_reported(with_tls: Node, authority: Authority) -> None:
     files = f"tlsCAFile={authority.file}&tlsCertificateKeyFile={authority.issue('nobody')}"
     options = f"directConnection=true&tls=true&{files}&authMechanism=MONGODB-X509"
     with MongoClient[dict[str, Any]](url_of(with_tls, f"directConnection=true&tls=true&{files}")) as client:
@@ -424,11 +432,11 @@ def test_a_certificate_that_is_no_users(with_tls: Node, authority: Authority) ->
         deadline = time.monotonic() + SOON_S
         while not client.admin.command("hello")["isWritablePrimary"]:
             assert time.monotonic() < deadline
-    expect(url_of(with_tls, options), "authMechanism=MONGODB-X509", "$external", lasting=LASTING)
+    expect(url_of(with_tls, options), "authMechanism=MONGODB-X509", "$external", permanent=PERMANENT)
 
 
 @pytest.mark.parametrize(
-    ("options", "given", "says"),
+    ("options", "given", "expected"),
     [
         ("authMechanism=MONGODB-X509", {}, "needs tls=true"),
         ("authMechanism=MONGODB-X509&tls=true", {}, "needs tls=true, and the user's certificate"),
@@ -442,27 +450,27 @@ def test_a_certificate_that_is_no_users(with_tls: Node, authority: Authority) ->
         ("", {"collection": "system.x"}, "RELAY_TASKS_COLLECTION: "),
     ],
 )
-def test_settings_that_no_database_could_meet(
-    options: str, given: dict[str, str], says: str, tmp_path: Path
+def test_settings_that_no_database_can_satisfy_are_reported(
+    options: str, given: dict[str, str], expected: str, tmp_path: Path
 ) -> None:
     junk = tmp_path / "junk.pem"
     junk.write_text("no certificate")
-    expect(f"mongodb://localhost/?{options.format(junk=junk)}", says, lasting=LASTING, **given)
+    expect(f"mongodb://localhost/?{options.format(junk=junk)}", expected, permanent=PERMANENT, **given)
 
 
 @pytest.mark.parametrize("options", ["replicaSet=rs0", "directConnection=true", "appName=x"])
-async def test_what_passes_is_waited_for(
+async def test_serve_waits_until_the_replica_set_is_initiated(
     options: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """First nobody listens, then the set is not set up, and then it is."""
+    """First the connection is refused, then the set is not initiated, and then it is."""
     node = Node(tmp_path / "node")
     settings = settings_for(url_of(node, options), "app")
     relay, ready = Relay(settings), asyncio.Event()
     serving = asyncio.create_task(relay.run(ready.set))
     try:
-        await _until_said(caplog, "refuses the connection")
+        await _until_logged(caplog, "refuses the connection")
         await asyncio.to_thread(node.start)
-        await _until_said(caplog, "never set up")
+        await _until_logged(caplog, "never set up")
         with node.client() as client:
             member = {"_id": 0, "host": node.host}
             await asyncio.to_thread(
@@ -476,7 +484,7 @@ async def test_what_passes_is_waited_for(
         node.kill()
 
 
-async def _until_said(caplog: pytest.LogCaptureFixture, part: str) -> None:
+async def _until_logged(caplog: pytest.LogCaptureFixture, part: str) -> None:
     async with asyncio.timeout(SOON_S):
         while not any(part in str(vars(record).get("reason")) for record in caplog.records):
             await asyncio.sleep(0.02)

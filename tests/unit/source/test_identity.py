@@ -1,4 +1,4 @@
-"""One identity for what MongoDB calls equal, and one name for it that leads back to it."""
+"""Ids that MongoDB treats as equal have one identity and one task id, which leads back to the stored `_id`."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def read_id(element: raw.Element) -> Any:
 
 
 def insert(tasks: Any, element: raw.Element) -> bool:
-    """Was there none that is equal?"""
+    """Insert a document with this `_id`. Return whether there was none with an equal `_id`."""
     command = {"insert": tasks.name, "documents": [raw.stored(("_id", element))]}
-    # (The driver cannot decode every `_id` that an error repeats.)
+    # The driver cannot decode every `_id` that an error repeats.
     reply = tasks.database.command(command, codec_options=RAW)
     return bool(reply["n"])
 
@@ -47,7 +47,7 @@ def spelled(element: raw.Element) -> str:
 
 
 def two_of(ids: Any) -> Any:
-    """Two values, often two spellings of one."""
+    """Two values, often two encodings of one value."""
     return st.tuples(ids, ids) | st.lists(raw.NUMBERS | raw.TEXTS, min_size=2, max_size=2).map(
         lambda two: tuple(raw.document(("a", raw.array(one))) for one in two)
     )
@@ -71,7 +71,7 @@ SEVEN = [
 @example((raw.text(b"\xff"), raw.text(b"\xfe")))
 @example((raw.document(("a", raw.TRUE), ("b", raw.TRUE)), raw.document(("b", raw.TRUE), ("a", raw.TRUE))))
 @given(two_of(raw.IDS) | two_of(raw.NUMBERS))
-def test_two_ids_are_one_exactly_where_mongodb_has_one_document(
+def test_two_ids_are_equal_exactly_when_mongodb_treats_them_as_equal(
     tasks: Any, two: tuple[raw.Element, raw.Element]
 ) -> None:
     tasks.delete_many({})
@@ -84,18 +84,18 @@ def test_two_ids_are_one_exactly_where_mongodb_has_one_document(
 
 @real
 @given(raw.IDS)
-def test_every_id_that_mongodb_takes_is_found_by_its_name(tasks: Any, element: raw.Element) -> None:
+def test_every_id_that_mongodb_accepts_is_found_by_its_task_id(tasks: Any, element: raw.Element) -> None:
     tasks.delete_many({})
     tasks.insert_one(raw.stored(("_id", element)))
     (stored,) = tasks.find()
     task_id = wire_id(read_id(element))
-    # (A text that reads like an ObjectId is the second of two.)
+    # A string that looks like an ObjectId comes second, after the ObjectId.
     (found,) = [one for one in candidate_ids(task_id) if key_of(one) == key_of(read_id(element))]
     assert wire_id(found) == task_id
     assert [one.raw for one in tasks.find(among(candidate_ids(task_id)))] == [stored.raw]
 
 
-def test_all_sevens_have_one_name_and_no_other_spelling_is_taken() -> None:
+def test_equal_numbers_have_one_task_id_and_no_other_spelling_is_accepted() -> None:
     assert {wire_id(read_id(one)) for one in SEVEN} == {'{"$numberInt": "7"}'}
     for name in (
         '{"$numberLong": "7"}',
@@ -107,8 +107,8 @@ def test_all_sevens_have_one_name_and_no_other_spelling_is_taken() -> None:
 
 
 @given(st.binary(max_size=40) | raw.VALUES.map(lambda one: one[:-1]) | raw.VALUES)
-def test_bytes_of_a_client_never_become_a_question(element: bytes) -> None:
-    """A `taskId` may carry BSON: only what is the `_id` of a document gets as far as the database."""
+def test_bytes_from_a_client_never_become_a_query_operator(element: bytes) -> None:
+    """A `taskId` may contain BSON. Only values that can be the `_id` of a document reach the database."""
     name = spelled(element)
     *named, text = candidate_ids(name)
     assert text == name
@@ -122,13 +122,13 @@ def test_bytes_of_a_client_never_become_a_question(element: bytes) -> None:
     "element",
     [raw.pattern("a"), raw.array(raw.TRUE), raw.UNDEFINED, raw.document(("$gt", raw.code(b"\xff")))],
 )
-def test_what_is_no_id_is_no_candidate(element: raw.Element) -> None:
+def test_a_value_that_cannot_be_an_id_is_no_candidate(element: raw.Element) -> None:
     name = spelled(element)
     assert candidate_ids(name) == [name]
 
 
 @given(raw.IDS)
-def test_a_change_names_its_task_as_the_document_does(element: raw.Element) -> None:
+def test_a_change_has_the_same_task_id_as_its_document(element: raw.Element) -> None:
     document = raw.document(("_id", element))
     event = raw.document(
         ("_id", raw.document(("_data", raw.text("82")))),
@@ -149,7 +149,7 @@ def test_a_change_names_its_task_as_the_document_does(element: raw.Element) -> N
 
 
 @pytest.mark.parametrize("levels", [180, 181, 1000])
-def test_what_is_nested_deeper_than_mongodb_stores_is_no_id(levels: int) -> None:
+def test_a_value_nested_deeper_than_mongodb_stores_is_no_id(levels: int) -> None:
     element = raw.NULL
     for _ in range(levels):
         element = raw.document(("a", element))

@@ -1,4 +1,4 @@
-"""`RELAY_MONGO_URL`: which options count, which never do, which are refused, and that no part of it is shown."""
+"""`RELAY_MONGO_URL`: which options take effect, which are ignored or refused, and that no secret in it is shown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from relay.source.client import (
 )
 from relay.source.reach import _seeds, _shown
 
-# Of each option that is not the operator's, a value which would show.
+# For each option that the relay sets itself, a value that would be visible if it took effect.
 FAR_FROM_OURS = {
     "connectTimeoutMS": "1",
     "datetime_conversion": "datetime_ms",
@@ -81,7 +81,7 @@ def settings(options: str = "", *, url: str = "mongodb://localhost/") -> Setting
 
 
 def effect(given: Settings) -> dict[str, Any]:
-    """All that the driver makes of a URL and can be read back."""
+    """Return everything that can be read back from the client that the driver makes for a URL."""
     options = client_of(given).options
     names = [name for name in dir(options) if not name.startswith("_")]
     found: dict[str, Any] = {name: getattr(options, name) for name in names}
@@ -92,7 +92,7 @@ def effect(given: Settings) -> dict[str, Any]:
     return {name: repr(value) for name, value in found.items() if "object at" not in repr(value)}
 
 
-def test_of_every_option_that_the_driver_knows_it_is_decided_whether_it_counts() -> None:
+def test_every_option_of_the_driver_is_classified() -> None:
     decided = [name.lower() for name in (*KEPT, *OWN, *MEANINGLESS, *FOREIGN, *REFUSED)]
     assert len(decided) == len(set(decided))
     assert set(URI_OPTIONS_VALIDATOR_MAP) <= set(decided)
@@ -101,7 +101,7 @@ def test_of_every_option_that_the_driver_knows_it_is_decided_whether_it_counts()
 
 @pytest.mark.parametrize("name", FAR_FROM_OURS)
 @pytest.mark.parametrize("spelt", [str, str.lower, str.upper])
-def test_an_option_that_is_the_relays_own_changes_nothing_and_is_named(name: str, spelt: Any) -> None:
+def test_an_option_that_the_relay_sets_itself_is_ignored_with_a_warning(name: str, spelt: Any) -> None:
     given = settings(f"{spelt(name)}={FAR_FROM_OURS[name]}&replicaSet=rs0")
     assert effect(given) == effect(settings("replicaSet=rs0"))
     said = warning_of(given)
@@ -114,13 +114,13 @@ def test_an_option_that_is_the_relays_own_changes_nothing_and_is_named(name: str
 
 
 @pytest.mark.parametrize("name", SENSIBLE)
-def test_an_option_of_the_way_to_the_database_counts_and_needs_no_word(name: str) -> None:
+def test_a_connection_option_takes_effect_without_a_warning(name: str) -> None:
     given = settings(f"{name.lower()}={SENSIBLE[name][0]}")
     assert effect(given) != effect(settings())
     assert warning_of(given) is None
 
 
-def test_one_warning_names_them_all_and_what_is_unknown_is_counted_without_its_name() -> None:
+def test_one_warning_names_all_ignored_options_and_counts_unknown_ones() -> None:
     said = warning_of(settings("timeoutMS=1&hunter2=x&maxPoolSize=1&readPreference=secondary&w=0&other=1"))
     assert said == (
         "RELAY_MONGO_URL: timeoutMS, maxPoolSize, readPreference are the relay's own business and are ignored; "
@@ -129,7 +129,7 @@ def test_one_warning_names_them_all_and_what_is_unknown_is_counted_without_its_n
 
 
 @pytest.mark.parametrize("names", ["snappy", "zstd,snappy", "nonesuch"])
-def test_a_compressor_that_is_not_there_is_said(names: str) -> None:
+def test_a_missing_compressor_is_reported(names: str) -> None:
     assert "compressors names" in (warning_of(settings(f"compressors={names}")) or "")
 
 
@@ -166,7 +166,7 @@ def test_a_compressor_that_is_not_there_is_said(names: str) -> None:
         ("mongodb+srv://a.example.com:27017/", "one host without a port"),
     ],
 )
-def test_what_will_not_do_is_refused_in_one_sentence(url: str, says: str) -> None:
+def test_an_unusable_url_is_refused_in_one_sentence(url: str, says: str) -> None:
     with pytest.raises(StartupError, match=r"^RELAY_MONGO_URL") as refused:
         client_of(settings(url=url))
     assert says in str(refused.value)
@@ -178,9 +178,7 @@ def test_what_will_not_do_is_refused_in_one_sentence(url: str, says: str) -> Non
 
 @pytest.mark.parametrize("name", ["tlsCAFile", "tlsCertificateKeyFile", "tlsCRLFile"])
 @pytest.mark.parametrize("tls", ["tls=true&", "", "ssl=true&"])
-def test_a_file_that_is_missing_or_holds_something_else_is_a_sentence(
-    name: str, tls: str, tmp_path: Path
-) -> None:
+def test_a_missing_or_invalid_file_is_reported_in_one_sentence(name: str, tls: str, tmp_path: Path) -> None:
     junk = tmp_path / "junk.pem"
     junk.write_text("no certificate")
     for path, says in (
@@ -194,7 +192,7 @@ def test_a_file_that_is_missing_or_holds_something_else_is_a_sentence(
         assert name in str(refused.value)
 
 
-def test_srv_without_the_package_that_asks_the_dns_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_srv_url_without_dnspython_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name == "dns" or name.startswith("dns.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "dns", None)
@@ -205,21 +203,21 @@ def test_srv_without_the_package_that_asks_the_dns_says_which(monkeypatch: pytes
 @pytest.mark.parametrize(
     "name", ["my.db", "a b", "a/b", "a\\b", 'a"b', "a$", "a\0", "x" * 64, "admin", "local"]
 )
-def test_a_database_that_cannot_be_is_refused(name: str) -> None:
+def test_an_invalid_database_name_is_refused(name: str) -> None:
     with pytest.raises(StartupError, match=r"^RELAY_MONGO_DATABASE: ") as refused:
         names_of(load(relay_mongo_database=name))
     assert str(refused.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ["$x", "a$b", "system.x", "system.buckets.x", ".x", "a\0b", "x" * 256])
-def test_a_collection_that_cannot_be_is_refused(name: str) -> None:
+def test_an_invalid_collection_name_is_refused(name: str) -> None:
     with pytest.raises(StartupError, match=r"^RELAY_TASKS_COLLECTION: ") as refused:
         names_of(load(relay_tasks_collection=name))
     assert str(refused.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ["tasks", "a.b", "system", "systems.x", "täsks", "a b", "x."])
-def test_a_collection_with_an_odd_name_is_taken(name: str) -> None:
+def test_a_collection_with_an_unusual_name_is_accepted(name: str) -> None:
     assert names_of(load(relay_tasks_collection=name)) == ("app", name)
 
 
@@ -227,13 +225,13 @@ OPTIONS = st.sampled_from(["", "timeoutMS=1", "nonesuch=1", "tls=1", "authMechan
 
 
 def everything_shown(url: str) -> str:
-    """All that may be said of this URL, before a server answers and while none does."""
+    """Return everything the relay may print about this URL before a server answers and while none does."""
     shown = []
     try:
         given = load(relay_mongo_url=url)
         shown = [hosts_of(given), repr(given)]
         shown.append(warning_of(given) or "")
-        # Of a server that does not answer, its name is said.
+        # The name of a server that does not answer is printed.
         shown += map(_shown, _seeds(address_of(given)))
         shown += map(_shown, client_of(given).topology_description.server_descriptions())
     except StartupError as refused:
@@ -246,13 +244,13 @@ def everything_shown(url: str) -> str:
     st.text("ab1:/?#[]@%&=;,. ", max_size=12),
     OPTIONS,
 )
-def test_no_part_of_a_password_is_ever_shown(before: str, after: str, options: str) -> None:
+def test_no_message_contains_any_part_of_a_password(before: str, after: str, options: str) -> None:
     assert "hunter2" not in everything_shown(
         f"mongodb://user:{before}hunter2{after}@host.example.com/?{options}"
     )
 
 
-# What is said of any URL, in which the letters of a password may come by chance.
+# Text that is printed for any URL, and may contain the letters of a password by chance.
 SAID_OF_ALL = (
     Path(client.__file__).read_text("utf-8") + everything_shown("mongodb://user:x@host.example.com/")
 ).casefold()
@@ -267,13 +265,13 @@ SAID_OF_ALL = (
     ),
     OPTIONS,
 )
-@example("2024?hunter", "replicaSet=rs0")  # the driver takes `user:2024` for the host
+@example("2024?hunter", "replicaSet=rs0")  # the driver takes `user:2024` as the host
 @example("2024?hunter=1", "")
 @example("2024?appName=x", "")
 @example("/2024?hunter", "")
 @example("?2024/hunter", "")
 @example("2024,2025?hunter", "")
-def test_no_three_characters_of_an_unescaped_password_are_ever_shown(password: str, options: str) -> None:
+def test_no_message_contains_three_characters_of_an_unescaped_password(password: str, options: str) -> None:
     shown = everything_shown(f"mongodb://user:{password}@host.example.com/?{options}").casefold()
     runs = {password[at : at + 3].casefold() for at in range(len(password) - 2)}
     assert [run for run in runs if run in shown and run not in SAID_OF_ALL] == []
@@ -284,9 +282,7 @@ def test_no_three_characters_of_an_unescaped_password_are_ever_shown(password: s
     "part", ["2024?hunter", "p?secret=1", "p?appName=x", "?", "p?x&y", "p?a=b;c=d", "p?a=b=c"]
 )
 @pytest.mark.parametrize("options", ["", "/", "/?replicaSet=rs0"])
-def test_a_question_mark_in_a_user_or_a_password_is_said_to_need_an_escape(
-    place: str, part: str, options: str
-) -> None:
+def test_an_unescaped_question_mark_in_credentials_is_reported(place: str, part: str, options: str) -> None:
     with pytest.raises(StartupError, match="%3F") as refused:
         address_of(settings(url="mongodb://" + place.format(part) + options))
     assert "hunter" not in str(refused.value)
@@ -295,11 +291,11 @@ def test_a_question_mark_in_a_user_or_a_password_is_said_to_need_an_escape(
 
 @given(st.text(min_size=1).filter(lambda text: not set(text) & set("@/?,:[]")))
 @example("h\x1b[31m\n")
-def test_hosts_are_shown_without_anything_that_a_terminal_obeys(host: str) -> None:
+def test_hosts_are_shown_without_terminal_control_characters(host: str) -> None:
     assert hosts_of(load(relay_mongo_url=f"mongodb://{host}:1/")).isprintable()
 
 
-def test_an_at_sign_that_is_escaped_in_an_option_is_its_value() -> None:
+def test_an_escaped_at_sign_in_an_option_is_part_of_its_value() -> None:
     assert address_of(settings("appName=a%40b")).options == {"appName": "a%40b"}
 
 
@@ -316,7 +312,7 @@ def test_an_at_sign_that_is_escaped_in_an_option_is_its_value() -> None:
         ("tlsCertificateKeyFilePassword=x", True),
     ],
 )
-def test_whether_tls_is_asked_for_is_read_as_the_driver_reads_it(options: str, uses: bool) -> None:
+def test_the_tls_option_is_interpreted_as_by_the_driver(options: str, uses: bool) -> None:
     given = settings(options)
     assert address_of(given).uses_tls is uses
     assert (client_of(given).options.pool_options._ssl_context is not None) is uses

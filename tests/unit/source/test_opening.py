@@ -1,4 +1,4 @@
-"""What is said while the database cannot be followed yet, and what a server says of itself."""
+"""The reasons that are logged while the database cannot be followed yet, and the checks of a server's hello."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HERE = Timestamp(1, 1)
 
 
 class Answers(Opening):
-    """Fails with these reasons in turn, and then opens; an hour passes where one of them is `LATER`."""
+    """Fails with each of these reasons in turn, and then opens. `LATER` lets an hour pass."""
 
     def __init__(self, *reasons: str | Exception, clock: Clock) -> None:
         self._settings = settings_for("mongodb://u:hunter2@db.example.com/", "app")
@@ -63,7 +63,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [vars(one)["reason"] for one in caplog.records]
 
 
-async def test_a_reason_is_said_once_and_again_when_it_changes(
+async def test_a_reason_is_logged_once_and_again_when_it_changes(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     attempts = Answers("a", "a", "a", "b", "b", "a", clock=clock)
@@ -72,14 +72,14 @@ async def test_a_reason_is_said_once_and_again_when_it_changes(
     assert all(vars(one)["hosts"] == "db.example.com" for one in caplog.records)
 
 
-async def test_a_reason_that_stays_is_said_again_now_and_then(
+async def test_an_unchanged_reason_is_logged_again_after_a_while(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert await Answers("a", "a", LATER, "a", "a", clock=clock).patiently() == HERE
     assert said(caplog) == ["a", "a"]
 
 
-async def test_the_first_answer_comes_soon_and_later_ones_may_take_as_long_as_a_slow_network(
+async def test_the_first_attempt_has_a_short_time_limit_and_later_ones_a_long_one(
     clock: Clock,
 ) -> None:
     attempts = Answers("a", "a", clock=clock)
@@ -87,7 +87,7 @@ async def test_the_first_answer_comes_soon_and_later_ones_may_take_as_long_as_a_
     assert attempts.waits == [1_500, 5_000, 5_000]
 
 
-async def test_what_is_found_to_be_lasting_ends_the_start(clock: Clock) -> None:
+async def test_a_permanent_reason_ends_the_start(clock: Clock) -> None:
     with pytest.raises(StartupError, match="standalone"):
         await Answers("a", STANDALONE.error, clock=clock).patiently()
 
@@ -106,7 +106,9 @@ PRIMARY: dict[str, Any] = {"setName": "rs0", "isWritablePrimary": True, "maxWire
         (PRIMARY | {"isWritablePrimary": False, "secondary": True, "hidden": True}, "hidden", True),
     ],
 )
-def test_what_a_server_says_of_itself(hello: dict[str, Any], says: str, lasting: bool) -> None:
+def test_an_unsuitable_server_is_recognised_by_its_hello(
+    hello: dict[str, Any], says: str, lasting: bool
+) -> None:
     found = of_member(hello)
     assert found is not None
     assert says in str(found)
@@ -122,11 +124,11 @@ def test_what_a_server_says_of_itself(hello: dict[str, Any], says: str, lasting:
         PRIMARY | {"maxWireVersion": 99},
     ],
 )
-def test_a_server_that_will_do(hello: dict[str, Any]) -> None:
+def test_a_suitable_server_has_no_problem(hello: dict[str, Any]) -> None:
     assert of_member(hello) is None
 
 
-def test_a_server_older_than_the_driver_knows_is_too_old() -> None:
-    """The driver refuses it before it can be asked."""
+def test_a_server_older_than_the_driver_supports_is_too_old() -> None:
+    """The driver raises an error before the relay can send a command."""
     words = "Server at h:27017 reports wire version 6, but this version of PyMongo requires at least 8."
     assert _of_configuration(address_of(settings_for("mongodb://h/", "app")), words) is TOO_OLD

@@ -1,4 +1,4 @@
-"""How often the log says that the database does not answer."""
+"""How often an outage of the database is logged."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from relay.source.outage import LOG_AGAIN_S, Outage
 log = logging.getLogger("relay.test")
 
 
-class Noted(logging.Handler):
-    """The reasons of the lines that are loud, in order."""
+class RecordingHandler(logging.Handler):
+    """Keeps the reasons of the lines at WARNING and above, in order."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -33,10 +33,10 @@ class Clock:
 
 
 @given(st.lists(st.sampled_from(["a", "b", "over", "a minute"])))
-def test_a_failure_is_said_when_it_begins_when_its_reason_changes_and_after_a_minute(
+def test_an_outage_is_logged_at_its_start_when_its_reason_changes_and_after_a_minute(
     happens: list[str],
 ) -> None:
-    clock, noted, said = Clock(), Noted(), []
+    clock, noted, said = Clock(), RecordingHandler(), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(outage, "time", clock)
         log.addHandler(noted)
@@ -57,7 +57,7 @@ def test_a_failure_is_said_when_it_begins_when_its_reason_changes_and_after_a_mi
     assert noted.reasons == said
 
 
-def test_what_repeats_it_is_there_for_who_looks_closer(caplog: pytest.LogCaptureFixture) -> None:
+def test_repeated_failures_are_logged_at_debug_level(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, log.name)
     failing = Outage(log, "no answer")
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""BSON taken apart without decoding: the same as decoding it whole, for every kind of value."""
+"""Reading parts of BSON without decoding gives the same values as a full decode, for every type."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ DOCUMENTS = st.dictionaries(NAMES, VALUES, max_size=5)
 
 
 def whole(value: Any) -> Any:
-    """The document with its raw arrays decoded."""
+    """Return the document with its raw arrays decoded."""
     if isinstance(value, RawArray):
         return [decode_element(element) for element in value.elements()]
     if isinstance(value, dict):
@@ -57,19 +57,19 @@ def whole(value: Any) -> Any:
 
 
 @given(DOCUMENTS, st.sampled_from(["events", "log.events", "log.a"]))
-def test_a_document_is_what_it_is_when_decoded_whole(document: Any, path: str) -> None:
+def test_a_document_read_by_parts_equals_a_full_decode(document: Any, path: str) -> None:
     raw = bson.encode(document)
     assert whole(Decoder(path).document(raw)) == bson.decode(raw, codec_options=LENIENT)
 
 
 @given(DOCUMENTS, st.sampled_from(["events", "log.events", "log.a"]))
-def test_a_change_is_what_it_is_when_decoded_whole(fields: Any, path: str) -> None:
+def test_a_change_read_by_parts_equals_a_full_decode(fields: Any, path: str) -> None:
     raw = bson.encode({"fullDocument": fields, "updateDescription": {"updatedFields": fields}, "x": 1})
     assert whole(Decoder(path).change(raw)) == bson.decode(raw, codec_options=LENIENT)
 
 
 @pytest.mark.parametrize("path", ["events", "log.events"])
-def test_the_array_is_left_alone(path: str) -> None:
+def test_the_events_array_is_not_decoded(path: str) -> None:
     decoder = Decoder(path)
     document = {"events": [1]} if path == "events" else {"log": {"events": [1]}}
     for shape in ({"fullDocument": document}, {"updateDescription": {"updatedFields": document}}):
@@ -91,7 +91,7 @@ ELEMENTS = st.lists(st.sampled_from([{"n": 1}, {"n": 2}, {}, None, 1, "text", ["
 
 
 @given(ELEMENTS, st.integers(0, 6), ELEMENTS, ELEMENTS)
-def test_elements_are_the_same_whatever_came_before(
+def test_elements_do_not_depend_on_the_elements_before_them(
     old: list[Any], dropped: int, added: list[Any], other: list[Any]
 ) -> None:
     array = RawArray(bson.encode({str(index): value for index, value in enumerate(old[dropped:] + added)}))
@@ -99,19 +99,19 @@ def test_elements_are_the_same_whatever_came_before(
         assert array.elements([encode_element(value) for value in before]) == array.elements()
 
 
-def test_a_name_that_looks_like_the_elements_before_is_a_name() -> None:
+def test_a_field_name_that_resembles_encoded_elements_is_a_name() -> None:
     before = [encode_element(value) for value in ({}, None, {})]
     array = RawArray(bson.encode({"0": {}, "1\n\x032": {}}))
     assert array.elements(before) == [encode_element({})] * 2
 
 
-def test_what_is_no_bson_is_refused_and_ends() -> None:
+def test_invalid_bson_raises_invalid_bson_and_does_not_loop() -> None:
     array = bson.encode({"0": {"a": 1}, "1": "x"})
     for cut in range(len(array)):
         with pytest.raises(InvalidBSON):
             RawArray(array[:cut]).elements()
     looping = bytearray(array)
-    looping[7:11] = (0).to_bytes(4, "little")  # a document of no length
+    looping[7:11] = (0).to_bytes(4, "little")  # a document with length 0
     with pytest.raises(InvalidBSON):
         RawArray(bytes(looping)).elements()
     looping[7:11] = (-4).to_bytes(4, "little", signed=True)
@@ -121,20 +121,20 @@ def test_what_is_no_bson_is_refused_and_ends() -> None:
 
 
 @given(st.binary(max_size=60))
-def test_no_bytes_raise_anything_else(raw: bytes) -> None:
+def test_arbitrary_bytes_raise_nothing_but_invalid_bson(raw: bytes) -> None:
     with suppress(InvalidBSON):
         RawArray(raw).elements()
 
 
-def test_the_array_of_a_document_in_a_long_reply_stays_bson_too() -> None:
-    """The driver gives views of a reply that is long."""
+def test_the_events_array_of_a_document_in_a_memoryview_is_not_decoded() -> None:
+    """The driver returns memoryviews of a long reply."""
     raw = bson.encode({"_id": 1, "events": [1, 2]})
     decoder = Decoder("events")
     assert decoder.document(memoryview(raw)) == decoder.document(raw)  # type: ignore[arg-type]
 
 
-def test_what_has_the_fields_of_a_reference_is_read_as_the_document_it_is() -> None:
-    """The driver makes a reference of it, which has no fields."""
+def test_a_document_with_the_fields_of_a_dbref_is_read_as_a_document() -> None:
+    """The driver would decode it as a DBRef, which loses its fields."""
     history = bson_bytes.document(*bson_bytes.REFERENCE, ("items", bson_bytes.array(bson_bytes.TRUE)))
     stored = bson_bytes.document(("_id", bson_bytes.int32(1)), *bson_bytes.REFERENCE, ("history", history))
     event = bson_bytes.document(

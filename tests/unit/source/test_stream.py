@@ -1,4 +1,4 @@
-"""Batches end between cluster times, however a server cuts its replies: the tail over a database of a few lines."""
+"""Batches end between cluster times, wherever a server ends its replies. The tail reads from a small fake database."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch, Reopened, Tail
 
 START = Timestamp(9, 1)
-GROUPS = st.lists(st.integers(1, 5), min_size=1, max_size=8)  # how many changes each cluster time has
-CUTS = st.lists(st.integers(1, 4), min_size=1, max_size=6)  # how many changes each reply has
+GROUPS = st.lists(st.integers(1, 5), min_size=1, max_size=8)  # number of changes of each cluster time
+CUTS = st.lists(st.integers(1, 4), min_size=1, max_size=6)  # number of changes in each reply
 
 
 def token(time: Timestamp) -> dict[str, Any]:
@@ -28,14 +28,14 @@ def token(time: Timestamp) -> dict[str, Any]:
 
 
 class Database:
-    """A server whose replies end after as many changes as it is told; a cut of None is a connection that breaks."""
+    """A server whose replies contain these numbers of changes. A cut of None is a lost connection."""
 
     def __init__(self, groups: list[int], cuts: list[int | None], hello: dict[str, Any], past: bool) -> None:
         times = [Timestamp(10 + number, 1) for number, size in enumerate(groups) for _ in range(size)]
         self.changes = [*enumerate(times)]
         self._cuts = cuts * len(times)
         self._hello = {"maxWireVersion": 17, **hello}
-        self._past = past  # the token is past the changes where their cluster time is over
+        self._past = past  # whether the token points past the changes once their cluster time is over
         self._told = self._replies = 0
         self._looked_for: Timestamp | None = None
 
@@ -69,13 +69,15 @@ class Database:
             opening = command["pipeline"][0]["$changeStream"]
             after, start = opening.get("startAfter"), opening.get("startAtOperationTime", START)
             self._looked_for = start if start > START else None
-            # It repeats what is at the token, as a server may.
+            # Repeat the changes at the token, as a server may.
             self._told = sum(
                 after is not None and token(time)["_data"] < after["_data"] for _, time in self.changes
             )
             return self._reply([], START if after is None else None, after)
         await asyncio.sleep(0)
-        if self._looked_for is not None:  # the tail asks whether the last change it knows is still there
+        if (
+            self._looked_for is not None
+        ):  # the tail checks whether the last change it knows is still in the oplog
             return self._reply([one for one in self.changes if one[1] >= self._looked_for][:1], None)
         self._replies += 1
         cut = self._cuts[self._replies - 1] if self._replies <= len(self._cuts) else len(self.changes)
@@ -104,7 +106,7 @@ class Database:
 
 
 async def told(database: Database) -> list[Batch | Reopened]:
-    """What the tail tells until it has told of the last change, or gave up its place."""
+    """Return what the tail yields up to the last change, or until it gives up its position."""
     tail = Tail(database, "app", "tasks", Decoder("events"), jitter=lambda: 0.0)  # type: ignore[arg-type]
     await tail.open()
     heard: list[Batch | Reopened] = []
@@ -117,7 +119,7 @@ async def told(database: Database) -> list[Batch | Reopened]:
 
 
 def check(heard: list[Batch | Reopened], database: Database) -> None:
-    """Every change once, in order, and no cluster time in two batches."""
+    """Check that each change occurs once, in order, and that no cluster time is in two batches."""
     batches = [batch for batch in heard if isinstance(batch, Batch)]
     assert len(batches) == len(heard)
     assert [change.id for batch in batches for change in batch.changes] == [
@@ -131,7 +133,7 @@ def check(heard: list[Batch | Reopened], database: Database) -> None:
 
 @settings(max_examples=300)
 @given(GROUPS, CUTS, st.sampled_from([{"msg": "isdbgrid"}, {}]), st.booleans())
-def test_behind_a_router_a_batch_ends_between_cluster_times(
+def test_a_batch_from_a_router_ends_between_cluster_times(
     groups: list[int], cuts: list[Any], hello: dict[str, Any], past: bool
 ) -> None:
     database = Database(groups, cuts, hello, past)
@@ -140,7 +142,7 @@ def test_behind_a_router_a_batch_ends_between_cluster_times(
 
 @settings(max_examples=300)
 @given(GROUPS, st.integers(1, 4), st.booleans())
-def test_a_reply_that_is_full_may_end_within_a_cluster_time(groups: list[int], size: int, past: bool) -> None:
+def test_a_full_reply_may_end_within_a_cluster_time(groups: list[int], size: int, past: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "BATCH_SIZE", size)
         database = Database(groups, [size], {"setName": "rs0"}, past)
@@ -149,7 +151,9 @@ def test_a_reply_that_is_full_may_end_within_a_cluster_time(groups: list[int], s
 
 @settings(max_examples=300)
 @given(GROUPS, CUTS, st.booleans())
-def test_what_no_server_does_is_never_told_twice_in_silence(groups: list[int], cuts: Any, past: bool) -> None:
+def test_an_unexpected_token_never_repeats_a_change_without_a_resync(
+    groups: list[int], cuts: Any, past: bool
+) -> None:
     database = Database([*groups, 1], cuts, {"setName": "rs0"}, past)
     heard = asyncio.run(told(database))
     if not isinstance(heard[-1], Reopened):
@@ -158,17 +162,19 @@ def test_what_no_server_does_is_never_told_twice_in_silence(groups: list[int], c
 
 @settings(max_examples=100)
 @given(GROUPS, CUTS, st.integers(0, 5))
-def test_what_was_held_back_comes_again_after_an_interruption(groups: list[int], cuts: Any, at: int) -> None:
+def test_buffered_changes_are_received_again_after_an_interruption(
+    groups: list[int], cuts: Any, at: int
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "BACKOFF_MIN_S", 0.0)
-        # Something was published by then: what cannot be found again after an interruption is given up.
+        # Changes were published before: the tail gives up a position that it cannot find again after an interruption.
         broken = [1, 1, *(cuts * 6)[:at], None, *cuts]
         database = Database([1, 1, *groups], broken, {"msg": "isdbgrid"}, False)
         check(asyncio.run(told(database)), database)
 
 
-def test_a_change_that_is_alone_waits_for_nothing() -> None:
+def test_a_single_change_is_delivered_without_waiting() -> None:
     database = Database([1, 1, 1], [1], {"setName": "rs0"}, False)
     heard = asyncio.run(told(database))
     assert [len(batch.changes) for batch in heard if isinstance(batch, Batch)] == [1, 1, 1]
-    assert database._replies <= 4  # one of them is under way when the last batch is told
+    assert database._replies <= 4  # one of them is in flight when the last batch is yielded
