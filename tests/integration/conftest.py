@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,3 +32,21 @@ def environment(mongo_url: str, database_name: str) -> dict[str, str]:
         "RELAY_PORT": "0",
         "RELAY_LOG_LEVEL": "DEBUG",
     }
+
+
+@pytest.fixture
+def good(mongo_url: str, database_name: str) -> dict[str, str]:
+    """Settings with which `relay serve` starts."""
+    return {
+        "RELAY_MONGO_URL": mongo_url,
+        "RELAY_MONGO_DATABASE": database_name,
+        "RELAY_JWT_SECRET": SECRET,
+        "RELAY_PORT": "0",
+    }
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Yield settings with a directory for temporary files, which must be empty afterwards."""
+    yield {"TMPDIR": str(tmp_path)}
+    assert list(tmp_path.iterdir()) == []

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import support.bson_bytes as raw
-from bson import SON, CodecOptions
+from bson import SON
 from bson.raw_bson import RawBSONDocument
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from pymongo import MongoClient
 from support.polling_client import post
 from support.relay_fixture import listening, running, settings_for
+from support.task_views import FENCE, RAW, Views, by_id
 
-from relay.source.change import Change, Deleted, key_of
-from relay.source.events import read_change
-from relay.source.raw_bson import Decoder
 from relay.tasks.mapping import Fields, Mapping, Rule, Visibility
-from relay.tasks.summary import Summary
-from relay.tasks.translate import Task, Translator
-from relay.tasks.visibility import Audience, Principal
-
-RAW = CodecOptions(document_class=RawBSONDocument)
-FENCE = "fence"
+from relay.tasks.translate import Task
 
 # Documents with values of every type, in fields that the mappings below read.
 
@@ -112,54 +105,6 @@ def mappings(draw: Any) -> Mapping:
     fields = {name: draw(outside) for name in names}
     rules = [Rule(f"r{n}", draw(outside), draw(st.sampled_from(["sub", "teams"]))) for n in range(2)]
     return Mapping(fields=Fields(**fields), events=events, visibility=Visibility(tuple(rules), ()))
-
-
-class Views:
-    """One collection as a principal sees it in lists, joins and live messages."""
-
-    def __init__(self, tasks: Any, mapping: Mapping, claims: dict[str, Any]) -> None:
-        audience = Audience(mapping.visibility)
-        principal = Principal(claims["sub"], claims, 0)
-        self._tasks = tasks
-        self._decoder = Decoder(mapping.events, names=mapping.names())
-        self.translator = Translator(mapping, audience.keys_of, max_text=50)
-        self._filter = audience.filter_for(principal)
-        self._held = audience.keys_for(principal)
-
-    def _read(self, filter: Any, projection: Any = None) -> Iterator[dict[str, Any]]:
-        for document in self._tasks.find(filter, projection):
-            yield self._decoder.document(bytes(document.raw))
-
-    def listed(self) -> dict[bytes, Summary]:
-        documents = self._read(self._filter, self.translator.list_projection())
-        return {key_of(one["_id"]): self.translator.summarise(one) for one in documents}
-
-    def all(self) -> dict[bytes, Task]:
-        return {key_of(one["_id"]): self.translator.read(one) for one in self._read({})}
-
-    def outlined(self) -> dict[bytes, Task]:
-        projection = self.translator.outline_projection
-        read = self._read({}, projection) if projection else ()
-        outlines = ((key_of(one["_id"]), self.translator.outline(one)) for one in read)
-        return {key: task for key, task in outlines if task is not None}
-
-    def visible(self, tasks: dict[bytes, Task]) -> dict[bytes, Summary]:
-        return {key: task.summary for key, task in tasks.items() if self._held & task.keys}
-
-    def followed(self, tasks: dict[bytes, Task], changes: Sequence[bytes]) -> dict[bytes, Task]:
-        """The tasks after these changes of the stream."""
-        now: dict[bytes, Task] = dict(tasks)
-        for one in changes:
-            change = read_change(one, self._decoder)
-            assert isinstance(change, Change), change
-            if isinstance(change.operation, Deleted):
-                continue
-            step = self.translator.translate(now.get(change.key), change)
-            assert step is not None
-            assert step.messages is not None
-            if step.after is not None:
-                now[change.key] = step.after
-        return now
 
 
 @pytest.fixture
@@ -321,10 +266,6 @@ async def test_no_candidate_after_a_reference_gives_rights_to_live_messages(
     told = [one["data"] for one in live.frames if one["data"].get("taskId") == "t"]
     assert [one["taskId"] for one in listed] == [FENCE]
     assert [one["change"] for one in told[-1:]] == (["revoked"] if pipeline else [])
-
-
-def by_id(summaries: Iterable[Summary]) -> dict[str, Summary]:
-    return {one["taskId"]: one for one in summaries}
 
 
 # Documents with two fields of one name: no driver writes them, but MongoDB stores them.

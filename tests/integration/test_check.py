@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from bson import Decimal128
 from pymongo import MongoClient
-from test_commands import run, standalone
+from support.command_process import run, standalone
 
 from relay.cli.demo import mongod as embedded
 

@@ -10,39 +10,28 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from http.client import HTTPConnection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pymongo import MongoClient
-from support.command_process import Process, started
-from support.relay_fixture import COMMAND, SECRET, SOON_S, environment, listening
+from support.command_process import (
+    Process,
+    alive,
+    alive_soon,
+    nobody_reads,
+    port_of,
+    run,
+    standalone,
+    started,
+)
+from support.relay_fixture import COMMAND, SOON_S, environment, listening
 
 from relay.cli.demo import mongod as embedded
 from relay.protocol.schema import json_schema
 
 LIFE = ["task:created", "task:analyzing", "task:dispatched", "task:pr_opened", "task:pr_merged"]
-
-
-def run(*arguments: str, timeout: float = 60, **given: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=timeout, env=environment(**given)
-    )
-
-
-@pytest.fixture
-def good(mongo_url: str, database_name: str) -> dict[str, str]:
-    return {
-        "RELAY_MONGO_URL": mongo_url,
-        "RELAY_MONGO_DATABASE": database_name,
-        "RELAY_JWT_SECRET": SECRET,
-        "RELAY_PORT": "0",
-    }
 
 
 @pytest.mark.parametrize(
@@ -107,22 +96,6 @@ def test_the_demo_with_a_url_that_cannot_be_used_ends_with_one_sentence() -> Non
         ended.stderr
         == "relay: RELAY_MONGO_URL: the file of tlsCAFile cannot be read: there is no such file.\n"
     )
-
-
-@contextmanager
-def standalone(directory: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [embedded.locate(), "--dbpath", str(directory), "--port", str(port), "--bind_ip", "127.0.0.1"],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        yield f"mongodb://127.0.0.1:{port}/"
-    finally:
-        process.terminate()
-        process.wait(SOON_S)
 
 
 def test_the_relay_waits_for_a_mongod_that_cannot_be_reached(good: dict[str, str]) -> None:
@@ -195,60 +168,6 @@ async def test_a_second_ctrl_c_ends_the_relay_at_once(good: dict[str, str]) -> N
             await ear.until("server:draining")
             process.send_signal(signal.SIGINT)
             assert await asyncio.to_thread(process.wait, SOON_S) == 130
-
-
-def port_of(printed: str) -> int:
-    """Return the port on which a relay listens, from what it printed."""
-    found = re.search(r"listening on http://[^\s:]+:(\d+)", printed)
-    assert found is not None, printed
-    return int(found[1])
-
-
-def alive(port: int, host: str = "127.0.0.1", path: str = "/healthz") -> bool:
-    connection = HTTPConnection(host, port, timeout=SOON_S)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == 200
-    finally:
-        connection.close()
-
-
-def alive_soon(process: subprocess.Popen[bytes], port: int) -> None:
-    """Wait until the relay answers. Its output is not read, so nothing else says that it listens."""
-    deadline = time.monotonic() + SOON_S
-    while True:
-        assert process.poll() is None
-        try:
-            assert alive(port)
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        else:
-            return
-
-
-@contextmanager
-def nobody_reads(how: str) -> Iterator[list[str]]:
-    """Yield the words to put before a command, so that its standard error is closed, full, or a full pipe that is not
-    read."""
-    if how == "closed":
-        yield ["sh", "-c", 'exec "$@" 2>&-', "sh"]
-    elif how == "full disk":
-        yield ["sh", "-c", 'exec "$@" 2>/dev/full', "sh"]
-    elif how == "all closed":
-        yield ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
-    else:
-        reads, writes = os.pipe()
-        try:
-            os.set_blocking(writes, False)
-            with suppress(BlockingIOError):
-                while True:
-                    os.write(writes, b"x" * 4096)
-            os.set_blocking(writes, True)
-            yield ["sh", "-c", f'exec "$@" 2>/proc/{os.getpid()}/fd/{writes}', "sh"]
-        finally:
-            os.close(reads)
-            os.close(writes)
 
 
 NOT_READ = ["closed", "all closed", "full disk", "full pipe"]
@@ -436,13 +355,6 @@ def test_the_tail_does_not_use_a_proxy_of_the_environment_for_this_machine(
         given = {"RELAY_URL": f"http://127.0.0.1:{port}\n", "RELAY_TOKEN": token}
         ended = run("tail", "--duration", "0.01", **given | dead)
     assert ended.returncode == 0, ended.stderr
-
-
-@pytest.fixture
-def temporary(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Yield settings with a directory for temporary files, which must be empty afterwards."""
-    yield {"TMPDIR": str(tmp_path)}
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_demo_writes_one_task_and_leaves_nothing_behind(temporary: dict[str, str]) -> None:

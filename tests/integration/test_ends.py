@@ -15,23 +15,11 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
+from support.command_process import Process, alive, alive_soon, nobody_reads, port_of, run, started
 from support.relay_fixture import SOON_S, listening
-from test_commands import (
-    Process,
-    alive,
-    alive_soon,
-    good,
-    nobody_reads,
-    port_of,
-    run,
-    started,
-    temporary,
-)
 
 from relay.cli.demo import mongod as embedded
 from relay.config import Settings
-
-__all__ = ["good", "temporary"]  # fixtures
 
 HEARS = (  # undoes that SIGINT is ignored, as it is where the tests run in the background of a script
     *(sys.executable, "-c"),

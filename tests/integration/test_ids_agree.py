@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pymongo import MongoClient
 from support.polling_client import post
 from support.relay_fixture import listening, running, settings_for, token
-from test_agreement import FENCE, RAW, Views, by_id
+from support.task_views import FENCE, RAW, Views, by_id
 
 from relay.source.change import key_of
 from relay.tasks.mapping import Mapping, Rule, Visibility

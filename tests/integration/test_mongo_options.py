@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
+from support.mongo_url_options import FAR_FROM_OURS
 from support.relay_fixture import listening, running, settings_for
-from unit.source.test_mongo_url import FAR_FROM_OURS
 
 from relay.source.client import client_of
 from relay.source.raw_bson import Decoder

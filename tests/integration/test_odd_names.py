@@ -14,9 +14,9 @@ from bson import Timestamp
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import OperationFailure
 from support import odd_diffs
+from support.collector import Collector, stored
 from support.relay_fixture import SOON_S, listening, running, settings_for
 from support.stored_comparison import TRANSLATOR, same
-from unit.feed.test_model import Collector, stored
 
 from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump

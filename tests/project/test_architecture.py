@@ -80,3 +80,10 @@ def test_a_pure_module_imports_nothing_that_does_io() -> None:
 @pytest.mark.parametrize("path", sorted(RELAY.rglob("*.py")), ids=lambda path: str(path.relative_to(RELAY)))
 def test_a_module_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), path
+
+
+def test_no_test_module_imports_another_test_module() -> None:
+    """Code that several test modules need lives in `tests/support`."""
+    for path in (RELAY.parent / "tests").rglob("*.py"):
+        for module in imports(path):
+            assert not module.rpartition(".")[2].startswith("test_"), f"{path.name} imports {module}"

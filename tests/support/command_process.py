@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import select
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
+from pathlib import Path
 
-from support.relay_fixture import COMMAND, environment
+from relay.cli.demo import mongod as embedded
+from support.relay_fixture import COMMAND, SOON_S, environment
 
 
 class Process(subprocess.Popen[bytes]):
@@ -50,3 +55,82 @@ def started(
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+def run(*arguments: str, timeout: float = 60, **given: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the relay with only these settings, until it ends."""
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=timeout, env=environment(**given)
+    )
+
+
+@contextmanager
+def standalone(directory: Path) -> Iterator[str]:
+    """Run a mongod that is no replica set, and give its URL."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [embedded.locate(), "--dbpath", str(directory), "--port", str(port), "--bind_ip", "127.0.0.1"],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        yield f"mongodb://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.wait(SOON_S)
+
+
+def port_of(printed: str) -> int:
+    """Return the port on which a relay listens, from what it printed."""
+    found = re.search(r"listening on http://[^\s:]+:(\d+)", printed)
+    assert found is not None, printed
+    return int(found[1])
+
+
+def alive(port: int, host: str = "127.0.0.1", path: str = "/healthz") -> bool:
+    """Whether the relay on this port answers with status 200."""
+    connection = HTTPConnection(host, port, timeout=SOON_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    finally:
+        connection.close()
+
+
+def alive_soon(process: subprocess.Popen[bytes], port: int) -> None:
+    """Wait until the relay answers. Its output is not read, so nothing else says that it listens."""
+    deadline = time.monotonic() + SOON_S
+    while True:
+        assert process.poll() is None
+        try:
+            assert alive(port)
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            return
+
+
+@contextmanager
+def nobody_reads(how: str) -> Iterator[list[str]]:
+    """Yield the words to put before a command, so that its standard error is closed, full, or a full pipe that is not
+    read."""
+    if how == "closed":
+        yield ["sh", "-c", 'exec "$@" 2>&-', "sh"]
+    elif how == "full disk":
+        yield ["sh", "-c", 'exec "$@" 2>/dev/full', "sh"]
+    elif how == "all closed":
+        yield ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+    else:
+        reads, writes = os.pipe()
+        try:
+            os.set_blocking(writes, False)
+            with suppress(BlockingIOError):
+                while True:
+                    os.write(writes, b"x" * 4096)
+            os.set_blocking(writes, True)
+            yield ["sh", "-c", f'exec "$@" 2>/proc/{os.getpid()}/fd/{writes}', "sh"]
+        finally:
+            os.close(reads)
+            os.close(writes)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pymongo.common import URI_OPTIONS_VALIDATOR_MAP
+from support.mongo_url_options import FAR_FROM_OURS
 
 from relay.config import Settings, load
 from relay.errors import StartupError
@@ -29,42 +30,6 @@ from relay.source.client import (
 )
 from relay.source.reach import _seeds, _shown
 
-# For each option that the relay sets itself, a value that would be visible if it took effect.
-FAR_FROM_OURS = {
-    "connectTimeoutMS": "1",
-    "datetime_conversion": "datetime_ms",
-    "enableOverloadRetargeting": "true",
-    "heartbeatFrequencyMS": "900000",
-    "maxAdaptiveRetries": "9",
-    "maxConnecting": "1",
-    "maxPoolSize": "1",
-    "maxStalenessSeconds": "90",
-    "minPoolSize": "50",
-    "readConcernLevel": "linearizable",
-    "readPreference": "secondary",
-    "readPreferenceTags": "dc:nowhere",
-    "retryReads": "false",
-    "server_api": "1",
-    "serverSelectionTimeoutMS": "1",
-    "socketTimeoutMS": "1",
-    "timeoutMS": "30000",
-    "tz_aware": "true",
-    "unicode_decode_error_handler": "ignore",
-    "uuidRepresentation": "javaLegacy",
-    "waitQueueTimeoutMS": "1",
-    "connect": "false",
-    "driver": "x",
-    "fsync": "true",
-    "journal": "true",
-    "retryWrites": "false",
-    "w": "0",
-    "waitQueueMultiple": "1",
-    "wTimeoutMS": "1",
-    "proxyHost": "proxy.example.com",
-    "proxyPort": "1080",
-    "proxyUsername": "hunter2",
-    "proxyPassword": "hunter2",
-}
 SENSIBLE = {
     "appName": ("mine", "tests"),
     "compressors": ("zlib", "zlib"),

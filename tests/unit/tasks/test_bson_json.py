@@ -22,7 +22,7 @@ from bson import (
     Timestamp,
 )
 from hypothesis import given
-from hypothesis import strategies as st
+from support.bson_strategies import BSON
 
 from relay.tasks.bson_json import plain
 
@@ -53,22 +53,6 @@ SOME_UUID = UUID("12345678-1234-5678-1234-567812345678")
 def test_every_bson_type_has_a_json_form(value: Any, shown: Any) -> None:
     assert plain({"v": [value]}) == {"v": [shown]}
     assert type(plain(value)) is type(shown)
-
-
-BSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**63 - 1)
-    | st.floats()
-    | st.text()
-    | st.binary(max_size=8)
-    | st.datetimes()
-    | st.builds(ObjectId)
-    | st.builds(DatetimeMS, st.integers(-(2**62), 2**62))
-    | st.sampled_from([Decimal128("NaN"), MinKey(), MaxKey(), Regex("x"), Timestamp(0, 0), Code("y")]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=12,
-)
 
 
 @given(BSON)

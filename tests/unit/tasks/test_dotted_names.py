@@ -16,8 +16,8 @@ from bson import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import odd_diffs
+from support.collector import Collector, stored
 from support.stored_comparison import DECODER, MAPPING, TRANSLATOR, of, same, shown
-from unit.feed.test_model import Collector, stored
 
 from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump

@@ -12,7 +12,7 @@ import pytest
 from bson import Code, DBRef, ObjectId, Regex, Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.tasks.test_bson_json import BSON
+from support.bson_strategies import BSON
 
 from relay.protocol.types import Kind
 from relay.source.change import Change, Updated, key_of

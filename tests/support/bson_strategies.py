@@ -1,0 +1,30 @@
+"""Hypothesis strategies for decoded BSON values."""
+
+from __future__ import annotations
+
+from bson import (
+    Code,
+    DatetimeMS,
+    Decimal128,
+    MaxKey,
+    MinKey,
+    ObjectId,
+    Regex,
+    Timestamp,
+)
+from hypothesis import strategies as st
+
+BSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.text()
+    | st.binary(max_size=8)
+    | st.datetimes()
+    | st.builds(ObjectId)
+    | st.builds(DatetimeMS, st.integers(-(2**62), 2**62))
+    | st.sampled_from([Decimal128("NaN"), MinKey(), MaxKey(), Regex("x"), Timestamp(0, 0), Code("y")]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)

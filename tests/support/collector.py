@@ -1,0 +1,60 @@
+"""A publisher for the pump that keeps the messages and the timelines that they build."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bson import Timestamp
+
+from relay.tasks.mapping import Mapping
+from relay.tasks.timeline import element_json, event_json, timeline_of
+from relay.tasks.translate import EventAdded, StateReset, Step, Translator
+from relay.tasks.visibility import Audience
+
+MAPPING = Mapping()
+
+
+TRANSLATOR = Translator(MAPPING, Audience(MAPPING.visibility).keys_of, max_text=100)
+
+
+class Collector:
+    """A publisher that keeps the messages in the form in which they are sent, and applies them to timelines as a client
+    does."""
+
+    def __init__(self, timelines: dict[str, list[bytes]]) -> None:
+        self.timelines = timelines
+        self.said: list[tuple[Timestamp, str, tuple[Any, ...], Any]] = []
+
+    def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
+        for step in steps:
+            if step.after is None:
+                del self.timelines[step.id]
+            elif step.before is None:  # a new task: a client that joins it is sent its state
+                self.timelines[step.id] = shown(step.after.timeline.elements or ())
+            messages = tuple(self._sent(step, message) for message in step.messages)
+            shows = step.after and (step.after.summary, step.after.keys)
+            self.said.append((position, step.id, messages, shows))
+
+    def _sent(self, step: Step, message: Any) -> Any:
+        timeline = self.timelines[step.id]
+        match message:
+            case EventAdded(index, event):
+                assert index == len(timeline), "a gap or a repeat"
+                timeline.append(event_json(event, TRANSLATOR.view))
+                return index, timeline[-1]
+            case StateReset(elements):
+                timeline[:] = shown(elements)
+                return tuple(timeline)
+        return message
+
+    def resync(self, position: Timestamp) -> None:
+        raise AssertionError("nothing was lost")
+
+
+def shown(elements: Sequence[bytes]) -> list[bytes]:
+    return [element_json(element, TRANSLATOR.view) for element in elements]
+
+
+def stored(document: dict[str, Any]) -> list[bytes]:
+    return shown(timeline_of(document, "events").elements or ())
