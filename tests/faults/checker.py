@@ -288,7 +288,7 @@ def check(frames: Sequence[tuple[int, dict[str, Any]]]) -> None:
     """Check all frames of a client against PROTOCOL.md 6.1 and 6.2.
 
     Within a connection the first event after a state has the index `next` of that state, and every other event follows
-    the one before. A state starts at or before the end of what the client holds. After a revocation or deletion the task
+    the one before. A state starts at or before the end of what the client holds. After a revocation or deletion it
     gets no message until it has been joined again.
     """
     nexts: dict[str, int] = {}  # the next index of each task, over all connections

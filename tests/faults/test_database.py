@@ -398,7 +398,7 @@ def overflow_the_oplog(url: str) -> None:
             client["another"]["noise"].insert_many([{"x": "y" * 100_000} for _ in range(50)])
 
 
-# The driver leaves a socket to the garbage collector if connecting is cancelled, which happens when closing a cursor takes
+# The driver leaves a socket to the garbage collector if connecting is cancelled, as when closing a cursor takes
 # too long.
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 async def test_a_network_that_delays_cuts_and_refuses_loses_no_event(

@@ -1,4 +1,4 @@
-"""Databases that the relay cannot follow, all of them real. `serve`, `check` and `tail --direct` report each with the same
+"""Databases that the relay cannot follow, all real. `serve`, `check` and `tail --direct` report each in the same
 sentence. `serve` ends if waiting cannot help, and otherwise waits and logs the reason."""
 
 from __future__ import annotations
