@@ -1,6 +1,6 @@
-"""The faults of the clients that were mended (issue 8, 16 to 21): each the smallest change that brings it back.
+"""Faults of the clients that were fixed: each mutation brings one of them back with the smallest change.
 
-A name begins with the number of the fault.
+A number in a name counts the faults that the simulation has found.
 """
 
 from __future__ import annotations
