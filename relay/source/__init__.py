@@ -1,1 +1,1 @@
-"""From MongoDB: what changed, and what was true at a position."""
+"""Read MongoDB: the changes of the tasks' collection, and its documents as they were at a cluster time."""

@@ -1,11 +1,12 @@
-"""Decode documents, but keep the events array as raw BSON elements. Pure.
+"""Decode documents, but keep their array of events as raw BSON. Pure.
 
-A task's events array may hold thousands of elements, and a change adds one. So the array is cut out of a document
-before the rest is decoded. Its elements are compared as bytes, and each is decoded only when it is sent.
+A task is a document whose events are an array. That array may hold thousands of elements, and a change adds one. So the
+array is cut out of a document before the rest is decoded. Its elements are compared as bytes, and each is decoded only
+when it is sent.
 
 Rules of this file: an element is its type byte (0 for a document) followed by its value, without its index, so equal
 elements are equal bytes at every index. Bytes that are not BSON raise InvalidBSON. A value that the driver cannot
-decode becomes an Undecodable and leaves the other values of the document as they are.
+decode becomes an Undecodable, and the other values of the document are decoded as usual.
 """
 
 from __future__ import annotations
@@ -40,9 +41,10 @@ LENIENT: CodecOptions[Document] = CodecOptions(
 
 @dataclass(frozen=True, slots=True)
 class Undecodable:
-    """Stands for a value that the driver cannot decode. `element` is its type byte and its raw BSON.
+    """Stands for a value that the driver cannot decode. `element` is the value's type byte and its raw BSON.
 
-    It is not a string, so that it matches nobody if it is in a field that decides who may see a task.
+    An Undecodable is not a string, so that it equals no claim of a token. If it stands in a field that decides who may
+    see a task, nobody may.
     """
 
     element: Element
@@ -57,22 +59,23 @@ _INT32 = Struct("<i")
 _DOCUMENT_KIND = bytes([DOCUMENT])
 _NAMES = [
     b"%c%d" % (DOCUMENT, index) for index in range(10_000)
-]  # the names of an array's first elements, after their types
+]  # type byte and name of each of an array's first elements, if they are sub-documents
 _FIRST = _NAMES[0] + b"\0"
 _TYPE = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
 class RawArray:
-    """An array, kept as raw BSON."""
+    """An array of a document, kept as raw BSON instead of being decoded."""
 
     raw: bytes
 
     def elements(self, before: Sequence[Element] = ()) -> list[Element]:
-        """Split the array into its elements, in order. Raises InvalidBSON.
+        """Split the array into its elements, in order. An element is its type byte (0 for a document) and its value.
 
-        `before` are the elements of an earlier version. It makes no difference to the result, but saves time if this
-        array begins with the end of that one, as an array does that `$push` with `$slice` keeps at one length.
+        `before` may be the elements of an earlier version of the array. The result is the same without `before`, but is
+        found faster with it if the end of `before` is the beginning of this array. That is so after a `$push`, also
+        with a `$slice` that keeps the array at one length. Raises InvalidBSON if the array is malformed.
         """
         raw = self.raw
         position, end = body(raw, 0, len(raw))
@@ -99,7 +102,10 @@ class RawArray:
         return found
 
     def documents(self) -> list[bytes]:
-        """Split an array of sub-documents. Raises InvalidBSON, also if it has an element of another type."""
+        """Split an array of sub-documents, and return the raw BSON of each, in order.
+
+        Raises InvalidBSON if the array is malformed or has an element that is not a sub-document.
+        """
         raw = self.raw
         position, end = body(raw, 0, len(raw))
         find, length_at = raw.index, _INT32.unpack_from
@@ -118,16 +124,20 @@ class RawArray:
 
 
 def _run(raw: bytes, before: Sequence[Element]) -> tuple[list[Element], int]:
-    """The elements that end `before` and begin this array, if they are sub-documents, and their size in bytes.
+    """Find an overlap between the end of `before` and the start of the array `raw`.
 
-    Encoding those of `before` and comparing once is faster than splitting the array.
+    `before` are the elements of an earlier version of the array. Returns the elements of the overlap, and the number of
+    bytes that they take in `raw`; an empty list and 0 if there is no overlap, or if one of its elements is not a
+    sub-document. At most the first 10,000 elements are found this way. To encode the elements of `before` and compare
+    once is faster than to split the array.
     """
     if before and raw.startswith(_FIRST, 4):
         start = 4 + len(_FIRST)
         first = raw[start - 1 : start + _INT32.unpack_from(raw, start)[0]]
         run = list(before[before.index(first) :][: len(_NAMES)]) if first in before else []
         joined = b"".join(chain.from_iterable(zip(_NAMES, run, strict=False)))
-        # An element that is not a sub-document has its type byte where the others have the end of the name.
+        # The first byte of an element is 0 if it is a sub-document: that byte also ends the name in `raw`. Any other
+        # element has its type byte there, so that `joined` does not encode that element.
         if raw.startswith(joined, 4) and not any(map(_TYPE, run)):
             return run, len(joined)
     return [], 0
@@ -139,7 +149,10 @@ def opened(value: Any) -> Any:
 
 
 def encode_element(value: Any) -> Element:
-    """Encode a decoded value as an element. Raises what `bson.encode` raises."""
+    """Encode a decoded value as an element: its type byte (0 for a document) and its value as raw BSON.
+
+    Raises what `bson.encode` raises if the value cannot be stored in MongoDB.
+    """
     try:
         raw = bson.encode({"": value})
     except InvalidDocument:  # the value holds an Undecodable, which the driver cannot encode
@@ -166,7 +179,11 @@ def _together(values: Iterable[tuple[str, Any]]) -> bytes:
 
 
 def decode_element(element: Element) -> Any:
-    """Decode an element. The string "[undecodable]" stands for a value that cannot be decoded."""
+    """Decode an element: a type byte (0 for a document) and a value as raw BSON.
+
+    Returns the string "[undecodable]" if the value cannot be decoded. Inside a value that can, an Undecodable stands
+    for each inner value that cannot.
+    """
     kind = element[:1] if element[0] else _DOCUMENT_KIND
     raw = _INT32.pack(len(element) + 6) + kind + b"\0" + element[1:] + b"\0"
     try:
@@ -177,12 +194,15 @@ def decode_element(element: Element) -> Any:
 
 
 def ignore(count: int) -> None:
-    """A `noticed` callback that does nothing."""
+    """Do nothing. The default of callbacks that are told how many values or documents could not be decoded."""
 
 
 def decode(raw: bytes, noticed: Callable[[int], None] = ignore) -> Document:
-    """Decode one document. A value that the driver cannot decode becomes an Undecodable, and `noticed` is called with
-    the number of such values. Raises InvalidBSON if the document is not BSON."""
+    """Decode one document.
+
+    A value that the driver cannot decode becomes an Undecodable, and `noticed` is called with the number of such
+    values. Raises InvalidBSON if the document is not BSON.
+    """
     if _REFERENCE not in raw:
         try:
             return bson.decode(raw, codec_options=LENIENT)
@@ -192,7 +212,11 @@ def decode(raw: bytes, noticed: Callable[[int], None] = ignore) -> Document:
 
 
 def _decode_apart(raw: bytes, noticed: Callable[[int], None]) -> Document:
-    """Decode a document value by value, see `decode`."""
+    """Decode a document value by value, so that one value that cannot be decoded leaves the others as they are.
+
+    Such a value becomes an Undecodable, and `noticed` is called with the number of them. If a name occurs twice, the
+    first field is used. Raises InvalidBSON if the document is not BSON.
+    """
     lost: list[int] = []
     document = _document(raw, lost)
     if lost:
@@ -222,17 +246,18 @@ def _value(kind: int, raw: bytes, lost: list[int]) -> Any:
             case _:
                 single = _INT32.pack(len(raw) + 7) + bytes((kind, 0)) + raw + b"\0"
                 return bson.decode(single, codec_options=LENIENT)[""]
-    except Exception:  # whatever the driver raises is about this value alone
+    except Exception:  # any error of the driver is about this value alone
         lost.append(kind)
         return Undecodable(bytes((kind,)) + raw)
 
 
 class Decoder:
-    """Decodes the documents and the change events of one collection. The array at `path` stays a RawArray.
+    """Decodes the documents and the change events of one collection, and keeps the array at `path` as a RawArray.
 
-    `noticed` is called with the number of values that could not be decoded. MongoDB stores documents in which a name
-    occurs twice; its queries use the first field, while the driver keeps the last. For the fields in `names`, the first
-    is kept here, too: a visibility rule must find the same value as the query that agrees with it.
+    `path` is a path with dots between its names. `noticed` is called with the number of values that could not be
+    decoded. MongoDB stores documents in which a name occurs twice: its queries use the first field, while the driver
+    keeps the last. For the fields in `names`, the decoder keeps the first, too, because a visibility rule must find the
+    same value as the database query for the same rule.
     """
 
     def __init__(
@@ -262,7 +287,10 @@ class Decoder:
         self._last, self._whole = (bytes([ARRAY]) + name.encode() + b"\0" for name in (parts[-1], path))
 
     def document(self, raw: bytes) -> Document:
-        """Decode a stored document. Its `_id` is exact, see `exact_id`. Raises InvalidBSON."""
+        """Decode a stored document. The array at `path` stays a RawArray.
+
+        If decoding would change the `_id`, a RawId stands for it. Raises InvalidBSON if the document is not BSON.
+        """
         raw = bytes(raw)  # the driver gives a memoryview of a long reply, and a view has no search methods
         document = self._decode(raw, self._in_document)
         if "_id" in document:
@@ -270,15 +298,24 @@ class Decoder:
         return document
 
     def change(self, raw: bytes) -> Document:
-        """Decode a change event. Raises InvalidBSON."""
+        """Decode a change event. Each value in it that is the array at `path` stays a RawArray.
+
+        Raises InvalidBSON if the event is not BSON.
+        """
         return self._decode(raw, self._in_change)
 
     def fields(self, raws: Sequence[bytes]) -> Sequence[Document | None]:
-        """Decode the `updatedFields` of several updates. None stands for one that cannot be decoded."""
+        """Decode the `updatedFields` of several updates, and return the results in the same order.
+
+        None stands for `updatedFields` that cannot be decoded. The array at `path` stays a RawArray.
+        """
         return self._all(raws, self._in_fields)
 
     def diffs(self, raws: Sequence[bytes]) -> Sequence[Document | None]:
-        """Decode the oplog diffs of several updates. None stands for one that cannot be decoded."""
+        """Decode the oplog diffs of several updates, and return the results in the same order.
+
+        None stands for a diff that cannot be decoded. The array at `path` stays a RawArray.
+        """
         return self._all(raws, self._in_diff)
 
     def _all(self, raws: Sequence[bytes], places: Sequence[Sequence[str]]) -> Sequence[Document | None]:
@@ -286,14 +323,14 @@ class Decoder:
         if _REFERENCE not in joined and not self._may_hold_array(joined):
             try:
                 return bson.decode_all(joined, LENIENT)  # much faster than one by one
-            except Exception:  # one of them is malformed: decode one by one to keep the others
+            except Exception:  # one document is malformed: decode one by one to keep the others
                 return [self._one(raw, places) for raw in raws]
         return [self._one(raw, places) for raw in raws]
 
     def _one(self, raw: bytes, places: Sequence[Sequence[str]]) -> Document | None:
         try:
             return self._decode(raw, places)
-        except Exception:  # the caller then reads the whole event, and logs why it cannot
+        except Exception:  # the caller then parses the whole event, and logs the error if that fails, too
             return None
 
     def _may_hold_array(self, raw: bytes) -> bool:
@@ -327,7 +364,11 @@ class Decoder:
 
 
 def cut_out(raw: bytes, path: Sequence[bytes]) -> tuple[bytes, RawArray] | None:
-    """Cut the array at `path` out of a document: the document without it, and the array. None if there is no array."""
+    """Cut the array at `path` out of a document. `path` lists field names, the outermost first.
+
+    Returns the document without the array, and the array; None if there is no array at `path`. Raises InvalidBSON if
+    the document is malformed.
+    """
     position, end = body(raw, 0, len(raw))
     try:
         while position < end:

@@ -1,8 +1,16 @@
-"""The tail: open the change stream, resume it after failures, and give out its changes in batches. Does I/O.
+"""Follow a collection's change stream: open it, resume it after failures, yield its changes in batches. Does I/O.
 
-Rules of this file: a batch ends only between two cluster times; a resume token is kept only if a batch ended with it;
-the position never goes back. The commands aggregate and getMore are sent directly, because the driver's own iterator
-cannot be used after a cancellation, and hides the resume token of an empty reply.
+A change is one entry of the change stream, with a cluster time (MongoDB's logical clock). The position is the cluster
+time up to which every change has been given out. A resume token is MongoDB's name for a place in the stream. A cursor
+is an open stream on the server: each getMore command asks the cursor for its next changes.
+
+Rules of this file:
+- Changes with the same cluster time are never split across batches. The relay reads documents as they were at the
+  position, and such a read shows all changes of that cluster time.
+- The resume token moves forward only when every change before the new token has been given out.
+- The position never goes back while the stream is resumed; only a reopened stream sets a new one.
+- The commands aggregate and getMore are sent directly. The driver's own iterator cannot be used after a cancellation,
+  and hides the resume token of an empty reply.
 """
 
 from __future__ import annotations
@@ -34,11 +42,11 @@ from relay.source.walk import field
 log = logging.getLogger(__name__)
 
 BATCH_SIZE = 1000  # changes per getMore; without a limit, reading a backlog took 119 MB
-AWAIT_MS = 100  # how long a getMore waits for changes: on a quiet collection, S is at most this old
+AWAIT_MS = 100  # how long a getMore waits for changes: a quiet collection's position is at most this old
 CLOSING_MS = (
-    1  # how long it waits while changes are held back because more with their cluster time may follow
+    1  # how long a getMore waits while changes are held back: more with their cluster time may follow
 )
-CUT_BYTES = 1024 * 1024  # a reply of at least this size may have been cut because it was full (below 16 MB)
+CUT_BYTES = 1024 * 1024  # a reply of at least this size may have been cut because it was full (at 16 MB)
 BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 10.0
 # How far the stream may be behind the time of the database before it counts as stale. Without a majority the stream
 # stays open and sends nothing (F14). On an idle shard the token may be 10 s old: an idle server
@@ -47,8 +55,9 @@ BEHIND_S = 15
 WITNESS_MS = 1_000  # how long to look for the last published change after a failure, see `_continues`
 _BEFORE_ALL = Timestamp(0, 0)
 _BATCH = (b"cursor", b"nextBatch")
-# Options that make the stream say which dots of a path separate names (see events.py), the documented one first. If the
-# server refuses an option, the next is tried. Without any, ambiguous updates are settled by reading the document.
+# Ways to open the stream: options that make it say which dots of an updated path separate field names, the documented
+# option first (events.py describes what each sends). If the server refuses one way, the next is tried. Without any
+# option, an update with ambiguous paths is settled by reading the document.
 WIRE_VERSION_6_1 = 18  # older servers accept `showExpandedEvents`, but send no `disambiguatedPaths`
 _EXPANDED, _RAW, _PLAIN = range(3)
 _WAYS: dict[int, dict[str, Any]] = {
@@ -58,12 +67,15 @@ _WAYS: dict[int, dict[str, Any]] = {
 }
 # BadValue, FailedToParse, Unauthorized, TypeMismatch, InvalidOptions, an unknown field.
 _OPTION_REFUSED = frozenset({2, 9, 13, 14, 72, 40415})
-CLOSE_S = 0.5  # for killCursors, sent to a server that may not answer
+CLOSE_S = 0.5  # how long to wait for killCursors, because the server may not answer
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """All changes after the last batch, up to and including `position`. Empty if only the position moved."""
+    """The changes after the previous batch's position, up to and including `position` (a cluster time).
+
+    `changes` is empty if only the position moved forward.
+    """
 
     changes: Sequence[Change]
     position: Timestamp
@@ -71,21 +83,27 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Reopened:
-    """The stream could not be resumed and starts again at `position`. The changes in between are unknown, so every
-    listener has to be resynced from the documents."""
+    """Says that the stream could not be resumed, and was opened again at `position` (a cluster time).
+
+    The changes between the previous batch and `position` are unknown, so every listener has to be brought up to date
+    from the documents. `reason` is a clause for the log.
+    """
 
     position: Timestamp
     reason: str
 
 
 class Tail:
-    """The change stream of one collection, as an endless iterator of batches.
+    """Follows the change stream of one collection, and resumes it after failures.
 
-    `current_at` is the monotonic time of the last reply that showed that the stream is up to date, None before the
-    first: the health check compares it with now. A cursor that opens and then fails does not count, nor does one that
-    replies and stays far behind the database. `pace` is awaited before the next getMore: it lets slow delivery
-    throttle the tail, because fewer and larger batches cost less than changes that wait in memory. `on_interrupted`
-    is called each time a cursor fails, before the pause that precedes the next attempt.
+    `position` is the cluster time up to which all changes have been given out. `current_at` is the monotonic time of
+    the last reply that showed that the stream is up to date, and None before the first such reply; the health check
+    compares `current_at` with the present time. A cursor that opens and then fails does not count as up to date, and
+    neither does a cursor that replies but stays more than BEHIND_S seconds behind the database.
+
+    `pace` is awaited before the tail asks for more changes, so that slow delivery slows down the tail: fewer and larger
+    batches cost less than changes that wait in memory. `on_interrupted` is called each time a cursor fails, before the
+    pause that precedes the next attempt. `jitter` returns a number in [0, 1), which varies the length of that pause.
     """
 
     def __init__(
@@ -118,10 +136,10 @@ class Tail:
         self.current_at: float | None = None
 
     async def open(self) -> Timestamp:
-        """Set the position at which the stream starts, and check that the stream will work.
+        """Check that the change stream can be opened, and return the position (a cluster time) at which it starts.
 
-        Raises StartupError if this database cannot serve a change stream. Raises Unavailable if it does not answer;
-        the caller may then try again.
+        Raises StartupError if this database cannot serve a change stream. Raises Unavailable if the database does not
+        answer; the caller may then try again.
         """
         try:
             cursor = await self._open_cursor(await self._now())
@@ -136,8 +154,11 @@ class Tail:
         return self.position
 
     async def batches(self) -> AsyncGenerator[Batch | Reopened]:
-        """Yield every batch after the position that `open` set. The next batch is fetched while the consumer works on
-        this one. Ends only by cancellation."""
+        """Yield every batch after the position that `open` set, and a `Reopened` whenever changes may have been missed.
+
+        The next batch is fetched while the consumer works on the current one. Failures of the database are logged and
+        retried after a growing pause. The iterator ends only by cancellation.
+        """
         failures = 0
         ended = False  # the last cursor ended because its collection was dropped or renamed
         while True:
@@ -173,7 +194,11 @@ class Tail:
                 await asyncio.sleep(wait)
 
     def reopen(self, reason: str) -> None:
-        """Give up the resume token: the next item after the batch being handled is a `Reopened`."""
+        """Give up the resume token, because of `reason` (a clause for the log).
+
+        `batches` then opens a new stream at the present time: after the batch that is being handled, it yields a
+        `Reopened`.
+        """
         self._lost = reason
 
     def _interrupted(self, failure: Exception, wait: float) -> None:
@@ -189,7 +214,11 @@ class Tail:
         self._on_interrupted()
 
     async def _follow(self, cursor: _Cursor) -> AsyncGenerator[Batch]:
-        """Yield the batches of one cursor until it fails, or ends because the collection was dropped or renamed."""
+        """Yield the batches of one cursor, and close the cursor at the end.
+
+        Ends when the collection was dropped or renamed, or when the stream has to be reopened because a cluster time
+        continued after its batch. Raises PyMongoError or ValueError if the cursor fails.
+        """
         pending: asyncio.Task[_Reply] | None = None
         held: list[Change] = []
         published: Timestamp | None = None  # the cluster time of the last change that was given out
@@ -202,14 +231,14 @@ class Tail:
                 if task is not None and task.cancelling():
                     raise asyncio.CancelledError
                 if not held and reply.changes and reply.changes[0].time == published:
-                    # A snapshot at this time may have shown the change already. `_may_go_on` prevents this, unless it
-                    # or the server has a fault.
+                    # The change belongs to a cluster time that was given out, so a snapshot of that time may have shown
+                    # the change already. This happens only if `_may_go_on` or the server has a fault.
                     self.reopen("a cluster time continued after its batch had ended")
                     return
                 held += reply.changes
-                # Changes that are held back go out with the next reply; an empty reply proves that their cluster time
-                # is complete. Until then the token is not moved: a stream resumed there repeats published changes,
-                # and those are skipped.
+                # The changes of the last cluster time are held back if more of them may follow, and given out after the
+                # next reply; an empty reply proves that this cluster time is complete. Until then the resume token
+                # stays. A stream that is resumed there repeats published changes, and the cursor skips those.
                 end = _end_of_complete(held) if reply.may_go_on and cursor.is_open else len(held)
                 if cursor.is_open:
                     pending = asyncio.ensure_future(
@@ -248,12 +277,13 @@ class Tail:
         return moment
 
     async def _continues(self) -> bool:
-        """After an interruption: does the database still hold the history that was published?
+        """Return whether the database still holds the history that was published. To be asked after an interruption.
 
-        Another database may have taken its address, or an older copy of it may have been restored. Both accept the
-        resume token and continue, and everything published that they do not hold would stay on every page. So the
-        last published change must still be in the stream, at its position. Returns False also if that cannot be
-        checked, because nothing was published yet or because the change is older than the oplog.
+        Another database may have taken the address, or an older copy of the database may have been restored. Both
+        accept the resume token and continue, and everything published that they do not hold would stay on every page.
+        So the last published change must still be in the stream, at its position. Returns False also if that cannot be
+        checked, because nothing was published yet or because the change is older than the oplog. Raises PyMongoError if
+        the database does not answer.
         """
         witness = self._witness
         if witness is None:
@@ -272,7 +302,11 @@ class Tail:
         return cursor.witness == witness
 
     async def _open_cursor(self, start: Timestamp | None) -> _Cursor:
-        """Open a cursor after the kept token, or at `start`, which then becomes the position."""
+        """Open a cursor that continues after the kept resume token or, if there is a `start`, begins at that time.
+
+        `start` is a cluster time, which then becomes the position. Raises ValueError if the server's resume tokens do
+        not carry the cluster time, and PyMongoError if the server refuses or does not answer.
+        """
         stage = {"startAtOperationTime": start} if start is not None else {"startAfter": self._token}
         # startAfter is like resumeAfter, but also continues after an invalidate event. Both ways of opening may repeat
         # changes at or before the position, so those are skipped.
@@ -290,7 +324,10 @@ class Tail:
 
 @dataclass(frozen=True, slots=True)
 class _Witness:
-    """A change that was published, the first one of its cluster time. `token` is its resume token as raw BSON."""
+    """A published change, by which the database's history is recognized after an interruption.
+
+    It is the first change of the cluster time `time`. `token` is the resume token of that change, as raw BSON.
+    """
 
     time: Timestamp
     token: bytes
@@ -298,6 +335,11 @@ class _Witness:
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
+    """The parsed reply to one getMore: its changes, and the cluster time up to which the stream has now been read.
+
+    `behind_s` is the number of seconds between that cluster time and the time of the database.
+    """
+
     changes: list[Change]
     position: Timestamp
     may_go_on: bool  # more changes with the last cluster time may follow
@@ -305,7 +347,11 @@ class _Reply:
 
 
 class _Cursor:
-    """One server-side cursor, read with commands in a session of its own."""
+    """A change stream cursor on the server, read with getMore commands in a session of its own.
+
+    A cursor may begin with changes from before its start. Those with a cluster time at or before `skip_until` are left
+    out.
+    """
 
     def __init__(
         self,
@@ -325,20 +371,24 @@ class _Cursor:
         self._one_oplog = False
         self._way = _PLAIN
         self.token: RawBSONDocument
-        self.witness: _Witness | None = None  # of the last cluster time that brought a change
+        self.witness: _Witness | None = None  # the first change of the last cluster time that had a change
         self.invalidated = False
-        self.unreadable = False  # it returned a change that could not be read
-        # It returned an ambiguous update although it was opened with `showExpandedEvents`: a server before 8.0 sends
-        # `disambiguatedPaths` only after setFeatureCompatibilityVersion was run to complete its upgrade from 6.0.
+        self.unreadable = False  # the cursor returned a change that could not be read
+        # The cursor returned an ambiguous update although it was opened with `showExpandedEvents`. A server before 8.0
+        # sends `disambiguatedPaths` only after setFeatureCompatibilityVersion was run to complete its upgrade from 6.0.
         self.is_vague = False
 
     @property
     def is_open(self) -> bool:
-        """Can more changes follow? None do after the collection was dropped or renamed."""
+        """Whether more changes can follow. None follow after the collection was dropped or renamed."""
         return bool(self._id) and not self.invalidated
 
     async def open(self, stage: dict[str, Any], way: int) -> int:
-        """Open the cursor with the options of `way`, or of the next way that the server accepts. Return that way."""
+        """Open the cursor with the options of `way` in `_WAYS`, or of the next way that the server accepts.
+
+        `stage` says where the stream begins. Returns the way that was accepted. Raises PyMongoError if the server
+        refuses all ways or does not answer.
+        """
         try:
             server = await self._database.client.admin.command("hello", session=self._session)
             self._one_oplog = "setName" in server and server.get("msg") != "isdbgrid"
@@ -357,7 +407,10 @@ class _Cursor:
         return way
 
     async def _opened(self, stage: dict[str, Any], way: int) -> RawBSONDocument | None:
-        """Send the aggregate command. Return None if the server refuses the options of this way."""
+        """Send the aggregate command that opens the stream where `stage` says, with the options of `way` in `_WAYS`.
+
+        Returns the reply, or None if the server refuses these options.
+        """
         command = {
             "aggregate": self._collection,
             "pipeline": [{"$changeStream": {**stage, **_WAYS[way]}}],
@@ -371,6 +424,10 @@ class _Cursor:
             return None
 
     async def get_more(self, wait_ms: int, *, batch_size: int = BATCH_SIZE) -> _Reply:
+        """Ask for at most `batch_size` changes, wait at most `wait_ms` for the first of them, and parse the reply.
+
+        Raises ValueError if the reply has an unknown layout, and PyMongoError if the server refuses or does not answer.
+        """
         reply = await self._command(
             {
                 "getMore": self._id,
@@ -396,10 +453,10 @@ class _Cursor:
                 self.token = change.token
                 break
             if isinstance(change, Unreadable):
-                # Ignore a repeated one at the start of the stream: the listeners were resynced after it already.
+                # Ignore an unreadable change from before the start: the listeners were resynced after it already.
                 self.unreadable |= change.time > self._skip_until
                 continue
-            # A stream may begin with changes from before its start. After those, its time never goes back.
+            # A stream may begin with changes from before its start. After those, cluster times never go back.
             self._skips = self._skips and change.time <= self._skip_until
             if not self._skips:
                 changes.append(change)
@@ -419,16 +476,18 @@ class _Cursor:
         return _Reply(changes, position, may_go_on, now.time - position.time)
 
     def _may_go_on(self, changes: Sequence[Change], count: int, size: int) -> bool:
-        """May the next reply begin with more changes of the cluster time that this reply ends with?
+        """Return whether the next reply may begin with more changes of the cluster time that this reply ends with.
 
-        `count` and `size` are the number of elements in this reply and their bytes. If the answer is yes, the changes
-        of that time are held back for one more getMore, which costs a millisecond. So the answer is yes only if it is
-        possible. A member of a replica set reads one oplog, in which a cluster time is one entry: a write, a
-        transaction, or a batch of writes that is not marked as one (deletes since MongoDB 6.1, all writes since 8.0).
-        The server has all changes of an entry at once, so a reply ends between them only if it is full, by number or
-        by size; then much is being written, and a millisecond does not matter. A change that is alone in its reply is
-        complete. A router merges the oplogs of several shards, which may have equal cluster times: there, every reply
-        may end between two changes of one time.
+        `changes` are the changes of this reply; `count` and `size` are the number of its elements and their bytes. If
+        the answer is yes, the changes of that cluster time are held back for one more getMore, which costs a
+        millisecond. So the answer is yes only if more changes are possible.
+
+        A member of a replica set reads one oplog, in which each cluster time is one entry: a write, a transaction, or a
+        batch of writes that is not marked as one (deletes since MongoDB 6.1, all writes since 8.0). The server has all
+        changes of an entry at once, so a reply ends between them only if the reply is full, by number or by size; then
+        much is being written, and a millisecond does not matter. A change that is alone in its reply is complete. A
+        router merges the oplogs of several shards, which may have equal cluster times: there, every reply may end
+        between two changes of one cluster time.
         """
         return (
             changes[-1].grouped
@@ -439,6 +498,7 @@ class _Cursor:
         )
 
     def _remember(self, changes: Sequence[Change], raws: Sequence[bytes]) -> None:
+        """Keep the first change of the last cluster time as the witness. `raws` are the raw BSON of `changes`."""
         time, first = changes[-1].time, len(changes) - 1
         while first and changes[first - 1].time == time:
             first -= 1
@@ -448,7 +508,11 @@ class _Cursor:
             self.witness = _Witness(time, field(raws[first], b"_id"))
 
     async def close(self) -> None:
-        """Close the cursor on the server if it answers. If not, the server removes the cursor after its own timeout."""
+        """Close the cursor on the server, and end its session.
+
+        If the server does not answer within CLOSE_S seconds, the cursor is left behind: the server removes it after its
+        own timeout.
+        """
         if self._id:
             with suppress(PyMongoError, TimeoutError):
                 async with asyncio.timeout(CLOSE_S):
@@ -463,7 +527,7 @@ class _Cursor:
 
 
 def _end_of_complete(changes: Sequence[Change]) -> int:
-    """The number of changes before those with the last cluster time."""
+    """Return the number of changes that come before the first change with the last cluster time."""
     end = len(changes)
     while end and changes[end - 1].time == changes[-1].time:
         end -= 1
@@ -471,7 +535,10 @@ def _end_of_complete(changes: Sequence[Change]) -> int:
 
 
 def _wait(failures: int, jitter: float) -> float:
-    """Seconds to wait before the next attempt, after this number of failures in a row."""
+    """Return how many seconds to wait before the next attempt, after `failures` failures in a row.
+
+    `jitter`, a number in [0, 1), puts the wait between half of the longest pause and all of it.
+    """
     # The exponent is bounded: after some hours of failures, 2 ** failures would not fit into a float.
     longest: float = min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(failures, 10))
     return longest * (0.5 + jitter / 2)
