@@ -1,8 +1,8 @@
 """Make MongoDB clients from `RELAY_MONGO_URL`, and decide which of its options the relay uses.
 
 Rules of this file: an option is used only if KEPT names it, so an option that a later driver adds changes nothing.
-Only the hosts and the names of known options are ever shown, because an unescaped password may look like any other
-part of the URL.
+Errors, warnings and logs show only the hosts and the names of known options, because an unescaped password may look
+like any other part of the URL.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ _NAMES = {name.lower(): name for name in (*KEPT, *OWN, *MEANINGLESS, *FOREIGN, *
 _FILES = ("tlsCAFile", "tlsCRLFile", "tlsCertificateKeyFile")
 _LENIENT = ("tlsAllowInvalidCertificates", "tlsAllowInvalidHostnames", "tlsDisableOCSPEndpointCheck")
 _PARTS = re.compile(r"(?P<scheme>mongodb(?:\+srv)?)://(?P<place>[^?]*)(?:\?(?P<options>.*))?", re.DOTALL)
-# An unescaped password may look like a host. This pattern does not match then, and no part of the URL is shown.
+# Matches no URL with an @ or a slash in its password that is not escaped, because a part of that password could be
+# taken for a host. Then no part of the URL is shown.
 _HOSTS = re.compile(r"[a-z+]+://(?:[^@/?]*@)?([^@/?]+)(?:[/?][^@]*)?")
 _ESCAPE = ": in a user and a password, : / ? # [ ] @ and % are written as %3A %2F %3F %23 %5B %5D %40 and %25"
 NO_URL = "RELAY_MONGO_URL is not a MongoDB connection string"
@@ -78,7 +79,11 @@ SOCKET_MS = 30_000  # longer than every wait that the relay asks for; notices a 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The parts of `RELAY_MONGO_URL`. `options` are those that the relay uses, by their names in KEPT, escaped."""
+    """The parts of `RELAY_MONGO_URL`.
+
+    `options` holds the options that the relay uses. Its keys are their names, spelled as in KEPT; its values are still
+    percent-encoded, as they are in the URL.
+    """
 
     scheme: str
     place: str  # user, password, hosts and database
@@ -88,12 +93,14 @@ class Address:
 
     @property
     def url(self) -> str:
+        """The connection string for the driver: the operator's URL with only the options that the relay uses."""
         pairs = "&".join(f"{name}={value}" for name, value in self.options.items())
         place = self.place if "/" in self.place else f"{self.place}/"
         return f"{self.scheme}://{place}?{pairs}" if pairs else f"{self.scheme}://{self.place}"
 
     @property
     def uses_tls(self) -> bool:
+        """Whether the driver connects with TLS: one of the options or mongodb+srv asks for it."""
         given = self.options.get("tls") or self.options.get("ssl")
         if given:
             return given.lower() == "true"
@@ -104,13 +111,14 @@ class Address:
 
     @property
     def mechanism(self) -> str:
-        """The authMechanism in capitals; empty if none is given."""
+        """The value of the option authMechanism in capitals; empty if it is not given."""
         return self.options.get("authMechanism", "").upper()
 
     def of_one_server(self, host: str, port: int | None, *, tls: bool | None = None) -> str:
-        """A URL of this one server, without user, password or replica set.
+        """Return a connection string for one server, without user, password or replica set.
 
-        `tls` overrides the operator's options: true for TLS that accepts every certificate, false for no TLS.
+        `host` is the path of a Unix socket if `port` is None. `tls` overrides the operator's TLS options: true is TLS
+        that accepts every certificate, false is no TLS, and None keeps the options.
         """
         where = (
             quote(host, safe="") if port is None else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -128,7 +136,10 @@ class Address:
 
 
 def address_of(settings: Settings) -> Address:
-    """Parse `RELAY_MONGO_URL`. Raises StartupError if it is missing, malformed, or has an option with a wrong value."""
+    """Parse `RELAY_MONGO_URL`.
+
+    Raises StartupError if the URL is missing or malformed, or has an option with a value that cannot be used.
+    """
     url = settings.relay_mongo_url.get_secret_value()
     if not url:
         raise StartupError(
@@ -166,7 +177,11 @@ def address_of(settings: Settings) -> Address:
 
 
 def client_of(settings: Settings, **overrides: Any) -> AsyncMongoClient[Any]:
-    """Make a client of the configured database. It connects at first use. Raises StartupError."""
+    """Make a client of the configured database. The client connects when it is first used.
+
+    `overrides` are options of the driver that replace those that the relay sets. Raises StartupError if
+    `RELAY_MONGO_URL` cannot be used.
+    """
     address = address_of(settings)
     options: dict[str, Any] = {
         "serverSelectionTimeoutMS": SELECTION_MS,
@@ -182,13 +197,20 @@ def client_of(settings: Settings, **overrides: Any) -> AsyncMongoClient[Any]:
 def client_of_one(
     address: Address, host: str, port: int | None, *, tls: bool | None = None, **options: Any
 ) -> AsyncMongoClient[Any]:
-    """Make a client of one server without credentials, to ask what a server tells before authentication."""
+    """Make a client of one server, without credentials, to ask for what a server tells before authentication.
+
+    `host` is the path of a Unix socket if `port` is None. `tls` overrides the TLS options of `address`: true is TLS
+    that accepts every certificate, false is no TLS, and None keeps the options. `options` are passed to the driver.
+    Raises StartupError if the driver refuses the address.
+    """
     return _client(address.of_one_server(host, port, tls=tls), options | {"appname": "relay"})
 
 
 def warning_of(settings: Settings) -> str | None:
-    """A sentence about the options of `RELAY_MONGO_URL` that the relay ignores; None if there are none. Raises
-    StartupError."""
+    """Return a sentence about the options of `RELAY_MONGO_URL` that the relay ignores; None if there are none.
+
+    Raises StartupError if the URL is missing or malformed, or has an option with a value that cannot be used.
+    """
     address = address_of(settings)
     own = [name for name in address.ignored if name not in FOREIGN]
     foreign = [name for name in address.ignored if name in FOREIGN]
@@ -211,13 +233,16 @@ def warning_of(settings: Settings) -> str | None:
 
 
 def hosts_of(settings: Settings) -> str:
-    """The hosts of `RELAY_MONGO_URL` for logs: without user and password, and without control characters."""
+    """Return the hosts of `RELAY_MONGO_URL` for logs: without user and password, and without control characters."""
     url = _HOSTS.fullmatch(settings.relay_mongo_url.get_secret_value())
     return printable(url[1], None) if url else "the hosts of RELAY_MONGO_URL"
 
 
 def names_of(settings: Settings) -> tuple[str, str]:
-    """The names of the database and the collection. Raises StartupError for a name that MongoDB cannot have."""
+    """Return the configured names of the database and of the collection.
+
+    Raises StartupError if MongoDB accepts no database or collection with that name, or if the relay cannot follow it.
+    """
     database, collection = settings.relay_mongo_database, settings.relay_tasks_collection
     if re.search(r'[/\\. "$\0]', database) or len(database.encode(errors="replace")) > 63:
         raise StartupError(
@@ -239,6 +264,10 @@ def names_of(settings: Settings) -> tuple[str, str]:
 
 
 def _pairs(options: str) -> Iterator[tuple[str, str]]:
+    """Split the options of a URL, and yield the name and the value of each. Values stay percent-encoded.
+
+    Raises StartupError if an option is not name=value, or if the options are separated by both & and ;.
+    """
     if "&" in options and ";" in options:
         raise StartupError(f"{NO_URL}: its options are separated by & or by ;, not by both.")
     for pair in re.split("[&;]", options) if options else ():
@@ -251,7 +280,10 @@ def _pairs(options: str) -> Iterator[tuple[str, str]]:
 
 
 def _check(name: str, value: str) -> None:
-    """Raise StartupError for a value that the driver would ignore with a warning, such as a misspelt authMechanism."""
+    """Raise StartupError if the driver would ignore the option `name` because of its value.
+
+    An example is a misspelt authMechanism, which the driver only warns of.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -263,7 +295,10 @@ def _check(name: str, value: str) -> None:
 
 
 def _check_files(options: dict[str, str]) -> None:
-    """Raise StartupError for a file without a certificate or key, or with a key that its password does not open."""
+    """Raise StartupError if a file that one of these options names is not what the option needs.
+
+    A file may be unreadable, have no certificate or key, or have a key that the given password does not open.
+    """
     for name in _FILES:
         if name not in options:
             continue
@@ -297,6 +332,7 @@ def _unreadable(name: str, failure: Exception) -> str:
 
 
 def _missing_compressors(names: str) -> list[str]:
+    """Return those of the names in the option compressors that the driver cannot use here."""
     if not names:
         return []
     missing: list[str] = []
@@ -310,17 +346,21 @@ def _missing_compressors(names: str) -> list[str]:
 
 
 def _client(url: str, options: dict[str, Any]) -> AsyncMongoClient[Any]:
+    """Make a client. Raises StartupError, without any part of the URL, if the driver refuses the URL or an option."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # `warning_of` reports the same in plainer words
+            warnings.simplefilter("ignore")  # `warning_of` reports this in plainer words
             return AsyncMongoClient(url, **options)
     except (PyMongoError, ValueError, TypeError, OSError) as failure:
-        # The message of these may repeat the URL; a password must not be shown.
+        # The messages of these exceptions may repeat the URL, and with it a password, which must not be shown.
         raise StartupError(f"{NO_URL}{_why(str(failure))}.") from None
 
 
 def _why(said: str) -> str:
-    """What the driver said, as a clause of ours."""
+    """Return a clause in the relay's own words for the driver's error message `said`; empty if the error is unknown.
+
+    The clause continues the sentence in NO_URL. The message itself is not used, because it may quote a password.
+    """
     for sign, reason in (
         ("must be escaped", _ESCAPE),
         ("database name", ": the database in it has a name that none can have"),

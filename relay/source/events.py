@@ -1,18 +1,21 @@
 """Parse raw change events into `Change` values. All knowledge of the events' BSON layout is here. Pure.
 
-Rules of this file: nothing that a server may send raises; nothing is decided about what a change means; an unknown
-operation is ignored (the position still moves past it); a known operation in an unknown layout becomes Unreadable.
-Nearly all changes are updates that only set fields. For those there is a fast path that reads fields at fixed offsets;
-its result equals a full decode.
+An event is one entry of MongoDB's change stream, as raw BSON; a task is a document of the followed collection.
+
+Rules of this file: `read_changes` and `read_change` raise no error, whatever the server sends. Nothing is decided about
+what a change means. An unknown operation is ignored (the position in the stream still moves past it). A known operation
+in an unknown layout becomes Unreadable. Nearly all changes are updates that only set fields: for those there is a fast
+path that reads fields at fixed offsets, with the same result as a full decode.
 
 A server describes an update in one of three forms:
 - `updateDescription` alone, in which "a.0" is either an element of an array or a field with that name;
-- `updateDescription` with `disambiguatedPaths`, which lists the names along each ambiguous path. MongoDB 6.1 and
-  newer send it on streams with `showExpandedEvents`, empty if no path is ambiguous;
+- `updateDescription` with `disambiguatedPaths`, which lists the names along each ambiguous path. MongoDB 6.1 and newer
+  send it on streams with `showExpandedEvents`; it is empty if no path is ambiguous;
 - `rawUpdateDescription`, the diff from the oplog, on streams with `showRawUpdateDescription`. It is the only form of
-  MongoDB 6.0 without ambiguous paths. `{u: …}` and `{i: …}` set fields, `{d: …}` removes fields, and `s` before a
-  name is a diff of that field; if the field is an array, `a` is true, `l` is its new length, and `u` and `s` come
+  MongoDB 6.0 without ambiguous paths. `{u: …}` and `{i: …}` set fields, `{d: …}` removes fields, and `s` before a name
+  is a diff of that field; if the field is an array, `a` is true, `l` is the array's new length, and `u` and `s` come
   before an index.
+
 An update that none of these forms describes exactly becomes an Updated whose `paths` is None.
 """
 
@@ -46,7 +49,8 @@ from relay.source.walk import names as names_of
 
 log = logging.getLogger(__name__)
 
-# The parts of the event of an update that only sets fields, in the server's order: type byte and name of each.
+# The parts of a usual update's event, in the server's order. Each constant is the type byte and the name of a field,
+# and sometimes its value.
 _TOKEN = b"\x03_id\0"
 _TIME = b"\x02operationType\0\x07\0\0\0update\0\x11clusterTime\0"
 _COLLECTION = b"\x05collectionUUID\0\x10\0\0\0\x04"
@@ -85,7 +89,7 @@ _PATHS, _EXACT_PATHS, _AS_DIFF = range(3)
 
 
 class _Told(NamedTuple):
-    """The parts of an `Updated`, filled while a diff is read."""
+    """The parts of an `Updated` (an update's description), collected while an oplog diff is read."""
 
     fields: dict[str, Any]
     removed: list[str]
@@ -96,10 +100,13 @@ class _Told(NamedTuple):
 def read_changes(
     batch: Sequence[bytes], decoder: Decoder, *, split: bool = True
 ) -> Iterator[Change | Invalidated | Unreadable | None]:
-    """Parse each event of a change stream's batch. Yields None for an operation that does not concern tasks.
+    """Parse the change events of a batch, and yield one result for each event, in order.
 
-    `split` says what becomes of an update with ambiguous paths: if true, paths are split at their dots; if false, the
-    update gets `paths=None`.
+    A result is a Change; an Invalidated if the collection was dropped or renamed; an Unreadable if the event has an
+    unknown layout; None for an operation that does not concern tasks.
+
+    `split` says what becomes of an update that comes without information about which dots of its paths separate names:
+    if true, paths are split at all dots; if false, the Updated has `paths=None`.
     """
     push = _push(decoder.path)
     usual = [_fields_set(raw, push) for raw in batch]
@@ -123,7 +130,13 @@ def read_changes(
 def read_change(
     raw: bytes, decoder: Decoder, *, split: bool = True
 ) -> Change | Invalidated | Unreadable | None:
-    """Parse one change event of any layout. See `read_changes` for `split` and the result."""
+    """Parse one change event of any layout.
+
+    Returns a Change; an Invalidated if the collection was dropped or renamed; an Unreadable if the event has an unknown
+    layout; None for an operation that does not concern tasks. `split` says what becomes of an update that comes without
+    information about which dots of its paths separate names: if true, paths are split at all dots; if false, the
+    Updated has `paths=None`.
+    """
     try:
         event = decoder.change(raw)
         if event.get("operationType") == "invalidate":
@@ -135,8 +148,12 @@ def read_change(
 
 
 class _Push(NamedTuple):
-    """The bytes that a diff begins with if it sets one element of the events array, from the description on; and
-    `instead`, the beginning of the equivalent document of updated fields."""
+    """The fixed bytes of an oplog diff that sets one element of the events array, as `$push` does.
+
+    `parts` unpacks those bytes between the lengths around them, from `rawUpdateDescription` up to the index of the
+    element; `names` are the values that they must have. `instead` is the prefix that replaces them: with it, the index
+    and the value become a document of updated fields, {"<path>.<index>": value}.
+    """
 
     parts: Struct
     names: tuple[bytes, ...]
@@ -145,16 +162,21 @@ class _Push(NamedTuple):
 
 @lru_cache(100)
 def _push(path: str) -> _Push:
-    """The beginning of a push to this array. A nested path never matches, because diffs name one level at a time."""
+    """Return the bytes by which to recognize an oplog diff that sets one element of the array at `path`.
+
+    If `path` has a dot, they match no diff, because a diff names one level of nesting at a time.
+    """
     before, element = b"\x03s" + path.encode() + b"\0", b"\x08a\0\x01\x03u"
     parts = Struct(f"<{len(_RAW)}s4x{len(_DIFF)}s4x{len(before)}s4x{len(element)}s")
     return _Push(parts, (_RAW, _DIFF, before, element), b"\x03" + path.encode() + b".")
 
 
 def _fields_set(raw: bytes, push: _Push) -> tuple[tuple[bytes, Any, Timestamp, int], bytes, int] | None:
-    """Fast path for an update that only sets fields; None for any other event, and for a malformed one.
+    """Parse an update whose description is of a usual kind, by reading at fixed offsets: the fast path.
 
-    Returns the first values of its `Change`, the raw BSON of its fields or its diff, and the form of the description.
+    Returns the first four values of the update's `Change` (key, `_id`, cluster time, wall clock), the raw BSON of its
+    updated fields or of its oplog diff, and the form of the description (`_PATHS`, `_EXACT_PATHS` or `_AS_DIFF`).
+    Returns None for every other event, also for a malformed one. `push` helps to recognize the most frequent diff.
     """
     try:
         size, token, length = _TO_TOKEN.unpack_from(raw)
@@ -193,14 +215,15 @@ def _fields_set(raw: bytes, push: _Push) -> tuple[tuple[bytes, Any, Timestamp, i
         identify = _identity if key_length <= _LONGEST_CACHED else _identity.__wrapped__
         task, document_id = identify(raw[key_at : key_at + key_length])
         return (task, document_id, Timestamp(seconds, increment), wall_ms), fields, form
-    except Exception:  # malformed: `read_change` finds that, too, and logs it
+    except Exception:  # the event is malformed: `read_change` fails, too, and logs the error
         return None
 
 
 def _pushed(raw: bytes, at: int, push: _Push) -> bytes | None:
-    """The fields that a diff sets, as raw BSON, if it only sets one element of the array to a sub-document; else None.
+    """Return the fields that the diff at `raw[at:]` sets, as raw BSON, if it only sets one element of the events array.
 
-    Most changes do just that, and need not be decoded by the slower `_differed`.
+    Returns None for any other diff, and if the element is not set to a sub-document. Most changes set just one element,
+    and such a result need not be decoded by the slower `_differed`.
     """
     parts, names, instead = push
     index = at + parts.size
@@ -215,12 +238,16 @@ def _pushed(raw: bytes, at: int, push: _Push) -> bytes | None:
 
 @lru_cache(_IDS_CACHED)
 def _identity(document_key: bytes) -> tuple[bytes, Any]:
-    """The key of the `_id` in a documentKey, and the `_id` itself."""
+    """Return the key of the `_id` in a documentKey (raw BSON), and the `_id` itself."""
     document_id = exact_id(decode(document_key)["_id"], document_key)
     return key_of(document_id), document_id
 
 
 def _change(raw: bytes, event: Document, split: bool) -> Change | None:
+    """Convert a decoded event to a Change; None for an operation that does not concern tasks.
+
+    `raw` is the same event as raw BSON. Raises an exception of any type if the layout is unknown.
+    """
     operation = _operation(raw, event, split)
     if operation is None:
         return None
@@ -241,10 +268,10 @@ def _change(raw: bytes, event: Document, split: bool) -> Change | None:
 
 
 def _time_of(raw: bytes) -> Timestamp:
-    """The cluster time of an event that could not be parsed; Timestamp(0, 0) if not even that can be read."""
+    """Return the cluster time of an event that could not be parsed; Timestamp(0, 0) if not even that can be read."""
     try:
         return token_time(RawBSONDocument(raw)["_id"])
-    except Exception:  # as above
+    except Exception:  # an event in an unknown layout may have any resume token, or none
         return Timestamp(0, 0)
 
 
@@ -266,7 +293,12 @@ def _operation(raw: bytes, event: Document, split: bool) -> Operation | None:
 
 
 def _described(raw: bytes, described: Document, split: bool) -> Updated:
-    """Parse an `updateDescription`."""
+    """Parse the `updateDescription` of an event. `raw` is the whole event, as raw BSON.
+
+    If it does not say which dots of its paths separate names, `split` decides: true splits paths at all dots, false
+    gives `paths=None`. Returns UNKNOWN_UPDATE if two paths have the same spelling. Raises TypeError or KeyError if the
+    layout is unknown.
+    """
     fields = opened(described.get("updatedFields")) or {}
     removed = described.get("removedFields") or ()
     cuts = tuple((str(cut["field"]), int(cut["newSize"])) for cut in described.get("truncatedArrays") or ())
@@ -294,11 +326,14 @@ def _described(raw: bytes, described: Document, split: bool) -> Updated:
 
 
 def _differed(diff: Document) -> Updated:
-    """Parse an oplog diff."""
+    """Parse an oplog diff.
+
+    Returns UNKNOWN_UPDATE if the diff is of an unknown kind, or if two of its paths have the same spelling.
+    """
     told = _Told({}, [], [], {})
     try:
         count = _flatten(diff, "", (), False, told)
-    except Exception:  # an unknown kind of diff: the document has to be read to see what it did
+    except Exception:  # an unknown kind of diff: the document has to be read to see what the update did
         return UNKNOWN_UPDATE
     if not told.paths:
         return Updated(told.fields, told.removed or (), told.truncated or ())
@@ -308,10 +343,11 @@ def _differed(diff: Document) -> Updated:
 
 
 def _flatten(diff: Document, before: str, names: tuple[str, ...], dotted: bool, told: _Told) -> int:
-    """Add the paths of a diff to `told`, and return their number.
+    """Add each path that a diff sets, removes or truncates to `told`, and return the number of these paths.
 
-    `names` lead to the value that the diff describes; `before` is their path and a final dot; `dotted` is true if one
-    of the names contains a dot.
+    `names` are the field names that lead to the value that the diff describes; `before` is these names joined by dots,
+    with a final dot (empty at the top); `dotted` is true if one of the names contains a dot. Raises ValueError if the
+    diff is of an unknown kind.
     """
     count = 0
     if diff.get("a") is True:
@@ -360,10 +396,11 @@ def _document(event: Document) -> Document:
 
 
 def token_time(token: Mapping[str, Any]) -> Timestamp:
-    """The cluster time inside a resume token.
+    """Return the cluster time inside a resume token.
 
-    `_data` is hexadecimal: 0x82, then a big-endian Timestamp (seconds, increment). The format is the
-    server's own, so it is checked at start against a known time. Raises ValueError when it differs.
+    The token's `_data` is hexadecimal: 0x82, then a big-endian Timestamp (seconds, increment). MongoDB does not
+    document this format, so the relay verifies it when it opens a stream at a known cluster time. Raises ValueError if
+    the token has another format.
     """
     data = token.get("_data")
     if not isinstance(data, str):
