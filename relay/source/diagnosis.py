@@ -1,7 +1,8 @@
-"""The sentences for an operator whose database cannot be followed, shared by `serve`, `check` and `tail`.
+"""Explain to an operator why a database cannot be followed: the sentences of `serve`, `check` and `tail`.
 
-Rules of this file: no I/O; a diagnosis is `lasting` only if an answer of a server proves it, because silence may be
-temporary; messages of servers and of the driver are never repeated, only names from them, made printable.
+To follow a database is to read its change stream. Rules of this file: no I/O. A Diagnosis is `lasting` only if an
+answer of a server proves it, because silence may be temporary. Messages of servers and of the driver are never
+repeated, only names from them, made printable.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ Hello = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Why the database cannot be followed or read.
+    """Why the database cannot be followed or read, and what the operator can do.
 
-    `reason` and `remedy` are clauses of one sentence; `about` is the line of `relay check` that they belong to.
-    `lasting` is true if waiting cannot help: then `relay serve` does not start.
+    `reason` and `remedy` are clauses that form one sentence, without its capital letter and its full stop. `about` is
+    the line of the output of `relay check` to which the sentence belongs. `lasting` is true if waiting cannot help:
+    then `relay serve` does not start.
     """
 
     about: str
@@ -41,7 +43,7 @@ class Diagnosis:
 
     @property
     def error(self) -> StartupError | Unavailable:
-        """The exception to raise for this: StartupError if it is lasting, else Unavailable."""
+        """The exception to raise for this Diagnosis: StartupError if it is lasting, otherwise Unavailable."""
         return StartupError(str(self)) if self.lasting else Unavailable(str(self))
 
 
@@ -68,14 +70,18 @@ NOBODY = Diagnosis(
 
 
 def printable(text: str, limit: int | None = 60) -> str:
-    """Make a foreign string safe for a sentence: at most `limit` characters, without control characters."""
+    """Make a foreign string safe for a sentence: at most `limit` characters, with ? for each control character.
+
+    The length is not limited if `limit` is None.
+    """
     return "".join(char if char.isprintable() else "?" for char in text[:limit])
 
 
 def explain(failure: OperationFailure, about: str, name: str) -> Diagnosis:
     """Explain why the server refused to follow or to read the collection with this name.
 
-    The server's own message is not used, because it may quote data.
+    `about` is FOLLOW or READ. Only the error code of `failure` is used (and whether the collection is capped), not the
+    server's message, because a message may quote data.
     """
     name = printable(name)
     match failure.code:
@@ -129,7 +135,11 @@ def explain(failure: OperationFailure, about: str, name: str) -> Diagnosis:
 
 
 def of_kind(kind: str | None, name: str) -> Diagnosis | None:
-    """Explain why the relay cannot follow a collection of this kind; None if it can, or if the kind is unknown."""
+    """Explain why the relay cannot follow a collection of this kind; None if it can, or if the kind is unknown.
+
+    `kind` is what listCollections gives as `type`, such as "view" or "timeseries"; `name` is the name of the
+    collection.
+    """
     if kind in (None, "collection"):
         return None
     remedy = "name the collection beneath it in RELAY_TASKS_COLLECTION"
@@ -141,7 +151,7 @@ def of_kind(kind: str | None, name: str) -> Diagnosis | None:
 
 
 def is_replicated(hello: Hello) -> bool:
-    """Is this the `hello` reply of a replica set member, or of the router of a sharded cluster?"""
+    """Return whether this `hello` reply is of a replica set member, or of the router of a sharded cluster."""
     return "setName" in hello or hello.get("msg") == "isdbgrid"
 
 

@@ -13,7 +13,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 
 class Meaning(Enum):
-    """What the relay does about an error."""
+    """What the relay does about an error that the driver raised. The value of each member says this in words."""
 
     PASSES = "try the same position again"
     PLACE_LOST = "open a new stream, and resync the listeners"
@@ -60,7 +60,11 @@ def code_of(failure: Exception) -> int | None:
 
 
 def meaning_of(failure: Exception) -> Meaning:
-    """Decide what to do about this error. The label NonResumableChangeStreamError has precedence over the code."""
+    """Return what the relay does about this error: the entry of its code in MEANINGS, otherwise PASSES.
+
+    The label NonResumableChangeStreamError has precedence over the code, and a read that was refused because the
+    collection is capped is FATAL.
+    """
     if isinstance(failure, PyMongoError) and failure.has_error_label("NonResumableChangeStreamError"):
         return Meaning.PLACE_LOST
     code = code_of(failure)
@@ -70,7 +74,10 @@ def meaning_of(failure: Exception) -> Meaning:
 
 
 def is_capped(failure: OperationFailure) -> bool:
-    """Was the read refused because the collection is capped? Those cannot be read at a time in the past."""
+    """Return whether the server refused a read because the collection is capped.
+
+    A capped collection cannot be read at a time in the past.
+    """
     # The server uses one code for this and for a collection that was created later, which is temporary. Only the
     # message tells them apart.
     return "capped" in str((failure.details or {}).get("errmsg", ""))

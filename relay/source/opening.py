@@ -1,4 +1,7 @@
-"""Open the change stream at start, and check later that the collection can still be followed. Does I/O."""
+"""Open the change stream at start, and check later that the collection can still be followed. Does I/O.
+
+To follow a collection is to read its change stream; the tail is the object that does so.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ LOOK_S = 5.0  # between two checks of the collection
 
 
 class Opening:
-    """Checks that the relay can use the database and the collection, then opens the tail."""
+    """Checks that the relay can use the database and the collection, and then opens the tail."""
 
     def __init__(self, settings: Settings, client: AsyncMongoClient[Any], tail: Tail, reader: Reader) -> None:
         self._settings = settings
@@ -36,10 +39,10 @@ class Opening:
         self._reader = reader
 
     async def once(self, *, wait_ms: int = FIRST_MS) -> Timestamp:
-        """Open the tail, and return the position at which the stream starts.
+        """Open the tail, and return the position (a cluster time) at which the change stream starts.
 
-        Raises StartupError if the database or its configuration cannot work, Unavailable if the failure may be
-        temporary. Both carry a sentence for the operator.
+        `wait_ms` is how long the driver may look for a server. Raises StartupError if the database or its configuration
+        cannot work, Unavailable if the failure may be temporary. Both carry a sentence for the operator.
         """
         found = await reach(self._settings, self._client, wait_ms=wait_ms)
         if isinstance(found, Diagnosis):
@@ -53,9 +56,10 @@ class Opening:
         return await self._tail.open()
 
     async def patiently(self) -> Timestamp:
-        """Open the tail, and retry temporary failures until it succeeds. Logs why it fails, once a minute.
+        """Open the tail, and return the position (a cluster time) at which the change stream starts.
 
-        Raises StartupError.
+        Temporary failures are retried until an attempt succeeds. The reason is logged when it changes, and otherwise
+        once a minute. Raises StartupError if the database or its configuration cannot work.
         """
         outage, wait_ms = Outage(log, "MongoDB cannot be followed yet; trying again"), FIRST_MS
         while True:
@@ -71,11 +75,11 @@ class Opening:
 
 
 class Watch:
-    """Checks every few seconds that the followed collection can still be followed and read.
+    """Checks every few seconds that the collection can still be followed and read.
 
     A collection may be replaced by a view, a time series or a capped collection. The change stream does not fail then:
-    it sends nothing, or reads fail. `refused` says what is wrong; it is None while all is well. When the collection
-    can be followed again, the stream is reopened, because messages and reads in between may be wrong.
+    it sends nothing, or reads of the collection fail. `refused` says what is wrong, and is None while nothing is. When
+    the collection can be followed again, the stream is reopened, because messages and reads in between may be wrong.
     """
 
     def __init__(
@@ -99,7 +103,10 @@ class Watch:
                 await self.look()
 
     async def look(self) -> None:
-        """Check once. If the database does not answer, `refused` stays as it is: the tail reports the silence."""
+        """Check once, and set `refused` to the result.
+
+        If the database does not answer, `refused` stays as it is, because the tail reports that the database is silent.
+        """
         try:
             found = await of_collection(self._settings, self._client, self._reader)
         except (PyMongoError, SourceError, LookupError):

@@ -1,5 +1,8 @@
 """Find out whether a database can be followed, and if not, why; for `serve`, `check` and `tail --direct`. Does I/O.
 
+To follow a database is to read its change stream. A Diagnosis explains to an operator why that is not possible, and
+what to do. `hello` is the command to which a server replies what it is, also without authentication.
+
 Rule of this file: every question to a server has a timeout.
 """
 
@@ -42,9 +45,9 @@ from relay.source.diagnosis import (
 from relay.source.errors import Meaning, meaning_of
 from relay.source.reader import Reader
 
-FIRST_MS = 1_500  # for the driver to find a primary, at the first attempt
-ASK_MS = 700  # for the `hello` of one server
-SERVERS_ASKED = 8  # servers of the URL that are asked at most
+FIRST_MS = 1_500  # how long the driver may look for a primary, at the first attempt
+ASK_MS = 700  # how long one server may take to answer `hello`
+SERVERS_ASKED = 8  # the largest number of servers of the URL that are asked
 ANSWER_MS = 5_000  # maxTimeMS of a command
 
 # One sentence for every reply that is not from MongoDB, and for closed connections: which of the possible errors comes
@@ -63,8 +66,8 @@ _NO_SOCKET, _NO_RIGHT, _NO_FILES = (
     "may not be used by the user that the relay runs as",
     "cannot be asked, because too many files are open here",
 )
-# Substrings of the error messages of the driver, OpenSSL and the resolver, the most specific first. The messages of
-# asyncio differ only in the error number.
+# Substrings of the error messages of the driver, OpenSSL and the resolver, each with the reason that it shows. The most
+# specific come first. The messages of asyncio differ only in the error number.
 _NUMBERS = {
     _REFUSED: (errno.ECONNREFUSED,),
     _UNREACHABLE: (errno.EHOSTUNREACH, errno.ENETUNREACH),
@@ -89,16 +92,17 @@ _WITHOUT_PASSWORD = ("MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC", "GSSAPI")
 async def reach(
     settings: Settings, client: AsyncMongoClient[Any], *, wait_ms: int = FIRST_MS
 ) -> Hello | Diagnosis:
-    """The `hello` reply of the server that `client` finds within `wait_ms`, or a diagnosis why it finds none.
+    """Return the `hello` reply of the server that `client` finds, or a Diagnosis of why there is none that it can use.
 
-    The client continues to look for servers between two calls. Raises StartupError.
+    The client looks for a server for at most `wait_ms`, and continues to look between two calls of this function.
+    Raises StartupError if `RELAY_MONGO_URL` cannot be used.
     """
     address = address_of(settings)
     seeds = _seeds(address)
     seen = await _interview(address, seeds)
     early = _proved(address, client, seen)
     if early is None and seen:
-        # A server that is silent may only need longer. Every other error is final: the client would meet it, too.
+        # A server that is silent may only need more time. Every other error is final: the client would get it, too.
         reasons = {host: answer for host, answer in seen.items() if isinstance(answer, str)}
         if len(reasons) == len(seen) and _SILENT not in reasons.values():
             early = _nothing_answers(reasons)
@@ -117,8 +121,8 @@ async def of_collection(
 ) -> Diagnosis | None:
     """Explain why the relay cannot follow or read the collection; None if it can, or if there is no collection yet.
 
-    It makes a real read, because privileges, caps and storage engines show only there. Raises Unavailable if the
-    database does not answer.
+    The function makes a real read, because only a read shows missing privileges, a capped collection, or a storage
+    engine without reads of the past. Raises Unavailable or PyMongoError if the database does not answer.
     """
     database, collection = settings.relay_mongo_database, settings.relay_tasks_collection
     name = printable(f"{database}.{collection}")
@@ -127,7 +131,11 @@ async def of_collection(
 
 
 async def of_reads(client: AsyncMongoClient[Any], reader: Reader, name: str) -> Diagnosis | None:
-    """Explain why the relay cannot read the collection at a cluster time; None if it can. Raises Unavailable."""
+    """Explain why the relay cannot read the collection at a cluster time; None if it can.
+
+    `name` is the name of the collection in the explanation. Raises Unavailable if the database does not answer, or
+    answers with an error that is temporary.
+    """
     for attempt in (1, 2):
         try:
             await reader.read_at(await reader.now(), {}, projection={"_id": 1}, limit=1)
@@ -145,7 +153,11 @@ async def of_reads(client: AsyncMongoClient[Any], reader: Reader, name: str) -> 
 async def kinds_of(
     client: AsyncMongoClient[Any], database: str, filter: Mapping[str, Any]
 ) -> dict[str, str] | None:
-    """The kinds of the collections that match, by name; None if this user may not list collections."""
+    """Return the kind of each collection that matches `filter`, by name; None if the user may not list collections.
+
+    A kind is what listCollections gives as `type`, such as "collection", "view" or "timeseries". Raises PyMongoError if
+    the database refuses for another reason or does not answer.
+    """
     command = {
         "listCollections": 1,
         "filter": filter,
@@ -165,7 +177,11 @@ async def kinds_of(
 async def of_refusal(
     client: AsyncMongoClient[Any], failure: OperationFailure, about: str, name: str
 ) -> Diagnosis:
-    """Explain why the server refused to follow or to read the collection with this name."""
+    """Explain why the server refused to follow or to read the collection with this name.
+
+    `failure` is the server's error; `about` is FOLLOW or READ. Raises PyMongoError if the server does not answer when
+    it is asked who is authenticated.
+    """
     if failure.code == 13:
         status = await client.admin.command("connectionStatus")
         if not status["authInfo"]["authenticatedUsers"]:
@@ -176,7 +192,11 @@ async def of_refusal(
 def _proved(
     address: Address, client: AsyncMongoClient[Any], seen: Mapping[str, Hello | str | Diagnosis]
 ) -> Diagnosis | None:
-    """A diagnosis that the `hello` replies prove without looking for a primary; None if they prove nothing."""
+    """Return a Diagnosis that the servers' answers prove without looking for a primary; None if they prove nothing.
+
+    `seen` maps each server that was asked to its answer: its `hello` reply, a Diagnosis of its TLS, or the reason why
+    it did not answer.
+    """
     hellos = [answer for answer in seen.values() if isinstance(answer, Mapping)]
     lasting = [answer for answer in seen.values() if isinstance(answer, Diagnosis)]
     if not hellos:
@@ -197,6 +217,7 @@ def _proved(
 def _of_set_name(
     client: AsyncMongoClient[Any], hellos: Iterable[Hello], *, lasting: bool
 ) -> Diagnosis | None:
+    """Explain that no server belongs to the replica set that the URL names; None if one does or no name is known."""
     wanted = client.options.replica_set_name
     names = {str(hello["setName"]) for hello in hellos if "setName" in hello}
     if wanted is None or not names or wanted in names:
@@ -216,7 +237,12 @@ async def _why(
     failure: Exception,
     seen: Mapping[str, Hello | str | Diagnosis],
 ) -> Diagnosis:
-    """Explain why the driver found no server that it can use."""
+    """Explain why the driver found no server that it can use.
+
+    `failure` is what the driver raised. `seen` maps each server that was asked to its answer: its `hello` reply, a
+    Diagnosis of its TLS, or the reason why it did not answer. With mongodb+srv, `seen` is empty: the servers that the
+    DNS named are asked here.
+    """
     servers = client.topology_description.server_descriptions()
     for one in (failure, *(server.error for server in servers.values())):
         if isinstance(one, OperationFailure) and one.code in AUTHENTICATION_CODES | {334}:
@@ -243,7 +269,7 @@ async def _why(
         return Diagnosis(
             "reachable", f"MongoDB does not answer ({said})", "try again when it is calm", lasting=False
         )
-    if not seen:  # for mongodb+srv, the servers are known only now
+    if not seen:  # with mongodb+srv, the servers are known only after the driver asked the DNS
         seen = await _interview(address, list(servers))
         proved = _proved(address, client, seen)
         if proved is not None:
@@ -286,7 +312,7 @@ def _nothing_answers(reasons: Mapping[str, str]) -> Diagnosis:
 
 
 def _of_configuration(address: Address, said: str) -> Diagnosis:
-    """Explain a ConfigurationError that the driver raises only when it connects."""
+    """Explain a ConfigurationError that the driver raises only when it connects. `said` is the error's message."""
     if "wire version" in said:
         return TOO_OLD
     extra = {"MONGODB-AWS": "aws", "GSSAPI": "gssapi"}.get(address.mechanism)
@@ -315,6 +341,7 @@ def _of_configuration(address: Address, said: str) -> Diagnosis:
 
 
 def _seeds(address: Address) -> list[tuple[str, int | None]]:
+    """Return host and port of each server in the URL; the port is None for a Unix socket. Empty for mongodb+srv."""
     if address.scheme != "mongodb":
         return []  # the driver gets them from the DNS
     return list(parse_uri(f"mongodb://{address.place.rpartition('@')[2]}", warn=False)["nodelist"])
@@ -323,13 +350,21 @@ def _seeds(address: Address) -> list[tuple[str, int | None]]:
 async def _interview(
     address: Address, servers: Sequence[tuple[str, int | None]]
 ) -> dict[str, Hello | str | Diagnosis]:
+    """Ask the first SERVERS_ASKED of these servers for their `hello`, and return the answers by host and port.
+
+    An answer is the `hello` reply, a Diagnosis of the server's TLS, or the reason why it did not answer.
+    """
     asked = servers[:SERVERS_ASKED]
     answers = await asyncio.gather(*(_answer(address, *server) for server in asked))
     return dict(zip(map(_shown, asked), answers, strict=True))
 
 
 async def _answer(address: Address, host: str, port: int | None) -> Hello | str | Diagnosis:
-    """The `hello` reply of one server, or a certain diagnosis of its TLS, or the reason why there is no reply."""
+    """Ask one server for its `hello`.
+
+    Returns the reply; or a Diagnosis if it is certain that the server's TLS or certificate does not fit the URL; or the
+    reason why there is no reply, as words that follow the server's name in a sentence.
+    """
     said = await _hello(address, host, port)
     if isinstance(said, Mapping):
         return said
@@ -343,7 +378,7 @@ async def _answer(address: Address, host: str, port: int | None) -> Hello | str 
             "name the file of the authority that signed it with tlsCAFile=, or correct the name or the certificate",
         )
     if address.uses_tls and reason == _OTHER and "Connect call failed" in said:
-        reason = _TLS  # reset at once; usually the reset comes a moment later, during the TLS handshake
+        reason = _TLS  # the server reset the connection at once; usually it does so during the TLS handshake
     if address.uses_tls and reason == _OTHER and ("closed" in said or "reset by peer" in said):
         return "closes the connection after TLS, as a server does that wants another client certificate"
     if reason in ((_TLS,) if address.uses_tls else (_OTHER,)):
@@ -358,7 +393,11 @@ async def _answer(address: Address, host: str, port: int | None) -> Hello | str 
 
 
 async def _hello(address: Address, host: str, port: int | None, *, tls: bool | None = None) -> Hello | str:
-    """The `hello` reply of one server, or the driver's error message."""
+    """Return the `hello` reply of one server, or the driver's error message if there is none.
+
+    `tls` overrides the operator's TLS options: true is TLS that accepts every certificate, false is no TLS, and None
+    keeps the options.
+    """
     first = _FirstAttempt()
     waits = ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS")
     options = dict.fromkeys(waits, ASK_MS) | {"event_listeners": [first]}
@@ -378,10 +417,11 @@ async def _hello(address: Address, host: str, port: int | None, *, tls: bool | N
 
 
 class _FirstAttempt(ServerHeartbeatListener):
-    """Records how the first attempt to reach a server ended. The result of `failure` is None if it succeeded.
+    """Records how the driver's first attempt to reach a server ended.
 
-    The driver retries until its timeout and then reports the last failure. Which one that is depends on timing, and the
-    first one is the most specific.
+    The result of the future `failure` is the error of that attempt, or None if the attempt succeeded. The driver
+    retries until its timeout and then reports its last error. Which error is the last depends on timing, and the first
+    is the most specific.
     """
 
     def __init__(self) -> None:
@@ -402,7 +442,10 @@ class _FirstAttempt(ServerHeartbeatListener):
 
 
 def _reason(said: str) -> str:
-    """The reason why a server did not answer, in the relay's own words: the driver's message may quote the URL."""
+    """Return why a server did not answer, in words of the relay that follow the server's name in a sentence.
+
+    `said` is the driver's error message. The message itself is not shown, because it may quote the URL.
+    """
     return next((reason for sign, reason in _REASONS if sign in said), _OTHER)
 
 
@@ -412,11 +455,15 @@ def _shown(server: tuple[str, int | None]) -> str:
 
 
 def _listed(reasons: Mapping[str, str]) -> str:
+    """List servers, each with the reason why it did not answer, for a sentence; at most SERVERS_ASKED of them."""
     names: Iterable[str] = [f"{host} {reason}" for host, reason in sorted(reasons.items())]
     shown = [*names][:SERVERS_ASKED]
     return ", ".join(shown) + (f" and {len(reasons) - len(shown)} more" if len(reasons) > len(shown) else "")
 
 
 def is_silence(diagnosis: Diagnosis) -> bool:
-    """Does this diagnosis only say that no answer came in time? Over a slow network, a longer wait may help."""
+    """Return whether this Diagnosis says only that no answer came before a timeout.
+
+    Over a slow network, a longer wait may help then.
+    """
     return not diagnosis.lasting and _SILENT in diagnosis.reason

@@ -1,7 +1,8 @@
 """Read the collection as it was at a cluster time in the last minutes. Does I/O.
 
-The relay makes every read at its own position S in the change stream. So a snapshot holds exactly the changes up to S,
-and the live messages after S neither repeat nor miss one (PROTOCOL.md 6.7).
+The relay makes every read at its own position, the cluster time up to which it has published every change. So a
+snapshot holds exactly the changes up to that position, and the live messages after it neither repeat nor miss one
+(PROTOCOL.md 6.7).
 """
 
 from __future__ import annotations
@@ -22,15 +23,18 @@ from relay.source.raw_bson import Decoder, Document, ignore
 
 log = logging.getLogger(__name__)
 
-MAX_TIME_MS = 10_000  # per read: without a majority, the server would let a snapshot read wait forever
+MAX_TIME_MS = (
+    10_000  # limit of each read: without a majority, the server would let a snapshot read wait forever
+)
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
 
 class Reader:
-    """Reads one collection at a cluster time.
+    """Reads one collection as it was at a cluster time.
 
-    Give it another client than the tail's: the tail's waiting getMore occupies a connection of its pool (F15).
-    `left_out` is called with the number of documents that are not BSON and therefore are missing from a result.
+    `client` must be another client than the tail's: the tail's waiting getMore occupies a connection of its pool (F15).
+    `max_time_ms` limits the time of each read on the server. `left_out` is called with the number of documents that are
+    not BSON and therefore are missing from a result.
     """
 
     def __init__(
@@ -59,11 +63,12 @@ class Reader:
         sort: Mapping[str, int] | None = None,
         limit: int = 0,
     ) -> list[dict[str, Any]]:
-        """Read the matching documents as they were at `position`, including those deleted since.
+        """Read the matching documents as they were at `position`, including documents that were deleted later.
 
-        A value that cannot be decoded becomes an Undecodable, and a document that is not BSON at all is left out: one
-        broken document never fails a read of the others. Raises PositionLost if that time can no longer be read,
-        Unavailable if the database does not answer in time.
+        `position` is a cluster time. A value that cannot be decoded becomes an Undecodable, and a document that is not
+        BSON at all is left out, so that one broken document never fails a read of other documents. Raises PositionLost
+        if that cluster time can no longer be read. Raises Unavailable if the database refuses or does not answer before
+        a timeout.
         """
         command: dict[str, Any] = {
             "find": self._collection,
@@ -104,6 +109,7 @@ class Reader:
         return documents
 
     def _decoded(self, batch: Iterable[RawBSONDocument]) -> Iterator[Document]:
+        """Decode these documents, and yield them in order. Those that are not BSON are left out, counted and logged."""
         for raw in batch:
             try:
                 document = self._decoder.document(bytes(raw.raw))
@@ -116,9 +122,10 @@ class Reader:
             log.error("a document cannot be decoded and is left out", extra={"error": error})
 
     async def now(self) -> Timestamp:
-        """The cluster time of the database's latest operation. Every write acknowledged until now is at or before it.
+        """Return the cluster time of the database's latest operation.
 
-        Raises Unavailable.
+        Every write that was acknowledged before this call is at or before that time. Raises Unavailable if the database
+        does not answer or has no cluster time.
         """
         try:
             reply = await self._client.admin.command("ping")
