@@ -1,4 +1,4 @@
-"""The changes of a change stream, as values for the stages after it. Pure.
+"""The types that hold what a change stream says: one Change for each change of a task (a document). Pure.
 
 `Change` and `Updated` are named tuples because the relay makes one for every change: a frozen dataclass takes five
 times as long to make.
@@ -20,20 +20,22 @@ from relay.source.raw_bson import Document
 
 @dataclass(frozen=True, slots=True)
 class Inserted:
-    """A document was inserted."""
+    """The operation of a change by which a document was inserted. `document` is the new document."""
 
     document: Document
 
 
+# The value of `Updated.paths` if no name in the paths contains a dot: every path is split at its dots.
 SPLIT: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class Updated(NamedTuple):
-    """An update: values set by path, paths removed, and arrays cut to a new length.
+    """The operation of a change that set values by path, removed paths, and cut arrays to a new length.
 
-    `paths` has an entry for each path with a name that contains a dot: the names along that path. Every other path is
-    split at its dots. `paths` is None if the database did not say which dots separate names: "a.0" is then either the
-    first element of `a` or a field called "a.0".
+    `truncated` holds the path and the new length of each array that was cut. `paths` has an entry for each path with a
+    name that contains a dot: the names along that path. Every other path is split at its dots. `paths` is None if the
+    database did not say which dots separate names: "a.0" is then either the first element of `a` or a field called
+    "a.0".
     """
 
     fields: Mapping[str, Any]
@@ -49,10 +51,11 @@ UNKNOWN_UPDATE = Updated(
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """A document was replaced, without a description of what changed in it.
+    """The operation of a change that replaced a document, and does not describe what became different.
 
-    If `update` is set, the writer updated the document instead, and the update could be read in two ways. `document`
-    is then the document that was read after the update, to be compared with the one before it.
+    `document` is the new document. If `update` is set, the writer did not replace the document but updated it, and
+    `update` can be understood in two ways. `document` is then the document as it was read after the update, to be
+    compared with the document before the update.
     """
 
     document: Document
@@ -61,7 +64,7 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """A document was deleted. The change holds nothing of it but the `_id`."""
+    """The operation of a change by which a document was deleted. Only the `_id` of the document is known."""
 
 
 Operation = Inserted | Updated | Replaced | Deleted
@@ -70,9 +73,10 @@ Operation = Inserted | Updated | Replaced | Deleted
 class Change(NamedTuple):
     """One change of one task.
 
-    `key` identifies the task inside the relay (see `key_of`). `time` is the cluster time, `wall_ms` the wall clock of
-    the database in milliseconds since 1970, None if the server did not send it. `grouped` is true for a change of a
-    transaction: all changes of a transaction have one cluster time.
+    `key` identifies the task inside the relay: it is equal for two `_id`s exactly if MongoDB treats them as equal. `id`
+    is the task's `_id`. `time` is the cluster time. `wall_ms` is the wall clock of the database in milliseconds since
+    1970, None if the server did not send it. `grouped` is true for a change of a transaction: all changes of a
+    transaction have one cluster time.
     """
 
     key: bytes
@@ -84,7 +88,7 @@ class Change(NamedTuple):
 
 
 def key_of(document_id: Any) -> bytes:
-    """The key that identifies a task: equal for two `_id`s exactly if MongoDB treats them as equal.
+    """Return the key that identifies a task: equal for two `_id`s exactly if MongoDB treats them as equal.
 
     The `_id` itself cannot be the key: to Python 1 and True are equal, and an `_id` may be a document, which has no
     hash.
@@ -94,13 +98,20 @@ def key_of(document_id: Any) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Invalidated:
-    """The collection was dropped or renamed, which ends the stream. A new stream can start after `token`."""
+    """Says that the collection was dropped or renamed, which ends the change stream.
+
+    A new stream can start after the resume token `token`.
+    """
 
     token: RawBSONDocument
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A change event that the relay cannot read. Its task is unknown, so every listener has to be resynced."""
+    """Stands for a change event that the relay cannot read.
+
+    The task that changed is unknown, so every listener has to be brought up to date from the documents. `time` is the
+    cluster time of the event, Timestamp(0, 0) if it cannot be read either.
+    """
 
     time: Timestamp

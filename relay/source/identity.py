@@ -2,10 +2,10 @@
 
 MongoDB compares numbers by value across types (7 as int32, int64, double and Decimal128 is one `_id`; so are 0.0 and
 -0.0), symbols like strings, and arrays without the names of their elements. Sub-documents are equal only if their
-fields are equal in the same order. Every other type is equal only if its bytes are.
+fields are equal in the same order. Values of any other type are equal only if their bytes are.
 
-Rules of this file: an element is its type byte followed by its value. Bytes that are not BSON raise InvalidBSON, so
-these functions may be given bytes that a client sent.
+Rules of this file: an element is a value's type byte, followed by the value as raw BSON. Bytes that are not BSON raise
+InvalidBSON, so these functions may be given bytes that a client sent.
 """
 
 from __future__ import annotations
@@ -51,16 +51,20 @@ _INT64_RANGE = range(-(2**63), 2**63)
 
 @dataclass(frozen=True, slots=True)
 class RawId:
-    """An `_id` kept as its raw element because decoding would change it, such as a string that is not UTF-8."""
+    """An `_id` that is not decoded, because decoding would change it: a string that is not UTF-8, for example.
+
+    `element` is the `_id`'s type byte, followed by its value as raw BSON.
+    """
 
     element: bytes
 
 
 def canonical(document_id: Any, levels: int = MAX_LEVELS) -> bytes:
-    """The key of an `_id`: an element that is the same for all `_id`s that MongoDB treats as equal.
+    """Return the key of an `_id`: bytes that are the same for all `_id`s that MongoDB treats as equal.
 
-    Raises InvalidBSON if the value is not BSON or is nested deeper than `levels`. A value that was not read from a
-    database may also raise what `bson.encode` raises.
+    The key is an element, which is a type byte followed by a value as raw BSON. Raises InvalidBSON if the `_id` is not
+    BSON or is nested deeper than `levels`. For an `_id` that was not read from a database, also raises what
+    `bson.encode` raises if the value cannot be stored.
     """
     if type(document_id) is ObjectId:  # fast path: nearly all `_id`s
         return b"\x07" + document_id.binary
@@ -75,10 +79,11 @@ def canonical(document_id: Any, levels: int = MAX_LEVELS) -> bytes:
 
 
 def exact_id(decoded: Any, document: bytes, *holders: bytes) -> Any:
-    """The `_id` of a document as it is stored: `decoded`, or a RawId if decoding lost part of it.
+    """Return the `_id` of a document as it is stored: `decoded`, or a RawId if decoding lost part of it.
 
-    `document` is the raw document; `holders` are the names of the sub-documents that lead to the one with the `_id`.
-    Raises InvalidBSON.
+    `decoded` is the `_id` as the driver decoded it, `document` the raw document. `holders` are the names of the
+    sub-documents that lead to the one with the `_id`, the outermost first. Raises InvalidBSON if the document is
+    malformed or has no `_id` there.
     """
     if type(decoded) in _ALWAYS_EXACT:  # fast path: nearly all `_id`s
         return decoded
@@ -91,6 +96,7 @@ def exact_id(decoded: Any, document: bytes, *holders: bytes) -> Any:
 
 
 def _is_exact(decoded: Any, kind: int, value: bytes) -> bool:
+    """Return whether `decoded` has all that the `_id` holds whose type byte is `kind` and whose raw BSON is `value`."""
     if is_of_fixed_size(kind):
         return True
     if kind in _TEXTS:
@@ -102,7 +108,11 @@ def _is_exact(decoded: Any, kind: int, value: bytes) -> bool:
 
 
 def may_be_id(element: bytes) -> bool:
-    """Does MongoDB accept this element as an `_id`, and in a query as a value rather than a pattern or an operator?"""
+    """Return whether MongoDB accepts this element as an `_id`, and as a value in a query.
+
+    An element is a type byte followed by a value as raw BSON. In a query, MongoDB would use some values as a pattern or
+    as an operator instead of comparing with them. Raises InvalidBSON if the element is a malformed document.
+    """
     if element[0] != DOCUMENT:
         return element[0] not in _NO_ID
     names = [name for _, name, _ in fields(element[1:])]
@@ -111,7 +121,7 @@ def may_be_id(element: bytes) -> bool:
 
 
 def among(ids: Iterable[Any]) -> dict[str, Any]:
-    """A query filter for the documents with these `_id`s."""
+    """Return a query filter that matches the documents whose `_id` is one of `ids`."""
     listed = list(ids)
     if not any(isinstance(one, RawId) for one in listed):
         return {"_id": {"$in": listed}}
@@ -121,7 +131,10 @@ def among(ids: Iterable[Any]) -> dict[str, Any]:
 
 
 def element_of(document_id: Any) -> bytes:
-    """Encode an `_id` as its element. Raises what `bson.encode` raises."""
+    """Encode an `_id` as an element: its type byte, followed by its value as raw BSON.
+
+    Raises what `bson.encode` raises if the value cannot be stored.
+    """
     if isinstance(document_id, RawId):
         return document_id.element
     raw = bson.encode({"": document_id})
@@ -129,12 +142,19 @@ def element_of(document_id: Any) -> bytes:
 
 
 def document_of(element: bytes) -> bytes:
-    """Encode a document that holds this element under the empty name."""
+    """Encode a document with one field, whose name is empty and whose value is that of `element`.
+
+    An element is a type byte followed by a value as raw BSON.
+    """
     return together([(element[0], b"", element[1:])])
 
 
 def _canonical(kind: int, value: bytes, levels: int) -> tuple[int, bytes]:
-    """Type and value of the key element for this one. The bytes may come from a client, so they are checked."""
+    """Return type byte and value of the key for an `_id`, or a part of one, with this type byte and value.
+
+    `levels` is how many levels of nesting are still allowed. The bytes may come from a client, so they are checked:
+    raises InvalidBSON, ValueError, IndexError or struct.error if they are malformed or nested too deeply.
+    """
     if end_of(value, kind, 0) != len(value):
         raise InvalidBSON("the length of the value does not match")
     match kind:
@@ -186,23 +206,29 @@ def _of_array(value: bytes, levels: int) -> bytes:
 
 
 def _below(levels: int) -> int:
+    """Return how many levels of nesting are allowed inside this one. Raises InvalidBSON if none is left."""
     if not levels:
         raise InvalidBSON("nested too deeply")
     return levels - 1
 
 
 def _text(value: bytes) -> bytes:
-    """Check and return a string value: four bytes of length, the characters, and a zero byte at the end."""
+    """Check a string value and return it: four bytes of length, the characters, and a zero byte at the end.
+
+    Raises InvalidBSON if the length does not match or the zero byte is missing.
+    """
     if len(value) < 5 or _INT32.unpack_from(value)[0] != len(value) - 4 or value[-1]:
         raise InvalidBSON("a string does not end with a zero byte")
     return value
 
 
 def _integer(number: int) -> tuple[int, bytes]:
+    """Return type byte and value of an integer: as int32 if it fits, otherwise as int64."""
     return (0x10, _INT32.pack(number)) if -(2**31) <= number < 2**31 else (0x12, _INT64.pack(number))
 
 
 def _double(number: float) -> tuple[int, bytes]:
+    """Return type byte and value of the key for a double: as an integer if one has exactly this value."""
     if math.isnan(number):
         number = math.nan  # NaN has many bit patterns; use one of them for all
     elif number.is_integer() and (whole := int(number)) in _INT64_RANGE:
@@ -211,7 +237,10 @@ def _double(number: float) -> tuple[int, bytes]:
 
 
 def _decimal(number: Decimal) -> tuple[int, bytes]:
-    """An integer or a double if one has exactly this value; otherwise a Decimal128 without trailing zeros."""
+    """Return type byte and value of the key for a Decimal128.
+
+    The key is an integer or a double if one has exactly this value, otherwise a Decimal128 without trailing zeros.
+    """
     if not number.is_finite():
         return _double(math.nan if number.is_nan() else math.copysign(math.inf, number))
     sign, digits, exponent = number.as_tuple()

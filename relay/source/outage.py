@@ -1,4 +1,4 @@
-"""Log a failure that is retried once when it begins and once a minute, not at every retry."""
+"""Log a failure that the relay retries: when the failure begins, then once a minute, not at every retry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LOG_AGAIN_S = 60.0  # between two log lines about the same reason
 
 
 class Outage:
-    """The log lines of one kind of failure that the relay retries.
+    """Logs one kind of failure that the relay retries. `event` is the text of the log line.
 
     A failure is logged when it begins, when its reason changes, and once a minute while it lasts. Repetitions in
     between are logged at DEBUG: otherwise a database that is down for a night would fill the disk with one line.
@@ -22,7 +22,11 @@ class Outage:
         self._logged_at = 0.0
 
     def failed(self, reason: object, /, level: int = logging.WARNING, **fields: object) -> None:
-        """Log that an attempt failed. `reason` is compared with the last one; `fields` are added to the log line."""
+        """Log that an attempt failed.
+
+        The line is logged at `level` if `reason` differs from the reason of the last failure or a minute has passed
+        since the last such line; otherwise at DEBUG. `fields` are added to the log line.
+        """
         now = time.monotonic()
         if reason == self._reason and now - self._logged_at < LOG_AGAIN_S:
             level = logging.DEBUG

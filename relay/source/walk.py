@@ -43,32 +43,38 @@ Field = tuple[int, bytes, bytes]  # type, name, value
 
 
 def is_of_fixed_size(kind: int) -> bool:
-    """Do all values of this BSON type have the same size?"""
+    """Return whether all values of this BSON type have the same size."""
     return kind in _OF_FIXED_SIZE
 
 
 def fields(document: bytes) -> Iterator[Field]:
-    """Yield the fields of a document in order. Raises InvalidBSON."""
+    """Yield the fields of a document in order: type byte, name and value. Raises InvalidBSON if it is malformed."""
     for kind, name, start, end in places(document, 0, len(document)):
         yield kind, name, document[start:end]
 
 
 def names(document: bytes) -> list[bytes]:
-    """The names of a document's fields in order. A name that occurs twice is listed twice. Raises InvalidBSON."""
+    """Return the names of a document's fields in order. A name that occurs twice is listed twice.
+
+    Raises InvalidBSON if the document is malformed.
+    """
     return [name for _, name, _, _ in places(document, 0, len(document))]
 
 
 def field(document: bytes, wanted: bytes) -> bytes:
-    """The value of the first field with this name. Raises InvalidBSON, also if there is no such field."""
+    """Return the value of the first field with the name `wanted`, as raw BSON.
+
+    Raises InvalidBSON if the document is malformed or has no such field.
+    """
     _, start, end = place(document, wanted, 0, len(document))
     return document[start:end]
 
 
 def place(raw: bytes, wanted: bytes, start: int, end: int) -> tuple[int, int, int]:
-    """Find the first field with this name in the document at `raw[start:end]`.
+    """Find the first field with the name `wanted` in the document at `raw[start:end]`.
 
-    Returns its type and the offsets at which its value begins and ends. Raises InvalidBSON if the document is not
-    BSON or has no such field.
+    Returns the field's type byte, and the offsets in `raw` at which its value begins and ends. Raises InvalidBSON if
+    the document is malformed or has no such field.
     """
     for kind, name, first, last in places(raw, start, end):
         if name == wanted:
@@ -77,8 +83,10 @@ def place(raw: bytes, wanted: bytes, start: int, end: int) -> tuple[int, int, in
 
 
 def places(raw: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, int, int]]:
-    """Yield each field of the document at `raw[start:end]`: its type, its name, and the offsets at which its value
-    begins and ends. Raises InvalidBSON."""
+    """Yield type byte and name of each field of the document at `raw[start:end]`, and where its value begins and ends.
+
+    Both are offsets in `raw`. Raises InvalidBSON if the document is malformed.
+    """
     try:
         at, end = body(raw, start, end)
         while at < end:
@@ -93,14 +101,17 @@ def places(raw: bytes, start: int, end: int) -> Iterator[tuple[int, bytes, int, 
 
 
 def body(raw: bytes, start: int, end: int) -> tuple[int, int]:
-    """The offsets at which the fields of the document at `raw[start:end]` begin and end. Raises InvalidBSON."""
+    """Return the offsets in `raw` at which the fields of the document at `raw[start:end]` begin and end.
+
+    Raises InvalidBSON if the document does not have the length that it states, or does not end with a zero byte.
+    """
     if end - start < 5 or _INT32.unpack_from(raw, start)[0] != end - start or raw[end - 1]:
         raise InvalidBSON("a document of another length than it says")
     return start + 4, end - 1
 
 
 def end_of(raw: bytes, kind: int, value: int) -> int:
-    """The offset at which the value of this type that begins at offset `value` ends.
+    """Return the offset in `raw` at which a value ends: the one of type `kind` that begins at the offset `value`.
 
     Raises InvalidBSON, ValueError or struct.error if the type is unknown or the value is cut off.
     """
@@ -117,6 +128,6 @@ def end_of(raw: bytes, kind: int, value: int) -> int:
 
 
 def together(parts: Iterable[Field]) -> bytes:
-    """Encode these fields as a document."""
+    """Encode a document with these fields, each of which is a type byte, a name and a value."""
     inner = b"".join([b"%c%s\0%s" % part for part in parts])
     return _INT32.pack(len(inner) + 5) + inner + b"\0"
