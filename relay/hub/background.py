@@ -1,4 +1,4 @@
-"""Background jobs: work that its owner starts, does not wait for, and ends when it closes."""
+"""Background jobs: coroutines that an owner starts without waiting for them, and cancels when it closes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ log = logging.getLogger(__name__)
 
 
 class Background:
-    """The jobs of one owner. A job that fails is logged under its name, and ends no other."""
+    """The background jobs of one owner. A job that fails is logged with its name, and the other jobs continue."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, job: str, work: Coroutine[Any, Any, None]) -> None:
-        """Start this work under the name `job`, which the log shows."""
+        """Start the coroutine `work` in the background. `job` is its name, which the log shows if it fails."""
         task = asyncio.get_running_loop().create_task(work, name=job)
         self._tasks.add(task)  # the loop keeps only weak references to its tasks
         task.add_done_callback(self._done)
 
     async def close(self) -> None:
-        """Cancel every job and wait until it has ended."""
+        """Cancel every job, and wait until all of them have ended."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The order in which frames reach listeners."""
+"""Delivery: it sends frames (encoded messages) to listeners in the right order, in as few calls as possible."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from relay.protocol.frames import Batch, Frame
 
 
 class Delivery:
-    """Sends live messages and revocations.
+    """Sends live messages and revocations (a revocation tells a listener that it may no longer see a task).
 
-    Live messages for the same listeners are collected, and each listener is sent them in one call: most of the cost
-    of a message is in these calls. Before anything else is sent, and before a listener comes or goes, `flush` has to
-    be called. `revoke` does so by itself, and it is the only way to send a revocation: so a listener that loses a
-    task is sent that before anything else of the same change, and after everything of the changes before.
+    Live messages for the same listeners are collected, and each listener is sent all of them in one call, because these
+    calls are most of the cost of a message. The caller has to call `flush` before it sends anything in another way, and
+    before a listener is added to a set of listeners or removed from it.
+
+    `revoke` calls `flush` itself, and every revocation is sent by `revoke`. So a listener that loses a task is sent the
+    revocation after all messages of earlier changes and before any other message of the change that caused it.
     """
 
     def __init__(self, metrics: Metrics) -> None:
@@ -24,14 +26,17 @@ class Delivery:
         self._frames: list[Frame] = []
 
     def send(self, listeners: set[Listener], frame: Frame) -> None:
-        """Send a live message to these listeners, now or with the next ones."""
+        """Send a live message to these listeners now or later, at latest when `flush` is called.
+
+        Messages are collected while `listeners` is the same set object as in the call before.
+        """
         if listeners is not self._receivers:
             self.flush()
             self._receivers = listeners
         self._frames.append(frame)
 
     def flush(self) -> None:
-        """Send what was collected."""
+        """Send the live messages that `send` has collected."""
         if self._frames:
             batch, self._frames = Batch(self._frames), []
             for listener in self._receivers:
@@ -40,7 +45,7 @@ class Delivery:
         self._receivers = _NOBODY
 
     def revoke(self, listeners: Collection[Listener], frame: Frame) -> None:
-        """Send a revocation to these listeners."""
+        """Send a revocation to these listeners at once, after the live messages that `send` has collected."""
         self.flush()
         for listener in listeners:
             listener.answer(frame)

@@ -1,7 +1,7 @@
-"""The driver of the subscriptions: it carries out their effects, and brings them what the reads found.
+"""The driver of the subscriptions: it carries out the effects that they ask for, and gives them the results of reads.
 
-Rules of this file: all methods but the jobs return at once; between the end of a read and the last effect of its
-answer nothing is awaited, so nothing is published in between.
+Rules of this file: all methods except the background jobs return at once. Nothing is awaited between the end of a read
+and the last effect of its answer, so no change is published in between.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ Subscribed = TaskSubscription | ListSubscription
 
 
 class Driver:
-    """Applies events to subscriptions, and makes the reads that they ask for."""
+    """Gives events to subscriptions (state machines: one listener's relation to one task or to the list), carries out
+    the effects that they return, and makes the reads among those effects."""
 
     def __init__(
         self,
@@ -79,26 +80,35 @@ class Driver:
         self.list_reads = ListReads(reads, translator)
 
     def apply(self, subscription: Subscribed, event: Event) -> None:
-        """Tell a subscription an event, and carry out what it asks for."""
+        """Give an event to a subscription, and carry out the effects that the subscription returns, in their order.
+
+        A subscription that has ended after that (its state is ABSENT) is removed from its listener.
+        """
         for effect in subscription.handle(event):
             self._carry_out(subscription, effect)
         if subscription.state is State.ABSENT:
             listener = subscription.listener
-            # The two refer to each other: an end of that here frees them without the garbage collector.
+            # Listener and subscription refer to each other. Breaking this cycle here frees both at once, without the
+            # garbage collector.
             if isinstance(subscription, TaskSubscription):
                 listener.remove_task(subscription)
             else:
                 listener.set_list(None)
 
     def pin(self, subscription: Subscribed) -> bool:
-        """Keep what the receiver has queued of a LIVE task, from where a state will continue; False if that is not
-        certain to reach the client."""
+        """Protect the messages already queued for this subscription from being dropped, so that the next state (a
+        snapshot of the task's timeline) can continue from the last of them.
+
+        Return whether all live messages sent so far are certain to reach the client. Always return False, and protect
+        nothing, for a list and for a subscription that is not LIVE.
+        """
         if subscription.state is not State.LIVE or isinstance(subscription, ListSubscription):
             return False
         return subscription.listener.receiver.pin()
 
     def restart_reads(self, position: Timestamp) -> None:
-        """Read everything in flight again at this position, because what happened until then is unknown."""
+        """Repeat every read in flight at this position, because the change stream was lost and the relay does not know
+        what happened before the position."""
         self.task_reads.restart(position)
         self.list_reads.restart(position)
 
@@ -140,7 +150,8 @@ class Driver:
             if batch is not None:
                 self._background.spawn("read tasks", self._serve_batch(batch))
         elif isinstance(request, ListRequest):
-            # The group may have been dropped while nobody was in it and nothing was read for it.
+            # Look the group up only now: the registry drops a group that has neither listeners nor reads, so a group
+            # that was found when the request was made may be gone.
             reading = self.list_reads.ask(request, self._registry.group_of(request.subscription.listener))
             if reading is not None:
                 self._background.spawn("read a list", self._serve_list(reading))
@@ -151,7 +162,11 @@ class Driver:
             self._background.spawn("catch up with the database", self._catch_up())
 
     async def _catch_up(self) -> None:
-        """Read for the requests that wait for it, once the relay has come as far as the database is now."""
+        """Read for all requests that wait for the relay to catch up with the database.
+
+        First wait until the relay has published every change that the database holds now, or until a bounded time is
+        over. If the database does not answer, answer these requests that it is unavailable.
+        """
         requests, self._catching_up = self._catching_up, []
         try:
             await self._reads.catch_up()
@@ -183,12 +198,12 @@ class Driver:
                 self._conclude(answer)
 
     def _conclude(self, answer: TaskAnswer) -> None:
-        """Answer the requests that wait for this read of a task."""
+        """Answer every active request that waits for this read of a task."""
         requests = answer.reading.requests
         is_resync = any(request.unasked for request in requests)
         reads = [self._task_read(found, answer, is_resync=is_resync) for found in answer.found]
         for request in requests:
-            if not request.active:  # also of one that the answer to another one withdrew
+            if not request.active:  # the answer to an earlier request of this loop may have withdrawn it
                 continue
             listener = request.subscription.listener
             read = next((one for one in reads if one and listener.may_see(one.state.task.keys)), None)
@@ -206,12 +221,18 @@ class Driver:
         return TaskRead(found.state, found.since, room, answer.reading.batch.moved)
 
     def _room_after(self, found: TaskFound, *, is_resync: bool) -> Room:
-        """The room of a task that has no listeners yet, at the position after what was published since the read."""
+        """Return a new room (the subscribers of one task) for a task that has no live subscribers yet.
+
+        The position of the room is the position after the steps published since the read, up to a deletion of the task,
+        so that the next live message continues from there. `is_resync`: the relay made the read by itself, to bring
+        subscribers up to date.
+        """
         task = found.state.task
         existing = list(takewhile(_exists, found.since))
         _, progress = replay(existing, found.state.progress())
         after = existing[-1].step.after if existing else None
-        # A state that was sent to a whole room counts as one because of a rewrite: the next one waits.
+        # The relay sends this state by itself, often to all subscribers of the task, which costs as much as a rewrite
+        # of the timeline. Count it as a rewrite, so that the next rewrite has to wait.
         rewritten_at = asyncio.get_running_loop().time() if is_resync else -math.inf
         return Room(
             found.key, task.id, after.keys if after is not None else task.keys, progress, rewritten_at

@@ -1,4 +1,4 @@
-"""A fair semaphore: a bounded number of reads at once, round-robin over the users that wait."""
+"""A fair semaphore: it bounds how many reads run at once, and serves the users that wait in turn (round-robin)."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 
 Waiter = asyncio.Future[None]
-NOBODY = ("",)  # the queue of a read whose requesters all left before it waited: it needs a slot to end
+NOBODY = ("",)  # the queue of a read whose requesters have all left: it still needs a slot to run to its end
 
 
 class FairSemaphore:
-    """At most `slots` holders at once. Each user has a queue, and free slots go to the queues in turn.
+    """A semaphore with `slots` slots. Each user has a queue, and free slots are given to the queues in turn.
 
-    So a user that asks for a thousand reads delays its own and not those of others. A read that several users
-    wait for stands in the queue of each, and gets the first slot that one of these queues is given.
+    So a user that asks for a thousand reads delays only its own reads. A read that several users wait for stands in the
+    queue of each of these users, and takes the first slot that reaches it in one of these queues.
     """
 
     def __init__(self, slots: int) -> None:
         self._free = slots
-        self._queues: dict[str, deque[Waiter]] = {}  # by user; the first one is given the next slot
+        self._queues: dict[str, deque[Waiter]] = {}  # by user; the first user is given the next slot
 
     @asynccontextmanager
     async def slot(self, waiter: Waiter, users: Collection[str]) -> AsyncGenerator[None]:
-        """Hold a slot. `waiter` is a new future, which `enqueue` may add to more queues meanwhile."""
+        """Wait for a slot, and hold it during the `async with` block.
+
+        `waiter` is a new future that represents the read in the queues of its `users`. While the read waits, `enqueue`
+        may add `waiter` to the queues of more users.
+        """
         if self._free:
             self._free -= 1
         else:
@@ -33,7 +37,8 @@ class FairSemaphore:
             try:
                 await waiter
             except asyncio.CancelledError:
-                if not waiter.cancelled():  # it was given a slot in the moment in which it was cancelled
+                # It was given a slot just before the cancellation: pass the slot on.
+                if not waiter.cancelled():
                     self._release()
                 raise
         try:
@@ -42,7 +47,8 @@ class FairSemaphore:
             self._release()
 
     def enqueue(self, waiter: Waiter, user: str) -> None:
-        """Let this user wait for the same read."""
+        """Add a waiting read, represented by the future `waiter` that was given to `slot`, to the queue of this
+        user."""
         self._queues.setdefault(user, deque()).append(waiter)
 
     def _release(self) -> None:
@@ -54,6 +60,6 @@ class FairSemaphore:
                 if not waiter.done():
                     waiter.set_result(None)
                     if queue:
-                        self._queues[user] = queue  # at the end: every other user comes first
+                        self._queues[user] = queue  # at the end: every other user has its turn first
                     return
         self._free += 1

@@ -1,8 +1,10 @@
-"""The hub: the pump publishes to it, and connections subscribe and unsubscribe by it. It is the only public face.
+"""The hub: the pump (the consumer of the change stream) publishes to it, and connections subscribe and unsubscribe
+through it. `Hub` is the only public interface of this package.
 
-Rules of this file: no method waits, unless it is a coroutine; publishing a change costs what its recipients cost, and
-a listener that may not see a task is never touched for it; a listener that loses a task is sent that before anything
-else of the same change; a connection that is subscribed to a task and to the list gets each message once.
+Rules of this file: no method waits, unless it is a coroutine. The cost of publishing a change depends only on its
+recipients, and nothing is done for a listener that may not see the task. A listener that loses a task is sent the
+revocation before anything else of the same change. A connection that is subscribed to a task and to the list is sent
+each message once.
 """
 
 from __future__ import annotations
@@ -45,9 +47,10 @@ from relay.tasks.translate import Keys, Step, Translator
 
 
 class Hub:
-    """Sends each change to the listeners that may see it and have subscribed to its task or to the list.
+    """Sends each change to the listeners (connections) that have subscribed to its task or to the list and may see the
+    task.
 
-    Use it as a context manager, which ends what is still being read.
+    Use it as an async context manager: leaving the context cancels the reads that are still in flight.
     """
 
     def __init__(
@@ -84,7 +87,12 @@ class Hub:
     # What the pump says (feed.pump.Publisher).
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
-        """Deliver these steps, and make `position` the position of every read from now on."""
+        """Send the messages of these steps (what one change each means for one task) to the subscribers that may see
+        them.
+
+        Then move position S, up to which everything has been published, to `position`: every read that begins later is
+        made at this cluster time.
+        """
         for step in steps:
             if self._registry.groups or self.is_listened(step.key) or self._throttle.waits_for(step.key):
                 self._publish(StepFrames(step, self._translator.view))
@@ -92,7 +100,8 @@ class Hub:
         self._position.move_to(position)
 
     def resync(self, position: Timestamp) -> None:
-        """Bring every listener up to date from the documents at `position`: what happened until then is unknown."""
+        """Bring every listener up to date with snapshots that are read at `position`, because the change stream was
+        lost and the relay does not know what happened before this position."""
         self._throttle.clear()
         self._position.move_to(position)
         self._driver.restart_reads(position)
@@ -105,24 +114,29 @@ class Hub:
                 self._driver.apply(subscription, StreamLost(self._driver.pin(subscription)))
 
     def move_to(self, position: Timestamp) -> None:
-        """Note that everything up to `position` has been published."""
+        """Set position S: every change up to the cluster time `position` has been published."""
         self._position.move_to(position)
 
     @property
     def position(self) -> Timestamp:
-        """Position S: everything up to it has been published."""
+        """Position S: the cluster time up to which every change has been published."""
         return self._position.value
 
     async def reached(self, moment: Timestamp) -> None:
-        """Return once everything up to `moment` has been published."""
+        """Wait until every change up to the cluster time `moment` has been published."""
         await self._position.reached(moment)
 
     def is_listened(self, key: bytes) -> bool:
-        """Is the task with this key subscribed to, or being read for it?"""
+        """Whether the task with this key (which stands for the document's `_id`) has live subscribers or is being read
+        for one."""
         return key in self._registry.rooms or self._driver.task_reads.is_reading(key)
 
     def announce(self, status: StreamState, lag_ms: int) -> None:
-        """Tell every listener whether the relay is current, if that has changed."""
+        """Tell every listener whether the relay is up to date with the database, if `status` differs from the last one
+        announced.
+
+        `lag_ms`: by how many milliseconds the relay is behind the database.
+        """
         if status != self.status:
             self.status = status
             frame = self.status_frame(lag_ms)
@@ -130,17 +144,20 @@ class Hub:
                 listener.answer(frame)
 
     def status_frame(self, lag_ms: int = 0) -> Frame:
-        """The message that says whether the relay is current."""
+        """Return the `stream:status` message, which says whether the relay is up to date with the database.
+
+        `lag_ms`: by how many milliseconds the relay is behind the database.
+        """
         return encode(Kind.STREAM_STATUS, {"state": self.status, "lagMs": lag_ms})
 
     # What a connection asks for.
 
     def enter(self, listener: Listener) -> None:
-        """Announce the relay's status to this listener from now on."""
+        """Add this listener, so that it is sent every change of the relay's status from now on."""
         self._listeners.add(listener)
 
     def leave(self, listener: Listener) -> None:
-        """End every subscription of this listener, whose connection is gone."""
+        """Remove this listener, whose connection is gone, and end all its subscriptions."""
         self._listeners.discard(listener)
         for subscription in listener.subscriptions():
             self._driver.apply(subscription, Leave(closed=True))
@@ -155,9 +172,12 @@ class Hub:
         *,
         caught_up: bool = False,
     ) -> None:
-        """Send a `task:state`, then live messages; or an `error` that names the task.
+        """Subscribe the listener to a task: send it a `task:state`, then live messages; or an `error` that names the
+        task.
 
-        `since` and `head` are the client's position. `caught_up`: the relay has come at least as far as that.
+        `since` and `head` are the client's position in the timeline (how many events it holds, and a digest of exactly
+        those), or None. `reply_to` is the id of the client's request, which the answer repeats. `caught_up`: the relay
+        has already published everything up to the position that the client holds.
         """
         subscription = self._subscription(listener, task_id)
         request = TaskRequest(subscription, since, head, reply_to)
@@ -172,32 +192,38 @@ class Hub:
         answered: Callable[[Answer], None],
         reply_to: str | None,
     ) -> None:
-        """Send a `task:state` once, and call `answered` with how that ended. It subscribes to nothing; where the
-        listener is subscribed, the state takes its place in the order of the live messages."""
+        """Send the listener a `task:state` once, without a subscription, and call `answered` with how the request
+        ended.
+
+        `since` and `head` are the client's position in the timeline (how many events it holds, and a digest of exactly
+        those), or None. `reply_to` is the id of the client's request, which the answer repeats. If the listener is
+        subscribed to the task, the state is sent in its right place among the live messages.
+        """
         subscription = self._subscription(listener, task_id)
         request = TaskRequest(subscription, since, head, reply_to, answered=answered)
         self._driver.apply(subscription, Show(request, self._driver.pin(subscription)))
 
     def leave_task(self, listener: Listener, task_id: str) -> None:
-        """Send nothing of this task any more, but the states that `show_task` still owes."""
+        """End the listener's subscription to this task. Only states that `show_task` was asked for are still sent."""
         if (subscription := listener.tasks.get(task_id)) is not None:
             self._driver.apply(subscription, Leave())
 
     def has_joined(self, listener: Listener, task_id: str) -> bool:
-        """Has it joined this task, or asked to?"""
+        """Whether the listener has joined this task, or has asked to join it and was not answered yet."""
         subscription = listener.tasks.get(task_id)
         return subscription is not None and subscription.is_joined
 
     def joined_tasks(self, listener: Listener) -> int:
-        """How many tasks it has joined, or asked to."""
+        """Return the number of tasks that the listener has joined, or has asked to join."""
         return sum(subscription.is_joined for subscription in listener.tasks.values())
 
     def join_list(
         self, listener: Listener, limit: int, reply_to: str | None, *, caught_up: bool = False
     ) -> None:
-        """Send a `dashboard:state` of up to `limit` tasks, then live messages.
+        """Subscribe the listener to the list: send it a `dashboard:state` of up to `limit` tasks, then live messages.
 
-        `caught_up`: the relay has come at least as far as the list that the client holds.
+        `reply_to` is the id of the client's request, which the answer repeats. `caught_up`: the relay has already
+        published everything that is in the list that the client holds.
         """
         if listener.list is None:
             listener.set_list(ListSubscription(listener))
@@ -206,13 +232,16 @@ class Hub:
         self._driver.apply(listener.list, Join(request, caught_up=caught_up))
 
     def leave_list(self, listener: Listener) -> None:
-        """Send nothing of the list any more."""
+        """End the listener's subscription to the list."""
         if listener.list is not None:
             self._driver.apply(listener.list, Leave())
 
     def change_rights(self, listener: Listener, keys: Keys, filter: Callable[[], dict[str, Any]]) -> None:
-        """Let the listener see what these rights open: revoke the tasks that it may not see any more, and send its
-        list again."""
+        """Give the listener new rights: revoke the tasks that it may no longer see, and read and send its list again.
+
+        `keys` are the audience keys that the listener holds now, and `filter` returns the MongoDB filter that selects
+        the same tasks. Do nothing if the keys are the same as before.
+        """
         if keys == listener.keys:
             return
         listener.change_rights(keys, filter)
@@ -220,30 +249,40 @@ class Hub:
             self._driver.apply(subscription, RightsChanged())
 
     async def catch_up_with_database(self) -> None:
-        """Return when everything has been published that the database holds now, or after a bounded time.
+        """Wait until everything has been published that the database holds now, but only for a bounded time.
 
-        Raises Unavailable.
+        Raises Unavailable if the database does not answer.
         """
         await self._reads.catch_up()
 
     # What a connection's socket says.
 
     def note_paused(self, listener: Listener) -> None:
-        """The socket takes no more; what was sent to the listener until now will reach the client."""
+        """Note that the socket of this listener accepts no more data for now.
+
+        Everything that was sent to the listener before this call will reach the client.
+        """
         for subscription in listener.subscriptions():
             self._driver.apply(subscription, Paused())
 
     def lag(self, listener: Listener, *, since_pause: bool) -> None:
-        """Live messages to this listener were dropped, those since `note_paused` or an unknown part of them: send
-        it no more of them until `catch_up`."""
+        """Note that live messages to this listener were dropped, and send it no more live messages until `catch_up` is
+        called.
+
+        `since_pause`: the dropped messages are those sent since `note_paused`; otherwise it is unknown which were
+        dropped.
+        """
         listener.set_lagging(True)
         self._metrics.lagging.inc()
         for subscription in listener.subscriptions():
             self._driver.apply(subscription, Lagged(since_pause))
 
     def catch_up(self, listener: Listener) -> None:
-        """The socket has taken everything: send the states that replace what was dropped, and those that found no
-        room; then live messages again."""
+        """Send the listener snapshots in place of its dropped live messages, because its socket has accepted everything
+        queued.
+
+        Also send the snapshots for which its queue had no room before. Live messages follow.
+        """
         listener.set_lagging(False)
         for subscription in listener.subscriptions():
             self._driver.apply(subscription, Drained())
@@ -284,7 +323,8 @@ class Hub:
             frames.note_lifecycle_sent(room.live)
 
     async def _refresh(self, room: Room, delay_s: float) -> None:
-        """Send the listeners of a room a state in place of the rewrites that they were not sent."""
+        """After `delay_s` seconds, send the listeners of this room (the subscribers of one task) a snapshot of the
+        timeline, in place of the rewrites that they were not sent."""
         await asyncio.sleep(delay_s)
         for subscription in self._subscribed(room):
             self._driver.apply(subscription, Rewritten(self._driver.pin(subscription)))
@@ -327,7 +367,7 @@ class Hub:
             frames.note_lifecycle_sent(group.live)
 
     def _wake_in_time(self) -> None:
-        """Set the timer for the list updates that wait."""
+        """Set the timer for the moment when the next delayed list update is due."""
         due = self._throttle.next_due
         if due is not None and (self._timer is None or self._timer.when() > due):
             if self._timer is not None:

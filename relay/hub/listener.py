@@ -15,30 +15,42 @@ if TYPE_CHECKING:  # a subscription knows its listener, so this import would be 
 
 
 class Receiver(Protocol):
-    """The queue of one connection, which takes the frames of its listener. No method waits or calls the hub."""
+    """The queue of one connection, to which the hub sends the frames (encoded messages) for its listener.
+
+    No method waits, and no method calls the hub.
+    """
 
     def send(self, batch: Batch) -> None:
-        """Queue live messages. They may be dropped, because a state can replace them: then `Hub.lag` follows."""
+        """Queue live messages. The queue may drop them, because a snapshot can replace them; then the connection calls
+        `Hub.lag`."""
 
     def answer(self, frame: Frame) -> None:
         """Queue a frame that must not be dropped: an answer, a revocation or a notice."""
 
     def answer_pages(self, pages: Iterable[Frame], size: int) -> None:
-        """Queue a state of about `size` bytes, whose pages are encoded when the socket takes them."""
+        """Queue a state (a snapshot of a task or of the list) of about `size` bytes. It must not be dropped.
+
+        `pages` is iterated only as fast as the socket accepts data, because iterating encodes the pages.
+        """
 
     def pin(self) -> bool:
-        """Keep everything that is queued now, because a state that follows continues from it. Return False if
-        live messages were dropped before that `Hub.lag` has not reported yet."""
+        """Protect all messages that are queued now from being dropped, because the next state (a snapshot) continues
+        from them.
+
+        Return False if live messages were dropped before and `Hub.lag` was not called for them yet.
+        """
 
     def has_room(self) -> bool:
-        """Return whether another state may be queued. If not, `Hub.catch_up` follows when it may."""
+        """Return whether another state (a snapshot) may be queued. If not, the connection calls `Hub.catch_up` once it
+        may."""
 
 
 class Listener:
     """One connection as the hub sees it: what it may see, what it is subscribed to, and how to reach it.
 
-    `keys` are its rights; `filter` makes the MongoDB filter that agrees with them, which few listeners need.
-    `send` is the receiver's own method: it is called once for each delivery.
+    `keys` are its rights: the listener may see a task that has one of these audience keys. `filter` returns the MongoDB
+    filter that selects the same tasks; it is a function, because few listeners need the filter. `send` is the method of
+    the receiver itself, without a wrapper, because it is called for each delivery.
     """
 
     __slots__ = ("filter", "keys", "lagging", "list", "receiver", "send", "tasks", "user")
@@ -56,16 +68,17 @@ class Listener:
         self.user = user
         self.receiver = receiver
         self.send = receiver.send
-        self.lagging = False  # its live messages were dropped: it gets none until its socket has drained
+        self.lagging = False  # its live messages were dropped; it is sent none until its socket has drained
         self.tasks: dict[str, TaskSubscription] = {}  # by taskId; only those that are not ABSENT
         self.list: ListSubscription | None = None
 
     def may_see(self, keys: Keys) -> bool:
-        """Do its rights open a task with these keys?"""
+        """Whether the listener's rights allow it to see a task that has these audience keys."""
         return not self.keys.isdisjoint(keys)
 
     def subscriptions(self) -> Iterator[TaskSubscription | ListSubscription]:
-        """Its subscriptions at this moment; the caller may end them meanwhile."""
+        """Yield the current subscriptions of the listener, first to tasks, then to the list. The caller may end them
+        meanwhile."""
         yield from list(self.tasks.values())
         if self.list is not None:
             yield self.list
@@ -88,11 +101,12 @@ class Listener:
         self.keys, self.filter = keys, filter
 
     def answer(self, frame: Frame) -> None:
-        """Send a frame that must not be dropped."""
+        """Send the client a frame that must not be dropped."""
         self.receiver.answer(frame)
 
     def answer_state(self, pages: Pages, reply_to: str | None) -> None:
-        """Send a state, as the answer to the request `reply_to` or unasked (None)."""
+        """Send the client a state (a snapshot of a task or of the list) as the answer to the request with the id
+        `reply_to`; None if no client asked for the state."""
         if pages.fit_one:  # one small frame leaves in one write with whatever else is queued
             self.receiver.answer(next(iter(pages)).with_reply_to(reply_to))
         else:

@@ -1,4 +1,7 @@
-"""The messages of one change as frames: each is encoded once, and only when a listener gets it. Pure."""
+"""The messages of one step as frames: each message is encoded once, and only when a listener is sent it. Pure.
+
+A step is what one change means for one task: the task before and after the change, and the messages about it.
+"""
 
 from __future__ import annotations
 
@@ -15,25 +18,28 @@ Made = tuple[Frame, bool]  # a frame, and whether it is a lifecycle message
 
 
 def revocation(task_id: str, *, deleted: bool, at: str | None = None) -> Frame:
-    """The frame that ends a subscription to a task: it was deleted, or the listener may not see it any more.
+    """Return the frame that ends a subscription to a task: the task was deleted, or the listener may no longer see it.
 
-    This is the only place that makes one, whatever ends the subscription: a change (`at` is its time), other
-    rights of the listener, or the answer of a read.
+    All such frames are made here, whatever ends the subscription: a change (`at` is its time), new rights of the
+    listener, or the answer of a read.
     """
     return encode(Kind.DELETED if deleted else Kind.REVOKED, {"taskId": task_id}, at=at)
 
 
 def unavailable(reply_to: str | None, task_id: str | None = None) -> Frame:
-    """The answer to a request whose state could not be read."""
+    """Return the error frame that answers a request whose task or list could not be read. `task_id` is None for the
+    list."""
     message = "The database is unavailable; try again."
     return error(ErrorCode.UNAVAILABLE, message, task_id=task_id, retry_after_ms=1000, reply_to=reply_to)
 
 
 class StepFrames:
-    """The frames of one step.
+    """The messages of one step (what one change means for one task) as frames, which are shared by everybody who is
+    sent them.
 
-    Frames of a room carry a position, so they are made from the room's. All rooms and buffers that are at the
-    same position share them, and a step is given to those of one task only: so they are made once.
+    Frames of the timeline contain a position, so they are made from the position of the room (the live subscribers of
+    the task) that they are sent to. They are made only once: only the room and the read buffers of this one task use
+    the object, and all of these are at the same position before the step.
     """
 
     def __init__(self, step: Step, fields: EventView) -> None:
@@ -47,17 +53,23 @@ class StepFrames:
         self._upserted: Frame | None = None
 
     def note_lifecycle_sent(self, listeners: Iterable[object]) -> None:
-        """Remember that these listeners have been sent the lifecycle messages of this step."""
+        """Remember that these listeners have been sent the lifecycle messages (`task:created` and the like) of this
+        step."""
         self.lifecycle_sent_to.update(listeners)
 
     def for_room(self, progress: Progress) -> tuple[list[Made], Progress]:
-        """The frames for a room at this position, in order, and the position after them."""
+        """Return the frames for the live subscribers of the task, in order, and the position in the timeline after
+        these frames.
+
+        `progress` is the position before the step; it has to be the same in every call.
+        """
         if self._for_room is None:
             self._for_room, self._after = self._made_for_room(progress)
         return self._for_room, self._after
 
     def beside_timeline(self) -> list[Made]:
-        """The frames for a room that will be sent a later state of the timeline: all but the timeline's."""
+        """Return the frames of this step except those of the timeline, for subscribers of the task who will be sent a
+        snapshot of the timeline later."""
         return [
             (self._other(index, message), isinstance(message, Lifecycle))
             for index, message in enumerate(self.step.messages)
@@ -65,21 +77,24 @@ class StepFrames:
         ]
 
     def lifecycles(self) -> list[Made]:
-        """The lifecycle messages, for the groups that may see the task before and after the step."""
+        """Return the lifecycle messages (`task:created` and the like) of this step.
+
+        They are for the list's subscribers who may see the task both before and after the step.
+        """
         return [made for made in self.beside_timeline() if made[1]]
 
     @property
     def rewrite(self) -> StateReset | None:
-        """The rewrite of the timeline, if this step is one."""
+        """The rewrite of the timeline (a change of earlier events) that this step contains, or None."""
         return next((one for one in self.step.messages if isinstance(one, StateReset)), None)
 
     @property
     def is_listed(self) -> bool:
-        """Does this step change what lists show of the task?"""
+        """Whether this step changes what lists show of the task."""
         return any(isinstance(message, Listed) for message in self.step.messages)
 
     def upserted(self) -> Frame:
-        """The list update for groups that may see the task after the step."""
+        """Return the list update for subscribers of the list who may see the task after the step."""
         if self._upserted is None:
             assert self.step.after is not None
             data = {"change": "upserted", **self.step.after.summary}
@@ -87,12 +102,13 @@ class StepFrames:
         return self._upserted
 
     def list_revocation(self) -> Frame:
-        """The list update for groups that may not see the task after the step."""
+        """Return the list update for subscribers of the list who may no longer see the task after the step."""
         change = "deleted" if self.step.after is None else "revoked"
         return encode(Kind.LIST_UPDATED, {"change": change, "taskId": self.step.id}, at=self.step.at)
 
     def revocation(self) -> Frame:
-        """The frame for listeners of the task that may not see it after the step."""
+        """Return the frame for subscribers of the task who may no longer see it after the step, or whose task was
+        deleted."""
         if self._revocation is None:
             step = self.step
             self._revocation = revocation(step.id, deleted=step.after is None, at=step.at)
@@ -143,9 +159,11 @@ class StepFrames:
 def replay(
     steps: Sequence[StepFrames], progress: Progress
 ) -> tuple[list[tuple[StepFrames, list[Made]]], Progress]:
-    """The frames of each of these steps for a listener at `progress`, and its position after them.
+    """Return each of these steps with its frames for a listener at the position `progress`, and the position after all
+    steps.
 
-    Of several rewrites only the last is sent as a state: the ones before it would be replaced at once.
+    If several steps rewrite the timeline, only the last rewrite is sent, as a snapshot: it replaces the whole timeline.
+    Of the steps before it, only the frames that do not belong to the timeline are returned.
     """
     rewrites = [number for number, frames in enumerate(steps) if frames.rewrite is not None]
     first = rewrites[-1] if rewrites else 0

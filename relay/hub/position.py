@@ -1,4 +1,4 @@
-"""The relay's position S in the change stream, and waiting until it has come far enough."""
+"""Position S, the cluster time up to which the relay has published every change, and waiting for it to reach a time."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from bson import Timestamp
 
 
 class StreamPosition:
-    """Position S: every change up to `value` has been published, and none after it."""
+    """Position S: every change up to the cluster time `value` has been published, and no later change."""
 
     def __init__(self) -> None:
         self.value = Timestamp(0, 0)
         self._waiting: list[tuple[Timestamp, asyncio.Future[None]]] = []
 
     def move_to(self, position: Timestamp) -> None:
-        """Set S, and wake the callers of `reached` that waited for it."""
+        """Set position S, and wake the callers of `reached` that wait for this position or an earlier one."""
         self.value = position
         if self._waiting:
             for moment, reached in self._waiting:
@@ -24,7 +24,7 @@ class StreamPosition:
             self._waiting = [(moment, reached) for moment, reached in self._waiting if not reached.done()]
 
     async def reached(self, moment: Timestamp) -> None:
-        """Return once every change up to `moment` has been published."""
+        """Wait until every change up to the cluster time `moment` has been published."""
         if self.value < moment:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((moment, future))

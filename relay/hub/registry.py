@@ -1,4 +1,7 @@
-"""Which listeners are served live: rooms by task, groups by rights. Pure: time is an argument."""
+"""Keeps track of the listeners that receive live messages. Pure: time is an argument.
+
+A room has the subscribers of one task. A group has the subscribers of the list that have equal rights.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,18 @@ from relay.hub.messages import Made, StepFrames
 from relay.hub.snapshot import Progress
 from relay.tasks.translate import Keys, StateReset
 
-REWRITE_INTERVAL_S = 0.25  # between two states that a room is sent because of rewrites (PROTOCOL.md 6.3)
-MANY_BYTES = 512 * 1024  # encoding more events than this happens in a thread: the loop would stop for 30 ms
+REWRITE_INTERVAL_S = 0.25  # at least, between two states sent to a room because of rewrites (PROTOCOL.md 6.3)
+MANY_BYTES = 512 * 1024  # more bytes of events are encoded in a thread: they would block the loop for 30 ms
 
 
 class Room:
-    """The listeners of one task that get its messages live, and the position all of them have been sent.
+    """The listeners that are sent the live messages of one task, and the position up to which all of them have been
+    sent the timeline (`progress`).
 
-    A room is `stale` from a rewrite of the timeline that its listeners were not sent until a state is read for
-    them: it sends nothing of the timeline meanwhile. `keys` say who may see the task now; `rewritten_at` is when
-    the room was last sent a state because of a rewrite, by the clock of the event loop.
+    `keys` are the audience keys that allow a listener to see the task now. `stale`: the timeline was rewritten (earlier
+    events changed) and the listeners have not been sent the rewrite. A stale room sends no timeline messages until its
+    listeners are sent a newly read state (a snapshot of the timeline). `rewritten_at` is when the room was last sent a
+    state because of a rewrite, in seconds of the event loop's clock.
     """
 
     __slots__ = ("id", "key", "keys", "live", "progress", "rewritten_at", "stale")
@@ -40,7 +45,11 @@ class Room:
         self.live.discard(listener)
 
     def losing(self, frames: StepFrames) -> list[Listener]:
-        """Take over the rights after this step; return the listeners that may not see the task any more."""
+        """Adopt the audience keys that the task has after this step, and return the listeners that may no longer see
+        the task.
+
+        If the step deletes the task, return all listeners of the room.
+        """
         after = frames.step.after
         if after is None:
             return list(self.live)
@@ -50,10 +59,15 @@ class Room:
         return [listener for listener in self.live if not listener.may_see(after.keys)]
 
     def delay_of(self, rewrite: StateReset, now: float) -> float | None:
-        """Return None if the room can be sent this rewrite now, else in how many seconds a state may replace it.
+        """Decide when the listeners of this room are sent a rewrite of the timeline (a change of earlier events).
 
-        A long timeline that is rewritten again and again would cost more than the loop has: so its rewrites are
-        merged, and a large one is encoded in a thread. From the first that has to wait the room is stale.
+        Return None if nothing is to be scheduled: the rewrite can be sent now, or the room is stale already and a state
+        (a snapshot of the timeline) will replace this rewrite too. Otherwise mark the room as stale, and return in how
+        many seconds a state is to be read and sent instead. `now` is in seconds of the event loop's clock.
+
+        A long timeline that is rewritten often would take more time than the event loop has. So rewrites that follow
+        each other within REWRITE_INTERVAL_S are merged into one state, and a large rewrite is always replaced by a
+        state, which is encoded in a thread.
         """
         if self.stale:
             return None
@@ -65,7 +79,10 @@ class Room:
         return max(0.0, wait_s)
 
     def made_of(self, frames: StepFrames) -> list[Made]:
-        """The frames of this step for the room, in order; moves the room's position past the step."""
+        """Return the frames of this step that the room is sent, in order, and move the room's position past the step.
+
+        A stale room is not sent the frames of the timeline, and its position does not move.
+        """
         if self.stale:
             return frames.beside_timeline()
         made, self.progress = frames.for_room(self.progress)
@@ -73,7 +90,8 @@ class Room:
 
 
 class Group:
-    """The listeners with equal rights that get their list live. What is made for one is made for all."""
+    """The listeners that have equal rights and are sent live messages of the list. All share the same reads and
+    frames."""
 
     __slots__ = ("filter", "keys", "live")
 
@@ -90,7 +108,8 @@ class Group:
 
 
 class Registry:
-    """The rooms that have listeners, and the groups that have listeners or are being read."""
+    """All rooms (the live subscribers of one task each) that have listeners, and all groups (live subscribers of the
+    list with equal rights) that have listeners or whose list is being read."""
 
     def __init__(self) -> None:
         self.rooms: dict[bytes, Room] = {}
@@ -98,19 +117,21 @@ class Registry:
         self._groups_by_key: dict[str, set[Group]] = {}
 
     def enter(self, room: Room | Group, listener: Listener) -> None:
-        """Serve this listener live from now on."""
+        """Add a listener to a room or group, so that it is sent live messages from now on."""
         if isinstance(room, Room):
             self.rooms[room.key] = room
         room.enter(listener)
 
     def leave(self, room: Room | Group, listener: Listener) -> None:
-        """Stop serving this listener live. A room that becomes empty is dropped."""
+        """Remove a listener from a room or group, so that it is sent no more live messages from there. A room that
+        becomes empty is dropped."""
         room.leave(listener)
         if isinstance(room, Room) and not room.live and self.rooms.get(room.key) is room:
             del self.rooms[room.key]
 
     def group_of(self, listener: Listener) -> Group:
-        """The group of the listener's rights, made if there is none."""
+        """Return the group of the listeners that have the same rights as this one; create the group if it does not
+        exist."""
         group = self.groups.get(listener.keys)
         if group is None:
             group = self.groups[listener.keys] = Group(listener.keys, listener.filter())
@@ -119,7 +140,7 @@ class Registry:
         return group
 
     def drop(self, group: Group) -> None:
-        """Forget a group that has no listeners and no reads."""
+        """Forget a group. The caller makes sure that it has no listeners and that its list is not being read."""
         if self.groups.get(group.keys) is group:
             del self.groups[group.keys]
             for key in group.keys:
@@ -129,14 +150,15 @@ class Registry:
                     del self._groups_by_key[key]
 
     def seeing(self, keys: Iterable[str]) -> set[Group]:
-        """The groups that may see a task with these keys."""
+        """Return the groups whose listeners may see a task with these audience keys."""
         found: set[Group] = set()
         for key in keys:
             found |= self._groups_by_key.get(key, _NO_GROUPS)
         return found
 
     def live_rooms(self) -> Iterator[Room]:
-        """The rooms at this moment; the caller may empty them meanwhile."""
+        """Yield the rooms that exist when the iteration begins. The caller may remove listeners and rooms while it
+        iterates."""
         yield from list(self.rooms.values())
 
 

@@ -1,8 +1,8 @@
-"""Snapshots as frames: the pages of a task's timeline, and those of a list. Pure.
+"""Snapshots as frames: the pages of a task's timeline, and the pages of a list. Pure.
 
-Rules of this file: the position of a page is that after its own last event; no page is larger than PAGE_BYTES,
-unless a single element is; a page is encoded when a socket takes it, because a state may have a hundred megabytes
-and a socket takes one page at a time.
+Rules of this file: a page carries the position after its own last event. No page is larger than PAGE_BYTES, unless a
+single element is. A page is encoded only when a socket accepts it, because a snapshot may have a hundred megabytes and
+a socket accepts one page at a time.
 """
 
 from __future__ import annotations
@@ -22,17 +22,21 @@ from relay.tasks.translate import Task
 
 
 class Progress(NamedTuple):
-    """A position in a task's timeline: how many events were sent (`next`), and their digest (`head` of it)."""
+    """A position in a task's timeline: `next` is the number of events sent so far, and `digest` is the digest of these
+    events.
+
+    The `head` on the wire is made from the digest.
+    """
 
     next: int
     digest: bytes
 
 
 class Pages:
-    """The frames of one state, in order; iterating encodes each when it is reached.
+    """The frames of one snapshot, in order. Iterating encodes each frame when it is reached.
 
-    `size` is about how many bytes they have together. Nearly every state has one page: that is encoded once, and
-    all listeners that are sent the state share it.
+    `size` is about how many bytes all frames have together. Nearly every snapshot has only one page: that page is
+    encoded once, and is shared by all listeners that are sent the snapshot.
     """
 
     __slots__ = ("_chunks", "_encode", "_only", "size")
@@ -40,7 +44,11 @@ class Pages:
     def __init__(
         self, items: Sequence[bytes], start: int, encode: Callable[[int, int, bool, bool], Frame]
     ) -> None:
-        """`encode(begin, end, first, more)` encodes the page of `items[begin:end]`."""
+        """Divide `items` (encoded JSON values) from index `start` on into pages.
+
+        `encode(begin, end, first, more)` has to return the page of `items[begin:end]`. `first`: it is the first page.
+        `more`: other pages follow it.
+        """
         self._chunks = list(_chunks(items, start))
         self._encode = encode
         self._only: Frame | None = None
@@ -48,7 +56,8 @@ class Pages:
 
     @property
     def fit_one(self) -> bool:
-        """Is it a single page of at most PAGE_BYTES? One huge event makes a larger one."""
+        """Whether the snapshot is a single page of at most PAGE_BYTES. A single event of more bytes makes a larger
+        page."""
         return len(self._chunks) == 1 and self.size <= PAGE_BYTES
 
     def __iter__(self) -> Iterator[Frame]:
@@ -63,10 +72,11 @@ class Pages:
 
 
 class TaskState:
-    """One task at one position, ready to be sent.
+    """A snapshot of one task, ready to be sent.
 
-    `events` are encoded. `digests` has the digest of every prefix of them, so that any position of a client can be
-    checked. `at` is the time of the change that the state is sent for, if there is one.
+    `events` are encoded as JSON. `digests` has the digest of every prefix of the events (`digests[n]` of the first n),
+    so that any position of a client can be checked. `at` is the time of the change that the snapshot is sent for, or
+    None if it is not sent for a change.
     """
 
     def __init__(
@@ -81,11 +91,15 @@ class TaskState:
         self._pages: dict[tuple[int, bool], Pages] = {}
 
     def progress(self) -> Progress:
-        """The position of a client that was sent all of it."""
+        """Return the position in the timeline of a client that was sent the whole snapshot."""
         return Progress(len(self.events), self.digests[-1])
 
     def resumes(self, since: int | None, digest: str | None) -> bool:
-        """Is this a position of the timeline? It is if the first `since` events have this digest (PROTOCOL.md 6.2)."""
+        """Whether a client at this position can continue from it: whether the first `since` events have the digest
+        `digest`.
+
+        False if one of the arguments is None. `digest` is the `head` of PROTOCOL.md 6.2.
+        """
         return (
             since is not None
             and digest is not None
@@ -94,12 +108,17 @@ class TaskState:
         )
 
     def pages(self, since: int | None = None, digest: str | None = None) -> Pages:
-        """The `task:state` frames from this position on, or from 0 if it is not a position of the timeline."""
+        """Return the `task:state` frames with the events after the client's position, or with all events if the
+        position does not belong to this timeline.
+
+        `since` and `digest` are the client's position: how many events it holds, and the `head` of exactly those.
+        """
         resumed = self.resumes(since, digest)
         start = since if resumed and since is not None else 0
         made = self._pages.get((start, resumed))
-        if made is None:  # clients that join at once often come from the same position
-            # A method of this object would make a cycle with the pages, which only the garbage collector frees.
+        if made is None:  # kept, because clients that join at once often come from the same position
+            # No bound method here: it would refer to this object, which keeps the pages, and only the garbage collector
+            # would free such a cycle.
             page = partial(_page, self.task, self.events, self.digests, self._at, not resumed)
             made = self._pages[start, resumed] = Pages(self.events, start, page)
         return made
@@ -130,7 +149,7 @@ def _page(
 
 
 def dashboard_pages(summaries: Iterable[Summary]) -> Pages:
-    """The `dashboard:state` frames of a list whose summaries are in their order already."""
+    """Return the `dashboard:state` frames of a list. The summaries have to be in the order of the list already."""
     encoded = [orjson.dumps(summary) for summary in summaries]
 
     def page(begin: int, end: int, first: bool, more: bool) -> Frame:
@@ -145,7 +164,10 @@ def _joined(items: Sequence[bytes]) -> bytes:
 
 
 def _chunks(items: Sequence[bytes], start: int) -> Iterator[tuple[int, int]]:
-    """Ranges of items with at most PAGE_BYTES each; one empty range if there are no items."""
+    """Yield the ranges `(begin, end)` of the pages: at most PAGE_BYTES of items each, unless a single item is larger.
+
+    If there are no items from `start` on, yield one empty range.
+    """
     begin, size = start, 0
     for index in range(start, len(items)):
         length = len(items[index]) + 1

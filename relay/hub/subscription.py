@@ -1,11 +1,17 @@
 """A subscription as a state machine: its states, the events that move it, and the effects it asks for. Pure.
 
-A subscription ties one listener to one task (`task_subscription`) or to the list of tasks (`list_subscription`). It
-is told each event once and answers with effects, which `Driver` carries out in their order. It never waits, reads
-or sends by itself, so every pair of state and event can be tested without a database.
+A subscription ties one listener (a connection) to one task (`task_subscription`) or to the list of tasks
+(`list_subscription`). It is given each event once and returns effects, which `Driver` carries out in their order. It
+never waits, reads or sends by itself, so every pair of state and event can be tested without a database.
 
-Rules of this file: a pair that is not in `TABLE` is a fault of the caller and raises; a handler returns the next
-state, which has to be one that `TABLE` allows; a subscription alone writes its fields and its requests' fields.
+Nouns: a state that is read or sent is a snapshot of a task's timeline or of the list (`task:state`, `dashboard:state`);
+`State` is the state of the machine. A step is the result of translating one change: the messages about one task. A room
+is the live subscribers of one task; a group is the live subscribers of the list with equal rights. Position S is the
+cluster time up to which the relay has published every change.
+
+Rules of this file: an event that `TABLE` does not list for the current state is a fault of the caller and raises an
+exception; a handler returns the next state, which has to be one that `TABLE` allows; only a subscription writes its
+fields and the fields of its requests.
 """
 
 from __future__ import annotations
@@ -24,7 +30,7 @@ from relay.protocol.frames import Frame
 
 
 class State(Enum):
-    """What a listener gets of its subject, a task or the list."""
+    """The state of a subscription: what its listener is sent about the subject, which is a task or the list."""
 
     ABSENT = "nothing: it is not subscribed"
     READING = "states that are being read for it; what is published meanwhile is buffered with the read"
@@ -36,11 +42,13 @@ Answer = Literal["given", "forbidden", "unavailable"]
 
 
 class Request:
-    """One request for a state. It is `active` until it is answered or withdrawn.
+    """One request for a state (a snapshot of a task or of the list). It is `active` until it is answered or withdrawn.
 
-    `unasked`: the relay itself needs the state, to bring a subscription up to date. Nobody would ask again, so its
-    read is tried until it works. `caught_up`: the relay has published everything that the database held when the
-    request was made. `postponed`: its state found no room in the receiver and has to be read again.
+    `reply_to` is the id of the client's request, if there is one; the answer repeats it. `unasked`: no client asked;
+    the relay itself needs the state to bring a subscription up to date. Nobody would repeat such a request, so its read
+    is retried until it succeeds. `caught_up`: the relay has published everything that the database held when the
+    request was made. `postponed`: the state was read, but the queue of the connection had no room for it, so it has to
+    be read again.
     """
 
     __slots__ = ("active", "caught_up", "postponed", "reply_to", "unasked")
@@ -62,7 +70,7 @@ class Request:
         self.postponed = False
 
     def end(self) -> None:
-        """Note that it was answered or withdrawn: a read for it has no use any more."""
+        """Note that this request was answered or withdrawn, so that a read for it is of no use any more."""
         self.active = False
 
 
@@ -71,11 +79,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """The client asks for a state and for live messages from there on.
+    """The client asks for a state (a snapshot of the task or list) and for the live messages that follow it.
 
-    `pinned`: what the receiver has queued will reach the client, so a state may continue from it. It has a meaning
-    only for a LIVE subscription. `caught_up`: the relay has come at least as far as the position that the client
-    gives.
+    `pinned`: all live messages sent so far are certain to reach the client, so the state may continue from the last of
+    them. It has a meaning only for a LIVE subscription. `caught_up`: the relay has published at least everything that
+    the client has already been sent, also by another instance of the relay.
     """
 
     request: Request
@@ -85,7 +93,11 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """The client asks for a state and for nothing else. `pinned` as in `Join`."""
+    """The client asks for a state (a snapshot of the task) once, and for no live messages.
+
+    `pinned`: all live messages sent so far are certain to reach the client, so the state may continue from the last of
+    them. It has a meaning only for a LIVE subscription.
+    """
 
     request: Request
     pinned: bool = False
@@ -93,10 +105,11 @@ class Show:
 
 @dataclass(frozen=True, slots=True)
 class TaskRead:
-    """A task as it was at the position of a read, and what was published of it since.
+    """The result of reading a task: `state` is the task as it was at the position of the read, and `since` has the
+    steps (the messages of one change each) that were published for it after that position.
 
-    `room` is the task's room as it is now. `moved`: the read was repeated at a later position than it began with,
-    and what was published between the two was not buffered.
+    `room` has the live subscribers of the task and their position now. `moved`: the read was repeated at a later
+    position than it began with, and what was published between the two positions was not buffered.
     """
 
     state: TaskState
@@ -107,8 +120,12 @@ class TaskRead:
 
 @dataclass(frozen=True, slots=True)
 class ListRead:
-    """The list as it was at the position of a read, and what was published to its group since: each frame with
-    its step if it is a lifecycle message."""
+    """The result of reading the list for a group (listeners with equal rights).
+
+    `pages` are the list as it was at the position of the read. `since` has the frames that were published to the group
+    after that position; a frame that is a lifecycle message is paired with its step, any other frame with None. `room`
+    is the group.
+    """
 
     pages: Pages
     since: Sequence[tuple[Frame, StepFrames | None]]
@@ -117,7 +134,8 @@ class ListRead:
 
 @dataclass(frozen=True, slots=True)
 class ReadGiven:
-    """A read found what the request asks for. `has_room`: the receiver takes another state now."""
+    """A read found the state that the request asks for. `has_room`: the queue of the connection accepts another state
+    now."""
 
     request: Request
     read: TaskRead | ListRead
@@ -126,7 +144,7 @@ class ReadGiven:
 
 @dataclass(frozen=True, slots=True)
 class ReadForbidden:
-    """A read found that the listener may not see the task. `exists`: there is such a task, for others."""
+    """A read found no task that the listener may see. `exists`: the task exists, but only others may see it."""
 
     request: Request
     exists: bool
@@ -134,64 +152,75 @@ class ReadForbidden:
 
 @dataclass(frozen=True, slots=True)
 class ReadUnavailable:
-    """The database did not answer a read."""
+    """The read for this request failed, because the database did not answer or the data could not be read."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """A change took the task out of the listener's sight; `frame` says so."""
+    """A change made the task invisible to the listener. `frame` is the revocation to send, which tells the client."""
 
     frame: Frame
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """A change deleted the task; `frame` says so."""
+    """A change deleted the task. `frame` is the message to send, which tells the client."""
 
     frame: Frame
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """The timeline was rewritten, and a state replaces the rewrites. `pinned` as in `Join`."""
+    """The timeline was rewritten: the client is sent one full state (a snapshot) instead of the individual rewrites.
+
+    `pinned`: all live messages sent so far are certain to reach the client. It has a meaning only for a LIVE
+    subscription.
+    """
 
     pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StreamLost:
-    """The relay lost its position in the change stream: what happened until now is unknown. `pinned` as in `Join`."""
+    """The relay lost its position in the change stream, so it does not know which changes happened until now.
+
+    `pinned`: all live messages sent so far are certain to reach the client. It has a meaning only for a LIVE
+    subscription.
+    """
 
     pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RightsChanged:
-    """The listener's rights are now others."""
+    """The rights of the listener have changed; the listener holds the new rights already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """The socket takes no more for now; what was sent until here will reach the client."""
+    """The socket accepts no more data for now. Everything sent to the listener before this event will reach the
+    client."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lagged:
-    """Live messages were dropped: those since `Paused` if `since_pause`, else an unknown part of them."""
+    """Live messages to the listener were dropped. `since_pause`: the dropped messages are those sent since the event
+    `Paused`; otherwise it is unknown which of the live messages were dropped."""
 
     since_pause: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """The socket has taken everything that was queued."""
+    """The socket has accepted everything that was queued for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """The client leaves; `closed`: its connection is gone."""
+    """The client ends its subscription. `closed`: its connection is gone, so that no pending request needs an answer
+    either."""
 
     closed: bool = False
 
@@ -207,42 +236,47 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class EnterRoom:
-    """Serve the listener live in this room, or group of the list, from now on."""
+    """Add the listener to this room (live subscribers of a task) or group (live subscribers of the list), so that it is
+    sent live messages from now on."""
 
     room: Room | Group
 
 
 @dataclass(frozen=True, slots=True)
 class LeaveRoom:
-    """Stop serving the listener live in this room or group."""
+    """Remove the listener from this room (live subscribers of a task) or group (live subscribers of the list), so that
+    it is sent no more live messages from there."""
 
     room: Room | Group
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read a state for this request at position S of now."""
+    """Read a state (a snapshot) for this request at the current position S, up to which every change has been
+    published."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
 class ReadWhenCaughtUp:
-    """Read a state once the relay has published everything that the database holds now."""
+    """Read a state (a snapshot) for this request once the relay has published every change that the database holds
+    now."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
 class ReadLater:
-    """Read a state after a pause, because reading it at once would fail again."""
+    """Read a state (a snapshot) for this request after a pause, because a read failed just now and would fail again."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
 class SendState:
-    """Send the pages of a state as the answer to `reply_to`."""
+    """Send the pages of a state (a snapshot) as the answer to the request `reply_to`; None if no client asked for
+    it."""
 
     pages: Pages
     reply_to: str | None
@@ -250,28 +284,29 @@ class SendState:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a frame that must not be dropped."""
+    """Send a frame that must not be dropped, such as an error."""
 
     frame: Frame
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Send live messages that were buffered with a read."""
+    """Send the live messages that were buffered while a state was being read."""
 
     frames: Sequence[Frame]
 
 
 @dataclass(frozen=True, slots=True)
 class Revoke:
-    """Send a revocation."""
+    """Send a revocation: the frame that tells the client that the task was deleted or that it may no longer see the
+    task."""
 
     frame: Frame
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Tell the asker of a `Show` how it was answered."""
+    """Call `answered` with `answer`: it tells the caller of `Hub.show_task` how the request ended."""
 
     answered: Callable[[Answer], None]
     answer: Answer
@@ -290,17 +325,19 @@ def states(*allowed: State) -> frozenset[State]:
 
 
 class ImpossibleEvent(RuntimeError):
-    """An event came to a subscription in a state in which it cannot happen."""
+    """A subscription was given an event that cannot happen in its current state: the caller has a fault."""
 
 
 R = TypeVar("R", bound=Request)
 
 
 class Subscription(ABC, Generic[R]):
-    """What is common to both machines: the state, the unanswered requests, and how an event is handled.
+    """The common part of the two kinds of subscriptions: the state, the unanswered requests, and the handling of
+    events.
 
-    `requests` are in the order in which they were made. `member`: the listener gets live messages once its
-    requests are answered. `room` is where it gets them, while it is LIVE.
+    `requests` are in the order in which they were made. `member`: the listener is to be sent live messages once its
+    requests are answered. `room` is the room or group in which the listener is sent live messages; None unless the
+    state is LIVE.
     """
 
     __slots__ = ("listener", "member", "requests", "room", "state")
@@ -315,7 +352,10 @@ class Subscription(ABC, Generic[R]):
         self.room: Room | Group | None = None
 
     def handle(self, event: Event) -> Sequence[Effect]:
-        """Move to the next state; return what has to be done, in this order. Raises ImpossibleEvent."""
+        """Move to the state that follows this event, and return the effects that have to be carried out, in this order.
+
+        Raises ImpossibleEvent if `TABLE` does not allow the event in the current state.
+        """
         allowed = self.TABLE[self.state].get(type(event))
         if allowed is None:
             raise ImpossibleEvent(f"{type(event).__name__} while {self.state.name}")
@@ -344,7 +384,7 @@ class Subscription(ABC, Generic[R]):
         self.requests = tuple(request for request in self.requests if request.active)
 
     def _read_postponed(self) -> list[Effect]:
-        """Read the states again that found no room."""
+        """Return the effects that repeat the reads whose states found no room in the queue of the connection."""
         effects: list[Effect] = []
         for request in self.requests:
             if request.postponed:
