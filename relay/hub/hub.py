@@ -84,7 +84,7 @@ class Hub:
         self._reads.close()
         await self._background.close()
 
-    # What the pump says (feed.pump.Publisher).
+    # Called by the pump (feed.pump.Publisher).
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         """Send the messages of these steps (what one change each means for one task) to the subscribers that may see
@@ -150,7 +150,7 @@ class Hub:
         """
         return encode(Kind.STREAM_STATUS, {"state": self.status, "lagMs": lag_ms})
 
-    # What a connection asks for.
+    # Called for the requests of a client.
 
     def enter(self, listener: Listener) -> None:
         """Add this listener, so that it is sent every change of the relay's status from now on."""
@@ -255,7 +255,7 @@ class Hub:
         """
         await self._reads.catch_up()
 
-    # What a connection's socket says.
+    # Called when the socket of a connection stops or continues to accept data.
 
     def note_paused(self, listener: Listener) -> None:
         """Note that the socket of this listener accepts no more data for now.
@@ -337,7 +337,8 @@ class Hub:
             self._driver.list_reads.note_outdated(saw | sees)
         for group in saw - sees:
             self._revoke_from_list(group, frames)
-        # Becoming visible is `upserted` and nothing else; being created is not becoming visible.
+        # A group to which an existing task becomes visible is sent `upserted` and nothing else. For a new task it is
+        # sent the lifecycle messages too, because creating a task is not making it visible.
         shown = sees - saw if step.before is not None else set()
         for group in shown:
             self._to_group(group, frames, [(frames.upserted(), False)])
@@ -358,7 +359,8 @@ class Hub:
     def _to_group(self, group: Group, frames: StepFrames, made: Sequence[Made]) -> None:
         for frame, lifecycle in made:
             self._driver.list_reads.buffer(group, frame, frames if lifecycle else None)
-        # Members of the task were sent its lifecycle messages already, in order with its events.
+        # Subscribers of the task were sent its lifecycle messages already, in order with its events. Sending them here
+        # again would repeat them.
         sent_to = frames.lifecycle_sent_to
         others = group.live - sent_to if sent_to else group.live
         for frame, lifecycle in made:

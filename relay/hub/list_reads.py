@@ -1,4 +1,5 @@
-"""Reads of lists: one read serves all listeners with equal rights that ask while the list is as it was read."""
+"""Reads of lists: one read serves all listeners with equal rights that ask for the list before the list changes
+again."""
 
 from __future__ import annotations
 
@@ -22,16 +23,18 @@ from relay.tasks.translate import Translator
 
 log = logging.getLogger(__name__)
 
-PARALLEL_READS = 2  # of one list, which changes while it is read: a read that hangs must not keep the others
-MANY_TASKS = 500  # summarising more than these happens in a thread: the loop would stop for 10 ms
+# Reads of one list in flight at once. More than one, so that a read that hangs does not keep later requests waiting.
+PARALLEL_READS = 2
+MANY_TASKS = 500  # more tasks are summarised in a thread: they would block the event loop for 10 ms
 
 
 class ListReading:
-    """A read in flight of the first `limit` tasks that a group may see.
+    """A read in flight of the list: of the first `limit` tasks that a group (listeners with equal rights) may see.
 
-    `since` buffers what is published to the group after its position, each frame with its step if it is a lifecycle
-    message. Requests share the read until the list becomes `outdated`; `later` are those that came then, and share
-    the next read. So few reads of a list are in flight, however often it changes and however many ask for it.
+    `since` buffers the frames that are published to the group after `position`; a frame that is a lifecycle message is
+    paired with its step, any other frame with None. The read answers its `requests`. Once the list has changed, the
+    read is `outdated`: requests that come after that wait in `later` and share the next read. So few reads of a list
+    are in flight, however often the list changes and however many listeners ask for it.
     """
 
     __slots__ = ("group", "later", "limit", "outdated", "position", "requests", "since")
@@ -46,7 +49,8 @@ class ListReading:
         self.since: list[tuple[Frame, StepFrames | None]] = []
 
     def add(self, request: ListRequest) -> None:
-        """Let this read answer the request, or the next read if the list has changed since."""
+        """Let this read answer the request, or, if the list has changed since the read began, the read after this
+        one."""
         (self.later if self.outdated else self.requests).append(request)
 
     def buffer(self, frame: Frame, lifecycle_of: StepFrames | None) -> None:
@@ -68,7 +72,8 @@ class ListReading:
 
 
 class ListReads:
-    """Plans and makes the reads of lists. The caller serves each reading that `ask` returns, with `pages`."""
+    """Plans and makes the reads of lists. For each reading that `ask` returns the caller has to call `pages` and answer
+    the requests with the result."""
 
     def __init__(self, reads: FairReads, translator: Translator) -> None:
         self._reads = reads
@@ -80,24 +85,33 @@ class ListReads:
         return group in self._readings
 
     def note_outdated(self, groups: Iterable[Group]) -> None:
-        """The lists of these groups are others by now, even where the update of the list is still to come."""
+        """Note that the lists of these groups (listeners with equal rights) have changed, so that requests from now on
+        need a new read. The list update that tells the listeners about the change may be sent later."""
         for group in groups:
             for reading in self._readings.get(group, ()):
                 reading.note_outdated()
 
     def buffer(self, group: Group, frame: Frame, lifecycle_of: StepFrames | None = None) -> None:
-        """Keep a frame that is published to a group for the reads of its list."""
+        """Keep a frame that is published to a group (listeners with equal rights), for all reads of its list that are
+        in flight.
+
+        `lifecycle_of` is the step of the frame if the frame is a lifecycle message.
+        """
         for reading in self._readings.get(group, ()):
             reading.buffer(frame, lifecycle_of)
 
     def restart(self, position: Timestamp) -> None:
-        """Read everything in flight again at this position, because what happened until then is unknown."""
+        """Repeat every read in flight at this position, because the change stream was lost and the relay does not know
+        what happened before the position."""
         for readings in self._readings.values():
             for reading in readings:
                 reading.move_to(position)
 
     def ask(self, request: ListRequest, group: Group) -> ListReading | None:
-        """Let a read answer this request; return it if it is a new one, which has to be served."""
+        """Let a read in flight answer this request, or a new one if none is current.
+
+        Return the reading if it is new, because the caller has to make it with `pages`; otherwise return None.
+        """
         readings = [one for one in self._readings.get(group, ()) if one.limit == request.limit]
         if all(one.outdated for one in readings) and len(readings) < PARALLEL_READS:
             reading = ListReading(group, request.limit, self._reads.position)
@@ -111,9 +125,10 @@ class ListReads:
         return None
 
     async def pages(self, reading: ListReading) -> Pages | None:
-        """The list at the reading's position; None if it cannot be read.
+        """Read the list at the position of this reading, and return its pages; None if it cannot be read.
 
-        The caller has to use it before it awaits anything: from then on nothing is buffered for it.
+        The caller has to use the result before it awaits anything: messages that are published from now on are not
+        buffered for this reading.
         """
         try:
             pages = await self._pages(reading)
@@ -149,7 +164,7 @@ class ListReads:
             pages = await asyncio.to_thread(self._paged, documents)
             if reading.position == position:
                 return pages
-            # The stream was reopened meanwhile, and what is buffered is not complete: read again.
+            # The stream was reopened meanwhile, so the buffered messages are not complete: read again.
 
     def _paged(self, documents: Sequence[Document]) -> Pages:
         return dashboard_pages(self._summaries(documents))
@@ -158,5 +173,5 @@ class ListReads:
         for document in documents:
             try:
                 yield self._translator.summarise(document)
-            except Exception:  # one document must not keep the others from everybody that may see them
+            except Exception:  # one broken document must not hide the other tasks of the list
                 log.exception("a task could not be summarised")

@@ -1,8 +1,9 @@
-"""A listener's subscription to the list of tasks. Pure: see `subscription` for the states, events and effects.
+"""A listener's subscription to the list of tasks. Pure: `relay.hub.subscription` defines its states, events and
+effects.
 
-It differs from that to a task in three ways: a state is always the whole list; the answer to one request answers the
-earlier ones as well, because their own would be older lists; and a request that is refused ends the subscription,
-because a list that is not brought up to date any more is none.
+It differs from a subscription to a task in three ways. A snapshot is always the whole list. The answer to one request
+also answers the requests made before it, because their own answers would be older lists. And the subscription ends if
+the newest request of the client fails, because a list that is no longer kept up to date is not a subscription.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ ABSENT, READING, LIVE, BEHIND = State
 
 
 class ListRequest(Request):
-    """One request for the first `limit` tasks of the list."""
+    """One request for a snapshot of the list: of its first `limit` tasks."""
 
     __slots__ = ("limit", "subscription")
 
@@ -63,8 +64,11 @@ class ListRequest(Request):
 
 
 class ListSubscription(Subscription[ListRequest]):
-    """Live messages follow the answer to the newest request. `member`: that request was not refused.
-    `limit` is that of the newest request: the relay's own requests ask for as many tasks."""
+    """A listener's subscription to the list. Live messages follow the answer to the newest request.
+
+    `member`: the newest request of the client has not failed, so live messages follow. `limit` is the number of tasks
+    that this request asked for; requests that the relay makes by itself ask for as many.
+    """
 
     __slots__ = ("limit",)
 
@@ -79,7 +83,7 @@ class ListSubscription(Subscription[ListRequest]):
             StreamLost: states(READING),  # the read is repeated
             RightsChanged: states(READING),
             Paused: states(READING),
-            Lagged: states(READING),  # a list that is being read is newer than everything that was dropped
+            Lagged: states(READING),  # the list that is being read is newer than all dropped messages
             Drained: states(READING),
             Leave: states(ABSENT),
         },
@@ -129,26 +133,31 @@ class ListSubscription(Subscription[ListRequest]):
                 self._withdraw(self.requests)
                 return ABSENT, self._leave_room()
             case StreamLost() | RightsChanged() | Paused() | Lagged():
-                return self.state, []  # the answer of a read settles it
+                return self.state, []  # the next list that is read takes it into account
         raise ImpossibleEvent(type(event).__name__)
 
     def _join(self, event: Join) -> Outcome:
         request = cast(ListRequest, event.request)
         self.member, self.limit = True, request.limit
         self._add(request)
-        # A client that comes from another instance may hold a later list than the one at S of now.
+        # A client that was connected to another instance of the relay may hold a later list than this instance can read
+        # at its current position S. Wait until this instance has caught up, so that the list does not go back in time.
         read = Read(request) if event.caught_up else ReadWhenCaughtUp(request)
         return READING, [*self._leave_room(), read]
 
     def _renew(self) -> ListRequest:
-        """A request of the relay itself, which brings the client's list up to date."""
+        """Add and return a request that the relay makes by itself, to bring the client's list up to date."""
         self.member = True
         request = ListRequest(self, self.limit, unasked=True)
         self._add(request)
         return request
 
     def _ask_again(self) -> list[Effect]:
-        """Read with the rights of now what was being read, or shown, with others."""
+        """The rights have changed: repeat the reads of the list with the current rights.
+
+        Return the effects that read again for each request of the client, once the relay has caught up with the
+        database. If there are only requests that the relay made by itself, or none, one new read at once replaces them.
+        """
         asked = [request for request in self.requests if not request.unasked]
         self._withdraw(self.requests)
         if not asked:
@@ -181,8 +190,8 @@ class ListSubscription(Subscription[ListRequest]):
         return state, [*effects, *entered]
 
     def _missed(self, since: Sequence[tuple[Frame, StepFrames | None]]) -> list[Frame]:
-        # The listener may have got lifecycle messages as a member of the task. They are not sent twice, and
-        # earlier ones of the same task are not sent after them.
+        # The listener may have been sent lifecycle messages already, as a subscriber of the task. These are not sent
+        # twice, and earlier ones of the same task are left out, because they would arrive after later ones.
         last = {
             frames.step.key: number
             for number, (_, frames) in enumerate(since)

@@ -1,4 +1,7 @@
-"""Reads of states at position S: a bounded number at once, each user in turn."""
+"""Reads of snapshots at position S: a bounded number of reads runs at once, and the users that wait are served in turn.
+
+Position S is the cluster time up to which the relay has published every change.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,12 @@ from relay.hub.position import StreamPosition
 from relay.metrics import Metrics
 
 CATCH_UP_S = 1.0  # how long a join may wait for the relay to see a task just written (PROTOCOL.md 6.8)
-PARALLEL_READS = 8  # more would not be faster: decoding their documents takes one core
-RETRY_S = 0.5
+PARALLEL_READS = 8  # more would not be faster: decoding the documents of 8 reads keeps one core busy
+RETRY_S = 0.5  # between a failed read and the next try
 
 
 class Reader(Protocol):
-    """Reads the documents of the database."""
+    """Reads documents of the database as they were at a given cluster time."""
 
     async def read_at(
         self,
@@ -31,32 +34,39 @@ class Reader(Protocol):
         sort: Mapping[str, int] | None = None,
         limit: int = 0,
     ) -> Sequence[dict[str, Any]]:
-        """The documents that match, as they were at this position. Raises PositionLost and Unavailable."""
+        """Return the documents that match `filter`, as they were at the cluster time `position`.
+
+        Raises PositionLost if that time can no longer be read, Unavailable if the database does not answer in time.
+        """
 
     async def now(self) -> Timestamp:
-        """A position that no change written before this call is after. Raises Unavailable."""
+        """Return a cluster time that includes every change written before this call. Raises Unavailable if the database
+        does not answer."""
 
 
 class Reading(Protocol):
-    """A read in flight: requests wait for it, and it buffers what is published after its position."""
+    """A read in flight, for which requests wait. It buffers the messages that are published after its position."""
 
     position: Timestamp
 
     def move_to(self, position: Timestamp) -> None:
-        """Read at this later position instead: what is buffered by now is part of what will be read."""
+        """Read at this later position instead. Forget the buffered messages: the new read will include their
+        changes."""
 
     def is_needed(self) -> bool:
-        """Does a subscription depend on it that nobody would ask for again? Then it is tried until it works."""
+        """Whether a request that the relay made by itself waits for this read. No client would repeat such a request,
+        so the read is retried until it succeeds."""
 
     def users(self) -> Collection[str]:
-        """The users that wait for it."""
+        """Return the users that wait for this read."""
 
 
 class FairReads:
-    """Reads documents for readings, each at the reading's position S.
+    """Reads documents for readings (reads in flight), each at the position of its reading.
 
-    Because a read at S answers exactly what was true at S, and the reading buffers what is published after S, a
-    state and the live messages after it fit together without a gap and without a repetition.
+    That position is S, the cluster time up to which the relay had published every change when the reading began. The
+    read finds exactly what was true at S, and the reading buffers what is published after S. So a snapshot and the live
+    messages that follow it fit together without a gap and without a repetition.
     """
 
     def __init__(self, reader: Reader, position: StreamPosition, metrics: Metrics) -> None:
@@ -70,15 +80,17 @@ class FairReads:
 
     @property
     def position(self) -> Timestamp:
-        """Position S: everything up to it has been published."""
+        """Position S: the cluster time up to which every change has been published."""
         return self._position.value
 
     async def read(
         self, reading: Reading, filter: Mapping[str, Any], **options: Any
     ) -> Sequence[dict[str, Any]]:
-        """The documents at the reading's position, which is moved on if it cannot be read any more.
+        """Return the documents that match `filter`, as they were at the reading's position. `options` are passed to
+        `Reader.read_at`.
 
-        Raises Unavailable, unless the reading is needed.
+        If the position can no longer be read, move the reading to a later one. Raises Unavailable if the database does
+        not answer; but if the reading is needed (`Reading.is_needed`), retry until it does.
         """
         while True:
             position = reading.position
@@ -88,7 +100,7 @@ class FairReads:
                 async with self._slot(reading):
                     documents = await self._reader.read_at(position, filter, **options)
             except PositionLost:
-                # The collection or the server is younger than S. A later position can be read.
+                # The collection was created, or the server restarted, after the position. A later one can be read.
                 await self._move_on(reading, position)
             except Unavailable:
                 if not reading.is_needed():
@@ -98,10 +110,15 @@ class FairReads:
                 self._metrics.reads.inc()
                 if reading.position == position:
                     return documents
-                # The stream was reopened meanwhile, and what was buffered is not complete: read again.
+                # The stream was reopened meanwhile, so the buffered messages are not complete: read again.
 
     async def _move_on(self, reading: Reading, position: Timestamp) -> None:
-        """Move the reading to S once that is later. Raises Unavailable."""
+        """Move the reading to position S (the cluster time up to which everything was published) once S is later than
+        `position`.
+
+        If S does not become later within CATCH_UP_S seconds, raises Unavailable; but if the reading is needed
+        (`Reading.is_needed`), move it to the current S.
+        """
         try:
             async with asyncio.timeout(CATCH_UP_S):
                 await self._position.reached(Timestamp(position.time, position.inc + 1))
@@ -111,12 +128,12 @@ class FairReads:
         reading.move_to(self._position.value)
 
     def share(self, reading: Reading, user: str) -> None:
-        """Let this user wait for the reading too."""
+        """Let one more user wait for this reading, so that the reading also stands in that user's queue for a slot."""
         if (waiter := self._waiting.get(reading)) is not None:
             self._semaphore.enqueue(waiter, user)
 
     async def catch_up(self) -> None:
-        """Return when the relay has published everything that the database holds now, or after CATCH_UP_S.
+        """Wait until the relay has published everything that the database holds now, but at most CATCH_UP_S seconds.
 
         Raises Unavailable if the database does not tell its time.
         """
@@ -125,9 +142,10 @@ class FairReads:
                 await self._position.reached(await self._now())
 
     async def _now(self) -> Timestamp:
-        """Ask for the time. All that ask while a question is under way share the next one.
+        """Return the cluster time of the database. Callers that ask while a question is under way share the next
+        question, because the answer to the one under way may be older than their call.
 
-        Raises Unavailable.
+        Raises Unavailable if the database does not answer.
         """
         if self._next is None:
             self._next = asyncio.get_running_loop().create_task(self._ask())
@@ -140,7 +158,7 @@ class FairReads:
         return await self._reader.now()
 
     def close(self) -> None:
-        """End the questions under way."""
+        """Cancel the questions for the time that are under way."""
         for task in (self._asked, self._next):
             if task is not None:
                 task.cancel()

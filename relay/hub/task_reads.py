@@ -1,4 +1,5 @@
-"""Reads of tasks: those that one user asks for at once are read together, and a read is shared while it is current."""
+"""Reads of tasks: tasks that one user asks for at once are read together, and requests for the same task share a read
+until the task changes."""
 
 from __future__ import annotations
 
@@ -25,15 +26,17 @@ from relay.tasks.translate import Keys, Task, Translator
 
 log = logging.getLogger(__name__)
 
-BATCH = 10  # tasks read together, all in memory until they are given: a document has up to 16 MB
+BATCH = 10  # tasks read together: all are in memory until they are answered, and a document has up to 16 MB
 
 
 class TaskBatch:
-    """Tasks that one user asked for at once, read together at `position`; `readings` are those not answered yet.
+    """Tasks that one user asked for at once. They are read together at `position`; `readings` are those not answered
+    yet.
 
-    `moved`: it is read at a later position than it began with, and what was published between was not buffered.
-    `rights` are those of the listeners that had asked when it was read: only documents are read that one of them
-    may see, because a task that is forbidden must cost no more than one that does not exist.
+    `moved`: the read was repeated at a later position than it began with, and the messages published between the two
+    positions were not buffered. `rights` are the rights of the listeners that had asked when the read began. A read
+    finds only documents that one of these listeners may see, because a forbidden task must not cost more than one that
+    does not exist.
     """
 
     def __init__(self, user: str, position: Timestamp) -> None:
@@ -55,7 +58,7 @@ class TaskBatch:
             reading.forget_buffer()
 
     def requests(self) -> Iterator[TaskRequest]:
-        """The requests that wait for it, without those that were withdrawn."""
+        """Return the requests that wait for this batch and were not withdrawn."""
         return (one for reading in self.readings for one in reading.requests if one.active)
 
     def is_needed(self) -> bool:
@@ -65,7 +68,10 @@ class TaskBatch:
         return {request.subscription.listener.user for request in self.requests()}
 
     def filter(self) -> Mapping[str, Any]:
-        """The filter for what the listeners that have asked by now may see; remembers their rights."""
+        """Return the MongoDB filter for the documents that any listener may see that has asked so far.
+
+        Also store the rights of these listeners in `rights`.
+        """
         listeners = {one.subscription.listener.keys: one.subscription.listener for one in self.requests()}
         self.rights = set(listeners)
         filters = [listener.filter() for listener in listeners.values()]
@@ -73,8 +79,12 @@ class TaskBatch:
 
 
 class TaskReading:
-    """A read of one task in flight. `since` buffers the steps that are published after its position, under every
-    key that its taskId may stand for. Requests share it until the first of these."""
+    """A read in flight of one task.
+
+    `since` buffers the steps (what one change each means for one task) that are published after the read's position. A
+    taskId may stand for several documents; `keys` are the keys of all of them, and their steps are all buffered.
+    Requests share the read as long as nothing is buffered.
+    """
 
     __slots__ = ("batch", "keys", "requests", "since", "task_id")
 
@@ -95,13 +105,17 @@ class TaskReading:
         self.since.clear()
 
     def has_members(self) -> bool:
-        """Does a listener wait for it that is a member of the task's room?"""
+        """Whether a listener that waits for this read is already subscribed to the task."""
         return any(request.active and request.subscription.member for request in self.requests)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFound:
-    """A task as it was at the position of a read, and what was published of it since."""
+    """A task as it was at the position of a read (`state`), and the steps that were published for it after that
+    (`since`).
+
+    `key` stands for the `_id` of its document.
+    """
 
     key: bytes
     state: TaskState
@@ -110,10 +124,11 @@ class TaskFound:
 
 @dataclass(frozen=True, slots=True)
 class TaskAnswer:
-    """What a read of one task brought.
+    """The result of a read of one taskId.
 
-    `found` are the tasks that its taskId may stand for, in the order in which they win. `hidden`: such a task exists,
-    but none of the listeners that asked may see it. `is_read`: the database answered.
+    `found` are the tasks for which the taskId may stand; a listener is sent the first of them that it may see.
+    `hidden`: such a task exists, but none of the listeners that asked may see it. `is_read`: the read succeeded;
+    otherwise nothing is known about the task.
     """
 
     reading: TaskReading
@@ -126,28 +141,34 @@ class TaskAnswer:
         return bool(self.found) or self.hidden
 
     def must_look_again(self, request: TaskRequest) -> bool:
-        """May a later read show this listener a task that it did not see in this one?"""
-        # A task that was just written was not there yet, and only documents were read that the rights of the
-        # listeners opened that had asked by then.
+        """Whether a later read may show the listener of this request a task that this read did not show it."""
+        # This read cannot refuse the task for good in two cases: the relay had not caught up with the database, so a
+        # task just written may be missing; or the listener asked after the read began, so the read did not look for
+        # documents that only this listener's rights allow.
         looked = request.caught_up and request.subscription.listener.keys in self.reading.batch.rights
         return not looked or self.appeared_for(request.subscription.listener)
 
     def appeared_for(self, listener: Listener) -> bool:
-        """Did the task come into this listener's sight while it was read? Then its list shows it already."""
+        """Whether the last step published during the read made or kept the task visible to this listener. Then the
+        listener's list may show the task already, and refusing the task would contradict the list."""
         after = self.reading.since[-1].step.after if self.reading.since else None
         return after is not None and listener.may_see(after.keys)
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """By key, the documents that a batch read, and the keys of others that exist, as far as that was asked."""
+    """The result of reading a batch: the documents by key, and in `hidden` the keys of other documents that exist.
+
+    `hidden` has only keys about which the database was asked.
+    """
 
     documents: Mapping[bytes, dict[str, Any]]
     hidden: set[bytes]
 
 
 class TaskReads:
-    """Plans and makes the reads of tasks. The caller serves each batch that `ask` returns, with `answers`."""
+    """Plans and makes the reads of tasks. For each batch that `ask` returns the caller has to iterate over `answers`
+    and answer the requests."""
 
     def __init__(self, reads: FairReads, translator: Translator) -> None:
         self._reads = reads
@@ -160,21 +181,26 @@ class TaskReads:
         return key in self._readings
 
     def buffer(self, frames: StepFrames) -> None:
-        """Keep a step that is published for the reads of its task."""
+        """Keep a step that is published, for all reads of its task that are in flight."""
         for reading in self._readings.get(frames.step.key, ()):
             reading.buffer(frames)
 
     def restart(self, position: Timestamp) -> None:
-        """Read everything in flight again at this position, because what happened until then is unknown."""
+        """Repeat every read in flight at this position, because the change stream was lost and the relay does not know
+        what happened before the position."""
         for batch in {one.batch for readings in self._readings.values() for one in readings}:
             batch.move_to(position)
 
     def ask(self, request: TaskRequest) -> TaskBatch | None:
-        """Let a read answer this request; return its batch if that is a new one, which has to be served."""
+        """Let a read in flight answer this request, or a new one if none is current.
+
+        Return the batch of the new read if the batch is new too, because the caller has to read it with `answers`;
+        otherwise return None.
+        """
         task_id, user = request.subscription.task_id, request.subscription.listener.user
         first_key = key_of(candidate_ids(task_id)[0])
         for reading in self._readings.get(first_key, ()):
-            # Nothing was published since its position, so it answers what is true now.
+            # Nothing was published for the task since the position of this read, so its result is still current.
             if not reading.since:
                 reading.add(request)
                 self._reads.share(reading.batch, user)
@@ -191,9 +217,10 @@ class TaskReads:
         return batch if is_new else None
 
     async def answers(self, batch: TaskBatch) -> AsyncGenerator[TaskAnswer]:
-        """Read a batch; yield what each of its readings brought.
+        """Read a batch of tasks, and yield the result for each task of the batch.
 
-        The caller has to use an answer before it awaits anything: from then on nothing is buffered for it.
+        The caller has to use an answer before it awaits anything: messages that are published after the answer was
+        yielded are not buffered for it.
         """
         if self._gathering.get(batch.user) is batch:
             del self._gathering[batch.user]
@@ -220,7 +247,7 @@ class TaskReads:
                 del self._readings[key]
 
     async def _stored(self, batch: TaskBatch) -> _Stored | None:
-        """The documents of this batch at its position; None if they cannot be read."""
+        """Return the documents of this batch at its position; None if they cannot be read."""
         try:
             while True:
                 documents = await self._visible(batch)
@@ -236,16 +263,20 @@ class TaskReads:
         return None
 
     async def _visible(self, batch: TaskBatch) -> dict[bytes, dict[str, Any]]:
-        """By key, the documents that one of the listeners that have asked by now may see. Raises SourceError."""
+        """Return by key the documents of this batch that at least one listener may see that has asked so far.
+
+        Raises SourceError if they cannot be read.
+        """
         ids = [one for reading in batch.readings for one in candidate_ids(reading.task_id)]
         documents = await self._reads.read(batch, {**among(ids), **batch.filter()})
         return {key_of(document["_id"]): document for document in documents}
 
     async def _hidden(self, batch: TaskBatch, documents: Mapping[bytes, object]) -> set[bytes]:
-        """The keys of the tasks that exist and are not among these documents. Raises SourceError.
+        """Return the keys of the tasks of this batch that exist although they are not among these documents.
 
-        Only tasks with members are asked for: a member is sent whether its task was deleted or only revoked, while
-        any other listener gets the same answer in both cases.
+        Only tasks with a subscriber are asked for: a subscriber is told whether its task was deleted or only became
+        invisible to it, while any other listener gets the same answer in both cases. Raises SourceError if the database
+        cannot be read.
         """
         ids = [
             one
@@ -259,7 +290,7 @@ class TaskReads:
         return {key_of(document["_id"]) for document in existing}
 
     async def _found(self, reading: TaskReading, stored: _Stored | None) -> Sequence[TaskFound] | None:
-        """The tasks that this reading's taskId may stand for; None if they cannot be read."""
+        """Return the tasks for which the taskId of this reading may stand; None if one of them cannot be read."""
         if stored is None:
             return None
         states = []

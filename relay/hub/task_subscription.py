@@ -1,8 +1,8 @@
-"""A listener's subscription to one task. Pure: see `subscription` for the states, events and effects.
+"""A listener's subscription to one task. Pure: `relay.hub.subscription` defines its states, events and effects.
 
-A client's position in the timeline (`since`, `head`) holds only if it is certain what the client has been sent after
-it. Where live messages were dropped, left out or sent as another state, a state from that position might keep events
-that the client does not have any more: then the state begins at 0.
+A client's position in the timeline (`since`, `head`) is used only if it is certain which messages the client has been
+sent after that position. If live messages were dropped, left out or replaced by another snapshot, a snapshot that
+continues from the position might keep events that the client does not have. In these cases the snapshot begins at 0.
 """
 
 from __future__ import annotations
@@ -58,9 +58,10 @@ ABSENT, READING, LIVE, BEHIND = State
 
 
 class TaskRequest(Request):
-    """One request for a task's state from the position `since`, `head`, or from 0.
+    """One request for a snapshot of a task, from the client's position (`since`, `head`) or, if these are None, from 0.
 
-    `answered`, if there is one, hears how the request ended in place of the listener: then it is a `Show`.
+    `answered` is not None if the client asked for the snapshot only and not for live messages (the event `Show`): then
+    it is called with the way the request ended, and the listener is not sent an error.
     """
 
     __slots__ = ("answered", "head", "since", "subscription")
@@ -86,14 +87,17 @@ class TaskRequest(Request):
         return self.since is not None and self.head is not None
 
     def forget_position(self) -> None:
-        """Begin the state at 0."""
+        """Let the snapshot begin at 0 instead of the client's position."""
         self.since = self.head = None
 
 
 class TaskSubscription(Subscription[TaskRequest]):
-    """`sent` is the position up to which the client has certainly been sent the timeline, where that is known:
-    while READING at the moment when live delivery stopped, while LIVE at the last `Paused`, while BEHIND before
-    the first message that was dropped."""
+    """A listener's subscription to one task.
+
+    `sent` is the position in the timeline up to which the client has certainly been sent everything; None if that is
+    not known. While READING it is the position at which live delivery stopped, while LIVE the position at the last
+    `Paused` event, while BEHIND the position before the first live message that was dropped.
+    """
 
     __slots__ = ("sent", "task_id")
 
@@ -105,11 +109,12 @@ class TaskSubscription(Subscription[TaskRequest]):
         READING: {
             Join: states(READING),
             Show: states(READING),
-            # The last request that is answered decides; READING while others are left.
+            # The state stays READING while requests are unanswered. The answer to the last one decides what follows.
             ReadGiven: states(READING, LIVE, BEHIND, ABSENT),
             ReadForbidden: states(READING, ABSENT),
             ReadUnavailable: states(READING, BEHIND, ABSENT),
-            # These are in the buffer of the read, or the read is repeated: its answer settles them.
+            # These need no reaction: their messages are buffered with the read, or the read is repeated, so the
+            # answer of the read takes them into account.
             Revoked: states(READING),
             Deleted: states(READING),
             Rewritten: states(READING),
@@ -118,7 +123,7 @@ class TaskSubscription(Subscription[TaskRequest]):
             Paused: states(READING),
             Lagged: states(READING),
             Drained: states(READING),
-            Leave: states(READING, ABSENT),  # READING: states that were asked for by themselves still come
+            Leave: states(READING, ABSENT),  # READING: snapshots asked for with `Show` are still sent
         },
         LIVE: {
             Join: states(READING),
@@ -136,7 +141,7 @@ class TaskSubscription(Subscription[TaskRequest]):
         BEHIND: {
             Join: states(READING),
             Show: states(READING),
-            # The state that is read when the socket has drained settles these.
+            # These need no reaction: the snapshot that is read when the socket has drained takes them into account.
             Revoked: states(BEHIND),
             Deleted: states(BEHIND),
             Rewritten: states(BEHIND),
@@ -155,7 +160,7 @@ class TaskSubscription(Subscription[TaskRequest]):
 
     @property
     def is_joined(self) -> bool:
-        """Does it count among the tasks that the connection has joined?"""
+        """Whether the subscription counts among the tasks that the connection has joined, or has asked to join."""
         return (
             self.state in (LIVE, BEHIND) or self.member or any(one.answered is None for one in self.requests)
         )
@@ -196,7 +201,7 @@ class TaskSubscription(Subscription[TaskRequest]):
             case Leave():
                 return self._leave(event)
             case Revoked() | Deleted() | Rewritten() | StreamLost() | RightsChanged() | Paused() | Lagged():
-                return self.state, []  # the answer of a read settles it
+                return self.state, []  # the next snapshot that is read takes it into account
         raise ImpossibleEvent(type(event).__name__)
 
     @property
@@ -204,7 +209,10 @@ class TaskSubscription(Subscription[TaskRequest]):
         return cast(Room, self.room)
 
     def _ask(self, asked: Request, pinned: bool, *, caught_up: bool) -> list[Effect]:
-        """Read a state for a request of the client; buffer live messages until all requests are answered."""
+        """Add a request of the client, and return the effects that read a snapshot for it.
+
+        Live messages stop and are buffered until all requests are answered.
+        """
         request = cast(TaskRequest, asked)
         effects: list[Effect] = []
         has_position = request.has_position
@@ -217,24 +225,30 @@ class TaskSubscription(Subscription[TaskRequest]):
             request.forget_position()
         self._add(request)
         if len(self.requests) > 1:
-            # The answer to one of them leaves the client elsewhere than the positions of the others say.
+            # The answer to one request moves the client away from the positions that the other requests name.
             for one in self.requests:
                 one.forget_position()
         if has_position and not (caught_up or self.member):
-            # It may come from an instance that is ahead of this one. Read before this one has come as far, its
-            # position would match nothing, and a state from 0 would send the client back in time.
+            # The client may have got its position from another instance of the relay that is ahead of this one. Before
+            # this instance has caught up, the position would match nothing here, and a snapshot from 0 would send the
+            # client back in time.
             effects.append(ReadWhenCaughtUp(request))
         else:
             effects.append(Read(request))
         return effects
 
     def _stop(self, pinned: bool) -> list[Effect]:
-        """Stop live delivery; remember how far the client has been sent the timeline, if that is certain."""
+        """Stop live messages. Store in `sent` how far the client has been sent the timeline, or None if that is not
+        certain.
+
+        `pinned`: all live messages sent so far are certain to reach the client.
+        """
         self.sent = self._room.progress if pinned and not self._room.stale else None
         return self._leave_room()
 
     def _resume(self) -> TaskRequest:
-        """A request of the relay itself, which brings the client up to date from where it is."""
+        """Add and return a request that the relay makes by itself, to bring the client up to date from the position
+        `sent`."""
         since, at = (self.sent.next, head(self.sent.digest)) if self.sent is not None else (None, None)
         request = TaskRequest(self, since, at, unasked=True)
         self._add(request)
@@ -247,7 +261,8 @@ class TaskSubscription(Subscription[TaskRequest]):
             return READING, []
         self._withdraw([request])
         if read.moved and self.member and not request.unasked:
-            # The client has been sent more than its position says, and not what came between that and the state.
+            # The client has been sent more than the position of its request says, but not the messages between that and
+            # the position of the repeated read, because these were not buffered.
             request.forget_position()
         effects: list[Effect] = [SendState(read.state.pages(request.since, request.head), request.reply_to)]
         self.member = self.member or request.answered is None
@@ -261,7 +276,12 @@ class TaskSubscription(Subscription[TaskRequest]):
         return state, effects
 
     def _go_live(self, read: TaskRead) -> Outcome:
-        """Send what was published since the state; then the listener is in the room, or has lost the task."""
+        """Return the effects that send what was published since the snapshot was read.
+
+        Then the listener is in the task's room and is sent live messages, unless one of the buffered steps took the
+        task from it: then it is sent the revocation. If live messages to the listener are being dropped, wait for its
+        socket instead.
+        """
         self.member = False
         if self.listener.lagging:
             return BEHIND, []
@@ -275,8 +295,9 @@ class TaskSubscription(Subscription[TaskRequest]):
         return state, [*effects, *entered]
 
     def _missed(self, visible: list[StepFrames], read: TaskRead) -> list[Frame]:
-        # The listener may have got lifecycle messages through its list. They are not sent twice, and earlier ones
-        # are not sent after them: not even those before a revocation, if the task came back to the list since.
+        # The listener may have been sent lifecycle messages already, through its subscription to the list. These are
+        # not sent twice, and earlier ones are left out, because they would arrive after later ones. Lifecycle messages
+        # from before a revocation are left out too, if the task has come back to the list since.
         got = [
             number for number, frames in enumerate(read.since) if self.listener in frames.lifecycle_sent_to
         ]
@@ -311,7 +332,7 @@ class TaskSubscription(Subscription[TaskRequest]):
         if self.listener.lagging:
             self.member = False
             return BEHIND, effects
-        return READING, [*effects, ReadLater(self._resume())]  # it is still a member, whatever it asked for
+        return READING, [*effects, ReadLater(self._resume())]  # it is still subscribed, whatever it asked for
 
     def _refused(self, request: TaskRequest, answer: Answer) -> list[Effect]:
         if request.answered is not None:
@@ -324,12 +345,12 @@ class TaskSubscription(Subscription[TaskRequest]):
         return [Send(error(ErrorCode.FORBIDDEN, message, task_id=self.task_id, reply_to=request.reply_to))]
 
     def _revoked(self, frame: Frame) -> Outcome:
-        """End the membership and say so."""
+        """End the subscription's live messages, and send `frame`, which tells the client the reason."""
         self._end_membership()
         return ABSENT, [*self._leave_room(), Revoke(frame)]
 
     def _end_membership(self) -> None:
-        # The states of the relay's own requests would come to a client that is no member any more.
+        # Withdraw the relay's own requests: their snapshots would be sent to a client that is no longer subscribed.
         self._withdraw([one for one in self.requests if one.unasked])
         self.member, self.sent = False, None
 

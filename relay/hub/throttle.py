@@ -1,7 +1,7 @@
-"""When lists are sent an update: at once, unless there was one of the same task a moment ago. Pure.
+"""Decides when lists are sent an update: at once, unless an update of the same task was sent a moment ago. Pure.
 
 A program that writes often must not flood the lists. Of the updates of one task that follow each other within the
-interval the first is sent at once, and the newest when the interval is over (PROTOCOL.md section 5).
+interval, the first is sent at once, and the newest when the interval is over (PROTOCOL.md section 5).
 """
 
 from __future__ import annotations
@@ -17,14 +17,21 @@ from relay.hub.registry import Group
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """An update that waits, and the groups that have been sent one as new already."""
+    """A list update of a task that waits for its time: `frames` are those of the newest step of the task.
+
+    `sent_to` are the groups that need no update, because the task has just become visible to them and was sent to them
+    then.
+    """
 
     frames: StepFrames
     sent_to: set[Group]
 
 
 class ListThrottle:
-    """Says which groups are sent an update of their list, and when. Times are those of the event loop's clock."""
+    """Decides which groups (subscribers of the list with equal rights) are sent an update of a task, and when.
+
+    All times are in seconds of the event loop's clock.
+    """
 
     def __init__(self, interval_s: float) -> None:
         self._interval = interval_s  # between two updates of one task
@@ -33,23 +40,27 @@ class ListThrottle:
         self._due: list[tuple[float, bytes]] = []  # a heap of the times at which waiting updates may be sent
 
     def waits_for(self, key: bytes) -> bool:
-        """Does an update of this task wait?"""
+        """Whether an update of the task with this key waits to be sent."""
         return key in self._waiting
 
     @property
     def next_due(self) -> float | None:
-        """When `take_due` has to be called next; None if nothing waits."""
+        """The time at which the caller has to call `take_due` next; None if no update waits."""
         return self._due[0][0] if self._due else None
 
     def clear(self) -> None:
-        """Forget what waits. After the stream was lost a waiting update may be of a task that no longer exists, and
-        every list is read again anyway."""
+        """Forget all updates that wait. The change stream was lost: a waiting update may be of a task that no longer
+        exists, and every list is read again anyway."""
         self._waiting.clear()
         self._due.clear()
 
     def offer(self, frames: StepFrames, sees: set[Group], shown: set[Group], now: float) -> set[Group]:
-        """Take a step of a task that the groups `sees` may see now, of which `shown` were just sent it as new.
-        Return the groups that are to be sent its update now."""
+        """Accept a step of a task, and return the groups that are to be sent the list update of this step now.
+
+        `sees` are the groups that may see the task after the step. `shown` are those of them to which the step made the
+        task visible: they have just been sent it, so they need no update. If an update of the same task was sent less
+        than an interval ago, the update waits for `take_due`, and no group is returned.
+        """
         key = frames.step.key
         waiting = self._waiting.get(key)
         if waiting is not None:
@@ -68,7 +79,8 @@ class ListThrottle:
         return _NO_GROUPS
 
     def take_due(self, now: float) -> list[tuple[StepFrames, set[Group]]]:
-        """The updates whose time has come, each with the groups that are not to be sent it."""
+        """Remove and return the updates that are due: for each, the frames of the step and the groups that need no
+        update."""
         taken = []
         while self._due and self._due[0][0] <= now:
             _, key = heapq.heappop(self._due)
