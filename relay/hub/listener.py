@@ -83,7 +83,7 @@ class Listener:
         if self.list is not None:
             yield self.list
 
-    # A subscription is kept only while it is not ABSENT.
+    # The hub adds a subscription when a client asks for it, and removes it when its state becomes ABSENT.
 
     def add_task(self, subscription: TaskSubscription) -> None:
         self.tasks[subscription.task_id] = subscription
@@ -107,7 +107,7 @@ class Listener:
     def answer_state(self, pages: Pages, reply_to: str | None) -> None:
         """Send the client a state (a snapshot of a task or of the list) as the answer to the request with the id
         `reply_to`; None if no client asked for the state."""
-        if pages.fit_one:  # one small frame leaves in one write with whatever else is queued
+        if pages.fit_one:  # a single small frame is written together with everything else that is queued
             self.receiver.answer(next(iter(pages)).with_reply_to(reply_to))
         else:
             self.receiver.answer_pages((page.with_reply_to(reply_to) for page in pages), pages.size)

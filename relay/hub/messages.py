@@ -44,7 +44,7 @@ class StepFrames:
 
     def __init__(self, step: Step, fields: EventView) -> None:
         self.step = step
-        self.lifecycle_sent_to: set[object] = set()  # listeners: each gets the lifecycle messages once
+        self.lifecycle_sent_to: set[object] = set()  # listeners: each is sent the lifecycle messages once
         self._fields = fields
         self._others: dict[int, Frame] = {}
         self._for_room: list[Made] | None = None

@@ -75,8 +75,8 @@ class FairReads:
         self._metrics = metrics
         self._semaphore = FairSemaphore(PARALLEL_READS)
         self._waiting: dict[Reading, Waiter] = {}
-        self._asked: asyncio.Task[Timestamp] | None = None  # the last question for the time
-        self._next: asyncio.Task[Timestamp] | None = None  # the question after it, while it waits
+        self._asked: asyncio.Task[Timestamp] | None = None  # the newest question for the database's time
+        self._next: asyncio.Task[Timestamp] | None = None  # the next question, while it waits for `_asked`
 
     @property
     def position(self) -> Timestamp:

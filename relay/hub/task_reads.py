@@ -230,7 +230,7 @@ class TaskReads:
             for reading in list(batch.readings):
                 found = await self._found(reading, stored)  # nearly always one task, or none
                 if batch.position != position:
-                    break  # the stream was reopened meanwhile, and what is buffered is not complete any more
+                    break  # the stream was reopened meanwhile, so the buffered messages are not complete: read again
                 hidden = stored is not None and not stored.hidden.isdisjoint(reading.keys)
                 batch.remove(reading)
                 self._close(reading)
@@ -298,9 +298,8 @@ class TaskReads:
             if key in stored.documents:
                 try:
                     states.append((key, await self._state_of(self._translator.read(stored.documents[key]))))
-                except (
-                    Exception
-                ):  # one document that cannot be read must not keep the others from their readers
+                except Exception:
+                    # One document that cannot be read must not keep the others of the batch from their readers.
                     log.exception("a task could not be read")
                     return None
         return [

@@ -34,8 +34,8 @@ class ListThrottle:
     """
 
     def __init__(self, interval_s: float) -> None:
-        self._interval = interval_s  # between two updates of one task
-        self._sent_at: OrderedDict[bytes, float] = OrderedDict()  # within the interval, oldest first
+        self._interval = interval_s  # least time between two updates of one task
+        self._sent_at: OrderedDict[bytes, float] = OrderedDict()  # by task, within the interval, oldest first
         self._waiting: dict[bytes, _Waiting] = {}
         self._due: list[tuple[float, bytes]] = []  # a heap of the times at which waiting updates may be sent
 
