@@ -1,7 +1,8 @@
-"""Claims of a token: find them by name, also nested ones, and read their values as strings. Pure.
+"""Claims of a token: find a claim by its name, also inside other claims, and read its values as strings. Pure.
 
-Rules of this file: deny by default; a claim that is absent, null, empty, or neither string nor integer (nor a list of
-them) has no values, and neither has a number that may have lost digits on its way.
+Rules of this file: deny by default. Only strings and integers, alone or in a list, are values of a claim; a claim that
+is absent, null, empty or of another type has no values. A floating-point number beyond ±(2**53 - 1) has none either,
+because it may have been rounded when the token was parsed.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from typing import Any
 
 from relay.tasks.ids import BROKEN
 
-# A larger float may have been rounded when the token was parsed, so it may be the id of another user.
+# A larger float may have been rounded when the token was parsed, and may now be the id of another user.
 _EXACT = 2**53 - 1
 
 
 def claim_at(claims: Mapping[str, Any], name: str) -> Any:
-    """The claim with this name, or None.
+    """Return the value of the claim with this name, or None if the token has no such claim.
 
-    A claim whose whole name is `name` comes first. Otherwise the name is a dotted path through objects. Names may have
-    dots themselves (`https://example.com/claims`), so at each step the longest name that exists is taken.
+    A claim whose whole name is `name` comes first. Otherwise `name` is read as a dotted path through nested objects.
+    The name of a claim may itself have dots (`https://example.com/claims`), so at each level of the path the longest
+    name that exists there is taken.
     """
     if name in claims:
         return claims[name]
@@ -33,13 +35,21 @@ def claim_at(claims: Mapping[str, Any], name: str) -> Any:
 
 
 def texts_of(claim: Any) -> list[str]:
-    """The values of a claim, which is one value or a list of them, as strings."""
+    """Return the values of a claim as strings; the claim is one value or a list of values.
+
+    Values that are neither strings nor integers are left out, and so are strings with U+FFFD, which stands for bytes
+    that were not valid UTF-8.
+    """
     shown = map(text_of, claim if isinstance(claim, list) else [claim])
     return [text for text in shown if text is not None and BROKEN not in text]
 
 
 def text_of(value: Any) -> str | None:
-    """One value of a claim as a string, an integer as its digits; None for any other type."""
+    """Return one value of a claim as a string, and an integer as its digits.
+
+    Return None for an empty string, a string that UTF-8 cannot encode, a number with a fraction, a floating-point
+    number beyond ±(2**53 - 1), and any other type.
+    """
     match value:
         case bool():
             return None
@@ -54,5 +64,5 @@ def text_of(value: Any) -> str | None:
 
 
 def _is_encodable(text: str) -> bool:
-    """Whether the string is valid in BSON. JSON can express half of a surrogate pair, which UTF-8 cannot encode."""
+    """Whether BSON can hold the string. JSON can express half of a surrogate pair, which UTF-8 cannot encode."""
     return not any("\ud800" <= char <= "\udfff" for char in text)

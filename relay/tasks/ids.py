@@ -1,8 +1,10 @@
-"""Ids of users and teams: the id of a BSON value, and the BSON values that a string may be the id of. Pure.
+"""Ids of users and teams: read the id in a BSON value, and list the BSON values that an id may be stored as. Pure.
 
-Rules of this file: a value has one id or none, whatever type a writer stored it as; a value and one of the
-`values_of` a string have equal identities exactly when MongoDB calls the two values equal, which a property test
-checks; numbers, ObjectIds and UUIDs are recognised in their usual spelling only.
+Documents hold ids as BSON values; the claims of a token hold ids as strings. The visibility rules compare the two.
+
+Rules of this file: a value has one id or none, whatever BSON type a writer chose; a stored value and a value that
+`values_of` returns have equal identities exactly when MongoDB calls the two values equal, which a property test
+checks; numbers, ObjectIds and UUIDs in a string are recognised only in their usual spelling.
 """
 
 from __future__ import annotations
@@ -27,17 +29,17 @@ _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 class Identity(NamedTuple):
-    """The id of a value. Values that are one id have equal identities."""
+    """The id that a BSON value stands for. Two values that stand for one id have equal identities."""
 
     kind: IdKind
     text: str  # the id's usual spelling
 
 
 def identity(value: Any) -> Identity | None:
-    """The id that a value of a document is, or None.
+    """Return the id that a value of a document stands for, or None if the value cannot be an id.
 
-    These are no ids: booleans, dates, numbers with a fraction, other binary data, empty strings, code, lists,
-    documents.
+    Strings, ObjectIds, UUIDs and integers can be ids. Booleans, dates, numbers with a fraction, numbers beyond 64
+    bits, binary data other than UUIDs, empty strings, strings with invalid UTF-8, code, lists and documents cannot.
     """
     # Compare the type exactly: the driver's Code derives from str, but to MongoDB it is no string. Reject strings that
     # were not valid UTF-8: two of them may have become equal when they were decoded.
@@ -53,8 +55,11 @@ def identity(value: Any) -> Identity | None:
 
 
 def values_of(text: str) -> list[Any]:
-    """The BSON values that a string of a claim may be the id of. One numeric type is enough: MongoDB compares numbers
-    of all types by their value."""
+    """Return every BSON value under which a document may hold the id that a claim gives as a string.
+
+    The string itself is always one of them. An ObjectId, an integer or a UUID is added if the string is the spelling
+    of one. One numeric type is enough, because MongoDB compares numbers of all types by their value.
+    """
     found: list[Any] = [text]
     if is_object_id(text):
         found.append(ObjectId(text))
@@ -66,12 +71,15 @@ def values_of(text: str) -> list[Any]:
 
 
 def is_object_id(text: str) -> bool:
-    """Whether this is the hexadecimal form of an ObjectId, in either case."""
+    """Whether the string is an ObjectId in hexadecimal: 24 digits, with small or capital letters."""
     return _OBJECT_ID.fullmatch(text) is not None
 
 
 def whole(value: Any) -> int | None:
-    """The integer that a value of any numeric type is exactly, if it fits into 64 bits; else None."""
+    """Return a number of any BSON type as an integer; None unless it is exactly an integer that fits into 64 bits.
+
+    Booleans are not numbers here, so None is returned for them too.
+    """
     match value:
         case bool():
             return None
@@ -87,7 +95,7 @@ def whole(value: Any) -> int | None:
 
 
 def uuid_text(value: Any) -> str | None:
-    """The usual spelling of a UUID of either subtype; None for any other value."""
+    """Return a UUID, stored as binary subtype 4 or 3, in its usual spelling; None for any other value."""
     match value:
         case UUID():
             return str(value)
@@ -114,8 +122,10 @@ def _of_decimal(value: Decimal128) -> int | None:
 
 
 def _is_overlong(value: Decimal128) -> bool:
-    """Whether its coefficient has more than 34 digits, which no driver writes. MongoDB reads such a number as 0, but
-    not every version of the driver does."""
+    """Whether the coefficient of the number has more than 34 digits, which no driver writes.
+
+    MongoDB reads such a number as 0, but not every version of the Python driver does.
+    """
     bits = int.from_bytes(value.bid, "little")
     has_plain_digits = (bits >> 125) & 0b11 != 0b11
     return has_plain_digits and bits & (2**113 - 1) >= 10**34

@@ -1,4 +1,4 @@
-"""The summary of a task, which lists and headers show, from the task's document. Pure."""
+"""Make the summary of a task from its document: the short form that lists and headers show. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ PARTS = (
 
 
 class Summaries:
-    """Makes the summaries of one deployment. Strings are redacted, and cut to `max_text` characters."""
+    """Makes the summaries of one deployment's tasks, with the paths that its mapping names.
+
+    Strings in a summary are redacted, and then cut to at most `max_text` characters.
+    """
 
     def __init__(self, mapping: Mapping, redactor: Redactor, max_text: int) -> None:
         self._paths = {name: getattr(mapping.fields, name) for name in PARTS}
@@ -40,15 +43,18 @@ class Summaries:
         self._max_text = max_text
 
     def of(self, task_id: str, document: Document, length: int) -> Summary:
-        """The summary of a document; `length` is that of its timeline."""
+        """Return the summary of a task from its document; `length` is the number of events in its timeline."""
         summary: Summary = {"taskId": task_id, "eventCount": length}
         for name, paths in self._paths.items():
             self._put(summary, name, self.part(name, first_present((document,), paths)))
         return summary
 
     def after(self, before: Summary, differing: set[str], document: Document, length: int) -> Summary:
-        """The summary after a change. Only the parts that read one of the `differing` top-level fields are computed;
-        the others come from the summary before."""
+        """Return the summary of a task after a change, from the summary before it and the document after it.
+
+        Only the parts that read one of the `differing` top-level fields are computed again; all other parts are
+        copied from the summary before. `length` is the number of events after the change.
+        """
         summary: Summary = {"taskId": before["taskId"], "eventCount": length}
         for name, paths in self._paths.items():
             if self._roots[name].isdisjoint(differing):
@@ -59,7 +65,10 @@ class Summaries:
         return summary
 
     def _put(self, summary: Summary, name: str, value: Any) -> None:
-        """Add one part to a summary, and behind the status its stage. A missing value adds nothing."""
+        """Add one part to the summary, in place; add nothing if `value` is None.
+
+        If the part is the status, and the mapping lists this status, add its stage as well.
+        """
         if value is None:
             return
         summary[name] = value
@@ -67,7 +76,10 @@ class Summaries:
             summary["stage"] = stage
 
     def part(self, name: str, value: Any) -> Any:
-        """One part of a summary, in the type that the wire promises, or None if the value does not have it."""
+        """Convert a value of a document to the part `name` of a summary, in the type that the protocol promises.
+
+        Return None if the value cannot be converted to that type.
+        """
         value = fields_of(value)
         match name:
             case "issueNumber" | "prNumber":
@@ -98,12 +110,15 @@ class Summaries:
 
 
 def kind_of(summary: Summary) -> Kind | None:
-    """The lifecycle message of the status in this summary; None if the mapping does not list the status."""
+    """Return the kind of lifecycle message that belongs to the status in this summary, such as `task:pr_opened`.
+
+    Return None if the summary has no status, or if the mapping does not list that status.
+    """
     return KINDS.get(summary.get("stage", ""))
 
 
 def roots(paths: Iterable[str]) -> frozenset[str]:
-    """The top-level fields that these dotted paths begin with."""
+    """Return the names of the top-level fields with which these dotted paths begin."""
     return frozenset(path.split(".")[0] for path in paths)
 
 

@@ -1,7 +1,7 @@
-"""The `taskId` of the wire for a document's `_id`, and the `_id`s that a `taskId` may stand for. Pure.
+"""Convert the `_id` of a document to the `taskId` of the protocol, and a `taskId` back to possible `_id`s. Pure.
 
-Rules of this file: equal `_id`s have one `taskId`, and a `taskId` leads back to its `_id`; nothing here raises,
-whatever bytes an `_id` has or a client sends.
+Rules of this file: `_id`s that MongoDB calls equal have the same `taskId`, and the `_id` can be found again from its
+`taskId`; nothing here raises, whatever bytes an `_id` has and whatever string a client sends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ AS_BSON = (
     "$bson"  # the key of a `taskId` that holds BSON in Base64, where Extended JSON cannot express the `_id`
 )
 _JSON_LEVELS = 50  # levels of sub-documents in an `_id` that is written as Extended JSON; deeper ones as BSON
-# Levels of objects in the Extended JSON of such an `_id`: code with a scope takes two for one, a binary two more.
+# Levels of objects in the Extended JSON of such an `_id`. Code with a scope takes two levels of JSON for one level of
+# BSON, and a binary value takes two levels more.
 _SPELLED_LEVELS = 2 * _JSON_LEVELS + 2
 # Dates outside the years 1 to 9999 are valid in an `_id`, but Python's datetime cannot hold them.
 _DATES_AS_NUMBERS: CodecOptions[dict[str, Any]] = CodecOptions(
@@ -36,8 +37,10 @@ _EXTENDED_JSON = CANONICAL_JSON_OPTIONS.with_options(datetime_conversion=Datetim
 
 
 def wire_id(document_id: Any) -> str:
-    """The `taskId` of a document's `_id` (PROTOCOL.md, head). All `_id`s that MongoDB calls equal have one
-    `taskId`."""
+    """Return the `taskId` for the `_id` of a document (PROTOCOL.md, head).
+
+    All `_id`s that MongoDB calls equal have the same `taskId`. Never raises.
+    """
     if type(document_id) is str:
         return document_id
     if type(document_id) is ObjectId:
@@ -46,7 +49,10 @@ def wire_id(document_id: Any) -> str:
 
 
 def candidate_ids(task_id: str) -> list[Any]:
-    """The `_id`s that a `taskId` may stand for; where several exist in the collection, the first one wins."""
+    """Return the `_id`s that a `taskId` may stand for, most likely first.
+
+    If the collection has documents with several of these `_id`s, the first `_id` in the list wins.
+    """
     candidates: list[Any] = []
     if is_object_id(task_id) and task_id == task_id.lower():
         candidates.append(ObjectId(task_id))
@@ -57,8 +63,10 @@ def candidate_ids(task_id: str) -> list[Any]:
 
 
 def _spelled(key: bytes) -> str:
-    """The canonical Extended JSON of an identity, or its BSON in Base64 where Extended JSON does not lead back to
-    it."""
+    """Return the `taskId` for the key of an `_id` (the canonical BSON bytes of the `_id`), in Extended JSON.
+
+    If Extended JSON cannot be converted back to the same key, the `taskId` holds the BSON in Base64 instead.
+    """
     with suppress(Exception):  # the driver may fail to decode it, or JSON to express it, in many ways
         value = bson.decode(document_of(key), codec_options=_DATES_AS_NUMBERS)[""]
         spelled: str = extended_json(value, json_options=_EXTENDED_JSON)
@@ -69,7 +77,7 @@ def _spelled(key: bytes) -> str:
 
 
 def _named(task_id: str) -> list[Any]:
-    """The `_id`, neither string nor ObjectId, whose `taskId` this is; empty if there is none."""
+    """Return a list with the one `_id`, neither string nor ObjectId, that has this `taskId`; empty if there is none."""
     try:
         if is_nested_deeper(task_id.encode(), _SPELLED_LEVELS):
             return []

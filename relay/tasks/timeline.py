@@ -1,7 +1,12 @@
-"""The timeline of a task, what a change does to it (append or rewrite), and the JSON of its events. Pure.
+"""The timeline of a task (its events, in order), what a change does to it, and the JSON of its events. Pure.
+
+A change of a document can append events to the timeline, rewrite it (change it in any other way), or leave it alone.
+An element is one item of the array in the document, as raw BSON or as a decoded value; an event is what the relay sends
+of an element.
 
 Rules of this file: the array after a change is the change applied to the array before it; two events are equal when
-the JSON that we send of them is equal; a field that should hold the events and is no array counts as an empty array.
+the JSON that the relay sends of them is equal; if the field for the events does not hold an array, the timeline is
+empty.
 """
 
 from __future__ import annotations
@@ -33,9 +38,10 @@ TYPE_LENGTH = 200  # characters of an event's type; a longer one is cut
 
 
 class Timeline(NamedTuple):
-    """An array of events: its length, and its elements if they are in memory.
+    """The events of one task: how many there are, and the array's elements as raw BSON if they are in memory.
 
-    `is_array` is False where the document has another value in its place, or none.
+    `is_array` is false if the document has no such field, or a value there that is not an array; `length` is then 0.
+    `held` is None if the elements are not in memory.
     """
 
     length: int
@@ -44,30 +50,34 @@ class Timeline(NamedTuple):
 
     @property
     def elements(self) -> Sequence[Element] | None:
-        """The elements, or None if they are not in memory."""
+        """Return the elements of this timeline as raw BSON, or None if the relay does not have them in memory."""
         if self.held is None:
             return None
         elements = self.held.elements
         return elements if len(elements) == self.length else elements[: self.length]
 
     def without_elements(self) -> Timeline:
-        """This timeline without the elements, which saves their memory."""
+        """Return a copy of this timeline that has no elements, which saves the memory for them."""
         return Timeline(self.length, self.is_array)
 
 
 @dataclass(slots=True)
 class Held:
-    """Elements in memory, and their size in bytes. Append-only.
+    """The elements of a timeline in memory, and their total size in bytes. Elements are only ever appended.
 
-    An append to a long timeline copies nothing: the timelines before and after it share this list, and the earlier one
-    is a prefix of it.
+    Several timelines may share one list: an append to a long timeline copies nothing, and the timeline before the
+    append is a prefix of this list.
     """
 
     elements: list[Element]
     size: int
 
     def grown(self, length: int, added: Sequence[Element]) -> Held:
-        """The first `length` elements and the added ones, in this list if possible."""
+        """Return the first `length` elements followed by the added ones.
+
+        The added elements are appended to this list, and this object is returned, unless the list already has more
+        than `length` elements: then the result is a copy.
+        """
         if len(self.elements) > length:  # another timeline has appended to the list already, so make a copy
             return held([*self.elements[:length], *added])
         self.elements += added
@@ -76,7 +86,7 @@ class Held:
 
 
 def held(elements: list[Element]) -> Held:
-    """These elements, in memory."""
+    """Wrap a list of elements as Held, together with their total size in bytes."""
     return Held(elements, sum(map(len, elements)))
 
 
@@ -84,17 +94,18 @@ NOTHING = Timeline(0, False, Held([], 0))
 
 
 class Appended(NamedTuple):
-    """These events were appended; nothing else changed."""
+    """The change appended these events, as decoded values, at the end of the timeline, and changed no earlier event."""
 
     events: Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """The array changed in another way than by an append.
+    """The change rewrote the array: it did something other than append events.
 
-    `elements` and `before` are the array after and before the change. `run`: the number of elements at the beginning
-    of `elements` that are the end of `before`, as after a push to an array of a limited length ($slice).
+    `elements` is the array after the change, and `before` the array before the change. `run` is how many elements at
+    the beginning of `elements` are also the end of `before`; such a run remains when a writer pushes to an array of
+    limited length ($slice).
     """
 
     elements: Sequence[Element]
@@ -104,14 +115,14 @@ class Rewritten:
 
 @dataclass(frozen=True, slots=True)
 class NeedsEvents:
-    """The effect of the change depends on the elements before it, which are not in memory."""
+    """The effect of the change is unknown, because it depends on earlier elements that are not in memory."""
 
 
 Outcome = Appended | Rewritten | NeedsEvents | None  # None: the timeline did not change
 
 
 def timeline_of(document: Any, path: str) -> Timeline:
-    """The timeline in a stored document; `path` is where the mapping says that the events are."""
+    """Return the timeline of a stored document; `path` is the dotted path of the array of events in the document."""
     return _timeline(at_path(document, path))
 
 
@@ -130,7 +141,12 @@ def _timeline(value: Any, before: Sequence[Element] = ()) -> Timeline:
 
 
 def advance(before: Timeline, operation: Operation, path: str, view: EventView) -> tuple[Timeline, Outcome]:
-    """The timeline after an operation on its document, and what the operation did to it."""
+    """Apply an operation on a task's document to the task's timeline.
+
+    Return the timeline after the operation, and the outcome: Appended, Rewritten, None if the timeline did not change,
+    or NeedsEvents, together with the unchanged timeline, if earlier elements are needed and not in memory. `path` is
+    the dotted path of the array of events in the document.
+    """
     match operation:
         case Updated():
             return _update(before, operation, path, view)
@@ -168,10 +184,10 @@ def _update(before: Timeline, update: Updated, path: str, view: EventView) -> tu
 
 
 def _updated(before: Timeline, update: Updated, path: str, touching: set[str]) -> Timeline:
-    """The timeline after the paths of an update that concern it.
+    """Return the timeline after an update, from the elements before it and the update's paths in `touching`.
 
-    The paths are applied to a document that holds nothing but the array, in which only the elements that they lead
-    into are decoded: the others stay BSON.
+    These paths are applied to a document that holds nothing but the array. Only the elements that a path leads into
+    are decoded for this; all other elements stay raw BSON.
     """
     elements = list(before.elements or ())
     inside = path + "."
@@ -204,8 +220,11 @@ def _updated(before: Timeline, update: Updated, path: str, touching: set[str]) -
 
 
 def _added(before: Timeline, update: Updated, path: str) -> list[Any] | None:
-    """The events that an update appends by setting `events.N` at the end or beyond it; None if it does more to the
-    array. Elements that were skipped are null. Nearly every update is settled here."""
+    """Return the events that an update appends by setting `events.N` at or beyond the end of the array.
+
+    Return None if the update changes the array in any other way, and an empty list if it does not change the array.
+    Indexes that the update skips become null. Nearly every update is settled by this function.
+    """
     inside, length = path + ".", before.length
     numbered: dict[int, Any] = {}
     for key, value in update.fields.items():
@@ -222,7 +241,11 @@ def _added(before: Timeline, update: Updated, path: str) -> list[Any] | None:
 
 
 def _concerning(update: Updated, names: Sequence[str]) -> Updated:
-    """The update without paths that only seem to lead to the array or into it, because a name in them has a dot."""
+    """Return the update without the paths that `update.paths` shows to lead away from the array of events.
+
+    Such a path has a field name with a dot in it, and so only looks as if it led to the array or into it. `names` are
+    the field names on the path of the array.
+    """
     paths = update.paths or {}
     strange = {
         path for path, along in paths.items() if any(a != b for a, b in zip(along, names, strict=False))
@@ -236,12 +259,15 @@ def _concerning(update: Updated, names: Sequence[str]) -> Updated:
 
 
 def _shrunk(update: Updated) -> list[str]:
-    """The paths of fields that the update removes, and of arrays that it truncates."""
+    """Return the paths of all fields that the update removes and of all arrays that it truncates."""
     return [*update.removed, *(key for key, _ in update.truncated)]
 
 
 def _touches(key: str, path: str) -> bool:
-    """Whether a change at `key` may change the value at `path`: one of the two leads to the other, or into it."""
+    """Whether a change of the value at path `key` may change the value at `path`.
+
+    That is so if the two paths are equal, or if one path lies inside the other.
+    """
     return key == path or key.startswith(path + ".") or path.startswith(key + ".")
 
 
@@ -255,8 +281,10 @@ def _compare(before: Timeline, after: Timeline, view: EventView) -> tuple[Timeli
 
 
 def _run(old: Sequence[Element], new: Sequence[Element]) -> int:
-    """The number of elements at the beginning of `new` that are the end of `old`. Only the first place where the run
-    could begin in `old` is tried, so that the time stays linear."""
+    """Return how many elements at the beginning of `new` are also the end of `old`; 0 if none are.
+
+    Only the first place in `old` where such a run could begin is tried, so that the time stays linear.
+    """
     if new and new[0] in old:
         dropped = old.index(new[0])
         length = len(old) - dropped
@@ -266,17 +294,20 @@ def _run(old: Sequence[Element], new: Sequence[Element]) -> int:
 
 
 def _equal(one: Sequence[Element], other: Sequence[Element], view: EventView) -> bool:
-    """Whether the same would be sent of both. Equal bytes are, so that few elements have to be encoded."""
+    """Whether the relay would send the same JSON for both lists of elements, which have the same length.
+
+    Elements with equal bytes have equal JSON, so only elements that differ are encoded for the comparison.
+    """
     return all(
         a == b or element_json(a, view) == element_json(b, view) for a, b in zip(one, other, strict=True)
     )
 
 
 def brought(rewritten: Rewritten, view: EventView) -> list[int]:
-    """The indexes of the elements that are new after a rewrite.
+    """Return the indexes of the elements that a rewrite of the array added, in ascending order.
 
-    The two arrays are compared as multisets of the JSON that is sent of their elements: order makes no difference, and
-    an event that stood there twice and stands there three times is new once.
+    The arrays before and after the rewrite are compared as multisets of the JSON that is sent of their elements: the
+    order makes no difference, and if an event was there twice and is there three times now, one of the three is new.
     """
     left = Counter(rewritten.before[: len(rewritten.before) - rewritten.run])
     strange = []
@@ -303,26 +334,34 @@ def brought(rewritten: Rewritten, view: EventView) -> list[int]:
     return fresh
 
 
-# The JSON that is sent of an event, and the digest of a timeline.
+# The JSON that the relay sends of an event, and the digest of a timeline.
 
 
 @dataclass(frozen=True, slots=True)
 class EventView:
-    """How one deployment shows events: the fields of their parts, what is a secret, and how large an event may be."""
+    """How one deployment shows events to clients.
+
+    `fields` says where an event has its type and its time, `redactor` removes secrets, and `max_bytes` limits the JSON
+    of one event; of a larger event only the size is sent.
+    """
 
     fields: EventFields = field(default_factory=EventFields)
     redactor: Redactor = field(default_factory=Redactor)
     max_bytes: int = MAX_EVENT_BYTES
 
     def type_of(self, element: Any) -> str | None:
-        """The type of an event as a string, neither cut nor redacted. It may be a number, as some writers have it."""
+        """Return the type of an event as a string, neither cut nor redacted; None if the event has no type.
+
+        Some writers store the type as a number, which is returned as its digits.
+        """
         return text(first_present((element,), self.fields.type))
 
 
 def event_json(element: Any, view: EventView) -> bytes:
-    """Encode one element as the JSON of an Event (PROTOCOL.md section 5), without secrets and within the size limit.
+    """Encode one decoded element as the JSON of an Event (PROTOCOL.md section 5), with its secrets redacted.
 
-    Keys are sorted, so that equal events are equal bytes. Of an event that is too large only the size is sent.
+    Keys are sorted, so that equal events have equal bytes. If the JSON is larger than `view.max_bytes`, its data is
+    replaced by `{"truncated": true, "bytes": size}`. A null element becomes `null`.
     """
     if element is None:
         return NULL
@@ -352,15 +391,18 @@ def event_json(element: Any, view: EventView) -> bytes:
 
 
 def element_json(element: Element, view: EventView) -> bytes:
-    """Encode one element that is still BSON, as `event_json` does."""
+    """Encode one element in raw BSON as the JSON of an Event, with its secrets redacted and within the size limit."""
     return event_json(decode_element(element), view)
 
 
 def extend(digest: bytes, event: bytes) -> bytes:
-    """The digest of a timeline after an event was appended, from the digest before it and the event's JSON."""
+    """Return the digest of a timeline after one more event: `digest` is the one before it, `event` the event's JSON."""
     return blake2b(event, key=digest, digest_size=16).digest()
 
 
 def head(digest: bytes) -> str:
-    """The `head` of the wire for a digest: opaque to clients, with a version so that its form may change."""
+    """Return the digest of a timeline as the `head` that messages carry.
+
+    The string is opaque to clients, and begins with a version so that its form may change later.
+    """
     return DIGEST_VERSION + digest.hex()

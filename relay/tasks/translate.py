@@ -1,5 +1,9 @@
 """Translate a change of a task's document into messages: (task before, change) -> (messages, task after). Pure.
 
+A step is the result of translating one change. A milestone is an event whose type has a lifecycle message, such as
+`task:pr_opened`. An outline is a task without the elements of its timeline. Audience keys (`team:s:red`) say who may
+see a task: a user must hold at least one of the keys of the task.
+
 Rules of this file: equal inputs give equal messages on every instance and after every restart, so there is no I/O, no
 clock and no memory between calls; the data of a message comes from the event that caused it, and where the event lacks
 it, from the document after the change; who may see a message is decided elsewhere, from the keys before and after.
@@ -38,38 +42,38 @@ from relay.tasks.timeline import (
 
 EPOCH = datetime(1970, 1, 1)
 Keys = frozenset[str]
-# Fields that a projection adds to a document. They spare reading the whole array of events.
-LENGTH_FIELD = "relay_event_count"  # the length of the array
-ENDING_FIELD = "relay_last_events"  # its last elements
-ENDING = 20  # elements in it; nearly always one of them is a milestone, so that no other has to be read
+# Fields that a projection adds to a document, so that the whole array of events need not be read.
+LENGTH_FIELD = "relay_event_count"  # the length of the array of events
+ENDING_FIELD = "relay_last_events"  # the last elements of that array
+ENDING = 20  # elements in ENDING_FIELD; nearly always one of them is a milestone, so the array is not read
 _VOLATILE = ("eventCount", "updatedAt")  # parts of a summary whose change alone causes no task:updated
 
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """The last event of a timeline whose type has a lifecycle message, such as `task:pr_opened`."""
+    """An event that has a lifecycle message: the kind, such as `task:pr_opened`, and the event's index."""
 
     kind: Kind
     index: int
 
 
 class Task(NamedTuple):
-    """One task after some change, as far as messages and visibility need it."""
+    """A task as it was after one change: what the relay needs of it to make messages and to decide who may see it."""
 
     id: str  # the taskId of the wire
     document: Document  # only the fields that the mapping and the visibility rules read
     timeline: Timeline
     summary: Summary
     keys: Keys  # users who hold one of these audience keys may see the task
-    status: Kind | None  # the lifecycle message of its status
-    last: Milestone | None
+    status: Kind | None  # the kind of lifecycle message that belongs to its status
+    last: Milestone | None  # the last event that has a lifecycle message
 
     def without_elements(self) -> Task:
-        """This task without the elements of its timeline, which saves memory and is enough for most changes."""
+        """Return this task with a timeline that has no elements, which saves memory and is enough for most changes."""
         return self._replace(timeline=self.timeline.without_elements()) if self.timeline.held else self
 
     def shows_the_same(self, other: Task) -> bool:
-        """Whether both have equal summaries, audience keys and lengths of the timeline."""
+        """Whether the two tasks have equal summaries, equal audience keys and equally long timelines."""
         return (self.summary, self.keys, self.timeline.without_elements()) == (
             other.summary,
             other.keys,
@@ -78,7 +82,10 @@ class Task(NamedTuple):
 
 
 class EventAdded(NamedTuple):
-    """`task:event_added`, for the subscribers of the task. The event is encoded only if there are any."""
+    """The message `task:event_added` for the subscribers of a task.
+
+    It holds the event as a decoded value, which is encoded only if the task has subscribers.
+    """
 
     place: int  # the index of the event in the timeline
     event: Any
@@ -86,7 +93,7 @@ class EventAdded(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """One of `task:created` … `task:failed`, for the subscribers of the task and for dashboards."""
+    """A lifecycle message (`task:created` … `task:failed`) for the subscribers of a task and for dashboards."""
 
     kind: Kind
     data: dict[str, Any]
@@ -94,19 +101,19 @@ class Lifecycle:
 
 @dataclass(frozen=True, slots=True)
 class StateReset:
-    """A `task:state` with the whole timeline, for the subscribers of the task: the timeline was rewritten."""
+    """The message `task:state` for the subscribers of a task, sent with the whole timeline after it was rewritten."""
 
     elements: Sequence[Element]
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryUpdated:
-    """`task:updated`, for the subscribers of the task."""
+    """The message `task:updated` for the subscribers of a task: its summary changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """`dashboard:task_list_updated`, for dashboards."""
+    """The message `dashboard:task_list_updated` for dashboards: a row of their list, or its place, changed."""
 
 
 Message = EventAdded | Lifecycle | StateReset | SummaryUpdated | Listed
@@ -114,15 +121,16 @@ Message = EventAdded | Lifecycle | StateReset | SummaryUpdated | Listed
 
 @dataclass(slots=True, eq=False)
 class Step:
-    """The result of translating one change: the task before and after it, and the messages about it.
+    """The result of translating one change: the task before the change, the task after it, and the messages to send.
 
-    A task is None where it does not exist. The messages are made when they are first read, because most changes are of
-    tasks that have no subscribers. `corrects`: this step repairs what was published of the task before the change, and
-    another step for the same change follows.
+    `before` is None if the task did not exist before the change, and `after` is None if it no longer exists. The
+    messages are made when they are first read, because most changes concern tasks that have no subscribers. If
+    `corrects` is true, this step only repairs what was published about the task earlier, and another step for the same
+    change follows.
     """
 
     change: Change
-    key: bytes  # that of the change; a field and no property, because the hub reads it twice for every step
+    key: bytes  # the key of the change; stored here because the hub reads it twice for every step
     id: str  # the taskId of the wire
     before: Task | None
     after: Task | None
@@ -133,6 +141,7 @@ class Step:
 
     @property
     def messages(self) -> tuple[Message, ...]:
+        """Return the messages of this step in the order of sending; empty if the task no longer exists."""
         if self._made is None:
             made = self._make(self.before, self.after, self._outcome) if self.after is not None else ()
             self._made = tuple(made)
@@ -140,7 +149,7 @@ class Step:
 
     @property
     def at(self) -> str | None:
-        """The database's wall-clock time of the change, in the form that messages carry."""
+        """Return the time of the change by the database's clock, as RFC 3339; None if the database did not give it."""
         wall_ms = self.change.wall_ms
         return None if wall_ms is None else rfc3339(EPOCH + timedelta(milliseconds=wall_ms))
 
@@ -148,7 +157,8 @@ class Step:
 class Translator:
     """Reads the documents of one deployment, and translates their changes into messages.
 
-    `visibility` returns the audience keys of a document. No method raises on any document.
+    `visibility` returns the audience keys of a document (which say who may see it), `max_text` limits the characters
+    of a string in a summary, and `max_event_bytes` the JSON of one event. No method raises on any document.
     """
 
     def __init__(
@@ -169,19 +179,22 @@ class Translator:
             mapping.events.split(".")[0] not in self._tree
         )  # no field shares a top-level name with the array
         self._first_names = {*self._tree, mapping.events.split(".")[0]}
-        # The projection for `outline`; None: it has to be given whole documents, so use `read` instead.
+        # The projection for `outline`. If it is None, no projection is enough, so read whole documents with `read`.
         self.outline_projection = self._outline_projection()
 
     def read(self, document: Document) -> Task:
-        """The task in a whole stored document."""
+        """Return the task that a whole stored document describes, with the elements of its timeline in memory."""
         timeline = timeline_of(document, self.mapping.events)
         elements = timeline.elements or ()
         last = self._milestone(elements, len(elements), NONE)
         return self._task(wire_id(document["_id"]), prune(document, self._tree), timeline, last)
 
     def _outline_projection(self) -> dict[str, Any] | None:
-        """The projection that leaves only the end of the array; None where the mapping reads other fields of the
-        sub-document that holds the array."""
+        """Return the projection that reads only the length and the last elements of the array of events.
+
+        Return None if the mapping reads another field with the same top-level name as the array, because such a field
+        cannot be read without the array.
+        """
         if not self._apart:
             return None
         # Project whole top-level fields: a projection by path drops the scalars of arrays that hold both scalars and
@@ -191,9 +204,10 @@ class Translator:
         return {**dict.fromkeys(whole, 1), LENGTH_FIELD: self._length(), ENDING_FIELD: ending}
 
     def outline(self, projected: Document) -> Task | None:
-        """The task in a document that was read with `outline_projection`, without the elements of its timeline.
+        """Return the task in a document that was read with `outline_projection`, without the timeline's elements.
 
-        None if no milestone is among the last elements and there are earlier ones: then `read` the whole document.
+        Return None if the last elements hold no milestone (an event that has a lifecycle message) and there are earlier
+        elements, which may hold one: then the whole document has to be read.
         """
         length, ending = projected[LENGTH_FIELD], projected[ENDING_FIELD]
         timeline = Timeline(length or 0, length is not None, None if length else held([]))
@@ -203,7 +217,7 @@ class Translator:
         return self._task(wire_id(projected["_id"]), prune(projected, self._tree), timeline, found)
 
     def list_projection(self) -> dict[str, Any]:
-        """The projection for `summarise`, which leaves out the array of events."""
+        """Return the MongoDB projection for `summarise`: the length of the array of events in place of the array."""
         # The taskId needs the whole `_id`, also where the mapping reads only a part of it.
         paths = ("_id" if path.startswith("_id.") else path for path in self.mapping.roots())
         return {**dict.fromkeys(paths, 1), LENGTH_FIELD: self._length()}
@@ -220,14 +234,15 @@ class Translator:
         return {"$cond": [{"$and": found} if holders else found[0], expression, otherwise]}
 
     def summarise(self, projected: Document) -> Summary:
-        """The summary of a document that was read with `list_projection`."""
+        """Return the summary of the task in a document that was read with the projection of `list_projection`."""
         return self._summaries.of(wire_id(projected["_id"]), projected, projected[LENGTH_FIELD] or 0)
 
     def translate(self, before: Task | None, change: Change) -> Step | None:
-        """The messages of a change, and the task after it. `before` is the task exactly before the change, or None.
+        """Translate a change into a step: the messages about the change, and the task after it.
 
-        Returns None if the change cannot be translated without the elements before it, which are not in memory, or
-        without the document after it: then the document has to be read.
+        `before` is the task exactly as it was before the change; None if it did not exist. Return None if the document
+        has to be read first: either the elements before the change are needed and not in memory, or the effect of the
+        update is only known from the document after it.
         """
         pushed = self._pushed(before, change) if before is not None else None
         if pushed is not None:
@@ -240,9 +255,10 @@ class Translator:
         return Step(change, change.key, task_id, before, after, outcome, self._messages)
 
     def must_be_read(self, update: Updated) -> bool:
-        """Whether an update without `paths` may concern the task, so that the document after it has to be read.
+        """Whether an update whose `paths` is None may concern the task, so that the document after it has to be read.
 
-        Without `paths` the database did not say whether `a.b` is a field `b` of `a` or a field whose name has a dot.
+        `paths` is None if the database did not say whether `a.b` is the field `b` of `a` or one field with a dot in its
+        name.
         """
         fields, removed, truncated, _ = update
         named = [*fields, *removed, *(path for path, _ in truncated)]
@@ -253,10 +269,11 @@ class Translator:
         )
 
     def correct(self, published: Task, stored: Task | None, change: Change) -> Step:
-        """The step from the task as it was published to the task as it was stored before this change.
+        """Return a step that corrects a task whose published form differs from the stored one.
 
-        For the case that the two differ because a change was missed. The subscribers get the whole timeline, and no
-        lifecycle messages, because the changes in between are unknown.
+        The two differ if a change was missed. `published` is the task that was last published, and `stored` the task in
+        the database just before `change`; None if it did not exist. The subscribers get the whole timeline, but no
+        lifecycle messages, because the changes between the two are unknown.
         """
         elements = tuple(stored.timeline.elements or ()) if stored is not None else ()
         outcome = Rewritten(elements, elements)
@@ -265,8 +282,11 @@ class Translator:
         )
 
     def _pushed(self, before: Task, change: Change) -> Step | None:
-        """A fast path for the commonest change, in half of the time: one event is appended to an array that is not in
-        memory, and nothing else changes. The result equals that of `_apply`; None for every other change."""
+        """Translate the most common change in half of the time: one event is appended, and nothing else changes.
+
+        Return None for every other change, and if the elements of the timeline are in memory. The step that is
+        returned equals the one that `translate` makes from the result of `_apply`.
+        """
         operation, timeline = change.operation, before.timeline
         if not isinstance(operation, Updated) or operation.removed or operation.truncated:
             return None
@@ -324,7 +344,10 @@ class Translator:
         return Task(task_id, document, timeline, summary, keys, kind_of(summary), last)
 
     def _changed(self, before: Task, document: Document, timeline: Timeline, last: Milestone | None) -> Task:
-        """The task after a change of its document: only the parts that come from fields that differ are computed."""
+        """Return the task after a change, computing only what is read from top-level fields that the change touched.
+
+        `document`, `timeline` and `last` (the last milestone) are those after the change.
+        """
         differing = _differing(before.document, document)
         summary = self._summaries.after(before.summary, differing, document, timeline.length)
         keys = before.keys if self._rights.isdisjoint(differing) else self._visibility(document)
@@ -373,14 +396,14 @@ class Translator:
             yield Listed()
 
     def _may_move(self, before: Document, after: Document) -> bool:
-        """Whether the field that orders the list changed. It need not be a part of the summary."""
+        """Whether the field by which the list is ordered changed. That field need not be a part of the summary."""
         name = self.mapping.list_order.split(".")[0]
         return after is not before and before.get(name) != after.get(name)
 
     def _lifecycle_of_new_events(
         self, rewritten: Rewritten, before: Task, after: Task
     ) -> Iterator[Lifecycle]:
-        """The lifecycle messages of the events that a rewrite added."""
+        """Yield the lifecycle messages of the events that a rewrite of the timeline added, unless sent already."""
         for index in brought(rewritten, self.view):
             element = decode_element(rewritten.elements[index])
             kind = self._event_kind(element)
@@ -390,14 +413,18 @@ class Translator:
                     yield self._lifecycle(kind, after, element)
 
     def _is_news(self, kind: Kind, before: Task, last: Kind | None) -> bool:
-        """Whether an event of this kind sends its message; `last` is the kind of the milestone before it."""
+        """Whether an added event whose lifecycle message is of this kind causes that message to be sent.
+
+        `last` is the kind of the milestone before the event (the last event that has a lifecycle message), and
+        `before` the task before the change.
+        """
         match self.mapping.lifecycle_from:
             case "status":
                 return False
             case "events":
                 return True
             case "both":
-                # Otherwise the status before has sent it, and the event belongs to that change of the status.
+                # Otherwise the status before the change has sent the message, and the event belongs to that status.
                 return kind != before.status or kind == last
 
     def _lifecycle(self, kind: Kind, task: Task, event: Any = None) -> Lifecycle:
@@ -428,7 +455,7 @@ class Translator:
         return self.mapping.event_types.get(snake(name)) if name is not None else None
 
     def _milestone_after(self, rewritten: Rewritten, before: Task) -> Milestone | None:
-        """The last milestone of a timeline that was rewritten."""
+        """Return the last event that has a lifecycle message in a rewritten timeline; None if there is none."""
         elements, run = rewritten.elements, rewritten.run
         if not run:
             return self._milestone(elements, len(elements), _silent(before))
@@ -441,7 +468,10 @@ class Translator:
     def _milestone(
         self, elements: Sequence[Element], end: int, silent: Container[Element], *, start: int = 0
     ) -> Milestone | None:
-        """The last milestone from `start` to before `end`; elements in `silent` are known to be none."""
+        """Return the last event that has a lifecycle message in `elements[start:end]`; None if there is none.
+
+        The elements in `silent` are known to have no lifecycle message, so they are not decoded.
+        """
         for index in reversed(range(start, end)):
             element = elements[index]
             if element not in silent and (kind := self._event_kind(decode_element(element))) is not None:
@@ -449,7 +479,10 @@ class Translator:
         return None
 
     def _milestone_of_values(self, events: Sequence[Any], first: int) -> Milestone | None:
-        """The last milestone among these events, the first of which has the index `first`."""
+        """Return the last milestone (event that has a lifecycle message) among decoded events; None if there is none.
+
+        `first` is the index in the timeline of the first of these events.
+        """
         for index in reversed(range(len(events))):
             if (kind := self._event_kind(events[index])) is not None:
                 return Milestone(kind, first + index)
@@ -457,8 +490,11 @@ class Translator:
 
 
 def _differing(one: Document, other: Document) -> set[str]:
-    """The top-level fields that may differ: `apply` keeps the object of every field that an update does not reach, so
-    comparing identities is enough, and fast."""
+    """Return the names of the top-level fields that may differ between two versions of a document.
+
+    Objects are compared by identity, which is fast, and enough because `apply` keeps the object of every field that an
+    update does not reach.
+    """
     names = one.keys() | other.keys()
     return {name for name in names if one.get(name, _MISSING) is not other.get(name, _MISSING)}
 
@@ -468,7 +504,10 @@ def _kind(milestone: Milestone | None) -> Kind | None:
 
 
 def _silent(task: Task) -> frozenset[Element]:
-    """Elements of the task's timeline that are known to be no milestones: those after the last one."""
+    """Return the elements of the task's timeline that are no milestones: all after the last milestone.
+
+    A milestone is an event that has a lifecycle message.
+    """
     elements = task.timeline.elements or ()
     return frozenset(elements[task.last.index + 1 :] if task.last is not None else elements)
 
@@ -482,5 +521,5 @@ def _picked(summary: Summary, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _lasting(summary: Summary) -> Summary:
-    """The parts of a summary whose change causes a task:updated."""
+    """Return the parts of a summary whose change causes a `task:updated`: all but eventCount and updatedAt."""
     return {name: value for name, value in summary.items() if name not in _VOLATILE}

@@ -1,4 +1,9 @@
-"""Visibility rules in two forms that agree: audience keys for live delivery, MongoDB filters for reads. Pure.
+"""Decide who may see a task, in two ways that agree: audience keys for live delivery, filters for reads. Pure.
+
+A visibility rule compares a field of the document with a claim of the user's token. An audience key, such as
+`team:s:red`, is the name of a rule with one value: a document and a principal (the user of a token) each have a set of
+keys, and the principal may see the document if the two sets have a key in common. The MongoDB filter of a principal
+selects the documents that the principal may see.
 
 Rules of this file: deny by default; a claim that is absent, null or empty matches nothing; a document and a principal
 have a key in common exactly when the principal's filter selects the document, which a property test checks against a
@@ -26,7 +31,7 @@ NOTHING: Filter = {"$expr": False}  # selects no document
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated user: the subject and the claims of a verified token.
+    """An authenticated user: the subject and the claims of a verified token, and the time when the token expires.
 
     `expires_at` is in seconds since the epoch, by the wall clock.
     """
@@ -37,24 +42,24 @@ class Principal:
 
 
 class Audience:
-    """One deployment's visibility rules."""
+    """The visibility rules of one deployment, applied to documents and to principals (users of a token)."""
 
     def __init__(self, visibility: Visibility) -> None:
         self._visibility = visibility
 
     @property
     def claims(self) -> Keys:
-        """The names of the claims that the rules read; a token's other claims need not be kept."""
+        """Return the names of the claims that the rules read; all other claims of a token can be dropped."""
         rules, roles = self._visibility.rules, self._visibility.sees_all
         return frozenset([rule.claim for rule in rules] + [role.claim for role in roles])
 
     def keys_of(self, document: Document) -> Keys:
-        """The audience keys of a document: a principal who holds one of them may see it."""
+        """Return the audience keys of a document: a principal who holds at least one of them may see the document."""
         found = (_key(name, value) for name, value in self.looked_at(document))
         return frozenset((ALL, *(key for key in found if key is not None)))
 
     def looked_at(self, document: Document) -> Iterator[tuple[str, Any]]:
-        """The values of a document that the rules compare with claims, each with the name of its rule."""
+        """Yield each value of a document that a visibility rule compares with a claim, as (name of the rule, value)."""
         for rule in self._visibility.rules:
             for path in rule.field:
                 for value in _values(document, path.split(".")):
@@ -63,14 +68,14 @@ class Audience:
                     break  # only the first candidate that is present counts
 
     def keys_for(self, principal: Principal) -> Keys:
-        """The audience keys that a principal holds."""
+        """Return the audience keys that a principal holds: it may see every document that has at least one of them."""
         if self._sees_all(principal):
             return frozenset((ALL,))
         wanted = ((rule.name, value) for rule in self._visibility.rules for value in _wanted(rule, principal))
         return frozenset(key for name, value in wanted if (key := _key(name, value)) is not None)
 
     def filter_for(self, principal: Principal) -> Filter:
-        """The MongoDB filter that selects the documents which the principal may see."""
+        """Return the MongoDB filter that selects exactly the documents that the principal may see."""
         if self._sees_all(principal):
             return {}
         branches: list[Filter] = []
@@ -87,7 +92,7 @@ class Audience:
 
 
 def _wanted(rule: Rule, principal: Principal) -> list[Any]:
-    """The BSON values that the field of this rule may hold for the principal to see the task."""
+    """Return the BSON values that let the principal see a task if the field of this rule holds one of them."""
     return [value for text in texts_of(claim_at(principal.claims, rule.claim)) for value in values_of(text)]
 
 
@@ -100,7 +105,7 @@ def _candidates(paths: Sequence[str], wanted: list[Any]) -> Iterator[Filter]:
 
 
 def _references(path: str) -> Iterator[Filter]:
-    """Filters for documents with a reference on the way along this path."""
+    """Yield MongoDB filters that select the documents with a reference (DBRef or DBPointer) on the way along `path`."""
     for holder in _holders(path):
         yield {f"{holder}.$ref": {"$exists": True}}
         yield {holder: {"$type": _DB_POINTER}}
@@ -113,10 +118,11 @@ def _holders(path: str) -> Iterator[str]:
 
 
 def _is_ambiguous(document: Document, path: str) -> bool:
-    """Whether a reference is on the way along this path, so that no later candidate may count.
+    """Whether the document has a reference (DBRef or DBPointer) on the way along `path`.
 
-    The driver decodes two things to one class: a sub-document with `$ref` and `$id`, in which MongoDB finds fields,
-    and the old type DBPointer, in which it finds none. As the relay cannot tell them apart, keys and filter both deny.
+    If so, the later paths of the same rule must not be tried. The driver decodes two things to one class: a
+    sub-document with `$ref` and `$id`, in which MongoDB finds fields, and the old type DBPointer, in which it finds
+    none. As the relay cannot tell them apart, keys and filter both deny.
     """
     return any(True for holder in _holders(path) for _ in _values(document, [*holder.split("."), "$ref"]))
 
@@ -159,7 +165,7 @@ def _values(value: Any, path: Sequence[str]) -> Iterator[Any]:
 
 
 def _is_null(document: Document, path: str) -> bool:
-    """Whether the filter `{path: null}` selects the document."""
+    """Whether the MongoDB filter `{path: null}` selects the document, so that the value counts as missing or null."""
     return _null_at(document, path.split("."))
 
 
