@@ -1,1 +1,4 @@
-"""Turn batches of changes into steps, in the order of the stream: `pump.py`, with a cache of tasks in `cache.py`."""
+"""Turn batches of changes into steps (messages, and the task after each change), in the order of the stream.
+
+`pump.py` does the work; `cache.py` keeps the tasks that changed lately.
+"""

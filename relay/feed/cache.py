@@ -1,7 +1,8 @@
 """A bounded LRU cache of the tasks that changed lately.
 
-An entry that was dropped costs one read and nothing else: the pump reads a task that is not here at the position before
-the batch in which it changes. An array that a change has to be compared with is read in the same way.
+Dropping an entry costs one later read and nothing else: when a task that is not in the cache changes, the pump reads
+its document as it was just before that batch of changes. If a change has to be compared with an array of events that is
+not in memory, the array is read in the same way.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from collections.abc import Callable
 
 from relay.tasks.translate import Task
 
-ARRAY_BYTES = 32 * 1024 * 1024  # of arrays in memory; beyond it, the least recently used ones are dropped
+# Bytes of event arrays in memory; beyond this limit, the least recently stored arrays are dropped.
+ARRAY_BYTES = 32 * 1024 * 1024
 
 
 class TaskCache:
-    """At most `limit` tasks, by their key. The least recently used are dropped first, but no task that is pinned.
+    """Keeps about `limit` tasks by their key, and drops the least recently used ones first.
 
-    Most tasks only have events appended, for which their array is not needed. An array that was needed stays with its
-    task while all arrays together take at most `array_bytes`.
+    A task is never dropped while `is_pinned(key)` is true, so pinned tasks may exceed the limit. Most tasks only get
+    events appended, which does not need the array of their earlier events. An array that was needed stays with its task
+    while all arrays together take at most `array_bytes`. The limits are enforced by `shrink`.
     """
 
     def __init__(
@@ -35,18 +38,22 @@ class TaskCache:
         return len(self._tasks)
 
     def get(self, key: bytes) -> Task | None:
-        """Return the task and mark it as used; None if it is not here."""
+        """Return the task with this key and mark it as recently used; None if it is not in the cache."""
         task = self._tasks.get(key)
         if task is not None:
             self._tasks.move_to_end(key)
         return task
 
     def has_array(self, key: bytes) -> bool:
-        """Is the array of this task in memory?"""
+        """Whether the task with this key is in the cache together with the array of its events."""
         return key in self._arrays
 
     def remember(self, key: bytes, task: Task, *, with_array: bool) -> None:
-        """Store the task as it is now. `with_array`: keep its array, for changes that have to be compared with it."""
+        """Store the current task under its key, in place of an earlier one, and mark it as recently used.
+
+        If `with_array` is true, keep the array of its events in memory too, for later changes that have to be compared
+        with it.
+        """
         self._forget_array(key)
         if not with_array:
             task = task.without_elements()
@@ -57,18 +64,18 @@ class TaskCache:
             self._array_bytes += task.timeline.held.size
 
     def forget(self, key: bytes) -> None:
-        """Drop this task, which no longer exists."""
+        """Drop the task with this key, if it is in the cache."""
         self._forget_array(key)
         self._tasks.pop(key, None)
 
     def clear(self) -> None:
-        """Drop every task: what happened to them is unknown."""
+        """Drop every task, as after a loss of changes, when what happened to the tasks is unknown."""
         self._tasks.clear()
         self._arrays.clear()
         self._array_bytes = 0
 
     def shrink(self) -> None:
-        """Drop arrays and tasks until both limits are met, or only pinned tasks are left."""
+        """Drop arrays and tasks until both limits are met; tasks that are pinned stay even beyond the limit."""
         while self._array_bytes > self._array_limit:
             key = next(iter(self._arrays))
             self._tasks[key] = self._tasks[key].without_elements()

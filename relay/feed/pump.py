@@ -1,14 +1,18 @@
-"""The pump: takes batches from the stream, translates their changes, and publishes the resulting steps.
+"""The pump: takes batches of changes from the stream, translates them, and publishes the resulting steps.
+
+A step is the result of translating one change: its messages, and the task after it. Position S is the cluster time up
+to which everything was published.
 
 Rules of this file:
 
-- All steps of a batch are published in one call, which also moves the position S. So a read at S never misses a
-  message and never repeats one.
+- All steps of a batch are published in one call, which also moves position S. So a snapshot that is read at S, and the
+  messages that are published after S, together never miss a change and never repeat one.
 - The task before a change is always exact. A task that is not in the cache is read as it was just before the batch;
-  each later state within the batch is computed here.
-- A task whose whole array turns out to be needed is read with it, and its changes of this batch are translated again.
+  the task after each change of the batch is computed here.
+- If a task turns out to need the whole array of its events, it is read again with that array, and its changes of this
+  batch are translated again.
 - An update whose paths can be read in two ways (the database did not say whether a dot separates names or is part of
-  one) is never applied. The document after it is read and compared instead.
+  a name) is never applied. The document after the update is read and compared instead.
 """
 
 from __future__ import annotations
@@ -32,41 +36,45 @@ from relay.tasks.translate import Step, Task, Translator
 
 log = logging.getLogger(__name__)
 
-RETRY_S = 0.5  # before a read that failed is tried again
-KEYS_PER_READ = 500
+RETRY_S = 0.5  # seconds to wait before a failed read is tried again
+KEYS_PER_READ = 500  # tasks that one query of the database asks for
 
 
 class Source(Protocol):
-    """The change stream."""
+    """The change stream of the collection, in batches of changes."""
 
     def batches(self) -> AsyncGenerator[Batch | Reopened]:
-        """Yield every batch. A `Reopened` stands for changes that were lost."""
+        """Yield every batch of changes, in order, and a `Reopened` where changes were lost."""
 
     def reopen(self, reason: str) -> None:
-        """Give up the position in the stream: after the current batch comes a `Reopened`."""
+        """Give up the position in the stream, so that `batches` yields a `Reopened` after the current batch."""
 
 
 class Reads(Protocol):
-    """Reads the collection as it was at a position."""
+    """Reads the collection as it was at a position (a cluster time of the database)."""
 
     async def read_at(
         self, position: Timestamp, filter: Mapping[str, Any], /, *, projection: Mapping[str, Any] | None
     ) -> Sequence[dict[str, Any]]:
-        """Return the matching documents. Raises PositionLost or Unavailable."""
+        """Return the documents that matched `filter` at this position.
+
+        Raises PositionLost if the database cannot read at this position any more, and Unavailable if the database does
+        not answer.
+        """
 
 
 class Publisher(Protocol):
-    """Receives the steps. None of its methods waits."""
+    """Receives the steps (each is the messages about one change, and the task after it). No method waits."""
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
-        """Deliver these steps, and make `position` the position of every read from now on."""
+        """Deliver the messages of these steps, and let every later read of the database be made at `position`."""
 
     def resync(self, position: Timestamp) -> None:
-        """Bring every listener up to date from `position`: the changes before it were lost."""
+        """Bring every listener up to date with documents read at `position`, because changes before it were lost."""
 
 
 class Pump:
-    """Moves the batches of one change stream into one publisher."""
+    """Reads the batches of one change stream, translates their changes, and gives the results to one publisher."""
 
     def __init__(
         self,
@@ -86,7 +94,7 @@ class Pump:
         self._outage = Outage(log, "waiting for the database to read a batch's tasks")
 
     async def run(self) -> None:
-        """Translate and publish every batch. Ends only by cancellation."""
+        """Translate and publish every batch of the stream, until this task is cancelled."""
         async for item in self._source.batches():
             if isinstance(item, Reopened):
                 self._cache.clear()
@@ -112,7 +120,11 @@ class Pump:
             self._metrics.changes.inc(len(item.changes))
 
     async def _translated(self, changes: Sequence[Change]) -> list[Step]:
-        """Translate the changes of one batch, reading what they need. Raises PositionLost."""
+        """Translate the changes of one batch into steps, reading the tasks that are not in the cache.
+
+        Raises PositionLost if the database can no longer read at the position just before the batch, or at that of a
+        change.
+        """
         before = _just_before(changes[0].time)
         ids = {change.key: change.id for change in changes}
         now = await self._begin(before, ids)
@@ -144,7 +156,11 @@ class Pump:
     def _corrections(
         self, whole: Iterable[bytes], now: Mapping[bytes, Task | None]
     ) -> dict[bytes, tuple[Task, Task | None]]:
-        """Return the tasks that were read whole and differ from what was published: as published, and as stored."""
+        """Return, by key, the tasks that were published in a form that differs from what the database stored.
+
+        `whole` are the keys of the tasks that were read with the whole array, and `now` holds the tasks that were read
+        (None: it does not exist). Each result is a pair: the task as published, and the task as stored.
+        """
         found = {}
         for key in whole:
             published, stored = self._cache.get(key), now[key]
@@ -154,9 +170,11 @@ class Pump:
         return found
 
     async def _settled(self, changes: Sequence[Change]) -> Sequence[Change]:
-        """Return the changes, with each that cannot be applied replaced by the document after it.
+        """Return the changes; an update that cannot be applied becomes a replacement by the document after it.
 
-        Of several changes of one task at one cluster time, as in a transaction, only the last has such a document.
+        An update cannot be applied if its paths can be read in two ways. If one task has several changes at the same
+        cluster time, as in a transaction, only the document after the last of them can be read; an earlier update that
+        cannot be applied becomes an update that changes nothing.
         """
         unclear = {
             (change.key, change.time)
@@ -188,9 +206,10 @@ class Pump:
         return settled
 
     async def _begin(self, before: Timestamp, ids: Mapping[bytes, Any]) -> dict[bytes, Task | None]:
-        """Return the tasks as they were before the batch (None: it did not exist), from the cache or read.
+        """Return the tasks with these ids as they were before the batch, by key; None for a task that did not exist.
 
-        A task is read as an outline, without its array. One whose outline says too little is not among the result.
+        Tasks that are not in the cache are read at the position `before`, without the array of their events. A task
+        that has to be read whole, because this says too little, is missing from the result.
         """
         now: dict[bytes, Task | None] = {
             key: task for key in ids if (task := self._cache.get(key)) is not None
@@ -211,10 +230,10 @@ class Pump:
     def _translate(
         self, changes: Sequence[Change], now: dict[bytes, Task | None]
     ) -> tuple[list[Step | None], set[bytes]]:
-        """Translate the changes of the tasks in `now`, and update `now` to the tasks after them.
+        """Translate the changes of the tasks in `now`, and update `now` in place to the tasks after these changes.
 
-        Return one step for each change (None: not translated), and the tasks that need their whole array, which are
-        removed from `now`.
+        Return a list with one step for each change (None if the change was not translated), and the keys of the tasks
+        that need the whole array of their events. These tasks are removed from `now`.
         """
         steps: list[Step | None] = []
         needed: set[bytes] = set()
@@ -233,8 +252,11 @@ class Pump:
     async def _read(
         self, position: Timestamp, ids: Iterable[Any], projection: Mapping[str, Any] | None = None
     ) -> AsyncGenerator[dict[str, Any]]:
-        """Read the tasks with these ids at a position. A failure is retried until the database answers. Raises
-        PositionLost."""
+        """Yield the documents with these ids as they were at `position`, in no particular order.
+
+        A read that fails because the database is unavailable is repeated until the database answers. Raises
+        PositionLost if the database cannot read at this position any more.
+        """
         remaining = list(ids)
         while remaining:
             asked = among(remaining[:KEYS_PER_READ])
@@ -251,4 +273,5 @@ class Pump:
 
 
 def _just_before(time: Timestamp) -> Timestamp:
+    """Return the greatest cluster time that is less than `time`."""
     return Timestamp(time.time, time.inc - 1) if time.inc else Timestamp(time.time - 1, 2**32 - 1)

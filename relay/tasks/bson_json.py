@@ -1,4 +1,4 @@
-"""BSON values as plain JSON (PROTOCOL.md, "Values"). Pure.
+"""Convert BSON values to plain JSON (PROTOCOL.md, "Values"). Pure.
 
 Rules of this file: `plain` never raises and never loses a key; a value that JSON cannot hold becomes a string.
 """
@@ -23,20 +23,22 @@ SAFE_INTEGER = 2**53 - 1  # a browser's numbers lose digits beyond it, so larger
 TOO_DEEP = "[nested too deeply]"
 _UNCHANGED = frozenset({str, bool, type(None)})  # types that are JSON already
 
-# Says of a field's name whether its value is a secret: None, or a predicate for values that are harmless.
+# Decides by the name of a field whether its value is a secret. Returns None if it is not; else a predicate that is true
+# for the values of this field that are no secrets after all, such as counts.
 Hides = Callable[[str], Callable[[Any], bool] | None]
 
 
 def hides_nothing(name: str) -> None:
-    """Treat no field as secret."""
+    """Return None for every field name: treat no field as secret."""
     return None
 
 
 def plain(value: Any, hides: Hides = hides_nothing, depth: int = MAX_DEPTH) -> Any:
     """Convert a BSON value to JSON: string, number, boolean, null, list or object.
 
-    `hides` decides by a field's name whether its value is a secret. The value of a secret field becomes
-    `[redacted]`, unless the predicate that `hides` returned calls it harmless. Never raises.
+    `hides` gets the name of a field, and returns None if the field is no secret. Otherwise it returns a predicate, and
+    the value becomes `[redacted]` unless the predicate says that the value is harmless. Lists and objects that are
+    nested more than `depth` levels deep become the string TOO_DEEP. Never raises.
     """
     kind = type(value)  # the commonest types come first: most of an event's CPU time is spent here
     if kind in _UNCHANGED:

@@ -1,7 +1,10 @@
-"""The part of a document that the relay keeps, and how an update description changes it. Pure.
+"""Keep the part of a document that the relay reads, and apply updates to that part. Pure.
 
-Rules of this file: nothing is changed in place; a path that leads out of the kept part changes nothing; whether a name
-in a path is an index or a field depends on the value that it is applied to, as in MongoDB.
+A tree says which fields are kept. An update is given as MongoDB's change stream describes it: the paths of fields that
+were set, of fields that were removed, and of arrays that were truncated.
+
+Rules of this file: nothing is changed in place; an update of a path outside the kept part changes nothing; whether a
+name in a path is an index or a field depends on the value that the name is applied to, as in MongoDB.
 """
 
 from __future__ import annotations
@@ -13,12 +16,12 @@ from relay.tasks.paths import array_index
 
 _SPLIT: Mapping[str, Sequence[str]] = {}
 
-# The fields to keep: each name with None, for the whole value, or with the fields to keep inside it.
+# The fields to keep: each name maps to None, to keep the whole value, or to the tree of the fields to keep inside it.
 Tree = Mapping[str, "Tree | None"]
 
 
 def tree_of(paths: Iterable[str]) -> Tree:
-    """Dotted paths, none of which lies inside another, as a tree."""
+    """Return the tree of the fields at these dotted paths; no path may lie inside another one."""
     tree: dict[str, Any] = {}
     for path in paths:
         *middle, last = path.split(".")
@@ -30,10 +33,10 @@ def tree_of(paths: Iterable[str]) -> Tree:
 
 
 def prune(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
-    """The kept part of a document.
+    """Return the part of a document that the tree keeps, as a new dictionary.
 
-    Where the tree goes further but the value is no sub-document, the whole value is kept: later updates with paths
-    through it then have the effect that they have in the database.
+    If the tree names fields inside a value that is not a sub-document, such as an array, the whole value is kept. Later
+    updates with paths through that value then have the same effect here as in the database.
     """
     kept: dict[str, Any] = {}
     for name, inner in tree.items():
@@ -47,7 +50,10 @@ def _pruned(value: Any, inner: Tree | None) -> Any:
 
 
 def with_value(container: Any, path: Sequence[str], value: Any, tree: Tree | None = None) -> Any:
-    """A copy with the value at `path` set, as `$set` does. With a tree, only the fields in it are kept."""
+    """Return a copy of the container in which the value at `path` is set, as MongoDB's `$set` does.
+
+    If a tree is given, only fields in the tree are set. If the path leads to nothing, the result equals the container.
+    """
     name, rest = path[0], path[1:]
     if isinstance(container, list):
         index = array_index(name)
@@ -67,7 +73,10 @@ def with_value(container: Any, path: Sequence[str], value: Any, tree: Tree | Non
 
 
 def without(container: Any, path: Sequence[str]) -> Any:
-    """A copy without the field at `path`, as `$unset` does in sub-documents."""
+    """Return a copy of the container in which the field at `path` is removed, as MongoDB's `$unset` does.
+
+    Elements of arrays are not removed. If the path leads to nothing, the result equals the container.
+    """
     name, rest = path[0], path[1:]
     if isinstance(container, list):
         index = array_index(name)
@@ -82,7 +91,7 @@ def without(container: Any, path: Sequence[str]) -> Any:
 
 
 def cut(container: Any, path: Sequence[str], size: int) -> Any:
-    """A copy with the array at `path` cut to its first `size` elements."""
+    """Return a copy of the container in which the array at `path` is cut to its first `size` elements."""
     if not path:
         return container[:size] if isinstance(container, list) else container
     name, rest = path[0], path[1:]
@@ -108,9 +117,11 @@ def apply(
     tree: Tree | None = None,
     paths: Mapping[str, Sequence[str]] | None = None,
 ) -> Any:
-    """The container after an update description: arrays are cut first, then fields removed, then fields set.
+    """Return the container as it is after an update; the container that was given stays unchanged.
 
-    `paths` holds the names along those paths that cannot be split at their dots.
+    Arrays are cut first, then fields removed, then fields set. `fields` maps paths to their new values, `removed` are
+    the paths of removed fields, and `truncated` are pairs of an array's path and its new length. If a tree is given, only fields in the tree are set. `paths` maps each path that
+    cannot be split at its dots to the field names along that path.
     """
     known = paths or _SPLIT
     for path, size in truncated:

@@ -1,10 +1,11 @@
 """The mapping: which fields, event types, statuses and visibility rules a deployment's documents have. Pure.
 
-The defaults below are what most writers use; a TOML file may change every one of them. A mistake in the file stops
-the start with one sentence that names its key, such as `visibility.rules[2].field`.
+The defaults below are what most writers (programs that update MongoDB) use; a TOML file may change every one of them.
+If the file has a mistake, the relay does not start, and prints one sentence that names the key of the mistake, such as
+`visibility.rules[2].field`.
 
-The dataclasses of this file are the schema of the TOML file: pydantic reads the file into them. Code that makes one of
-them by its constructor is trusted, so nothing is validated there, and reading an attribute costs nothing extra.
+The dataclasses of this file are the schema of the TOML file: pydantic reads and validates the file into them. Their
+constructors validate nothing, because code that calls them is trusted; so reading an attribute costs nothing extra.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ def _valid_path(path: Any) -> str:
 
 
 def _digits(value: Any) -> str:
-    """An integer of the file as the digits that stored values are compared by, such as a status that is a number."""
+    """Return a string of the file unchanged, and an integer as its digits.
+
+    Stored values, such as a status that is a number, are compared in the same form.
+    Raises ValueError if the value is neither a string nor an integer.
+    """
     if isinstance(value, str):
         return value
     if (number := whole(value)) is None:
@@ -78,7 +83,10 @@ _STRICT = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Candidates for each part of a summary: dotted paths, of which the first present one counts."""
+    """Where the parts of a summary are in a document: for each part, dotted paths that are tried in order.
+
+    The first path at which the document has a value that is not null counts.
+    """
 
     __pydantic_config__ = _STRICT
 
@@ -98,7 +106,10 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class EventFields:
-    """Candidates for the parts of one event; `payload` names sub-documents in which its fields may lie as well."""
+    """Where the type and the time of an event are: for each, dotted paths inside the event that are tried in order.
+
+    `payload` names sub-documents of the event in which the data of a lifecycle message (such as `prUrl`) may be too.
+    """
 
     __pydantic_config__ = _STRICT
 
@@ -109,7 +120,11 @@ class EventFields:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A task is visible when this field (a scalar or an array) holds one of the claim's values."""
+    """One visibility rule: a user may see a task if `field` of its document holds a value of `claim` of the token.
+
+    The field may hold one value or an array. `field` is a list of dotted paths, of which the first present one counts;
+    `name` is the name of the rule.
+    """
 
     __pydantic_config__ = _STRICT
     name: Annotated[str, AfterValidator(_rule_name)]
@@ -119,7 +134,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RoleRule:
-    """A user whose token has this value in this claim sees every task."""
+    """A rule for users who may see every task: those whose token has this value in this claim."""
 
     __pydantic_config__ = _STRICT
     claim: Annotated[str, AfterValidator(_filled)]
@@ -135,7 +150,10 @@ def _distinct(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """A task is visible when any rule holds, and invisible when none does."""
+    """The visibility rules: a user may see a task if at least one of `rules` holds for it, and otherwise not.
+
+    A user for whom at least one rule of `sees_all` holds may see every task.
+    """
 
     __pydantic_config__ = _STRICT
     rules: Annotated[tuple[Rule, ...], AfterValidator(_distinct)] = (
@@ -165,14 +183,17 @@ STATUSES: dict[Kind, tuple[str, ...]] = {
 
 
 def _lifecycle_kind(key: str) -> Kind:
-    """The kind of message that a key of the file names: `failed` is `task:failed`."""
+    """Return the kind of lifecycle message that a key of the file names: `failed` names `task:failed`.
+
+    Raises ValueError if there is no such kind.
+    """
     kinds = {kind.removeprefix("task:"): kind for kind in LIFECYCLE_FIELDS}
     if key not in kinds:
         raise ValueError(f"is not a key of the mapping; known here are {', '.join(sorted(kinds))}")
     return kinds[key]
 
 
-# A table of the file: lists of names, or single names, by the kind of message that they lead to.
+# The names in a table of the file whose keys are kinds of message: under each key is one name, or a list of names.
 _Name = Annotated[str, BeforeValidator(_digits), AfterValidator(_named)]
 _Names = Annotated[
     tuple[_Name, ...], BeforeValidator(lambda value: value if isinstance(value, list) else [value])
@@ -195,13 +216,16 @@ def _kind_by_name(names_by_kind: Map[Kind, tuple[str, ...]]) -> dict[str, Kind]:
 
 
 def _over(defaults: Map[Kind, tuple[str, ...]]) -> PlainValidator:
-    """Read a table of the file over these defaults, into the kind of message by each name."""
+    """Return a validator that reads a table of names by kind of message, and turns it into the kind by name.
+
+    A kind that is missing in the table has the names that `defaults` gives it.
+    """
     return PlainValidator(lambda table: _kind_by_name({**defaults, **_names_by_kind(table)}))
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """How the relay reads one deployment's documents."""
+    """How the relay reads the documents of one deployment: where their fields and events are, and who may see them."""
 
     __pydantic_config__ = _STRICT
     fields: Fields = field(default_factory=Fields)
@@ -219,25 +243,29 @@ class Mapping:
     redact: Redaction = field(default_factory=Redaction)
 
     def names(self) -> frozenset[str]:
-        """The names of all fields on the paths that the relay reads."""
+        """Return every field name that occurs in a dotted path that the relay reads, outside the array of events."""
         return frozenset(name for path in self._paths() for name in path.split("."))
 
     def roots(self) -> tuple[str, ...]:
-        """The dotted paths that the relay reads, shortest first, without those that lie inside another one."""
+        """Return the dotted paths that the relay reads, outside the array of events, shortest first.
+
+        A path that lies inside another one is left out.
+        """
         return _outermost(self._paths())
 
     def kept(self) -> tuple[str, ...]:
-        """The paths that have to be kept of a document to read it again later.
+        """Return the dotted paths of a document that have to be kept in memory to read the document again later.
 
-        These are `roots`, and the `$ref` of every sub-document on the way to a field of a visibility rule: where a
-        reference stands, no later candidate counts, so without it the document would give other rights.
+        These are the paths that `roots` returns, and the `$ref` of every sub-document on the way to the field of a
+        visibility rule. If there is a reference on that way, the later paths of the rule do not count; so if `$ref`
+        were dropped, other users might see the task.
         """
         names = [path.split(".") for rule in self.visibility.rules for path in rule.field]
         holders = {".".join(path[:count]) for path in names for count in range(1, len(path))}
         return _outermost({*self.roots(), *(f"{holder}.$ref" for holder in holders)})
 
     def _paths(self) -> set[str]:
-        """All paths that the summary, the visibility and the order of the list need."""
+        """Return all dotted paths that the summary, the visibility rules and the order of the list read."""
         paths = {self.list_order} - {"_id"}
         for part in fields(Fields):
             paths.update(getattr(self.fields, part.name))
@@ -247,7 +275,7 @@ class Mapping:
 
 
 def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
-    """These paths without those that lie inside another one, shortest first."""
+    """Return the paths without those that lie inside another one of them, shortest first."""
     kept: list[str] = []
     for path in sorted(set(paths), key=lambda path: (path.count("."), path)):
         if not any(path == other or path.startswith(other + ".") for other in kept):
@@ -256,9 +284,10 @@ def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def load(path: Path) -> Mapping:
-    """Read a TOML file over the defaults.
+    """Read a TOML file into a Mapping; a key that the file does not have keeps its default.
 
-    Raises StartupError with one sentence that names the file and the key.
+    Raises StartupError if the file cannot be read, is not valid TOML, or is not a valid mapping; its message is one
+    sentence that names the file, and for an invalid mapping the key.
     """
     try:
         table = tomllib.loads(path.read_text("utf-8"))
@@ -291,7 +320,10 @@ _TABLES: dict[str, type] = {
 
 
 def _sentence(failure: ValidationError, file: Any) -> str:
-    """The first problem of a file as a sentence without its full stop: the key, and what is wrong with it."""
+    """Return a sentence about the first problem in a file, without a full stop: the key, and what is wrong with it.
+
+    `file` is the parsed content of the file.
+    """
     kind, location, reason = first_problem(failure)
     # The location of pydantic as a key of the file. Leave out "[key]", with which it marks a wrong key of a dictionary,
     # and the index of a single value that was read as a list of one.
@@ -325,10 +357,9 @@ def _keys(table: type) -> str:
 
 
 def _inside_events(mapping: Mapping) -> str | None:
-    """A sentence about the first path that lies in the array of events, or None.
+    """Return a sentence about the first field of a task that is mapped into the array of events; None if there is none.
 
-    Of a live change the relay sees only the elements that the change brings, so a field of a task cannot be found in
-    that array.
+    Such a field cannot work, because a live change shows the relay only the elements that the change adds or sets.
     """
     candidates = {f"fields.{part.name}": getattr(mapping.fields, part.name) for part in fields(Fields)}
     for index, rule in enumerate(mapping.visibility.rules):

@@ -1,4 +1,4 @@
-"""Values at dotted paths of a document, which a mapping names. Pure."""
+"""Read the values at dotted paths of a document, such as `github.prUrl`; the mapping names these paths. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Document = dict[str, Any]
 
 @lru_cache(maxsize=4096)
 def array_index(name: str) -> int | None:
-    """The array index that a part of a path stands for; None where it can only be the name of a field."""
+    """Return the array index that one name in a dotted path may stand for; None if it can only name a field."""
     # Seven digits suffice for every array of MongoDB: a document has at most 16 MB.
     if name.isascii() and name.isdigit() and len(name) <= 7 and (name == "0" or name[0] != "0"):
         return int(name)
@@ -22,7 +22,10 @@ def array_index(name: str) -> int | None:
 
 
 def at_path(document: Any, path: str) -> Any:
-    """The value at a dotted path through sub-documents; None if there is none."""
+    """Return the value at a dotted path through sub-documents; None if there is no value, or if it is null.
+
+    Arrays are not searched.
+    """
     if type(document) is dict and "." not in path:  # the commonest case
         return document.get(path)
     for name in path.split("."):
@@ -35,15 +38,21 @@ def at_path(document: Any, path: str) -> Any:
 
 
 def fields_of(value: Any) -> Any:
-    """A value that has fields in MongoDB as a mapping, whatever class the driver or the relay made of it; any other
-    value unchanged."""
+    """Return a value as a mapping if MongoDB stores it as a document; return any other value unchanged.
+
+    The driver turns a document with `$ref` and `$id` into a DBRef, and the relay keeps some `_id`s as raw BSON (RawId);
+    both are converted.
+    """
     if isinstance(value, RawId):
         value = decode(document_of(value.element))[""]
     return opened(value)
 
 
 def first_present(documents: Iterable[Any], paths: Sequence[str]) -> Any:
-    """The first value that exists and is not null. The documents are searched in order, each at all paths in order."""
+    """Return the first value, at any of the paths in any of the documents, that exists and is not null; else None.
+
+    The documents are searched in order, and each document at all paths in order.
+    """
     for document in documents:
         for path in paths:
             value = at_path(document, path)

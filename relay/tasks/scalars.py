@@ -1,7 +1,7 @@
-"""Scalars of BSON as the strings, integers and times that the wire promises. Pure.
+"""Convert BSON scalars to the strings, integers and times that the protocol promises. Pure.
 
 Rules of this file: the BSON type that a writer chose makes no difference (3, 3.0 and Decimal128("3") are one number);
-a value that cannot be read as asked is None, never an error.
+for a value that cannot be converted, a function returns None and never raises.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ _INTEGER = re.compile(r"(-?[0-9]+)(?:\.0+)?")
 
 
 def text(value: Any) -> str | None:
-    """A scalar as a string; None for booleans, dates, binary data, lists and documents. An integer of any type is
-    written as its digits."""
+    """Convert a string, number, ObjectId or UUID to a string; return None for any other value.
+
+    A number that is an integer is written as its digits, whatever its BSON type: 3.0 becomes "3".
+    """
     if type(value) is str:  # the commonest case
         return value
     match value:
@@ -36,19 +38,22 @@ def text(value: Any) -> str | None:
         case int() | float() | Decimal128():
             found = whole(value)
             return str(value if found is None else found)
-        case str() | ObjectId():  # bson.Code is a str as well, but no key of any table
+        case str() | ObjectId():  # bson.Code is a str as well
             return str(value)
         case _:
             return uuid_text(value)
 
 
 def bounded(shown: str, limit: int) -> str:
-    """A string cut to at most `limit` characters, the last of which is then an ellipsis."""
+    """Return the string, cut to at most `limit` characters; if it was cut, the last of these is an ellipsis."""
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
 def number(value: Any) -> int | None:
-    """An integer of any numeric type, or one that was stored as a string of digits; None beyond ±SAFE_INTEGER."""
+    """Convert an integer of any numeric BSON type, or a string of 1 to 15 digits, to an int.
+
+    Return None for any other value, and for integers beyond ±SAFE_INTEGER (2**53 - 1).
+    """
     if isinstance(value, str):
         return int(value) if re.fullmatch(r"[0-9]{1,15}", value) else None
     found = whole(value)
@@ -56,7 +61,10 @@ def number(value: Any) -> int | None:
 
 
 def moment(value: Any) -> str | None:
-    """A time as RFC 3339 in UTC, from a BSON date, an ISO 8601 string, or a Unix timestamp of any numeric type."""
+    """Convert a BSON date, an ISO 8601 string or a Unix timestamp to an RFC 3339 string in UTC; else return None.
+
+    A timestamp may have any numeric BSON type. It is in seconds if it is less than 1e11, else in milliseconds.
+    """
     match value:
         case bool():
             return None
@@ -95,7 +103,7 @@ def _from_epoch(value: float) -> str | None:
 
 @lru_cache(maxsize=4096)
 def snake(name: str) -> str:
-    """The normal form of a status or an event type, under which mappings are searched.
+    """Return the normal form of a status or an event type, under which the mapping lists it.
 
     `task:pr_opened`, `PR_OPENED`, `prOpened` and `pr-opened` all become `pr_opened`. An integer keeps its sign,
     because `-1` and `1` are different statuses; `1.0` becomes `1`.
