@@ -1,4 +1,7 @@
-"""The value behind the name of a secret in a string: where it begins and ends, and whether it is harmless. Pure.
+"""Find the value that follows the name of a secret in a string, as in `password: x`. Pure.
+
+This file finds where such a value begins and ends, and whether the value is harmless: it cannot be a secret, for
+example because it is a count (`tokens: 120`), and so is not redacted.
 
 Rules of this file: nothing here raises on any string; a value is read once, so the time is in proportion to its
 length; a value whose end is missing is the rest of the string, because a string may have been cut anywhere.
@@ -23,8 +26,8 @@ _TYPE = re.compile(
     r"(?:str|string|String|bytes|Buffer|char|text|any|Any|SecretStr|Optional\[str\]|Secret)(?: ?\| ?\w{1,20})?\??"
     r"[ \t]{0,4}=[ \t]{0,4}"
 )
-# The beginning of a value in quotes, also of one that was put into a string several times (with backslashes), or
-# into HTML.
+# The opening quote of a value. The quote has backslashes in front if the text was embedded in a string, possibly
+# several times, and it is an entity such as &quot; if the text was embedded in HTML.
 OPENING = re.compile(r"[bBfFrRuU@$]{0,2}(?P<slashes>\\{0,8})(?P<quote>\"\"\"|'''|[\"'`]|&quot;|&#3[49];)")
 _CLOSING = {quote: re.compile(rf"(?s:[^\\{quote}]|\\.)*+{quote}") for quote in _QUOTES}
 # A reference in place of a value: `${DB_PASSWORD}`, `{{ password }}`.
@@ -43,9 +46,10 @@ _READS = (
 _READ = re.compile(
     rf"{_READS}(?:\.\w{{1,40}}\(\)){{0,4}}!?(?=[ \t]{{0,40}}(?:[;,)\]}}\r\n#]|//|[\"'`](?!\w)|\\[nr\"'`]|\Z))"
 )
-# Such code with a default behind it, which may be a secret: `os.getenv("TOKEN", "x")`, `getToken() || "x"`.
+# Such code followed by a default value, which may be a secret: `os.getenv("TOKEN", "x")`, `getToken() || "x"`.
 _OR_ELSE = re.compile(rf"{_READS}|{_PATH}{_LOOKS_UP}\({_VARIABLE}[ \t]{{0,8}},")
-# The end of a line behind a name in YAML, behind which a block may follow; a here-document, and the line that ends it.
+# The end of a line after a name in YAML, where an indented block may follow.
+# Then the beginning of a here-document, and a line of a single word, which may end the here-document.
 _BLOCK = re.compile(r"(?:[|>][-+0-9]{0,2}[ \t]{0,8})?\r?\n")
 _HEREDOC = re.compile(r"(?:(?:\$\(|`)?cat[ \t]{0,4})?<<-?[ \t]?\\?[\"']?([A-Za-z_]{1,40})[^\n]{0,80}\n")
 _ALONE = re.compile(r"^[ \t]{0,40}([A-Za-z_]{1,40})[ \t]{0,40}$", re.MULTILINE)
@@ -69,7 +73,8 @@ _LINE = re.compile(
 # A scheme in front of the credentials in a header.
 _SCHEME = re.compile(r"(?i:bearer|basic|token|api-?key|negotiate|ntlm|key)[ \t]+")
 _BRACKETS = re.compile(r"[\[\]{}]|\\{0,8}[\"'`]")
-# What precedes a name that is a whole line together with its colon, and the next line if it is a single word.
+# A name that stands alone on its line, followed only by a colon: first the pattern for what precedes the name, then the
+# pattern for the next line, if that line is a single word and so may be the value.
 _LINE_ALONE = re.compile(r"(?:\A|[\r\n]|\\{1,8}[nr])[ \t]{0,8}[*#]{0,4} ?\Z")
 _NEXT_LINE = re.compile(
     r"\r?\n(?!<|https?:|[A-Za-z_][\w.-]{0,40}=[^=\s])(?=[^\s]{0,40}?[A-Za-z0-9])"
@@ -90,7 +95,10 @@ _COUNTS = re.compile(
 
 @dataclass(slots=True)
 class Found:
-    """Where a value is in the string, and the value. `bare`: it has no quotes, so it may be a number."""
+    """A value found in a string: the indexes where it begins and ends, and the value itself.
+
+    `bare` is true if the value has no quotes around it, so that it may be a number.
+    """
 
     start: int
     end: int
@@ -99,11 +107,12 @@ class Found:
 
 
 def value_at(text: str, at: int, start: int, end: int, *, loose: bool, outer: str) -> Found | None:
-    """The value that begins at the index `at`, of the name from `start` to `end`; None if there is none, or it is
-    harmless.
+    """Find the value that begins at the index `at` and belongs to the name between the indexes `start` and `end`.
 
-    `loose`: without quotes, the value may have several words, and ends with its line or before another name.
-    `outer`: the quote in front of the name, which ends the value as well.
+    Return None if there is no value, or if it cannot be a secret: a reference such as `${PASSWORD}`, code that reads
+    the secret elsewhere, or prose. `loose` says that a value without quotes may have several words; it then ends with
+    its line or before another name. `outer` is the quote directly before the name (empty if there is none); the same
+    quote also ends the value.
     """
     typed = _TYPE.match(text, at)
     if typed is not None:
@@ -154,7 +163,11 @@ def value_at(text: str, at: int, start: int, end: int, *, loose: bool, outer: st
 
 
 def may_stay(text: str, found: Found, harmless: Harmless, *, is_parameter: bool) -> bool:
-    """Whether a value is harmless after all, or was redacted before. `is_parameter`: its name is one of an address."""
+    """Whether the value that was found need not be redacted: it is harmless, blank, or already redacted.
+
+    `harmless` is the predicate for values of this name that are no secrets. `is_parameter` says that the name is a
+    query parameter in a URL.
+    """
     shown = text[found.start : found.end]
     if shown == REDACTED or not shown.strip():
         return True
@@ -173,7 +186,10 @@ def may_stay(text: str, found: Found, harmless: Harmless, *, is_parameter: bool)
 
 
 def _next_line(text: str, at: int, start: int, end: int) -> Found | None:
-    """The value of a name that is a whole line together with its colon: the next line, if it is a single word."""
+    """Find the value on the line after a name that stands alone on its line, followed only by a colon.
+
+    Return None if the name has other text beside it, or if the next line is not a single word.
+    """
     word = _NEXT_LINE.match(text, at)
     if word is None or text[end:at].strip("* \t") != ":" or is_listed(word[1]):
         return None
@@ -183,13 +199,17 @@ def _next_line(text: str, at: int, start: int, end: int) -> Found | None:
 
 
 def _bare_end(text: str, at: int, start: int, end: int, *, loose: bool, outer: str) -> int:
-    """Where a value without quotes ends, or the rest that sticks to one with quotes."""
+    """Return the index where text without quotes ends that begins at `at`.
+
+    The text is a whole value, or what directly follows a quoted value and is part of that value.
+    """
     if text[start:end].lower().endswith(("authorization", "cookie", "cookies")):
         return _line(text, at, outer)
     return _match_end(_LOOSE if loose else _TIGHT, text, at)
 
 
 def number_of(match: re.Match[str]) -> int:
+    """Return the integer in a match of NUMBER, without its separators, fraction and unit."""
     return int(match[1].replace(",", "").replace("_", ""))
 
 
@@ -210,7 +230,7 @@ def _end_of_line(text: str, at: int) -> int:
 
 
 def _closing(text: str, opening: re.Match[str]) -> int:
-    """Where the closing quote begins that belongs to this opening one; the end of the string if there is none."""
+    """Return the index of the quote that closes this opening quote; the end of the string if it is never closed."""
     slashes, quote = len(opening["slashes"]), opening["quote"]
     if len(quote) > 1:
         end = text.find(quote, opening.end())
@@ -224,8 +244,11 @@ def _closing(text: str, opening: re.Match[str]) -> int:
 
 
 def _more(text: str, at: int) -> int:
-    """Where a word ends that goes on behind its closing quote; 0 if it does not go on. In a shell, `'a'"b"c` is one
-    word, and in SQL a quote in a string is written twice."""
+    """Return the index where a word ends that continues after its closing quote; 0 if the word ends with that quote.
+
+    `at` is the index after the closing quote. In a shell, `'a'"b"c` is one word, and in SQL a quote inside a string
+    is written twice.
+    """
     first = at
     while text[at : at + 1].isalnum() or text.startswith(("'", '"', "`", "$"), at):
         closing = _CLOSING.get(text[at])
@@ -244,7 +267,7 @@ def _escaped(slashes: int, quote: str) -> re.Pattern[str]:
 
 
 def _balanced(text: str, at: int) -> int:
-    """Where the list or the object ends that begins here; the end of the string if its end is missing."""
+    """Return the index after the list or object that begins at `at`; the end of the string if it is never closed."""
     depth, inside = 0, ""
     for part in _BRACKETS.finditer(text, at):
         sign = part[0]
@@ -261,7 +284,10 @@ def _balanced(text: str, at: int) -> int:
 
 
 def _line(text: str, at: int, outer: str) -> int:
-    """Where the line ends, or the quotes in which all of it stands."""
+    """Return the index where the line that contains `at` ends, or the quotes around the name and its value.
+
+    `outer` is the quote that opens before the name; empty if there is none.
+    """
     if not outer:
         return _match_end(_LINE, text, at)
     stop = _end_of_line(text, at)
@@ -273,7 +299,10 @@ def _line(text: str, at: int, outer: str) -> int:
 
 
 def _block(text: str, start: int, at: int) -> Found | None:
-    """A block of YAML: the following lines with a larger indentation than that of the name."""
+    """Find the value that is a YAML block: the lines from `at` on that are indented deeper than the name at `start`.
+
+    Items of a list (`- x`) at the name's own indentation belong to the block as well. Return None for an empty block.
+    """
     line = text.rfind("\n", max(0, start - 200), start) + 1
     inset, end = _inset(text[line:start]), at
     while end < len(text):
@@ -288,12 +317,15 @@ def _block(text: str, start: int, at: int) -> Found | None:
 
 
 def _inset(row: str) -> int:
-    """The indentation of a line in characters, also of a line that a patch adds."""
+    """Return the indentation of a line in characters. The `+` before a line that a patch adds counts as indentation."""
     return len(row) - len(row.lstrip(" \t+"))
 
 
 def _heredoc(text: str, at: int, heredoc: re.Match[str]) -> Found | None:
-    """The lines of a here-document, up to the word that ends it."""
+    """Find the value that is a shell here-document: the lines after `heredoc`, up to the word that ends it.
+
+    `heredoc` is the match of its first line, such as `<<EOF`. Return None if there are no lines.
+    """
     line = heredoc.end() - 1
     ends = (word for word in _ALONE.finditer(text, line + 1) if word[1] == heredoc[1])
     closing = next(ends, None)
