@@ -1,8 +1,11 @@
-"""Secrets behind their names in a string: `NAME=x`, `name: x`, pairs, options, elements of XML. Pure.
+"""Redact secrets that follow their names in a string: `NAME=x`, `name: x`, pairs, options, elements of XML. Pure.
+
+A pair is an object with the name of a secret in one field and its value in another: `{name: "password", value: "x"}`.
+A value is harmless if it cannot be a secret although its name says so, such as the count in `tokens: 120`.
 
 Rules of this file: nothing here raises on any string; redacting twice gives the result of redacting once; the time
 is in proportion to the length (around a name only a bounded number of characters is searched, and a value is read
-once); if something is found here, `signs` finds a sign of it as well, in the string and in its JSON.
+once); in every string in which this file finds a secret, and in its JSON, `signs` finds a sign of a secret as well.
 """
 
 from __future__ import annotations
@@ -27,9 +30,10 @@ from relay.tasks.secret_words import (
 )
 
 PAIR_REACH = 300  # characters that are searched for the value that belongs to a name in `{name: …, value: …}`
-# The ends of all names, in small letters: a character that is rare in prose and code, at which the search stops; what
-# follows it; what precedes it; and what may follow the end. What follows is compared first: among alternatives that
-# begin with a plain character, `re` skips the wrong ones at once.
+# How the names of secrets end, in small letters. Each entry has four parts: a character that is rare in prose and code,
+# at which the search stops; what follows this character; what precedes it; and what may follow the whole end. What
+# follows is compared first, because among alternatives that begin with a plain character, `re` skips the wrong ones at
+# once.
 _ENDS = (
     *(("k", "en", "to", ""), ("k", "ie", "coo", ""), ("k", "ey", "[a-z0-9_. -]", "(?:[_. -]?(?:id|base))?")),
     *(("p", "ass", "", "(?:w(?:or)?d(?:[_. -]?hash)?|code)?"), ("p", "wd", "", ""), ("j", "wt", "", "")),
@@ -42,8 +46,11 @@ _GLUED = "[a-z0-9_.<=:-]"  # precedes a name that a space may follow: an option,
 
 
 def _ends(added: Iterable[str], tail: str, spaced: str) -> str:
-    """A pattern for the ends of all names in a string in small letters, followed by `tail`, or by `spaced` if a
-    character other than a space precedes the end."""
+    """Return a pattern that finds the end of every name of a secret in a string in small letters.
+
+    `added` are the deployment's own names. The end must be followed by the pattern `tail`, or by the pattern `spaced`
+    if a character of `_GLUED` (of a word, an option or an element) precedes the end.
+    """
     ends = [*_ENDS]
     for name in added:
         rest = "".join(f"[_. -]{{0,2}}{letter}" for letter in name[1:])
@@ -66,14 +73,19 @@ _SPACED = r"(?=[ \t])"
 
 @lru_cache(maxsize=64)
 def patterns(added: frozenset[str]) -> tuple[str, str]:
-    """Two patterns for the ends of names in small letters: within a string, and at the end of one that is only a
-    name."""
+    """Return two patterns that find the end of a secret's name in small letters, as strings.
+
+    The first finds it anywhere in a text, and the second only at the end of a string that is nothing but a name.
+    `added` are the deployment's own names.
+    """
     return _ends(sorted(added), _TAIL, _SPACED), rf"(?:{_ends(sorted(added), '', '')})\Z"
 
 
 def _small(text: str) -> str:
-    """The string in small letters, at the same indexes: İ is replaced first, because it is the only letter of which
-    `lower` makes two characters."""
+    """Return the string in small letters, in which every character keeps its index.
+
+    The letter İ is replaced first, because it is the only one that `lower` would turn into two characters.
+    """
     return text.replace("\u0130", "i").lower()
 
 
@@ -110,7 +122,7 @@ _DOTTED = re.compile(r"(?<![A-Za-z0-9_])\.")
 _GOES_ON = re.compile(r"[ \t](?![\w./: -]{0,60}[\\\"'`])")
 _KIND = re.compile(rf"(?ai:{_words(KINDS)}){_SEP}")
 _LISTED = re.compile(rf"(?<![A-Za-z0-9])(?ai:{_words(LISTING)}){_SEP}\[[ \t\r\n]{{0,40}}\\{{0,8}}[\"'`]\Z")
-# A row of a table in Markdown: its first cells, and the one behind the name.
+# A row of a table in Markdown: first the cells before the name, then the cell after it.
 _ROW = re.compile(r"(?:\A|[\r\n]|\\{1,8}[nr])[ \t>]{0,8}\|(?:[^|\r\n]{1,60}\|)?[ \t]{0,40}[*`]{0,2}\Z")
 _CELL = re.compile(
     r"[*`]{0,2}[ \t]{0,40}\|[ \t]{0,40}(?P<tick>`?)(?P<value>[^|\r\n]{1,400}?)(?P=tick)[ \t]{0,40}\|"
@@ -124,7 +136,7 @@ _CDATA = re.compile(r"<!\[CDATA\[((?s:.*?))(?:\]\]>|\Z)")
 
 
 class Assignments:
-    """Redacts values by the names in front of them. Immutable."""
+    """Redacts the values in a string that have the name of a secret in front of them. Immutable."""
 
     def __init__(self, names: Names) -> None:
         self._hides = names.hides
@@ -135,14 +147,17 @@ class Assignments:
         self._run = _RUN + "".join(letters) + "".join(letters).upper()
 
     def names(self, text: str) -> Harmless | None:
-        """As `Names.hides`, for a string that is the name in a pair: a quick check comes first, as most strings are
-        none."""
+        """Whether the whole string is the name of a secret, as in `{"name": "DB_PASSWORD", "value": …}`.
+
+        Return None if not; else a predicate that is true for values of this name that are harmless, such as counts. A
+        quick check comes first, because most strings are no names.
+        """
         if _NAME_ALONE.fullmatch(text) is None or self._alone(_small(text)) is None:
             return None
         return self._hides(text)
 
     def without(self, text: str) -> str:
-        """The string with `[redacted]` in place of every value that has the name of a secret in front of it."""
+        """Return the string with `[redacted]` in place of every value that has the name of a secret in front of it."""
         found = sorted(self._found(text))
         if not found:
             return text
@@ -154,7 +169,7 @@ class Assignments:
         return "".join(shown) + text[at:]
 
     def _found(self, text: str) -> Iterator[tuple[int, int, str]]:
-        """The parts of the string to replace: where each begins and ends, and the replacement."""
+        """Yield the parts of the string to replace, each as (index of its begin, index of its end, replacement)."""
         done = 0  # where the last value ends; a name inside it is a part of that secret
         for candidate in self._candidates(_small(text)):
             end = candidate.end()
@@ -169,8 +184,11 @@ class Assignments:
                 done = max(done, value.end)
 
     def _name(self, text: str, floor: int, end: int) -> tuple[int, Harmless] | None:
-        """Where the name begins that ends at `end`, and which values of it are harmless; None if it is not that of a
-        secret."""
+        """Find the name of a secret that ends at the index `end` and begins at the index `floor` or later.
+
+        Return the index where the name begins, and a predicate that is true for values of this name that are harmless;
+        None if what ends there is not the name of a secret.
+        """
         head = text[max(floor, end - NAME_LENGTH) : end]
         run = head[len(head.rstrip(self._run)) :]
         start = end - len(run)
@@ -199,7 +217,10 @@ class Assignments:
         return None
 
     def _values(self, text: str, start: int, end: int, harmless: Harmless) -> Iterator[tuple[Found, str]]:
-        """The value that belongs to the name from `start` to `end`, and the quotes to put around its replacement."""
+        """Yield at most one pair: the value to redact that belongs to a name, and the quote to put around `[redacted]`.
+
+        The name of a secret is between the indexes `start` and `end`. Values for which `harmless` is true stay.
+        """
         gap = _GAP.match(text, end)
         assert gap is not None  # every part of the pattern may be empty
         close, sep = gap["close"] or "", gap["sep"]
@@ -227,7 +248,7 @@ class Assignments:
                 return
             found = self._of_pair(text, named.start(), end, harmless)
         elif close and gap["comma"] and (_in_list(text, start) or text.startswith("-", start)):
-            # The first of a list: `["password", "x"]`, or an option among arguments: `"--password", "x"`.
+            # The name comes first in a list: `["password", "x"]`, or is an option among arguments: `"--password", "x"`.
             if OPENING.match(text, at):
                 found = value_at(text, at, start, end, loose=False, outer="")
                 if found is not None and self._is_list(text, start, text[found.start : found.end]):
@@ -246,13 +267,16 @@ class Assignments:
             yield found, quote
 
     def _is_list(self, text: str, start: int, second: str) -> bool:
-        """Whether this is a list of names and words, in which the second item is not the value of the first."""
+        """Whether the list around `start` has only names and words, so that its item `second` is not a secret value."""
         if is_listed(second) or self.names(second) is not None:
             return True
         return is_word(second) and _LISTED.search(text, max(0, start - 100), start) is not None
 
     def _of_row(self, text: str, cell: re.Match[str]) -> Found | None:
-        """The cell behind a name in a table of Markdown; None in the head of the table, and if the cell is prose."""
+        """Find the value in the cell after a name in a Markdown table; `cell` is the match of that cell.
+
+        Return None if the row is the head of the table, or if the cell holds prose or another name.
+        """
         value = cell["value"]
         is_prose = _OF_CELL.fullmatch(value) is not None
         if is_prose or is_listed(value) or self.names(value) is not None or _HEAD.match(text, cell.end()):
@@ -260,7 +284,11 @@ class Assignments:
         return Found(cell.start("value"), cell.end("value"), value, bare=True)
 
     def _after_space(self, text: str, start: int, end: int, at: int) -> Found | None:
-        """The value behind a name and a space: `--password x`, `ENV DB_PASSWORD x`, `WITH PASSWORD 'x'`."""
+        """Find the value after a name and a space: `--password x`, `ENV DB_PASSWORD x`, `WITH PASSWORD 'x'`.
+
+        The name is between the indexes `start` and `end`, and the value would begin at `at`. Return None if the text
+        there is not the value of the name.
+        """
         given = text.startswith("-", start) and (not start or text[start - 1] in " \t\r\n\"'`[(,=")
         given = given or _SETS.search(text, max(0, start - 80), start) is not None
         if not given and not (
@@ -275,7 +303,11 @@ class Assignments:
         return found
 
     def _of_pair(self, text: str, named: int, end: int, harmless: Harmless) -> Found | None:
-        """The value beside a name in an object, an element or a block of YAML, in either order."""
+        """Find the value of a pair, such as `{name: "password", value: "x"}`, in an object, an XML element or YAML.
+
+        The value may stand after or before the name. `named` is the index of the word that introduces the name (here
+        `name`), and `end` the index where the name ends. Return None if there is no value.
+        """
         limit = min(len(text), end + PAIR_REACH)
         tag = _TAG.match(text, end)
         other = _OTHER_NAME.search(text, end, limit)
@@ -298,7 +330,10 @@ class Assignments:
         return value_at(text, last.end(), end, end, loose=last[0][-1].isspace(), outer="")
 
     def _of_element(self, text: str, end: int, at: int) -> Found | None:
-        """The content of an element of XML, or its attribute `value`."""
+        """Find the content of the XML element whose tag ends at `at`; if the tag closes itself, its attribute `value`.
+
+        `end` is the index where the name in the tag ends. Return None if the element is empty or holds other elements.
+        """
         if text.endswith("/>", 0, at):
             holds = _HOLDS_IT.search(text, end, at)
             return None if holds is None else value_at(text, holds.end(), end, end, loose=False, outer="")
@@ -313,7 +348,10 @@ class Assignments:
 
 
 def _spoken(before: str) -> Iterator[int]:
-    """The indexes at which the last word and the last two words begin; one space follows each word."""
+    """Yield the index where the last word of `before` begins, then the index where the last two words begin.
+
+    One space must follow each word; otherwise fewer indexes are yielded.
+    """
     end = len(before)
     for _ in range(2):
         if not before.endswith(" ", 0, end):
@@ -327,7 +365,7 @@ def _spoken(before: str) -> Iterator[int]:
 
 
 def _quote(text: str, start: int) -> str:
-    """The quote directly before a name, with the backslashes in front of it; empty if there is none."""
+    """Return the quote directly before the index `start`, with the backslashes that escape it; empty if none."""
     if text[start - 1 : start] not in ("'", '"', "`"):
         return ""
     head = text[max(0, start - 9) : start - 1]
@@ -335,6 +373,6 @@ def _quote(text: str, start: int) -> str:
 
 
 def _in_list(text: str, start: int) -> bool:
-    """Whether a list, a tuple, a call or an initialiser begins directly before this name."""
+    """Whether a list, a tuple, a call or an initialiser begins directly before the name at the index `start`."""
     head = text[max(0, start - 40) : start].rstrip("\"'`\\ubUB")
     return head.rstrip(" \t\r\n").endswith(("[", "(", "{"))

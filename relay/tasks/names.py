@@ -1,5 +1,8 @@
 """Names of fields that hold secrets, and the values of such fields that are harmless. Pure.
 
+A value is harmless if it cannot be a secret although its name says so, such as the count in `tokens: 120`. Harmless
+values are sent; all other values of such fields are redacted.
+
 Rules of this file: nothing here raises, whatever the name or the value; a name is compared as a whole, in any
 spelling. docs/reference/redaction.md lists every name and word of this file; `scripts/generate` copies them.
 """
@@ -20,7 +23,10 @@ _COUNT_DEPTH = 8  # levels of lists and objects that may hold counts; anything d
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of a table in this file. A block of text is easier to read and to change than a tuple of strings."""
+    """Return the words of a text, which are separated by white space.
+
+    The tables of words are written as blocks of text, which are easier to read and to change than tuples of strings.
+    """
     return tuple(text.split())
 
 
@@ -75,7 +81,7 @@ NO_OWNERS = words(
 
 
 def normalised(name: str) -> str:
-    """The form under which names are compared: `apiKey`, `api_key` and `API-KEY` become `apikey`."""
+    """Return the form in which names are compared: `apiKey`, `api_key` and `API-KEY` all become `apikey`."""
     return "".join(filter(str.isalnum, name)).casefold()
 
 
@@ -84,17 +90,20 @@ Harmless = Callable[[Any], bool]
 
 
 def never(value: Any) -> bool:
-    """No value of such a name is harmless."""
+    """Return False for every value: for names under which every value is a secret."""
     return False
 
 
 def is_switch(value: Any) -> bool:
-    """Whether this is true, false or null, which say at most that there is a secret."""
+    """Whether the value is true, false or null, which say at most that there is a secret, but not which one."""
     return value is None or isinstance(value, bool)
 
 
 def is_count(value: Any, limit: float = COUNT_LIMIT, depth: int = _COUNT_DEPTH) -> bool:
-    """Whether this is a number below the limit, true, false, null, or a list or object of nothing but these."""
+    """Whether the value is a count, and so no secret: a number below `limit` in magnitude, true, false or null.
+
+    A list or object that holds nothing but counts is a count too, if it is nested at most `depth` levels deep.
+    """
     match value:
         case None | bool():
             return True
@@ -109,17 +118,23 @@ def is_count(value: Any, limit: float = COUNT_LIMIT, depth: int = _COUNT_DEPTH) 
 
 
 def is_number(value: Any) -> bool:
-    """Whether `tokens` are those of a language model: numbers of any size."""
+    """Whether the value of a name such as `tokens` counts a language model's tokens, and so is no secret.
+
+    Such a value is a number of any size, true, false, null, or a list or object of nothing but these.
+    """
     return is_count(value, float("inf"))
 
 
 def is_path(value: Any) -> bool:
-    """Whether `PWD` is the working directory of a process, as in an environment, and no password."""
+    """Whether the value of `PWD` is a path, as in the environment of a process, and so no password."""
     return isinstance(value, str) and _PATH.fullmatch(value) is not None
 
 
 def is_setting(value: Any) -> bool:
-    """Whether `secrets` (in a workflow of GitHub) or `credentials` (of a browser's fetch) are a setting."""
+    """Whether the value of `secrets` (in a GitHub workflow) or `credentials` (of a browser's fetch) is a setting.
+
+    The settings are `inherit`, `include`, `same-origin` and `omit`; all other values may be secrets.
+    """
     return isinstance(value, str) and value in ("inherit", "include", "same-origin", "omit")
 
 
@@ -133,7 +148,7 @@ def _any_of(words: Iterable[str]) -> str:
     return "|".join(sorted({word.replace("_", "") for word in words}, reverse=True))
 
 
-# Digits behind a word are ignored: `password2`, `oauth2ClientSecret`, `TOKEN_1`.
+# Digits after a word are ignored: `password2`, `oauth2ClientSecret`, `TOKEN_1`.
 _NAME = re.compile(
     rf"(?:(?:{_any_of(OWNERS)})[0-9]{{0,4}}){{0,4}}"
     rf"(?:(?P<tokens>(?:{_any_of(name for name in NAMES if name.endswith('token'))})s)"
@@ -151,7 +166,10 @@ _NO_OWNERS = frozenset(NO_OWNERS)
 
 
 class Names:
-    """The names of one deployment: those of this file and of its mapping, without those that it keeps. Immutable."""
+    """The names of secrets in one deployment. Immutable.
+
+    These are the names that this file knows and those in `added`, without those in `kept`, whose values are sent.
+    """
 
     def __init__(self, added: Iterable[str] = (), kept: Iterable[str] = ()) -> None:
         self.added = frozenset(map(normalised, added))
@@ -160,9 +178,10 @@ class Names:
         self.hides = lru_cache(_NAMES_CACHED)(self._hides)
 
     def _hides(self, name: str) -> Harmless | None:
-        """Whether a field of this name holds a secret: None if not, else a predicate for values that are harmless.
+        """Whether a field with this name holds a secret.
 
-        Of a path, such as `spring.datasource.password`, the last name is tried as well.
+        Return None if not; else a predicate that is true for values of this field that are harmless, such as counts. If
+        the name is a path, such as `spring.datasource.password`, its last part is tried as well.
         """
         harmless = self._whole(name)
         if harmless is None:
@@ -184,7 +203,10 @@ class Names:
 
 
 def _open(name: str) -> Harmless | None:
-    """As `Names.hides`, for a name that begins with words that are not in any list."""
+    """Whether a name that begins with words unknown to this file, such as `ACME_PASSWORD`, is that of a secret.
+
+    Return None if not; else a predicate that is true for values of this name that are harmless.
+    """
     words = [word.lower() for word in _WORD.findall(name)]
     while words and words[-1].isdigit():
         words.pop()

@@ -1,5 +1,8 @@
 """Redact secrets in everything that is sent: by the names of fields, by names in front of values, and by shapes. Pure.
 
+A shape is what a kind of token looks like, such as `ghp_…`. A value is harmless if it cannot be a secret although its
+name says so, such as the count in `tokens: 120`; harmless values stay.
+
 Rules of this file: nothing here raises on any string; redacting twice gives the result of redacting once; the time is
 in proportion to the length of the string.
 """
@@ -25,7 +28,8 @@ from relay.tasks.signs import folded, shows_a_shape, signs
 
 _NAMES_CACHED = 4_096  # names of fields whose redacted form is kept
 CUT_MARGIN = 8_192  # characters searched beyond a cut, to recognise a secret that the cut goes through
-LOOKS = 8  # rounds of searching a string that changes in each of them; nearly always two are enough
+# A string that a search changed is searched again, at most this many times; nearly always two are enough.
+LOOKS = 8
 
 
 def _field_name(name: str) -> str:
@@ -49,7 +53,11 @@ _FieldName = Annotated[str, AfterValidator(_field_name)]
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """What a deployment adds to the names and shapes, and the names that it takes out."""
+    """What one deployment redacts besides the built-in names and shapes, and what it keeps.
+
+    `names` are further names of secret fields, `patterns` further regular expressions for secrets, and `keep` the names
+    of fields that are no secrets here.
+    """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
     names: tuple[_FieldName, ...] = ()
@@ -58,7 +66,7 @@ class Redaction:
 
 
 class Redactor:
-    """Redacts the strings and fields of one deployment. Immutable."""
+    """Redacts the secrets of one deployment in strings and in JSON values. Immutable."""
 
     def __init__(self, redaction: Redaction = Redaction()) -> None:
         names = Names(redaction.names, redaction.keep)
@@ -67,16 +75,16 @@ class Redactor:
         self._patterns = Patterns(redaction.patterns) if redaction.patterns else None
         self._in_text, self._in_json = signs(names.added)
         # The search for signs works on bytes, which have no upper and lower case beyond ASCII. If a name that was
-        # added has other letters, no string can be ruled out by it.
+        # added has letters beyond ASCII, the search cannot rule out any string, so every string is redacted in full.
         self._has_others = not all(map(str.isascii, names.added))
         self._may_always = self._patterns is not None or self._has_others
         self._name = lru_cache(_NAMES_CACHED)(self.text)
 
     def text(self, value: str) -> str:
-        """The string without its secrets.
+        """Return the string with `[redacted]` in place of its secrets.
 
-        After a redaction, the rest may stand beside another name in a new way. So a string that changed is searched
-        again, until nothing more is found.
+        A redaction may bring the name of a secret next to text that it was not next to before. So a string that changed
+        is searched again until nothing more is found, but at most LOOKS times.
         """
         shown = self._looked_at_once(value)
         for _ in range(LOOKS):
@@ -94,16 +102,18 @@ class Redactor:
         return value if self._patterns is None else self._patterns.without(value)
 
     def beginning(self, value: str, limit: int) -> str:
-        """The string without its secrets, cut to at most `limit` characters. It is cut after the redaction, because
-        half of a secret might not be recognised."""
+        """Return the beginning of a string without its secrets: at most `limit` characters.
+
+        The string is cut after its secrets are redacted, because half of a secret might not be recognised.
+        """
         return bounded(self.text(bounded(value, limit + CUT_MARGIN)), limit)
 
     def may_change(self, json: bytes) -> bool:
-        """Whether `value` may change a value that has this JSON. False only if it certainly would not."""
+        """Whether a value with this JSON may hold a secret; False only if the method `value` would not change it."""
         return self._may_always or self._in_json(folded(json)) is not None
 
     def value(self, value: Any) -> Any:
-        """A JSON value without secrets in any of its strings, names of fields included."""
+        """Return a JSON value with its secrets redacted, in all of its strings and in the names of its fields."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list):
@@ -113,8 +123,11 @@ class Redactor:
         return value
 
     def _items(self, items: list[Any]) -> list[Any]:
-        """A list, in which a name may stand in front of a value: `["X-Api-Key", "x"]`, as in a list of headers, or
-        `["--password", "x"]`, as in the arguments of a command."""
+        """Return a list with the secrets in its items redacted.
+
+        An item may also be a secret because the item before it is the name of one: `["X-Api-Key", "x"]`, as in a list
+        of headers, or `["--password", "x"]`, as in the arguments of a command.
+        """
         shown = [self.value(item) for item in items]
         even = not len(items) % 2
         for index, (name, item) in enumerate(pairwise(items)):
@@ -127,12 +140,18 @@ class Redactor:
         return shown
 
     def _is_no_value(self, text: str) -> bool:
-        """Whether this item of a list is another name, an option, or a word that usually stands beside names."""
+        """Whether a string that follows the name of a secret in a list is not the value of that secret.
+
+        That is so if the string is another name of a secret, an option of a command (`-x`), or a word that describes
+        secrets or usually stands beside their names.
+        """
         return text.startswith("-") or is_listed(text) or self._assignments.names(text) is not None
 
     def _named(self, fields: dict[str, Any]) -> Harmless | None:
-        """Whether a field names another field of the object as a secret, as in `{"name": "DB_PASSWORD", "value": …}`:
-        None if not, else a predicate for values that are harmless."""
+        """Whether one field of an object says that another one holds a secret: `{"name": "DB_PASSWORD", "value": …}`.
+
+        Return None if not; else a predicate that is true for values that are harmless, and so need not be redacted.
+        """
         for key, item in fields.items():
             if isinstance(item, str) and (part := _part(key)) in NAMING:
                 harmless = self._assignments.names(item)
@@ -141,8 +160,11 @@ class Redactor:
         return None
 
     def _fields(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """An object. If redaction makes two names equal, numbers keep them apart; they are given in sorted order, so
-        that equal objects have equal results."""
+        """Return an object with the secrets in the names and values of its fields redacted.
+
+        If redaction makes two names equal, a number is added to the second. The fields are handled in sorted order, so
+        that equal objects have equal results.
+        """
         shown: dict[str, Any] = {}
         numbers: dict[str, int] = {}
         harmless = self._named(fields)
@@ -167,6 +189,9 @@ def _part(key: str) -> str:
 
 
 def _left(match: re.Match[str]) -> str:
-    """The replacement for the match of a shape: all of it, or only its group, which is at the end."""
+    """Return the replacement for a match of a secret's shape, in which `[redacted]` stands for the secret.
+
+    The secret is the group of the match, which is at its end; if there is no group, it is the whole match.
+    """
     secret = match.lastindex
     return REDACTED if secret is None else match[0][: match.start(secret) - match.start()] + REDACTED

@@ -1,4 +1,4 @@
-"""Words that stand beside the names of secrets, and show whether a value is a secret or prose about one. Pure."""
+"""Words near the names of secrets that show whether the text there is a secret or prose about a secret. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from relay.tasks.names import NAME_LENGTH, normalised, words
 
-# Values that describe a secret or its type, and are none: `password: required`.
+# Values that describe a secret or its type, but are no secrets: `password: required`.
 _SAYS = words(
     """
     changed change required reset updated missing invalid expired revoked rotated none null nil undefined
@@ -35,7 +35,7 @@ STATE = re.compile(
 PROSE = re.compile(rf"(?:\s*[-*]?[ \t]{{0,8}}[A-Za-z'’]{{1,20}}{FURTHER}{{2,20}}[.!?:)]?\s*?(?:\n|\Z))+")
 # The value of a name that ends like this may be plain words.
 OF_WORDS = ("phrase", "mnemonic")
-# Words behind the name of an option that are not its value: `the --password option`.
+# Words after the name of an option that are not its value: `the --password option`.
 NOT_GIVEN = frozenset(
     words(
         """
@@ -95,16 +95,19 @@ _SAID = re.compile(SAYS_IT, re.IGNORECASE)
 
 
 def is_kind(text: str) -> bool:
-    """Whether this name, as the type of an object, is that of a language model's token or of a test that passed."""
+    """Whether a name in the field `type` or `kind` of an object is `token` or `pass`, and so does not name a secret.
+
+    In such a field, these words mean a token of a language model, or a test that passed. Plurals count as well.
+    """
     return normalised(text).removesuffix("s") in ("token", "pas")
 
 
 def is_word(item: Any) -> bool:
-    """Whether this is a word in small letters, as names of fields and topics are."""
+    """Whether an item of a list is a string that looks like the name of a field or a topic: words in small letters."""
     return isinstance(item, str) and _SMALL_WORD.fullmatch(item) is not None
 
 
 def is_listed(text: str) -> bool:
-    """Whether this word describes a secret, or often stands beside the name of one in a list."""
+    """Whether a text is a word that describes secrets, or one that often stands beside their names in a list."""
     word = text[:NAME_LENGTH].lower()
     return word in _BESIDE or word in NAMING or word in HOLDING or _SAID.fullmatch(word) is not None
