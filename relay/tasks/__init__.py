@@ -1,1 +1,1 @@
-"""What a change means: mapping, translation, timelines. Pure."""
+"""Work out what a change of a document means for its task: mapping, translation, timelines, redaction. Pure."""

@@ -120,8 +120,9 @@ def apply(
     """Return the container as it is after an update; the container that was given stays unchanged.
 
     Arrays are cut first, then fields removed, then fields set. `fields` maps paths to their new values, `removed` are
-    the paths of removed fields, and `truncated` are pairs of an array's path and its new length. If a tree is given, only fields in the tree are set. `paths` maps each path that
-    cannot be split at its dots to the field names along that path.
+    the paths of removed fields, and `truncated` are pairs of an array's path and its new length. If a tree is given,
+    only fields in the tree are set. `paths` maps each path that cannot be split at its dots to the field names along
+    that path.
     """
     known = paths or _SPLIT
     for path, size in truncated:

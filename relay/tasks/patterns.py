@@ -1,4 +1,4 @@
-r"""Redaction patterns of the mapping file: Python's syntax and meaning, searched by RE2. Pure.
+r"""Redact what the patterns of the mapping file match: they are written as for Python's `re`, and run by RE2. Pure.
 
 Why RE2: the patterns are written by the operator and run over texts that anybody may write. Python's `re` backtracks,
 and on `ACME(?:\d\d|\d)+-END` its time grows by 60 % with every further digit, so that one event of a few dozen digits
@@ -47,22 +47,22 @@ _IN_CLASS = re.compile(rf"(?s:{_ESCAPE}|(?P<closing>\])|(?P<bracket>\[))")
 
 
 class BadPattern(ValueError):
-    """A pattern that cannot be used; the message is the reason, and continues a sentence that names the pattern."""
+    """A redaction pattern cannot be used. The message is the reason; it continues a sentence that names the pattern."""
 
 
 class Patterns:
-    """All patterns of one deployment, ready to search. Immutable."""
+    """All redaction patterns of one deployment, compiled and ready to search. Immutable."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        """Compile the patterns. Raises BadPattern."""
+        """Compile the patterns. Raises BadPattern if one of them cannot be used, or if all together are too large."""
         self._each = [_compiled(pattern) for pattern in patterns]
         self._any = _any_of(tuple(patterns))
 
     def without(self, text: str) -> str:
-        """The text with `[redacted]` in place of every match that is not empty, one pattern after the other.
+        """Return the text with `[redacted]` in place of every match that is not empty, one pattern after the other.
 
-        The search takes a `[redacted]` in the text for one character. So no pattern matches inside one, such as
-        `[a-z]` would, and the text cannot grow each time that it is searched.
+        The search treats each `[redacted]` in the text as one character. So no pattern, such as `[a-z]`, can match a
+        part of `[redacted]`, and the text cannot grow each time that it is searched.
         """
         encoded = text.replace(REDACTED, _MARK).encode("utf-8", "surrogatepass")
         if self._any.search(encoded) is None:  # one search for all: nearly every text has no match
@@ -73,7 +73,7 @@ class Patterns:
 
 
 def check(pattern: str) -> None:
-    """Raises BadPattern if this pattern cannot be used."""
+    """Check that a redaction pattern can be used. Raises BadPattern if it cannot."""
     _compiled(pattern)
 
 
@@ -86,12 +86,16 @@ _MARK = "\ufdd0"  # Unicode reserves this code point for internal use; text does
 
 @lru_cache(maxsize=64)
 def _compiled(pattern: str) -> Any:
-    """One pattern, compiled. Raises BadPattern."""
+    """Compile one pattern with RE2.
+
+    Raises BadPattern if the pattern is too long or too large, is not valid in Python, cannot be run by RE2, or matches
+    an empty string.
+    """
     if len(pattern) > PATTERN_LENGTH:
         raise BadPattern(f"is longer than {PATTERN_LENGTH} characters")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what Python warns of, it will read in another way some day
+            warnings.simplefilter("error")  # Python warns of what it will read differently in future
             re.compile(pattern)
     except (re.error, OverflowError, RecursionError, Warning) as failure:
         raise BadPattern(f"is not a regular expression: {failure}") from None
@@ -136,8 +140,10 @@ _SMALLER = (
 
 
 def _translated(pattern: str) -> str:
-    """The pattern in RE2's syntax, with Python's meaning. What RE2 does not know is left as it is, for it to
-    reject."""
+    """Return a pattern of Python's `re` in RE2's syntax, with the same meaning.
+
+    Parts that RE2 does not support, such as look-around, are left unchanged, so that RE2 rejects the pattern.
+    """
     parts: list[str] = []
     at = 0
     while (token := _TOKEN.search(pattern, at)) is not None:
@@ -162,7 +168,10 @@ def _translated(pattern: str) -> str:
 
 
 def _class(pattern: str, opening: re.Match[str]) -> tuple[str, int]:
-    """The character class that begins with this token, translated, and where it ends."""
+    """Translate the character class (`[…]`) that begins with the token `opening` to RE2's syntax.
+
+    Return the translated class, and the index in the pattern after the end of the class.
+    """
     parts = [opening[0].replace("]", r"\]")]  # directly after the opening a ] is a literal
     at = opening.end()
     while (token := _IN_CLASS.search(pattern, at)) is not None:
@@ -190,7 +199,10 @@ def _escape(token: re.Match[str]) -> str:
 
 @lru_cache(maxsize=1)
 def _no_word_characters() -> str:
-    r"""Everything but \w, as ranges: a class of RE2 can hold the complement of one property, but not of several."""
+    r"""Return the ranges of all characters that are not \w, for use inside a character class of RE2.
+
+    Ranges are needed because a class of RE2 can hold the complement of one Unicode property, but not of several.
+    """
     every = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
     ends = [(run[0][0], run[0][-1]) for run in re.finditer(r"\W+", every)]
     return "".join(rf"\x{{{ord(first):x}}}-\x{{{ord(last):x}}}" for first, last in ends)

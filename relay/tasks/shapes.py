@@ -1,4 +1,4 @@
-"""Secrets that are recognised by their shape: the table, and one pattern of all of them. Pure.
+"""Secrets that are recognised by their shape, such as `ghp_…`: a table of them, and one pattern for all. Pure.
 
 The sources are the rules of gitleaks (https://github.com/gitleaks/gitleaks, `config/gitleaks.toml`), the list of
 GitHub secret scanning (https://docs.github.com/en/code-security/reference/secret-security), standards and manuals.
@@ -22,8 +22,8 @@ from dataclasses import dataclass
 class Shape:
     """A kind of secret that is recognised by its shape, wherever it stands in a text.
 
-    Each pattern begins with one fixed character. Where a pattern has a group, only the group is the secret, and the
-    match ends with it.
+    Each pattern begins with one fixed character. If a pattern has a group, only the group is the secret, and the match
+    ends with the group; otherwise the whole match is the secret.
     """
 
     of: str  # whose secret it is
@@ -33,7 +33,10 @@ class Shape:
 
 
 def _word(prefix: str, rest: str) -> str:
-    """A pattern that begins a word; colours of a terminal and escapes such as \\n are no part of it."""
+    """Return a pattern for `prefix` and `rest` that matches only at the beginning of a word.
+
+    A word also begins after an escape such as \\n, and after a code that sets the colour of a terminal.
+    """
     first, more = prefix[0], prefix[1:]
     return (
         rf"{first}(?={more})(?:(?<![A-Za-z0-9_-]{first})|(?<=\\[nrt]{first})"
@@ -41,7 +44,7 @@ def _word(prefix: str, rest: str) -> str:
     )
 
 
-# What follows a token in the same word goes with it; so no other shape can begin where a match ends.
+# The rest of the word after a token counts as a part of the token, so that no other shape can begin where a match ends.
 _REST = "[A-Za-z0-9_-]*"
 _CHECKSUM = rf"(?:\.[0-9a-z]{{2}}\.[0-9a-z]{{7}}{_REST})?"  # of the newer tokens of GitLab
 _USER = r"[^\x00-\x20/?#@:\"<>\\^`{|}\[\]\x7f]"  # what may stand before the @ of an address, unencoded
@@ -219,7 +222,10 @@ SHAPES = (
 
 
 def _combined(shapes: Sequence[Shape]) -> re.Pattern[str]:
-    """All patterns as one, grouped by their first characters: the search skips every other character at once."""
+    """Return one pattern that matches whatever any pattern of these shapes matches.
+
+    The patterns are grouped by their first character, so that the search skips every other character at once.
+    """
     by_first: dict[str, list[str]] = {}
     for shape in shapes:
         for pattern in shape.patterns:

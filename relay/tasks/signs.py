@@ -1,12 +1,13 @@
-"""Signs that a string, or the JSON of an event, may hold a secret: one fast search over all of it. Pure.
+"""Search a string, or the JSON of an event, for signs that it may hold a secret. Pure.
 
+A sign is a short piece of text, such as the end of the word `password`; every string with a secret has at least one.
 Most events have no sign and are searched no further, so this search is what redaction costs. It may report too much,
 never too little: if `assignments` or `shapes` would redact something in a string, then the string and its JSON have a
 sign, which property tests check. The time is in proportion to the length.
 
 A kilobyte of dots takes 1 µs and one of English prose 7 µs; a single search that ignores case took 3 and 14 µs. There
 are three reasons:
-- Before the search, letters are made small and bytes that are in no sign are left out (0.6 µs).
+- Before the search, letters are made small, and bytes that occur in no sign are left out (0.6 µs).
 - The search stops only at a few rare characters.
 - The pattern compares what follows such a character before what precedes it: among alternatives that begin with a
   plain character, `re` skips the wrong ones at once.
@@ -27,12 +28,15 @@ _LEFT_OUT = b".!#$(^~" + bytes(range(128, 256))
 
 
 def folded(text: bytes) -> bytes:
-    """A string as bytes in the form that the signs are written in."""
+    """Return text, as UTF-8, in the form in which it is searched for signs of secrets.
+
+    Letters are made small except A and G, and bytes that occur in no sign are left out.
+    """
     return text.translate(_FOLDED, _LEFT_OUT)
 
 
-# The ends of all names: the character at which the search stops, what follows it, what precedes it, and what may
-# follow the end.
+# How the names of secrets end. Each entry has four parts: the character at which the search stops; what follows this
+# character; what precedes it; and what may follow the whole end.
 _ENDS = (
     *(("c", "ret", "se", ""), ("c", "red", "", "(?:enti[aA]l|s)"), ("c", "ookie", "", "")),
     *(("c", "onnection", "", "[^A-Za-z0-9]{0,90}strin[gG]"), ("c", "(?<=nic)", "mnemoni", "")),
@@ -45,13 +49,13 @@ _ENDS = (
     ),
 )
 _MANY = "s?+(?:[_-]?[0-9]{1,4})?+"  # a plural, and digits, which are ignored
-# What precedes a name that a space may follow: an option, an element of XML, a name of several words.
+# What must precede a name that is followed by a space: an option, an element of XML, or a name of several words.
 _GLUED = ["[A-Za-z0-9_<=>:/-]"]
 # A dot before the name is left out, and of `config .password x` only what stands before the dot remains.
 _GLUED += ["(?:i[gG]|re|et|nv|tx|.[:=>]) ", *(f"-[A-Za-z]{{{letters}}} " for letters in (1, 2, 3, 4))]
 
 # What follows the name of a secret. In JSON, quotes, backslashes and line feeds have a backslash in front; a quote
-# with a colon behind it ends the name of a field, which `names` decides on. In a pair, a dot may precede a name in
+# with a colon after it ends the name of a field, which `names` decides on. In a pair, a dot may precede a name in
 # quotes that goes on: `name: "my .token for x"`.
 _GOES_ON = r"[A-Za-z0-9_/: -]{0,60}[\\\"'`]"
 _IN_TEXT = (
@@ -131,8 +135,11 @@ Look = Callable[[bytes], object | None]
 
 @lru_cache(maxsize=64)
 def signs(added: frozenset[str]) -> tuple[Look, Look]:
-    """The searches for a sign in a folded string and in folded JSON. `added`: further names, normalised; those with
-    letters beyond ASCII are ignored, and have to be handled by the caller."""
+    """Return two functions that search for a sign of a secret: in a string, and in JSON, each in the form of `folded`.
+
+    Both return None if there is no sign. `added` are further names of secrets, in the form that `normalised` returns.
+    Names with letters beyond ASCII are ignored, so the caller has to handle them.
+    """
     names = sorted(name for name in added if name.isascii())
     in_text, in_json = (re.compile(_pattern(names, *tails).encode()).search for tails in (_IN_TEXT, _IN_JSON))
     return in_text, in_json
@@ -145,5 +152,6 @@ def _of_shapes() -> Look:
     return re.compile(_joined(by_first).encode()).search
 
 
-# Whether one of the shapes may match in a folded string, in an eighth of the time that it takes to try them.
+# Searches a string in the form of `folded`; None if no pattern of `shapes` can match in the string. This takes an
+# eighth of the time that trying the patterns themselves takes.
 shows_a_shape = _of_shapes()
