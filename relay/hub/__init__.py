@@ -1,1 +1,2 @@
-"""The hub: it sends each change to the listeners that may see it and have subscribed."""
+"""The hub: it sends each change to the listeners (connections) that have subscribed to its task or to the list and may
+see the task."""

@@ -198,7 +198,11 @@ class Driver:
                 self._conclude(answer)
 
     def _conclude(self, answer: TaskAnswer) -> None:
-        """Answer every active request that waits for this read of a task."""
+        """Answer every active request that waits for this read of a task.
+
+        A request is given the first task found that its listener may see. If there is none, the request is answered as
+        unavailable (the read failed), read again (a later read may find the task), or answered as forbidden.
+        """
         requests = answer.reading.requests
         is_resync = any(request.unasked for request in requests)
         reads = [self._task_read(found, answer, is_resync=is_resync) for found in answer.found]

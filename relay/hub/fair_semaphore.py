@@ -15,7 +15,7 @@ class FairSemaphore:
     """A semaphore with `slots` slots. Each user has a queue, and free slots are given to the queues in turn.
 
     So a user that asks for a thousand reads delays only its own reads. A read that several users wait for stands in the
-    queue of each of these users, and takes the first slot that reaches it in one of these queues.
+    queue of each of these users, and begins as soon as it is given a slot through any of these queues.
     """
 
     def __init__(self, slots: int) -> None:
@@ -47,8 +47,7 @@ class FairSemaphore:
             self._release()
 
     def enqueue(self, waiter: Waiter, user: str) -> None:
-        """Add a waiting read, represented by the future `waiter` that was given to `slot`, to the queue of this
-        user."""
+        """Add a waiting read to the queue of this user. `waiter` is the future of the read that was given to `slot`."""
         self._queues.setdefault(user, deque()).append(waiter)
 
     def _release(self) -> None:

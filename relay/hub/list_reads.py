@@ -72,8 +72,8 @@ class ListReading:
 
 
 class ListReads:
-    """Plans and makes the reads of lists. For each reading that `ask` returns the caller has to call `pages` and answer
-    the requests with the result."""
+    """Plans and makes the reads of lists. The caller has to call `pages` for each reading that `ask` returns, and to
+    answer the requests with the result."""
 
     def __init__(self, reads: FairReads, translator: Translator) -> None:
         self._reads = reads
@@ -127,8 +127,8 @@ class ListReads:
     async def pages(self, reading: ListReading) -> Pages | None:
         """Read the list at the position of this reading, and return its pages; None if it cannot be read.
 
-        The caller has to use the result before it awaits anything: messages that are published from now on are not
-        buffered for this reading.
+        The caller has to use the result before it awaits anything: messages that are published after this method has
+        returned are not buffered for this reading.
         """
         try:
             pages = await self._pages(reading)

@@ -61,7 +61,8 @@ class StepFrames:
         """Return the frames for the live subscribers of the task, in order, and the position in the timeline after
         these frames.
 
-        `progress` is the position before the step; it has to be the same in every call.
+        Each frame comes with whether it is a lifecycle message. `progress` is the position before the step; it has to
+        be the same in every call.
         """
         if self._for_room is None:
             self._for_room, self._after = self._made_for_room(progress)

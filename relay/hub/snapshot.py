@@ -95,10 +95,11 @@ class TaskState:
         return Progress(len(self.events), self.digests[-1])
 
     def resumes(self, since: int | None, digest: str | None) -> bool:
-        """Whether a client at this position can continue from it: whether the first `since` events have the digest
-        `digest`.
+        """Whether a client at this position can continue from it, because it holds the first `since` events of this
+        timeline.
 
-        False if one of the arguments is None. `digest` is the `head` of PROTOCOL.md 6.2.
+        `digest` is the client's `head` (PROTOCOL.md 6.2), which has to be that of these events. False if an argument is
+        None.
         """
         return (
             since is not None

@@ -47,8 +47,8 @@ class Request:
     `reply_to` is the id of the client's request, if there is one; the answer repeats it. `unasked`: no client asked;
     the relay itself needs the state to bring a subscription up to date. Nobody would repeat such a request, so its read
     is retried until it succeeds. `caught_up`: the relay has published everything that the database held when the
-    request was made. `postponed`: the state was read, but the queue of the connection had no room for it, so it has to
-    be read again.
+    request was made, or has waited for that as long as it may. `postponed`: the state was read, but the queue of the
+    connection had no room for it, so it has to be read again.
     """
 
     __slots__ = ("active", "caught_up", "postponed", "reply_to", "unasked")
@@ -260,15 +260,16 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class ReadWhenCaughtUp:
-    """Read a state (a snapshot) for this request once the relay has published every change that the database holds
-    now."""
+    """Read a state (a snapshot) for this request once the relay has published every change that the database holds now,
+    or has waited for that as long as it may."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
 class ReadLater:
-    """Read a state (a snapshot) for this request after a pause, because a read failed just now and would fail again."""
+    """Read a state (a snapshot) for this request after a pause, because the last read failed and another one at once
+    would fail too."""
 
     request: Request
 
@@ -336,8 +337,8 @@ class Subscription(ABC, Generic[R]):
     events.
 
     `requests` are in the order in which they were made. `member`: the listener is to be sent live messages once its
-    requests are answered. `room` is the room or group in which the listener is sent live messages; None unless the
-    state is LIVE.
+    requests are answered. `room` is the room (subscribers of a task) or group (subscribers of the list) in which the
+    listener is sent live messages; None unless the state is LIVE.
     """
 
     __slots__ = ("listener", "member", "requests", "room", "state")

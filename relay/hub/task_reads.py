@@ -68,7 +68,8 @@ class TaskBatch:
         return {request.subscription.listener.user for request in self.requests()}
 
     def filter(self) -> Mapping[str, Any]:
-        """Return the MongoDB filter for the documents that any listener may see that has asked so far.
+        """Return the MongoDB filter for the documents that at least one of the listeners that have asked so far may
+        see.
 
         Also store the rights of these listeners in `rights`.
         """
@@ -127,8 +128,8 @@ class TaskAnswer:
     """The result of a read of one taskId.
 
     `found` are the tasks for which the taskId may stand; a listener is sent the first of them that it may see.
-    `hidden`: such a task exists, but none of the listeners that asked may see it. `is_read`: the read succeeded;
-    otherwise nothing is known about the task.
+    `hidden`: such a task exists, but none of the listeners that asked may see it (checked only if one of them is
+    subscribed to the task). `is_read`: the read succeeded; otherwise nothing is known about the task.
     """
 
     reading: TaskReading
@@ -167,8 +168,8 @@ class _Stored:
 
 
 class TaskReads:
-    """Plans and makes the reads of tasks. For each batch that `ask` returns the caller has to iterate over `answers`
-    and answer the requests."""
+    """Plans and makes the reads of tasks. The caller has to iterate over `answers` for each batch that `ask` returns,
+    and to answer the requests with the results."""
 
     def __init__(self, reads: FairReads, translator: Translator) -> None:
         self._reads = reads
@@ -263,7 +264,7 @@ class TaskReads:
         return None
 
     async def _visible(self, batch: TaskBatch) -> dict[bytes, dict[str, Any]]:
-        """Return by key the documents of this batch that at least one listener may see that has asked so far.
+        """Return by key the documents of this batch that at least one of the listeners that have asked so far may see.
 
         Raises SourceError if they cannot be read.
         """
@@ -290,7 +291,10 @@ class TaskReads:
         return {key_of(document["_id"]) for document in existing}
 
     async def _found(self, reading: TaskReading, stored: _Stored | None) -> Sequence[TaskFound] | None:
-        """Return the tasks for which the taskId of this reading may stand; None if one of them cannot be read."""
+        """Return the tasks for which the taskId of this reading may stand; None if one of them cannot be read.
+
+        `stored` has the documents that were read for the whole batch; None if they could not be read.
+        """
         if stored is None:
             return None
         states = []
