@@ -50,8 +50,8 @@ OWN = (
     *("serverSelectionTimeoutMS", "socketTimeoutMS", "timeoutMS", "tz_aware", "unicode_decode_error_handler"),
     *("uuidRepresentation", "waitQueueTimeoutMS"),
 )
-# Options about writes, which the relay never makes, or without effect in this driver. They are ignored
-# silently, because many URLs that are copied from elsewhere have them (`?retryWrites=true&w=majority`).
+# Options that matter only for writes, which the relay never makes, and options without effect in this driver. Both are
+# ignored silently, because many URLs that are copied from elsewhere have them (`?retryWrites=true&w=majority`).
 MEANINGLESS = ("connect", "driver", "fsync", "journal", "retryWrites", "w", "waitQueueMultiple", "wTimeoutMS")
 # Options that only other drivers know. They are ignored with a warning, because an operator may rely on them.
 FOREIGN = ("proxyHost", "proxyPort", "proxyUsername", "proxyPassword")
@@ -71,8 +71,8 @@ _ESCAPE = ": in a user and a password, : / ? # [ ] @ and % are written as %3A %2
 NO_URL = "RELAY_MONGO_URL is not a MongoDB connection string"
 
 SELECTION_MS = 5_000
-# The driver looks for a new primary at heartbeats. With its default of ten seconds, an election could stop the stream
-# for that long.
+# Milliseconds between heartbeats, at which the driver looks for a new primary. With its default of ten seconds, the
+# stream could stop for that long after an election.
 HEARTBEAT_MS = 1_000
 SOCKET_MS = 30_000  # longer than every wait that the relay asks for; notices a server that stopped answering
 
@@ -148,8 +148,8 @@ def address_of(settings: Settings) -> Address:
     parts = _PARTS.fullmatch(url)
     if parts is None:
         raise StartupError(f"{NO_URL}: it begins with mongodb:// or mongodb+srv://.")
-    # The @ before the hosts comes before every / and ?, and in the value of an option it is escaped. An @ after one of
-    # those therefore ends a password that contains it unescaped: the driver would use part of that password as a host.
+    # The only unescaped @ of a correct URL is the one before the hosts, which comes before every / and ?. An @ after
+    # these shows a password that contains them unescaped, and the driver would use part of that password as a host.
     if "@" in parts["place"].partition("/")[2] or "@" in (parts["options"] or ""):
         raise StartupError(f"{NO_URL}{_ESCAPE}; so is an @ in an option.")
     options, ignored, unknown = {}, [], 0

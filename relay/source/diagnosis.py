@@ -18,7 +18,7 @@ from relay.source.errors import Meaning, is_capped, meaning_of
 
 WIRE_VERSION_6_0 = 17
 
-Hello = Mapping[str, Any]
+Hello = Mapping[str, Any]  # a server's reply to the command `hello`
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,14 +30,14 @@ MEANINGS: dict[int, Meaning] = {
     260: Meaning.PLACE_LOST,
     # FailedToParse: the token is not a resume token.
     9: Meaning.PLACE_LOST,
-    # BSONObjectTooLarge: a change event of more than 16 MB (an `_id` of several MB occurs in it four times). Every
-    # resumed stream would fail there, so its task is resynced like all others.
+    # BSONObjectTooLarge: a change event of more than 16 MB (an `_id` of several MB occurs in it four times). A
+    # resumed stream would fail at the same event, so the stream is opened again and all listeners are resynced.
     10334: Meaning.PLACE_LOST,
     # SnapshotTooOld: older than minSnapshotHistoryWindowInSeconds.
     239: Meaning.MOMENT_LOST,
     # SnapshotUnavailable: the collection was created or renamed after that time, or the server restarted.
     246: Meaning.MOMENT_LOST,
-    # Unauthorized, UserNotFound, AuthenticationFailed, MechanismUnavailable: no such user, or it lacks a privilege.
+    # Unauthorized, UserNotFound, AuthenticationFailed, MechanismUnavailable: wrong credentials, or no privilege.
     13: Meaning.FATAL,
     11: Meaning.FATAL,
     18: Meaning.FATAL,
@@ -78,6 +78,6 @@ def is_capped(failure: OperationFailure) -> bool:
 
     A capped collection cannot be read at a time in the past.
     """
-    # The server uses one code for this and for a collection that was created later, which is temporary. Only the
-    # message tells them apart.
+    # The server uses the same code if the collection was created after the time of the read, which is temporary. Only
+    # the message distinguishes the two cases.
     return "capped" in str((failure.details or {}).get("errmsg", ""))

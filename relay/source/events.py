@@ -66,7 +66,7 @@ _RAW = b"\x03rawUpdateDescription\0"
 _DIFF = b"\x10$v\0\x02\0\0\0\x03diff\0"
 _END_OF_DIFF = b"\0\0"
 
-_LENGTH = 4  # bytes of a length prefix, which counts itself
+_LENGTH = 4  # size in bytes of a document's length prefix; the length includes the prefix
 _COLLECTION_SIZE = len(_COLLECTION) + 16
 _TO_TOKEN = Struct(f"<i{len(_TOKEN)}si")
 _TIME_SIZE = len(_TIME) + 8
@@ -82,9 +82,9 @@ _TO_LENGTH, _TO_INT32 = _INT32.unpack_from, _INT32.pack
 _EPOCH = datetime(1970, 1, 1)
 _YEAR_10000_MS = 253_402_300_800_000
 _IDS_CACHED = 10_000
-_LONGEST_CACHED = 128  # bytes of a documentKey
+_LONGEST_CACHED = 128  # bytes of a documentKey; longer ones are not cached
 
-# The form of an update: paths that may be ambiguous, paths that are exact, or an oplog diff.
+# The forms of an update's description: paths that may be ambiguous, paths that are exact, or an oplog diff.
 _PATHS, _EXACT_PATHS, _AS_DIFF = range(3)
 
 
@@ -338,7 +338,7 @@ def _differed(diff: Document) -> Updated:
     if not told.paths:
         return Updated(told.fields, told.removed or (), told.truncated or ())
     if count > len({*told.fields, *told.removed, *(path for path, _ in told.truncated)}):
-        return UNKNOWN_UPDATE  # two paths have the same spelling, see `_described`
+        return UNKNOWN_UPDATE  # two paths have the same spelling, and one of them is missing here
     return Updated(told.fields, told.removed, told.truncated, told.paths)
 
 

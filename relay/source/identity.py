@@ -184,7 +184,7 @@ def _canonical(kind: int, value: bytes, levels: int) -> tuple[int, bytes]:
             return kind, value
 
 
-# Lists, not generators: a generator would add a stack frame for each of up to 180 nesting levels.
+# These functions build lists, because a generator would add a stack frame for each of up to 180 nesting levels.
 
 
 def _of_document(value: bytes, levels: int) -> bytes:

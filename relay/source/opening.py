@@ -25,8 +25,8 @@ from relay.source.stream import Tail
 
 log = logging.getLogger(__name__)
 
-RETRY_S = 1.0  # between two attempts to open the stream
-LOOK_S = 5.0  # between two checks of the collection
+RETRY_S = 1.0  # seconds between two attempts to open the stream
+LOOK_S = 5.0  # seconds between two checks of the collection
 
 
 class Opening:

@@ -27,8 +27,8 @@ from relay.source import walk
 from relay.source.identity import exact_id
 from relay.source.walk import ARRAY, DOCUMENT, body, end_of, fields, together
 
-Document = dict[str, Any]
-Element = bytes
+Document = dict[str, Any]  # a decoded document
+Element = bytes  # a type byte (0 for a document), then a value as raw BSON
 
 # Documents may hold dates past year 9999 and strings that are not UTF-8. They must not make a document unreadable.
 LENIENT: CodecOptions[Document] = CodecOptions(
@@ -319,6 +319,7 @@ class Decoder:
         return self._all(raws, self._in_diff)
 
     def _all(self, raws: Sequence[bytes], places: Sequence[Sequence[str]]) -> Sequence[Document | None]:
+        """Decode several documents, in one call of the driver if possible. None stands for one that cannot be decoded."""
         joined = b"".join(raws)
         if _REFERENCE not in joined and not self._may_hold_array(joined):
             try:
@@ -334,9 +335,14 @@ class Decoder:
             return None
 
     def _may_hold_array(self, raw: bytes) -> bool:
+        """Return whether the bytes contain an array with the name of the events array, as a quick test."""
         return self._last in raw or self._whole in raw
 
     def _decode(self, raw: bytes, places: Sequence[Sequence[str]]) -> Document:
+        """Decode a document, but keep the array of events as a RawArray at each of these `places` that has one.
+
+        A place is the list of names that leads to the array. Raises InvalidBSON if the document is malformed.
+        """
         if not self._may_hold_array(raw):
             return self._decode_whole(raw)
         left = raw
@@ -357,8 +363,11 @@ class Decoder:
         return document
 
     def _decode_whole(self, raw: bytes) -> Document:
+        """Decode a document. If a name of `names` may occur twice in it, decode value by value, to keep the first
+        field.
+        """
         for name in self._names:
-            if raw.count(name) > 1:  # twice in one document, or once in each of two nested ones
+            if raw.count(name) > 1:  # twice in one document, or once in each of two nested documents
                 return _decode_apart(raw, self._noticed)
         return decode(raw, self._noticed)
 

@@ -217,7 +217,11 @@ def _proved(
 def _of_set_name(
     client: AsyncMongoClient[Any], hellos: Iterable[Hello], *, lasting: bool
 ) -> Diagnosis | None:
-    """Explain that no server belongs to the replica set that the URL names; None if one does or no name is known."""
+    """Return a Diagnosis if the URL names a replica set to which none of these servers belongs, otherwise None.
+
+    `hellos` are the `hello` replies of the servers. `lasting` says whether waiting cannot help. Returns None also if no
+    reply names a set.
+    """
     wanted = client.options.replica_set_name
     names = {str(hello["setName"]) for hello in hellos if "setName" in hello}
     if wanted is None or not names or wanted in names:
@@ -350,9 +354,9 @@ def _seeds(address: Address) -> list[tuple[str, int | None]]:
 async def _interview(
     address: Address, servers: Sequence[tuple[str, int | None]]
 ) -> dict[str, Hello | str | Diagnosis]:
-    """Ask the first SERVERS_ASKED of these servers for their `hello`, and return the answers by host and port.
+    """Ask the first SERVERS_ASKED of these servers for their `hello`, and return each answer by "host:port".
 
-    An answer is the `hello` reply, a Diagnosis of the server's TLS, or the reason why it did not answer.
+    An answer is the `hello` reply, a Diagnosis of the server's TLS, or the reason why the server did not answer.
     """
     asked = servers[:SERVERS_ASKED]
     answers = await asyncio.gather(*(_answer(address, *server) for server in asked))

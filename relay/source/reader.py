@@ -23,9 +23,7 @@ from relay.source.raw_bson import Decoder, Document, ignore
 
 log = logging.getLogger(__name__)
 
-MAX_TIME_MS = (
-    10_000  # limit of each read: without a majority, the server would let a snapshot read wait forever
-)
+MAX_TIME_MS = 10_000  # limit of each read: without a majority, a snapshot read would wait forever
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
 

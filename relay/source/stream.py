@@ -48,9 +48,9 @@ CLOSING_MS = (
 )
 CUT_BYTES = 1024 * 1024  # a reply of at least this size may have been cut because it was full (at 16 MB)
 BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 10.0
-# How far the stream may be behind the time of the database before it counts as stale. Without a majority the stream
-# stays open and sends nothing (F14). On an idle shard the token may be 10 s old: an idle server
-# writes a no-op that often.
+# How many seconds the stream may be behind the time of the database before it counts as stale. If the replica set has
+# no majority, the stream stays open and sends nothing (F14). On an idle shard the resume token may be 10 s old, because
+# an idle server writes a no-op only every 10 s.
 BEHIND_S = 15
 WITNESS_MS = 1_000  # how long to look for the last published change after a failure, see `_continues`
 _BEFORE_ALL = Timestamp(0, 0)
@@ -130,7 +130,7 @@ class Tail:
         self._outage = Outage(log, "change stream interrupted")
         self._token: RawBSONDocument | None = None
         self._witness: _Witness | None = None
-        self._lost: str | None = None  # why the resume token was given up; None while it is good
+        self._lost: str | None = None  # why the resume token was given up; None while it can be used
         self._way = _EXPANDED
         self.position = Timestamp(0, 0)
         self.current_at: float | None = None
@@ -202,6 +202,10 @@ class Tail:
         self._lost = reason
 
     def _interrupted(self, failure: Exception, wait: float) -> None:
+        """Log a failure of the cursor, give up the resume token if it cannot be used again, and call `on_interrupted`.
+
+        `wait` is the number of seconds until the next attempt.
+        """
         code, level = code_of(failure), logging.WARNING
         said = {"error": type(failure).__name__, "code": code, "retry_in_s": round(wait, 2)}
         match meaning_of(failure):
@@ -265,11 +269,20 @@ class Tail:
             await cursor.close()
 
     async def _more(self, cursor: _Cursor, wait_ms: int, *, paces: bool) -> _Reply:
+        """Send the next getMore, after `pace`.
+
+        Does not await `pace` if changes are held back and none were given out: their cluster time has to be completed
+        first.
+        """
         if self._pace is not None and (paces or wait_ms == AWAIT_MS):
             await self._pace()
         return await cursor.get_more(wait_ms)
 
     async def _now(self) -> Timestamp:
+        """Return the cluster time of the database's latest operation.
+
+        Raises StartupError if the database is a standalone server, which has none.
+        """
         reply = await self._client.admin.command("ping")
         moment = reply.get("operationTime")
         if not isinstance(moment, Timestamp):
@@ -279,11 +292,11 @@ class Tail:
     async def _continues(self) -> bool:
         """Return whether the database still holds the history that was published. To be asked after an interruption.
 
-        Another database may have taken the address, or an older copy of the database may have been restored. Both
-        accept the resume token and continue, and everything published that they do not hold would stay on every page.
-        So the last published change must still be in the stream, at its position. Returns False also if that cannot be
-        checked, because nothing was published yet or because the change is older than the oplog. Raises PyMongoError if
-        the database does not answer.
+        Another database may have taken the address, or an older copy of the database may have been restored. Either
+        accepts the resume token and continues; what was published and is missing in it would stay on every user's page.
+        So the last published change must still be in the stream, at its cluster time. Returns False also if that cannot
+        be checked, because nothing was published yet or because the change is older than the oplog. Raises PyMongoError
+        if the database does not answer.
         """
         witness = self._witness
         if witness is None:
