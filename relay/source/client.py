@@ -100,7 +100,7 @@ class Address:
 
     @property
     def uses_tls(self) -> bool:
-        """Whether the driver connects with TLS: one of the options or mongodb+srv asks for it."""
+        """Whether the driver connects with TLS, because an option or the scheme mongodb+srv asks for TLS."""
         given = self.options.get("tls") or self.options.get("ssl")
         if given:
             return given.lower() == "true"
@@ -241,7 +241,8 @@ def hosts_of(settings: Settings) -> str:
 def names_of(settings: Settings) -> tuple[str, str]:
     """Return the configured names of the database and of the collection.
 
-    Raises StartupError if MongoDB accepts no database or collection with that name, or if the relay cannot follow it.
+    Raises StartupError if MongoDB does not allow one of the names, or if the database is admin, config or local, which
+    are MongoDB's own.
     """
     database, collection = settings.relay_mongo_database, settings.relay_tasks_collection
     if re.search(r'[/\\. "$\0]', database) or len(database.encode(errors="replace")) > 63:

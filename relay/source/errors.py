@@ -55,12 +55,12 @@ MEANINGS: dict[int, Meaning] = {
 
 
 def code_of(failure: Exception) -> int | None:
-    """The error code that the server sent; None if the server did not answer."""
+    """Return the error code that the server sent; None if the server did not answer."""
     return failure.code if isinstance(failure, OperationFailure) else None
 
 
 def meaning_of(failure: Exception) -> Meaning:
-    """Return what the relay does about this error: the entry of its code in MEANINGS, otherwise PASSES.
+    """Return what the relay does about this error: the entry of its code in MEANINGS, or PASSES if there is none.
 
     The label NonResumableChangeStreamError has precedence over the code, and a read that was refused because the
     collection is capped is FATAL.

@@ -150,9 +150,10 @@ def read_change(
 class _Push(NamedTuple):
     """The fixed bytes of an oplog diff that sets one element of the events array, as `$push` does.
 
-    `parts` unpacks those bytes between the lengths around them, from `rawUpdateDescription` up to the index of the
-    element; `names` are the values that they must have. `instead` is the prefix that replaces them: with it, the index
-    and the value become a document of updated fields, {"<path>.<index>": value}.
+    `parts` unpacks these bytes, from `rawUpdateDescription` up to the index of the element, and skips the lengths of
+    sub-documents between them; `names` are the values that the unpacked bytes must have. `instead` is the prefix that
+    replaces these bytes: with it, the index and the value become a document of updated fields, {"<path>.<index>":
+    value}.
     """
 
     parts: Struct
@@ -238,7 +239,9 @@ def _pushed(raw: bytes, at: int, push: _Push) -> bytes | None:
 
 @lru_cache(_IDS_CACHED)
 def _identity(document_key: bytes) -> tuple[bytes, Any]:
-    """Return the key of the `_id` in a documentKey (raw BSON), and the `_id` itself."""
+    """Return the key of the `_id` in a documentKey (raw BSON), and the `_id` itself, a RawId if decoding would change
+    it.
+    """
     document_id = exact_id(decode(document_key)["_id"], document_key)
     return key_of(document_id), document_id
 
@@ -295,9 +298,9 @@ def _operation(raw: bytes, event: Document, split: bool) -> Operation | None:
 def _described(raw: bytes, described: Document, split: bool) -> Updated:
     """Parse the `updateDescription` of an event. `raw` is the whole event, as raw BSON.
 
-    If it does not say which dots of its paths separate names, `split` decides: true splits paths at all dots, false
-    gives `paths=None`. Returns UNKNOWN_UPDATE if two paths have the same spelling. Raises TypeError or KeyError if the
-    layout is unknown.
+    If the description does not say which dots of its paths separate names, `split` decides: true splits paths at all
+    dots, false gives `paths=None`. Returns UNKNOWN_UPDATE if two paths have the same spelling. Raises TypeError or
+    KeyError if the layout of the description is unknown.
     """
     fields = opened(described.get("updatedFields")) or {}
     removed = described.get("removedFields") or ()
@@ -343,11 +346,11 @@ def _differed(diff: Document) -> Updated:
 
 
 def _flatten(diff: Document, before: str, names: tuple[str, ...], dotted: bool, told: _Told) -> int:
-    """Add each path that a diff sets, removes or truncates to `told`, and return the number of these paths.
+    """Add each path that an oplog diff sets, removes or truncates to `told`, and return the number of these paths.
 
-    `names` are the field names that lead to the value that the diff describes; `before` is these names joined by dots,
-    with a final dot (empty at the top); `dotted` is true if one of the names contains a dot. Raises ValueError if the
-    diff is of an unknown kind.
+    `diff` may be a part of the whole diff. `names` are the field names that lead to the value that `diff` describes;
+    `before` is these names joined by dots, with a final dot (empty at the top); `dotted` is true if one of the names
+    contains a dot. Raises ValueError if the diff is of an unknown kind.
     """
     count = 0
     if diff.get("a") is True:

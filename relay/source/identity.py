@@ -223,7 +223,7 @@ def _text(value: bytes) -> bytes:
 
 
 def _integer(number: int) -> tuple[int, bytes]:
-    """Return type byte and value of an integer: as int32 if it fits, otherwise as int64."""
+    """Return type byte and value of the key for an integer: as int32 if it fits, otherwise as int64."""
     return (0x10, _INT32.pack(number)) if -(2**31) <= number < 2**31 else (0x12, _INT64.pack(number))
 
 

@@ -43,8 +43,7 @@ LENIENT: CodecOptions[Document] = CodecOptions(
 class Undecodable:
     """Stands for a value that the driver cannot decode. `element` is the value's type byte and its raw BSON.
 
-    An Undecodable is not a string, so that it equals no claim of a token. If it stands in a field that decides who may
-    see a task, nobody may.
+    An Undecodable is not a string, so that it matches no user if it stands in a field that decides who may see a task.
     """
 
     element: Element
@@ -181,8 +180,8 @@ def _together(values: Iterable[tuple[str, Any]]) -> bytes:
 def decode_element(element: Element) -> Any:
     """Decode an element: a type byte (0 for a document) and a value as raw BSON.
 
-    Returns the string "[undecodable]" if the value cannot be decoded. Inside a value that can, an Undecodable stands
-    for each inner value that cannot.
+    Returns the string "[undecodable]" if the value cannot be decoded. If only values inside it cannot be decoded, each
+    of those becomes an Undecodable.
     """
     kind = element[:1] if element[0] else _DOCUMENT_KIND
     raw = _INT32.pack(len(element) + 6) + kind + b"\0" + element[1:] + b"\0"
@@ -319,7 +318,7 @@ class Decoder:
         return self._all(raws, self._in_diff)
 
     def _all(self, raws: Sequence[bytes], places: Sequence[Sequence[str]]) -> Sequence[Document | None]:
-        """Decode several documents, in one call of the driver if possible. None stands for one that cannot be decoded."""
+        """Decode several documents, with one call of the driver if possible. None stands for an undecodable one."""
         joined = b"".join(raws)
         if _REFERENCE not in joined and not self._may_hold_array(joined):
             try:
@@ -363,9 +362,7 @@ class Decoder:
         return document
 
     def _decode_whole(self, raw: bytes) -> Document:
-        """Decode a document. If a name of `names` may occur twice in it, decode value by value, to keep the first
-        field.
-        """
+        """Decode a document. If a name of `names` may occur twice, decode value by value, to keep the first field."""
         for name in self._names:
             if raw.count(name) > 1:  # twice in one document, or once in each of two nested documents
                 return _decode_apart(raw, self._noticed)

@@ -83,7 +83,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Reopened:
-    """Says that the stream could not be resumed, and was opened again at `position` (a cluster time).
+    """An item of the stream: the stream could not be resumed, and was opened again at `position` (a cluster time).
 
     The changes between the previous batch and `position` are unknown, so every listener has to be brought up to date
     from the documents. `reason` is a clause for the log.

@@ -48,7 +48,7 @@ def is_of_fixed_size(kind: int) -> bool:
 
 
 def fields(document: bytes) -> Iterator[Field]:
-    """Yield the fields of a document in order: type byte, name and value. Raises InvalidBSON if it is malformed."""
+    """Yield type byte, name and value of each field of a document. Raises InvalidBSON if the document is malformed."""
     for kind, name, start, end in places(document, 0, len(document)):
         yield kind, name, document[start:end]
 
