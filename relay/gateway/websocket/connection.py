@@ -1,12 +1,15 @@
-"""One open WebSocket: what arrives, what leaves, and whether the client is still there.
+"""One open WebSocket: receives messages, sends messages, and finds out whether the client is still there.
 
-Messages are encoded before they come here. All that is sent during one turn of the event loop leaves in one write.
-What the socket does not take waits in a bounded outbox. An idle connection costs no task, and no parser. Parsing is
-that of the sans-I/O protocol of `websockets`.
+Messages are encoded before they are passed to a connection. Everything that is sent during one turn of the event loop
+is written to the socket in one call. What the socket does not accept waits in a bounded outbox. The sans-I/O protocol
+of `websockets` parses what arrives. An idle connection has no asyncio task and no parser.
 
-Rules of this file: every byte goes through the outbox, and only `flush` writes, which only the loop calls. This keeps
-messages in order; it rules out that a sender or the transport is called back while it calls; and when the transport
-calls `pause_writing`, the outbox is empty, except behind a page of a state that filled the socket.
+A *live message* reports a change as it happens. It may be dropped, because a *state* (a snapshot of a task's timeline
+or of the list, sent in one or more *pages*) can replace it. A connection is *paused* while its socket accepts no data.
+
+Rules of this file: every byte goes through the outbox, and only `flush` writes, which only the event loop calls. This
+has three effects. Messages stay in order. Neither a sender nor the transport is called back during its own call. When
+the transport calls `pause_writing`, the outbox is empty, unless a page of a state has filled the socket.
 """
 
 from __future__ import annotations
@@ -37,24 +40,28 @@ T = TypeVar("T")
 
 ABNORMAL = 1006  # RFC 6455 7.1.5: the connection ended without a close frame
 CLOSE_S = 5.0  # how long a client may take to answer a close
-MAX_FRAGMENTS = 1000  # of one message: each costs memory, however short it is
+MAX_FRAGMENTS = 1000  # in one message: each fragment costs memory, however short it is
 CONTROL_FRAMES, CONTROL_WINDOW_S = 100, 0.25  # the pings and pongs a client may send within this many seconds
 
 
 class Owner(Protocol):
-    """What keeps the open connections and calls their `tick`."""
+    """The object that keeps all open connections and calls their `tick`: in the relay `Connections`."""
 
     def wake(self, connection: Connection) -> None:
-        """Call its `tick` soon, even if the last one asked for a later time."""
+        """Call the `tick` of this connection soon, even if its last `tick` returned a later time."""
 
     def lost(self, connection: Connection) -> None:
-        """The connection is gone. It is the last call."""
+        """Forget this connection, which has ended. The connection makes no other call after this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """When a client counts as gone, in seconds: it is pinged after `ping_every_s` of silence and must answer within
-    `pong_within_s`; and its socket may take nothing for `stall_s` while something waits."""
+    """After how many seconds a client counts as gone, and is disconnected with 4408.
+
+    A client that has sent nothing for `ping_every_s` is sent a ping, and is disconnected if it sends nothing within
+    `pong_within_s` after that. While data waits to be sent, a client is disconnected if its socket accepts no data for
+    `stall_s`.
+    """
 
     ping_every_s: float
     pong_within_s: float
@@ -62,13 +69,14 @@ class Timeouts:
 
 
 class Connection(asyncio.Protocol):
-    """An open WebSocket, from the answer to its handshake to its end."""
+    """One open WebSocket connection, from the answer to its handshake until the socket is closed."""
 
-    # A binary message closes the connection (1003), at its first frame. The tests set this to play all of RFC 6455.
+    # If False, the first frame of a binary message closes the connection with 1003. Tests set it to True, so that a
+    # test suite for all of RFC 6455 can run against this class.
     takes_binary = False
 
-    # There are tens of thousands of these, most of them idle. So attributes are few, and what only matters while
-    # something arrives or waits is kept by the parser and the outbox.
+    # There are tens of thousands of connections, most of them idle. So this class has few attributes: the parser and
+    # the outbox keep what only matters while data arrives or waits.
     __slots__ = (
         "_control_frames",
         "_control_since",
@@ -102,42 +110,48 @@ class Connection(asyncio.Protocol):
         registry: set[Any],
         max_message_bytes: int,
     ) -> None:
-        """`registry`: the open protocols of the server, which end with it."""
+        """Create the connection; `begin` starts it.
+
+        `registry` is uvicorn's set of open protocols: the server calls `shutdown` of each when it stops.
+        `max_message_bytes` bounds one message of the client.
+        """
         self._transport = transport
         self._owner: Owner | None = owner
         self._pacer = pacer
         self._registry = registry
-        self._max_message_bytes = max_message_bytes  # of the client's
+        self._max_message_bytes = max_message_bytes  # of one message from the client
         self._loop = asyncio.get_running_loop()
-        self._parser: Parser | None = None  # None between two messages
+        self._parser: Parser | None = None  # None while no message is arriving
         self._conversation: Conversation | None = None
         self._outbox = Outbox()
-        self._scheduled = False  # `flush` will be called
-        self._paused = False  # the socket takes nothing
-        self._finished = False  # the connection ends when everything queued has been written
-        self._lingers = False  # then only our side ends, because the client may still be sending
+        self._scheduled = False  # True while a call of `flush` is pending
+        self._paused = False  # True while the socket accepts no data
+        self._finished = False  # if True, the connection ends when everything queued has been written
+        self._lingers = False  # if True, only our side is closed: the client may still be sending
         self._deadline = 0.0  # when the connection is cut off, by the loop's time; 0: never
-        self._heard_at = self._loop.time()  # when the client last showed that it is there
+        self._heard_at = self._loop.time()  # when the client last sent or read anything
         self._pinged_at = 0.0
-        # While paused: the bytes that the socket still held when that number last changed, and when it did.
+        # While paused: how many bytes the transport still held when that number last changed, and when it last changed.
         self._unread_bytes, self._progress_at = 0, self._heard_at
         self._control_frames, self._control_since = 0, 0.0
-        self.code: int | None = None  # the close code with which it ended, or is ending
+        self.code: int | None = None  # the close code; None while the connection is open
 
     # Beginning.
 
     def begin(self, answer: bytes) -> None:
-        """Send the answer to the handshake, and receive from now on. To be called once, by the handshake."""
+        """Send `answer`, the bytes of the response to the handshake, and start to receive. The handshake calls this
+        once."""
         self._registry.add(self)
         self._keep(answer)
         self._transport.resume_reading()
 
     def serve(self, conversation: Conversation, *, max_bytes: int) -> None:
-        """Begin the conversation. `max_bytes` of live messages may wait while the socket takes none."""
+        """Pass the client's messages to this conversation from now on. At most `max_bytes` bytes of live messages may
+        wait while the socket accepts no data; beyond that they are dropped."""
         self._conversation, self._outbox.max_bytes = conversation, max_bytes
 
     def abort_if_unserved(self) -> None:
-        """Cut the connection off if nobody serves it: nothing would ever end it."""
+        """Cut off the connection if neither `serve` nor `close` was called, because then nothing would ever end it."""
         if self._conversation is None and self.code is None:
             self.abort(Close.INTERNAL)
 
@@ -167,8 +181,8 @@ class Connection(asyncio.Protocol):
         self._answer_for(parser)
 
     def eof_received(self) -> None:
-        # The transport closes when this returns, after it has sent what it was given. So write what is queued now. The
-        # deadline is for a client that does not read it.
+        # After this method returns, the transport sends what it was given, and then closes. So write what is queued
+        # now. The deadline is for a client that never reads this data.
         self.flush()
         self._end(None)
         self._cut_off_in(CLOSE_S)
@@ -180,13 +194,14 @@ class Connection(asyncio.Protocol):
         if self._conversation is not None:
             # Do not read from a client that does not read: the answers to its requests would only pile up.
             self._transport.pause_reading()
-            # What waits behind the pages of a state may still be dropped, so it is not on its way.
+            # Live messages that wait in the outbox behind the pages of a state may still be dropped. So `paused`, which
+            # promises that everything sent is on its way, is called only if the outbox is empty.
             if not self._outbox:
                 self._call(self._conversation.paused)
 
     def resume_writing(self) -> None:
         self._paused = False
-        # It reads: that is as good as the answer to a ping, which we could not have received.
+        # The client reads. This counts like the answer to a ping, which we could not have received: reading was paused.
         self._heard_at = self._loop.time()
         self._transport.resume_reading()
         self._schedule()
@@ -218,7 +233,8 @@ class Connection(asyncio.Protocol):
             self._keep(bytes((0x8A, len(frame.data))) + frame.data)  # its pong
 
     def message(self, opcode: Opcode, data: bytes) -> None:
-        """Pass one whole message on. The opcode is TEXT, or where the class `takes_binary` also BINARY."""
+        """Pass one complete message from the client to the conversation. `opcode` is TEXT, or also BINARY if the class
+        sets `takes_binary`. A message that is not UTF-8 closes the connection with 1007."""
         if self._conversation is None:
             return
         try:
@@ -229,7 +245,8 @@ class Connection(asyncio.Protocol):
             self._call(self._conversation.receive, text)
 
     def _call(self, method: Callable[..., T], *args: Any, **named: Any) -> T | None:
-        """Call a method of the conversation. If it raises, the connection ends."""
+        """Call a method of the conversation and return its result. If the method raises an exception, close the
+        connection (with the code of a `Refused`, otherwise with 1011) and return None."""
         try:
             return method(*args, **named)
         except Refused as refused:
@@ -240,18 +257,19 @@ class Connection(asyncio.Protocol):
         return None
 
     def _answer_for(self, parser: Parser) -> None:
-        """Queue what the WebSocket protocol itself answers: the echo of a close, or the close for a violation."""
+        """Queue what the parser answers by itself: the echo of the client's close frame, or a close frame for a
+        violation of the protocol. Drop the parser if no message is arriving."""
         if parser.parser_exc is not None:
             self._end(parser.close_sent.code if parser.close_sent is not None else None)
         data = parser.data_to_send()
         answer = b"".join(data)
         if (
             answer and not self._deadline
-        ):  # with a deadline, a close frame is queued already, and must be the last
+        ):  # if there is a deadline, a close frame is queued already, and must stay the last frame
             self._keep(answer)
         if SEND_EOF in data:
             # A client that broke the rules may still be sending. If a socket is closed over bytes that nobody has
-            # read, the kernel resets it, and the client may never see our close frame. So only our side ends.
+            # read, the kernel resets it, and the client may never see our close frame. So only our side is closed.
             self._lingers = parser.parser_exc is not None
             self._finish()
         elif parser.idle and parser.state is OPEN:
@@ -262,36 +280,42 @@ class Connection(asyncio.Protocol):
         if parser is not None:
             parser.free()
 
-    # What leaves. (The first five are the `Receiver` of the hub.)
+    # What leaves. (The first five methods implement `hub.listener.Receiver`.)
 
     def send(self, batch: Batch) -> None:
-        """Queue live messages, which are dropped if too many wait. Does nothing once the connection ends."""
+        """Queue live messages. If too many bytes of live messages wait then, all that wait are dropped, including these
+        and except those that `pin` protects. From then on all live messages are dropped until everything else has been
+        written. Does nothing after the connection has begun to close."""
         if self.code is None:
             if not self._outbox.add_live(batch, paused=self._paused):
-                # Not now: the hub is going through its listeners, and must not be called back.
+                # Report it later: the hub is iterating over its listeners now, and must not be called back.
                 self._loop.call_soon(self._report_lag)
             self._schedule()
 
     def answer(self, frame: Frame) -> None:
-        """Queue a message that must not be dropped. If too many wait, the connection is cut off."""
+        """Queue a message that must not be dropped. If too many bytes of such messages wait, the connection is cut off
+        with 4408. Does nothing after the connection has begun to close."""
         if self.code is None and not self._outbox.is_overflowed:
             if not self._outbox.add_answer(frame):
                 self._loop.call_soon(self.abort, Close.TIMEOUT)
             self._schedule()
 
     def answer_pages(self, pages: Iterable[Frame], size: int) -> None:
-        """Queue a state of about `size` bytes; each of its pages is made when the socket takes it."""
+        """Queue the pages of a state (a snapshot of a task or of the list) of about `size` bytes. Each page is taken
+        from the iterable when the socket has room for it. Does nothing after the connection has begun to close."""
         if self.code is None:
             self._outbox.add_state(pages, size)
             self._schedule()
 
     def pin(self) -> bool:
-        """Drop nothing of what is queued now: a state that follows continues from it. False if live messages were
-        dropped before, and the conversation does not know yet."""
+        """Protect everything that is queued now from being dropped, because the state that will be queued next
+        continues from it. Return False if live messages were dropped before and `Conversation.lag` has not been called
+        for them yet, else True."""
         return self._outbox.pin()
 
     def has_room(self) -> bool:
-        """May another state be queued? If not, `Conversation.drained` follows when nothing waits any more."""
+        """Return whether another state may be queued. After False, `Conversation.drained` is called when everything
+        queued has been written."""
         return self._outbox.has_room(paused=self._paused)
 
     def _keep(self, data: bytes) -> None:
@@ -304,10 +328,11 @@ class Connection(asyncio.Protocol):
             self._pacer.schedule(self)
 
     def flush(self) -> int:
-        """Write what is queued, as far as the socket takes it. Return the number of live messages."""
+        """Write what is queued, until the socket accepts no more. Return the number of live messages that were queued,
+        or 0 if nothing could be written."""
         self._scheduled = False
-        # Before anything is written, because the write may bring `paused`, and before `drained`: both would tell the
-        # conversation about messages after those that were dropped.
+        # Report dropped messages before anything is written, because writing may cause a call of `paused`, and before
+        # `drained`: both calls would concern messages that were sent after the dropped ones.
         outbox = self._outbox
         if outbox.unreported_lag is not None:
             self._report_lag()
@@ -335,20 +360,22 @@ class Connection(asyncio.Protocol):
     # Ending.
 
     def close(self, code: int, reason: str) -> None:
-        """End the connection after what is queued. Does nothing if it is ending already."""
+        """Close the connection with this code and reason after everything queued has been written. A client that does
+        not answer within CLOSE_S seconds is cut off. Does nothing if the connection is closing already."""
         if self.code is None:
             self._keep(close_frame(code, reason))
             self._end(code)
             self._cut_off_in(CLOSE_S)
 
     def abort(self, code: int) -> None:
-        """End the connection at once, and drop what is queued: the client would not read it."""
+        """Cut off the connection at once, without a close frame, and drop what is queued. `code` is recorded as its
+        close code, unless the connection was closing already."""
         self._outbox.clear()
         self._end(code)
         self._transport.abort()
 
     def shutdown(self) -> None:
-        """uvicorn stops."""
+        """Close the connection, because the server stops: uvicorn calls this for every open protocol."""
         if self._conversation is not None:
             self.close(Close.GOING_AWAY, "restart")
         else:
@@ -356,7 +383,9 @@ class Connection(asyncio.Protocol):
             self._finish()
 
     def _end(self, code: int | None) -> None:
-        """Take no more messages, neither from the client nor to be sent; what is queued may still leave."""
+        """Begin to end: record the close code, accept no further messages from the client or from senders, and call
+        `Conversation.closed`. What is queued already may still be written. `code` is None if the connection ended
+        without a close frame. A second call does nothing."""
         if self.code is None:
             self.code = code if code is not None else ABNORMAL
             if self._parser is not None:
@@ -369,10 +398,10 @@ class Connection(asyncio.Protocol):
         if not self._deadline:
             self._deadline = self._loop.time() + seconds
             self.wake()
-            self._transport.resume_reading()  # only by reading can we learn that the client is gone
+            self._transport.resume_reading()  # only by reading can we notice that the client is gone
 
     def _finish(self) -> None:
-        """Close the connection when everything queued has been written."""
+        """Close the connection when everything queued has been written, or after CLOSE_S seconds."""
         self._finished = True
         self._cut_off_in(CLOSE_S)
         self._schedule()
@@ -389,7 +418,11 @@ class Connection(asyncio.Protocol):
     # Time.
 
     def tick(self, now: float, timeouts: Timeouts) -> float:
-        """Ping the client, or cut off one that is gone. Return when the next call is needed, by the loop's time."""
+        """Ping the client if it is silent, cut it off if it is gone, and call the conversation's `tick`.
+
+        `now` is the time of the event loop's clock, in seconds. Return the time of that clock at which `tick` must be
+        called again.
+        """
         if self._deadline:
             if now >= self._deadline:
                 self.abort(self.code or ABNORMAL)
@@ -418,15 +451,15 @@ class Connection(asyncio.Protocol):
         return self._heard_at + timeouts.ping_every_s
 
     def wake(self) -> None:
-        """Have `tick` called soon, because something is due earlier than it said."""
+        """Have `tick` called soon, because something is due earlier than the time that the last `tick` returned."""
         if self._owner is not None:
             self._owner.wake(self)
 
     @property
     def waiting_bytes(self) -> int:
-        """The bytes that the socket has not taken, in its buffer and in the outbox; 0 if it is not full. Pages that
-        are not made yet do not count: a timeline may be larger than every bound, and a client that were cut off for
-        that would only ask for it again."""
+        """The bytes that wait in the transport's buffer and in the outbox while the socket accepts no data; 0 while it
+        accepts data. Pages of a state that are not encoded yet do not count: a timeline may be larger than every bound,
+        and a client that was cut off because of its size would only ask for the timeline again."""
         if not self._paused:
             return 0
         waiting = self._outbox.kept_bytes + self._outbox.live_bytes

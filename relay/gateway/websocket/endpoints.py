@@ -1,4 +1,8 @@
-"""The WebSocket endpoints: admission, a session for each connection, and the drain before the relay stops."""
+"""The WebSocket endpoints: they admit clients, start a session for each connection, and announce a planned stop.
+
+The *drain* is the time between the notice of a planned stop, which tells each client when to reconnect, and the
+closing of all connections.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Connections:
-    """All open WebSocket connections of a relay."""
+    """All open WebSocket connections of one relay process, and the ASGI endpoints that open them."""
 
     def __init__(self, services: Services, metrics: Metrics, *, random: Callable[[], float]) -> None:
         self._services = services
@@ -43,12 +47,12 @@ class Connections:
         self._empty.set()
 
     async def run_timers(self) -> None:
-        """Run the timers of all connections. Does not return."""
+        """Run the timers of all connections: pings, heartbeats and deadlines. Does not return; ends by cancellation."""
         await self._timers.run()
 
     async def drain(self) -> None:
-        """Announce to all clients, also later ones, that the relay will stop, and when to reconnect. Return after
-        RELAY_DRAIN_MS, or as soon as no connection is open."""
+        """Announce to every client that the relay will stop, and when to reconnect. Clients that connect later are sent
+        the same notice. Return after RELAY_DRAIN_MS milliseconds, or as soon as no connection is open."""
         self._draining = True
         grace_s = self._services.settings.relay_drain_ms / 1000
         if grace_s and self._open:
@@ -62,36 +66,41 @@ class Connections:
                 pass
 
     def _announce_drain(self, session: Session) -> None:
-        # Each client is given another time, or all would reconnect at once.
+        # Each client is given a random time, because otherwise all would reconnect at once.
         session.announce_drain(round(self._services.settings.relay_drain_ms * self._random()))
 
     def close_all(self) -> None:
-        """Close every connection, and each later one, with 1001: the relay stops, and clients reconnect."""
+        """Close every open connection with 1001, because the relay stops: clients reconnect after this code. Each
+        connection that is opened after this call is closed the same way."""
         self._closing = True
         for connection in list(self._open):
             connection.close(Close.GOING_AWAY, "restart")
 
     def abort_all(self) -> None:
-        """Cut every connection that is still open, whatever it has queued."""
+        """Cut off every connection that is still open at once, and drop what is queued for it."""
         for connection in list(self._open):
             connection.abort(Close.GOING_AWAY)
 
     async def any(self, websocket: WebSocket) -> None:
-        """`/ws`: the client asks for everything by requests."""
+        """Serve `/ws`: nothing is subscribed to by the address; the client sends requests for whatever it wants."""
         await self._serve(websocket)
 
     async def dashboard(self, websocket: WebSocket) -> None:
-        """`/ws/dashboard?limit=`: joins the list of tasks after the welcome."""
+        """Serve `/ws/dashboard?limit=`: subscribe the client to the list of tasks right after the `welcome` message."""
         await self._serve(websocket, dashboard=True)
 
     async def task(self, websocket: WebSocket) -> None:
-        """`/ws/tasks/{taskId}?since=&head=`: joins one task after the welcome."""
+        """Serve `/ws/tasks/{taskId}?since=&head=`: subscribe the client to this task right after the `welcome`."""
         await self._serve(websocket, task_id=websocket.path_params["task_id"])
 
     async def _serve(
         self, websocket: WebSocket, *, dashboard: bool = False, task_id: str | None = None
     ) -> None:
-        """Admit the client, and start its session; or refuse it, with an HTTP status or a close code."""
+        """Admit the client and start its session, or refuse the client.
+
+        A page of a foreign origin is refused with HTTP status 403, every other client with a close code. `dashboard`
+        subscribes the client to the list of tasks, `task_id` to that task.
+        """
         admission = self._services.admission
         handshake: Handshake = websocket.scope["extensions"][EXTENSION]
         if not admission.allows_origin(websocket, "websocket"):
@@ -101,13 +110,13 @@ class Connections:
         connection = handshake.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None, self)
         if connection is None:
             return
-        # From here on a refusal is a close code, which a page can read, and the timers must see the connection
-        # end. So it is registered before any check that may refuse it.
+        # From here on a refusal is a close code, which a page can read. The timers must see the connection end even
+        # if the client never answers that close. So the connection is registered before any check that may refuse it.
         entry = self._register(connection)
         try:
             if self._closing:
                 raise Refused(Close.GOING_AWAY, "restart")
-            entry.address = admission.enter(websocket)  # until `lost`
+            entry.address = admission.enter(websocket)  # given back in `lost`
             token = admission.token_of(websocket)
             opening = _opening(websocket.query_params, dashboard=dashboard, task_id=task_id)
             session = entry.session = Session(self._services, connection, opening)
@@ -123,7 +132,7 @@ class Connections:
             connection.close(Close.INTERNAL, "internal error")
 
     def _register(self, connection: Connection) -> OpenConnection:
-        """Watch a connection and count it in the metrics, until `lost`."""
+        """Start the timers of a new connection, and count it in the metrics. `lost` undoes both. Return its entry."""
         entry = self._open[connection] = OpenConnection(connection, None, None)
         self._timers.wake(entry)
         self._empty.clear()
@@ -143,7 +152,7 @@ class Connections:
         if not self._open:
             self._empty.set()
         self._metrics.connections.dec()
-        # The client chooses the code of its own close frame. As a label it could make series without end.
+        # A client may put any code into its close frame. As labels, these codes could create endlessly many series.
         self._metrics.closed.labels(connection.code if connection.code in _CODES else "other").inc()
 
 
@@ -151,7 +160,10 @@ _CODES = frozenset(int(code) for code in Close)
 
 
 def _opening(query: QueryParams, *, dashboard: bool, task_id: str | None) -> Opening:
-    """Parse the query into what the session joins after the welcome. Raises Refused (4500)."""
+    """Return what the address of a WebSocket asks to subscribe to, from its query and, if given, its task id.
+
+    Raises Refused (4500) if a value in the query is invalid or the task id is empty.
+    """
     try:
         if dashboard:
             limit = _number(query, "limit")

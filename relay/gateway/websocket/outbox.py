@@ -1,7 +1,10 @@
-"""What one connection still has to send, and how much of it may wait. Pure.
+"""The queue of what one connection still has to send, and the bounds of this queue. Pure.
 
-Live messages may be dropped, because a state can replace them. Answers, revocations, notices and control frames may
-not. Rule of this file: messages leave in the order in which they were added.
+*Live messages* report changes as they happen. They may be dropped, because a *state* (a snapshot of a task's timeline
+or of the list, sent in one or more *pages*) can replace them. Everything else is *kept*, which means never dropped:
+answers, revocations, notices, states and control frames. A connection is *paused* while its socket accepts no data.
+
+Rule of this file: messages leave in the order in which they were added.
 """
 
 from __future__ import annotations
@@ -10,14 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from relay.protocol.frames import Batch, Frame, websocket_message
 
-ANSWERS_FACTOR = 64  # answers may take this many times the bytes of live messages: documents have up to 16 MB
-BURST_FACTOR = (
-    8  # a burst may take this many times the bytes, if it is written before the socket has to be waited for
-)
+ANSWERS_FACTOR = 64  # answers may take this many times the bytes of live messages: a document has up to 16 MB
+BURST_FACTOR = 8  # while the socket accepts data, this many times `max_bytes` may be queued: it is written soon
 
 
 class _State:
-    """A state whose pages have not all been taken; `left` is about how many bytes are still to come."""
+    """A queued state (a snapshot of a task or of the list), some of whose pages have not been written yet. `pages`
+    yields them; `left` is about how many bytes they have together."""
 
     __slots__ = ("left", "pages")
 
@@ -27,12 +29,13 @@ class _State:
 
 
 class Outbox:
-    """The messages that a connection has not written yet, in order, as WebSocket messages.
+    """The WebSocket messages that a connection has not written yet, in the order in which they were added.
 
-    `max_bytes` bounds the live messages that wait while the socket takes nothing. If they exceed it, they are dropped,
-    and so are all live messages until the connection has caught up: it *lags*. If answers exceed `ANSWERS_FACTOR`
-    times `max_bytes`, the outbox *overflows*, takes no more, and its connection must be ended. A state is not bounded:
-    it waits as an iterator, and each of its pages is encoded when the socket has room for it.
+    `max_bytes` bounds the bytes of live messages that wait while the socket accepts no data. If they exceed it, they
+    are dropped, and so are all further live messages until `end_lag` is called: the connection *lags*. If the bytes of
+    answers exceed ANSWERS_FACTOR times `max_bytes`, the outbox *overflows*: it accepts no more answers or states, and
+    the connection must be ended. The size of a state (the snapshot of a task or of the list) is not bounded: it waits
+    as an iterator, and each of its pages is encoded when the socket has room for that page.
     """
 
     __slots__ = (
@@ -52,16 +55,16 @@ class Outbox:
 
     def __init__(self, max_bytes: int = 0) -> None:
         self.max_bytes = max_bytes
-        self.live_messages = 0  # added and neither written nor dropped
-        self.live_bytes = 0
-        self.kept_bytes = 0  # of what may not be dropped, without states
-        self.state_bytes = 0  # of pages that are not made yet, approximately
+        self.live_messages = 0  # how many were added and neither taken nor dropped
+        self.live_bytes = 0  # the bytes of live messages that may be dropped
+        self.kept_bytes = 0  # the bytes that may not be dropped, without those of states
+        self.state_bytes = 0  # about how many bytes the pages have that are not encoded yet
         self.is_lagging = False
         self.is_overflowed = False
-        # If the conversation does not know yet that it lags: `since_pause` of `Conversation.lag`.
+        # The argument `since_pause` for the call of `Conversation.lag` that is still to be made; None if none is.
         self.unreported_lag: bool | None = None
-        self.room_awaited = False  # the conversation has a state that found no room
-        # None where nothing waits: most connections are idle, and two empty lists of each would take 144 bytes.
+        self.room_awaited = False  # True after `has_room` returned False, until `end_lag`
+        # None while nothing waits: most connections are idle, and two empty lists for each would take 144 bytes.
         self._entries: list[bytes | _State] | None = None
         self._kept: list[int] | None = None  # indexes in `_entries` of what may not be dropped
         self._states = 0  # how many of `_entries` are states
@@ -72,11 +75,14 @@ class Outbox:
     # Adding.
 
     def add_live(self, batch: Batch, *, paused: bool) -> bool:
-        """Add live messages, unless the connection lags. False if there are too many now, and it begins to lag; then
-        `unreported_lag` must be reported soon. `paused`: the socket takes nothing."""
+        """Add live messages, or drop them if the connection lags. `paused` says that the socket accepts no data.
+
+        Return False if too many bytes of live messages wait now: they have been dropped, the connection begins to lag,
+        and the caller must report `unreported_lag` soon. Otherwise return True, also if the connection lagged before.
+        """
         if self.is_lagging:
             return True
-        # Called once for each delivery, so it calls nothing that it can do itself.
+        # This method runs once for each delivery, so it calls no other methods where a line of its own will do.
         data = batch.websocket
         if self._entries is None:
             self._entries = [data]
@@ -91,7 +97,8 @@ class Outbox:
         return False
 
     def add_answer(self, frame: Frame) -> bool:
-        """Add a message that may not be dropped. False if there are too many now: the outbox overflows."""
+        """Add a message that may not be dropped. Return False if the outbox has overflowed, now or before, because too
+        many bytes of such messages wait."""
         if self.is_overflowed:
             return False
         self.add(websocket_message(frame.body))
@@ -101,7 +108,8 @@ class Outbox:
         return False
 
     def add_state(self, pages: Iterable[Frame], size: int) -> None:
-        """Add a state of about `size` bytes. Its pages are made one by one, as `take` reaches them."""
+        """Add a state (a snapshot of a task or of the list) of about `size` bytes. `take` gets its pages one by one
+        from the iterable when it reaches them. Does nothing after the outbox has overflowed."""
         if self.is_overflowed:
             return
         self._append_kept(_State((websocket_message(page.body) for page in pages), size))
@@ -109,21 +117,22 @@ class Outbox:
         self.state_bytes += size
 
     def add(self, data: bytes) -> None:
-        """Add bytes that may not be dropped, such as a control frame, whatever waits already."""
+        """Add bytes that may not be dropped, such as a control frame, however much waits already."""
         self._append_kept(data)
         self.kept_bytes += len(data)
 
     def pin(self) -> bool:
-        """Let nothing that waits now be dropped, because the next message continues from it. False if live messages
-        were dropped before and the conversation does not know yet."""
+        """Keep everything that waits now from being dropped, because the message that is added next continues from it.
+        Return False if live messages were dropped before and the drop has not been reported yet, else True."""
         self._kept = list(range(len(self))) or None
         self.kept_bytes += self.live_bytes
         self.live_bytes = 0
         return self.unreported_lag is None
 
     def has_room(self, *, paused: bool) -> bool:
-        """May another state be added? If not, the room is awaited until `end_lag`. One state of any size always fits,
-        because a timeline can be larger than every bound."""
+        """Return whether another state (a snapshot of a task or of the list) may be added. `paused` says that the
+        socket accepts no data. After False, `room_awaited` is True until `end_lag`. Into an empty outbox a state of any
+        size fits, because a timeline can be larger than every bound."""
         fits = self.kept_bytes + self.state_bytes <= self._bound(paused)
         self.room_awaited |= not fits
         return fits
@@ -131,8 +140,11 @@ class Outbox:
     # Taking.
 
     def take(self) -> Sequence[bytes]:
-        """Remove and return what is to be written next: everything, or, where states wait, the entries before the
-        first state, or its next page. Empty when nothing waits."""
+        """Remove and return the bytes to write next, as a sequence of byte strings; an empty one if nothing waits.
+
+        If no states wait, this is everything. Otherwise it is what was added before the first state, or, if that state
+        comes first, its next page.
+        """
         if self._states:
             self.live_messages = 0
             return self._take_before_state() or self._take_page()
@@ -143,12 +155,12 @@ class Outbox:
         return entries  # type: ignore[return-value]  # no states are among them
 
     def end_lag(self) -> None:
-        """Take live messages again. To be called when nothing waits, before the conversation is called with
-        `drained`."""
+        """Accept live messages again after a lag. The caller must call this when nothing waits any more, and before it
+        calls `Conversation.drained`."""
         self.is_lagging = self.room_awaited = False
 
     def clear(self) -> None:
-        """Remove everything that waits."""
+        """Remove everything that waits, without returning it."""
         self._entries = self._kept = None
         self._states = self.live_messages = 0
         self.live_bytes = self.kept_bytes = self.state_bytes = 0
@@ -159,7 +171,7 @@ class Outbox:
         return self.max_bytes if paused else self.max_bytes * BURST_FACTOR
 
     def _append_kept(self, entry: bytes | _State) -> None:
-        """Append an entry that may not be dropped."""
+        """Append an entry that may not be dropped, either encoded bytes or a state."""
         if self._entries is None:
             self._entries = []
         if self._kept is None:

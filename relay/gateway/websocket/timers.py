@@ -1,6 +1,7 @@
-"""One timer for all connections: pings, deadlines, heartbeats, the end of tokens.
+"""One timer for all WebSocket connections: it drives pings, deadlines, heartbeats and the expiry of tokens.
 
-Each connection says when it has to be visited next, so an idle one costs two or three visits a minute.
+To *visit* a connection means to call its `tick`. The connection returns when it must be visited next, so an idle
+connection costs two or three visits a minute. Time is counted in ticks of TICK_S seconds.
 """
 
 from __future__ import annotations
@@ -15,34 +16,42 @@ from relay.gateway.websocket.connection import Connection, Timeouts
 from relay.gateway.websocket.outbox import ANSWERS_FACTOR
 from relay.protocol.types import Close
 
-TICK_S = 0.25  # how exact heartbeats and the end of tokens are
-# The bytes that may wait for all connections of one user together, in outboxes of live messages. A single connection
-# can reach twice `ANSWERS_FACTOR`: once in its outbox, and once in its transport.
+TICK_S = 0.25  # seconds: heartbeats, deadlines and the expiry of tokens may be late by about this much
+# How many bytes may wait for all connections of one user together, as a multiple of the live messages that may wait
+# for one connection. It is more than a single connection can reach, which is twice `ANSWERS_FACTOR`: once in its
+# outbox, and once in its transport.
 USER_FACTOR = 4 * ANSWERS_FACTOR
 
 
 @dataclass(eq=False, slots=True)
 class OpenConnection:
-    """An entry of the timers: a connection with its session, and the address it counts for."""
+    """An open connection as the timers keep it, with its session and the client address whose connection cap it counts
+    for. `address` is None until the caps have admitted the client, `session` until its other checks are passed."""
 
-    connection: Connection | None  # None, like the session, once it is lost
+    connection: Connection | None  # None, like `session`, after the connection has ended
     session: Session | None
     address: str | None
-    due: int = 0  # the number of the tick at which it is visited
+    due: int = 0  # the number of the tick at which the connection is visited next
 
     @property
     def user(self) -> str | None:
-        """The authenticated user; None before."""
+        """The `sub` of the authenticated user. None before authentication and after the connection has ended."""
         return self.session.user if self.session is not None else None
 
     def release(self) -> None:
-        """Drop the connection, which is lost. The timers keep this entry until it is due, and nothing else of it."""
+        """Drop the references to the connection, which has ended, and to its session, so that both are freed now. The
+        timers keep this entry until its tick comes."""
         self.connection = self.session = None
 
 
 @dataclass(slots=True)
 class Timers:
-    """Calls `tick` of every connection in time. `max_bytes`: the live messages that may wait in one outbox."""
+    """Calls `tick` of every connection when it is due, and bounds the memory that waiting data of one user takes.
+
+    `timeouts` are passed on to each connection. `max_bytes` is the number of bytes of live messages that may wait for
+    one connection. If more than USER_FACTOR times that many bytes wait for all connections of one user, the connection
+    with the most waiting bytes is cut off with 4408.
+    """
 
     timeouts: Timeouts
     max_bytes: int
@@ -51,11 +60,11 @@ class Timers:
     _last: int = 0  # the number of the last tick
 
     def wake(self, entry: OpenConnection) -> None:
-        """Visit this connection at the next tick, even if it asked for a later one."""
+        """Call the `tick` of this connection at the next tick of the timers, even if it had asked for a later one."""
         self._woken.add(entry)
 
     async def run(self) -> None:
-        """Run forever."""
+        """Call `tick` every TICK_S seconds. Returns never; ends by cancellation."""
         loop = asyncio.get_running_loop()
         self._last = _number(loop.time())
         while True:
@@ -63,7 +72,11 @@ class Timers:
             self.tick(loop.time())
 
     def tick(self, now: float) -> None:
-        """Visit all connections that are due. Cut off the largest one of each user for whom too much waits."""
+        """Call `tick` of all connections that are due. `now` is the time of the event loop's clock, in seconds.
+
+        For each user for whom more than USER_FACTOR times `max_bytes` wait, cut off the connection with the most
+        waiting bytes.
+        """
         waiting: Counter[str] = Counter()
         largest: dict[str, Connection] = {}
         for entry, connection in self._take_due(_number(now)):
@@ -81,7 +94,7 @@ class Timers:
     def _take_due(self, number: int) -> Iterator[tuple[OpenConnection, Connection]]:
         woken, self._woken = self._woken, set()
         for entry in woken:
-            entry.due = 0  # its place in `_due` counts no more
+            entry.due = 0  # so that the place it still has in `_due` is ignored
             if entry.connection is not None:
                 yield entry, entry.connection
         while self._last < number:
