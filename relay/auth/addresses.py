@@ -1,11 +1,13 @@
-"""The client's address that limits count by, also behind trusted proxies. Pure.
+"""Finds out the address of a client, by which limits count connections, also if the client connects through proxies.
+Pure.
 
-`relay/auth/admission.py` is the only reader of X-Forwarded-For. Proxies append to this header the address that
-connected to them. So it is read from right to left, as long as the address reached so far is a trusted proxy's.
+Only `relay/auth/admission.py` reads the header X-Forwarded-For. Each proxy appends to this header the address that
+connected to it. So the header is read from right to left, until an address that is not a trusted proxy's is reached.
+The *peer* is the other end of the socket.
 
 Rules of this file: a peer that is not a trusted proxy counts for its own address, whatever its headers say; what a
-client wrote into the header itself is left of what the first trusted proxy appended, and is never reached; an entry
-that is not an address ends the walk at the proxy that sent it.
+client itself wrote into the header stands to the left of what the first trusted proxy appended, and is never read; if
+an entry is not an address, the connection counts for the proxy that appended the entry.
 
 Why not uvicorn's ProxyHeadersMiddleware (tried with 0.54, against tests/unit/auth/test_addresses.py):
 
@@ -14,9 +16,9 @@ Why not uvicorn's ProxyHeadersMiddleware (tried with 0.54, against tests/unit/au
 - For "X-Forwarded-For: unknown", or "8.8.8.8, x, 10.0.0.2", it makes the string "unknown" or "x" the client, and
   the cap would count by a string that is not an address.
 
-It would also set the request's scheme from X-Forwarded-Proto, which nothing here needs. What it would replace is the
-loop of six lines in `client_address`; parsing and networks stay, because the HTTP protocol asks for them before any
-header has arrived (`is_proxy`).
+The middleware would also set the request's scheme from X-Forwarded-Proto, which the relay does not need. It would
+replace only the loop of six lines in `client_address`. The parsing of addresses and networks would still be needed,
+because the HTTP protocol class calls `is_proxy` before any header has arrived.
 """
 
 from __future__ import annotations
@@ -25,19 +27,22 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-IPV6_PREFIX = 64  # a household chooses its addresses freely within such a network
+IPV6_PREFIX = 64  # within such a network, a household can choose its addresses freely
 
 
 def networks(names: Iterable[str]) -> tuple[Network, ...]:
-    """Parse addresses and networks such as 10.0.0.0/8. Raises ValueError."""
+    """Parse IP addresses and networks such as 10.0.0.0/8. Raises ValueError if a name is neither."""
     return tuple(ipaddress.ip_network(name) for name in names)
 
 
 def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
-    """The address or, for IPv6, the /64 network to count a connection by.
+    """Return the address that a connection counts for: the client's IPv4 address, or the /64 network of its IPv6
+    address.
 
-    `peer` is the address of the other end of the socket, `forwarded_for` the values of the request's X-Forwarded-For
-    headers in their order. A peer that is not an IP address, such as that of a Unix socket, is returned as it is."""
+    `peer` is the address of the other end of the socket. `forwarded_for` contains the values of the request's
+    X-Forwarded-For headers in their order; they are read only if the peer is in one of the `trusted` networks. A peer
+    that is not an IP address, such as the name of a Unix socket, is returned unchanged.
+    """
     address = _read(peer)
     if address is None:
         return peer
@@ -53,14 +58,16 @@ def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Ne
 
 
 def is_proxy(peer: str, trusted: Sequence[Network]) -> bool:
-    """Is this peer a trusted proxy?"""
+    """Return whether the address `peer`, the other end of a socket, is in one of the trusted networks."""
     address = _read(peer)
     return address is not None and any(address in network for network in trusted)
 
 
 def _read(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Parse an address, also one with a port ("1.2.3.4:5", "[::1]:5"). An IPv4 address that is mapped into IPv6 is
-    returned as IPv4. None if it is not an address."""
+    """Parse an IP address, with or without a port ("1.2.3.4:5", "[::1]:5"). Return None if the text is not an address.
+
+    An IPv4 address that is mapped into IPv6 ("::ffff:1.2.3.4") is returned as an IPv4 address.
+    """
     host = text
     if text.startswith("["):
         host = text[1:].partition("]")[0]

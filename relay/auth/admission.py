@@ -1,7 +1,7 @@
-"""Admission: decides who may connect, with the same checks in the same order for every carrier.
+"""Admission: decides which clients may connect, with the same checks in the same order for WebSockets, polls and HTTP.
 
-Rules of this file: deny by default; a client that is counted is given back exactly once; what is
-logged or answered never contains a token.
+Rules of this file: whatever is not explicitly permitted is refused; each client that was counted by a cap (a maximum
+number of connections) stops being counted exactly once; no log entry and no answer contains a token.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ TOKEN_PARAMETERS = ("token", "access_token", "jwt")
 
 
 class Admission:
-    """Every check between a request and the service behind it, in this order:
+    """Makes every check that a request must pass before the relay serves it, in this order:
 
     1. `allows_origin`: a web page must come from an allowed origin.
     2. `enter`: the relay and the client's address must be below their connection caps.
     3. `token_of`: the request carries at most one token, and none in its query.
     4. `admit`: the token is valid, the rollout includes its user, and the user is below the cap.
 
-    How far each carrier goes, and why they differ:
+    Not every kind of request goes through all steps at once:
 
-    - `POST /poll` takes all four steps at once: see `admitted`.
-    - A WebSocket may send its token later, in its first frame. So the endpoint takes steps 1 to 3, and the
-      session takes step 4. Only step 1 is refused with an HTTP status, before the upgrade. Browsers hide the
-      status of a failed upgrade from the page, so later refusals accept the upgrade and then send a close code.
-    - `GET /config` counts nothing (see `identify`): it is answered at once. And it must answer users outside the
-      rollout, because its purpose is to tell them so: see `is_switched_on`.
+    - `POST /poll` takes step 1, and then steps 2 to 4 together, by `admitted`.
+    - A WebSocket client may send its token later, in its first message. So the endpoint takes steps 1 to 3, and the
+      session takes step 4. Only step 1 refuses with an HTTP status, before the upgrade. Browsers hide the status of a
+      failed upgrade from the page. So later steps refuse by a close code, after the upgrade was accepted.
+    - `GET /config` is answered at once, so no cap counts it: it takes step 1 and then calls `identify`. It must also
+      answer users outside the rollout, because its purpose is to tell them that they are: by `is_switched_on`.
 
-    A caller that was counted by `enter` or `admit` calls `leave` or `leave_user` when it ends.
+    When a connection ends that was counted by `enter` or `admit`, the caller must call `leave` or `leave_user`.
     """
 
     def __init__(
@@ -56,14 +56,18 @@ class Admission:
         self._caps = caps
         self._verifier = verifier
         self._rollout = rollout
-        self._proxies = proxies  # whose X-Forwarded-For headers are believed
+        self._proxies = proxies  # the networks of proxies whose X-Forwarded-For headers are trusted
 
     def allows_origin(self, request: HTTPConnection, transport: Transport) -> bool:
-        """May the page that sent this request connect? Without an `Origin` header it is not a page, and may."""
+        """Return whether the page that sent this request may connect. A request without an `Origin` header does not
+        come from a page, and is allowed. `transport` is the label that a refusal is counted under."""
         return self.origins.allows(request.headers.get("origin"), transport)
 
     def enter(self, request: HTTPConnection) -> str:
-        """Count one connection for the client's address, which is returned for `leave`. Raises Refused (4430)."""
+        """Count one connection for the client's address. Return this address, which the caller must pass to `leave`.
+
+        Raises Refused (4430) if the relay or the address has its maximum number of connections already.
+        """
         peer = request.client.host if request.client else ""
         address = client_address(peer, request.headers.getlist("x-forwarded-for"), self._proxies)
         if not self._caps.enter(address):
@@ -71,13 +75,18 @@ class Admission:
         return address
 
     def leave(self, address: str) -> None:
-        """Give back what `enter` counted."""
+        """Stop counting a connection that `enter` counted for this address."""
         self._caps.leave(address)
 
     def token_of(self, request: HTTPConnection) -> str | None:
-        """The token in the request's `Authorization` header or among the subprotocols that a WebSocket offers.
-        None if there is none. Raises Refused (4500)."""
-        # Refused also when the token is valid, and beside another one: URLs are written to logs.
+        """Return the token in the request's `Authorization` header or among the subprotocols that a WebSocket offers.
+        Return None if the request has no token.
+
+        Raises Refused (4500) if there is a token in the query of the URL, a malformed `Authorization` header, or more
+        than one token.
+        """
+        # A token in the query is refused even if it is valid, or if there is another token, because URLs are written to
+        # logs.
         if any(name in request.query_params for name in TOKEN_PARAMETERS):
             raise Refused(Close.BAD_HANDSHAKE, "token_in_query")
         offered: Sequence[str] = request.scope.get("subprotocols", ())
@@ -92,8 +101,11 @@ class Admission:
         return tokens[0] if tokens else None
 
     def admit(self, token: str) -> Principal:
-        """Verify the token, ask the rollout, and count one connection for the user. Raises Refused (4401, 1011,
-        4502, 4430)."""
+        """Verify the token, check that the rollout includes its user, and count one connection for the user.
+
+        Return the principal (the user of the token, with its claims). Raises Refused if the token is not valid (4401),
+        no key to verify it is there yet (1011), the rollout excludes the user (4502), or the user has the maximum
+        number of connections already (4430)."""
         principal = self.verify(token)
         if not self.is_switched_on(principal):
             raise Refused(Close.FEATURE_DISABLED, "feature_disabled")
@@ -102,12 +114,16 @@ class Admission:
         return principal
 
     def leave_user(self, principal: Principal) -> None:
-        """Give back what `admit` counted."""
+        """Stop counting a connection that `admit` counted for this user."""
         self._caps.leave_user(principal.sub)
 
     @contextmanager
     def admitted(self, request: HTTPConnection) -> Iterator[Principal]:
-        """Steps 2 to 4 for a request that is counted until the context ends. Raises Refused."""
+        """Make all checks except that of the origin (steps 2 to 4), and count the request until the context ends.
+
+        Yield the principal (the user of the token, with its claims). Raises Refused if the request has no token or an
+        invalid one, or if the client may not connect.
+        """
         address = self.enter(request)
         try:
             principal = self.admit(_required(self.token_of(request)))
@@ -119,23 +135,27 @@ class Admission:
             self.leave(address)
 
     def identify(self, request: HTTPConnection) -> Principal:
-        """Find out who sends this request, and count nothing. Raises Refused (4500, 4401, 1011)."""
+        """Return the principal (the user) of the token in this request, without counting the request as a connection.
+
+        Raises Refused if the request presents its token in a wrong way (4500), the token is missing or not valid
+        (4401), or no key to verify it is there yet (1011)."""
         return self.verify(_required(self.token_of(request)))
 
     def verify(self, token: str) -> Principal:
-        """Find out whose token this is, and count nothing. Raises Refused (4401, 1011).
+        """Return the principal (the user) of this token, without counting a connection. Raises Refused if the token is
+        not valid (4401), or if no key to verify it is there yet (1011).
 
-        A session refreshes its token with this alone: the new token must be of the same user, who is counted
-        already and whom the rollout, which does not change while the relay runs, includes.
+        When a session refreshes its token, this is the only check: the new token must be of the same user, who is
+        counted already and whom the rollout includes. (The rollout does not change while the relay runs.)
         """
         return self._verifier.verify(token)
 
     def is_switched_on(self, principal: Principal) -> bool:
-        """Does the rollout include this user?"""
+        """Return whether the rollout includes this user, which means that live delivery is switched on for the user."""
         return self._rollout.is_in(principal.sub)
 
 
 def _required(token: str | None) -> str:
-    # The empty token is refused like every other token that does not verify. So until the first keys are
-    # there, a request without a token is also told to try again later.
+    # In place of a missing token, verify an empty one: it is refused like every other invalid token. So before the
+    # first keys are there, a request without a token is also answered that it should try again later.
     return token or ""

@@ -1,7 +1,8 @@
-"""Public keys from a JSON Web Key Set (JWKS): fetch them in the background, and keep the last good ones.
+"""Fetches public keys from a JSON Web Key Set (JWKS) in the background, and keeps the last keys that were usable.
 
-Rules of this file: no request of a client ever waits for a fetch; the last good keys stay in use until better ones
-arrive, however long that takes; however many tokens ask for newer keys, at most one fetch begins in COOLDOWN_S.
+Rules of this file: no request of a client ever waits for a fetch; the last usable keys stay in use until newer usable
+keys arrive, however long that takes; however many tokens ask for newer keys, at most one fetch begins in COOLDOWN_S
+seconds.
 
 `key_source` imports this module only where RELAY_JWKS_URL is set, because the HTTP client costs every process that
 imports it some 80 ms and 3 MB.
@@ -25,28 +26,30 @@ from relay.auth.keys import BadKey, KeySet, from_jwks
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S = 5.0  # for one whole fetch, from looking up the name to the last byte
+TIMEOUT_S = 5.0  # for one whole fetch, from the DNS lookup to the last byte
 MAX_BODY_BYTES = 256 * 1024
-REFRESH_S = 600.0  # between two fetches that succeed
-COOLDOWN_S = 30.0  # between two fetches, once there are keys
+REFRESH_S = 600.0  # after a fetch that succeeded
+COOLDOWN_S = 30.0  # the shortest time between two fetches, once there are keys
 RETRY_S = 1.0  # before the second attempt while there are no keys; doubled each time, up to COOLDOWN_S
-MAX_UNANSWERED = 2048  # remembered tokens that no key verified; beyond it the oldest is forgotten
+MAX_UNANSWERED = (
+    2048  # how many tokens that no key verified are remembered; beyond it the oldest is forgotten
+)
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "relay"}
 
 
 class FetchFailed(Exception):
-    """The document could not be fetched; the message is the reason, for the log."""
+    """The JWKS document could not be fetched. The message of the exception is the reason, to be logged."""
 
 
 async def fetch(url: str, context: ssl.SSLContext) -> bytes:
-    """Fetch the body of a 200 response, within TIMEOUT_S and MAX_BODY_BYTES.
+    """Fetch this URL and return the body of the response.
 
-    Redirects, proxies of the environment, cookies and compressed bodies are not followed, used, kept or unpacked.
-    Raises FetchFailed.
-    """
+    Redirects are not followed, proxies named by environment variables are not used, and a compressed body is not
+    unpacked. Raises FetchFailed if the status is not 200, if the whole fetch takes longer than TIMEOUT_S seconds, if
+    the body is longer than MAX_BODY_BYTES, or if the connection fails."""
     try:
-        # One timeout for everything: those of the client hold for each read, so a server that sends a byte now and
-        # then could keep a fetch open forever.
+        # Use one timeout for the whole fetch. The timeouts of the HTTP client apply to each single read, so a server
+        # that sends a byte now and then could keep a fetch open forever.
         async with (
             asyncio.timeout(TIMEOUT_S),
             httpx2.AsyncClient(verify=context, trust_env=False, timeout=None, headers=_HEADERS) as client,
@@ -67,7 +70,11 @@ async def fetch(url: str, context: ssl.SSLContext) -> bytes:
 
 
 class RemoteKeys:
-    """The keys of a JWKS, as a source of keys for the verifier of tokens. `run` keeps them fresh."""
+    """Provides the verifier of tokens with the keys of a JWKS (a JSON Web Key Set that is fetched from a URL).
+
+    `run` must be running as a task: it fetches the document again and again. Only keys that can be used with one of
+    `algorithms` are kept. `fetch` and `clock` (in seconds) can be replaced by tests.
+    """
 
     def __init__(
         self,
@@ -84,7 +91,7 @@ class RemoteKeys:
         self._clock = clock
         self._keys: KeySet | None = None
         self._document = b""
-        self._good_at = -float("inf")  # when the fetch that brought the current keys began
+        self._good_at = -float("inf")  # when the last fetch that succeeded began
         self._began_at = -float("inf")  # when the latest fetch began
         self._failures = 0  # in a row
         self._unanswered: OrderedDict[bytes, float] = OrderedDict()  # digest of a token -> when it first came
@@ -93,14 +100,15 @@ class RemoteKeys:
         self.due_at = clock()  # when the next fetch begins
 
     def current(self) -> KeySet | None:
-        """The keys to verify tokens with now, or None before the first fetch succeeded."""
+        """Return the keys to verify tokens with now, or None before the first fetch has succeeded."""
         return self._keys
 
     def awaits_newer(self, token_digest: bytes) -> bool:
-        """Ask for newer keys for a token that no current key verified.
+        """Request newer keys, because no current key verified a token. `token_digest` is a digest of that token.
 
-        True while keys that verify it may still come; False once a fetch that began after the token first came has
-        succeeded, so that its refusal is final. Makes the next fetch due as soon as COOLDOWN_S allows.
+        Return True while keys that verify the token may still come. Return False once a fetch has succeeded that began
+        after this method was first called for the token: then the token can be refused for good. The next fetch becomes
+        due as soon as COOLDOWN_S permits.
         """
         now = self._clock()
         first_shown = self._unanswered.setdefault(token_digest, now)
@@ -113,7 +121,7 @@ class RemoteKeys:
         return first_shown >= self._good_at
 
     async def run(self) -> None:
-        """Fetch the document whenever it is due, until cancelled."""
+        """Fetch the JWKS document each time a fetch is due. Ends only by cancellation."""
         while True:
             self._sooner.clear()
             wait_s = self.due_at - self._clock()
@@ -124,13 +132,14 @@ class RemoteKeys:
             await self.refresh_if_due()
 
     async def first(self, timeout_s: float) -> None:
-        """Wait until there are keys, for at most `timeout_s` seconds."""
+        """Wait until the first keys have been fetched, but for at most `timeout_s` seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._has_keys.wait()
 
     async def refresh_if_due(self) -> None:
-        """Fetch the document if it is due, and take its keys. A failure is logged and tried again later."""
+        """If a fetch is due, fetch the JWKS document, and use its keys from now on. If this fails, log the reason, keep
+        the previous keys, and try again later."""
         began_at = self._clock()
         if began_at < self.due_at:
             return
@@ -159,7 +168,8 @@ class RemoteKeys:
         log.info("the JWKS was fetched", extra={"host": self._host, "keys": len(keys), "ignored": ignored})
 
     def _retry_s(self) -> float:
-        """The time until the next attempt after a failure: doubled each time, up to a limit."""
+        """Return after how many seconds to try again after a failure: twice as long after each failure, up to a
+        limit."""
         times = 2.0 ** min(self._failures - 1, 16)
         if self._keys is None:
             return min(RETRY_S * times, COOLDOWN_S)

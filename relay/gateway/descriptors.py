@@ -1,4 +1,4 @@
-"""File descriptors: how many connections the limit on open files (RLIMIT_NOFILE) permits."""
+"""Calculates how many client connections the limit on open files (RLIMIT_NOFILE) permits, and raises this limit."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ log = logging.getLogger(__name__)
 # relay itself (listening sockets, and two MongoDB clients with some connections to each member), a quarter of RESERVE
 # for clients that are accepted only to be told that the relay is full, and a quarter for the admin port.
 RESERVE, SMALLEST_RESERVE = 512, 32
-OPEN_AT_START = 16  # assumed if the system does not say
+OPEN_AT_START = 16  # the number of open descriptors that is assumed if the system cannot list them
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How many descriptors there are, and for what.
+    """How many file descriptors this process may open, and how they are divided among clients, operators and files.
 
     `connections` clients may be connected at once. A new client socket must be closed if its descriptor is `ceiling`
     or higher, and a new socket of the admin port if it is `admin_ceiling` or higher. So when the clients' port is full,
@@ -32,10 +32,10 @@ class Capacity:
     connections: int
     ceiling: int
     admin_ceiling: int
-    limit: int  # on open files
+    limit: int  # the soft limit on open files
 
     def warn_if_below(self, wanted: int) -> None:
-        """Log a warning if fewer connections are possible than were configured."""
+        """Log a warning if fewer than `wanted` client connections are possible. `wanted` is the configured number."""
         if self.connections < wanted:
             log.warning(
                 "the limit on open files leaves room for fewer connections than RELAY_MAX_CONNECTIONS",
@@ -44,14 +44,14 @@ class Capacity:
 
 
 def reserve_descriptors(connections: int) -> Capacity:
-    """Raise the soft limit on open files of this process to what this many connections need, as far as the hard limit
-    permits, and return what is possible then. Raises StartupError if that is not even one connection."""
+    """Raise the soft limit on open files of this process to what this many client connections need, as far as the hard
+    limit permits. Return how many connections are possible then. Raises StartupError if not even one is possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     opened = _opened()
     needed = connections + RESERVE + RESERVE // 2 + opened
     if _is_less(soft, needed):
         raised = needed if _is_less(needed, hard) else hard
-        # Some systems have further limits, and refuse. Then the soft limit stays as it is.
+        # Some systems have further limits, and refuse to raise this one. Then the soft limit stays as it is.
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -61,7 +61,7 @@ def reserve_descriptors(connections: int) -> Capacity:
 def _capacity(connections: int, limit: int, opened: int) -> Capacity:
     if limit == resource.RLIM_INFINITY:
         return Capacity(connections, sys.maxsize, sys.maxsize, limit)
-    # An eighth of the limit is generous. If it would leave no connection, less is enough.
+    # An eighth of the limit is a generous reserve. If it would leave no connection, a smaller reserve is enough.
     generous = min(limit // 8, (limit - opened - 1) * 2 // 3)
     reserve = min(RESERVE, max(SMALLEST_RESERVE, generous))
     fit = limit - opened - reserve - reserve // 2
@@ -76,7 +76,7 @@ def _capacity(connections: int, limit: int, opened: int) -> Capacity:
 
 
 def _opened() -> int:
-    """The number of descriptors that this process has open."""
+    """Return the number of file descriptors that this process has open, or OPEN_AT_START if that is unknown."""
     for directory in ("/proc/self/fd", "/dev/fd"):
         with suppress(OSError):
             return len(os.listdir(directory)) - 1  # without the descriptor of the listing itself
@@ -84,7 +84,7 @@ def _opened() -> int:
 
 
 def _is_less(limit: int, other: int) -> bool:
-    """Compare two limits, of which either may be infinite."""
+    """Return whether `limit` is smaller than `other`. Either of them may be RLIM_INFINITY."""
     if limit == resource.RLIM_INFINITY:
         return False
     return other == resource.RLIM_INFINITY or limit < other

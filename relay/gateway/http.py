@@ -1,4 +1,4 @@
-"""The ASGI application: every HTTP and WebSocket route, and the security headers of all responses."""
+"""The ASGI applications of the relay: all HTTP and WebSocket routes, and the security headers of all responses."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ HEADERS = (
     (b"cache-control", b"no-cache"),
 )
 
-Readiness = Callable[[], dict[str, Any]]  # the body of /readyz
+Readiness = Callable[[], dict[str, Any]]  # returns the body of /readyz
 
 
 class _RestOfPath(StringConvertor):
-    """Matches the rest of a path. Unlike Starlette's `path` it also matches line breaks, which a task id may have."""
+    """A Starlette path convertor that matches the rest of a path. Unlike Starlette's convertor `path`, it also matches
+    line breaks, because a task id may contain them."""
 
     regex = "(?s:.*)"
 
@@ -53,7 +54,8 @@ register_url_convertor("rest", _RestOfPath())
 
 
 class _Folder(Mount):
-    """Static files. It matches only HTTP requests, because Starlette's `StaticFiles` fails on a WebSocket."""
+    """A route to the static files of one folder. It matches only HTTP requests, because Starlette's `StaticFiles`
+    raises an exception for a WebSocket."""
 
     def __init__(self, path: str, folder: str) -> None:
         super().__init__(path, StaticFiles(directory=WEB / folder))
@@ -78,10 +80,11 @@ def application(
     *,
     url: str,
 ) -> ASGIApp:
-    """The application that clients connect to.
+    """Return the ASGI application for the port that clients connect to.
 
-    `operating` are the routes for operators, if they have no port of their own. `url` is the relay's public address,
-    which `/config` tells to clients. Pages of allowed origins may import the client modules and read responses (CORS).
+    `operating` contains the routes for operators if they are served on the same port, else nothing. `url` is the public
+    URL of the relay, which `/config` sends to clients. Pages of allowed origins may import the client modules and read
+    responses (CORS).
     """
 
     async def healthz(_: Request) -> Response:
@@ -140,7 +143,8 @@ def application(
 
 
 def operating_routes(metrics: Metrics, readiness: Readiness) -> list[BaseRoute]:
-    """The routes for operators. `/readyz` answers 200 if `readiness()["ready"]`, else 503."""
+    """Return the routes for operators: `/metrics`, and `/readyz`, which answers with the dictionary that `readiness`
+    returns. Its status is 200 if `"ready"` in that dictionary is true, else 503."""
 
     async def readyz(_: Request) -> Response:
         state = readiness()
@@ -153,7 +157,7 @@ def operating_routes(metrics: Metrics, readiness: Readiness) -> list[BaseRoute]:
 
 
 def operating_application(operating: Sequence[BaseRoute]) -> ASGIApp:
-    """The application with only the routes for operators, for a port that clients cannot reach."""
+    """Return an ASGI application with only these routes for operators, for a port that clients cannot reach."""
     return _hardened(Starlette(routes=list(operating)))
 
 
@@ -161,15 +165,15 @@ def _hardened(app: Starlette) -> ASGIApp:
     app.router.redirect_slashes = (
         False  # a redirect would go to the host in the Host header, which the client chose
     )
-    return SecurityHeaders(app)  # outermost, so that error responses have the headers, too
+    return SecurityHeaders(app)  # the outermost layer, so that error responses have these headers, too
 
 
 class SecurityHeaders:
-    """Adds the security headers to every response.
+    """ASGI middleware that adds the security headers to every response, and declares ASGI version 2.4 in the scope.
 
-    Also declares ASGI 2.4 in the scope. uvicorn keeps the part of it that matters here: sending to a client that is
-    gone does nothing. For an older version Starlette serves a file beside a task that waits for a disconnect, and
-    cancelling this task leaves ninety objects and the request to Python's garbage collector.
+    uvicorn declares an older version, but follows the rule of 2.4 that matters here: sending to a client that is gone
+    does nothing. With an older version, Starlette would start another task for each file, to wait for a disconnect;
+    cancelling that task would leave ninety objects and the request to Python's garbage collector.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,6 +1,7 @@
 """HTTP responses for requests that are refused: a status, and an `error` message of the protocol as the body.
 
-Everything here mirrors what a WebSocket client is sent for the same reason (PROTOCOL.md, sections 5 and 7).
+For each reason, the response says the same as what a WebSocket client is sent for that reason: an `error` message or
+a close code (PROTOCOL.md, sections 5 and 7).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from relay.errors import BadRequest, Refused
 from relay.protocol.frames import error
 from relay.protocol.types import Close, ErrorCode
 
-# The `message` for a page of a foreign origin. Client libraries compare it, so it is part of the protocol.
+# The `message` for a page of a foreign origin. Client libraries compare this string, so it is part of the protocol.
 ORIGIN_NOT_ALLOWED = "origin_not_allowed"
 RETRY_MS = 1000  # for 429 and 503 responses whose cause does not say when to try again
 
@@ -27,13 +28,14 @@ _OF_CLOSE_CODE = {
 
 
 def for_refused(refused: Refused) -> Response:
-    """The response for a reason that would close a WebSocket. The close reason becomes the `message`."""
+    """Return the response for a client that may not connect. The status and the error code follow from the close code
+    that a WebSocket would be closed with; the close reason becomes the `message` of the body."""
     status, code = _OF_CLOSE_CODE.get(Close(refused.code), (401, ErrorCode.FORBIDDEN))
     return error_response(status, code, refused.reason)
 
 
 def for_bad_request(bad: BadRequest) -> Response:
-    """The response for a request that a WebSocket would answer with an `error` message."""
+    """Return the response for an invalid request, with the `error` message as its body that a WebSocket would send."""
     code = ErrorCode(bad.code)
     return error_response(
         _STATUS_OF_ERROR.get(code, 400), code, bad.message, retry_after_ms=bad.retry_after_ms
@@ -41,10 +43,10 @@ def for_bad_request(bad: BadRequest) -> Response:
 
 
 def for_foreign_origin(*, readable: bool = False) -> Response:
-    """The response for a page whose origin is not allowed.
+    """Return the response (403) for a page whose origin is not allowed.
 
-    `readable` lets any page read this response, and nothing else. Browsers show a page no difference between a
-    refused preflight or upgrade and a network failure, so a page needs one response that says what is wrong.
+    With `readable`, pages of any origin may read this response, and only this one (CORS). To a page, a refused
+    preflight or upgrade looks like a network failure. So a page needs one response that says what is wrong.
     """
     response = error_response(403, ErrorCode.FORBIDDEN, ORIGIN_NOT_ALLOWED, close=True)
     if readable:
@@ -56,7 +58,11 @@ def for_foreign_origin(*, readable: bool = False) -> Response:
 def error_response(
     status: int, code: ErrorCode, message: str, *, retry_after_ms: int | None = None, close: bool = False
 ) -> Response:
-    """A response with an `error` message as its body. `close`: read no further request from this connection."""
+    """Return a response with an `error` message as its body.
+
+    Statuses 429 and 503 say when to try again: after `retry_after_ms`, or RETRY_MS if it is None. With `close`, the
+    server closes the connection after this response.
+    """
     headers = {}
     if status == 401:
         headers["www-authenticate"] = "Bearer"

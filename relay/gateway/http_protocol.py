@@ -1,14 +1,15 @@
-"""uvicorn's HTTP protocol, with timeouts, stall detection and size limits.
+"""uvicorn's HTTP protocol class, extended by timeouts, detection of stalled clients, and limits on size.
 
 uvicorn has no timer before the first request, while a request arrives slowly, or while a client does not read
 its response. httptools limits neither the size of a request's head nor what follows a chunked body. A request for a
-WebSocket arrives here as well, so its head has the same limits.
+WebSocket also arrives at this class, so the same limits apply to its head.
 
-A request that asks to upgrade to any other protocol is answered as if it did not ask. httptools stops parsing such a
-request after its head, and would take the body for the next request: a way to smuggle requests past a proxy.
+A request to upgrade to any protocol but WebSocket is answered as if it did not ask for the upgrade. httptools stops
+parsing such a request after its head, and would treat its body as the next request: a way to smuggle requests past a
+proxy.
 
-Rule of this file: a connection that ended leaves no reference cycle. A cycle would keep the headers and bodies of its
-requests until Python's cyclic garbage collector runs, which is seldom (`relay/cli/serve.py`).
+Rule of this file: a connection that has ended leaves no reference cycle. A cycle would keep the headers and bodies of
+the connection's requests until Python's cyclic garbage collector runs, which is seldom (`relay/cli/serve.py`).
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ from relay.gateway.websocket.framing import upgrade_request
 from relay.gateway.websocket.handshake import Handshake
 
 MAX_HEAD_BYTES = 32 * 1024  # of the request line and the headers; a token may have 16 KiB
-MAX_HEADERS = 256  # proxies pass on fewer (most allow 100), so no browser reaches it
-MAX_REQUEST_BYTES = 160 * 1024  # of head and body, and of whatever follows a chunked body
+MAX_HEADERS = 256  # proxies forward fewer (most allow 100), so no browser reaches this limit
+MAX_REQUEST_BYTES = 160 * 1024  # of head and body together, including whatever follows a chunked body
 MAX_PIPELINED = 8  # requests that wait for the response to an earlier one
 # How long a connection may be idle between two requests. If we close a connection at the moment when a load balancer
 # reuses it, the balancer answers its user with 502. So this must be longer than the balancer's own timeout
 # (docs/guides/embedding.md): most have 60 s, Google's have 600 s.
 KEEP_ALIVE_S = 75
 PROXY_KEEP_ALIVE_S = 620  # for a trusted proxy
-# For connections that are opened when more than half of the permitted ones are open. Browsers keep six per page, and
-# would hold places that others need.
+# For connections that are opened while more than half of the permitted connections are open. A browser keeps six idle
+# connections per page, which would take up places that other clients need.
 CROWDED_KEEP_ALIVE_S = 5
 INVALID_REQUEST = "Invalid HTTP request received."
 TOO_LARGE = b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -47,12 +48,13 @@ BODY_TOO_LARGE = TOO_LARGE % b"413 Content Too Large"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one HTTP connection may take.
+    """The limits of one HTTP connection.
 
-    `request_within_s`: a request must be complete this many seconds after it could begin. `stall_s`: a client that
-    reads nothing of a response for this many seconds is disconnected. `caps` count a connection until it ends or
-    becomes a WebSocket, and a connection above them is closed at once. `proxies` are trusted: their connections do not
-    count for an address, because they carry requests of many clients, and may be idle longer.
+    `request_within_s`: a request must be complete this many seconds after the connection was opened or, on a connection
+    that was idle, after the first byte of the request. `stall_s`: a client that reads nothing of a response for this
+    many seconds is disconnected. `caps` count each connection until it ends or becomes a WebSocket; a connection that
+    exceeds a cap is closed at once. `proxies` are the networks of trusted proxies. The connections of a proxy do not
+    count for an address, because they carry the requests of many clients, and they may stay idle longer.
     """
 
     request_within_s: float
@@ -62,7 +64,8 @@ class Limits:
 
 
 def http_protocol(limits: Limits) -> type[HttpProtocol]:
-    """The class for uvicorn's `http=` with these limits. (uvicorn makes the instances, without arguments of ours.)"""
+    """Return a subclass of `HttpProtocol` with these limits, for uvicorn's parameter `http=`. It is a class and not an
+    instance, because uvicorn creates the instances, and passes only its own arguments."""
     return type("HttpProtocol", (HttpProtocol,), {"limits": limits})
 
 
@@ -76,10 +79,10 @@ class HttpProtocol(HttpToolsProtocol):
     _unread = 0  # bytes that waited to be sent when the stall timer last fired
     _bytes = 0  # of the request that is arriving
     _in_head = True
-    _end_of_head = b""  # its last bytes so far: the blank line after the head may be split between two reads
+    _end_of_head = b""  # its last bytes so far: the blank line after it may be split between two reads
     _head_bytes = 0  # of the headers of the request that is being parsed
     _head_is_too_large = False
-    _address: str | None = None  # the address this connection counts for
+    _address: str | None = None  # the client address whose cap counts this connection
     _counted = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -106,7 +109,8 @@ class HttpProtocol(HttpToolsProtocol):
         release(self.transport)
 
     def data_received(self, data: bytes) -> None:
-        # The first bytes after an idle time stop uvicorn's own timer, however few they are. So ours starts here.
+        # The first bytes after an idle time stop uvicorn's timer, however few bytes arrive. So our own timer starts
+        # here.
         if self._deadline is None:
             self._begin_request()
             self._end_of_head = b""
@@ -138,7 +142,8 @@ class HttpProtocol(HttpToolsProtocol):
             self.send_400_response(INVALID_REQUEST)
 
     def _head_without_upgrade(self) -> bytes:
-        """The head of the request that is being parsed, as if it had not asked for another protocol."""
+        """Return the head of the request that is being parsed, without its `Upgrade` header, so that it can be parsed
+        again as a request that does not ask for another protocol."""
         lines = [
             b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
         ]
@@ -234,8 +239,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def _check_for_stall(self) -> None:
-        """Disconnect a client that has read nothing since the last call. Goes on after `close`, which waits until the
-        client has read everything."""
+        """Disconnect the client if data waits for it and it has read nothing since the last call; else schedule the
+        next call. The calls continue after `transport.close`, which waits until the client has read everything."""
         unread = self.transport.get_write_buffer_size()
         if unread and unread == self._unread:
             self.transport.abort()
@@ -244,7 +249,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._stall_timer = self.loop.call_later(self.limits.stall_s, self._check_for_stall)
 
     def _break_cycles(self) -> None:
-        """Drop the objects that refer back to this connection. Nothing is received after this."""
+        """Drop the references to objects that refer back to this connection. No data is received after this call."""
         self._unset_keepalive_if_required()  # uvicorn leaves this timer running after an error
         self.parser = None  # type: ignore[assignment]
         self.cycle = None  # type: ignore[assignment]

@@ -1,7 +1,7 @@
-"""The listening sockets, and what happens when no file descriptor is left for a new connection.
+"""The listening sockets, which refuse new connections when no file descriptor is left for them.
 
-By itself asyncio writes a traceback each time it cannot accept a connection for want of a descriptor: thousands a
-second. It also accepts all connections that wait, before any limit of ours is asked.
+Without this module, asyncio would log a traceback each time it cannot accept a connection because no descriptor is
+left: thousands a second. It would also accept all waiting connections before the relay's own limits are checked.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ from relay.gateway.descriptors import Capacity, reserve_descriptors
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 2048  # connections that may wait to be accepted
-REFUSED_AT_ONCE = 256  # connections refused before the event loop runs everything else once
-QUIET_S = 60.0  # a refusal is logged if there was none for this many seconds
+BACKLOG = 2048  # how many connections may wait to be accepted
+REFUSED_AT_ONCE = 256  # how many connections are refused before other work of the event loop gets its turn
+QUIET_S = 60.0  # a refusal is logged only if there was none in the last QUIET_S seconds
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class _OutOfDescriptors(OSError):
-    """Nothing can be accepted now, which is logged already. asyncio tries again a second later."""
+    """No connection can be accepted for now. This has been logged already. asyncio tries again a second later."""
 
 
 class ListeningSocket(socket.socket):
-    """A listening socket that closes connections for which no descriptor is left, instead of failing.
+    """A listening socket that closes new connections at once when too few file descriptors are left.
 
-    POSIX gives a new socket the lowest free descriptor. So if the descriptor of a connection is `ceiling` or higher,
-    all below are in use, by connections or anything else, and the connection is closed at once.
+    POSIX gives a new socket the lowest free descriptor. So if the descriptor of a new connection is `ceiling` or
+    higher, all descriptors below `ceiling` are in use, and the connection is closed. `listening` is the bound socket,
+    whose descriptor this object adopts. `clock` returns seconds.
     """
 
     def __init__(
@@ -54,9 +55,13 @@ class ListeningSocket(socket.socket):
         self._keep_spare()
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """The next connection with a descriptor below the ceiling. Raises BlockingIOError if none waits."""
+        """Accept a connection whose descriptor is below the ceiling; return its socket and the address of its peer.
+
+        Connections with a higher descriptor are closed. Raises BlockingIOError if no connection waits, or if
+        REFUSED_AT_ONCE connections were closed in this call. Raises OSError if no descriptor is left at all.
+        """
         if self._pausing:
-            # Python (up to 3.13 at least) calls `accept` again after it has decided to pause for a second.
+            # asyncio (up to Python 3.13 at least) calls `accept` once more after it has decided to pause for a second.
             self._pausing = False
             raise BlockingIOError(errno.EAGAIN, "no room")
         for _ in range(REFUSED_AT_ONCE):
@@ -81,10 +86,10 @@ class ListeningSocket(socket.socket):
         super().close()
 
     def _refuse_one(self) -> bool:
-        """Accept a waiting connection with the spare descriptor, and close it. If it were left waiting, it would wake
-        the event loop again and again."""
+        """Accept a waiting connection by means of the spare descriptor, and close the connection. If the connection
+        were left waiting, it would wake up the event loop again and again. Return whether this succeeded."""
         if not self._free_spare():
-            self._keep_spare()  # for the next time, if a descriptor is free by now
+            self._keep_spare()  # reserve one for the next call, if a descriptor is free by now
             return False
         try:
             super().accept()[0].close()
@@ -105,7 +110,8 @@ class ListeningSocket(socket.socket):
         return spare is not None
 
     def _warn(self, why: str | None) -> None:
-        """Log that connections are refused: once for as long as it lasts."""
+        """Log that connections are refused, but not again until none was refused for QUIET_S seconds. `why` is the
+        cause."""
         now = self._clock()
         if now - self._refused_at >= QUIET_S:
             log.warning(
@@ -116,8 +122,8 @@ class ListeningSocket(socket.socket):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The open ports of one relay, and how many connections they may have. `admin` is the port that only operators
-    reach. It is None if operators use the clients' port."""
+    """The open ports of one relay, and the number of connections that they may have (`capacity`). `admin` is the port
+    that only operators reach; it is None if operators use the clients' port."""
 
     host: str
     capacity: Capacity
@@ -132,24 +138,27 @@ class Ports:
 
     @property
     def url(self) -> str:
-        """The address of the relay, to type into a browser on this machine."""
+        """The URL of the relay, as it can be typed into a browser on this machine."""
         return f"http://{shown(self.host)}:{self.number}"
 
     @property
     def admin_url(self) -> str:
-        """The address of the admin port. Empty if there is none."""
+        """The URL of the admin port. An empty string if there is no admin port."""
         return f"http://{shown(self.host)}:{self.admin.getsockname()[1]}" if self.admin is not None else ""
 
     @property
     def browser_hosts(self) -> set[str]:
-        """The hosts under which browsers may reach the clients' port, as they write them."""
+        """The host names and addresses by which browsers may reach the clients' port, in the form that URLs contain."""
         local = ("localhost", "127.0.0.1", "[::1]") if is_local(self.host) else ()
         return {shown(self.host), *local}
 
 
 @contextmanager
 def open_ports(settings: Settings) -> Iterator[Ports]:
-    """Open the ports that the settings name, and close them at the end. Raises StartupError."""
+    """Open the ports that the settings name, and close them when the context ends.
+
+    Raises StartupError if a port cannot be opened, or if the limit on open files leaves room for no connection.
+    """
     host, capacity = settings.relay_host, reserve_descriptors(settings.relay_max_connections)
     with bind(host, settings.relay_port, capacity.ceiling) as clients:
         if settings.relay_admin_port is None:
@@ -160,14 +169,18 @@ def open_ports(settings: Settings) -> Iterator[Ports]:
 
 
 def ignore_out_of_descriptors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """An exception handler for an event loop: asyncio's own, except for what `ListeningSocket` has logged."""
+    """Handle exceptions of an event loop (`loop.set_exception_handler`): call asyncio's default handler, except when no
+    descriptor was left for a new connection, because `ListeningSocket` has logged that already."""
     if not isinstance(context.get("exception"), _OutOfDescriptors):
         loop.default_exception_handler(context)
 
 
 def bind(host: str, port: int, ceiling: int = sys.maxsize) -> ListeningSocket:
-    """Open a port. A host that stands for all IPv6 addresses stands for all IPv4 addresses, too. Raises
-    StartupError."""
+    """Open a port and return its listening socket, which closes connections with a descriptor of `ceiling` or more.
+
+    A host that stands for all IPv6 addresses (`::`) stands for all IPv4 addresses, too. Raises StartupError if the host
+    is not valid or the port cannot be opened.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = is_unspecified(host) and family is socket.AF_INET6 and socket.has_dualstack_ipv6()
     try:
@@ -189,7 +202,7 @@ def bind(host: str, port: int, ceiling: int = sys.maxsize) -> ListeningSocket:
 
 
 def is_unspecified(host: str) -> bool:
-    """Does this address stand for all addresses of this machine?"""
+    """Return whether this host is an address that stands for all addresses of this machine, such as 0.0.0.0 or `::`."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
@@ -197,7 +210,7 @@ def is_unspecified(host: str) -> bool:
 
 
 def is_local(host: str) -> bool:
-    """Can a browser on this machine reach this host as localhost?"""
+    """Return whether a browser on this machine can reach a server on this host as `localhost`."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -206,7 +219,8 @@ def is_local(host: str) -> bool:
 
 
 def shown(host: str) -> str:
-    """The host as it is written in an address on this machine."""
+    """Return the host as it is written in a URL that is used on this machine: `localhost` for 0.0.0.0, `[::2]` for
+    `::2`."""
     if is_unspecified(host):
         return "localhost"
     return f"[{host}]" if ":" in host else host

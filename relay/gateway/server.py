@@ -1,4 +1,4 @@
-"""uvicorn, set up for the relay: its own signal handling off, and our protocols for HTTP and WebSocket."""
+"""The uvicorn server, configured for the relay: without signal handling, and with our HTTP and WebSocket protocols."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from relay.gateway.http_protocol import Limits, http_protocol
 from relay.gateway.websocket.handshake import websocket_protocol
 from relay.gateway.websocket.pacing import WritePacer
 
-GRACE_S = 3  # for requests that are being answered when the server is asked to stop
+GRACE_S = 3  # how long the server waits for requests that are being answered when it is asked to stop
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server for one ASGI application, with room for `connections` that speak HTTP."""
+    """A uvicorn server for one ASGI application. It accepts at most `connections` HTTP connections at once; WebSockets
+    do not count. `pacer` decides when WebSockets write."""
 
     def __init__(self, settings: Settings, app: Any, pacer: WritePacer, connections: int) -> None:
         super().__init__(
@@ -29,8 +30,8 @@ class Server(uvicorn.Server):
                     Limits(
                         request_within_s=settings.relay_handshake_timeout_ms / 1000,
                         stall_s=settings.relay_stall_timeout_ms / 1000,
-                        # Not the caps of `Admission`, which a connection joins when it becomes a WebSocket or a poll:
-                        # one count for both would count a poll twice.
+                        # These caps are separate from those of `Admission`, which count a connection when it becomes
+                        # a WebSocket or sends a poll. Common caps would count every poll twice.
                         caps=Caps.of(settings, connections),
                         proxies=networks(settings.relay_trusted_proxies),
                     )
@@ -48,5 +49,5 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone: the program that runs the relay decides what they do."""
+        """Replace uvicorn's signal handling by nothing: the program that runs the relay handles signals."""
         yield

@@ -1,4 +1,4 @@
-"""The objects that every session and every poll of a relay shares."""
+"""The objects that all sessions (WebSocket connections) and all polls of one relay share."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from relay.tasks.visibility import Audience
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What serves the clients of one relay."""
+    """The objects that every session and every poll needs to serve its client, and two clocks that tests can
+    replace."""
 
     settings: Settings
     admission: Admission
     audience: Audience
     hub: Hub
-    wall: Callable[[], float] = time.time  # in seconds since 1970: tokens expire by this clock
-    monotonic: Callable[[], float] = time.monotonic  # in seconds: all other times are measured by this one
+    wall: Callable[[], float] = time.time  # seconds since 1970: decides when tokens expire
+    monotonic: Callable[[], float] = time.monotonic  # seconds: measures all other times

@@ -1,10 +1,13 @@
-"""A session: one client's authentication, requests and timers, from the first frame to the last.
+"""A session: the authentication, the requests and the timers of one client, from its first message to its last.
 
-A session does not know what carries its messages. It reads no socket and no clock of its own, so tests drive it
-by calling its methods.
+A session sends its messages through a *carrier*, such as a WebSocket, and does not know which kind of carrier it is. It
+reads no socket, and reads the time only from the clocks it is given, so tests can drive it by calling its methods.
 
-Rules of this file: no method waits; the first message sent is `welcome`; a request is validated as a whole before
-any part of it is executed; what a client did wrong is answered with a short stable word.
+A *live message* reports a change as it happens. A *state* is a snapshot of a task's timeline or of the list of tasks.
+To *join* a task or the list means to subscribe to it: the client is sent its state, and then live messages.
+
+Rules of this file: no method blocks; the first message sent is `welcome`; a request is validated as a whole before
+any part of it is executed; every mistake of a client is answered with a short code that never changes.
 """
 
 from __future__ import annotations
@@ -51,22 +54,27 @@ ABUSE_COUNT, ABUSE_WINDOW_S = 100, 10.0  # this many refused requests within thi
 
 
 class Carrier(Receiver, Protocol):
-    """What a session sends through, such as a WebSocket.
+    """The connection that a session sends its messages through, such as a WebSocket.
 
-    After `close` it silently ignores what is sent. If too many live messages wait to be sent, it drops them and calls
-    the session's `lag`.
+    After `close`, the carrier silently ignores what is sent. If too many live messages (reports of changes) wait to be
+    sent, the carrier drops them and calls the session's `lag`.
     """
 
     def wake(self) -> None:
-        """Call `tick` soon, even if the session asked for a later time before."""
+        """Call the session's `tick` soon, even if its last `tick` returned a later time."""
 
     def close(self, code: int, reason: str) -> None:
-        """Send what is queued, and close with this code and reason. A second call does nothing."""
+        """Send what is queued, then close the connection with this close code and reason. A second call does
+        nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a client joins by the address it connects to, right after the welcome."""
+    """What the address of a connection subscribes the client to, right after the `welcome` message.
+
+    If `dashboard_limit` is given, it is the list of that many tasks. If `task_id` is given, it is that task, and
+    `since` and `head` are the position up to which the client holds the task's events (how many, and a digest of them).
+    """
 
     dashboard_limit: int | None = None
     task_id: str | None = None
@@ -78,7 +86,10 @@ NOTHING = Opening()
 
 
 class Session:
-    """One client's session. It begins with `authenticate` or with an `auth` request, and ends with `closed`."""
+    """The session of one client: authenticates it, executes its requests, and sends heartbeats and notices.
+
+    The client is authenticated by `authenticate` or by a first request of type `auth`. The session ends with `closed`.
+    """
 
     __slots__ = (
         "_abuse",
@@ -103,14 +114,18 @@ class Session:
         self._listener: Listener | None = None
         self._deadline = now + services.settings.relay_auth_timeout_ms / 1000
         self._heartbeat_at = now + services.settings.relay_heartbeat_ms / 1000
-        self._notice_s: float | None = EXPIRY_NOTICE_S  # before the expiry; None once it was sent
+        self._notice_s: float | None = EXPIRY_NOTICE_S  # sent this long before the expiry; None once sent
         self._bucket = TokenBucket(rate, rate * BURST_S, now)
-        self._abuse: deque[float] | None = None  # when requests were refused; most sessions never need it
+        self._abuse: deque[float] | None = None  # when requests were refused; None until the first one
 
     # Called by the carrier.
 
     def authenticate(self, token: str, reply_to: str | None = None) -> None:
-        """Admit the client with this token, and send `welcome`. Raises Refused."""
+        """Admit the client with this token, send `welcome`, and subscribe it to what its address asks for.
+
+        `reply_to` is the id of the `auth` request that brought the token, if one did. Raises Refused if the token is
+        not valid (4401), no key to verify it is there yet (1011), the rollout excludes the user (4502), or the user has
+        too many connections (4430)."""
         services = self._services
         self._principal = principal = services.admission.admit(token)
         self._carrier.wake()
@@ -151,7 +166,12 @@ class Session:
             services.hub.join_task(listener, opening.task_id, opening.since, opening.head, None)
 
     def receive(self, frame: str) -> None:
-        """Execute one request of the client: the text of one frame. Raises Refused if the session must end."""
+        """Execute one request of the client; `frame` is the text of one WebSocket message.
+
+        A request with a mistake is answered with an `error` message. Raises Refused if the session must end: 4401 if
+        the first message is not a valid `auth` request, 4429 if too many requests exceeded the rate, or for a token
+        that is refused, the code of that refusal.
+        """
         try:
             request = parse(frame)
         except BadRequest as bad:
@@ -183,10 +203,10 @@ class Session:
         return self._principal.sub if self._principal is not None else None
 
     def tick(self) -> float:
-        """Send the heartbeat and the notice of expiry when they are due.
+        """Send the heartbeat, and the notice that the token expires soon, if they are due.
 
-        Return when `tick` must be called next, as a time of the monotonic clock. Raises Refused: 4408 if no token came
-        in time, 4401 when the token has expired.
+        Return the time of the monotonic clock at which `tick` must be called again. Raises Refused (4408) if the client
+        has sent no token within RELAY_AUTH_TIMEOUT_MS, and Refused (4401) if its token has expired.
         """
         services, principal = self._services, self._principal
         now = services.monotonic()
@@ -207,30 +227,35 @@ class Session:
         return min(self._heartbeat_at, now + left - (self._notice_s or 0))
 
     def paused(self) -> None:
-        """The socket is full. Everything sent before this call will still arrive."""
+        """Handle that the socket accepts no more data for now. Everything sent before this call is on its way
+        already."""
         if self._listener is not None:
             self._services.hub.note_paused(self._listener)
 
     def lag(self, *, since_pause: bool) -> None:
-        """The carrier has dropped live messages.
+        """Handle that the carrier has dropped live messages (reports of changes), because the client reads too slowly.
 
-        `since_pause`: only messages sent after the last `paused` are missing. If False, any message may be missing.
+        If `since_pause` is true, only messages sent after the last call of `paused` were dropped. If it is false, any
+        live message may have been dropped.
         """
         if self._listener is not None:
             self._services.hub.lag(self._listener, since_pause=since_pause)
 
     def drained(self) -> None:
-        """The carrier has sent everything. So send the states that replace what it dropped."""
+        """Handle that the carrier has sent everything: send the states (snapshots) that replace the live messages it
+        dropped, and those for which it had no room before."""
         if self._listener is not None:
             self._services.hub.catch_up(self._listener)
 
     def announce_drain(self, reconnect_after_ms: int) -> None:
-        """Tell the client that the relay is about to stop, and after how many milliseconds to reconnect."""
+        """Tell the client that the relay will stop soon, and after how many milliseconds to reconnect. Does nothing
+        before the client is authenticated."""
         if self._listener is not None:
             self._carrier.answer(encode(Kind.DRAINING, {"reconnectAfterMs": reconnect_after_ms}))
 
     def closed(self) -> None:
-        """The connection has ended, or is closing. Leave everything that was joined. A second call does nothing."""
+        """Handle that the connection has ended or is closing: end all subscriptions, and stop counting the connection
+        for its user. A second call does nothing."""
         if self._listener is not None:
             self._services.hub.leave(self._listener)
             self._listener = None
@@ -241,8 +266,8 @@ class Session:
     # Requests of the client.
 
     def _within_rate(self, request_id: str | None) -> bool:
-        """Take one request from the rate. If there is none left, answer with an error and return False. Raises Refused
-        (4429) for a client that goes on regardless."""
+        """Count one request, and return whether it is within the client's rate. If it is not, answer with an `error`
+        message. Raises Refused (4429) if ABUSE_COUNT requests exceeded the rate within ABUSE_WINDOW_S seconds."""
         now = self._services.monotonic()
         wait = self._bucket.take(now)
         if not wait:
@@ -260,7 +285,8 @@ class Session:
         return False
 
     def _execute(self, listener: Listener, envelope: Envelope) -> None:
-        """Validate a request and do it. Raises BadRequest, and then has done nothing."""
+        """Validate a request and execute it. Raises BadRequest if the request is invalid or not permitted; then nothing
+        was executed. Raises Refused if the request is an `auth` whose token is refused."""
         carrier, hub, request_id = self._carrier, self._services.hub, envelope.id
         match parse_data(envelope):
             case Ping():
@@ -287,7 +313,7 @@ class Session:
                 assert_never(never)
 
     def _charged(self, tasks: Sequence[TaskPosition]) -> Sequence[TaskPosition]:
-        """Charge the rate for what it takes to read these tasks, and return them."""
+        """Charge the client's rate for the cost of reading these tasks. Return `tasks` unchanged."""
         self._bucket.charge(extra_cost(tasks=len(tasks)))
         return tasks
 
@@ -317,8 +343,8 @@ class Session:
                 'A new token must have the same "sub"; open another connection for another user.',
             )
         self._principal = principal
-        # Half of the remaining time at the most. Otherwise a new token that expires within 30 s would be answered with
-        # a notice at once, and so would each one after it.
+        # Send the notice when half of the remaining time is left, at the earliest. Otherwise a new token that expires
+        # within 30 s would be answered with a notice at once, and so would every token after it.
         self._notice_s = min(EXPIRY_NOTICE_S, (principal.expires_at - self._services.wall()) / 2)
         self._carrier.wake()
         data = {"expiresAt": _moment(principal.expires_at)}
@@ -331,7 +357,11 @@ class Session:
 
 @dataclass(slots=True)
 class _Resync:
-    """One `resync_requested` that is being answered: a state for each task, then `resync:done`."""
+    """A `resync_requested` request that is being answered: a state (a snapshot) is sent for each task, and then
+    `resync:done`, which lists the tasks. `left` is the number of tasks without an answer.
+
+    If one of the tasks could not be read, an `error` message is sent in place of `resync:done`.
+    """
 
     carrier: Carrier
     request_id: str | None
@@ -341,7 +371,7 @@ class _Resync:
     unavailable: bool = False
 
     def answers(self, task_id: str) -> Callable[[Answer], None]:
-        """A callback for the answer to this task."""
+        """Return a callback that records what the answer for this task was, and ends the request after the last one."""
 
         def answered(answer: Answer) -> None:
             match answer:

@@ -1,4 +1,5 @@
-"""`POST /poll`: admission, the size and rate of requests, and the end of each wait (PROTOCOL.md section 8)."""
+"""`POST /poll` (PROTOCOL.md section 8): admits clients, limits the size and the rate of requests, and decides when a
+poll stops waiting."""
 
 from __future__ import annotations
 
@@ -21,28 +22,29 @@ from relay.tasks.visibility import Principal
 
 
 class Polls:
-    """All polls of a relay."""
+    """The endpoint `POST /poll` of one relay process, with all polls that wait for an answer."""
 
     def __init__(self, services: Services, metrics: Metrics, *, random: Callable[[], float]) -> None:
         rate = services.settings.relay_messages_per_second
         self._services = services
         self._metrics = metrics
         self._random = random  # a number in [0, 1)
-        # Polls share no connection, so the rate is per user, over all polls of that user.
+        # The polls of a client share no connection. So the rate limit is per user, and counts all polls of that user.
         self._buckets = Buckets(rate, rate * BURST_S)
         self._waiting: set[asyncio.Task[bytes]] = set()
         self._draining = False
 
     def drain(self) -> None:
-        """Answer every waiting poll, and each later one, with 503 and a time to come back: the relay will stop."""
+        """Answer every waiting poll with 503 and a time after which to poll again, because the relay will stop. Each
+        poll that arrives after this call is answered the same way."""
         self._draining = True
         for waiting in self._waiting:
             waiting.cancel()
 
     async def poll(self, request: Request) -> Response:
-        """`POST /poll`: answer what is new for the client, or wait until something is.
+        """Serve `POST /poll`: answer with what is new for the client, or wait until something is new.
 
-        The client counts as one connection of its address and of its user until it is answered.
+        Until it is answered, a poll counts as one connection of the client's address and of its user.
         """
         admission = self._services.admission
         if not admission.allows_origin(request, "poll"):
@@ -68,7 +70,7 @@ class Polls:
         return error_response(413, ErrorCode.BAD_MESSAGE, message, close=True)
 
     async def _body(self, request: Request) -> bytes | None:
-        """Read the body of the request. None if it is too long."""
+        """Return the body of the request, or None if it is longer than RELAY_MAX_MESSAGE_BYTES."""
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
@@ -77,7 +79,10 @@ class Polls:
         return bytes(body)
 
     def _charged(self, sub: str, body: bytes) -> polls.Poll:
-        """Parse the body, and charge the user's rate for what it asks for. Raises BadRequest."""
+        """Parse the body of a poll, charge the user's rate for what it asks for, and return it. `sub` is the user.
+
+        Raises BadRequest if the user has exceeded the rate, the body is invalid, or it asks for too many tasks.
+        """
         pause_s = self._buckets.take(sub, self._services.monotonic())
         if pause_s:
             retry_after_ms = max(1, round(pause_s * 1000))
@@ -91,9 +96,10 @@ class Polls:
         return polled
 
     async def _serve(self, request: Request, principal: Principal, polled: polls.Poll) -> Response:
-        """Wait for the answer, and stop waiting when the client disconnects, its token expires, or the relay stops.
+        """Wait for the answer of this poll and return it as a response. If the relay is about to stop, return 503.
 
-        Raises Refused, Unavailable and ClientDisconnect.
+        Raises ClientDisconnect if the client disconnects before that, Refused (4401) if its token expires before that,
+        and Unavailable if the database does not answer.
         """
         if self._draining:
             return self._draining_response()
@@ -119,11 +125,13 @@ class Polls:
             answering.cancel()
             leaving.cancel()
             await asyncio.gather(answering, leaving, return_exceptions=True)
-            # Their exceptions hold this frame, and its variables hold them: a cycle that would keep the request.
+            # The exceptions of these tasks refer to this stack frame, and its variables refer to the tasks: a reference
+            # cycle, which would keep the request in memory.
             del answering, leaving
 
     def _draining_response(self) -> Response:
-        # Spread over time, as for WebSockets. Closed, so that a load balancer can choose another instance.
+        # Each client is given a random time, so that not all come back at once. The connection is closed, so that a
+        # load balancer can choose another instance for the next poll.
         retry_after_ms = round(self._services.settings.relay_drain_ms * self._random())
         message = "The relay is shutting down; poll again later."
         return error_response(503, ErrorCode.UNAVAILABLE, message, retry_after_ms=retry_after_ms, close=True)

@@ -1,7 +1,10 @@
-"""One poll: it waits until something that it asks for is newer than what the client has. Knows no HTTP.
+"""One poll: waits until something that the client asks for is newer than what the client has. Knows no HTTP.
 
-Rules of this file: each item that is asked for subscribes as a WebSocket would, so it learns of every change after its
-state; if an item is revoked while the poll collects, it is read again, and the old state is never sent; cancelling
+An *item* is a task or the list of tasks. Its *state* is a snapshot of it, in one or more messages (*pages*). An item is
+*revoked* when the user loses the right to see it, or part of it, or when what was read so far is no longer valid.
+
+Rules of this file: a poll subscribes to each item as a WebSocket connection would, so no change after the state is
+missed; if an item is revoked while the poll collects, it is read again, and the old state is never sent; cancelling
 `Poll.answer` ends the poll and leaves nothing behind.
 """
 
@@ -29,25 +32,27 @@ from relay.protocol.polls import PolledList, PolledTask, shown_moment
 from relay.protocol.types import ErrorCode, Kind
 from relay.tasks.visibility import Principal
 
-# Whatever exceeds this is left to the next poll. Once this many bytes are collected, only the first page of each
-# further timeline is kept.
+# An answer has at most about this many bytes; the next poll brings the rest. When the poll has collected this many
+# bytes, it keeps only the first page of each further timeline.
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 ETAG_VERSION = "1."
-# A poll gives up after this time, even if the read that it shares with other clients is still being retried for them.
+# A poll fails after this many seconds, even if the read of the database that it shares with other clients is still
+# being retried for those clients.
 GATHER_S = 20.0
-# A poll reads again after a change that may concern its client, and after a revocation while it reads. Many such
-# changes bring the client nothing, for example those of tasks past the end of its list. So a poll may read again this
-# many times in a row, and then this often.
+# A poll reads an item again after a change that may concern its client, and after a revocation that comes while it
+# reads. Many such changes bring the client nothing, for example changes of tasks past the end of its list. So a poll
+# may read again REJOIN_BURST times in a row, and after that REJOINS_PER_SECOND times a second.
 REJOIN_BURST, REJOINS_PER_SECOND = 5, 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What the client does not have yet of one item.
+    """What the client does not have yet of one item: of a task or of the list.
 
-    `task_id` is None for the list. `parts` are messages, or several joined by commas; the answer may end after any of
-    them. `etag` stands for what the client has once it has all parts; None if it then has nothing, or not all. Without
-    `whole` the item has more pages than these, which the next poll brings.
+    `task_id` is None for the list. Each of `parts` is the JSON of one message, or of several messages joined by commas;
+    the answer may end after any part. `etag` identifies what the client holds after it has received all parts; it is
+    None if the client then holds nothing (the task is refused) or not everything. If `whole` is False, the item has
+    further pages, which the next poll brings.
     """
 
     task_id: str | None
@@ -57,7 +62,11 @@ class News:
 
 
 class Subscriber(ABC):
-    """A listener of one item, and what it received since it joined. `notify` is called at each change of it."""
+    """A subscription of a poll to one item (a task or the list), with what has been received since it joined.
+
+    `notify` is called each time something is received. `complete`, `outdated` and `revoked` say what was received: the
+    whole state (snapshot) of the item; a change after it; a message that makes the state invalid.
+    """
 
     def __init__(self, services: Services, principal: Principal, notify: Callable[[], None]) -> None:
         self._services = services
@@ -69,12 +78,12 @@ class Subscriber(ABC):
             receiver=self,
         )
         self._pages: list[Frame] = []
-        self.complete = False  # the last page of the state has come, or an error instead of the state
-        self.outdated = False  # something has changed since
-        self.revoked = False  # what has come must not be shown any more
+        self.complete = False  # the last page of the state has come, or an error in place of the state
+        self.outdated = False  # the item has changed since it was joined
+        self.revoked = False  # what was received must not be sent to the client any more
 
     def join(self) -> None:
-        """Ask for the state, also if it was asked for before."""
+        """Subscribe and ask for the state (a snapshot) of the item. Drops what was received before, if anything was."""
         self.leave()
         self._pages, self.complete, self.outdated, self.revoked = [], False, False, False
         self._join()
@@ -83,14 +92,16 @@ class Subscriber(ABC):
         self._services.hub.leave(self._listener)
 
     def end(self) -> None:
-        """Leave, and break the reference cycle with the listener: a state may have megabytes, which must not stay in
-        memory until Python's garbage collector runs."""
+        """End the subscription, and break the reference cycle with the listener: a state (a snapshot) may have
+        megabytes, which must not stay in memory until Python's garbage collector runs. The object must not be used
+        after this."""
         self.leave()
         self._pages = []
         del self._listener
 
     def release_pages(self) -> None:
-        """Drop the state, so that a poll which has nothing to answer yet holds no megabytes while it waits."""
+        """Drop the received state (a snapshot), so that a poll that has nothing to answer yet holds no megabytes of
+        it."""
         self._pages = []
 
     def must_read_again(self) -> bool:
@@ -102,7 +113,10 @@ class Subscriber(ABC):
 
     @abstractmethod
     def news(self) -> News | None:
-        """What the client does not have yet of a complete state; None if it has everything. Raises Unavailable."""
+        """Return what the client does not have yet of the item, or None if the client has everything.
+
+        To be called when `complete` is True. Raises Unavailable if the item could not be read for now.
+        """
 
     @abstractmethod
     def _join(self) -> None: ...
@@ -111,7 +125,7 @@ class Subscriber(ABC):
 
     def answer(self, frame: Frame) -> None:
         if self.complete:
-            self.revoked = True  # or deleted; or the relay lost its position, and this is another state
+            self.revoked = True  # or deleted; or this is a new state, because the relay lost its position
         else:
             self._pages.append(frame)
             self.complete = frame.last
@@ -133,7 +147,8 @@ class Subscriber(ABC):
 
 
 class TaskSubscriber(Subscriber):
-    """Subscribes to a task with its events. `has_room` says whether more pages fit into the answer."""
+    """Subscribes to a task with its events. `polled` says what the client has of that task, and `has_room` whether more
+    pages fit into the answer."""
 
     def __init__(
         self,
@@ -174,7 +189,8 @@ class TaskSubscriber(Subscriber):
 
 
 class ListSubscriber(Subscriber):
-    """Subscribes to the list."""
+    """Subscribes to the list of tasks. `polled` says how many tasks the client asks for, and what it has of the
+    list."""
 
     def __init__(
         self, services: Services, principal: Principal, notify: Callable[[], None], polled: PolledList
@@ -194,16 +210,19 @@ class ListSubscriber(Subscriber):
         self._services.hub.join_list(self._listener, self._polled.limit, None, caught_up=True)
 
     def send(self, batch: Batch) -> None:
-        # This also happens for a revocation that came while the state was read: it is sent after the state, like every
-        # update of that time.
+        # A revocation that came while the state was being read also arrives here: the hub sends it after the state,
+        # like every update that came during the read.
         if any(frame.data.get("change") == "revoked" for frame in batch.frames):
             self.revoked = True
         super().send(batch)
 
 
 class VisibilityWatch(Subscriber):
-    """Notices when one of the tasks that the user may not see becomes visible. It subscribes to the list, and ignores
-    the list's state: only updates after it matter."""
+    """Notices when one of the `hidden` tasks, which the user was not permitted to see, becomes visible.
+
+    It subscribes to the list of tasks, ignores the list's state (a snapshot), and looks only at the updates after it.
+    When a hidden task appears there, the subscriber of that task is marked as outdated, so that the poll reads it.
+    """
 
     def __init__(
         self,
@@ -239,13 +258,13 @@ class VisibilityWatch(Subscriber):
 
 
 class Poll:
-    """One poll, from what is asked for to its answer."""
+    """One poll: subscribes to the items (tasks and the list) that a request asks for, and makes the answer."""
 
     def __init__(self, services: Services, principal: Principal, request: polls.Poll) -> None:
         self._services = services
         self._moment = request.moment
         self._reads = TokenBucket(REJOINS_PER_SECOND, REJOIN_BURST, services.monotonic())
-        self._changed = asyncio.Event()  # of a subscriber
+        self._changed = asyncio.Event()  # set when a subscriber has received something
         who = services, principal, self._changed.set
         tasks = [TaskSubscriber(*who, polled, self._has_room) for polled in request.tasks]
         self._subscribers: list[Subscriber] = [*tasks]
@@ -256,8 +275,11 @@ class Poll:
             self._subscribers.append(VisibilityWatch(*who, hidden))
 
     async def answer(self, wait_s: float) -> bytes:
-        """Return the JSON of the answer: immediately if anything is newer than what the client has, otherwise as soon
-        as something is. After `wait_s` seconds it is an answer without messages. Raises Unavailable."""
+        """Return the JSON of the answer, as soon as anything is newer than what the client has, which may be at once.
+        After `wait_s` seconds without news, return an answer without news.
+
+        Raises Unavailable if the database did not answer. Must be called once only.
+        """
         end = asyncio.get_running_loop().time() + wait_s
         try:
             news = await self._first_news()
@@ -269,11 +291,12 @@ class Poll:
                         news = await self._gather(self._outdated_subscribers())
             return self._body(news)
         finally:
-            while self._subscribers:  # `notify` makes them refer to this poll
+            while self._subscribers:  # `notify` makes them refer to this poll: a reference cycle
                 self._subscribers.pop().end()
 
     async def _first_news(self) -> list[News]:
-        """What is new of all items, once all of them have been read. Raises Unavailable."""
+        """Read all items, and return what is new for the client. Raises Unavailable if an item cannot be read for now,
+        or if reading takes longer than GATHER_S seconds."""
         try:
             async with asyncio.timeout(GATHER_S):
                 await self._catch_up()
@@ -282,7 +305,9 @@ class Poll:
             raise Unavailable("a poll could not be read in time") from None
 
     async def _gather(self, subscribers: Sequence[Subscriber]) -> list[News]:
-        """Read these items, and return what is new of them. An item that is revoked meanwhile is read again."""
+        """Read the items of these subscribers, and return what is new for the client. An item that is revoked during
+        the read (the user may no longer see what was read) is read again. Raises Unavailable if an item cannot be
+        read."""
         asked = subscribers
         while asked:
             for one in asked:
@@ -291,7 +316,7 @@ class Poll:
             if any(one.revoked for one in subscribers):
                 await self._paced()
             asked = [one for one in subscribers if one.revoked]
-        # Nothing below waits, so nothing can be revoked before the answer is made.
+        # There is no `await` from here on, so nothing can be revoked before the answer is made.
         news = [new for one in subscribers if (new := one.news()) is not None]
         for one in subscribers:
             one.release_pages()
@@ -301,9 +326,13 @@ class Poll:
         await asyncio.sleep(self._reads.take(self._services.monotonic()))
 
     async def _catch_up(self) -> None:
-        """Wait until this instance has published what another one may have sent to the client already, so that the
-        client is not sent back in time. A client that used a WebSocket until now brings no moment: then wait for
-        everything that the database holds."""
+        """Wait until this relay instance has published everything that another instance may already have sent to the
+        client, so that the client is not sent an older state. Waits CATCH_UP_S seconds at most.
+
+        The request contains the moment (cluster time) of the client's last answer. A client that used a WebSocket until
+        now has no moment: then wait for everything that the database holds now. Raises Unavailable if the database does
+        not tell its time.
+        """
         if self._moment is None:
             await self._services.hub.catch_up_with_database()
             return
@@ -323,7 +352,9 @@ class Poll:
             await self._changed.wait()
 
     def _body(self, news: Sequence[News]) -> bytes:
-        """The JSON of what is new, as far as it fits. At least one part always fits."""
+        """Return the JSON of the answer with as many parts of the news as fit into MAX_ANSWER_BYTES. The first part is
+        always included, however large it is. `"more": true` in the answer says that the next poll will bring further
+        parts."""
         hub = self._services.hub
         messages: list[bytes] = []
         body: dict[str, Any] = {"moment": shown_moment(hub.position)}
@@ -348,7 +379,8 @@ class Poll:
 
 
 def _is_refused(answer: Sequence[Frame]) -> bool:
-    """Is this an error instead of a state? Raises Unavailable if it is a temporary one."""
+    """Return whether the hub answered with a final error, such as `forbidden`, in place of a state (a snapshot). Raises
+    Unavailable if the error is temporary."""
     if answer[0].kind is not Kind.ERROR:
         return False
     if answer[0].data["code"] == ErrorCode.UNAVAILABLE:
@@ -357,7 +389,8 @@ def _is_refused(answer: Sequence[Frame]) -> bool:
 
 
 def _etag(shown: Iterable[bytes]) -> str:
-    """A digest of what is shown. It is equal on all instances."""
+    """Return the ETag of what a client is shown: a digest of these byte strings in their order, with a version before
+    it. All relay instances return the same ETag for the same content."""
     digest = blake2b(digest_size=16)
     for part in shown:
         digest.update(part)

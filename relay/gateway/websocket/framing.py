@@ -1,4 +1,6 @@
-"""RFC 6455 with the help of `websockets`: requests for an upgrade, a parser for what clients send, control frames."""
+"""The WebSocket protocol (RFC 6455), with the help of the library `websockets`: requests for an upgrade, a parser for
+the frames of clients, and the control frames that the relay sends.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,12 @@ PING = b"\x89\x00"  # without a payload
 def upgrade_request(
     method: str, target: bytes, http_version: str, headers: Sequence[tuple[bytes, bytes]]
 ) -> Request:
-    """The request for an upgrade as `websockets` represents it, from what the HTTP parser found.
+    """Build the request for an upgrade to a WebSocket, as `websockets` represents it, from the parts of an HTTP
+    request.
 
-    Its `path` is the path and the query of `target`, which may also be an absolute URL, as in a request to a proxy.
-    Raises ValueError for what `websockets` would not accept if it parsed the bytes itself: any other target, or a
-    body.
+    `target` is the request's path with its query, or an absolute URL, as in a request to a proxy. The `path` of the
+    result is the path and the query of `target`. Raises ValueError if the target is neither of the two, or if the
+    request has a body: `websockets` would not accept such a request either if it parsed the bytes itself.
     """
     try:
         address = httptools.parse_url(target)
@@ -44,23 +47,26 @@ def upgrade_request(
 
 
 class Parser(ServerProtocol):
-    """The sans-I/O protocol of `websockets`, without its HTTP part.
+    """The sans-I/O protocol of `websockets` (a parser that does no I/O itself), without its HTTP part.
 
-    It is given the request (`accept`) and never parses one: the library's limits for a request's head are lower than
-    the relay's, and a browser whose cookies exceeded them would be refused, and poll forever.
+    The parser never parses an HTTP request, but is given one by `accept`. The reason is that the library's limits for
+    the head of a request are lower than the relay's: a browser whose cookies exceeded them would be refused, and would
+    fall back to polling forever.
 
-    `idle` says that it is between two messages and holds no bytes. Then it can be dropped, and a new one, made with
-    the state OPEN, takes the next message: an idle connection needs no parser. (That its buffer is empty would not
-    say so, because the beginning of a frame may have been taken from the buffer already.)
+    `idle` is True while no message has begun to arrive and the parser holds no bytes. An idle parser can be dropped,
+    and a new parser, created with the state OPEN, parses the next message: so an idle connection needs no parser. (An
+    empty buffer alone would not prove this, because the beginning of a frame may have been taken from the buffer
+    already.)
 
-    Pings are passed on as events, not answered here, so that their pongs keep their place among our messages.
+    Pings are reported as events and not answered here, so that the caller can queue each pong in order with its own
+    messages.
     """
 
     idle = False
 
     def __init__(self, *, max_size: int, state: State = CONNECTING) -> None:
         super().__init__(state=state, max_size=max_size, logger=_quiet)
-        self.opcode = Opcode.TEXT  # of the message that `fragments` are the beginning of
+        self.opcode = Opcode.TEXT  # the opcode of the message whose first frames are in `fragments`
         self.fragments: list[bytes] = []
 
     def parse(self) -> Generator[None]:
@@ -68,8 +74,8 @@ class Parser(ServerProtocol):
 
     def accept(self, request: Request) -> Response:
         response = super().accept(request)
-        # The parser keeps the exception it refused the request for. Its traceback refers to frames that refer to the
-        # parser: a cycle, which would wait for Python's garbage collector.
+        # If the parser refuses the request, it keeps the exception. The traceback of the exception refers to stack
+        # frames that refer to the parser: a reference cycle, which would stay until Python's garbage collector runs.
         failure: BaseException | None = self.handshake_exc
         while failure is not None:
             failure.__traceback__ = None
@@ -88,7 +94,8 @@ class Parser(ServerProtocol):
         self.idle = self.current_size is None and not self.reader.buffer
 
     def assemble(self, frame: Frame) -> bytes | None:
-        """The whole message that this data frame completes; None if fragments of it are still missing."""
+        """Add this data frame to the message that is arriving. Return the whole message if the frame completes it, or
+        None if further fragments are still missing."""
         if frame.opcode is not Opcode.CONT:
             self.opcode = frame.opcode
         self.fragments.append(bytes(frame.data))
@@ -98,13 +105,13 @@ class Parser(ServerProtocol):
         return message
 
     def free(self) -> None:
-        """Break the reference cycles of this parser, so that it is freed at once with all it received, and does not
-        wait for Python's garbage collector."""
+        """Break the reference cycles of this parser, so that the parser and everything it received are freed at once,
+        not only when Python's garbage collector runs. The parser must not be used after this."""
         self.parser.close()
         self.handshake_exc = self.parser_exc = None
 
 
 def close_frame(code: int, reason: str) -> bytes:
-    """The close of an established connection."""
+    """Encode the close frame with this close code and reason, as a server sends it (unmasked)."""
     body = CloseFrame(int(code), reason).serialize()
     return bytes((0x88, len(body))) + body

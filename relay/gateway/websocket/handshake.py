@@ -1,14 +1,14 @@
-"""A WebSocket's handshake: our class for uvicorn's `ws=`.
+"""The handshake of a WebSocket: the relay's own protocol class for uvicorn's parameter `ws=`.
 
-It takes the request from `HttpProtocol`, runs the ASGI application, and answers. If the application accepts, the
-transport is handed to a `Connection`, and this object and its task end: an open WebSocket costs no task, and nothing
-that only a handshake needs.
+A `Handshake` is given the parsed request by `HttpProtocol`, runs the ASGI application, and sends the answer. If the
+application accepts, the transport is handed to a `Connection`, and the handshake and its task end. So an open WebSocket
+needs no asyncio task, and no memory for what only its handshake needed.
 
 uvicorn has no public interface for a protocol class. This file and `relay/gateway/http_protocol.py` rely on these
 private parts of it: the parameters of the constructor; `config.loaded_app`, `root_path` and `ws_max_size`;
 `server_state.connections` and `.tasks`; and that the server calls `shutdown` on every member of `connections`. They can
 change in any release, so `pyproject.toml` permits only the uvicorn versions that were tested (`<0.55`), and every
-upgrade needs a look at them. `tests/unit/gateway/test_handshake.py` fails if one of them has moved.
+upgrade must check these parts. `tests/unit/gateway/test_handshake.py` fails if one of them has changed.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ EXTENSION = "relay.handshake"  # where the ASGI application finds the Handshake 
 
 
 def websocket_protocol(pacer: WritePacer) -> type[Handshake]:
-    """The class for uvicorn's `ws=` whose connections write when the pacer says so. (uvicorn makes the instances,
-    without arguments of ours.)"""
+    """Return a subclass of `Handshake` for uvicorn's parameter `ws=`, whose connections write when `pacer` says so. It
+    is a class and not an instance, because uvicorn creates the instances, and passes only its own arguments."""
     return type("Handshake", (Handshake,), {"pacer": pacer})
 
 
 class Handshake(asyncio.Protocol):
-    """One request for a WebSocket, until it is accepted or rejected."""
+    """One HTTP request to open a WebSocket, until it is accepted or rejected."""
 
     pacer: WritePacer
     connection_class = Connection
@@ -51,11 +51,12 @@ class Handshake(asyncio.Protocol):
         self._app_state = app_state
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._parser = Parser(max_size=config.ws_max_size)
-        self._response: Response | None = None  # the prepared 101, until the request is answered
-        self._connection: Connection | None = None  # once it is accepted
+        self._response: Response | None = None  # the prepared 101; None once the request is answered
+        self._connection: Connection | None = None  # set when the request is accepted
 
     def begin(self, request: Request) -> None:
-        """Take the request. To be called once, after `connection_made`."""
+        """Handle the request: refuse it with an HTTP status if it is not a valid WebSocket handshake, else start a task
+        that runs the ASGI application. The caller must call this once, after `connection_made`."""
         if self._transport.is_closing():
             return
         response = self._parser.accept(request)
@@ -63,8 +64,8 @@ class Handshake(asyncio.Protocol):
             self._refuse(response)
             return
         self._response = response
-        # A client must not send anything before our answer, and `Connection` must not receive the end of a frame
-        # whose beginning came here.
+        # Stop reading until we answer. A client must not send anything before our answer; if it did, `Connection` could
+        # receive the end of a frame whose beginning was received here.
         self._transport.pause_reading()
         task = asyncio.get_running_loop().create_task(self._run_app(self._scope(request)))
         self._server_state.tasks.add(task)
@@ -73,8 +74,12 @@ class Handshake(asyncio.Protocol):
     # What the application may do, once: accept or reject.
 
     def accept(self, subprotocol: str | None, owner: Owner) -> Connection | None:
-        """Open the connection and hand it to `owner`; None if the client is gone. The owner must call
-        `Connection.serve` or `Connection.close` before the application returns."""
+        """Accept the request, and return the open connection, which belongs to `owner` from now on. Return None if the
+        client is gone or the request was answered already.
+
+        The owner must call `Connection.serve` or `Connection.close` before the ASGI application returns; otherwise the
+        connection is cut off.
+        """
         response, self._response = self._response, None
         if response is None or self._transport.is_closing():
             return None
@@ -96,7 +101,8 @@ class Handshake(asyncio.Protocol):
         return connection
 
     def reject(self, status: HTTPStatus) -> None:
-        """Answer the request with this status, and close. Does nothing once it is answered."""
+        """Answer the request with this HTTP status and close the socket. Does nothing if the request was answered
+        already."""
         if self._response is not None:
             self._response = None
             self._refuse(self._parser.reject(status, f"{status.phrase}\n"))
@@ -119,7 +125,7 @@ class Handshake(asyncio.Protocol):
         release(self._transport)
 
     def shutdown(self) -> None:
-        """uvicorn stops."""
+        """Reject the request with 503, because the server stops: uvicorn calls this for every open protocol."""
         self.reject(HTTPStatus.SERVICE_UNAVAILABLE)
 
     # ASGI.
@@ -158,7 +164,9 @@ class Handshake(asyncio.Protocol):
             self._connection.abort_if_unserved()
 
     async def _send(self, message: Any) -> None:
-        """ASGI's `send`. Starlette closes so where no route leads; everything else goes through the extension."""
+        """Handle ASGI's `send`. Starlette sends `websocket.close` for a path without a route, which becomes a 404.
+        Raises RuntimeError for any other message: the application accepts and rejects through the extension in its
+        scope."""
         if message["type"] == "websocket.close":
             self.reject(HTTPStatus.NOT_FOUND)
         else:

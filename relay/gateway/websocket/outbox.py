@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from relay.protocol.frames import Batch, Frame, websocket_message
 
 ANSWERS_FACTOR = 64  # answers may take this many times the bytes of live messages: a document has up to 16 MB
-BURST_FACTOR = 8  # while the socket accepts data, this many times `max_bytes` may be queued: it is written soon
+BURST_FACTOR = 8  # while the socket accepts data, this many times `max_bytes` may wait: it is written soon
 
 
 class _State:

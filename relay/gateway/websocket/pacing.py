@@ -1,10 +1,11 @@
-"""When connections write: immediately while little happens, together and less often in a burst.
+"""Decides when connections write: immediately while little happens, together and less often in a burst.
 
 A write to a socket costs about as much for one message as for twenty, so in a burst the number of writes decides how
-much the relay can send. All connections with something to write do so in one *round*. While the loop is idle a round
-follows its cause immediately. Otherwise the next round waits as long as the last one took, so that at most half of the
-time goes into writing. In a burst, which shows by several messages for one connection in one round, it waits eight
-times as long, but never longer than the limits below.
+much the relay can send. In a *round*, all connections that have something to write are written to, one after the
+other. While the event loop is idle, a round starts as soon as anything is to be written. Otherwise the next round
+waits as long as the last one took, so that at most half of the time is spent on writing. In a burst, which is
+recognised by several messages for one connection in one round, the next round waits eight times as long as the last
+one took. No round waits longer than the limits below.
 """
 
 from __future__ import annotations
@@ -15,31 +16,33 @@ from typing import Protocol
 
 log = logging.getLogger(__name__)
 
-MAX_PAUSE_S = 0.02  # between two rounds, however long a round takes: a longer delay would be noticed
-BURST_MESSAGES = 4  # for one connection in one round: from here on it is a burst
+MAX_PAUSE_S = 0.02  # the longest pause between two rounds: people would notice a longer delay
+BURST_MESSAGES = 4  # a round that writes this many messages or more to one connection counts as a burst
 BURST_FACTOR, BURST_MAX_PAUSE_S = 8, 0.03  # in a burst: the pause in rounds, and its limit
-FETCH_S = 0.004  # about what it takes to fetch more changes from a nearby database and to translate them
+FETCH_S = 0.004  # about how long it takes to fetch more changes from a nearby database and to translate them
 
 
 class Flushable(Protocol):
-    """A connection that has something to write."""
+    """A connection that can be told to write what it has queued."""
 
     def flush(self) -> int:
-        """Write it. Return the number of live messages written."""
+        """Write what is queued. Return the number of live messages (reports of changes) among it."""
 
 
 class WritePacer:
-    """Decides when the connections of one event loop write."""
+    """Decides when the connections of one event loop write to their sockets: together, in rounds, so that a burst of
+    messages costs few writes."""
 
     __slots__ = ("_loop", "_next_round_at", "_waiting")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._waiting: list[Flushable] = []
-        self._next_round_at = 0.0  # by the loop's time; not earlier
+        self._next_round_at = 0.0  # the earliest time of the next round, by the loop's clock
 
     def schedule(self, connection: Flushable) -> None:
-        """Flush this connection in the next round. To be called once until then."""
+        """Call `flush` of this connection in the next round of writing. The caller must not call this twice before
+        that."""
         self._waiting.append(connection)
         if len(self._waiting) == 1:
             if self._loop.time() >= self._next_round_at:
@@ -48,9 +51,11 @@ class WritePacer:
                 self._loop.call_at(self._next_round_at, self._round)
 
     async def wait_for_room(self) -> None:
-        """Return when it is worth fetching more changes: shortly before the next round may begin, or with it.
+        """Wait until it is worth fetching more changes from the database: until shortly before the next round of
+        writing may begin, or until it begins.
 
-        What is fetched earlier would only wait, while larger batches are cheaper to fetch and to translate.
+        Changes that were fetched earlier would only wait for that round. To fetch later makes larger batches, which
+        are cheaper to fetch and to translate.
         """
         left = self._next_round_at - self._loop.time()
         if left > 0:
