@@ -31,9 +31,7 @@ MAX_BODY_BYTES = 256 * 1024
 REFRESH_S = 600.0  # after a fetch that succeeded
 COOLDOWN_S = 30.0  # the shortest time between two fetches, once there are keys
 RETRY_S = 1.0  # before the second attempt while there are no keys; doubled each time, up to COOLDOWN_S
-MAX_UNANSWERED = (
-    2048  # how many tokens that no key verified are remembered; beyond it the oldest is forgotten
-)
+MAX_UNANSWERED = 2048  # tokens that no key verified, and that are remembered; then the oldest is forgotten
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "relay"}
 
 

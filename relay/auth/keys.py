@@ -1,9 +1,9 @@
-"""Keys that verify tokens, the algorithms each may be used with, and where the settings say they come from.
+"""Loads the keys that verify tokens from the source that the settings name, and decides which algorithms each key may
+be used with.
 
-Rules of this file: what a key may be used with is decided by its own type, by what it says of itself and by the
-settings, never by a token; only a public key that is long enough and meant for signatures is accepted; no message
-ever shows a key.
-"""
+Rules of this file: which algorithms a key may be used with depends on the type of the key, on its own attributes
+(`alg`, `use`) and on the settings, never on a token; a public key is accepted only if it is long enough and meant for
+signatures; no message ever contains a key."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448Publ
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 16_384  # OpenSSL refuses longer ones
 MAX_KEYS = 100  # in a JWKS; one with more is rejected
-MAX_LEVELS = 16  # of nested lists and objects in a JWKS; keys with their certificates have four
+MAX_LEVELS = 16  # of nested lists and objects in a JWKS; a JWKS with keys and their certificates has four
 MAX_KID = 256  # characters
-MAX_TRIED = 4  # keys that a token is tried with when it does not name one
+MAX_TRIED = 4  # how many keys are tried to verify one token
 MAX_PEM_BYTES = 64 * 1024
 
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
@@ -48,37 +48,39 @@ _READERS: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 class BadKey(ValueError):
-    """A key that cannot verify tokens; the message is the reason, and continues "The key …"."""
+    """A key, or a set of keys, that cannot be used to verify tokens. The message is the reason, worded so that it
+    continues a sentence that begins with "The key"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key, and the algorithms it may be used with. `kid` is its name in a JWKS."""
+    """One key that verifies tokens, and the algorithms that it may be used with. `kid` is its name in the JSON Web Key
+    Set (JWKS) that it comes from; None if it has no name."""
 
-    material: bytes | PublicKey  # bytes: a shared secret
+    material: bytes | PublicKey  # bytes if it is a shared secret
     algorithms: tuple[str, ...]
     kid: str | None = None
 
 
 class KeySet:
-    """The keys that are valid at one moment. Immutable."""
+    """An immutable set of keys that verify tokens. `algorithms` are the names of those that the settings allow."""
 
     def __init__(self, keys: Iterable[Key], algorithms: Sequence[str]) -> None:
         self._keys = tuple(keys)
-        self.algorithms = frozenset(algorithms)  # those that the settings allow
+        self.algorithms = frozenset(algorithms)
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def has(self, kid: str) -> bool:
-        """Whether one of the keys has this name."""
+        """Return whether one of the keys has this name (`kid`)."""
         return any(key.kid == kid for key in self._keys)
 
     def fitting(self, algorithm: str, kid: str | None) -> list[Key]:
-        """The keys that may have signed a token with this header, at most MAX_TRIED.
+        """Return the keys that may verify a token whose header has this algorithm and this `kid`; at most MAX_TRIED.
 
-        If the token names a key, these are the keys of that name, followed by those that have no name.
-        """
+        If `kid` is given, these are the keys with this name, followed by the keys that have no name. If it is None,
+        they are all keys that may be used with the algorithm."""
         fit = [key for key in self._keys if algorithm in key.algorithms]
         if kid is not None:
             fit = [key for key in fit if key.kid == kid] + [key for key in fit if key.kid is None]
@@ -86,12 +88,14 @@ class KeySet:
 
 
 def from_secret(secret: str, algorithms: Sequence[str]) -> KeySet:
-    """The shared secret as the only key. The settings have checked its length already."""
+    """Return a set with the shared secret as its only key. The settings have checked the length of the secret
+    already."""
     return KeySet([Key(secret.encode(), tuple(algorithms))], algorithms)
 
 
 def from_pem(text: str, algorithms: Sequence[str]) -> KeySet:
-    """One public key in PEM. Raises BadKey."""
+    """Return a set with one public key, which `text` contains in the format PEM. Raises BadKey if the text is not a
+    public key, or if the key cannot be used with one of `algorithms`."""
     if "PRIVATE KEY" in text:
         raise BadKey(
             "is a private key, which only the signer may have; give its public key (openssl pkey -pubout)"
@@ -106,7 +110,11 @@ def from_pem(text: str, algorithms: Sequence[str]) -> KeySet:
 
 
 def from_jwks(document: bytes, algorithms: Sequence[str]) -> tuple[KeySet, int]:
-    """The usable keys of a JSON Web Key Set, and the number of others in it. Raises BadKey."""
+    """Return the usable keys of a JSON Web Key Set (JWKS), and the number of its keys that were ignored.
+
+    A key is usable if it can verify signatures by one of `algorithms`. Raises BadKey if the document is not a JWKS, is
+    too large, or has no usable key.
+    """
     if is_nested_deeper(document, MAX_LEVELS):
         raise BadKey(f"set is nested deeper than {MAX_LEVELS} levels")
     try:
@@ -123,14 +131,14 @@ def from_jwks(document: bytes, algorithms: Sequence[str]) -> tuple[KeySet, int]:
         try:
             keys.append(_from_jwk(jwk, algorithms))
         except BadKey:
-            continue  # a JWKS often has other keys as well, such as those for encryption
+            continue  # a JWKS often contains keys for other purposes, such as encryption
     if not keys:
         raise BadKey(f"set has no key that may be used with {', '.join(algorithms)}")
     return KeySet(keys, algorithms), len(listed) - len(keys)
 
 
 def _from_jwk(jwk: Any, algorithms: Sequence[str]) -> Key:
-    """One key of a JWKS (RFC 7517). Raises BadKey."""
+    """Parse one key of a JWKS (RFC 7517). Raises BadKey if it cannot verify signatures by one of `algorithms`."""
     if not isinstance(jwk, Mapping):
         raise BadKey("is not an object")
     kty, kid, stated = jwk.get("kty"), jwk.get("kid"), jwk.get("alg")
@@ -156,7 +164,8 @@ def _from_jwk(jwk: Any, algorithms: Sequence[str]) -> Key:
 
 
 def _key(key: object, algorithms: Sequence[str], kid: str | None, stated: str | None) -> Key:
-    """A key with those of `algorithms` that it may be used with. Raises BadKey if there are none."""
+    """Return the key together with those of `algorithms` that it may be used with. `kid` is its name. `stated` is the
+    algorithm that its JWKS entry demands; None permits all of its type. Raises BadKey if no algorithm remains."""
     kind, able = _abilities(key)
     usable = tuple(name for name in algorithms if name in able and stated in (None, name))
     if not usable:
@@ -169,7 +178,10 @@ def _key(key: object, algorithms: Sequence[str], kid: str | None, stated: str | 
 
 
 def _abilities(key: object) -> tuple[str, Sequence[str]]:
-    """A description of the key, and the algorithms of its type. Raises BadKey."""
+    """Return a description of the key for messages, and the names of the algorithms that its type can be used with.
+
+    Raises BadKey if the key has the wrong length, or a type that is not used for tokens.
+    """
     match key:
         case RSAPublicKey():
             if not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
@@ -183,28 +195,31 @@ def _abilities(key: object) -> tuple[str, Sequence[str]]:
 
 
 class FixedKeys:
-    """The keys of the settings, as a source of keys that never changes."""
+    """Provides the verifier of tokens with keys that never change: those that the settings contain."""
 
     def __init__(self, keys: KeySet) -> None:
         self._keys = keys
 
     def current(self) -> KeySet:
-        """The keys to verify tokens with."""
+        """Return the keys to verify tokens with."""
         return self._keys
 
     def awaits_newer(self, token_digest: bytes) -> bool:
-        """False: no newer keys will come, so a token that these keys do not verify is refused for good."""
+        """Return False: no newer keys will come, so a token that these keys do not verify can be refused for good."""
         return False
 
     async def run(self) -> None:
-        """Return at once: there is nothing to keep fresh."""
+        """Return at once: these keys never change, so nothing has to be fetched."""
 
     async def first(self, timeout_s: float) -> None:
-        """Return at once: the keys are here."""
+        """Return at once: there is no need to wait for the first keys."""
 
 
 def key_source(settings: Settings) -> FixedKeys | RemoteKeys:
-    """The source of keys that the settings name. Raises StartupError."""
+    """Return the source of keys that the settings name: a shared secret, a public key, or the URL of a JWKS.
+
+    Raises StartupError if the settings name none, or if the public key cannot be used.
+    """
     algorithms = settings.relay_jwt_algorithms
     if settings.relay_jwt_secret is not None:
         return FixedKeys(from_secret(settings.relay_jwt_secret.get_secret_value(), algorithms))
@@ -214,7 +229,7 @@ def key_source(settings: Settings) -> FixedKeys | RemoteKeys:
         except BadKey as failure:
             raise StartupError(f"RELAY_JWT_PUBLIC_KEY: the key {failure}.") from None
     if settings.relay_jwks_url is not None:
-        from relay.auth.jwks import RemoteKeys  # its HTTP client costs time and memory; see there
+        from relay.auth.jwks import RemoteKeys  # imported only here: its HTTP client costs time and memory
 
         return RemoteKeys(settings.relay_jwks_url, algorithms)
     raise StartupError(
@@ -224,7 +239,10 @@ def key_source(settings: Settings) -> FixedKeys | RemoteKeys:
 
 
 def _pem(given: str) -> str:
-    """PEM text, or the content of the file that it names. No message shows either of them."""
+    """Return the value of RELAY_JWT_PUBLIC_KEY if it is PEM text, else the content of the file whose path it is.
+
+    Raises StartupError if the file cannot be read. The message contains neither the value nor the content.
+    """
     if "-BEGIN" in given:
         return given
     try:

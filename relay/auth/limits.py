@@ -7,13 +7,13 @@ from typing import Self
 
 from relay.config import Settings
 
-BURST_S = 2  # a client may send the requests of this many seconds at once
+BURST_S = 2  # a client may send at once as many requests as its rate permits in this many seconds
 
 
 class TokenBucket:
-    """Allows `rate` requests a second on average, and up to `burst` at once.
+    """A rate limit: permits `rate` requests per second on average, and up to `burst` requests at once.
 
-    `now` is a time in seconds of any clock that does not go back.
+    `now` is always a time in seconds, of any clock that never goes back.
     """
 
     __slots__ = ("_burst", "_filled_at", "_level", "_rate")
@@ -25,7 +25,7 @@ class TokenBucket:
         self._filled_at = now
 
     def take(self, now: float) -> float:
-        """Take one request from the bucket. Return 0.0 if it may pass, else the seconds until a request may."""
+        """Count one request. Return 0.0 if the request may pass, else after how many seconds a request may pass."""
         self._level = min(self._burst, self._level + (now - self._filled_at) * self._rate)
         self._filled_at = now
         if self._level >= 1:
@@ -34,20 +34,20 @@ class TokenBucket:
         return (1 - self._level) / self._rate
 
     def is_full(self, now: float) -> bool:
-        """Is the bucket in the state of a new one?"""
+        """Return whether the bucket is full, which means that it permits exactly what a new bucket would permit."""
         return self._level + (now - self._filled_at) * self._rate >= self._burst
 
     def charge(self, requests: float) -> None:
-        """Let a request that passed count as this many more. The level may become negative, which later requests
-        wait for."""
+        """Charge `requests` further requests for a request that has passed. The level of the bucket may become
+        negative; then later requests have to wait until it has risen again."""
         self._level -= requests
 
 
 class Buckets:
-    """One token bucket for each name.
+    """One token bucket (rate limit) for each name, such as a user.
 
-    Buckets that are full again are removed: a full bucket is no different from a new one. So memory is needed only
-    for names that were used in the last moments.
+    Each bucket permits `rate` requests per second, and up to `burst` at once. A bucket that is full again is removed,
+    because a full bucket permits the same as a new one. So only names that were used recently need memory.
     """
 
     def __init__(self, rate: float, burst: float) -> None:
@@ -59,9 +59,10 @@ class Buckets:
         return len(self._by_name)
 
     def take(self, name: str, now: float) -> float:
-        """Take one request from the bucket of this name: see `TokenBucket.take`."""
-        # From the least recently used bucket up to the first that is not full. Full buckets behind it
-        # are removed later, when it is full itself: so each call takes constant time on average.
+        """Count one request for this name. Return 0.0 if it may pass, else after how many seconds a request may
+        pass."""
+        # Remove full buckets, from the least recently used one up to the first that is not full. Full buckets after
+        # that one are removed later, when it is full itself. So each call takes constant time on average.
         while self._by_name and next(iter(self._by_name.values())).is_full(now):
             self._by_name.popitem(last=False)
         bucket = self._by_name.pop(name, None) or TokenBucket(self._rate, self._burst, now)
@@ -69,12 +70,14 @@ class Buckets:
         return bucket.take(now)
 
     def charge(self, name: str, requests: float) -> None:
-        """Charge the bucket of this name: see `TokenBucket.charge`. Must follow `take` for the same name."""
+        """Charge `requests` further requests for the request that `take` has just permitted for this name. `take` must
+        have been called for the same name before, and for no other name since."""
         self._by_name[name].charge(requests)
 
 
 class Caps:
-    """Counts open connections, and knows how many there may be: in total, per client address, and per user."""
+    """Counts open connections in total, per client address and per user, and limits each of these numbers to its
+    cap."""
 
     def __init__(self, *, total: int, per_address: int, per_user: int) -> None:
         self._total = total
@@ -86,7 +89,7 @@ class Caps:
 
     @classmethod
     def of(cls, settings: Settings, total: int) -> Self:
-        """Return the caps of these settings, with room for `total` connections."""
+        """Return the caps that the settings contain, with `total` as the maximum number of connections altogether."""
         return cls(
             total=total,
             per_address=settings.relay_max_connections_per_address,
@@ -94,8 +97,12 @@ class Caps:
         )
 
     def enter(self, address: str | None) -> bool:
-        """Count one more connection, and return True, if the total and the address are below their caps. None as the
-        address counts only for the total: the connections of a proxy belong to many clients."""
+        """If the total and this address are below their caps, count one more connection and return True. Otherwise
+        count nothing and return False.
+
+        With None as the address, the connection counts only for the total. This is for the connections of a trusted
+        proxy, which belong to many clients.
+        """
         if self._open >= self._total:
             return False
         if address is not None:
@@ -106,25 +113,25 @@ class Caps:
         return True
 
     def is_crowded(self, address: str | None) -> bool:
-        """Are more than half of the permitted connections open, in total or from this address?"""
+        """Return whether more than half of the permitted connections are open, in total or from this address."""
         of_address = self._addresses.get(address, 0) if address is not None else 0
         return self._open * 2 > self._total or of_address * 2 > self._per_address
 
     def leave(self, address: str | None) -> None:
-        """Give back what `enter` counted for this address."""
+        """Stop counting one connection that `enter` counted for this address."""
         self._open -= 1
         if address is not None:
             _decrement(self._addresses, address)
 
     def enter_user(self, sub: str) -> bool:
-        """Count one more connection of this user, and return True, if the user is below the cap."""
+        """If this user is below the cap per user, count one more connection and return True; else return False."""
         if self._users.get(sub, 0) >= self._per_user:
             return False
         self._users[sub] += 1
         return True
 
     def leave_user(self, sub: str) -> None:
-        """Give back what `enter_user` counted for this user."""
+        """Stop counting one connection that `enter_user` counted for this user."""
         _decrement(self._users, sub)
 
 

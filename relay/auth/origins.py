@@ -1,7 +1,7 @@
-"""The allowed origins of web pages, and what is logged about all others.
+"""Decides from which origins web pages may connect, and logs requests from all other origins.
 
-Rules of this file: origins are compared exactly, as strings; a stranger who sends many origins, or long ones, makes
-neither a long log nor a large memory.
+Rules of this file: origins are compared exactly, as strings; a stranger who sends many or long origins can neither fill
+the log nor the memory.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ log = logging.getLogger(__name__)
 Transport = Literal["websocket", "poll", "config"]  # a label of the metric
 
 WARN_EVERY_S = 60.0  # between two warnings about one origin
-MAX_REMEMBERED = 50  # origins warned about in that time; more are counted only
-MAX_SHOWN_CHARS = 200  # of an origin in the log
+MAX_REMEMBERED = 50  # how many origins are warned about in that time; further ones are only counted
+MAX_SHOWN_CHARS = 200  # how much of an origin is logged
 
 
 class Origins:
-    """The origins whose pages may connect. Counts and logs requests from all others."""
+    """Knows the `allowed` origins, whose pages may connect, and counts and logs requests from all other origins.
+    `clock` returns seconds."""
 
     def __init__(
         self, allowed: Iterable[str], metrics: Metrics, *, clock: Callable[[], float] = time.monotonic
@@ -39,8 +40,11 @@ class Origins:
         self._warned_at: OrderedDict[str, float] = OrderedDict()  # the oldest first
 
     def allows(self, origin: str | None, transport: Transport) -> bool:
-        """May a page of this origin connect? A client that sends no `Origin` (None) is not a page, and may: its
-        token decides. An unknown origin is counted each time, and logged once a minute."""
+        """Return whether a page of this origin may connect. `transport` is the label under which a refusal is counted.
+
+        A client that sends no `Origin` header (None) is not a web page, and is allowed here: its token decides. A
+        request from an unknown origin is counted each time, and logged once a minute at most.
+        """
         if origin is None or origin in self._known:
             return True
         self._metrics.unknown_origins.labels(transport).inc()
@@ -64,10 +68,10 @@ class Origins:
 def allowed_origins(
     configured: Iterable[str], relay_url: str | None, hosts: Iterable[str], port: int
 ) -> list[str]:
-    """Return the origins whose pages may connect: those that the settings name, and the relay's own.
+    """Return the origins whose pages may connect: the `configured` ones, followed by the relay's own.
 
-    The own origin is that of the public URL; without one, that of each of `hosts` with the port that is open.
-    """
+    If `relay_url`, the public URL, is set, its origin is the relay's own. Otherwise the relay has one origin for each
+    of `hosts`: `http` with that host and `port`."""
     if relay_url:
         parts = urlsplit(relay_url)
         return [*configured, origin_of(f"{parts.scheme}://{parts.netloc}")]

@@ -1,8 +1,10 @@
-"""Verification of tokens: a JWT becomes a `Principal`, or is refused. Pure except for the clock.
+"""Verifies tokens: turns a JSON Web Token (JWT) into a `Principal`, or refuses it. Pure except for the clock.
 
-Rules of this file: the token never chooses the algorithm, the key decides which ones it may verify; `alg`, `kid` and
-`crit` are all that is read of a header, and no claim is believed before the signature is verified; `exp` and `sub`
-are required and must have the right type; a token is never shown or logged.
+A *principal* is the user of a verified token: `sub`, the claims that matter, and the time at which the token expires.
+
+Rules of this file: the key decides which algorithms may be used, never the token; only `alg`, `kid` and `crit` are read
+from a token's header, and no claim is used before the signature is verified; `exp` and `sub` are required and must have
+the right type; a token is never logged or contained in a message.
 """
 
 from __future__ import annotations
@@ -25,33 +27,34 @@ from relay.protocol.types import Close
 from relay.tasks.claims import claim_at, text_of
 from relay.tasks.visibility import Principal
 
-LEEWAY_S = 30  # how far the clock of the issuer may be ahead of ours; not applied to `exp`
+LEEWAY_S = 30  # by how many seconds the issuer's clock may be ahead of ours; not applied to `exp`
 MAX_TOKEN_BYTES = 16 * 1024
 MAX_LEVELS = 32  # of nested lists and objects; identity providers use up to five
-REMEMBERED = 2048  # verified tokens, because most handshakes bring a token that was seen before
-MAX_REMEMBERED_BYTES = 4096  # a longer token is verified each time, so that memory is bounded
+REMEMBERED = 2048  # how many verified tokens are cached: most handshakes bring a token that was seen before
+MAX_REMEMBERED_BYTES = 4096  # a longer token is not cached, so that memory is bounded
 
 # Only the algorithms that can be configured. "none" is not one of them.
 _JWS = jwt.PyJWS(algorithms=[*SHARED_SECRET_ALGORITHMS, *PUBLIC_KEY_ALGORITHMS])
 
 
 class KeySource(Protocol):
-    """Where a verifier gets its keys. Neither method blocks."""
+    """The object from which a `Verifier` gets its keys, such as `FixedKeys` or `RemoteKeys`. Neither method blocks."""
 
     def current(self) -> KeySet | None:
-        """The current keys, as one object until they change. None before the first keys are there."""
+        """Return the current keys, or None before the first keys are there. The result is the same object until they
+        change."""
 
     def awaits_newer(self, token_digest: bytes) -> bool:
-        """No current key verifies this token. Could newer keys? Calling this also requests newer keys soon, where the
-        source can fetch some."""
+        """Return whether newer keys may still come that verify a token which no current key verifies. A source that can
+        fetch keys then fetches newer ones soon. `token_digest` is a digest of the token."""
 
 
 class Verifier:
-    """Verifies tokens.
+    """Verifies tokens with the keys of `source`, and returns the principal (the user) of each valid token.
 
-    `issuer` and `audience` are required of the claims `iss` and `aud`, if they are given. `keep` names the claims that
-    a principal keeps (default: all). The name of a nested claim is its path, `realm_access.roles`, and a claim that
-    the token does not have is None. `clock` returns seconds since 1970.
+    If `issuer` is given, the claim `iss` must be equal to it. If `audience` is given, the claim `aud` must contain it.
+    `keep` names the claims that a principal contains (default: all). A nested claim is named by its path, such as
+    `realm_access.roles`; a claim that the token does not have is None. `clock` returns seconds since 1970.
     """
 
     def __init__(
@@ -72,10 +75,11 @@ class Verifier:
         self._remembered_with: KeySet | None = None
 
     def verify(self, token: str) -> Principal:
-        """The principal of this token. Raises Refused.
+        """Return the principal (the user) of this token.
 
-        4401 `unauthenticated` or `token_expired` is final: a client must bring another token. 1011 `keys_unavailable`
-        says that the token cannot be verified yet: a client should come back with the same token.
+        Raises Refused with 4401 if the token is not valid (`unauthenticated`) or has expired (`token_expired`): the
+        client needs another token. Raises Refused with 1011 (`keys_unavailable`) if a key that verifies the token may
+        still come: the client should try again later with the same token.
         """
         if len(token) > MAX_TOKEN_BYTES or not token.isascii():
             _refuse()
@@ -89,7 +93,7 @@ class Verifier:
         known = self._remembered.get(digest)
         principal = known or self._principal(self._payload(token, digest, keys))
         if principal.expires_at <= self._clock():
-            # Without leeway: a connection must not outlive its token by our own clock.
+            # There is no leeway here, because a connection must not outlive its token by our own clock.
             self._remembered.pop(digest, None)
             raise Refused(Close.UNAUTHENTICATED, "token_expired")
         if known:
@@ -101,10 +105,16 @@ class Verifier:
         return principal
 
     def _payload(self, token: str, digest: bytes, keys: KeySet) -> bytes:
-        """The payload of the token, if one of the keys verifies its signature. Raises Refused."""
+        """Verify the signature of the token, and return the token's payload. `digest` is the SHA-256 of the token.
+
+        Raises Refused with 4401 if the token is malformed or no key verifies it, and with 1011 if no key verifies it
+        but newer keys may still come that do.
+        """
         header = _header(token)
         algorithm, kid = header.get("alg"), header.get("kid")
-        if "crit" in header:  # RFC 7515, 4.1.11: an extension we must understand, and we know none
+        if (
+            "crit" in header
+        ):  # RFC 7515, 4.1.11: names extensions that we must understand, but we support none
             _refuse()
         if "kid" in header and not (isinstance(kid, str) and len(kid) <= MAX_KID):
             _refuse()
@@ -125,7 +135,8 @@ class Verifier:
         _refuse()
 
     def _principal(self, payload: bytes) -> Principal:
-        """Check the claims (RFC 7519, 4.1). Raises Refused."""
+        """Check the claims in the payload of a token (RFC 7519, 4.1), and return its principal. Whether the token has
+        expired is not checked here. Raises Refused (4401) if a claim is missing or has a wrong value."""
         claims = _object(payload)
         sub, exp = text_of(claims.get("sub")), claims.get("exp")
         if sub is None or not _is_time(exp) or not exp:
@@ -144,7 +155,8 @@ class Verifier:
 
 
 def issue(secret: str, algorithm: str, claims: Mapping[str, Any], *, ttl_s: float, now: float) -> str:
-    """Sign a token for development, as `relay token` and `relay demo` do. `ttl_s` and `now` are in seconds."""
+    """Return a signed token with these claims, for development: `relay token` and `relay demo` use it. The token
+    expires `ttl_s` seconds after `now`, which is in seconds since 1970."""
     return jwt.encode({**claims, "iat": int(now), "exp": int(now + ttl_s)}, secret, algorithm=algorithm)
 
 
@@ -153,7 +165,7 @@ def _refuse() -> NoReturn:
 
 
 def _header(token: str) -> dict[str, Any]:
-    """The header of a token, to choose a key by. Nothing in it is verified yet. Raises Refused."""
+    """Return the header of a token, of which nothing is verified yet. Raises Refused (4401) if it cannot be parsed."""
     segment, *rest = token.split(".", 3)
     if len(rest) != 2:
         _refuse()
@@ -164,12 +176,13 @@ def _header(token: str) -> dict[str, Any]:
 
 
 def _object(text: bytes) -> dict[str, Any]:
-    """Parse a JSON object in UTF-8. A duplicate name is refused: parsers disagree about which value counts, so another
-    service could see another user in the same token. Raises Refused."""
+    """Parse a JSON object in UTF-8. Raises Refused (4401) if the text is anything else, is nested too deeply, or has a
+    duplicate name. Parsers disagree about which value of a duplicate name counts, so another service could see another
+    user in the same token."""
     if is_nested_deeper(text, MAX_LEVELS):
         _refuse()
     try:
-        # Decoded first, because Python's parser guesses the encoding of bytes.
+        # Decode the text before parsing, because Python's JSON parser would guess the encoding of bytes.
         read = json.loads(text.decode(), object_pairs_hook=_once, parse_constant=_no_number)
     except ValueError:
         _refuse()

@@ -50,8 +50,8 @@ BODY_TOO_LARGE = TOO_LARGE % b"413 Content Too Large"
 class Limits:
     """The limits of one HTTP connection.
 
-    `request_within_s`: a request must be complete this many seconds after the connection was opened or, on a connection
-    that was idle, after the first byte of the request. `stall_s`: a client that reads nothing of a response for this
+    `request_within_s`: a request must be complete this many seconds after the connection was opened or, for a later
+    request, after its first byte arrived. `stall_s`: a client that reads nothing of a response for this
     many seconds is disconnected. `caps` count each connection until it ends or becomes a WebSocket; a connection that
     exceeds a cap is closed at once. `proxies` are the networks of trusted proxies. The connections of a proxy do not
     count for an address, because they carry the requests of many clients, and they may stay idle longer.
