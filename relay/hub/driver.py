@@ -116,9 +116,12 @@ class Driver:
         listener = subscription.listener
         match effect:
             case EnterRoom(room):
+                # What was published before goes to those that were in the room until now: no fewer, and no more.
+                self._delivery.flush()
                 self._registry.enter(room, listener)
                 self._metrics.rooms.set(len(self._registry.rooms))
             case LeaveRoom(room):
+                self._delivery.flush()
                 self._registry.leave(room, listener)
                 self._metrics.rooms.set(len(self._registry.rooms))
                 if isinstance(room, Group):

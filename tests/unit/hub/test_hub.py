@@ -36,6 +36,25 @@ async def joined(stage: Stage, task: str = "t0") -> tuple[Listener, Receiver]:
 # The list.
 
 
+@pytest.mark.parametrize(
+    ("lost", "sent"),
+    [(("delete", "t0"), "task:deleted"), (("fields", "t0", "new", "bob"), "task:revoked")],
+)
+async def test_a_listener_that_loses_a_task_is_sent_the_changes_published_together_with_the_loss(
+    lost: Any, sent: str
+) -> None:
+    push = ("push", "t0", [{"type": "log", "n": 1}], None)
+    async with playing([("insert", "t0", [], "new")], [push, lost]) as stage:
+        receiver = Receiver()
+        stage.happen()
+        stage.hub.join_task(stage.listener(receiver=receiver), "t0", None, None, "1")
+        await until(lambda: bool(receiver.messages))
+
+        stage.happen()
+
+        assert receiver.types() == ["task:state", "task:event_added", sent]
+
+
 async def test_a_list_update_that_waits_is_dropped_by_a_resync() -> None:
     writes = [insert("t0")], [status("t0", "merged")], [status("t0", "failed")], [("delete", "t0")]
     async with playing(*writes, list_interval_s=0.05) as stage:
