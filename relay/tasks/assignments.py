@@ -41,7 +41,7 @@ _ENDS = (
     *(("p", "hrase", "", ""), ("p", "(?<=tp)", "ot", ""), ("z", "ation", "authori", "")),
     ("c", "onnection", "", "[^a-z0-9]{0,90}string"),
 )
-_MANY = "s?+(?:[_-]?[0-9]{1,4})?+(?![a-z0-9_-])"  # a plural, and digits, which are ignored
+_MANY = "s?+(?:[_-]?[0-9]{1,4})?+(?![a-z0-9_-])"  # a plural s, and digits after a name, which are ignored
 _GLUED = "[a-z0-9_.<=:-]"  # precedes a name that a space may follow: an option, an element, a name of several words
 
 
@@ -91,12 +91,12 @@ def _small(text: str) -> str:
 
 _RUN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 _ALPHANUMERIC = _RUN[:-2]
-_SPOKEN_LENGTH = 20  # characters of a word in a name of several
+_SPOKEN_LENGTH = 20  # characters of one word in a name of several words, such as `API key`
 _AFTER_BARE = ("", ",", "}", "]", " ", "\t", "\r", "\n")
-_PARAMETER = ("?", "&")  # before a name in an address
+_PARAMETER = ("?", "&")  # stands before the name of a query parameter in a URL
 _NAME_ALONE = re.compile(rf"[\w ./:$-]{{1,{NAME_LENGTH}}}")
-# Between a name and its value.
-_COLOURS = r"(?:(?:\x1b|\\{1,8}(?:u001[bB]|x1[bB]|033|e))\[[0-9;]{0,12}m){0,4}"  # of a terminal
+# What may stand between a name and its value.
+_COLOURS = r"(?:(?:\x1b|\\{1,8}(?:u001[bB]|x1[bB]|033|e))\[[0-9;]{0,12}m){0,4}"  # codes for the colours of a terminal
 _GAP = re.compile(
     rf"{_COLOURS}(?P<close>\\{{0,8}}[\"'`]|&quot;|&#3[49];|%2[27])?{_COLOURS}"
     rf"(?:\[\w{{0,20}}\])?[\])*]{{0,4}}(?P<before>[{SPACE}]{{0,8}})"
@@ -117,7 +117,8 @@ _NAMES_IT = re.compile(
 )
 _HOLDS_IT = re.compile(rf"(?<![A-Za-z0-9])(?ai:{_words(HOLDING)}){_SEP}")
 _OTHER_NAME = re.compile(rf"(?<![A-Za-z0-9])(?ai:name|key|header|k|field){_SEP}|[{{}}<>]")
-# A dot before a name in quotes that goes on: `signs` finds it only if the quotes end soon, or if it is part of a path.
+# A dot before a name that further words follow in the same quotes. `signs` finds such a name only if the quotes end
+# soon, or if the dot is part of a path.
 _DOTTED = re.compile(r"(?<![A-Za-z0-9_])\.")
 _GOES_ON = re.compile(r"[ \t](?![\w./: -]{0,60}[\\\"'`])")
 _KIND = re.compile(rf"(?ai:{_words(KINDS)}){_SEP}")
@@ -170,7 +171,7 @@ class Assignments:
 
     def _found(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Yield the parts of the string to replace, each as (index of its begin, index of its end, replacement)."""
-        done = 0  # where the last value ends; a name inside it is a part of that secret
+        done = 0  # where the last value ends; a name inside a value is a part of that secret
         for candidate in self._candidates(_small(text)):
             end = candidate.end()
             if candidate.start() < done:
@@ -234,7 +235,7 @@ class Assignments:
             if text[start:end] == "PASS" and sep == ":" and gap["after"]:
                 return  # the verdict of a test
             if harmless(0) and (number := NUMBER.match(text, at)) and harmless(number_of(number)):
-                return  # checked early, because most strings with `tokens` count them
+                return  # checked early, because most strings with `tokens` give a count of tokens
             loose = bool(gap["after"]) or bool(gap["before"])
             found = value_at(text, at, start, end, loose=loose, outer="" if close else _quote(text, start))
             is_key = not text[end + len(close) : gap.start("sep")].strip()

@@ -17,7 +17,8 @@ from typing import Any
 REDACTED = "[redacted]"
 NAME_LENGTH = 100  # characters; the value of a field with a longer name is never taken for a secret
 _NAMES_CACHED = 4_096
-# Smaller numbers under `pass` and under plurals are counts, no secrets; under `tokens` all numbers are.
+# Under the name `pass` and under plurals, numbers below this limit are counts and no secrets. Under `tokens`, numbers
+# of any size are counts.
 COUNT_LIMIT = 10_000
 _COUNT_DEPTH = 8  # levels of lists and objects that may hold counts; anything deeper is a secret
 
@@ -30,7 +31,8 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-# Names of fields that hold secrets, normalised. They are compared as a whole: `token` is one, `tokenCount` is not.
+# Names of fields that hold secrets, normalised. Names are compared as a whole: `token` is such a name, `tokenCount` is
+# not.
 NAMES = words(
     """
     token access_token refresh_token id_token auth_token oauth_token session_token security_token bearer_token
@@ -140,7 +142,7 @@ def is_setting(value: Any) -> bool:
 
 _SETTINGS = ("secrets", "credentials")
 _PATH = re.compile(r"(?:/|~(?:/|\Z)|\.{1,2}(?:/|\Z)|[A-Za-z]:[\\/])[\w./\\~@+ -]{0,1000}")
-_LAST = re.compile(r"[\w./:-]*[./:]([\w-]+)")  # the last name of a path
+_LAST = re.compile(r"[\w./:-]*[./:]([\w-]+)")  # a dotted path; its group is the last name in the path
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 

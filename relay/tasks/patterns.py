@@ -22,9 +22,9 @@ from typing import Any
 
 from relay.tasks.names import REDACTED
 
-PATTERN_LENGTH = 200  # characters; a longer pattern stops the start
-# Instructions of a compiled pattern; a larger one stops the start. Below it RE2's fast automaton fits into its memory;
-# above it RE2 falls back to one that took 30 ms for a kilobyte.
+PATTERN_LENGTH = 200  # characters; with a longer pattern the relay does not start
+# Instructions of a compiled pattern; with a larger pattern the relay does not start. Up to this size RE2's fast
+# automaton fits into its memory; beyond it RE2 falls back to an automaton that took 30 ms for a kilobyte.
 _MAX_PROGRAM = 100_000
 _MAX_MEMORY = (
     64 << 20
@@ -108,7 +108,7 @@ def _compiled(pattern: str) -> Any:
 def _any_of(patterns: tuple[str, ...]) -> Any:
     try:
         return _regex("|".join(f"(?:{_translated(pattern)})" for pattern in patterns))
-    except BadPattern:  # each of them can be used, so it is their number
+    except BadPattern:  # each pattern can be used alone, so there are too many
         raise BadPattern(f"are too large together: {_SMALLER}") from None
 
 
@@ -117,7 +117,7 @@ def _regex(pattern: str) -> Any:
 
     options = re2.Options()
     options.never_capture = True  # only the whole match matters, and groups cost time
-    options.log_errors = False  # to standard error, in a format of its own
+    options.log_errors = False  # RE2 would write to standard error in its own format
     options.max_mem = _MAX_MEMORY
     try:
         regex = re2.compile(pattern.encode(), options)

@@ -55,8 +55,8 @@ _HEREDOC = re.compile(r"(?:(?:\$\(|`)?cat[ \t]{0,4})?<<-?[ \t]?\\?[\"']?([A-Za-z
 _ALONE = re.compile(r"^[ \t]{0,40}([A-Za-z_]{1,40})[ \t]{0,40}$", re.MULTILINE)
 _END_OF_LINE = re.compile(r"[\r\n]|\\{1,8}[rn]|\Z")
 _ASSIGNS = r"[A-Za-z_$][\w.$\[\]-]{0,40}"  # another name, which ends the value before it
-# One character of a value without quotes (or a `[redacted]`), and such values: a tight one has no spaces, a loose
-# one has several words, and a line goes on to the end of the line or of the quotes around it.
+# First one character of a value without quotes (or a whole `[redacted]`), then three forms of such a value: `_TIGHT`
+# has no spaces, `_LOOSE` may have several words, and `_LINE` ends with the line or with the quotes around it.
 _ONE = (
     rf"{_MARK}|[^\s,;&\"'`\\)\]}}<\[]|\[(?!{_MARK[2:]})|[,;&](?!\s|\Z|\\{{1,8}}[nrt]|{_ASSIGNS}[=:])"
     r"|[)\]}](?![\s,;.:)\]}\"'`\\]|\Z)|[\"'`](?=\w)|\\(?!\\{0,7}[nrt\"'`])|<(?!/|br)"
@@ -70,7 +70,7 @@ _LINE = re.compile(
     r"(?:[^\r\n\\\"'`]|\\(?!\\{0,7}[nr\"'`])"
     r"|[\"'`](?![ \t]{0,8}(?:,(?![ \t]{0,8}[\w-]{1,40}=)|[:}\])]|\Z|[\r\n\\])|[ \t]{1,8}(?:-|https?:)))*+"
 )
-# A scheme in front of the credentials in a header.
+# An authentication scheme in front of the credentials in a header, such as `Bearer`.
 _SCHEME = re.compile(r"(?i:bearer|basic|token|api-?key|negotiate|ntlm|key)[ \t]+")
 _BRACKETS = re.compile(r"[\[\]{}]|\\{0,8}[\"'`]")
 # A name that stands alone on its line, followed only by a colon: first the pattern for what precedes the name, then the
@@ -80,8 +80,8 @@ _NEXT_LINE = re.compile(
     r"\r?\n(?!<|https?:|[A-Za-z_][\w.-]{0,40}=[^=\s])(?=[^\s]{0,40}?[A-Za-z0-9])"
     r"([^\s]{1,400}+)(?<![:{}\[\](),>])(?=[ \t]{0,8}(?:[\r\n]|\Z))"
 )
-# A number as texts and code write them: `1,234`, `~12k`, `n=12`; and lists and objects of nothing but numbers and
-# booleans.
+# A number as texts and code write it: `1,234`, `~12k`, `n=12`. Further below, lists and objects that hold nothing but
+# numbers and booleans.
 NUMBER = re.compile(
     r"(?:[a-z_]{1,20}[=:] ?)?[~<>≈$+-]{0,2}(\d{1,15}(?:[,_]\d{3}){0,4})(?:\.\d{1,9})?[kKmM%]?(?!\w|\.\w)"
 )

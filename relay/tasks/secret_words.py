@@ -27,7 +27,7 @@ _BEGINS = words(
     tests switch migrate keep show hide
     """
 )
-SAYS_IT = rf"{'|'.join(_SAYS)}|[hrep]s(?:256|384|512)|eddsa"  # algorithms of a JWT
+SAYS_IT = rf"{'|'.join(_SAYS)}|[hrep]s(?:256|384|512)|eddsa"  # with the names of JWT algorithms
 FURTHER = r"(?:[ \t]+\(?[A-Za-z][A-Za-z'’-]{0,20}[.,!?)]{0,2})"
 STATE = re.compile(
     rf"(?i:{SAYS_IT}){FURTHER}{{0,20}}[.!?)]?|(?i:{'|'.join(_BEGINS)}){FURTHER}{{1,20}}[.!?)]?"

@@ -46,7 +46,7 @@ def _word(prefix: str, rest: str) -> str:
 
 # The rest of the word after a token counts as a part of the token, so that no other shape can begin where a match ends.
 _REST = "[A-Za-z0-9_-]*"
-_CHECKSUM = rf"(?:\.[0-9a-z]{{2}}\.[0-9a-z]{{7}}{_REST})?"  # of the newer tokens of GitLab
+_CHECKSUM = rf"(?:\.[0-9a-z]{{2}}\.[0-9a-z]{{7}}{_REST})?"  # the checksum at the end of GitLab's newer tokens
 _USER = r"[^\x00-\x20/?#@:\"<>\\^`{|}\[\]\x7f]"  # what may stand before the @ of an address, unencoded
 _USER_OR_PASSWORD = _USER.replace("@:", "")
 _PARAMETERS = (
@@ -54,14 +54,15 @@ _PARAMETERS = (
     "|client[_-]?secret|secret|password|passwd|sig|x-(?:amz|goog)-signature)="
 )
 _PARAMETER_VALUE = r"([^\s&#\"'<>\\]+)"
-_LOOKS_RANDOM = "(?=[A-Za-z._~+/-]*(?:[0-9=]|[a-z][A-Z][A-Za-z]*[a-z][A-Z]))"  # no word of a language
+# A look-ahead for text that looks random: it is not a word of a natural language.
+_LOOKS_RANDOM = "(?=[A-Za-z._~+/-]*(?:[0-9=]|[a-z][A-Z][A-Za-z]*[a-z][A-Z]))"
 _CREDENTIALS = rf"[ \t]+{_LOOKS_RANDOM}([A-Za-z0-9._~+/-]{{8,}}=*)"
 _AUTHORIZATION = (
     r"(?ai:uthorization)[\"']?[ \t]*[:=][ \t]*[\"']?(?ai:bearer|basic|token|digest|apikey|negotiate)[ \t]+"
     r"([^\s\"'\\,;\[]{4,})"
 )
 _IDENTIFIED = r"(?ai:dentified)[ \t]+(?ai:(?:with[ \t]+\S{1,40}[ \t]+)?by)[ \t]{1,8}'([^']+)"
-# Whatever else stands before an option of a command, but no other command.
+# The text between the name of a command and an option of it, unless another command stands there.
 _OPTIONS = r"[ \t](?:(?:(?!curl|login|mysql|redis-cli|sshpass)[^\n]){0,200}?[ \t])??"
 _WORD = r"[\"']?([^\s\"'\\]+)"
 

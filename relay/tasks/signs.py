@@ -48,10 +48,10 @@ _ENDS = (
         ("z", "[aA]tion", "[aA]uthori", ""),
     ),
 )
-_MANY = "s?+(?:[_-]?[0-9]{1,4})?+"  # a plural, and digits, which are ignored
+_MANY = "s?+(?:[_-]?[0-9]{1,4})?+"  # a plural s, and digits after a name, which are ignored
 # What must precede a name that is followed by a space: an option, an element of XML, or a name of several words.
 _GLUED = ["[A-Za-z0-9_<=>:/-]"]
-# A dot before the name is left out, and of `config .password x` only what stands before the dot remains.
+# `folded` leaves out dots, so before the name in `config .password x` stands the word before the dot.
 _GLUED += ["(?:i[gG]|re|et|nv|tx|.[:=>]) ", *(f"-[A-Za-z]{{{letters}}} " for letters in (1, 2, 3, 4))]
 
 # What follows the name of a secret. In JSON, quotes, backslashes and line feeds have a backslash in front; a quote
@@ -75,8 +75,8 @@ _TAB = r"(?:[ \t]|\\t)"
 _WORD = "[A-Za-z0-9_-]"
 _ADDRESS = r"[^\x00-\x20/?#\"<>\\^`{|}\[\]\x7f]"
 _NO_COLON = _ADDRESS.replace("?#", "?#:")
-# The shapes, in the same form: the character at which the search stops, and the rest. They do not require the
-# beginning of a word, because an escape of JSON may stand there.
+# Signs of the shapes: the character at which the search stops, and the rest of the pattern. They match inside a word as
+# well, because in JSON an escape such as \n may stand directly before a secret.
 _SHAPES = (
     *(("A", f"(?:ki|si)A{_WORD}{{16}}"), ("A", "izA"), ("A", "iza"), ("A", "tAtt3")),
     *(("G", f"(?<=sG){_WORD}{{16}}"), ("G", "ocspx-"), ("j", f"(?<=eyj){_WORD}{{8}}")),

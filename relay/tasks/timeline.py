@@ -33,7 +33,7 @@ from relay.tasks.scalars import moment, text
 DIGEST_VERSION = "1."
 START = b""  # the digest of a timeline without events
 NULL = b"null"
-MAX_EVENT_BYTES = 65_536  # of an event's JSON, by default; of a larger event only the size is sent
+MAX_EVENT_BYTES = 65_536  # default limit of one event's JSON; of a larger event only the size is sent
 TYPE_LENGTH = 200  # characters of an event's type; a longer one is cut
 
 
@@ -50,7 +50,10 @@ class Timeline(NamedTuple):
 
     @property
     def elements(self) -> Sequence[Element] | None:
-        """Return the elements of this timeline as raw BSON, or None if the relay does not have them in memory."""
+        """Return the elements of this timeline as raw BSON, or None if they are not in memory.
+
+        Most tasks are kept without their elements, because a change that only appends events does not need them.
+        """
         if self.held is None:
             return None
         elements = self.held.elements
@@ -127,6 +130,10 @@ def timeline_of(document: Any, path: str) -> Timeline:
 
 
 def _timeline(value: Any, before: Sequence[Element] = ()) -> Timeline:
+    """Return the timeline that a value at the path of the events makes; an empty one if the value is no valid array.
+
+    `before` are the elements before the change: they save time, but make no difference to the result.
+    """
     match value:
         case RawArray() as array:
             try:
@@ -159,10 +166,12 @@ def advance(before: Timeline, operation: Operation, path: str, view: EventView) 
 
 
 def _is_unknown(timeline: Timeline) -> bool:
+    """Whether the timeline has elements that are not in memory."""
     return timeline.held is None and timeline.length > 0
 
 
 def _update(before: Timeline, update: Updated, path: str, view: EventView) -> tuple[Timeline, Outcome]:
+    """Apply an update of the document to its timeline, and return the timeline after it with the outcome."""
     if update.paths:
         update = _concerning(update, path.split("."))
     added = _added(before, update, path)
@@ -272,6 +281,7 @@ def _touches(key: str, path: str) -> bool:
 
 
 def _compare(before: Timeline, after: Timeline, view: EventView) -> tuple[Timeline, Outcome]:
+    """Return `after`, and how it differs from `before` in the JSON that is sent: Appended, Rewritten, or None."""
     old, new = before.elements or (), after.elements or ()
     if len(new) >= len(old) and _equal(old, new[: len(old)], view):
         added = [decode_element(element) for element in new[len(old) :]]

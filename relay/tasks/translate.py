@@ -108,7 +108,10 @@ class StateReset:
 
 @dataclass(frozen=True, slots=True)
 class SummaryUpdated:
-    """The message `task:updated` for the subscribers of a task: its summary changed."""
+    """The message `task:updated` for the subscribers of a task.
+
+    It is sent if a part of the task's summary other than eventCount and updatedAt changed.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +307,11 @@ class Translator:
         return Step(change, change.key, before.id, before, after, Appended((event,)), self._messages)
 
     def _apply(self, before: Task | None, change: Change) -> tuple[Task | None, Outcome]:
+        """Return the task after a change, and what the change did to its timeline.
+
+        The task is None if it does not exist after the change. If the outcome is NeedsEvents, the change could not be
+        translated, and the document has to be read.
+        """
         operation = change.operation
         match operation:
             case Updated(fields, removed, truncated, paths):
@@ -355,12 +363,13 @@ class Translator:
 
     # Which lifecycle messages a change has. Writers push an event, set a status, or do both, in one update or in two;
     # in each case the message is sent once:
-    # 1. An insert sends `task:created`, then the message of its status.
-    # 2. An appended event sends its message, unless the status before the change has sent it and no other event has
-    #    sent another message since: then the event belongs to that change of the status.
-    # 3. A changed status sends its message, unless the last milestone has sent it.
+    # 1. An insert sends `task:created`, then the message of the task's status.
+    # 2. An appended event sends its message, unless the status before the change has sent that message and no event has
+    #    sent another message since: then the event belongs to the earlier change of the status.
+    # 3. A changed status sends its message, unless the last milestone (event with a message) has sent that message.
 
     def _messages(self, before: Task | None, after: Task, outcome: Outcome) -> Iterator[Message]:
+        """Yield the messages about one change in the order of sending; `before` is None for a new task."""
         if before is None:
             yield Lifecycle(Kind.CREATED, _picked(after.summary, CREATED_FIELDS))
             if after.status is not None and self.mapping.lifecycle_from != "events":
@@ -428,6 +437,7 @@ class Translator:
                 return kind != before.status or kind == last
 
     def _lifecycle(self, kind: Kind, task: Task, event: Any = None) -> Lifecycle:
+        """Make a lifecycle message, with data from the event that caused it and, where it lacks some, the summary."""
         data = _picked(task.summary, ("status",))
         names = LIFECYCLE_FIELDS[kind]
         from_event = self._from_event(event, names) if event is not None else {}
@@ -451,6 +461,7 @@ class Translator:
         }
 
     def _event_kind(self, element: Any) -> Kind | None:
+        """Return the kind of lifecycle message that a decoded event's type has in the mapping; None if it has none."""
         name = self.view.type_of(element)
         return self.mapping.event_types.get(snake(name)) if name is not None else None
 

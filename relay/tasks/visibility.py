@@ -24,7 +24,7 @@ from relay.tasks.paths import Document, array_index, fields_of
 Keys = frozenset[str]
 Filter = dict[str, Any]
 
-ALL = "all"  # the key of every task; a principal who may see everything holds it
+ALL = "all"  # an audience key that every task has, and that a principal who may see every task holds
 _DB_POINTER = 12  # the number of a deprecated BSON type
 NOTHING: Filter = {"$expr": False}  # selects no document
 
@@ -97,6 +97,7 @@ def _wanted(rule: Rule, principal: Principal) -> list[Any]:
 
 
 def _candidates(paths: Sequence[str], wanted: list[Any]) -> Iterator[Filter]:
+    """Yield a filter for each path: it selects documents whose first present path is this one, with a wanted value."""
     for index, path in enumerate(paths):
         # {path: null} selects "missing or null", so this branch applies where no earlier candidate is present.
         branch: Filter = {**dict.fromkeys(paths[:index]), path: {"$in": wanted}}
@@ -131,6 +132,7 @@ _MARKS = {"string": "s", "ObjectId": "o", "integer": "n", "UUID": "u"}
 
 
 def _key(rule: str, value: Any) -> str | None:
+    """Return the audience key for a rule and a BSON value, such as `team:s:red`; None if the value is no id."""
     found = identity(value)
     return f"{rule}:{_MARKS[found.kind]}:{found.text}" if found is not None else None
 
@@ -140,6 +142,7 @@ def _key(rule: str, value: Any) -> str | None:
 
 
 def _values(value: Any, path: Sequence[str]) -> Iterator[Any]:
+    """Yield every value with which MongoDB compares a wanted value at this path, which is split at its dots."""
     value = fields_of(value)
     if not path:
         if isinstance(value, list):
@@ -170,6 +173,7 @@ def _is_null(document: Document, path: str) -> bool:
 
 
 def _null_at(value: Any, path: Sequence[str]) -> bool:
+    """Whether MongoDB finds null, or nothing, at this path (split at its dots) inside the value."""
     value = fields_of(value)
     if not path:
         return value is None or (isinstance(value, list) and any(item is None for item in value))
