@@ -209,7 +209,7 @@ class Pump:
         """Return the tasks with these ids as they were before the batch, by key; None for a task that did not exist.
 
         Tasks that are not in the cache are read at the position `before`, without the array of their events. A task
-        that has to be read whole, because this says too little, is missing from the result.
+        that has to be read with this array is missing from the result.
         """
         now: dict[bytes, Task | None] = {
             key: task for key in ids if (task := self._cache.get(key)) is not None
