@@ -1,4 +1,4 @@
-"""The composition root: builds every stage of a relay from its settings, and runs them from start to stop."""
+"""The composition root: builds all parts of a relay from its settings, and runs them from the start to the stop."""
 
 from __future__ import annotations
 
@@ -33,17 +33,18 @@ from relay.source.opening import Opening
 
 log = logging.getLogger(__name__)
 
-FIRST_KEYS_S = 5.0  # that the start waits for a JWKS; without keys the relay starts, but is not ready
+FIRST_KEYS_S = 5.0  # how long the start waits for a JWKS; without keys the relay starts, but is not ready
 
 
 class Relay:
-    """One relay. `run` serves until `stop` is called, or raises StartupError when it cannot serve.
+    """One relay process: serves clients from `run` until `stop` is called.
 
-    Raises StartupError itself for settings, keys or a mapping that cannot be used.
+    The constructor raises StartupError if the settings, the keys or the mapping (the description of how documents are
+    read) cannot be used. It opens no connection and no port.
     """
 
     def __init__(self, settings: Settings) -> None:
-        names_of(settings)  # raises StartupError, before anything is opened
+        names_of(settings)  # raises StartupError if they name no database, before anything is opened
         warning = warning_of(settings)
         if warning is not None:
             log.warning(warning)
@@ -51,15 +52,21 @@ class Relay:
         self._keys = key_source(settings)
         self._mapping = mapping_of(settings)
         self._stop = asyncio.Event()
-        self.url = ""  # the relay's address, once `run` has opened its port
-        self.admin_url = ""  # that of the port for operators, if there is one
+        self.url = ""  # the URL of the relay; set when `run` has opened the port
+        self.admin_url = ""  # the URL of the port for operators, if there is one
 
     def stop(self) -> None:
-        """Ask for the end; `run` returns when everything is closed."""
+        """Ask the relay to stop, and return at once. Clients are sent a notice first; `run` returns when everything is
+        closed."""
         self._stop.set()
 
     async def run(self, on_listening: Callable[[], None] = lambda: None) -> None:
-        """Serve. `on_listening` is called once the port is open and the stream is followed."""
+        """Serve clients until `stop` is called. `on_listening` is called once, when the port is open and the relay
+        follows the change stream of the database.
+
+        Raises StartupError if a port cannot be opened, the limit on open files is too low, or the database is not one
+        that the relay can follow.
+        """
         loop = asyncio.get_running_loop()
         if loop.get_exception_handler() is None:
             loop.set_exception_handler(ignore_out_of_descriptors)
@@ -72,7 +79,8 @@ class Relay:
             raise failures.exceptions[0] from None
 
     async def _serve(self, ports: Ports, on_listening: Callable[[], None]) -> None:
-        """Build the stages behind these ports, run them until `stop` is called, and close them."""
+        """Build all parts of the relay that serve these open ports, run them until `stop` is called, and close them.
+        The parameter `on_listening` is called once, when the relay follows the change stream."""
         settings, metrics, pacer = self._settings, Metrics(), WritePacer()
         pipeline = Pipeline(settings, self._mapping, metrics, pace=pacer.wait_for_room)
         interval_s = settings.relay_list_update_min_interval_ms / 1000
@@ -114,8 +122,9 @@ class Relay:
                     group.create_task(self._follow(pipeline.opening, hub, pump, on_listening)),
                 ]
                 await self._stop.wait()
-                # Polls end and clients are sent a notice first, so that they reconnect elsewhere while this relay still
-                # serves; then the connections are closed, and the servers wait for requests in flight.
+                # First answer all polls and send all clients a notice, so that they can reconnect to another instance
+                # while this one still serves. Then close the connections. The servers wait for requests that are being
+                # answered.
                 health.stopping = True
                 polls.drain()
                 await connections.drain()
@@ -128,7 +137,8 @@ class Relay:
                     task.cancel()
 
     async def _follow(self, opening: Opening, hub: Hub, pump: Pump, on_listening: Callable[[], None]) -> None:
-        """Open the stream, then pump it into the hub. Ends only by cancellation, or with a StartupError."""
+        """Open the change stream, call `on_listening`, and then pass every change to the hub. Ends only by
+        cancellation, or by StartupError if the database is not one that the relay can follow."""
         hub.move_to(await opening.patiently())
         await self._keys.first(FIRST_KEYS_S)
         log.info("following the change stream", extra={"hosts": hosts_of(self._settings)})

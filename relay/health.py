@@ -1,6 +1,5 @@
-"""Whether what the relay shows is current: the answer of /readyz, and the notice that clients are sent when the
-database falls silent.
-"""
+"""Finds out whether the relay is up to date with the database, for the answer of /readyz and for the notice that
+clients are sent when the database stops answering."""
 
 from __future__ import annotations
 
@@ -13,21 +12,23 @@ from relay.protocol.types import StreamState
 from relay.source.opening import Watch
 from relay.source.stream import Tail
 
-STALE_AFTER_S = 5.0  # without a reply of the database; from then on, what is shown may be old
-LOOK_S = 0.5  # between two looks at the tail
+# After this many seconds without a reply of the database, what clients see may be out of date.
+STALE_AFTER_S = 5.0
+LOOK_S = 0.5  # seconds between two checks of when the database last replied
 
 
 class Announcer(Protocol):
-    """Sends the state of the stream to every listener, when it has changed."""
+    """Tells every listener (a client's connection or poll) whether the relay is up to date, each time that changes. In
+    the relay this is the hub."""
 
     def announce(self, status: StreamState, lag_ms: int, /) -> None: ...
 
 
 class Health:
-    """Whether the relay is ready for clients.
+    """Knows whether the relay is ready for clients, and tells the listeners when the database stops answering.
 
-    It is ready while the database answers, the collection can be followed, there is a key to verify tokens with, and
-    no stop was asked for (`stopping`).
+    The relay is ready while the database answers, the collection can be followed, there is a key to verify tokens with,
+    and `stopping` is False. The caller sets `stopping` when the relay is asked to stop.
     """
 
     def __init__(self, tail: Tail, announcer: Announcer, keys: KeySource, watch: Watch) -> None:
@@ -38,7 +39,12 @@ class Health:
         self.stopping = False
 
     def state(self) -> dict[str, Any]:
-        """Return the body of /readyz: `ready`, `stale`, and `lastReplyMs` once the database has answered."""
+        """Return the body of /readyz as a dictionary.
+
+        `ready` says whether the relay is ready for clients, `stale` whether the database has not answered for more than
+        STALE_AFTER_S seconds. `lastReplyMs` is the number of milliseconds since the last reply of the database; it is
+        missing before the first reply.
+        """
         silence = self._silence()
         stale = silence is None or silence > STALE_AFTER_S
         suits = self._watch.refused is None
@@ -49,7 +55,7 @@ class Health:
         return state
 
     async def run(self) -> None:
-        """Announce to the listeners when the database falls silent and when it answers again. Ends only by
+        """Announce to all listeners when the database has stopped answering, and when it answers again. Ends only by
         cancellation."""
         while True:
             await asyncio.sleep(LOOK_S)
@@ -59,6 +65,6 @@ class Health:
                 self._announcer.announce(status, round(silence * 1000))
 
     def _silence(self) -> float | None:
-        """Return the seconds since the stream was last current; None before the first answer."""
+        """Return how many seconds ago the change stream was last up to date, or None if it has never been."""
         last = self._tail.current_at
         return None if last is None else time.monotonic() - last

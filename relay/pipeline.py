@@ -1,7 +1,8 @@
-"""The stages from MongoDB to translated steps (source, tasks, feed), built from the settings in one place.
+"""Builds from the settings everything between MongoDB and the messages that a change causes: a `Pipeline`.
 
-`relay serve`, `relay tail --direct` and `relay check` all follow a collection through a `Pipeline`, so that what a
-check or a tail says of a database is what the relay would do with it.
+A pipeline reads the change stream and documents of one collection, and translates each change into a *step* (what this
+change means for one task: the messages to send). `relay serve`, `relay tail --direct` and `relay check` all use it. So
+what `tail` and `check` report about a database is what a relay would do with that database.
 """
 
 from __future__ import annotations
@@ -26,22 +27,26 @@ from relay.tasks.mapping import Mapping, load
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 
-FAREWELL_S = 1.0  # to close both clients: a database that does not answer must not delay the end for longer
+# For closing both MongoDB clients, in seconds: a database that does not answer must not delay the end for longer.
+FAREWELL_S = 1.0
 
 
 def mapping_of(settings: Settings) -> Mapping:
-    """Return the mapping that the settings name, or the default one. Raises StartupError for a mapping that cannot
-    be used."""
+    """Return the mapping (the description of how documents are read) from the file that the settings name, or the
+    default mapping if they name none. Raises StartupError if the file cannot be read or is not a valid mapping."""
     return load(settings.relay_mapping) if settings.relay_mapping else Mapping()
 
 
 class Pipeline:
-    """The stages source and tasks over one collection, and the `Pump` that runs them into a publisher.
+    """Reads the change stream and the documents of one collection, and translates them into messages.
 
-    Building it asks the database nothing. As an async context manager it closes its clients at the end.
+    `tail` follows the change stream, `reader` reads documents, `translator` turns changes into messages, and `pump`
+    connects the three to a publisher. The constructor sends nothing to the database. A pipeline is an asynchronous
+    context manager, which closes its two MongoDB clients at the end.
 
-    `pace` is awaited before the stream fetches more; `on_interrupted` is called each time the stream breaks;
-    `read_ms` bounds the time of one read in the database. Raises StartupError for settings that name no database.
+    `pace` is awaited before the stream fetches more changes. `on_interrupted` is called each time the stream breaks.
+    `read_ms` is the longest time, in milliseconds, that one read may take in the database. Raises StartupError if the
+    settings name no database.
     """
 
     def __init__(
@@ -65,8 +70,8 @@ class Pipeline:
             max_text=settings.relay_max_text_length,
             max_event_bytes=settings.relay_max_event_bytes,
         )
-        # Two clients, because the tail's waiting getMore occupies a connection of its pool: a read must not wait
-        # for that connection (tests/FAULTS.md, F15).
+        # There are two clients, because the getMore with which the tail waits for changes occupies a connection of its
+        # client's pool. A read of a document must not wait for that connection (tests/FAULTS.md, F15).
         self.client, self._following = client_of(settings), client_of(settings)
         decoder = Decoder(mapping.events, names=mapping.names(), noticed=metrics.undecodable.inc)
         where = (database, collection, decoder)
@@ -88,6 +93,9 @@ class Pipeline:
                 await asyncio.gather(self.client.close(), self._following.close())
 
     def pump(self, publisher: Publisher, is_pinned: Callable[[bytes], bool] = lambda _: False) -> Pump:
-        """Return the pump from the tail into this publisher. Tasks for which `is_pinned` is true stay in memory."""
+        """Return a pump that takes changes from the stream, translates them and passes them to this publisher.
+
+        `is_pinned` is called with the key of a task. A task for which it returns True always stays in the cache.
+        """
         cache = TaskCache(self._settings.relay_known_tasks_max, is_pinned)
         return Pump(self.tail, self.reader, self.translator, cache, publisher, self._metrics)

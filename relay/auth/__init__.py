@@ -1,1 +1,1 @@
-"""Who may connect: allowed origins, client addresses, tokens and their keys, the rollout, and limits."""
+"""Decides who may connect: by allowed origins, client addresses, tokens and their keys, the rollout, and limits."""

@@ -112,8 +112,8 @@ def from_pem(text: str, algorithms: Sequence[str]) -> KeySet:
 def from_jwks(document: bytes, algorithms: Sequence[str]) -> tuple[KeySet, int]:
     """Return the usable keys of a JSON Web Key Set (JWKS), and the number of its keys that were ignored.
 
-    A key is usable if it can verify signatures by one of `algorithms`. Raises BadKey if the document is not a JWKS, is
-    too large, or has no usable key.
+    A key is usable if it can verify signatures by one of `algorithms`. Raises BadKey if the document is not a JWKS,
+    has too many keys or levels of nesting, or has no usable key.
     """
     if is_nested_deeper(document, MAX_LEVELS):
         raise BadKey(f"set is nested deeper than {MAX_LEVELS} levels")

@@ -25,7 +25,8 @@ class TokenBucket:
         self._filled_at = now
 
     def take(self, now: float) -> float:
-        """Count one request. Return 0.0 if the request may pass, else after how many seconds a request may pass."""
+        """Count one request and return 0.0 if it may pass now. Otherwise count nothing, and return after how many
+        seconds a request may pass."""
         self._level = min(self._burst, self._level + (now - self._filled_at) * self._rate)
         self._filled_at = now
         if self._level >= 1:
@@ -59,8 +60,8 @@ class Buckets:
         return len(self._by_name)
 
     def take(self, name: str, now: float) -> float:
-        """Count one request for this name. Return 0.0 if it may pass, else after how many seconds a request may
-        pass."""
+        """Count one request for this name and return 0.0 if it may pass now. Otherwise count nothing, and return after
+        how many seconds a request for this name may pass."""
         # Remove full buckets, from the least recently used one up to the first that is not full. Full buckets after
         # that one are removed later, when it is full itself. So each call takes constant time on average.
         while self._by_name and next(iter(self._by_name.values())).is_full(now):
@@ -70,8 +71,8 @@ class Buckets:
         return bucket.take(now)
 
     def charge(self, name: str, requests: float) -> None:
-        """Charge `requests` further requests for the request that `take` has just permitted for this name. `take` must
-        have been called for the same name before, and for no other name since."""
+        """Charge `requests` further requests for the request that `take` has just permitted for this name. To be called
+        right after `take` for the same name."""
         self._by_name[name].charge(requests)
 
 

@@ -112,9 +112,7 @@ class Verifier:
         """
         header = _header(token)
         algorithm, kid = header.get("alg"), header.get("kid")
-        if (
-            "crit" in header
-        ):  # RFC 7515, 4.1.11: names extensions that we must understand, but we support none
+        if "crit" in header:  # RFC 7515, 4.1.11: extensions that we must support, and we support none
             _refuse()
         if "kid" in header and not (isinstance(kid, str) and len(kid) <= MAX_KID):
             _refuse()

@@ -1,1 +1,1 @@
-"""`POST /poll`: the same messages for clients that cannot open a WebSocket."""
+"""Long polling (`POST /poll`): sends the messages of the protocol to clients that cannot open a WebSocket."""

@@ -1,1 +1,2 @@
-"""A WebSocket from its handshake to its close, and what all of them share: endpoints, timers, pacing of writes."""
+"""WebSocket connections from the handshake to the close, and what all of them share: endpoints, timers, write
+pacing."""
