@@ -41,10 +41,9 @@ class Health:
     def state(self) -> dict[str, Any]:
         """Return the body of /readyz as a dictionary.
 
-        `ready` says whether the relay is ready for clients, `stale` whether the database has not answered for more than
-        STALE_AFTER_S seconds. `lastReplyMs` is the number of milliseconds since the last reply of the database; it is
-        missing before the first reply.
-        """
+        `ready` says whether the relay is ready for clients. `stale` says that the database has not answered yet, or not
+        for more than STALE_AFTER_S seconds. `lastReplyMs` is the number of milliseconds since the last reply that
+        showed that the change stream is up to date; it is missing before the first such reply."""
         silence = self._silence()
         stale = silence is None or silence > STALE_AFTER_S
         suits = self._watch.refused is None

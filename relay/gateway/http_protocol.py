@@ -77,10 +77,10 @@ class HttpProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None  # for the request that is arriving
     _stall_timer: asyncio.TimerHandle | None = None
     _unread = 0  # bytes that waited to be sent when the stall timer last fired
-    _bytes = 0  # of the request that is arriving
+    _bytes = 0  # the size so far of the request that is arriving
     _in_head = True
     _end_of_head = b""  # its last bytes so far: the blank line after it may be split between two reads
-    _head_bytes = 0  # of the headers of the request that is being parsed
+    _head_bytes = 0  # the size so far of the headers that are being parsed
     _head_is_too_large = False
     _address: str | None = None  # the client address whose cap counts this connection
     _counted = False

@@ -72,9 +72,9 @@ class Carrier(Receiver, Protocol):
 class Opening:
     """What the address of a connection subscribes the client to, right after the `welcome` message.
 
-    If `dashboard_limit` is given, it is the list of that many tasks. If `task_id` is given, it is that task, and
-    `since` and `head` are the position up to which the client holds the task's events (how many, and a digest of them).
-    """
+    If `dashboard_limit` is given, the client is subscribed to the list of that many tasks. If `task_id` is given, it is
+    subscribed to that task, and `since` and `head` are the position up to which the client holds the task's events (how
+    many, and a digest of them)."""
 
     dashboard_limit: int | None = None
     task_id: str | None = None
@@ -199,7 +199,7 @@ class Session:
 
     @property
     def user(self) -> str | None:
-        """The `sub` of the client's token. None before the client is authenticated."""
+        """The `sub` of the client's token. None before the client is authenticated, and after the session has ended."""
         return self._principal.sub if self._principal is not None else None
 
     def tick(self) -> float:

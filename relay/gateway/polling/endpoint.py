@@ -79,7 +79,8 @@ class Polls:
         return bytes(body)
 
     def _charged(self, sub: str, body: bytes) -> polls.Poll:
-        """Parse the body of a poll, charge the user's rate for what it asks for, and return it. `sub` is the user.
+        """Parse the body of a poll, charge the user's rate for what the poll asks for, and return the parsed poll.
+        `sub` is the user.
 
         Raises BadRequest if the user has exceeded the rate, the body is invalid, or it asks for too many tasks.
         """
