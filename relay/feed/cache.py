@@ -19,9 +19,10 @@ ARRAY_BYTES = 32 * 1024 * 1024
 class TaskCache:
     """Keeps about `limit` tasks by their key, and drops the least recently used ones first.
 
-    A task is never dropped while `is_pinned(key)` is true, so pinned tasks may exceed the limit. Most tasks only get
-    events appended, which does not need the array of their earlier events. An array that was needed stays with its task
-    while all arrays together take at most `array_bytes`. The limits are enforced by `shrink`.
+    A task is pinned, and never dropped, while `is_pinned(key)` is true, as for tasks with subscribers; so pinned tasks
+    may exceed the limit. Most tasks only get events appended, which does not need the array of their earlier events. An
+    array that was needed stays with its task while all arrays together take at most `array_bytes`. The limits are
+    enforced by `shrink`.
     """
 
     def __init__(

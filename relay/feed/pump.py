@@ -94,7 +94,10 @@ class Pump:
         self._outage = Outage(log, "waiting for the database to read a batch's tasks")
 
     async def run(self) -> None:
-        """Translate and publish every batch of the stream, until this task is cancelled."""
+        """Translate and publish every batch of the stream, forever; ends only if it is cancelled.
+
+        If a batch cannot be translated, the stream is reopened, and every listener is then brought up to date.
+        """
         async for item in self._source.batches():
             if isinstance(item, Reopened):
                 self._cache.clear()
@@ -122,8 +125,8 @@ class Pump:
     async def _translated(self, changes: Sequence[Change]) -> list[Step]:
         """Translate the changes of one batch into steps, reading the tasks that are not in the cache.
 
-        Raises PositionLost if the database can no longer read at the position just before the batch, or at that of a
-        change.
+        Raises PositionLost if the database can no longer read at the time just before the batch, or at the time of one
+        of its changes.
         """
         before = _just_before(changes[0].time)
         ids = {change.key: change.id for change in changes}

@@ -94,12 +94,14 @@ class Summaries:
                 return self._text(value)
 
     def _text(self, value: Any) -> str | None:
+        """Convert a string, number or id to a redacted string of at most `max_text` characters; else return None."""
         found = text(value)
         if found is None:
             return None
         return self._redactor.beginning(bounded(found, self._max_text + CUT_MARGIN), self._max_text)
 
     def _questions(self, value: Any) -> list[str] | None:
+        """Return the first MAX_QUESTIONS questions, or a single one, as redacted strings; None if there are none."""
         listed = value if isinstance(value, list) else [value]
         shown = [
             question
@@ -123,5 +125,6 @@ def roots(paths: Iterable[str]) -> frozenset[str]:
 
 
 def _question(item: Any) -> Any:
+    """Return the text of a question, which may be stored inside a document; any other item unchanged."""
     item = fields_of(item)
     return first_present((item,), ("question", "text", "message")) if isinstance(item, dict) else item
