@@ -176,7 +176,8 @@ def ignore_out_of_descriptors(loop: asyncio.AbstractEventLoop, context: dict[str
 
 
 def bind(host: str, port: int, ceiling: int = sys.maxsize) -> ListeningSocket:
-    """Open a port and return its listening socket, which closes connections with a descriptor of `ceiling` or more.
+    """Open a port and return its listening socket. It closes each accepted connection at once whose file descriptor has
+    the number `ceiling` or a higher one.
 
     A host that stands for all IPv6 addresses (`::`) stands for all IPv4 addresses, too. Raises StartupError if the host
     is not valid or the port cannot be opened.

@@ -358,7 +358,7 @@ class Session:
 @dataclass(slots=True)
 class _Resync:
     """A `resync_requested` request that is being answered: a state (a snapshot) is sent for each task, and then
-    `resync:done`, which lists the tasks. `left` is the number of tasks without an answer.
+    `resync:done`, which lists the tasks. `left` is the number of tasks that are still to be answered.
 
     If one of the tasks could not be read, an `error` message is sent in place of `resync:done`.
     """

@@ -260,7 +260,7 @@ class Hub:
     def note_paused(self, listener: Listener) -> None:
         """Note that the socket of this listener accepts no more data for now.
 
-        Everything that was sent to the listener before this call will reach the client.
+        What was sent to the listener before this call is not dropped: it reaches the client unless the connection ends.
         """
         for subscription in listener.subscriptions():
             self._driver.apply(subscription, Paused())

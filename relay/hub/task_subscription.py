@@ -87,7 +87,7 @@ class TaskRequest(Request):
         return self.since is not None and self.head is not None
 
     def forget_position(self) -> None:
-        """Let the snapshot begin at 0 instead of the client's position."""
+        """Ignore how much of the timeline the client says it has: let the snapshot begin at the first event."""
         self.since = self.head = None
 
 

@@ -52,7 +52,8 @@ def _pruned(value: Any, inner: Tree | None) -> Any:
 def with_value(container: Any, path: Sequence[str], value: Any, tree: Tree | None = None) -> Any:
     """Return a copy of the container in which the value at `path` is set, as MongoDB's `$set` does.
 
-    If a tree is given, only fields in the tree are set. If the path leads to nothing, the result equals the container.
+    If a tree is given, only fields in the tree are set. If the path cannot be set, for example because it
+    passes through a string, the result equals the container.
     """
     name, rest = path[0], path[1:]
     if isinstance(container, list):

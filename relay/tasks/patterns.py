@@ -54,7 +54,8 @@ class Patterns:
     """All redaction patterns of one deployment, compiled and ready to search. Immutable."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        """Compile the patterns. Raises BadPattern if one of them cannot be used, or if all together are too large."""
+        """Compile the patterns. Raises BadPattern if RE2 cannot compile one of them, or if they are too large when
+        they are compiled together."""
         self._each = [_compiled(pattern) for pattern in patterns]
         self._any = _any_of(tuple(patterns))
 

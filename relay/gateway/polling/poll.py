@@ -47,12 +47,11 @@ REJOIN_BURST, REJOINS_PER_SECOND = 5, 1.0
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What the client does not have yet of one item: of a task or of the list.
+    """What the client still lacks of one item (a task or the list).
 
     `task_id` is None for the list. Each of `parts` is the JSON of one message, or of several messages joined by commas;
     the answer may end after any part. `etag` identifies what the client holds after it has received all parts; it is
-    None if the client then holds nothing (the task is refused) or not everything. If `whole` is False, the item has
-    further pages, which the next poll brings.
+    None if the task is refused, or if `whole` is False: then the item has further pages, which the next poll brings.
     """
 
     task_id: str | None

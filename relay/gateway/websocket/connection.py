@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
 
     def serve(self, conversation: Conversation, *, max_bytes: int) -> None:
         """Pass the client's messages to this conversation from now on. At most `max_bytes` bytes of live messages may
-        wait while the socket accepts no data; beyond that they are dropped."""
+        wait while the socket accepts no data; if more wait, all of them are dropped (see `Outbox`)."""
         self._conversation, self._outbox.max_bytes = conversation, max_bytes
 
     def abort_if_unserved(self) -> None:

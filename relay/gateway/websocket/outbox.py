@@ -31,8 +31,8 @@ class _State:
 class Outbox:
     """The WebSocket messages that a connection has not written yet, in the order in which they were added.
 
-    `max_bytes` bounds the bytes of live messages that wait while the socket accepts no data. If they exceed it, they
-    are dropped, and so are all further live messages until `end_lag` is called: the connection *lags*. If the bytes of
+    `max_bytes` bounds the bytes of live messages that wait while the socket accepts no data. If more wait, all of
+    them are dropped, and so are further live messages until `end_lag` is called: the connection *lags*. If the bytes of
     answers exceed ANSWERS_FACTOR times `max_bytes`, the outbox *overflows*: it accepts no more answers or states, and
     the connection must be ended. The size of a state (the snapshot of a task or of the list) is not bounded: it waits
     as an iterator, and each of its pages is encoded when the socket has room for that page.
