@@ -219,6 +219,8 @@ class Driver:
             elif not answer.is_read:
                 self._answer(request, ReadUnavailable(request))
             elif answer.must_look_again(request):
+                if request.subscription.member and not request.unasked:
+                    request.forget_position()  # for the reason in `TaskSubscription._given`
                 self._read_when_caught_up(request)
             else:
                 self._answer(request, ReadForbidden(request, answer.exists))

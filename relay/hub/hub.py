@@ -381,7 +381,8 @@ class Hub:
         for frames, sent_to in self._throttle.take_due(asyncio.get_running_loop().time()):
             after = frames.step.after
             sees = self._registry.seeing(after.keys) if after is not None else set()
-            for group in sees - sent_to:
-                self._to_group(group, frames, [(frames.upserted(), False)])
+            for group in sees:
+                if group.keys not in sent_to:
+                    self._to_group(group, frames, [(frames.upserted(), False)])
         self._delivery.flush()
         self._wake_in_time()

@@ -51,6 +51,9 @@ class ListReading:
     def add(self, request: ListRequest) -> None:
         """Let this read answer the request, or, if the list has changed since the read began, the read after this
         one."""
+        # Drop the withdrawn requests, which hold closed connections: a read is retried as long as an outage lasts.
+        self.requests = [one for one in self.requests if one.active]
+        self.later = [one for one in self.later if one.active]
         (self.later if self.outdated else self.requests).append(request)
 
     def buffer(self, frame: Frame, lifecycle_of: StepFrames | None) -> None:

@@ -81,7 +81,7 @@ class ListSubscription(Subscription[ListRequest]):
             ReadGiven: states(READING, LIVE, BEHIND, ABSENT),
             ReadUnavailable: states(READING, BEHIND, ABSENT),
             StreamLost: states(READING),  # the read is repeated
-            RightsChanged: states(READING),
+            RightsChanged: states(READING, ABSENT),  # ABSENT: the client's own request was refused before
             Paused: states(READING),
             Lagged: states(READING),  # the list that is being read is newer than all dropped messages
             Drained: states(READING),
@@ -121,7 +121,8 @@ class ListSubscription(Subscription[ListRequest]):
             case StreamLost() if self.state is LIVE:
                 return READING, [*self._leave_room(), Read(self._renew())]
             case RightsChanged() if self.state is not BEHIND:
-                return READING, [*self._leave_room(), *self._ask_again()]
+                effects = [*self._leave_room(), *self._ask_again()]
+                return (READING if self.requests else ABSENT), effects
             case Lagged() if self.state is LIVE:
                 return BEHIND, self._leave_room()
             case Drained() if self.state is BEHIND:
@@ -161,7 +162,7 @@ class ListSubscription(Subscription[ListRequest]):
         asked = [request for request in self.requests if not request.unasked]
         self._withdraw(self.requests)
         if not asked:
-            return [Read(self._renew())]
+            return [Read(self._renew())] if self.member else []
         effects: list[Effect] = []
         for request in asked:
             self._add(again := ListRequest(self, request.limit, request.reply_to))

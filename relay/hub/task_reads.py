@@ -14,7 +14,7 @@ from bson import Timestamp
 from relay.errors import SourceError
 from relay.hub.listener import Listener
 from relay.hub.messages import StepFrames
-from relay.hub.reads import FairReads
+from relay.hub.reads import RETRY_S, FairReads
 from relay.hub.registry import MANY_BYTES
 from relay.hub.snapshot import TaskState
 from relay.hub.task_subscription import TaskRequest
@@ -261,6 +261,7 @@ class TaskReads:
             self._outage.failed(str(failure), error=str(failure))
         except Exception:
             log.exception("a task could not be read")
+            await asyncio.sleep(RETRY_S)  # a subscription that needs this read asks again at once
         return None
 
     async def _visible(self, batch: TaskBatch) -> dict[bytes, dict[str, Any]]:
@@ -305,6 +306,7 @@ class TaskReads:
                 except Exception:
                     # One document that cannot be read must not keep the others of the batch from their readers.
                     log.exception("a task could not be read")
+                    await asyncio.sleep(RETRY_S)  # a subscription that needs this read asks again at once
                     return None
         return [
             TaskFound(key, state, [one for one in reading.since if one.step.key == key])

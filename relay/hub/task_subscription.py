@@ -30,7 +30,6 @@ from relay.hub.subscription import (
     Read,
     ReadForbidden,
     ReadGiven,
-    ReadLater,
     ReadUnavailable,
     ReadWhenCaughtUp,
     Replay,
@@ -97,9 +96,10 @@ class TaskSubscription(Subscription[TaskRequest]):
     `sent` is the position in the timeline up to which the client has certainly been sent everything; None if that is
     not known. While READING it is the position at which live delivery stopped, while LIVE the position at the last
     `Paused` event, while BEHIND the position before the first live message that was dropped.
+    `rewritten_at` is that of the room at the last `Paused` event, see `Room`.
     """
 
-    __slots__ = ("sent", "task_id")
+    __slots__ = ("rewritten_at", "sent", "task_id")
 
     TABLE: ClassVar[Table] = {
         ABSENT: {
@@ -157,6 +157,7 @@ class TaskSubscription(Subscription[TaskRequest]):
         super().__init__(listener)
         self.task_id = task_id
         self.sent: Progress | None = None
+        self.rewritten_at = 0.0
 
     @property
     def is_joined(self) -> bool:
@@ -188,9 +189,11 @@ class TaskSubscription(Subscription[TaskRequest]):
                 return self._revoked(revocation(self.task_id, deleted=False))
             case Paused() if self.state is LIVE:
                 self.sent = None if self._room.stale else self._room.progress
+                self.rewritten_at = self._room.rewritten_at
                 return LIVE, []
             case Lagged() if self.state is LIVE:
-                if not event.since_pause:
+                # A rewrite that was sent after the pause may have taken away events that the position counts.
+                if not event.since_pause or self.rewritten_at != self._room.rewritten_at:
                     self.sent = None
                 return BEHIND, self._leave_room()
             case Drained() if self.state is BEHIND:
@@ -257,6 +260,10 @@ class TaskSubscription(Subscription[TaskRequest]):
     def _given(self, event: ReadGiven) -> Outcome:
         request, read = cast(TaskRequest, event.request), cast(TaskRead, event.read)
         if not event.has_room:
+            # The next read is at a later position, and what was published before it is not buffered. A member has been
+            # sent more than its position says, so the two might only seem to match.
+            if self.member and not request.unasked:
+                request.forget_position()
             request.postpone()
             return READING, []
         self._withdraw([request])
@@ -332,7 +339,9 @@ class TaskSubscription(Subscription[TaskRequest]):
         if self.listener.lagging:
             self.member = False
             return BEHIND, effects
-        return READING, [*effects, ReadLater(self._resume())]  # it is still subscribed, whatever it asked for
+        # It is still a member, whatever it asked for. Read at once, so that what is published meanwhile is buffered:
+        # the read itself is retried while the database does not answer.
+        return READING, [*effects, Read(self._resume())]
 
     def _refused(self, request: TaskRequest, answer: Answer) -> list[Effect]:
         if request.answered is not None:

@@ -13,18 +13,20 @@ from dataclasses import dataclass
 
 from relay.hub.messages import StepFrames
 from relay.hub.registry import Group
+from relay.tasks.translate import Keys
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     """A list update of a task that waits for its time: `frames` are those of the newest step of the task.
 
-    `sent_to` are the groups that need no update, because the task has just become visible to them and was sent to them
-    then.
+    `sent_to` are the rights of the groups that need no update, because the task has just become visible to them and was
+    sent to them then. Rights and not groups: a group that its last listener leaves is forgotten, and the next listener
+    with the same rights makes a new one.
     """
 
     frames: StepFrames
-    sent_to: set[Group]
+    sent_to: set[Keys]
 
 
 class ListThrottle:
@@ -61,26 +63,26 @@ class ListThrottle:
         task visible: they have just been sent it, so they need no update. If an update of the same task was sent less
         than an interval ago, the update waits for `take_due`, and no group is returned.
         """
-        key = frames.step.key
+        key, rights = frames.step.key, {group.keys for group in shown}
         waiting = self._waiting.get(key)
         if waiting is not None:
             if not sees:
                 del self._waiting[key]
             else:
-                sent_to = shown if frames.is_listed else waiting.sent_to | shown
+                sent_to = rights if frames.is_listed else waiting.sent_to | rights
                 self._waiting[key] = _Waiting(frames, sent_to)
         elif frames.is_listed and (groups := sees - shown):
             due = self._sent_at.get(key, -math.inf) + self._interval
             if due <= now:
                 self._note_sent(key, now)
                 return groups
-            self._waiting[key] = _Waiting(frames, shown)
+            self._waiting[key] = _Waiting(frames, rights)
             heapq.heappush(self._due, (due, key))
         return _NO_GROUPS
 
-    def take_due(self, now: float) -> list[tuple[StepFrames, set[Group]]]:
-        """Remove and return the updates that are due: for each, the frames of the step and the groups that need no
-        update."""
+    def take_due(self, now: float) -> list[tuple[StepFrames, set[Keys]]]:
+        """Remove and return the updates that are due: for each, the frames of the step and the rights of the groups
+        that need no update."""
         taken = []
         while self._due and self._due[0][0] <= now:
             _, key = heapq.heappop(self._due)

@@ -103,7 +103,7 @@ LIST_TRANSITIONS: dict[tuple[State, type[Event]], set[State]] = {
     (READING, ReadGiven): {READING, LIVE, BEHIND, ABSENT},
     (READING, ReadUnavailable): {READING, BEHIND, ABSENT},
     (READING, StreamLost): {READING},
-    (READING, RightsChanged): {READING},
+    (READING, RightsChanged): {READING, ABSENT},
     (READING, Paused): {READING},
     (READING, Lagged): {READING},
     (READING, Drained): {READING},
@@ -471,7 +471,7 @@ def test_a_member_whose_request_is_unavailable_is_brought_up_to_date_by_the_rela
     refused, again = given.handle(ReadUnavailable(given.subscription.requests[0]))
 
     assert isinstance(refused, Send)
-    assert isinstance(again, ReadLater)
+    assert isinstance(again, Read)  # at once: what is published until it succeeds is buffered with it
     assert again.request.unasked
     assert again.request.since == 1  # type: ignore[attr-defined]
     assert given.subscription.is_joined
@@ -566,7 +566,7 @@ def test_a_member_continues_from_its_position_if_what_it_was_sent_will_reach_it(
     assert start_of(given.handle(given.given())) == 1
 
 
-@pytest.mark.parametrize("reason", ["dropped", "stale", "behind", "moved", "two requests"])
+@pytest.mark.parametrize("reason", ["dropped", "stale", "behind", "moved", "two requests", "no room"])
 def test_no_position_holds_where_it_is_uncertain_what_the_client_was_sent_after_it(reason: str) -> None:
     given = Tasks()
     given.reach(BEHIND if reason == "behind" else LIVE)
@@ -576,6 +576,10 @@ def test_no_position_holds_where_it_is_uncertain_what_the_client_was_sent_after_
     given.handle(Join(given.request(**position(given)), pinned=reason not in ("dropped", "behind")))
     if reason == "two requests":
         given.handle(given.shown())
+
+    if reason == "no room":
+        given.handle(given.given(has_room=False))
+        given.handle(Drained())
 
     given.listener.set_lagging(False)
     assert start_of(given.handle(given.given(moved=reason == "moved"))) == 0
@@ -588,6 +592,18 @@ def test_a_resync_of_the_relay_continues_from_what_the_client_was_sent() -> None
     _, read = given.handle(StreamLost(pinned=True))
 
     assert (read.request.since, read.request.unasked) == (1, True)
+
+
+def test_the_position_of_a_pause_does_not_hold_after_a_rewrite_that_was_sent_since() -> None:
+    given = Tasks()
+    given.reach(LIVE)
+    given.handle(Paused())
+    given.room.rewritten_at = 5.0
+    given.lag(since_pause=True)
+
+    (read,) = given.handle(Drained())
+
+    assert read.request.since is None
 
 
 @pytest.mark.parametrize(
@@ -694,6 +710,17 @@ def test_other_rights_read_the_list_again_for_every_request_that_is_unanswered()
 
     assert isinstance(effect, ReadWhenCaughtUp)
     assert (effect.request.reply_to, old.active) == ("1", False)
+
+
+def test_other_rights_read_no_list_for_a_listener_whose_own_request_was_refused() -> None:
+    given = Lists()
+    given.reach(LIVE)
+    given.handle(StreamLost())
+    given.handle(Join(given.request(), caught_up=True))
+    given.handle(ReadUnavailable(given.subscription.requests[-1]))
+
+    assert given.handle(RightsChanged()) == []
+    assert given.subscription.state is ABSENT
 
 
 def test_other_rights_read_a_live_list_again() -> None:
