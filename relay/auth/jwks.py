@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0  # for one whole fetch, from the DNS lookup to the last byte
 MAX_BODY_BYTES = 256 * 1024
+MAX_CHUNKS = 1_000  # of the transfer encoding
 REFRESH_S = 600.0  # after a fetch that succeeded
 COOLDOWN_S = 30.0  # the shortest time between two fetches, once there are keys
 RETRY_S = 1.0  # before the second attempt while there are no keys; doubled each time, up to COOLDOWN_S
@@ -55,11 +56,15 @@ async def fetch(url: str, context: ssl.SSLContext) -> bytes:
         ):
             if response.status_code != 200:
                 raise FetchFailed(f"the answer is {response.status_code}, not 200")
-            body = bytearray()
+            body, chunks = bytearray(), 0
             async for chunk in response.aiter_raw():  # raw: a small compressed body may unpack to any size
                 body += chunk
+                chunks += 1
                 if len(body) > MAX_BODY_BYTES:
                     raise FetchFailed(f"the answer has more than {MAX_BODY_BYTES // 1024} KiB")
+                # Each chunk costs time and may carry extensions that are no part of the body.
+                if chunks > MAX_CHUNKS:
+                    raise FetchFailed(f"the answer comes in more than {MAX_CHUNKS} chunks")
             return bytes(body)
     except TimeoutError:
         raise FetchFailed(f"no whole answer within {TIMEOUT_S:g} s") from None

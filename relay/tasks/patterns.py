@@ -7,9 +7,10 @@ would stop the event loop for hours. RE2 compiles a pattern into an automaton, w
 Rules of this file: the time of a search is in proportion to the length of the text; a pattern that RE2 cannot run, or
 would read in another way than Python, is rejected at the start; nothing here raises on any text.
 
-A pattern finds what Python's `re` finds, with these exceptions: `\b` and `\B` take only ASCII letters, digits and `_`
-for parts of words; `(?i)` knows simple case folding only (ı and İ are no i); a match of `$` before a last line feed
-includes it; of new characters, each of the two knows those of its own version of Unicode. Property tests compare them.
+`\b` and `\B` are rejected, because RE2's know ASCII words only: `\bACME-\w+\b` would miss a secret that ends with
+an accented letter. A pattern finds what Python's `re` finds, with these exceptions: `(?i)` knows simple case folding only
+(ı and İ are no i); a match of `$` before a last line feed includes it; of new characters, each of the two knows those of
+its own version of Unicode. Property tests compare them.
 """
 
 from __future__ import annotations
@@ -158,6 +159,11 @@ def _translated(pattern: str) -> str:
             translated = f"{{0,{token['most']}}}"  # to RE2 {,3} is not a repetition
         elif token["escaped"] == "Z":
             translated = r"\z"
+        elif token["escaped"] in ("b", "B"):
+            raise BadPattern(
+                f"has \\{token['escaped']}, which would know words of ASCII letters only: leave it out, or name the "
+                "characters that may stand there"
+            )
         elif token["escaped"] == "W":
             translated = f"[^{_CLASSES['w']}]"
         elif token["escaped"] in _CLASSES:

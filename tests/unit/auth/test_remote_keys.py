@@ -275,6 +275,11 @@ def chunked(request: BaseHTTPRequestHandler) -> None:
     request.wfile.write(b"0\r\n\r\n")
 
 
+def in_tiny_chunks(request: BaseHTTPRequestHandler) -> None:
+    answering(200, b"", Transfer_Encoding="chunked")(request)
+    request.wfile.write(b"1\r\n \r\n" * 100_000)
+
+
 async def test_a_document_is_fetched_regardless_of_its_content_type() -> None:
     asked: list[str] = []
 
@@ -302,6 +307,7 @@ async def test_a_document_is_fetched_regardless_of_its_content_type() -> None:
         (endless, "more than 256 KiB"),
         (endless_headers, "more than 256 KiB|RemoteProtocolError"),
         (answering(200, b" " * 300_000), "more than 256 KiB"),
+        (in_tiny_chunks, "more than 1000 chunks"),
         (dripping(b""), "no whole answer|RemoteProtocolError"),
         (dripping(b"HTTP/1.1 200 OK\r\nx: "), "no whole answer"),
         (dripping(b"HTTP/1.1 200 OK\r\n\r\n"), "no whole answer"),
