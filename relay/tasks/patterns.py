@@ -7,10 +7,10 @@ would stop the event loop for hours. RE2 compiles a pattern into an automaton, w
 Rules of this file: the time of a search is in proportion to the length of the text; a pattern that RE2 cannot run, or
 would read in another way than Python, is rejected at the start; nothing here raises on any text.
 
-`\b` and `\B` are rejected, because RE2's know ASCII words only: `\bACME-\w+\b` would miss a secret that ends with
-an accented letter. A pattern finds what Python's `re` finds, with these exceptions: `(?i)` knows simple case folding only
-(ı and İ are no i); a match of `$` before a last line feed includes it; of new characters, each of the two knows those of
-its own version of Unicode. Property tests compare them.
+`\b` and `\B` are rejected, because RE2 knows them for ASCII words only: `\bACME-\w+\b` would miss a secret that ends
+with an accented letter. A pattern finds what Python's `re` finds, with these exceptions: `(?i)` knows simple case
+folding only (ı and İ are no i); a match of `$` before a last line feed includes it; of new characters, each of the two
+knows those of its own version of Unicode. Property tests compare them.
 """
 
 from __future__ import annotations
