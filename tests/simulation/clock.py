@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-START_S = 1_000_000.0  # the time a history begins at; seconds since the epoch for whoever asks for that
+START_S = 1_000_000.0  # the time at which a history begins, in seconds since the epoch
 THREAD_S = 0.001  # how long work takes that is given to a thread: others have their turn meanwhile
 
 

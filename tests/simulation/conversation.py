@@ -1,4 +1,4 @@
-"""One WebSocket connection held to PROTOCOL.md, frame by frame, whoever reads it.
+"""Check one WebSocket connection against PROTOCOL.md, frame by frame, for every kind of reader.
 
 It watches the frames of one connection as they leave and reach the reader, and keeps what a reader of the
 contract would hold: rooms with their events, the list, the requests without an answer.

@@ -27,7 +27,7 @@ class Listening(Protocol):
 
 
 class End(asyncio.Transport):
-    """One end of a stream, as a transport for whoever speaks there."""
+    """One end of a stream, as the transport of the protocol at that end."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, chance: Random, high_water: int) -> None:
         super().__init__()
@@ -243,7 +243,7 @@ class Network:
     async def call(
         self, port: int, method: str, path: str, token: str, body: bytes = b""
     ) -> tuple[int, bytes]:
-        """One HTTP request, its status and its body; whoever cancels it hangs up."""
+        """Send one HTTP request; return its status and body. Cancelling the call closes the connection."""
         await asyncio.sleep(self._chance.choice(LATENCIES_S))
         gone = asyncio.Event()
         parts = [{"type": "http.request", "body": body, "more_body": False}]

@@ -1,4 +1,4 @@
-"""The polls of one reader held to section 8 of PROTOCOL.md, whoever sends them.
+"""Check the polls of one reader against section 8 of PROTOCOL.md, for every kind of reader.
 
 It watches requests as they leave and answers as they reach the reader. No answer may be older than what an
 answer before it has shown, unless the second is over that an instance may be waited for.

@@ -110,7 +110,7 @@ class Referee:
         what: str,
         fits: Fits,
     ) -> int | None:
-        """The version that was shown. Blames whoever showed one that may not be seen, or is too old."""
+        """Return the version that was shown. Report a violation if it may not be seen, or is too old."""
         found = self.find(
             task_id, floor, lambda version, before: version.is_for(keys) and fits(version, before)
         )

@@ -43,8 +43,8 @@ async def ask(examination: Examination) -> None:
 _OPEN = Finding(
     "rights",
     "warning",
-    "MongoDB does not ask who connects: whoever reaches it may read and write everything",
-    "Switch its access control on wherever others can reach it.",
+    "MongoDB requires no login: anyone who can reach it may read and write everything",
+    "Turn its access control on if others can reach it.",
 )
 
 
