@@ -2,15 +2,13 @@
 
 A change is one entry of the change stream, with a cluster time (MongoDB's logical clock). The position is the cluster
 time up to which every change has been given out. A resume token is MongoDB's name for a place in the stream. A cursor
-is an open stream on the server: each getMore command asks the cursor for its next changes.
+is an open stream on the server (`relay/source/cursor.py`): each getMore command asks the cursor for its next changes.
 
 Rules of this file:
 - Changes with the same cluster time are never split across batches. The relay reads documents as they were at the
   position, and such a read shows all changes of that cluster time.
 - The resume token moves forward only when every change before the new token has been given out.
 - The position never goes back while the stream is resumed; only a reopened stream sets a new one.
-- The commands aggregate and getMore are sent directly. The driver's own iterator cannot be used after a cancellation,
-  and hides the resume token of an empty reply.
 """
 
 from __future__ import annotations
@@ -26,27 +24,22 @@ from typing import Any
 from bson import Timestamp
 from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient
-from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import StartupError, Unavailable
-from relay.source.change import UNKNOWN_UPDATE, Change, Invalidated, Unreadable, Updated
+from relay.source.change import Change
+from relay.source.cursor import EXPANDED, RAW_UPDATES, Cursor, Reply, Witness
 from relay.source.diagnosis import FOLLOW, STANDALONE, explain
 from relay.source.errors import Meaning, code_of, meaning_of
-from relay.source.events import read_changes, token_time
+from relay.source.events import token_time
 from relay.source.outage import Outage
-from relay.source.raw_bson import Decoder, cut_out
-from relay.source.reader import RAW
-from relay.source.walk import field
+from relay.source.raw_bson import Decoder
 
 log = logging.getLogger(__name__)
 
-BATCH_SIZE = 1000  # changes per getMore; without a limit, reading a backlog took 119 MB
 AWAIT_MS = 100  # how long a getMore waits for changes: a quiet collection's position is at most this old
-CLOSING_MS = (
-    1  # how long a getMore waits while changes are held back: more with their cluster time may follow
-)
-CUT_BYTES = 1024 * 1024  # a reply of at least this size may have been cut because it was full (at 16 MB)
+# How long a getMore waits while changes are held back, because more changes with their cluster time may follow.
+CLOSING_MS = 1
 BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 10.0
 # How many seconds the stream may be behind the time of the database before it counts as stale. If the replica set has
 # no majority, the stream stays open and sends nothing (F14). On an idle shard the resume token may be 10 s old, because
@@ -54,31 +47,23 @@ BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 10.0
 BEHIND_S = 15
 WITNESS_MS = 1_000  # how long to look for the last published change after a failure, see `_continues`
 _BEFORE_ALL = Timestamp(0, 0)
-_BATCH = (b"cursor", b"nextBatch")
-# Ways to open the stream: options that make it say which dots of an updated path separate field names, the documented
-# option first (events.py describes what each sends). If the server refuses one way, the next is tried. Without any
-# option, an update with ambiguous paths is settled by reading the document.
-WIRE_VERSION_6_1 = 18  # older servers accept `showExpandedEvents`, but send no `disambiguatedPaths`
-_EXPANDED, _RAW, _PLAIN = range(3)
-_WAYS: dict[int, dict[str, Any]] = {
-    _EXPANDED: {"showExpandedEvents": True},
-    _RAW: {"showRawUpdateDescription": True},
-    _PLAIN: {},
-}
-# BadValue, FailedToParse, Unauthorized, TypeMismatch, InvalidOptions, an unknown field.
-_OPTION_REFUSED = frozenset({2, 9, 13, 14, 72, 40415})
-CLOSE_S = 0.5  # how long to wait for killCursors, because the server may not answer
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The changes after the previous batch's position, up to and including `position` (a cluster time).
+    """The changes after the cluster time `start`, up to and including the cluster time `position`.
 
-    `changes` is empty if only the position moved forward.
+    `start` is the position of the item before this one, which may be a `Reopened`, or the position that `Tail.open`
+    set. `changes` is empty if only the position moved forward. `raws` are the change events as raw BSON, one for each
+    of `changes`, in the same order. `token` is a resume token, as raw BSON: a stream that is resumed there sends every
+    change after `position`, and before those it may repeat changes at or before `position`.
     """
 
     changes: Sequence[Change]
+    raws: Sequence[bytes]
+    start: Timestamp
     position: Timestamp
+    token: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +113,10 @@ class Tail:
         self._pace = pace
         self._on_interrupted = on_interrupted
         self._outage = Outage(log, "change stream interrupted")
-        self._token: RawBSONDocument | None = None
-        self._witness: _Witness | None = None
+        self._token = b""  # a resume token, as raw BSON; empty until the first cursor has been opened
+        self._witness: Witness | None = None
         self._lost: str | None = None  # why the resume token was given up; None while it can be used
-        self._way = _EXPANDED
+        self._way = EXPANDED
         self.position = Timestamp(0, 0)
         self.current_at: float | None = None
 
@@ -184,7 +169,7 @@ class Tail:
                             break
                 ended = cursor.invalidated
                 if cursor.is_vague:
-                    self._way = _RAW
+                    self._way = RAW_UPDATES
                 if cursor.unreadable:
                     self.reopen("a change could not be read")
             except (PyMongoError, StartupError, ValueError) as failure:
@@ -217,14 +202,15 @@ class Tail:
         self._outage.failed((type(failure), code), level, **said)
         self._on_interrupted()
 
-    async def _follow(self, cursor: _Cursor) -> AsyncGenerator[Batch]:
+    async def _follow(self, cursor: Cursor) -> AsyncGenerator[Batch]:
         """Yield the batches of one cursor, and close the cursor at the end.
 
         Ends when the collection was dropped or renamed, or when the stream has to be reopened because a cluster time
         continued after its batch. Raises PyMongoError or ValueError if the cursor fails.
         """
-        pending: asyncio.Task[_Reply] | None = None
+        pending: asyncio.Task[Reply] | None = None
         held: list[Change] = []
+        held_raws: list[bytes] = []  # the raw BSON of `held`
         published: Timestamp | None = None  # the cluster time of the last change that was given out
         try:
             while True:
@@ -240,6 +226,7 @@ class Tail:
                     self.reopen("a cluster time continued after its batch had ended")
                     return
                 held += reply.changes
+                held_raws += reply.raws
                 # The changes of the last cluster time are held back if more of them may follow, and given out after the
                 # next reply; an empty reply proves that this cluster time is complete. Until then the resume token
                 # stays. A stream that is resumed there repeats published changes, and the cursor skips those.
@@ -249,16 +236,18 @@ class Tail:
                         self._more(cursor, AWAIT_MS if end == len(held) else CLOSING_MS, paces=end > 0)
                     )
                 batch, held = held[:end], held[end:]
+                raws, held_raws = held_raws[:end], held_raws[end:]
                 if held and not batch:
                     continue
                 self._witness = cursor.witness or self._witness
                 if not held:
-                    self._token = cursor.token
+                    self._token = bytes(cursor.token.raw)
+                start = self.position
                 self.position = max(self.position, batch[-1].time if held else reply.position)
                 if reply.behind_s <= BEHIND_S:
                     self.current_at = self._clock()
                 published = batch[-1].time if batch else published
-                yield Batch(batch, self.position)
+                yield Batch(batch, raws, start, self.position, self._token)
                 if not cursor.is_open:
                     return
         finally:
@@ -268,7 +257,7 @@ class Tail:
                     await pending
             await cursor.close()
 
-    async def _more(self, cursor: _Cursor, wait_ms: int, *, paces: bool) -> _Reply:
+    async def _more(self, cursor: Cursor, wait_ms: int, *, paces: bool) -> Reply:
         """Send the next getMore, after `pace`.
 
         Does not await `pace` if changes are held back and none were given out: their cluster time has to be completed
@@ -301,7 +290,7 @@ class Tail:
         witness = self._witness
         if witness is None:
             return False
-        cursor = _Cursor(self._database, self._collection, self._decoder, skip_until=_BEFORE_ALL)
+        cursor = Cursor(self._database, self._collection, self._decoder, skip_until=_BEFORE_ALL)
         try:
             await cursor.open({"startAtOperationTime": witness.time}, self._way)
             try:
@@ -314,229 +303,29 @@ class Tail:
             raise
         return cursor.witness == witness
 
-    async def _open_cursor(self, start: Timestamp | None) -> _Cursor:
+    async def _open_cursor(self, start: Timestamp | None) -> Cursor:
         """Open a cursor that continues after the kept resume token or, if there is a `start`, begins at that time.
 
         `start` is a cluster time, which then becomes the position. Raises ValueError if the server's resume tokens do
         not carry the cluster time, and PyMongoError if the server refuses or does not answer.
         """
-        stage = {"startAtOperationTime": start} if start is not None else {"startAfter": self._token}
+        stage = (
+            {"startAtOperationTime": start}
+            if start is not None
+            else {"startAfter": RawBSONDocument(self._token)}
+        )
         # startAfter is like resumeAfter, but also continues after an invalidate event. Both ways of opening may repeat
         # changes at or before the position, so those are skipped.
         skip = self.position if start is None else start
-        cursor = _Cursor(self._database, self._collection, self._decoder, skip_until=skip)
+        cursor = Cursor(self._database, self._collection, self._decoder, skip_until=skip)
         self._way = await cursor.open(stage, self._way)
         if start is not None:
             if token_time(cursor.token).time < start.time:
                 await cursor.close()
                 raise ValueError("its resume tokens do not carry the cluster time")
-            self._token = cursor.token
+            self._token = bytes(cursor.token.raw)
             self.position = start
         return cursor
-
-
-@dataclass(frozen=True, slots=True)
-class _Witness:
-    """A published change, by which the database's history is recognized after an interruption.
-
-    It is the first change of the cluster time `time`. `token` is the resume token of that change, as raw BSON.
-    """
-
-    time: Timestamp
-    token: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """The parsed reply to one getMore: its changes, and the cluster time up to which the stream has now been read.
-
-    `behind_s` is the number of seconds between that cluster time and the time of the database.
-    """
-
-    changes: list[Change]
-    position: Timestamp
-    may_go_on: bool  # more changes with the last cluster time may follow
-    behind_s: int
-
-
-class _Cursor:
-    """A change stream cursor on the server, read with getMore commands in a session of its own.
-
-    A cursor may begin with changes from before its start. Those with a cluster time at or before `skip_until` are left
-    out.
-    """
-
-    def __init__(
-        self,
-        database: AsyncDatabase[Any],
-        collection: str,
-        decoder: Decoder,
-        *,
-        skip_until: Timestamp,
-    ) -> None:
-        self._database = database
-        self._collection = collection
-        self._decoder = decoder
-        self._skip_until = skip_until
-        self._skips = True
-        self._session = database.client.start_session(causal_consistency=False)
-        self._id = 0
-        self._one_oplog = False
-        self._way = _PLAIN
-        self.token: RawBSONDocument
-        self.witness: _Witness | None = None  # the first change of the last cluster time that had a change
-        self.invalidated = False
-        self.unreadable = False  # the cursor returned a change that could not be read
-        # The cursor returned an ambiguous update although it was opened with `showExpandedEvents`. A server before 8.0
-        # sends `disambiguatedPaths` only after setFeatureCompatibilityVersion was run to complete its upgrade from 6.0.
-        self.is_vague = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether more changes can follow. None follow after the collection was dropped or renamed."""
-        return bool(self._id) and not self.invalidated
-
-    async def open(self, stage: dict[str, Any], way: int) -> int:
-        """Open the cursor with the options of `way` in `_WAYS`, or of the next way that the server accepts.
-
-        `stage` says where the stream begins. Returns the way that was accepted. Raises PyMongoError if the server
-        refuses all ways or does not answer.
-        """
-        try:
-            server = await self._database.client.admin.command("hello", session=self._session)
-            self._one_oplog = "setName" in server and server.get("msg") != "isdbgrid"
-            if server["maxWireVersion"] < WIRE_VERSION_6_1:
-                way = max(way, _RAW)
-            reply = await self._opened(stage, way)
-            while reply is None:
-                way += 1
-                reply = await self._opened(stage, way)
-        except BaseException:
-            await self._session.end_session()
-            raise
-        self._id = reply["cursor"]["id"]
-        self.token = reply["cursor"]["postBatchResumeToken"]
-        self._way = way
-        return way
-
-    async def _opened(self, stage: dict[str, Any], way: int) -> RawBSONDocument | None:
-        """Send the aggregate command that opens the stream where `stage` says, with the options of `way` in `_WAYS`.
-
-        Returns the reply, or None if the server refuses these options.
-        """
-        command = {
-            "aggregate": self._collection,
-            "pipeline": [{"$changeStream": {**stage, **_WAYS[way]}}],
-            "cursor": {"batchSize": 0},
-        }
-        try:
-            return await self._command(command)
-        except OperationFailure as failure:
-            if way == _PLAIN or failure.code not in _OPTION_REFUSED:
-                raise
-            return None
-
-    async def get_more(self, wait_ms: int, *, batch_size: int = BATCH_SIZE) -> _Reply:
-        """Ask for at most `batch_size` changes, wait at most `wait_ms` for the first of them, and parse the reply.
-
-        Raises ValueError if the reply has an unknown layout, and PyMongoError if the server refuses or does not answer.
-        """
-        reply = await self._command(
-            {
-                "getMore": self._id,
-                "collection": self._collection,
-                "batchSize": batch_size,
-                "maxTimeMS": wait_ms,
-            }
-        )
-        cut = cut_out(bytes(reply.raw), _BATCH)
-        if cut is None:
-            raise ValueError("the reply has no batch")
-        rest, batch = RawBSONDocument(cut[0]), cut[1]
-        self._id = rest["cursor"]["id"]
-        self.token = rest["cursor"]["postBatchResumeToken"]
-        changes: list[Change] = []
-        brought: list[bytes] = []  # the raw BSON of `changes`
-        raws = batch.documents()
-        for raw, change in zip(raws, read_changes(raws, self._decoder, split=False), strict=False):
-            if change is None:
-                continue
-            if isinstance(change, Invalidated):
-                self.invalidated = True
-                self.token = change.token
-                break
-            if isinstance(change, Unreadable):
-                # Ignore an unreadable change from before the start: the listeners were resynced after it already.
-                self.unreadable |= change.time > self._skip_until
-                continue
-            # A stream may begin with changes from before its start. After those, cluster times never go back.
-            self._skips = self._skips and change.time <= self._skip_until
-            if not self._skips:
-                changes.append(change)
-                brought.append(raw)
-        if changes:
-            self._remember(changes, brought)
-        if self._way == _EXPANDED:
-            update = next((one.operation for one in changes if isinstance(one.operation, Updated)), None)
-            self.is_vague |= update is not None and update.paths is None and update != UNKNOWN_UPDATE
-        position = token_time(self.token)
-        may_go_on = (
-            bool(changes)
-            and position <= changes[-1].time
-            and self._may_go_on(changes, len(raws), len(batch.raw))
-        )
-        now = rest.get("$clusterTime", {}).get("clusterTime", position)
-        return _Reply(changes, position, may_go_on, now.time - position.time)
-
-    def _may_go_on(self, changes: Sequence[Change], count: int, size: int) -> bool:
-        """Return whether the next reply may begin with more changes of the cluster time that this reply ends with.
-
-        `changes` are the changes of this reply; `count` and `size` are the number of its elements and their bytes. If
-        the answer is yes, the changes of that cluster time are held back for one more getMore, which costs a
-        millisecond. So the answer is yes only if more changes are possible.
-
-        A member of a replica set reads one oplog, in which each cluster time is one entry: a write, a transaction, or a
-        batch of writes that is not marked as one (deletes since MongoDB 6.1, all writes since 8.0). The server has all
-        changes of an entry at once, so a reply ends between them only if the reply is full, by number or by size; then
-        much is being written, and a millisecond does not matter. A change that is alone in its reply is complete. A
-        router merges the oplogs of several shards, which may have equal cluster times: there, every reply may end
-        between two changes of one cluster time.
-        """
-        return (
-            changes[-1].grouped
-            or not self._one_oplog
-            or size >= CUT_BYTES
-            or count >= BATCH_SIZE
-            or (len(changes) > 1 and changes[-2].time == changes[-1].time)
-        )
-
-    def _remember(self, changes: Sequence[Change], raws: Sequence[bytes]) -> None:
-        """Keep the first change of the last cluster time as the witness. `raws` are the raw BSON of `changes`."""
-        time, first = changes[-1].time, len(changes) - 1
-        while first and changes[first - 1].time == time:
-            first -= 1
-        if (
-            self.witness is None or self.witness.time != time
-        ):  # otherwise an earlier reply had the first change
-            self.witness = _Witness(time, field(raws[first], b"_id"))
-
-    async def close(self) -> None:
-        """Close the cursor on the server, and end its session.
-
-        If the server does not answer within CLOSE_S seconds, the cursor is left behind: the server removes it after its
-        own timeout.
-        """
-        if self._id:
-            with suppress(PyMongoError, TimeoutError):
-                async with asyncio.timeout(CLOSE_S):
-                    await self._command({"killCursors": self._collection, "cursors": [self._id]})
-        await self._session.end_session()
-
-    async def _command(self, command: dict[str, Any]) -> RawBSONDocument:
-        reply: RawBSONDocument = await self._database.command(
-            command, codec_options=RAW, session=self._session
-        )
-        return reply
 
 
 def _end_of_complete(changes: Sequence[Change]) -> int:

@@ -187,7 +187,7 @@ class Stream:
     """A `feed.pump.Source` with one batch, and a `Reopened` if `reopen` is called."""
 
     def __init__(self, changes: Sequence[Change]) -> None:
-        self._batch = Batch(changes, TIME)
+        self._batch = Batch(changes, (), Timestamp(9, 1), TIME, b"")
         self._reason: str | None = None
 
     async def batches(self) -> AsyncGenerator[Batch | Reopened]:

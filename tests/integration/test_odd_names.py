@@ -21,7 +21,7 @@ from support.stored_comparison import TRANSLATOR, same
 from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
 from relay.metrics import Metrics
-from relay.source import stream
+from relay.source import cursor
 from relay.source.change import Change, Updated
 from relay.source.raw_bson import Decoder
 from relay.source.reader import Reader
@@ -94,7 +94,7 @@ async def test_the_computed_task_equals_the_document_in_mongodb(
     tasks: Any, mongo_url: str, database_name: str, monkeypatch: Any, options: bool, capsys: Any
 ) -> None:
     if not options:  # as if the server refused these options
-        monkeypatch.setattr(stream, "_WAYS", {0: {"no such": True}, 1: {"nor such": True}, 2: {}})
+        monkeypatch.setattr(cursor, "WAYS", {0: {"no such": True}, 1: {"nor such": True}, 2: {}})
     with capsys.disabled():
         print(f"\n  RELAY_TEST_SEED={SEED}")
     rng = random.Random(SEED)
@@ -163,7 +163,7 @@ async def test_a_server_without_the_promised_option_is_used_without_it(
     tasks: Any, mongo_url: str, database_name: str, monkeypatch: Any
 ) -> None:
     """MongoDB 7.0 behaves so until setFeatureCompatibilityVersion is run after its upgrade from 6.0."""
-    monkeypatch.setattr(stream, "WIRE_VERSION_6_1", 17)
+    monkeypatch.setattr(cursor, "WIRE_VERSION_6_1", 17)
     async with AsyncMongoClient[Any](mongo_url) as client:
         tail = Tail(client, database_name, "tasks", Decoder("events"), jitter=lambda: 0.5)
         await tail.open()

@@ -18,6 +18,7 @@ from bson import Timestamp
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
+from support.mongo_model import joined, resume_token
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -76,14 +77,15 @@ class Stream:
                 yield Reopened(world.times[start], "lost")
             elif self.read < (seen := self._seen()):
                 end = min(seen, self.read + chance.choice((1, 1, 2, 5)))
-                changes = [one for batch in world.history.batches[self.read : end] for one in batch.changes]
+                batch = joined(world.history.batches[self.read : end])
                 self.read = end
-                yield Batch(changes, world.times[end])
+                yield batch
                 await asyncio.sleep(chance.choice((0, 0, 0.001, 0.05)))
             else:
                 await self._wait()
                 if self._lost is None and self.read == self._seen():
-                    yield Batch((), world.times[self.read])
+                    read = world.times[self.read]
+                    yield Batch((), (), read, read, resume_token(read))
 
     def _seen(self) -> int:
         """The groups that this instance can know of by now."""

@@ -21,7 +21,6 @@ from support.mongo_model import DECODER, KINDS, Group, Model
 
 from relay.source.change import Change
 from relay.source.events import read_changes
-from relay.source.stream import Batch
 from relay.tasks.mapping import Mapping as TaskMapping
 from relay.tasks.timeline import element_json
 from relay.tasks.translate import ENDING, ENDING_FIELD, LENGTH_FIELD, Lifecycle, Task, Translator
@@ -75,7 +74,7 @@ class History(Model):
     def __init__(self, groups: Sequence[Group]) -> None:
         self.documents: dict[str, dict[str, Any]] = {}
         self.past: list[tuple[Timestamp, dict[str, dict[str, Any]]]] = [(Timestamp(1, 0), {})]
-        self.batches: list[Batch] = []
+        self.batches = []
         self.versions: dict[str, list[Version]] = {}
         self.lifecycle: dict[
             str, list[Told]
@@ -85,12 +84,11 @@ class History(Model):
         self._shown: dict[bytes, Event] = {}
         for number, group in enumerate(groups):
             time = Timestamp(10 + number, 1)
-            changes = [change for write in group if (change := self._apply(time, *write)) is not None]
+            self._written(group, time)
             touched = {write[1] for write in group}
             documents = {name: one for name, one in self.past[-1][1].items() if name not in touched}
             documents |= {name: copy.deepcopy(one) for name, one in self.documents.items() if name in touched}
             self.past.append((time, documents))
-            self.batches.append(Batch(changes, time))
 
     def _apply(self, time: Timestamp, name: str, task: str, *what: Any) -> Change | None:
         change = super()._apply(time, name, task, *what)

@@ -59,6 +59,22 @@ WRITES = st.one_of(
 GROUPS = st.lists(st.lists(WRITES, min_size=1, max_size=4), min_size=1, max_size=25)
 
 
+def resume_token(time: Timestamp) -> bytes:
+    """Return the resume token of the place just after this cluster time, as raw BSON."""
+    return bson.encode({"_data": f"82{time.time:08x}{time.inc:08x}"})
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Return one batch with the changes of several that follow each other."""
+    return Batch(
+        [change for batch in batches for change in batch.changes],
+        [raw for batch in batches for raw in batch.raws],
+        batches[0].start,
+        batches[-1].position,
+        batches[-1].token,
+    )
+
+
 class Model:
     """A collection with its complete history."""
 
@@ -66,15 +82,23 @@ class Model:
         self.documents: dict[str, dict[str, Any]] = {}
         self.past: list[tuple[Timestamp, dict[str, dict[str, Any]]]] = [(Timestamp(1, 0), {})]
         self.batches: list[Batch] = []  # one per group
+        self._raws: list[bytes] = []  # the raw BSON of the changes of the group that is being written
         for group in groups:
             self.happen(group)
 
     def happen(self, group: Group) -> Batch:
         """Make these writes at the next cluster time, and return their changes."""
         time = Timestamp(10 + len(self.batches), 1)
-        changes = [change for write in group if (change := self._apply(time, *write)) is not None]
+        batch = self._written(group, time)
         self.past.append((time, copy.deepcopy(self.documents)))
-        self.batches.append(Batch(changes, time))
+        return batch
+
+    def _written(self, group: Group, time: Timestamp) -> Batch:
+        """Make these writes at a cluster time, and append the batch of their changes."""
+        self._raws = []
+        changes = [change for write in group if (change := self._apply(time, *write)) is not None]
+        start = self.past[-1][0]
+        self.batches.append(Batch(changes, self._raws, start, time, resume_token(time)))
         return self.batches[-1]
 
     def at(self, position: Timestamp) -> dict[str, dict[str, Any]]:
@@ -148,8 +172,7 @@ class Model:
                 fields |= {"status": status, "createdBy": creator}
         return {"updatedFields": fields, "removedFields": removed, "truncatedArrays": truncated}
 
-    @staticmethod
-    def _change(time: Timestamp, operation: str, task: str, more: dict[str, Any]) -> Change:
+    def _change(self, time: Timestamp, operation: str, task: str, more: dict[str, Any]) -> Change:
         event = {
             "_id": {"_data": "82"},
             "operationType": operation,
@@ -158,7 +181,9 @@ class Model:
             "documentKey": {"_id": task},
             **more,
         }
-        change = next(read_changes([bson.encode(event)], DECODER))
+        raw = bson.encode(event)
+        self._raws.append(raw)
+        change = next(read_changes([raw], DECODER))
         assert isinstance(change, Change)
         return change
 
@@ -177,7 +202,7 @@ class Stream:
                 return
             size = self._sizes[number % len(self._sizes)]
             taken, left = left[:size], left[size:]
-            yield Batch([change for batch in taken for change in batch.changes], taken[-1].position)
+            yield joined(taken)
 
     def reopen(self, reason: str) -> None:
         raise AssertionError(reason)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect
 
-from relay.source import stream
+from relay.source import cursor, stream
 from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch, Reopened, Tail
 
@@ -119,7 +119,9 @@ async def told(database: Database) -> list[Batch | Reopened]:
 
 
 def check(heard: list[Batch | Reopened], database: Database) -> None:
-    """Check that each change occurs once, in order, and that no cluster time is in two batches."""
+    """Check that each change occurs once, in order, that no cluster time is in two batches, and that a stream which
+    is resumed at the token of a batch sends all changes after it.
+    """
     batches = [batch for batch in heard if isinstance(batch, Batch)]
     assert len(batches) == len(heard)
     assert [change.id for batch in batches for change in batch.changes] == [
@@ -127,8 +129,14 @@ def check(heard: list[Batch | Reopened], database: Database) -> None:
     ]
     before = START
     for batch in batches:
+        assert batch.start == before
         assert all(before < change.time <= batch.position for change in batch.changes)
+        assert [bson.decode(raw)["documentKey"]["_id"] for raw in batch.raws] == [
+            change.id for change in batch.changes
+        ]
         before = batch.position
+        resumed = bson.decode(batch.token)["_data"]
+        assert all(time <= before or token(time)["_data"] > resumed for _, time in database.changes)
 
 
 @settings(max_examples=300)
@@ -144,7 +152,7 @@ def test_a_batch_from_a_router_ends_between_cluster_times(
 @given(GROUPS, st.integers(1, 4), st.booleans())
 def test_a_full_reply_may_end_within_a_cluster_time(groups: list[int], size: int, past: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stream, "BATCH_SIZE", size)
+        patch.setattr(cursor, "BATCH_SIZE", size)
         database = Database(groups, [size], {"setName": "rs0"}, past)
         check(asyncio.run(told(database)), database)
 

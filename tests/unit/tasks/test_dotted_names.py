@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import odd_diffs
 from support.collector import Collector, stored
+from support.mongo_model import resume_token
 from support.stored_comparison import DECODER, MAPPING, TRANSLATOR, of, same, shown
 
 from relay.feed.cache import TaskCache
@@ -42,14 +43,17 @@ class History:
             for number, (before, after) in enumerate(pairwise(documents))
         ]
         self.changes: list[Any] = [*read_changes(told, DECODER, split=False)]
+        self._raws = dict(zip((change.time for change in self.changes), told, strict=True))
         self._sizes = sizes
 
     async def batches(self) -> AsyncGenerator[Batch]:
-        left, number = self.changes, 0
+        left, number, start = self.changes, 0, Timestamp(9, 1)
         while left:
             size = self._sizes[number % len(self._sizes)]
             taken, left, number = left[:size], left[size:], number + 1
-            yield Batch(taken, taken[-1].time)
+            raws = [self._raws[change.time] for change in taken]
+            yield Batch(taken, raws, start, taken[-1].time, resume_token(taken[-1].time))
+            start = taken[-1].time
 
     def reopen(self, reason: str) -> None:
         raise AssertionError(reason)
