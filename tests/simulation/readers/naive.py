@@ -31,7 +31,7 @@ class Naive(Reader):
         self._wants_list = False
         self._alone: set[str] = set()  # to be asked for one by one: a request with others was turned down
         self._given_up: set[str] = set()  # tasks that were left, and not shown since
-        self._outlived: set[tuple[str | None, str]] = set()  # requests for a task that was left since
+        self._outlived: set[tuple[str | None, str]] = set()  # requests whose task was left since
         self._number = 0
         self._shown_rights = "none"  # those of the token it connected with
         self._breaks = scene.plan.has("drops")
@@ -168,7 +168,8 @@ class Naive(Reader):
         self._forget(task_id)
         self._given_up.add(task_id)
         if self._talk is not None:
-            # A resync answers what it was asked, after the leave too; then it is of no membership.
+            # Their states begin no membership. Before the answer to a later join they belong to none; after it they
+            # belong to the membership that the answer began (PROTOCOL.md 6.2).
             asked = self._talk.asked.items()
             self._outlived |= {(name, task_id) for name, one in asked if task_id in one.tasks}
         self._ask("task:leave", {"taskId": task_id})
@@ -208,7 +209,7 @@ class Naive(Reader):
         if self._is_of_before(kind, task_id, reply_to, asked):
             return
         match kind:
-            case "task:state" if task_id in self._wanted and (reply_to, task_id) not in self._outlived:
+            case "task:state" if task_id in self._wanted:
                 self._apply(data)
             case "task:event_added" if task_id in self._content:
                 self._content[task_id] = [*self._content[task_id], data["event"]]

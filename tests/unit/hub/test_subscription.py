@@ -503,6 +503,34 @@ def test_a_listener_that_leaves_is_still_owed_the_states_that_it_asked_to_be_sho
     assert given.subscription.state is ABSENT
 
 
+def test_a_show_from_before_a_leave_is_part_of_the_live_order_of_a_later_join() -> None:
+    given = Tasks([("push", "t0", [{"n": 1}], None)])
+    given.reach(LIVE)
+    given.handle(Show(given.request(**position(given), answered=list[str]().append), pinned=True))
+    given.handle(Leave())
+    given.handle(given.join())
+
+    joined = given.handle(given.given(number=1))
+    shown = given.handle(given.given())
+
+    assert kinds(joined) == [SendState]
+    assert kinds(shown) == [SendState, Replay, EnterRoom, Report]
+    assert start_of(shown) == 0  # what the client held when it asked, it may have dropped when it left
+    assert given.subscription.state is LIVE
+
+
+def test_a_show_that_is_given_before_the_join_that_follows_a_leave_begins_no_membership() -> None:
+    given = Tasks()
+    given.reach(LIVE)
+    given.handle(given.shown())
+    given.handle(Leave())
+    given.handle(given.join())
+
+    assert kinds(given.handle(given.given())) == [SendState, Report]
+    assert given.subscription.state is READING
+    assert kinds(given.handle(given.given())) == [SendState, EnterRoom]
+
+
 def test_a_listener_whose_connection_is_gone_is_owed_nothing() -> None:
     given = Tasks()
     given.handle(given.shown())
