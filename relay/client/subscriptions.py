@@ -12,7 +12,8 @@ Rules of this file:
   and change no view. The end of the older subscription does count: what it showed may not be shown any longer.
 - If the relay refuses a request with several tasks as a whole, the request is halved and sent again, until the task
   that causes the refusal is alone.
-- A join or leave with a temporary error is sent again, unless it is no longer wanted.
+- A join or leave with a temporary error is sent again, unless it is no longer wanted. A leave that was refused has
+  withdrawn no join: the relay still answers the joins sent before it.
 """
 
 from __future__ import annotations
@@ -123,6 +124,15 @@ class Join:
     position: Position | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """A leave request without an answer, and the joins that had no answer when it was sent. The relay answers them only
+    if it refuses the leave."""
+
+    request: str
+    joins: list[Join]
+
+
 class Subscriptions:
     """The requests and subscriptions of one connection, and the requests that are missing for what is wanted."""
 
@@ -132,7 +142,7 @@ class Subscriptions:
         self._joining: dict[Room, list[Join]] = {}  # joins without an answer, in the order sent
         self._joined: dict[Room, Join] = {}  # the subscription in force
         self._late_joins: dict[Room, set[str]] = {}  # ids of older joins answered after the one in force
-        self._leaving: dict[Room, str] = {}  # id of the leave request without an answer
+        self._leaving: dict[Room, Leave] = {}  # the latest leave without an answer
         self._leaves_to_repeat: dict[
             Room, None
         ] = {}  # refused leaves to send again unless a join replaces them
@@ -151,7 +161,7 @@ class Subscriptions:
         The request counts as sent from here on, so the caller must send it.
         """
         for room in (*self._asked, *self._joined, *self._leaves_to_repeat):
-            if self._wanted.get(room) is None:
+            if self._wanted.get(room) is None and room not in self._refused_leaves:
                 return self._leave(room)
         if self._wanted.dashboard is not None and self._is_missing(None):
             return self._join_list(self._wanted.dashboard)
@@ -257,7 +267,8 @@ class Subscriptions:
         return None
 
     def _on_left(self, room: Room, reply_to: str | None) -> None:
-        if self._leaving.get(room) == reply_to:
+        leave = self._leaving.get(room)
+        if leave is not None and leave.request == reply_to:
             del self._leaving[room]
 
     def _on_error(self, message: Message, request: str) -> Outcome:
@@ -265,9 +276,11 @@ class Subscriptions:
         code, task_id = message.data.get("code"), message.data.get("taskId")
         rooms = [room for room in self._joining if task_id is None or room == task_id]
         failed = {room: join for room in rooms if (join := self._take_join(room, request)) is not None}
-        leaves = dict.fromkeys(room for room, sent in self._leaving.items() if sent == request)
+        leaves = dict.fromkeys(room for room, leave in self._leaving.items() if leave.request == request)
         for room in leaves:
-            del self._leaving[room]
+            # The relay has these joins still, and may answer them after a newer one: live messages continue from there.
+            if earlier := self._leaving.pop(room).joins:
+                self._joining[room] = [*earlier, *self._joining.get(room, ())]
         # What was left or joined again meanwhile has a newer request of its own.
         current = {room: join.want for room, join in failed.items() if join.want is self._wanted.get(room)}
         as_a_whole = task_id is None and not all(join.alone for join in failed.values())
@@ -329,14 +342,17 @@ class Subscriptions:
         return want is not None and self._asked.get(room) is not want
 
     def _leave(self, room: Room) -> Request:
-        for rooms in (self._asked, self._joined, self._joining):
+        joins = self._joining.pop(room, [])
+        if (earlier := self._leaving.get(room)) is not None:  # it may be refused too
+            joins = [*earlier.joins, *joins]
+        for rooms in (self._asked, self._joined):
             rooms.pop(room, None)
         self._leaves_to_repeat.pop(room, None)
         if room is None:
             request, frame = self._encode(RequestType.DASHBOARD_LEAVE, {})
         else:
             request, frame = self._encode(RequestType.TASK_LEAVE, {"taskId": room})
-        self._leaving[room] = request
+        self._leaving[room] = Leave(request, joins)
         return Request(frame)
 
     def _join_list(self, want: WantedList) -> Request:

@@ -355,3 +355,63 @@ def test_a_message_iterated_over_late_changes_no_view_of_a_later_join() -> None:
         world.do(step, "t2")
     old, new = world.views
     assert (old.state, new.state, new.events) == ("left", "loading", [])  # type: ignore[union-attr]
+
+
+def state_of(*events: int) -> dict[str, Any]:
+    data = {"taskId": "t1", "task": summary("t1", list(events)), "events": list(events), "from": 0}
+    return data | {"reset": True, "more": False, **position(list(events))}
+
+
+def left_and_joined_again() -> tuple[Subscriptions, Timeline]:
+    """A task whose join, leave and second join were sent. The leave was refused, the joins have no answer."""
+    client = Client("http://relay", "t0ken")
+    client.join_task("t1")
+    subscriptions = Subscriptions(client._wanted)
+    assert subscriptions.next_request() is not None
+    client.leave_task("t1")
+    assert subscriptions.next_request() is not None
+    task = client.join_task("t1")
+    assert subscriptions.next_request() is not None
+    outcome_of(subscriptions, "error", {"code": "rate_limited", "temporary": True}, "r2")
+    return subscriptions, task
+
+
+def test_the_state_of_a_join_from_before_a_refused_leave_is_shown_if_it_follows_that_of_the_newer_join() -> (
+    None
+):
+    subscriptions, task = left_and_joined_again()
+
+    newer = outcome_of(subscriptions, "task:state", state_of(1), "r3")
+    older = outcome_of(subscriptions, "task:state", state_of(1, 2), "r1")
+
+    assert (newer.view, newer.effect) == (task, "begin")
+    assert (older.view, older.effect) == (task, "show")  # the live messages continue from here
+
+
+def test_the_state_of_a_join_from_before_a_refused_leave_is_not_shown_before_that_of_the_newer_join() -> None:
+    subscriptions, task = left_and_joined_again()
+
+    older = outcome_of(subscriptions, "task:state", state_of(1), "r1")
+    newer = outcome_of(subscriptions, "task:state", state_of(1, 2), "r3")
+
+    assert older.view is None
+    assert (newer.view, newer.effect) == (task, "begin")
+
+
+def test_a_leave_that_was_refused_is_sent_again_at_its_time_although_the_join_before_it_is_answered() -> None:
+    client = Client("http://relay", "t0ken")
+    client.join_task("t1")
+    subscriptions = Subscriptions(client._wanted)
+    subscriptions.next_request()
+    client.leave_task("t1")
+    subscriptions.next_request()
+    outcome_of(subscriptions, "error", {"code": "rate_limited", "temporary": True}, "r2")
+
+    assert outcome_of(subscriptions, "task:state", state_of(1), "r1").view is None
+    assert subscriptions.next_request() is None
+    subscriptions.retry()
+    again = subscriptions.next_request()
+
+    assert again is not None
+    assert "task:leave" in again.frame
+    assert subscriptions.next_request() is None
