@@ -1,7 +1,8 @@
 """Find out whether a database can be followed, and if not, why; for `serve`, `check` and `tail --direct`. Does I/O.
 
 To follow a database is to read its change stream. A Diagnosis explains to an operator why that is not possible, and
-what to do. `hello` is the command to which a server replies what it is, also without authentication.
+what to do. The driver reports only that it found no server it can use; so each server of the URL is asked first, and
+the answers show why (`relay/source/interview.py`). `hello` is the command to which a server replies what it is.
 
 Rule of this file: every question to a server has a timeout.
 """
@@ -9,25 +10,17 @@ Rule of this file: every question to a server has a timeout.
 from __future__ import annotations
 
 import asyncio
-import errno
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from bson.errors import BSONError
 from pymongo import AsyncMongoClient
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError, ServerSelectionTimeoutError
-from pymongo.monitoring import (
-    ServerHeartbeatFailedEvent,
-    ServerHeartbeatListener,
-    ServerHeartbeatStartedEvent,
-    ServerHeartbeatSucceededEvent,
-)
-from pymongo.uri_parser import parse_uri
 
 from relay.config import Settings
-from relay.errors import SourceError, StartupError
-from relay.source.client import Address, address_of, client_of_one
+from relay.errors import SourceError
+from relay.source.client import Address, address_of
 from relay.source.diagnosis import (
     AUTHENTICATION_CODES,
     NOBODY,
@@ -43,48 +36,12 @@ from relay.source.diagnosis import (
     printable,
 )
 from relay.source.errors import Meaning, meaning_of
+from relay.source.interview import SILENT, Answer, interview, listed, reason_of, seeds_of, shown
 from relay.source.reader import Reader
 
 FIRST_MS = 1_500  # how long the driver may look for a primary, at the first attempt
-ASK_MS = 700  # how long one server may take to answer `hello`
-SERVERS_ASKED = 8  # the largest number of servers of the URL that are asked
 ANSWER_MS = 5_000  # maxTimeMS of a command
 
-# One sentence for every reply that is not from MongoDB, and for closed connections: which of the possible errors comes
-# first depends on timing.
-_OTHER = "does not answer as MongoDB does"
-_REFUSED, _UNKNOWN, _UNREACHABLE, _SILENT, _CERTIFICATE, _TLS = (
-    "refuses the connection",
-    "is a name nobody knows",
-    "cannot be reached from here",
-    "does not answer in time",
-    "has a certificate that cannot be verified",
-    "does not agree on TLS",
-)
-_NO_SOCKET, _NO_RIGHT, _NO_FILES = (
-    "is a socket that is not there",
-    "may not be used by the user that the relay runs as",
-    "cannot be asked, because too many files are open here",
-)
-# Substrings of the error messages of the driver, OpenSSL and the resolver, each with the reason that it shows. The most
-# specific come first. The messages of asyncio differ only in the error number.
-_NUMBERS = {
-    _REFUSED: (errno.ECONNREFUSED,),
-    _UNREACHABLE: (errno.EHOSTUNREACH, errno.ENETUNREACH),
-    _NO_SOCKET: (errno.ENOENT,),
-    _NO_RIGHT: (errno.EACCES, errno.EPERM),
-    _NO_FILES: (errno.EMFILE, errno.ENFILE),
-    _SILENT: (errno.ETIMEDOUT,),
-}
-_REASONS = (
-    *(("CERTIFICATE_VERIFY_FAILED", _CERTIFICATE), ("certificate verify failed", _CERTIFICATE)),
-    *(("SSL", _TLS), ("TLS", _TLS)),
-    *((f"[Errno {number}]", reason) for reason, numbers in _NUMBERS.items() for number in numbers),
-    *(("refused", _REFUSED), ("path too long", _NO_SOCKET)),
-    *(("not known", _UNKNOWN), ("nodename", _UNKNOWN), ("name resolution", _UNKNOWN)),
-    *(("No address", _UNKNOWN), ("' codec", _UNKNOWN)),
-    *(("timed out", _SILENT), ("found yet", _SILENT)),
-)
 # Mechanisms that authenticate without a password.
 _WITHOUT_PASSWORD = ("MONGODB-X509", "MONGODB-AWS", "MONGODB-OIDC", "GSSAPI")
 
@@ -98,13 +55,12 @@ async def reach(
     Raises StartupError if `RELAY_MONGO_URL` cannot be used.
     """
     address = address_of(settings)
-    seeds = _seeds(address)
-    seen = await _interview(address, seeds)
+    seen = await interview(address, seeds_of(address))
     early = _proved(address, client, seen)
     if early is None and seen:
         # A server that is silent may only need more time. Every other error is final: the client would get it, too.
         reasons = {host: answer for host, answer in seen.items() if isinstance(answer, str)}
-        if len(reasons) == len(seen) and _SILENT not in reasons.values():
+        if len(reasons) == len(seen) and SILENT not in reasons.values():
             early = _nothing_answers(reasons)
     if early is not None:
         return early
@@ -189,9 +145,7 @@ async def of_refusal(
     return explain(failure, about, name)
 
 
-def _proved(
-    address: Address, client: AsyncMongoClient[Any], seen: Mapping[str, Hello | str | Diagnosis]
-) -> Diagnosis | None:
+def _proved(address: Address, client: AsyncMongoClient[Any], seen: Mapping[str, Answer]) -> Diagnosis | None:
     """Return a Diagnosis that the servers' answers prove without looking for a primary; None if they prove nothing.
 
     `seen` maps each server that was asked to its answer: its `hello` reply, a Diagnosis of its TLS, or the reason why
@@ -239,7 +193,7 @@ async def _why(
     address: Address,
     client: AsyncMongoClient[Any],
     failure: Exception,
-    seen: Mapping[str, Hello | str | Diagnosis],
+    seen: Mapping[str, Answer],
 ) -> Diagnosis:
     """Explain why the driver found no server that it can use.
 
@@ -274,7 +228,7 @@ async def _why(
             "reachable", f"MongoDB does not answer ({said})", "try again when it is calm", lasting=False
         )
     if not seen:  # with mongodb+srv, the servers are known only after the driver asked the DNS
-        seen = await _interview(address, list(servers))
+        seen = await interview(address, list(servers))
         proved = _proved(address, client, seen)
         if proved is not None:
             return proved
@@ -286,7 +240,7 @@ async def _why(
     if wrong is not None:
         return wrong
     errors = {
-        _shown(server): _reason(str(one.error)) for server, one in servers.items() if one.error is not None
+        shown(server): reason_of(str(one.error)) for server, one in servers.items() if one.error is not None
     }
     errors |= {host: answer for host, answer in seen.items() if isinstance(answer, str)}
     if not hellos and errors:
@@ -294,13 +248,13 @@ async def _why(
     if hellos and set(errors) - set(seen):
         return Diagnosis(
             "reachable",
-            f"the URL's server answers, but not the members it names: {_listed(errors)}",
+            f"the URL's server answers, but not the members it names: {listed(errors)}",
             "make those names known where the relay runs, or add directConnection=true to a URL of one server",
             lasting=False,
         )
     return Diagnosis(
         "reachable",
-        "no member of the replica set takes part as its primary" + (f": {_listed(errors)}" if errors else ""),
+        "no member of the replica set takes part as its primary" + (f": {listed(errors)}" if errors else ""),
         "see rs.status() on one of its members",
         lasting=False,
     )
@@ -309,7 +263,7 @@ async def _why(
 def _nothing_answers(reasons: Mapping[str, str]) -> Diagnosis:
     return Diagnosis(
         "reachable",
-        f"nothing answers: {_listed(reasons)}",
+        f"nothing answers: {listed(reasons)}",
         "start it, or correct RELAY_MONGO_URL",
         lasting=False,
     )
@@ -341,133 +295,9 @@ def _of_configuration(address: Address, said: str) -> Diagnosis:
     )
 
 
-# Asking each server of the URL without credentials.
-
-
-def _seeds(address: Address) -> list[tuple[str, int | None]]:
-    """Return host and port of each server in the URL; the port is None for a Unix socket. Empty for mongodb+srv."""
-    if address.scheme != "mongodb":
-        return []  # the driver gets them from the DNS
-    return list(parse_uri(f"mongodb://{address.place.rpartition('@')[2]}", warn=False)["nodelist"])
-
-
-async def _interview(
-    address: Address, servers: Sequence[tuple[str, int | None]]
-) -> dict[str, Hello | str | Diagnosis]:
-    """Ask the first SERVERS_ASKED of these servers for their `hello`, and return each answer by "host:port".
-
-    An answer is the `hello` reply, a Diagnosis of the server's TLS, or the reason why the server did not answer.
-    """
-    asked = servers[:SERVERS_ASKED]
-    answers = await asyncio.gather(*(_answer(address, *server) for server in asked))
-    return dict(zip(map(_shown, asked), answers, strict=True))
-
-
-async def _answer(address: Address, host: str, port: int | None) -> Hello | str | Diagnosis:
-    """Ask one server for its `hello`.
-
-    Returns the reply; or a Diagnosis if it is certain that the server's TLS or certificate does not fit the URL; or the
-    reason why there is no reply, as words that follow the server's name in a sentence.
-    """
-    said = await _hello(address, host, port)
-    if isinstance(said, Mapping):
-        return said
-    reason, where = _reason(said), _shown((host, port))
-    if reason == _CERTIFICATE:
-        why = "it is for another name" if "mismatch" in said or "not valid for" in said else ""
-        why = why or ("it has expired" if "expired" in said else "nobody the relay trusts has signed it")
-        return Diagnosis(
-            "reachable",
-            f"the certificate of {where} cannot be verified: {why}",
-            "name the file of the authority that signed it with tlsCAFile=, or correct the name or the certificate",
-        )
-    if address.uses_tls and reason == _OTHER and "Connect call failed" in said:
-        reason = _TLS  # the server reset the connection at once; usually it does so during the TLS handshake
-    if address.uses_tls and reason == _OTHER and ("closed" in said or "reset by peer" in said):
-        return "closes the connection after TLS, as a server does that wants another client certificate"
-    if reason in ((_TLS,) if address.uses_tls else (_OTHER,)):
-        other = await _hello(address, host, port, tls=not address.uses_tls)
-        if isinstance(other, Mapping):
-            what, remedy = "wants TLS, and RELAY_MONGO_URL does not ask for it", "add tls=true to it"
-            if address.uses_tls:
-                what = "answers without TLS and not with it, and RELAY_MONGO_URL asks for it"
-                remedy = "take tls=true out of it, or set TLS up on the server"
-            return Diagnosis("reachable", f"{where} {what}", remedy)
-    return reason
-
-
-async def _hello(address: Address, host: str, port: int | None, *, tls: bool | None = None) -> Hello | str:
-    """Return the `hello` reply of one server, or the driver's error message if there is none.
-
-    `tls` overrides the operator's TLS options: true is TLS that accepts every certificate, false is no TLS, and None
-    keeps the options.
-    """
-    first = _FirstAttempt()
-    waits = ("serverSelectionTimeoutMS", "connectTimeoutMS", "socketTimeoutMS")
-    options = dict.fromkeys(waits, ASK_MS) | {"event_listeners": [first]}
-    try:
-        async with client_of_one(address, host, port, tls=tls, **options) as client:
-            await client.aconnect()
-            async with asyncio.timeout(ASK_MS / 1000):
-                failure = await first.failure
-            if failure is not None:
-                return str(failure)
-            reply: Hello = await client.admin.command("hello")
-            return reply
-    except TimeoutError:
-        return "timed out"
-    except (PyMongoError, BSONError, StartupError) as failure:
-        return str(failure)
-
-
-class _FirstAttempt(ServerHeartbeatListener):
-    """Records how the driver's first attempt to reach a server ended.
-
-    The result of the future `failure` is the error of that attempt, or None if the attempt succeeded. The driver
-    retries until its timeout and then reports its last error. Which error is the last depends on timing, and the first
-    is the most specific.
-    """
-
-    def __init__(self) -> None:
-        self.failure: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-
-    def started(self, event: ServerHeartbeatStartedEvent) -> None:
-        pass
-
-    def succeeded(self, event: ServerHeartbeatSucceededEvent) -> None:
-        self._note(None)
-
-    def failed(self, event: ServerHeartbeatFailedEvent) -> None:
-        self._note(event.reply)
-
-    def _note(self, failure: object) -> None:
-        if not self.failure.done():
-            self.failure.set_result(failure)
-
-
-def _reason(said: str) -> str:
-    """Return why a server did not answer, in words of the relay that follow the server's name in a sentence.
-
-    `said` is the driver's error message. The message itself is not shown, because it may quote the URL.
-    """
-    return next((reason for sign, reason in _REASONS if sign in said), _OTHER)
-
-
-def _shown(server: tuple[str, int | None]) -> str:
-    host, port = server
-    return printable(host if port is None else f"{host}:{port}")
-
-
-def _listed(reasons: Mapping[str, str]) -> str:
-    """List servers, each with the reason why it did not answer, for a sentence; at most SERVERS_ASKED of them."""
-    names: Iterable[str] = [f"{host} {reason}" for host, reason in sorted(reasons.items())]
-    shown = [*names][:SERVERS_ASKED]
-    return ", ".join(shown) + (f" and {len(reasons) - len(shown)} more" if len(reasons) > len(shown) else "")
-
-
 def is_silence(diagnosis: Diagnosis) -> bool:
     """Return whether this Diagnosis says only that no answer came before a timeout.
 
     Over a slow network, a longer wait may help then.
     """
-    return not diagnosis.lasting and _SILENT in diagnosis.reason
+    return not diagnosis.lasting and SILENT in diagnosis.reason

@@ -28,7 +28,7 @@ from relay.source.client import (
     names_of,
     warning_of,
 )
-from relay.source.reach import _seeds, _shown
+from relay.source.interview import seeds_of, shown
 
 SENSIBLE = {
     "appName": ("mine", "tests"),
@@ -191,17 +191,17 @@ OPTIONS = st.sampled_from(["", "timeoutMS=1", "nonesuch=1", "tls=1", "authMechan
 
 def everything_shown(url: str) -> str:
     """Return everything the relay may print about this URL before a server answers and while none does."""
-    shown = []
+    said = []
     try:
         given = load(relay_mongo_url=url)
-        shown = [hosts_of(given), repr(given)]
-        shown.append(warning_of(given) or "")
+        said = [hosts_of(given), repr(given)]
+        said.append(warning_of(given) or "")
         # The name of a server that does not answer is printed.
-        shown += map(_shown, _seeds(address_of(given)))
-        shown += map(_shown, client_of(given).topology_description.server_descriptions())
+        said += map(shown, seeds_of(address_of(given)))
+        said += map(shown, client_of(given).topology_description.server_descriptions())
     except StartupError as refused:
-        shown.append(str(refused))
-    return "\n".join(shown)
+        said.append(str(refused))
+    return "\n".join(said)
 
 
 @given(
@@ -237,9 +237,9 @@ SAID_OF_ALL = (
 @example("?2024/hunter", "")
 @example("2024,2025?hunter", "")
 def test_no_message_contains_three_characters_of_an_unescaped_password(password: str, options: str) -> None:
-    shown = everything_shown(f"mongodb://user:{password}@host.example.com/?{options}").casefold()
+    text = everything_shown(f"mongodb://user:{password}@host.example.com/?{options}").casefold()
     runs = {password[at : at + 3].casefold() for at in range(len(password) - 2)}
-    assert [run for run in runs if run in shown and run not in SAID_OF_ALL] == []
+    assert [run for run in runs if run in text and run not in SAID_OF_ALL] == []
 
 
 @pytest.mark.parametrize("place", ["{}@h", "user:{}@h", "{}:secret@h"])
