@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from bson import Timestamp
 from bson.raw_bson import RawBSONDocument
@@ -54,6 +54,14 @@ class Witness:
 
     time: Timestamp
     token: bytes
+
+    @classmethod
+    def of(cls, changes: Sequence[Change], raws: Sequence[bytes]) -> Self:
+        """Return the first change of the last cluster time in `changes`, of which `raws` are the raw BSON."""
+        time, first = changes[-1].time, len(changes) - 1
+        while first and changes[first - 1].time == time:
+            first -= 1
+        return cls(time, field(raws[first], b"_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +194,9 @@ class Cursor:
             if not self._skips:
                 changes.append(change)
                 brought.append(raw)
-        if changes:
-            self._remember(changes, brought)
+        # If the witness already has the last cluster time, an earlier reply had the first change.
+        if changes and (self.witness is None or self.witness.time != changes[-1].time):
+            self.witness = Witness.of(changes, brought)
         if self._way == EXPANDED:
             update = next((one.operation for one in changes if isinstance(one.operation, Updated)), None)
             self.is_vague |= update is not None and update.paths is None and update != UNKNOWN_UPDATE
@@ -221,15 +230,6 @@ class Cursor:
             or count >= BATCH_SIZE
             or (len(changes) > 1 and changes[-2].time == changes[-1].time)
         )
-
-    def _remember(self, changes: Sequence[Change], raws: Sequence[bytes]) -> None:
-        """Keep the first change of the last cluster time as the witness. `raws` are the raw BSON of `changes`."""
-        time, first = changes[-1].time, len(changes) - 1
-        while first and changes[first - 1].time == time:
-            first -= 1
-        # If the witness already has this time, an earlier reply had the first change.
-        if self.witness is None or self.witness.time != time:
-            self.witness = Witness(time, field(raws[first], b"_id"))
 
     async def close(self) -> None:
         """Close the cursor on the server, and end its session.

@@ -31,7 +31,7 @@ from relay.source.change import Change
 from relay.source.cursor import EXPANDED, RAW_UPDATES, Cursor, Reply, Witness
 from relay.source.diagnosis import FOLLOW, STANDALONE, explain
 from relay.source.errors import Meaning, code_of, meaning_of
-from relay.source.events import token_time
+from relay.source.events import read_changes, token_time
 from relay.source.outage import Outage
 from relay.source.raw_bson import Decoder
 
@@ -56,7 +56,8 @@ class Batch:
     `start` is the position of the item before this one, which may be a `Reopened`, or the position that `Tail.open`
     set. `changes` is empty if only the position moved forward. `raws` are the change events as raw BSON, one for each
     of `changes`, in the same order. `token` is a resume token, as raw BSON: a stream that is resumed there sends every
-    change after `position`, and before those it may repeat changes at or before `position`.
+    change after `position`, and before those it may repeat changes at or before `position`. `is_current` says that the
+    stream is up to date with the database.
     """
 
     changes: Sequence[Change]
@@ -64,6 +65,7 @@ class Batch:
     start: Timestamp
     position: Timestamp
     token: bytes
+    is_current: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,12 @@ class Reopened:
     """An item of the stream: the stream could not be resumed, and was opened again at `position` (a cluster time).
 
     The changes between the previous batch and `position` are unknown, so every listener has to be brought up to date
-    from the documents. `reason` is a clause for the log.
+    from the documents. `reason` is a clause for the log. `token` is the resume token at `position`, as raw BSON.
     """
 
     position: Timestamp
     reason: str
+    token: bytes
 
 
 class Tail:
@@ -116,6 +119,11 @@ class Tail:
         self._token = b""  # a resume token, as raw BSON; empty until the first cursor has been opened
         self._witness: Witness | None = None
         self._lost: str | None = None  # why the resume token was given up; None while it can be used
+        self._gap: str | None = None  # why changes may be missing although the resume token can be used
+        self._ends = False  # the batch that is being given out is the last of its cursor
+        self._is_doubtful = (
+            False  # before the next cursor is opened, see whether the database is still the same one
+        )
         self._way = EXPANDED
         self.position = Timestamp(0, 0)
         self.current_at: float | None = None
@@ -127,7 +135,7 @@ class Tail:
         answer; the caller may then try again.
         """
         try:
-            cursor = await self._open_cursor(await self._now())
+            cursor = await self._open_cursor(await self.now())
             self.current_at = self._clock()
             await cursor.close()
         except OperationFailure as failure:
@@ -145,38 +153,90 @@ class Tail:
         retried after a growing pause. The iterator ends only by cancellation.
         """
         failures = 0
-        ended = False  # the last cursor ended because its collection was dropped or renamed
         while True:
             try:
-                # The stream sends no deletes for the documents of a dropped collection: listeners must be resynced.
-                reason = self._lost or ("the collection was dropped or renamed" if ended else None)
-                if failures and self._lost is None and not await self._continues():
+                reason = self._lost or self._gap
+                if (failures or self._is_doubtful) and self._lost is None and not await self._continues():
                     self._lost = "the database may be another one, or an older copy"
-                cursor = await self._open_cursor(None if self._lost is None else await self._now())
-                start = self.position
+                cursor = await self._open_cursor(None if self._lost is None else await self.now())
+                start, token = self.position, self._token
                 async with aclosing(self._follow(cursor)) as batches:
                     async for batch in batches:
                         # Count the attempt as a success only now: a cursor can open and never answer.
-                        failures = 0
+                        failures, self._is_doubtful = 0, False
                         self._outage.over()
                         if reason is not None:
-                            log.warning("change stream reopened", extra={"reason": reason})
-                            self._lost, ended = None, False
-                            yield Reopened(start, reason)
-                            reason = None
+                            why = reason
+                            log.warning("change stream reopened", extra={"reason": why})
+                            self._lost = self._gap = reason = None
+                            yield Reopened(start, why, token)
+                        # The consumer may leave at the next `yield`, so what the next cursor needs is noted before.
+                        if self._ends and cursor.invalidated:
+                            # No deletes are sent for the documents of a dropped collection: listeners need a resync.
+                            self._gap = "the collection was dropped or renamed"
+                        if cursor.is_vague:
+                            self._way = RAW_UPDATES
+                        if cursor.unreadable:
+                            self.reopen("a change could not be read")
                         yield batch
-                        if self._lost is not None or cursor.unreadable or cursor.is_vague:
+                        if self._lost is not None or cursor.is_vague:
                             break
-                ended = cursor.invalidated
-                if cursor.is_vague:
-                    self._way = RAW_UPDATES
-                if cursor.unreadable:
-                    self.reopen("a change could not be read")
             except (PyMongoError, StartupError, ValueError) as failure:
                 failures += 1
                 wait = _wait(failures, self._jitter())
                 self._interrupted(failure, wait)
                 await asyncio.sleep(wait)
+
+    @property
+    def token(self) -> bytes:
+        """The resume token (raw BSON) from which a stream sends every change after `position`."""
+        return self._token
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the next item of `batches` will be a `Reopened`, because changes may have been missed."""
+        return self._lost is not None or self._gap is not None
+
+    def take_over(self, position: Timestamp, token: bytes) -> None:
+        """Continue at a position (a cluster time) that another process has reached. `token` is the resume token there.
+
+        No change before this position will be given out.
+        """
+        self.position, self._token = position, token
+        self._witness = self._lost = self._gap = None
+        self.current_at = self._clock()
+
+    def take(self, events: Sequence[bytes], position: Timestamp, token: bytes, *, is_current: bool) -> Batch:
+        """Return what is new in a part of the stream that another process has read, and move the position to its end.
+
+        `events` are all change events (raw BSON) from some time at or before the present position up to `position`.
+        `token` is the resume token there; `is_current` says whether the stream was up to date with the database.
+        """
+        start, changes, raws = self.position, [], []
+        for raw, change in zip(events, read_changes(events, self._decoder, split=False), strict=True):
+            if isinstance(change, Change):
+                if change.time > start:
+                    changes.append(change)
+                    raws.append(raw)
+            elif change is not None:
+                self.reopen("a change could not be read")
+        if changes:
+            self._witness = Witness.of(changes, raws)
+        self.position, self._token = position, token
+        self.confirm(is_current)
+        return Batch(changes, raws, start, position, token, is_current)
+
+    def confirm(self, is_current: bool) -> None:
+        """Note that the stream has been read, and whether it was up to date with the database."""
+        if is_current:
+            self.current_at = self._clock()
+
+    def doubt(self) -> None:
+        """See whether the database still holds the history that was published, before the next cursor is opened.
+
+        To be called after changes came from another process: failures of the database in that time are unknown here.
+        """
+        self._is_doubtful = self._witness is not None
 
     def reopen(self, reason: str) -> None:
         """Give up the resume token, because of `reason` (a clause for the log).
@@ -231,7 +291,8 @@ class Tail:
                 # next reply; an empty reply proves that this cluster time is complete. Until then the resume token
                 # stays. A stream that is resumed there repeats published changes, and the cursor skips those.
                 end = _end_of_complete(held) if reply.may_go_on and cursor.is_open else len(held)
-                if cursor.is_open:
+                ends = not cursor.is_open
+                if not ends:
                     pending = asyncio.ensure_future(
                         self._more(cursor, AWAIT_MS if end == len(held) else CLOSING_MS, paces=end > 0)
                     )
@@ -244,11 +305,12 @@ class Tail:
                     self._token = bytes(cursor.token.raw)
                 start = self.position
                 self.position = max(self.position, batch[-1].time if held else reply.position)
-                if reply.behind_s <= BEHIND_S:
-                    self.current_at = self._clock()
+                is_current = reply.behind_s <= BEHIND_S
+                self.confirm(is_current)
                 published = batch[-1].time if batch else published
-                yield Batch(batch, raws, start, self.position, self._token)
-                if not cursor.is_open:
+                self._ends = ends
+                yield Batch(batch, raws, start, self.position, self._token, is_current)
+                if ends:
                     return
         finally:
             if pending is not None:
@@ -267,7 +329,7 @@ class Tail:
             await self._pace()
         return await cursor.get_more(wait_ms)
 
-    async def _now(self) -> Timestamp:
+    async def now(self) -> Timestamp:
         """Return the cluster time of the database's latest operation.
 
         Raises StartupError if the database is a standalone server, which has none.

@@ -1,0 +1,1 @@
+"""One change stream for many processes: one process follows it and passes its entries on to the others."""

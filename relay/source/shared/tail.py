@@ -1,0 +1,212 @@
+"""Follow a change stream that another process passes on, and the database itself whenever that fails.
+
+An entry is a part of the stream from one cluster time to another. Because each entry says where it begins, lost entries
+are noticed: the missing part is then read from the database. So the process that passes the stream on, and the way to
+it, may fail at any moment, and a client of the relay sees nothing of that.
+
+Rule of this file: changes are given out in the database's order and once each, wherever they come from. All state that
+this needs (the position, and the resume token there) is in the tail, which follows the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
+
+from bson import Timestamp
+from pymongo.errors import PyMongoError
+
+from relay.errors import StartupError
+from relay.source.outage import Outage
+from relay.source.shared.entry import Entry
+from relay.source.shared.feed import Feed, FeedLost
+from relay.source.stream import Batch, Reopened, Tail
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 1.0  # seconds between two attempts to find the feed again
+FRESH_S = 10  # a feed whose position is older is not used at the start
+COMPARE_S = 2.0  # after this many seconds without a newer position, the database is asked for its own
+BEHIND_S = 5  # seconds by which the feed may be behind the database
+
+
+class SharedTail:
+    """Follows the change stream of one collection through a feed or, while there is none, through the tail itself.
+
+    It has the same methods and attributes as the tail and can be used in its place. `pace` is awaited before the next
+    entry is taken from the feed. `clock` returns seconds.
+
+    `bridged` counts how many times lost entries were read from the database instead, `skipped` the entries that were
+    known already, and `is_following` says whether the changes come from the feed at present.
+    """
+
+    def __init__(
+        self,
+        tail: Tail,
+        feed: Feed,
+        *,
+        pace: Callable[[], Awaitable[None]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tail = tail
+        self._feed = feed
+        self._pace = pace
+        self._clock = clock
+        self._outage = Outage(log, "the shared change stream is lost; following the database directly")
+        self.is_following = False
+        self.bridged = 0
+        self.skipped = 0
+
+    @property
+    def name(self) -> str:
+        return self._tail.name
+
+    @property
+    def position(self) -> Timestamp:
+        return self._tail.position
+
+    @property
+    def current_at(self) -> float | None:
+        return self._tail.current_at
+
+    async def open(self) -> Timestamp:
+        """Take over the position (a cluster time) of the feed, and return it. Opens no change stream.
+
+        If there is no feed, or its position is old, the tail is opened instead: its errors are raised.
+        """
+        with suppress(FeedLost, PyMongoError, StartupError):
+            top = await self._feed.open(None)
+            if top.is_current and (await self._tail.now()).time - top.end.time <= FRESH_S:
+                self._tail.take_over(top.end, top.token)
+                return top.end
+        await self._feed.close()
+        return await self._tail.open()
+
+    def reopen(self, reason: str) -> None:
+        """Give up the position, because of `reason` (a clause for the log): `batches` then yields a `Reopened`."""
+        self._tail.reopen(reason)
+
+    async def batches(self) -> AsyncGenerator[Batch | Reopened]:
+        """Yield every batch after the position that `open` set, and a `Reopened` whenever changes may have been missed.
+
+        The iterator ends only by cancellation.
+        """
+        try:
+            while True:
+                try:
+                    if not self._feed.is_open:
+                        await self._feed.open(self.position)
+                    async with aclosing(self._following()) as items:
+                        async for item in items:
+                            yield item
+                except FeedLost as lost:
+                    self._outage.failed(str(lost), reason=str(lost))
+                finally:
+                    self.is_following = False
+                async with aclosing(self._alone()) as items:
+                    async for item in items:
+                        yield item
+        finally:
+            await self._feed.close()
+
+    async def _following(self) -> AsyncGenerator[Batch | Reopened]:
+        """Yield what the entries of the feed contain. Raises FeedLost if the feed ends or is behind the database."""
+        moved_at, suspicions = self._clock(), 0
+        async with aclosing(self._feed.entries()) as entries:
+            async for entry in entries:
+                self.is_following = True
+                before = self.position
+                if entry is not None:
+                    async with aclosing(self._applied(entry)) as items:
+                        async for item in items:
+                            yield item
+                if self._tail.is_lost:
+                    async with aclosing(self._from_database(lambda: True)) as items:
+                        async for item in items:
+                            yield item
+                if self.position != before:
+                    self._outage.over()
+                    moved_at, suspicions = self._clock(), 0
+                elif self._clock() - moved_at >= COMPARE_S:
+                    moved_at = self._clock()
+                    suspicions = suspicions + 1 if await self._is_behind() else 0
+                    # A quiet database moves its own clock in steps of seconds, and the feed follows a moment later. So
+                    # a single comparison may come between the two.
+                    if suspicions > 1:
+                        raise FeedLost("it is behind the database")
+                if self._pace is not None:
+                    await self._pace()
+
+    async def _applied(self, entry: Entry) -> AsyncGenerator[Batch | Reopened]:
+        """Yield what is new in an entry, after what is missing before it."""
+        if entry.reopened is not None:
+            self._tail.take_over(entry.end, entry.token)
+            yield Reopened(entry.end, entry.reopened, entry.token)
+            return
+        if entry.start > self.position:
+            log.info("entries of the shared change stream are missing; reading them from the database")
+            self.bridged += 1
+            # Another database may be behind both the feed and the address by now.
+            self._tail.doubt()
+            async with aclosing(self._from_database(lambda: self.position >= entry.start)) as items:
+                async for item in items:
+                    yield item
+        if entry.end > self.position:
+            yield self._tail.take(entry.split(), entry.end, entry.token, is_current=entry.is_current)
+        else:
+            self.skipped += 1
+            self._tail.confirm(entry.is_current)
+
+    async def _alone(self) -> AsyncGenerator[Batch | Reopened]:
+        """Yield what the database's own change stream contains, until the feed can be used again."""
+        self._tail.doubt()
+        attempt: asyncio.Task[Entry] | None = None
+        look_at = self._clock() + LOOK_S
+
+        def is_found() -> bool:
+            nonlocal attempt, look_at
+            if attempt is None:
+                if self._clock() >= look_at:
+                    # The attempt runs beside the delivery: a process that is stopped accepts a connection and says
+                    # nothing.
+                    attempt = asyncio.ensure_future(self._feed.open(self.position))
+                return False
+            if not attempt.done():
+                return False
+            found, attempt = not attempt.cancelled() and attempt.exception() is None, None
+            look_at = self._clock() + LOOK_S
+            return found
+
+        try:
+            async with aclosing(self._from_database(is_found)) as items:
+                async for item in items:
+                    yield item
+        finally:
+            if attempt is not None:
+                attempt.cancel()
+                with suppress(asyncio.CancelledError, FeedLost):
+                    await attempt
+
+    async def _from_database(self, is_enough: Callable[[], bool]) -> AsyncGenerator[Batch | Reopened]:
+        """Yield what the database's own change stream contains, until `is_enough()` is true after a batch.
+
+        A stream that has to be reopened is always reopened first.
+        """
+        async with aclosing(self._tail.batches()) as items:
+            async for item in items:
+                yield item
+                if isinstance(item, Batch) and not self._tail.is_lost and is_enough():
+                    return
+
+    async def _is_behind(self) -> bool:
+        """Return whether the database is ahead of the feed, or the feed's database is another one."""
+        try:
+            now = await self._tail.now()
+        except (PyMongoError, StartupError):
+            return False  # the tail would not get further either
+        if now < self.position:
+            self._tail.reopen("the database may be another one, or an older copy")
+        return now.time - self.position.time > BEHIND_S
