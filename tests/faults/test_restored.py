@@ -13,7 +13,7 @@ import pytest
 from checker import figure, no_traceback
 from pymongo import MongoClient
 from support.reference_client import ReferenceClient
-from support.relay_fixture import Ear, listening, running, settings_for
+from support.relay_fixture import SocketClient, connected, running, settings_for
 
 from relay.cli.demo import mongod as embedded
 
@@ -29,8 +29,8 @@ class Restorable:
 
     @contextmanager
     def tasks(self) -> Iterator[Any]:
-        with MongoClient[dict[str, Any]](self.url) as client:
-            yield client["app"]["tasks"]
+        with MongoClient[dict[str, Any]](self.url) as mongo:
+            yield mongo["app"]["tasks"]
 
     def copy(self) -> None:
         self._restart(lambda: shutil.copytree(self._data, self._copy))
@@ -65,7 +65,7 @@ def mine(task_id: str, *events: int) -> dict[str, Any]:
     return {"_id": task_id, "title": "t", "createdBy": "alice", "events": [{"n": n} for n in events]}
 
 
-async def shown(ear: Ear, member: ReferenceClient, tasks: set[str], events: list[Any]) -> None:
+async def shown(client: SocketClient, member: ReferenceClient, tasks: set[str], events: list[Any]) -> None:
     """Receive messages until the list shows these tasks and the timeline of "kept" these events."""
 
     def as_wanted() -> bool:
@@ -73,7 +73,7 @@ async def shown(ear: Ear, member: ReferenceClient, tasks: set[str], events: list
         return member.dashboard is not None and (set(member.dashboard), timeline) == (tasks, events)
 
     while not as_wanted():
-        member.apply(await ear.next())
+        member.apply(await client.next())
 
 
 @pytest.mark.timeout(90)
@@ -87,24 +87,24 @@ async def test_data_missing_in_a_restored_backup_disappears_without_another_writ
         tasks.insert_one(mine("kept", 0))
     async with (
         running(settings_for(restorable.url, "app")) as relay,
-        listening(relay, "/ws/dashboard") as ear,
+        connected(relay, "/ws/dashboard") as client,
     ):
-        await ear.send("task:join", {"taskId": "kept"})
-        await shown(ear, member, {"kept"}, [0])
+        await client.send("task:join", {"taskId": "kept"})
+        await shown(client, member, {"kept"}, [0])
         if written_before:
             with restorable.tasks() as tasks:
                 tasks.update_one({"_id": "kept"}, {"$push": {"events": {"n": 1}}})
         before = [0, 1] if written_before else [0]
-        await shown(ear, member, {"kept"}, before)
+        await shown(client, member, {"kept"}, before)
         await asyncio.to_thread(restorable.copy)
         with restorable.tasks() as tasks:
             tasks.update_one({"_id": "kept"}, {"$push": {"events": {"n": "phantom"}}})
             tasks.insert_one(mine("phantom"))
-        await shown(ear, member, {"kept", "phantom"}, [*before, "phantom"])
+        await shown(client, member, {"kept", "phantom"}, [*before, "phantom"])
 
         await asyncio.to_thread(restorable.restore)
 
-        await shown(ear, member, {"kept"}, before)
+        await shown(client, member, {"kept"}, before)
     no_traceback(caplog)
 
 
@@ -112,15 +112,18 @@ async def test_data_missing_in_a_restored_backup_disappears_without_another_writ
 async def test_a_restart_of_the_database_resyncs_no_client(restorable: Restorable) -> None:
     with restorable.tasks() as tasks:
         tasks.insert_one(mine("t", 0))
-    async with running(settings_for(restorable.url, "app")) as relay, listening(relay, "/ws/tasks/t") as ear:
-        await ear.until("task:state")
+    async with (
+        running(settings_for(restorable.url, "app")) as relay,
+        connected(relay, "/ws/tasks/t") as client,
+    ):
+        await client.until("task:state")
         for number in range(1, 3):
             with restorable.tasks() as tasks:
                 tasks.update_one({"_id": "t"}, {"$push": {"events": {"n": number}}})
-            assert (await ear.until("task:event_added"))["data"]["index"] == number
+            assert (await client.until("task:event_added"))["data"]["index"] == number
             await asyncio.to_thread(restorable.restart)
         assert await figure(relay, "relay_stream_reopened_total") == 0
         with restorable.tasks() as tasks:
             tasks.update_one({"_id": "t"}, {"$push": {"events": {"n": 3}}})
-        await ear.until("task:event_added", index=3)
-    assert not [frame for frame in ear.frames[2:] if frame["type"] == "task:state"]
+        await client.until("task:event_added", index=3)
+    assert not [frame for frame in client.frames[2:] if frame["type"] == "task:state"]

@@ -22,7 +22,7 @@ import orjson
 import pytest
 from bson import Binary, Decimal128, Int64, ObjectId
 from pymongo import AsyncMongoClient
-from support.relay_fixture import SOON_S, Ear, listening, running, settings_for
+from support.relay_fixture import SOON_S, SocketClient, connected, running, settings_for
 
 from relay.app import Relay
 
@@ -110,7 +110,7 @@ class Client:
         self.positions: dict[str, tuple[int, str]] = {}
         self.listed: dict[str, Any] = {}
         self.over = asyncio.Event()
-        self.ear: Ear | None = None
+        self.socket: SocketClient | None = None
 
     def take(self, frame: dict[str, Any]) -> None:
         self.received.append(frame)
@@ -130,49 +130,49 @@ class Client:
     async def stay(self, relay: Relay, ready: asyncio.Event) -> None:
         """Join the list once, and each task when it appears there."""
         sub, claims = PRINCIPALS[self.name]
-        async with listening(relay, "/ws/dashboard", sub=sub, **claims) as self.ear:
+        async with connected(relay, "/ws/dashboard", sub=sub, **claims) as self.socket:
             while not self.over.is_set():
-                frame = await self.ear.next()
+                frame = await self.socket.next()
                 before = set(self.listed)
                 self.take(frame)
                 ready.set()
                 for task_id in set(self.listed) - before:
-                    await self.ear.send("task:join", {"taskId": task_id})
+                    await self.socket.send("task:join", {"taskId": task_id})
 
     async def wander(self, relay: Relay, chance: random.Random) -> None:
         """Connect, join and resume at random, disconnect, and do it again, until the end."""
         sub, claims = PRINCIPALS[self.name]
         while not self.over.is_set():
             self.listed = {}
-            async with listening(relay, sub=sub, **claims) as ear:
-                await ear.send("dashboard:join")
+            async with connected(relay, sub=sub, **claims) as client:
+                await client.send("dashboard:join")
                 for _ in range(chance.randrange(3, 40)):
-                    await self._wish(ear, chance)
+                    await self._wish(client, chance)
                     with suppress(TimeoutError):
                         async with asyncio.timeout(0.01):
                             while not self.over.is_set():
-                                self.take(orjson.loads(await ear.socket.recv()))
+                                self.take(orjson.loads(await client.socket.recv()))
 
-    async def _wish(self, ear: Ear, chance: random.Random) -> None:
+    async def _wish(self, client: SocketClient, chance: random.Random) -> None:
         task_id = chance.choice(TASKS)
         match chance.randrange(6):
             case 0 | 1 | 2:
                 since, head = self.positions.get(task_id, (None, None))
                 position = {} if since is None else {"since": since, "head": head}
-                await ear.send("task:join", {"taskId": task_id} | position)
+                await client.send("task:join", {"taskId": task_id} | position)
             case 3:
-                await ear.send("task:leave", {"taskId": task_id})
+                await client.send("task:leave", {"taskId": task_id})
             case 4:
-                await ear.send("resync_requested", {"taskIds": chance.sample(TASKS, 3)})
+                await client.send("resync_requested", {"taskIds": chance.sample(TASKS, 3)})
             case 5:
-                await ear.send("dashboard:join")
+                await client.send("dashboard:join")
 
 
 class Writer:
     """Writes to the collection. Each write carries its number, and many change who may see the task."""
 
-    def __init__(self, client: Any, tasks: Any, chance: random.Random) -> None:
-        self._client = client
+    def __init__(self, mongo: Any, tasks: Any, chance: random.Random) -> None:
+        self._mongo = mongo
         self._tasks = tasks
         self._chance = chance
         self._n = 0
@@ -226,7 +226,7 @@ class Writer:
                 await self._tasks.delete_one({"_id": task_id})
                 await self._tasks.insert_one(self.document(task_id))
             case 2:
-                async with self._client.start_session() as session, await session.start_transaction():
+                async with self._mongo.start_session() as session, await session.start_transaction():
                     for one in self._chance.sample(TASKS, 2):
                         await self._tasks.update_one({"_id": one}, self._update(), session=session)
             case _:
@@ -240,13 +240,13 @@ async def test_each_client_receives_every_change_it_may_see_and_no_other(
     """S14, S16, S17, S21: no client received a change after which it could not see the task. The clients that stayed
     received every change after which they could."""
     chance, seen, opened = random.Random(SEED), Seen(), asyncio.Event()
-    async with AsyncMongoClient[dict[str, Any]](mongo_url) as client:
-        tasks = await client[database_name].create_collection(
+    async with AsyncMongoClient[dict[str, Any]](mongo_url) as mongo:
+        tasks = await mongo[database_name].create_collection(
             "tasks", changeStreamPreAndPostImages={"enabled": True}
         )
         watching = asyncio.create_task(referee(tasks, seen, opened))
         await opened.wait()
-        writer = Writer(client, tasks, chance)
+        writer = Writer(mongo, tasks, chance)
         await tasks.insert_one({"_id": FENCE, "teamId": "all", "title": "", "n": 0})
         for task_id in TASKS:
             await tasks.insert_one(writer.document(task_id))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from pymongo import MongoClient
 from support.polling_client import post
-from support.relay_fixture import listening, running, settings_for
+from support.relay_fixture import connected, running, settings_for
 from support.task_views import FENCE, RAW, Views, by_id
 
 from relay.tasks.mapping import Fields, Mapping, Rule, Visibility
@@ -221,17 +221,17 @@ async def test_a_relay_lists_what_it_lets_join_and_poll_and_follows_live(
     ]
     every = [{"taskId": str(n)} for n in range(len(documents))]
     async with running(settings_for(mongo_url, database_name, relay_mapping=path)) as relay:
-        async with listening(relay, "/ws/dashboard", sub=sub, teams="all") as live:
+        async with connected(relay, "/ws/dashboard", sub=sub, teams="all") as live:
             await live.until("dashboard:state")
             tasks.insert_many([*documents, {"_id": FENCE, "fence": "all"}])
             await live.until("dashboard:task_list_updated", taskId=FENCE)
-        async with listening(relay, "/ws/dashboard", sub=sub) as ear:
-            listed = (await ear.until("dashboard:state"))["data"]["tasks"]
-            await ear.send("resync_requested", {"taskIds": every})
-            await ear.until("resync:done")
+        async with connected(relay, "/ws/dashboard", sub=sub) as client:
+            listed = (await client.until("dashboard:state"))["data"]["tasks"]
+            await client.send("resync_requested", {"taskIds": every})
+            await client.until("resync:done")
         polled = (await post(relay, {"tasks": every}, sub=sub)).body["messages"]
     followed = [frame["data"] for frame in live.frames if frame["type"] == "dashboard:task_list_updated"]
-    joined = by_id(frame["data"]["task"] for frame in ear.frames if frame["type"] == "task:state")
+    joined = by_id(frame["data"]["task"] for frame in client.frames if frame["type"] == "task:state")
     assert set(joined) == {str(n) for n in range(visible)}
     assert {one["eventCount"] for one in joined.values()} <= {0}
     assert by_id(listed) == joined
@@ -252,7 +252,7 @@ async def test_no_candidate_after_a_reference_gives_rights_to_live_messages(
     )
     mine = ("createdBy", raw.text("a"))
     async with running(settings_for(mongo_url, database_name, relay_mapping=path)) as relay:
-        async with listening(relay, "/ws/dashboard", sub="a") as live:
+        async with connected(relay, "/ws/dashboard", sub="a") as live:
             await live.until("dashboard:state")
             first = raw.document() if pipeline else HALF
             tasks.insert_one(raw.stored(("_id", raw.text("t")), mine, ("owner", first)))
@@ -261,8 +261,8 @@ async def test_no_candidate_after_a_reference_gives_rights_to_live_messages(
                 tasks.update_one({"_id": "t"}, [{"$set": {"owner": changed}}])
             tasks.insert_one({"_id": FENCE, "createdBy": "a"})
             await live.until("dashboard:task_list_updated", taskId=FENCE)
-        async with listening(relay, "/ws/dashboard", sub="a") as ear:
-            listed = (await ear.until("dashboard:state"))["data"]["tasks"]
+        async with connected(relay, "/ws/dashboard", sub="a") as client:
+            listed = (await client.until("dashboard:state"))["data"]["tasks"]
     told = [one["data"] for one in live.frames if one["data"].get("taskId") == "t"]
     assert [one["taskId"] for one in listed] == [FENCE]
     assert [one["change"] for one in told[-1:]] == (["revoked"] if pipeline else [])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
-from support.relay_fixture import SOON_S, listening, running, settings_for
+from support.relay_fixture import SOON_S, connected, running, settings_for
 
 from relay.feed import pump
 from relay.source import opening
@@ -60,9 +60,9 @@ async def test_one_that_cannot_be_followed_is_said_and_healed(
     database = mongo[database_name]
     async with running(settings_for(mongo_url, database_name)) as relay:
         await until_ready(relay.url, True)
-        async with listening(relay, roles=["admin"]) as ear:
-            await ear.send("dashboard:join")
-            await ear.until("dashboard:state")
+        async with connected(relay, roles=["admin"]) as client:
+            await client.send("dashboard:join")
+            await client.until("dashboard:state")
             await asyncio.to_thread(comes, database)
             await until_ready(relay.url, False)
             reasons = [vars(one)["reason"] for one in caplog.records if one.levelno == logging.ERROR]
@@ -74,14 +74,14 @@ async def test_one_that_cannot_be_followed_is_said_and_healed(
             await asyncio.to_thread(database.tasks.insert_one, {"_id": "newer", "title": "Plain too"})
             seen: set[str] = set()
             while not {"new", "newer"} <= seen:
-                frame = await ear.next()
+                frame = await client.next()
                 data = frame["data"]
                 if frame["type"] == "dashboard:state":
                     seen |= {task["taskId"] for task in data["tasks"]}
                 elif frame["type"] == "dashboard:task_list_updated":
                     seen.add(data["taskId"])
-            await ear.send("task:join", {"taskId": "new"})
-            await ear.until("task:state", taskId="new")
+            await client.send("task:join", {"taskId": "new"})
+            await client.until("task:state", taskId="new")
 
 
 async def test_while_it_cannot_be_read_each_kind_of_line_is_logged_once(
@@ -98,13 +98,13 @@ async def test_while_it_cannot_be_read_each_kind_of_line_is_logged_once(
     database.tasks.insert_one({"_id": "old"})
     async with (
         running(settings_for(mongo_url, database_name)) as relay,
-        listening(relay, roles=["admin"]) as ear,
+        connected(relay, roles=["admin"]) as client,
     ):
         database.command("convertToCapped", "tasks", size=4096)
         database.tasks.insert_one({"_id": "new"})
         for kind, data in (("task:join", {"taskId": "old"}), ("dashboard:join", {})) * 3:
-            await ear.send(kind, data)
-            assert (await ear.until("error"))["data"]["code"] == "unavailable"
+            await client.send(kind, data)
+            assert (await client.until("error"))["data"]["code"] == "unavailable"
         async with asyncio.timeout(SOON_S):
             while len(levels(caplog, "waiting for the database to read a batch's tasks")) < 4:
                 await asyncio.sleep(0.01)

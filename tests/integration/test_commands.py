@@ -26,7 +26,7 @@ from support.command_process import (
     standalone,
     started,
 )
-from support.relay_fixture import COMMAND, SOON_S, environment, listening
+from support.relay_fixture import COMMAND, SOON_S, connected, environment
 
 from relay.cli.demo import mongod as embedded
 from relay.protocol.schema import json_schema
@@ -144,15 +144,15 @@ async def test_a_second_sigterm_does_not_shorten_the_drain(good: dict[str, str])
         printed,
     ):
         port = port_of(printed)
-        async with listening(f"http://127.0.0.1:{port}") as ear:
+        async with connected(f"http://127.0.0.1:{port}") as client:
             # Given a relay that drains,
             process.terminate()
-            assert (await ear.until("server:draining"))["data"]["reconnectAfterMs"] <= 60_000
+            assert (await client.until("server:draining"))["data"]["reconnectAfterMs"] <= 60_000
             # when a second signal comes, as some process managers send it, and its terminal closes too,
             for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
                 process.send_signal(number)
             # then the clients that are still connected are served,
-            assert await ear.quiet() == []
+            assert await client.quiet() == []
             assert process.poll() is None
         # and the relay ends when no client is left.
         assert await asyncio.to_thread(process.wait, SOON_S) == 0
@@ -163,9 +163,9 @@ async def test_a_second_ctrl_c_ends_the_relay_at_once(good: dict[str, str]) -> N
         process,
         printed,
     ):
-        async with listening(f"http://127.0.0.1:{port_of(printed)}") as ear:
+        async with connected(f"http://127.0.0.1:{port_of(printed)}") as client:
             process.send_signal(signal.SIGINT)
-            await ear.until("server:draining")
+            await client.until("server:draining")
             process.send_signal(signal.SIGINT)
             assert await asyncio.to_thread(process.wait, SOON_S) == 130
 
@@ -421,8 +421,8 @@ def test_a_direct_tail_of_an_unreachable_database_says_so() -> None:
 
 def test_the_embedded_mongod_runs_alone_until_a_signal_stops_it(temporary: dict[str, str]) -> None:
     with started("mongod", until="replicaSet=rs0", **temporary) as (process, printed):
-        with MongoClient[dict[str, Any]](printed.strip()) as client:
-            assert client.admin.command("hello")["isWritablePrimary"]
+        with MongoClient[dict[str, Any]](printed.strip()) as mongo:
+            assert mongo.admin.command("hello")["isWritablePrimary"]
         process.terminate()
         assert process.wait(20) == 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from support.relay_fixture import Ear, listening, running, settings_for, token
+from support.relay_fixture import SocketClient, connected, running, settings_for, token
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -26,7 +26,7 @@ async def closing(socket: Any) -> tuple[int, str]:
     """The code and reason with which the server closes this connection, whatever it sends before."""
     try:
         while True:
-            await Ear(socket).next()
+            await SocketClient(socket).next()
     except ConnectionClosed as closed:
         assert closed.rcvd is not None
         return closed.rcvd.code, closed.rcvd.reason
@@ -37,15 +37,15 @@ async def test_a_browser_offers_its_token_as_a_subprotocol_and_never_gets_it_bac
         offer: Any = ["relay.v1", f"bearer.{token('alice')}"]
         async with connect(address(relay), subprotocols=offer, proxy=None) as socket:
             assert socket.subprotocol == "relay.v1"
-            welcome = (await Ear(socket).next())["data"]
+            welcome = (await SocketClient(socket).next())["data"]
     assert (welcome["sub"], welcome["protocol"], welcome["heartbeatMs"]) == ("alice", 1, 25000)
     assert set(welcome["limits"]) == {"maxMessageBytes", "messagesPerSecond", "maxTasks"}
 
 
 async def test_a_token_may_come_as_the_first_frame(settings: Any) -> None:
     async with running(settings) as relay, connect(address(relay), proxy=None) as socket:
-        await Ear(socket).send("auth", {"token": token("alice")}, id="a")
-        assert (await Ear(socket).next())["replyTo"] == "a"
+        await SocketClient(socket).send("auth", {"token": token("alice")}, id="a")
+        assert (await SocketClient(socket).next())["replyTo"] == "a"
 
 
 @pytest.mark.parametrize("first", ['{"type": "ping"}', "nonsense", '{"type": "auth", "data": {}}'])
@@ -108,23 +108,23 @@ async def test_a_foreign_origin_gets_403_and_the_relays_own_is_accepted(settings
             additional_headers=headers,
             proxy=None,
         ) as socket:
-            assert (await Ear(socket).next())["type"] == "welcome"
+            assert (await SocketClient(socket).next())["type"] == "welcome"
 
 
 async def test_the_expiry_of_a_token_is_announced_and_closes_the_connection(settings: Any) -> None:
     async with running(settings) as relay:
         headers = {"Authorization": f"Bearer {token('alice', ttl_s=1.5)}"}
         async with connect(address(relay), additional_headers=headers, proxy=None) as socket:
-            ear = Ear(socket)
-            await ear.until("auth:expiring")
+            client = SocketClient(socket)
+            await client.until("auth:expiring")
             assert await closing(socket) == (4401, "token_expired")
 
 
 async def test_heartbeats_are_sent_without_a_request(mongo_url: str, database_name: str) -> None:
     settings = settings_for(mongo_url, database_name, relay_heartbeat_ms=300)
-    async with running(settings) as relay, listening(relay) as ear:
-        await ear.until("heartbeat")
-        await ear.until("heartbeat")
+    async with running(settings) as relay, connected(relay) as client:
+        await client.until("heartbeat")
+        await client.until("heartbeat")
 
 
 @pytest.mark.parametrize(
@@ -153,27 +153,27 @@ async def test_heartbeats_are_sent_without_a_request(mongo_url: str, database_na
 async def test_a_malformed_frame_gets_an_error_and_the_connection_stays_open(
     settings: Any, frame: str, code: str
 ) -> None:
-    async with running(settings) as relay, listening(relay) as ear:
-        await ear.socket.send(frame)
-        error = await ear.next()
+    async with running(settings) as relay, connected(relay) as client:
+        await client.socket.send(frame)
+        error = await client.next()
         assert (error["type"], error["data"]["code"], error["data"]["temporary"]) == ("error", code, False)
-        assert await ear.quiet() == []
+        assert await client.quiet() == []
 
 
 async def test_a_request_with_one_invalid_element_has_no_effect(settings: Any) -> None:
-    async with running(settings) as relay, listening(relay) as ear:
-        await ear.send("task:join", {"tasks": [{"taskId": "a"}, {"taskId": 5}]}, id="j")
-        assert [(one["type"], one["replyTo"]) for one in await ear.quiet()] == [("error", "j")]
+    async with running(settings) as relay, connected(relay) as client:
+        await client.send("task:join", {"tasks": [{"taskId": "a"}, {"taskId": 5}]}, id="j")
+        assert [(one["type"], one["replyTo"]) for one in await client.quiet()] == [("error", "j")]
 
 
 async def test_a_binary_frame_and_one_that_is_too_long_close_the_connection(settings: Any) -> None:
     async with running(settings) as relay:
-        async with listening(relay) as ear:
-            await ear.socket.send(b"binary")
-            assert (await closing(ear.socket))[0] == 1003
-        async with listening(relay) as ear:
-            await ear.socket.send("x" * 65_537)
-            assert (await closing(ear.socket))[0] == 1009
+        async with connected(relay) as client:
+            await client.socket.send(b"binary")
+            assert (await closing(client.socket))[0] == 1003
+        async with connected(relay) as client:
+            await client.socket.send("x" * 65_537)
+            assert (await closing(client.socket))[0] == 1009
 
 
 async def test_too_many_tasks_and_too_many_requests_are_refused_with_their_reason(
@@ -182,17 +182,17 @@ async def test_too_many_tasks_and_too_many_requests_are_refused_with_their_reaso
     settings = settings_for(
         mongo_url, database_name, relay_max_tasks_per_connection=2, relay_messages_per_second=1
     )
-    async with running(settings) as relay, listening(relay) as ear:
-        await ear.send("task:join", {"tasks": [{"taskId": str(number)} for number in range(3)]})
-        assert (await ear.until("error"))["data"]["code"] == "too_many_tasks"
+    async with running(settings) as relay, connected(relay) as client:
+        await client.send("task:join", {"tasks": [{"taskId": str(number)} for number in range(3)]})
+        assert (await client.until("error"))["data"]["code"] == "too_many_tasks"
         for _ in range(2):
-            await ear.send("ping")
-        error = (await ear.until("error"))["data"]
+            await client.send("ping")
+        error = (await client.until("error"))["data"]
         assert (error["code"], error["temporary"]) == ("rate_limited", True)
         assert error["retryAfterMs"] > 0
         for _ in range(100):
-            await ear.send("ping")
-        code, reason = await closing(ear.socket)
+            await client.send("ping")
+        code, reason = await closing(client.socket)
         assert code == 4429
         assert reason.startswith("rate_limited:")
 
@@ -201,7 +201,7 @@ async def test_a_stop_closes_each_connection_with_1001(settings: Any) -> None:
     async with running(settings) as relay:
         headers = {"Authorization": f"Bearer {token('alice')}"}
         async with connect(address(relay), additional_headers=headers, proxy=None) as socket:
-            await Ear(socket).until("welcome")
+            await SocketClient(socket).until("welcome")
             relay.stop()
             assert (await closing(socket))[0] == 1001
 
@@ -222,7 +222,7 @@ async def test_health_metrics_and_pages_are_served(settings: Any) -> None:
         with urllib.request.urlopen(url, timeout=10) as answer:
             return answer.status, answer.headers, answer.read()
 
-    async with running(settings) as relay, listening(relay):
+    async with running(settings) as relay, connected(relay):
         for path, part in [
             ("/healthz", b"alive"),
             ("/readyz", b'"ready":true'),

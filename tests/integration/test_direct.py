@@ -12,7 +12,7 @@ import pytest
 from bson import Decimal128
 from pymongo import MongoClient
 from support.recording_output import RecordingOutput
-from support.relay_fixture import SOON_S, listening, running, settings_for
+from support.relay_fixture import SOON_S, connected, running, settings_for
 
 from relay.cli.tail import Selection, direct
 
@@ -193,10 +193,10 @@ async def test_no_secret_of_a_document_is_shown(settings: Any, tasks: Any, as_js
 async def test_the_messages_are_those_of_the_relay(settings: Any, mongo_url: str, tasks: Any) -> None:
     tasks.insert_one({"_id": "t1", "createdBy": "alice", "events": [{"type": "a"}]})
     with_relay = settings_for(mongo_url, settings.relay_mongo_database)
-    async with running(with_relay) as relay, listening(relay, "/ws/tasks/t1") as ear:
-        await ear.until("task:state")
-        await ear.send("dashboard:join")
-        await ear.until("dashboard:state")
+    async with running(with_relay) as relay, connected(relay, "/ws/tasks/t1") as client:
+        await client.until("task:state")
+        await client.send("dashboard:join")
+        await client.until("dashboard:state")
         async with following(settings, json=True, count=3) as tail:
             event = {"type": "issue_created", "issueUrl": "https://git/1"}
             both = {"$push": {"events": event}, "$set": {"status": "dispatched"}}
@@ -204,8 +204,8 @@ async def test_the_messages_are_those_of_the_relay(settings: Any, mongo_url: str
             await written(tasks.update_one, {"_id": "t1"}, {"$set": {"events": [event]}})
             await written(tasks.delete_one, {"_id": "t1"})
             assert await tail.ending == 0
-        await ear.until("dashboard:task_list_updated", change="deleted")
-    heard = [frame for frame in ear.frames if "at" in frame]
+        await client.until("dashboard:task_list_updated", change="deleted")
+    heard = [frame for frame in client.frames if "at" in frame]
     for frame in heard:
         if frame["type"] == "task:event_added":
             del frame["data"]["head"]

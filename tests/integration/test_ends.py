@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 from support.command_process import Process, alive, alive_soon, nobody_reads, port_of, run, started
-from support.relay_fixture import SOON_S, listening
+from support.relay_fixture import SOON_S, connected
 
 from relay.cli.demo import mongod as embedded
 from relay.config import Settings
@@ -123,11 +123,11 @@ def test_ctrl_c_does_not_reach_a_relay_in_the_background_of_a_script(good: dict[
 
 def test_ctrl_c_does_not_reach_a_mongod_in_the_background_of_a_script(temporary: dict[str, str]) -> None:
     with started("mongod", until="replicaSet=rs0", before=IGNORES_INT, **temporary) as (process, printed):
-        with MongoClient[dict[str, Any]](printed.strip()) as client:
+        with MongoClient[dict[str, Any]](printed.strip()) as mongo:
             for _ in range(2):
                 process.send_signal(signal.SIGINT)
                 for _ in range(100):
-                    assert client.admin.command("hello")["isWritablePrimary"]
+                    assert mongo.admin.command("hello")["isWritablePrimary"]
         process.terminate()
         assert process.wait(SOON_S) == 0
 
@@ -239,11 +239,11 @@ async def test_a_relay_with_the_largest_settings_serves_and_ends_normally(good: 
     }
     assert most["RELAY_DRAIN_MS"] == str(24 * 3600 * 1000)
     with started("serve", until="listening on", **most | good) as (process, printed):
-        async with listening(f"http://127.0.0.1:{port_of(printed)}") as ear:
-            await ear.send("dashboard:join", id="list")
-            await ear.until("dashboard:state")
+        async with connected(f"http://127.0.0.1:{port_of(printed)}") as client:
+            await client.send("dashboard:join", id="list")
+            await client.until("dashboard:state")
             process.terminate()
-            assert (await ear.until("server:draining"))["data"]["reconnectAfterMs"] > 0
+            assert (await client.until("server:draining"))["data"]["reconnectAfterMs"] > 0
         assert await asyncio.to_thread(process.wait, SOON_S) == 0
         assert "Traceback" not in process.printed()
 

@@ -17,7 +17,7 @@ import orjson
 import pytest
 from bson import ObjectId
 from pymongo import AsyncMongoClient, MongoClient, WriteConcern
-from support.relay_fixture import listening, running, settings_for
+from support.relay_fixture import connected, running, settings_for
 
 MAJORITY = WriteConcern("majority")
 OWNER = "65f0c0ffee65f0c0ffee65f0"
@@ -50,15 +50,15 @@ class Driver:
 
 @asynccontextmanager
 async def pymongo_sync(url: str, database: str) -> AsyncIterator[Writer]:
-    with MongoClient[dict[str, Any]](url) as client:
-        tasks = client[database].get_collection("tasks", write_concern=MAJORITY)
+    with MongoClient[dict[str, Any]](url) as mongo:
+        tasks = mongo[database].get_collection("tasks", write_concern=MAJORITY)
         yield Driver(lambda method, *arguments: asyncio.to_thread(getattr(tasks, method), *arguments))
 
 
 @asynccontextmanager
 async def pymongo_async(url: str, database: str) -> AsyncIterator[Writer]:
-    async with AsyncMongoClient[dict[str, Any]](url) as client:
-        tasks = client[database].get_collection("tasks", write_concern=MAJORITY)
+    async with AsyncMongoClient[dict[str, Any]](url) as mongo:
+        tasks = mongo[database].get_collection("tasks", write_concern=MAJORITY)
         yield Driver(lambda method, *arguments: getattr(tasks, method)(*arguments))
 
 
@@ -67,12 +67,12 @@ async def motor(url: str, database: str) -> AsyncIterator[Writer]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # it reached its end of life
         from motor.motor_asyncio import AsyncIOMotorClient
-    client: Any = AsyncIOMotorClient(url)
+    mongo: Any = AsyncIOMotorClient(url)
     try:
-        tasks = client[database].get_collection("tasks", write_concern=MAJORITY)
+        tasks = mongo[database].get_collection("tasks", write_concern=MAJORITY)
         yield Driver(lambda method, *arguments: getattr(tasks, method)(*arguments))
     finally:
-        client.close()
+        mongo.close()
 
 
 class Mongoose:
@@ -179,37 +179,37 @@ async def test_the_flow_reaches_exactly_who_may_see_it(
     async with (
         writer(mongo_url, database_name) as write,
         running(settings) as relay,
-        listening(relay, "/ws/dashboard", sub=OWNER) as dashboard,
-        listening(relay, "/ws/dashboard", sub=OWNER) as both,
-        listening(relay, "/ws/dashboard", sub="mallory", teams=["blue"]) as stranger,
+        connected(relay, "/ws/dashboard", sub=OWNER) as dashboard,
+        connected(relay, "/ws/dashboard", sub=OWNER) as both,
+        connected(relay, "/ws/dashboard", sub="mallory", teams=["blue"]) as stranger,
     ):
-        for ear in (dashboard, both, stranger):
-            await ear.until("dashboard:state")
+        for client in (dashboard, both, stranger):
+            await client.until("dashboard:state")
         task = {"title": "Fix payment bug", "status": "created", "teamId": "red", "events": []}
         task_id = await write.create(task)
         await dashboard.until("dashboard:task_list_updated", taskId=task_id)
         await both.until("dashboard:task_list_updated", taskId=task_id)
-        async with listening(relay, f"/ws/tasks/{task_id}", sub=OWNER) as room:
+        async with connected(relay, f"/ws/tasks/{task_id}", sub=OWNER) as room:
             await room.until("task:state", taskId=task_id)
             await both.send("task:join", {"taskId": task_id}, id="j")
             await both.until("task:state")
-            for ear in (dashboard, room, both):
-                ear.frames.clear()
+            for client in (dashboard, room, both):
+                client.frames.clear()
 
             # When the writer plays the flow,
             for event, sets in STEPS:
                 await write.step(task_id, event, sets)
 
             # then each connection gets its messages, in order and nothing else,
-            for ear, subscriptions in (
+            for client, subscriptions in (
                 (dashboard, {"dashboard": True, "task": False}),
                 (room, {"dashboard": False, "task": True}),
                 (both, {"dashboard": True, "task": True}),
             ):
                 types = expected(**subscriptions)
-                frames = [await ear.next() for _ in types]
+                frames = [await client.next() for _ in types]
                 assert [frame["type"] for frame in frames] == types
-                assert await ear.quiet() == []
+                assert await client.quiet() == []
                 check_contents(frames, task_id)
             # and who may not see the task gets nothing.
             assert await stranger.quiet() == []
@@ -252,7 +252,7 @@ async def test_each_message_comes_well_below_half_a_second(
     async with (
         writer(mongo_url, database_name) as write,
         running(settings_for(mongo_url, database_name)) as relay,
-        listening(relay, "/ws/dashboard", sub=OWNER) as dashboard,
+        connected(relay, "/ws/dashboard", sub=OWNER) as dashboard,
     ):
         await dashboard.until("dashboard:state")
         for number in range(30):

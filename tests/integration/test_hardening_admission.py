@@ -19,7 +19,7 @@ import pytest
 from support.command_process import started
 from support.hostile_client import bearer, ending_of, get, status_of, text_frame
 from support.raw_client import CLOSE, PING, TEXT, calling, frame, handshake, upgraded
-from support.relay_fixture import SECRET, SOON_S, listening, running, token
+from support.relay_fixture import SECRET, SOON_S, connected, running, token
 from support.relay_metrics import becomes, metric
 from support.token_forgery import hmac_signed, jwk, jwks, segment, signed
 
@@ -276,16 +276,16 @@ async def test_a_connection_above_a_cap_is_refused_until_another_ends(
     """S24: above the cap in total, of an address, or of a user: 4430, until another connection ends."""
     async with running(with_(**{cap: 3}, relay_auth_timeout_ms=300)) as relay:
         for _ in range(3):
-            async with listening(relay), listening(relay), listening(relay) as last:
+            async with connected(relay), connected(relay), connected(relay) as last:
                 for path in ("/ws", "/ws/dashboard"):
                     assert await ending_of(relay.url, path, bearer(token("alice"))) == (4430, "at_capacity")
                 if other is not None:
-                    async with listening(relay, sub=other):
+                    async with connected(relay, sub=other):
                         pass
                 await last.socket.close()
                 await becomes(relay, "relay_connections ", lambda count: count == 2)
-                async with listening(relay) as ear:
-                    assert await ear.quiet() == []
+                async with connected(relay) as client:
+                    assert await client.quiet() == []
             await becomes(relay, "relay_connections ", lambda count: count == 0)
         # Connections that never send a token, send nonsense, or are cut no longer count either.
         for ends in (frame(TEXT, b"x"), frame(3), b""):
@@ -295,7 +295,7 @@ async def test_a_connection_above_a_cap_is_refused_until_another_ends(
                     peer.send(ends)
                 assert await peer.ending() is not None
         await becomes(relay, "relay_connections ", lambda count: count == 0)
-        async with listening(relay), listening(relay), listening(relay):
+        async with connected(relay), connected(relay), connected(relay):
             pass
 
 
@@ -336,7 +336,7 @@ async def test_a_user_outside_the_rollout_is_refused_with_its_reason(with_: Any)
             assert (status, json.loads(body)["enabled"]) == (200, is_in)
             assert headers["cache-control"] == "no-cache"
             if is_in:
-                async with listening(relay, sub=sub):
+                async with connected(relay, sub=sub):
                     pass
                 continue
             for path in ("/ws", "/ws/dashboard", "/ws/tasks/t"):

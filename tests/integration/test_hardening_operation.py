@@ -26,7 +26,7 @@ from pymongo.errors import OperationFailure
 from support.command_process import Process, started
 from support.hostile_client import bearer, ending_of, get, status_of, text_frame
 from support.raw_client import CLOSE, TEXT, calling, frame, handshake, upgraded
-from support.relay_fixture import SOON_S, Ear, listening, running, token
+from support.relay_fixture import SOON_S, SocketClient, connected, running, token
 from support.relay_metrics import becomes
 
 from relay.cli.demo import mongod as embedded
@@ -162,8 +162,8 @@ async def test_the_cause_of_an_error_is_logged_and_not_sent(
             assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
         # The log has the cause, and the relay goes on.
         assert caplog.text.count("hunter2") >= 3
-        async with listening(relay) as ear:
-            assert await ear.quiet() == []
+        async with connected(relay) as client:
+            assert await client.quiet() == []
         await becomes(relay, "relay_connections ", lambda count: count == 0)
 
 
@@ -171,8 +171,8 @@ async def test_metrics_and_readiness_can_have_a_port_of_their_own(tasks: Any, wi
     """S32: metrics and readiness on the clients' port: 404; no label contains a user or a task."""
     tasks.insert_one({"_id": "the-task", "createdBy": "the-user"})
     async with running(with_(relay_admin_port=0)) as relay:
-        async with listening(relay, "/ws/tasks/the-task", sub="the-user") as ear:
-            await ear.until("task:state")
+        async with connected(relay, "/ws/tasks/the-task", sub="the-user") as client:
+            await client.until("task:state")
             for path in ("/metrics", "/readyz", "/metrics/", "/%6detrics", "//metrics", "/client/../metrics"):
                 assert (await get(relay.url + path))[0] == 404, path
             status, _, body = await get(f"{relay.admin_url}/metrics")
@@ -208,12 +208,12 @@ async def test_the_right_to_read_one_collection_is_enough(with_: Any, tmp_path: 
             url = server.url.replace("://", "://relay:hunter2@") + "&authSource=app"
             async with (
                 running(with_(relay_mongo_url=url, relay_mongo_database="app")) as relay,
-                listening(relay, "/ws/dashboard") as ear,
+                connected(relay, "/ws/dashboard") as client,
             ):
-                await ear.send("task:join", {"taskId": "t"})
-                await ear.until("task:state")
+                await client.send("task:join", {"taskId": "t"})
+                await client.until("task:state")
                 admin.app.tasks.update_one({"_id": "t"}, {"$push": {"events": 1}})
-                await ear.until("task:event_added")
+                await client.until("task:event_added")
         with MongoClient[dict[str, Any]](url) as user:
             for what in (
                 lambda: user.app.tasks.insert_one({}),
@@ -303,19 +303,19 @@ async def test_one_user_with_many_sockets_does_not_stop_the_others(tasks: Any, w
         while not over.is_set():
             await asyncio.to_thread(tasks.bulk_write, batch)
 
-    async def round_trip(ear: Ear, number: int) -> float:
+    async def round_trip(client: SocketClient, number: int) -> float:
         """The seconds from a write to its message, and on to the answer to a request."""
         began = time.perf_counter()
         await asyncio.to_thread(tasks.update_one, {"_id": "mine"}, {"$push": {"events": number}})
-        await ear.until("task:event_added", index=number)
-        await ear.quiet()
+        await client.until("task:event_added", index=number)
+        await client.quiet()
         return time.perf_counter() - began
 
     async with AsyncExitStack() as stack:
         relay = await stack.enter_async_context(
             running(with_(relay_messages_per_second=20, relay_max_connections_per_user=50))
         )
-        alice = await stack.enter_async_context(listening(relay, "/ws/tasks/mine"))
+        alice = await stack.enter_async_context(connected(relay, "/ws/tasks/mine"))
         await alice.until("task:state")
         alone = [await round_trip(alice, number) for number in range(10)]
         peers = [
@@ -327,7 +327,7 @@ async def test_one_user_with_many_sockets_does_not_stop_the_others(tasks: Any, w
         noise += [asyncio.create_task(pester(peer)) for peer in peers[:10]]
         noise.append(asyncio.create_task(write_hot()))
         together = [await round_trip(alice, number) for number in range(10, 70)]
-        async with listening(relay, "/ws/tasks/mine") as late:
+        async with connected(relay, "/ws/tasks/mine") as late:
             await late.until("task:state")
         over.set()
         for one in noise[:45]:

@@ -17,7 +17,7 @@ import orjson
 import pytest
 from support.hostile_client import bearer, get, text_frame
 from support.raw_client import BINARY, CLOSE, CONT, PING, TEXT, calling, frame, handshake, upgraded
-from support.relay_fixture import SOON_S, listening, running, token
+from support.relay_fixture import SOON_S, connected, running, token
 from support.relay_metrics import becomes, metric
 
 from relay.gateway.websocket.connection import MAX_FRAGMENTS, Connection
@@ -127,11 +127,11 @@ async def test_requests_above_the_rate_and_too_many_tasks_are_refused(with_: Any
         async with upgraded(relay.url) as peer:
             peer.send(frame(TEXT, b"nonsense") * 1_000)
             assert await peer.ending() == 4429
-        async with listening(relay) as ear:
+        async with connected(relay) as client:
             names = [{"taskId": str(number)} for number in range(101)]
             for many, code in ((names, "bad_request"), (names[:51], "too_many_tasks")):
-                await ear.send("task:join", {"tasks": many})
-                assert (await ear.next())["data"]["code"] == code
+                await client.send("task:join", {"tasks": many})
+                assert (await client.next())["data"]["code"] == code
 
 
 FRAMES = [
@@ -204,11 +204,11 @@ async def test_malformed_and_unexpected_json_is_answered_with_an_error(
     with_: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """S27: NaN, 10,000 levels, 10^400, a surrogate, duplicate names, wrong types of each field: an error, quickly."""
-    async with running(with_(relay_messages_per_second=100_000)) as relay, listening(relay) as ear:
+    async with running(with_(relay_messages_per_second=100_000)) as relay, connected(relay) as client:
         for text in BAD_JSON:
             began = time.process_time()
-            await ear.socket.send(text)
-            answer = await ear.next()
+            await client.socket.send(text)
+            answer = await client.next()
             assert (
                 time.process_time() - began < 0.25
             )  # of client and server together; it takes far less than 5 ms
@@ -217,20 +217,20 @@ async def test_malformed_and_unexpected_json_is_answered_with_an_error(
                 ("error", "unknown_type"),
             ), text[:40]
         # The last of two equal names counts, as in orjson. No second parser could read it differently.
-        await ear.socket.send('{"type":"task:leave","type":"ping","id":"a","id":"b"}')
-        assert ((await ear.next())["type"], ear.frames[-1]["replyTo"]) == ("pong", "b")
+        await client.socket.send('{"type":"task:leave","type":"ping","id":"a","id":"b"}')
+        assert ((await client.next())["type"], client.frames[-1]["replyTo"]) == ("pong", "b")
         for kind, names in FIELDS.items():
             for name in names:
                 for value in STRANGE:
                     data = {"taskId": "t"} if name in ("since", "head") else {}
-                    await ear.socket.send(json.dumps({"type": kind, "data": {**data, name: value}}))
+                    await client.socket.send(json.dumps({"type": kind, "data": {**data, name: value}}))
         for value in STRANGE:
-            await ear.socket.send(json.dumps({"type": "ping", "id": value}))
-            await ear.socket.send(json.dumps({"type": value}))
-            await ear.socket.send(json.dumps({"type": "ping", "data": value}))
-        await ear.send("task:join", {"taskId": "the last"})
-        await ear.until("error", taskId="the last")
-        codes = {frame["data"]["code"] for frame in ear.frames if frame["type"] == "error"}
+            await client.socket.send(json.dumps({"type": "ping", "id": value}))
+            await client.socket.send(json.dumps({"type": value}))
+            await client.socket.send(json.dumps({"type": "ping", "data": value}))
+        await client.send("task:join", {"taskId": "the last"})
+        await client.until("error", taskId="the last")
+        codes = {frame["data"]["code"] for frame in client.frames if frame["type"] == "error"}
         assert codes <= {"bad_message", "bad_request", "unknown_type", "forbidden"}
-        ear.socket.transport.abort()  # a clean close would wait until everything is read
+        client.socket.transport.abort()  # a clean close would wait until everything is read
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

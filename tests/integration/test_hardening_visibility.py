@@ -15,7 +15,7 @@ import orjson
 from bson import ObjectId
 from pymongo import UpdateOne
 from support.hostile_client import bearer, ending_of
-from support.relay_fixture import listening, running, token
+from support.relay_fixture import connected, running, token
 from support.relay_metrics import metric
 from support.slow_client import reading_slowly
 
@@ -55,21 +55,21 @@ async def test_a_foreign_task_and_a_missing_one_get_the_same_answer(tasks: Any, 
     """S15: the id of another user's task, and one that does not exist: the same answer after about the same time. Ids
     that look like queries: bad_request or forbidden."""
     tasks.insert_many([{"_id": "foreign", "createdBy": "bob"}, {"_id": ObjectId("65f0c0ffee" * 2 + "65f0")}])
-    async with running(with_()) as relay, listening(relay) as ear:
+    async with running(with_()) as relay, connected(relay) as client:
         answers: dict[str, Any] = {}
         took: dict[str, list[float]] = {"foreign": [], "nowhere": []}
         for _ in range(15):
             for name, times in took.items():
                 began = time.perf_counter()
-                await ear.send("task:join", {"taskId": name}, id="i")
-                answers[name] = orjson.dumps(await ear.next()).replace(name.encode(), b"NAME")
+                await client.send("task:join", {"taskId": name}, id="i")
+                answers[name] = orjson.dumps(await client.next()).replace(name.encode(), b"NAME")
                 times.append(time.perf_counter() - began)
         assert answers["foreign"] == answers["nowhere"]
         # Both wait for one answer of the database. The shortest times, because a busy machine makes some longer.
         foreign, nowhere = (min(times) for times in took.values())
         assert abs(foreign - nowhere) < 0.05
-        await ear.send("resync_requested", {"taskIds": ["foreign", "nowhere"]})
-        done = (await ear.until("resync:done"))["data"]
+        await client.send("resync_requested", {"taskIds": ["foreign", "nowhere"]})
+        done = (await client.until("resync:done"))["data"]
         assert sorted(done["forbidden"]) == ["foreign", "nowhere"]
 
         for name in NO_IDS:
@@ -79,11 +79,11 @@ async def test_a_foreign_task_and_a_missing_one_get_the_same_answer(tasks: Any, 
                 ("task:leave", {"taskId": name}),
                 ("resync_requested", {"taskIds": [name]}),
             ):
-                await ear.send(kind, data)
-                assert (await ear.next())["data"]["code"] == "bad_request", (kind, name)
+                await client.send(kind, data)
+                assert (await client.next())["data"]["code"] == "bad_request", (kind, name)
         for name in STRANGE_IDS:
-            await ear.send("task:join", {"taskId": name})
-        refused = [await ear.next() for _ in STRANGE_IDS]
+            await client.send("task:join", {"taskId": name})
+        refused = [await client.next() for _ in STRANGE_IDS]
         assert {frame["data"]["code"] for frame in refused} == {"forbidden"}
         assert sorted(frame["data"]["taskId"] for frame in refused) == sorted(STRANGE_IDS)
 
@@ -91,21 +91,21 @@ async def test_a_foreign_task_and_a_missing_one_get_the_same_answer(tasks: Any, 
 async def test_a_resuming_client_is_authorized_again(tasks: Any, with_: Any) -> None:
     """S16: a valid position, but access was removed meanwhile: forbidden, and nothing of the timeline."""
     tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [{"n": 0}]})
-    async with running(with_()) as relay, listening(relay, "/ws/dashboard", sub="bob") as bob:
-        async with listening(relay, "/ws/tasks/t") as ear:
-            state = (await ear.until("task:state"))["data"]
+    async with running(with_()) as relay, connected(relay, "/ws/dashboard", sub="bob") as bob:
+        async with connected(relay, "/ws/tasks/t") as client:
+            state = (await client.until("task:state"))["data"]
         await bob.until("dashboard:state")
         tasks.update_one({"_id": "t"}, {"$push": {"events": "hidden"}, "$set": {"createdBy": "bob"}})
         await bob.until("dashboard:task_list_updated")
         position = {"since": state["next"], "head": state["head"]}
         path = f"/ws/tasks/t?since={state['next']}&head={state['head']}"
-        async with listening(relay, path) as ear:
-            await ear.until("error", code="forbidden", taskId="t")
-            await ear.send("task:join", {"taskId": "t", **position})
-            await ear.until("error", code="forbidden", taskId="t")
-            await ear.send("resync_requested", {"taskIds": [{"taskId": "t", **position}]})
-            assert (await ear.until("resync:done"))["data"] == {"taskIds": [], "forbidden": ["t"]}
-            assert "hidden" not in str(ear.frames)
+        async with connected(relay, path) as client:
+            await client.until("error", code="forbidden", taskId="t")
+            await client.send("task:join", {"taskId": "t", **position})
+            await client.until("error", code="forbidden", taskId="t")
+            await client.send("resync_requested", {"taskIds": [{"taskId": "t", **position}]})
+            assert (await client.until("resync:done"))["data"] == {"taskIds": [], "forbidden": ["t"]}
+            assert "hidden" not in str(client.frames)
 
 
 REVOKED = 200
@@ -132,18 +132,18 @@ async def test_a_client_that_loses_a_task_receives_nothing_of_that_change(tasks:
             )
         )
         in_room, on_list, resuming = [
-            await stack.enter_async_context(listening(relay, path))
+            await stack.enter_async_context(connected(relay, path))
             for path in ("/ws", "/ws/dashboard", "/ws")
         ]
         slow = await stack.enter_async_context(reading_slowly(relay))
-        owner = await stack.enter_async_context(listening(relay, "/ws/dashboard", sub="bob"))
-        for ear in (in_room, slow):
+        owner = await stack.enter_async_context(connected(relay, "/ws/dashboard", sub="bob"))
+        for client in (in_room, slow):
             for start in range(0, REVOKED, 100):
-                await ear.send(
+                await client.send(
                     "task:join", {"tasks": [{"taskId": name} for name in ids[start : start + 100]]}
                 )
             for _ in ids:
-                state = await ear.until("task:state")
+                state = await client.until("task:state")
         position["head"] = state["data"]["head"]
         await on_list.until("dashboard:state")
         await owner.until("dashboard:state")
@@ -178,27 +178,27 @@ async def test_a_client_that_loses_a_task_receives_nothing_of_that_change(tasks:
         await asyncio.to_thread(give_away)
         fence = {"_id": "fence", "createdBy": "alice", "members": ["bob"]}
         await asyncio.to_thread(tasks.insert_one, fence)
-        for ear in (on_list, owner, slow):
+        for client in (on_list, owner, slow):
             while not any(
-                one["type"].startswith("dashboard:") and "fence" in str(one["data"]) for one in ear.frames
+                one["type"].startswith("dashboard:") and "fence" in str(one["data"]) for one in client.frames
             ):
-                await ear.next()
+                await client.next()
         await in_room.quiet()
         over.set()
         await resumed
         await resuming.send("task:join", {"tasks": [{"taskId": name, **position} for name in ids[:100]]})
         await resuming.quiet()
         # then no client that lost the task received the event,
-        for ear in (in_room, on_list, resuming, slow):
-            assert "leaked" not in str(ear.frames)
+        for client in (in_room, on_list, resuming, slow):
+            assert "leaked" not in str(client.frames)
         # clients that had the task received its revocation,
         assert sum(one["type"] == "task:revoked" for one in in_room.frames) == REVOKED
         assert sum(one["data"].get("change") == "revoked" for one in on_list.frames) == REVOKED
         # and the new owner sees it.
         await owner.send("task:join", {"taskId": ids[0]})
         assert "leaked" in str(await owner.until("task:state"))
-        for ear in (in_room, on_list, resuming, slow, owner):
-            ear.socket.transport.abort()  # a clean close would wait until everything is read
+        for client in (in_room, on_list, resuming, slow, owner):
+            client.socket.transport.abort()  # a clean close would wait until everything is read
 
 
 async def test_only_typed_fields_leave_the_relay_bounded_and_without_secrets(tasks: Any, with_: Any) -> None:
@@ -219,9 +219,9 @@ async def test_only_typed_fields_leave_the_relay_bounded_and_without_secrets(tas
             ],
         }
     )
-    async with running(with_()) as relay, listening(relay, "/ws/tasks/t") as ear:
-        text = (await ear.until("task:state")) and orjson.dumps(ear.frames[-1]).decode()
-        state = ear.frames[-1]["data"]
+    async with running(with_()) as relay, connected(relay, "/ws/tasks/t") as client:
+        text = (await client.until("task:state")) and orjson.dumps(client.frames[-1]).decode()
+        state = client.frames[-1]["data"]
         assert "kept here" not in text
         assert "ghp_" not in text
         assert len(text) < 10_000
@@ -242,20 +242,20 @@ async def test_a_forged_position_gives_a_whole_state_or_an_error(tasks: Any, wit
             {"_id": "foreign", "createdBy": "bob", "events": ["f0", "f1"]},
         ]
     )
-    async with running(with_()) as relay, listening(relay) as ear:
+    async with running(with_()) as relay, connected(relay) as client:
         heads: dict[str, str] = {}
         for name in ("t", "u"):
-            await ear.send("resync_requested", {"taskIds": [name]})
-            heads[name] = (await ear.until("task:state"))["data"]["head"]
-            await ear.until("resync:done")
+            await client.send("resync_requested", {"taskIds": [name]})
+            heads[name] = (await client.until("task:state"))["data"]["head"]
+            await client.until("resync:done")
         good = heads["t"]
 
         async def resumed(since: Any, at: Any, name: str = "t") -> Any:
             data = {"taskIds": [{"taskId": name, "since": since, "head": at}]}
-            await ear.socket.send(json.dumps({"type": "resync_requested", "data": data}))
-            answer = await ear.next()
+            await client.socket.send(json.dumps({"type": "resync_requested", "data": data}))
+            answer = await client.next()
             if answer["type"] == "task:state":
-                await ear.until("resync:done")
+                await client.until("resync:done")
                 data = answer["data"]
                 return data["taskId"], data["reset"], data["from"], [one["data"] for one in data["events"]]
             return answer["data"].get("code") or answer["data"]["forbidden"]

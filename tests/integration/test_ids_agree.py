@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from pymongo import MongoClient
 from support.polling_client import post
-from support.relay_fixture import listening, running, settings_for, token
+from support.relay_fixture import connected, running, settings_for, token
 from support.task_views import FENCE, RAW, Views, by_id
 
 from relay.source.change import key_of
@@ -166,17 +166,17 @@ async def test_an_id_of_any_type_gives_equal_rights_in_lists_joins_and_polls(
     documents = [{"_id": str(n), field: value} for n, value in enumerate([*mine, *others])]
     every = [{"taskId": one["_id"]} for one in documents]
     async with running(settings_for(mongo_url, database_name)) as relay:
-        async with listening(relay, "/ws/dashboard", sub=sub, teams=[42]) as live:
+        async with connected(relay, "/ws/dashboard", sub=sub, teams=[42]) as live:
             await live.until("dashboard:state")
             tasks.insert_many([*documents, {"_id": FENCE, "teamId": Int64(42)}])
             await live.until("dashboard:task_list_updated", taskId=FENCE)
-        async with listening(relay, "/ws/dashboard", sub=sub) as ear:
-            listed = (await ear.until("dashboard:state"))["data"]["tasks"]
-            await ear.send("resync_requested", {"taskIds": every})
-            await ear.until("resync:done")
+        async with connected(relay, "/ws/dashboard", sub=sub) as client:
+            listed = (await client.until("dashboard:state"))["data"]["tasks"]
+            await client.send("resync_requested", {"taskIds": every})
+            await client.until("resync:done")
         polled = (await post(relay, {"tasks": every}, sub=sub)).body["messages"]
     followed = [frame["data"] for frame in live.frames if frame["type"] == "dashboard:task_list_updated"]
-    joined = by_id(frame["data"]["task"] for frame in ear.frames if frame["type"] == "task:state")
+    joined = by_id(frame["data"]["task"] for frame in client.frames if frame["type"] == "task:state")
     assert set(joined) == {str(n) for n in range(len(mine))}
     assert by_id(listed) == joined
     assert by_id(one["data"]["task"] for one in polled if one["type"] == "task:state") == joined
@@ -186,12 +186,12 @@ async def test_an_id_of_any_type_gives_equal_rights_in_lists_joins_and_polls(
 
 async def test_a_number_and_its_digits_are_one_user(tasks: Any, mongo_url: str, database_name: str) -> None:
     given = settings_for(mongo_url, database_name, relay_max_connections_per_user=1)
-    async with running(given) as relay, listening(relay, "/ws", sub=1017) as ear:
+    async with running(given) as relay, connected(relay, "/ws", sub=1017) as client:
         # When the application starts to write the same id as a text, the connection goes on with it,
-        await ear.send("auth", {"token": token("1017")}, id="a")
-        assert (await ear.until("auth:ok"))["replyTo"] == "a"
-        await ear.send("auth", {"token": token(1018)}, id="b")
-        assert (await ear.until("error"))["data"]["code"] == "forbidden"
+        await client.send("auth", {"token": token("1017")}, id="a")
+        assert (await client.until("auth:ok"))["replyTo"] == "a"
+        await client.send("auth", {"token": token(1018)}, id="b")
+        assert (await client.until("error"))["data"]["code"] == "forbidden"
         # and it counts as one of that user's.
         assert (await post(relay, {"dashboard": {}}, sub="1017")).status == 429
         assert (await post(relay, {"dashboard": {}}, sub="1018")).status == 200
@@ -224,8 +224,8 @@ async def test_a_nested_claim_gives_the_rights_of_its_rule(
             ({"realm_access": [{"roles": [1]}]}, set()),
             ({"roles": [1], "projects": 7}, set()),
         ):
-            async with listening(relay, "/ws/dashboard", **claims) as ear:
-                listed = (await ear.until("dashboard:state"))["data"]["tasks"]
+            async with connected(relay, "/ws/dashboard", **claims) as client:
+                listed = (await client.until("dashboard:state"))["data"]["tasks"]
             assert {one["taskId"] for one in listed} == visible, claims
             polled = (await post(relay, {"tasks": [{"taskId": "theirs"}]}, **claims)).body["messages"]
             assert [one["type"] == "task:state" for one in polled] == ["theirs" in visible]

@@ -15,7 +15,7 @@ from bson import DatetimeMS, Decimal128, Int64, ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient, MongoClient, UpdateOne
 from support.polling_client import post
-from support.relay_fixture import SOON_S, Ear, listening, running, settings_for
+from support.relay_fixture import SOON_S, SocketClient, connected, running, settings_for
 
 from relay.errors import Unavailable
 from relay.source.raw_bson import LENIENT
@@ -44,9 +44,9 @@ def settings(mongo_url: str, database_name: str) -> Any:
     return settings_for(mongo_url, database_name)
 
 
-async def joined(ear: Ear, task_id: Any, **position: Any) -> dict[str, Any]:
-    await ear.send("task:join", {"taskId": str(task_id), **position}, id="j")
-    state = await ear.until("task:state")
+async def joined(client: SocketClient, task_id: Any, **position: Any) -> dict[str, Any]:
+    await client.send("task:join", {"taskId": str(task_id), **position}, id="j")
+    state = await client.until("task:state")
     assert state["replyTo"] == "j"
     return state["data"]
 
@@ -54,26 +54,26 @@ async def joined(ear: Ear, task_id: Any, **position: Any) -> dict[str, Any]:
 async def test_a_state_tells_where_it_stands_and_live_goes_on_from_there(tasks: Tasks, settings: Any) -> None:
     task = mine([{"type": "log", "n": 0}, {"type": "log", "n": 1}], status="analyzing")
     tasks.insert_one(task)
-    async with running(settings) as relay, listening(relay) as ear:
-        state = await joined(ear, task["_id"])
+    async with running(settings) as relay, connected(relay) as client:
+        state = await joined(client, task["_id"])
         assert (state["from"], state["next"], state["reset"], state["more"]) == (0, 2, True, False)
         assert [event["data"]["n"] for event in state["events"]] == [0, 1]
         assert state["task"]["status"] == "analyzing"
         push(tasks, task["_id"], {"type": "log", "n": 2})
-        added = (await ear.until("task:event_added"))["data"]
+        added = (await client.until("task:event_added"))["data"]
         assert (added["index"], added["next"], added["event"]["data"]["n"]) == (2, 3, 2)
 
 
 async def test_a_position_resumes_after_a_restart_of_the_relay(tasks: Tasks, settings: Any) -> None:
     task = mine([{"n": 0}])
     tasks.insert_one(task)
-    async with running(settings) as relay, listening(relay) as ear:
-        await joined(ear, task["_id"])
+    async with running(settings) as relay, connected(relay) as client:
+        await joined(client, task["_id"])
         push(tasks, task["_id"], {"n": 1})
-        position = (await ear.until("task:event_added"))["data"]
+        position = (await client.until("task:event_added"))["data"]
     push(tasks, task["_id"], {"n": 2}, {"n": 3})
-    async with running(settings) as relay, listening(relay) as ear:
-        state = await joined(ear, task["_id"], since=position["next"], head=position["head"])
+    async with running(settings) as relay, connected(relay) as client:
+        state = await joined(client, task["_id"], since=position["next"], head=position["head"])
     assert (state["from"], state["next"], state["reset"]) == (2, 4, False)
     assert [event["data"]["n"] for event in state["events"]] == [2, 3]
 
@@ -86,10 +86,10 @@ async def test_a_position_of_another_timeline_starts_anew(
 ) -> None:
     task = mine([{"n": 0}, {"n": 1}])
     tasks.insert_one(task)
-    async with running(settings) as relay, listening(relay) as ear:
-        given = await joined(ear, task["_id"])
+    async with running(settings) as relay, connected(relay) as client:
+        given = await joined(client, task["_id"])
         position = {"since": since, "head": given["head"] if head == "same" else head}
-        state = await joined(ear, task["_id"], **{k: v for k, v in position.items() if v is not None})
+        state = await joined(client, task["_id"], **{k: v for k, v in position.items() if v is not None})
     assert (state["from"], state["next"], state["reset"]) == (0, 2, True)
 
 
@@ -98,13 +98,13 @@ async def test_a_rewritten_timeline_resets_the_room_and_voids_old_positions(
 ) -> None:
     task = mine([{"n": 0}, {"n": 1}])
     tasks.insert_one(task)
-    async with running(settings) as relay, listening(relay) as ear:
-        before = await joined(ear, task["_id"])
+    async with running(settings) as relay, connected(relay) as client:
+        before = await joined(client, task["_id"])
         tasks.update_one({"_id": task["_id"]}, {"$pull": {"events": {"n": 0}}})
-        state = (await ear.until("task:state"))["data"]
+        state = (await client.until("task:state"))["data"]
         assert (state["reset"], state["from"], state["next"]) == (True, 0, 1)
-        assert (await joined(ear, task["_id"], since=1, head=before["head"]))["reset"] is True
-        assert (await joined(ear, task["_id"], since=1, head=state["head"]))["reset"] is False
+        assert (await joined(client, task["_id"], since=1, head=before["head"]))["reset"] is True
+        assert (await joined(client, task["_id"], since=1, head=state["head"]))["reset"] is False
 
 
 async def test_rewrites_that_follow_each_other_closely_are_shown_by_their_last(
@@ -113,9 +113,9 @@ async def test_rewrites_that_follow_each_other_closely_are_shown_by_their_last(
     cap, pushes = 200, 300
     task = mine([{"n": -n} for n in range(cap)])
     tasks.insert_one(task)
-    async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
-        await joined(ear, task["_id"])
-        ear.frames.clear()
+    async with running(settings) as relay, connected(relay, "/ws/dashboard") as client:
+        await joined(client, task["_id"])
+        client.frames.clear()
         began = time.monotonic()
         capped = [
             UpdateOne(
@@ -130,18 +130,18 @@ async def test_rewrites_that_follow_each_other_closely_are_shown_by_their_last(
         # When an array that is full is pushed to as fast as it goes, and the last event is one that tells,
         last = {"$push": {"events": {"$each": [{"type": "merged", "n": pushes}], "$slice": -cap}}}
         await asyncio.to_thread(tasks.bulk_write, [*capped, UpdateOne({"_id": task["_id"]}, last)])
-        while ear.frames[-1:] == [] or not shows(ear.frames[-1], pushes):
-            await ear.next()
+        while client.frames[-1:] == [] or not shows(client.frames[-1], pushes):
+            await client.next()
         took = time.monotonic() - began
     # then the room is shown a few states and no event by itself, and hears of everything else.
-    states = [frame for frame in ear.frames if frame["type"] == "task:state"]
+    states = [frame for frame in client.frames if frame["type"] == "task:state"]
     assert 1 <= len(states) <= took / 0.25 + 2
-    assert not any(frame["type"] == "task:event_added" for frame in ear.frames)
+    assert not any(frame["type"] == "task:event_added" for frame in client.frames)
     assert [event["data"]["n"] for event in states[-1]["data"]["events"]] == list(
         range(pushes - cap + 1, pushes + 1)
     )
-    assert sum(frame["type"] == "task:pr_merged" for frame in ear.frames) == 1
-    titles = [frame["data"]["task"]["title"] for frame in ear.frames if frame["type"] == "task:updated"]
+    assert sum(frame["type"] == "task:pr_merged" for frame in client.frames) == 1
+    titles = [frame["data"]["task"]["title"] for frame in client.frames if frame["type"] == "task:updated"]
     assert titles == sorted(titles, key=int)
     assert titles[-1] == str(pushes - 1)
 
@@ -153,12 +153,12 @@ def shows(frame: dict[str, Any], n: int) -> bool:
 async def test_a_long_timeline_comes_in_pages(tasks: Tasks, settings: Any) -> None:
     task = mine([{"n": n, "text": "x" * 10_000} for n in range(60)])
     tasks.insert_one(task)
-    async with running(settings) as relay, listening(relay) as ear:
-        pages = [await joined(ear, task["_id"])]
+    async with running(settings) as relay, connected(relay) as client:
+        pages = [await joined(client, task["_id"])]
         while pages[-1]["more"]:
-            pages.append((await ear.next())["data"])
+            pages.append((await client.next())["data"])
         middle = pages[1]
-        resumed = await joined(ear, task["_id"], since=middle["next"], head=middle["head"])
+        resumed = await joined(client, task["_id"], since=middle["next"], head=middle["head"])
     assert len(pages) > 2
     assert [page["reset"] for page in pages] == [True] + [False] * (len(pages) - 1)
     assert [page["from"] for page in pages] == [0, *(page["next"] for page in pages[:-1])]
@@ -173,8 +173,8 @@ async def test_joins_amid_a_burst_see_every_event_once(
     settings = settings_for(mongo_url, database_name, relay_known_tasks_max=known)
     chosen = [mine() for _ in range(3)]
     tasks.insert_many(chosen)
-    async with running(settings) as relay, AsyncMongoClient[dict[str, Any]](mongo_url) as client:
-        target = client[database_name]["tasks"]
+    async with running(settings) as relay, AsyncMongoClient[dict[str, Any]](mongo_url) as mongo:
+        target = mongo[database_name]["tasks"]
 
         async def write() -> None:
             for n in range(300):
@@ -183,11 +183,11 @@ async def test_joins_amid_a_burst_see_every_event_once(
         async def join_and_check(delay: int) -> None:
             for _ in range(delay):  # a moment of its own, counted in turns of the loop
                 await asyncio.sleep(0)
-            async with listening(relay) as ear:
+            async with connected(relay) as client:
                 task = chosen[delay % 3]
-                seen = [event["data"]["n"] for event in (await joined(ear, task["_id"]))["events"]]
+                seen = [event["data"]["n"] for event in (await joined(client, task["_id"]))["events"]]
                 while len(seen) < 100:
-                    added = (await ear.until("task:event_added"))["data"]
+                    added = (await client.until("task:event_added"))["data"]
                     assert added["index"] == len(seen)
                     seen.append(added["event"]["data"]["n"])
                 assert seen == list(range(100))
@@ -207,8 +207,8 @@ async def test_a_thousand_joins_while_a_writer_runs_at_full_speed(
 
     def write() -> float:
         written, began = 0, time.perf_counter()
-        with MongoClient[dict[str, Any]](mongo_url) as client:
-            target = client[tasks.database.name]["tasks"]
+        with MongoClient[dict[str, Any]](mongo_url) as mongo:
+            target = mongo[tasks.database.name]["tasks"]
             while not over.is_set():
                 updates = [UpdateOne({"_id": one["_id"]}, {"$push": {"events": written}}) for one in chosen]
                 written += target.bulk_write(updates, ordered=False).modified_count
@@ -216,11 +216,11 @@ async def test_a_thousand_joins_while_a_writer_runs_at_full_speed(
 
     async def join(number: int, room: asyncio.Semaphore) -> None:
         task_id = str(chosen[number % len(chosen)]["_id"])
-        async with room, listening(relay) as ear:
-            await ear.send("task:join", {"taskId": task_id}, id="j")
+        async with room, connected(relay) as client:
+            await client.send("task:join", {"taskId": task_id}, id="j")
             held = 0
             for _ in range(1 + number % 10):  # each stays for a while of its own
-                frame = await ear.next()
+                frame = await client.next()
                 data = frame["data"]
                 if frame["type"] == "task:state":
                     assert data["from"] == (0 if data["reset"] else held)
@@ -246,9 +246,9 @@ async def test_a_thousand_joins_while_a_writer_runs_at_full_speed(
 async def test_a_transaction_is_published_whole(tasks: Tasks, mongo: Any, settings: Any) -> None:
     one, other = mine(), mine()
     tasks.insert_many([one, other])
-    async with running(settings) as relay, listening(relay) as ear:
-        await joined(ear, one["_id"])
-        await joined(ear, other["_id"])
+    async with running(settings) as relay, connected(relay) as client:
+        await joined(client, one["_id"])
+        await joined(client, other["_id"])
 
         def write(session: Any) -> None:
             for n in range(20):
@@ -257,7 +257,7 @@ async def test_a_transaction_is_published_whole(tasks: Tasks, mongo: Any, settin
 
         with mongo.start_session() as session:
             session.with_transaction(write)
-        added = [(await ear.until("task:event_added"))["data"] for _ in range(40)]
+        added = [(await client.until("task:event_added"))["data"] for _ in range(40)]
     for task in (one, other):
         mine_only = [data for data in added if data["taskId"] == str(task["_id"])]
         assert [data["index"] for data in mine_only] == list(range(20))
@@ -267,14 +267,14 @@ async def test_a_transaction_is_published_whole(tasks: Tasks, mongo: Any, settin
 async def test_a_task_just_written_is_found(mongo_url: str, database_name: str, settings: Any) -> None:
     async with (
         running(settings) as relay,
-        listening(relay) as ear,
-        AsyncMongoClient[dict[str, Any]](mongo_url) as client,
+        connected(relay) as client,
+        AsyncMongoClient[dict[str, Any]](mongo_url) as mongo,
     ):
-        tasks = client[database_name].get_collection("tasks")
+        tasks = mongo[database_name].get_collection("tasks")
         for _ in range(10):
             task = mine()
             await tasks.insert_one(task)
-            assert (await joined(ear, task["_id"]))["taskId"] == str(task["_id"])
+            assert (await joined(client, task["_id"]))["taskId"] == str(task["_id"])
 
 
 async def test_a_task_that_is_not_there_and_one_that_is_not_yours_are_not_told_apart(
@@ -282,11 +282,11 @@ async def test_a_task_that_is_not_there_and_one_that_is_not_yours_are_not_told_a
 ) -> None:
     theirs = mine(createdBy="bob")
     tasks.insert_one(theirs)
-    async with running(settings) as relay, listening(relay) as ear:
+    async with running(settings) as relay, connected(relay) as client:
         answers = []
         for task_id in (str(theirs["_id"]), str(ObjectId()), "no such", '{"$ne": null}'):
-            await ear.send("task:join", {"taskId": task_id}, id="j")
-            answer = await ear.until("error")
+            await client.send("task:join", {"taskId": task_id}, id="j")
+            answer = await client.until("error")
             assert answer["data"].pop("taskId") == task_id
             answers.append(answer)
     assert all(answer == answers[0] for answer in answers)
@@ -325,53 +325,53 @@ async def test_ids_of_every_kind_are_joined_and_followed_by_the_name_the_dashboa
     tasks.insert_many(
         raw.stored(("_id", one), ("title", raw.text(str(number))), *own) for number, one in enumerate(IDS)
     )
-    async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
-        listed = (await ear.until("dashboard:state"))["data"]["tasks"]
+    async with running(settings) as relay, connected(relay, "/ws/dashboard") as client:
+        listed = (await client.until("dashboard:state"))["data"]["tasks"]
         assert len({summary["taskId"] for summary in listed}) == len(IDS)
         for task_id, title in ((summary["taskId"], summary["title"]) for summary in listed):
-            assert (await joined(ear, task_id))["task"]["title"] == title
+            assert (await joined(client, task_id))["task"]["title"] == title
             tasks.update_one({"title": title}, {"$push": {"events": "pushed"}})
-            await ear.until("task:event_added", taskId=task_id)
-            await ear.until("dashboard:task_list_updated", taskId=task_id)
+            await client.until("task:event_added", taskId=task_id)
+            await client.until("dashboard:task_list_updated", taskId=task_id)
         asked = [{"taskId": summary["taskId"]} for summary in listed]
         polled = (await post(relay, {"tasks": asked})).body["messages"]
         assert {one["data"]["task"]["title"] for one in polled} == {one["title"] for one in listed}
         tasks.update_many({}, [{"$replaceWith": {"_id": "$_id", "createdBy": "alice", "title": "replaced"}}])
         for _ in IDS:
-            await ear.until("dashboard:task_list_updated", title="replaced")
+            await client.until("dashboard:task_list_updated", title="replaced")
         tasks.delete_many({})
-        gone = {(await ear.until("task:deleted"))["data"]["taskId"] for _ in IDS}
+        gone = {(await client.until("task:deleted"))["data"]["taskId"] for _ in IDS}
         assert gone == {summary["taskId"] for summary in listed}
 
 
 async def test_an_id_that_becomes_an_equal_one_is_the_same_task(tasks: Tasks, settings: Any) -> None:
     tasks.insert_one(mine() | {"_id": 7})
-    async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
-        (task,) = (await ear.until("dashboard:state"))["data"]["tasks"]
-        await joined(ear, task["taskId"])
+    async with running(settings) as relay, connected(relay, "/ws/dashboard") as client:
+        (task,) = (await client.until("dashboard:state"))["data"]["tasks"]
+        await joined(client, task["taskId"])
         # When applications in other languages write the same document,
         for number, equal in enumerate((Int64(7), 7.0, Decimal128("7.00"))):
             tasks.replace_one({"_id": 7}, mine(["event"] * (number + 1)) | {"_id": equal})
             # then its room and the list are sent that, under the one name.
-            assert (await ear.until("task:event_added"))["data"]["taskId"] == task["taskId"]
-            shown = (await ear.until("dashboard:task_list_updated"))["data"]
+            assert (await client.until("task:event_added"))["data"]["taskId"] == task["taskId"]
+            shown = (await client.until("dashboard:task_list_updated"))["data"]
             assert (shown["taskId"], shown["eventCount"]) == (task["taskId"], number + 1)
-        assert (await joined(ear, task["taskId"]))["next"] == 3
+        assert (await joined(client, task["taskId"]))["next"] == 3
 
 
 async def test_a_resync_answers_each_task_and_joins_nothing(tasks: Tasks, settings: Any) -> None:
     task = mine([{"n": 0}])
     tasks.insert_one(task)
-    async with running(settings) as relay, listening(relay) as ear:
-        await ear.send("resync_requested", {"taskIds": [str(task["_id"]), "nowhere"]}, id="r")
-        state = await ear.until("task:state")
-        done = await ear.until("resync:done")
+    async with running(settings) as relay, connected(relay) as client:
+        await client.send("resync_requested", {"taskIds": [str(task["_id"]), "nowhere"]}, id="r")
+        state = await client.until("task:state")
+        done = await client.until("resync:done")
         assert (state["replyTo"], done["replyTo"]) == ("r", "r")
         assert done["data"] == {"taskIds": [str(task["_id"])], "forbidden": ["nowhere"]}
         push(tasks, task["_id"], {"n": 1})
-        async with listening(relay) as other:
+        async with connected(relay) as other:
             await joined(other, task["_id"])  # the push has passed when this is answered
-        assert await ear.quiet() == []
+        assert await client.quiet() == []
 
 
 async def test_requests_for_one_task_at_once_are_all_answered_and_nothing_comes_twice(
@@ -379,29 +379,29 @@ async def test_requests_for_one_task_at_once_are_all_answered_and_nothing_comes_
 ) -> None:
     task = mine([{"n": 0}])
     tasks.insert_one(task)
-    async with running(settings) as relay, listening(relay) as ear:
+    async with running(settings) as relay, connected(relay) as client:
         for number in range(3):
-            await ear.send("task:join", {"taskId": str(task["_id"])}, id=f"j{number}")
-            await ear.send("resync_requested", {"taskIds": [str(task["_id"])]}, id=f"r{number}")
-        answers = [await ear.next() for _ in range(9)]
+            await client.send("task:join", {"taskId": str(task["_id"])}, id=f"j{number}")
+            await client.send("resync_requested", {"taskIds": [str(task["_id"])]}, id=f"r{number}")
+        answers = [await client.next() for _ in range(9)]
         assert {frame["replyTo"] for frame in answers} == {"j0", "j1", "j2", "r0", "r1", "r2"}
         push(tasks, task["_id"], {"n": 1})
-        assert (await ear.next())["data"]["index"] == 1
-        assert await ear.quiet() == []
+        assert (await client.next())["data"]["index"] == 1
+        assert await client.quiet() == []
 
 
 async def test_dashboards_asked_for_at_once_are_all_answered(tasks: Tasks, settings: Any) -> None:
-    async with running(settings) as relay, listening(relay) as ear:
+    async with running(settings) as relay, connected(relay) as client:
         for number in range(3):
-            await ear.send("dashboard:join", {"limit": 5 + number % 2}, id=str(number))
-        answers = [await ear.until("dashboard:state") for _ in range(3)]
+            await client.send("dashboard:join", {"limit": 5 + number % 2}, id=str(number))
+        answers = [await client.until("dashboard:state") for _ in range(3)]
         assert {frame["replyTo"] for frame in answers} == {"0", "1", "2"}
         tasks.insert_one(mine())
-        assert [(await ear.next())["type"] for _ in range(2)] == [
+        assert [(await client.next())["type"] for _ in range(2)] == [
             "task:created",
             "dashboard:task_list_updated",
         ]
-        assert await ear.quiet() == []
+        assert await client.quiet() == []
 
 
 async def test_a_state_larger_than_the_outbox_is_delivered(
@@ -410,42 +410,42 @@ async def test_a_state_larger_than_the_outbox_is_delivered(
     settings = settings_for(mongo_url, database_name, relay_outbox_max_bytes=65_536)
     task = mine([{"n": n, "text": "x" * 100_000} for n in range(40)])
     tasks.insert_one(task)
-    async with running(settings) as relay, listening(relay) as ear:
-        page = await joined(ear, task["_id"])
+    async with running(settings) as relay, connected(relay) as client:
+        page = await joined(client, task["_id"])
         while page["more"]:
-            page = (await ear.next())["data"]
+            page = (await client.next())["data"]
         assert page["next"] == 40
-        assert await ear.quiet() == []
+        assert await client.quiet() == []
 
 
 async def test_what_was_left_says_nothing_more(tasks: Tasks, settings: Any) -> None:
     task = mine()
     tasks.insert_one(task)
-    async with running(settings) as relay, listening(relay) as ear, listening(relay) as other:
-        await joined(ear, task["_id"])
+    async with running(settings) as relay, connected(relay) as client, connected(relay) as other:
+        await joined(client, task["_id"])
         await joined(other, task["_id"])
-        await ear.send("task:leave", {"taskId": str(task["_id"])}, id="l")
-        assert (await ear.until("task:left"))["data"] == {"taskId": str(task["_id"])}
+        await client.send("task:leave", {"taskId": str(task["_id"])}, id="l")
+        assert (await client.until("task:left"))["data"] == {"taskId": str(task["_id"])}
         push(tasks, task["_id"], {"n": 0})
         await other.until("task:event_added")
-        assert await ear.quiet() == []
+        assert await client.quiet() == []
 
 
 async def test_a_dashboard_lists_the_newest_first_up_to_its_limit(tasks: Tasks, settings: Any) -> None:
     tasks.insert_many([mine(title=str(n)) for n in range(5)] + [mine(createdBy="bob", title="not mine")])
-    async with running(settings) as relay, listening(relay, "/ws/dashboard?limit=3") as ear:
-        state = (await ear.until("dashboard:state"))["data"]
+    async with running(settings) as relay, connected(relay, "/ws/dashboard?limit=3") as client:
+        state = (await client.until("dashboard:state"))["data"]
     assert [task["title"] for task in state["tasks"]] == ["4", "3", "2"]
     assert (state["reset"], state["more"]) == (True, False)
 
 
 async def test_a_collection_that_comes_later_is_no_trouble(tasks: Tasks, settings: Any) -> None:
-    async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
-        assert (await ear.until("dashboard:state"))["data"]["tasks"] == []
+    async with running(settings) as relay, connected(relay, "/ws/dashboard") as client:
+        assert (await client.until("dashboard:state"))["data"]["tasks"] == []
         task = mine()
         tasks.insert_one(task)
-        await ear.until("task:created")
-        assert (await joined(ear, task["_id"]))["next"] == 0
+        await client.until("task:created")
+        assert (await joined(client, task["_id"]))["next"] == 0
 
 
 async def test_dates_past_all_calendars_and_broken_text_are_somebodys_data(
@@ -453,18 +453,18 @@ async def test_dates_past_all_calendars_and_broken_text_are_somebodys_data(
 ) -> None:
     broken = bson.encode(mine(title="brXXken", when=DatetimeMS(253402300800001))).replace(b"XX", b"\xff\xfe")
     neighbour = mine(title="neighbour")
-    async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
-        await ear.until("dashboard:state")
+    async with running(settings) as relay, connected(relay, "/ws/dashboard") as client:
+        await client.until("dashboard:state")
         # When such a document comes, and an event like it,
         task_id = bson.decode(broken, LENIENT)["_id"]
         tasks.insert_one(RawBSONDocument(broken))
         push(tasks, task_id, {"at": DatetimeMS(-(2**50)), "n": 1})
         tasks.insert_one(neighbour)
         # then it is shown as well as can be, and its neighbours are not touched.
-        await ear.until("task:created", title="br\ufffd\ufffdken")
-        await ear.until("dashboard:task_list_updated", eventCount=1)
-        await ear.until("task:created", title="neighbour")
-        state = await joined(ear, task_id)
+        await client.until("task:created", title="br\ufffd\ufffdken")
+        await client.until("dashboard:task_list_updated", eventCount=1)
+        await client.until("task:created", title="neighbour")
+        state = await joined(client, task_id)
         assert state["events"] == [{"type": None, "at": None, "data": {"at": -(2**50), "n": 1}}]
 
 
@@ -480,8 +480,8 @@ async def test_nothing_is_read_again_and_again_for_who_is_gone(
         raise Unavailable("away")
 
     async with running(settings) as relay:
-        async with listening(relay) as ear:
-            await joined(ear, task["_id"])
+        async with connected(relay) as client:
+            await joined(client, task["_id"])
             monkeypatch.setattr(Reader, "read_at", fails)
             await asyncio.to_thread(tasks.drop)
             await tried.wait()  # to bring it up to date, which is tried until it works
@@ -493,13 +493,13 @@ async def test_nothing_is_read_again_and_again_for_who_is_gone(
 async def test_a_dropped_collection_heals_by_itself(tasks: Tasks, settings: Any) -> None:
     task = mine([{"n": 0}])
     tasks.insert_one(task)
-    async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
-        await joined(ear, task["_id"])
+    async with running(settings) as relay, connected(relay, "/ws/dashboard") as client:
+        await joined(client, task["_id"])
         tasks.drop()
-        await ear.until("task:deleted", taskId=str(task["_id"]))
+        await client.until("task:deleted", taskId=str(task["_id"]))
         again = mine(title="after the drop")
         tasks.insert_one(again)
-        await ear.until("task:created", title="after the drop")
+        await client.until("task:created", title="after the drop")
 
 
 @pytest.mark.parametrize("task_id", ["a/b", "two\nlines", "\n", "ends\r\n", "a b?c#d%", "é"])
@@ -508,5 +508,5 @@ async def test_a_task_is_joined_by_its_path_whatever_text_its_id_is(
 ) -> None:
     tasks.insert_one({"_id": task_id, "createdBy": "alice"})
     path = f"/ws/tasks/{quote(task_id, safe='')}"
-    async with running(settings) as relay, listening(relay, path) as ear:
-        assert (await ear.next())["data"]["taskId"] == task_id
+    async with running(settings) as relay, connected(relay, path) as client:
+        assert (await client.next())["data"]["taskId"] == task_id

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 from support.mongo_url_options import FAR_FROM_OURS
-from support.relay_fixture import listening, running, settings_for
+from support.relay_fixture import connected, running, settings_for
 
 from relay.source.client import client_of
 from relay.source.raw_bson import Decoder
@@ -24,9 +24,9 @@ async def test_no_option_changes_how_long_the_stream_waits_for_changes(
 ) -> None:
     """timeoutMS replaced the wait of every getMore, so the relay was stale until somebody wrote."""
     mapping = Mapping()
-    async with client_of(settings_for(f"{mongo_url}&{options}", database_name)) as client:
+    async with client_of(settings_for(f"{mongo_url}&{options}", database_name)) as mongo:
         decoder = Decoder(mapping.events, names=mapping.names())
-        tail = Tail(client, database_name, "tasks", decoder, jitter=lambda: 0.0)
+        tail = Tail(mongo, database_name, "tasks", decoder, jitter=lambda: 0.0)
         await tail.open()
         batches = tail.batches()
         async with asyncio.timeout(15):  # three waits of the options' length would take longer
@@ -41,12 +41,12 @@ async def test_a_relay_with_every_ignored_option_works_as_without_them(
     options = "&".join(f"{name}={value}" for name, value in FAR_FROM_OURS.items())
     async with (
         running(settings_for(f"{mongo_url}&{options}", database_name)) as relay,
-        listening(relay, roles=["admin"]) as ear,
+        connected(relay, roles=["admin"]) as client,
     ):
-        await ear.send("dashboard:join")
-        await ear.until("dashboard:state")
+        await client.send("dashboard:join")
+        await client.until("dashboard:state")
         await asyncio.to_thread(mongo[database_name].tasks.insert_one, {"_id": "t", "title": "Fix"})
-        await ear.until("dashboard:task_list_updated", taskId="t")
+        await client.until("dashboard:task_list_updated", taskId="t")
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ async def test_a_relay_works_with_the_options_that_it_uses(
 ) -> None:
     async with (
         running(settings_for(f"{mongo_url}&{options}", database_name)) as relay,
-        listening(relay, roles=["admin"]) as ear,
+        connected(relay, roles=["admin"]) as client,
     ):
-        await ear.send("dashboard:join")
-        await ear.until("dashboard:state")
+        await client.send("dashboard:join")
+        await client.until("dashboard:state")
         await asyncio.to_thread(mongo[database_name].tasks.insert_one, {"_id": "t", "title": "Fix"})
-        await ear.until("dashboard:task_list_updated", taskId="t")
+        await client.until("dashboard:task_list_updated", taskId="t")

@@ -15,7 +15,7 @@ from pymongo import AsyncMongoClient, MongoClient
 from pymongo.errors import OperationFailure
 from support import odd_diffs
 from support.collector import Collector, stored
-from support.relay_fixture import SOON_S, listening, running, settings_for
+from support.relay_fixture import SOON_S, connected, running, settings_for
 from support.stored_comparison import TRANSLATOR, same
 
 from relay.feed.cache import TaskCache
@@ -100,10 +100,10 @@ async def test_the_computed_task_equals_the_document_in_mongodb(
     rng = random.Random(SEED)
     first = {name: {**odd_diffs.document(rng), "_id": name} for name in map(str, range(20))}
     tasks.insert_many(list(first.values()))
-    async with AsyncMongoClient[Any](mongo_url) as client:
+    async with AsyncMongoClient[Any](mongo_url) as mongo:
         where = (database_name, "tasks", Decoder("events"))
-        reader = Reader(client, *where)
-        tail = Heard(opened := Tail(client, *where, jitter=lambda: 0.5))
+        reader = Reader(mongo, *where)
+        tail = Heard(opened := Tail(mongo, *where, jitter=lambda: 0.5))
         await opened.open()
         for _ in range(300):
             (held,) = tasks.find({"_id": (name := rng.choice([*first]))})
@@ -138,12 +138,12 @@ async def test_a_field_name_with_dots_changes_no_rights(
     tasks.insert_one({"_id": "t", "members": ["m"], "createdBy": "c", "events": [{"n": 0}]})
     async with (
         running(settings_for(mongo_url, database_name)) as relay,
-        listening(relay, sub="m") as member,
-        listening(relay, sub="x") as stranger,
+        connected(relay, sub="m") as member,
+        connected(relay, sub="x") as stranger,
     ):
-        for ear in (member, stranger):
-            await ear.send("dashboard:join")
-            await ear.until("dashboard:state")
+        for client in (member, stranger):
+            await client.send("dashboard:join")
+            await client.until("dashboard:state")
         await member.send("task:join", {"taskId": "t"})
         await member.until("task:state")
         for name in ("members.0", "createdBy.0", "events.1", "events.0", "events.0.n", "members.", "$x", ""):
@@ -164,8 +164,8 @@ async def test_a_server_without_the_promised_option_is_used_without_it(
 ) -> None:
     """MongoDB 7.0 behaves so until setFeatureCompatibilityVersion is run after its upgrade from 6.0."""
     monkeypatch.setattr(cursor, "WIRE_VERSION_6_1", 17)
-    async with AsyncMongoClient[Any](mongo_url) as client:
-        tail = Tail(client, database_name, "tasks", Decoder("events"), jitter=lambda: 0.5)
+    async with AsyncMongoClient[Any](mongo_url) as mongo:
+        tail = Tail(mongo, database_name, "tasks", Decoder("events"), jitter=lambda: 0.5)
         await tail.open()
         tasks.insert_one({"_id": 1, "events": [0]})
         tasks.create_index("status")

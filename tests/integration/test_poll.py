@@ -15,7 +15,7 @@ import pytest
 from pymongo import AsyncMongoClient, MongoClient
 from support.polling_client import Answer, Poller, post, request
 from support.raw_client import calling
-from support.relay_fixture import SOON_S, listening, running, settings_for, token
+from support.relay_fixture import SOON_S, connected, running, settings_for, token
 from support.relay_metrics import becomes, metric
 
 from relay import health
@@ -108,7 +108,7 @@ async def test_a_client_that_is_current_waits_for_the_change(tasks: Any, with_: 
 
 async def test_a_change_of_a_task_of_others_does_not_end_the_wait(tasks: Any, with_: Any) -> None:
     tasks.insert_many([{"_id": "t", "createdBy": "alice"}, {"_id": "u", "createdBy": "bob"}])
-    async with running(with_(relay_poll_wait_ms=BRIEF_MS * 5)) as relay, listening(relay, sub="bob") as bob:
+    async with running(with_(relay_poll_wait_ms=BRIEF_MS * 5)) as relay, connected(relay, sub="bob") as bob:
         await bob.send("task:join", {"taskId": "u"})
         await bob.until("task:state")
         alice = Poller("alice", ["t"], dashboard={})
@@ -223,10 +223,10 @@ async def test_etags_are_equal_on_another_instance_and_after_a_restart(tasks: An
     # The other instance has seen the tasks change, so it did not read them as documents.
     tasks.update_many({}, {"$set": {"title": "Other"}})
     async with running(with_(relay_poll_wait_ms=0)) as relay:
-        async with listening(relay, "/ws/tasks/2") as ear:
-            await ear.until("task:state")
+        async with connected(relay, "/ws/tasks/2") as client:
+            await client.until("task:state")
             await write(tasks.update_many, {}, {"$set": {"title": "T"}})
-            await ear.until("task:updated")
+            await client.until("task:updated")
         assert (await alice.poll(relay)).types == []
 
 
@@ -310,11 +310,11 @@ async def test_a_poll_does_not_share_a_list_read_that_began_before_a_change(
             other = asyncio.create_task(post(here, {"dashboard": {}}))
             await was_read.wait()
         at_task = "/ws/tasks/t"
-        async with listening(here, at_task) as ear, listening(elsewhere, at_task) as other_ear:
-            for one in (ear, other_ear):
+        async with connected(here, at_task) as client, connected(elsewhere, at_task) as other_client:
+            for one in (client, other_client):
                 await one.until("task:state")
             await write(tasks.update_one, {"_id": "t"}, {"$set": {"title": "new"}})
-            for one in (ear, other_ear):
+            for one in (client, other_client):
                 await one.until("task:updated")
         await alice.poll(elsewhere)
         assert (await in_time(asyncio.create_task(alice.poll(here)))).types == []
@@ -340,8 +340,8 @@ async def test_a_revoked_task_is_refused_once_and_returns_by_itself(tasks: Any, 
             reads = await metric(relay, "relay_state_reads_total")
             await write(tasks.update_one, {"_id": "t"}, {"$push": {"events": {"n": 1}}})
             await write(tasks.insert_one, {"_id": "other", "createdBy": "alice"})
-            async with listening(relay, "/ws/tasks/other") as ear:
-                await ear.until("task:state")
+            async with connected(relay, "/ws/tasks/other") as client:
+                await client.until("task:state")
             assert await metric(relay, "relay_state_reads_total") <= reads + 3
             assert not polling.done()
             # until the user may see it again.
@@ -390,10 +390,10 @@ async def test_a_task_revoked_while_a_poll_collects_is_not_sent(
         await was_read.wait()
         await becomes(relay, "relay_rooms", lambda number: number == BATCH + (last == "the list"))
         await becomes(relay, "relay_state_reads_total", lambda number: number >= 3)
-        async with listening(relay, "/ws/tasks/t") as ear:
-            await ear.until("task:state")
+        async with connected(relay, "/ws/tasks/t") as client:
+            await client.until("task:state")
             await write(tasks.update_one, {"_id": "t"}, {"$set": {"createdBy": "bob"}})
-            await ear.until("task:revoked")
+            await client.until("task:revoked")
         go_on.set()
         # then the answer does not show the task that was revoked meanwhile.
         answer = await in_time(polling)
@@ -415,7 +415,7 @@ async def test_a_task_revoked_again_and_again_is_read_at_a_limited_rate(
             if len(times) <= REJOIN_BURST + 2:
                 task_id = left.pop()
                 await write(tasks.update_one, {"_id": task_id}, {"$set": {"createdBy": "bob"}})
-                async with listening(relay, f"/ws/tasks/{task_id}", sub="bob") as bob:
+                async with connected(relay, f"/ws/tasks/{task_id}", sub="bob") as bob:
                     await bob.until("task:state")  # so the change has been published
         return documents
 
@@ -512,7 +512,7 @@ async def test_a_waiting_poll_counts_as_a_connection_until_the_client_is_gone(
     async with running(with_(**{cap: 5})) as relay, AsyncExitStack() as stack:
         await alice.poll(relay)
         for _ in range(4):
-            await stack.enter_async_context(listening(relay))
+            await stack.enter_async_context(connected(relay))
         async with calling(relay.url) as peer:
             peer.send(request(alice.body()))
             await becomes(relay, "relay_rooms", lambda number: number == 1)
@@ -578,10 +578,12 @@ async def test_a_relay_that_stops_answers_every_waiting_poll_at_once(tasks: Any,
     async with running(with_(relay_drain_ms=2_000)) as relay:
         await alice.poll(relay)
         polling = asyncio.create_task(post(relay, alice.body()))
-        async with listening(relay) as ear:  # it is told of the stop, and keeps the relay running meanwhile
+        async with connected(
+            relay
+        ) as client:  # it is told of the stop, and keeps the relay running meanwhile
             await becomes(relay, "relay_rooms", lambda number: number == 1)
             relay.stop()
-            await ear.until("server:draining")
+            await client.until("server:draining")
             for answer in (await in_time(polling), await post(relay, alice.body())):
                 assert (answer.status, answer.body["data"]["code"]) == (503, "unavailable")
                 assert 0 <= answer.body["data"]["retryAfterMs"] <= 2_000
@@ -605,8 +607,8 @@ async def test_a_stale_relay_says_so_in_every_answer(
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
     monkeypatch.setattr(health, "STALE_AFTER_S", -1)  # so that no reply of the database is recent enough
     async with running(with_(relay_poll_wait_ms=0)) as relay:
-        async with listening(relay) as ear:
-            await ear.until("stream:status")
+        async with connected(relay) as client:
+            await client.until("stream:status")
         alice = Poller("alice", ["t"])
         assert (await alice.poll(relay)).types == ["task:state", "stream:status"]
         assert (await alice.poll(relay)).types == ["stream:status"]
@@ -637,8 +639,8 @@ async def test_a_polling_client_ends_up_with_the_documents(
     tasks.insert_many({"_id": f"t{n}", "createdBy": "alice", "events": []} for n in range(4))
     done = asyncio.Event()
 
-    async def writer(number: int, client: AsyncMongoClient[dict[str, Any]]) -> None:
-        collection = client[database_name]["tasks"]
+    async def writer(number: int, mongo: AsyncMongoClient[dict[str, Any]]) -> None:
+        collection = mongo[database_name]["tasks"]
         for n in range(60):
             change: dict[str, Any] = {"$push": {"events": {"writer": number, "n": n}}}
             if chance.random() < 0.05:
@@ -664,11 +666,11 @@ async def test_a_polling_client_ends_up_with_the_documents(
     async with (
         running(settings) as one,
         running(settings) as other,
-        AsyncMongoClient[dict[str, Any]](mongo_url) as client,
+        AsyncMongoClient[dict[str, Any]](mongo_url) as mongo,
     ):
         alice = Poller("alice", [f"t{n}" for n in range(4)], dashboard={})
         reading = asyncio.create_task(reader(alice, [one, other]))
-        await asyncio.gather(*(writer(number, client) for number in range(4)))
+        await asyncio.gather(*(writer(number, mongo) for number in range(4)))
         done.set()
         async with asyncio.timeout(SOON_S):
             await reading

@@ -12,7 +12,16 @@ import pytest
 from jsonschema import Draft202012Validator
 from pymongo import AsyncMongoClient
 from support.polling_client import post
-from support.relay_fixture import COMMAND, SOON_S, Ear, environment, listening, running, settings_for, token
+from support.relay_fixture import (
+    COMMAND,
+    SOON_S,
+    SocketClient,
+    connected,
+    environment,
+    running,
+    settings_for,
+    token,
+)
 from websockets.exceptions import ConnectionClosed
 
 from relay.hub.hub import Hub
@@ -39,27 +48,27 @@ def validator(side: str) -> Draft202012Validator:
     return Draft202012Validator({"$ref": f"#/$defs/{side}", "$defs": closed["$defs"]})
 
 
-async def ask(ear: Ear, kind: Request, data: dict[str, Any] | None = None) -> None:
+async def ask(client: SocketClient, kind: Request, data: dict[str, Any] | None = None) -> None:
     validator("ClientMessage").validate({"type": kind, "id": kind, "data": data or {}})
-    await ear.send(kind, data, id=kind)
+    await client.send(kind, data, id=kind)
 
 
-async def converse(ear: Ear) -> None:
+async def converse(client: SocketClient) -> None:
     """Send each request once, and one that is refused."""
-    await ear.until("auth:expiring")
-    await ask(ear, Request.AUTH, {"token": token("alice")})
-    await ear.until("auth:ok")
-    await ask(ear, Request.DASHBOARD_JOIN, {"limit": 10})
-    await ear.until("dashboard:state")
-    await ask(ear, Request.TASK_JOIN, {"taskId": "t1"})
-    position = (await ear.until("task:state"))["data"]
+    await client.until("auth:expiring")
+    await ask(client, Request.AUTH, {"token": token("alice")})
+    await client.until("auth:ok")
+    await ask(client, Request.DASHBOARD_JOIN, {"limit": 10})
+    await client.until("dashboard:state")
+    await ask(client, Request.TASK_JOIN, {"taskId": "t1"})
+    position = (await client.until("task:state"))["data"]
     wanted = {"taskId": "t1", "since": position["next"], "head": position["head"]}
-    await ask(ear, Request.TASK_JOIN, {"tasks": [wanted, {"taskId": "nobody's"}]})
-    await ear.until("error")
-    await ask(ear, Request.RESYNC, {"taskIds": ["t1", "nobody's", wanted]})
-    await ear.until("resync:done")
-    await ask(ear, Request.PING)
-    await ear.until("pong")
+    await ask(client, Request.TASK_JOIN, {"tasks": [wanted, {"taskId": "nobody's"}]})
+    await client.until("error")
+    await ask(client, Request.RESYNC, {"taskIds": ["t1", "nobody's", wanted]})
+    await client.until("resync:done")
+    await ask(client, Request.PING)
+    await client.until("pong")
 
 
 async def live(tasks: Any) -> None:
@@ -79,36 +88,36 @@ async def test_every_message_of_a_real_relay_is_valid_by_the_schema(
     mongo_url: str, database_name: str
 ) -> None:
     settings = settings_for(mongo_url, database_name, relay_heartbeat_ms=100, relay_drain_ms=100)
-    async with AsyncMongoClient[dict[str, Any]](mongo_url) as client:
-        tasks = client[database_name]["tasks"]
+    async with AsyncMongoClient[dict[str, Any]](mongo_url) as mongo:
+        tasks = mongo[database_name]["tasks"]
         await tasks.insert_one({"_id": "t1", "createdBy": "alice", "title": "One", "events": [{"type": "a"}]})
-        async with running(settings) as relay, listening(relay, ttl_s=20) as ear:
-            await converse(ear)
+        async with running(settings) as relay, connected(relay, ttl_s=20) as client:
+            await converse(client)
             await live(tasks)
-            await ear.until("dashboard:task_list_updated", change="deleted")
+            await client.until("dashboard:task_list_updated", change="deleted")
             await tasks.insert_one({"_id": "t3", "createdBy": "alice"})
-            await ask(ear, Request.TASK_JOIN, {"taskId": "t3"})
-            await ear.until("task:state", taskId="t3")
+            await ask(client, Request.TASK_JOIN, {"taskId": "t3"})
+            await client.until("task:state", taskId="t3")
             await tasks.delete_one({"_id": "t3"})
-            await ear.until("task:deleted")
-            await ask(ear, Request.TASK_LEAVE, {"taskId": "t1"})
-            await ear.until("task:left")
-            await ask(ear, Request.DASHBOARD_LEAVE)
-            await ear.until("dashboard:left")
-            await ear.until("heartbeat")
+            await client.until("task:deleted")
+            await ask(client, Request.TASK_LEAVE, {"taskId": "t1"})
+            await client.until("task:left")
+            await ask(client, Request.DASHBOARD_LEAVE)
+            await client.until("dashboard:left")
+            await client.until("heartbeat")
             relay.stop()
             with pytest.raises(ConnectionClosed):
-                await ear.until("nothing more")
+                await client.until("nothing more")
     told = validator("ServerMessage")
-    for frame in ear.frames:
+    for frame in client.frames:
         assert [error.message for error in told.iter_errors(frame)] == [], frame
-    assert {frame["type"] for frame in ear.frames} == set(Kind) - UNHEARD
+    assert {frame["type"] for frame in client.frames} == set(Kind) - UNHEARD
 
 
 async def test_a_poll_and_its_answer_are_valid_by_the_schema(mongo_url: str, database_name: str) -> None:
     asked: dict[str, Any] = {"dashboard": {"limit": 5}, "tasks": [{"taskId": "t1"}, {"taskId": "nobody's"}]}
-    async with AsyncMongoClient[dict[str, Any]](mongo_url) as client:
-        tasks = client[database_name]["tasks"]
+    async with AsyncMongoClient[dict[str, Any]](mongo_url) as mongo:
+        tasks = mongo[database_name]["tasks"]
         await tasks.insert_one({"_id": "t1", "createdBy": "alice", "events": [{"type": "a"}]})
         async with running(settings_for(mongo_url, database_name, relay_poll_wait_ms=100)) as relay:
             for _ in range(2):  # from the start, and with what that answer gave

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 from pymongo import MongoClient, UpdateOne
-from support.relay_fixture import SOON_S, Ear, listening, running, settings_for, token
+from support.relay_fixture import SOON_S, SocketClient, connected, running, settings_for, token
 from support.relay_metrics import becomes, metric
 from support.slow_client import reading_slowly
 from websockets.exceptions import ConnectionClosed
@@ -40,12 +40,12 @@ def pushes(first: int, count: int) -> list[UpdateOne]:
     ]
 
 
-async def follow(ear: Ear, held: list[int], last: int) -> int:
+async def follow(client: SocketClient, held: list[int], last: int) -> int:
     """Read until the event `last` has come, and check every message. Return how many events came one by one."""
     single = 0
     while not held or held[-1] != last:
-        frame = await ear.next()
-        ear.frames.clear()
+        frame = await client.next()
+        client.frames.clear()
         data = frame["data"]
         if frame["type"] == "task:state":
             held[data["from"] :] = [event["data"]["n"] for event in data["events"]]
@@ -61,7 +61,7 @@ async def test_a_slow_client_is_sent_states_for_dropped_messages(tasks: Any, set
     async with (
         running(settings_with(relay_outbox_max_bytes=262_144)) as relay,
         reading_slowly(relay) as slow,
-        listening(relay, "/ws/tasks/t") as fast,
+        connected(relay, "/ws/tasks/t") as fast,
     ):
         await slow.send("task:join", {"taskId": "t"})
         await slow.until("task:state")
@@ -94,18 +94,18 @@ async def test_a_timeline_above_every_limit_is_received_whole_and_ends_nothing_e
     least = settings_with(
         relay_outbox_max_bytes=65_536
     )  # answers may take 64 times as much, 4 MiB, and the state has 9 MB
-    async with running(least) as relay, listening(relay, "/ws/dashboard") as ear:
-        await ear.until("dashboard:state")
-        await ear.send("task:join", {"tasks": [{"taskId": "t"}, {"taskId": "a"}, {"taskId": "b"}]}, id="j")
+    async with running(least) as relay, connected(relay, "/ws/dashboard") as client:
+        await client.until("dashboard:state")
+        await client.send("task:join", {"tasks": [{"taskId": "t"}, {"taskId": "a"}, {"taskId": "b"}]}, id="j")
         held = 0
         while held < 150:
-            state = (await ear.until("task:state", taskId="t"))["data"]
+            state = (await client.until("task:state", taskId="t"))["data"]
             assert state["from"] == held
             held = state["next"]
         for task_id in "t", "a", "b":
             await asyncio.to_thread(tasks.update_one, {"_id": task_id}, {"$push": {"events": {"n": 1}}})
-        await ear.until("dashboard:task_list_updated", taskId="b", eventCount=2)
-        answered = {frame["data"]["taskId"] for frame in ear.frames if frame.get("replyTo") == "j"}
+        await client.until("dashboard:task_list_updated", taskId="b", eventCount=2)
+        answered = {frame["data"]["taskId"] for frame in client.frames if frame.get("replyTo") == "j"}
         assert answered == {"t", "a", "b"}
 
 
@@ -171,11 +171,11 @@ async def test_a_client_that_does_not_answer_pings_is_cut_off(settings_with: Any
         await becomes(relay, "relay_connections ", lambda count: count == 0)
         writer.close()
         # A client that answers stays.
-        async with listening(relay) as ear:
+        async with connected(relay) as client:
             await becomes(relay, "relay_connections ", lambda count: count == 1)
             for _ in range(4):
                 await asyncio.sleep(0.1)
-                assert await ear.quiet() == []
+                assert await client.quiet() == []
 
 
 async def test_a_planned_stop_is_announced_and_reconnects_are_spread(settings_with: Any) -> None:
@@ -184,9 +184,11 @@ async def test_a_planned_stop_is_announced_and_reconnects_are_spread(settings_wi
     ready = asyncio.Event()
     run = asyncio.create_task(serving.run(ready.set))
     await ready.wait()
-    async with listening(serving) as one, listening(serving) as other:
+    async with connected(serving) as one, connected(serving) as other:
         serving.stop()
-        waits = [(await ear.until("server:draining"))["data"]["reconnectAfterMs"] for ear in (one, other)]
+        waits = [
+            (await client.until("server:draining"))["data"]["reconnectAfterMs"] for client in (one, other)
+        ]
         assert all(0 <= wait <= 1_000 for wait in waits)
         # The session goes on until the close, but the relay is not ready any more.
         assert await one.quiet() == []
@@ -201,19 +203,19 @@ async def test_a_planned_stop_is_announced_and_reconnects_are_spread(settings_wi
 
 async def test_a_stop_does_not_wait_for_clients_that_are_gone(settings_with: Any) -> None:
     async with asyncio.timeout(SOON_S):
-        async with running(settings_with(relay_drain_ms=3_600_000)) as relay, listening(relay) as ear:
+        async with running(settings_with(relay_drain_ms=3_600_000)) as relay, connected(relay) as client:
             relay.stop()
-            await ear.until("server:draining")
+            await client.until("server:draining")
 
 
 async def test_list_updates_of_one_task_are_throttled(tasks: Any, settings_with: Any) -> None:
     tasks.insert_many([{"_id": "t", "createdBy": "alice"}, {"_id": "u", "createdBy": "alice"}])
     async with (
         running(settings_with(relay_list_update_min_interval_ms=200)) as relay,
-        listening(relay, "/ws/dashboard") as ear,
-        listening(relay, "/ws/dashboard", sub="bob") as bob,
+        connected(relay, "/ws/dashboard") as client,
+        connected(relay, "/ws/dashboard", sub="bob") as bob,
     ):
-        await ear.until("dashboard:state")
+        await client.until("dashboard:state")
         await bob.until("dashboard:state")
         # When a writer changes one task again and again,
         await asyncio.to_thread(
@@ -222,20 +224,20 @@ async def test_list_updates_of_one_task_are_throttled(tasks: Any, settings_with:
         # then the first update is sent at once, the last one always, and few between;
         titles = []
         while titles[-1:] != ["99"]:
-            titles.append((await ear.until("dashboard:task_list_updated", taskId="t"))["data"]["title"])
+            titles.append((await client.until("dashboard:task_list_updated", taskId="t"))["data"]["title"])
         assert titles[0] == "0"
         assert len(titles) < 10
         # updates of another task are not delayed, and neither is a revocation.
         tasks.update_one({"_id": "t"}, {"$set": {"title": "waits"}})
         tasks.update_one({"_id": "u"}, {"$set": {"title": "now"}})
         tasks.update_one({"_id": "t"}, {"$set": {"title": "last", "createdBy": "bob"}})
-        frames = [await ear.until("dashboard:task_list_updated") for _ in range(2)]
+        frames = [await client.until("dashboard:task_list_updated") for _ in range(2)]
         told = [(frame["data"]["taskId"], frame["data"]["change"]) for frame in frames]
         assert told in ([("u", "upserted"), ("t", "revoked")], [("t", "upserted"), ("u", "upserted")])
         assert (await bob.until("dashboard:task_list_updated"))["data"]["title"] == "last"
         tasks.delete_one({"_id": "t"})
         await bob.until("dashboard:task_list_updated", change="deleted")
         tasks.update_one({"_id": "u"}, {"$set": {"title": "fence"}})
-        await ear.until("dashboard:task_list_updated", taskId="u", title="fence")
-        late = [frame for frame in ear.frames if frame["data"].get("title") == "waits"]
+        await client.until("dashboard:task_list_updated", taskId="u", title="fence")
+        late = [frame for frame in client.frames if frame["data"].get("title") == "waits"]
         assert len(late) <= 1

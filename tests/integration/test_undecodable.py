@@ -10,7 +10,7 @@ import pytest
 from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient, MongoClient
 from support import odd_values
-from support.relay_fixture import listening, running, settings_for
+from support.relay_fixture import connected, running, settings_for
 
 from relay.source.identity import RawId
 from relay.source.raw_bson import Decoder, Undecodable
@@ -40,20 +40,20 @@ async def test_an_undecodable_field_hides_no_task(
         odd_values.document({"_id": odd_values.in_value("rotten"), "createdBy": ALICE, name: UNDECODABLE})
     )
     tasks.insert_one({"_id": "sound", "createdBy": "alice"})
-    async with running(settings_for(mongo_url, database_name)) as relay, listening(relay) as ear:
-        await ear.send("dashboard:join")
-        listed = (await ear.until("dashboard:state"))["data"]["tasks"]
+    async with running(settings_for(mongo_url, database_name)) as relay, connected(relay) as client:
+        await client.send("dashboard:join")
+        listed = (await client.until("dashboard:state"))["data"]["tasks"]
         assert {task["taskId"] for task in listed} == {"rotten", "sound"}
-        await ear.send("task:join", {"tasks": [{"taskId": "rotten"}, {"taskId": "sound"}]})
-        assert {(await ear.until("task:state"))["data"]["taskId"] for _ in "12"} == {"rotten", "sound"}
+        await client.send("task:join", {"tasks": [{"taskId": "rotten"}, {"taskId": "sound"}]})
+        assert {(await client.until("task:state"))["data"]["taskId"] for _ in "12"} == {"rotten", "sound"}
         tasks.update_one(
             {"_id": "rotten"}, setting("$set", **{name: UNDECODABLE, "error": odd_values.in_value("why")})
         )
-        updated = await ear.until("task:updated", taskId="rotten")
+        updated = await client.until("task:updated", taskId="rotten")
         assert updated["data"]["task"]["error"] == "why"
         assert name not in updated["data"]["task"]
         tasks.update_one({"_id": "rotten"}, {"$set": {"title": "mended"}})
-        await ear.until("dashboard:task_list_updated", taskId="rotten", title="mended")
+        await client.until("dashboard:task_list_updated", taskId="rotten", title="mended")
         assert not await reopened(relay)
 
 
@@ -62,29 +62,29 @@ async def test_only_the_undecodable_value_of_an_event_is_not_shown(
 ) -> None:
     event = odd_values.document({"type": odd_values.in_value("log"), "x": UNDECODABLE})
     tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [event]})
-    async with running(settings_for(mongo_url, database_name)) as relay, listening(relay) as ear:
-        await ear.send("task:join", {"taskId": "t"})
-        state = (await ear.until("task:state"))["data"]
+    async with running(settings_for(mongo_url, database_name)) as relay, connected(relay) as client:
+        await client.send("task:join", {"taskId": "t"})
+        state = (await client.until("task:state"))["data"]
         assert state["events"] == [{"type": "log", "at": None, "data": {"type": "log", "x": SHOWN}}]
         tasks.update_one({"_id": "t"}, {"$push": {"events": event}})
-        added = (await ear.until("task:event_added"))["data"]
+        added = (await client.until("task:event_added"))["data"]
         assert (added["index"], added["event"]) == (1, state["events"][0])
         tasks.update_one({"_id": "t"}, {"$push": {"events": {"n": 1}}})
-        head = (await ear.until("task:event_added"))["data"]["head"]
-        await ear.send("task:join", {"taskId": "t", "since": 3, "head": head})
-        assert (await ear.until("task:state"))["data"]["reset"] is False
+        head = (await client.until("task:event_added"))["data"]["head"]
+        await client.send("task:join", {"taskId": "t", "since": 3, "head": head})
+        assert (await client.until("task:state"))["data"]["reset"] is False
 
 
 async def test_an_undecodable_field_gives_no_rights(tasks: Any, mongo_url: str, database_name: str) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice", "teamId": "red"})
     async with (
         running(settings_for(mongo_url, database_name)) as relay,
-        listening(relay) as alice,
-        listening(relay, sub=SHOWN, teams=["red"]) as other,
+        connected(relay) as alice,
+        connected(relay, sub=SHOWN, teams=["red"]) as other,
     ):
-        for ear in (alice, other):
-            await ear.send("task:join", {"taskId": "t"})
-            await ear.until("task:state")
+        for client in (alice, other):
+            await client.send("task:join", {"taskId": "t"})
+            await client.until("task:state")
         tasks.update_one({"_id": "t"}, setting("$set", createdBy=UNDECODABLE))
         await alice.until("task:revoked", taskId="t")
         await alice.send("task:join", {"taskId": "t"}, id="again")
@@ -100,8 +100,8 @@ async def test_a_document_whose_id_cannot_be_decoded_is_read_and_named_by_its_by
     tasks.insert_one({"_id": 1, "events": [1]})
     tasks.insert_one(odd_values.document({"_id": UNDECODABLE, "title": odd_values.in_value("x")}))
     tasks.insert_one(odd_values.document({"_id": odd_values.in_value(2), "title": UNDECODABLE}))
-    async with AsyncMongoClient[Any](mongo_url) as client:
-        reader = Reader(client, database_name, "tasks", Decoder("events"), left_out=left_out.append)
+    async with AsyncMongoClient[Any](mongo_url) as mongo:
+        reader = Reader(mongo, database_name, "tasks", Decoder("events"), left_out=left_out.append)
         for projection in (None, {"title": 1, "events": 1}):
             found = await reader.read_at(await reader.now(), {}, projection=projection, sort={"title": 1})
             assert {wire_id(document["_id"]) for document in found} == {*map(wire_id, (1, 2)), NAMED}
@@ -113,17 +113,17 @@ async def test_a_document_with_an_undecodable_id_is_shown_like_any_other(
     tasks: Any, mongo_url: str, database_name: str
 ) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
-    async with running(settings_for(mongo_url, database_name)) as relay, listening(relay) as ear:
-        await ear.send("dashboard:join")
-        await ear.until("dashboard:state")
+    async with running(settings_for(mongo_url, database_name)) as relay, connected(relay) as client:
+        await client.send("dashboard:join")
+        await client.until("dashboard:state")
         tasks.insert_one(odd_values.document({"_id": UNDECODABLE, "createdBy": ALICE}))
-        await ear.until("dashboard:task_list_updated", taskId=NAMED)
-        await ear.send("task:join", {"taskId": NAMED})
-        await ear.until("task:state", taskId=NAMED)
+        await client.until("dashboard:task_list_updated", taskId=NAMED)
+        await client.send("task:join", {"taskId": NAMED})
+        await client.until("task:state", taskId=NAMED)
         tasks.update_many({"createdBy": "alice"}, {"$set": {"title": "new"}})
-        await ear.until("task:updated", taskId=NAMED)
+        await client.until("task:updated", taskId=NAMED)
         tasks.delete_many({"_id": {"$ne": "t"}})
-        await ear.until("task:deleted", taskId=NAMED)
+        await client.until("task:deleted", taskId=NAMED)
         assert not await reopened(relay)
 
 

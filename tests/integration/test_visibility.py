@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from mongomock_motor import AsyncMongoMockClient
 from pymongo import MongoClient
-from support.relay_fixture import listening, running, settings_for
+from support.relay_fixture import connected, running, settings_for
 
 from relay.tasks.mapping import Rule, Visibility
 from relay.tasks.visibility import Audience, Principal
@@ -52,8 +52,8 @@ async def test_each_rule_of_the_defaults_opens_its_tasks(tasks: Any, settings: A
     ]
     async with running(settings) as relay:
         for claims, visible in everyone:
-            async with listening(relay, "/ws/dashboard", **claims) as ear:
-                state = await ear.until("dashboard:state")
+            async with connected(relay, "/ws/dashboard", **claims) as client:
+                state = await client.until("dashboard:state")
                 assert {task["taskId"] for task in state["data"]["tasks"]} == visible
 
 
@@ -61,8 +61,8 @@ async def test_who_loses_a_task_hears_that_and_nothing_more(tasks: Any, settings
     tasks.insert_one({"_id": "t", "createdBy": "alice", "events": []})
     async with (
         running(settings) as relay,
-        listening(relay, "/ws/dashboard") as alice,
-        listening(relay, "/ws/dashboard", sub="bob") as bob,
+        connected(relay, "/ws/dashboard") as alice,
+        connected(relay, "/ws/dashboard", sub="bob") as bob,
     ):
         await alice.send("task:join", {"taskId": "t"})
         await alice.until("task:state")
@@ -82,34 +82,34 @@ async def test_who_loses_a_task_hears_that_and_nothing_more(tasks: Any, settings
 
 async def test_a_deleted_task_is_told_in_both_forms(tasks: Any, settings: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
-    async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
-        await ear.send("task:join", {"taskId": "t"})
-        await ear.until("task:state")
+    async with running(settings) as relay, connected(relay, "/ws/dashboard") as client:
+        await client.send("task:join", {"taskId": "t"})
+        await client.until("task:state")
         tasks.delete_one({"_id": "t"})
-        await ear.until("task:deleted", taskId="t")
-        await ear.until("dashboard:task_list_updated", change="deleted", taskId="t")
+        await client.until("task:deleted", taskId="t")
+        await client.until("dashboard:task_list_updated", change="deleted", taskId="t")
         # A task created again under the old id is a new one, and nobody is in its room.
         tasks.insert_one({"_id": "t", "createdBy": "alice"})
-        await ear.until("dashboard:task_list_updated", change="upserted")
+        await client.until("dashboard:task_list_updated", change="upserted")
         tasks.update_one({"_id": "t"}, {"$push": {"events": 1}})
-        await ear.until("dashboard:task_list_updated", eventCount=1)
-        assert not any(frame["type"] == "task:event_added" for frame in ear.frames)
+        await client.until("dashboard:task_list_updated", eventCount=1)
+        assert not any(frame["type"] == "task:event_added" for frame in client.frames)
 
 
 async def test_a_refreshed_token_brings_its_own_rights(tasks: Any, settings: Any) -> None:
     from support.relay_fixture import token
 
     tasks.insert_many([{"_id": "red", "teamId": "red"}, {"_id": "blue", "teamId": "blue"}])
-    async with running(settings) as relay, listening(relay, "/ws/dashboard", teams=["red"]) as ear:
-        await ear.send("task:join", {"taskId": "red"})
-        await ear.until("task:state")
-        await ear.send("auth", {"token": token("alice", teams=["blue"])}, id="a")
-        assert (await ear.until("auth:ok"))["replyTo"] == "a"
-        assert (await ear.next())["type"] == "task:revoked"
-        state = (await ear.until("dashboard:state"))["data"]
+    async with running(settings) as relay, connected(relay, "/ws/dashboard", teams=["red"]) as client:
+        await client.send("task:join", {"taskId": "red"})
+        await client.until("task:state")
+        await client.send("auth", {"token": token("alice", teams=["blue"])}, id="a")
+        assert (await client.until("auth:ok"))["replyTo"] == "a"
+        assert (await client.next())["type"] == "task:revoked"
+        state = (await client.until("dashboard:state"))["data"]
         assert [task["taskId"] for task in state["tasks"]] == ["blue"]
-        await ear.send("auth", {"token": token("mallory")}, id="b")
-        assert (await ear.until("error"))["data"]["code"] == "forbidden"
+        await client.send("auth", {"token": token("mallory")}, id="b")
+        assert (await client.until("error"))["data"]["code"] == "forbidden"
 
 
 # The keys and the filter are two spellings of one rule.
@@ -171,11 +171,11 @@ async def test_a_text_that_spells_the_key_of_an_id_opens_nothing(tasks: Any, set
     tasks.insert_one({"createdBy": OWNER})
     async with running(settings) as relay:
         for sub in (f":{OWNER}", f"o:{OWNER}", f"s:{OWNER}"):
-            async with listening(relay, "/ws/dashboard", sub=sub) as ear:
-                await ear.until("dashboard:state", tasks=[])
+            async with connected(relay, "/ws/dashboard", sub=sub) as client:
+                await client.until("dashboard:state", tasks=[])
                 tasks.update_one({}, {"$set": {"title": sub}})
                 tasks.insert_one({"createdBy": sub, "title": "a fence"})
-                assert (await ear.next())["data"]["title"] == "a fence"
+                assert (await client.next())["data"]["title"] == "a fence"
 
 
 async def test_the_letters_of_a_name_count_whatever_the_collation(
@@ -183,15 +183,15 @@ async def test_the_letters_of_a_name_count_whatever_the_collation(
 ) -> None:
     tasks = mongo[database_name].create_collection("tasks", collation={"locale": "en", "strength": 2})
     tasks.insert_one({"createdBy": "Alice"})
-    async with running(settings) as relay, listening(relay, "/ws/dashboard") as ear:
-        assert (await ear.until("dashboard:state"))["data"]["tasks"] == []
+    async with running(settings) as relay, connected(relay, "/ws/dashboard") as client:
+        assert (await client.until("dashboard:state"))["data"]["tasks"] == []
 
 
 async def test_the_strangers_loop_is_not_even_touched(tasks: Any, settings: Any) -> None:
     async with (
         running(settings) as relay,
-        listening(relay, "/ws/dashboard", sub="stranger") as stranger,
-        listening(relay, "/ws/dashboard") as alice,
+        connected(relay, "/ws/dashboard", sub="stranger") as stranger,
+        connected(relay, "/ws/dashboard") as alice,
     ):
         await stranger.until("dashboard:state")
         await asyncio.to_thread(

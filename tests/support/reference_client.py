@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from relay.app import Relay
-from support.relay_fixture import Ear, listening
+from support.relay_fixture import SocketClient, connected
 
 FENCE = "fence"  # a task that every user sees; its events arrive after all earlier writes
 SEEN: Counter[str] = Counter()
@@ -28,32 +28,32 @@ class ReferenceClient:
         self.unanswered: set[str] = set()
         self.fence = -1
         self.moved = asyncio.Event()
-        self.ear: Ear | None = None
+        self.client: SocketClient | None = None
         self._number = 0
         self._offered: dict[str, int] = {}
         self._joins: dict[str, set[str]] = {}
         self._resyncs: set[str] = set()
 
-    async def live(self, relay: Relay | str, connected: asyncio.Event) -> None:
+    async def live(self, relay: Relay | str, joined: asyncio.Event) -> None:
         """Connect, join what is wanted, and apply messages, until cancelled."""
         self.unanswered.clear()
         self._offered.clear()
-        async with listening(relay, sub=self.sub, teams=["everyone"]) as ear:
-            self.ear = ear
+        async with connected(relay, sub=self.sub, teams=["everyone"]) as client:
+            self.client = client
             for task_id in {*self.wanted, FENCE}:
                 await self.join(task_id)
             if self.dashboard is not None:
                 await self.join_dashboard()
-            connected.set()
-            async for frame in ear.socket:
+            joined.set()
+            async for frame in client.socket:
                 self.apply(orjson.loads(frame))
                 self.moved.set()
 
     async def ask(self, kind: str, data: dict[str, Any]) -> str:
-        assert self.ear is not None
+        assert self.client is not None
         self._number += 1
         self.unanswered.add(str(self._number))
-        await self.ear.send(kind, data, id=str(self._number))
+        await self.client.send(kind, data, id=str(self._number))
         return str(self._number)
 
     async def join(self, task_id: str) -> None:

@@ -93,7 +93,7 @@ def running_in_thread(settings: Settings) -> Iterator[str]:
 
 
 @dataclass
-class Ear:
+class SocketClient:
     """A WebSocket client that keeps all messages it receives, in order."""
 
     socket: ClientConnection
@@ -126,13 +126,13 @@ class Ear:
 
 
 @asynccontextmanager
-async def listening(
+async def connected(
     relay: Relay | str, path: str = "/ws", *, sub: Any = "alice", **claims: Any
-) -> AsyncIterator[Ear]:
+) -> AsyncIterator[SocketClient]:
     """Connect as this user. The welcome has been read already."""
     address = (relay if isinstance(relay, str) else relay.url).replace("http", "ws", 1) + path
     headers = {"Authorization": f"Bearer {token(sub, **claims)}"}
     async with connect(address, additional_headers=headers, proxy=None) as socket:
-        ear = Ear(socket)
-        assert (await ear.next())["type"] == "welcome"
-        yield ear
+        client = SocketClient(socket)
+        assert (await client.next())["type"] == "welcome"
+        yield client

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from websockets.asyncio.client import connect
 
 from relay.app import Relay
-from support.relay_fixture import Ear, token
+from support.relay_fixture import SocketClient, token
 
 
 @asynccontextmanager
-async def reading_slowly(relay: Relay, path: str = "/ws/dashboard") -> AsyncIterator[Ear]:
+async def reading_slowly(relay: Relay, path: str = "/ws/dashboard") -> AsyncIterator[SocketClient]:
     """A WebSocket with the smallest possible buffers. It reads from its socket only when `next` is called."""
     host, port = relay.url.removeprefix("http://").split(":")
     with socket.socket() as bare:
@@ -24,6 +24,6 @@ async def reading_slowly(relay: Relay, path: str = "/ws/dashboard") -> AsyncIter
         async with connect(
             address, sock=bare, additional_headers=headers, proxy=None, max_queue=2, close_timeout=0.1
         ) as websocket:
-            ear = Ear(websocket)
-            assert (await ear.next())["type"] == "welcome"
-            yield ear
+            client = SocketClient(websocket)
+            assert (await client.next())["type"] == "welcome"
+            yield client
