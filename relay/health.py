@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from relay.auth.tokens import KeySource
 from relay.protocol.types import StreamState
 from relay.source.opening import Watch
-from relay.source.stream import Tail
+from relay.source.stream import Stream
 
 # After this many seconds without a reply of the database, what clients see may be out of date.
 STALE_AFTER_S = 5.0
@@ -31,7 +31,7 @@ class Health:
     and `stopping` is False. The caller sets `stopping` when the relay is asked to stop.
     """
 
-    def __init__(self, tail: Tail, announcer: Announcer, keys: KeySource, watch: Watch) -> None:
+    def __init__(self, tail: Stream, announcer: Announcer, keys: KeySource, watch: Watch) -> None:
         self._tail = tail
         self._announcer = announcer
         self._keys = keys

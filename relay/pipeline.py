@@ -22,7 +22,9 @@ from relay.source.client import client_of, names_of
 from relay.source.opening import Opening, Watch
 from relay.source.raw_bson import Decoder
 from relay.source.reader import MAX_TIME_MS, Reader
-from relay.source.stream import Tail
+from relay.source.shared.feed import Feed
+from relay.source.shared.tail import SharedTail
+from relay.source.stream import Stream, Tail
 from relay.tasks.mapping import Mapping, load
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
@@ -45,8 +47,9 @@ class Pipeline:
     context manager, which closes its two MongoDB clients at the end.
 
     `pace` is awaited before the stream fetches more changes. `on_interrupted` is called each time the stream breaks.
-    `read_ms` is the longest time, in milliseconds, that one read may take in the database. Raises StartupError if the
-    settings name no database.
+    `read_ms` is the longest time, in milliseconds, that one read may take in the database. With a `feed`, the
+    change stream is received from another process, and followed directly only while that process cannot be used.
+    Raises StartupError if the settings name no database.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Pipeline:
         pace: Callable[[], Awaitable[None]] | None = None,
         on_interrupted: Callable[[], None] = lambda: None,
         read_ms: int = MAX_TIME_MS,
+        feed: Feed | None = None,
     ) -> None:
         database, collection = names_of(settings)
         self._settings = settings
@@ -75,9 +79,8 @@ class Pipeline:
         self.client, self._following = client_of(settings), client_of(settings)
         decoder = Decoder(mapping.events, names=mapping.names(), noticed=metrics.undecodable.inc)
         where = (database, collection, decoder)
-        self.tail = Tail(
-            self._following, *where, jitter=random.random, pace=pace, on_interrupted=on_interrupted
-        )
+        tail = Tail(self._following, *where, jitter=random.random, pace=pace, on_interrupted=on_interrupted)
+        self.tail: Stream = tail if feed is None else SharedTail(tail, feed, pace=pace)
         self.reader = Reader(self.client, *where, max_time_ms=read_ms, left_out=metrics.left_out.inc)
         self.opening = Opening(settings, self.client, self.tail, self.reader)
         self.watch = Watch(settings, self.client, self.reader, self.tail)

@@ -21,7 +21,7 @@ from relay.source.diagnosis import Diagnosis
 from relay.source.outage import Outage
 from relay.source.reach import FIRST_MS, of_collection, reach
 from relay.source.reader import Reader
-from relay.source.stream import Tail
+from relay.source.stream import Stream
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,9 @@ LOOK_S = 5.0  # seconds between two checks of the collection
 class Opening:
     """Checks that the relay can use the database and the collection, and then opens the tail."""
 
-    def __init__(self, settings: Settings, client: AsyncMongoClient[Any], tail: Tail, reader: Reader) -> None:
+    def __init__(
+        self, settings: Settings, client: AsyncMongoClient[Any], tail: Stream, reader: Reader
+    ) -> None:
         self._settings = settings
         self._client = client
         self._tail = tail
@@ -87,7 +89,7 @@ class Watch:
         settings: Settings,
         client: AsyncMongoClient[Any],
         reader: Reader,
-        tail: Tail,
+        tail: Stream,
     ) -> None:
         self._settings = settings
         self._client = client

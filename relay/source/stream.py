@@ -19,7 +19,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from bson import Timestamp
 from bson.raw_bson import RawBSONDocument
@@ -79,6 +79,40 @@ class Reopened:
     position: Timestamp
     reason: str
     token: bytes
+
+
+class Stream(Protocol):
+    """A change stream that the relay follows: `Tail`, or `SharedTail` if another process passes the stream on.
+
+    `position` is the cluster time up to which all changes have been given out. `current_at` is the monotonic time of
+    the last sign that the stream is up to date with the database, None before the first.
+    """
+
+    @property
+    def position(self) -> Timestamp: ...
+
+    @property
+    def token(self) -> bytes:
+        """The resume token (raw BSON) from which a stream sends every change after `position`."""
+
+    @property
+    def current_at(self) -> float | None: ...
+
+    async def open(self) -> Timestamp:
+        """Check that the change stream can be followed, and return the position (a cluster time) at which it starts.
+
+        Raises StartupError if this database cannot serve a change stream. Raises Unavailable if the database does not
+        answer; the caller may then try again.
+        """
+
+    def batches(self) -> AsyncGenerator[Batch | Reopened]:
+        """Yield every batch after the position that `open` set, and a `Reopened` whenever changes may have been missed.
+
+        The iterator ends only by cancellation.
+        """
+
+    def reopen(self, reason: str) -> None:
+        """Give up the position, because of `reason` (a clause for the log): `batches` then yields a `Reopened`."""
 
 
 class Tail:

@@ -69,6 +69,11 @@ class SharedTail:
         return self._tail.position
 
     @property
+    def token(self) -> bytes:
+        """The resume token (raw BSON) from which a stream sends every change after `position`."""
+        return self._tail.token
+
+    @property
     def current_at(self) -> float | None:
         return self._tail.current_at
 
