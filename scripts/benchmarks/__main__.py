@@ -27,6 +27,7 @@ from scripts.benchmarks import (
     idle_connections,
     latency,
     machine,
+    many,
     memory,
     reconnect,
     slow_reader,
@@ -50,6 +51,7 @@ BENCHMARKS = {
         reconnect.BENCHMARK,
         collection.BENCHMARK,
         slow_reader.BENCHMARK,
+        many.BENCHMARK,
     )
 }
 ROUNDS = 3

@@ -86,7 +86,7 @@ class Environment:
                 await fill(self.client[database]["tasks"])
             profile = self.profiles and self.profiles / f"{database}.prof"
             async with serving(
-                contender, self.url, database, self.cores.server, settings, profile=profile
+                contender, self.url, database, {self.cores.server}, settings, profile=profile
             ) as server:
                 yield server, Tasks(self.client[database]["tasks"])
         finally:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -171,12 +171,12 @@ async def serving(
     name: str,
     url: str,
     database: str,
-    core: int,
+    cores: Iterable[int],
     settings: Mapping[str, str],
     *,
     profile: Path | None = None,
 ) -> AsyncIterator[Server]:
-    """Run a contender. It is entered once the contender accepts connections and follows the database.
+    """Run a contender on these cores. It is entered once the contender accepts connections and follows the database.
 
     `profile`: the file for a profile, if the contender is the relay. Raises Missing if it cannot run here.
     """
@@ -192,7 +192,7 @@ async def serving(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        preexec_fn=lambda: _before_it_runs(core),
+        preexec_fn=lambda: _before_it_runs(cores),
     )
     output: list[bytes] = []
     reading: asyncio.Task[None] | None = None
@@ -248,8 +248,8 @@ def _environment(url: str, database: str, settings: Mapping[str, str]) -> dict[s
     }
 
 
-def _before_it_runs(core: int) -> None:
-    os.sched_setaffinity(0, {core})
+def _before_it_runs(cores: Iterable[int]) -> None:
+    os.sched_setaffinity(0, cores)
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: the kernel kills it if the benchmark dies
 
 
