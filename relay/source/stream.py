@@ -189,9 +189,9 @@ class Tail:
         failures = 0
         while True:
             try:
-                reason = self._lost or self._gap
                 if (failures or self._is_doubtful) and self._lost is None and not await self._continues():
                     self._lost = "the database may be another one, or an older copy"
+                reason = self._lost or self._gap
                 cursor = await self._open_cursor(None if self._lost is None else await self.now())
                 start, token = self.position, self._token
                 async with aclosing(self._follow(cursor)) as batches:

@@ -1,4 +1,4 @@
-"""Batches end between cluster times, wherever a server ends its replies. The tail reads from a small fake database."""
+"""Batches end between cluster times, wherever a server ends its replies. The tail reads from a played database."""
 
 from __future__ import annotations
 
@@ -8,104 +8,19 @@ from typing import Any
 
 import bson
 import pytest
-from bson import Timestamp
-from bson.raw_bson import RawBSONDocument
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pymongo.errors import AutoReconnect
+from support.played_database import START, PlayedDatabase, token
 
 from relay.source import cursor, stream
 from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch, Reopened, Tail
 
-START = Timestamp(9, 1)
 GROUPS = st.lists(st.integers(1, 5), min_size=1, max_size=8)  # number of changes of each cluster time
 CUTS = st.lists(st.integers(1, 4), min_size=1, max_size=6)  # number of changes in each reply
 
 
-def token(time: Timestamp) -> dict[str, Any]:
-    return {"_data": "82" + time.time.to_bytes(4).hex() + time.inc.to_bytes(4).hex()}
-
-
-class Database:
-    """A server whose replies contain these numbers of changes. A cut of None is a lost connection."""
-
-    def __init__(self, groups: list[int], cuts: list[int | None], hello: dict[str, Any], past: bool) -> None:
-        times = [Timestamp(10 + number, 1) for number, size in enumerate(groups) for _ in range(size)]
-        self.changes = [*enumerate(times)]
-        self._cuts = cuts * len(times)
-        self._hello = {"maxWireVersion": 17, **hello}
-        self._past = past  # whether the token points past the changes once their cluster time is over
-        self._told = self._replies = 0
-        self._looked_for: Timestamp | None = None
-
-    @property
-    def client(self) -> Any:
-        return self
-
-    admin = client
-
-    def __getitem__(self, name: str) -> Any:
-        return self
-
-    def start_session(self, **options: Any) -> Any:
-        return self
-
-    async def end_session(self) -> None: ...
-
-    async def __aenter__(self) -> Any:
-        return self
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-    async def command(self, command: Any, **options: Any) -> Any:
-        if command == "ping":
-            return {"operationTime": START}
-        if command == "hello":
-            return self._hello
-        if "find" in command or "killCursors" in command:
-            return {}
-        if "aggregate" in command:
-            opening = command["pipeline"][0]["$changeStream"]
-            after, start = opening.get("startAfter"), opening.get("startAtOperationTime", START)
-            self._looked_for = start if start > START else None
-            # Repeat the changes at the token, as a server may.
-            self._told = sum(
-                after is not None and token(time)["_data"] < after["_data"] for _, time in self.changes
-            )
-            return self._reply([], START if after is None else None, after)
-        await asyncio.sleep(0)
-        if (
-            self._looked_for is not None
-        ):  # the tail checks whether the last change it knows is still in the oplog
-            return self._reply([one for one in self.changes if one[1] >= self._looked_for][:1], None)
-        self._replies += 1
-        cut = self._cuts[self._replies - 1] if self._replies <= len(self._cuts) else len(self.changes)
-        if cut is None:
-            raise AutoReconnect("gone")
-        taken = self.changes[self._told : self._told + cut]
-        self._told += len(taken)
-        left = self.changes[self._told :]
-        time = taken[-1][1] if taken else self.changes[self._told - 1][1] if self._told else START
-        if not taken or (self._past and (not left or left[0][1] > time)):
-            time = Timestamp(time.time, 9)
-        return self._reply(taken, time)
-
-    def _reply(self, taken: Any, time: Timestamp | None, after: Any = None) -> RawBSONDocument:
-        batch = [
-            {
-                "_id": token(time),
-                "operationType": "delete",
-                "clusterTime": time,
-                "documentKey": {"_id": number},
-            }
-            for number, time in taken
-        ]
-        cursor = {"id": 1, "nextBatch": batch, "postBatchResumeToken": after or token(time or START)}
-        return RawBSONDocument(bson.encode({"cursor": cursor, "ok": 1}))
-
-
-async def told(database: Database) -> list[Batch | Reopened]:
+async def told(database: PlayedDatabase) -> list[Batch | Reopened]:
     """Return what the tail yields up to the last change, or until it gives up its position."""
     tail = Tail(database, "app", "tasks", Decoder("events"), jitter=lambda: 0.0)  # type: ignore[arg-type]
     await tail.open()
@@ -118,7 +33,7 @@ async def told(database: Database) -> list[Batch | Reopened]:
     raise AssertionError("the stream ended")
 
 
-def check(heard: list[Batch | Reopened], database: Database) -> None:
+def check(heard: list[Batch | Reopened], database: PlayedDatabase) -> None:
     """Check that each change occurs once, in order, that no cluster time is in two batches, and that a stream which
     is resumed at the token of a batch sends all changes after it.
     """
@@ -144,7 +59,7 @@ def check(heard: list[Batch | Reopened], database: Database) -> None:
 def test_a_batch_from_a_router_ends_between_cluster_times(
     groups: list[int], cuts: list[Any], hello: dict[str, Any], past: bool
 ) -> None:
-    database = Database(groups, cuts, hello, past)
+    database = PlayedDatabase(groups, cuts, hello, past)
     check(asyncio.run(told(database)), database)
 
 
@@ -153,7 +68,7 @@ def test_a_batch_from_a_router_ends_between_cluster_times(
 def test_a_full_reply_may_end_within_a_cluster_time(groups: list[int], size: int, past: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cursor, "BATCH_SIZE", size)
-        database = Database(groups, [size], {"setName": "rs0"}, past)
+        database = PlayedDatabase(groups, [size], {"setName": "rs0"}, past)
         check(asyncio.run(told(database)), database)
 
 
@@ -162,7 +77,7 @@ def test_a_full_reply_may_end_within_a_cluster_time(groups: list[int], size: int
 def test_an_unexpected_token_never_repeats_a_change_without_a_resync(
     groups: list[int], cuts: Any, past: bool
 ) -> None:
-    database = Database([*groups, 1], cuts, {"setName": "rs0"}, past)
+    database = PlayedDatabase([*groups, 1], cuts, {"setName": "rs0"}, past)
     heard = asyncio.run(told(database))
     if not isinstance(heard[-1], Reopened):
         check(heard, database)
@@ -177,12 +92,19 @@ def test_buffered_changes_are_received_again_after_an_interruption(
         patch.setattr(stream, "BACKOFF_MIN_S", 0.0)
         # Changes were published before: the tail gives up a position that it cannot find again after an interruption.
         broken = [1, 1, *(cuts * 6)[:at], None, *cuts]
-        database = Database([1, 1, *groups], broken, {"msg": "isdbgrid"}, False)
+        database = PlayedDatabase([1, 1, *groups], broken, {"msg": "isdbgrid"}, False)
         check(asyncio.run(told(database)), database)
 
 
+def test_a_position_that_is_given_up_after_an_interruption_is_reopened_before_any_later_change() -> None:
+    # The database was replaced before a change was published, so nothing shows that it is still the same one.
+    database = PlayedDatabase([1, 1], [None, 1, 1], {"setName": "rs0"}, False)
+    [first] = asyncio.run(told(database))
+    assert isinstance(first, Reopened)
+
+
 def test_a_single_change_is_delivered_without_waiting() -> None:
-    database = Database([1, 1, 1], [1], {"setName": "rs0"}, False)
+    database = PlayedDatabase([1, 1, 1], [1], {"setName": "rs0"}, False)
     heard = asyncio.run(told(database))
     assert [len(batch.changes) for batch in heard if isinstance(batch, Batch)] == [1, 1, 1]
-    assert database._replies <= 4  # one of them is in flight when the last batch is yielded
+    assert database.replies <= 4  # one of them is in flight when the last batch is yielded
