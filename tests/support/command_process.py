@@ -70,8 +70,10 @@ def standalone(directory: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    binary = embedded.locate()
     process = subprocess.Popen(
-        [embedded.locate(), "--dbpath", str(directory), "--port", str(port), "--bind_ip", "127.0.0.1"],
+        [binary.path, "--dbpath", str(directory), "--port", str(port), "--bind_ip", "127.0.0.1"],
+        env=binary.environment(directory),
         stdout=subprocess.DEVNULL,
     )
     try:

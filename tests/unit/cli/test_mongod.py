@@ -13,6 +13,7 @@ import pytest
 from pymongo import MongoClient
 
 from relay.cli.demo import mongod
+from relay.cli.demo.binary import here
 from relay.errors import StartupError
 
 
@@ -61,7 +62,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
             "needs the library libssl.so.9",
         ),
         ('echo "mongod: libc.so.6: version \\`GLIBC_9.9\' not found" >&2; exit 1', "needs GLIBC_9.9"),
-        ("kill -ILL $$", "a CPU with AVX"),
+        ("kill -ILL $$", f"a CPU with {here().cpu}"),
         ("exit 5", "status 5"),
     ],
 )
