@@ -11,7 +11,7 @@ import pytest
 from dashboard import SOON_MS
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pymongo import MongoClient
-from support.browser_site import OF_THE_NETWORK, Site
+from support.browser_site import NETWORK_ERRORS, Site
 from support.relay_fixture import settings_for
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -47,7 +47,7 @@ def site(
         yield site
     finally:
         site.close()
-    assert [line for line in site.said if not any(part in line for part in OF_THE_NETWORK)] == []
+    assert [line for line in site.console if not any(part in line for part in NETWORK_ERRORS)] == []
 
 
 @pytest.fixture

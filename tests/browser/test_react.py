@@ -20,14 +20,14 @@ from dashboard import SOON_MS, connection, entry, push, row, set_status, until, 
 from origin import served
 from playwright.sync_api import Browser, Locator, Page, WebSocket, WebSocketRoute, expect
 from pymongo import MongoClient
-from support.browser_site import OF_THE_NETWORK, Site
+from support.browser_site import NETWORK_ERRORS, Site
 from support.doc_snippets import README, ROOT, blocks
 from support.node_packages import node_packages
 from support.relay_fixture import settings_for, token
 
 EXAMPLE = ROOT / "examples" / "react"
 HOST = "http://127.0.0.1:8080"  # as in the README
-OF_REACT = "Download the React DevTools"  # the advertisement of its development build
+REACT_ADVERTISEMENT = "Download the React DevTools"  # the advertisement of its development build
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Conversation:
     def __init__(self, page: Page) -> None:
         self.sockets: list[WebSocket] = []
         self.sent: list[dict[str, Any]] = []
-        self.heard: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
         page.on("websocket", self._follow)
 
     def _follow(self, socket: WebSocket) -> None:
         self.sockets.append(socket)
         socket.on("framesent", lambda frame: self.sent.append(json.loads(frame)))
-        socket.on("framereceived", lambda frame: self.heard.append(json.loads(frame)))
+        socket.on("framereceived", lambda frame: self.received.append(json.loads(frame)))
 
     def count(self) -> Counter[str]:
         return Counter(frame["type"] for frame in self.sent if frame["type"] != "ping")
@@ -118,7 +118,11 @@ def site(
         yield site
     finally:
         site.close()
-    assert [line for line in site.said if not any(part in line for part in (*OF_THE_NETWORK, OF_REACT))] == []
+    assert [
+        line
+        for line in site.console
+        if not any(part in line for part in (*NETWORK_ERRORS, REACT_ADVERTISEMENT))
+    ] == []
 
 
 def open_app(page: Page, app: App) -> Conversation:
@@ -285,7 +289,7 @@ def test_the_provider_renews_its_token_before_it_expires(page: Page, site: Site,
     conversation = open_app(page, app)
     until_sent(page, conversation, "auth")
     assert [frame["data"] for frame in conversation.sent if frame["type"] == "auth"] == [{"token": fresh}]
-    until(lambda: seen(page, conversation.heard, "auth:ok"), "the relay takes it")
+    until(lambda: seen(page, conversation.received, "auth:ok"), "the relay takes it")
     expect(status(page)).to_have_attribute("data-connection", "live")
     assert len(conversation.sockets) == 1
 

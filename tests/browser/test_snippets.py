@@ -52,7 +52,7 @@ def test_the_lines_of_the_guide_follow_a_list_and_a_task(site: Site) -> None:
             const taskId = "t2";
             const show = (tasks) => {{ globalThis.shown = tasks.map((task) => task.taskId); }};
             const draw = (task, events) => {{ globalThis.drawn = events.length; }};
-            const toast = (text) => {{ globalThis.said = text; }};
+            const toast = (text) => {{ globalThis.toasted = text; }};
             {lines}
         }}""",
         token("alice"),
@@ -60,7 +60,7 @@ def test_the_lines_of_the_guide_follow_a_list_and_a_task(site: Site) -> None:
     until(page, "globalThis.shown?.join() === 't2' && globalThis.drawn === 0")
     event = {"type": "pr_opened", "prUrl": "https://git.example/8"}
     site.tasks.update_one({"_id": "t2"}, {"$push": {"events": event}})
-    until(page, "globalThis.drawn === 1 && globalThis.said === 'to review: https://git.example/8'")
+    until(page, "globalThis.drawn === 1 && globalThis.toasted === 'to review: https://git.example/8'")
 
 
 def test_the_page_of_an_application_asks_it_for_tokens(site: Site) -> None:
@@ -87,21 +87,21 @@ def test_the_socket_adapter_delivers_the_planned_messages(site: Site) -> None:
             {shim}
             const {{ connect }} = await import("/client/index.js");
             const socket = socketOver(connect({{ url: "/ws", token: () => given }}));
-            const heard = (globalThis.heard = []);
-            const unwanted = () => heard.push("unwanted");
+            const received = (globalThis.received = []);
+            const unwanted = () => received.push("unwanted");
             socket.on("task:created", unwanted);
             socket.off("task:created", unwanted);
-            socket.on("connect", () => heard.push("connect"));
-            socket.on("task:state", (data) => heard.push(data.taskId));
-            socket.on("task:pr_opened", (data) => heard.push(data.prUrl));
+            socket.on("connect", () => received.push("connect"));
+            socket.on("task:state", (data) => received.push(data.taskId));
+            socket.on("task:pr_opened", (data) => received.push(data.prUrl));
             socket.emit("dashboard:join");
             socket.emit("task:join", {{ taskId: "t1" }});
         }}""",
         token("alice"),
     )
-    until(page, "globalThis.heard.includes('t1')")
+    until(page, "globalThis.received.includes('t1')")
     site.tasks.insert_one({"createdBy": "alice"})
     event = {"type": "pr_opened", "prUrl": "https://git.example/8"}
     site.tasks.update_one({"_id": "t1"}, {"$push": {"events": event}})
-    until(page, "globalThis.heard.length >= 3")
-    assert page.evaluate("globalThis.heard") == ["connect", "t1", "https://git.example/8"]
+    until(page, "globalThis.received.length >= 3")
+    assert page.evaluate("globalThis.received") == ["connect", "t1", "https://git.example/8"]

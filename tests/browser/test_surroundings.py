@@ -17,7 +17,7 @@ from relay.gateway.http import WEB
 
 # What Chromium writes about an answer that an origin may not read, an address that a page may not connect to, and a
 # page without an icon.
-OF_THE_BROWSER = ("CORS policy", "Mixed Content", "status of 40")
+BROWSER_ERRORS = ("CORS policy", "Mixed Content", "status of 40")
 
 CONNECT = """
     async ([url, token]) => {
@@ -33,7 +33,7 @@ CONNECT = """
 @pytest.fixture
 def site(site: Site) -> Any:
     yield site
-    site.said = [line for line in site.said if not any(part in line for part in OF_THE_BROWSER)]
+    site.console = [line for line in site.console if not any(part in line for part in BROWSER_ERRORS)]
 
 
 def page_of(page: Page, folder: Path, origin: str) -> None:

@@ -74,19 +74,19 @@ def test_an_open_task_shows_its_questions_and_its_error(page: Page, site: Any) -
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "reason"),
     [
         (lambda tasks: tasks.delete_many({}), "has been deleted"),
         (lambda tasks: tasks.update_many({}, {"$set": {"createdBy": "bob"}}), "no longer visible"),
     ],
 )
-def test_the_page_says_why_an_open_task_is_gone(page: Page, site: Any, change: Any, said: str) -> None:
+def test_the_page_says_why_an_open_task_is_gone(page: Page, site: Any, change: Any, reason: str) -> None:
     task_id = write_task(site, title="Confidential", events=[{"type": "secret"}])
     site.open()
     row(page, task_id).click()
     expect(entry(page, 0)).to_be_visible()
     change(site.tasks)
-    expect(page.locator("#detail")).to_contain_text(said)
+    expect(page.locator("#detail")).to_contain_text(reason)
     expect(page.locator("[data-event-index]")).to_have_count(0)
     expect(page.get_by_text("Confidential")).to_have_count(0)
 

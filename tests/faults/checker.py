@@ -1,7 +1,7 @@
 """Writers and watchers of tasks, and the check that the watchers received exactly what was written.
 
-A `Writer` keeps the events that were acknowledged to it, and a `Watcher` every frame that it received. `prove` compares
-both with each other and with the stored documents.
+A `Writer` keeps the events that were acknowledged to it, and a `Watcher` every frame that it received.
+`check_received` compares both with each other and with the stored documents.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from relay.app import Relay
 
 POLL_S = 0.02
 TASKS = [f"t{number}" for number in range(6)]
-HEARD = TASKS[:4]  # the tasks that the watchers have joined
+JOINED = TASKS[:4]  # the tasks that the watchers have joined
 OWNER = "alice"
 SECRET = "not for alice's eyes"
 
@@ -163,7 +163,7 @@ class Watcher(ReferenceClient):
             if self.connection == connection:  # a new connection joins everything by itself
                 await (self.join_dashboard() if task_id is None else self.join(task_id))
 
-    def heard(self, kind: str, **data: Any) -> list[dict[str, Any]]:
+    def received(self, kind: str, **data: Any) -> list[dict[str, Any]]:
         """Return the received frames of this type whose data contains these fields."""
         frames = [frame for _, frame in self.frames if frame["type"] == kind]
         return [frame for frame in frames if data.items() <= frame["data"].items()]
@@ -208,7 +208,7 @@ async def writing(url: str, database: str) -> AsyncIterator[Writer]:
 
 def watchers() -> tuple[Watcher, Watcher]:
     """Return a watcher of tasks, and one that has also joined the list."""
-    return Watcher(HEARD), Watcher(HEARD[:2], dashboard=True)
+    return Watcher(JOINED), Watcher(JOINED[:2], dashboard=True)
 
 
 async def until(
@@ -239,7 +239,7 @@ async def caught_up(writer: Writer, *watchers: Watcher) -> None:
             )
 
 
-async def prove(writer: Writer, *watchers: Watcher) -> None:
+async def check_received(writer: Writer, *watchers: Watcher) -> None:
     """Check, after the last fault and the last write, that every watcher has received exactly what was written.
 
     No acknowledged event is missing in the documents. Each timeline equals its document and had no gap and no repeated

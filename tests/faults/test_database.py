@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 from checker import (
-    HEARD,
+    JOINED,
     caught_up,
+    check_received,
     figure,
     lines,
     no_traceback,
-    prove,
     ready,
     until,
     watchers,
@@ -77,7 +77,7 @@ async def test_elections_under_load_lose_no_event_and_reset_no_client(
             await asyncio.to_thread(killed.start)
             await writer.acknowledge(50)
         # then every client has every event, and the stream never lost its position.
-        await prove(writer, *two)
+        await check_received(writer, *two)
         assert await figure(relay, "relay_stream_reopened_total") == 0
     assert lines(caplog, "change stream interrupted")
     no_traceback(caplog)
@@ -114,11 +114,11 @@ async def test_a_write_that_only_a_dying_primary_had_is_never_sent(
         old.start()
         await writer.acknowledge(20)
         # then that write was never sent.
-        await prove(writer, *two)
+        await check_received(writer, *two)
         assert all(PHANTOM not in watcher.numbers("t1") for watcher in two)
         assert not [
             frame
-            for frame in two[0].heard("task:event_added")
+            for frame in two[0].received("task:event_added")
             if frame["data"]["event"]["data"]["n"] == PHANTOM
         ]
         assert await figure(relay, "relay_stream_reopened_total") == 0
@@ -152,16 +152,16 @@ async def test_clients_are_sent_stale_while_the_replica_set_has_no_majority(
             scribbling = asyncio.create_task(scribble())
             try:
                 await ready(relay, 503)
-                await until(lambda: two[0].heard("stream:status", state="stale"), "the status stale")
+                await until(lambda: two[0].received("stream:status", state="stale"), "the status stale")
             finally:
                 nodes.members[1].go_on()
                 over = True
                 await scribbling
             # then clients are sent `stale`, and `live` when the majority is back.
             await ready(relay, 200)
-            await until(lambda: two[0].heard("stream:status", state="live"), "the status live")
+            await until(lambda: two[0].received("stream:status", state="live"), "the status live")
             await writer.acknowledge(10)
-            await prove(writer, *two)
+            await check_received(writer, *two)
     no_traceback(caplog)
 
 
@@ -243,7 +243,7 @@ async def test_a_database_error_is_logged_in_one_line_and_loses_no_event(
                 pass
             await writer.acknowledge(20)
         # then no client misses an event, each failure is logged in one line, and only a lost stream causes a resync.
-        await prove(writer, *two)
+        await check_received(writer, *two)
         resyncs = await figure(relay, "relay_stream_reopened_total")
     assert len(lines(caplog, "change stream interrupted")) == interruptions
     if commands == ("find",):
@@ -267,7 +267,7 @@ async def test_a_stream_that_opens_but_never_answers_is_not_ready_and_is_retried
             await ready(relay, 503)
         await ready(relay, 200)
         await writer.acknowledge(10)
-        await prove(writer, *two)
+        await check_received(writer, *two)
     waits = [record.retry_in_s for record in lines(caplog, "change stream interrupted")]
     assert len(waits) == 4
     assert [record.levelname for record in lines(caplog, "change stream interrupted")] == ["WARNING"] + [
@@ -297,7 +297,7 @@ async def test_a_killed_database_is_followed_again_after_its_restart(
                 await asyncio.to_thread(server.stop)
                 server = await asyncio.to_thread(embedded.start, port=port, data=data)
                 await writer.acknowledge(50)
-            await prove(writer, *two)
+            await check_received(writer, *two)
     finally:
         server.stop()
     no_traceback(caplog)
@@ -316,11 +316,13 @@ async def test_another_database_at_the_same_address_is_recognised(database_name:
             await writer.acknowledge(20)
             await asyncio.to_thread(server.stop)
             server = await asyncio.to_thread(embedded.start, port=port)
-            await until(lambda: all(two[0].heard("task:deleted", taskId=task) for task in HEARD), "the end")
+            await until(
+                lambda: all(two[0].received("task:deleted", taskId=task) for task in JOINED), "the end"
+            )
             await writer.begin_again()
             await writer.acknowledge(20)
             async with watching(relay, *(new := watchers())):
-                await prove(writer, *two, *new)
+                await check_received(writer, *two, *new)
     finally:
         server.stop()
     no_traceback(caplog)
@@ -350,12 +352,14 @@ async def test_a_silently_lost_connection_is_detected_and_replaced(
         async with writer.busy():
             # When the network drops every packet, /readyz and the clients report it,
             await ready(relay, 503, within_s=15)
-            await until(lambda: two[0].heard("stream:status", state="stale"), "the status stale", within_s=5)
+            await until(
+                lambda: two[0].received("stream:status", state="stale"), "the status stale", within_s=5
+            )
             await proxy.heal()
             # and when packets arrive again, clients receive every event in order, and `live`.
             await ready(relay, 200, within_s=5)
-            await until(lambda: two[0].heard("stream:status", state="live"), "the status live", within_s=5)
-        await prove(writer, *two)
+            await until(lambda: two[0].received("stream:status", state="live"), "the status live", within_s=5)
+        await check_received(writer, *two)
         assert await figure(relay, "relay_stream_reopened_total") == 0
     no_traceback(caplog)
 
@@ -381,7 +385,7 @@ async def test_a_position_that_left_the_oplog_causes_one_resync(
             await asyncio.to_thread(overflow_the_oplog, server.url)
             await proxy.heal()
             await writer.acknowledge(20)
-            await prove(writer, *two)
+            await check_received(writer, *two)
             assert await figure(relay, "relay_stream_reopened_total") == 1
         assert len(lines(caplog, "change stream reopened")) == 1
     finally:
@@ -424,7 +428,7 @@ async def test_a_network_that_delays_cuts_and_refuses_loses_no_event(
                 await writer.acknowledge(20)
                 await proxy.heal()
                 await caught_up(writer, *two)
-        await prove(writer, *two)
+        await check_received(writer, *two)
         assert await figure(relay, "relay_stream_reopened_total") == 0
     no_traceback(caplog)
 
@@ -481,13 +485,13 @@ async def test_a_dropped_or_renamed_collection_is_reported_and_its_successor_fol
                 await end(client, database_name)
                 # Clients that had joined a task are sent `task:deleted`, and the lists become empty.
                 await until(
-                    lambda new=new: all(new[0].heard("task:deleted", taskId=one) for one in HEARD), "end"
+                    lambda new=new: all(new[0].received("task:deleted", taskId=one) for one in JOINED), "end"
                 )
                 await until(lambda: two[1].dashboard == {}, "an empty list")
                 # Then the new collection is followed like any other.
                 await writer.begin_again()
                 await writer.acknowledge(20)
-                await prove(writer, *two, *new)
+                await check_received(writer, *two, *new)
         await ready(relay, 200)
     no_traceback(caplog)
 
@@ -511,7 +515,7 @@ async def test_a_collection_renamed_over_another_is_shown_as_it_is(
         await database["restored"].rename("tasks", dropTarget=True)
         writer.acknowledged["t0"], writer.taken = [], {"t0"}
         await writer.acknowledge(30)
-        await prove(writer, *two)
+        await check_received(writer, *two)
     no_traceback(caplog)
 
 
@@ -551,7 +555,7 @@ async def test_the_relay_waits_for_a_revoked_privilege_to_be_granted_again(
                 # and when the privilege is granted again, it continues from its position.
                 root.admin.command("grantPrivilegesToRole", "follower", privileges=right)
                 await ready(relay, 200)
-                await prove(writer, *two)
+                await check_received(writer, *two)
                 assert await figure(relay, "relay_stream_reopened_total") == 0
     assert "relay-user" not in caplog.text
     no_traceback(caplog)
@@ -577,7 +581,7 @@ async def test_a_change_too_large_for_the_stream_does_not_stop_the_others(
         await tasks.replace_one({"_id": "large"}, {"createdBy": "nobody", "blob": [megabyte] * 16})
         await tasks.update_one({"_id": "large"}, {"$set": {"blob": [megabyte + "."] * 16}})
         await writer.acknowledge(20)
-        await prove(writer, *two)
+        await check_received(writer, *two)
         assert not lines(caplog, "change stream interrupted")
         # A change with an _id of 6 MB does not fit, because it occurs several times; other changes do not wait for it,
         await tasks.insert_one({"_id": megabyte * 6, "createdBy": "nobody"})
@@ -588,7 +592,7 @@ async def test_a_change_too_large_for_the_stream_does_not_stop_the_others(
             await tasks.delete_one({"_id": megabyte * 6})
             await until(lambda: len(lines(caplog, "change stream reopened")) > 1, "a way past it, again")
             await writer.acknowledge(20)
-        await prove(writer, *two)
+        await check_received(writer, *two)
     no_traceback(caplog)
 
 

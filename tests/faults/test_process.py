@@ -19,12 +19,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from checker import (
-    HEARD,
+    JOINED,
     Watcher,
     caught_up,
+    check_received,
     figure,
     no_traceback,
-    prove,
     ready,
     until,
     watchers,
@@ -98,16 +98,16 @@ async def test_a_relay_that_ends_at_any_moment_loses_nothing(
                         if chance.random() < 0.7:  # otherwise the next end may come while it starts
                             await caught_up(writer, *two)
                 # then every client that resumed from a position was sent exactly what it missed.
-                await prove(writer, *two)
+                await check_received(writer, *two)
         # While a timeline only grows, every position in it stays valid.
         states = [frame["data"] for _, frame in two[0].frames if frame["type"] == "task:state"]
-        assert sum(state["reset"] for state in states if state["taskId"] in HEARD) <= len(HEARD) + sum(
+        assert sum(state["reset"] for state in states if state["taskId"] in JOINED) <= len(JOINED) + sum(
             not state["next"] for state in states
         )
     finally:
         process.end()
-    said = log.read_text()
-    assert "Traceback" not in said, said[said.index("Traceback") :][:5000]
+    log_text = log.read_text()
+    assert "Traceback" not in log_text, log_text[log_text.index("Traceback") :][:5000]
 
 
 @pytest.mark.timeout(30 + 5 * KILLS)
@@ -135,7 +135,7 @@ async def test_a_database_that_is_killed_at_any_moment_loses_nothing(
                     server = await asyncio.to_thread(embedded.start, port=port, data=data)
                     if chance.random() < 0.5:
                         await caught_up(writer, *two)
-            await prove(writer, *two)
+            await check_received(writer, *two)
             await ready(relay, 200)
     finally:
         server.stop()
@@ -163,18 +163,18 @@ async def test_clients_that_take_every_descriptor_disturb_no_connected_client(
                         # then the connected clients do not notice,
                         await writer.acknowledge(50)
                         await caught_up(writer, *two)
-                await prove(writer, *two)
+                await check_received(writer, *two)
                 # and are not cut off,
                 assert [one.connection for one in two] == [1, 1]
             # and a new client can connect when the others are gone.
             await ready(process.url, 200)
     finally:
         process.end()
-    said = log.read_text()
-    assert "Traceback" not in said, said[:5000]
-    assert said.count("leaves room for fewer connections than RELAY_MAX_CONNECTIONS open_files=64") == 1
-    assert said.count("out of file descriptors") == 1
-    assert said.count("\n") < 20
+    log_text = log.read_text()
+    assert "Traceback" not in log_text, log_text[:5000]
+    assert log_text.count("leaves room for fewer connections than RELAY_MAX_CONNECTIONS open_files=64") == 1
+    assert log_text.count("out of file descriptors") == 1
+    assert log_text.count("\n") < 20
 
 
 # The network between the relay and its clients
@@ -206,7 +206,7 @@ async def test_a_client_whose_network_breaks_in_every_way_receives_everything(
                 if number == KILLS // 2:
                     await writer.take("t0")
                 await caught_up(writer, *two)
-        await prove(writer, *two)
+        await check_received(writer, *two)
     no_traceback(caplog)
 
 
@@ -226,7 +226,7 @@ async def test_a_client_that_falls_silent_is_disconnected_and_disturbs_no_other(
         Proxy(urlsplit(relay.url).port or 0) as proxy,
         watching(relay, *(two := watchers())),
     ):
-        async with watching(lambda: f"http://127.0.0.1:{proxy.port}", silent := Watcher(HEARD)):
+        async with watching(lambda: f"http://127.0.0.1:{proxy.port}", silent := Watcher(JOINED)):
             assert await figure(relay, "relay_connections") == 3
             # When the network drops every packet of one client in both directions, without a FIN,
             proxy.black_hole()
@@ -238,8 +238,8 @@ async def test_a_client_that_falls_silent_is_disconnected_and_disturbs_no_other(
             # the client is disconnected, and reconnects when the network is back.
             await proxy.heal()
             await caught_up(writer, silent)
-            await prove(writer, silent)
-        await prove(writer, *two)
+            await check_received(writer, silent)
+        await check_received(writer, *two)
     no_traceback(caplog)
 
 
@@ -253,7 +253,7 @@ async def test_clients_that_connect_and_are_cut_off_leave_nothing_behind(
     ):
         await writer.write(20)
         before = len(tasks_of_ours())
-        crowd = [Watcher(HEARD, dashboard=True) for _ in range(10)]
+        crowd = [Watcher(JOINED, dashboard=True) for _ in range(10)]
         async with writer.busy(), watching(lambda: f"http://127.0.0.1:{proxy.port}", *crowd):
             for number in range(1, 10):
                 proxy.reset()

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient
-from support.bare_visits import ELSEWHERE, HANDSHAKE_MS, KINDS, POLL_WAIT_MS, Visitor
+from support.bare_visits import HANDSHAKE_MS, KINDS, NEED_OTHER_RELAYS, POLL_WAIT_MS, Visitor
 from support.command_process import started
 from support.relay_fixture import SECRET, SOON_S, token
 from websockets.asyncio.client import ClientConnection, connect
@@ -52,7 +52,7 @@ class Soak:
         self.url = url
         self.over = asyncio.Event()
         self.visits = 0
-        self.heard = 0
+        self.received = 0
         self.samples: list[tuple[float, int, int]] = []  # seconds, KB, visits
 
     async def visit(self, chance: random.Random) -> None:
@@ -85,7 +85,7 @@ class Soak:
             async with asyncio.timeout(0.3):
                 for _ in range(frames):
                     await socket.recv()
-                    self.heard += 1
+                    self.received += 1
         except TimeoutError:
             pass
 
@@ -165,7 +165,7 @@ async def test_memory_and_descriptors_do_not_grow_with_the_number_of_visits(
         visits = half[-1][2] - half[0][2]
         with capsys.disabled():
             print(
-                f"\n  soak of {SOAK_S:.0f} s: {soak.visits} visits, {soak.heard} frames heard, memory "
+                f"\n  soak of {SOAK_S:.0f} s: {soak.visits} visits, {soak.received} frames received, memory "
                 f"{soak.samples[0][1] / 1024:.1f} → {soak.samples[-1][1] / 1024:.1f} MB, "
                 f"{grown:+.0f} KB over the last {visits} visits, {idle} → {soak.descriptors()} descriptors"
             )
@@ -227,7 +227,7 @@ def test_no_kind_of_request_leaks_memory(mongo_url: str, database_name: str, mon
         "RELAY_POLL_WAIT_MS": str(POLL_WAIT_MS),
         "RELAY_MESSAGES_PER_SECOND": "1000000",
     }
-    kinds = [kind for kind in KINDS if kind not in ELSEWHERE]
+    kinds = [kind for kind in KINDS if kind not in NEED_OTHER_RELAYS]
     each_s = SOAK_S / len(kinds) / (1 + ROUNDS)
     with started("serve", until="listening on", **given) as (process, printed):
         url = re.findall(r"http://\S+", printed)[0]

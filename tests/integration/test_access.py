@@ -286,8 +286,8 @@ async def test_each_client_receives_every_change_it_may_see_and_no_other(
     assert received["nobody"] == 0
     assert all(received[name] > WRITES // 20 for name in PRINCIPALS if name != "nobody")
     with capsys.disabled():
-        said = ", ".join(f"{name} {count}" for name, count in received.items())
-        print(f"\n  {len(seen.after)} changes, RELAY_TEST_SEED={SEED}; received: {said}")
+        counts = ", ".join(f"{name} {count}" for name, count in received.items())
+        print(f"\n  {len(seen.after)} changes, RELAY_TEST_SEED={SEED}; received: {counts}")
 
 
 def last_writes(seen: Seen) -> dict[str, int]:

@@ -136,13 +136,15 @@ def test_lists_joins_and_polls_show_a_principal_equal_tasks(
     seen = views.visible(after)
     assert views.listed() == seen
     live = views.followed({}, changes)
-    assert {key: told(task) for key, task in live.items()} == {key: told(task) for key, task in after.items()}
+    assert {key: contents(task) for key, task in live.items()} == {
+        key: contents(task) for key, task in after.items()
+    }
     for key, task in views.outlined().items():
-        assert told(task) == told(after[key])
+        assert contents(task) == contents(after[key])
     event(f"{min(len(seen), 2)} visible")
 
 
-def told(task: Task) -> Any:
+def contents(task: Task) -> Any:
     return task.summary, task.keys, task.status, task.timeline.length
 
 
@@ -263,9 +265,9 @@ async def test_no_candidate_after_a_reference_gives_rights_to_live_messages(
             await live.until("dashboard:task_list_updated", taskId=FENCE)
         async with connected(relay, "/ws/dashboard", sub="a") as client:
             listed = (await client.until("dashboard:state"))["data"]["tasks"]
-    told = [one["data"] for one in live.frames if one["data"].get("taskId") == "t"]
+    messages = [one["data"] for one in live.frames if one["data"].get("taskId") == "t"]
     assert [one["taskId"] for one in listed] == [FENCE]
-    assert [one["change"] for one in told[-1:]] == (["revoked"] if pipeline else [])
+    assert [one["change"] for one in messages[-1:]] == (["revoked"] if pipeline else [])
 
 
 # Documents with two fields of one name: no driver writes them, but MongoDB stores them.

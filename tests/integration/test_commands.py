@@ -19,12 +19,12 @@ from pymongo import MongoClient
 from support.command_process import (
     Process,
     alive,
-    alive_soon,
-    nobody_reads,
     port_of,
     run,
     standalone,
     started,
+    unreadable_stderr,
+    wait_until_alive,
 )
 from support.relay_fixture import COMMAND, SOON_S, connected, environment
 
@@ -177,10 +177,10 @@ NOT_READ = ["closed", "all closed", "full disk", "full pipe"]
 def test_an_unread_standard_error_never_stops_the_relay(good: dict[str, str], how: str, format: str) -> None:
     port = embedded.free_port()
     given = good | {"RELAY_PORT": str(port), "RELAY_LOG_FORMAT": format}
-    with nobody_reads(how) as before, Process("serve", before=before, **given) as process:
+    with unreadable_stderr(how) as before, Process("serve", before=before, **given) as process:
         try:
             # The relay starts, although it cannot print that it does;
-            alive_soon(process, port)
+            wait_until_alive(process, port)
             # and requests that each write a line to the log do not stop it.
             for _ in range(1000 if how == "full pipe" else 100):
                 with socket.create_connection(("127.0.0.1", port), timeout=SOON_S) as stranger:
@@ -198,7 +198,7 @@ def test_an_unread_standard_error_never_stops_the_relay(good: dict[str, str], ho
 def test_a_command_that_cannot_start_ends_even_if_nobody_reads_why(
     how: str, arguments: tuple[str, ...], code: int
 ) -> None:
-    with nobody_reads(how) as before, Process(*arguments, before=before) as process:
+    with unreadable_stderr(how) as before, Process(*arguments, before=before) as process:
         try:
             assert process.wait(SOON_S) == code
         finally:

@@ -29,7 +29,7 @@ class Direct:
         )
 
     @property
-    def told(self) -> list[str]:
+    def printed(self) -> list[str]:
         """Return its lines without their times."""
         return [
             " ".join(line[24:].split()) if line[:1].isdigit() else line.strip() for line in self.out.lines
@@ -73,8 +73,8 @@ async def test_a_change_is_printed_with_what_its_writer_did_and_its_messages(
         update = {"$push": {"events": event}, "$set": {"status": "pr_opened"}, "$unset": {"title": 1}}
         await written(tasks.update_one, {"_id": "t1"}, update)
         assert await tail.ending == 0
-    told = [line.rpartition("  at ")[0] or line for line in tail.told]
-    assert [" ".join(line.split(" at ")[0].split()) for line in told] == [
+    printed = [line.rpartition("  at ")[0] or line for line in tail.printed]
+    assert [" ".join(line.split(" at ")[0].split()) for line in printed] == [
         "insert t1 with title, status, events[0]",
         "→ task:created open “Fix”",
         "→ dashboard:task_list_updated open “Fix”",
@@ -162,8 +162,8 @@ async def test_a_truncated_array_a_transaction_and_a_deletion_are_printed(
         await written(cut_in_a_transaction)
         await written(tasks.delete_one, {"_id": "t1"})
         assert await tail.ending == 0
-    assert "cut events to 1 events 9 → 1 in a transaction at " in tail.told[0]
-    assert tail.told[-2:] == ["→ task:deleted", "→ dashboard:task_list_updated  deleted"]
+    assert "cut events to 1 events 9 → 1 in a transaction at " in tail.printed[0]
+    assert tail.printed[-2:] == ["→ task:deleted", "→ dashboard:task_list_updated  deleted"]
 
 
 async def test_no_name_of_a_writer_reaches_the_terminal_unprintable(settings: Any, tasks: Any) -> None:
@@ -205,12 +205,12 @@ async def test_the_messages_are_those_of_the_relay(settings: Any, mongo_url: str
             await written(tasks.delete_one, {"_id": "t1"})
             assert await tail.ending == 0
         await client.until("dashboard:task_list_updated", change="deleted")
-    heard = [frame for frame in client.frames if "at" in frame]
-    for frame in heard:
+    sent = [frame for frame in client.frames if "at" in frame]
+    for frame in sent:
         if frame["type"] == "task:event_added":
             del frame["data"]["head"]
-    told = [message for line in tail.out.lines for message in json.loads(line)["messages"]]
-    assert told == heard
+    printed = [message for line in tail.out.lines for message in json.loads(line)["messages"]]
+    assert printed == sent
 
 
 async def test_a_named_task_is_printed_alone_and_from_its_state_on(settings: Any, tasks: Any) -> None:
@@ -220,7 +220,7 @@ async def test_a_named_task_is_printed_alone_and_from_its_state_on(settings: Any
         await written(tasks.insert_one, {"_id": "other"})
         await written(tasks.update_one, {"_id": "t1"}, {"$push": {"events": {"type": "c"}}})
         assert await tail.ending == 0
-    assert [line.split("  ")[0] for line in (tail.told[0], tail.told[-1])] == [
+    assert [line.split("  ")[0] for line in (tail.printed[0], tail.printed[-1])] == [
         "task:state t1 #1 b",
         "→ task:event_added",
     ]
@@ -234,7 +234,7 @@ async def test_a_tail_of_the_list_prints_the_messages_of_the_list(settings: Any,
         both = {"$push": {"events": {"type": "failed"}}, "$set": {"status": "failed"}}
         await written(tasks.update_one, {"_id": "t1"}, both)
         assert await tail.ending == 0
-    assert [line.split("  ")[0] for line in tail.told[1:]] == [
+    assert [line.split("  ")[0] for line in tail.printed[1:]] == [
         "→ task:failed",
         "→ dashboard:task_list_updated",
     ]

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
-from support.command_process import Process, alive, alive_soon, nobody_reads, port_of, run, started
+from support.command_process import Process, alive, port_of, run, started, unreadable_stderr, wait_until_alive
 from support.relay_fixture import SOON_S, connected
 
 from relay.cli.demo import mongod as embedded
 from relay.config import Settings
 
-HEARS = (  # undoes that SIGINT is ignored, as it is where the tests run in the background of a script
+SIGINT_RESTORED = (  # undoes that SIGINT is ignored, as it is where the tests run in the background of a script
     *(sys.executable, "-c"),
     "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "os.execvp(sys.argv[1], sys.argv[1:])",
@@ -58,7 +58,7 @@ def unresolved(good: dict[str, str], tmp_path: Path) -> dict[str, str]:
 def test_a_relay_with_a_silent_name_server_ends_on_a_signal(
     unresolved: dict[str, str], numbers: Sequence[signal.Signals], code: int
 ) -> None:
-    with started("serve", until=ASKING, before=HEARS, **unresolved) as (process, _):
+    with started("serve", until=ASKING, before=SIGINT_RESTORED, **unresolved) as (process, _):
         for number in numbers:
             process.send_signal(number)
         # A further signal changes nothing, also if the process has ended by then.
@@ -97,7 +97,7 @@ def test_ctrl_c_during_imports_ends_the_command_without_output(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(SLOW_IMPORT)
     given = good | {"PYTHONPATH": str(tmp_path), "SLOW_MODULE": module}
-    with started("serve", until=f"{BLOCKED}\n", before=HEARS, **given) as (process, _):
+    with started("serve", until=f"{BLOCKED}\n", before=SIGINT_RESTORED, **given) as (process, _):
         process.send_signal(signal.SIGINT)
         assert process.wait(SOON_S) == 130
         assert process.printed() == ""
@@ -158,11 +158,11 @@ def test_repeated_signals_change_nothing_until_the_process_is_gone(
     given = good | {"RELAY_PORT": str(port)}
     # Given a standard error that nobody reads, so that the end waits for its last lines,
     with (
-        nobody_reads("full pipe") as before,
+        unreadable_stderr("full pipe") as before,
         Process("serve", before=before, **given) as process,
     ):
         try:
-            alive_soon(process, port)
+            wait_until_alive(process, port)
             # when the signal is sent repeatedly until the process is gone,
             for _ in range(round(SOON_S / 0.01)):
                 process.send_signal(number)
@@ -181,7 +181,7 @@ def test_repeated_signals_change_nothing_until_the_process_is_gone(
 def test_repeated_ctrl_c_leaves_nothing_of_the_embedded_mongod(
     temporary: dict[str, str], first: signal.Signals
 ) -> None:
-    with started("mongod", until="replicaSet=rs0", before=HEARS, **temporary) as (process, printed):
+    with started("mongod", until="replicaSet=rs0", before=SIGINT_RESTORED, **temporary) as (process, printed):
         port = int(re.findall(r":(\d+)/", printed)[0])
         process.send_signal(first)
         ended = pressing_until_the_end(process)
@@ -196,7 +196,7 @@ def test_signals_while_the_embedded_mongod_starts_leave_nothing_of_it(
     temporary: dict[str, str], command: Sequence[str], first: signal.Signals
 ) -> None:
     directory = Path(temporary["TMPDIR"])
-    with Process(*command, before=HEARS, **temporary) as process:
+    with Process(*command, before=SIGINT_RESTORED, **temporary) as process:
         try:
             while not list(directory.iterdir()):
                 assert process.poll() is None
@@ -214,7 +214,7 @@ def test_signals_while_the_embedded_mongod_starts_leave_nothing_of_it(
 def test_a_signal_while_the_demo_writes_its_task_is_a_normal_end(
     temporary: dict[str, str], number: signal.Signals
 ) -> None:
-    with started("demo", "--once", until="task:created", before=HEARS, **temporary) as (process, _):
+    with started("demo", "--once", until="task:created", before=SIGINT_RESTORED, **temporary) as (process, _):
         process.send_signal(number)
         assert process.wait(SOON_S) == 0
         assert "Traceback" not in process.printed()
@@ -272,8 +272,8 @@ def test_an_unwritable_standard_output_is_reported_in_one_sentence(
     full = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
     with Process(*command, before=full, **given) as process:
         assert process.wait(SOON_S) == 3
-        said = process.printed()
-    assert re.fullmatch(r"relay: .* cannot be written: No space left on device\.\n", said)
+        log_text = process.printed()
+    assert re.fullmatch(r"relay: .* cannot be written: No space left on device\.\n", log_text)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_a_full_port_leaves_room_for_the_admin_port(good: dict[str, str], limit:
             for path in ["/readyz", "/metrics"] * 5:
                 assert alive(admin, path=path)
         # and the first port answers again when they are gone.
-        alive_soon(process, port_of(printed))
+        wait_until_alive(process, port_of(printed))
         process.terminate()
         assert process.wait(SOON_S) == 0
 
@@ -338,9 +338,11 @@ def test_a_full_port_leaves_room_for_the_admin_port(good: dict[str, str], limit:
 def test_a_limit_without_room_for_any_connection_stops_the_start(good: dict[str, str], limit: int) -> None:
     with Process("serve", before=("sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh"), **good) as process:
         assert process.wait(SOON_S) == 3
-        said = process.printed()
-    assert said.startswith(f"relay: The limit on open files is {limit}, which leaves room for no connection")
-    assert said.count("\n") == 1
+        log_text = process.printed()
+    assert log_text.startswith(
+        f"relay: The limit on open files is {limit}, which leaves room for no connection"
+    )
+    assert log_text.count("\n") == 1
 
 
 def test_the_smallest_limit_that_the_error_names_is_enough(good: dict[str, str]) -> None:

@@ -220,13 +220,13 @@ class Play:
             SEEN["refused by the database"] += 1
 
     async def _settle(self) -> None:
-        """Everyone has been told everything that was written, and every join has been answered."""
+        """Everyone has been sent everything that was written, and every join has been answered."""
         await self.tasks.update_one({"_id": FENCE}, {"$push": {"events": -7}})
         for number, member in enumerate(self.members):
-            assert await self._until(number, partial(self._has_heard_all, member))
+            assert await self._until(number, partial(self._has_received_all, member))
 
     @staticmethod
-    def _has_heard_all(member: ReferenceClient) -> bool:
+    def _has_received_all(member: ReferenceClient) -> bool:
         timeline = member.timelines.get(FENCE)
         return bool(timeline) and timeline[-1]["data"] == -7 and not member.unanswered
 

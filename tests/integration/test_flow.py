@@ -222,10 +222,10 @@ def check_contents(frames: list[dict[str, Any]], task_id: str) -> None:
         assert [data["index"] for data in events] == list(range(len(STEPS)))
         assert [data["next"] for data in events] == [data["index"] + 1 for data in events]
         assert [data["event"]["type"] for data in events] == [event["type"] for event, _ in STEPS]
-    told = [
+    lifecycle = [
         (frame["type"], frame["data"]) for frame in frames if frame["type"] in dict(filter(None, LIFECYCLE))
     ]
-    assert told == [(kind, {"taskId": task_id, **data}) for kind, data in filter(None, LIFECYCLE)]
+    assert lifecycle == [(kind, {"taskId": task_id, **data}) for kind, data in filter(None, LIFECYCLE)]
     updates = [frame["data"] for frame in frames if frame["type"] == "dashboard:task_list_updated"]
     if updates:
         assert updates[-1] == {

@@ -18,7 +18,7 @@ import orjson
 import pytest
 from support.command_process import started
 from support.hostile_client import bearer, ending_of, get, status_of, text_frame
-from support.raw_client import CLOSE, PING, TEXT, calling, frame, handshake, upgraded
+from support.raw_client import CLOSE, PING, TEXT, frame, handshake, tcp_connection, upgraded
 from support.relay_fixture import SECRET, SOON_S, connected, running, token
 from support.relay_metrics import becomes, metric
 from support.token_forgery import hmac_signed, jwk, jwks, segment, signed
@@ -101,7 +101,7 @@ async def test_a_token_among_the_subprotocols_is_never_sent_back(with_: Any) -> 
             (f"bearer.{text}", None),
             (f"relay.v2, bearer.{text}", None),
         ):
-            async with calling(relay.url) as peer:
+            async with tcp_connection(relay.url) as peer:
                 peer.send(handshake("/ws", f"Sec-WebSocket-Protocol: {offer}"))
                 status, head_ = await peer.answer()
                 found = re.search(rb"(?i)sec-websocket-protocol: (.*)\r", head_)
@@ -255,11 +255,11 @@ async def test_a_connection_ends_when_its_token_expires(tasks: Any, with_: Any) 
         assert await ending_of(relay.url, "/ws", bearer(short)) == (4401, "token_expired")
         # and the refreshed one receives the next event, and was refused the token of another user.
         tasks.update_one({"_id": "t"}, {"$push": {"events": "the last"}})
-        heard = []
-        while not heard or heard[-1]["data"].get("event", {}).get("data") != "the last":
-            heard.append(json.loads((await other.frame())[1]))
-        assert {"auth:ok", "error"} <= {one["type"] for one in heard}
-        assert [one["data"]["code"] for one in heard if one["type"] == "error"] == ["forbidden"]
+        received = []
+        while not received or received[-1]["data"].get("event", {}).get("data") != "the last":
+            received.append(json.loads((await other.frame())[1]))
+        assert {"auth:ok", "error"} <= {one["type"] for one in received}
+        assert [one["data"]["code"] for one in received if one["type"] == "error"] == ["forbidden"]
 
 
 @pytest.mark.parametrize(
@@ -303,10 +303,10 @@ async def test_a_forwarded_address_counts_only_from_a_trusted_proxy(with_: Any) 
     """S28: X-Forwarded-For from any peer: the peer's address counts; from a trusted proxy: the client's. Settings
     that trust every address are refused."""
 
-    async def come_in(relay: Relay, *said: str) -> str:
+    async def come_in(relay: Relay, *addresses: str) -> str:
         """Keep a connection open for each of these forwarded addresses. Return "welcome", or why one was refused."""
         async with AsyncExitStack() as stack:
-            for one in said:
+            for one in addresses:
                 headers = [f"X-Forwarded-For: {one}", f"Forwarded: for={one}", f"X-Real-IP: {one}"]
                 peer = await stack.enter_async_context(upgraded(relay.url, "/ws", *headers))
                 opcode, payload = await peer.frame()

@@ -25,7 +25,7 @@ from pymongo import MongoClient, UpdateOne
 from pymongo.errors import OperationFailure
 from support.command_process import Process, started
 from support.hostile_client import bearer, ending_of, get, status_of, text_frame
-from support.raw_client import CLOSE, TEXT, calling, frame, handshake, upgraded
+from support.raw_client import CLOSE, TEXT, frame, handshake, tcp_connection, upgraded
 from support.relay_fixture import SOON_S, SocketClient, connected, running, token
 from support.relay_metrics import becomes
 
@@ -64,12 +64,12 @@ async def test_the_host_header_decides_nothing(with_: Any) -> None:
             "/ws",
             "/admin",
         ):
-            async with calling(relay.url) as peer:
+            async with tcp_connection(relay.url) as peer:
                 peer.send(f"GET {path} HTTP/1.1\r\nHost: evil.test\r\n\r\n".encode())
                 status, head_ = await peer.answer()
                 assert (status, b"evil.test" in head_) == (426 if path == "/ws" else 404, False), path
         for target in ("@evil.test", "evil.test:80"):
-            async with calling(relay.url) as peer:
+            async with tcp_connection(relay.url) as peer:
                 peer.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
                 assert (await peer.answer())[0] == 400
         # The addresses that /config gives to clients are the relay's own.
@@ -93,7 +93,7 @@ def test_clients_cannot_forge_log_lines(environment: dict[str, str], format: str
             f"/ws?{forged}",
             f"/ws/dashboard?limit={forged}",
         ):
-            async with calling(url) as peer:
+            async with tcp_connection(url) as peer:
                 peer.send(handshake(path, bearer(token("alice")), *headers))
                 await peer.answer()
                 peer.send(
@@ -102,7 +102,7 @@ def test_clients_cannot_forge_log_lines(environment: dict[str, str], format: str
                 peer.send(frame(CLOSE, b"\x0f\xa0" + ESCAPES.encode()))
                 await peer.ending()
         for sent in (ESCAPES.encode() + b"\r\n\r\n", b"GET /\x1b[31m HTTP/1.1\r\n\r\n", b"\x16\x03\x01" * 50):
-            async with calling(url) as peer:
+            async with tcp_connection(url) as peer:
                 peer.send(sent)
                 await peer.answer()
         for path in ("/client/" + forged, "/config"):

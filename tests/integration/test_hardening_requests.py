@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import pytest
 from support.hostile_client import bearer, get, text_frame
-from support.raw_client import BINARY, CLOSE, CONT, PING, TEXT, calling, frame, handshake, upgraded
+from support.raw_client import BINARY, CLOSE, CONT, PING, TEXT, frame, handshake, tcp_connection, upgraded
 from support.relay_fixture import SOON_S, connected, running, token
 from support.relay_metrics import becomes, metric
 
@@ -82,7 +82,7 @@ async def test_a_flood_of_pings_fills_no_buffer(
 async def test_compression_is_neither_negotiated_nor_accepted(with_: Any) -> None:
     """S22: permessage-deflate is not negotiated. A compressed frame: 1002."""
     offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, permessage-deflate"
-    async with running(with_()) as relay, calling(relay.url) as peer:
+    async with running(with_()) as relay, tcp_connection(relay.url) as peer:
         peer.send(handshake("/ws", offer, bearer(token("alice"))))
         status, head_ = await peer.answer()
         assert status == 101
@@ -99,9 +99,9 @@ async def test_a_handshake_that_takes_too_long_is_cut(with_: Any) -> None:
     tests/unit/gateway/test_http_protocol.py."""
     async with (
         running(with_(relay_handshake_timeout_ms=300)) as relay,
-        calling(relay.url) as silent,
-        calling(relay.url) as dripping,
-        calling(relay.url) as large,
+        tcp_connection(relay.url) as silent,
+        tcp_connection(relay.url) as dripping,
+        tcp_connection(relay.url) as large,
     ):
         large.send(handshake("/ws", *["X-Padding: " + "x" * 1_000] * 40))
         assert (await large.answer())[0] == 431

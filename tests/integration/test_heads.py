@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from support.raw_client import Peer, calling, handshake
+from support.raw_client import Peer, handshake, tcp_connection
 from support.relay_fixture import SOON_S, running, settings_for, token
 
 from relay.app import Relay
@@ -51,7 +51,7 @@ async def send_in_pieces(peer: Peer, data: bytes, *cuts: int) -> None:
 
 
 async def answered(relay: Relay, request: tuple[bytes, bytes], *cuts: int) -> int:
-    async with calling(relay.url) as peer:
+    async with tcp_connection(relay.url) as peer:
         await send_in_pieces(peer, b"".join(request), *cuts)
         return (await peer.answer())[0]
 
@@ -99,7 +99,7 @@ async def test_a_token_has_the_same_limit_in_each_kind_of_request(relay: Relay, 
     if ask is upgrade:
         offers.append(f"Sec-WebSocket-Protocol: relay.v1, bearer.{text}")
     for offer in offers:
-        async with calling(relay.url) as peer:
+        async with tcp_connection(relay.url) as peer:
             peer.send(*ask(offer))
             status, _ = await peer.answer()
             if ask is poll:
@@ -180,7 +180,7 @@ async def test_a_handshake_at_an_unknown_path_gets_404(relay: Relay, target: str
 
 @pytest.mark.parametrize("path", ["/ws", "/ws/dashboard", "/ws/tasks/t"])
 async def test_a_plain_request_to_a_websocket_path_gets_426(relay: Relay, path: str) -> None:
-    async with calling(relay.url) as peer:
+    async with tcp_connection(relay.url) as peer:
         peer.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         status, head = await peer.answer()
     assert status == 426
@@ -215,7 +215,7 @@ def asking(path: str, length: str, upgrade: str | None) -> bytes:
 async def statuses(relay: Relay, data: bytes, *cuts: int) -> list[int]:
     """The statuses of all responses on one connection. The last request closes it."""
     last = b"GET /schema.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    async with calling(relay.url) as peer:
+    async with tcp_connection(relay.url) as peer:
         await send_in_pieces(peer, data, *cuts)
         peer.send(last)
         async with asyncio.timeout(SOON_S):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
-from support.mongo_url_options import FAR_FROM_OURS
+from support.mongo_url_options import CONTRARY_VALUES
 from support.relay_fixture import connected, running, settings_for
 
 from relay.source.client import client_of
@@ -38,7 +38,7 @@ async def test_no_option_changes_how_long_the_stream_waits_for_changes(
 async def test_a_relay_with_every_ignored_option_works_as_without_them(
     mongo_url: str, mongo: MongoClient[dict[str, Any]], database_name: str
 ) -> None:
-    options = "&".join(f"{name}={value}" for name, value in FAR_FROM_OURS.items())
+    options = "&".join(f"{name}={value}" for name, value in CONTRARY_VALUES.items())
     async with (
         running(settings_for(f"{mongo_url}&{options}", database_name)) as relay,
         connected(relay, roles=["admin"]) as client,

@@ -58,7 +58,7 @@ def operators(rng: random.Random) -> dict[str, Any]:
     )
 
 
-class Listening(Collector):
+class RecordingPublisher(Collector):
     """A publisher that keeps every step, and the timelines as a client has them."""
 
     def __init__(self, timelines: dict[str, list[bytes]]) -> None:
@@ -72,7 +72,7 @@ class Listening(Collector):
         self.position = position
 
 
-class Heard:
+class RecordingSource:
     """A source for the pump that also keeps the changes of the tail it wraps."""
 
     def __init__(self, tail: Tail) -> None:
@@ -103,7 +103,7 @@ async def test_the_computed_task_equals_the_document_in_mongodb(
     async with AsyncMongoClient[Any](mongo_url) as mongo:
         where = (database_name, "tasks", Decoder("events"))
         reader = Reader(mongo, *where)
-        tail = Heard(opened := Tail(mongo, *where, jitter=lambda: 0.5))
+        tail = RecordingSource(opened := Tail(mongo, *where, jitter=lambda: 0.5))
         await opened.open()
         for _ in range(300):
             (held,) = tasks.find({"_id": (name := rng.choice([*first]))})
@@ -111,20 +111,20 @@ async def test_the_computed_task_equals_the_document_in_mongodb(
             with suppress(OperationFailure):  # the server refuses an update that does not fit the document
                 tasks.update_one({"_id": name}, update)
         end = await reader.now()
-        heard = Listening({name: stored(document) for name, document in first.items()})
-        pump = Pump(tail, reader, TRANSLATOR, TaskCache(10, lambda key: False), heard, Metrics())
+        publisher = RecordingPublisher({name: stored(document) for name, document in first.items()})
+        pump = Pump(tail, reader, TRANSLATOR, TaskCache(10, lambda key: False), publisher, Metrics())
         pumping = asyncio.ensure_future(pump.run())
         async with asyncio.timeout(SOON_S):
-            while heard.position < end and not pumping.done():
+            while publisher.position < end and not pumping.done():
                 await asyncio.sleep(0.01)
         pumping.cancel()
         with suppress(asyncio.CancelledError):
             await pumping
-        for change, step in zip(tail.changes, heard.steps, strict=True):
+        for change, step in zip(tail.changes, publisher.steps, strict=True):
             (document,) = await reader.read_at(change.time, {"_id": change.id})
             same(step.after, document)
     for document in tasks.find({}):
-        assert heard.timelines[document["_id"]] == stored(document)
+        assert publisher.timelines[document["_id"]] == stored(document)
 
 
 def set_field(name: str, value: Any) -> list[dict[str, Any]]:
@@ -180,5 +180,5 @@ async def test_a_server_without_the_promised_option_is_used_without_it(
                 if len(batch.changes):
                     tasks.drop_indexes()
                     tasks.update_one({"_id": 1}, {"$push": {"events": 2}})
-    told = [(next(iter(update.fields)), update.paths is None) for update in pushed]
-    assert told == [("events.1", True), ("events.2", False), ("events.3", False)]
+    reported = [(next(iter(update.fields)), update.paths is None) for update in pushed]
+    assert reported == [("events.1", True), ("events.2", False), ("events.3", False)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.polling_client import post
-from support.raw_client import calling, handshake
+from support.raw_client import handshake, tcp_connection
 from support.relay_fixture import running, settings_for, token
 from support.relay_metrics import metric
 
@@ -15,7 +15,7 @@ from relay.cli.demo import mongod as embedded
 
 async def status_of(url: str, origin: str) -> int:
     """The status that a page of this origin gets for a WebSocket handshake."""
-    async with calling(url) as peer:
+    async with tcp_connection(url) as peer:
         peer.send(handshake("/ws", f"Origin: {origin}", f"Authorization: Bearer {token('alice')}"))
         return (await peer.answer())[0]
 
@@ -57,13 +57,13 @@ async def test_a_page_of_an_unknown_origin_is_logged_once_and_counted_each_time(
         for _ in range(3):
             assert await status_of(relay.url, "https://app.example.com") == 403
             assert (await post(relay, {}, "Origin: https://app.example.com")).status == 403
-            async with calling(relay.url) as peer:
+            async with tcp_connection(relay.url) as peer:
                 peer.send(b"GET /config HTTP/1.1\r\nHost: x\r\nOrigin: https://app.example.com\r\n\r\n")
                 assert (await peer.answer())[0] == 403
         # then the log names the origin once, and the setting that would allow it,
-        said = [record for record in caplog.records if "unknown origin" in record.message]
-        assert [vars(record)["origin"] for record in said] == ["https://app.example.com"]
-        assert "RELAY_ALLOWED_ORIGINS" in said[0].message
+        warnings = [record for record in caplog.records if "unknown origin" in record.message]
+        assert [vars(record)["origin"] for record in warnings] == ["https://app.example.com"]
+        assert "RELAY_ALLOWED_ORIGINS" in warnings[0].message
         # and the metrics count each attempt.
         for transport in ("websocket", "poll", "config"):
             assert await metric(relay, f'relay_unknown_origins_total{{transport="{transport}"}}') == 3

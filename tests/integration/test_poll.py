@@ -14,7 +14,7 @@ import orjson
 import pytest
 from pymongo import AsyncMongoClient, MongoClient
 from support.polling_client import Answer, Poller, post, request
-from support.raw_client import calling
+from support.raw_client import tcp_connection
 from support.relay_fixture import SOON_S, connected, running, settings_for, token
 from support.relay_metrics import becomes, metric
 
@@ -279,7 +279,7 @@ async def test_an_ended_poll_is_freed_without_the_garbage_collector(tasks: Any, 
             alice = Poller("alice", ["t", "none"], dashboard={})
             for _ in range(2):
                 await alice.poll(relay)
-            async with calling(relay.url) as peer:
+            async with tcp_connection(relay.url) as peer:
                 peer.send(request({"tasks": alice.body()["tasks"][:1]}))
                 await becomes(relay, "relay_rooms", lambda number: number == 1)
             await becomes(relay, "relay_rooms", lambda number: number == 0)
@@ -473,7 +473,7 @@ async def test_a_poll_of_an_unlisted_origin_is_refused_and_of_a_listed_one_answe
             answer = await post(relay, body, f"Origin: {origin}")
             assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, origin)
             assert "origin" in answer.headers["vary"].lower()
-        async with calling(relay.url) as peer:
+        async with tcp_connection(relay.url) as peer:
             asked = (
                 b"Access-Control-Request-Method: POST\r\n"
                 b"Access-Control-Request-Headers: authorization, content-type\r\n"
@@ -513,7 +513,7 @@ async def test_a_waiting_poll_counts_as_a_connection_until_the_client_is_gone(
         await alice.poll(relay)
         for _ in range(4):
             await stack.enter_async_context(connected(relay))
-        async with calling(relay.url) as peer:
+        async with tcp_connection(relay.url) as peer:
             peer.send(request(alice.body()))
             await becomes(relay, "relay_rooms", lambda number: number == 1)
             refused = await post(relay, alice.body())
@@ -580,7 +580,7 @@ async def test_a_relay_that_stops_answers_every_waiting_poll_at_once(tasks: Any,
         polling = asyncio.create_task(post(relay, alice.body()))
         async with connected(
             relay
-        ) as client:  # it is told of the stop, and keeps the relay running meanwhile
+        ) as client:  # it is sent the notice of the stop, and keeps the relay running meanwhile
             await becomes(relay, "relay_rooms", lambda number: number == 1)
             relay.stop()
             await client.until("server:draining")
@@ -591,7 +591,7 @@ async def test_a_relay_that_stops_answers_every_waiting_poll_at_once(tasks: Any,
 
 
 async def test_config_names_the_address_for_polls(with_: Any) -> None:
-    async with running(with_()) as relay, calling(relay.url) as peer:
+    async with running(with_()) as relay, tcp_connection(relay.url) as peer:
         peer.send(
             f"GET /config HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token('alice')}\r\n\r\n".encode()
         )

@@ -19,7 +19,7 @@ import jwt
 import pytest
 from pymongo import AsyncMongoClient
 from support.doc_snippets import GUIDES, blocks
-from support.raw_client import calling
+from support.raw_client import tcp_connection
 from support.relay_fixture import SECRET, SOON_S, running, settings_for, token
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -192,10 +192,10 @@ async def test_a_request_hidden_in_a_body_answers_no_other_client(
         head += ["Upgrade: h2c", "Connection: Upgrade", "", ""]
         honest = f"GET /live/healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
         for _ in range(10):
-            async with calling(url) as attacker, asyncio.timeout(SOON_S):
+            async with tcp_connection(url) as attacker, asyncio.timeout(SOON_S):
                 attacker.send("\r\n".join(head).encode() + hidden)
                 assert (await attacker.answer())[0] == 401
-            async with calling(url) as victim, asyncio.timeout(SOON_S):
+            async with tcp_connection(url) as victim, asyncio.timeout(SOON_S):
                 victim.send(honest.encode())
                 assert (await victim.reader.read(-1)).endswith(b'{"alive":true}')
 

@@ -30,7 +30,7 @@ from relay.protocol import schema
 from relay.protocol.types import Kind, Request
 
 # What a healthy database gives no occasion for.
-UNHEARD = {Kind.STREAM_STATUS}
+NOT_CAUSED = {Kind.STREAM_STATUS}
 
 STEPS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"type": "analysis_started"}, {"status": "analyzing"}),
@@ -108,10 +108,10 @@ async def test_every_message_of_a_real_relay_is_valid_by_the_schema(
             relay.stop()
             with pytest.raises(ConnectionClosed):
                 await client.until("nothing more")
-    told = validator("ServerMessage")
+    server_message = validator("ServerMessage")
     for frame in client.frames:
-        assert [error.message for error in told.iter_errors(frame)] == [], frame
-    assert {frame["type"] for frame in client.frames} == set(Kind) - UNHEARD
+        assert [error.message for error in server_message.iter_errors(frame)] == [], frame
+    assert {frame["type"] for frame in client.frames} == set(Kind) - NOT_CAUSED
 
 
 async def test_a_poll_and_its_answer_are_valid_by_the_schema(mongo_url: str, database_name: str) -> None:

@@ -66,11 +66,11 @@ async def test_a_slow_client_is_sent_states_for_dropped_messages(tasks: Any, set
         await slow.send("task:join", {"taskId": "t"})
         await slow.until("task:state")
         # When one client does not read while megabytes are written, no faster than another one can read,
-        heard: list[int] = []
+        received: list[int] = []
         single = 0
         for first in range(0, PUSHES, CHUNK):
             await asyncio.to_thread(tasks.bulk_write, pushes(first, CHUNK))
-            single += await follow(fast, heard, first + CHUNK - 1)
+            single += await follow(fast, received, first + CHUNK - 1)
         # then the other one receives each event as a message of its own,
         assert single == PUSHES
         assert await metric(relay, "relay_lagging_total") >= 1
@@ -232,8 +232,8 @@ async def test_list_updates_of_one_task_are_throttled(tasks: Any, settings_with:
         tasks.update_one({"_id": "u"}, {"$set": {"title": "now"}})
         tasks.update_one({"_id": "t"}, {"$set": {"title": "last", "createdBy": "bob"}})
         frames = [await client.until("dashboard:task_list_updated") for _ in range(2)]
-        told = [(frame["data"]["taskId"], frame["data"]["change"]) for frame in frames]
-        assert told in ([("u", "upserted"), ("t", "revoked")], [("t", "upserted"), ("u", "upserted")])
+        changes = [(frame["data"]["taskId"], frame["data"]["change"]) for frame in frames]
+        assert changes in ([("u", "upserted"), ("t", "revoked")], [("t", "upserted"), ("u", "upserted")])
         assert (await bob.until("dashboard:task_list_updated"))["data"]["title"] == "last"
         tasks.delete_one({"_id": "t"})
         await bob.until("dashboard:task_list_updated", change="deleted")

@@ -1,4 +1,4 @@
-"""Nobody is told of what is not theirs: rights that come and go, in live delivery and in states."""
+"""Nobody is sent what is not theirs: rights that come and go, in live delivery and in states."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ async def test_who_loses_a_task_hears_that_and_nothing_more(tasks: Any, settings
         await bob.until("dashboard:state")
         # When one change appends an event and gives the task to somebody else,
         tasks.update_one({"_id": "t"}, {"$push": {"events": {"secret": 1}}, "$set": {"createdBy": "bob"}})
-        # then the one is told it is gone, and the other that it is there.
+        # then the one is sent that it is gone, and the other that it is there.
         shown = await bob.until("dashboard:task_list_updated")
         assert (shown["data"]["change"], shown["data"]["eventCount"]) == ("upserted", 1)
-        told = [frame for frame in await alice.quiet() if frame["type"] != "dashboard:state"]
-        assert [(frame["type"], frame["data"]) for frame in told] == [
+        updates = [frame for frame in await alice.quiet() if frame["type"] != "dashboard:state"]
+        assert [(frame["type"], frame["data"]) for frame in updates] == [
             ("task:revoked", {"taskId": "t"}),
             ("dashboard:task_list_updated", {"change": "revoked", "taskId": "t"}),
         ]

@@ -53,14 +53,14 @@ def test_the_mapping_page_shows_the_task_that_its_document_becomes(tmp_path: Pat
         key_of(document["_id"]), document["_id"], Timestamp(10, 1), None, Updated({f"{path}.2": event})
     )
     step = translator.translate(task, change)
-    told = messages_of(step, translator.view, room=True, dashboard=True)
-    assert [message.type for message in told] == [Kind.EVENT_ADDED, Kind.PR_OPENED, Kind.LIST_UPDATED]
-    assert told[0].data["event"] == {
+    messages = messages_of(step, translator.view, room=True, dashboard=True)
+    assert [message.type for message in messages] == [Kind.EVENT_ADDED, Kind.PR_OPENED, Kind.LIST_UPDATED]
+    assert messages[0].data["event"] == {
         "type": "change proposed",
         "at": "2023-11-14T22:28:20.000Z",
         "data": event,
     }
-    assert told[1].data["prUrl"] == event["info"]["change"]
+    assert messages[1].data["prUrl"] == event["info"]["change"]
     assert read.list_order == "stamps.born"
 
 
@@ -78,7 +78,7 @@ def test_the_rules_of_the_mapping_page_open_its_document_to_the_users_it_names(t
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sentence",
     [
         "cannot be followed yet; trying again",
         "must be UTF-8",
@@ -88,9 +88,9 @@ def test_the_rules_of_the_mapping_page_open_its_document_to_the_users_it_names(t
         "a page of an unknown origin was refused",
     ],
 )
-def test_the_troubleshooting_page_quotes_what_the_relay_says(said: str) -> None:
-    assert said in (GUIDES / "troubleshooting.md").read_text("utf-8")
-    assert any(said in module.read_text("utf-8") for module in (ROOT / "relay").rglob("*.py"))
+def test_the_troubleshooting_page_quotes_what_the_relay_says(sentence: str) -> None:
+    assert sentence in (GUIDES / "troubleshooting.md").read_text("utf-8")
+    assert any(sentence in module.read_text("utf-8") for module in (ROOT / "relay").rglob("*.py"))
 
 
 def test_the_operators_page_names_every_metric() -> None:

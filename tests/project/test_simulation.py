@@ -33,9 +33,9 @@ def simulate(*arguments: str) -> subprocess.Popen[str]:
 def test_no_history_shows_anybody_what_must_not_be_seen() -> None:
     bounds = ("--seeds", "50", "--seconds", str(SECONDS), "--at-least", str(AT_LEAST))
     each = [simulate("--seed", seed, *bounds, "--readers", *READERS) for seed in ("1", "1001")]
-    said = [one.communicate()[0] for one in each]
-    print(*said)
-    assert [one.returncode for one in each] == [0, 0], "".join(said)
+    output = [one.communicate()[0] for one in each]
+    print(*output)
+    assert [one.returncode for one in each] == [0, 0], "".join(output)
 
 
 def test_a_history_is_the_same_whenever_it_is_played() -> None:
@@ -50,8 +50,8 @@ def test_a_fault_that_is_put_in_is_found(name: str) -> None:
     if MUTATIONS[name].javascript and "browser" not in READERS:
         pytest.skip("Node.js is not installed")
     run = simulate("--mutation", name, "--seed", str(MUTATIONS[name].seed), "--seeds", "3")
-    said = run.communicate()[0]
-    assert run.returncode == 1, said
+    output = run.communicate()[0]
+    assert run.returncode == 1, output
 
 
 def _comparable(shown: str) -> list[str]:

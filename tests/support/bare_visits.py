@@ -1,4 +1,4 @@
-"""Each kind of visit that a relay may get, refused ones too, over blocking sockets. Does I/O.
+"""Each kind of request and connection that a relay may get, refused ones too, over blocking sockets. Does I/O.
 
 The sockets are not asyncio's, whose transports would leave reference cycles of their own.
 """
@@ -273,7 +273,7 @@ KINDS: dict[str, Callable[[Visitor], None]] = {
     "poll while the database is unavailable": lambda v: v.ask(post(AWAY, v.bearer), expecting=b"503"),
     "poll that fails": lambda v: v.ask(post(BROKEN, v.bearer), expecting=b"500"),
 }
-ELSEWHERE = {  # these need a relay that is slow or off, or polls that fail
+NEED_OTHER_RELAYS = {  # these need a relay that is slow or off, or polls that fail
     "poll outside the rollout",
     "socket outside the rollout",
     "poll over the rate",

@@ -14,7 +14,7 @@ from support.relay_fixture import running_in_thread, token
 
 PAGE_TIMEOUT_MS = 30_000  # usually milliseconds; this is the limit on a busy machine
 # Messages that the browser itself logs about failed connections and an emulated network loss.
-OF_THE_NETWORK = ("WebSocket connection to", "net::ERR_")
+NETWORK_ERRORS = ("WebSocket connection to", "net::ERR_")
 
 
 class Site:
@@ -25,7 +25,7 @@ class Site:
         self._running = ExitStack()
         self._browser = browser
         self._contexts = ExitStack()
-        self.said: list[str] = []
+        self.console: list[str] = []
         self.tasks = tasks
         self.url = ""
         self.page = self.another()
@@ -51,8 +51,8 @@ class Site:
         self._contexts.callback(context.close)
         page = context.new_page()
         page.set_default_timeout(PAGE_TIMEOUT_MS)
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("console", lambda message: self.console.append(message.text))
+        page.on("pageerror", lambda error: self.console.append(str(error)))
         return page
 
     def open(

@@ -24,7 +24,7 @@ class Collector:
 
     def __init__(self, timelines: dict[str, list[bytes]]) -> None:
         self.timelines = timelines
-        self.said: list[tuple[Timestamp, str, tuple[Any, ...], Any]] = []
+        self.published: list[tuple[Timestamp, str, tuple[Any, ...], Any]] = []
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         for step in steps:
@@ -34,7 +34,7 @@ class Collector:
                 self.timelines[step.id] = shown(step.after.timeline.elements or ())
             messages = tuple(self._sent(step, message) for message in step.messages)
             shows = step.after and (step.after.summary, step.after.keys)
-            self.said.append((position, step.id, messages, shows))
+            self.published.append((position, step.id, messages, shows))
 
     def _sent(self, step: Step, message: Any) -> Any:
         timeline = self.timelines[step.id]

@@ -31,12 +31,12 @@ def sentences_about(url: str, database: str = "app", collection: str = "tasks") 
     settings = settings_for(
         url, database, relay_tasks_collection=collection, relay_host="127.0.0.1", relay_admin_port=0
     )
-    said = asyncio.run(_said(settings))
-    assert "hunter2" not in repr(said)
-    return said
+    found = asyncio.run(_sentences(settings))
+    assert "hunter2" not in repr(found)
+    return found
 
 
-async def _said(settings: Settings) -> Sentences:
+async def _sentences(settings: Settings) -> Sentences:
     async with asyncio.timeout(SOON_S):
         (serve, keeps_trying), check, tail = await asyncio.gather(
             _serve(settings), _check(settings), _tail(settings)
@@ -50,11 +50,11 @@ class _Waits(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.reason = ""
-        self.said = asyncio.Event()
+        self.logged = asyncio.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
         self.reason = vars(record)["reason"]
-        self.said.set()
+        self.logged.set()
 
 
 async def _serve(settings: Settings) -> tuple[str, bool]:
@@ -62,7 +62,7 @@ async def _serve(settings: Settings) -> tuple[str, bool]:
     logger.addHandler(waits)
     try:
         relay = Relay(settings)
-        serving, waiting = asyncio.create_task(relay.run()), asyncio.create_task(waits.said.wait())
+        serving, waiting = asyncio.create_task(relay.run()), asyncio.create_task(waits.logged.wait())
         await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         relay.stop()

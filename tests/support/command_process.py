@@ -100,7 +100,7 @@ def alive(port: int, host: str = "127.0.0.1", path: str = "/healthz") -> bool:
         connection.close()
 
 
-def alive_soon(process: subprocess.Popen[bytes], port: int) -> None:
+def wait_until_alive(process: subprocess.Popen[bytes], port: int) -> None:
     """Wait until the relay answers. Its output is not read, so nothing else says that it listens."""
     deadline = time.monotonic() + SOON_S
     while True:
@@ -115,7 +115,7 @@ def alive_soon(process: subprocess.Popen[bytes], port: int) -> None:
 
 
 @contextmanager
-def nobody_reads(how: str) -> Iterator[list[str]]:
+def unreadable_stderr(how: str) -> Iterator[list[str]]:
     """Yield the words to put before a command, so that its standard error is closed, full, or a full pipe that is not
     read."""
     if how == "closed":

@@ -50,7 +50,7 @@ def silence(after: int = 1) -> Fault:
     return Fault(after, silent=True)
 
 
-GOOD = Fault(-1)
+NO_FAULT = Fault(-1)
 
 
 class FakeTime:
@@ -140,10 +140,10 @@ class FakeRelay:
         self.max_tasks = max_tasks
         self.bad = bad  # ids that this relay refuses as invalid
         self.peers: list[Peer] = []
-        self.heard: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
         self.tokens: list[str] = []  # Authorization headers, one per connection attempt
         self._answers: dict[str, deque[dict[str, Any] | None]] = {}
-        self._something_heard = asyncio.Event()
+        self._something_received = asyncio.Event()
         self._server: Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -151,7 +151,7 @@ class FakeRelay:
             self._converse,
             "127.0.0.1",
             0,
-            process_request=self._greet,
+            process_request=self._process_request,
             subprotocols=[Subprotocol("relay.v1")],
             compression=None,
             ping_interval=None,
@@ -181,12 +181,12 @@ class FakeRelay:
         """Leave the next request of this type without an answer, like a relay that is slow."""
         self._answers.setdefault(request, deque()).append(None)
 
-    async def say(self, type_: str, data: dict[str, Any], at: str | None = None) -> None:
+    async def send(self, type_: str, data: dict[str, Any], at: str | None = None) -> None:
         """Send a message to all connections."""
         frame = {"type": type_, "data": data} | ({"at": at} if at else {})
-        await self.say_raw(json.dumps(frame))
+        await self.send_raw(json.dumps(frame))
 
-    async def say_raw(self, frame: str | bytes) -> None:
+    async def send_raw(self, frame: str | bytes) -> None:
         for peer in list(self.peers):
             await peer.send(frame)
 
@@ -205,14 +205,14 @@ class FakeRelay:
             if task_id in peer.rooms:
                 await self._send_state(peer, {"taskId": task_id}, None)
 
-    async def has_heard(self, request: str, times: int = 1) -> list[dict[str, Any]]:
+    async def has_received(self, request: str, times: int = 1) -> list[dict[str, Any]]:
         """Wait for this number of requests of this type, and return all of them."""
-        while len(found := [frame for frame in self.heard if frame["type"] == request]) < times:
-            self._something_heard.clear()
-            await self._something_heard.wait()
+        while len(found := [frame for frame in self.received if frame["type"] == request]) < times:
+            self._something_received.clear()
+            await self._something_received.wait()
         return found
 
-    def _greet(self, ws: ServerConnection, request: Request) -> Response | None:
+    def _process_request(self, ws: ServerConnection, request: Request) -> Response | None:
         self.tokens.append(request.headers.get("Authorization", ""))
         if self.faults and (status := self.faults[0].status) is not None:
             self.faults.popleft()
@@ -220,7 +220,7 @@ class FakeRelay:
         return None
 
     async def _converse(self, ws: ServerConnection) -> None:
-        peer = Peer(ws, self.faults.popleft() if self.faults else GOOD)
+        peer = Peer(ws, self.faults.popleft() if self.faults else NO_FAULT)
         self.peers.append(peer)
         try:
             await peer.fail_if_due()
@@ -229,8 +229,8 @@ class FakeRelay:
             await self._send(peer, "welcome", {"heartbeatMs": self.heartbeat_ms, "limits": limits}, None)
             async for raw in ws:
                 frame = json.loads(raw)
-                self.heard.append(frame)
-                self._something_heard.set()
+                self.received.append(frame)
+                self._something_received.set()
                 await self._answer(peer, frame)
         except ConnectionClosed:
             pass

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from support.raw_client import CLOSE, TEXT, calling, frame, handshake, upgraded
+from support.raw_client import CLOSE, TEXT, frame, handshake, tcp_connection, upgraded
 from support.relay_fixture import SOON_S
 
 
@@ -34,7 +34,7 @@ async def get(url: str, method: str = "GET", **headers: str) -> tuple[int, Any, 
 
 
 async def status_of(url: str, path: str, *headers: str, host: str = "x") -> int:
-    async with calling(url) as peer:
+    async with tcp_connection(url) as peer:
         peer.send(handshake(path, *headers, host=host))
         return (await peer.answer())[0]
 

@@ -35,7 +35,7 @@ class Receiver:
         self.messages: list[dict[str, Any]] = []
         self.waiting: list[tuple[Frame, bool]] = []  # each frame, and whether it may be dropped
         self.takes = self.room = True
-        self.has_dropped = False  # live messages, which the hub has not been told yet
+        self.has_dropped = False  # live messages, which the hub does not know yet
 
     def send(self, batch: Batch) -> None:
         self.waiting += [(frame, True) for frame in batch.frames]
@@ -80,12 +80,12 @@ def task_of(document: dict[str, Any]) -> Task:
     return TRANSLATOR.read(DECODER.document(bson.encode(document)))
 
 
-class Stage:
-    """A hub over a database in memory: `happen` makes and publishes its groups of writes one by one."""
+class HubFixture:
+    """A hub over a database in memory: `write` makes and publishes its groups of writes one by one."""
 
     def __init__(self, *groups: list[tuple[Any, ...]], list_interval_s: float = 0) -> None:
         self.model = Model()
-        self._left = list(groups)
+        self._next_groups = list(groups)
         self._tasks: dict[bytes, Task | None] = {}
         self.read: list[dict[str, Any]] = []  # every document that a read brought
         self.failures: list[Exception] = []  # the next reads raise these
@@ -94,9 +94,9 @@ class Stage:
         self.hub = Hub(self, TRANSLATOR, Metrics(), list_interval_s=list_interval_s)
         self.hub.move_to(Timestamp(1, 0))
 
-    def happen(self, group: Group | None = None) -> None:
+    def write(self, group: Group | None = None) -> None:
         """Make the next group of writes, and publish it."""
-        batch = self.model.happen(group if group is not None else self._left.pop(0))
+        batch = self.model.write(group if group is not None else self._next_groups.pop(0))
         steps = []
         for change in batch.changes:
             step = TRANSLATOR.translate(self._tasks.get(change.key), change)
@@ -105,9 +105,9 @@ class Stage:
             steps.append(step)
         self.hub.publish(steps, batch.position)
 
-    def lose_place(self, group: Group | None = None) -> None:
+    def lose_stream(self, group: Group | None = None) -> None:
         """Make the next group of writes; instead of the changes the relay gets a resync."""
-        position = self.model.happen(group if group is not None else self._left.pop(0)).position
+        position = self.model.write(group if group is not None else self._next_groups.pop(0)).position
         self._tasks = {key_of(one["_id"]): task_of(one) for one in self.model.at(position).values()}
         self.hub.resync(position)
 
@@ -154,10 +154,10 @@ def _length(events: Any) -> int | None:
 
 
 @asynccontextmanager
-async def playing(*groups: list[tuple[Any, ...]], **options: Any) -> AsyncIterator[Stage]:
-    stage = Stage(*groups, **options)
-    async with stage.hub:
-        yield stage
+async def running_hub(*groups: list[tuple[Any, ...]], **options: Any) -> AsyncIterator[HubFixture]:
+    fixture = HubFixture(*groups, **options)
+    async with fixture.hub:
+        yield fixture
 
 
 async def until(reached: Callable[[], bool]) -> None:

@@ -80,29 +80,29 @@ class Model:
 
     def __init__(self, groups: Sequence[Group] = ()) -> None:
         self.documents: dict[str, dict[str, Any]] = {}
-        self.past: list[tuple[Timestamp, dict[str, dict[str, Any]]]] = [(Timestamp(1, 0), {})]
+        self.history: list[tuple[Timestamp, dict[str, dict[str, Any]]]] = [(Timestamp(1, 0), {})]
         self.batches: list[Batch] = []  # one per group
         self._raws: list[bytes] = []  # the raw BSON of the changes of the group that is being written
         for group in groups:
-            self.happen(group)
+            self.write(group)
 
-    def happen(self, group: Group) -> Batch:
+    def write(self, group: Group) -> Batch:
         """Make these writes at the next cluster time, and return their changes."""
         time = Timestamp(10 + len(self.batches), 1)
         batch = self._written(group, time)
-        self.past.append((time, copy.deepcopy(self.documents)))
+        self.history.append((time, copy.deepcopy(self.documents)))
         return batch
 
     def _written(self, group: Group, time: Timestamp) -> Batch:
         """Make these writes at a cluster time, and append the batch of their changes."""
         self._raws = []
         changes = [change for write in group if (change := self._apply(time, *write)) is not None]
-        start = self.past[-1][0]
+        start = self.history[-1][0]
         self.batches.append(Batch(changes, self._raws, start, time, resume_token(time)))
         return self.batches[-1]
 
     def at(self, position: Timestamp) -> dict[str, dict[str, Any]]:
-        return [documents for time, documents in self.past if time <= position][-1]
+        return [documents for time, documents in self.history if time <= position][-1]
 
     def _apply(self, time: Timestamp, name: str, task: str, *what: Any) -> Change | None:
         document = self.documents.get(task)
@@ -188,7 +188,7 @@ class Model:
         return change
 
 
-class Stream:
+class ModelSource:
     """A `feed.pump.Source` with the changes of a model, several groups in one batch."""
 
     def __init__(self, batches: Sequence[Batch], sizes: Sequence[int]) -> None:
@@ -208,7 +208,7 @@ class Stream:
         raise AssertionError(reason)
 
 
-class Past:
+class ModelReads:
     """A `feed.pump.Reads` that reads a model's documents at any time of its history."""
 
     def __init__(self, model: Model) -> None:

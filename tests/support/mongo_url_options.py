@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # For each option that the relay sets itself, a value that would be visible if it took effect.
-FAR_FROM_OURS = {
+CONTRARY_VALUES = {
     "connectTimeoutMS": "1",
     "datetime_conversion": "datetime_ms",
     "enableOverloadRetargeting": "true",

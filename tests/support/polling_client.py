@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from relay.app import Relay
-from support.raw_client import calling
+from support.raw_client import tcp_connection
 from support.relay_fixture import SOON_S, token
 
 
@@ -35,7 +35,7 @@ def request(body: Any, *headers: str, sub: str | None = "alice", path: str = "/p
 
 async def post(relay: Relay | str, body: Any, *headers: str, **how: Any) -> Answer:
     """Send one poll on a new connection and return the response."""
-    async with calling(relay if isinstance(relay, str) else relay.url) as peer:
+    async with tcp_connection(relay if isinstance(relay, str) else relay.url) as peer:
         peer.send(request(body, "Connection: close", *headers, **how))
         status, head = await peer.answer()
         lines = [line.partition(": ") for line in head.decode().split("\r\n")[1:] if line]

@@ -97,7 +97,7 @@ class Peer:
 
 
 @asynccontextmanager
-async def calling(url: str, *, receive_buffer: int = 0) -> AsyncIterator[Peer]:
+async def tcp_connection(url: str, *, receive_buffer: int = 0) -> AsyncIterator[Peer]:
     """A new TCP connection to this address."""
     parts = urlsplit(url)
     bare = socket.socket()
@@ -118,7 +118,7 @@ async def upgraded(
 ) -> AsyncIterator[Peer]:
     """An open WebSocket of this user, or without a token if `sub` is None. The welcome is not read yet."""
     bearer = [f"Authorization: Bearer {token(sub)}"] if sub else []
-    async with calling(url, receive_buffer=receive_buffer) as peer:
+    async with tcp_connection(url, receive_buffer=receive_buffer) as peer:
         peer.send(handshake(path, *bearer, *headers))
         status, _ = await peer.answer()
         assert status == 101

@@ -108,6 +108,6 @@ def test_known_and_foreign_variables_cause_no_warning(name: str) -> None:
     st.dictionaries(st.text(max_size=200).map(lambda text: "RELAY_" + text), st.just("hunter2"), max_size=40)
 )
 def test_warnings_are_few_and_show_no_value(environment: dict[str, str]) -> None:
-    said = warnings(environment, SETTINGS)
-    assert len(said) <= MAX_WARNINGS + 2
-    assert all(line.isprintable() and "hunter2" not in line and len(line) < 400 for line in said)
+    lines = warnings(environment, SETTINGS)
+    assert len(lines) <= MAX_WARNINGS + 2
+    assert all(line.isprintable() and "hunter2" not in line and len(line) < 400 for line in lines)

@@ -30,7 +30,7 @@ async function assertOver(relay, client, asked, about) {
   client.joinDashboard();
   client.leaveTask("t");
   client.close();
-  for (const event of ["online", "visible", "offline"]) await relay.world.happens(event);
+  for (const event of ["online", "visible", "offline"]) await relay.world.dispatch(event);
   await settled();
   assert.equal(relay.world.timers - relay.ownTimers(), 0, about);
   await relay.world.pass(3_600_000);
@@ -90,8 +90,8 @@ for (const [name, prepare] of Object.entries(SITUATIONS)) {
         });
         for (let step = 0; step < 20 && !isTold; step += 1) {
           await relay.world.pass(1_500);
-          for (const socket of relay.world.sockets) if (!socket.closed) socket.says("stream:status", { state: "stale", lagMs: 1 });
-          await relay.world.happens("visible");
+          for (const socket of relay.world.sockets) if (!socket.closed) socket.receive("stream:status", { state: "stale", lagMs: 1 });
+          await relay.world.dispatch("visible");
         }
         client_.close();
         await assertOver(relay, client_, asked, `${name}, ${state}, ${first}`);
@@ -108,7 +108,7 @@ for (const [name, prepare] of Object.entries(SITUATIONS)) {
         client_.joinTask("t");
         client_.joinDashboard();
         await relay.world.pass(afterMs);
-        if (event) await relay.world.happens(event);
+        if (event) await relay.world.dispatch(event);
         client_.close();
         await assertOver(relay, client_, asked, `${event} after ${afterMs} ms`);
       }
@@ -187,7 +187,7 @@ test("a client that is closed inside any listener by any method does nothing, an
       perhaps();
       if (dice < 0.2) await relay.cut();
       else if (dice < 0.3) await relay.append("t", step);
-      else if (dice < 0.4) await relay.world.happens(["online", "visible", "offline"][Math.floor(chance() * 3)]);
+      else if (dice < 0.4) await relay.world.dispatch(["online", "visible", "offline"][Math.floor(chance() * 3)]);
       else if (dice < 0.5) relay.blocked = !relay.blocked;
       else await relay.world.pass(chance() * 10_000);
       // Requests sent before the close may still arrive, but no new ones are sent.

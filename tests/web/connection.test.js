@@ -127,10 +127,10 @@ test("a client that polls tries a WebSocket with growing pauses, and changes to 
   const [join] = relay.world.sockets.at(-1).sent;
   assert.deepEqual([join.type, join.data.tasks[0].since], ["task:join", 1]);
   assert.ok(relay.world.requests.at(-1)?.aborted);
-  const heard = relay.heard;
+  const polls = relay.polls;
   await relay.append("t", 2);
   await relay.world.pass(60_000);
-  assert.equal(relay.heard, heard);
+  assert.equal(relay.polls, polls);
   assert.deepEqual(timeline.events.map((one) => one?.data), [1, 2]);
 });
 
@@ -141,11 +141,11 @@ test("a client that polls tries a WebSocket at once when the machine comes onlin
     const { relay: client_ } = client(relay);
     client_.joinTask("t");
     await relay.world.pass(2_000);
-    const polls = relay.heard;
+    const polls = relay.polls;
     relay.blocked = false;
-    await relay.world.happens(event);
+    await relay.world.dispatch(event);
     assert.equal(client_.status.state, "live", event);
-    assert.ok(relay.heard > polls); // and the client did not wait for a poll on a dead network
+    assert.ok(relay.polls > polls); // and the client did not wait for a poll on a dead network
   }
 });
 
@@ -154,7 +154,7 @@ test("events during the request to /config do not keep the client from polling",
   world.onSocket = (socket) => socket.ends();
   const { relay } = client(world);
   await world.pass(2_000);
-  for (const event of ["offline", "online", "visible"]) await world.happens(event);
+  for (const event of ["offline", "online", "visible"]) await world.dispatch(event);
   assert.deepEqual([world.requests.length, world.requests[0].aborted], [1, false]);
   world.requests[0].answers(200, { enabled: true });
   await settled();
@@ -187,7 +187,7 @@ test("a client that changes transports any number of times loses and repeats not
       else if (dice < 0.6) await relay.cut();
       else if (dice < 0.7) relay.blocked = !relay.blocked;
       else if (dice < 0.75) relay.down = !relay.down;
-      else if (dice < 0.8) await relay.world.happens("online");
+      else if (dice < 0.8) await relay.world.dispatch("online");
       else await relay.world.pass(chance() * 30_000);
     }
     relay.blocked = relay.down = false;
@@ -230,7 +230,7 @@ test("a connection that is silent for two and a half heartbeats ends", async () 
   world.onSocket = (socket) => socket.welcome(10_000);
   const { relay, states } = client(world);
   await world.pass(24_000);
-  world.sockets[0].says("heartbeat", { serverTime: "" });
+  world.sockets[0].receive("heartbeat", { serverTime: "" });
   await world.pass(24_999);
   assert.equal(world.sockets.length, 1);
   await world.pass(1);
@@ -246,10 +246,10 @@ test("a poll that is not answered is aborted, and another one is sent", async ()
   const { relay: client_ } = client(relay);
   client_.joinTask("t");
   await relay.world.pass(2_000);
-  relay.deaf = true;
-  const heard = relay.heard;
+  relay.holdsPolls = true;
+  const polls = relay.polls;
   await relay.world.pass(36_000);
-  assert.ok(relay.heard > heard);
+  assert.ok(relay.polls > polls);
   assert.equal(client_.status.state, "polling");
 });
 
@@ -286,7 +286,7 @@ test("the client renews the token of a live connection before it expires", async
   const tokens = ["first", "second"];
   client(world, () => tokens.shift() ?? "second");
   await settled();
-  world.sockets[0].says("auth:expiring", { expiresAt: "" });
+  world.sockets[0].receive("auth:expiring", { expiresAt: "" });
   await settled();
   assert.deepEqual(world.sockets[0].sent.map(({ type, data }) => [type, data]), [["auth", { token: "second" }]]);
 });
@@ -335,7 +335,7 @@ test("the client waits for the time that the relay named, unless retry() is call
   assert.deepEqual([client_.status.state, client_.status.reason], ["offline", "unavailable"]);
   serve();
   await relay.world.pass(6_000);
-  await relay.world.happens("online");
+  await relay.world.dispatch("online");
   assert.equal(client_.status.state, "offline");
   await relay.world.pass(1_000);
   assert.equal(client_.status.state, "polling");
@@ -344,12 +344,12 @@ test("the client waits for the time that the relay named, unless retry() is call
 test("a poll that came too fast is delayed, and the status changes only if that does not help", async () => {
   const { relay, client_, serve } = await refused(429, "rate_limited");
   assert.equal(client_.status.state, "polling");
-  const heard = relay.heard;
+  const polls = relay.polls;
   serve();
   await relay.world.pass(6_000);
-  assert.equal(relay.heard, heard);
+  assert.equal(relay.polls, polls);
   await relay.world.pass(1_000);
-  assert.equal(relay.heard, heard + 1);
+  assert.equal(relay.polls, polls + 1);
 
   const { relay: busy, client_: hopeless } = await refused(429, "rate_limited");
   await busy.world.pass(13_000);
@@ -362,9 +362,9 @@ test("the status is stale while the relay says so, over either transport", async
   const relay = new FakeRelay("t");
   const { relay: live } = client(relay);
   await settled();
-  relay.world.sockets[0].says("stream:status", { state: "stale", lagMs: 1 });
+  relay.world.sockets[0].receive("stream:status", { state: "stale", lagMs: 1 });
   assert.equal(live.status.state, "stale");
-  relay.world.sockets[0].says("stream:status", { state: "live", lagMs: 0 });
+  relay.world.sockets[0].receive("stream:status", { state: "live", lagMs: 0 });
   assert.equal(live.status.state, "live");
   live.close();
 
@@ -383,11 +383,11 @@ test("the status is stale while the relay says so, over either transport", async
   }
 });
 
-for (const said of ["<html>Please sign in</html>", "{}", "null"]) {
-  test(`a captive portal that answers ${said} is not taken for a relay`, async () => {
+for (const body of ["<html>Please sign in</html>", "{}", "null"]) {
+  test(`a captive portal that answers ${body} is not taken for a relay`, async () => {
     const world = new FakeHost();
     world.onSocket = (socket) => socket.ends();
-    world.onRequest = (request) => request.answers(200, said);
+    world.onRequest = (request) => request.answers(200, body);
     const { states } = client(world);
     await world.pass(60_000);
     assert.ok(!states.includes("polling"));

@@ -59,7 +59,7 @@ export class FakeHost {
   }
 
   /** @param {string} event */
-  async happens(event) {
+  async dispatch(event) {
     for (const listener of [...this.#listeners]) if (listener.event === event) listener.call();
     await settled();
   }
@@ -132,7 +132,7 @@ export class FakeSocket {
   welcome(heartbeatMs = 25_000, limits) {
     this.readyState = 1;
     this.onopen?.();
-    this.says("welcome", { heartbeatMs, limits });
+    this.receive("welcome", { heartbeatMs, limits });
   }
 
   /**
@@ -140,7 +140,7 @@ export class FakeSocket {
    * @param {object} data
    * @param {string} [replyTo]
    */
-  says(type, data, replyTo) {
+  receive(type, data, replyTo) {
     this.onmessage?.({ data: JSON.stringify({ type, data, replyTo }) });
   }
 

@@ -8,7 +8,7 @@ import { FakeHost, settled } from "./fake-host.js";
 export class FakeRelay {
   blocked = false; // whether WebSockets are
   down = false;
-  deaf = false; // whether polls without news are never answered
+  holdsPolls = false; // whether polls without news are never answered
   enabled = true;
   hidden = new Set(); // tasks that are not visible
   bad = new Set(); // invalid ids
@@ -18,7 +18,7 @@ export class FakeRelay {
   pageSize = Infinity; // events of a page
   /** @type {(request: {type: string, id: string, data: any}) => object | undefined} an error in place of an answer */
   refuse = () => undefined;
-  heard = 0; // polls
+  polls = 0; // received
   authenticated = 1; // tokens
   /** @type {Map<string, unknown[]>} */
   tasks = new Map();
@@ -50,9 +50,9 @@ export class FakeRelay {
     for (const { socket, rooms, list } of this.#peers) {
       const index = events.length - 1;
       if (rooms.has(taskId)) {
-        socket.says("task:event_added", { taskId, index, event: events[index], ...position(events) });
+        socket.receive("task:event_added", { taskId, index, event: events[index], ...position(events) });
       }
-      if (list) socket.says("dashboard:task_list_updated", { change: "upserted", ...summary(taskId, events) });
+      if (list) socket.receive("dashboard:task_list_updated", { change: "upserted", ...summary(taskId, events) });
     }
     this.answerWaiting();
     await settled();
@@ -89,29 +89,29 @@ export class FakeRelay {
     socket.onSent = (request) => {
       const { type, id, data } = request;
       const error = this.refuse(request) ?? (type === "task:join" && this.#refusal(data.tasks, peer.rooms));
-      if (error) return socket.says("error", error, id);
+      if (error) return socket.receive("error", error, id);
       switch (type) {
         case "dashboard:join":
           peer.list = true;
-          return socket.says("dashboard:state", this.#list(), id);
+          return socket.receive("dashboard:state", this.#list(), id);
         case "dashboard:leave":
           peer.list = false;
-          return socket.says("dashboard:left", {}, id);
+          return socket.receive("dashboard:left", {}, id);
         case "task:join":
           for (const asked of data.tasks) {
             const { type: answer, data: state } = this.#state(asked);
             if (answer === "task:state") peer.rooms.add(asked.taskId);
-            socket.says(answer, state, id);
+            socket.receive(answer, state, id);
           }
           break;
         case "task:leave":
           peer.rooms.delete(data.taskId);
-          return socket.says("task:left", data, id);
+          return socket.receive("task:left", data, id);
         case "auth":
           this.authenticated += 1;
-          return socket.says("auth:ok", { expiresAt: "" }, id);
+          return socket.receive("auth:ok", { expiresAt: "" }, id);
         case "ping":
-          socket.says("pong", { serverTime: "" }, id);
+          socket.receive("pong", { serverTime: "" }, id);
       }
     };
     socket.welcome(25_000, this.limits);
@@ -121,7 +121,7 @@ export class FakeRelay {
   #serve(request) {
     if (this.down) return request.fails();
     if (request.path === "/config") return request.answers(200, { enabled: this.enabled });
-    this.heard += 1;
+    this.polls += 1;
     const error = this.#refusal(request.body.tasks ?? [request.body.dashboard], new Set());
     if (error) request.answers(400, { type: "error", data: error });
     else this.#poll(request);
@@ -156,7 +156,7 @@ export class FakeRelay {
     this.#waiting.push(request);
     this.host.setTimeout(() => {
       this.#waiting = this.#waiting.filter((one) => one !== request);
-      if (!request.over && !this.deaf) request.answers(200, { messages: [], moment: "1.1" });
+      if (!request.over && !this.holdsPolls) request.answers(200, { messages: [], moment: "1.1" });
     }, 25_000);
   }
 

@@ -24,23 +24,23 @@ const timeline = relay.joinTask(taskId);
 let held = 0;
 let wrong = 0;
 
-function tell(events) {
+function report(events) {
   const { state } = relay.status;
   const listed = list.get(taskId)?.eventCount ?? 0;
   process.stdout.write(`${JSON.stringify({ state, count: timeline.events.length, listed, wrong, events })}\n`);
 }
 
-relay.onStatus(() => tell());
+relay.onStatus(() => report());
 relay.onMessage(({ type, data }) => {
   if (type !== "task:state" && type !== "task:event_added") return;
   if ((type === "task:state" ? data.from : data.index) !== held) wrong += 1;
   held = data.next;
 });
-list.onChange(() => tell());
-timeline.onChange(() => tell());
+list.onChange(() => report());
+timeline.onChange(() => report());
 createInterface({ input: process.stdin })
   .on("line", (line) => {
     if (line === "online") online.forEach((call) => call());
-    else tell(timeline.events.map((event) => event?.data.n));
+    else report(timeline.events.map((event) => event?.data.n));
   })
   .on("close", () => process.exit());

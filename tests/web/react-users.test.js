@@ -120,7 +120,7 @@ test("a token function that returns another user's token drops everything of the
   await draw();
   relay.hidden.add("t");
   token = tokenOf("bob");
-  relay.world.sockets.at(-1).says("auth:expiring", { expiresAt: "" });
+  relay.world.sockets.at(-1).receive("auth:expiring", { expiresAt: "" });
   await draw();
   await draw();
   assert.deepEqual(open(relay), [token]);

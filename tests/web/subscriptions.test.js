@@ -20,8 +20,8 @@ function idsOf(count) {
 }
 
 /** @param {FakeRelay} relay requests and polls so far */
-function asked({ world, heard }) {
-  return heard + world.sockets.reduce((sum, { sent }) => sum + sent.filter(({ type }) => type !== "ping").length, 0);
+function asked({ world, polls }) {
+  return polls + world.sockets.reduce((sum, { sent }) => sum + sent.filter(({ type }) => type !== "ping").length, 0);
 }
 
 /** The types and tasks of the last requests. */
@@ -116,8 +116,8 @@ for (const blocked of [false, true]) {
         relay.world.onSocket = (socket) => {
           socket.onSent = ({ id }) => {
             const page = { taskId: "t", task: { taskId: "t", eventCount: 2 }, events: [event(1)], from: 0, next: 1, head: "h" };
-            socket.says("task:state", { ...page, reset: true, more: true }, id);
-            socket.says(type, { taskId: "t" });
+            socket.receive("task:state", { ...page, reset: true, more: true }, id);
+            socket.receive(type, { taskId: "t" });
           };
           socket.welcome();
         };
@@ -172,7 +172,7 @@ test("tasks over the limit of a connection are not joined until another one is l
   assert.deepEqual([asked(relay), states(), timelines[200].state], [2, 200, "too_many_tasks"]);
   client_.leaveTask("t0");
   relay.rooms(0).delete("t1");
-  relay.world.sockets[0].says("task:revoked", { taskId: "t1" });
+  relay.world.sockets[0].receive("task:revoked", { taskId: "t1" });
   await settled();
   assert.deepEqual(timelines.slice(200, 203).map(({ state }) => state), ["ready", "ready", "too_many_tasks"]);
 });
@@ -182,7 +182,7 @@ const REQUESTS = /** @type {const} */ ([
   ["task:join", (client_) => client_.joinTask("u"), (relay, view) => view.state === "ready"],
   ["dashboard:join", (client_) => client_.joinDashboard(), (relay, view) => view.state === "ready"],
   ["task:leave", (client_) => client_.leaveTask("t"), (relay) => !relay.rooms(0).has("t")],
-  ["auth", (_, relay) => relay.world.sockets[0].says("auth:expiring", { expiresAt: "" }), (relay) => relay.authenticated === 2],
+  ["auth", (_, relay) => relay.world.sockets[0].receive("auth:expiring", { expiresAt: "" }), (relay) => relay.authenticated === 2],
   ["dashboard:leave", (client_) => client_.leaveDashboard(), (relay) => !relay.lists(0)],
 ]);
 
@@ -264,18 +264,18 @@ async function hidden({ limit } = {}) {
   await settled();
   const [socket] = world.sockets;
   const joins = () => socket.sent.filter(({ type }) => type === "task:join");
-  const listed = (tasks, replyTo) => socket.says("dashboard:state", { tasks, reset: true, more: false }, replyTo);
+  const listed = (tasks, replyTo) => socket.receive("dashboard:state", { tasks, reset: true, more: false }, replyTo);
   listed([], socket.sent.find(({ type }) => type === "dashboard:join")?.id);
   const task = { taskId: "t", eventCount: 0 };
   const does = {
-    forbidden: () => socket.says("error", { code: "forbidden", message: "", temporary: false, taskId: "t" }, joins().at(-1)?.id),
-    state: () => socket.says("task:state", { taskId: "t", task, events: [], from: 0, next: 0, head: "h", reset: true, more: false }, joins().at(-1)?.id),
-    upserted: () => socket.says("dashboard:task_list_updated", { change: "upserted", ...task }),
-    unlisted: () => socket.says("dashboard:task_list_updated", { change: "revoked", taskId: "t" }),
+    forbidden: () => socket.receive("error", { code: "forbidden", message: "", temporary: false, taskId: "t" }, joins().at(-1)?.id),
+    state: () => socket.receive("task:state", { taskId: "t", task, events: [], from: 0, next: 0, head: "h", reset: true, more: false }, joins().at(-1)?.id),
+    upserted: () => socket.receive("dashboard:task_list_updated", { change: "upserted", ...task }),
+    unlisted: () => socket.receive("dashboard:task_list_updated", { change: "revoked", taskId: "t" }),
     listed: () => listed([task]),
     listedOthers: () => listed([{ taskId: "u", eventCount: 0 }]),
-    authorized: () => socket.says("auth:ok", { expiresAt: "" }),
-    revoked: () => socket.says("task:revoked", { taskId: "t" }),
+    authorized: () => socket.receive("auth:ok", { expiresAt: "" }),
+    revoked: () => socket.receive("task:revoked", { taskId: "t" }),
   };
   return { timeline, joins, does, socket };
 }
@@ -335,7 +335,7 @@ test("a task that becomes visible while polling is shown, in any order of the me
 test("a task that is revoked while its next state is awaited is dropped before the state arrives", async () => {
   const { timeline, does, socket } = await hidden();
   does.state();
-  socket.says("task:event_added", { taskId: "t", index: 3, event: null, next: 4, head: "h" }); // a gap: the client joins again
+  socket.receive("task:event_added", { taskId: "t", index: 3, event: null, next: 4, head: "h" }); // a gap: the client joins again
   await settled();
   does.revoked();
   assert.deepEqual([timeline.state, timeline.task], ["revoked", null]);

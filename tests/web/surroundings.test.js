@@ -30,11 +30,11 @@ for (const awayMs of [0, 300, 700, 1_500, 3_000, 8_000, 20_000, 60_000]) {
         client_.joinTask("t");
         await relay.world.pass(livedMs);
         relay.down = true;
-        await relay.world.happens("offline");
+        await relay.world.dispatch("offline");
         await relay.cut();
         await relay.world.pass(awayMs);
         relay.down = false;
-        await relay.world.happens(event);
+        await relay.world.dispatch(event);
         assert.equal(client_.status.state, "live");
         assert.ok(!states().includes("polling"), JSON.stringify(states()));
         client_.close();
@@ -52,11 +52,11 @@ test("a client does not poll because of a lost network, however often and with o
     client_.joinTask("t");
     for (let time = 0; time < 12; time += 1) {
       relay.down = true;
-      if (chance() < 0.5) await relay.world.happens("offline");
+      if (chance() < 0.5) await relay.world.dispatch("offline");
       await relay.cut();
       await relay.world.pass(chance() * 30_000);
       relay.down = false;
-      if (chance() < 0.5) await relay.world.happens("online");
+      if (chance() < 0.5) await relay.world.dispatch("online");
       await relay.world.pass(20_000 + chance() * 30_000);
       assert.equal(client_.status.state, "live");
     }
@@ -73,7 +73,7 @@ test("a machine that slept during a handshake returns to a WebSocket", async () 
   await settled();
   relay.world.onSocket = greet;
   await relay.world.pass(3_600_000);
-  await relay.world.happens("visible");
+  await relay.world.dispatch("visible");
   assert.equal(client_.status.state, "live");
   assert.ok(!states().includes("polling"));
 });
@@ -148,7 +148,7 @@ test("a client does not poll if the network is lost during the last WebSocket at
   const { client_, states } = client(world.host);
   await world.pass(1_550);
   assert.equal(world.sockets.length, 3);
-  await world.happens("offline");
+  await world.dispatch("offline");
   world.sockets[2].ends();
   assert.equal(client_.status.state, "offline");
   assert.ok(!states().includes("polling"));
@@ -190,7 +190,7 @@ test("a client changes to a WebSocket that can be made later, and drops the reas
   await settled();
   assert.equal(client_.status.state, "polling");
   isThere = true;
-  await relay.world.happens("visible");
+  await relay.world.dispatch("visible");
   assert.deepEqual(client_.status, { state: "live" });
 });
 

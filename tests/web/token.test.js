@@ -91,7 +91,7 @@ for (const [what, misbehave] of TROUBLES) {
       while (client_.status.state !== "offline") await relay.world.pass(1_000);
       ready = true;
       if (wake === "retry") client_.retry();
-      else await relay.world.happens(wake);
+      else await relay.world.dispatch(wake);
       await settled();
       assert.equal(client_.status.state, "live", wake);
     }
@@ -119,7 +119,7 @@ test("a token function that hangs or has no fresh token is called again while th
     const relay = connect({ url: URL, host: world.host, token: () => token() });
     await settled();
     token = misbehave;
-    world.sockets[0].says("auth:expiring", { expiresAt: "" });
+    world.sockets[0].receive("auth:expiring", { expiresAt: "" });
     await world.pass(16_000);
     token = () => "second";
     await world.pass(5_000);
@@ -332,7 +332,7 @@ test("a fresh token that is refused is followed by calls until another one is th
   const [socket] = relay.world.sockets;
   const offered = () => socket.sent.filter(({ type }) => type === "auth").map(({ data }) => data.token);
   token = "bad";
-  socket.says("auth:expiring", { expiresAt: "" });
+  socket.receive("auth:expiring", { expiresAt: "" });
   await relay.world.pass(12_000);
   assert.deepEqual(offered(), ["bad"]); // and not again
   token = "worse";
@@ -373,7 +373,7 @@ for (const wake of ["online", "visible", "renew"]) {
     const { client_, statuses } = client(relay, () => new Promise((done) => answers.push(done)));
     await relay.world.pass(1_000);
     if (wake === "renew") client_.renew();
-    else await relay.world.happens(wake);
+    else await relay.world.dispatch(wake);
     assert.equal(answers.length, 2);
     answers[1](""); // no usable token: the other call is still open
     await settled();
@@ -447,8 +447,8 @@ test("a page is live in the end, whatever the token function did for a while, an
     for (let step = 0; step < 30; step += 1) {
       const dice = chance();
       if (dice < 0.2) await relay.cut();
-      else if (dice < 0.3) for (const { socket } of relay.world.sockets.map((socket) => ({ socket }))) socket.says("auth:expiring", {});
-      else if (dice < 0.4) await relay.world.happens(["online", "visible", "offline"][Math.floor(chance() * 3)]);
+      else if (dice < 0.3) for (const { socket } of relay.world.sockets.map((socket) => ({ socket }))) socket.receive("auth:expiring", {});
+      else if (dice < 0.4) await relay.world.dispatch(["online", "visible", "offline"][Math.floor(chance() * 3)]);
       else if (dice < 0.5) client_.renew();
       else if (dice < 0.55) client_.retry();
       else await relay.world.pass(chance() * 20_000);

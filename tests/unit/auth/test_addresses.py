@@ -14,7 +14,7 @@ PROXIES = networks(["10.0.0.0/8", "127.0.0.1", "fd00::/8"])
 
 
 @pytest.mark.parametrize(
-    ("peer", "said", "counted"),
+    ("peer", "header", "counted"),
     [
         # A peer that is not a proxy counts for itself, whatever its header says;
         ("1.2.3.4", ["9.9.9.9"], "1.2.3.4"),
@@ -47,9 +47,9 @@ PROXIES = networks(["10.0.0.0/8", "127.0.0.1", "fd00::/8"])
         ("", ["9.9.9.9"], ""),
     ],
 )
-def test_a_connection_counts_for_the_right_address(peer: str, said: list[str], counted: str) -> None:
+def test_a_connection_counts_for_the_right_address(peer: str, header: list[str], counted: str) -> None:
     """S28."""
-    assert client_address(peer, said, PROXIES) == counted
+    assert client_address(peer, header, PROXIES) == counted
 
 
 ADDRESSES = st.ip_addresses().map(str)
@@ -60,18 +60,18 @@ HEADERS = st.lists(st.lists(PARTS, max_size=4).map(",".join), max_size=4)
 
 
 @given(PARTS, HEADERS)
-def test_no_header_makes_the_reading_fail(peer: str, said: list[str]) -> None:
-    assert isinstance(client_address(peer, said, PROXIES), str)
+def test_no_header_makes_the_reading_fail(peer: str, header: list[str]) -> None:
+    assert isinstance(client_address(peer, header, PROXIES), str)
 
 
 @given(ADDRESSES, HEADERS)
-def test_without_trusted_proxies_no_header_counts(peer: str, said: list[str]) -> None:
-    assert client_address(peer, said, ()) == client_address(peer, [], ())
+def test_without_trusted_proxies_no_header_counts(peer: str, header: list[str]) -> None:
+    assert client_address(peer, header, ()) == client_address(peer, [], ())
 
 
 @given(st.ip_addresses(v=4), HEADERS, st.sampled_from(["10.0.0.1", "127.0.0.1", "fd00::1"]))
 def test_the_entry_that_a_proxy_appends_outranks_the_clients_own(
-    client: ipaddress.IPv4Address, said: list[str], proxy: str
+    client: ipaddress.IPv4Address, header: list[str], proxy: str
 ) -> None:
     if not any(client in network for network in PROXIES):
-        assert client_address(proxy, [*said, str(client)], PROXIES) == str(client)
+        assert client_address(proxy, [*header, str(client)], PROXIES) == str(client)

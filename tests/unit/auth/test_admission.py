@@ -13,7 +13,7 @@ import orjson
 import pytest
 from starlette.requests import HTTPConnection
 from support.polling_client import post
-from support.raw_client import CLOSE, calling, handshake
+from support.raw_client import CLOSE, handshake, tcp_connection
 from support.relay_fixture import settings_for, token
 
 from relay.auth.addresses import networks
@@ -143,7 +143,7 @@ async def serving(case: Case) -> AsyncIterator[str]:
 
 
 async def websocket_answer(url: str, case: Case) -> str:
-    async with calling(url) as peer:
+    async with tcp_connection(url) as peer:
         peer.send(handshake(f"/ws{case.query}", *case.sent))
         status, _ = await peer.answer()
         if status != 101:
@@ -164,7 +164,7 @@ async def poll_answer(url: str, case: Case) -> str:
 
 
 async def config_answer(url: str, case: Case) -> str:
-    async with calling(url) as peer:
+    async with tcp_connection(url) as peer:
         lines = [f"GET /config{case.query} HTTP/1.1", "Host: x", "Connection: close", *case.sent]
         peer.send("\r\n".join([*lines, "", ""]).encode())
         status, _ = await peer.answer()

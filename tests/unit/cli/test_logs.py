@@ -63,8 +63,8 @@ def test_lost_lines_are_reported_in_the_format_of_the_log(
         logging.getLogger("relay").setLevel(before[1])
     assert line.count("\n") == 1
     if format == "json":
-        said = json.loads(line)
-        assert (said["level"], said["lines"]) == ("warning", 7)
+        logged = json.loads(line)
+        assert (logged["level"], logged["lines"]) == ("warning", 7)
     else:
         assert "WARNING" in line
         assert "lines=7" in line

@@ -71,10 +71,10 @@ def test_a_full_pipe_blocks_no_writer_and_missing_texts_are_counted() -> None:
         kept = missing = 0
         with os.fdopen(os.dup(reads)) as file:
             while kept + missing < 3 * fits:
-                if (said := file.readline()) == line:
+                if (text := file.readline()) == line:
                     kept += 1
                 else:
-                    missing += int(said.split()[1])
+                    missing += int(text.split()[1])
         assert kept + missing == 3 * fits
         assert missing > fits
         # Later texts are written as usual.

@@ -287,8 +287,8 @@ def texts(renderer: Renderer, *messages: Message) -> list[str]:
 
 
 def test_missed_events_are_printed_one_by_one_without_since() -> None:
-    told = texts(Renderer(), state(0, [event("a")], reset=True), state(1, [event("b")], reset=False))
-    assert told == ["1 event", "#1 analyzing  b"]
+    lines = texts(Renderer(), state(0, [event("a")], reset=True), state(1, [event("b")], reset=False))
+    assert lines == ["1 event", "#1 analyzing  b"]
 
 
 def test_a_reconnect_that_missed_nothing_prints_a_summary() -> None:
@@ -297,15 +297,15 @@ def test_a_reconnect_that_missed_nothing_prints_a_summary() -> None:
 
 
 def test_a_first_state_that_was_interrupted_is_still_one_summary() -> None:
-    told = texts(
+    lines = texts(
         Renderer(), state(0, [event("a")], reset=True, more=True), state(1, [event("b")], reset=False)
     )
-    assert told == ["2 events"]
+    assert lines == ["2 events"]
 
 
 def test_a_rewrite_without_since_is_one_line() -> None:
-    told = texts(Renderer(), state(0, [event("a")], reset=True), state(0, [event("b")], reset=True))
-    assert told == ["1 event", "rewritten, 1 event"]
+    lines = texts(Renderer(), state(0, [event("a")], reset=True), state(0, [event("b")], reset=True))
+    assert lines == ["1 event", "rewritten, 1 event"]
 
 
 def test_a_rewrite_is_printed_as_json_even_below_since() -> None:
@@ -318,7 +318,7 @@ async def test_json_is_the_frame_as_received() -> None:
     async with FakeRelay() as relay:
         tail = Tail(relay.url, json=True, count=2)
         await tail.out.has_lines(2)
-        await relay.say_raw('{ "type": "task:created",  "data": {"title":"é\\u001b"} }')
+        await relay.send_raw('{ "type": "task:created",  "data": {"title":"é\\u001b"} }')
         assert await tail.ending == 0
     assert [json.loads(line)["type"] for line in tail.out.lines[:2]] == ["welcome", "dashboard:state"]
     assert tail.out.lines[2:] == ['{ "type": "task:created",  "data": {"title":"é\\u001b"} }']
@@ -437,7 +437,7 @@ async def test_a_deleted_task_ends_its_tail() -> None:
     async with FakeRelay({"t1": []}) as relay:
         tail = Tail(relay.url, tasks=("t1",))
         await tail.out.written.wait()
-        await relay.say("task:deleted", {"taskId": "t1"})
+        await relay.send("task:deleted", {"taskId": "t1"})
         assert await tail.ending == 0
     assert tail.err.lines[-1] == "nothing left to follow"
 
@@ -447,6 +447,6 @@ async def test_an_invalid_task_id_does_not_keep_the_tail_from_ending() -> None:
         tail = Tail(relay.url, tasks=("bad", "t1"))
         while len(tail.out.lines) < 3:  # two errors and a state
             await asyncio.sleep(0)
-        await relay.say("task:deleted", {"taskId": "t1"})
+        await relay.send("task:deleted", {"taskId": "t1"})
         assert await tail.ending == 0
     assert tail.err.lines[-1] == "nothing left to follow"

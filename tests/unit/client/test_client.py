@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fake_relay import GOOD, FakeRelay, FakeTime, close, drop, event, refuse, silence
+from support.fake_relay import NO_FAULT, FakeRelay, FakeTime, close, drop, event, refuse, silence
 
 from relay.client import (
     Client,
@@ -64,7 +64,7 @@ async def test_a_joined_dashboard_answers_with_its_state() -> None:
         client.join_dashboard(limit=7)
         assert await anext(client) == Connected(1)
         assert (await until(client, "dashboard:state")).data["tasks"][0]["taskId"] == "t1"
-        assert (await relay.has_heard("dashboard:join"))[0]["data"] == {"limit": 7}
+        assert (await relay.has_received("dashboard:join"))[0]["data"] == {"limit": 7}
 
 
 async def test_the_token_goes_into_the_authorization_header() -> None:
@@ -97,7 +97,7 @@ async def test_tasks_and_the_list_may_be_joined_and_left_while_connected() -> No
         client.leave_task("t1")
         client.leave_dashboard()
         await until(client, "dashboard:left")
-        assert (await relay.has_heard("task:leave"))[0]["data"] == {"taskId": "t1"}
+        assert (await relay.has_received("task:leave"))[0]["data"] == {"taskId": "t1"}
 
 
 async def test_a_task_joined_again_is_asked_for_from_the_start() -> None:
@@ -112,7 +112,7 @@ async def test_many_tasks_are_joined_in_frames_of_a_hundred() -> None:
     async with FakeRelay() as relay, client_of(relay, FakeTime()) as client:
         for number in range(150):
             client.join_task(f"t{number}")
-        joins = await relay.has_heard("task:join", 2)
+        joins = await relay.has_received("task:join", 2)
         assert [len(join["data"]["tasks"]) for join in joins] == [100, 50]
 
 
@@ -120,7 +120,7 @@ async def test_no_request_is_larger_than_the_relay_allows() -> None:
     async with FakeRelay(request_bytes=1024) as relay, client_of(relay, FakeTime()) as client:
         for number in range(10):
             client.join_task(f"{number}" * 200)
-        joins = await relay.has_heard("task:join", 3)
+        joins = await relay.has_received("task:join", 3)
         assert [len(join["data"]["tasks"]) for join in joins] == [4, 4, 2]
 
 
@@ -146,7 +146,7 @@ async def test_after_a_drop_a_task_resumes_from_the_last_position() -> None:
         await until(client, "task:state")
         await relay.append("t1", event("b"))
         live = (await until(client, "task:event_added")).data
-        again = (await relay.has_heard("task:join", 2))[1]["data"]["tasks"]
+        again = (await relay.has_received("task:join", 2))[1]["data"]["tasks"]
         assert again == [{"taskId": "t1", "since": 2, "head": live["head"]}]
 
 
@@ -170,11 +170,11 @@ async def test_a_message_of_an_older_subscription_does_not_move_the_position_of_
         await until(client, "task:state")
         relay.ignore_next("task:join")
         client.join_task("t1")
-        await relay.has_heard("task:join", 2)
+        await relay.has_received("task:join", 2)
         await relay.append("t1", event("a"))
         await until(client, "task:event_added")
         relay.peers[0].ws.transport.abort()
-        assert (await relay.has_heard("task:join", 3))[2]["data"]["tasks"] == [{"taskId": "t1"}]
+        assert (await relay.has_received("task:join", 3))[2]["data"]["tasks"] == [{"taskId": "t1"}]
 
 
 async def test_an_array_rewritten_while_disconnected_is_received_whole() -> None:
@@ -203,7 +203,7 @@ async def test_reconnect_delays_grow_to_their_cap_with_full_jitter() -> None:
 @pytest.mark.parametrize(("lived_s", "second_pause"), [(9.9, 0.5), (10.0, 0.25)])
 async def test_a_connection_of_ten_seconds_resets_the_backoff(lived_s: float, second_pause: float) -> None:
     time = FakeTime()
-    async with FakeRelay({}, refuse(503), GOOD) as relay, client_of(relay, time) as client:
+    async with FakeRelay({}, refuse(503), NO_FAULT) as relay, client_of(relay, time) as client:
         time.advance((await until(client, Disconnected)).retry_in)
         await until(client, "welcome")
         await time.until_someone_sleeps(62.5)
@@ -254,7 +254,7 @@ async def test_the_client_waits_as_long_as_a_rate_limit_says() -> None:
 async def test_the_client_reconnects_when_a_planned_stop_says() -> None:
     async with FakeRelay() as relay, client_of(relay, FakeTime()) as client:
         await until(client, Connected)
-        await relay.say("server:draining", {"reconnectAfterMs": 70})
+        await relay.send("server:draining", {"reconnectAfterMs": 70})
         await relay.peers[0].ws.close(1001, "draining")
         assert await until(client, Disconnected) == Disconnected("draining", 1001, 0.07)
 
@@ -271,7 +271,7 @@ async def test_a_refused_tcp_connection_is_tried_again_after_a_delay() -> None:
 async def test_an_undecodable_frame_ends_the_connection(frame: str | bytes) -> None:
     async with FakeRelay() as relay, client_of(relay, FakeTime()) as client:
         await until(client, Connected)
-        await relay.say_raw(frame)
+        await relay.send_raw(frame)
         assert (await until(client, Disconnected)).reason == "unreadable frame"
 
 
@@ -293,7 +293,7 @@ async def test_a_heartbeat_keeps_the_connection() -> None:
         await until(client, "welcome")
         await time.until_someone_sleeps(2.5)
         time.advance(2.4)
-        await relay.say("heartbeat", {})
+        await relay.send("heartbeat", {})
         await until(client, "heartbeat")
         time.advance(0.1)
         await time.until_someone_sleeps(2.4)
@@ -387,9 +387,9 @@ async def test_the_callable_is_called_for_a_new_token_after_a_refusal() -> None:
 async def test_a_token_about_to_expire_is_replaced_on_the_open_connection() -> None:
     async with FakeRelay() as relay, client_of(relay, FakeTime(), tokens("old", "new")) as client:
         await until(client, "welcome")
-        await relay.say("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
+        await relay.send("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
         await until(client, "auth:ok")
-        assert (await relay.has_heard("auth"))[0]["data"] == {"token": "new"}
+        assert (await relay.has_received("auth"))[0]["data"] == {"token": "new"}
 
 
 async def test_a_token_refresh_with_a_temporary_error_is_repeated() -> None:
@@ -397,11 +397,11 @@ async def test_a_token_refresh_with_a_temporary_error_is_repeated() -> None:
     async with FakeRelay() as relay, client_of(relay, time, tokens("old", "new")) as client:
         await until(client, "welcome")
         relay.answer_next("auth", "rate_limited", temporary=True, retryAfterMs=900)
-        await relay.say("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
+        await relay.send("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
         await time.until_someone_sleeps(0.9)
         time.advance(0.9)
         await until(client, "auth:ok")
-        assert [auth["data"]["token"] for auth in await relay.has_heard("auth", 2)] == ["new", "new"]
+        assert [auth["data"]["token"] for auth in await relay.has_received("auth", 2)] == ["new", "new"]
 
 
 async def test_a_new_token_that_could_not_be_applied_is_used_for_the_next_connection() -> None:
@@ -411,7 +411,7 @@ async def test_a_new_token_that_could_not_be_applied_is_used_for_the_next_connec
     ):
         await until(client, "welcome")
         relay.answer_next("auth", "internal")
-        await relay.say("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
+        await relay.send("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
         await until(client, "error")
         await relay.peers[0].ws.close(4401, "token_expired")
         await until(client, Connected)
@@ -424,7 +424,7 @@ async def test_the_callable_is_called_again_after_the_relay_refused_its_new_toke
         await until(client, "welcome")
         relay.answer_next("auth", "forbidden")
         current = "of-somebody-else"
-        await relay.say("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
+        await relay.send("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
         await until(client, "error")
         await time.until_someone_sleeps(5)
         time.advance(5)  # the callable returns the same token, which is not sent twice
@@ -432,7 +432,7 @@ async def test_the_callable_is_called_again_after_the_relay_refused_its_new_toke
         current = "new"
         time.advance(5)
         await until(client, "auth:ok")
-        offered = [auth["data"]["token"] for auth in await relay.has_heard("auth", 2)]
+        offered = [auth["data"]["token"] for auth in await relay.has_received("auth", 2)]
         assert offered == ["of-somebody-else", "new"]
 
 
@@ -591,7 +591,7 @@ async def test_the_callable_is_called_for_a_new_token_until_it_returns_one(misbe
     async with FakeRelay() as relay, client_of(relay, time, lambda: answers[0]()) as client:
         await until(client, "welcome")
         answers[0] = misbehave
-        await relay.say("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
+        await relay.send("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
         await until(client, "auth:expiring")
         if isinstance(misbehave, Hung):
             await time.until_someone_sleeps(15)
@@ -600,7 +600,7 @@ async def test_the_callable_is_called_for_a_new_token_until_it_returns_one(misbe
         answers[0] = lambda: "new"
         time.advance(5)
         await until(client, "auth:ok")
-        assert (await relay.has_heard("auth"))[0]["data"] == {"token": "new"}
+        assert (await relay.has_received("auth"))[0]["data"] == {"token": "new"}
         assert len(relay.peers) == 1
 
 
@@ -682,7 +682,7 @@ async def test_a_refused_request_is_halved_until_the_invalid_task_is_alone(place
         while bad.state == "loading":
             await anext(client)
         assert bad.state == "bad_request"
-        assert len(await relay.has_heard("task:join")) <= 1 + 2 * 7
+        assert len(await relay.has_received("task:join")) <= 1 + 2 * 7
 
 
 async def test_a_task_beyond_the_limit_ends_after_a_reconnect_and_the_older_tasks_continue() -> None:
@@ -723,15 +723,15 @@ async def test_joins_with_temporary_errors_are_repeated_in_one_request() -> None
         relay.ignore_next("task:join")
         for task_id in ids:
             client.join_task(task_id)
-        await relay.has_heard("task:join")
+        await relay.has_received("task:join")
         for task_id in ids:
             data = {"code": "unavailable", "message": ".", "temporary": True, "taskId": task_id}
-            await relay.say_raw(json.dumps({"type": "error", "data": data, "replyTo": "r1"}))
+            await relay.send_raw(json.dumps({"type": "error", "data": data, "replyTo": "r1"}))
         for _ in ids:  # advance the clock only after all errors have been received
             await until(client, "error")
         await time.until_someone_sleeps(0.25)
         time.advance(0.25)
-        assert len((await relay.has_heard("task:join", 2))[1]["data"]["tasks"]) == 50
+        assert len((await relay.has_received("task:join", 2))[1]["data"]["tasks"]) == 50
 
 
 async def test_a_join_is_not_repeated_after_its_task_was_left() -> None:
@@ -745,7 +745,7 @@ async def test_a_join_is_not_repeated_after_its_task_was_left() -> None:
         await time.until_someone_sleeps(0.9)
         time.advance(0.9)
         await ready(client.join_task("t2"), client=client)
-        joins = await relay.has_heard("task:join", 2)
+        joins = await relay.has_received("task:join", 2)
         assert [join["data"]["tasks"][0]["taskId"] for join in joins] == ["t1", "t2"]
 
 
@@ -756,12 +756,12 @@ async def test_a_revocation_before_the_answer_to_a_second_join_does_not_end_the_
         await ready(task, client=client)
         relay.ignore_next("task:join")
         assert client.join_task("t1") is task
-        await relay.has_heard("task:join", 2)
-        await relay.say("task:revoked", {"taskId": "t1"})
+        await relay.has_received("task:join", 2)
+        await relay.send("task:revoked", {"taskId": "t1"})
         await until(client, "task:revoked")
         assert (task.state, task.events) == ("loading", [])
         state = {"taskId": "t1", "task": {}, "events": [], "from": 0, "head": "h", "next": 0, "more": False}
-        await relay.say_raw(json.dumps({"type": "task:state", "data": state, "replyTo": "r2"}))
+        await relay.send_raw(json.dumps({"type": "task:state", "data": state, "replyTo": "r2"}))
         await ready(task, client=client)
 
 
@@ -783,7 +783,7 @@ async def lose_by_refusal(relay: FakeRelay, client: Client) -> None:
 async def lose_by_revocation(relay: FakeRelay, client: Client) -> None:
     client.join_task("t1")
     await until(client, "task:state")
-    await relay.say("task:revoked", {"taskId": "t1"})
+    await relay.send("task:revoked", {"taskId": "t1"})
     await until(client, "task:revoked")
 
 
@@ -802,10 +802,10 @@ async def test_a_task_that_was_refused_revoked_or_left_is_not_joined_again(
         client.join_dashboard()
         await lose(relay, client)
         relay.peers[0].ws.transport.abort()
-        await relay.has_heard("dashboard:join", 2)
+        await relay.has_received("dashboard:join", 2)
         await until(client, Disconnected)
         await until(client, "dashboard:state")
-        assert len(await relay.has_heard("task:join")) == 1
+        assert len(await relay.has_received("task:join")) == 1
 
 
 # Leaving
@@ -829,7 +829,7 @@ async def test_unread_messages_do_not_delay_the_closing_handshake(monkeypatch: p
         async with client_of(relay, FakeTime()) as client:
             await until(client, Connected)
             for _ in range(100):
-                await relay.say("pong", {})
+                await relay.send("pong", {})
             assert client._reconnector.connection is not None
             ws = client._reconnector.connection.ws
         assert ws.close_code == 1000  # 1006 if the client had not waited for the relay's close frame
@@ -860,7 +860,7 @@ async def test_a_cancelled_iteration_loses_no_item() -> None:
         waiting = asyncio.ensure_future(client.__anext__())
         await asyncio.sleep(0)
         waiting.cancel()
-        await relay.say("pong", {})
+        await relay.send("pong", {})
         assert (await until(client, "pong")).type == "pong"
 
 
@@ -934,12 +934,12 @@ async def test_requests_beyond_the_rate_limit_wait() -> None:
         await until(client, "welcome")
         for number in range(25):
             client.join_dashboard(limit=number + 1)
-            await relay.has_heard("dashboard:join", min(number + 1, 20))
+            await relay.has_received("dashboard:join", min(number + 1, 20))
             if number >= 19:
                 await time.until_someone_sleeps(0.05)
-        assert len(await relay.has_heard("dashboard:join")) == 20
+        assert len(await relay.has_received("dashboard:join")) == 20
         time.advance(0.05)
-        assert (await relay.has_heard("dashboard:join", 21))[-1]["data"] == {"limit": 25}
+        assert (await relay.has_received("dashboard:join", 21))[-1]["data"] == {"limit": 25}
 
 
 @given(st.integers(4000, 4999))

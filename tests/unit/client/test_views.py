@@ -120,7 +120,7 @@ async def test_joining_a_deleted_task_again_returns_another_view() -> None:
     async with FakeRelay({"t1": [event("a")]}) as relay, quick(relay) as client:
         old = client.join_task("t1")
         await until(client, "task:state")
-        await relay.say("task:deleted", {"taskId": "t1"})
+        await relay.send("task:deleted", {"taskId": "t1"})
         await until(client, "task:deleted")
         new = client.join_task("t1")
         await until(client, "task:state")
@@ -135,7 +135,7 @@ async def test_a_view_that_was_left_is_not_updated() -> None:
         client.leave_task("t1")
         client.leave_dashboard()
         await until(client, "dashboard:left")
-        await relay.say("dashboard:task_list_updated", {"change": "upserted", "taskId": "t2"})
+        await relay.send("dashboard:task_list_updated", {"change": "upserted", "taskId": "t2"})
         await until(client, "dashboard:task_list_updated")
         assert (board.state, list(board.tasks), task.state) == ("left", [], "left")
 

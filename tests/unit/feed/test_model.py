@@ -12,7 +12,7 @@ from contextlib import suppress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.collector import TRANSLATOR, Collector, stored
-from support.mongo_model import GROUPS, Group, Model, Past, Stream
+from support.mongo_model import GROUPS, Group, Model, ModelReads, ModelSource
 
 from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
@@ -23,13 +23,15 @@ METRICS = Metrics()
 SIZES = st.lists(st.integers(1, 5), min_size=1, max_size=4)
 
 
-def played(
+def published_by(
     model: Model, *, start: int = 0, known: int = 1000, array_bytes: int = 10_000, sizes: Sequence[int] = (1,)
 ) -> Collector:
     """Return what a relay publishes that starts after the first `start` groups of writes."""
     memory = TaskCache(known, lambda key: False, array_bytes=array_bytes)
-    collector = Collector({task: stored(document) for task, document in model.past[start][1].items()})
-    pump = Pump(Stream(model.batches[start:], sizes), Past(model), TRANSLATOR, memory, collector, METRICS)
+    collector = Collector({task: stored(document) for task, document in model.history[start][1].items()})
+    pump = Pump(
+        ModelSource(model.batches[start:], sizes), ModelReads(model), TRANSLATOR, memory, collector, METRICS
+    )
     running = pump.run()
     with suppress(StopIteration):
         running.send(None)  # nothing in the pump waits here, so it runs to its end
@@ -40,7 +42,7 @@ def played(
 @given(GROUPS, SIZES)
 def test_the_messages_rebuild_the_documents(groups: list[Group], sizes: list[int]) -> None:
     model = Model(groups)
-    collector = played(model, sizes=sizes)
+    collector = published_by(model, sizes=sizes)
     assert collector.timelines == {task: stored(document) for task, document in model.documents.items()}
 
 
@@ -48,11 +50,11 @@ def test_the_messages_rebuild_the_documents(groups: list[Group], sizes: list[int
 @given(GROUPS, SIZES, st.integers(0, 25))
 def test_every_relay_sends_the_same_messages(groups: list[Group], sizes: list[int], start: int) -> None:
     model, start = Model(groups), min(start, len(groups))
-    first = played(model)
-    later = [one[1:] for one in first.said if one[0] > model.past[start][0]]
+    first = published_by(model)
+    later = [one[1:] for one in first.published if one[0] > model.history[start][0]]
     for memory in ({"known": 1, "array_bytes": 0}, {"known": 2}, {}):
-        other = played(model, start=start, sizes=sizes, **memory)
-        assert [one[1:] for one in other.said] == later
+        other = published_by(model, start=start, sizes=sizes, **memory)
+        assert [one[1:] for one in other.published] == later
         assert other.timelines == first.timelines
 
 

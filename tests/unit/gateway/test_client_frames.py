@@ -245,15 +245,15 @@ def all_of(tcp: socket.socket) -> bytes:
 
 def odd_frame(fin: bool, rsv: int, opcode: int, is_masked: bool, length: int | None, data: bytes) -> bytes:
     """A frame, valid or not. `length` is the length that its header claims; None is the true one."""
-    said = len(data) if length is None else length
+    declared = len(data) if length is None else length
     head = bytes((fin << 7 | rsv << 4 | opcode,))
     mask = 0x80 if is_masked else 0
-    if said < 126:
-        head += bytes((mask | said,))
-    elif said < 65_536:
-        head += bytes((mask | 126,)) + said.to_bytes(2, "big")
+    if declared < 126:
+        head += bytes((mask | declared,))
+    elif declared < 65_536:
+        head += bytes((mask | 126,)) + declared.to_bytes(2, "big")
     else:
-        head += bytes((mask | 127,)) + said.to_bytes(8, "big")
+        head += bytes((mask | 127,)) + declared.to_bytes(8, "big")
     return head + (bytes(4) if is_masked else b"") + data
 
 

@@ -149,7 +149,7 @@ def test_client_connections_leave_the_relay_its_own_descriptors(wanted: int, lim
         return
     own = 16  # two MongoDB clients with their monitors, the stream and reads of one member, listening sockets, spares
     assert 1 <= capacity.connections <= wanted
-    # Below the ceiling: these, all permitted connections, and some that are told that the relay is full.
+    # Below the ceiling: these, all permitted connections, and some that are answered that the relay is full.
     assert capacity.connections + opened + own < capacity.ceiling
     # Above it: some for the admin port, and above those the number that the relay needs for itself.
     assert capacity.ceiling + 8 <= capacity.admin_ceiling <= limit - own
@@ -247,8 +247,8 @@ def test_open_connections_go_on_when_descriptors_run_out_and_it_is_logged_once(h
     assert ended.stderr == ""
     lines = ended.stdout.splitlines()
     assert lines[-1] == "done"
-    said = [line for line in lines if line.startswith("LOG")]
-    assert said == [
+    logged = [line for line in lines if line.startswith("LOG")]
+    assert logged == [
         "LOG relay.gateway.listening out of file descriptors: new connections are refused until others end"
     ]
     (calls,) = [int(line.split()[1]) for line in lines if line.startswith("calls")]

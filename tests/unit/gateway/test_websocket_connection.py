@@ -281,7 +281,7 @@ def test_an_ended_connection_frees_its_outbox_and_its_conversation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("sent", "code"),
     [
         (b"\x81\x02hi", 1002),  # not masked
         (b"\xc1\x80\0\0\0\0", 1002),  # a reserved bit
@@ -303,10 +303,10 @@ def test_an_ended_connection_frees_its_outbox_and_its_conversation() -> None:
         (masked(TEXT, b"x" * 99_999, fin=False) + masked(CONT, b"xx"), 1009),
     ],
 )
-def test_a_violation_is_answered_with_its_close_code(said: bytes, code: int) -> None:
+def test_a_violation_is_answered_with_its_close_code(sent: bytes, code: int) -> None:
     harness = Harness()
     harness.connection.answer(frame(b"queued before"))
-    (before, (opcode, body)) = harness.client_sends(said)
+    (before, (opcode, body)) = harness.client_sends(sent)
     assert before == (TEXT, b"queued before")
     assert (opcode, int.from_bytes(body[:2], "big")) == (CLOSE, code)
     assert (harness.connection.code, harness.conversation.calls) == (code, ["closed"])
@@ -369,13 +369,13 @@ def echoing() -> Harness:
 
 
 def test_a_pong_keeps_its_place_among_the_messages() -> None:
-    said = [masked(TEXT, b"1"), masked(TEXT, b"2", fin=False), masked(PING, b"?"), masked(CONT, b"2")]
-    assert echoing().client_sends(b"".join(said)) == [(TEXT, b"1"), (PONG, b"?"), (TEXT, b"22")]
+    sent = [masked(TEXT, b"1"), masked(TEXT, b"2", fin=False), masked(PING, b"?"), masked(CONT, b"2")]
+    assert echoing().client_sends(b"".join(sent)) == [(TEXT, b"1"), (PONG, b"?"), (TEXT, b"22")]
 
 
 def test_a_request_and_a_close_that_arrive_together_are_both_answered() -> None:
-    said = masked(TEXT, b"hello") + masked(PING, b"?") + masked(CLOSE, close_body(1000))
-    assert echoing().client_sends(said) == [(TEXT, b"hello"), (PONG, b"?"), (CLOSE, close_body(1000))]
+    sent = masked(TEXT, b"hello") + masked(PING, b"?") + masked(CLOSE, close_body(1000))
+    assert echoing().client_sends(sent) == [(TEXT, b"hello"), (PONG, b"?"), (CLOSE, close_body(1000))]
 
 
 def test_a_violation_and_a_close_that_arrive_together_end_with_our_code() -> None:
@@ -604,9 +604,9 @@ class AnyOrder(RuleBasedStateMachine):
         self.harness.connection.tick(self.harness.loop.now, TIMEOUTS)
 
     @precondition(lambda self: self.harness.transport.reading)
-    @rule(said=st.sampled_from([masked(PING, b"?"), masked(TEXT, b"hi"), masked(TEXT, b"hi")[:3]]))
-    def hear(self, said: bytes) -> None:
-        self.harness.transport.feed(said)
+    @rule(sent=st.sampled_from([masked(PING, b"?"), masked(TEXT, b"hi"), masked(TEXT, b"hi")[:3]]))
+    def client_sends(self, sent: bytes) -> None:
+        self.harness.transport.feed(sent)
 
     @precondition(lambda self: self.count > 20)
     @rule(how=st.sampled_from(["close", "shutdown", "peer", "violation"]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId, Timestamp
-from support.hub_in_memory import Receiver, Stage, playing, settled, until
+from support.hub_in_memory import HubFixture, Receiver, running_hub, settled, until
 
 from relay.errors import Unavailable
 from relay.hub.listener import Listener
@@ -25,10 +25,10 @@ def status(task: str, value: str, creator: str = "alice") -> tuple[Any, ...]:
     return ("fields", task, value, creator)
 
 
-async def joined(stage: Stage, task: str = "t0") -> tuple[Listener, Receiver]:
+async def joined(fixture: HubFixture, task: str = "t0") -> tuple[Listener, Receiver]:
     receiver = Receiver()
-    listener = stage.listener(receiver=receiver)
-    stage.hub.join_task(listener, task, None, None, "1")
+    listener = fixture.listener(receiver=receiver)
+    fixture.hub.join_task(listener, task, None, None, "1")
     await until(lambda: bool(receiver.messages))
     return listener, receiver
 
@@ -44,27 +44,27 @@ async def test_a_listener_that_loses_a_task_is_sent_the_changes_published_togeth
     lost: Any, sent: str
 ) -> None:
     push = ("push", "t0", [{"type": "log", "n": 1}], None)
-    async with playing([("insert", "t0", [], "new")], [push, lost]) as stage:
+    async with running_hub([("insert", "t0", [], "new")], [push, lost]) as fixture:
         receiver = Receiver()
-        stage.happen()
-        stage.hub.join_task(stage.listener(receiver=receiver), "t0", None, None, "1")
+        fixture.write()
+        fixture.hub.join_task(fixture.listener(receiver=receiver), "t0", None, None, "1")
         await until(lambda: bool(receiver.messages))
 
-        stage.happen()
+        fixture.write()
 
         assert receiver.types() == ["task:state", "task:event_added", sent]
 
 
 async def test_a_list_update_that_waits_is_dropped_by_a_resync() -> None:
     writes = [insert("t0")], [status("t0", "merged")], [status("t0", "failed")], [("delete", "t0")]
-    async with playing(*writes, list_interval_s=0.05) as stage:
+    async with running_hub(*writes, list_interval_s=0.05) as fixture:
         receiver = Receiver()
-        stage.hub.join_list(stage.listener(receiver=receiver), 100, None)
+        fixture.hub.join_list(fixture.listener(receiver=receiver), 100, None)
         await until(lambda: bool(receiver.messages))
         for _ in range(3):
-            stage.happen()  # the last of these updates waits for the interval
+            fixture.write()  # the last of these updates waits for the interval
 
-        stage.lose_place()  # the task is deleted, and the hub gets no change
+        fixture.lose_stream()  # the task is deleted, and the hub gets no change
         await asyncio.sleep(0.15)
 
         assert receiver.types()[-1] == "dashboard:state"
@@ -72,16 +72,16 @@ async def test_a_list_update_that_waits_is_dropped_by_a_resync() -> None:
 
 
 async def test_a_list_that_could_not_be_brought_up_to_date_is_tried_again(caplog: Any) -> None:
-    async with playing([insert("t0")], [insert("t1")], [insert("t2")]) as stage:
+    async with running_hub([insert("t0")], [insert("t1")], [insert("t2")]) as fixture:
         receiver = Receiver()
-        stage.happen()
-        stage.hub.join_list(stage.listener(receiver=receiver), 100, None)
+        fixture.write()
+        fixture.hub.join_list(fixture.listener(receiver=receiver), 100, None)
         await until(lambda: bool(receiver.messages))
 
-        stage.failures.append(ValueError("a document nobody can read"))
-        stage.lose_place()
+        fixture.failures.append(ValueError("a document nobody can read"))
+        fixture.lose_stream()
         await until(lambda: len(receiver.of("dashboard:state")) == 2)
-        stage.happen()
+        fixture.write()
 
         assert "error" not in receiver.types()
         assert len(receiver.of("dashboard:state")[-1]["tasks"]) == 2
@@ -90,15 +90,15 @@ async def test_a_list_that_could_not_be_brought_up_to_date_is_tried_again(caplog
 
 
 async def test_a_list_is_not_read_before_the_relay_has_come_as_far_as_the_database() -> None:
-    async with playing([insert("t0")], [status("t0", "merged")]) as stage:
+    async with running_hub([insert("t0")], [status("t0", "merged")]) as fixture:
         receiver = Receiver()
-        stage.happen()
-        stage.database_at = Timestamp(11, 1)  # the second group, which another instance has published
+        fixture.write()
+        fixture.database_at = Timestamp(11, 1)  # the second group, which another instance has published
 
-        stage.hub.join_list(stage.listener(receiver=receiver), 100, None)
+        fixture.hub.join_list(fixture.listener(receiver=receiver), 100, None)
         await settled()
         assert not receiver.messages
-        stage.happen()
+        fixture.write()
         await until(lambda: bool(receiver.messages))
 
         assert receiver.of("dashboard:state")[0]["tasks"][0]["status"] == "merged"
@@ -110,13 +110,13 @@ async def test_a_list_is_not_read_before_the_relay_has_come_as_far_as_the_databa
 async def test_a_join_with_a_position_of_an_instance_that_is_ahead_waits_until_this_one_has_caught_up() -> (
     None
 ):
-    async with playing([insert("t0", 0)], [push("t0", 1)]) as ahead:
-        ahead.happen()
+    async with running_hub([insert("t0", 0)], [push("t0", 1)]) as ahead:
+        ahead.write()
         _, receiver = await joined(ahead)
-        ahead.happen()
+        ahead.write()
         position = receiver.of("task:event_added")[0]
-    async with playing([insert("t0", 0)], [push("t0", 1)]) as behind:
-        behind.happen()
+    async with running_hub([insert("t0", 0)], [push("t0", 1)]) as behind:
+        behind.write()
         behind.database_at = Timestamp(11, 1)
         receiver = Receiver()
         listener = behind.listener(receiver=receiver)
@@ -124,7 +124,7 @@ async def test_a_join_with_a_position_of_an_instance_that_is_ahead_waits_until_t
         behind.hub.join_task(listener, "t0", position["next"], position["head"], "1")
         await settled()
         assert not receiver.messages
-        behind.happen()
+        behind.write()
         await until(lambda: bool(receiver.messages))
 
         state = receiver.of("task:state")[0]
@@ -132,19 +132,19 @@ async def test_a_join_with_a_position_of_an_instance_that_is_ahead_waits_until_t
 
 
 async def test_a_state_continues_only_from_messages_that_cannot_be_dropped_any_more() -> None:
-    async with playing([insert("t0", 0)], [push("t0", 1)], [push("t0", 2)]) as stage:
-        stage.happen()
-        listener, receiver = await joined(stage)
+    async with running_hub([insert("t0", 0)], [push("t0", 1)], [push("t0", 2)]) as fixture:
+        fixture.write()
+        listener, receiver = await joined(fixture)
         receiver.takes = False
-        stage.hub.note_paused(listener)
-        stage.happen()  # the event waits for the socket
+        fixture.hub.note_paused(listener)
+        fixture.write()  # the event waits for the socket
 
-        stage.lose_place()
+        fixture.lose_stream()
         await until(lambda: len(receiver.waiting) > 1)
         receiver.drop_live()
-        stage.hub.lag(listener, since_pause=True)
+        fixture.hub.lag(listener, since_pause=True)
         receiver.take()
-        stage.hub.catch_up(listener)
+        fixture.hub.catch_up(listener)
         await until(lambda: len(receiver.of("task:state")) == 3)
 
         held = 0
@@ -158,23 +158,23 @@ async def test_a_state_continues_only_from_messages_that_cannot_be_dropped_any_m
 async def test_a_state_does_not_continue_from_messages_that_were_dropped_before_the_hub_was_told(
     asks: str,
 ) -> None:
-    async with playing([insert("t0", 0)], [push("t0", 1)], [push("t0", 2)]) as stage:
-        stage.happen()
-        listener, receiver = await joined(stage)
+    async with running_hub([insert("t0", 0)], [push("t0", 1)], [push("t0", 2)]) as fixture:
+        fixture.write()
+        listener, receiver = await joined(fixture)
         receiver.takes = False
-        stage.happen()
+        fixture.write()
         receiver.drop_live()  # the event; `lag` will be called in a moment
         receiver.has_dropped = True
 
         if asks == "the client":  # and the answer fails, so that the relay has to resync it
-            stage.failures.append(Unavailable("away"))
-            stage.hub.show_task(listener, "t0", None, None, lambda _: None, "2")
+            fixture.failures.append(Unavailable("away"))
+            fixture.hub.show_task(listener, "t0", None, None, lambda _: None, "2")
         else:
-            stage.lose_place()
-        stage.hub.lag(listener, since_pause=False)
+            fixture.lose_stream()
+        fixture.hub.lag(listener, since_pause=False)
         receiver.has_dropped = False
         receiver.take()
-        stage.hub.catch_up(listener)
+        fixture.hub.catch_up(listener)
         await until(lambda: len(receiver.of("task:state")) == 2)
 
         last = receiver.of("task:state")[-1]
@@ -189,27 +189,27 @@ async def test_a_member_whose_resync_fails_repeatedly_is_still_sent_that_its_tas
     failures: int, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("relay.hub.driver.RETRY_S", 0)
-    async with playing([insert("t0", 0)], [push("t0", 1)], [("delete", "t0")]) as stage:
-        stage.happen()
-        _, receiver = await joined(stage)
+    async with running_hub([insert("t0", 0)], [push("t0", 1)], [("delete", "t0")]) as fixture:
+        fixture.write()
+        _, receiver = await joined(fixture)
 
-        stage.failures += [ValueError("not readable") for _ in range(failures)]
-        stage.lose_place()
-        await until(lambda: not stage.failures)
-        stage.happen()
+        fixture.failures += [ValueError("not readable") for _ in range(failures)]
+        fixture.lose_stream()
+        await until(lambda: not fixture.failures)
+        fixture.write()
         await until(lambda: "task:deleted" in receiver.types())
 
 
 async def test_a_member_that_asks_for_a_state_while_the_database_is_away_stays_a_member() -> None:
-    async with playing([insert("t0", 0)], [("delete", "t0")]) as stage:
-        stage.happen()
-        listener, receiver = await joined(stage)
+    async with running_hub([insert("t0", 0)], [("delete", "t0")]) as fixture:
+        fixture.write()
+        listener, receiver = await joined(fixture)
 
         answers: list[str] = []
-        stage.failures.append(Unavailable("away"))
-        stage.hub.show_task(listener, "t0", None, None, answers.append, "2")
+        fixture.failures.append(Unavailable("away"))
+        fixture.hub.show_task(listener, "t0", None, None, answers.append, "2")
         await until(lambda: answers == ["unavailable"])
-        stage.happen()
+        fixture.write()
         await until(lambda: "task:deleted" in receiver.types())
 
 
@@ -217,27 +217,27 @@ async def test_a_member_that_asks_for_a_state_while_the_database_is_away_stays_a
 
 
 async def test_documents_that_a_listener_may_not_see_are_not_read() -> None:
-    async with playing([insert("t0", 0)]) as stage:
-        stage.happen()
+    async with running_hub([insert("t0", 0)]) as fixture:
+        fixture.write()
         receiver = Receiver()
 
-        stage.hub.join_task(stage.listener("mallory", receiver), "t0", None, None, "1")
+        fixture.hub.join_task(fixture.listener("mallory", receiver), "t0", None, None, "1")
         await until(lambda: bool(receiver.messages))
 
         assert receiver.of("error")[0]["code"] == "forbidden"
-        assert not stage.read
+        assert not fixture.read
 
 
 async def test_a_read_that_a_listener_without_rights_began_serves_one_with_rights() -> None:
-    async with playing([insert("t0", 0)]) as stage:
-        stage.happen()
+    async with running_hub([insert("t0", 0)]) as fixture:
+        fixture.write()
         gate = asyncio.Event()
-        stage.gates.append(gate)
+        fixture.gates.append(gate)
         receivers = Receiver(), Receiver()
-        stage.hub.join_task(stage.listener("mallory", receivers[0]), "t0", None, None, "1")
-        await until(lambda: not stage.gates)
+        fixture.hub.join_task(fixture.listener("mallory", receivers[0]), "t0", None, None, "1")
+        await until(lambda: not fixture.gates)
 
-        stage.hub.join_task(stage.listener("alice", receivers[1]), "t0", None, None, "1")
+        fixture.hub.join_task(fixture.listener("alice", receivers[1]), "t0", None, None, "1")
         gate.set()
         await until(lambda: all(receiver.messages for receiver in receivers))
 
@@ -247,13 +247,13 @@ async def test_a_read_that_a_listener_without_rights_began_serves_one_with_right
 async def test_a_read_that_two_users_share_gives_each_its_own_task(monkeypatch: Any) -> None:
     one, other = ObjectId(), {"createdBy": "bob", "events": [], "status": "of bob"}
     documents = [{"_id": one, "createdBy": "alice", "events": []}, {"_id": str(one), **other}]
-    async with playing() as stage:
-        monkeypatch.setattr(stage.model, "at", lambda _: {str(n): d for n, d in enumerate(documents)})
+    async with running_hub() as fixture:
+        monkeypatch.setattr(fixture.model, "at", lambda _: {str(n): d for n, d in enumerate(documents)})
         gate = asyncio.Event()
-        stage.gates.append(gate)
+        fixture.gates.append(gate)
         receivers = Receiver(), Receiver()
         for sub, receiver in zip(("alice", "bob"), receivers, strict=True):
-            stage.hub.join_task(stage.listener(sub, receiver), str(one), None, None, "1")
+            fixture.hub.join_task(fixture.listener(sub, receiver), str(one), None, None, "1")
         gate.set()
         await until(lambda: all(receiver.messages for receiver in receivers))
 
@@ -262,15 +262,15 @@ async def test_a_read_that_two_users_share_gives_each_its_own_task(monkeypatch: 
 
 
 async def test_a_list_that_changed_while_it_was_read_is_read_again_for_a_listener_that_asks_then() -> None:
-    async with playing([insert("t0")], [status("t0", "merged")]) as stage:
-        stage.happen()
+    async with running_hub([insert("t0")], [status("t0", "merged")]) as fixture:
+        fixture.write()
         gate = asyncio.Event()
-        stage.gates.append(gate)
+        fixture.gates.append(gate)
         receivers = Receiver(), Receiver()
-        stage.hub.join_list(stage.listener(receiver=receivers[0]), 100, "1")
-        await until(lambda: not stage.gates)
-        stage.happen()
-        stage.hub.join_list(stage.listener(receiver=receivers[1]), 100, "2")
+        fixture.hub.join_list(fixture.listener(receiver=receivers[0]), 100, "1")
+        await until(lambda: not fixture.gates)
+        fixture.write()
+        fixture.hub.join_list(fixture.listener(receiver=receivers[1]), 100, "2")
         await settled()
         gate.set()
         await until(lambda: all(receiver.messages for receiver in receivers))
@@ -282,15 +282,15 @@ async def test_a_list_that_changed_while_it_was_read_is_read_again_for_a_listene
 
 
 async def test_a_list_is_never_followed_by_an_older_one() -> None:
-    async with playing([insert("t0")], [status("t0", "merged")]) as stage:
-        stage.happen()
+    async with running_hub([insert("t0")], [status("t0", "merged")]) as fixture:
+        fixture.write()
         gate, receiver = asyncio.Event(), Receiver()
-        listener = stage.listener(receiver=receiver)
-        stage.gates.append(gate)
-        stage.hub.join_list(listener, 100, "1")
-        await until(lambda: not stage.gates)
-        stage.happen()
-        stage.hub.join_list(listener, 100, "2")
+        listener = fixture.listener(receiver=receiver)
+        fixture.gates.append(gate)
+        fixture.hub.join_list(listener, 100, "1")
+        await until(lambda: not fixture.gates)
+        fixture.write()
+        fixture.hub.join_list(listener, 100, "2")
         await until(lambda: len(receiver.messages) == 2)
         gate.set()
         await settled()
@@ -305,11 +305,11 @@ async def test_a_member_that_lost_its_task_during_a_resync_is_sent_whether_it_wa
     gone: str,
 ) -> None:
     lost = ("delete", "t0") if gone == "delete" else status("t0", "new", "bob")
-    async with playing([insert("t0", 0)], [lost]) as stage:
-        stage.happen()
-        _, receiver = await joined(stage)
+    async with running_hub([insert("t0", 0)], [lost]) as fixture:
+        fixture.write()
+        _, receiver = await joined(fixture)
 
-        stage.lose_place()
+        fixture.lose_stream()
         await until(lambda: len(receiver.messages) == 2)
 
         assert receiver.types()[1] == ("task:deleted" if gone == "delete" else "task:revoked")
@@ -320,17 +320,17 @@ async def test_a_member_that_lost_its_task_during_a_resync_is_sent_whether_it_wa
 
 async def test_a_lifecycle_message_buffered_for_the_list_is_not_sent_after_a_later_one() -> None:
     writes = [insert("t0")], [push("t0", 1, "dispatched")], [push("t0", 2, "merged")]
-    async with playing(*writes) as stage:
-        stage.happen()
+    async with running_hub(*writes) as fixture:
+        fixture.write()
         receiver, gate = Receiver(), asyncio.Event()
-        listener = stage.listener(receiver=receiver)
-        stage.gates.append(gate)
-        stage.hub.join_list(listener, 100, None)
-        await until(lambda: not stage.gates)
-        stage.happen()  # buffered for the list
-        stage.hub.join_task(listener, "t0", None, None, None)
+        listener = fixture.listener(receiver=receiver)
+        fixture.gates.append(gate)
+        fixture.hub.join_list(listener, 100, None)
+        await until(lambda: not fixture.gates)
+        fixture.write()  # buffered for the list
+        fixture.hub.join_task(listener, "t0", None, None, None)
         await until(lambda: "task:state" in receiver.types())
-        stage.happen()  # sent to the room
+        fixture.write()  # sent to the room
         gate.set()
         await until(lambda: "dashboard:state" in receiver.types())
 
@@ -339,17 +339,17 @@ async def test_a_lifecycle_message_buffered_for_the_list_is_not_sent_after_a_lat
 
 async def test_a_lifecycle_message_buffered_for_the_room_is_not_sent_after_a_later_one() -> None:
     writes = [insert("t0")], [push("t0", 1, "dispatched")], [push("t0", 2, "merged")]
-    async with playing(*writes) as stage:
-        stage.happen()
+    async with running_hub(*writes) as fixture:
+        fixture.write()
         receiver, gate = Receiver(), asyncio.Event()
-        listener = stage.listener(receiver=receiver)
-        stage.gates.append(gate)
-        stage.hub.join_task(listener, "t0", None, None, None)
-        await until(lambda: not stage.gates)
-        stage.happen()  # buffered for the room
-        stage.hub.join_list(listener, 100, None)
+        listener = fixture.listener(receiver=receiver)
+        fixture.gates.append(gate)
+        fixture.hub.join_task(listener, "t0", None, None, None)
+        await until(lambda: not fixture.gates)
+        fixture.write()  # buffered for the room
+        fixture.hub.join_list(listener, 100, None)
         await until(lambda: "dashboard:state" in receiver.types())
-        stage.happen()  # sent to the list
+        fixture.write()  # sent to the list
         gate.set()
         await until(lambda: "task:state" in receiver.types())
 
@@ -367,19 +367,19 @@ def postponed(listener: Listener) -> int:
 
 
 async def test_states_that_found_no_room_are_sent_when_there_is_room() -> None:
-    async with playing([insert("t0", 0), insert("t1", 0)], [push("t0", 1)]) as stage:
-        stage.happen()
+    async with running_hub([insert("t0", 0), insert("t1", 0)], [push("t0", 1)]) as fixture:
+        fixture.write()
         receiver = Receiver()
-        listener = stage.listener(receiver=receiver)
+        listener = fixture.listener(receiver=receiver)
         receiver.room = False
-        stage.hub.join_task(listener, "t0", None, None, "1")
-        stage.hub.join_list(listener, 100, "2")
+        fixture.hub.join_task(listener, "t0", None, None, "1")
+        fixture.hub.join_list(listener, 100, "2")
         await until(lambda: postponed(listener) == 2)
-        stage.happen()
+        fixture.write()
         assert not receiver.messages
 
         receiver.room = True
-        stage.hub.catch_up(listener)
+        fixture.hub.catch_up(listener)
         await until(lambda: len(receiver.messages) == 2)
 
         assert receiver.of("task:state")[0]["next"] == 2
@@ -387,19 +387,19 @@ async def test_states_that_found_no_room_are_sent_when_there_is_room() -> None:
 
 
 async def test_a_request_that_found_no_room_is_withdrawn_when_its_listener_leaves() -> None:
-    async with playing([insert("t0", 0)]) as stage:
-        stage.happen()
+    async with running_hub([insert("t0", 0)]) as fixture:
+        fixture.write()
         receiver = Receiver()
-        listener = stage.listener(receiver=receiver)
+        listener = fixture.listener(receiver=receiver)
         receiver.room = False
-        stage.hub.join_task(listener, "t0", None, None, "1")
-        stage.hub.join_list(listener, 100, "2")
+        fixture.hub.join_task(listener, "t0", None, None, "1")
+        fixture.hub.join_list(listener, 100, "2")
         await until(lambda: postponed(listener) == 2)
 
-        stage.hub.leave_task(listener, "t0")
-        stage.hub.leave_list(listener)
+        fixture.hub.leave_task(listener, "t0")
+        fixture.hub.leave_list(listener)
         receiver.room = True
-        stage.hub.catch_up(listener)
+        fixture.hub.catch_up(listener)
         await settled()
 
         assert not receiver.messages

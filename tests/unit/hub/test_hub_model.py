@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from simulation.clock import VirtualLoop
-from support.hub_in_memory import AUDIENCE, TRANSLATOR, Stage, task_of
+from support.hub_in_memory import AUDIENCE, TRANSLATOR, HubFixture, task_of
 from support.mongo_model import KINDS, WRITES
 
 from relay.errors import PositionLost, Unavailable
@@ -55,11 +55,11 @@ class Timeline:
 class Client:
     """A connection: a socket that may stop taking, and a client that applies what it is sent."""
 
-    def __init__(self, stage: Stage, name: str) -> None:
-        self._hub = stage.hub
+    def __init__(self, fixture: HubFixture, name: str) -> None:
+        self._hub = fixture.hub
         self._number = 0
         self.rights: list[str] = ["admin"] if name == "root" else []
-        self.listener = stage.listener(name, self, roles=self.rights)  # type: ignore[arg-type]
+        self.listener = fixture.listener(name, self, roles=self.rights)  # type: ignore[arg-type]
         self.timelines = {task: Timeline() for task in TASKS}
         self.list: dict[str, Any] | None = None
         self.lists: list[str] = []  # requests for the list that are not answered yet, in order
@@ -67,7 +67,7 @@ class Client:
         self.waiting: list[tuple[Frame, bool]] = []  # each frame, and whether it may be dropped
         self.takes = self.room = True
         self.lagging = False
-        self.since_pause: bool | None = None  # live messages were dropped, which the hub has not been told
+        self.since_pause: bool | None = None  # live messages were dropped, which the hub does not know yet
 
     # The socket (hub.listener.Receiver).
 
@@ -94,7 +94,7 @@ class Client:
             self._hub.note_paused(self.listener)
 
     def overflow(self) -> None:
-        """Drop the live messages that wait; the hub is told in a moment."""
+        """Drop the live messages that wait; `tell_lag` reports it to the hub."""
         if not self.lagging:
             self.lagging, self.since_pause = True, not self.takes
             self.waiting = [(frame, droppable) for frame, droppable in self.waiting if not droppable]
@@ -282,8 +282,8 @@ class HubModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = VirtualLoop()
-        self.stage = self.run(lambda: Stage(list_interval_s=0.1))
-        self.clients = {name: Client(self.stage, name) for name in CLIENTS}
+        self.fixture = self.run(lambda: HubFixture(list_interval_s=0.1))
+        self.clients = {name: Client(self.fixture, name) for name in CLIENTS}
         self.gates: list[asyncio.Event] = []
 
     def run(self, call: Callable[[], Any], seconds: float = 0.0) -> Any:
@@ -299,7 +299,7 @@ class HubModel(RuleBasedStateMachine):
     def begin(self, lists: set[str], joined: set[tuple[str, str]]) -> None:
         """Three tasks of alice, and clients that have joined some of them and the list."""
         inserts = [("insert", task, [{"type": "log", "n": 0}], "new") for task in TASKS]
-        self.run(lambda: self.stage.happen(inserts))
+        self.run(lambda: self.fixture.write(inserts))
         for name in sorted(lists):
             self.run(self.clients[name].join_list)
         for name, task in sorted(joined):
@@ -310,33 +310,33 @@ class HubModel(RuleBasedStateMachine):
 
     @rule(task=tasks, kind=st.sampled_from(KINDS))
     def append(self, task: str, kind: str) -> None:
-        self.run(lambda: self.stage.happen([("push", task, [{"type": kind, "n": 1}], None)]))
+        self.run(lambda: self.fixture.write([("push", task, [{"type": kind, "n": 1}], None)]))
 
     @rule(task=tasks, creator=st.sampled_from(["alice", "bob"]))
     def give_to(self, task: str, creator: str) -> None:
-        self.run(lambda: self.stage.happen([("fields", task, "new", creator)]))
+        self.run(lambda: self.fixture.write([("fields", task, "new", creator)]))
 
     @rule(task=tasks)
     def delete_and_insert(self, task: str) -> None:
-        self.run(lambda: self.stage.happen([("delete", task)]))
-        self.run(lambda: self.stage.happen([("insert", task, [], "new")]))
+        self.run(lambda: self.fixture.write([("delete", task)]))
+        self.run(lambda: self.fixture.write([("insert", task, [], "new")]))
 
     @rule(group=writes)
     def write(self, group: Any) -> None:
-        self.run(lambda: self.stage.happen(group))
+        self.run(lambda: self.fixture.write(group))
 
     @rule(group=writes)
     def lose_position(self, group: Any) -> None:
-        self.run(lambda: self.stage.lose_place(group))
+        self.run(lambda: self.fixture.lose_stream(group))
 
     @rule(failure=failures)
     def fail_next_read(self, failure: type[Exception]) -> None:
-        self.stage.failures.append(failure("played"))
+        self.fixture.failures.append(failure("injected"))
 
     @rule()
     def delay_next_read(self) -> None:
         self.gates.append(gate := asyncio.Event())
-        self.stage.gates.append(gate)
+        self.fixture.gates.append(gate)
 
     @rule()
     def end_delays(self) -> None:
@@ -398,13 +398,13 @@ class HubModel(RuleBasedStateMachine):
 
     @rule()
     def come_to_rest(self) -> None:
-        self.stage.failures.clear()
+        self.fixture.failures.clear()
         self.end_delays()
-        self.stage.gates.clear()
+        self.fixture.gates.clear()
         for client in self.clients.values():
             self.run(client.drain)
         self.run(lambda: None, REST_S)
-        documents = self.stage.model.documents
+        documents = self.fixture.model.documents
         stored = {task: task_of(document) for task, document in documents.items()}
         for client in self.clients.values():
             client.check(stored)
@@ -412,9 +412,9 @@ class HubModel(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             self.come_to_rest()
-            self.run(lambda: [self.stage.hub.leave(client.listener) for client in self.clients.values()])
-            assert not any(self.stage.hub.is_listened(key_of(task)) for task in TASKS)
-            self.loop.run_until_complete(self.stage.hub.__aexit__())
+            self.run(lambda: [self.fixture.hub.leave(client.listener) for client in self.clients.values()])
+            assert not any(self.fixture.hub.is_listened(key_of(task)) for task in TASKS)
+            self.loop.run_until_complete(self.fixture.hub.__aexit__())
         finally:
             self.loop.close()
 

@@ -146,7 +146,7 @@ class Tasks:
         self.room = Room(b"key", "t0", task.keys, self.state.progress(), 0.0)
         self.since: list[StepFrames] = []
         for writes in later:
-            for change in model.happen(writes).changes:
+            for change in model.write(writes).changes:
                 step = TRANSLATOR.translate(task, change)
                 assert step is not None
                 self.since.append(StepFrames(step, TRANSLATOR.view))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pymongo.common import URI_OPTIONS_VALIDATOR_MAP
-from support.mongo_url_options import FAR_FROM_OURS
+from support.mongo_url_options import CONTRARY_VALUES
 
 from relay.config import Settings, load
 from relay.errors import StartupError
@@ -61,21 +61,21 @@ def test_every_option_of_the_driver_is_classified() -> None:
     decided = [name.lower() for name in (*KEPT, *OWN, *MEANINGLESS, *FOREIGN, *REFUSED)]
     assert len(decided) == len(set(decided))
     assert set(URI_OPTIONS_VALIDATOR_MAP) <= set(decided)
-    assert {*FAR_FROM_OURS} == {*OWN, *MEANINGLESS, *FOREIGN}
+    assert {*CONTRARY_VALUES} == {*OWN, *MEANINGLESS, *FOREIGN}
 
 
-@pytest.mark.parametrize("name", FAR_FROM_OURS)
+@pytest.mark.parametrize("name", CONTRARY_VALUES)
 @pytest.mark.parametrize("spelt", [str, str.lower, str.upper])
 def test_an_option_that_the_relay_sets_itself_is_ignored_with_a_warning(name: str, spelt: Any) -> None:
-    given = settings(f"{spelt(name)}={FAR_FROM_OURS[name]}&replicaSet=rs0")
+    given = settings(f"{spelt(name)}={CONTRARY_VALUES[name]}&replicaSet=rs0")
     assert effect(given) == effect(settings("replicaSet=rs0"))
-    said = warning_of(given)
+    warning = warning_of(given)
     if name in MEANINGLESS:
-        assert said is None
+        assert warning is None
     else:
-        assert said is not None
-        assert said.startswith(f"RELAY_MONGO_URL: {name} ")
-        assert "hunter2" not in said
+        assert warning is not None
+        assert warning.startswith(f"RELAY_MONGO_URL: {name} ")
+        assert "hunter2" not in warning
 
 
 @pytest.mark.parametrize("name", SENSIBLE)
@@ -86,8 +86,8 @@ def test_a_connection_option_takes_effect_without_a_warning(name: str) -> None:
 
 
 def test_one_warning_names_all_ignored_options_and_counts_unknown_ones() -> None:
-    said = warning_of(settings("timeoutMS=1&hunter2=x&maxPoolSize=1&readPreference=secondary&w=0&other=1"))
-    assert said == (
+    warning = warning_of(settings("timeoutMS=1&hunter2=x&maxPoolSize=1&readPreference=secondary&w=0&other=1"))
+    assert warning == (
         "RELAY_MONGO_URL: timeoutMS, maxPoolSize, readPreference are the relay's own business and are ignored; "
         "2 options of it are not known and are ignored."
     )
@@ -191,17 +191,17 @@ OPTIONS = st.sampled_from(["", "timeoutMS=1", "nonesuch=1", "tls=1", "authMechan
 
 def everything_shown(url: str) -> str:
     """Return everything the relay may print about this URL before a server answers and while none does."""
-    said = []
+    texts = []
     try:
         given = load(relay_mongo_url=url)
-        said = [hosts_of(given), repr(given)]
-        said.append(warning_of(given) or "")
+        texts = [hosts_of(given), repr(given)]
+        texts.append(warning_of(given) or "")
         # The name of a server that does not answer is printed.
-        said += map(shown, seeds_of(address_of(given)))
-        said += map(shown, client_of(given).topology_description.server_descriptions())
+        texts += map(shown, seeds_of(address_of(given)))
+        texts += map(shown, client_of(given).topology_description.server_descriptions())
     except StartupError as refused:
-        said.append(str(refused))
-    return "\n".join(said)
+        texts.append(str(refused))
+    return "\n".join(texts)
 
 
 @given(
@@ -216,7 +216,7 @@ def test_no_message_contains_any_part_of_a_password(before: str, after: str, opt
 
 
 # Text that is printed for any URL, and may contain the letters of a password by chance.
-SAID_OF_ALL = (
+ALWAYS_SHOWN = (
     Path(client.__file__).read_text("utf-8") + everything_shown("mongodb://user:x@host.example.com/")
 ).casefold()
 
@@ -239,7 +239,7 @@ SAID_OF_ALL = (
 def test_no_message_contains_three_characters_of_an_unescaped_password(password: str, options: str) -> None:
     text = everything_shown(f"mongodb://user:{password}@host.example.com/?{options}").casefold()
     runs = {password[at : at + 3].casefold() for at in range(len(password) - 2)}
-    assert [run for run in runs if run in text and run not in SAID_OF_ALL] == []
+    assert [run for run in runs if run in text and run not in ALWAYS_SHOWN] == []
 
 
 @pytest.mark.parametrize("place", ["{}@h", "user:{}@h", "{}:secret@h"])

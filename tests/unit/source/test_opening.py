@@ -59,7 +59,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [vars(one)["reason"] for one in caplog.records]
 
 
@@ -68,7 +68,7 @@ async def test_a_reason_is_logged_once_and_again_when_it_changes(
 ) -> None:
     attempts = Answers("a", "a", "a", "b", "b", "a", clock=clock)
     assert await attempts.patiently() == HERE
-    assert said(caplog) == ["a", "b", "a"]
+    assert logged(caplog) == ["a", "b", "a"]
     assert all(vars(one)["hosts"] == "db.example.com" for one in caplog.records)
 
 
@@ -76,7 +76,7 @@ async def test_an_unchanged_reason_is_logged_again_after_a_while(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert await Answers("a", "a", LATER, "a", "a", clock=clock).patiently() == HERE
-    assert said(caplog) == ["a", "a"]
+    assert logged(caplog) == ["a", "a"]
 
 
 async def test_the_first_attempt_has_a_short_time_limit_and_later_ones_a_long_one(

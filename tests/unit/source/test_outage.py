@@ -36,7 +36,7 @@ class Clock:
 def test_an_outage_is_logged_at_its_start_when_its_reason_changes_and_after_a_minute(
     happens: list[str],
 ) -> None:
-    clock, noted, said = Clock(), RecordingHandler(), []
+    clock, noted, announced = Clock(), RecordingHandler(), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(outage, "time", clock)
         log.addHandler(noted)
@@ -51,10 +51,10 @@ def test_an_outage_is_logged_at_its_start_when_its_reason_changes_and_after_a_mi
                 expected = None
             else:
                 failing.failed(one, reason=one)
-                said += [one] if one != expected else []
+                announced += [one] if one != expected else []
                 expected = one
         log.removeHandler(noted)
-    assert noted.reasons == said
+    assert noted.reasons == announced
 
 
 def test_repeated_failures_are_logged_at_debug_level(caplog: pytest.LogCaptureFixture) -> None:

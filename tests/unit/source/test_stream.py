@@ -20,25 +20,25 @@ GROUPS = st.lists(st.integers(1, 5), min_size=1, max_size=8)  # number of change
 CUTS = st.lists(st.integers(1, 4), min_size=1, max_size=6)  # number of changes in each reply
 
 
-async def told(database: PlayedDatabase) -> list[Batch | Reopened]:
+async def delivered(database: PlayedDatabase) -> list[Batch | Reopened]:
     """Return what the tail yields up to the last change, or until it gives up its position."""
     tail = Tail(database, "app", "tasks", Decoder("events"), jitter=lambda: 0.0)  # type: ignore[arg-type]
     await tail.open()
-    heard: list[Batch | Reopened] = []
+    results: list[Batch | Reopened] = []
     async with aclosing(tail.batches()) as batches:
         async for batch in batches:
-            heard.append(batch)
+            results.append(batch)
             if isinstance(batch, Reopened) or batch.position >= database.changes[-1][1]:
-                return heard
+                return results
     raise AssertionError("the stream ended")
 
 
-def check(heard: list[Batch | Reopened], database: PlayedDatabase) -> None:
+def check(results: list[Batch | Reopened], database: PlayedDatabase) -> None:
     """Check that each change occurs once, in order, that no cluster time is in two batches, and that a stream which
     is resumed at the token of a batch sends all changes after it.
     """
-    batches = [batch for batch in heard if isinstance(batch, Batch)]
-    assert len(batches) == len(heard)
+    batches = [batch for batch in results if isinstance(batch, Batch)]
+    assert len(batches) == len(results)
     assert [change.id for batch in batches for change in batch.changes] == [
         number for number, _ in database.changes
     ]
@@ -60,7 +60,7 @@ def test_a_batch_from_a_router_ends_between_cluster_times(
     groups: list[int], cuts: list[Any], hello: dict[str, Any], past: bool
 ) -> None:
     database = PlayedDatabase(groups, cuts, hello, past)
-    check(asyncio.run(told(database)), database)
+    check(asyncio.run(delivered(database)), database)
 
 
 @settings(max_examples=300)
@@ -69,7 +69,7 @@ def test_a_full_reply_may_end_within_a_cluster_time(groups: list[int], size: int
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cursor, "BATCH_SIZE", size)
         database = PlayedDatabase(groups, [size], {"setName": "rs0"}, past)
-        check(asyncio.run(told(database)), database)
+        check(asyncio.run(delivered(database)), database)
 
 
 @settings(max_examples=300)
@@ -78,9 +78,9 @@ def test_an_unexpected_token_never_repeats_a_change_without_a_resync(
     groups: list[int], cuts: Any, past: bool
 ) -> None:
     database = PlayedDatabase([*groups, 1], cuts, {"setName": "rs0"}, past)
-    heard = asyncio.run(told(database))
-    if not isinstance(heard[-1], Reopened):
-        check(heard, database)
+    results = asyncio.run(delivered(database))
+    if not isinstance(results[-1], Reopened):
+        check(results, database)
 
 
 @settings(max_examples=100)
@@ -93,18 +93,18 @@ def test_buffered_changes_are_received_again_after_an_interruption(
         # Changes were published before: the tail gives up a position that it cannot find again after an interruption.
         broken = [1, 1, *(cuts * 6)[:at], None, *cuts]
         database = PlayedDatabase([1, 1, *groups], broken, {"msg": "isdbgrid"}, False)
-        check(asyncio.run(told(database)), database)
+        check(asyncio.run(delivered(database)), database)
 
 
 def test_a_position_that_is_given_up_after_an_interruption_is_reopened_before_any_later_change() -> None:
     # The database was replaced before a change was published, so nothing shows that it is still the same one.
     database = PlayedDatabase([1, 1], [None, 1, 1], {"setName": "rs0"}, False)
-    [first] = asyncio.run(told(database))
+    [first] = asyncio.run(delivered(database))
     assert isinstance(first, Reopened)
 
 
 def test_a_single_change_is_delivered_without_waiting() -> None:
     database = PlayedDatabase([1, 1, 1], [1], {"setName": "rs0"}, False)
-    heard = asyncio.run(told(database))
-    assert [len(batch.changes) for batch in heard if isinstance(batch, Batch)] == [1, 1, 1]
+    results = asyncio.run(delivered(database))
+    assert [len(batch.changes) for batch in results if isinstance(batch, Batch)] == [1, 1, 1]
     assert database.replies <= 4  # one of them is in flight when the last batch is yielded

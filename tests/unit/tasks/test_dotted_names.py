@@ -38,12 +38,12 @@ class History:
 
     def __init__(self, documents: Sequence[dict[str, Any]], form: str, sizes: Sequence[int]) -> None:
         self.documents = documents
-        told = [
+        encoded = [
             odd_diffs.change(before, after, form, Timestamp(10 + number, 1))
             for number, (before, after) in enumerate(pairwise(documents))
         ]
-        self.changes: list[Any] = [*read_changes(told, DECODER, split=False)]
-        self._raws = dict(zip((change.time for change in self.changes), told, strict=True))
+        self.changes: list[Any] = [*read_changes(encoded, DECODER, split=False)]
+        self._raws = dict(zip((change.time for change in self.changes), encoded, strict=True))
         self._sizes = sizes
 
     async def batches(self) -> AsyncGenerator[Batch]:
@@ -97,7 +97,9 @@ def documents_of(seed: int, count: int) -> list[dict[str, Any]]:
     return made
 
 
-def played(history: History, memory: TaskCache | None = None, checked: Checked | None = None) -> Checked:
+def published_from(
+    history: History, memory: TaskCache | None = None, checked: Checked | None = None
+) -> Checked:
     """Everything that a relay publishes of this history."""
     checked = checked or Checked(history)
     memory = memory or TaskCache(10, lambda key: False)
@@ -112,7 +114,7 @@ def played(history: History, memory: TaskCache | None = None, checked: Checked |
 def test_the_computed_task_equals_the_stored_one(seed: int, form: str, sizes: list[int]) -> None:
     history = History(documents_of(seed, 8), form, sizes)
     memory = TaskCache(1000 if seed % 2 else 1, lambda key: False, array_bytes=0 if seed % 3 else 10_000)
-    checked = played(history, memory)
+    checked = published_from(history, memory)
     assert len(checked.steps) == 8
     for step, document in zip(checked.steps, history.documents[1:], strict=True):
         same(step.after, document)
@@ -160,7 +162,7 @@ GITHUB = {"_id": 1, "github": {"prUrl": "a"}, "github.prUrl": "b", "events": []}
 def test_two_paths_with_one_spelling_cause_a_read(form: str, after: dict[str, Any]) -> None:
     history = History([{**GITHUB, "github": {**GITHUB["github"], "x": 1}}, after], form, [1])
     assert history.changes[0].operation.paths is None
-    same(played(history).steps[0].after, after)
+    same(published_from(history).steps[0].after, after)
 
 
 def test_a_name_with_dots_beside_the_array_is_no_index_of_it() -> None:
@@ -191,5 +193,5 @@ def test_a_wrong_published_timeline_is_corrected_by_a_reset(published: list[Any]
     memory = TaskCache(10, lambda key: False)
     wrong = of({"_id": 1, "events": published})
     memory.remember(key_of(1), wrong, with_array=False)
-    played(history, memory, checked)
+    published_from(history, memory, checked)
     assert checked.timelines[wrong.id] == stored({"events": [5, 6]})
