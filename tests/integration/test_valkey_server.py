@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 from support.certificates import Authority
+from support.doc_snippets import ROOT
 from support.valkey import Valkey
 
 redis = pytest.importorskip("redis")
@@ -129,3 +132,19 @@ def test_a_server_with_tls_is_reached_with_its_authority_and_with_a_certificate_
             client(server.url, **trusted, ssl_certfile=foreign, ssl_keyfile=foreign) as unknown,
         ):
             unknown.ping()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can kill a child together with its parent")
+def test_a_server_ends_with_tests_that_are_killed(tmp_path: Path) -> None:
+    code = (
+        "from support.valkey import Valkey\nwith Valkey() as server: print(server.pid, flush=True); input()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    given = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+
+    with subprocess.Popen([sys.executable, "-c", code], env=given, **pipes) as parent:
+        assert parent.stdout is not None
+        server = parent.stdout.readline().strip()
+        parent.kill()
+
+    subprocess.run(["tail", f"--pid={server}", "-f", "/dev/null"], timeout=10, check=True)

