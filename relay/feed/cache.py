@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from relay.tasks.translate import Task
+from relay.tasks.task import Task
 
 # Bytes of event arrays in memory; beyond this limit, the least recently stored arrays are dropped.
 ARRAY_BYTES = 32 * 1024 * 1024

@@ -32,7 +32,9 @@ from relay.source.identity import among
 from relay.source.outage import Outage
 from relay.source.raw_bson import Document
 from relay.source.stream import Batch, Reopened
-from relay.tasks.translate import Step, Task, Translator
+from relay.tasks.step import Step
+from relay.tasks.task import Task
+from relay.tasks.translate import Translator
 
 log = logging.getLogger(__name__)
 

@@ -43,7 +43,9 @@ from relay.hub.throttle import ListThrottle
 from relay.metrics import Metrics
 from relay.protocol.frames import Frame, encode
 from relay.protocol.types import Kind, StreamState
-from relay.tasks.translate import Keys, Step, Translator
+from relay.tasks.step import Step
+from relay.tasks.task import Keys
+from relay.tasks.translate import Translator
 
 
 class Hub:

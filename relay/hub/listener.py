@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from relay.hub.snapshot import Pages
 from relay.protocol.frames import Batch, Frame
-from relay.tasks.translate import Keys
+from relay.tasks.task import Keys
 
 if TYPE_CHECKING:  # a subscription knows its listener, so this import would be circular
     from relay.hub.list_subscription import ListSubscription

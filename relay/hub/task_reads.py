@@ -21,8 +21,9 @@ from relay.hub.task_subscription import TaskRequest
 from relay.source.change import key_of
 from relay.source.identity import among
 from relay.source.outage import Outage
+from relay.tasks.task import Keys, Task
 from relay.tasks.task_ids import candidate_ids
-from relay.tasks.translate import Keys, Task, Translator
+from relay.tasks.translate import Translator
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from relay.hub.messages import StepFrames
 from relay.hub.registry import Group
-from relay.tasks.translate import Keys
+from relay.tasks.task import Keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,26 +5,23 @@ A step is the result of translating one change. A milestone is an event whose ty
 see a task: a user must hold at least one of the keys of the task.
 
 Rules of this file: equal inputs give equal messages on every instance and after every restart, so there is no I/O, no
-clock and no memory between calls; the data of a message comes from the event that caused it, and where the event lacks
-it, from the document after the change; who may see a message is decided elsewhere, from the keys before and after.
+clock and no memory between calls; who may see a message is decided elsewhere, from the keys before and after.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple, assert_never
+from collections.abc import Callable, Iterator
+from typing import Any, assert_never
 
-from relay.protocol.types import CREATED_FIELDS, LIFECYCLE_FIELDS, Kind, rfc3339
 from relay.source.change import SPLIT, Change, Deleted, Inserted, Replaced, Updated
-from relay.source.raw_bson import Element, decode_element
 from relay.tasks.document import apply, prune, tree_of
+from relay.tasks.lifecycle import LifecycleRules
 from relay.tasks.mapping import Mapping
-from relay.tasks.paths import Document, first_present
+from relay.tasks.paths import Document
 from relay.tasks.redact import Redactor
-from relay.tasks.scalars import snake
+from relay.tasks.step import EventAdded, Listed, Message, StateReset, Step, SummaryUpdated
 from relay.tasks.summary import Summaries, Summary, kind_of, roots
+from relay.tasks.task import Keys, Milestone, Task
 from relay.tasks.task_ids import wire_id
 from relay.tasks.timeline import (
     MAX_EVENT_BYTES,
@@ -35,126 +32,15 @@ from relay.tasks.timeline import (
     Rewritten,
     Timeline,
     advance,
-    brought,
     held,
     timeline_of,
 )
 
-EPOCH = datetime(1970, 1, 1)
-Keys = frozenset[str]
 # Fields that a projection adds to a document, so that the whole array of events need not be read.
 LENGTH_FIELD = "relay_event_count"  # the length of the array of events
 ENDING_FIELD = "relay_last_events"  # the last elements of that array
 ENDING = 20  # elements in ENDING_FIELD; nearly always one of them is a milestone, so the array is not read
 _VOLATILE = ("eventCount", "updatedAt")  # parts of a summary whose change alone causes no task:updated
-
-
-@dataclass(frozen=True, slots=True)
-class Milestone:
-    """An event that has a lifecycle message: the kind, such as `task:pr_opened`, and the event's index."""
-
-    kind: Kind
-    index: int
-
-
-class Task(NamedTuple):
-    """A task as it was after one change: what the relay needs of it to make messages and to decide who may see it."""
-
-    id: str  # the taskId of the wire
-    document: Document  # only the fields that the mapping and the visibility rules read
-    timeline: Timeline
-    summary: Summary
-    keys: Keys  # users who hold one of these audience keys may see the task
-    status: Kind | None  # the kind of lifecycle message that belongs to its status
-    last: Milestone | None  # the last event that has a lifecycle message
-
-    def without_elements(self) -> Task:
-        """Return this task with a timeline that has no elements, which saves memory and is enough for most changes."""
-        return self._replace(timeline=self.timeline.without_elements()) if self.timeline.held else self
-
-    def shows_the_same(self, other: Task) -> bool:
-        """Whether the two tasks have equal summaries, equal audience keys and equally long timelines."""
-        return (self.summary, self.keys, self.timeline.without_elements()) == (
-            other.summary,
-            other.keys,
-            other.timeline.without_elements(),
-        )
-
-
-class EventAdded(NamedTuple):
-    """The message `task:event_added` for the subscribers of a task.
-
-    It holds the event as a decoded value, which is encoded only if the task has subscribers.
-    """
-
-    place: int  # the index of the event in the timeline
-    event: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Lifecycle:
-    """A lifecycle message (`task:created` … `task:failed`) for the subscribers of a task and for dashboards."""
-
-    kind: Kind
-    data: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class StateReset:
-    """The message `task:state` for the subscribers of a task, sent with the whole timeline after it was rewritten."""
-
-    elements: Sequence[Element]
-
-
-@dataclass(frozen=True, slots=True)
-class SummaryUpdated:
-    """The message `task:updated` for the subscribers of a task.
-
-    It is sent if a part of the task's summary other than eventCount and updatedAt changed.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """The message `dashboard:task_list_updated` for dashboards: a row of their list, or its place, changed."""
-
-
-Message = EventAdded | Lifecycle | StateReset | SummaryUpdated | Listed
-
-
-@dataclass(slots=True, eq=False)
-class Step:
-    """The result of translating one change: the task before the change, the task after it, and the messages to send.
-
-    `before` is None if the task did not exist before the change, and `after` is None if it no longer exists. The
-    messages are made when they are first read, because most changes concern tasks that have no subscribers. If
-    `corrects` is true, this step only repairs what was published about the task earlier, and another step for the same
-    change follows.
-    """
-
-    change: Change
-    key: bytes  # the key of the change; stored here because the hub reads it twice for every step
-    id: str  # the taskId of the wire
-    before: Task | None
-    after: Task | None
-    _outcome: Outcome
-    _make: Callable[[Task | None, Task, Outcome], Iterable[Message]]  # of the translator; called at most once
-    corrects: bool = False
-    _made: tuple[Message, ...] | None = None
-
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """Return the messages of this step in the order of sending; empty if the task no longer exists."""
-        if self._made is None:
-            made = self._make(self.before, self.after, self._outcome) if self.after is not None else ()
-            self._made = tuple(made)
-        return self._made
-
-    @property
-    def at(self) -> str | None:
-        """Return the time of the change by the database's clock, as RFC 3339; None if the database did not give it."""
-        wall_ms = self.change.wall_ms
-        return None if wall_ms is None else rfc3339(EPOCH + timedelta(milliseconds=wall_ms))
 
 
 class Translator:
@@ -176,11 +62,11 @@ class Translator:
         self.view = EventView(mapping.event, Redactor(mapping.redact), max_event_bytes)
         self._visibility = visibility
         self._summaries = Summaries(mapping, self.view.redactor, max_text)
+        self._lifecycle = LifecycleRules(mapping, self.view, self._summaries)
         self._tree = tree_of(mapping.kept())
         self._rights = roots(path for rule in mapping.visibility.rules for path in rule.field)
-        self._apart = (
-            mapping.events.split(".")[0] not in self._tree
-        )  # no field shares a top-level name with the array
+        # Whether the array shares its top-level name with no field that the mapping reads.
+        self._apart = mapping.events.split(".")[0] not in self._tree
         self._first_names = {*self._tree, mapping.events.split(".")[0]}
         # The projection for `outline`. If it is None, no projection is enough, so read whole documents with `read`.
         self.outline_projection = self._outline_projection()
@@ -189,7 +75,7 @@ class Translator:
         """Return the task that a whole stored document describes, with the elements of its timeline in memory."""
         timeline = timeline_of(document, self.mapping.events)
         elements = timeline.elements or ()
-        last = self._milestone(elements, len(elements), NONE)
+        last = self._lifecycle.last_in(elements)
         return self._task(wire_id(document["_id"]), prune(document, self._tree), timeline, last)
 
     def _outline_projection(self) -> dict[str, Any] | None:
@@ -214,7 +100,7 @@ class Translator:
         """
         length, ending = projected[LENGTH_FIELD], projected[ENDING_FIELD]
         timeline = Timeline(length or 0, length is not None, None if length else held([]))
-        found = self._milestone_of_values(ending or (), timeline.length - len(ending or ()))
+        found = self._lifecycle.last_of_values(ending or (), timeline.length - len(ending or ()))
         if found is None and timeline.length > ENDING:
             return None
         return self._task(wire_id(projected["_id"]), prune(projected, self._tree), timeline, found)
@@ -299,7 +185,7 @@ class Translator:
             return None
         if timeline.held is not None or not timeline.is_array or not self._apart:
             return None
-        kind = self._event_kind(event)
+        kind = self._lifecycle.kind_of(event)
         last = Milestone(kind, length) if kind is not None else before.last
         summary = {**before.summary, "eventCount": length + 1}
         grown = Timeline(length + 1, True)
@@ -333,14 +219,13 @@ class Translator:
         timeline, outcome = advance(before.timeline, operation, self.mapping.events, self.view)
         match outcome:
             case Appended(events):
-                last = self._milestone_of_values(events, before.timeline.length) or before.last
+                last = self._lifecycle.last_of_values(events, before.timeline.length) or before.last
             case Rewritten():
-                last = self._milestone_after(outcome, before)
+                last = self._lifecycle.last_after(outcome, before)
             case _:
                 last = before.last
-        if (
-            kept is before.document
-        ):  # as with most changes: an event was added, and no field of the summary changed
+        if kept is before.document:
+            # As with most changes, an event was added and no field of the summary changed: copy what is known.
             summary = {**before.summary, "eventCount": timeline.length}
             task = Task(before.id, before.document, timeline, summary, before.keys, before.status, last)
             return task, outcome
@@ -361,42 +246,26 @@ class Translator:
         keys = before.keys if self._rights.isdisjoint(differing) else self._visibility(document)
         return Task(before.id, document, timeline, summary, keys, kind_of(summary), last)
 
-    # Which lifecycle messages a change has. Writers push an event, set a status, or do both, in one update or in two;
-    # in each case the message is sent once:
-    # 1. An insert sends `task:created`, then the message of the task's status.
-    # 2. An appended event sends its message, unless the status before the change has sent that message and no event has
-    #    sent another message since: then the event belongs to the earlier change of the status.
-    # 3. A changed status sends its message, unless the last milestone (event with a message) has sent that message.
-
     def _messages(self, before: Task | None, after: Task, outcome: Outcome) -> Iterator[Message]:
         """Yield the messages about one change in the order of sending; `before` is None for a new task."""
+        lifecycle = self._lifecycle
         if before is None:
-            yield Lifecycle(Kind.CREATED, _picked(after.summary, CREATED_FIELDS))
-            if after.status is not None and self.mapping.lifecycle_from != "events":
-                yield self._lifecycle(after.status, after)
+            yield from lifecycle.of_insert(after)
             yield Listed()
             return
         match outcome:
             case Appended(events):
-                last = _kind(before.last)
-                silent = after.last is before.last  # no appended event has a lifecycle message
-                for index, element in enumerate(events, before.timeline.length):
-                    yield EventAdded(index, element)
-                    kind = None if silent else self._event_kind(element)
-                    if kind is not None:
-                        if self._is_news(kind, before, last):
-                            yield self._lifecycle(kind, after, element)
-                        last = kind
+                sent = lifecycle.of_appended(events, before, after)
+                for index, event in enumerate(events, before.timeline.length):
+                    yield EventAdded(index, event)
+                    if index in sent:
+                        yield sent[index]
             case Rewritten(elements):
                 yield StateReset(elements)
-                yield from self._lifecycle_of_new_events(outcome, before, after)
-        if (
-            self.mapping.lifecycle_from != "events"
-            and after.status is not None
-            and after.status != before.status
-            and (_kind(after.last) != after.status or self.mapping.lifecycle_from == "status")
-        ):
-            yield self._lifecycle(after.status, after)
+                yield from lifecycle.of_rewritten(outcome, before, after)
+        by_status = lifecycle.of_status(before, after)
+        if by_status is not None:
+            yield by_status
         if after.summary != before.summary:
             if after.document is not before.document and _lasting(after.summary) != _lasting(before.summary):
                 yield SummaryUpdated()
@@ -409,96 +278,6 @@ class Translator:
         name = self.mapping.list_order.split(".")[0]
         return after is not before and before.get(name) != after.get(name)
 
-    def _lifecycle_of_new_events(
-        self, rewritten: Rewritten, before: Task, after: Task
-    ) -> Iterator[Lifecycle]:
-        """Yield the lifecycle messages of the events that a rewrite of the timeline added, unless sent already."""
-        for index in brought(rewritten, self.view):
-            element = decode_element(rewritten.elements[index])
-            kind = self._event_kind(element)
-            if kind is not None:
-                earlier = self._milestone(rewritten.elements, index, _silent(before))
-                if self._is_news(kind, before, _kind(earlier)):
-                    yield self._lifecycle(kind, after, element)
-
-    def _is_news(self, kind: Kind, before: Task, last: Kind | None) -> bool:
-        """Whether an added event whose lifecycle message is of this kind causes that message to be sent.
-
-        `last` is the kind of the milestone before the event (the last event that has a lifecycle message), and
-        `before` the task before the change.
-        """
-        match self.mapping.lifecycle_from:
-            case "status":
-                return False
-            case "events":
-                return True
-            case "both":
-                # Otherwise the status before the change has sent the message, and the event belongs to that status.
-                return kind != before.status or kind == last
-
-    def _lifecycle(self, kind: Kind, task: Task, event: Any = None) -> Lifecycle:
-        """Make a lifecycle message, with data from the event that caused it and, where it lacks some, the summary."""
-        data = _picked(task.summary, ("status",))
-        names = LIFECYCLE_FIELDS[kind]
-        from_event = self._from_event(event, names) if event is not None else {}
-        for name in names:
-            value = from_event.get(name, task.summary.get(name))
-            if value is not None:
-                data[name] = value
-        return Lifecycle(kind, data)
-
-    def _from_event(self, event: Any, names: Sequence[str]) -> dict[str, Any]:
-        sources = [event, *(first_present((event,), (path,)) for path in self.mapping.event.payload)]
-        return {
-            name: value
-            for name in names
-            if (
-                value := self._summaries.part(
-                    name, first_present(sources, getattr(self.mapping.fields, name))
-                )
-            )
-            is not None
-        }
-
-    def _event_kind(self, element: Any) -> Kind | None:
-        """Return the kind of lifecycle message that a decoded event's type has in the mapping; None if it has none."""
-        name = self.view.type_of(element)
-        return self.mapping.event_types.get(snake(name)) if name is not None else None
-
-    def _milestone_after(self, rewritten: Rewritten, before: Task) -> Milestone | None:
-        """Return the last event that has a lifecycle message in a rewritten timeline; None if there is none."""
-        elements, run = rewritten.elements, rewritten.run
-        if not run:
-            return self._milestone(elements, len(elements), _silent(before))
-        found = self._milestone(elements, len(elements), NONE, start=run)
-        if found is not None or before.last is None:
-            return found
-        index = before.last.index - (len(rewritten.before) - run)
-        return Milestone(before.last.kind, index) if index >= 0 else None
-
-    def _milestone(
-        self, elements: Sequence[Element], end: int, silent: Container[Element], *, start: int = 0
-    ) -> Milestone | None:
-        """Return the last event that has a lifecycle message in `elements[start:end]`; None if there is none.
-
-        The elements in `silent` are known to have no lifecycle message, so they are not decoded.
-        """
-        for index in reversed(range(start, end)):
-            element = elements[index]
-            if element not in silent and (kind := self._event_kind(decode_element(element))) is not None:
-                return Milestone(kind, index)
-        return None
-
-    def _milestone_of_values(self, events: Sequence[Any], first: int) -> Milestone | None:
-        """Return the last milestone (event that has a lifecycle message) among decoded events; None if there is none.
-
-        `first` is the index in the timeline of the first of these events.
-        """
-        for index in reversed(range(len(events))):
-            if (kind := self._event_kind(events[index])) is not None:
-                return Milestone(kind, first + index)
-        return None
-
 
 def _differing(one: Document, other: Document) -> set[str]:
     """Return the names of the top-level fields that may differ between two versions of a document.
@@ -510,25 +289,7 @@ def _differing(one: Document, other: Document) -> set[str]:
     return {name for name in names if one.get(name, _MISSING) is not other.get(name, _MISSING)}
 
 
-def _kind(milestone: Milestone | None) -> Kind | None:
-    return milestone.kind if milestone is not None else None
-
-
-def _silent(task: Task) -> frozenset[Element]:
-    """Return the elements of the task's timeline that are no milestones: all after the last milestone.
-
-    A milestone is an event that has a lifecycle message.
-    """
-    elements = task.timeline.elements or ()
-    return frozenset(elements[task.last.index + 1 :] if task.last is not None else elements)
-
-
-NONE: frozenset[Element] = frozenset()
 _MISSING = object()
-
-
-def _picked(summary: Summary, names: Sequence[str]) -> dict[str, Any]:
-    return {name: summary[name] for name in names if name in summary}
 
 
 def _lasting(summary: Summary) -> Summary:

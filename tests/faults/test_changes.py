@@ -21,7 +21,8 @@ from relay.source.events import read_change, read_changes
 from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch, Reopened
 from relay.tasks.mapping import Mapping as TaskMapping
-from relay.tasks.translate import ENDING_FIELD, LENGTH_FIELD, EventAdded, Step, Translator
+from relay.tasks.step import EventAdded, Step
+from relay.tasks.translate import ENDING_FIELD, LENGTH_FIELD, Translator
 from relay.tasks.visibility import Audience
 
 DECODER = Decoder("events")

@@ -17,7 +17,7 @@ from support.relay_fixture import connected, running, settings_for
 from support.task_views import FENCE, RAW, Views, by_id
 
 from relay.tasks.mapping import Fields, Mapping, Rule, Visibility
-from relay.tasks.translate import Task
+from relay.tasks.task import Task
 
 # Documents with values of every type, in fields that the mappings below read.
 

@@ -26,7 +26,7 @@ from relay.source.change import Change, Updated
 from relay.source.raw_bson import Decoder
 from relay.source.reader import Reader
 from relay.source.stream import Batch, Tail
-from relay.tasks.translate import Step
+from relay.tasks.step import Step
 
 SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))
 

@@ -16,7 +16,8 @@ from relay.source.raw_bson import Decoder
 from relay.source.reader import Reader
 from relay.source.stream import Batch, Tail
 from relay.tasks.mapping import Mapping
-from relay.tasks.translate import Lifecycle, Translator
+from relay.tasks.step import Lifecycle
+from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 
 MAPPING = Mapping()

@@ -8,8 +8,9 @@ import bson
 
 from relay.source.raw_bson import Decoder, RawArray
 from relay.tasks.mapping import Mapping
+from relay.tasks.task import Task
 from relay.tasks.timeline import element_json
-from relay.tasks.translate import Task, Translator
+from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 
 MAPPING = Mapping()

@@ -13,7 +13,8 @@ from relay.source.events import read_change
 from relay.source.raw_bson import Decoder
 from relay.tasks.mapping import Mapping
 from relay.tasks.summary import Summary
-from relay.tasks.translate import Task, Translator
+from relay.tasks.task import Task
+from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience, Principal
 
 RAW = CodecOptions(document_class=RawBSONDocument)

@@ -21,7 +21,8 @@ from relay.tasks.ids import identity
 from relay.tasks.mapping import Mapping
 from relay.tasks.paths import Document, at_path
 from relay.tasks.scalars import snake
-from relay.tasks.translate import Task, Translator
+from relay.tasks.task import Task
+from relay.tasks.translate import Translator
 
 # Yields the values that the visibility rules look at in a document, each with the name of its rule.
 LookedAt = Callable[[Document], Iterable[tuple[str, Any]]]

@@ -28,8 +28,10 @@ from relay.source.change import key_of
 from relay.source.client import hosts_of, names_of, warning_of
 from relay.source.identity import among
 from relay.source.reader import Reader
+from relay.tasks.step import Step
+from relay.tasks.task import Task
 from relay.tasks.task_ids import candidate_ids
-from relay.tasks.translate import Step, Task, Translator
+from relay.tasks.translate import Translator
 
 
 async def run(

@@ -27,7 +27,8 @@ from relay.source.change import UNKNOWN_UPDATE, Change, key_of
 from relay.source.events import read_change, read_changes
 from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch
-from relay.tasks.translate import EventAdded, Step, Translator
+from relay.tasks.step import EventAdded, Step
+from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 
 SEEDS = st.integers(0, 2**32)

@@ -23,8 +23,9 @@ from relay.tasks.redact import (
     Redactor,
 )
 from relay.tasks.shapes import SHAPES_PATTERN
+from relay.tasks.step import Lifecycle
 from relay.tasks.timeline import EventView, advance, event_json, extend, timeline_of
-from relay.tasks.translate import Lifecycle, Translator
+from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 
 REDACTOR = Redactor()

@@ -1,0 +1,95 @@
+"""A step, which is the result of translating one change, and the messages that a step has. Pure.
+
+A step holds what its messages are made from, and not the messages: most changes concern tasks that nobody has open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from relay.protocol.types import Kind, rfc3339
+from relay.source.change import Change
+from relay.source.raw_bson import Element
+from relay.tasks.task import Task
+from relay.tasks.timeline import Outcome
+
+EPOCH = datetime(1970, 1, 1)
+
+
+class EventAdded(NamedTuple):
+    """The message `task:event_added` for the subscribers of a task.
+
+    It holds the event as a decoded value, which is encoded only if the task has subscribers.
+    """
+
+    place: int  # the index of the event in the timeline
+    event: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """A lifecycle message (`task:created` … `task:failed`) for the subscribers of a task and for dashboards."""
+
+    kind: Kind
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StateReset:
+    """The message `task:state` for the subscribers of a task, sent with the whole timeline after it was rewritten."""
+
+    elements: Sequence[Element]
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryUpdated:
+    """The message `task:updated` for the subscribers of a task.
+
+    It is sent if a part of the task's summary other than eventCount and updatedAt changed.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The message `dashboard:task_list_updated` for dashboards: a row of their list, or its place, changed."""
+
+
+Message = EventAdded | Lifecycle | StateReset | SummaryUpdated | Listed
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """The result of translating one change: the task before the change, the task after it, and the messages to send.
+
+    `before` is None if the task did not exist before the change, and `after` is None if it no longer exists. The
+    messages are made when they are first read, because most changes concern tasks that have no subscribers. If
+    `corrects` is true, this step only repairs what was published about the task earlier, and another step for the same
+    change follows.
+    """
+
+    change: Change
+    key: bytes  # the key of the change; stored here because the hub reads it twice for every step
+    id: str  # the taskId of the wire
+    before: Task | None
+    after: Task | None
+    _outcome: Outcome
+    _make: Callable[[Task | None, Task, Outcome], Iterable[Message]]  # of the translator; called at most once
+    corrects: bool = False
+    _made: tuple[Message, ...] | None = None
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Return the messages of this step in the order of sending; empty if the task no longer exists."""
+        if self._made is None:
+            made = self._make(self.before, self.after, self._outcome) if self.after is not None else ()
+            self._made = tuple(made)
+        return self._made
+
+    @property
+    def at(self) -> str | None:
+        """Return the time of the change by the database's clock, as RFC 3339; None if the database did not give it."""
+        wall_ms = self.change.wall_ms
+        return None if wall_ms is None else rfc3339(EPOCH + timedelta(milliseconds=wall_ms))
