@@ -11,8 +11,8 @@ from typing import Any
 from relay.hub.snapshot import Progress, TaskState
 from relay.protocol.frames import Frame, encode, error
 from relay.protocol.types import ErrorCode, Kind
+from relay.tasks.event_view import EventView, event_json, extend, head
 from relay.tasks.step import EventAdded, Lifecycle, Listed, StateReset, Step, SummaryUpdated
-from relay.tasks.timeline import EventView, event_json, extend, head
 
 Made = tuple[Frame, bool]  # a frame, and whether it is a lifecycle message
 

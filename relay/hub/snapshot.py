@@ -16,9 +16,9 @@ import orjson
 from relay.protocol.frames import Frame, encode
 from relay.protocol.types import PAGE_BYTES, Kind
 from relay.source.raw_bson import Element
+from relay.tasks.event_view import START, EventView, element_json, extend, head
 from relay.tasks.summary import Summary
 from relay.tasks.task import Task
-from relay.tasks.timeline import START, EventView, element_json, extend, head
 
 
 class Progress(NamedTuple):

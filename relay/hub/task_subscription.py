@@ -51,7 +51,7 @@ from relay.hub.subscription import (
 )
 from relay.protocol.frames import Frame, error
 from relay.protocol.types import ErrorCode
-from relay.tasks.timeline import head
+from relay.tasks.event_view import head
 
 ABSENT, READING, LIVE, BEHIND = State
 

@@ -20,13 +20,14 @@ from typing import Any
 
 from relay.protocol.types import CREATED_FIELDS, LIFECYCLE_FIELDS, Kind
 from relay.source.raw_bson import Element, decode_element
+from relay.tasks.event_view import EventView
 from relay.tasks.mapping import Mapping
 from relay.tasks.paths import first_present
 from relay.tasks.scalars import snake
 from relay.tasks.step import Lifecycle
 from relay.tasks.summary import Summaries, Summary
 from relay.tasks.task import Milestone, Task
-from relay.tasks.timeline import EventView, Rewritten, brought
+from relay.tasks.timeline import Rewritten, brought
 
 
 class LifecycleRules:

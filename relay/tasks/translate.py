@@ -15,6 +15,7 @@ from typing import Any, assert_never
 
 from relay.source.change import SPLIT, Change, Deleted, Inserted, Replaced, Updated
 from relay.tasks.document import apply, prune, tree_of
+from relay.tasks.event_view import MAX_EVENT_BYTES, EventView
 from relay.tasks.lifecycle import LifecycleRules
 from relay.tasks.mapping import Mapping
 from relay.tasks.paths import Document
@@ -24,9 +25,7 @@ from relay.tasks.summary import Summaries, Summary, kind_of, roots
 from relay.tasks.task import Keys, Milestone, Task
 from relay.tasks.task_ids import wire_id
 from relay.tasks.timeline import (
-    MAX_EVENT_BYTES,
     Appended,
-    EventView,
     NeedsEvents,
     Outcome,
     Rewritten,

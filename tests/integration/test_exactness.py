@@ -23,7 +23,7 @@ from pymongo.errors import OperationFailure
 from support.reference_client import FENCE, SEEN, ReferenceClient
 from support.relay_fixture import SOON_S, running, settings_for
 
-from relay.tasks.timeline import EventView, event_json
+from relay.tasks.event_view import EventView, event_json
 
 SEQUENCES = int(os.environ.get("RELAY_TEST_SEQUENCES", "100"))  # for each memory of the relay
 SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))

@@ -30,7 +30,7 @@ from relay.hub.reads import FairReads
 from relay.hub.task_reads import BATCH, TaskBatch
 from relay.protocol.types import PAGE_BYTES
 from relay.source.reader import Reader
-from relay.tasks.timeline import EventView, event_json
+from relay.tasks.event_view import EventView, event_json
 
 BRIEF_MS = 200  # how long a poll waits for which nothing happens
 

@@ -21,10 +21,10 @@ from support.mongo_model import DECODER, KINDS, Group, Model
 
 from relay.source.change import Change
 from relay.source.events import read_changes
+from relay.tasks.event_view import element_json
 from relay.tasks.mapping import Mapping as TaskMapping
 from relay.tasks.step import Lifecycle
 from relay.tasks.task import Task
-from relay.tasks.timeline import element_json
 from relay.tasks.translate import ENDING, ENDING_FIELD, LENGTH_FIELD, Translator
 from relay.tasks.visibility import Audience
 

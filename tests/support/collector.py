@@ -7,9 +7,10 @@ from typing import Any
 
 from bson import Timestamp
 
+from relay.tasks.event_view import element_json, event_json
 from relay.tasks.mapping import Mapping
 from relay.tasks.step import EventAdded, StateReset, Step
-from relay.tasks.timeline import element_json, event_json, timeline_of
+from relay.tasks.timeline import timeline_of
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 

@@ -7,9 +7,9 @@ from typing import Any
 import bson
 
 from relay.source.raw_bson import Decoder, RawArray
+from relay.tasks.event_view import element_json
 from relay.tasks.mapping import Mapping
 from relay.tasks.task import Task
-from relay.tasks.timeline import element_json
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 

@@ -25,9 +25,9 @@ from relay.protocol.frames import Frame
 from relay.protocol.types import Kind
 from relay.source.change import Change, Deleted, Inserted, Replaced, Updated
 from relay.source.raw_bson import RawArray
+from relay.tasks.event_view import START, EventView
 from relay.tasks.redact import Redactor
 from relay.tasks.step import Step
-from relay.tasks.timeline import START, EventView
 
 PATHS_MAX = 8  # paths of one change in a line for people; the rest is counted
 PATH_MAX_CHARS = 60

@@ -49,7 +49,7 @@ from relay.hub.subscription import (
 )
 from relay.hub.task_subscription import TaskRequest, TaskSubscription
 from relay.protocol.frames import Frame
-from relay.tasks.timeline import head
+from relay.tasks.event_view import head
 from relay.tasks.visibility import Principal
 
 ABSENT, READING, LIVE, BEHIND = State

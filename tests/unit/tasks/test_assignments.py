@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from support.doc_snippets import REDACTION
 
 from relay.tasks.assignments import patterns
+from relay.tasks.event_view import EventView, event_json
 from relay.tasks.names import NAMES
 from relay.tasks.redact import Redaction, Redactor
 from relay.tasks.signs import folded, signs
-from relay.tasks.timeline import EventView, event_json
 
 REDACTOR = Redactor()
 VIEW = EventView()

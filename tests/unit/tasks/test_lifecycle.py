@@ -13,9 +13,9 @@ from support.steps import ID, MAPPING, event, lifecycle_of, names, step_of, tran
 
 from relay.protocol.types import Kind
 from relay.source.change import Inserted, Updated
+from relay.tasks.event_view import event_json
 from relay.tasks.step import Lifecycle
 from relay.tasks.task import Milestone
-from relay.tasks.timeline import event_json
 
 
 def test_an_insert_sends_created_and_the_message_of_its_status() -> None:

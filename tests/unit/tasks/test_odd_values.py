@@ -17,10 +17,10 @@ from relay.hub.messages import StepFrames
 from relay.hub.snapshot import Progress
 from relay.source.change import Change, Deleted, Inserted, Operation, Replaced, Updated, key_of
 from relay.source.raw_bson import Decoder
+from relay.tasks.event_view import START
 from relay.tasks.mapping import Mapping
 from relay.tasks.step import Step
 from relay.tasks.task import Task
-from relay.tasks.timeline import START
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 

@@ -17,6 +17,7 @@ from support.bson_strategies import BSON
 from relay.protocol.types import Kind
 from relay.source.change import Change, Updated, key_of
 from relay.tasks.bson_json import plain
+from relay.tasks.event_view import EventView, event_json, extend
 from relay.tasks.mapping import Mapping
 from relay.tasks.redact import (
     Redaction,
@@ -24,7 +25,7 @@ from relay.tasks.redact import (
 )
 from relay.tasks.shapes import SHAPES_PATTERN
 from relay.tasks.step import Lifecycle
-from relay.tasks.timeline import EventView, advance, event_json, extend, timeline_of
+from relay.tasks.timeline import advance, timeline_of
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 

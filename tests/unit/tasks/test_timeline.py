@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -10,22 +9,20 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.bson_strategies import JSON
 
 from relay.source.change import Deleted, Inserted, Replaced, Updated
 from relay.source.raw_bson import Element, decode_element, encode_element
+from relay.tasks.event_view import EventView, event_json
 from relay.tasks.timeline import (
     NOTHING,
-    START,
     Appended,
-    EventView,
     NeedsEvents,
     Outcome,
     Rewritten,
     Timeline,
     advance,
     brought,
-    event_json,
-    extend,
     held,
     timeline_of,
 )
@@ -133,25 +130,6 @@ def test_a_delete_and_an_insert_begin_a_new_timeline() -> None:
     assert advanced([E0], Deleted()) == ([], None)
     assert timeline_of({"events": [E0]}, "events") == Timeline(1, True, held([encode_element(E0)]))
     assert advanced(None, Inserted({"events": [E0]}))[0] == [E0]
-
-
-NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
-    max_leaves=10,
-)
-
-
-def digest_of(events: list[bytes]) -> bytes:
-    return functools.reduce(extend, events, START)
-
-
-@given(st.lists(JSON, max_size=8), st.lists(JSON, max_size=8))
-def test_digests_are_equal_if_and_only_if_the_events_are(one: list[Any], other: list[Any]) -> None:
-    shown, compared = ([event_json(event, FIELDS) for event in events] for events in (one, other))
-    assert (digest_of(shown) == digest_of(compared)) is (shown == compared)
-    assert functools.reduce(extend, shown[3:], digest_of(shown[:3])) == digest_of(shown)
 
 
 @given(st.lists(JSON, max_size=6), st.lists(JSON, max_size=6))

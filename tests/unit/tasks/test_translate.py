@@ -15,9 +15,10 @@ from support.steps import ID, MAPPING, WALL_MS, event, step_of, translator
 from relay.protocol.types import Kind
 from relay.source.change import Change, Deleted, Operation, Replaced, Updated, key_of
 from relay.tasks.document import apply
+from relay.tasks.event_view import event_json
 from relay.tasks.mapping import Mapping
 from relay.tasks.step import EventAdded, Lifecycle, Listed, StateReset, SummaryUpdated
-from relay.tasks.timeline import Held, Timeline, event_json
+from relay.tasks.timeline import Held, Timeline
 
 
 def test_a_delete_keeps_the_keys_of_the_task_before() -> None:
