@@ -13,6 +13,7 @@ from relay.auth.keys import key_source
 from relay.auth.limits import Caps
 from relay.auth.origins import Origins, allowed_origins
 from relay.auth.rollout import Rollout
+from relay.auth.shared_counts import WorkerCounts
 from relay.auth.tokens import Verifier
 from relay.config import Settings
 from relay.errors import StartupError
@@ -39,16 +40,19 @@ FIRST_KEYS_S = 5.0  # how long the start waits for a JWKS; without keys the rela
 class Relay:
     """One relay process: serves clients from `run` until `stop` is called.
 
+    `counts` are what it counts together with other worker processes; None if there are no others.
+
     The constructor raises StartupError if the settings, the keys or the mapping (the description of how documents are
     read) cannot be used. It opens no connection and no port.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, counts: WorkerCounts | None = None) -> None:
         names_of(settings)  # raises StartupError if they name no database, before anything is opened
         warning = warning_of(settings)
         if warning is not None:
             log.warning(warning)
         self._settings = settings
+        self._counts = counts or WorkerCounts()
         self._keys = key_source(settings)
         self._mapping = mapping_of(settings)
         self._stop = asyncio.Event()
@@ -81,7 +85,7 @@ class Relay:
     async def _serve(self, ports: Ports, on_listening: Callable[[], None]) -> None:
         """Build all parts of the relay that serve these open ports, run them until `stop` is called, and close them.
         The parameter `on_listening` is called once, when the relay follows the change stream."""
-        settings, metrics, pacer = self._settings, Metrics(), WritePacer()
+        settings, counts, metrics, pacer = self._settings, self._counts, Metrics(), WritePacer()
         pipeline = Pipeline(settings, self._mapping, metrics, pace=pacer.wait_for_room)
         interval_s = settings.relay_list_update_min_interval_ms / 1000
         hub = Hub(pipeline.reader, pipeline.translator, metrics, list_interval_s=interval_s)
@@ -91,22 +95,25 @@ class Relay:
             )
             admission = Admission(
                 origins=Origins(allowed, metrics),
-                caps=Caps.of(settings, ports.capacity.connections),
+                caps=Caps.of(settings, ports.capacity.connections, counts.admission),
                 verifier=self._verifier(pipeline),
                 rollout=Rollout.of(settings),
                 proxies=networks(settings.relay_trusted_proxies),
             )
             services = Services(settings, admission, pipeline.audience, hub)
             connections = Connections(services, metrics, random=random.random)
-            polls = Polls(services, metrics, random=random.random)
+            polls = Polls(services, metrics, random=random.random, shared=counts.polls)
             health = Health(pipeline.tail, hub, self._keys, pipeline.watch)
             operating = operating_routes(metrics, health.state)
             here = operating if ports.admin is None else []
             apps = {ports.clients: application(admission, connections, polls, here, url=self.url)}
             if ports.admin is not None:
                 apps[ports.admin] = operating_application(operating)
+            most = ports.capacity.connections
             servers = {
-                port: Server(settings, app, pacer, ports.capacity.connections) for port, app in apps.items()
+                # The caps of the admin port are always those of one process: operators keep places of their own.
+                port: Server(settings, app, pacer, most, counts.http if port is ports.clients else None)
+                for port, app in apps.items()
             }
             pump = pipeline.pump(hub, hub.is_listened)
             ports.capacity.warn_if_below(settings.relay_max_connections)

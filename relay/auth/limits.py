@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, OrderedDict
 from typing import Self
 
+from relay.auth.shared_cells import SharedCaps, SharedRates, SharedTally
 from relay.config import Settings
 
 BURST_S = 2  # a client may send at once as many requests as its rate permits in this many seconds
@@ -49,11 +51,14 @@ class Buckets:
 
     Each bucket permits `rate` requests per second, and up to `burst` at once. A bucket that is full again is removed,
     because a full bucket permits the same as a new one. So only names that were used recently need memory.
+
+    With `shared`, the buckets are those of all worker processes together, in memory that they share.
     """
 
-    def __init__(self, rate: float, burst: float) -> None:
+    def __init__(self, rate: float, burst: float, shared: SharedRates | None = None) -> None:
         self._rate = rate
         self._burst = burst
+        self._shared = shared
         self._by_name: OrderedDict[str, TokenBucket] = OrderedDict()  # the most recently used last
 
     def __len__(self) -> int:
@@ -62,6 +67,8 @@ class Buckets:
     def take(self, name: str, now: float) -> float:
         """Count one request for this name and return 0.0 if it may pass now. Otherwise count nothing, and return after
         how many seconds a request for this name may pass."""
+        if self._shared is not None:
+            return self._shared.take(name, now, rate=self._rate, burst=self._burst)
         # Remove full buckets, from the least recently used one up to the first that is not full. Full buckets after
         # that one are removed later, when it is full itself. So each call takes constant time on average.
         while self._by_name and next(iter(self._by_name.values())).is_full(now):
@@ -73,28 +80,46 @@ class Buckets:
     def charge(self, name: str, requests: float) -> None:
         """Charge `requests` further requests for the request that `take` has just permitted for this name. To be called
         right after `take` for the same name."""
-        self._by_name[name].charge(requests)
+        if self._shared is not None:
+            self._shared.charge(name, requests)
+        else:
+            self._by_name[name].charge(requests)
 
 
 class Caps:
     """Counts open connections in total, per client address and per user, and limits each of these numbers to its
-    cap."""
+    cap.
 
-    def __init__(self, *, total: int, per_address: int, per_user: int) -> None:
+    With `shared`, the caps hold for the connections of all worker processes together, and `total_of_all` is the maximum
+    number of them. `total` is always the maximum of this process, because the limit on open files is one of a process.
+    """
+
+    def __init__(
+        self,
+        *,
+        total: int,
+        per_address: int,
+        per_user: int,
+        shared: SharedCaps | None = None,
+        total_of_all: int = sys.maxsize,
+    ) -> None:
         self._total = total
-        self._per_address = per_address
-        self._per_user = per_user
-        self._addresses: Counter[str] = Counter()
-        self._users: Counter[str] = Counter()
         self._open = 0
+        self._addresses = _Tally(per_address, shared.addresses if shared is not None else None)
+        self._users = _Tally(per_user, shared.users if shared is not None else None)
+        self._shared_total = shared.total if shared is not None else None
+        self._total_of_all = total_of_all
 
     @classmethod
-    def of(cls, settings: Settings, total: int) -> Self:
-        """Return the caps that the settings contain, with `total` as the maximum number of connections altogether."""
+    def of(cls, settings: Settings, total: int, shared: SharedCaps | None = None) -> Self:
+        """Return the caps that the settings contain, with `total` as the maximum number of connections of this process.
+        With `shared`, the caps of the settings are those of all worker processes together."""
         return cls(
             total=total,
             per_address=settings.relay_max_connections_per_address,
             per_user=settings.relay_max_connections_per_user,
+            shared=shared,
+            total_of_all=settings.relay_max_connections,
         )
 
     def enter(self, address: str | None) -> bool:
@@ -106,38 +131,68 @@ class Caps:
         """
         if self._open >= self._total:
             return False
-        if address is not None:
-            if self._addresses.get(address, 0) >= self._per_address:
-                return False
-            self._addresses[address] += 1
+        if address is not None and not self._addresses.enter(address):
+            return False
+        if self._shared_total is not None and not self._shared_total.enter(self._total_of_all):
+            if address is not None:
+                self._addresses.leave(address)
+            return False
         self._open += 1
         return True
 
     def is_crowded(self, address: str | None) -> bool:
         """Return whether more than half of the permitted connections are open, in total or from this address."""
-        of_address = self._addresses.get(address, 0) if address is not None else 0
-        return self._open * 2 > self._total or of_address * 2 > self._per_address
+        if self._open * 2 > self._total:
+            return True
+        if self._shared_total is not None and self._shared_total.count() * 2 > self._total_of_all:
+            return True
+        return address is not None and self._addresses.is_crowded(address)
 
     def leave(self, address: str | None) -> None:
         """Stop counting one connection that `enter` counted for this address."""
         self._open -= 1
+        if self._shared_total is not None:
+            self._shared_total.leave()
         if address is not None:
-            _decrement(self._addresses, address)
+            self._addresses.leave(address)
 
     def enter_user(self, sub: str) -> bool:
         """If this user is below the cap per user, count one more connection and return True; else return False."""
-        if self._users.get(sub, 0) >= self._per_user:
-            return False
-        self._users[sub] += 1
-        return True
+        return self._users.enter(sub)
 
     def leave_user(self, sub: str) -> None:
         """Stop counting one connection that `enter_user` counted for this user."""
-        _decrement(self._users, sub)
+        self._users.leave(sub)
 
 
-def _decrement(counts: Counter[str], name: str) -> None:
-    counts[name] -= 1
-    # Names come from clients: a count of zero would stay in memory forever.
-    if not counts[name]:
-        del counts[name]
+class _Tally:
+    """Counts open connections by name, and limits the number of each name to `cap`. With `shared`, the connections of
+    all worker processes count."""
+
+    def __init__(self, cap: int, shared: SharedTally | None) -> None:
+        self._cap = cap
+        self._own: Counter[str] = Counter()  # the connections of this process
+        self._shared = shared
+
+    def __len__(self) -> int:
+        return len(self._own)
+
+    def enter(self, name: str) -> bool:
+        if self._own.get(name, 0) >= self._cap:
+            return False
+        if self._shared is not None and not self._shared.enter(name, self._cap):
+            return False
+        self._own[name] += 1
+        return True
+
+    def leave(self, name: str) -> None:
+        if self._shared is not None:
+            self._shared.leave(name)
+        self._own[name] -= 1
+        # Names come from clients: a count of zero would stay in memory forever.
+        if not self._own[name]:
+            del self._own[name]
+
+    def is_crowded(self, name: str) -> bool:
+        count = self._shared.count(name) if self._shared is not None else self._own.get(name, 0)
+        return count * 2 > self._cap

@@ -10,6 +10,7 @@ import uvicorn
 
 from relay.auth.addresses import networks
 from relay.auth.limits import Caps
+from relay.auth.shared_cells import SharedCaps
 from relay.config import Settings
 from relay.gateway.http_protocol import Limits, http_protocol
 from relay.gateway.websocket.handshake import websocket_protocol
@@ -20,9 +21,17 @@ GRACE_S = 3  # how long the server waits for requests that are being answered wh
 
 class Server(uvicorn.Server):
     """A uvicorn server for one ASGI application. It accepts at most `connections` HTTP connections at once; WebSockets
-    do not count. `pacer` decides when WebSockets write."""
+    do not count. `pacer` decides when WebSockets write. With `shared`, the caps of the settings hold for this server
+    and those of other worker processes together."""
 
-    def __init__(self, settings: Settings, app: Any, pacer: WritePacer, connections: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        app: Any,
+        pacer: WritePacer,
+        connections: int,
+        shared: SharedCaps | None = None,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -32,7 +41,7 @@ class Server(uvicorn.Server):
                         stall_s=settings.relay_stall_timeout_ms / 1000,
                         # These caps are separate from those of `Admission`, which count a connection when it becomes
                         # a WebSocket or sends a poll. Common caps would count every poll twice.
-                        caps=Caps.of(settings, connections),
+                        caps=Caps.of(settings, connections, shared),
                         proxies=networks(settings.relay_trusted_proxies),
                     )
                 ),

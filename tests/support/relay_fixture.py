@@ -16,6 +16,7 @@ import orjson
 from websockets.asyncio.client import ClientConnection, connect
 
 from relay.app import Relay
+from relay.auth.shared_counts import WorkerCounts
 from relay.auth.tokens import issue
 from relay.config import Settings, load
 
@@ -50,9 +51,10 @@ def environment(**given: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Relay]:
-    """Run a relay until the context ends. Gives it once it listens and follows the change stream."""
-    relay, ready = Relay(settings), asyncio.Event()
+async def running(settings: Settings, counts: WorkerCounts | None = None) -> AsyncIterator[Relay]:
+    """Run a relay until the context ends. Gives it once it listens and follows the change stream. `counts` are what it
+    counts together with other relays."""
+    relay, ready = Relay(settings, counts), asyncio.Event()
     serving = asyncio.create_task(relay.run(ready.set))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from relay.auth.limits import BURST_S, Buckets
+from relay.auth.shared_cells import SharedRates
 from relay.errors import BadRequest, Refused, Unavailable
 from relay.gateway.http_errors import error_response, for_bad_request, for_foreign_origin, for_refused
 from relay.gateway.polling.poll import Poll
@@ -22,15 +23,23 @@ from relay.tasks.visibility import Principal
 
 
 class Polls:
-    """The endpoint `POST /poll` of one relay process, with all polls that wait for an answer."""
+    """The endpoint `POST /poll` of one relay process, with all polls that wait for an answer. With `shared`, the rate
+    limit of a user holds for the polls of all worker processes together."""
 
-    def __init__(self, services: Services, metrics: Metrics, *, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        services: Services,
+        metrics: Metrics,
+        *,
+        random: Callable[[], float],
+        shared: SharedRates | None = None,
+    ) -> None:
         rate = services.settings.relay_messages_per_second
         self._services = services
         self._metrics = metrics
         self._random = random  # a number in [0, 1)
         # The polls of a client share no connection. So the rate limit is per user, and counts all polls of that user.
-        self._buckets = Buckets(rate, rate * BURST_S)
+        self._buckets = Buckets(rate, rate * BURST_S, shared)
         self._waiting: set[asyncio.Task[bytes]] = set()
         self._draining = False
 

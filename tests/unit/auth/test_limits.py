@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from relay.auth.limits import Buckets, Caps, TokenBucket
+from relay.auth.shared_counts import SharedCounts
 
 
 def test_a_token_bucket_permits_a_burst_and_then_the_rate() -> None:
@@ -78,3 +79,39 @@ def test_caps_keep_nothing_of_those_that_have_left() -> None:
 
     assert not caps._addresses
     assert not caps._users
+
+
+def test_processes_that_share_counts_keep_the_caps_together() -> None:
+    counts = SharedCounts.create(2, connections=20_000)
+    counts.close()
+    here, there = (
+        Caps(total=3, per_address=2, per_user=1, shared=counts.worker(slot).admission, total_of_all=4)
+        for slot in range(2)
+    )
+
+    assert [here.enter("a"), there.enter("a"), here.enter("a"), there.enter("a")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert [here.enter_user("u"), there.enter_user("u"), there.enter_user("v")] == [True, False, True]
+    assert [here.enter("b"), here.enter(None), here.enter("c"), there.enter("c")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert there.is_crowded(None)
+
+    here.leave("a")
+    assert there.enter("c")
+
+
+def test_a_process_keeps_its_own_total_beside_that_of_all() -> None:
+    counts = SharedCounts.create(2, connections=20_000)
+    counts.close()
+    caps = Caps(total=2, per_address=9, per_user=9, shared=counts.worker(1).admission, total_of_all=100)
+
+    assert [caps.enter("a"), caps.enter("b"), caps.enter("c"), caps.enter(None)] == [True, True, False, False]
+    assert caps.is_crowded(None)
