@@ -5,7 +5,7 @@ the database is away, the stream's place is lost, rights change, readers come, g
 nobody may be shown what must not be (`referee`, `conversation`); in the end everyone holds what the documents
 say.
 
-Real: the relay from the pump to the wire (`instance` lists it), and the clients. Played: the database
+Real: the relay from the pump to the wire (`instance` lists it), and the clients. Simulated: the database
 (`world`, over `tests/support/mongo_model.py`), the network (`network`), the clock (`clock`). Not simulated: the change
 stream's own cursor (`source.stream`), signatures of tokens, uvicorn's HTTP, several threads.
 

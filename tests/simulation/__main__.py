@@ -80,7 +80,7 @@ class _Search:
     def __init__(self, options: argparse.Namespace, services: dict[str, Any]) -> None:
         self._options = options
         self._services = services
-        self._began = self._said_at = time.monotonic()
+        self._began = self._reported_at = time.monotonic()
         self.count = 0
         self._virtual_s = 0.0
         self._kinds = Counter[str]()
@@ -109,8 +109,8 @@ class _Search:
         for line in outcome.trace:
             print(line)
         self._note(outcome)
-        if time.monotonic() - self._said_at >= PROGRESS_S:
-            self._said_at = time.monotonic()
+        if time.monotonic() - self._reported_at >= PROGRESS_S:
+            self._reported_at = time.monotonic()
             print(f"seed {seed}: {self._summary()}", flush=True)
 
     def _note(self, outcome: Outcome) -> None:

@@ -1,6 +1,6 @@
 // The browser client in lockstep with a simulation: one JSON line in, all that it causes, one JSON line out.
 //
-// Real: relay/web/client. Played: its Host, which is the clock, timers, sockets and requests of the
+// Real: relay/web/client. Simulated: its Host, which is the clock, timers, sockets and requests of the
 // simulation. Every line says what the time is and what happens to one client; the client runs until
 // nothing is left but to wait, and what it did meanwhile (frames, requests, timers, what it shows) is the
 // answer. argv: the directory of the client's modules.
@@ -26,7 +26,7 @@ class Client {
   list = null;
   numbers = 0;
 
-  constructor({ time, seed, sub, rights, tokenMs, whims }) {
+  constructor({ time, seed, sub, rights, tokenMs, tokenFaults }) {
     this.time = time;
     this.chance = randomOf(seed);
     this.rights = rights;
@@ -36,7 +36,7 @@ class Client {
       const endsAt = Math.floor(this.time + least + (most - least) * this.random());
       return (this.last = `${sub}.${this.rights}.${endsAt}.${++serial}`);
     };
-    this.whims = whims === null ? null : randomOf(whims);
+    this.tokenFaults = tokenFaults === null ? null : randomOf(tokenFaults);
     const token = () => this.misbehaves() ?? fresh();
     this.relay = connect({
       url: "ws://relay.test/ws",
@@ -72,8 +72,8 @@ class Client {
 
   /** What the application gives in place of a fresh token, undefined where it gives one. */
   misbehaves() {
-    if (this.whims === null || this.whims() < 0.6) return undefined;
-    switch (Math.floor(this.whims() * 8)) {
+    if (this.tokenFaults === null || this.tokenFaults() < 0.6) return undefined;
+    switch (Math.floor(this.tokenFaults() * 8)) {
       case 0:
         return "";
       case 1:
@@ -87,7 +87,7 @@ class Client {
       case 5:
         return "no token";
       case 6: {
-        const [late, waitMs] = [this.last ?? "", 20_000 * this.whims()];
+        const [late, waitMs] = [this.last ?? "", 20_000 * this.tokenFaults()];
         return new Promise((done) => this.host().setTimeout(() => done(late), waitMs));
       }
       default:
@@ -192,7 +192,7 @@ class Client {
         this.relay.renew();
         break;
       case "calm":
-        this.whims = null;
+        this.tokenFaults = null;
         break;
       case "time":
         break;

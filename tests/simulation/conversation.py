@@ -64,7 +64,7 @@ class Room:
 
 
 class Conversation:
-    """`heard` takes what reaches the reader, `sent` what it asks. `rooms` and `list` are what it holds;
+    """`received` takes what reaches the reader, `sent` what it asks. `rooms` and `list` are what it holds;
     `list` is None before the first state."""
 
     def __init__(
@@ -82,8 +82,8 @@ class Conversation:
         self._partial: dict[str, list[Event]] = {}  # what the pages of a state amount to so far
         self._lifecycle: dict[str, tuple[str, int]] = {}
         self._incoming: dict[str, Any] = {}
-        self._is_listed = False  # is it sent list updates?
-        self._forbidden: set[str] = set()  # tasks it is in, and was told that it may not see
+        self._is_listed = False  # whether it is sent list updates
+        self._forbidden: set[str] = set()  # tasks it is in, and was answered that it may not see
         self.asked: dict[str, Asked] = {}
         self._latest: dict[str, str] = {}  # the last join of a task
         self.together: set[str] = set()  # tasks refused in one request with others, and not asked for since
@@ -98,11 +98,12 @@ class Conversation:
         return self._keys
 
     def joining(self, task_id: str) -> bool:
-        """Is an answer to a join of this task awaited?"""
+        """Whether a join of this task has no answer yet."""
         return any(one.kind == "task:join" and task_id in one.tasks for one in self.asked.values())
 
     def ends_before_answer(self, text: str) -> bool:
-        """Is this frame, not heard yet, the end of a membership whose task was joined again since, in vain so far?"""
+        """Whether this frame, which the reader has not received yet, ends a membership whose task was joined again
+        since, without an answer so far."""
         message = orjson.loads(text)
         if message["type"] not in ("task:deleted", "task:revoked"):
             return False
@@ -116,7 +117,7 @@ class Conversation:
         kind, data = frame["type"], frame.get("data", {})
         self._referee.note(self._who, lambda: f"→ {text[:200]}")
         self._number += 1
-        asked = Asked(kind, self._number, self._referee.now, self._world.happened, keys=keys)
+        asked = Asked(kind, self._number, self._referee.now, self._world.written, keys=keys)
         if kind == "task:join":
             entries = data.get("tasks", [data])
             asked.tasks = {one["taskId"]: self._position(one) for one in entries}
@@ -134,7 +135,7 @@ class Conversation:
         if kind == "task:join":
             self._latest |= dict.fromkeys(asked.tasks, request)
 
-    def heard(self, text: str) -> dict[str, Any]:
+    def received(self, text: str) -> dict[str, Any]:
         """A frame of the relay, as it reaches the reader."""
         message: dict[str, Any] = orjson.loads(text)
         self._referee.note(self._who, lambda: f"← {text[:300]}")
@@ -147,32 +148,32 @@ class Conversation:
             case "welcome":
                 self._welcomed = True
             case "task:state":
-                self._hear_state(data, reply_to)
+                self._on_state(data, reply_to)
             case "task:event_added":
-                self._hear_event(data)
+                self._on_event(data)
             case "task:updated":
-                self._hear_summary(data)
+                self._on_summary(data)
             case "task:deleted" | "task:revoked":
                 if self.rooms.pop(task_id, None) is None:
                     self._blame("uninvited", f"{kind} of {task_id}")
             case "task:left":
-                self._hear_left(task_id, reply_to)
+                self._on_left(task_id, reply_to)
             case "dashboard:state":
-                self._hear_list(data, reply_to)
+                self._on_list(data, reply_to)
             case "dashboard:task_list_updated":
-                self._hear_row(data)
+                self._on_row(data)
             case "dashboard:left":
-                self._hear_list_left(reply_to)
+                self._on_list_left(reply_to)
             case "resync:done":
                 self._answered(reply_to)
             case "auth:ok":
-                self._hear_rights(reply_to)
+                self._on_rights(reply_to)
             case "error":
-                self._hear_error(data, reply_to)
+                self._on_error(data, reply_to)
             case "pong":
                 self._answered(reply_to)
             case _ if kind in LIFECYCLE:
-                self._hear_lifecycle(kind, message.get("at", ""), data)
+                self._on_lifecycle(kind, message.get("at", ""), data)
         return message
 
     def serves(self) -> set[str]:
@@ -184,7 +185,7 @@ class Conversation:
 
     # States and what follows them.
 
-    def _hear_state(self, data: dict[str, Any], reply_to: str | None) -> None:
+    def _on_state(self, data: dict[str, Any], reply_to: str | None) -> None:
         task_id, start = data["taskId"], data["from"]
         asked = self._request(reply_to, task_id)
         if reply_to is not None and asked is None:
@@ -228,7 +229,7 @@ class Conversation:
             self._answered_for(reply_to, task_id)
 
     def _base(self, task_id: str, asked: Asked | None) -> tuple[list[Event], bool]:
-        """What a state continues from; and whether it joins nothing."""
+        """What a state continues from, and whether its request joins nothing."""
         if asked is None:
             return self.rooms[task_id].events if task_id in self.rooms else [], False
         position = asked.tasks[task_id]
@@ -251,12 +252,12 @@ class Conversation:
         return max(self._memory.events.get(place, 0), self._memory.summaries.get(place, 0))
 
     def _is_early(self, asked: Asked) -> bool:
-        """May the relay not yet give up to catch up with the moment of this request?"""
+        """Whether the relay still has to wait until it has caught up with the moment of this request."""
         waited = self._referee.now - asked.at
         loop = asyncio.get_running_loop()
         return waited < CATCH_UP_S and self._instance.reads.was_away_at < loop.time() - waited
 
-    def _hear_event(self, data: dict[str, Any]) -> None:
+    def _on_event(self, data: dict[str, Any]) -> None:
         task_id, index = data["taskId"], data["index"]
         room = self.rooms.get(task_id)
         if room is None:
@@ -273,7 +274,7 @@ class Conversation:
             self._memory.events[place] = version
             self._keep_position(data, room.events, version)
 
-    def _hear_summary(self, data: dict[str, Any]) -> None:
+    def _on_summary(self, data: dict[str, Any]) -> None:
         task_id = data["taskId"]
         room = self.rooms.get(task_id)
         if room is None:
@@ -301,7 +302,7 @@ class Conversation:
             return None
         return self._memory.positions.get((entry["taskId"], entry["since"], entry["head"]))
 
-    def _hear_left(self, task_id: str, reply_to: str | None) -> None:
+    def _on_left(self, task_id: str, reply_to: str | None) -> None:
         leave = self._answered(reply_to)
         if leave is None:
             return
@@ -312,7 +313,7 @@ class Conversation:
 
     # The list.
 
-    def _hear_list(self, data: dict[str, Any], reply_to: str | None) -> None:
+    def _on_list(self, data: dict[str, Any], reply_to: str | None) -> None:
         asked = self._request(reply_to, None)
         if reply_to is not None and asked is None:
             return
@@ -334,7 +335,7 @@ class Conversation:
         had = self._memory.listed.get(port, 0) if asked is None else asked.listed
         moments = [
             moment
-            for moment in range(self._world.happened + 1)
+            for moment in range(self._world.written + 1)
             if self._world.listed(self._keys, moment) == self.list
         ]
         if not moments:
@@ -347,7 +348,7 @@ class Conversation:
         for task_id in self._world.history.versions:
             self._memory.rows[port, task_id] = self._world.current(task_id, moment)
 
-    def _hear_row(self, data: dict[str, Any]) -> None:
+    def _on_row(self, data: dict[str, Any]) -> None:
         task_id = data["taskId"]
         if not self._is_listed or self.list is None:
             self._blame("uninvited", f"a list update of {task_id}")
@@ -368,7 +369,7 @@ class Conversation:
             port = self._instance.port
             self._memory.listed[port] = max(self._memory.listed.get(port, 0), moment)
 
-    def _hear_list_left(self, reply_to: str | None) -> None:
+    def _on_list_left(self, reply_to: str | None) -> None:
         leave = self._answered(reply_to)
         if leave is None:
             return
@@ -379,20 +380,20 @@ class Conversation:
 
     # Lifecycle messages.
 
-    def _hear_lifecycle(self, kind: str, at: str, data: dict[str, Any]) -> None:
+    def _on_lifecycle(self, kind: str, at: str, data: dict[str, Any]) -> None:
         task_id = data["taskId"]
         if task_id not in self.rooms and not self._is_listed:
             self._blame("uninvited", f"{kind} of {task_id}")
             return
-        told = self._world.history.lifecycle.get(at, [])
+        messages = self._world.history.lifecycle.get(at, [])
         last_at, last = self._lifecycle.get(task_id, ("", -1))
         first = last + 1 if at == last_at else 0
-        said = {name: value for name, value in data.items() if name != "taskId"}
-        for number in range(first, len(told)):
-            one = told[number]
+        content = {name: value for name, value in data.items() if name != "taskId"}
+        for number in range(first, len(messages)):
+            one = messages[number]
             if (
                 one.type == kind
-                and {name: value for name, value in one.data.items() if name != "taskId"} == said
+                and {name: value for name, value in one.data.items() if name != "taskId"} == content
             ):
                 break
         else:
@@ -407,7 +408,7 @@ class Conversation:
 
     # Requests and their answers.
 
-    def _hear_rights(self, reply_to: str | None) -> None:
+    def _on_rights(self, reply_to: str | None) -> None:
         reply_to = reply_to if reply_to is not None else self._nameless()
         asked = self._answered(reply_to)
         if asked is not None and asked.keys is not None:
@@ -417,7 +418,7 @@ class Conversation:
         """The first request that has no id, which is an `auth` of the Python client."""
         return next((one for one, asked in self.asked.items() if asked.kind == "auth"), None)
 
-    def _hear_error(self, data: dict[str, Any], reply_to: str | None) -> None:
+    def _on_error(self, data: dict[str, Any], reply_to: str | None) -> None:
         code, task_id = data["code"], data.get("taskId")
         if reply_to is None and code == "rate_limited":
             reply_to = self._nameless()
@@ -441,8 +442,8 @@ class Conversation:
             del self.asked[reply_to or ""]
 
     def _is_there(self, task_id: str, asked: Asked) -> bool:
-        """Could it be seen ever since it was asked for, so that the relay had to find it?"""
-        moments = range(min(asked.moment, self._instance.moment), self._world.happened + 1)
+        """Whether it was visible ever since it was requested, so that the relay had to find it."""
+        moments = range(min(asked.moment, self._instance.moment), self._world.written + 1)
         return self._is_early(asked) and all(
             self._world.seen(task_id, self._keys, moment) is not None for moment in moments
         )

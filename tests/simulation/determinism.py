@@ -45,7 +45,7 @@ def refusing(task_id: str) -> Iterator[None]:
 
     def refusing(adapter: Any, json: Any, *code: Any) -> Any:
         if task_id in _tasks_asked_for(valid := validated(adapter, json, *code)):
-            raise BadRequest(ErrorCode.BAD_REQUEST, "played")
+            raise BadRequest(ErrorCode.BAD_REQUEST, "simulated")
         return valid
 
     with patch.object(requests, "_validated", refusing):

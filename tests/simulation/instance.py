@@ -1,9 +1,9 @@
 """One instance of the relay, real from the pump to the transport.
 
-Real: Pump, TaskCache, Translator, Hub and its parts, Session, Connections with their Timers, Connection,
-Handshake, HttpProtocol and WritePacer, Polls and Poll, Audience, Caps. Played: where changes come from (in life
-`source.stream.Tail`),
-where states are read (`source.reader.Reader`), how tokens are signed, uvicorn and Starlette's routing.
+Real: Pump, TaskCache, Translator, Hub and its parts, Session, Connections with their Timers, Connection, Handshake,
+HttpProtocol and WritePacer, Polls and Poll, Audience, Caps. Simulated: where changes come from (in production
+`source.stream.Tail`), where states are read (`source.reader.Reader`), how tokens are signed, uvicorn and Starlette's
+routing.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ from relay.tasks.visibility import Principal
 from simulation.plan import Plan
 from simulation.world import AUDIENCE, TRANSLATOR, World
 
-SETTINGS = Settings(relay_mongo_url="mongodb://played", relay_jwt_secret="s" * 40)
+SETTINGS = Settings(relay_mongo_url="mongodb://simulated", relay_jwt_secret="s" * 40)
 METRICS = Metrics()
-IDLE_S = 0.5  # how long the played stream waits for news before it says that there are none
+IDLE_S = 0.5  # how long the simulated stream waits for news before it says that there are none
 LAGS_S = (0.0, 0.0, 0.05, 0.3, 0.7)  # below the second that a request may wait for an instance to catch up
 
 
@@ -71,7 +71,7 @@ class Stream:
         world, chance = self._world, self._chance
         while True:
             if self._lost is not None:
-                start = chance.randint(self.read, world.happened)
+                start = chance.randint(self.read, world.written)
                 await asyncio.sleep(chance.choice((0, 0, 0.001, 0.02)))  # until the new cursor answers
                 self.read, self._lost = start, None
                 yield Reopened(world.times[start], "lost")
@@ -90,7 +90,7 @@ class Stream:
     def _seen(self) -> int:
         """The groups that this instance can know of by now."""
         latest = asyncio.get_running_loop().time() - self.lag_s
-        seen = self._world.happened
+        seen = self._world.written
         while seen > self.read and self._world.written_at[seen] > latest:
             seen -= 1
         return seen
@@ -98,7 +98,7 @@ class Stream:
     async def _wait(self) -> None:
         self._news.clear()
         due = IDLE_S
-        if self.read < self._world.happened:
+        if self.read < self._world.written:
             now = asyncio.get_running_loop().time()
             due = max(1e-4, self._world.written_at[self.read + 1] + self.lag_s - now)
         with contextlib.suppress(TimeoutError):
@@ -136,13 +136,13 @@ class Reads:
         if self._slow and chance.random() < 0.4:
             await asyncio.sleep(chance.choice((0.001, 0.02, 0.3)))
         if self._is_away():
-            raise Unavailable("played")
+            raise Unavailable("simulated")
         if self._fails:
             trouble = chance.random()
             if trouble < 0.03:
-                raise Unavailable("played")
+                raise Unavailable("simulated")
             if trouble < 0.05:
-                raise PositionLost("played")
+                raise PositionLost("simulated")
         return self._world.find(position, filter, projection=projection, sort=sort, limit=limit)
 
     async def now(self) -> Timestamp:
@@ -150,8 +150,8 @@ class Reads:
             await asyncio.sleep(0)
         if self._is_away():
             self.was_away_at = asyncio.get_running_loop().time()
-            raise Unavailable("played")
-        return self._world.times[self._world.happened]
+            raise Unavailable("simulated")
+        return self._world.times[self._world.written]
 
     def _is_away(self) -> bool:
         return asyncio.get_running_loop().time() < self.away_until
@@ -182,7 +182,7 @@ def keys_of(sub: str, rights: str) -> frozenset[str]:
 
 
 class Instance:
-    """One relay over the world's database, listening at a port of the played network."""
+    """One relay over the world's database, listening at a port of the simulated network."""
 
     def __init__(self, world: World, plan: Plan, port: int) -> None:
         chance = plan.chance("instance", port)

@@ -49,7 +49,7 @@ MUTATIONS: dict[str, Mutation] = {
         "differs",
         python=replaced(Delivery, "revoke", _keeps_quiet),
     ),
-    "deaf-list": Mutation(
+    "list-without-updates": Mutation(
         "the list of the browser client takes no updates",
         "list",
         ("browser",),

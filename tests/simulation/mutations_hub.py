@@ -99,7 +99,7 @@ HUB: dict[str, Mutation] = {
         python=replaced(Connection, "pin", _pins_nothing),
         without=_all_but("stalls", "lost", "large"),
     ),
-    "dropped-and-not-told": Mutation(
+    "dropped-unreported": Mutation(
         "a state continues from live messages that were dropped a moment ago",
         "gap",
         python=replaced(TaskSubscription, "_react", _forgets_drops),

@@ -1,6 +1,6 @@
 """The network between readers and instances: byte streams that take their time, stall, break and refuse.
 
-Played here: TCP. Everything above it is real: an instance's end of a stream is the relay's own `HttpProtocol` and
+Simulated here: TCP. Everything above it is real: an instance's end of a stream is the relay's own `HttpProtocol` and
 `Connection`, the Python client's end is that of `websockets`. Bytes leave in order; they arrive after a latency
 that differs from write to write. Who does not read leaves the bytes with the sender, whose transport then
 pauses its protocol, as asyncio's do.
@@ -38,9 +38,9 @@ class End(asyncio.Transport):
         self.peer: End
         self._unsent = bytearray()  # the peer's socket does not take it yet
         self._unread = bytearray()  # it has arrived, and nobody reads it
-        self._reading = True  # does the protocol want to read?
-        self._stalled = False  # does this machine take anything?
-        self._paused = False  # is our protocol?
+        self._reading = True  # whether the protocol wants to read
+        self._stalled = False  # whether this machine takes anything
+        self._paused = False  # whether our protocol is
         self._arrives_at = 0.0  # when the last thing that is under way does
         self._draining = False
         self._closing = self._lost = self._ended = False
@@ -48,7 +48,7 @@ class End(asyncio.Transport):
         self._received: Callable[[bytes], None] = _nobody
 
     def watch(self, *, sent: Callable[[bytes], None], received: Callable[[bytes], None]) -> None:
-        """Be told of all bytes that leave this end, and of those that reach it."""
+        """Watch all bytes that leave this end, and those that reach it."""
         self._sent, self._received = sent, received
 
     # As a transport.
@@ -89,7 +89,7 @@ class End(asyncio.Transport):
     def write_eof(self) -> None:
         if not self._ended:
             self._ended = True
-            self._arrive(lambda: self.peer._hear_end())
+            self._arrive(lambda: self.peer._on_end())
 
     def can_write_eof(self) -> bool:
         return True
@@ -120,7 +120,7 @@ class End(asyncio.Transport):
     # As a machine in the network.
 
     def takes(self) -> bool:
-        """Would bytes that are sent here leave their sender?"""
+        """Whether bytes that are sent here leave their sender."""
         return self._reading and not self._stalled and not self._unread
 
     def stall(self) -> None:
@@ -202,7 +202,7 @@ class End(asyncio.Transport):
             self.write_eof()
             self._lose(None)
 
-    def _hear_end(self) -> None:
+    def _on_end(self) -> None:
         if not self._lost and not self.protocol.eof_received():
             self.close()
 
@@ -214,7 +214,7 @@ class End(asyncio.Transport):
 
 class Network:
     """Leads to the instances by their port, or by that of a `route`, which is asked anew for each connection
-    and told of it. `high_water`: bytes that wait in a transport before it pauses."""
+    and sent it. `high_water`: bytes that wait in a transport before it pauses."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, chance: Random, *, high_water: int) -> None:
         self._loop = loop

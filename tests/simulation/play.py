@@ -31,12 +31,12 @@ USERS = ("alice", "bob")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a history went. `said` counts what was noted: equal for equal histories."""
+    """How a history went. `noted` counts what was noted: equal for equal histories."""
 
     plan: Plan
     violations: list[Violation]
     trace: list[str]
-    said: int
+    noted: int
     seconds: float  # of virtual time
 
 
@@ -75,7 +75,7 @@ class _History:
         loop.network = network
         pages = chance.choice((160, 400)), chance.choice((500, 1_500))
         async with AsyncExitStack() as stack:
-            # Where outboxes are tiny, so are pages: in life 64 times the smallest outbox is 16 pages.
+            # Where outboxes are tiny, so are pages: in production 64 times the smallest outbox is 16 pages.
             has_pages = plan.has("pages") or plan.has("overflow")
             stack.enter_context(small_pages(*pages) if has_pages else nullcontext())
             stack.enter_context(refusing(BAD_ID))
@@ -96,7 +96,7 @@ class _History:
             for instance in instances:
                 for failure in instance.failures():
                     referee.blame("died", f"instance {instance.port}", failure)
-        return Outcome(plan, referee.violations, referee.trace, referee.said, loop.time() - began)
+        return Outcome(plan, referee.violations, referee.trace, referee.noted, loop.time() - began)
 
     def _readers(self, scene: Scene) -> list[Reader]:
         made: list[Reader] = []
@@ -126,7 +126,7 @@ class _History:
         while not world.is_over and not scene.referee.violations:
             if chance.random() < 0.6:
                 world.write(chance.choice((1, 1, 1, 3)))
-                scene.referee.note("world", lambda: f"moment {world.happened}")
+                scene.referee.note("world", lambda: f"moment {world.written}")
             instance = chance.choice(scene.instances)
             if plan.has("instances") and chance.random() < 0.1:
                 instance.stream.lag_s = chance.choice(LAGS_S)
@@ -135,7 +135,7 @@ class _History:
                 if plan.has("stalls"):  # troubles come together, and one a little before the other
                     due_s = chance.choice((0.0, 0.1, 0.3))
                     chance.choice(readers).stall(chance.choice((0.2, 0.6, 1.5)))
-                self._loop.call_later(due_s, instance.stream.reopen, "played")
+                self._loop.call_later(due_s, instance.stream.reopen, "simulated")
                 scene.referee.note(f"instance {instance.port}", "loses its place")
                 away = 0.4
             else:

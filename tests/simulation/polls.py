@@ -56,7 +56,7 @@ class Polls:
         floors = {one: self._shown.get(one, 0) for one in tasks}
         return Poll(instance, keys, self.referee.now, tasks, floors, self._listed, moment)
 
-    def heard(self, poll: Poll, status: int, text: str) -> dict[str, Any]:
+    def received(self, poll: Poll, status: int, text: str) -> dict[str, Any]:
         """Its answer, as it reaches the reader."""
         self.referee.note(self.who, lambda: f"← {status} {text[:400]}")
         answer: dict[str, Any] = json.loads(text)
@@ -67,9 +67,9 @@ class Polls:
             data = message["data"]
             match message["type"]:
                 case "task:state":
-                    self._hear_state(poll, data, early=early)
+                    self._on_state(poll, data, early=early)
                 case "dashboard:state":
-                    self._hear_list(poll, data, early=early)
+                    self._on_list(poll, data, early=early)
         moment = _moment(answer["moment"])
         if early and poll.moment is not None and moment < poll.moment:
             self.referee.blame(
@@ -78,7 +78,7 @@ class Polls:
         self._moment = max(self._moment, moment)
         return answer
 
-    def _hear_state(self, poll: Poll, data: dict[str, Any], *, early: bool) -> None:
+    def _on_state(self, poll: Poll, data: dict[str, Any], *, early: bool) -> None:
         task_id, start = data["taskId"], data["from"]
         if task_id not in poll.tasks:
             self.referee.blame("answers", self.who, f"a state of {task_id}, which was not asked for")
@@ -101,7 +101,7 @@ class Polls:
         if version is not None:
             self._shown[task_id] = version
 
-    def _hear_list(self, poll: Poll, data: dict[str, Any], *, early: bool) -> None:
+    def _on_list(self, poll: Poll, data: dict[str, Any], *, early: bool) -> None:
         if data["reset"]:
             self._incoming = {}
         self._incoming |= {one["taskId"]: one for one in data["tasks"]}
@@ -109,7 +109,7 @@ class Polls:
             return
         world = self.referee.world
         floor = poll.listed if early else 0
-        for moment in range(floor, world.happened + 1):
+        for moment in range(floor, world.written + 1):
             if world.listed(poll.keys, moment) == self._incoming:
                 self._listed = moment
                 return
@@ -123,7 +123,7 @@ class Polls:
         return self.memory.positions.get((entry["taskId"], entry["since"], entry["head"]))
 
     def _is_early(self, poll: Poll) -> bool:
-        """Had the instance to wait longer for what this reader has been shown?"""
+        """Whether the instance had to wait longer for what this reader has been shown."""
         waited = self.referee.now - poll.at
         loop = asyncio.get_running_loop()
         return waited < CATCH_UP_S and poll.instance.reads.was_away_at < loop.time() - waited

@@ -43,7 +43,7 @@ KINDS = {
 }
 
 
-# Is this version, given with the one before it, what was shown?
+# Whether this version, given with the one before it, is what was shown.
 Fits = Callable[[Version, Version | None], bool]
 
 
@@ -59,9 +59,9 @@ class Violation:
 
 
 class Referee:
-    """Notes violations, and what happened if somebody wants to see it.
+    """Notes violations, and with `show` everything that happened.
 
-    `is_strict`: is a `flicker` a violation?
+    `is_strict`: whether a `flicker` is a violation.
     """
 
     def __init__(self, world: World, *, show: bool = False, is_strict: bool = False) -> None:
@@ -72,7 +72,7 @@ class Referee:
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._shows = show
-        self.said = 0  # how much was noted; two runs of one history note as much
+        self.noted = 0  # how much was noted; two runs of one history note as much
 
     @property
     def now(self) -> float:
@@ -84,7 +84,7 @@ class Referee:
         self.note(who, f"VIOLATION {kind}: {what}")
 
     def note(self, who: str, what: str | Callable[[], str]) -> None:
-        self.said += 1
+        self.noted += 1
         if self._shows:
             self.trace.append(f"{self.now:9.4f}  {who:18}  {what if isinstance(what, str) else what()}")
 
@@ -95,7 +95,7 @@ class Referee:
         versions = self.world.versions(task_id)
         for number in range(max(floor, 0), len(versions)):
             version = versions[number]
-            if version.moment > self.world.happened:
+            if version.moment > self.world.written:
                 break
             if version.summary is not None and fits(version, versions[number - 1] if number else None):
                 return number
@@ -146,13 +146,13 @@ class Memory:
 
 
 def shows(events: Sequence[Event], summary: Any) -> Fits:
-    """Is it exactly this version?"""
+    """Whether it is exactly this version."""
     wanted = lasting(summary)
     return lambda version, _: version.events == events and version.lasting() == wanted
 
 
 def grows_to(events: Sequence[Event]) -> Fits:
-    """Is it this version, or on the way from the one before to it, one event at a time?"""
+    """Whether it is this version, or on the way to it from the one before, one event at a time."""
     count = len(events)
 
     def fits(version: Version, before: Version | None) -> bool:
@@ -167,7 +167,7 @@ def grows_to(events: Sequence[Event]) -> Fits:
 
 
 def summed_up(summary: Any) -> Fits:
-    """Does its summary say this, but for what a room is not told of?"""
+    """Whether its summary is this one, except for what a room is not sent."""
     wanted = lasting(summary)
     return lambda version, _: version.lasting() == wanted
 

@@ -1,4 +1,4 @@
-"""A WebSocket as a browser has one, over the played network: frames in, frames out, no opinion."""
+"""A WebSocket as a browser has one, over the simulated network: frames in, frames out, without any rule of its own."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ class Frames:
 
 
 class Socket(asyncio.Protocol):
-    """`on_text` hears each message, `on_close` once how it ended; nothing follows that. `on_open` is called
-    when the relay has accepted the connection."""
+    """`on_text` is called with each message, and `on_close` once with how the connection ended; nothing follows that.
+    `on_open` is called when the relay has accepted the connection."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Socket(asyncio.Protocol):
             self.end.write(masked(TEXT, text.encode()))
 
     def close(self) -> None:
-        """Go away in good order; nothing is heard any more."""
+        """Go away in good order; nothing is received any more."""
         if not self._is_over:
             self._is_over = True
             if self.end is not None:

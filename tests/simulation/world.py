@@ -1,7 +1,7 @@
-"""What happens in the database during one history, and what everyone should see of it at any moment.
+"""What is written to the database during one history, and what each user should see of it at any moment.
 
-Played here: MongoDB, as `tests/support/mongo_model.py` models it. A history of writes is made up before it begins; then
-`World` lets them happen one after the other on the virtual clock, and answers reads at any of its moments.
+Simulated here: MongoDB, as `tests/support/mongo_model.py` models it. A history of writes is made up before it begins;
+then `World` writes its groups one after the other on the virtual clock, and answers reads at any of its moments.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Version:
     keys: frozenset[str]
 
     def is_for(self, keys: frozenset[str]) -> bool:
-        """May somebody with these keys see it?"""
+        """Whether a user with these keys may see it."""
         return self.summary is not None and not self.keys.isdisjoint(keys)
 
     def lasting(self) -> dict[str, Any] | None:
@@ -57,12 +57,12 @@ class Version:
 
 
 def lasting(summary: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A summary without what changes with every event, which a room is not told of."""
+    """A summary without what changes with every event, which a room is not sent."""
     return summary and {name: value for name, value in summary.items() if name not in VOLATILE}
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LifecycleMessage:
     """A lifecycle message a change means; `keys`: who may see the task after it."""
 
     keys: frozenset[str]
@@ -75,11 +75,11 @@ class History(Model):
 
     def __init__(self, groups: Sequence[Group]) -> None:
         self.documents: dict[str, dict[str, Any]] = {}
-        self.past: list[tuple[Timestamp, dict[str, dict[str, Any]]]] = [(Timestamp(1, 0), {})]
+        self.snapshots: list[tuple[Timestamp, dict[str, dict[str, Any]]]] = [(Timestamp(1, 0), {})]
         self.batches = []
         self.versions: dict[str, list[Version]] = {}
         self.lifecycle: dict[
-            str, list[Told]
+            str, list[LifecycleMessage]
         ] = {}  # by the time (`at`) of their change, which each has its own
         self._tasks: dict[str, Task | None] = {}
         self._serial = 0
@@ -88,9 +88,9 @@ class History(Model):
             time = Timestamp(10 + number, 1)
             self._written(group, time)
             touched = {write[1] for write in group}
-            documents = {name: one for name, one in self.past[-1][1].items() if name not in touched}
+            documents = {name: one for name, one in self.snapshots[-1][1].items() if name not in touched}
             documents |= {name: copy.deepcopy(one) for name, one in self.documents.items() if name in touched}
-            self.past.append((time, documents))
+            self.snapshots.append((time, documents))
 
     def _apply(self, time: Timestamp, name: str, task: str, *what: Any) -> Change | None:
         change = super()._apply(time, name, task, *what)
@@ -107,12 +107,14 @@ class History(Model):
         step = TRANSLATOR.translate(before, change)
         assert step is not None
         if after is not None:
-            told = [one for one in step.messages if isinstance(one, Lifecycle)]
-            self.lifecycle[step.at or ""] = [Told(after.keys, one.kind.value, one.data) for one in told]
+            messages = [one for one in step.messages if isinstance(one, Lifecycle)]
+            self.lifecycle[step.at or ""] = [
+                LifecycleMessage(after.keys, one.kind.value, one.data) for one in messages
+            ]
         self._tasks[task_id] = after
         elements = after.timeline.elements or () if after is not None else ()
         version = Version(
-            moment=len(self.past),
+            moment=len(self.snapshots),
             events=[self._show(element) for element in elements],
             summary=after.summary if after is not None else None,
             keys=after.keys if after is not None else frozenset(),
@@ -147,8 +149,8 @@ class Writing:
     groups: int
     begins_with: int  # fewer events than these has a task at first
     padding: Sequence[int]  # sizes of texts in events
-    repeats: bool  # do equal events occur?
-    ends_whole: bool  # are all tasks there at the end?
+    repeats: bool  # whether equal events occur
+    ends_whole: bool  # whether all tasks exist at the end
 
 
 def made_up(chance: Random, writing: Writing) -> list[Group]:
@@ -222,27 +224,27 @@ def made_up(chance: Random, writing: Writing) -> list[Group]:
 
 
 class World:
-    """The history as it happens. `happened` counts its groups of writes so far."""
+    """The history as it is written. `written` is the number of its groups of writes so far."""
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.times = [time for time, _ in history.past]
-        self.happened = 1
+        self.times = [time for time, _ in history.snapshots]
+        self.written = 1
         self.written_at = [0.0] * len(self.times)  # by the loop's time
         self._listeners: list[asyncio.Event] = []
         self._listed: dict[tuple[frozenset[str], int], dict[str, dict[str, Any]]] = {}
 
     @property
     def is_over(self) -> bool:
-        return self.happened == len(self.times) - 1
+        return self.written == len(self.times) - 1
 
     def write(self, groups: int = 1) -> None:
-        """Let so many groups of writes happen."""
+        """Make the next groups of writes, if any are left."""
         now = asyncio.get_running_loop().time()
         for _ in range(groups):
             if not self.is_over:
-                self.happened += 1
-                self.written_at[self.happened] = now
+                self.written += 1
+                self.written_at[self.written] = now
         for listener in self._listeners:
             listener.set()
 
@@ -265,7 +267,7 @@ class World:
         limit: int,
     ) -> list[dict[str, Any]]:
         """What a snapshot read would answer."""
-        documents = self.history.past[self.moment_of(position)][1]
+        documents = self.history.snapshots[self.moment_of(position)][1]
         found = [one for one in documents.values() if _matches(one, filter)]
         if sort:
             found.sort(key=lambda one: str(one["_id"]), reverse=True)

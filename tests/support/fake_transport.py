@@ -114,7 +114,7 @@ class Transport:
         self.protocol: Any = None
         self.writes: list[bytes] = []
         self.buffer = b""  # what the client has not read
-        self.taking = True  # does the client read?
+        self.taking = True  # whether the client reads
         self.paused = False
         self.reading = True
         self.closing = self.aborted = self.lost = self.eof = False

@@ -80,7 +80,7 @@ class Model:
 
     def __init__(self, groups: Sequence[Group] = ()) -> None:
         self.documents: dict[str, dict[str, Any]] = {}
-        self.history: list[tuple[Timestamp, dict[str, dict[str, Any]]]] = [(Timestamp(1, 0), {})]
+        self.snapshots: list[tuple[Timestamp, dict[str, dict[str, Any]]]] = [(Timestamp(1, 0), {})]
         self.batches: list[Batch] = []  # one per group
         self._raws: list[bytes] = []  # the raw BSON of the changes of the group that is being written
         for group in groups:
@@ -90,19 +90,19 @@ class Model:
         """Make these writes at the next cluster time, and return their changes."""
         time = Timestamp(10 + len(self.batches), 1)
         batch = self._written(group, time)
-        self.history.append((time, copy.deepcopy(self.documents)))
+        self.snapshots.append((time, copy.deepcopy(self.documents)))
         return batch
 
     def _written(self, group: Group, time: Timestamp) -> Batch:
         """Make these writes at a cluster time, and append the batch of their changes."""
         self._raws = []
         changes = [change for write in group if (change := self._apply(time, *write)) is not None]
-        start = self.history[-1][0]
+        start = self.snapshots[-1][0]
         self.batches.append(Batch(changes, self._raws, start, time, resume_token(time)))
         return self.batches[-1]
 
     def at(self, position: Timestamp) -> dict[str, dict[str, Any]]:
-        return [documents for time, documents in self.history if time <= position][-1]
+        return [documents for time, documents in self.snapshots if time <= position][-1]
 
     def _apply(self, time: Timestamp, name: str, task: str, *what: Any) -> Change | None:
         document = self.documents.get(task)

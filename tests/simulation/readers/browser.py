@@ -1,7 +1,7 @@
 """The browser client under Node, in lockstep: a line goes to it for all that happens, and it says what it does.
 
-Real: everything of `relay/web/client`. Its `Host` is played (`browser.mjs`): sockets and requests lead into
-the played network, timers are those of the virtual clock. `MAX_BATCH` is smaller, so that a few tasks take
+Real: everything of `relay/web/client`. Its `Host` is simulated (`browser.mjs`): sockets and requests lead into
+the simulated network, timers are those of the virtual clock. `MAX_BATCH` is smaller, so that a few tasks take
 several requests.
 """
 
@@ -103,7 +103,7 @@ class Browser(Reader):
                 "sub": self.sub,
                 "rights": self.rights,
                 "tokenMs": [least * 1000, most * 1000],
-                "whims": self._plan.chance(self.name, "tokens").randrange(2**32)
+                "tokenFaults": self._plan.chance(self.name, "tokens").randrange(2**32)
                 if self._plan.has("tokens")
                 else None,
             }
@@ -181,14 +181,14 @@ class Browser(Reader):
         if shown["status"] not in ("live", "polling"):
             return [("status", f"it is {shown['status']}")]
         found = []
-        for talk in self._talks.values():
-            found += [("unanswered", f"{one.kind} {name}") for name, one in talk.asked.items()]
+        for conversation in self._talks.values():
+            found += [("unanswered", f"{one.kind} {name}") for name, one in conversation.asked.items()]
         for task_id, view in shown["tasks"].items():
             found += self._wrong(task_id, view, polls=shown["status"] == "polling")
-        for talk in self._talks.values():
-            found += [("kept", name) for name in sorted(talk.serves()) if name not in self._joined]
+        for conversation in self._talks.values():
+            found += [("kept", name) for name in sorted(conversation.serves()) if name not in self._joined]
             found += self.wrong_refusals(
-                talk.together, {name: view["state"] for name, view in shown["tasks"].items()}
+                conversation.together, {name: view["state"] for name, view in shown["tasks"].items()}
             )
         if self._has_list:
             state = shown["list"]["state"]
@@ -199,9 +199,9 @@ class Browser(Reader):
     def _wrong(self, task_id: str, view: dict[str, Any], *, polls: bool) -> list[tuple[str, str]]:
         state = view["state"]
         if state in ("forbidden", "revoked", "deleted"):
-            # With the list it hears of a task that may be seen again; without, only polls say so.
-            hears = self._has_list or polls
-            return self.wrong_task(task_id, None, None) if hears else []
+            # With the list it learns of a task that may be seen again; without, only polls say so.
+            learns = self._has_list or polls
+            return self.wrong_task(task_id, None, None) if learns else []
         if state != "ready":
             return self.wrong_end(task_id, state)
         return self.wrong_task(task_id, view["events"], view["task"])
@@ -281,29 +281,29 @@ class Browser(Reader):
         self.move()
         instance = self._instance
         sub, rights, *_ = token.split(".")
-        talk = Conversation(self._referee, self.name, self._memory, instance, keys_of(sub, rights))
+        conversation = Conversation(self._referee, self.name, self._memory, instance, keys_of(sub, rights))
 
         def opened() -> None:
-            self._talks[number] = talk
+            self._talks[number] = conversation
             self._tell({"do": "opened", "socket": number})
 
-        def heard(text: str) -> None:
+        def on_text(text: str) -> None:
             if number in self._sockets:
-                talk.heard(text)
+                conversation.received(text)
                 self._tell({"do": "text", "socket": number, "text": text})
                 if not self._plan.has("rate"):
-                    for task_id in sorted(talk.overlooked & self._joined):
+                    for task_id in sorted(conversation.overlooked & self._joined):
                         what = f"{task_id} was listed while it was asked for, and is not asked for again"
                         self.blame("hidden", what)
-                talk.overlooked.clear()
+                conversation.overlooked.clear()
 
         def closed(code: int, reason: str) -> None:
             self._talks.pop(number, None)
             if self._sockets.pop(number, None) is not None and not self._is_over:
-                self.heard_end(code, reason)
+                self.on_end(code, reason)
                 self._tell({"do": "closed", "socket": number, "code": code, "reason": reason})
 
-        socket = self._sockets[number] = Socket(token, on_text=heard, on_close=closed, on_open=opened)
+        socket = self._sockets[number] = Socket(token, on_text=on_text, on_close=closed, on_open=opened)
         self.note(f"opens a socket to {instance.port}")
         self._loop.create_task(self._reach(socket, instance.port, closed))
 
@@ -320,9 +320,9 @@ class Browser(Reader):
         if '"auth"' in text[:20]:
             sub, rights, *_ = json.loads(text)["data"]["token"].split(".")
             keys = keys_of(sub, rights)
-        talk = self._talks.get(number)
-        if talk is not None:
-            talk.sent(text, keys)
+        conversation = self._talks.get(number)
+        if conversation is not None:
+            conversation.sent(text, keys)
             self._sockets[number].send(text)
 
     def _drop(self) -> None:
@@ -350,5 +350,5 @@ class Browser(Reader):
         )
         if self._calls.pop(number, None) is not None and not self._is_over:
             if poll is not None:
-                self._watch.heard(poll, status, content.decode())
+                self._watch.received(poll, status, content.decode())
             self._tell({"do": "answered", "request": number, "status": status, "text": content.decode()})

@@ -21,7 +21,7 @@ class Naive(Reader):
     def __init__(self, scene: Scene, name: str, sub: str) -> None:
         super().__init__(scene, name, sub)
         self._socket: Socket | None = None
-        self._talk: Conversation | None = None
+        self._conversation: Conversation | None = None
         self._wanted: set[str] = set()  # the tasks it is in, or will be when it is answered
         self._content: dict[str, list[Event]] = {}
         self._places: dict[str, tuple[int, str]] = {}
@@ -85,16 +85,16 @@ class Naive(Reader):
             self._socket.close()
 
     def differences(self) -> list[tuple[str, str]]:
-        talk = self._talk
-        if talk is None or self._socket is None or not self._socket.is_open:
+        conversation = self._conversation
+        if conversation is None or self._socket is None or not self._socket.is_open:
             return [("status", "it is not connected")]
-        found = [("unanswered", f"{one.kind} {name}") for name, one in talk.asked.items()]
+        found = [("unanswered", f"{one.kind} {name}") for name, one in conversation.asked.items()]
         for task_id in self._wanted:
             events = self._content.get(task_id)
             found += self.wrong_task(task_id, events, self._summaries.get(task_id))
-            if events is not None and task_id not in talk.rooms:
+            if events is not None and task_id not in conversation.rooms:
                 found.append(("ended", f"{task_id} is not joined any more"))
-        found += [("kept", name) for name in sorted(talk.serves()) if name not in self._wanted]
+        found += [("kept", name) for name in sorted(conversation.serves()) if name not in self._wanted]
         if self._wants_list:
             found += self.wrong_list(self._list or {})
         return found
@@ -102,8 +102,8 @@ class Naive(Reader):
     # The connection.
 
     def _connect(self) -> None:
-        self._talk, self._shown_rights = None, self.rights
-        self._socket = Socket(self.token(), on_text=self._hear, on_close=self._closed, on_open=self._open)
+        self._conversation, self._shown_rights = None, self.rights
+        self._socket = Socket(self.token(), on_text=self._on_text, on_close=self._closed, on_open=self._open)
         self._loop.create_task(self._reach(self._socket))
 
     async def _reach(self, socket: Socket) -> None:
@@ -113,7 +113,7 @@ class Naive(Reader):
             self._come_back()
 
     def _open(self) -> None:
-        self._talk = Conversation(
+        self._conversation = Conversation(
             self._referee, self.name, self._memory, self._instance, keys_of(self.sub, self._shown_rights)
         )
         self._incoming = {}
@@ -126,7 +126,7 @@ class Naive(Reader):
             self._renew()
 
     def _closed(self, code: int, reason: str) -> None:
-        self.heard_end(code, reason)
+        self.on_end(code, reason)
         self._come_back()
 
     def _drop(self) -> None:
@@ -144,11 +144,11 @@ class Naive(Reader):
     # What it asks.
 
     def _ask(self, kind: str, data: dict[str, Any], keys: frozenset[str] | None = None) -> None:
-        if self._talk is None or self._socket is None or not self._socket.is_open:
+        if self._conversation is None or self._socket is None or not self._socket.is_open:
             return  # all that is wanted is asked for when it is
         self._number += 1
         text = json.dumps({"type": kind, "id": str(self._number), "data": data})
-        self._talk.sent(text, keys)
+        self._conversation.sent(text, keys)
         self._socket.send(text)
 
     def _entry(self, task_id: str) -> dict[str, Any]:
@@ -167,10 +167,10 @@ class Naive(Reader):
     def _leave(self, task_id: str) -> None:
         self._forget(task_id)
         self._given_up.add(task_id)
-        if self._talk is not None:
+        if self._conversation is not None:
             # Their states begin no membership. Before the answer to a later join they belong to none; after it they
             # belong to the membership that the answer began (PROTOCOL.md 6.2).
-            asked = self._talk.asked.items()
+            asked = self._conversation.asked.items()
             self._outlived |= {(name, task_id) for name, one in asked if task_id in one.tasks}
         self._ask("task:leave", {"taskId": task_id})
 
@@ -194,16 +194,16 @@ class Naive(Reader):
     def _renew(self) -> None:
         self._ask("auth", {"token": self.token()}, self.keys)
 
-    # What it hears.
+    # What it receives.
 
-    def _hear(self, text: str) -> None:
-        talk = self._talk
-        if talk is None or self._over:
+    def _on_text(self, text: str) -> None:
+        conversation = self._conversation
+        if conversation is None or self._over:
             return
         reply_to = json.loads(text).get("replyTo")
-        asked = talk.asked.get(reply_to or "")
+        asked = conversation.asked.get(reply_to or "")
         tasks = list(asked.tasks) if asked is not None else []
-        message = talk.heard(text)
+        message = conversation.received(text)
         kind, data = message["type"], message["data"]
         task_id = data.get("taskId")
         if self._is_of_before(kind, task_id, reply_to, asked):
@@ -218,7 +218,7 @@ class Naive(Reader):
                 self._summaries[task_id] = data["task"]
             case "task:deleted" | "task:revoked":
                 # Where an answer is awaited it decides, and continues from the position that was given.
-                if not talk.joining(task_id):
+                if not conversation.joining(task_id):
                     self._forget(task_id)
             case "dashboard:state" if self._wants_list:
                 self._incoming = {} if data["reset"] else self._incoming
@@ -234,7 +234,7 @@ class Naive(Reader):
             case "auth:expiring":
                 self._renew()
             case "error":
-                self._hear_error(data, asked.kind if asked is not None else "", tasks)
+                self._on_error(data, asked.kind if asked is not None else "", tasks)
 
     def _is_of_before(
         self, kind: str, task_id: str | None, reply_to: str | None, asked: Asked | None
@@ -257,13 +257,15 @@ class Naive(Reader):
         self._places[task_id] = state["next"], state["head"]
         self._summaries[task_id] = state["task"]
 
-    def _hear_error(self, error: dict[str, Any], kind: str, tasks: list[str]) -> None:
+    def _on_error(self, error: dict[str, Any], kind: str, tasks: list[str]) -> None:
         code, task_id = error["code"], error.get("taskId")
         concerned = [task_id] if task_id is not None else tasks
         if error["temporary"]:
             wait_s = error.get("retryAfterMs", RETRY_S * 1000) / 1000 + self._chance.random() * 0.2
-            talk = self._talk
-            self._loop.call_later(wait_s, lambda: talk is self._talk and self._again(kind, concerned))
+            conversation = self._conversation
+            self._loop.call_later(
+                wait_s, lambda: conversation is self._conversation and self._again(kind, concerned)
+            )
         elif kind == "task:join" and len(concerned) > 1:
             self._alone.update(concerned)
             self._join([one for one in concerned if one in self._wanted])
@@ -291,7 +293,7 @@ class Naive(Reader):
             self.blame("refused", f"a join of {task_id[:20]} is answered {code}")
         if code == "too_many_tasks" and not self._plan.has("cap"):
             self.blame("refused", f"a join of {task_id} is answered {code}")
-        if self._talk is not None and self._talk.joining(task_id):
+        if self._conversation is not None and self._conversation.joining(task_id):
             return
-        if code != "too_many_tasks" or self._talk is None or task_id not in self._talk.rooms:
+        if code != "too_many_tasks" or self._conversation is None or task_id not in self._conversation.rooms:
             self._forget(task_id)

@@ -96,16 +96,16 @@ class Poller(Reader):
                 continue  # it hung up
             finally:
                 self._waiting = None
-            answer = self._watch.heard(poll, status, content.decode())
+            answer = self._watch.received(poll, status, content.decode())
             if status == 200:
                 # What was removed meanwhile, and perhaps asked for afresh, is not what this answers.
                 self._take(answer, {name for name, one in asked.items() if self._asked.get(name) is one})
                 await asyncio.sleep(self._chance.choice(PAUSE_S))
             else:
-                self._hear_refusal(status, answer["data"])
+                self._on_refusal(status, answer["data"])
                 await asyncio.sleep(answer["data"].get("retryAfterMs", RETRY_S * 1000) / 1000)
 
-    def _hear_refusal(self, status: int, error: dict[str, Any]) -> None:
+    def _on_refusal(self, status: int, error: dict[str, Any]) -> None:
         code = error["code"]
         if code == "too_many_tasks" and self._plan.has("cap"):
             if len(self._asked) > 1:  # else one has been removed meanwhile

@@ -39,14 +39,14 @@ class Python(Reader):
             sleep=asyncio.sleep,
             random=self._chance.random,
         )
-        self._whims = scene.plan.chance(name, "tokens") if scene.plan.has("tokens") else None
+        self._token_faults = scene.plan.chance(name, "tokens") if scene.plan.has("tokens") else None
         self._last_token = ""
         self._end: End | None = None
-        self._talk: Conversation | None = None
+        self._conversation: Conversation | None = None
         self._timelines: dict[str, Timeline] = {}
         self._kept: dict[str, Position] = {}  # of views that were left, as a program would keep them
         self._since: dict[str, set[int]] = {}  # where each view was joined from, first and later
-        self._heard: list[str] = []  # every frame that reached the client
+        self._received: list[str] = []  # every frame that reached the client
         self._early: set[int] = set()  # those that end a task for which a join was in flight
         self._taken = 0  # the consumer has had all before this one
         self._began: dict[str, int] = {}  # how many frames had come when the view was made
@@ -96,7 +96,7 @@ class Python(Reader):
             self._loop.call_later(seconds, end.go_on)
 
     def calm(self) -> None:
-        self._is_late, self._whims = False, None
+        self._is_late, self._token_faults = False, None
         if self._end is not None:
             self._end.go_on()
             if self._plan.has("cap"):
@@ -110,14 +110,16 @@ class Python(Reader):
     def differences(self) -> list[tuple[str, str]]:
         if self._task is not None and self._task.done():
             return [("died", repr(self._task.exception()))]
-        if self._end is None or self._end.is_lost or self._talk is None:
+        if self._end is None or self._end.is_lost or self._conversation is None:
             return [("status", "it is not connected")]
-        found = [("unanswered", f"{one.kind} {name}") for name, one in self._talk.asked.items()]
+        found = [("unanswered", f"{one.kind} {name}") for name, one in self._conversation.asked.items()]
         for task_id, timeline in self._timelines.items():
             found += self._wrong(task_id, timeline)
-        found += [("kept", name) for name in sorted(self._talk.serves()) if name not in self._timelines]
+        found += [
+            ("kept", name) for name in sorted(self._conversation.serves()) if name not in self._timelines
+        ]
         found += self.wrong_refusals(
-            self._talk.together, {name: one.state for name, one in self._timelines.items()}
+            self._conversation.together, {name: one.state for name, one in self._timelines.items()}
         )
         if self._list is not None:
             shown = {one["taskId"]: dict(one) for one in self._list.tasks}
@@ -138,7 +140,7 @@ class Python(Reader):
         if start and start not in self._since[task_id]:
             joined = ", ".join(map(str, sorted(self._since[task_id])))
             return [("view", f"{task_id} begins at {start}, it was joined from {joined}")]
-        should = self._world.seen(task_id, self.keys, self._world.happened)
+        should = self._world.seen(task_id, self.keys, self._world.written)
         before = should.events[:start] if should is not None else []
         return self.wrong_task(task_id, [*before, *timeline.events], timeline.task)
 
@@ -158,7 +160,7 @@ class Python(Reader):
         else:
             self._timelines[task_id] = self._client.join_task(task_id)
         if held is None:
-            self._since[task_id], self._began[task_id] = set(), len(self._heard)
+            self._since[task_id], self._began[task_id] = set(), len(self._received)
         self._since[task_id].add(since or 0)
         self.note(f"joins {task_id} from {since}")
 
@@ -177,7 +179,7 @@ class Python(Reader):
                 if isinstance(item, Message):
                     self._look(item)
                 elif isinstance(item, Disconnected) and not item.reason.startswith("no token ("):
-                    self.heard_end(item.code or ABNORMAL, item.reason)
+                    self.on_end(item.code or ABNORMAL, item.reason)
                 self.note(
                     f"takes {item.type} {item.data.get('taskId')}" if isinstance(item, Message) else f"{item}"
                 )
@@ -185,8 +187,8 @@ class Python(Reader):
                     await asyncio.sleep(self._chance.choice(LATE_S))
 
     def _look(self, message: Message) -> None:
-        """What does the view show after this message?"""
-        number = self._heard.index(message.raw, self._taken)
+        """Check what the view shows after this message."""
+        number = self._received.index(message.raw, self._taken)
         self._taken = number + 1
         task_id = message.data.get("taskId")
         timeline = self._timelines.get(task_id) if isinstance(task_id, str) else None
@@ -204,8 +206,8 @@ class Python(Reader):
 
     def _give_token(self) -> Any:
         """A fresh token, or what an application gives that has none."""
-        if self._whims is not None and self._whims.random() > 0.6:
-            match self._whims.randrange(7):
+        if self._token_faults is not None and self._token_faults.random() > 0.6:
+            match self._token_faults.randrange(7):
                 case 0:
                     return ""
                 case 1:
@@ -217,7 +219,7 @@ class Python(Reader):
                 case 4:
                     return "no token"
                 case 5:
-                    return asyncio.sleep(20 * self._whims.random(), self._last_token)
+                    return asyncio.sleep(20 * self._token_faults.random(), self._last_token)
                 case _:
                     return self._last_token  # which may have ended or have other rights
         self._last_token = self.token()
@@ -230,18 +232,20 @@ class Python(Reader):
         self.move()
         self._end = end
         keys = keys_of(self.sub, self.token_rights)
-        self._talk = talk = Conversation(self._referee, self.name, self._memory, self._instance, keys)
+        self._conversation = conversation = Conversation(
+            self._referee, self.name, self._memory, self._instance, keys
+        )
         self.note(f"connects to {self._instance.port}")
 
-        def hear(text: str) -> None:
-            if talk.ends_before_answer(text):
-                self._early.add(len(self._heard))
-            self._heard.append(text)
-            talk.heard(text)
+        def on_text(text: str) -> None:
+            if conversation.ends_before_answer(text):
+                self._early.add(len(self._received))
+            self._received.append(text)
+            conversation.received(text)
 
-        hears = Frames(hear)
-        says = Frames(lambda text: talk.sent(text, self._keys_in(text)))
-        end.watch(sent=says.feed, received=hears.feed)
+        incoming = Frames(on_text)
+        outgoing = Frames(lambda text: conversation.sent(text, self._keys_in(text)))
+        end.watch(sent=outgoing.feed, received=incoming.feed)
         return self._instance.port
 
     def _keys_in(self, text: str) -> frozenset[str] | None:

@@ -13,7 +13,7 @@ from simulation.plan import Plan
 from simulation.referee import Memory, Referee
 from simulation.world import World, lasting
 
-BAD_ID = "bad"  # a task id that the played relay answers with `bad_request`
+BAD_ID = "bad"  # a task id that the simulated relay answers with `bad_request`
 ABNORMAL, UNAUTHENTICATED, RATE_LIMITED = 1006, 4401, 4429
 TOKEN_S = (31.0, 40.0)  # a token is renewed 30 s before it ends: so every few seconds
 
@@ -46,7 +46,7 @@ class Reader(ABC):
         self._memory = Memory()
         self._instance = self._chance.choice(scene.instances)
         self._serial = 0
-        self._cuts = 0  # connections that the network broke, and whose end has not been heard of
+        self._cuts = 0  # connections that the network broke, and whose end has not been noticed
 
     @property
     def keys(self) -> frozenset[str]:
@@ -72,8 +72,8 @@ class Reader(ABC):
             self._cuts += 1
             self.note("the connection breaks")
 
-    def heard_end(self, code: int | None, reason: str) -> None:
-        """A connection ended: did it have to?"""
+    def on_end(self, code: int | None, reason: str) -> None:
+        """Blame the relay for the end of a connection that did not have to end."""
         if code == ABNORMAL and self._cuts:
             self._cuts -= 1
         elif code != UNAUTHENTICATED and not (code == RATE_LIMITED and self._plan.has("rate")):
@@ -113,7 +113,7 @@ class Reader(ABC):
 
     def wrong_task(self, task_id: str, events: Any, summary: Any) -> list[tuple[str, str]]:
         """What is wrong with a timeline that shows this; events of None: it says that it may not be seen."""
-        should = self._world.seen(task_id, self.keys, self._world.happened)
+        should = self._world.seen(task_id, self.keys, self._world.written)
         if should is None:
             return (
                 [("differs", f"{task_id} shows {len(events)} events, and may not be seen")]
@@ -143,7 +143,7 @@ class Reader(ABC):
         return [("ended", f"{', '.join(ended)} were refused together, and never alone")] if ended else []
 
     def wrong_list(self, listed: Any) -> list[tuple[str, str]]:
-        should = self._world.listed(self.keys, self._world.happened)
+        should = self._world.listed(self.keys, self._world.written)
         if listed == should:
             return []
         names = sorted(name for name in should.keys() | listed.keys() if should.get(name) != listed.get(name))

@@ -47,7 +47,7 @@ class View:
 
 
 def continues(start: int, events: list[Event]) -> Fits:
-    """Is it a part of this version?"""
+    """Whether it is a part of this version."""
 
     def fits(version: Version, _: Version | None) -> bool:
         return version.events[start : start + len(events)] == events

@@ -28,7 +28,7 @@ def published_by(
 ) -> Collector:
     """Return what a relay publishes that starts after the first `start` groups of writes."""
     memory = TaskCache(known, lambda key: False, array_bytes=array_bytes)
-    collector = Collector({task: stored(document) for task, document in model.history[start][1].items()})
+    collector = Collector({task: stored(document) for task, document in model.snapshots[start][1].items()})
     pump = Pump(
         ModelSource(model.batches[start:], sizes), ModelReads(model), TRANSLATOR, memory, collector, METRICS
     )
@@ -51,7 +51,7 @@ def test_the_messages_rebuild_the_documents(groups: list[Group], sizes: list[int
 def test_every_relay_sends_the_same_messages(groups: list[Group], sizes: list[int], start: int) -> None:
     model, start = Model(groups), min(start, len(groups))
     first = published_by(model)
-    later = [one[1:] for one in first.published if one[0] > model.history[start][0]]
+    later = [one[1:] for one in first.published if one[0] > model.snapshots[start][0]]
     for memory in ({"known": 1, "array_bytes": 0}, {"known": 2}, {}):
         other = published_by(model, start=start, sizes=sizes, **memory)
         assert [one[1:] for one in other.published] == later
