@@ -14,17 +14,17 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol, assert_never
 
 from relay.auth.limits import BURST_S, TokenBucket
 from relay.errors import BadRequest, Refused
+from relay.gateway.resync import ResyncAnswer
 from relay.gateway.services import Services
 from relay.hub.listener import Listener, Receiver
-from relay.hub.subscription import Answer
 from relay.protocol.frames import Frame, encode, error
 from relay.protocol.messages import (
     Auth,
@@ -327,7 +327,7 @@ class Session:
             hub.join_task(listener, one.task_id, one.since, one.head, request_id)
 
     def _resync(self, listener: Listener, tasks: Sequence[TaskPosition], request_id: str | None) -> None:
-        resync = _Resync(self._carrier, request_id, len(tasks))
+        resync = ResyncAnswer(self._carrier.answer, request_id, len(tasks))
         resync.finish_if_complete()
         for one in tasks:
             self._services.hub.show_task(
@@ -353,48 +353,6 @@ class Session:
         self._services.hub.change_rights(
             listener, audience.keys_for(principal), partial(audience.filter_for, principal)
         )
-
-
-@dataclass(slots=True)
-class _Resync:
-    """A `resync_requested` request that is being answered: a state (a snapshot) is sent for each task, and then
-    `resync:done`, which lists the tasks. `left` is the number of tasks that are still to be answered.
-
-    If one of the tasks could not be read, an `error` message is sent in place of `resync:done`.
-    """
-
-    carrier: Carrier
-    request_id: str | None
-    left: int
-    given: list[str] = field(default_factory=list)
-    forbidden: list[str] = field(default_factory=list)
-    unavailable: bool = False
-
-    def answers(self, task_id: str) -> Callable[[Answer], None]:
-        """Return a callback that records what the answer for this task was, and ends the request after the last one."""
-
-        def answered(answer: Answer) -> None:
-            match answer:
-                case "given":
-                    self.given.append(task_id)
-                case "forbidden":
-                    self.forbidden.append(task_id)
-                case "unavailable":
-                    self.unavailable = True
-            self.left -= 1
-            self.finish_if_complete()
-
-        return answered
-
-    def finish_if_complete(self) -> None:
-        if self.left:
-            return
-        if self.unavailable:
-            message = "The database is unavailable; try again."
-            self.carrier.answer(error(ErrorCode.UNAVAILABLE, message, reply_to=self.request_id))
-        else:
-            data = {"taskIds": self.given, "forbidden": self.forbidden}
-            self.carrier.answer(encode(Kind.RESYNC_DONE, data, reply_to=self.request_id))
 
 
 def _error(bad: BadRequest, request_id: str | None) -> Frame:

@@ -15,7 +15,7 @@ CLIENT = {"client", "protocol", "errors"}  # the Python client runs without the 
 # Modules and packages of relay/gateway. Each imports only entries of earlier lines and itself.
 GATEWAY = (
     ("transports", "descriptors", "http_errors", "services"),
-    ("listening",),
+    ("listening", "resync"),
     ("session",),
     ("websocket", "polling"),
     ("http_protocol",),
