@@ -23,6 +23,7 @@ from relay.hub.list_subscription import ListRequest, ListSubscription
 from relay.hub.messages import StepFrames, replay
 from relay.hub.reads import RETRY_S, FairReads
 from relay.hub.registry import Group, Registry, Room
+from relay.hub.request import Request, Waiting
 from relay.hub.subscription import (
     Effect,
     EnterRoom,
@@ -37,7 +38,6 @@ from relay.hub.subscription import (
     ReadWhenCaughtUp,
     Replay,
     Report,
-    Request,
     Revoke,
     Send,
     SendState,
@@ -75,7 +75,7 @@ class Driver:
         self._metrics = metrics
         self._background = background
         self._outage = Outage(log, "the database did not tell its time")
-        self._catching_up: list[Request] = []
+        self._catching_up: Waiting[Request] = Waiting()
         self.task_reads = TaskReads(reads, translator)
         self.list_reads = ListReads(reads, translator)
 
@@ -131,7 +131,7 @@ class Driver:
             case ReadWhenCaughtUp(request):
                 self._read_when_caught_up(request)
             case ReadLater(request):
-                self._background.spawn("read again", self._read_later(request))
+                self._background.spawn("read again", self._read_later(Waiting(request)))
             case SendState(pages, reply_to):
                 listener.answer_state(pages, reply_to)
             case Send(frame):
@@ -160,7 +160,7 @@ class Driver:
                 self._background.spawn("read a list", self._serve_list(reading))
 
     def _read_when_caught_up(self, request: Request) -> None:
-        self._catching_up.append(request)
+        self._catching_up.add(request)
         if len(self._catching_up) == 1:
             self._background.spawn("catch up with the database", self._catch_up())
 
@@ -170,7 +170,7 @@ class Driver:
         First wait until the relay has published every change that the database holds now, or until a bounded time is
         over. If the database does not answer, answer these requests that it is unavailable.
         """
-        requests, self._catching_up = self._catching_up, []
+        requests, self._catching_up = self._catching_up, Waiting()
         try:
             await self._reads.catch_up()
         except Unavailable as failure:
@@ -181,16 +181,15 @@ class Driver:
         self._outage.over()
         for request in requests:
             request.note_caught_up()
-            if request.active:
-                self._read(request)
+            self._read(request)
 
-    async def _read_later(self, request: Request) -> None:
+    async def _read_later(self, requests: Waiting[Request]) -> None:
         await asyncio.sleep(RETRY_S)
-        if request.active:
+        for request in requests:
             self._read(request)
 
     def _answer(self, request: Request, event: ReadGiven | ReadForbidden | ReadUnavailable) -> None:
-        if request.active and isinstance(request, TaskRequest | ListRequest):
+        if isinstance(request, TaskRequest | ListRequest):
             self.apply(request.subscription, event)
 
     # Answers of reads.
@@ -210,8 +209,6 @@ class Driver:
         is_resync = any(request.unasked for request in requests)
         reads = [self._task_read(found, answer, is_resync=is_resync) for found in answer.found]
         for request in requests:
-            if not request.active:  # the answer to an earlier request of this loop may have withdrawn it
-                continue
             listener = request.subscription.listener
             read = next((one for one in reads if one and listener.may_see(one.state.task.keys)), None)
             if read is not None:
@@ -250,8 +247,6 @@ class Driver:
     async def _serve_list(self, reading: ListReading) -> None:
         pages = await self.list_reads.pages(reading)
         for request in reading.requests:
-            if not request.active:
-                continue
             if pages is None:
                 self._answer(request, ReadUnavailable(request))
             else:
@@ -259,8 +254,7 @@ class Driver:
                 has_room = request.subscription.listener.receiver.has_room()
                 self._answer(request, ReadGiven(request, read, has_room))
         for request in reading.later:
-            if request.active:
-                self._read(request)
+            self._read(request)
         self._drop_if_empty(reading.group)
 
     def _drop_if_empty(self, group: Group) -> None:

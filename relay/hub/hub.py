@@ -159,8 +159,14 @@ class Hub:
         self._listeners.add(listener)
 
     def leave(self, listener: Listener) -> None:
-        """Remove this listener, whose connection is gone, and end all its subscriptions."""
+        """Remove this listener, whose connection is gone: end all its subscriptions, and keep nothing of the
+        connection, even if a read for the listener is in flight."""
         self._listeners.discard(listener)
+        self.leave_all(listener)
+        listener.release()
+
+    def leave_all(self, listener: Listener) -> None:
+        """End all subscriptions of this listener, and answer none of its requests any more."""
         for subscription in listener.subscriptions():
             self._driver.apply(subscription, Leave(closed=True))
 

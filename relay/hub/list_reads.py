@@ -14,6 +14,7 @@ from relay.hub.list_subscription import ListRequest
 from relay.hub.messages import StepFrames
 from relay.hub.reads import FairReads
 from relay.hub.registry import Group
+from relay.hub.request import Waiting
 from relay.hub.snapshot import Pages, dashboard_pages
 from relay.protocol.frames import Frame
 from relay.source.outage import Outage
@@ -44,17 +45,14 @@ class ListReading:
         self.limit = limit
         self.position = position
         self.outdated = False
-        self.requests: list[ListRequest] = []
-        self.later: list[ListRequest] = []
+        self.requests: Waiting[ListRequest] = Waiting()
+        self.later: Waiting[ListRequest] = Waiting()
         self.since: list[tuple[Frame, StepFrames | None]] = []
 
     def add(self, request: ListRequest) -> None:
         """Let this read answer the request, or, if the list has changed since the read began, the read after this
         one."""
-        # Drop the withdrawn requests, which hold closed connections: a read is retried as long as an outage lasts.
-        self.requests = [one for one in self.requests if one.active]
-        self.later = [one for one in self.later if one.active]
-        (self.later if self.outdated else self.requests).append(request)
+        (self.later if self.outdated else self.requests).add(request)
 
     def buffer(self, frame: Frame, lifecycle_of: StepFrames | None) -> None:
         self.since.append((frame, lifecycle_of))
@@ -68,10 +66,10 @@ class ListReading:
         self.since.clear()
 
     def is_needed(self) -> bool:
-        return any(request.unasked and request.active for request in self.requests)
+        return any(request.unasked for request in self.requests)
 
     def users(self) -> set[str]:
-        return {request.subscription.listener.user for request in self.requests if request.active}
+        return {request.subscription.listener.user for request in self.requests}
 
 
 class ListReads:

@@ -13,6 +13,7 @@ from typing import ClassVar, cast
 
 from relay.hub.listener import Listener
 from relay.hub.messages import StepFrames, unavailable
+from relay.hub.request import Request
 from relay.hub.subscription import (
     Drained,
     Effect,
@@ -30,7 +31,6 @@ from relay.hub.subscription import (
     ReadUnavailable,
     ReadWhenCaughtUp,
     Replay,
-    Request,
     RightsChanged,
     Send,
     SendState,

@@ -45,6 +45,25 @@ class Receiver(Protocol):
         may."""
 
 
+class _Gone:
+    """The receiver of a listener whose connection is gone: it accepts everything and keeps nothing."""
+
+    def send(self, batch: Batch) -> None: ...
+
+    def answer(self, frame: Frame) -> None: ...
+
+    def answer_pages(self, pages: Iterable[Frame], size: int) -> None: ...
+
+    def pin(self) -> bool:
+        return False
+
+    def has_room(self) -> bool:
+        return True
+
+
+_GONE = _Gone()
+
+
 class Listener:
     """One connection as the hub sees it: what it may see, what it is subscribed to, and how to reach it.
 
@@ -99,6 +118,12 @@ class Listener:
 
     def change_rights(self, keys: Keys, filter: Callable[[], dict[str, Any]]) -> None:
         self.keys, self.filter = keys, filter
+
+    def release(self) -> None:
+        """Let go of the connection, which is gone. A step remembers the listeners that it was sent to, and a read in
+        flight may keep the step for long: it keeps only this object then."""
+        self.receiver = _GONE
+        self.send = _GONE.send
 
     def answer(self, frame: Frame) -> None:
         """Send the client a frame that must not be dropped."""

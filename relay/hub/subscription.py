@@ -20,11 +20,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import ClassVar, Generic, Literal
 
 from relay.hub.listener import Listener
 from relay.hub.messages import StepFrames
 from relay.hub.registry import Group, Room
+from relay.hub.request import R, Request
 from relay.hub.snapshot import Pages, TaskState
 from relay.protocol.frames import Frame
 
@@ -39,39 +40,6 @@ class State(Enum):
 
 
 Answer = Literal["given", "forbidden", "unavailable"]
-
-
-class Request:
-    """One request for a state (a snapshot of a task or of the list). It is `active` until it is answered or withdrawn.
-
-    `reply_to` is the id of the client's request, if there is one; the answer repeats it. `unasked`: no client asked;
-    the relay itself needs the state to bring a subscription up to date. Nobody would repeat such a request, so its read
-    is retried until it succeeds. `caught_up`: the relay has published everything that the database held when the
-    request was made, or has waited for that as long as it may. `postponed`: the state was read, but the queue of the
-    connection had no room for it, so it has to be read again.
-    """
-
-    __slots__ = ("active", "caught_up", "postponed", "reply_to", "unasked")
-
-    def __init__(self, reply_to: str | None, *, unasked: bool) -> None:
-        self.reply_to = reply_to
-        self.unasked = unasked
-        self.active = True
-        self.caught_up = False
-        self.postponed = False
-
-    def note_caught_up(self) -> None:
-        self.caught_up = True
-
-    def postpone(self) -> None:
-        self.postponed = True
-
-    def resume(self) -> None:
-        self.postponed = False
-
-    def end(self) -> None:
-        """Note that this request was answered or withdrawn, so that a read for it is of no use any more."""
-        self.active = False
 
 
 # Events.
@@ -327,9 +295,6 @@ def states(*allowed: State) -> frozenset[State]:
 
 class ImpossibleEvent(RuntimeError):
     """A subscription was given an event that cannot happen in its current state: the caller has a fault."""
-
-
-R = TypeVar("R", bound=Request)
 
 
 class Subscription(ABC, Generic[R]):

@@ -16,6 +16,7 @@ from relay.hub.listener import Listener
 from relay.hub.messages import StepFrames
 from relay.hub.reads import RETRY_S, FairReads
 from relay.hub.registry import MANY_BYTES
+from relay.hub.request import Waiting
 from relay.hub.snapshot import TaskState
 from relay.hub.task_subscription import TaskRequest
 from relay.source.change import key_of
@@ -60,7 +61,7 @@ class TaskBatch:
 
     def requests(self) -> Iterator[TaskRequest]:
         """Return the requests that wait for this batch and were not withdrawn."""
-        return (one for reading in self.readings for one in reading.requests if one.active)
+        return (one for reading in self.readings for one in reading.requests)
 
     def is_needed(self) -> bool:
         return any(request.unasked for request in self.requests())
@@ -94,11 +95,11 @@ class TaskReading:
         self.task_id = task_id
         self.batch = batch
         self.keys = tuple(key_of(candidate) for candidate in candidate_ids(task_id))
-        self.requests: list[TaskRequest] = []
+        self.requests: Waiting[TaskRequest] = Waiting()
         self.since: list[StepFrames] = []
 
     def add(self, request: TaskRequest) -> None:
-        self.requests.append(request)
+        self.requests.add(request)
 
     def buffer(self, frames: StepFrames) -> None:
         self.since.append(frames)
@@ -108,7 +109,7 @@ class TaskReading:
 
     def has_members(self) -> bool:
         """Whether a listener that waits for this read is already subscribed to the task."""
-        return any(request.active and request.subscription.member for request in self.requests)
+        return any(request.subscription.member for request in self.requests)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import ClassVar, cast
 from relay.hub.listener import Listener
 from relay.hub.messages import StepFrames, replay, revocation, unavailable
 from relay.hub.registry import Room
+from relay.hub.request import Request
 from relay.hub.snapshot import Progress
 from relay.hub.subscription import (
     Answer,
@@ -34,7 +35,6 @@ from relay.hub.subscription import (
     ReadWhenCaughtUp,
     Replay,
     Report,
-    Request,
     Revoke,
     Revoked,
     Rewritten,

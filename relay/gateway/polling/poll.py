@@ -36,8 +36,7 @@ from relay.tasks.visibility import Principal
 # bytes, it keeps only the first page of each further timeline.
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 ETAG_VERSION = "1."
-# A poll fails after this many seconds, even if the read of the database that it shares with other clients is still
-# being retried for those clients.
+# A poll fails after this many seconds, even if the read of the database that it waits for has not ended.
 GATHER_S = 20.0
 # A poll reads an item again after a change that may concern its client, and after a revocation that comes while it
 # reads. Many such changes bring the client nothing, for example changes of tasks past the end of its list. So a poll
@@ -83,18 +82,15 @@ class Subscriber(ABC):
 
     def join(self) -> None:
         """Subscribe and ask for the state (a snapshot) of the item. Drops what was received before, if anything was."""
-        self.leave()
+        self._services.hub.leave_all(self._listener)
         self._pages, self.complete, self.outdated, self.revoked = [], False, False, False
         self._join()
-
-    def leave(self) -> None:
-        self._services.hub.leave(self._listener)
 
     def end(self) -> None:
         """End the subscription, and break the reference cycle with the listener: a state (a snapshot) may have
         megabytes, which must not stay in memory until Python's garbage collector runs. The object must not be used
         after this."""
-        self.leave()
+        self._services.hub.leave(self._listener)
         self._pages = []
         del self._listener
 
