@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from relay.hub.listener import Listener
+from relay.hub.listener import Listener, serving
 from relay.metrics import Metrics
 from relay.protocol.frames import Batch, Frame
 
@@ -40,7 +40,10 @@ class Delivery:
         if self._frames:
             batch, self._frames = Batch(self._frames), []
             for listener in self._receivers:
-                listener.send(batch)
+                try:  # not `serving`, which would cost as much as the delivery itself
+                    listener.send(batch)
+                except Exception as failure:
+                    listener.fail(failure)
             self._metrics.frames.inc(len(batch.frames) * len(self._receivers))
         self._receivers = _NOBODY
 
@@ -48,7 +51,8 @@ class Delivery:
         """Send a revocation to these listeners at once, after the live messages that `send` has collected."""
         self.flush()
         for listener in listeners:
-            listener.answer(frame)
+            with serving(listener):
+                listener.answer(frame)
 
 
 _NOBODY: set[Listener] = set()

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from itertools import takewhile
-from typing import assert_never
+from typing import assert_never, cast
 
 from bson import Timestamp
 
@@ -20,10 +21,11 @@ from relay.hub.background import Background
 from relay.hub.delivery import Delivery
 from relay.hub.list_reads import ListReading, ListReads
 from relay.hub.list_subscription import ListRequest, ListSubscription
+from relay.hub.listener import serving
 from relay.hub.messages import StepFrames, replay
 from relay.hub.reads import RETRY_S, FairReads
 from relay.hub.registry import Group, Registry, Room
-from relay.hub.request import Request, Waiting
+from relay.hub.request import Waiting
 from relay.hub.subscription import (
     Effect,
     EnterRoom,
@@ -54,6 +56,7 @@ from relay.tasks.translate import Translator
 log = logging.getLogger(__name__)
 
 Subscribed = TaskSubscription | ListSubscription
+Requested = TaskRequest | ListRequest
 
 
 class Driver:
@@ -75,25 +78,34 @@ class Driver:
         self._metrics = metrics
         self._background = background
         self._outage = Outage(log, "the database did not tell its time")
-        self._catching_up: Waiting[Request] = Waiting()
+        self._catching_up: Waiting[Requested] = Waiting()
         self.task_reads = TaskReads(reads, translator)
         self.list_reads = ListReads(reads, translator)
 
     def apply(self, subscription: Subscribed, event: Event) -> None:
         """Give an event to a subscription, and carry out the effects that the subscription returns, in their order.
 
-        A subscription that has ended after that (its state is ABSENT) is removed from its listener.
+        A subscription that has ended after that (its state is ABSENT) is removed from its listener. If this method
+        raises an exception, it is unknown which effects were carried out, so the caller has to end the connection.
         """
-        for effect in subscription.handle(event):
-            self._carry_out(subscription, effect)
-        if subscription.state is State.ABSENT:
-            listener = subscription.listener
-            # Listener and subscription refer to each other. Breaking this cycle here frees both at once, without the
-            # garbage collector.
-            if isinstance(subscription, TaskSubscription):
-                listener.remove_task(subscription)
-            else:
-                listener.set_list(None)
+        try:
+            for effect in subscription.handle(event):
+                self._carry_out(subscription, effect)
+        finally:
+            if subscription.state is State.ABSENT:
+                listener = subscription.listener
+                # Listener and subscription refer to each other. Breaking this cycle here frees both at once, without
+                # the garbage collector.
+                if isinstance(subscription, TaskSubscription):
+                    listener.remove_task(subscription)
+                else:
+                    listener.set_list(None)
+
+    def tell(self, subscription: Subscribed, event: Event) -> None:
+        """Do the same as `apply`, for an event that may concern several listeners: an error ends the connection of this
+        one, and the caller continues with the others."""
+        with serving(subscription.listener):
+            self.apply(subscription, event)
 
     def pin(self, subscription: Subscribed) -> bool:
         """Protect the messages already queued for this subscription from being dropped, so that the next state (a
@@ -127,11 +139,11 @@ class Driver:
                 if isinstance(room, Group):
                     self._drop_if_empty(room)
             case Read(request):
-                self._read(request)
+                self._read(cast(Requested, request))
             case ReadWhenCaughtUp(request):
-                self._read_when_caught_up(request)
+                self._read_when_caught_up(cast(Requested, request))
             case ReadLater(request):
-                self._background.spawn("read again", self._read_later(Waiting(request)))
+                self._background.spawn("read again", self._read_later(Waiting(cast(Requested, request))))
             case SendState(pages, reply_to):
                 listener.answer_state(pages, reply_to)
             case Send(frame):
@@ -147,19 +159,24 @@ class Driver:
 
     # Reads.
 
-    def _read(self, request: Request) -> None:
+    def _read(self, request: Requested) -> None:
         if isinstance(request, TaskRequest):
             batch = self.task_reads.ask(request)
             if batch is not None:
                 self._background.spawn("read tasks", self._serve_batch(batch))
-        elif isinstance(request, ListRequest):
+        else:
             # Look the group up only now: the registry drops a group that has neither listeners nor reads, so a group
             # that was found when the request was made may be gone.
             reading = self.list_reads.ask(request, self._registry.group_of(request.subscription.listener))
             if reading is not None:
                 self._background.spawn("read a list", self._serve_list(reading))
 
-    def _read_when_caught_up(self, request: Request) -> None:
+    def _read_each(self, requests: Iterable[Requested]) -> None:
+        for request in requests:
+            with serving(request.subscription.listener):
+                self._read(request)
+
+    def _read_when_caught_up(self, request: Requested) -> None:
         self._catching_up.add(request)
         if len(self._catching_up) == 1:
             self._background.spawn("catch up with the database", self._catch_up())
@@ -173,24 +190,26 @@ class Driver:
         requests, self._catching_up = self._catching_up, Waiting()
         try:
             await self._reads.catch_up()
-        except Unavailable as failure:
-            self._outage.failed(str(failure), error=str(failure))
-            for request in requests:
-                self._answer(request, ReadUnavailable(request))
+        except Exception as failure:
+            if isinstance(failure, Unavailable):
+                self._outage.failed(str(failure), error=str(failure))
+            else:
+                log.exception("the relay could not catch up with the database")
+            self._refuse(requests)
             return
         self._outage.over()
         for request in requests:
             request.note_caught_up()
-            self._read(request)
+        self._read_each(requests)
 
-    async def _read_later(self, requests: Waiting[Request]) -> None:
+    async def _read_later(self, requests: Waiting[Requested]) -> None:
         await asyncio.sleep(RETRY_S)
-        for request in requests:
-            self._read(request)
+        self._read_each(requests)
 
-    def _answer(self, request: Request, event: ReadGiven | ReadForbidden | ReadUnavailable) -> None:
-        if isinstance(request, TaskRequest | ListRequest):
-            self.apply(request.subscription, event)
+    def _refuse(self, requests: Iterable[Requested]) -> None:
+        """Answer these requests that the database is unavailable."""
+        for request in requests:
+            self.tell(request.subscription, ReadUnavailable(request))
 
     # Answers of reads.
 
@@ -202,25 +221,43 @@ class Driver:
     def _conclude(self, answer: TaskAnswer) -> None:
         """Answer every active request that waits for this read of a task.
 
-        A request is given the first task found that its listener may see. If there is none, the request is answered as
-        unavailable (the read failed), read again (a later read may find the task), or answered as forbidden.
+        A task that cannot be shown is answered as unavailable, after a pause. An error that concerns only one request
+        ends the connection of that one.
         """
         requests = answer.reading.requests
-        is_resync = any(request.unasked for request in requests)
-        reads = [self._task_read(found, answer, is_resync=is_resync) for found in answer.found]
+        try:
+            is_resync = any(request.unasked for request in requests)
+            reads = [self._task_read(found, answer, is_resync=is_resync) for found in answer.found]
+        except Exception:
+            log.exception("a task could not be shown")
+            self._background.spawn("refuse the requests for a task", self._refuse_later(requests))
+            return
         for request in requests:
-            listener = request.subscription.listener
-            read = next((one for one in reads if one and listener.may_see(one.state.task.keys)), None)
-            if read is not None:
-                self._answer(request, ReadGiven(request, read, listener.receiver.has_room()))
-            elif not answer.is_read:
-                self._answer(request, ReadUnavailable(request))
-            elif answer.must_look_again(request):
-                if request.subscription.member and not request.unasked:
-                    request.forget_position()  # for the reason in `TaskSubscription._given`
-                self._read_when_caught_up(request)
-            else:
-                self._answer(request, ReadForbidden(request, answer.exists))
+            with serving(request.subscription.listener):
+                self._conclude_for(request, answer, reads)
+
+    def _conclude_for(self, request: TaskRequest, answer: TaskAnswer, reads: Sequence[TaskRead]) -> None:
+        """Answer one request that waited for this read of a task. `reads` are the tasks found.
+
+        The request is given the first of them that its listener may see. If there is none, the request is answered as
+        unavailable (the read failed), read again (a later read may find the task), or answered as forbidden.
+        """
+        subscription, listener = request.subscription, request.subscription.listener
+        read = next((one for one in reads if listener.may_see(one.state.task.keys)), None)
+        if read is not None:
+            self.apply(subscription, ReadGiven(request, read, listener.receiver.has_room()))
+        elif not answer.is_read:
+            self.apply(subscription, ReadUnavailable(request))
+        elif answer.must_look_again(request):
+            if subscription.member and not request.unasked:
+                request.forget_position()  # for the reason in `TaskSubscription._given`
+            self._read_when_caught_up(request)
+        else:
+            self.apply(subscription, ReadForbidden(request, answer.exists))
+
+    async def _refuse_later(self, requests: Waiting[TaskRequest]) -> None:
+        await asyncio.sleep(RETRY_S)  # a subscription that needs the read asks again at once
+        self._refuse(requests)
 
     def _task_read(self, found: TaskFound, answer: TaskAnswer, *, is_resync: bool) -> TaskRead:
         room = self._registry.rooms.get(found.key) or self._room_after(found, is_resync=is_resync)
@@ -246,15 +283,15 @@ class Driver:
 
     async def _serve_list(self, reading: ListReading) -> None:
         pages = await self.list_reads.pages(reading)
-        for request in reading.requests:
-            if pages is None:
-                self._answer(request, ReadUnavailable(request))
-            else:
-                read = ListRead(pages, reading.since, reading.group)
-                has_room = request.subscription.listener.receiver.has_room()
-                self._answer(request, ReadGiven(request, read, has_room))
-        for request in reading.later:
-            self._read(request)
+        if pages is None:
+            self._refuse(reading.requests)
+        else:
+            read = ListRead(pages, reading.since, reading.group)
+            for request in reading.requests:
+                with serving(request.subscription.listener):
+                    has_room = request.subscription.listener.receiver.has_room()
+                    self.apply(request.subscription, ReadGiven(request, read, has_room))
+        self._read_each(reading.later)
         self._drop_if_empty(reading.group)
 
     def _drop_if_empty(self, group: Group) -> None:

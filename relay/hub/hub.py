@@ -10,6 +10,7 @@ each message once.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ from relay.hub.background import Background
 from relay.hub.delivery import Delivery
 from relay.hub.driver import Driver
 from relay.hub.list_subscription import ListRequest, ListSubscription
-from relay.hub.listener import Listener
+from relay.hub.listener import Listener, serving
 from relay.hub.messages import Made, StepFrames
 from relay.hub.position import StreamPosition
 from relay.hub.reads import FairReads, Reader
@@ -46,6 +47,8 @@ from relay.protocol.types import Kind, StreamState
 from relay.tasks.step import Step
 from relay.tasks.task import Keys
 from relay.tasks.translate import Translator
+
+log = logging.getLogger(__name__)
 
 
 class Hub:
@@ -95,25 +98,31 @@ class Hub:
         Then move position S, up to which everything has been published, to `position`: every read that begins later is
         made at this cluster time.
         """
-        for step in steps:
-            if self._registry.groups or self.is_listened(step.key) or self._throttle.waits_for(step.key):
-                self._publish(StepFrames(step, self._translator.view))
-        self._delivery.flush()
-        self._position.move_to(position)
+        try:
+            for step in steps:
+                if self._registry.groups or self.is_listened(step.key) or self._throttle.waits_for(step.key):
+                    self._publish(StepFrames(step, self._translator.view))
+            self._delivery.flush()
+        except Exception:
+            # Nobody knows what was sent of this batch, and one change must not stop the delivery of all others.
+            log.exception("a batch of changes could not be sent")
+            self.resync(position)
+        else:
+            self._position.move_to(position)
 
     def resync(self, position: Timestamp) -> None:
-        """Bring every listener up to date with snapshots that are read at `position`, because the change stream was
-        lost and the relay does not know what happened before this position."""
+        """Bring every listener up to date with snapshots that are read at `position`, because the relay does not know
+        what happened before this position, or what it has sent of it."""
         self._throttle.clear()
         self._position.move_to(position)
         self._driver.restart_reads(position)
         for group in list(self._registry.groups.values()):
             for listener in list(group.live):
                 if listener.list is not None:
-                    self._driver.apply(listener.list, StreamLost())
+                    self._driver.tell(listener.list, StreamLost())
         for room in self._registry.live_rooms():
             for subscription in self._subscribed(room):
-                self._driver.apply(subscription, StreamLost(self._driver.pin(subscription)))
+                self._driver.tell(subscription, StreamLost(self._driver.pin(subscription)))
 
     def move_to(self, position: Timestamp) -> None:
         """Set position S: every change up to the cluster time `position` has been published."""
@@ -143,7 +152,8 @@ class Hub:
             self.status = status
             frame = self.status_frame(lag_ms)
             for listener in self._listeners:
-                listener.answer(frame)
+                with serving(listener):
+                    listener.answer(frame)
 
     def status_frame(self, lag_ms: int = 0) -> Frame:
         """Return the `stream:status` message, which says whether the relay is up to date with the database.
@@ -168,7 +178,7 @@ class Hub:
     def leave_all(self, listener: Listener) -> None:
         """End all subscriptions of this listener, and answer none of its requests any more."""
         for subscription in listener.subscriptions():
-            self._driver.apply(subscription, Leave(closed=True))
+            self._driver.tell(subscription, Leave(closed=True))
 
     def join_task(
         self,
@@ -317,7 +327,7 @@ class Hub:
     def _to_room(self, room: Room, frames: StepFrames) -> None:
         gone = Deleted if frames.step.after is None else Revoked
         for listener in room.losing(frames):
-            self._driver.apply(listener.tasks[room.id], gone(frames.revocation()))
+            self._driver.tell(listener.tasks[room.id], gone(frames.revocation()))
         if not room.live:
             return
         if frames.rewrite is not None:
@@ -335,7 +345,7 @@ class Hub:
         timeline, in place of the rewrites that they were not sent."""
         await asyncio.sleep(delay_s)
         for subscription in self._subscribed(room):
-            self._driver.apply(subscription, Rewritten(self._driver.pin(subscription)))
+            self._driver.tell(subscription, Rewritten(self._driver.pin(subscription)))
 
     def _to_lists(self, frames: StepFrames) -> None:
         step, seeing = frames.step, self._registry.seeing
@@ -386,11 +396,15 @@ class Hub:
 
     def _send_due(self) -> None:
         self._timer = None
-        for frames, sent_to in self._throttle.take_due(asyncio.get_running_loop().time()):
-            after = frames.step.after
-            sees = self._registry.seeing(after.keys) if after is not None else set()
-            for group in sees:
-                if group.keys not in sent_to:
-                    self._to_group(group, frames, [(frames.upserted(), False)])
-        self._delivery.flush()
+        try:
+            for frames, sent_to in self._throttle.take_due(asyncio.get_running_loop().time()):
+                after = frames.step.after
+                sees = self._registry.seeing(after.keys) if after is not None else set()
+                for group in sees:
+                    if group.keys not in sent_to:
+                        self._to_group(group, frames, [(frames.upserted(), False)])
+            self._delivery.flush()
+        except Exception:
+            log.exception("list updates could not be sent")
+            self.resync(self._position.value)
         self._wake_in_time()

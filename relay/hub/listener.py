@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from relay.hub.snapshot import Pages
@@ -12,6 +14,8 @@ from relay.tasks.task import Keys
 if TYPE_CHECKING:  # a subscription knows its listener, so this import would be circular
     from relay.hub.list_subscription import ListSubscription
     from relay.hub.task_subscription import TaskSubscription
+
+log = logging.getLogger(__name__)
 
 
 class Receiver(Protocol):
@@ -44,6 +48,10 @@ class Receiver(Protocol):
         """Return whether another state (a snapshot) may be queued. If not, the connection calls `Hub.catch_up` once it
         may."""
 
+    def fail(self) -> None:
+        """End the connection soon, because an error of the relay keeps it from serving this client. The client has to
+        learn of it (a WebSocket is closed with 1011), because it would wait forever for answers and messages."""
+
 
 class _Gone:
     """The receiver of a listener whose connection is gone: it accepts everything and keeps nothing."""
@@ -60,8 +68,20 @@ class _Gone:
     def has_room(self) -> bool:
         return True
 
+    def fail(self) -> None: ...
+
 
 _GONE = _Gone()
+
+
+@contextmanager
+def serving(listener: Listener) -> Iterator[None]:
+    """Serve one listener of several: if the block raises an exception, log it and end the connection of this listener,
+    so that the error concerns no other one."""
+    try:
+        yield
+    except Exception as failure:
+        listener.fail(failure)
 
 
 class Listener:
@@ -124,6 +144,11 @@ class Listener:
         flight may keep the step for long: it keeps only this object then."""
         self.receiver = _GONE
         self.send = _GONE.send
+
+    def fail(self, failure: Exception) -> None:
+        """Log this exception, and end the connection, because the listener cannot be served."""
+        log.error("a listener could not be served", exc_info=failure)
+        self.receiver.fail()
 
     def answer(self, frame: Frame) -> None:
         """Send the client a frame that must not be dropped."""

@@ -300,20 +300,20 @@ class TaskReads:
         """
         if stored is None:
             return None
-        states = []
-        for key in reading.keys:
-            if key in stored.documents:
-                try:
-                    states.append((key, await self._state_of(self._translator.read(stored.documents[key]))))
-                except Exception:
-                    # One document that cannot be read must not keep the others of the batch from their readers.
-                    log.exception("a task could not be read")
-                    await asyncio.sleep(RETRY_S)  # a subscription that needs this read asks again at once
-                    return None
-        return [
-            TaskFound(key, state, [one for one in reading.since if one.step.key == key])
-            for key, state in states
-        ]
+        found = []
+        try:
+            for key in reading.keys:
+                if key in stored.documents:
+                    found.append((key, await self._state_of(self._translator.read(stored.documents[key]))))
+            return [
+                TaskFound(key, state, [one for one in reading.since if one.step.key == key])
+                for key, state in found
+            ]
+        except Exception:
+            # One document that cannot be read must not keep the others of the batch from their readers.
+            log.exception("a task could not be read")
+            await asyncio.sleep(RETRY_S)  # a subscription that needs this read asks again at once
+            return None
 
     async def _state_of(self, task: Task) -> TaskState:
         elements = task.timeline.elements or ()

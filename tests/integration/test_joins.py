@@ -16,8 +16,10 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient, MongoClient, UpdateOne
 from support.polling_client import post
 from support.relay_fixture import SOON_S, SocketClient, connected, running, settings_for
+from websockets import Close, ConnectionClosed
 
 from relay.errors import Unavailable
+from relay.hub.snapshot import TaskState
 from relay.source.raw_bson import LENIENT
 from relay.source.reader import Reader
 
@@ -390,6 +392,29 @@ async def test_requests_for_one_task_at_once_are_all_answered_and_nothing_comes_
         assert await client.quiet() == []
 
 
+async def test_a_client_whose_state_cannot_be_made_is_closed_and_others_get_theirs(
+    tasks: Tasks, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = mine([{"n": 0}])
+    tasks.insert_one(task)
+    made = TaskState.pages
+
+    def pages(self: TaskState, since: int | None = None, digest: str | None = None) -> Any:
+        if since == 77:
+            raise RuntimeError("a fault of the relay")
+        return made(self, since, digest)
+
+    monkeypatch.setattr(TaskState, "pages", pages)
+    async with running(settings) as relay, connected(relay) as client, connected(relay) as other:
+        await client.send("task:join", {"taskId": str(task["_id"]), "since": 77, "head": "1.x"})
+        await joined(other, task["_id"])
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.next()
+        push(tasks, task["_id"], {"n": 1})
+        await other.until("task:event_added")
+    assert closed.value.rcvd == Close(1011, "internal error")
+
+
 async def test_dashboards_asked_for_at_once_are_all_answered(tasks: Tasks, settings: Any) -> None:
     async with running(settings) as relay, connected(relay) as client:
         for number in range(3):
@@ -485,8 +510,9 @@ async def test_nothing_is_read_again_and_again_for_who_is_gone(
             monkeypatch.setattr(Reader, "read_at", fails)
             await asyncio.to_thread(tasks.drop)
             await tried.wait()  # to bring it up to date, which is tried until it works
+            assert any("Driver._serve" in str(reading.get_coro()) for reading in asyncio.all_tasks())
         async with asyncio.timeout(SOON_S / 3):
-            while any("Rooms" in str(reading.get_coro()) for reading in asyncio.all_tasks()):
+            while any("Driver._serve" in str(reading.get_coro()) for reading in asyncio.all_tasks()):
                 await asyncio.sleep(0.01)
 
 

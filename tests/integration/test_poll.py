@@ -23,10 +23,18 @@ from relay.app import Relay
 from relay.auth.keys import FixedKeys
 from relay.errors import Unavailable
 from relay.gateway.polling import poll
-from relay.gateway.polling.poll import MAX_ANSWER_BYTES, REJOIN_BURST, REJOINS_PER_SECOND, Poll, Subscriber
+from relay.gateway.polling.poll import (
+    MAX_ANSWER_BYTES,
+    REJOIN_BURST,
+    REJOINS_PER_SECOND,
+    Poll,
+    Subscriber,
+    TaskSubscriber,
+)
 from relay.hub.list_reads import ListReading
 from relay.hub.listener import Listener
 from relay.hub.reads import FairReads
+from relay.hub.snapshot import TaskState
 from relay.hub.task_reads import BATCH, TaskBatch
 from relay.protocol.types import PAGE_BYTES
 from relay.source.reader import Reader
@@ -546,6 +554,44 @@ async def test_a_poll_gets_503_while_the_database_cannot_be_read(
             answer = await post(relay, body)
             assert (answer.status, answer.body["data"]["code"]) == (503, "unavailable")
             assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_a_poll_whose_state_cannot_be_made_gets_503_and_others_are_answered(
+    tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice", "events": []})
+    made = TaskState.pages
+
+    def pages(self: TaskState, since: int | None = None, digest: str | None = None) -> Any:
+        if since == 77:
+            raise RuntimeError("a fault of the relay")
+        return made(self, since, digest)
+
+    monkeypatch.setattr(TaskState, "pages", pages)
+    async with running(with_()) as relay:
+        bodies = ({"tasks": [{"taskId": "t", **more}]} for more in ({"since": 77, "head": "1.x"}, {}))
+        refused, other = await asyncio.gather(*(post(relay, body) for body in bodies))
+
+        assert (refused.status, refused.body["data"]["code"]) == (503, "unavailable")
+        assert other.types == ["task:state"]
+
+
+async def test_a_waiting_poll_that_cannot_be_given_a_change_reads_it(
+    tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice", "events": []})
+
+    def fails(*_: Any) -> None:
+        raise RuntimeError("a fault of the relay")
+
+    async with running(with_()) as relay:
+        alice = Poller("alice", ["t"])
+        await alice.poll(relay)
+        monkeypatch.setattr(TaskSubscriber, "send", fails)
+        async with waiting(relay, alice, rooms=1) as polling:
+            await write(tasks.update_one, {"_id": "t"}, {"$push": {"events": {"n": 0}}})
+            assert (await in_time(polling)).types == ["task:state"]
+        assert [event["data"] for event in alice.timelines["t"]] == [{"n": 0}]
 
 
 async def test_a_poll_gives_up_on_a_read_that_does_not_end(

@@ -37,6 +37,7 @@ class Receiver:
         self.waiting: list[tuple[Frame, bool]] = []  # each frame, and whether it may be dropped
         self.takes = self.room = True
         self.has_dropped = False  # live messages, which the hub does not know yet
+        self.failed = False
 
     def send(self, batch: Batch) -> None:
         self.waiting += [(frame, True) for frame in batch.frames]
@@ -56,6 +57,9 @@ class Receiver:
 
     def has_room(self) -> bool:
         return self.room
+
+    def fail(self) -> None:
+        self.failed = True
 
     def drop_live(self) -> None:
         self.waiting = [(frame, droppable) for frame, droppable in self.waiting if not droppable]

@@ -27,7 +27,7 @@ from relay.gateway.services import Services
 from relay.hub.listener import Listener
 from relay.hub.reads import CATCH_UP_S
 from relay.protocol import polls
-from relay.protocol.frames import Batch, Frame
+from relay.protocol.frames import Batch, Frame, error
 from relay.protocol.polls import PolledList, PolledTask, shown_moment
 from relay.protocol.types import ErrorCode, Kind
 from relay.tasks.visibility import Principal
@@ -139,6 +139,12 @@ class Subscriber(ABC):
 
     def has_room(self) -> bool:
         return True
+
+    def fail(self) -> None:
+        # A poll that still collects is refused with 503. One that waits reads the item again.
+        self.revoked |= self.complete
+        self._pages, self.complete = [error(ErrorCode.UNAVAILABLE, "The item could not be read.")], True
+        self._notify()
 
 
 class TaskSubscriber(Subscriber):

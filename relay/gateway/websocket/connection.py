@@ -280,7 +280,7 @@ class Connection(asyncio.Protocol):
         if parser is not None:
             parser.free()
 
-    # What leaves. (The first five methods implement `hub.listener.Receiver`.)
+    # What leaves. (The first six methods implement `hub.listener.Receiver`.)
 
     def send(self, batch: Batch) -> None:
         """Queue live messages. If too many bytes of live messages wait then, all that wait are dropped, including these
@@ -317,6 +317,11 @@ class Connection(asyncio.Protocol):
         """Return whether another state may be queued. After False, `Conversation.drained` is called when everything
         queued has been written."""
         return self._outbox.has_room(paused=self._paused)
+
+    def fail(self) -> None:
+        """Close the connection with 1011 soon, and not at once: the hub is serving other listeners now, and must not be
+        called back."""
+        self._loop.call_soon(self.close, Close.INTERNAL, "internal error")
 
     def _keep(self, data: bytes) -> None:
         self._outbox.add(data)

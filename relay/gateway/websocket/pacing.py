@@ -28,6 +28,9 @@ class Flushable(Protocol):
     def flush(self) -> int:
         """Write what is queued. Return the number of live messages (reports of changes) among it."""
 
+    def fail(self) -> None:
+        """End the connection soon: an error kept it from writing, so its client lacks messages."""
+
 
 class WritePacer:
     """Decides when the connections of one event loop write to their sockets: together, in rounds, so that a burst of
@@ -70,6 +73,7 @@ class WritePacer:
                 most = max(most, connection.flush())
             except Exception:  # one connection that fails must not keep the others from writing
                 log.exception("a connection could not write")
+                connection.fail()
         ended = self._loop.time()
         if most >= BURST_MESSAGES:
             pause = min((ended - began) * BURST_FACTOR, BURST_MAX_PAUSE_S)

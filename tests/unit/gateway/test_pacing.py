@@ -56,6 +56,8 @@ class SlowConnection:
         self.clock.now += self.takes_s
         return self.messages
 
+    def fail(self) -> None: ...
+
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
@@ -107,14 +109,20 @@ def test_a_connection_that_fails_does_not_keep_others_from_writing(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
-        def flush(self) -> None:
+        failed = False
+
+        def flush(self) -> int:
             raise OSError("gone")
 
-    pacer, connection = WritePacer(), SlowConnection(clock)
-    pacer.schedule(Broken())
+        def fail(self) -> None:
+            self.failed = True
+
+    pacer, broken, connection = WritePacer(), Broken(), SlowConnection(clock)
+    pacer.schedule(broken)
     pacer.schedule(connection)
     clock.run()
     assert connection.written_at
+    assert broken.failed
     assert caplog.messages == ["a connection could not write"]
 
 

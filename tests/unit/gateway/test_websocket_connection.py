@@ -480,6 +480,19 @@ def failing(*_: Any, **__: Any) -> None:
     raise RuntimeError("a bug")
 
 
+def test_a_connection_that_the_relay_cannot_serve_is_closed_after_what_is_queued_and_not_at_once() -> None:
+    harness = Harness()
+    harness.connection.answer(frame(b"1"))
+
+    harness.connection.fail()
+    harness.connection.fail()
+
+    assert harness.connection.code is None  # the caller serves other connections now
+    harness.loop.settle()
+    assert harness.conversation.calls == ["closed"]
+    assert harness.frames() == [(TEXT, b"1"), (CLOSE, close_body(1011, "internal error"))]
+
+
 def test_a_conversation_can_end_its_connection_by_raising_refused(caplog: pytest.LogCaptureFixture) -> None:
     harness = Harness()
 

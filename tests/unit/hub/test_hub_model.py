@@ -88,6 +88,9 @@ class Client:
     def has_room(self) -> bool:
         return self.room
 
+    def fail(self) -> None:
+        raise AssertionError("the hub failed")
+
     def pause(self) -> None:
         if self.takes:
             self.takes = False
