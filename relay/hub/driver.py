@@ -79,8 +79,8 @@ class Driver:
         self._background = background
         self._outage = Outage(log, "the database did not tell its time")
         self._catching_up: Waiting[Requested] = Waiting()
-        self.task_reads = TaskReads(reads, translator)
-        self.list_reads = ListReads(reads, translator)
+        self.task_reads = TaskReads(reads, translator, self._refuse)
+        self.list_reads = ListReads(reads, translator, self._refuse)
 
     def apply(self, subscription: Subscribed, event: Event) -> None:
         """Give an event to a subscription, and carry out the effects that the subscription returns, in their order.

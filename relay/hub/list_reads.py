@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bson import Timestamp
 
@@ -24,6 +24,8 @@ from relay.tasks.translate import Translator
 
 log = logging.getLogger(__name__)
 
+Refuse = Callable[[Sequence[ListRequest]], None]
+
 # Reads of one list in flight at once. More than one, so that a read that hangs does not keep later requests waiting.
 PARALLEL_READS = 2
 MANY_TASKS = 500  # more tasks are summarised in a thread: they would block the event loop for 10 ms
@@ -38,9 +40,9 @@ class ListReading:
     are in flight, however often the list changes and however many listeners ask for it.
     """
 
-    __slots__ = ("group", "later", "limit", "outdated", "position", "requests", "since")
+    __slots__ = ("_refuse", "group", "later", "limit", "outdated", "position", "requests", "since")
 
-    def __init__(self, group: Group, limit: int, position: Timestamp) -> None:
+    def __init__(self, group: Group, limit: int, position: Timestamp, refuse: Refuse) -> None:
         self.group = group
         self.limit = limit
         self.position = position
@@ -48,6 +50,7 @@ class ListReading:
         self.requests: Waiting[ListRequest] = Waiting()
         self.later: Waiting[ListRequest] = Waiting()
         self.since: list[tuple[Frame, StepFrames | None]] = []
+        self._refuse = refuse
 
     def add(self, request: ListRequest) -> None:
         """Let this read answer the request, or, if the list has changed since the read began, the read after this
@@ -68,6 +71,9 @@ class ListReading:
     def is_needed(self) -> bool:
         return any(request.unasked for request in self.requests)
 
+    def note_failed(self) -> None:
+        self._refuse([request for request in (*self.requests, *self.later) if not request.unasked])
+
     def users(self) -> set[str]:
         return {request.subscription.listener.user for request in self.requests}
 
@@ -76,9 +82,11 @@ class ListReads:
     """Plans and makes the reads of lists. The caller has to call `pages` for each reading that `ask` returns, and to
     answer the requests with the result."""
 
-    def __init__(self, reads: FairReads, translator: Translator) -> None:
+    def __init__(self, reads: FairReads, translator: Translator, refuse: Refuse) -> None:
+        """`refuse` is called with requests of clients that share a read which fails and is retried for others."""
         self._reads = reads
         self._translator = translator
+        self._refuse = refuse
         self._outage = Outage(log, "a dashboard could not be read")
         self._readings: dict[Group, list[ListReading]] = {}
 
@@ -115,7 +123,7 @@ class ListReads:
         """
         readings = [one for one in self._readings.get(group, ()) if one.limit == request.limit]
         if all(one.outdated for one in readings) and len(readings) < PARALLEL_READS:
-            reading = ListReading(group, request.limit, self._reads.position)
+            reading = ListReading(group, request.limit, self._reads.position, self._refuse)
             reading.add(request)
             self._readings.setdefault(group, []).append(reading)
             return reading

@@ -81,7 +81,7 @@ class ListSubscription(Subscription[ListRequest]):
             ReadGiven: states(READING, LIVE, BEHIND, ABSENT),
             ReadUnavailable: states(READING, BEHIND, ABSENT),
             StreamLost: states(READING),  # the read is repeated
-            RightsChanged: states(READING, ABSENT),  # ABSENT: the client's own request was refused before
+            RightsChanged: states(READING),
             Paused: states(READING),
             Lagged: states(READING),  # the list that is being read is newer than all dropped messages
             Drained: states(READING),
@@ -121,8 +121,7 @@ class ListSubscription(Subscription[ListRequest]):
             case StreamLost() if self.state is LIVE:
                 return READING, [*self._leave_room(), Read(self._renew())]
             case RightsChanged() if self.state is not BEHIND:
-                effects = [*self._leave_room(), *self._ask_again()]
-                return (READING if self.requests else ABSENT), effects
+                return READING, [*self._leave_room(), *self._ask_again()]
             case Lagged() if self.state is LIVE:
                 return BEHIND, self._leave_room()
             case Drained() if self.state is BEHIND:
@@ -162,7 +161,7 @@ class ListSubscription(Subscription[ListRequest]):
         asked = [request for request in self.requests if not request.unasked]
         self._withdraw(self.requests)
         if not asked:
-            return [Read(self._renew())] if self.member else []
+            return [Read(self._renew())]
         effects: list[Effect] = []
         for request in asked:
             self._add(again := ListRequest(self, request.limit, request.reply_to))
@@ -207,6 +206,11 @@ class ListSubscription(Subscription[ListRequest]):
                 missed.append(frame)
         return missed
 
+    def _end_membership(self) -> None:
+        # Withdraw the relay's own requests: their lists would be sent to a client that is no longer subscribed.
+        self._withdraw([one for one in self.requests if one.unasked])
+        self.member = False
+
     def _unavailable(self, event: ReadUnavailable) -> Outcome:
         request = cast(ListRequest, event.request)
         is_newest = self.requests[-1] is request
@@ -214,7 +218,8 @@ class ListSubscription(Subscription[ListRequest]):
         effects: list[Effect] = []
         if not request.unasked:
             effects.append(Send(unavailable(request.reply_to)))
-            self.member = self.member and not is_newest
+            if is_newest:
+                self._end_membership()
         if self.requests:
             return READING, effects
         if not self.member:

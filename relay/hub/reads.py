@@ -57,6 +57,10 @@ class Reading(Protocol):
         """Whether a request that the relay made by itself waits for this read. No client would repeat such a request,
         so the read is retried until it succeeds."""
 
+    def note_failed(self) -> None:
+        """Note that a try has failed, and that the read is retried because it is needed: refuse the requests of clients
+        that wait for it, who can repeat them."""
+
     def users(self) -> Collection[str]:
         """Return the users that wait for this read."""
 
@@ -105,6 +109,7 @@ class FairReads:
             except Unavailable:
                 if not reading.is_needed():
                     raise
+                reading.note_failed()
                 await asyncio.sleep(RETRY_S)
             else:
                 self._metrics.reads.inc()
@@ -125,6 +130,7 @@ class FairReads:
         except TimeoutError:
             if not reading.is_needed():
                 raise Unavailable("no position can be read") from None
+            reading.note_failed()
         reading.move_to(self._position.value)
 
     def share(self, reading: Reading, user: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ from relay.tasks.translate import Translator
 
 log = logging.getLogger(__name__)
 
+Refuse = Callable[[Sequence[TaskRequest]], None]
+
 BATCH = 10  # tasks read together: all are in memory until they are answered, and a document has up to 16 MB
 
 
@@ -41,12 +43,13 @@ class TaskBatch:
     does not exist.
     """
 
-    def __init__(self, user: str, position: Timestamp) -> None:
+    def __init__(self, user: str, position: Timestamp, refuse: Refuse) -> None:
         self.user = user
         self.position = position
         self.moved = False
         self.readings: list[TaskReading] = []
         self.rights: set[Keys] = set()
+        self._refuse = refuse
 
     def add(self, reading: TaskReading) -> None:
         self.readings.append(reading)
@@ -65,6 +68,9 @@ class TaskBatch:
 
     def is_needed(self) -> bool:
         return any(request.unasked for request in self.requests())
+
+    def note_failed(self) -> None:
+        self._refuse([request for request in self.requests() if not request.unasked])
 
     def users(self) -> set[str]:
         return {request.subscription.listener.user for request in self.requests()}
@@ -173,9 +179,11 @@ class TaskReads:
     """Plans and makes the reads of tasks. The caller has to iterate over `answers` for each batch that `ask` returns,
     and to answer the requests with the results."""
 
-    def __init__(self, reads: FairReads, translator: Translator) -> None:
+    def __init__(self, reads: FairReads, translator: Translator, refuse: Refuse) -> None:
+        """`refuse` is called with requests of clients that share a read which fails and is retried for others."""
         self._reads = reads
         self._translator = translator
+        self._refuse = refuse
         self._outage = Outage(log, "a join could not be read")
         self._readings: dict[bytes, list[TaskReading]] = {}
         self._gathering: dict[str, TaskBatch] = {}  # by user, the batch that has not begun to be read
@@ -211,7 +219,7 @@ class TaskReads:
         batch = self._gathering.get(user)
         is_new = batch is None or len(batch.readings) == BATCH or batch.position != self._reads.position
         if batch is None or is_new:
-            batch = self._gathering[user] = TaskBatch(user, self._reads.position)
+            batch = self._gathering[user] = TaskBatch(user, self._reads.position, self._refuse)
         reading = TaskReading(task_id, batch)
         reading.add(request)
         batch.add(reading)

@@ -3,10 +3,11 @@ disturbed."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
-from support.hub_in_memory import HubFixture, Receiver, running_hub, until
+from support.hub_in_memory import HubFixture, Receiver, running_hub, settled, until
 
 from relay.errors import Unavailable
 from relay.hub import driver
@@ -144,6 +145,38 @@ async def test_a_request_is_answered_although_the_relay_cannot_find_out_how_far_
         await until(lambda: len(receiver.messages) == 2)
 
         assert [data["code"] for data in receiver.of("error")] == ["unavailable", "unavailable"]
+
+
+async def test_a_request_that_shares_the_read_of_a_member_is_refused_while_the_database_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("relay.hub.reads.RETRY_S", 0)
+    async with running_hub([insert("t0", 0)], [push("t0", 1)]) as fixture:
+        fixture.write()
+        member, other, shown = Receiver(), Receiver(), list[str]()
+        fixture.hub.join_task(fixture.listener(receiver=member), "t0", None, None, "1")
+        fixture.hub.join_list(fixture.listener(receiver=member), 100, "2")
+        await until(lambda: len(member.messages) == 2)
+        gate, away = asyncio.Event(), asyncio.Event()
+        fixture.gates += [gate, gate, away, away]
+        fixture.failures += [Unavailable("away")] * 2
+        fixture.lose_stream()  # reads the task and the list for the member until it can
+        await until(lambda: len(fixture.gates) == 2)
+
+        listener = fixture.listener(receiver=other)
+        fixture.hub.show_task(listener, "t0", None, None, shown.append, "3")
+        fixture.hub.join_task(listener, "t0", None, None, "4")
+        fixture.hub.join_list(listener, 100, "5", caught_up=True)
+        gate.set()
+        await until(lambda: len(other.messages) == 2)
+
+        assert shown == ["unavailable"]
+        refused = {message["replyTo"]: message["data"]["code"] for message in other.messages}
+        assert refused == {"4": "unavailable", "5": "unavailable"}
+        away.set()
+        await until(lambda: len(member.messages) == 4)
+        await settled()
+        assert len(other.messages) == 2
 
 
 # Live messages.

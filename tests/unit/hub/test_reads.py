@@ -64,12 +64,16 @@ class Wanted:
     def __init__(self, *, needed: bool = False) -> None:
         self.position = S
         self.needed = needed
+        self.failures = 0
 
     def move_to(self, position: Timestamp) -> None:
         self.position = position
 
     def is_needed(self) -> bool:
         return self.needed
+
+    def note_failed(self) -> None:
+        self.failures += 1
 
     def users(self) -> set[str]:
         return {"alice"}
@@ -81,8 +85,9 @@ class Given:
         self.position = StreamPosition()
         self.position.move_to(S)
         self.reads = FairReads(self.database, self.position, Metrics())
-        self.tasks = TaskReads(self.reads, TRANSLATOR)
-        self.lists = ListReads(self.reads, TRANSLATOR)
+        self.refused: list[Any] = []  # requests of clients, because a read that is retried has failed
+        self.tasks = TaskReads(self.reads, TRANSLATOR, self.refused.extend)
+        self.lists = ListReads(self.reads, TRANSLATOR, self.refused.extend)
 
 
 @pytest.fixture(autouse=True)

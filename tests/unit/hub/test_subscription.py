@@ -103,7 +103,7 @@ LIST_TRANSITIONS: dict[tuple[State, type[Event]], set[State]] = {
     (READING, ReadGiven): {READING, LIVE, BEHIND, ABSENT},
     (READING, ReadUnavailable): {READING, BEHIND, ABSENT},
     (READING, StreamLost): {READING},
-    (READING, RightsChanged): {READING, ABSENT},
+    (READING, RightsChanged): {READING},
     (READING, Paused): {READING},
     (READING, Lagged): {READING},
     (READING, Drained): {READING},
@@ -740,15 +740,17 @@ def test_other_rights_read_the_list_again_for_every_request_that_is_unanswered()
     assert (effect.request.reply_to, old.active) == ("1", False)
 
 
-def test_other_rights_read_no_list_for_a_listener_whose_own_request_was_refused() -> None:
+def test_a_refusal_of_the_newest_request_for_the_list_withdraws_the_lists_that_nobody_asked_for() -> None:
     given = Lists()
     given.reach(LIVE)
     given.handle(StreamLost())
     given.handle(Join(given.request(), caught_up=True))
-    given.handle(ReadUnavailable(given.subscription.requests[-1]))
+    unasked, join = given.list.requests
 
-    assert given.handle(RightsChanged()) == []
-    assert given.subscription.state is ABSENT
+    given.handle(ReadUnavailable(join))
+
+    assert not unasked.active
+    assert given.list.state is ABSENT
 
 
 def test_other_rights_read_a_live_list_again() -> None:
