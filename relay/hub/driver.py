@@ -249,6 +249,8 @@ class Driver:
         elif not answer.is_read:
             self.apply(subscription, ReadUnavailable(request))
         elif answer.must_look_again(request):
+            if not answer.reading.batch.looks_for(listener):
+                request.note_overlooked()
             if subscription.member and not request.unasked:
                 request.forget_position()  # for the reason in `TaskSubscription._given`
             self._read_when_caught_up(request)

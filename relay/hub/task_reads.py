@@ -38,9 +38,9 @@ class TaskBatch:
     yet.
 
     `moved`: the read was repeated at a later position than it began with, and the messages published between the two
-    positions were not buffered. `rights` are the rights of the listeners that had asked when the read began. A read
-    finds only documents that one of these listeners may see, because a forbidden task must not cost more than one that
-    does not exist.
+    positions were not buffered. `rights` are the rights of the listeners that had asked when the read began; None
+    before that. A read finds only documents that one of these listeners may see, because a forbidden task must not cost
+    more than one that does not exist.
     """
 
     def __init__(self, user: str, position: Timestamp, refuse: Refuse) -> None:
@@ -48,7 +48,7 @@ class TaskBatch:
         self.position = position
         self.moved = False
         self.readings: list[TaskReading] = []
-        self.rights: set[Keys] = set()
+        self.rights: set[Keys] | None = None
         self._refuse = refuse
 
     def add(self, reading: TaskReading) -> None:
@@ -65,6 +65,11 @@ class TaskBatch:
     def requests(self) -> Iterator[TaskRequest]:
         """Return the requests that wait for this batch and were not withdrawn."""
         return (one for reading in self.readings for one in reading.requests)
+
+    def looks_for(self, listener: Listener) -> bool:
+        """Whether this read finds the documents that the listener may see. Until the read begins, every listener that
+        asks is taken into account."""
+        return self.rights is None or listener.keys in self.rights
 
     def is_needed(self) -> bool:
         return any(request.unasked for request in self.requests())
@@ -154,7 +159,7 @@ class TaskAnswer:
         # This read cannot refuse the task for good in two cases: the relay had not caught up with the database, so a
         # task just written may be missing; or the listener asked after the read began, so the read did not look for
         # documents that only this listener's rights allow.
-        looked = request.caught_up and request.subscription.listener.keys in self.reading.batch.rights
+        looked = request.caught_up and self.reading.batch.looks_for(request.subscription.listener)
         return not looked or self.appeared_for(request.subscription.listener)
 
     def appeared_for(self, listener: Listener) -> bool:
@@ -208,11 +213,14 @@ class TaskReads:
         Return the batch of the new read if the batch is new too, because the caller has to read it with `answers`;
         otherwise return None.
         """
-        task_id, user = request.subscription.task_id, request.subscription.listener.user
+        task_id, listener = request.subscription.task_id, request.subscription.listener
+        user = listener.user
         first_key = key_of(candidate_ids(task_id)[0])
         for reading in self._readings.get(first_key, ()):
-            # Nothing was published for the task since the position of this read, so its result is still current.
-            if not reading.since:
+            # Nothing was published for the task since the position of this read, so its result is still current. A
+            # request that was overlooked once is not made to wait for others again: somebody who asks for the task all
+            # the time, and may not see it, would keep it from those who may.
+            if not reading.since and not (request.overlooked and not reading.batch.looks_for(listener)):
                 reading.add(request)
                 self._reads.share(reading.batch, user)
                 return None

@@ -60,10 +60,11 @@ class TaskRequest(Request):
     """One request for a snapshot of a task, from the client's position (`since`, `head`) or, if these are None, from 0.
 
     `answered` is not None if the client asked for the snapshot only and not for live messages (the event `Show`): then
-    it is called with the way the request ended, and the listener is not sent an error.
+    it is called with the way the request ended, and the listener is not sent an error. `overlooked`: it shared a read
+    that did not look for documents that only the rights of its listener allow.
     """
 
-    __slots__ = ("answered", "head", "since", "subscription")
+    __slots__ = ("answered", "head", "overlooked", "since", "subscription")
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class TaskRequest(Request):
         self.since = since
         self.head = head
         self.answered = answered
+        self.overlooked = False
 
     @property
     def has_position(self) -> bool:
@@ -88,6 +90,9 @@ class TaskRequest(Request):
     def forget_position(self) -> None:
         """Ignore how much of the timeline the client says it has: let the snapshot begin at the first event."""
         self.since = self.head = None
+
+    def note_overlooked(self) -> None:
+        self.overlooked = True
 
 
 class TaskSubscription(Subscription[TaskRequest]):

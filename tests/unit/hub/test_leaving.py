@@ -190,6 +190,35 @@ async def test_callers_that_give_up_waiting_for_a_position_do_not_add_up_while_i
     assert not position._waiting
 
 
+async def test_a_task_that_somebody_without_rights_asks_for_all_the_time_is_shown_to_one_with_rights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of mallory's reads has begun before alice asks again, so it does not look for what only she may see."""
+    async with running_hub([insert("t0", 0)]) as fixture:
+        fixture.write()
+        receiver, gates, moments = Receiver(), [asyncio.Event() for _ in range(2)], [asyncio.Event()]
+        fixture.gates += gates
+        fixture.hub.join_task(fixture.listener("mallory"), "t0", None, None, None)
+        await until(lambda: len(fixture.gates) == 1)
+        fixture.hub.join_task(fixture.listener("alice", receiver), "t0", None, None, None)
+
+        async def now() -> Timestamp:
+            await moments[0].wait()
+            return fixture.hub.position
+
+        monkeypatch.setattr(fixture, "now", now)
+        gates[0].set()  # neither of them is shown the task; both wait for the relay to have caught up
+        await settled()
+        fixture.hub.join_task(fixture.listener("mallory"), "t0", None, None, None)
+        await until(lambda: not fixture.gates)
+        moments[0].set()
+        await until(lambda: bool(receiver.messages))  # although mallory's second read has not ended
+
+        assert receiver.types() == ["task:state"]
+        gates[1].set()
+        await settled()
+
+
 async def test_a_failed_read_for_nobody_is_not_tried_again() -> None:
     async with running_hub([insert("t0", 0)], [merged("t0", 1)]) as fixture:
         fixture.write()
