@@ -3,7 +3,7 @@ effects.
 
 It differs from a subscription to a task in three ways. A snapshot is always the whole list. The answer to one request
 also answers the requests made before it, because their own answers would be older lists. And the subscription ends if
-the newest request of the client fails, because a list that is no longer kept up to date is not a subscription.
+the client's last unanswered request fails, because a list that is no longer kept up to date is not a subscription.
 """
 
 from __future__ import annotations
@@ -64,10 +64,9 @@ class ListRequest(Request):
 
 
 class ListSubscription(Subscription[ListRequest]):
-    """A listener's subscription to the list. Live messages follow the answer to the newest request.
+    """A listener's subscription to the list. Live messages follow the answer to the newest request that has not failed.
 
-    `member`: the newest request of the client has not failed, so live messages follow. `limit` is the number of tasks
-    that this request asked for; requests that the relay makes by itself ask for as many.
+    `limit` is the number of tasks that this request asked for; requests that the relay makes by itself ask for as many.
     """
 
     __slots__ = ("limit",)
@@ -78,7 +77,7 @@ class ListSubscription(Subscription[ListRequest]):
         },
         READING: {
             Join: states(READING),
-            ReadGiven: states(READING, LIVE, BEHIND, ABSENT),
+            ReadGiven: states(READING, LIVE, BEHIND),
             ReadUnavailable: states(READING, BEHIND, ABSENT),
             StreamLost: states(READING),  # the read is repeated
             RightsChanged: states(READING),
@@ -129,7 +128,6 @@ class ListSubscription(Subscription[ListRequest]):
             case Drained():
                 return self.state, self._read_postponed()
             case Leave():
-                self.member = False
                 self._withdraw(self.requests)
                 return ABSENT, self._leave_room()
             case StreamLost() | RightsChanged() | Paused() | Lagged():
@@ -138,7 +136,7 @@ class ListSubscription(Subscription[ListRequest]):
 
     def _join(self, event: Join) -> Outcome:
         request = cast(ListRequest, event.request)
-        self.member, self.limit = True, request.limit
+        self.limit = request.limit
         self._add(request)
         # A client that was connected to another instance of the relay may hold a later list than this instance can read
         # at its current position S. Wait until this instance has caught up, so that the list does not go back in time.
@@ -147,7 +145,6 @@ class ListSubscription(Subscription[ListRequest]):
 
     def _renew(self) -> ListRequest:
         """Add and return a request that the relay makes by itself, to bring the client's list up to date."""
-        self.member = True
         request = ListRequest(self, self.limit, unasked=True)
         self._add(request)
         return request
@@ -180,8 +177,6 @@ class ListSubscription(Subscription[ListRequest]):
         ]
         if self.requests:
             return READING, effects
-        if not self.member:
-            return ABSENT, effects
         if self.listener.lagging:
             return BEHIND, effects
         if frames := self._missed(read.since):
@@ -206,24 +201,23 @@ class ListSubscription(Subscription[ListRequest]):
                 missed.append(frame)
         return missed
 
-    def _end_membership(self) -> None:
-        # Withdraw the relay's own requests: their lists would be sent to a client that is no longer subscribed.
-        self._withdraw([one for one in self.requests if one.unasked])
-        self.member = False
-
     def _unavailable(self, event: ReadUnavailable) -> Outcome:
         request = cast(ListRequest, event.request)
-        is_newest = self.requests[-1] is request
         self._withdraw([request])
-        effects: list[Effect] = []
         if not request.unasked:
-            effects.append(Send(unavailable(request.reply_to)))
-            if is_newest:
-                self._end_membership()
+            return self._refused(Send(unavailable(request.reply_to)))
         if self.requests:
-            return READING, effects
-        if not self.member:
-            return ABSENT, effects
+            return READING, []
         if self.listener.lagging:
-            return BEHIND, effects
-        return READING, [*effects, ReadLater(self._renew())]
+            return BEHIND, []
+        return READING, [ReadLater(self._renew())]
+
+    def _refused(self, refusal: Send) -> Outcome:
+        """One request of the client has failed. The others are still to be answered. If there are no others, end."""
+        asked = [one for one in self.requests if not one.unasked]
+        if asked:
+            self.limit = asked[-1].limit
+            return READING, [refusal]
+        # Withdraw the relay's own request: its list would be sent to a client that is no longer subscribed.
+        self._withdraw(self.requests)
+        return ABSENT, [refusal]

@@ -301,12 +301,11 @@ class Subscription(ABC, Generic[R]):
     """The common part of the two kinds of subscriptions: the state, the unanswered requests, and the handling of
     events.
 
-    `requests` are in the order in which they were made. `member`: the listener is to be sent live messages once its
-    requests are answered. `room` is the room (subscribers of a task) or group (subscribers of the list) in which the
-    listener is sent live messages; None unless the state is LIVE.
+    `requests` are in the order in which they were made. `room` is the room (subscribers of a task) or group
+    (subscribers of the list) in which the listener is sent live messages; None unless the state is LIVE.
     """
 
-    __slots__ = ("listener", "member", "requests", "room", "state")
+    __slots__ = ("listener", "requests", "room", "state")
 
     TABLE: ClassVar[Table]
 
@@ -314,7 +313,6 @@ class Subscription(ABC, Generic[R]):
         self.listener = listener
         self.state = State.ABSENT
         self.requests: tuple[R, ...] = ()
-        self.member = False
         self.room: Room | Group | None = None
 
     def handle(self, event: Event) -> Sequence[Effect]:

@@ -98,13 +98,14 @@ class TaskRequest(Request):
 class TaskSubscription(Subscription[TaskRequest]):
     """A listener's subscription to one task.
 
+    `member`: the listener is to be sent live messages once its requests are answered.
     `sent` is the position in the timeline up to which the client has certainly been sent everything; None if that is
     not known. While READING it is the position at which live delivery stopped, while LIVE the position at the last
     `Paused` event, while BEHIND the position before the first live message that was dropped.
     `rewritten_at` is that of the room at the last `Paused` event, see `Room`.
     """
 
-    __slots__ = ("rewritten_at", "sent", "task_id")
+    __slots__ = ("member", "rewritten_at", "sent", "task_id")
 
     TABLE: ClassVar[Table] = {
         ABSENT: {
@@ -161,6 +162,7 @@ class TaskSubscription(Subscription[TaskRequest]):
     def __init__(self, listener: Listener, task_id: str) -> None:
         super().__init__(listener)
         self.task_id = task_id
+        self.member = False
         self.sent: Progress | None = None
         self.rewritten_at = 0.0
 

@@ -100,7 +100,7 @@ TASK_TRANSITIONS: dict[tuple[State, type[Event]], set[State]] = {
 LIST_TRANSITIONS: dict[tuple[State, type[Event]], set[State]] = {
     (ABSENT, Join): {READING},
     (READING, Join): {READING},
-    (READING, ReadGiven): {READING, LIVE, BEHIND, ABSENT},
+    (READING, ReadGiven): {READING, LIVE, BEHIND},
     (READING, ReadUnavailable): {READING, BEHIND, ABSENT},
     (READING, StreamLost): {READING},
     (READING, RightsChanged): {READING},
@@ -693,9 +693,7 @@ def test_a_request_for_the_list_that_is_refused_ends_the_subscription() -> None:
     assert given.subscription.state is ABSENT
 
 
-def test_an_earlier_request_for_the_list_is_answered_after_the_newest_was_refused_and_nothing_follows() -> (
-    None
-):
+def test_live_messages_follow_an_earlier_request_for_the_list_if_the_newest_was_refused() -> None:
     given = Lists()
     given.handle(given.join())
     given.handle(given.join())
@@ -703,8 +701,19 @@ def test_an_earlier_request_for_the_list_is_answered_after_the_newest_was_refuse
     given.handle(ReadUnavailable(given.list.requests[1]))
     effects = given.handle(given.given())
 
-    assert kinds(effects) == [SendState]
-    assert given.subscription.state is ABSENT
+    assert kinds(effects) == [SendState, EnterRoom]
+
+
+def test_lists_of_the_relay_have_as_many_tasks_as_the_newest_request_that_was_not_refused() -> None:
+    given = Lists()
+    given.handle(Join(ListRequest(given.list, 5)))
+    given.handle(Join(ListRequest(given.list, 9)))
+    given.handle(ReadUnavailable(given.list.requests[1]))
+    given.handle(given.given())
+
+    _, read = given.handle(StreamLost())
+
+    assert read.request.limit == 5
 
 
 def test_a_list_that_the_relay_could_not_bring_up_to_date_is_tried_again() -> None:
