@@ -194,7 +194,7 @@ class Stream:
     async def batches(self) -> AsyncGenerator[Batch | Reopened]:
         yield self._batch
         if self._reason is not None:
-            yield Reopened(Timestamp(11, 1), self._reason)
+            yield Reopened(Timestamp(11, 1), self._reason, b"")
 
     def reopen(self, reason: str) -> None:
         self._reason = reason

@@ -74,7 +74,7 @@ class Stream:
                 start = chance.randint(self.read, world.written)
                 await asyncio.sleep(chance.choice((0, 0, 0.001, 0.02)))  # until the new cursor answers
                 self.read, self._lost = start, None
-                yield Reopened(world.times[start], "lost")
+                yield Reopened(world.times[start], "lost", resume_token(world.times[start]))
             elif self.read < (seen := self._seen()):
                 end = min(seen, self.read + chance.choice((1, 1, 2, 5)))
                 batch = joined(world.history.batches[self.read : end])
