@@ -18,6 +18,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import PositionLost, Unavailable
+from relay.source.cluster import is_routed, latest_time
 from relay.source.errors import Meaning, meaning_of
 from relay.source.raw_bson import Decoder, Document, ignore
 
@@ -119,17 +120,22 @@ class Reader:
             self._left_out(1)
             log.error("a document cannot be decoded and is left out", extra={"error": error})
 
+    @property
+    def is_routed(self) -> bool:
+        """Whether the database is a sharded cluster. False until the first server has answered."""
+        return is_routed(self._client)
+
     async def now(self) -> Timestamp:
         """Return the cluster time of the database's latest operation.
 
-        Every write that was acknowledged before this call is at or before that time. Raises Unavailable if the database
-        does not answer or has no cluster time.
+        Every write to the collection that was acknowledged before this call is at or before that time. Raises
+        Unavailable if the database does not answer or has no cluster time.
         """
+        client, database = self._client, self._database.name
         try:
-            reply = await self._client.admin.command("ping")
+            moment = await latest_time(client, database, self._collection, max_time_ms=self._max_time_ms)
         except PyMongoError as failure:
-            raise Unavailable(f"ping failed: {type(failure).__name__}") from failure
-        moment = reply.get("operationTime")
-        if not isinstance(moment, Timestamp):
-            raise Unavailable("ping came without a cluster time")  # an arbiter, or a standalone server
+            raise Unavailable(f"the question for the time failed: {type(failure).__name__}") from failure
+        if moment is None:
+            raise Unavailable("the database has no cluster time")  # an arbiter, or a standalone server
         return moment

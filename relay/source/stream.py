@@ -28,6 +28,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import StartupError, Unavailable
 from relay.source.change import Change
+from relay.source.cluster import is_routed, latest_time
 from relay.source.cursor import EXPANDED, RAW_UPDATES, Cursor, Reply, Witness
 from relay.source.diagnosis import FOLLOW, STANDALONE, explain
 from relay.source.errors import Meaning, code_of, meaning_of
@@ -45,6 +46,7 @@ BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 10.0
 # no majority, the stream stays open and sends nothing (F14). On an idle shard the resume token may be 10 s old, because
 # an idle server writes a no-op only every 10 s.
 BEHIND_S = 15
+NOW_MS = 5_000  # limit of the question for the time of the database, on the server
 WITNESS_MS = 1_000  # how long to look for the last published change after a failure, see `_continues`
 _BEFORE_ALL = Timestamp(0, 0)
 
@@ -260,6 +262,11 @@ class Tail:
         self.confirm(is_current)
         return Batch(changes, raws, start, position, token, is_current)
 
+    @property
+    def is_routed(self) -> bool:
+        """Whether the database is a sharded cluster. False until the first server has answered."""
+        return is_routed(self._client)
+
     def confirm(self, is_current: bool) -> None:
         """Note that the stream has been read, and whether it was up to date with the database."""
         if is_current:
@@ -366,11 +373,12 @@ class Tail:
     async def now(self) -> Timestamp:
         """Return the cluster time of the database's latest operation.
 
-        Raises StartupError if the database is a standalone server, which has none.
+        Raises StartupError if the database is a standalone server, which has none, and PyMongoError if it does not
+        answer.
         """
-        reply = await self._client.admin.command("ping")
-        moment = reply.get("operationTime")
-        if not isinstance(moment, Timestamp):
+        client, database = self._client, self._database.name
+        moment = await latest_time(client, database, self._collection, max_time_ms=NOW_MS)
+        if moment is None:
             raise STANDALONE.error
         return moment
 

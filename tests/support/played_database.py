@@ -44,7 +44,16 @@ class PlayedDatabase:
     def client(self) -> Any:
         return self
 
-    admin = client
+    admin = topology_description = client
+
+    name = "app"
+
+    @property
+    def topology_type_name(self) -> str:
+        return "Sharded" if self._hello.get("msg") == "isdbgrid" else "ReplicaSetWithPrimary"
+
+    def server_descriptions(self) -> dict[str, Any]:
+        return {}
 
     def __getitem__(self, name: str) -> Any:
         return self
@@ -64,7 +73,9 @@ class PlayedDatabase:
             return {"operationTime": self.now}
         if command == "hello":
             return self._hello
-        if "find" in command or "killCursors" in command:
+        if "find" in command:
+            return {"operationTime": self.now}
+        if "killCursors" in command:
             return {}
         if "aggregate" in command:
             opening = command["pipeline"][0]["$changeStream"]
