@@ -27,7 +27,7 @@ from bson import Timestamp
 from relay.errors import PositionLost, Unavailable
 from relay.feed.cache import TaskCache
 from relay.metrics import Metrics
-from relay.source.change import Change, Replaced, Updated, key_of
+from relay.source.change import Change, Replaced, Updated, just_before, key_of
 from relay.source.identity import among
 from relay.source.outage import Outage
 from relay.source.raw_bson import Document
@@ -130,7 +130,7 @@ class Pump:
         Raises PositionLost if the database can no longer read at the time just before the batch, or at the time of one
         of its changes.
         """
-        before = _just_before(changes[0].time)
+        before = just_before(changes[0].time)
         ids = {change.key: change.id for change in changes}
         now = await self._begin(before, ids)
         steps, compared = self._translate(changes, now)
@@ -275,8 +275,3 @@ class Pump:
             del remaining[:KEYS_PER_READ]
             for document in documents:
                 yield document
-
-
-def _just_before(time: Timestamp) -> Timestamp:
-    """Return the greatest cluster time that is less than `time`."""
-    return Timestamp(time.time, time.inc - 1) if time.inc else Timestamp(time.time - 1, 2**32 - 1)

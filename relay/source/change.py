@@ -115,3 +115,8 @@ class Unreadable:
     """
 
     time: Timestamp
+
+
+def just_before(time: Timestamp) -> Timestamp:
+    """Return the greatest cluster time that is less than `time`."""
+    return Timestamp(time.time, time.inc - 1) if time.inc else Timestamp(time.time - 1, 2**32 - 1)

@@ -21,7 +21,14 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure, PyMongoError
 
-from relay.source.change import UNKNOWN_UPDATE, Change, Invalidated, Unreadable, Updated
+from relay.source.change import (
+    UNKNOWN_UPDATE,
+    Change,
+    Invalidated,
+    Unreadable,
+    Updated,
+    just_before,
+)
 from relay.source.events import read_changes, token_time
 from relay.source.raw_bson import Decoder, cut_out
 from relay.source.reader import RAW
@@ -66,16 +73,17 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The parsed reply to one getMore: its changes, and the cluster time up to which the stream has now been read.
+    """The parsed reply to one getMore: its changes, and the position, the cluster time up to which every change has now
+    been received.
 
+    The last of `changes` may be later than the position: more changes with the same cluster time may follow them.
     `raws` are the change events as raw BSON, one for each of `changes`, in the same order. `behind_s`
-    is the number of seconds between that cluster time and the time of the database.
+    is the number of seconds between the end of the reply and the time of the database.
     """
 
     changes: list[Change]
     raws: list[bytes]
     position: Timestamp
-    may_go_on: bool  # more changes with the last cluster time may follow
     behind_s: int
 
 
@@ -101,10 +109,9 @@ class Cursor:
         self._skips = True
         self._session = database.client.start_session(causal_consistency=False)
         self._id = 0
-        self._one_oplog = False
         self._way = PLAIN
         self.token: RawBSONDocument
-        self.witness: Witness | None = None  # the first change of the last cluster time that had a change
+        self.is_merged = True  # a router merges the stream from the oplogs of several shards
         self.invalidated = False
         self.unreadable = False  # the cursor returned a change that could not be read
         # The cursor returned an ambiguous update although it was opened with `showExpandedEvents`. A server before 8.0
@@ -124,7 +131,7 @@ class Cursor:
         """
         try:
             server = await self._database.client.admin.command("hello", session=self._session)
-            self._one_oplog = "setName" in server and server.get("msg") != "isdbgrid"
+            self.is_merged = "setName" not in server or server.get("msg") == "isdbgrid"
             if server["maxWireVersion"] < WIRE_VERSION_6_1:
                 way = max(way, RAW_UPDATES)
             reply = await self._opened(stage, way)
@@ -194,42 +201,33 @@ class Cursor:
             if not self._skips:
                 changes.append(change)
                 brought.append(raw)
-        # If the witness already has the last cluster time, an earlier reply had the first change.
-        if changes and (self.witness is None or self.witness.time != changes[-1].time):
-            self.witness = Witness.of(changes, brought)
         if self._way == EXPANDED:
             update = next((one.operation for one in changes if isinstance(one.operation, Updated)), None)
             self.is_vague |= update is not None and update.paths is None and update != UNKNOWN_UPDATE
-        position = token_time(self.token)
-        may_go_on = (
-            bool(changes)
-            and position <= changes[-1].time
-            and self._may_go_on(changes, len(raws), len(batch.raw))
-        )
-        now = rest.get("$clusterTime", {}).get("clusterTime", position)
-        return Reply(changes, brought, position, may_go_on, now.time - position.time)
+        end = token_time(self.token)
+        now = rest.get("$clusterTime", {}).get("clusterTime", end)
+        position = self._position(end, changes, len(raws), len(batch.raw))
+        return Reply(changes, brought, position, now.time - end.time)
 
-    def _may_go_on(self, changes: Sequence[Change], count: int, size: int) -> bool:
-        """Return whether the next reply may begin with more changes of the cluster time that this reply ends with.
+    def _position(self, end: Timestamp, changes: Sequence[Change], count: int, size: int) -> Timestamp:
+        """Return the cluster time up to which every change has been received, after a reply with these changes.
 
-        `changes` are the changes of this reply; `count` and `size` are the number of its elements and their bytes. If
-        the answer is yes, the changes of that cluster time are held back for one more getMore, which costs a
-        millisecond. So the answer is yes only if more changes are possible.
+        `end` is the cluster time of the reply's resume token; `count` and `size` are the number of the reply's elements
+        and their bytes.
 
-        A member of a replica set reads one oplog, in which each cluster time is one entry: a write, a transaction, or a
-        batch of writes that is not marked as one (deletes since MongoDB 6.1, all writes since 8.0). The server has all
-        changes of an entry at once, so a reply ends between them only if the reply is full, by number or by size; then
-        much is being written, and a millisecond does not matter. A change that is alone in its reply is complete. A
-        router merges the oplogs of several shards, which may have equal cluster times: there, every reply may end
-        between two changes of one cluster time.
+        A member of a replica set reads one oplog, in which each cluster time is one entry. So all changes up to `end`
+        have been received, except that a full reply may end within an entry.
+
+        A router merges the streams of several shards, whose oplogs may have entries with equal cluster times. Its
+        resume token promises that no change before the token will follow. But the token may lie between two changes
+        with the cluster time `end`, or before the first of them, and replies without changes do not rule that out: the
+        rest follows only after each shard has written something later. So only the changes before `end` are certain.
         """
-        return (
-            changes[-1].grouped
-            or not self._one_oplog
-            or size >= CUT_BYTES
-            or count >= BATCH_SIZE
-            or (len(changes) > 1 and changes[-2].time == changes[-1].time)
-        )
+        if self.is_merged:
+            return just_before(end)
+        if not changes or changes[-1].time < end:
+            return end
+        return just_before(changes[-1].time) if _may_go_on(changes, count, size) else changes[-1].time
 
     async def close(self) -> None:
         """Close the cursor on the server, and end its session.
@@ -248,3 +246,24 @@ class Cursor:
             command, codec_options=RAW, session=self._session
         )
         return reply
+
+
+def _may_go_on(changes: Sequence[Change], count: int, size: int) -> bool:
+    """Return whether the next reply of a replica set may begin with more changes of the cluster time that this reply
+    ends with.
+
+    `changes` are the changes of this reply; `count` and `size` are the number of its elements and their bytes. If the
+    answer is yes, the changes of that cluster time are held back for one more getMore, which costs a millisecond. So
+    the answer is yes only if more changes are possible.
+
+    An entry of the oplog is a write, a transaction, or a batch of writes that is not marked as one (deletes since
+    MongoDB 6.1, all writes since 8.0). The server has all changes of an entry at once, so a reply ends between them
+    only if the reply is full, by number or by size; then much is being written, and a millisecond does not matter. A
+    change that is alone in its reply is complete.
+    """
+    return (
+        changes[-1].grouped
+        or size >= CUT_BYTES
+        or count >= BATCH_SIZE
+        or (len(changes) > 1 and changes[-2].time == changes[-1].time)
+    )

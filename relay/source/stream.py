@@ -28,7 +28,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import StartupError, Unavailable
 from relay.source.change import Change
-from relay.source.cluster import is_routed, latest_time
+from relay.source.cluster import IDLE_SHARD_S, is_routed, latest_time
 from relay.source.cursor import EXPANDED, RAW_UPDATES, Cursor, Reply, Witness
 from relay.source.diagnosis import FOLLOW, STANDALONE, explain
 from relay.source.errors import Meaning, code_of, meaning_of
@@ -43,11 +43,12 @@ AWAIT_MS = 100  # how long a getMore waits for changes: a quiet collection's pos
 CLOSING_MS = 1
 BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 10.0
 # How many seconds the stream may be behind the time of the database before it counts as stale. If the replica set has
-# no majority, the stream stays open and sends nothing (F14). On an idle shard the resume token may be 10 s old, because
-# an idle server writes a no-op only every 10 s.
-BEHIND_S = 15
+# no majority, the stream stays open and sends nothing (F14). The stream of a sharded cluster may be held back by an
+# idle shard.
+BEHIND_S, MERGED_BEHIND_S = 15, IDLE_SHARD_S
 NOW_MS = 5_000  # limit of the question for the time of the database, on the server
 WITNESS_MS = 1_000  # how long to look for the last published change after a failure, see `_continues`
+MERGED_LOOKS = 5  # how many times more to look for it in the stream of a sharded cluster
 _BEFORE_ALL = Timestamp(0, 0)
 
 
@@ -306,13 +307,14 @@ class Tail:
     async def _follow(self, cursor: Cursor) -> AsyncGenerator[Batch]:
         """Yield the batches of one cursor, and close the cursor at the end.
 
-        Ends when the collection was dropped or renamed, or when the stream has to be reopened because a cluster time
-        continued after its batch. Raises PyMongoError or ValueError if the cursor fails.
+        Ends when the collection was dropped or renamed, or when the stream has to be reopened because a change came
+        after its cluster time had been given out. Raises PyMongoError or ValueError if the cursor fails.
         """
         pending: asyncio.Task[Reply] | None = None
         held: list[Change] = []
         held_raws: list[bytes] = []  # the raw BSON of `held`
-        published: Timestamp | None = None  # the cluster time of the last change that was given out
+        # A resume token, and the last cluster time that has to be given out before a stream may be resumed there.
+        later: tuple[bytes, Timestamp] | None = None
         try:
             while True:
                 reply = await (pending or cursor.get_more(AWAIT_MS))
@@ -321,34 +323,38 @@ class Tail:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     raise asyncio.CancelledError
-                if not held and reply.changes and reply.changes[0].time == published:
-                    # The change belongs to a cluster time that was given out, so a snapshot of that time may have shown
-                    # the change already. This happens only if `_may_go_on` or the server has a fault.
-                    self.reopen("a cluster time continued after its batch had ended")
+                if reply.changes and reply.changes[0].time <= self.position:
+                    # A snapshot that was read at the position may have shown the change already. This happens only if
+                    # `Reply.position` or the server has a fault.
+                    self.reopen("a change came after its cluster time had been given out")
                     return
                 held += reply.changes
                 held_raws += reply.raws
-                # The changes of the last cluster time are held back if more of them may follow, and given out after the
-                # next reply; an empty reply proves that this cluster time is complete. Until then the resume token
-                # stays. A stream that is resumed there repeats published changes, and the cursor skips those.
-                end = _end_of_complete(held) if reply.may_go_on and cursor.is_open else len(held)
+                # Changes after the reply's position are held back, because more of their cluster time may follow. Until
+                # they are given out the resume token stays before them. A stream that is resumed there repeats
+                # published changes, and the cursor skips those.
                 ends = not cursor.is_open
+                end = len(held) if ends else _count_until(held, reply.position)
                 if not ends:
-                    pending = asyncio.ensure_future(
-                        self._more(cursor, AWAIT_MS if end == len(held) else CLOSING_MS, paces=end > 0)
-                    )
+                    # A router may hold back for seconds what follows, and would be asked a thousand times until then.
+                    wait_ms = AWAIT_MS if end == len(held) or cursor.is_merged else CLOSING_MS
+                    pending = asyncio.ensure_future(self._more(cursor, wait_ms, paces=end > 0))
                 batch, held = held[:end], held[end:]
                 raws, held_raws = held_raws[:end], held_raws[end:]
-                if held and not batch:
+                if held and not batch and not cursor.is_merged:
                     continue
-                self._witness = cursor.witness or self._witness
-                if not held:
-                    self._token = bytes(cursor.token.raw)
+                if batch:
+                    self._witness = Witness.of(batch, raws)
                 start = self.position
-                self.position = max(self.position, batch[-1].time if held else reply.position)
-                is_current = reply.behind_s <= BEHIND_S
+                self.position = max(start, reply.position, batch[-1].time if batch else start)
+                if later is not None and later[1] <= self.position:
+                    self._token, later = later[0], None
+                if not held:
+                    self._token, later = bytes(cursor.token.raw), None
+                elif later is None:
+                    later = bytes(cursor.token.raw), held[-1].time
+                is_current = reply.behind_s <= (MERGED_BEHIND_S if cursor.is_merged else BEHIND_S)
                 self.confirm(is_current)
-                published = batch[-1].time if batch else published
                 self._ends = ends
                 yield Batch(batch, raws, start, self.position, self._token, is_current)
                 if ends:
@@ -398,14 +404,19 @@ class Tail:
         try:
             await cursor.open({"startAtOperationTime": witness.time}, self._way)
             try:
-                await cursor.get_more(WITNESS_MS, batch_size=1)
+                reply = await cursor.get_more(WITNESS_MS, batch_size=1)
+                for _ in range(MERGED_LOOKS if cursor.is_merged else 0):
+                    if reply.changes or reply.position >= witness.time:
+                        break
+                    # Some shard has not answered yet: one without changes answers only after the whole wait.
+                    reply = await cursor.get_more(WITNESS_MS, batch_size=1)
             finally:
                 await cursor.close()
         except OperationFailure as failure:
             if meaning_of(failure) is Meaning.PLACE_LOST:
                 return False
             raise
-        return cursor.witness == witness
+        return bool(reply.changes) and Witness.of(reply.changes[:1], reply.raws[:1]) == witness
 
     async def _open_cursor(self, start: Timestamp | None) -> Cursor:
         """Open a cursor that continues after the kept resume token or, if there is a `start`, begins at that time.
@@ -432,10 +443,10 @@ class Tail:
         return cursor
 
 
-def _end_of_complete(changes: Sequence[Change]) -> int:
-    """Return the number of changes that come before the first change with the last cluster time."""
+def _count_until(changes: Sequence[Change], time: Timestamp) -> int:
+    """Return the number of changes at or before this cluster time. The changes are in the order of their times."""
     end = len(changes)
-    while end and changes[end - 1].time == changes[-1].time:
+    while end and changes[end - 1].time > time:
         end -= 1
     return end
 
