@@ -26,18 +26,14 @@ from typing import Any
 from pymongo import AsyncMongoClient, UpdateOne
 
 from relay.cli.serve import tune_garbage_collection
-from relay.feed.cache import TaskCache
-from relay.feed.pump import Pump
+from relay.config import Settings
 from relay.hub.hub import Hub
 from relay.hub.listener import Listener
 from relay.metrics import Metrics
-from relay.source.raw_bson import Decoder
-from relay.source.reader import Reader
-from relay.source.stream import Tail
+from relay.pipeline import Pipeline
 from relay.tasks.bson_json import hides_nothing
 from relay.tasks.mapping import Mapping
 from relay.tasks.redact import Redactor
-from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience, Principal
 from scripts.benchmarks.bench import Benchmark, Environment, Figure, Measured, append, event
 from scripts.benchmarks.contenders import ROOT
@@ -109,7 +105,7 @@ async def rate(url: str, kind: Kind, count: int) -> float:
             [{"_id": n, "createdBy": "u", "events": _events(kind.length)} for n in range(kind.tasks)]
         )
         orders = (UpdateOne({"_id": n % kind.tasks}, kind.update(n)) for n in range(count))
-        usage = await (_driver(tasks, orders, count) if kind.bare else _relay(url, client, kind, orders))
+        usage = await (_driver(tasks, orders, count) if kind.bare else _relay(url, tasks, kind, orders))
         await client.drop_database("bench")
         return count / usage
 
@@ -125,30 +121,32 @@ async def _driver(tasks: Any, orders: Iterable[UpdateOne], count: int) -> float:
         return time.process_time() - began
 
 
-async def _relay(url: str, client: Any, kind: Kind, orders: Iterable[UpdateOne]) -> float:
-    async with AsyncMongoClient[Any](url) as tailing:
-        mapping, metrics = Mapping(), Metrics()
-        audience = Audience(mapping.visibility)
-        translator = Translator(mapping, audience.keys_of, max_text=1000)
+async def _relay(url: str, tasks: Any, kind: Kind, orders: Iterable[UpdateOne]) -> float:
+    settings = Settings(
+        relay_mongo_url=url,
+        relay_mongo_database="bench",
+        relay_tasks_collection="tasks",
+        relay_jwt_secret="x" * 32,
+        relay_known_tasks_max=kind.cache_size,
+    )
+    metrics = Metrics()
+    async with Pipeline(settings, Mapping(), metrics) as pipeline:
         if not kind.redacts:
-            translator.view = replace(translator.view, redactor=NoRedaction())
-        where = ("bench", "tasks", Decoder(mapping.events))
-        tail, reader = Tail(tailing, *where, jitter=lambda: 0.5), Reader(client, *where)
-        hub = Hub(reader, translator, metrics, list_interval_s=0.1)
-        cache = TaskCache(kind.cache_size, hub.is_listened)
-        async with hub:
-            hub.move_to(await tail.open())
+            pipeline.translator.view = replace(pipeline.translator.view, redactor=NoRedaction())
+        interval_s = settings.relay_list_update_min_interval_ms / 1000
+        async with Hub(pipeline.reader, pipeline.translator, metrics, list_interval_s=interval_s) as hub:
+            hub.move_to(await pipeline.tail.open())
             if kind.has_listener:
-                await _listen(hub, audience)
-            await _write(client["bench"]["tasks"], orders)
-            end = await reader.now()
-            pump = asyncio.ensure_future(Pump(tail, reader, translator, cache, hub, metrics).run())
+                await _listen(hub, pipeline.audience)
+            await _write(tasks, orders)
+            end = await pipeline.reader.now()
+            pumping = asyncio.ensure_future(pipeline.pump(hub, hub.is_listened).run())
             began = time.process_time()
             await hub.reached(end)
             usage = time.process_time() - began
-            pump.cancel()
+            pumping.cancel()
             with suppress(asyncio.CancelledError):
-                await pump
+                await pumping
             if metrics.registry.get_sample_value("relay_stream_reopened_total"):
                 raise RuntimeError("the oplog dropped changes before they were read")
             return usage
@@ -162,7 +160,7 @@ async def _write(tasks: Any, orders: Iterable[UpdateOne]) -> None:
     await tasks.bulk_write(list(orders), ordered=True)
 
 
-class _Nowhere:
+class _DiscardingReceiver:
     """A receiver that discards frames. The first answer sets `joined`."""
 
     def __init__(self, joined: asyncio.Event) -> None:
@@ -192,7 +190,7 @@ async def _listen(hub: Hub, audience: Audience) -> None:
         audience.keys_for(principal),
         partial(audience.filter_for, principal),
         user=principal.sub,
-        receiver=_Nowhere(joined),
+        receiver=_DiscardingReceiver(joined),
     )
     hub.enter(listener)
     hub.join_task(listener, '{"$numberInt": "0"}', None, None, None)

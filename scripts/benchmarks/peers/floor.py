@@ -1,8 +1,8 @@
-"""The least there is: PyMongo's change stream, and one write of a ready-made frame per connection and change.
+"""The floor: PyMongo's change stream, and one write of a frame per connection and change.
 
-No rooms, no rights, no positions, no protocol beyond the handshake, nothing joined into one write. What a
-relay in Python with one write per message cannot get below, and for one connection the latency of the
-driver itself.
+There are no rooms, no rights and no positions, no protocol beyond the handshake, and no two frames share a write. A
+server in Python that makes one write per message cannot use less CPU time than this one. With one connection, its
+latency is that of the driver itself.
 
 python floor.py URL DATABASE        prints "listening on PORT"
 """
@@ -19,7 +19,7 @@ from typing import Any, cast
 import orjson
 from pymongo import AsyncMongoClient
 
-HEAD = "1." + 32 * "0"  # as long as the relay's, and no digest of anything
+HEAD = "1." + 32 * "0"  # as long as the relay's heads, but not a digest
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 JOINED = b'\x81\x11{"type":"joined"}'
 

@@ -1,4 +1,4 @@
-"""The same work as most would write it: Starlette, PyMongo's change stream, and a loop that sends to each.
+"""The same work in the most common way: Starlette, PyMongo's change stream, and a loop that sends to each socket.
 
 python starlette_loop.py URL DATABASE        prints "listening on PORT"
 """
@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-HEAD = "1." + 32 * "0"  # as long as the relay's, and no digest of anything
+HEAD = "1." + 32 * "0"  # as long as the relay's heads, but not a digest
 
 rooms: defaultdict[str, set[WebSocket]] = defaultdict(set)
 
@@ -52,13 +52,14 @@ async def follow(stream: Any) -> None:
             data = {"taskId": task_id, "index": index, "event": shown, "next": index + 1, "head": HEAD}
             text = orjson.dumps({"type": "task:event_added", "data": data, "at": at}).decode()
             for websocket in list(rooms[task_id]):
-                with suppress(WebSocketDisconnect, RuntimeError):  # it has just gone
+                with suppress(WebSocketDisconnect, RuntimeError):  # it has just disconnected
                     await websocket.send_text(text)
 
 
 def main(url: str, database: str) -> None:
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does not, for a socket made so
+    # asyncio sets TCP_NODELAY only on the connections of sockets that it makes itself.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:

@@ -27,7 +27,7 @@ const stream = client
   .db(database)
   .collection("tasks")
   .watch([{ $match: { operationType: "update" } }]);
-await stream.tryNext(); // opened before anyone is told to connect
+await stream.tryNext(); // opened before the line below invites clients to connect
 
 http.listen(0, "127.0.0.1", () => console.log(`listening on ${http.address().port}`));
 
@@ -43,7 +43,7 @@ for await (const change of stream) {
       index,
       event: { type: event.type, at: null, data: event },
       next: index + 1,
-      head: "1.00000000000000000000000000000000", // as long as the relay's, and no digest of anything
+      head: "1.00000000000000000000000000000000", // as long as the relay's, but not a digest
     });
   }
 }

@@ -37,11 +37,11 @@ const stream = client
   .db(database)
   .collection("tasks")
   .watch([{ $match: { operationType: "update" } }]);
-await stream.tryNext(); // opened before anyone is told to connect
+await stream.tryNext(); // opened before the line below invites clients to connect
 
-const tell = () => console.log(`listening on ${server.address().port}`);
-if (server.address()) tell();
-else server.on("listening", tell);
+const announce = () => console.log(`listening on ${server.address().port}`);
+if (server.address()) announce();
+else server.on("listening", announce);
 
 for await (const change of stream) {
   const taskId = change.documentKey._id.toHexString();
@@ -54,7 +54,7 @@ for await (const change of stream) {
       index,
       event: { type: event.type, at: null, data: event },
       next: index + 1,
-      head: "1.00000000000000000000000000000000", // as long as the relay's, and no digest of anything
+      head: "1.00000000000000000000000000000000", // as long as the relay's, but not a digest
     };
     const frame = Buffer.from(JSON.stringify({ type: "task:event_added", data, at }));
     for (const socket of rooms.get(taskId) ?? []) {
