@@ -94,7 +94,7 @@ class FairReads:
         `Reader.read_at`.
 
         If the position can no longer be read, move the reading to a later one. Raises Unavailable if the database does
-        not answer; but if the reading is needed (`Reading.is_needed`), retry until it does.
+        not answer; but if the reading is needed (`Reading.is_needed`), retry at the current position until it does.
         """
         while True:
             position = reading.position
@@ -111,6 +111,9 @@ class FairReads:
                     raise
                 reading.note_failed()
                 await asyncio.sleep(RETRY_S)
+                if reading.position < self._position.value:
+                    # What was published meanwhile was buffered, and would fill the memory if every try failed.
+                    reading.move_to(self._position.value)
             else:
                 self._metrics.reads.inc()
                 if reading.position == position:

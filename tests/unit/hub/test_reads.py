@@ -164,6 +164,33 @@ async def test_a_read_that_fails_is_tried_again_only_if_a_subscription_depends_o
         assert len(given.database.asked) == 1
 
 
+async def test_a_read_that_is_tried_again_is_made_at_the_current_position_and_buffers_from_there_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise a read that always fails would buffer everything that is published for its task or list."""
+    given, gate = Given({"_id": "t", "createdBy": "alice"}), asyncio.Event()
+    read_at = given.database.read_at
+
+    async def fails_once(*args: Any, **options: Any) -> Any:
+        if gate.is_set():
+            return await read_at(*args, **options)
+        await gate.wait()
+        raise Unavailable("away")
+
+    monkeypatch.setattr(given.database, "read_at", fails_once)
+    reading = asyncio.ensure_future(answers_of(given, given.tasks.ask(request("t", unasked=True))))
+    await settled()
+
+    given.tasks.buffer(step_of("t"))
+    given.position.move_to(LATER)
+    gate.set()
+    (answer,) = await reading
+
+    assert [position for position, _ in given.database.asked] == [LATER]
+    assert answer.reading.batch.moved
+    assert answer.found[0].since == []
+
+
 async def test_a_read_whose_reading_was_moved_meanwhile_is_repeated() -> None:
     given, reading, gate = Given(), Wanted(), asyncio.Event()
     given.database.outcomes.append(gate)
