@@ -11,10 +11,11 @@ that these items keep current.
 
 from relay.client.address import websocket_url
 from relay.client.client import Client, connect
-from relay.client.close_codes import ABNORMAL, judge
+from relay.client.close_codes import judge
 from relay.client.events import Connected, ConnectionRefused, Disconnected, Item, Message, Position
 from relay.client.tokens import TokenSource
 from relay.client.views import TaskList, Timeline
+from relay.protocol.types import ABNORMAL
 
 __all__ = [
     "ABNORMAL",

@@ -14,7 +14,6 @@ BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 20.0
 REFUSED_TOKEN_CAP_S = 30.0  # longest delay between two attempts with tokens that the relay refuses
 ANNOUNCED_WAIT_MAX_S = 600.0  # a longer retryAfterMs or reconnectAfterMs is shortened to this
-ABNORMAL = 1006  # RFC 6455 7.1.5: the connection ended without a close frame
 
 Verdict = Literal["again", "fresh_token", "done", "refused"]
 

@@ -20,7 +20,6 @@ from websockets.typing import Subprotocol
 
 from relay.client.address import is_loopback
 from relay.client.close_codes import (
-    ABNORMAL,
     Ending,
     announced_delay,
     failure_reason,
@@ -34,7 +33,7 @@ from relay.client.events import Connected, ConnectionRefused, Disconnected, Item
 from relay.client.pace import Pace
 from relay.client.subscriptions import NO_EFFECT, Outcome, Retry, Subscriptions, Wanted
 from relay.client.tokens import NoToken, Tokens, TokenSource
-from relay.protocol.types import SUBPROTOCOL, Kind, Request
+from relay.protocol.types import ABNORMAL, SUBPROTOCOL, Kind, Request
 
 HEALTHY_AFTER_S = 10.0  # a connection that lasted this long resets the backoff
 SILENCE_HEARTBEATS = 2.5  # after this many silent heartbeats reconnect (PROTOCOL.md 5)

@@ -29,7 +29,7 @@ from relay.feed.cache import TaskCache
 from relay.metrics import Metrics
 from relay.source.change import Change, Replaced, Updated, just_before, key_of
 from relay.source.identity import among
-from relay.source.outage import Outage
+from relay.source.outage import RETRY_S, Outage
 from relay.source.raw_bson import Document
 from relay.source.stream import Batch, Reopened
 from relay.tasks.step import Step
@@ -38,7 +38,6 @@ from relay.tasks.translate import Translator
 
 log = logging.getLogger(__name__)
 
-RETRY_S = 0.5  # seconds to wait before a failed read is tried again
 KEYS_PER_READ = 500  # tasks that one query of the database asks for
 
 

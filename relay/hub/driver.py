@@ -23,7 +23,7 @@ from relay.hub.list_reads import ListReading, ListReads
 from relay.hub.list_subscription import ListRequest, ListSubscription
 from relay.hub.listener import serving
 from relay.hub.messages import StepFrames, replay
-from relay.hub.reads import RETRY_S, FairReads
+from relay.hub.reads import FairReads
 from relay.hub.registry import Group, Registry, Room
 from relay.hub.request import Waiting
 from relay.hub.subscription import (
@@ -50,7 +50,7 @@ from relay.hub.task_reads import TaskAnswer, TaskBatch, TaskFound, TaskReads
 from relay.hub.task_subscription import TaskRequest, TaskSubscription
 from relay.metrics import Metrics
 from relay.protocol.frames import Batch
-from relay.source.outage import Outage
+from relay.source.outage import RETRY_S, Outage
 from relay.tasks.translate import Translator
 
 log = logging.getLogger(__name__)

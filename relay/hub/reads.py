@@ -16,10 +16,10 @@ from relay.errors import PositionLost, Unavailable
 from relay.hub.fair_semaphore import FairSemaphore, Waiter
 from relay.hub.position import StreamPosition
 from relay.metrics import Metrics
+from relay.source.outage import RETRY_S
 
 CATCH_UP_S = 1.0  # how long a join may wait for the relay to see a task just written (PROTOCOL.md 6.8)
 PARALLEL_READS = 8  # more would not be faster: decoding the documents of 8 reads keeps one core busy
-RETRY_S = 0.5  # between a failed read and the next try
 
 
 class Reader(Protocol):

@@ -14,14 +14,14 @@ from bson import Timestamp
 from relay.errors import SourceError
 from relay.hub.listener import Listener
 from relay.hub.messages import StepFrames
-from relay.hub.reads import RETRY_S, FairReads
+from relay.hub.reads import FairReads
 from relay.hub.registry import MANY_BYTES
 from relay.hub.request import Waiting
 from relay.hub.snapshot import TaskState
 from relay.hub.task_subscription import TaskRequest
 from relay.source.change import key_of
 from relay.source.identity import among
-from relay.source.outage import Outage
+from relay.source.outage import RETRY_S, Outage
 from relay.tasks.task import Keys, Task
 from relay.tasks.task_ids import candidate_ids
 from relay.tasks.translate import Translator

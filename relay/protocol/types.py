@@ -85,6 +85,9 @@ class Close(IntEnum):
     FEATURE_DISABLED = 4502
 
 
+ABNORMAL = 1006  # RFC 6455 7.1.5: the connection ended without a close frame. It is never sent.
+
+
 class ErrorCode(StrEnum):
     """The codes of an `error` message (section 5)."""
 

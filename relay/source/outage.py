@@ -1,10 +1,11 @@
-"""Log a failure that the relay retries: when the failure begins, then once a minute, not at every retry."""
+"""Failures that the relay retries: after which pause, and how they are logged, not at every retry."""
 
 from __future__ import annotations
 
 import logging
 import time
 
+RETRY_S = 0.5  # between a read of documents that failed and the next try
 LOG_AGAIN_S = 60.0  # between two log lines about the same reason
 
 

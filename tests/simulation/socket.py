@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
+from relay.protocol.types import ABNORMAL
 from simulation.network import End, Network
 
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
-ABNORMAL = 1006
 
 
 def masked(opcode: int, payload: bytes) -> bytes:

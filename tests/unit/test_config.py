@@ -32,9 +32,11 @@ def test_a_key_given_by_keyword_replaces_that_of_the_environment(monkeypatch: py
 def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RELAY_ALLOWED_ORIGINS", "https://a.example.com, http://b.example.com:3000")
     monkeypatch.setenv("RELAY_JWT_ALGORITHMS", "HS256,HS512")
+    monkeypatch.setenv("FEATURE_WEBSOCKET_USERS", "alice, bob,")
     settings = config.load()
     assert settings.relay_allowed_origins == ("https://a.example.com", "http://b.example.com:3000")
     assert settings.relay_jwt_algorithms == ("HS256", "HS512")
+    assert settings.feature_websocket_users == ("alice", "bob")
 
 
 @pytest.mark.parametrize(
@@ -78,6 +80,8 @@ def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RELAY_PORT", "http://hunter2", "integer"),
         ("RELAY_LOG_FORMAT", "xml", "console"),
         ("RELAY_MAX_EVENT_BYTES", "1023", "1024"),
+        ("FEATURE_WEBSOCKET_PERCENT", "12.5", "integer"),
+        ("FEATURE_WEBSOCKET_ENABLED", "perhaps", "boolean"),
     ],
 )
 def test_a_bad_value_names_the_variable_and_what_is_accepted(

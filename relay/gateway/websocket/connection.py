@@ -32,13 +32,12 @@ from relay.gateway.websocket.framing import PING, Parser, close_frame
 from relay.gateway.websocket.outbox import Outbox
 from relay.gateway.websocket.pacing import WritePacer
 from relay.protocol.frames import Batch, Frame
-from relay.protocol.types import Close
+from relay.protocol.types import ABNORMAL, Close
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-ABNORMAL = 1006  # RFC 6455 7.1.5: the connection ended without a close frame
 CLOSE_S = 5.0  # how long a client may take to answer a close
 MAX_FRAGMENTS = 1000  # in one message: each fragment costs memory, however short it is
 CONTROL_FRAMES, CONTROL_WINDOW_S = 100, 0.25  # the pings and pongs a client may send within this many seconds

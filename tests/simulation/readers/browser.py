@@ -17,12 +17,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from relay.protocol.types import ABNORMAL
 from simulation.conversation import Conversation
 from simulation.instance import keys_of
 from simulation.polls import Poll, Polls
 from simulation.readers.reader import BAD_ID, TOKEN_S, Reader, Scene
 from simulation.readers.view import View
-from simulation.socket import ABNORMAL, Socket
+from simulation.socket import Socket
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).parents[1] / "browser.mjs"

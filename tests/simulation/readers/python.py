@@ -11,10 +11,11 @@ from typing import Any
 
 from relay.client import Disconnected, Message, Position, Timeline
 from relay.client.client import Client
+from relay.protocol.types import ABNORMAL
 from simulation.conversation import Conversation
 from simulation.instance import keys_of
 from simulation.network import End
-from simulation.readers.reader import ABNORMAL, BAD_ID, Reader, Scene
+from simulation.readers.reader import BAD_ID, Reader, Scene
 from simulation.readers.view import View
 from simulation.socket import Frames
 

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
+from relay.protocol.types import ABNORMAL, Close
 from simulation.instance import Instance, keys_of, token_of
 from simulation.network import End, Network
 from simulation.plan import Plan
@@ -14,7 +15,6 @@ from simulation.referee import Memory, Referee
 from simulation.world import World, lasting
 
 BAD_ID = "bad"  # a task id that the simulated relay answers with `bad_request`
-ABNORMAL, UNAUTHENTICATED, RATE_LIMITED = 1006, 4401, 4429
 TOKEN_S = (31.0, 40.0)  # a token is renewed 30 s before it ends: so every few seconds
 
 
@@ -76,7 +76,7 @@ class Reader(ABC):
         """Blame the relay for the end of a connection that did not have to end."""
         if code == ABNORMAL and self._cuts:
             self._cuts -= 1
-        elif code != UNAUTHENTICATED and not (code == RATE_LIMITED and self._plan.has("rate")):
+        elif code != Close.UNAUTHENTICATED and not (code == Close.RATE_LIMITED and self._plan.has("rate")):
             self.blame("closed", f"{code} {reason}")
 
     def blame(self, kind: str, what: str) -> None:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from relay import config
 from relay.auth.rollout import Rollout, percentile
-from relay.errors import StartupError
 
 SUBS = st.text(min_size=1)
 PERCENT = st.integers(0, 100)
@@ -57,33 +56,3 @@ def test_every_user_is_included_by_default() -> None:
     assert settings.feature_websocket_percent == 100
     assert settings.feature_websocket_users == ()
     assert Rollout().is_in("anyone")
-
-
-def test_the_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FEATURE_WEBSOCKET_ENABLED", "false")
-    monkeypatch.setenv("FEATURE_WEBSOCKET_PERCENT", "25")
-    monkeypatch.setenv("FEATURE_WEBSOCKET_USERS", "alice, bob,")
-    settings = config.load()
-    assert not settings.feature_websocket_enabled
-    assert settings.feature_websocket_percent == 25
-    assert settings.feature_websocket_users == ("alice", "bob")
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "says"),
-    [
-        ("FEATURE_WEBSOCKET_PERCENT", "101", "less than or equal to 100"),
-        ("FEATURE_WEBSOCKET_PERCENT", "-1", "greater than or equal to 0"),
-        ("FEATURE_WEBSOCKET_PERCENT", "12.5", "integer"),
-        ("FEATURE_WEBSOCKET_PERCENT", "half", "integer"),
-        ("FEATURE_WEBSOCKET_ENABLED", "perhaps", "boolean"),
-    ],
-)
-def test_an_invalid_value_is_named_with_its_variable(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
-) -> None:
-    monkeypatch.setenv(name, value)
-    with pytest.raises(StartupError) as failure:
-        config.load()
-    assert str(failure.value).startswith(f"{name}: ")
-    assert says in str(failure.value)

@@ -318,40 +318,30 @@ async def test_a_member_that_lost_its_task_during_a_resync_is_sent_whether_it_wa
 # Lifecycle messages.
 
 
-async def test_a_lifecycle_message_buffered_for_the_list_is_not_sent_after_a_later_one() -> None:
+@pytest.mark.parametrize("buffered_for", ["the list", "the room"])
+async def test_a_buffered_lifecycle_message_is_not_sent_after_a_later_one_that_was_not_buffered(
+    buffered_for: str,
+) -> None:
     writes = [insert("t0")], [push("t0", 1, "dispatched")], [push("t0", 2, "merged")]
     async with running_hub(*writes) as fixture:
         fixture.write()
         receiver, gate = Receiver(), asyncio.Event()
         listener = fixture.listener(receiver=receiver)
+        joins = [
+            (lambda: fixture.hub.join_list(listener, 100, None), "dashboard:state"),
+            (lambda: fixture.hub.join_task(listener, "t0", None, None, None), "task:state"),
+        ]
+        (join_slowly, late_state), (join, state) = joins if buffered_for == "the list" else joins[::-1]
+
         fixture.gates.append(gate)
-        fixture.hub.join_list(listener, 100, None)
+        join_slowly()
         await until(lambda: not fixture.gates)
-        fixture.write()  # buffered for the list
-        fixture.hub.join_task(listener, "t0", None, None, None)
-        await until(lambda: "task:state" in receiver.types())
-        fixture.write()  # sent to the room
+        fixture.write()  # buffered for the read that waits
+        join()
+        await until(lambda: state in receiver.types())
+        fixture.write()  # sent to the subscription that is live
         gate.set()
-        await until(lambda: "dashboard:state" in receiver.types())
-
-        assert [kind for kind in receiver.types() if kind in LIFECYCLES] == ["task:pr_merged"]
-
-
-async def test_a_lifecycle_message_buffered_for_the_room_is_not_sent_after_a_later_one() -> None:
-    writes = [insert("t0")], [push("t0", 1, "dispatched")], [push("t0", 2, "merged")]
-    async with running_hub(*writes) as fixture:
-        fixture.write()
-        receiver, gate = Receiver(), asyncio.Event()
-        listener = fixture.listener(receiver=receiver)
-        fixture.gates.append(gate)
-        fixture.hub.join_task(listener, "t0", None, None, None)
-        await until(lambda: not fixture.gates)
-        fixture.write()  # buffered for the room
-        fixture.hub.join_list(listener, 100, None)
-        await until(lambda: "dashboard:state" in receiver.types())
-        fixture.write()  # sent to the list
-        gate.set()
-        await until(lambda: "task:state" in receiver.types())
+        await until(lambda: late_state in receiver.types())
 
         assert [kind for kind in receiver.types() if kind in LIFECYCLES] == ["task:pr_merged"]
 
