@@ -11,10 +11,12 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from relay.config import Settings
+from relay.errors import StartupError
 from relay.feed.cache import TaskCache
 from relay.feed.pump import Publisher, Pump
 from relay.metrics import Metrics
@@ -25,7 +27,7 @@ from relay.source.reader import MAX_TIME_MS, Reader
 from relay.source.shared.feed import Feed
 from relay.source.shared.tail import SharedTail
 from relay.source.stream import Stream, Tail
-from relay.tasks.mapping import Mapping, load
+from relay.tasks.mapping import Mapping, parse
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 
@@ -36,7 +38,21 @@ FAREWELL_S = 1.0
 def mapping_of(settings: Settings) -> Mapping:
     """Return the mapping (the description of how documents are read) from the file that the settings name, or the
     default mapping if they name none. Raises StartupError if the file cannot be read or is not a valid mapping."""
-    return load(settings.relay_mapping) if settings.relay_mapping else Mapping()
+    return load_mapping(settings.relay_mapping) if settings.relay_mapping else Mapping()
+
+
+def load_mapping(path: Path) -> Mapping:
+    """Read a mapping from a TOML file. Raises StartupError if the file cannot be read or is not a valid mapping; its
+    message is one sentence that names the file."""
+    try:
+        text = path.read_text("utf-8")
+    except OSError as failure:
+        raise StartupError(
+            f"The mapping file {path} cannot be read: {failure.strerror or failure}."
+        ) from failure
+    except UnicodeDecodeError as failure:
+        raise StartupError(f"The mapping file {path} is not valid TOML: {failure}.") from failure
+    return parse(text, path)
 
 
 class Pipeline:

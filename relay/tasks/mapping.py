@@ -283,28 +283,24 @@ def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def load(path: Path) -> Mapping:
-    """Read a TOML file into a Mapping; a key that the file does not have keeps its default.
+def parse(text: str, file: Path) -> Mapping:
+    """Read the text of a TOML file into a Mapping; a key that the text does not have keeps its default.
 
-    Raises StartupError if the file cannot be read, is not valid TOML, or is not a valid mapping; its message is one
-    sentence that names the file, and for an invalid mapping the key.
+    Raises StartupError if the text is not valid TOML or is not a valid mapping; its message is one sentence that names
+    the `file`, and for an invalid mapping the key.
     """
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except OSError as failure:
-        raise StartupError(
-            f"The mapping file {path} cannot be read: {failure.strerror or failure}."
-        ) from failure
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
-        raise StartupError(f"The mapping file {path} is not valid TOML: {failure}.") from failure
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as failure:
+        raise StartupError(f"The mapping file {file} is not valid TOML: {failure}.") from failure
     except RecursionError:
-        raise StartupError(f"The mapping file {path} is nested too deeply.") from None
+        raise StartupError(f"The mapping file {file} is nested too deeply.") from None
     try:
         mapping = TypeAdapter(Mapping).validate_python(table)  # made here: most deployments have no file
     except ValidationError as failure:
-        raise StartupError(f"The mapping file {path}: {_sentence(failure, table)}.") from None
+        raise StartupError(f"The mapping file {file}: {_sentence(failure, table)}.") from None
     if (misplaced := _inside_events(mapping)) is not None:
-        raise StartupError(f"The mapping file {path}: {misplaced}.")
+        raise StartupError(f"The mapping file {file}: {misplaced}.")
     return mapping
 
 

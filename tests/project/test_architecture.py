@@ -22,6 +22,7 @@ GATEWAY = (
     ("http", "server"),
 )
 PURE_BANS = {"asyncio", "pymongo", "starlette", "uvicorn", "websockets", "socket"}
+FILE_CALLS = {"open", "read_text", "read_bytes", "write_text", "write_bytes"}
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -75,6 +76,9 @@ def test_a_pure_module_imports_nothing_that_does_io() -> None:
     assert len(pure) >= 10
     for path in pure:
         assert not {module.split(".")[0] for module in imports(path)} & PURE_BANS, path
+        calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        called = {getattr(call, "attr", getattr(call, "id", "")) for call in calls}
+        assert not called & FILE_CALLS, path
 
 
 @pytest.mark.parametrize("path", sorted(RELAY.rglob("*.py")), ids=lambda path: str(path.relative_to(RELAY)))

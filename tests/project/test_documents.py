@@ -15,9 +15,10 @@ from support.doc_snippets import CONTRIBUTING, DOCS, GUIDES, README, ROOT, block
 from relay.cli.tail.changes import messages_of
 from relay.config import Settings
 from relay.metrics import Metrics
+from relay.pipeline import load_mapping
 from relay.protocol.types import Close, Kind
 from relay.source.change import Change, Updated, key_of
-from relay.tasks.mapping import EVENT_TYPES, STATUSES, Fields, Mapping, load
+from relay.tasks.mapping import EVENT_TYPES, STATUSES, Fields, Mapping
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience, Principal
 
@@ -28,7 +29,7 @@ def mapping(tmp_path: Path) -> Mapping:
     (text,) = blocks(MAPPING, "toml")
     file = tmp_path / "mapping.toml"
     file.write_text(text, "utf-8")
-    return load(file)
+    return load_mapping(file)
 
 
 def test_the_mapping_page_names_every_field_and_kind_of_the_file() -> None:

@@ -21,12 +21,12 @@ from relay.auth.keys import BadKey, FixedKeys, from_jwks
 from relay.auth.tokens import Verifier
 from relay.client.events import decode
 from relay.errors import BadRequest, Refused, StartupError
+from relay.pipeline import load_mapping
 from relay.protocol import requests
 from relay.protocol.nesting import is_nested_deeper
 from relay.source.identity import MAX_LEVELS
 from relay.source.raw_bson import Undecodable
 from relay.source.raw_bson import decode as decode_document
-from relay.tasks.mapping import load
 from relay.tasks.task_ids import candidate_ids, wire_id
 
 SECRET = "a secret for tests, long enough for HS256"
@@ -195,7 +195,7 @@ def test_a_mapping_file_that_is_nested_too_deeply_stops_the_start_with_a_sentenc
     for text in (f"fields = {lists(levels)}", f"[{'.'.join(['a'] * levels)}]\nb = 1"):
         (tmp_path / "mapping.toml").write_text(text)
         with pytest.raises(StartupError, match=r"The mapping file .*mapping\.toml"):
-            load(tmp_path / "mapping.toml")
+            load_mapping(tmp_path / "mapping.toml")
 
 
 @pytest.mark.parametrize("innermost", [{}, {"$ref": "a", "$id": 1}])

@@ -8,24 +8,22 @@ import pytest
 from support.doc_snippets import REDACTION, blocks
 
 from relay.errors import StartupError
+from relay.pipeline import load_mapping
 from relay.protocol.types import Kind
-from relay.tasks.mapping import Mapping, RoleRule, Rule, load
+from relay.tasks.mapping import Mapping, RoleRule, Rule, parse
 from relay.tasks.redact import Redaction
 
 
-def mapping(tmp_path: Path, text: str) -> Mapping:
-    path = tmp_path / "mapping.toml"
-    path.write_text(text)
-    return load(path)
+def mapping(text: str) -> Mapping:
+    return parse(text, Path("mapping.toml"))
 
 
-def test_an_empty_mapping_file_gives_the_defaults(tmp_path: Path) -> None:
-    assert mapping(tmp_path, "") == Mapping()
+def test_an_empty_mapping_file_gives_the_defaults() -> None:
+    assert mapping("") == Mapping()
 
 
-def test_a_mapping_file_changes_only_the_keys_that_it_has(tmp_path: Path) -> None:
+def test_a_mapping_file_changes_only_the_keys_that_it_has() -> None:
     read = mapping(
-        tmp_path,
         """
         events = "history.items"
         lifecycle_from = "events"
@@ -63,9 +61,8 @@ def test_a_mapping_file_changes_only_the_keys_that_it_has(tmp_path: Path) -> Non
     assert read.redact == Redaction(("ticketPin",), (r"ACME-\d+",))
 
 
-def test_statuses_types_and_roles_may_be_integers(tmp_path: Path) -> None:
+def test_statuses_types_and_roles_may_be_integers() -> None:
     read = mapping(
-        tmp_path,
         """
         [statuses]
         analyzing = [1, "queued"]
@@ -149,16 +146,21 @@ def test_statuses_types_and_roles_may_be_integers(tmp_path: Path) -> None:
         ("not toml", "not valid TOML"),
     ],
 )
-def test_a_mistake_in_a_mapping_file_is_reported_with_its_key(tmp_path: Path, text: str, key: str) -> None:
+def test_a_mistake_in_a_mapping_file_is_reported_with_its_key(text: str, key: str) -> None:
     with pytest.raises(StartupError) as failure:
-        mapping(tmp_path, text)
+        mapping(text)
     assert key in str(failure.value)
     assert "mapping.toml" in str(failure.value)
 
 
-def test_a_missing_mapping_file_stops_the_start(tmp_path: Path) -> None:
-    with pytest.raises(StartupError, match="cannot be read"):
-        load(tmp_path / "nowhere.toml")
+def test_a_mapping_file_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "latin.toml").write_bytes("title = 'Zo\xeb'".encode("latin-1"))
+    for name, reason in (
+        ("nowhere.toml", "cannot be read: No such file"),
+        ("latin.toml", "is not valid TOML"),
+    ):
+        with pytest.raises(StartupError, match=f"^The mapping file .*{name} {reason}"):
+            load_mapping(tmp_path / name)
 
 
 def test_the_kept_paths_of_a_mapping_do_not_overlap() -> None:
@@ -167,6 +169,6 @@ def test_the_kept_paths_of_a_mapping_do_not_overlap() -> None:
     assert not any(other != path and path.startswith(other + ".") for path in roots for other in roots)
 
 
-def test_the_mapping_file_of_the_redaction_page_is_read_as_the_page_says(tmp_path: Path) -> None:
+def test_the_mapping_file_of_the_redaction_page_is_read_as_the_page_says() -> None:
     (file,) = blocks(REDACTION, "toml")
-    assert mapping(tmp_path, file).redact == Redaction(("ticketPin",), (r"ACME-\d{4}-\w+",), ("token",))
+    assert mapping(file).redact == Redaction(("ticketPin",), (r"ACME-\d{4}-\w+",), ("token",))
