@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 Refuse = Callable[[Sequence[TaskRequest]], None]
 
+# The audience keys of all listeners that one read may look for. A filter for more could exceed the 16 MB that MongoDB
+# accepts, and the read would fail for all of them; so it is made without their filters.
+MAX_KEYS = 10_000
 BATCH = 10  # tasks read together: all are in memory until they are answered, and a document has up to 16 MB
 
 
@@ -40,7 +43,8 @@ class TaskBatch:
     `moved`: the read was repeated at a later position than it began with, and the messages published between the two
     positions were not buffered. `rights` are the rights of the listeners that had asked when the read began; None
     before that. A read finds only documents that one of these listeners may see, because a forbidden task must not cost
-    more than one that does not exist.
+    more than one that does not exist. `looks_for_all`: the read finds all documents, because one of these listeners may
+    see all of them, or because their rights are too many for a filter.
     """
 
     def __init__(self, user: str, position: Timestamp, refuse: Refuse) -> None:
@@ -49,6 +53,7 @@ class TaskBatch:
         self.moved = False
         self.readings: list[TaskReading] = []
         self.rights: set[Keys] | None = None
+        self.looks_for_all = False
         self._refuse = refuse
 
     def add(self, reading: TaskReading) -> None:
@@ -69,7 +74,7 @@ class TaskBatch:
     def looks_for(self, listener: Listener) -> bool:
         """Whether this read finds the documents that the listener may see. Until the read begins, every listener that
         asks is taken into account."""
-        return self.rights is None or listener.keys in self.rights
+        return self.rights is None or self.looks_for_all or listener.keys in self.rights
 
     def is_needed(self) -> bool:
         return any(request.unasked for request in self.requests())
@@ -82,14 +87,16 @@ class TaskBatch:
 
     def filter(self) -> Mapping[str, Any]:
         """Return the MongoDB filter for the documents that at least one of the listeners that have asked so far may
-        see.
+        see; an empty filter, which selects everything, if they have more than MAX_KEYS audience keys together.
 
         Also store the rights of these listeners in `rights`.
         """
         listeners = {one.subscription.listener.keys: one.subscription.listener for one in self.requests()}
         self.rights = set(listeners)
-        filters = [listener.filter() for listener in listeners.values()]
-        return {"$or": filters} if filters and all(filters) else {}  # an empty filter selects everything
+        has_too_many = len(listeners) > 1 and sum(map(len, listeners)) > MAX_KEYS
+        filters = [] if has_too_many else [listener.filter() for listener in listeners.values()]
+        self.looks_for_all = not (filters and all(filters))  # an empty filter selects everything
+        return {} if self.looks_for_all else {"$or": filters}
 
 
 class TaskReading:

@@ -262,6 +262,36 @@ async def test_only_documents_are_read_that_one_of_those_that_asked_may_see() ->
     assert "bob" in repr(asked["$or"])
 
 
+async def test_a_read_for_more_rights_than_a_filter_can_hold_finds_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With 16 MB of filters, MongoDB would refuse the read, and all that share it would be refused with it."""
+    monkeypatch.setattr("relay.hub.task_reads.MAX_KEYS", 10)
+    given = Given()
+    requests = [request("t", f"user {number}") for number in range(11)]
+    for one in requests:
+        one.note_caught_up()
+    batch, *_ = [given.tasks.ask(one) for one in requests]
+
+    (answer,) = await answers_of(given, batch)
+
+    ((_, asked),) = given.database.asked
+    assert "$or" not in asked
+    assert not any(answer.must_look_again(one) for one in requests)
+
+
+async def test_a_read_for_one_listener_is_restricted_to_its_rights_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("relay.hub.task_reads.MAX_KEYS", 0)
+    given = Given()
+
+    await answers_of(given, given.tasks.ask(request("t")))
+
+    ((_, asked),) = given.database.asked
+    assert "$or" in asked
+
+
 async def test_a_task_that_is_not_found_is_looked_for_without_rights_only_for_its_members() -> None:
     given = Given()
     member = request("t")
