@@ -157,8 +157,9 @@ class Settings(BaseSettings):
 
     relay_mongo_url: SecretStr = SecretStr("")
     """The connection string of a replica set, MongoDB 6.0 or newer. Its options for hosts, credentials, TLS,
-    compression and idle connections are used. Options for timeouts, pools, reads and decoding belong to the relay and
-    are ignored with a warning."""
+    compression, idle connections and the read preference are used. With `readPreference=secondaryPreferred`, the change
+    stream and all reads go to a secondary: see [operating](../guides/operating.md#reading-from-secondaries). Options
+    for timeouts, pools, read concern and decoding belong to the relay and are ignored with a warning."""
     relay_mongo_database: str = Field("app", min_length=1)
     """The database that holds the tasks."""
     relay_tasks_collection: str = Field("tasks", min_length=1)

@@ -21,6 +21,7 @@ from relay.feed.cache import TaskCache
 from relay.feed.pump import Publisher, Pump
 from relay.metrics import Metrics
 from relay.source.client import client_of, names_of
+from relay.source.members import Members
 from relay.source.opening import Opening, Watch
 from relay.source.raw_bson import Decoder
 from relay.source.reader import MAX_TIME_MS, Reader
@@ -94,10 +95,19 @@ class Pipeline:
         # client's pool. A read of a document must not wait for that connection (tests/FAULTS.md, F15).
         self.client, self._following = client_of(settings), client_of(settings)
         decoder = Decoder(mapping.events, names=mapping.names(), noticed=metrics.undecodable.inc)
-        where = (database, collection, decoder)
-        tail = Tail(self._following, *where, jitter=random.random, pace=pace, on_interrupted=on_interrupted)
+        where, members = (database, collection, decoder), Members(self.client.read_preference)
+        tail = Tail(
+            self._following,
+            *where,
+            jitter=random.random,
+            members=members,
+            pace=pace,
+            on_interrupted=on_interrupted,
+        )
         self.tail: Stream = tail if feed is None else SharedTail(tail, feed, pace=pace)
-        self.reader = Reader(self.client, *where, max_time_ms=read_ms, left_out=metrics.left_out.inc)
+        self.reader = Reader(
+            self.client, *where, members=members, max_time_ms=read_ms, left_out=metrics.left_out.inc
+        )
         self.opening = Opening(settings, self.client, self.tail, self.reader)
         self.watch = Watch(settings, self.client, self.reader, self.tail)
 

@@ -11,7 +11,7 @@ import logging
 import re
 import ssl
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote_plus
@@ -23,13 +23,16 @@ from pymongo.uri_parser import split_options
 from relay.config import Settings
 from relay.errors import StartupError
 from relay.source.diagnosis import printable
+from relay.source.members import only_wanted
 
 log = logging.getLogger(__name__)
 
-# Options that the operator decides: where the database is, who connects, and how bytes are transmitted.
+# Options that the operator decides: where the database is, which members are read, who connects, and how bytes are
+# transmitted.
 KEPT = (
     *("appName", "authMechanism", "authMechanismProperties", "authSource", "compressors", "directConnection"),
     *("localThresholdMS", "maxIdleTimeMS", "replicaSet", "serverMonitoringMode", "srvAllowedHostsSuffix"),
+    *("maxStalenessSeconds", "readPreference", "readPreferenceTags"),
     *(
         "srvMaxHosts",
         "srvServiceName",
@@ -45,8 +48,8 @@ KEPT = (
 # would replace the wait of every getMore of the change stream.
 OWN = (
     *("connectTimeoutMS", "datetime_conversion", "enableOverloadRetargeting", "heartbeatFrequencyMS"),
-    *("maxAdaptiveRetries", "maxConnecting", "maxPoolSize", "maxStalenessSeconds", "minPoolSize"),
-    *("readConcernLevel", "readPreference", "readPreferenceTags", "retryReads", "server_api"),
+    *("maxAdaptiveRetries", "maxConnecting", "maxPoolSize", "minPoolSize"),
+    *("readConcernLevel", "retryReads", "server_api"),
     *("serverSelectionTimeoutMS", "socketTimeoutMS", "timeoutMS", "tz_aware", "unicode_decode_error_handler"),
     *("uuidRepresentation", "waitQueueTimeoutMS"),
 )
@@ -59,6 +62,10 @@ REFUSED = {
     "loadBalanced": "loadBalanced=true is for a load balancer in front of mongos, through which the relay cannot "
     "follow a change stream: name the servers themselves",
 }
+
+MODES = ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")
+# The least that drivers accept. It is also the default, because a member that is never too old would show old tasks.
+MAX_STALENESS_S = 90
 
 _NAMES = {name.lower(): name for name in (*KEPT, *OWN, *MEANINGLESS, *FOREIGN, *REFUSED)}
 _FILES = ("tlsCAFile", "tlsCRLFile", "tlsCertificateKeyFile")
@@ -90,11 +97,13 @@ class Address:
     options: dict[str, str]
     ignored: tuple[str, ...]  # names of known options that the relay does not use
     unknown: int  # the number of unknown options
+    tags: tuple[str, ...] = ()  # the values of readPreferenceTags, which may occur several times
 
     @property
     def url(self) -> str:
         """The connection string for the driver: the operator's URL with only the options that the relay uses."""
-        pairs = "&".join(f"{name}={value}" for name, value in self.options.items())
+        tags = (("readPreferenceTags", value) for value in self.tags)
+        pairs = "&".join(f"{name}={value}" for name, value in (*self.options.items(), *tags))
         place = self.place if "/" in self.place else f"{self.place}/"
         return f"{self.scheme}://{place}?{pairs}" if pairs else f"{self.scheme}://{self.place}"
 
@@ -152,12 +161,17 @@ def address_of(settings: Settings) -> Address:
     # these shows a password that contains them unescaped, and the driver would use part of that password as a host.
     if "@" in parts["place"].partition("/")[2] or "@" in (parts["options"] or ""):
         raise StartupError(f"{NO_URL}{_ESCAPE}; so is an @ in an option.")
-    options, ignored, unknown = {}, [], 0
+    options: dict[str, str] = {}
+    ignored: list[str] = []
+    tags: list[str] = []
+    unknown = 0
     for name, value in _pairs(parts["options"] or ""):
         known = _NAMES.get(name.lower())
         if known in REFUSED:
             if value.lower() != "false":
                 raise StartupError(f"RELAY_MONGO_URL: {REFUSED[known]}.")
+        elif known == "readPreferenceTags":
+            tags.append(value)
         elif known in KEPT:
             options[known] = value
         elif known is None:
@@ -165,9 +179,13 @@ def address_of(settings: Settings) -> Address:
         elif known not in MEANINGLESS and known not in ignored:
             ignored.append(known)
     for name, value in options.items():
-        _check(name, value)
+        if name != "readPreference":
+            _check(name, value)
+    for value in tags:
+        _check("readPreferenceTags", value)
+    options |= _reads(options, tags)
     _check_files({name: unquote_plus(value) for name, value in options.items()})
-    address = Address(parts["scheme"], parts["place"], options, tuple(ignored), unknown)
+    address = Address(parts["scheme"], parts["place"], options, tuple(ignored), unknown, tuple(tags))
     if address.mechanism == "MONGODB-X509" and not (address.uses_tls and "tlsCertificateKeyFile" in options):
         raise StartupError(
             "RELAY_MONGO_URL: authMechanism=MONGODB-X509 needs tls=true, and the user's certificate in "
@@ -188,6 +206,7 @@ def client_of(settings: Settings, **overrides: Any) -> AsyncMongoClient[Any]:
         "connectTimeoutMS": SELECTION_MS,
         "socketTimeoutMS": SOCKET_MS,
         "heartbeatFrequencyMS": HEARTBEAT_MS,
+        "server_selector": only_wanted,
     }
     return _client(
         address.url, options | ({} if "appName" in address.options else {"appname": "relay"}) | overrides
@@ -293,6 +312,28 @@ def _check(name: str, value: str) -> None:
         raise StartupError(_unreadable(name, failure)) from None
     except (PyMongoError, ValueError, TypeError):
         raise StartupError(f"RELAY_MONGO_URL: {name} has a value that cannot be used.") from None
+
+
+def _reads(options: Mapping[str, str], tags: Sequence[str]) -> dict[str, str]:
+    """Return the options that say which members are read, completed and spelled as the driver wants them.
+
+    Raises StartupError if there is no such read preference, or if another option does not fit it.
+    """
+    given = unquote_plus(options.get("readPreference", MODES[0]))
+    mode = next((one for one in MODES if one.lower() == given.lower()), None)
+    if mode is None:
+        raise StartupError(
+            f"RELAY_MONGO_URL: readPreference is one of {', '.join(MODES[:-1])} and {MODES[-1]}."
+        )
+    staleness = options.get("maxStalenessSeconds")
+    if mode == MODES[0]:
+        if tags or staleness is not None:
+            name = "readPreferenceTags" if tags else "maxStalenessSeconds"
+            raise StartupError(f"RELAY_MONGO_URL: {name} needs a readPreference other than primary.")
+        return {"readPreference": mode} if "readPreference" in options else {}
+    if staleness is not None and int(unquote_plus(staleness)) < MAX_STALENESS_S:
+        raise StartupError(f"RELAY_MONGO_URL: maxStalenessSeconds is at least {MAX_STALENESS_S}.")
+    return {"readPreference": mode, "maxStalenessSeconds": staleness or str(MAX_STALENESS_S)}
 
 
 def _check_files(options: dict[str, str]) -> None:

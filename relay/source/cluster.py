@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from bson import Timestamp
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, ReadPreference
+from pymongo.read_preferences import _ServerMode
 
 # For how many seconds an idle shard may hold the stream back. `periodicNoopIntervalSecs` is 10 at most, and 10 if it
 # was not set. At the end of each interval the shard adds a no-op only if nothing was written in that interval, so its
@@ -29,17 +30,23 @@ def is_routed(client: AsyncMongoClient[Any]) -> bool:
 
 
 async def latest_time(
-    client: AsyncMongoClient[Any], database: str, collection: str, *, max_time_ms: int
+    client: AsyncMongoClient[Any],
+    database: str,
+    collection: str,
+    *,
+    preference: _ServerMode = ReadPreference.PRIMARY,
+    max_time_ms: int,
 ) -> Timestamp | None:
     """Return the cluster time of the latest operation, so that it includes every write to the collection that was
     acknowledged before this call.
 
-    Returns None if the server has no cluster time: a standalone server. `max_time_ms` limits the time on the server.
+    `preference` says which member of a replica set is asked. The time of a secondary may be earlier than that. Returns
+    None if the server has no cluster time: a standalone server. `max_time_ms` limits the time on the server.
     Raises PyMongoError if the server refuses or does not answer.
     """
     reply: Any = None
     if not is_routed(client):
-        reply = await client.admin.command("ping")
+        reply = await client.admin.command("ping", read_preference=preference)
     if is_routed(client):
         # A router answers `ping` by itself, with the latest time that it has heard of. A write that went through
         # another router may be later. So ask all shards that hold documents of the collection: this read has no filter,

@@ -30,6 +30,7 @@ from relay.source.change import (
     just_before,
 )
 from relay.source.events import read_changes, token_time
+from relay.source.members import Route
 from relay.source.raw_bson import Decoder, cut_out
 from relay.source.reader import RAW
 from relay.source.walk import field
@@ -91,7 +92,7 @@ class Cursor:
     """A change stream cursor on the server, read with getMore commands in a session of its own.
 
     A cursor may begin with changes from before its start. Those with a cluster time at or before `skip_until` are left
-    out.
+    out. `route` leads to the member that has the cursor: all commands go there.
     """
 
     def __init__(
@@ -101,7 +102,9 @@ class Cursor:
         decoder: Decoder,
         *,
         skip_until: Timestamp,
+        route: Route,
     ) -> None:
+        self.route = route
         self._database = database
         self._collection = collection
         self._decoder = decoder
@@ -130,7 +133,7 @@ class Cursor:
         refuses all ways or does not answer.
         """
         try:
-            server = await self._database.client.admin.command("hello", session=self._session)
+            server = await self.route.command(self._database.client.admin, "hello", session=self._session)
             self.is_merged = "setName" not in server or server.get("msg") == "isdbgrid"
             if server["maxWireVersion"] < WIRE_VERSION_6_1:
                 way = max(way, RAW_UPDATES)
@@ -242,8 +245,8 @@ class Cursor:
         await self._session.end_session()
 
     async def _command(self, command: dict[str, Any]) -> RawBSONDocument:
-        reply: RawBSONDocument = await self._database.command(
-            command, codec_options=RAW, session=self._session
+        reply: RawBSONDocument = await self.route.command(
+            self._database, command, codec_options=RAW, session=self._session
         )
         return reply
 

@@ -66,7 +66,8 @@ async def reach(
         return early
     try:
         async with asyncio.timeout(wait_ms / 1000):
-            hello: Hello = await client.admin.command({"hello": 1, "maxTimeMS": ANSWER_MS})
+            asked = {"hello": 1, "maxTimeMS": ANSWER_MS}
+            hello: Hello = await client.admin.command(asked, read_preference=client.read_preference)
     except (PyMongoError, BSONError, TimeoutError, ValueError) as failure:
         return await _why(address, client, failure, seen)
     return of_member(hello) or hello
@@ -122,7 +123,7 @@ async def kinds_of(
         "maxTimeMS": ANSWER_MS,
     }
     try:
-        reply = await client[database].command(command)
+        reply = await client[database].command(command, read_preference=client.read_preference)
     except OperationFailure as failure:
         if failure.code != 13:
             raise
@@ -139,7 +140,7 @@ async def of_refusal(
     it is asked who is authenticated.
     """
     if failure.code == 13:
-        status = await client.admin.command("connectionStatus")
+        status = await client.admin.command("connectionStatus", read_preference=client.read_preference)
         if not status["authInfo"]["authenticatedUsers"]:
             return NOBODY
     return explain(failure, about, name)
@@ -252,10 +253,13 @@ async def _why(
             "make those names known where the relay runs, or add directConnection=true to a URL of one server",
             lasting=False,
         )
+    mode = address.options.get("readPreference", "primary")
+    what = "takes part as its primary" if mode == "primary" else f"fits readPreference={mode}"
+    also = " and compare its members with the tags in the URL" if address.tags else ""
     return Diagnosis(
         "reachable",
-        "no member of the replica set takes part as its primary" + (f": {listed(errors)}" if errors else ""),
-        "see rs.status() on one of its members",
+        f"no member of the replica set {what}" + (f": {listed(errors)}" if errors else ""),
+        f"see rs.status() on one of its members{also}",
         lasting=False,
     )
 

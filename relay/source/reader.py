@@ -20,6 +20,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from relay.errors import PositionLost, Unavailable
 from relay.source.cluster import is_routed, latest_time
 from relay.source.errors import Meaning, meaning_of
+from relay.source.members import Members
 from relay.source.raw_bson import Decoder, Document, ignore
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,9 @@ RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument
 
 class Reader:
     """Reads one collection as it was at a cluster time.
+
+    `members` chooses which member of a replica set is read, the primary unless it is given. A member that has not
+    reached the cluster time waits until it has, at most `max_time_ms`; no member answers with an older state.
 
     `client` must be another client than the tail's: the tail's waiting getMore occupies a connection of its pool (F15).
     `max_time_ms` limits the time of each read on the server. `left_out` is called with the number of documents that are
@@ -43,6 +47,7 @@ class Reader:
         collection: str,
         decoder: Decoder,
         *,
+        members: Members | None = None,
         max_time_ms: int = MAX_TIME_MS,
         left_out: Callable[[int], None] = ignore,
     ) -> None:
@@ -50,6 +55,7 @@ class Reader:
         self._database = client[database]
         self._collection = collection
         self._decoder = decoder
+        self._members = members or Members()
         self._left_out = left_out
         self._max_time_ms = max_time_ms
 
@@ -96,13 +102,14 @@ class Reader:
     async def _run(self, command: dict[str, Any]) -> list[dict[str, Any]]:
         # Each read has its own session: the server refuses a getMore outside the session of its find, and a causally
         # consistent session would add a read concern of its own.
+        route = await self._members.read(self._client)
         async with self._client.start_session(causal_consistency=False) as session:
-            reply = await self._database.command(command, codec_options=RAW, session=session)
+            reply = await route.command(self._database, command, codec_options=RAW, session=session)
             cursor = reply["cursor"]
             documents = [*self._decoded(cursor["firstBatch"])]
             while cursor["id"]:
                 more = {"getMore": cursor["id"], "collection": self._collection, "batchSize": 1000}
-                reply = await self._database.command(more, codec_options=RAW, session=session)
+                reply = await route.command(self._database, more, codec_options=RAW, session=session)
                 cursor = reply["cursor"]
                 documents += self._decoded(cursor["nextBatch"])
         return documents
@@ -128,12 +135,13 @@ class Reader:
     async def now(self) -> Timestamp:
         """Return the cluster time of the database's latest operation.
 
-        Every write to the collection that was acknowledged before this call is at or before that time. Raises
-        Unavailable if the database does not answer or has no cluster time.
+        Every write to the collection that was acknowledged before this call is at or before that time. While the set
+        has no primary and the read preference allows others, it is the time of a secondary, which may be earlier.
+        Raises Unavailable if the database does not answer or has no cluster time.
         """
-        client, database = self._client, self._database.name
+        where, clock = (self._client, self._database.name, self._collection), self._members.clock
         try:
-            moment = await latest_time(client, database, self._collection, max_time_ms=self._max_time_ms)
+            moment = await latest_time(*where, preference=clock, max_time_ms=self._max_time_ms)
         except PyMongoError as failure:
             raise Unavailable(f"the question for the time failed: {type(failure).__name__}") from failure
         if moment is None:

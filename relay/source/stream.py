@@ -33,6 +33,7 @@ from relay.source.cursor import EXPANDED, RAW_UPDATES, Cursor, Reply, Witness
 from relay.source.diagnosis import FOLLOW, STANDALONE, explain
 from relay.source.errors import Meaning, code_of, meaning_of
 from relay.source.events import read_changes, token_time
+from relay.source.members import BEHIND_S, Members
 from relay.source.outage import Outage
 from relay.source.raw_bson import Decoder
 
@@ -42,14 +43,15 @@ AWAIT_MS = 100  # how long a getMore waits for changes: a quiet collection's pos
 # How long a getMore waits while changes are held back, because more changes with their cluster time may follow.
 CLOSING_MS = 1
 BACKOFF_MIN_S, BACKOFF_MAX_S = 0.1, 10.0
-# How many seconds the stream may be behind the time of the database before it counts as stale. If the replica set has
-# no majority, the stream stays open and sends nothing (F14). The stream of a sharded cluster may be held back by an
-# idle shard.
-BEHIND_S, MERGED_BEHIND_S = 15, IDLE_SHARD_S
+LOOK_S = 5.0  # seconds between two checks that the stream may stay on its member
+# How many seconds the stream of a sharded cluster, which an idle shard may hold back, may be behind the time of the
+# database before it counts as stale. For a replica set, this is BEHIND_S.
+MERGED_BEHIND_S = IDLE_SHARD_S
 NOW_MS = 5_000  # limit of the question for the time of the database, on the server
 WITNESS_MS = 1_000  # how long to look for the last published change after a failure, see `_continues`
 MERGED_LOOKS = 5  # how many times more to look for it in the stream of a sharded cluster
 _BEFORE_ALL = Timestamp(0, 0)
+_NOT_THERE = "the member has not reached the position yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,9 @@ class Tail:
     compares `current_at` with the present time. A cursor that opens and then fails does not count as up to date, and
     neither does a cursor that replies but stays more than BEHIND_S seconds behind the database.
 
+    `members` chooses the member of a replica set that is followed, the primary unless it is given. The stream moves to
+    another member when its own fails, lags or is no longer one that `members` allows, and continues there.
+
     `pace` is awaited before the tail asks for more changes, so that slow delivery slows down the tail: fewer and larger
     batches cost less than changes that wait in memory. `on_interrupted` is called each time a cursor fails, before the
     pause that precedes the next attempt. `jitter` returns a number in [0, 1), which varies the length of that pause.
@@ -139,6 +144,7 @@ class Tail:
         decoder: Decoder,
         *,
         jitter: Callable[[], float],
+        members: Members | None = None,
         clock: Callable[[], float] = time.monotonic,
         pace: Callable[[], Awaitable[None]] | None = None,
         on_interrupted: Callable[[], None] = lambda: None,
@@ -148,6 +154,7 @@ class Tail:
         self._database = client[database]
         self._collection = collection
         self._decoder = decoder
+        self._members = members or Members()
         self._jitter = jitter  # a number in [0, 1)
         self._clock = clock
         self._pace = pace
@@ -218,7 +225,7 @@ class Tail:
                         yield batch
                         if self._lost is not None or cursor.is_vague:
                             break
-            except (PyMongoError, StartupError, ValueError) as failure:
+            except (PyMongoError, StartupError, Unavailable, ValueError) as failure:
                 failures += 1
                 wait = _wait(failures, self._jitter())
                 self._interrupted(failure, wait)
@@ -307,14 +314,16 @@ class Tail:
     async def _follow(self, cursor: Cursor) -> AsyncGenerator[Batch]:
         """Yield the batches of one cursor, and close the cursor at the end.
 
-        Ends when the collection was dropped or renamed, or when the stream has to be reopened because a change came
-        after its cluster time had been given out. Raises PyMongoError or ValueError if the cursor fails.
+        Ends when the collection was dropped or renamed, when the stream has to be reopened because a change came after
+        its cluster time had been given out, or when it has to move to another member. Raises PyMongoError or ValueError
+        if the cursor fails.
         """
         pending: asyncio.Task[Reply] | None = None
         held: list[Change] = []
         held_raws: list[bytes] = []  # the raw BSON of `held`
         # A resume token, and the last cluster time that has to be given out before a stream may be resumed there.
         later: tuple[bytes, Timestamp] | None = None
+        look_at = self._clock() + LOOK_S
         try:
             while True:
                 reply = await (pending or cursor.get_more(AWAIT_MS))
@@ -359,6 +368,11 @@ class Tail:
                 yield Batch(batch, raws, start, self.position, self._token, is_current)
                 if ends:
                     return
+                if self._clock() >= look_at:
+                    look_at = self._clock() + LOOK_S
+                    if not self._members.allows(self._client, cursor.route):
+                        log.info("change stream moves to another member")
+                        return
         finally:
             if pending is not None:
                 pending.cancel()
@@ -380,12 +394,15 @@ class Tail:
         """Return the cluster time of the database's latest operation.
 
         Raises StartupError if the database is a standalone server, which has none, and PyMongoError if it does not
-        answer.
+        answer. Raises Unavailable if a secondary answers that is behind the position: a stream that is reopened there
+        would show an older state.
         """
-        client, database = self._client, self._database.name
-        moment = await latest_time(client, database, self._collection, max_time_ms=NOW_MS)
+        where, clock = (self._client, self._database.name, self._collection), self._members.clock
+        moment = await latest_time(*where, preference=clock, max_time_ms=NOW_MS)
         if moment is None:
             raise STANDALONE.error
+        if self._members.may_lag and moment < self.position:
+            raise Unavailable(_NOT_THERE)
         return moment
 
     async def _continues(self) -> bool:
@@ -395,12 +412,13 @@ class Tail:
         accepts the resume token and continues; what was published and is missing in it would stay on every user's page.
         So the last published change must still be in the stream, at its cluster time. Returns False also if that cannot
         be checked, because nothing was published yet or because the change is older than the oplog. Raises PyMongoError
-        if the database does not answer.
+        if the database does not answer, and Unavailable if its answer comes from a secondary that lags: that one may
+        receive the change later.
         """
         witness = self._witness
         if witness is None:
             return False
-        cursor = Cursor(self._database, self._collection, self._decoder, skip_until=_BEFORE_ALL)
+        cursor = await self._cursor(_BEFORE_ALL)
         try:
             await cursor.open({"startAtOperationTime": witness.time}, self._way)
             try:
@@ -416,6 +434,8 @@ class Tail:
             if meaning_of(failure) is Meaning.PLACE_LOST:
                 return False
             raise
+        if self._members.may_lag and not reply.changes and reply.position <= witness.time:
+            raise Unavailable(_NOT_THERE)
         return bool(reply.changes) and Witness.of(reply.changes[:1], reply.raws[:1]) == witness
 
     async def _open_cursor(self, start: Timestamp | None) -> Cursor:
@@ -432,7 +452,7 @@ class Tail:
         # startAfter is like resumeAfter, but also continues after an invalidate event. Both ways of opening may repeat
         # changes at or before the position, so those are skipped.
         skip = self.position if start is None else start
-        cursor = Cursor(self._database, self._collection, self._decoder, skip_until=skip)
+        cursor = await self._cursor(skip)
         self._way = await cursor.open(stage, self._way)
         if start is not None:
             if token_time(cursor.token).time < start.time:
@@ -441,6 +461,11 @@ class Tail:
             self._token = bytes(cursor.token.raw)
             self.position = start
         return cursor
+
+    async def _cursor(self, skip_until: Timestamp) -> Cursor:
+        """Make a cursor on a member that may be followed. Raises PyMongoError if the driver finds none."""
+        route = await self._members.follow(self._client)
+        return Cursor(self._database, self._collection, self._decoder, skip_until=skip_until, route=route)
 
 
 def _count_until(changes: Sequence[Change], time: Timestamp) -> int:

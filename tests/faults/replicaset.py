@@ -20,12 +20,14 @@ from relay.cli.demo import mongod
 
 READY_S = 30.0
 POLL_S = 0.02
+TEST_COMMANDS = ("--setParameter", "enableTestCommands=1")
 # Elections take one or two seconds with these settings, instead of ten and more.
 SETTINGS = {
     "electionTimeoutMillis": 1000,
     "heartbeatIntervalMillis": 200,
     "heartbeatTimeoutSecs": 1,
     "catchUpTimeoutMillis": 1000,
+    "chainingAllowed": False,  # a member that lags on purpose must not hold up the others
 }
 
 
@@ -69,8 +71,23 @@ class Node:
         return MongoClient("127.0.0.1", self.port, directConnection=True, serverSelectionTimeoutMS=500)
 
     def is_primary(self) -> bool:
+        return self._is("isWritablePrimary")
+
+    def is_secondary(self) -> bool:
+        return self._is("secondary")
+
+    def lag(self, *, lags: bool = True) -> None:
+        """Make this secondary receive no more writes, or receive them again. Needs TEST_COMMANDS."""
+        point, mode = "stopReplProducer", "alwaysOn" if lags else "off"
+        with self.client() as client:
+            before = client.admin.command({"configureFailPoint": point, "mode": mode})["count"]
+            if lags:  # the next batch of writes may be on its way
+                entered = {"waitForFailPoint": point, "timesEntered": before + 1}
+                client.admin.command(entered | {"maxTimeMS": int(READY_S * 1000)})
+
+    def _is(self, role: str) -> bool:
         with suppress(PyMongoError), self.client() as client:
-            return bool(client.admin.command("hello").get("isWritablePrimary"))
+            return bool(client.admin.command("hello").get(role))
         return False
 
     def _signal(self, number: signal.Signals) -> None:
@@ -83,13 +100,14 @@ class ReplicaSet:
     """A replica set that runs until its context ends. Its methods block, so call them in a thread.
 
     With an `arbiter` the last member holds no data. If the other secondary is down, the arbiter still gives the primary
-    a majority of votes, but no write is majority-committed.
+    a majority of votes, but no write is majority-committed. Each member has a tag: its own `number`. `arguments` are
+    passed to every mongod.
     """
 
-    def __init__(self, *, members: int = 3, arbiter: bool = False) -> None:
+    def __init__(self, *arguments: str, members: int = 3, arbiter: bool = False) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="relay-mongod-"))
         self._arbiter = arbiter
-        self.members = [Node(self._directory / str(number)) for number in range(members)]
+        self.members = [Node(self._directory / str(number), *arguments) for number in range(members)]
         self.url = f"mongodb://{','.join(member.host for member in self.members)}/?replicaSet=rs0"
 
     def __enter__(self) -> Self:
@@ -124,6 +142,16 @@ class ReplicaSet:
             time.sleep(POLL_S)
         raise AssertionError("no member became primary")
 
+    def secondaries(self) -> list[Node]:
+        """Return the secondaries. Waits until every member but the primary is one."""
+        deadline = time.monotonic() + READY_S
+        while time.monotonic() < deadline:
+            found = [member for member in self.members if member.runs and member.is_secondary()]
+            if len(found) == len(self.members) - 1:
+                return found
+            time.sleep(POLL_S)
+        raise AssertionError("not every member became a secondary")
+
     def step_down(self) -> Node:
         """Make another member the primary."""
         old = self.primary()
@@ -133,11 +161,13 @@ class ReplicaSet:
 
     def _initiate(self) -> None:
         members: list[dict[str, Any]] = [
-            {"_id": number, "host": member.host} for number, member in enumerate(self.members)
+            {"_id": number, "host": member.host, "tags": {"number": str(number)}}
+            for number, member in enumerate(self.members)
         ]
         if self._arbiter:
             members[0]["priority"] = 2
             members[-1]["arbiterOnly"] = True
+            del members[-1]["tags"]
         config = {"_id": "rs0", "members": members, "settings": SETTINGS}
         deadline = time.monotonic() + READY_S
         while True:

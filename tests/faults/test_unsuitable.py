@@ -407,7 +407,7 @@ async def test_a_server_whose_later_answers_are_invalid_bson_is_reported(replica
     """An imitation of MongoDB may send invalid BSON, for which the driver raises an error of the `bson` package."""
 
     class Admin:
-        async def command(self, *_: object) -> None:
+        async def command(self, *_: object, **__: object) -> None:
             raise InvalidBSON("hunter2")
 
     settings = settings_for(replica_set.url, "app")

@@ -56,6 +56,7 @@ async def test_a_relay_with_every_ignored_option_works_as_without_them(
         "maxIdleTimeMS=1",
         "serverMonitoringMode=poll",
         "localThresholdMS=0",
+        "readPreference=secondaryPreferred&readPreferenceTags=dc:nowhere&readPreferenceTags=",
         "appName=mine",
         "tls=false",
         "tlsInsecure=true",

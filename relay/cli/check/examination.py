@@ -75,8 +75,16 @@ class Examination:
 
     async def ask_admin(self, **command: Any) -> Mapping[str, Any]:
         """Run a command on the database `admin`. Raises PyMongoError."""
-        reply: Mapping[str, Any] = await self.pipeline.client.admin.command(
-            {**command, "maxTimeMS": ANSWER_MS}
+        return await self._ask("admin", command)
+
+    async def ask_database(self, **command: Any) -> Mapping[str, Any]:
+        """Run a command on the database of the tasks. Raises PyMongoError."""
+        return await self._ask(self.database, command)
+
+    async def _ask(self, database: str, command: dict[str, Any]) -> Mapping[str, Any]:
+        client = self.pipeline.client
+        reply: Mapping[str, Any] = await client[database].command(
+            {**command, "maxTimeMS": ANSWER_MS}, read_preference=client.read_preference
         )
         return reply
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from relay.cli.check.examination import ANSWER_MS, LIST, Examination
+from relay.cli.check.examination import LIST, Examination
 from relay.cli.check.report import Finding
 from relay.cli.check.text import database_in_shell, listed, named, quoted
 from relay.tasks.mapping import Mapping as TaskMapping
@@ -18,8 +18,7 @@ LARGE = 1_000  # documents; in a smaller collection a missing index costs nothin
 
 async def ask(examination: Examination) -> None:
     """Find out which reads have an index. `conclude` adds the findings, once the documents were read."""
-    count = {"count": examination.collection, "maxTimeMS": ANSWER_MS}
-    found = int((await examination.pipeline.client[examination.database].command(count))["n"])
+    found = int((await examination.ask_database(count=examination.collection))["n"])
     examination.large = found if found > LARGE else None
     mapping = examination.pipeline.mapping
     indexed = {}
@@ -49,8 +48,7 @@ def _filtered(mapping: TaskMapping) -> dict[str, list[str]]:
 async def _uses_index(examination: Examination, path: str, question: Mapping[str, Any]) -> bool:
     # The collation is that of the relay's reads, which cannot use an index of another one.
     find = {"find": examination.collection, **question, "collation": {"locale": "simple"}}
-    explain = {"explain": find, "verbosity": "queryPlanner", "maxTimeMS": ANSWER_MS}
-    reply = await examination.pipeline.client[examination.database].command(explain)
+    reply = await examination.ask_database(explain=find, verbosity="queryPlanner")
     return any(_first_name(pattern) == path for pattern in _index_patterns(reply))
 
 

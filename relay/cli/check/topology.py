@@ -30,4 +30,5 @@ def judge(hello: Mapping[str, Any]) -> Finding:
             'See "Sharded clusters" in docs/explanation/exactness.md.',
         )
     members = counted(len(hello.get("hosts") or ()), "member")
-    return Finding("replica set", "ok", f"{named(str(hello['setName']))}, {members}")
+    which = "; a secondary answers" if hello.get("secondary") else ""
+    return Finding("replica set", "ok", f"{named(str(hello['setName']))}, {members}{which}")

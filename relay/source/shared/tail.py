@@ -19,7 +19,7 @@ from contextlib import aclosing, suppress
 from bson import Timestamp
 from pymongo.errors import PyMongoError
 
-from relay.errors import StartupError
+from relay.errors import StartupError, Unavailable
 from relay.source.outage import Outage
 from relay.source.shared.entry import Entry
 from relay.source.shared.feed import Feed, FeedLost
@@ -210,7 +210,7 @@ class SharedTail:
         """Return whether the database is ahead of the feed, or the feed's database is another one."""
         try:
             now = await self._tail.now()
-        except (PyMongoError, StartupError):
+        except (PyMongoError, StartupError, Unavailable):
             return False  # the tail would not get further either
         if now < self.position:
             self._tail.reopen("the database may be another one, or an older copy")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pymongo.common import URI_OPTIONS_VALIDATOR_MAP
+from pymongo.read_preferences import Nearest, Primary, PrimaryPreferred, Secondary, SecondaryPreferred
 from support.mongo_url_options import CONTRARY_VALUES
 
 from relay.config import Settings, load
@@ -37,6 +38,7 @@ SENSIBLE = {
     "maxIdleTimeMS": ("60000", "60000"),
     "serverMonitoringMode": ("poll", "poll"),
     "directConnection": ("true", "true"),
+    "readPreference": ("nearest", "nearest"),
     "replicaSet": ("rs0", "rs0"),
 }
 
@@ -85,10 +87,32 @@ def test_a_connection_option_takes_effect_without_a_warning(name: str) -> None:
     assert warning_of(given) is None
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("", Primary()),
+        ("readPreference=primary", Primary()),
+        ("readPreference=SECONDARYpreferred", SecondaryPreferred(max_staleness=90)),
+        ("readPreference=primaryPreferred", PrimaryPreferred(max_staleness=90)),
+        ("readPreference=nearest&maxStalenessSeconds=120", Nearest(max_staleness=120)),
+        (
+            "readPreference=secondary&readPreferenceTags=dc:ny,use:a%20b&readPreferenceTags=dc:la&readpreferencetags=",
+            Secondary([{"dc": "ny", "use": "a b"}, {"dc": "la"}, {}], max_staleness=90),
+        ),
+    ],
+)
+def test_the_read_preference_is_that_of_the_url_with_a_bound_on_staleness(
+    options: str, expected: Any
+) -> None:
+    given = settings(options)
+    assert client_of(given).read_preference == expected
+    assert warning_of(given) is None
+
+
 def test_one_warning_names_all_ignored_options_and_counts_unknown_ones() -> None:
-    warning = warning_of(settings("timeoutMS=1&hunter2=x&maxPoolSize=1&readPreference=secondary&w=0&other=1"))
+    warning = warning_of(settings("timeoutMS=1&hunter2=x&maxPoolSize=1&retryReads=false&w=0&other=1"))
     assert warning == (
-        "RELAY_MONGO_URL: timeoutMS, maxPoolSize, readPreference are the relay's own business and are ignored; "
+        "RELAY_MONGO_URL: timeoutMS, maxPoolSize, retryReads are the relay's own business and are ignored; "
         "2 options of it are not known and are ignored."
     )
 
@@ -129,6 +153,23 @@ def test_a_missing_compressor_is_reported(names: str) -> None:
         ("mongodb://a,b/?directConnection=true", "contradict each other"),
         ("mongodb://h/?srvMaxHosts=1", "only for mongodb+srv://"),
         ("mongodb+srv://a.example.com:27017/", "one host without a port"),
+        (
+            "mongodb://h/?readPreference=hunter2",
+            "readPreference is one of primary, primaryPreferred, secondary,",
+        ),
+        ("mongodb://h/?readPreference=", "readPreference is one of"),
+        (
+            "mongodb://h/?readPreferenceTags=dc:hunter2",
+            "readPreferenceTags needs a readPreference other than",
+        ),
+        (
+            "mongodb://h/?readPreference=primary&maxStalenessSeconds=120",
+            "maxStalenessSeconds needs a readPref",
+        ),
+        ("mongodb://h/?readPreference=nearest&maxStalenessSeconds=89", "maxStalenessSeconds is at least 90"),
+        ("mongodb://h/?readPreference=nearest&maxStalenessSeconds=-1", "maxStalenessSeconds is at least 90"),
+        ("mongodb://h/?readPreference=nearest&maxStalenessSeconds=x", "maxStalenessSeconds has a value"),
+        ("mongodb://h/?readPreference=nearest&readPreferenceTags=hunter2", "readPreferenceTags has a value"),
     ],
 )
 def test_an_unusable_url_is_refused_in_one_sentence(url: str, says: str) -> None:

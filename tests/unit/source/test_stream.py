@@ -8,11 +8,14 @@ from typing import Any
 
 import bson
 import pytest
+from bson import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymongo import ReadPreference
 from support.played_database import START, PlayedDatabase, token
 
 from relay.source import cursor, stream
+from relay.source.members import Members, Route
 from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch, Reopened, Tail
 
@@ -108,3 +111,39 @@ def test_a_single_change_is_delivered_without_waiting() -> None:
     results = asyncio.run(delivered(database))
     assert [len(batch.changes) for batch in results if isinstance(batch, Batch)] == [1, 1, 1]
     assert database.replies <= 4  # one of them is in flight when the last batch is yielded
+
+
+class OneMember(Members):
+    """The played database as the only member of its set."""
+
+    async def follow(self, client: Any) -> Route:
+        return Route(ReadPreference.PRIMARY)
+
+
+@pytest.mark.parametrize("preference", [ReadPreference.PRIMARY, ReadPreference.SECONDARY_PREFERRED])
+async def test_a_stream_is_not_reopened_at_a_secondary_that_is_behind_the_position(
+    preference: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listeners would be shown an older state. With the primary, it is an older copy of the database."""
+    monkeypatch.setattr(stream, "BACKOFF_MIN_S", 0.0)
+    database = PlayedDatabase([1, 1, 1], [1], {"setName": "rs0"}, True)
+    later, failures = Timestamp(99, 1), 0
+
+    def failed() -> None:
+        nonlocal failures
+        failures += 1
+        if failures == 2:
+            database.now = later
+
+    members = OneMember(preference)
+    where: Any = database, "app", "tasks", Decoder("events")
+    tail = Tail(*where, jitter=lambda: 0.0, members=members, on_interrupted=failed)
+    await tail.open()
+    async with aclosing(tail.batches()) as batches:
+        async for batch in batches:
+            if isinstance(batch, Reopened):
+                break
+            if batch.position >= database.changes[-1][1]:
+                tail.reopen("lost")
+    assert failures == (2 if members.may_lag else 0)
+    assert batch.position == (later if members.may_lag else START)
