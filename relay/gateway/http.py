@@ -23,6 +23,7 @@ from relay.gateway.http_errors import for_foreign_origin, for_refused
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.websocket.endpoints import Connections
 from relay.metrics import CONTENT_TYPE, Metrics
+from relay.protocol.polls import ConfigAnswer
 from relay.protocol.schema import json_schema
 from relay.protocol.types import VERSION
 
@@ -106,12 +107,12 @@ def application(
         except Refused as refused:
             return for_refused(refused)
         return JSONResponse(
-            {
-                "enabled": admission.is_switched_on(principal),
-                "websocketUrl": url.replace("http", "ws", 1) + "/ws",
-                "pollUrl": url + "/poll",
-                "protocol": VERSION,
-            }
+            ConfigAnswer(
+                enabled=admission.is_switched_on(principal),
+                websocketUrl=url.replace("http", "ws", 1) + "/ws",
+                pollUrl=url + "/poll",
+                protocol=VERSION,
+            )
         )
 
     sockets = {

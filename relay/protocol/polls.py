@@ -1,4 +1,5 @@
-"""The bodies of `POST /poll`, declared once as in `messages.py` (PROTOCOL.md section 8). Pure."""
+"""The bodies that travel over HTTP, declared once as in `messages.py`: the request and the answer of `POST /poll`
+(PROTOCOL.md section 8), and the answer of `GET /config` (section 9). Pure."""
 
 from __future__ import annotations
 
@@ -102,3 +103,13 @@ class PollAnswer(TypedDict):
     tasks: NotRequired[dict[str, Etag]]
     moment: _ShownMoment
     more: NotRequired[Literal[True]]
+
+
+class ConfigAnswer(TypedDict):
+    """Whether live delivery is switched on for the user of the token, the public addresses at which this relay serves
+    WebSockets and polls, and the version of the protocol."""
+
+    enabled: bool
+    websocketUrl: str
+    pollUrl: str
+    protocol: int

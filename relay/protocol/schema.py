@@ -1,8 +1,7 @@
 """The JSON Schema (2020-12) and the AsyncAPI document of the wire, generated from its declaration. Pure.
 
-pydantic makes the schema of each class of `messages.py` and `polls.py`; this module adds the
-envelopes (PROTOCOL.md section 3). Objects
-are open, because both sides ignore fields that they do not know.
+pydantic makes the schema of each class of `messages.py` and `polls.py`; this module adds the envelopes (PROTOCOL.md
+section 3). Objects are open, because both sides ignore fields that they do not know.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from relay.protocol.messages import CLIENT, SERVER, Envelope
-from relay.protocol.polls import Poll, PollAnswer
+from relay.protocol.polls import ConfigAnswer, Poll, PollAnswer
 from relay.protocol.types import MAX_REQUEST_ID, VERSION, Kind, Request, Time
 
 Schema = dict[str, Any]
@@ -24,9 +23,10 @@ def json_schema(*, closed: bool = False) -> Schema:
     """Return the schema of every message and request.
 
     `#/$defs/ServerMessage` is what a client reads, `#/$defs/ClientMessage` what it sends; `#/$defs/Poll` and
-    `#/$defs/PollAnswer` are the bodies of a poll. With `closed`, unknown fields are errors: for tests of a server.
+    `#/$defs/PollAnswer` are the bodies of a poll; `#/$defs/ConfigAnswer` is the answer of `GET /config`. With `closed`,
+    unknown fields are errors: for tests of a server.
     """
-    messages, types = _generated("#/$defs/", Poll, PollAnswer)
+    messages, types = _generated("#/$defs/", Poll, PollAnswer, ConfigAnswer)
     # The envelopes are made here, so pydantic cannot know that a poll is answered with messages in theirs.
     types["PollAnswer"]["properties"]["messages"]["items"] = _ref("#/$defs/", "ServerMessage")
     sides = {

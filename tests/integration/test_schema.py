@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from pymongo import AsyncMongoClient
+from support.hostile_client import get
 from support.polling_client import post
 from support.relay_fixture import (
     COMMAND,
@@ -138,6 +139,16 @@ async def test_a_poll_and_its_answer_are_valid_by_the_schema(mongo_url: str, dat
                     "moment": answer.body["moment"],
                 }
     assert answer.body["messages"] == []
+
+
+async def test_the_answer_of_config_is_valid_by_the_schema(mongo_url: str, database_name: str) -> None:
+    for enabled in (True, False):
+        given = settings_for(mongo_url, database_name, feature_websocket_enabled=enabled)
+        async with running(given) as relay:
+            status, _, body = await get(f"{relay.url}/config", Authorization=f"Bearer {token('alice')}")
+        answer = json.loads(body)
+        assert (status, answer["enabled"]) == (200, enabled)
+        validator("ConfigAnswer").validate(answer)
 
 
 def test_the_stream_status_of_a_lost_database_is_valid_by_the_schema() -> None:

@@ -37,6 +37,16 @@
  */
 
 /**
+ * Whether live delivery is switched on for the user of the token, the public addresses at which this relay
+ * serves WebSockets and polls, and the version of the protocol.
+ * @typedef {object} ConfigAnswer
+ * @property {boolean} enabled
+ * @property {string} websocketUrl
+ * @property {string} pollUrl
+ * @property {number} protocol
+ */
+
+/**
  * A task was inserted.
  * @typedef {object} Created
  * @property {string} taskId

@@ -33,6 +33,16 @@ export type ClarificationNeeded = {
     questions?: string[] | undefined;
 };
 /**
+ * Whether live delivery is switched on for the user of the token, the public addresses at which this relay
+ * serves WebSockets and polls, and the version of the protocol.
+ */
+export type ConfigAnswer = {
+    enabled: boolean;
+    websocketUrl: string;
+    pollUrl: string;
+    protocol: number;
+};
+/**
  * A task was inserted.
  */
 export type Created = {
