@@ -2,7 +2,8 @@
 
 An error that is not in the table is temporary, and the relay tries the same position again after a pause: a network
 error, a lost cursor (43), a primary that steps down (91, 189, 10107, 11600, 11602, 13435, 13436), a time limit (50),
-a killed read (237), and codes that a later server may add.
+a killed read (237), a secondary that knows no majority yet (134) or has not heard of the time of a read (72), and codes
+that a later server may add.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from __future__ import annotations
 from enum import Enum
 
 from pymongo.errors import OperationFailure, PyMongoError
+
+# InvalidOptions: the time of a read is later than the latest time that the server has heard of.
+TIME_UNKNOWN = 72
 
 
 class Meaning(Enum):

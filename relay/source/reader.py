@@ -19,7 +19,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import PositionLost, Unavailable
 from relay.source.cluster import is_routed, latest_time
-from relay.source.errors import Meaning, meaning_of
+from relay.source.errors import TIME_UNKNOWN, Meaning, meaning_of
 from relay.source.members import Members
 from relay.source.raw_bson import Decoder, Document, ignore
 
@@ -91,6 +91,14 @@ class Reader:
         if limit:
             command["limit"] = limit
         try:
+            try:
+                return await self._run(command)
+            except OperationFailure as failure:
+                if failure.code != TIME_UNKNOWN or not self._members.may_lag:
+                    raise
+            # That member lags and has not even heard of the position. The driver tells a member with each command the
+            # latest time that it knows itself, and learns that now. Then the member waits until it has the position.
+            await self.now()
             return await self._run(command)
         except OperationFailure as failure:
             if meaning_of(failure) is Meaning.MOMENT_LOST:

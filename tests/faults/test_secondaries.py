@@ -268,6 +268,28 @@ async def test_a_read_at_a_time_that_a_secondary_has_not_reached_waits_and_is_ne
             assert await waiting == [{"_id": "t", "n": 1}]
 
 
+async def test_a_read_at_a_time_that_a_secondary_has_not_heard_of_is_tried_again_at_once(
+    nodes: ReplicaSet, database_name: str
+) -> None:
+    slow, *_ = nodes.secondaries()
+    url = url_of(nodes, f"secondary&readPreferenceTags=number:{nodes.members.index(slow)}")
+    async with client_of(settings_for(url, database_name)) as client:
+        chosen = members.Members(client.read_preference)
+        reader = Reader(client, database_name, "tasks", Decoder("events"), members=chosen)
+        now = await reader.now()
+        for times, fails in ((1, False), (2, True)):
+            with slow.client() as direct:
+                data = {"failCommands": ["find"], "appName": "relay", "errorCode": 72}
+                direct.admin.command(
+                    {"configureFailPoint": "failCommand", "mode": {"times": times}, "data": data}
+                )
+            if fails:
+                with pytest.raises(Unavailable, match="code 72"):
+                    await reader.read_at(now, {})
+            else:
+                assert await reader.read_at(now, {}) == []
+
+
 async def test_clients_are_sent_stale_while_the_only_allowed_secondary_lags(
     nodes: ReplicaSet, database_name: str, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
