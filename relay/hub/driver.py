@@ -77,8 +77,9 @@ class Driver:
         self._reads = reads
         self._metrics = metrics
         self._background = background
-        self._outage = Outage(log, "the database did not tell its time")
-        self._catching_up: Waiting[Requested] = Waiting()
+        self._outage = Outage(log, "the relay cannot catch up with the database")
+        # Requests that wait until the relay has caught up, by `surely` of `FairReads.catch_up`.
+        self._catching_up: dict[bool, Waiting[Requested]] = {False: Waiting(), True: Waiting()}
         self.task_reads = TaskReads(reads, translator, self._refuse)
         self.list_reads = ListReads(reads, translator, self._refuse)
 
@@ -176,20 +177,20 @@ class Driver:
             with serving(request.subscription.listener):
                 self._read(request)
 
-    def _read_when_caught_up(self, request: Requested) -> None:
-        self._catching_up.add(request)
-        if len(self._catching_up) == 1:
-            self._background.spawn("catch up with the database", self._catch_up())
+    def _read_when_caught_up(self, request: Requested, *, surely: bool = False) -> None:
+        self._catching_up[surely].add(request)
+        if len(self._catching_up[surely]) == 1:
+            self._background.spawn("catch up with the database", self._catch_up(surely))
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self, surely: bool) -> None:
         """Read for all requests that wait for the relay to catch up with the database.
 
         First wait until the relay has published every change that the database holds now, or until a bounded time is
-        over. If the database does not answer, answer these requests that it is unavailable.
+        over (`FairReads.catch_up`). If the database does not answer, answer these requests that it is unavailable.
         """
-        requests, self._catching_up = self._catching_up, Waiting()
+        requests, self._catching_up[surely] = self._catching_up[surely], Waiting()
         try:
-            await self._reads.catch_up()
+            has_caught_up = await self._reads.catch_up(surely=surely)
         except Exception as failure:
             if isinstance(failure, Unavailable):
                 self._outage.failed(str(failure), error=str(failure))
@@ -198,7 +199,7 @@ class Driver:
             self._refuse(requests)
             return
         self._outage.over()
-        for request in requests:
+        for request in requests if has_caught_up else ():
             request.note_caught_up()
         self._read_each(requests)
 
@@ -253,7 +254,7 @@ class Driver:
                 request.note_overlooked()
             if subscription.member and not request.unasked:
                 request.forget_position()  # for the reason in `TaskSubscription._given`
-            self._read_when_caught_up(request)
+            self._read_when_caught_up(request, surely=not request.caught_up)
         else:
             self.apply(subscription, ReadForbidden(request, answer.exists))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from bson import Timestamp
@@ -16,6 +16,7 @@ from relay.errors import PositionLost, Unavailable
 from relay.hub.fair_semaphore import FairSemaphore, Waiter
 from relay.hub.position import StreamPosition
 from relay.metrics import Metrics
+from relay.source.cluster import IDLE_SHARD_S
 from relay.source.outage import RETRY_S
 
 CATCH_UP_S = 1.0  # how long a join may wait for the relay to see a task just written (PROTOCOL.md 6.8)
@@ -24,6 +25,11 @@ PARALLEL_READS = 8  # more would not be faster: decoding the documents of 8 read
 
 class Reader(Protocol):
     """Reads documents of the database as they were at a given cluster time."""
+
+    @property
+    def is_routed(self) -> bool:
+        """Whether the database is a sharded cluster. An idle shard may hold its change stream back for IDLE_SHARD_S
+        seconds."""
 
     async def read_at(
         self,
@@ -141,14 +147,26 @@ class FairReads:
         if (waiter := self._waiting.get(reading)) is not None:
             self._semaphore.enqueue(waiter, user)
 
-    async def catch_up(self) -> None:
+    async def catch_up(self, *, surely: bool = False) -> bool:
         """Wait until the relay has published everything that the database holds now, but at most CATCH_UP_S seconds.
 
-        Raises Unavailable if the database does not tell its time.
+        Return whether a task that is not found after that may be refused. In a replica set it may: a relay that is not
+        up to date after CATCH_UP_S seconds is in trouble, and an answer must come at some time. In a sharded cluster an
+        idle shard holds the change stream back for longer, although all is well. A task that was just written would
+        be refused then, so the result is false if the relay has not caught up. If `surely` is true, wait for an idle
+        shard as long as it may take, and raise Unavailable if that was not enough.
+
+        Raises Unavailable also if the database does not tell its time.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CATCH_UP_S):
+        is_routed = self._reader.is_routed
+        try:
+            async with asyncio.timeout(IDLE_SHARD_S if surely and is_routed else CATCH_UP_S):
                 await self._position.reached(await self._now())
+        except TimeoutError:
+            if surely and is_routed:
+                raise Unavailable("the change stream is held back by a shard") from None
+            return not is_routed
+        return True
 
     async def _now(self) -> Timestamp:
         """Return the cluster time of the database. Callers that ask while a question is under way share the next

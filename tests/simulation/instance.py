@@ -109,6 +109,8 @@ class Stream:
 class Reads:
     """The world's documents as the hub and the pump read them: late, out of order, or not at all."""
 
+    is_routed = False
+
     def __init__(self, world: World, chance: Random, plan: Plan) -> None:
         self._world = world
         self._chance = chance

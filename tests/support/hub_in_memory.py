@@ -88,6 +88,8 @@ def task_of(document: dict[str, Any]) -> Task:
 class HubFixture:
     """A hub over a database in memory: `write` makes and publishes its groups of writes one by one."""
 
+    is_routed = False
+
     def __init__(self, *groups: list[tuple[Any, ...]], list_interval_s: float = 0) -> None:
         self.model = Model()
         self._next_groups = list(groups)

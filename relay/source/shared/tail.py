@@ -20,6 +20,7 @@ from bson import Timestamp
 from pymongo.errors import PyMongoError
 
 from relay.errors import StartupError, Unavailable
+from relay.source.cluster import IDLE_SHARD_S
 from relay.source.outage import Outage
 from relay.source.shared.entry import Entry
 from relay.source.shared.feed import Feed, FeedLost
@@ -84,7 +85,8 @@ class SharedTail:
         """
         with suppress(FeedLost, PyMongoError, StartupError):
             top = await self._feed.open(None)
-            if top.is_current and (await self._tail.now()).time - top.end.time <= FRESH_S:
+            now = await self._tail.now()
+            if top.is_current and now.time - top.end.time <= self._allowed(FRESH_S):
                 self._tail.take_over(top.end, top.token)
                 return top.end
         await self._feed.close()
@@ -214,4 +216,8 @@ class SharedTail:
             return False  # the tail would not get further either
         if now < self.position:
             self._tail.reopen("the database may be another one, or an older copy")
-        return now.time - self.position.time > BEHIND_S
+        return now.time - self.position.time > self._allowed(BEHIND_S)
+
+    def _allowed(self, seconds: int) -> int:
+        """Return by how many seconds a feed may be behind a database, if in a replica set it may be by `seconds`."""
+        return max(seconds, IDLE_SHARD_S) if self._tail.is_routed else seconds

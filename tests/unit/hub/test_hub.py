@@ -104,6 +104,56 @@ async def test_a_list_is_not_read_before_the_relay_has_come_as_far_as_the_databa
         assert receiver.of("dashboard:state")[0]["tasks"][0]["status"] == "merged"
 
 
+# A sharded cluster, in which an idle shard holds the change stream back.
+
+
+async def test_a_task_that_was_just_written_is_found_although_a_shard_holds_the_stream_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("relay.hub.reads.CATCH_UP_S", 0.01)
+    async with running_hub([insert("t0")], [insert("t1")]) as fixture:
+        fixture.is_routed = True
+        fixture.write()
+        fixture.database_at = Timestamp(11, 1)  # the second group, which is held back
+        receiver = Receiver()
+        listener = fixture.listener(receiver=receiver)
+
+        fixture.hub.join_task(listener, "t1", None, None, "1")
+        fixture.hub.join_task(listener, "t1", 1, "1.abc", "2")
+        fixture.hub.join_list(listener, 100, "3")
+        await until(lambda: len(receiver.messages) == 1)
+        fixture.write()
+        await until(lambda: "task:state" in receiver.types())
+
+        # The list comes after CATCH_UP_S seconds as it is at the relay's position, and then the change.
+        assert receiver.messages[0]["replyTo"] == "3"
+        assert not receiver.of("error")
+        assert {task["taskId"] for task in receiver.of("dashboard:task_list_updated")} == {"t1"}
+
+
+@pytest.mark.parametrize("held_for_ever", [False, True])
+async def test_a_task_that_does_not_exist_is_refused_only_when_the_stream_has_come_as_far_as_the_database(
+    held_for_ever: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.hub.reads.CATCH_UP_S", 0.01)
+    if held_for_ever:
+        monkeypatch.setattr("relay.hub.reads.IDLE_SHARD_S", 0.02)
+    async with running_hub([insert("t0")], [insert("t1")]) as fixture:
+        fixture.is_routed = True
+        fixture.write()
+        fixture.database_at = Timestamp(11, 1)
+        receiver = Receiver()
+
+        fixture.hub.join_task(fixture.listener(receiver=receiver), "t2", None, None, "1")
+        await settled()
+        assert not receiver.messages
+        if not held_for_ever:
+            fixture.write()
+        await until(lambda: bool(receiver.messages))
+
+        assert receiver.of("error")[0]["code"] == ("unavailable" if held_for_ever else "forbidden")
+
+
 # Positions.
 
 

@@ -33,6 +33,8 @@ LATER = Timestamp(20, 1)
 class Database:
     """Answers with the documents that the filter names; the first questions get what `outcomes` says."""
 
+    is_routed = False
+
     def __init__(self, *documents: dict[str, Any]) -> None:
         self.documents = documents
         self.outcomes: list[Exception | asyncio.Event] = []
@@ -221,6 +223,42 @@ async def test_all_that_ask_for_the_time_during_a_question_share_the_next_one(
     await asyncio.gather(first, *later)
 
     assert given.database.questions == 2
+
+
+@pytest.mark.parametrize(("routed", "surely"), [(False, False), (False, True), (True, False)])
+async def test_a_relay_that_has_not_caught_up_in_time_may_refuse_a_task_only_in_a_replica_set(
+    routed: bool, surely: bool
+) -> None:
+    given = Given()
+    given.database.is_routed = routed
+    given.position.move_to(Timestamp(S.time - 1, 0))
+
+    assert await given.reads.catch_up(surely=surely) is not routed
+
+
+async def test_an_idle_shard_is_waited_for_before_a_task_is_refused() -> None:
+    given = Given()
+    given.database.is_routed = True
+    given.position.move_to(Timestamp(S.time - 1, 0))
+    waiting = asyncio.ensure_future(given.reads.catch_up(surely=True))
+    await asyncio.wait({waiting}, timeout=0.1)  # longer than CATCH_UP_S is here
+    assert not waiting.done()
+
+    given.position.move_to(S)
+
+    assert await waiting
+
+
+async def test_a_shard_that_holds_the_stream_back_for_too_long_makes_the_answer_unavailable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("relay.hub.reads.IDLE_SHARD_S", 0.02)
+    given = Given()
+    given.database.is_routed = True
+    given.position.move_to(Timestamp(S.time - 1, 0))
+
+    with pytest.raises(Unavailable):
+        await given.reads.catch_up(surely=True)
 
 
 # Tasks.

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import Any
 
 import bson
 import pytest
@@ -157,3 +158,25 @@ def test_a_stream_that_is_reopened_or_interrupted_goes_on_from_there(
         items = asyncio.run(given_out(database, feed, tick_s))
 
     check(items, database)
+
+
+@pytest.mark.parametrize(
+    ("hello", "follows"),
+    [({"msg": "isdbgrid"}, True), ({"setName": "rs0"}, False)],
+    ids=["a sharded cluster", "a replica set"],
+)
+def test_a_feed_may_be_behind_the_database_for_as_long_as_an_idle_shard_holds_it_back(
+    hello: dict[str, Any], follows: bool
+) -> None:
+    database = PlayedDatabase([1] * 30, [1], hello, False)
+    database.now = Timestamp(START.time + 20, 1)
+    everything = entry(database, START, database.changes[-1][1])
+    feed = PlayedFeed([*[None] * 20, everything], entry(database, START, START))
+
+    async def opened() -> Timestamp:
+        tail = Tail(database, "app", "tasks", Decoder("events"), jitter=lambda: 0.0)  # type: ignore[arg-type]
+        return await SharedTail(tail, feed).open()
+
+    assert asyncio.run(opened()) == (START if follows else database.now)
+    check(asyncio.run(given_out(database, feed, 3.0)), database)
+    assert (database.replies == 0) is follows
