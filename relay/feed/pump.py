@@ -11,6 +11,8 @@ Rules of this file:
   the task after each change of the batch is computed here.
 - If a task turns out to need the whole array of its events, it is read again with that array, and its changes of this
   batch are translated again.
+- A transaction of a sharded cluster may be visible to reads before the cluster time of its changes. So its changes are
+  not applied: the tasks are read as they are after it, and the subscribers are sent these, whatever they have already.
 - An update whose paths can be read in two ways (the database did not say whether a dot separates names or is part of
   a name) is never applied. The document after the update is read and compared instead.
 """
@@ -20,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from bson import Timestamp
 
@@ -39,6 +41,23 @@ from relay.tasks.translate import Translator
 log = logging.getLogger(__name__)
 
 KEYS_PER_READ = 500  # tasks that one query of the database asks for
+# How many seconds a transaction of a sharded cluster may be visible before the cluster time of its changes. The time
+# passes while the shards hear that it was committed, which takes milliseconds unless a shard has just lost its primary.
+VISIBLE_EARLY_S = 10
+
+
+class _Before(NamedTuple):
+    """The positions at which to read tasks as they were before a batch: at `usual`, just before the batch; but those in
+    `early_keys` at `early`.
+
+    These are the tasks which the batch first changes in a transaction of a sharded cluster. The transaction may be
+    visible already just before the batch. Between the two positions the tasks did not change, or they would be in the
+    cache.
+    """
+
+    usual: Timestamp
+    early: Timestamp
+    early_keys: frozenset[bytes]
 
 
 class Source(Protocol):
@@ -53,6 +72,10 @@ class Source(Protocol):
 
 class Reads(Protocol):
     """Reads the collection as it was at a position (a cluster time of the database)."""
+
+    @property
+    def is_routed(self) -> bool:
+        """Whether the database is a sharded cluster."""
 
     async def read_at(
         self, position: Timestamp, filter: Mapping[str, Any], /, *, projection: Mapping[str, Any] | None
@@ -93,6 +116,8 @@ class Pump:
         self._publisher = publisher
         self._metrics = metrics
         self._outage = Outage(log, "waiting for the database to read a batch's tasks")
+        # What listeners were sent first was read at this position or later. None before the first batch.
+        self._floor: Timestamp | None = None
 
     async def run(self) -> None:
         """Translate and publish every batch of the stream, forever; ends only if it is cancelled.
@@ -102,9 +127,11 @@ class Pump:
         async for item in self._source.batches():
             if isinstance(item, Reopened):
                 self._cache.clear()
+                self._floor = item.position
                 self._publisher.resync(item.position)
                 self._metrics.reopened.inc()
                 continue
+            self._floor = self._floor or item.start
             if not item.changes:
                 self._publisher.publish((), item.position)
                 continue
@@ -129,19 +156,20 @@ class Pump:
         Raises PositionLost if the database can no longer read at the time just before the batch, or at the time of one
         of its changes.
         """
-        before = just_before(changes[0].time)
         ids = {change.key: change.id for change in changes}
+        before = self._before(changes)
+        after = await self._after_transactions(changes)
         now = await self._begin(before, ids)
-        steps, compared = self._translate(changes, now)
+        steps, compared = self._translate(changes, now, after)
         whole = {key: id for key, id in ids.items() if key not in now}
         if whole:
             now |= dict.fromkeys(whole)
-            async for document in self._read(before, whole.values()):
+            async for document in self._read_before(before, whole):
                 now[key_of(document["_id"])] = self._translator.read(document)
             self._metrics.loads.inc(len(whole))
             corrections = self._corrections(whole, now)
             again = await self._settled([change for change in changes if change.key in whole])
-            retranslated = iter(self._translate(again, now)[0])
+            retranslated = iter(self._translate(again, now, after)[0])
             first, steps = steps, []
             for change, step in zip(changes, first, strict=True):
                 if change.key in corrections:
@@ -209,11 +237,59 @@ class Pump:
                 )
         return settled
 
-    async def _begin(self, before: Timestamp, ids: Mapping[bytes, Any]) -> dict[bytes, Task | None]:
+    def _before(self, changes: Sequence[Change]) -> _Before:
+        """Return the positions at which to read the tasks of these changes as they were before the batch."""
+        usual, early, seen = just_before(changes[0].time), set(), set()
+        for change in changes:
+            if self._is_early(change) and change.key not in seen:
+                early.add(change.key)
+            seen.add(change.key)
+        earlier = max(Timestamp(usual.time - VISIBLE_EARLY_S, usual.inc), self._floor or usual)
+        return _Before(usual, min(usual, earlier), frozenset(early))
+
+    def _is_early(self, change: Change) -> bool:
+        """Whether the change may be visible to reads before its cluster time."""
+        # A transaction that writes to several shards is visible from its commit timestamp on, and each of its changes
+        # has the later time at which the shard has heard of that. Nothing in the change says that several shards wrote.
+        return change.grouped and self._reads.is_routed
+
+    async def _after_transactions(
+        self, changes: Sequence[Change]
+    ) -> dict[tuple[bytes, Timestamp], Task | None]:
+        """Return the tasks that were changed in transactions of a sharded cluster as they were after these, by key and
+        cluster time; None for a task that did not exist.
+        """
+        wanted: dict[Timestamp, dict[bytes, Any]] = {}
+        for change in changes:
+            if self._is_early(change):
+                wanted.setdefault(change.time, {})[change.key] = change.id
+        after: dict[tuple[bytes, Timestamp], Task | None] = {}
+        for time, ids in wanted.items():
+            after |= dict.fromkeys((key, time) for key in ids)
+            async for document in self._read(time, ids.values()):
+                after[key_of(document["_id"]), time] = self._translator.read(document)
+            self._metrics.loads.inc(len(ids))
+        return after
+
+    async def _read_before(
+        self, before: _Before, ids: Mapping[bytes, Any], projection: Mapping[str, Any] | None = None
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """Yield the documents with these ids as they were before the batch."""
+        usual = [id for key, id in ids.items() if key not in before.early_keys]
+        early = [id for key, id in ids.items() if key in before.early_keys]
+        try:
+            async for document in self._read(before.early, early, projection):
+                yield document
+        except PositionLost:  # the server does not keep the past for as long, or the collection is new
+            usual += early
+        async for document in self._read(before.usual, usual, projection):
+            yield document
+
+    async def _begin(self, before: _Before, ids: Mapping[bytes, Any]) -> dict[bytes, Task | None]:
         """Return the tasks with these ids as they were before the batch, by key; None for a task that did not exist.
 
-        Tasks that are not in the cache are read at the position `before`, without the array of their events. A task
-        that has to be read with this array is missing from the result.
+        Tasks that are not in the cache are read at the position in `before`, without the array of their events. A
+        task that has to be read with this array is missing from the result.
         """
         now: dict[bytes, Task | None] = {
             key: task for key in ids if (task := self._cache.get(key)) is not None
@@ -223,7 +299,7 @@ class Pump:
         if unknown and projection is not None:
             self._metrics.loads.inc(len(unknown))
             now |= dict.fromkeys(unknown)
-            async for document in self._read(before, unknown.values(), projection):
+            async for document in self._read_before(before, unknown, projection):
                 key, task = key_of(document["_id"]), self._translator.outline(document)
                 if task is not None:
                     now[key] = task
@@ -232,18 +308,32 @@ class Pump:
         return now
 
     def _translate(
-        self, changes: Sequence[Change], now: dict[bytes, Task | None]
+        self,
+        changes: Sequence[Change],
+        now: dict[bytes, Task | None],
+        after: Mapping[tuple[bytes, Timestamp], Task | None],
     ) -> tuple[list[Step | None], set[bytes]]:
         """Translate the changes of the tasks in `now`, and update `now` in place to the tasks after these changes.
+
+        `after` has the tasks after transactions of a sharded cluster, by key and cluster time: the first change of each
+        is translated for all of them, and the others are not.
 
         Return a list with one step for each change (None if the change was not translated), and the keys of the tasks
         that need the whole array of their events. These tasks are removed from `now`.
         """
         steps: list[Step | None] = []
         needed: set[bytes] = set()
+        restated: set[tuple[bytes, Timestamp]] = set()
         translate = self._translator.translate
         for change in changes:
             key = change.key
+            if after and (moment := (key, change.time)) in after and key in now:
+                is_first = moment not in restated
+                step = self._translator.restate(now[key], after[moment], change) if is_first else None
+                now[key] = after[moment]
+                restated.add(moment)
+                steps.append(step)
+                continue
             step = translate(now[key], change) if key in now else None
             if step is not None:
                 now[key] = step.after

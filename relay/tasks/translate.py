@@ -169,6 +169,30 @@ class Translator:
             change, change.key, published.id, published, stored, outcome, self._messages, corrects=True
         )
 
+    def restate(self, before: Task | None, after: Task | None, change: Change) -> Step:
+        """Return a step that says how a task is after a change, and not what the change did to it.
+
+        `before` is the task before the change as far as that is known, and `after` the stored task after it; None if it
+        does not exist. The subscribers get the whole timeline and the lists get the summary, also if they have them
+        already.
+        """
+        task = after or before
+        elements = tuple(after.timeline.elements or ()) if after is not None else ()
+        task_id = task.id if task is not None else wire_id(change.id)
+        outcome = Rewritten(elements, elements)
+        return Step(change, change.key, task_id, before, after, outcome, self._restated)
+
+    def _restated(self, before: Task | None, after: Task, outcome: Outcome) -> Iterator[Message]:
+        if before is None:
+            yield from self._lifecycle.of_insert(after)
+        if isinstance(outcome, Rewritten):
+            yield StateReset(outcome.elements)
+        if before is not None:
+            if (by_status := self._lifecycle.of_status(before, after)) is not None:
+                yield by_status
+            yield SummaryUpdated()
+        yield Listed()
+
     def _pushed(self, before: Task, change: Change) -> Step | None:
         """Translate the most common change in half of the time: one event is appended, and nothing else changes.
 

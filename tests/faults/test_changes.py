@@ -203,6 +203,8 @@ class Stream:
 class ValidTaskReads:
     """A `feed.pump.Reads` whose database contains only the task with valid changes."""
 
+    is_routed = False
+
     async def read_at(
         self, position: Timestamp, filter: Mapping[str, Any], /, *, projection: Mapping[str, Any] | None
     ) -> list[dict[str, Any]]:

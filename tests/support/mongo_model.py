@@ -211,6 +211,8 @@ class ModelSource:
 class ModelReads:
     """A `feed.pump.Reads` that reads a model's documents at any time of its history."""
 
+    is_routed = False
+
     def __init__(self, model: Model) -> None:
         self._model = model
 

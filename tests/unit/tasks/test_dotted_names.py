@@ -37,6 +37,8 @@ SEEDS = st.integers(0, 2**32)
 class History:
     """One document and its changes, as the `Source` and the `Reads` of the pump."""
 
+    is_routed = False
+
     def __init__(self, documents: Sequence[dict[str, Any]], form: str, sizes: Sequence[int]) -> None:
         self.documents = documents
         encoded = [
