@@ -266,6 +266,14 @@ def test_listening_on_all_ipv6_addresses_includes_all_ipv4_addresses(good: dict[
         assert alive(port, "::1")
 
 
+async def test_a_websocket_is_served_over_ipv6_and_ipv4(good: dict[str, str]) -> None:
+    """An IPv6 address of a socket has four parts, and not the two of an ASGI scope: no client could connect."""
+    with started("serve", "--host", "::", until="listening on http://localhost", **good) as (_, printed):
+        for host in ("[::1]", "127.0.0.1"):
+            async with connected(f"http://{host}:{port_of(printed)}") as ear:
+                assert await ear.quiet() == []
+
+
 def test_the_version_is_that_of_the_package() -> None:
     ended = run("--version")
     assert (ended.returncode, ended.stdout) == (0, f"relay {version('task-relay')}\n")

@@ -139,8 +139,8 @@ class Handshake(asyncio.Protocol):
             "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": "1.1",
             "scheme": "wss" if transport.get_extra_info("sslcontext") else "ws",
-            "server": transport.get_extra_info("sockname"),
-            "client": transport.get_extra_info("peername"),
+            "server": _address(transport, "sockname"),
+            "client": _address(transport, "peername"),
             "root_path": root_path,
             "path": root_path + unquote(raw_path),
             "raw_path": (root_path + raw_path).encode("ascii"),
@@ -171,6 +171,12 @@ class Handshake(asyncio.Protocol):
             self.reject(HTTPStatus.NOT_FOUND)
         else:
             raise RuntimeError(f"{message['type']}: accept and send go through scope['extensions']")
+
+
+def _address(transport: asyncio.BaseTransport, end: str) -> tuple[str, int] | None:
+    """Return the host and the port of this end of a connection, or None if it is a Unix socket, which has neither."""
+    name = transport.get_extra_info(end)
+    return name[:2] if isinstance(name, tuple) else None
 
 
 async def _receive_nothing() -> dict[str, Any]:
