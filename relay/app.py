@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from socket import socket
+from typing import Any
 
 from relay.auth.addresses import networks
 from relay.auth.admission import Admission
@@ -18,7 +23,7 @@ from relay.auth.tokens import Verifier
 from relay.config import Settings
 from relay.errors import StartupError
 from relay.feed.pump import Pump
-from relay.gateway.http import application, operating_application, operating_routes
+from relay.gateway.http import Operations, application, operating_application, operating_routes
 from relay.gateway.listening import Ports, ignore_out_of_descriptors, open_ports
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.server import Server
@@ -31,38 +36,69 @@ from relay.metrics import Metrics
 from relay.pipeline import Pipeline, mapping_of
 from relay.source.client import hosts_of, names_of, warning_of
 from relay.source.opening import Opening
+from relay.source.shared.feed import Feed
 
 log = logging.getLogger(__name__)
 
 FIRST_KEYS_S = 5.0  # how long the start waits for a JWKS; without keys the relay starts, but is not ready
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place of a relay among several processes that serve the same port (`relay/workers`).
+
+    `ports` opens the ports that it serves, and closes them at the end; None: it opens those of its settings. `counts`
+    are what it counts together with the others. `operations` answers operators who ask on the clients' port; None: the
+    relay does, for itself. `feed` is what it receives the change stream from; None: it follows the stream itself.
+    `workers` is the number of processes. `speaks` says whether this one logs the warnings about settings and limits,
+    which are the same for all.
+    """
+
+    ports: AbstractContextManager[Ports] | None = None
+    counts: WorkerCounts = field(default_factory=WorkerCounts)
+    operations: Operations | None = None
+    feed: Feed | None = None
+    workers: int = 1
+    speaks: bool = True
+
+
 class Relay:
     """One relay process: serves clients from `run` until `stop` is called.
 
-    `counts` are what it counts together with other worker processes; None if there are no others.
+    `place` is its place among several processes; by default it is the only one.
 
     The constructor raises StartupError if the settings, the keys or the mapping (the description of how documents are
     read) cannot be used. It opens no connection and no port.
     """
 
-    def __init__(self, settings: Settings, counts: WorkerCounts | None = None) -> None:
+    def __init__(self, settings: Settings, place: Place | None = None) -> None:
         names_of(settings)  # raises StartupError if they name no database, before anything is opened
+        self._place = place or Place()
         warning = warning_of(settings)
-        if warning is not None:
+        if warning is not None and self._place.speaks:
             log.warning(warning)
         self._settings = settings
-        self._counts = counts or WorkerCounts()
+        self._health: Health | None = None
+        self._accepting = True
         self._keys = key_source(settings)
         self._mapping = mapping_of(settings)
         self._stop = asyncio.Event()
+        self.metrics = Metrics()
         self.url = ""  # the URL of the relay; set when `run` has opened the port
         self.admin_url = ""  # the URL of the port for operators, if there is one
 
-    def stop(self) -> None:
+    def stop(self, *, accepting: bool = True) -> None:
         """Ask the relay to stop, and return at once. Clients are sent a notice first; `run` returns when everything is
-        closed."""
+        closed.
+
+        Until then, new clients are served, too. With `accepting` False they are not: another process accepts them from
+        the listening sockets that both have."""
+        self._accepting = self._accepting and accepting
         self._stop.set()
+
+    def readiness(self) -> dict[str, Any]:
+        """Return the body of /readyz (see `Health.state`)."""
+        return self._health.state() if self._health is not None else {"ready": False, "stale": True}
 
     async def run(self, on_listening: Callable[[], None] = lambda: None) -> None:
         """Serve clients until `stop` is called. `on_listening` is called once, when the port is open and the relay
@@ -75,7 +111,7 @@ class Relay:
         if loop.get_exception_handler() is None:
             loop.set_exception_handler(ignore_out_of_descriptors)
         try:
-            with open_ports(self._settings) as ports:
+            with self._place.ports or open_ports(self._settings) as ports:
                 self.url = self._settings.relay_public_url or ports.url
                 self.admin_url = ports.admin_url
                 await self._serve(ports, on_listening)
@@ -85,8 +121,8 @@ class Relay:
     async def _serve(self, ports: Ports, on_listening: Callable[[], None]) -> None:
         """Build all parts of the relay that serve these open ports, run them until `stop` is called, and close them.
         The parameter `on_listening` is called once, when the relay follows the change stream."""
-        settings, counts, metrics, pacer = self._settings, self._counts, Metrics(), WritePacer()
-        pipeline = Pipeline(settings, self._mapping, metrics, pace=pacer.wait_for_room)
+        settings, counts, metrics, pacer = self._settings, self._place.counts, self.metrics, WritePacer()
+        pipeline = Pipeline(settings, self._mapping, metrics, pace=pacer.wait_for_room, feed=self._place.feed)
         interval_s = settings.relay_list_update_min_interval_ms / 1000
         hub = Hub(pipeline.reader, pipeline.translator, metrics, list_interval_s=interval_s)
         async with pipeline, hub:
@@ -103,24 +139,22 @@ class Relay:
             services = Services(settings, admission, pipeline.audience, hub)
             connections = Connections(services, metrics, random=random.random)
             polls = Polls(services, metrics, random=random.random, shared=counts.polls)
-            health = Health(pipeline.tail, hub, self._keys, pipeline.watch)
-            operating = operating_routes(metrics, health.state)
-            here = operating if ports.admin is None else []
-            apps = {ports.clients: application(admission, connections, polls, here, url=self.url)}
-            if ports.admin is not None:
-                apps[ports.admin] = operating_application(operating)
+            health = self._health = Health(pipeline.tail, hub, self._keys, pipeline.watch)
+            operating = operating_routes(self._place.operations or _Own(health, metrics))
+            here = operating if settings.relay_admin_port is None else []
+            app = application(admission, connections, polls, here, url=self.url)
             most = ports.capacity.connections
-            servers = {
+            clients = Server(settings, app, pacer, most, counts.http)
+            servers: list[tuple[Server, list[socket]]] = [(clients, [ports.clients, *ports.further])]
+            if ports.admin is not None:
+                app = operating_application(operating)
                 # The caps of the admin port are always those of one process: operators keep places of their own.
-                port: Server(settings, app, pacer, most, counts.http if port is ports.clients else None)
-                for port, app in apps.items()
-            }
+                servers.append((Server(settings, app, pacer, most), [ports.admin]))
             pump = pipeline.pump(hub, hub.is_listened)
-            ports.capacity.warn_if_below(settings.relay_max_connections)
+            if self._place.speaks:
+                ports.capacity.warn_if_below(math.ceil(settings.relay_max_connections / self._place.workers))
             async with asyncio.TaskGroup() as group:
-                serving = [
-                    group.create_task(server.serve(sockets=[port])) for port, server in servers.items()
-                ]
+                serving = [group.create_task(server.serve(sockets=sockets)) for server, sockets in servers]
                 background = [
                     group.create_task(self._keys.run()),
                     group.create_task(connections.run_timers()),
@@ -129,6 +163,8 @@ class Relay:
                     group.create_task(self._follow(pipeline.opening, hub, pump, on_listening)),
                 ]
                 await self._stop.wait()
+                if not self._accepting:
+                    clients.stop_accepting()
                 # First answer all polls and send all clients a notice, so that they can reconnect to another instance
                 # while this one still serves. Then close the connections. The servers wait for requests that are being
                 # answered.
@@ -136,7 +172,7 @@ class Relay:
                 polls.drain()
                 await connections.drain()
                 connections.close_all()
-                for server in servers.values():
+                for server, _ in servers:
                     server.should_exit = True
                 await asyncio.gather(*serving)
                 connections.abort_all()
@@ -159,3 +195,17 @@ class Relay:
             audience=self._settings.relay_jwt_audience,
             keep=pipeline.audience.claims,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """Answers operators for a relay that is the only process (`Operations`)."""
+
+    health: Health
+    own: Metrics
+
+    async def readiness(self) -> dict[str, Any]:
+        return self.health.state()
+
+    async def metrics(self) -> bytes:
+        return self.own.text()

@@ -1,7 +1,8 @@
 """The settings of the relay, read from environment variables.
 
-Rules of this file: nothing is opened or read but the environment; the error for a bad value names the variable, what is
-wrong and what is accepted, and never shows the value, which may be a secret.
+Rules of this file: nothing is opened or read but the environment, and for RELAY_WORKERS=auto the number of cores; the
+error for a bad value names the variable, what is wrong and what is accepted, and never shows the value, which may be a
+secret.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from relay import variables
+from relay.cores import cores
 from relay.errors import StartupError, first_problem
 from relay.urls import origin_of, public_url
 
@@ -39,6 +41,9 @@ PUBLIC_KEY_ALGORITHMS = (
 )
 KEY_SETTINGS = ("relay_jwt_secret", "relay_jwt_public_key", "relay_jwks_url")  # exactly one is set
 MIN_SECRET_BYTES = 32
+MAX_PORT = 65_535
+# RELAY_WORKER_PORTS begins with this if it names a directory; in RELAY_TRUSTED_PROXIES it stands for Unix sockets.
+UNIX_SOCKETS = "unix:"
 
 # Recognises a public key that was pasted where the secret belongs. Everyone may know a public key, so everyone could
 # sign tokens with it.
@@ -121,14 +126,40 @@ def _bare_address(host: str) -> str:
 
 def _networks(names: tuple[str, ...]) -> tuple[str, ...]:
     try:
-        trusted = [ipaddress.ip_network(name) for name in names]
+        trusted = [ipaddress.ip_network(name) for name in names if name != UNIX_SOCKETS]
     except ValueError:
-        raise ValueError("must be addresses or networks such as 10.0.0.0/8, separated by commas") from None
+        raise ValueError(
+            f"must be addresses or networks such as 10.0.0.0/8, or {UNIX_SOCKETS}, separated by commas"
+        ) from None
     if any(network.prefixlen == 0 for network in trusted):
         raise ValueError(
             "must not contain every address: then anyone could choose the address they count for"
         )
     return names
+
+
+def _workers(value: object) -> object:
+    if isinstance(value, str):
+        if value.lower() == "auto":
+            return cores()
+        try:
+            int(value)
+        except ValueError:
+            raise ValueError("must be a number of processes, or auto for one per core") from None
+    return value
+
+
+def _worker_ports(text: str) -> str:
+    if text.startswith(UNIX_SOCKETS):
+        if not Path(text.removeprefix(UNIX_SOCKETS)).is_absolute():
+            raise ValueError(
+                f"must name the directory of the sockets from / on, as in {UNIX_SOCKETS}/run/relay"
+            )
+    elif text and not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MAX_PORT):
+        raise ValueError(
+            f"must be the port of the first worker, or a directory for Unix sockets such as {UNIX_SOCKETS}/run/relay"
+        )
+    return text
 
 
 def _split(value: object) -> object:
@@ -177,6 +208,14 @@ class Settings(BaseSettings):
     relay_admin_port: int | None = Field(None, ge=0, le=65535)
     """Serve `/readyz` and `/metrics` on this port instead: one that only operators can reach."""
 
+    relay_workers: Annotated[int, BeforeValidator(_workers)] = Field(1, ge=1, le=256)
+    """Processes that serve clients, each on a core of its own. `auto` starts one for each core that the relay may use.
+    See [operating](../guides/operating.md#every-core-of-a-machine)."""
+    relay_worker_ports: Annotated[str, AfterValidator(_worker_ports)] = ""
+    """Also give each worker an address of its own, for proxies that spread connections themselves: `9001` gives worker
+    1 the port 9001, worker 2 the port 9002 and so on; `unix:/run/relay` the sockets `/run/relay/worker-1.sock` and so
+    on."""
+
     relay_jwt_secret: Annotated[SecretStr, AfterValidator(_a_secret)] | None = None
     """The secret that tokens are signed with, at least 32 bytes. Set exactly one of this and the next two."""
     relay_jwt_public_key: SecretStr | None = None  # a SecretStr, because somebody may paste the private key
@@ -206,8 +245,8 @@ class Settings(BaseSettings):
     relay_max_connections_per_address: Count = Field(1_000, ge=1)
     """Open connections from one client address. The next one is closed with 4430."""
     relay_trusted_proxies: Annotated[CommaSeparated, AfterValidator(_networks)] = ()
-    """Addresses or networks of proxies whose `X-Forwarded-For` names the client, separated by commas. Without it, every
-    user behind a proxy counts as the proxy's address."""
+    """Addresses or networks of proxies whose `X-Forwarded-For` names the client, separated by commas; `unix:` stands
+    for the proxies on Unix sockets. Without it, every user behind a proxy counts as the proxy's address."""
     relay_max_tasks_per_connection: Count = Field(200, ge=1)
     """Tasks that one connection may join. The next join is answered with `too_many_tasks`."""
     relay_messages_per_second: Count = Field(20, ge=1)
@@ -280,6 +319,14 @@ class Settings(BaseSettings):
         if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
             raise ValueError("must be UTF-8")
         return value
+
+    @field_validator("relay_worker_ports")
+    @classmethod
+    def _one_port_for_each_worker(cls, text: str, info: ValidationInfo) -> str:
+        workers = info.data.get("relay_workers", 1)
+        if text.isdigit() and int(text) + workers - 1 > MAX_PORT:
+            raise ValueError(f"must leave a port for each of the {workers} workers, up to {MAX_PORT}")
+        return text
 
     @field_validator(*KEY_SETTINGS)
     @classmethod

@@ -5,6 +5,7 @@ RelayError
 ├── BadRequest            a client sent a request that cannot be executed: becomes an `error` message
 ├── Refused               a client may not connect, or not stay: becomes a close code
 │   └── ConnectionRefused (client/)   on the client: the relay refused the connection for good
+├── Unanswered            another process of this relay did not answer
 └── SourceError           the database did not answer
     ├── Unavailable       for now: the same call may succeed later
     └── PositionLost      this position can no longer be read: resync from a newer one, never retry
@@ -50,6 +51,10 @@ class Refused(RelayError):
         super().__init__(f"{code} {reason}")
         self.code = code
         self.reason = reason
+
+
+class Unanswered(RelayError):
+    """Another process of the same relay did not answer, because it is gone or too busy."""
 
 
 class SourceError(RelayError):

@@ -57,3 +57,24 @@ class Metrics:
     def text(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""
         return generate_latest(self.registry)
+
+
+class WorkerMetrics:
+    """The metrics that a relay with several workers has in addition, about the workers themselves."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.workers = Gauge("relay_workers", "Workers that are running.", registry=registry)
+        self.connections = Gauge(
+            "relay_worker_connections", "Open connections of one worker.", ["worker"], registry=registry
+        )
+        self.restarts = Counter(
+            "relay_worker_restarts",
+            "Times a worker or the tailer ended and was started again.",
+            ["worker"],
+            registry=registry,
+        )
+
+    def text(self) -> bytes:
+        """Return these metrics in the text format of Prometheus."""
+        return generate_latest(self.registry)

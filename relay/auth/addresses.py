@@ -25,45 +25,56 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from typing import Final, Literal
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+UNIX: Final = "unix:"  # stands for the peers of Unix sockets, which have no address
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network | Literal["unix:"]
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPV6_PREFIX = 64  # within such a network, a household can choose its addresses freely
 
 
 def networks(names: Iterable[str]) -> tuple[Network, ...]:
-    """Parse IP addresses and networks such as 10.0.0.0/8. Raises ValueError if a name is neither."""
-    return tuple(ipaddress.ip_network(name) for name in names)
+    """Parse addresses and networks such as 10.0.0.0/8, and UNIX. Raises ValueError if a name is none of them."""
+    return tuple(UNIX if name == UNIX else ipaddress.ip_network(name) for name in names)
 
 
 def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
     """Return the address that a connection counts for: the client's IPv4 address, or the /64 network of its IPv6
     address.
 
-    `peer` is the address of the other end of the socket. `forwarded_for` contains the values of the request's
-    X-Forwarded-For headers in their order; they are read only if the peer is in one of the `trusted` networks. A peer
-    that is not an IP address, such as the name of a Unix socket, is returned unchanged.
+    `peer` is the address of the other end of the socket, or "" if it is a Unix socket. `forwarded_for` contains the
+    values of the request's X-Forwarded-For headers in their order; they are read only if the peer is in one of the
+    `trusted` networks. A peer that is not an IP address is returned unchanged if no header is read.
     """
-    address = _read(peer)
-    if address is None:
-        return peer
+    address, trusts = _read(peer), is_proxy(peer, trusted)
     entries = [part.strip() for value in forwarded_for for part in value.split(",")]
-    while entries and any(address in network for network in trusted):
+    while entries and trusts:
         before = _read(entries.pop())
         if before is None:
             break
-        address = before
+        address, trusts = before, _is_in(before, trusted)
+    if address is None:
+        return peer
     if address.version == 6:
         return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
     return str(address)
 
 
 def is_proxy(peer: str, trusted: Sequence[Network]) -> bool:
-    """Return whether the address `peer`, the other end of a socket, is in one of the trusted networks."""
+    """Return whether the address `peer`, the other end of a socket, is in one of the trusted networks. The peer of a
+    Unix socket is "", and is trusted if UNIX is among the networks."""
+    if not peer:
+        return UNIX in trusted
     address = _read(peer)
-    return address is not None and any(address in network for network in trusted)
+    return address is not None and _is_in(address, trusted)
 
 
-def _read(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _is_in(address: Address, trusted: Sequence[Network]) -> bool:
+    return any(network != UNIX and address in network for network in trusted)
+
+
+def _read(text: str) -> Address | None:
     """Parse an IP address, with or without a port ("1.2.3.4:5", "[::1]:5"). Return None if the text is not an address.
 
     An IPv4 address that is mapped into IPv6 ("::ffff:1.2.3.4") is returned as an IPv4 address.

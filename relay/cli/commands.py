@@ -118,11 +118,27 @@ def relay(
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; RELAY_HOST.")] = None,
     port: Port = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N", help="Processes that serve clients; auto starts one for each core; RELAY_WORKERS."
+        ),
+    ] = None,
+    worker_ports: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIRST",
+            help="Also give each worker a port of its own from this one on, or, with unix:DIRECTORY, a Unix socket; "
+            "RELAY_WORKER_PORTS.",
+        ),
+    ] = None,
 ) -> None:
     """Run the relay, configured by the environment (RELAY_MONGO_URL, RELAY_JWT_SECRET, …)."""
     from relay.cli import serve as serving
 
-    settings = config.load(relay_host=host, relay_port=port)
+    settings = config.load(
+        relay_host=host, relay_port=port, relay_workers=workers, relay_worker_ports=worker_ports
+    )
     logs.configure(settings.relay_log_format, settings.relay_log_level)
     for warning in config.warnings():
         log.warning(warning)

@@ -17,12 +17,13 @@ from relay.protocol.types import rfc3339
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-def configure(format: Literal["console", "json"], level: str) -> None:
+def configure(format: Literal["console", "json"], level: str, *, worker: str = "") -> None:
     """Write the log to standard error: the relay's records from `level` on, those of libraries from WARNING on.
 
+    `worker` names this process if it is one of several that write to the same standard error. Each line names it then.
     Below WARNING, libraries would log secrets: uvicorn the query of a URL, and websockets headers and frames.
     """
-    formatter = _Json() if format == "json" else _Console()
+    formatter = _Json(worker) if format == "json" else _Console(worker)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     if isinstance(sys.stderr, StandardError):
@@ -51,9 +52,15 @@ def _time(record: logging.LogRecord) -> str:
 
 
 class _Console(logging.Formatter):
+    def __init__(self, worker: str = "") -> None:
+        super().__init__()
+        self._prefix = f"worker {worker}: " if worker.isdigit() else f"{worker}: " if worker else ""
+
     def format(self, record: logging.LogRecord) -> str:
         fields = "".join(f" {name}={value!r}" for name, value in _fields(record).items())
-        line = f"{_time(record)} {record.levelname:<7} {_printable(record.getMessage())}{fields}"
+        line = (
+            f"{_time(record)} {record.levelname:<7} {self._prefix}{_printable(record.getMessage())}{fields}"
+        )
         if record.exc_info:
             # Indented, so that no line of an exception can pass for a record of its own.
             lines = self.formatException(record.exc_info).split("\n")
@@ -62,11 +69,16 @@ class _Console(logging.Formatter):
 
 
 class _Json(logging.Formatter):
+    def __init__(self, worker: str = "") -> None:
+        super().__init__()
+        self._worker = {"worker": worker} if worker else {}
+
     def format(self, record: logging.LogRecord) -> str:
         entry = {
             "at": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
+            **self._worker,
             "event": record.getMessage(),
             **_fields(record),
         }

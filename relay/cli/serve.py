@@ -1,30 +1,43 @@
-"""`relay serve`: one relay in a process of its own, until a signal asks for the end."""
+"""`relay serve`: one relay in this process, or several in processes of their own, until a signal asks for the end."""
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
-from relay.app import Relay
-from relay.cli.signals import on_signals
+from relay.cli.process import tune_garbage_collection
+from relay.cli.signals import on_signal, on_signals
 from relay.config import Settings
 
-# Objects allocated before the youngest generation is looked at. CPython's default of 700 is reached with every 50
-# changes, and the relay makes next to no reference cycles: each look would find nothing.
-YOUNG_OBJECTS = 10_000
+if TYPE_CHECKING:
+    from relay.app import Relay
+    from relay.workers.supervisor import Supervisor
 
 
-async def run(settings: Settings, on_listening: Callable[[str], None]) -> None:
-    """Serve until a signal comes. `on_listening` is called with the relay's address. Raises StartupError."""
-    relay = Relay(settings)
+def run(settings: Settings, on_listening: Callable[[str], None]) -> Coroutine[Any, Any, None]:
+    """Return a coroutine that serves until a signal comes. It calls `on_listening` with the relay's address. Raises
+    StartupError, and so does the coroutine.
+
+    What it needs is imported here, before an event loop runs: only then does Ctrl-C end the process at once. The parent
+    of several workers needs little of what one relay needs.
+    """
+    if settings.relay_workers == 1 and not settings.relay_worker_ports:
+        from relay.app import Relay
+
+        return _run_one(Relay(settings), on_listening)
+    from relay.workers.supervisor import Supervisor
+
+    return _run_workers(Supervisor(settings), on_listening)
+
+
+async def _run_one(relay: Relay, on_listening: Callable[[str], None]) -> None:
     on_signals(relay.stop)
     tune_garbage_collection()
     await relay.run(lambda: on_listening(relay.url))
 
 
-def tune_garbage_collection() -> None:
-    """Make CPython's cyclic garbage collector run seldom, as suits a process that runs for days. The objects that
-    exist now (modules, classes) are never looked at again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, 5, 5)
+async def _run_workers(supervisor: Supervisor, on_listening: Callable[[str], None]) -> None:
+    on_signals(supervisor.stop)
+    on_signal(signal.SIGUSR1, supervisor.replace)
+    await supervisor.run(lambda: on_listening(supervisor.url))

@@ -17,6 +17,14 @@ def on_signals(stop: Callable[[], None]) -> None:
     A second SIGINT is Python's own KeyboardInterrupt. Any other further signal changes nothing, also after the loop is
     closed. SIGINT and SIGHUP stay ignored where they are ignored, as in the background of a script or under nohup.
     """
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number is signal.SIGTERM or not is_ignored(number):
+            on_signal(number, stop)
+
+
+def on_signal(number: signal.Signals, call: Callable[[], None]) -> None:
+    """Call `call` in the running loop each time this signal comes, until the loop is closed; then ignore the signal. A
+    second SIGINT is Python's own KeyboardInterrupt."""
     loop = asyncio.get_running_loop()
 
     # Not the loop's own handlers: closing the loop would restore the default ones, which kill the process.
@@ -24,8 +32,6 @@ def on_signals(stop: Callable[[], None]) -> None:
         if number == signal.SIGINT:
             raise_on_interrupt()
         with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(stop)
+            loop.call_soon_threadsafe(call)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if number is signal.SIGTERM or not is_ignored(number):
-            signal.signal(number, handle)
+    signal.signal(number, handle)

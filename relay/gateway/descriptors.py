@@ -35,7 +35,8 @@ class Capacity:
     limit: int  # the soft limit on open files
 
     def warn_if_below(self, wanted: int) -> None:
-        """Log a warning if fewer than `wanted` client connections are possible. `wanted` is the configured number."""
+        """Log a warning if fewer than `wanted` client connections are possible. `wanted` is this process's share of the
+        configured number."""
         if self.connections < wanted:
             log.warning(
                 "the limit on open files leaves room for fewer connections than RELAY_MAX_CONNECTIONS",

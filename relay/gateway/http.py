@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from starlette.applications import Starlette
@@ -18,11 +18,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relay.auth.admission import Admission
-from relay.errors import Refused
+from relay.errors import Refused, Unanswered
 from relay.gateway.http_errors import for_foreign_origin, for_refused
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.websocket.endpoints import Connections
-from relay.metrics import CONTENT_TYPE, Metrics
+from relay.metrics import CONTENT_TYPE
 from relay.protocol.polls import ConfigAnswer
 from relay.protocol.schema import json_schema
 from relay.protocol.types import VERSION
@@ -41,7 +41,16 @@ HEADERS = (
     (b"cache-control", b"no-cache"),
 )
 
-Readiness = Callable[[], dict[str, Any]]  # returns the body of /readyz
+
+class Operations(Protocol):
+    """What operators ask for. Each method raises Unanswered if another process of the relay had to be asked and did not
+    answer."""
+
+    async def readiness(self) -> dict[str, Any]:
+        """Return the body of /readyz. The relay is ready for clients if its value `"ready"` is true."""
+
+    async def metrics(self) -> bytes:
+        """Return all metrics in the text format of Prometheus."""
 
 
 class _RestOfPath(StringConvertor):
@@ -63,6 +72,11 @@ class _Folder(Mount):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         return super().matches(scope) if scope["type"] == "http" else (Match.NONE, {})
+
+
+async def healthz(_: Request) -> Response:
+    """Answer that this process is alive."""
+    return JSONResponse({"alive": True})
 
 
 async def _upgrade_required(_: Request) -> Response:
@@ -87,9 +101,6 @@ def application(
     URL of the relay, which `/config` sends to clients. Pages of allowed origins may import the client modules and read
     responses (CORS).
     """
-
-    async def healthz(_: Request) -> Response:
-        return JSONResponse({"alive": True})
 
     async def page(_: Request) -> Response:
         return FileResponse(WEB / "dashboard" / "index.html")
@@ -143,16 +154,23 @@ def application(
     return _hardened(Starlette(routes=routes, middleware=[cors]))
 
 
-def operating_routes(metrics: Metrics, readiness: Readiness) -> list[BaseRoute]:
-    """Return the routes for operators: `/metrics`, and `/readyz`, which answers with the dictionary that `readiness`
-    returns. Its status is 200 if `"ready"` in that dictionary is true, else 503."""
+def operating_routes(operations: Operations) -> list[BaseRoute]:
+    """Return the routes for operators: `/readyz`, with status 200 if the relay is ready for clients and else 503, and
+    `/metrics`."""
 
     async def readyz(_: Request) -> Response:
-        state = readiness()
+        try:
+            state = await operations.readiness()
+        except Unanswered:
+            state = {"ready": False, "stale": True}
         return JSONResponse(state, 200 if state["ready"] else 503)
 
     async def show_metrics(_: Request) -> Response:
-        return Response(metrics.text(), headers={"content-type": CONTENT_TYPE})
+        try:
+            text = await operations.metrics()
+        except Unanswered as failure:
+            return PlainTextResponse(f"{failure}\n", 503)
+        return Response(text, headers={"content-type": CONTENT_TYPE})
 
     return [Route("/readyz", readyz), Route("/metrics", show_metrics)]
 

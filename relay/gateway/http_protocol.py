@@ -9,7 +9,7 @@ parsing such a request after its head, and would treat its body as the next requ
 proxy.
 
 Rule of this file: a connection that has ended leaves no reference cycle. A cycle would keep the headers and bodies of
-the connection's requests until Python's cyclic garbage collector runs, which is seldom (`relay/cli/serve.py`).
+the connection's requests until Python's cyclic garbage collector runs, which is seldom (`relay/cli/process.py`).
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,12 +123,14 @@ class ListeningSocket(socket.socket):
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The open ports of one relay, and the number of connections that they may have (`capacity`). `admin` is the port
-    that only operators reach; it is None if operators use the clients' port."""
+    that only operators reach; it is None if operators use the clients' port, or if another process has it. `further`
+    are listening sockets that serve clients in the same way as `clients`."""
 
     host: str
     capacity: Capacity
     clients: ListeningSocket
     admin: ListeningSocket | None
+    further: tuple[ListeningSocket, ...] = ()
 
     @property
     def number(self) -> int:
@@ -175,6 +177,20 @@ def ignore_out_of_descriptors(loop: asyncio.AbstractEventLoop, context: dict[str
         loop.default_exception_handler(context)
 
 
+@contextmanager
+def inherited_ports(settings: Settings, descriptors: Sequence[int]) -> Iterator[Ports]:
+    """Take over listening sockets for clients that this process has inherited as these file descriptors, and close them
+    when the context ends. The first of them is the clients' port. Raises StartupError if the limit on open files leaves
+    room for no connection."""
+    capacity = reserve_descriptors(settings.relay_max_connections)
+    with ExitStack() as opened:
+        clients, *further = (
+            opened.enter_context(ListeningSocket(socket.socket(fileno=one), capacity.ceiling))
+            for one in descriptors
+        )
+        yield Ports(settings.relay_host, capacity, clients, None, tuple(further))
+
+
 def bind(host: str, port: int, ceiling: int = sys.maxsize) -> ListeningSocket:
     """Open a port and return its listening socket. It closes each accepted connection at once whose file descriptor has
     the number `ceiling` or a higher one.
@@ -182,24 +198,72 @@ def bind(host: str, port: int, ceiling: int = sys.maxsize) -> ListeningSocket:
     A host that stands for all IPv6 addresses (`::`) stands for all IPv4 addresses, too. Raises StartupError if the host
     is not valid or the port cannot be opened.
     """
+    return ListeningSocket(listen(host, port), ceiling)
+
+
+def listen(
+    host: str, port: int, *, share: bool = False, remedy: str = "--port or RELAY_PORT"
+) -> socket.socket:
+    """Open a port and return its listening socket, as `bind` does.
+
+    With `share`, the kernel spreads connections to this port over all sockets of this user that listen on it with
+    `share`. `remedy` is the setting that chooses another port. Raises StartupError like `bind`.
+    """
+    family, both = _family(host)
+    with _explained(host, port, remedy):
+        listening = socket.create_server(
+            (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both, reuse_port=share
+        )
+    # Accepted connections inherit this. Without it a message waits up to 40 ms until the client has acknowledged the
+    # pong sent before it. asyncio sets it by itself only for sockets with an explicit protocol number.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """Reserve a port for sockets that share it (`listen` with `share`), and return the socket that reserves it, which
+    accepts no connections. Port 0 reserves any free port.
+
+    Raises StartupError if the host is not valid, or if a program listens on the port already, even one that would share
+    it: its clients and ours would be mixed.
+    """
+    family, both = _family(host)
+    with _explained(host, port, "--port or RELAY_PORT"), ExitStack() as on_failure:
+        reserving = on_failure.enter_context(socket.socket(family))
+        reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # despite connections that have ended
+        if family is socket.AF_INET6:
+            reserving.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
+        reserving.bind((host, port))
+        # Only now, so that the line above failed if any program listened there. From here on only sockets that share
+        # the port can be bound to it, also while none of ours listens.
+        reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        on_failure.pop_all()
+    return reserving
+
+
+def _family(host: str) -> tuple[socket.AddressFamily, bool]:
+    """Return the address family of this host, and whether its IPv6 socket accepts IPv4, too."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    both = is_unspecified(host) and family is socket.AF_INET6 and socket.has_dualstack_ipv6()
+    return family, is_unspecified(host) and family is socket.AF_INET6 and socket.has_dualstack_ipv6()
+
+
+@contextmanager
+def _explained(host: str, port: int, remedy: str) -> Iterator[None]:
+    """Raise a StartupError in place of an OSError that says why this port cannot be opened. `remedy` is the setting
+    that chooses another port."""
     try:
         host.encode("idna")  # `socket` does this, too, and does not close itself if it fails
     except UnicodeError as failure:
         raise StartupError(f"RELAY_HOST: {host!r} is neither an address nor a host name.") from failure
     try:
-        listening = socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both)
+        yield
     except OSError as failure:
         if failure.errno == errno.EADDRINUSE:
-            reason = "another program listens there; choose another with --port or RELAY_PORT"
+            reason = f"another program listens there; choose another with {remedy}"
         else:
             reason = failure.strerror or str(failure)
         raise StartupError(f"Port {port} of {host} cannot be opened: {reason}.") from failure
-    # Accepted connections inherit this. Without it a message waits up to 40 ms until the client has acknowledged the
-    # pong sent before it. asyncio sets it by itself only for sockets with an explicit protocol number.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return ListeningSocket(listening, ceiling)
 
 
 def is_unspecified(host: str) -> bool:

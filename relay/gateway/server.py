@@ -56,6 +56,12 @@ class Server(uvicorn.Server):
             )
         )
 
+    def stop_accepting(self) -> None:
+        """Close the listening sockets now, and go on serving the connections that are open. A socket that another
+        process has inherited, too, stays open there."""
+        for listening in self.servers if self.started else ():
+            listening.close()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Replace uvicorn's signal handling by nothing: the program that runs the relay handles signals."""

@@ -25,7 +25,7 @@ from typing import Any
 
 from pymongo import AsyncMongoClient, UpdateOne
 
-from relay.cli.serve import tune_garbage_collection
+from relay.cli.process import tune_garbage_collection
 from relay.config import Settings
 from relay.hub.hub import Hub
 from relay.hub.listener import Listener

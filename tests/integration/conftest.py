@@ -50,3 +50,18 @@ def temporary(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Yield settings with a directory for temporary files, which must be empty afterwards."""
     yield {"TMPDIR": str(tmp_path)}
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def two_workers(good: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Yield settings for a relay with two workers, as an environment, with a directory for temporary files, which must
+    be empty afterwards."""
+    (directory := tmp_path / "temporary").mkdir()
+    yield good | {
+        "RELAY_WORKERS": "2",
+        "RELAY_DRAIN_MS": "500",
+        "RELAY_MAX_CONNECTIONS_PER_USER": "3000",
+        "RELAY_MAX_CONNECTIONS_PER_ADDRESS": "3000",
+        "TMPDIR": str(directory),
+    }
+    assert list(directory.iterdir()) == []

@@ -1,6 +1,6 @@
 """A connection of any kind leaves no reference cycle, which only Python's garbage collector could free.
 
-The relay lets the collector run seldom (`relay/cli/serve.py`). Until then a cycle keeps the headers and the body of
+The relay lets the collector run seldom (`relay/cli/process.py`). Until then a cycle keeps the headers and the body of
 its request. So with one cycle per request a stranger without a token could use up the memory.
 """
 

@@ -13,7 +13,7 @@ from support.raw_client import tcp_connection
 from support.relay_fixture import connected, running, token
 from support.relay_metrics import becomes
 
-from relay.app import Relay
+from relay.app import Place, Relay
 from relay.auth.shared_counts import SharedCounts
 
 
@@ -24,7 +24,8 @@ def two(with_: Any) -> Callable[..., Any]:
         counts = SharedCounts.create(2, connections=20_000)
         counts.close()
         settings = with_(**given)
-        async with running(settings, counts.worker(0)) as one, running(settings, counts.worker(1)) as other:
+        places = [Place(counts=counts.worker(slot)) for slot in range(2)]
+        async with running(settings, places[0]) as one, running(settings, places[1]) as other:
             yield one, other
 
     return run

@@ -10,7 +10,7 @@ import pytest
 
 RELAY = Path(__file__).parents[2] / "relay"
 STAGES = ("protocol", "source", "tasks", "auth", "feed", "hub", "gateway")
-SHARED = {"errors", "variables", "urls", "metrics", "config"}
+SHARED = {"errors", "variables", "urls", "cores", "metrics", "config"}
 CLIENT = {"client", "protocol", "errors"}  # the Python client runs without the server
 # Modules and packages of relay/gateway. Each imports only entries of earlier lines and itself.
 GATEWAY = (
@@ -21,6 +21,8 @@ GATEWAY = (
     ("http_protocol",),
     ("http", "server"),
 )
+# What the processes of several workers use of the commands: how a process starts, logs, and ends.
+PROCESS = {"logs", "loop", "output", "printable", "process", "signals"}
 PURE_BANS = {"asyncio", "pymongo", "starlette", "uvicorn", "websockets", "socket"}
 FILE_CALLS = {"open", "read_text", "read_bytes", "write_text", "write_bytes"}
 
@@ -54,6 +56,21 @@ def test_a_stage_imports_only_what_lies_left_of_it(stage: str) -> None:
 def test_a_shared_module_imports_no_stage() -> None:
     for path, (module, *_) in imports_of_relay(RELAY / f"{name}.py" for name in SHARED):
         assert module in SHARED, f"{path.name} imports {module}"
+
+
+def test_nothing_below_the_commands_imports_the_workers_and_they_import_no_command() -> None:
+    """They are composed of whole relays, so they stand beside the composition root (`app`)."""
+    for path, (module, *rest) in imports_of_relay((RELAY / "workers").rglob("*.py")):
+        allowed = {*STAGES, *SHARED, "app", "pipeline", "workers"}
+        assert module in allowed or (module == "cli" and rest[0] in PROCESS), f"{path.name} imports {module}"
+    for path, (module, *rest) in imports_of_relay(RELAY / "cli" / f"{name}.py" for name in PROCESS):
+        assert module == "protocol" or (module == "cli" and rest[0] in PROCESS), (
+            f"{path.name} imports {module}"
+        )
+    for path, (module, *_) in imports_of_relay(
+        RELAY / f"{name}.py" for name in ("app", "pipeline", "health")
+    ):
+        assert module not in {"workers", "cli"}, f"{path.name} imports {module}"
 
 
 def test_the_python_client_imports_nothing_of_the_server() -> None:

@@ -14,7 +14,7 @@ from support.doc_snippets import CONTRIBUTING, DOCS, GUIDES, README, ROOT, block
 
 from relay.cli.tail.changes import messages_of
 from relay.config import Settings
-from relay.metrics import Metrics
+from relay.metrics import Metrics, WorkerMetrics
 from relay.pipeline import load_mapping
 from relay.protocol.types import Close, Kind
 from relay.source.change import Change, Updated, key_of
@@ -95,7 +95,8 @@ def test_the_troubleshooting_page_quotes_what_the_relay_says(sentence: str) -> N
 
 
 def test_the_operators_page_names_every_metric() -> None:
-    made = set(re.findall(r"^# TYPE (\w+) ", Metrics().text().decode(), re.MULTILINE))
+    text = Metrics().text() + WorkerMetrics().text()
+    made = set(re.findall(r"^# TYPE (\w+) ", text.decode(), re.MULTILINE))
     made = {name for name in made if not name.endswith("_created")}
     listed = set(
         re.findall(r"^\| `(relay_\w+)` \|", (GUIDES / "operating.md").read_text("utf-8"), re.MULTILINE)

@@ -15,8 +15,7 @@ from typing import Any
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 
-from relay.app import Relay
-from relay.auth.shared_counts import WorkerCounts
+from relay.app import Place, Relay
 from relay.auth.tokens import issue
 from relay.config import Settings, load
 
@@ -51,10 +50,10 @@ def environment(**given: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running(settings: Settings, counts: WorkerCounts | None = None) -> AsyncIterator[Relay]:
-    """Run a relay until the context ends. Gives it once it listens and follows the change stream. `counts` are what it
-    counts together with other relays."""
-    relay, ready = Relay(settings, counts), asyncio.Event()
+async def running(settings: Settings, place: Place | None = None) -> AsyncIterator[Relay]:
+    """Run a relay until the context ends. Gives it once it listens and follows the change stream. `place` is its place
+    among other relays."""
+    relay, ready = Relay(settings, place), asyncio.Event()
     serving = asyncio.create_task(relay.run(ready.set))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)

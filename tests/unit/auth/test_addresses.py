@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.auth.addresses import client_address, networks
+from relay.auth.addresses import client_address, is_proxy, networks
 
 PROXIES = networks(["10.0.0.0/8", "127.0.0.1", "fd00::/8"])
 
@@ -50,6 +50,20 @@ PROXIES = networks(["10.0.0.0/8", "127.0.0.1", "fd00::/8"])
 def test_a_connection_counts_for_the_right_address(peer: str, header: list[str], counted: str) -> None:
     """S28."""
     assert client_address(peer, header, PROXIES) == counted
+
+
+@pytest.mark.parametrize(
+    ("said", "counted"),
+    [([], ""), (["9.9.9.9"], "9.9.9.9"), (["8.8.8.8, 9.9.9.9, 10.0.0.1"], "9.9.9.9"), (["unknown"], "")],
+)
+def test_a_trusted_proxy_on_a_unix_socket_names_its_clients(said: list[str], counted: str) -> None:
+    """The peer of a Unix socket has no address."""
+    proxies = networks(["unix:", "10.0.0.0/8"])
+    assert client_address("", said, proxies) == counted
+    assert is_proxy("", proxies)
+    assert not is_proxy("", PROXIES)
+    assert not is_proxy("unix:", proxies)
+    assert not is_proxy("9.9.9.9", proxies)
 
 
 ADDRESSES = st.ip_addresses().map(str)

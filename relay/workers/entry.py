@@ -1,0 +1,95 @@
+"""The process of a child of the parent: how it begins, receives its assignment, and ends. `python -m MODULE FD`.
+
+FD is the descriptor of its end of the control channel. Everything else, secrets included, comes through the channel: a
+command line can be read by every user of the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from typing import Any, NoReturn, Protocol
+
+from relay.cli import logs, loop, output, process
+from relay.cli.signals import on_signals
+from relay.config import Settings
+from relay.errors import StartupError, Unanswered
+from relay.workers.assignment import restored
+from relay.workers.channel import Channel
+
+log = logging.getLogger(__name__)
+
+EXIT_CANNOT_START = 3
+PARENT_ANSWERS_WITHIN_S = 3.0  # longer than the parent waits for the workers
+
+
+class Work(Protocol):
+    """What a child process does."""
+
+    async def run(self, settings: Settings, assignment: dict[str, Any], channel: Channel) -> None:
+        """Do the work until `stop` or `retire` is called, and tell the parent `ready` when it has begun. Raises
+        StartupError if the settings or the database do not permit the work."""
+
+    def stop(self) -> None:
+        """Ask for the end of the work, and return at once. May be called before `run`."""
+
+    def retire(self) -> None:
+        """Ask for the end of the work like `stop`, because another process takes over the listening sockets."""
+
+    def figures(self) -> dict[str, Any]:
+        """Return what operators may want to know about this process. May be called before `run`."""
+
+    def orphaned(self) -> None:
+        """Tidy up what the parent would have tidied up: the parent is dead."""
+
+
+def main(work: Work) -> NoReturn:
+    """Do this work in an event loop until the parent or a signal asks for the end, and end this process."""
+    process.leave_on_interrupt()
+    # This signal is for the parent. Its default action would end a child that somebody sends it to by mistake.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    output.prepare()
+    try:
+        code = loop.run(_run(work, int(sys.argv[1])))
+    except BaseException:
+        log.critical("a process of the relay failed", exc_info=True)
+        code = 1
+    process.end(code)
+
+
+async def _run(work: Work, descriptor: int) -> int:
+    """Do the work, with this descriptor of the control channel. Return the exit code."""
+
+    async def figures(_: Any) -> dict[str, Any]:
+        return work.figures()
+
+    channel = await Channel.over(
+        socket.socket(fileno=descriptor),
+        answers={"figures": figures},
+        notices={"retire": lambda _: work.retire()},
+    )
+    connected = asyncio.create_task(channel.run())
+    # If the parent is dead, another one may be about to open the same ports.
+    connected.add_done_callback(lambda _: work.retire())
+    try:
+        assignment = await channel.ask("assignment", within_s=PARENT_ANSWERS_WITHIN_S)
+    except Unanswered:
+        return 0
+    settings = restored(assignment["settings"])
+    logs.configure(settings.relay_log_format, settings.relay_log_level, worker=assignment["name"])
+    process.tune_garbage_collection()
+    on_signals(work.stop)
+    code = 0
+    try:
+        await work.run(settings, assignment, channel)
+        channel.tell("figures", work.figures())
+    except StartupError as failure:
+        channel.tell("refused", str(failure))
+        code = EXIT_CANNOT_START
+    if connected.done():
+        work.orphaned()
+    await channel.flush()
+    return code

@@ -1,0 +1,107 @@
+"""Answers operators for all workers: whether the relay is ready, and the sums of the metrics. Does I/O.
+
+The relay is ready if at least one worker is running and every running worker is ready. A worker that is starting, and
+one that died and waits to be started again, do not count: the kernel gives their clients to others, or they wait for a
+second. A running worker that does not answer counts as not ready, because clients may be connected to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from relay.errors import Unanswered
+from relay.metrics import WorkerMetrics
+from relay.workers.child import Child
+from relay.workers.metric_sums import MetricSums, value_of
+from relay.workers.slot import Slot
+
+log = logging.getLogger(__name__)
+
+ANSWER_WITHIN_S = 1.0
+
+
+class AllWorkers:
+    """Answers for the workers in the slots that `answer_for` is called with (`relay.gateway.http.Operations`)."""
+
+    def __init__(self) -> None:
+        self._slots: Sequence[Slot] = ()
+        self._own = WorkerMetrics()
+        self._sums = MetricSums()
+        self._asking: asyncio.Task[dict[Slot, dict[str, Any]]] | None = None
+
+    def answer_for(self, slots: Sequence[Slot]) -> None:
+        """Answer for the workers in these slots from now on."""
+        self._slots = slots
+        for slot in slots:
+            self._own.restarts.labels(slot.name)  # so that its counter is there before the first restart
+
+    async def readiness(self) -> dict[str, Any]:
+        """Return the body of /readyz.
+
+        `ready` is as the head of this module says. `stale` says that a running worker has not heard of the database for
+        some seconds, or that no worker is running. `lastReplyMs` is the longest time that any of them has not heard of
+        it. `workers` has the same for each worker, in their order.
+        """
+        answers = await self._figures()
+        workers = [
+            {"worker": number, "ready": False, **answers.get(slot, {}).get("readiness", {})}
+            for number, slot in enumerate(self._slots, 1)
+        ]
+        running = [state for slot, state in zip(self._slots, workers, strict=True) if slot.is_running]
+        state: dict[str, Any] = {
+            "ready": bool(running) and all(one["ready"] for one in running),
+            "stale": not running or any(one.get("stale", True) for one in running),
+        }
+        replies = [one["lastReplyMs"] for one in running if "lastReplyMs" in one]
+        if replies:
+            state["lastReplyMs"] = max(replies)
+        return state | {"workers": workers}
+
+    async def metrics(self) -> bytes:
+        """Return the metrics of all workers together, and those about the workers, in the text format of Prometheus."""
+        answers = await self._figures()
+        self._own.workers.set(sum(slot.is_running for slot in self._slots))
+        self._own.connections.clear()
+        for slot, figures in answers.items():
+            connections = value_of(figures["metrics"], "relay_connections")
+            self._own.connections.labels(slot.name).set(connections)
+        return self._sums.text([slot.current for slot in answers]) + self._own.text()
+
+    def restarts(self, slot: Slot) -> None:
+        """Count that a worker, or the tailer, is started again."""
+        self._own.restarts.labels(slot.name).inc()
+
+    def ended(self, child: Child) -> None:
+        """Note that a worker is gone: what it counted stays in the sums."""
+        if child.last_figures is not None:
+            self._sums.heard(child, child.last_figures["metrics"])
+        self._sums.ended(child)
+
+    async def _figures(self) -> dict[Slot, dict[str, Any]]:
+        """Ask the current process of every slot about itself, and return the answers. Requests that come together
+        share the answers, so that many of them do not keep the workers from their work."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        return await asyncio.shield(self._asking)
+
+    async def _ask(self) -> dict[Slot, dict[str, Any]]:
+        async def ask(slot: Slot) -> None:
+            child = slot.current
+            if child is None:
+                return
+            try:
+                figures = await child.channel.ask("figures", within_s=ANSWER_WITHIN_S)
+            except Unanswered:
+                if slot.is_running and slot.current is child:
+                    log.warning("a worker does not answer", extra={"worker": slot.name})
+                return
+            if slot.current is child and not child.ended.is_set():
+                self._sums.heard(child, figures["metrics"])
+                answers[slot] = figures
+
+        answers: dict[Slot, dict[str, Any]] = {}
+        await asyncio.gather(*map(ask, self._slots))
+        return answers

@@ -1,0 +1,141 @@
+"""The listening sockets of all workers. The parent opens and keeps them, and each worker inherits its own. Does I/O.
+
+On Linux, each worker has a socket of its own for the clients' port, and the kernel spreads new connections over these
+sockets (SO_REUSEPORT). A single socket that all workers inherit would give most connections to the worker that is
+quickest to accept. Because the parent keeps the sockets, connections that wait while a worker is started again are
+served by its successor, and a port 0 is chosen only once.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import stat
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from relay.config import UNIX_SOCKETS, Settings
+from relay.errors import StartupError
+from relay.gateway.listening import BACKLOG, listen, reserve, shown
+
+# Everyone who may enter the directory of a Unix socket may connect, like everyone on this machine to a TCP port.
+UNIX_MODE = 0o666
+
+
+class Listeners:
+    """The listening sockets of one worker, which are open or closed together. `makers` open one socket each."""
+
+    def __init__(self, makers: Sequence[Callable[[], socket.socket]]) -> None:
+        self._makers = makers
+        self._sockets: list[socket.socket] = []
+
+    def open(self) -> list[int]:
+        """Open the sockets if they are closed, and return their descriptors. The first one is the clients' port.
+
+        Raises StartupError if one cannot be opened; then all of them are closed."""
+        if not self._sockets:
+            with ExitStack() as on_failure:
+                made = [on_failure.enter_context(make()) for make in self._makers]
+                on_failure.pop_all()
+            self._sockets = made
+        return [one.fileno() for one in self._sockets]
+
+    def close(self) -> None:
+        """Close the sockets in this process. If no worker has inherited them either, the connections that wait in them
+        are reset, and on Linux further ones go to the other workers."""
+        for one in self._sockets:
+            one.close()
+        self._sockets = []
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPorts:
+    """The ports of a relay with several workers. `listeners` has the sockets of each worker, in the workers' order."""
+
+    url: str  # of the clients' port, as it can be typed into a browser on this machine
+    listeners: Sequence[Listeners]
+    _kept: socket.socket  # keeps the clients' port for this relay, also while no worker listens
+
+    def close(self) -> None:
+        """Close all sockets in this process. Each then ends when its worker closes it, too."""
+        for one in self.listeners:
+            one.close()
+        self._kept.close()
+
+
+@contextmanager
+def open_worker_ports(settings: Settings, *, spread: bool = sys.platform == "linux") -> Iterator[WorkerPorts]:
+    """Open the clients' port and, if the settings name them, the addresses of single workers. Close them in the end.
+
+    With `spread`, each worker has a socket of its own for the clients' port; else all have the same one. Raises
+    StartupError if a port cannot be opened.
+    """
+    host = settings.relay_host
+    with ExitStack() as opened:
+        kept = opened.enter_context((reserve if spread else listen)(host, settings.relay_port))
+        number = kept.getsockname()[1]
+        share: Callable[[], socket.socket] = partial(listen, host, number, share=True) if spread else kept.dup
+        listeners = []
+        for worker in range(1, settings.relay_workers + 1):
+            own, remove = _own_address(settings, worker)
+            one = Listeners([share, own] if own is not None else [share])
+            opened.callback(one.close)
+            one.open()
+            opened.callback(remove)
+            listeners.append(one)
+        yield WorkerPorts(f"http://{shown(host)}:{number}", listeners, kept)
+
+
+def _own_address(
+    settings: Settings, worker: int
+) -> tuple[Callable[[], socket.socket] | None, Callable[[], None]]:
+    """Return a function that opens the worker's own address (RELAY_WORKER_PORTS), None if it has none, and a function
+    that removes what is left of the address when it is no longer open."""
+    chosen = settings.relay_worker_ports
+    if not chosen:
+        return None, lambda: None
+    if chosen.startswith(UNIX_SOCKETS):
+        path = Path(chosen.removeprefix(UNIX_SOCKETS)) / f"worker-{worker}.sock"
+        return partial(listen_unix, path), partial(path.unlink, missing_ok=True)
+    remedy = "--worker-ports or RELAY_WORKER_PORTS"
+    return partial(listen, settings.relay_host, int(chosen) + worker - 1, remedy=remedy), lambda: None
+
+
+def listen_unix(path: Path) -> socket.socket:
+    """Open a Unix socket at this path and return it. A socket there on which no program listens any more, as one that
+    was killed leaves behind, is replaced.
+
+    Raises StartupError if the path is in use or the socket cannot be opened.
+    """
+    with ExitStack() as on_failure:
+        listening = on_failure.enter_context(socket.socket(socket.AF_UNIX))
+        try:
+            if _is_abandoned(path):
+                path.unlink()
+            listening.bind(str(path))
+            path.chmod(UNIX_MODE)
+            listening.listen(BACKLOG)
+        except OSError as failure:
+            if failure.errno == errno.EADDRINUSE:
+                reason = "it is in use; choose another directory with --worker-ports or RELAY_WORKER_PORTS"
+            else:
+                reason = failure.strerror or str(failure)
+            raise StartupError(f"The Unix socket {path} cannot be opened: {reason}.") from failure
+        on_failure.pop_all()
+    return listening
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Return whether there is a Unix socket at this path on which no program listens."""
+    with suppress(FileNotFoundError):
+        if stat.S_ISSOCK(path.lstat().st_mode):
+            with socket.socket(socket.AF_UNIX) as probe:
+                try:
+                    probe.connect(str(path))
+                except ConnectionRefusedError:
+                    return True
+    return False

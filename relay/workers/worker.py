@@ -1,0 +1,78 @@
+"""The process of one worker: a relay that serves listening sockets of its parent. `python -m relay.workers.worker`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from relay.app import Place, Relay
+from relay.auth.shared_counts import SharedCounts
+from relay.config import Settings
+from relay.gateway.listening import inherited_ports
+from relay.source.shared.socket_feed import SocketFeed
+from relay.workers import entry
+from relay.workers.assignment import WorkerAssignment
+from relay.workers.channel import Channel
+from relay.workers.metric_sums import families_of
+
+
+class ViaParent:
+    """Answers operators with what the parent says about all workers (`relay.gateway.http.Operations`)."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def readiness(self) -> dict[str, Any]:
+        answer: dict[str, Any] = await self._ask("readiness")
+        return answer
+
+    async def metrics(self) -> bytes:
+        text: str = await self._ask("metrics")
+        return text.encode()
+
+    async def _ask(self, what: str) -> Any:
+        return await self._channel.ask(what, within_s=entry.PARENT_ANSWERS_WITHIN_S)
+
+
+class Worker:
+    """Serves clients (`entry.Work`)."""
+
+    def __init__(self) -> None:
+        self._relay: Relay | None = None
+        self._stopped = False
+        self._accepting = True
+
+    async def run(self, settings: Settings, assignment: dict[str, Any], channel: Channel) -> None:
+        own = WorkerAssignment(**assignment)
+        place = Place(
+            ports=inherited_ports(settings, own.sockets),
+            counts=SharedCounts.attach(own.counts).worker(own.counts_slot),
+            operations=ViaParent(channel),
+            feed=SocketFeed(own.feed),
+            workers=settings.relay_workers,
+            speaks=own.name == "1",
+        )
+        self._relay = Relay(settings, place)
+        if self._stopped:
+            self._relay.stop(accepting=self._accepting)
+        await self._relay.run(lambda: channel.tell("ready"))
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._relay is not None:
+            self._relay.stop(accepting=self._accepting)
+
+    def retire(self) -> None:
+        self._accepting = False
+        self.stop()
+
+    def figures(self) -> dict[str, Any]:
+        if self._relay is None:
+            return {"readiness": {"ready": False, "stale": True}, "metrics": []}
+        return {"readiness": self._relay.readiness(), "metrics": families_of(self._relay.metrics.registry)}
+
+    def orphaned(self) -> None:
+        pass
+
+
+if __name__ == "__main__":
+    entry.main(Worker())

@@ -1,0 +1,99 @@
+"""The process that follows the change stream for all workers: one stream for all, and what happens without it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from support.relay_fixture import SocketClient
+from support.worker_clients import clients, is_connected, spread
+from support.worker_processes import TAILER, runs, samples, until, workers
+
+
+@pytest.fixture
+def streams(mongo: MongoClient[dict[str, Any]], database_name: str) -> Callable[[], Any]:
+    """A function that counts the change streams on the collection of this test that somebody reads, as the server sees
+    them. (It keeps the stream of a process that was killed for ten minutes.)"""
+    of_test = {
+        "ns": f"{database_name}.tasks",
+        "cursor.originatingCommand.pipeline.0.$changeStream": {"$exists": True},
+        "$expr": {"$gt": ["$cursor.lastAccessDate", {"$subtract": ["$$NOW", 2_000]}]},
+    }
+
+    def count() -> int:
+        operations = mongo.admin.aggregate(
+            [{"$currentOp": {"allUsers": True, "idleCursors": True}}, {"$match": of_test}]
+        )
+        return len({operation["cursor"]["cursorId"] for operation in operations})
+
+    return lambda: asyncio.to_thread(count)
+
+
+async def all_receive(members: list[SocketClient], tasks: Any, task: str) -> None:
+    """Write a task, and see that each client receives it once."""
+    tasks.insert_one({"_id": task, "createdBy": "alice", "events": []})
+    for client in members:
+        assert (await client.until("task:created"))["data"]["taskId"] == task
+
+
+async def test_all_workers_share_one_change_stream(
+    two_workers: dict[str, str], tasks: Any, tmp_path: Path, streams: Callable[[], Any]
+) -> None:
+    async with workers(tmp_path, **two_workers) as relay:
+        assert len(relay.children(TAILER)) == 1
+        await until(streams, lambda count: count == 1)
+        async with clients(relay.url, 20, "/ws/dashboard") as members:
+            assert min(spread(await samples(relay.url))) > 0
+            await all_receive(members, tasks, "t")
+            assert await streams() == 1
+        assert await relay.end() == 0
+
+
+async def test_without_the_tailer_each_worker_follows_the_stream_until_it_is_there_again(
+    two_workers: dict[str, str], tasks: Any, tmp_path: Path, streams: Callable[[], Any]
+) -> None:
+    async with workers(tmp_path, **two_workers) as relay:
+        await until(streams, lambda count: count == 1)
+        (tailer,) = relay.children(TAILER)
+        async with clients(relay.url, 20, "/ws/dashboard") as members:
+            # When the tailer is stopped, so that the parent does not notice,
+            os.kill(tailer, signal.SIGSTOP)
+            await all_receive(members, tasks, "while it is stopped")
+            # and then dies,
+            os.kill(tailer, signal.SIGKILL)
+            await relay.says("worker='tailer' ended='SIGKILL'")
+            await all_receive(members, tasks, "while it is dead")
+            # then its successor follows the stream for all, and no client has noticed anything.
+            await until(streams, lambda count: count == 1)
+            await all_receive(members, tasks, "afterwards")
+            assert [await is_connected(client) for client in members] == [True] * 20
+            said = await samples(relay.url)
+            assert said["relay_stream_reopened_total"] == 0
+            assert said['relay_worker_restarts_total{worker="tailer"}'] == 1
+        assert await relay.end() == 0
+
+
+async def test_the_tailer_serves_until_the_last_worker_has_ended(
+    two_workers: dict[str, str], tasks: Any, tmp_path: Path, streams: Callable[[], Any]
+) -> None:
+    async with workers(tmp_path, **two_workers | {"RELAY_DRAIN_MS": "60000"}) as relay:
+        await until(streams, lambda count: count == 1)
+        (tailer,) = relay.children(TAILER)
+        async with clients(relay.url, 10, "/ws/dashboard") as members:
+            # Given a relay that says goodbye to its clients,
+            ending = asyncio.create_task(relay.end())
+            for client in members:
+                await client.until("server:draining")
+            # they are sent what happens meanwhile;
+            await all_receive(members, tasks, "t")
+            assert await streams() == 1
+            assert runs(tailer)
+        # when all of them have left, all processes end.
+        assert await ending == 0
+        assert not runs(tailer)
