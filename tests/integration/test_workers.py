@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.command_process import run, standalone
-from support.relay_fixture import token
+from support.command_process import Process, run, standalone, unreadable_stderr, wait_until_alive
+from support.relay_fixture import SOON_S, connected, token
 from support.worker_clients import clients, connected_at, spread
-from support.worker_processes import samples, workers
+from support.worker_processes import readiness, ready_in, samples, until, workers
 from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed
 
@@ -179,3 +179,24 @@ async def test_without_workers_the_relay_is_one_process(good: dict[str, str], tm
     async with workers(tmp_path, **good) as relay:
         assert relay.children("") == []
         assert await relay.end() == 0
+
+
+@pytest.mark.parametrize("how", ["all closed", "full pipe"])
+async def test_workers_serve_although_nobody_reads_their_standard_error(
+    two_workers: dict[str, str], how: str
+) -> None:
+    port = embedded.free_port()
+    with (
+        unreadable_stderr(how) as before,
+        Process("serve", before=before, **two_workers | {"RELAY_PORT": str(port)}) as process,
+    ):
+        try:
+            await asyncio.to_thread(wait_until_alive, process, port)
+            url = f"http://127.0.0.1:{port}"
+            await until(lambda: readiness(url), lambda state: ready_in(state) == 2)
+            async with connected(url) as client:
+                assert await client.quiet() == []
+            process.terminate()
+            assert await asyncio.to_thread(process.wait, SOON_S) == 0
+        finally:
+            process.kill()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,15 @@ def streams(mongo: MongoClient[dict[str, Any]], database_name: str) -> Callable[
     return lambda: asyncio.to_thread(count)
 
 
+@asynccontextmanager
+async def dashboards(url: str, count: int) -> AsyncIterator[list[SocketClient]]:
+    """Connect so many clients, and wait until each has the list."""
+    async with clients(url, count, "/ws/dashboard") as members:
+        for client in members:
+            await client.until("dashboard:state")
+        yield members
+
+
 async def all_receive(members: list[SocketClient], tasks: Any, task: str) -> None:
     """Write a task, and see that each client receives it once."""
     tasks.insert_one({"_id": task, "createdBy": "alice", "events": []})
@@ -48,7 +58,7 @@ async def test_all_workers_share_one_change_stream(
     async with workers(tmp_path, **two_workers) as relay:
         assert len(relay.children(TAILER)) == 1
         await until(streams, lambda count: count == 1)
-        async with clients(relay.url, 20, "/ws/dashboard") as members:
+        async with dashboards(relay.url, 20) as members:
             assert min(spread(await samples(relay.url))) > 0
             await all_receive(members, tasks, "t")
             assert await streams() == 1
@@ -61,7 +71,7 @@ async def test_without_the_tailer_each_worker_follows_the_stream_until_it_is_the
     async with workers(tmp_path, **two_workers) as relay:
         await until(streams, lambda count: count == 1)
         (tailer,) = relay.children(TAILER)
-        async with clients(relay.url, 20, "/ws/dashboard") as members:
+        async with dashboards(relay.url, 20) as members:
             # When the tailer is stopped, so that the parent does not notice,
             os.kill(tailer, signal.SIGSTOP)
             await all_receive(members, tasks, "while it is stopped")
@@ -85,7 +95,7 @@ async def test_the_tailer_serves_until_the_last_worker_has_ended(
     async with workers(tmp_path, **two_workers | {"RELAY_DRAIN_MS": "60000"}) as relay:
         await until(streams, lambda count: count == 1)
         (tailer,) = relay.children(TAILER)
-        async with clients(relay.url, 10, "/ws/dashboard") as members:
+        async with dashboards(relay.url, 10) as members:
             # Given a relay that says goodbye to its clients,
             ending = asyncio.create_task(relay.end())
             for client in members:

@@ -98,6 +98,9 @@ async def workers(
             children = started.children(ANY)
             started.process.kill()
             await asyncio.to_thread(started.process.wait)
+            for child in children:  # one that a failed test has stopped cannot end
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGCONT)
         await gone(children)
 
 
