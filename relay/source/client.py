@@ -64,7 +64,7 @@ REFUSED = {
 }
 
 MODES = ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")
-# The least that drivers accept. It is also the default, because a member that is never too old would show old tasks.
+# The least that drivers accept. It is also the default: without a bound, a secondary that is hours behind is read.
 MAX_STALENESS_S = 90
 
 _NAMES = {name.lower(): name for name in (*KEPT, *OWN, *MEANINGLESS, *FOREIGN, *REFUSED)}

@@ -8,6 +8,7 @@ With the read preference `primary`, nothing is chosen: each command goes to the 
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -20,10 +21,16 @@ from pymongo.read_preferences import Nearest, Primary, PrimaryPreferred, Seconda
 from pymongo.server_description import ServerDescription
 from pymongo.topology_description import TopologyDescription
 
-# How many seconds the stream may be behind the time of the database before it counts as stale. If the replica set has
-# no majority, the stream stays open and sends nothing (F14). On an idle shard the resume token may be 10 s old, because
-# an idle server writes a no-op only every 10 s.
+from relay.source.cluster import is_routed
+
+# How many seconds the stream may be behind the time of the database before it counts as stale (if the replica set has
+# no majority, the stream stays open and sends nothing, F14), and a member behind the others before it counts as slow.
+# It has to be more than 10, because an idle primary writes a no-op only every 10 s: until then, what the driver knows
+# of two equal members may differ by that much.
 BEHIND_S = 15
+
+# How long a choice waits for the answers of members from which the driver has not heard yet, and how often it looks.
+KNOWN_S, KNOWN_STEPS = 1.0, 100
 
 Address = tuple[str, int | None]
 # The member to which the command that is being sent in this context has to go; None if the driver chooses.
@@ -69,7 +76,7 @@ class Members:
 
     The stream stays on its member while the preference allows it (`allows`). Reads go to the member of the stream: it
     has what the stream has brought, so no read waits for another member to catch up. A member that is more than
-    BEHIND_S seconds behind the others is left to the end, because nobody wants to be shown live what is that old.
+    BEHIND_S seconds behind the others is chosen only if no other one fits: its stream would count as stale.
     """
 
     def __init__(self, preference: _ServerMode = ReadPreference.PRIMARY) -> None:
@@ -77,9 +84,17 @@ class Members:
         self._followed: Route | None = None
         # Whether the answering member may be behind what another one has already shown.
         self.may_lag = not isinstance(preference, Primary)
-        # Who is asked for the time of the latest write, which only the primary knows. Without a primary, a secondary's
-        # time has to do.
-        self.clock: _ServerMode = preference if isinstance(preference, Primary) else PrimaryPreferred()
+
+    async def clock(self, client: AsyncMongoClient[Any]) -> _ServerMode:
+        """Return the preference with which to ask for the time of the latest write.
+
+        Only the primary knows it. While the driver of `client` knows no primary, a secondary's time has to do, unless
+        the preference is `primary`.
+        """
+        if not self.may_lag:
+            return self._preference
+        await _hear_all(client)
+        return PrimaryPreferred()
 
     async def follow(self, client: AsyncMongoClient[Any]) -> Route:
         """Choose the member whose change stream is followed from now on.
@@ -110,19 +125,22 @@ class Members:
         return bool(_fitting(known, preference, lambda one: one.address == route.address and fits(one)))
 
     async def _choose(self, client: AsyncMongoClient[Any]) -> Route:
-        if isinstance(self._preference, Primary):
+        if not self.may_lag:
             return Route(self._preference)
-        fitting = _fitting(client.topology_description, *self._choice(client.topology_description))
-        if not fitting:
+        await _hear_all(client)
+        if not self._fit(client):
             # The driver waits until it knows a member that fits, or raises the error that says that it found none.
             await client.admin.command("ping", read_preference=self._preference)
-            fitting = _fitting(client.topology_description, *self._choice(client.topology_description))
+        fitting = self._fit(client)
         if not fitting:
             return Route(self._preference)
         # A router passes the preference on to its shards. A member gets any that lets it answer: if it changes its
         # role, the driver would no longer find it under the preference, and wait.
-        routed = client.topology_description.topology_type_name == "Sharded"
-        return Route(self._preference if routed else Nearest(), random.choice(fitting).address)
+        preference = self._preference if is_routed(client) else Nearest()
+        return Route(preference, random.choice(fitting).address)
+
+    def _fit(self, client: AsyncMongoClient[Any]) -> Sequence[ServerDescription]:
+        return _fitting(client.topology_description, *self._choice(client.topology_description))
 
     def _choice(self, known: TopologyDescription) -> _Choice:
         """Return which members are to be chosen from: those that this preference selects and this function accepts."""
@@ -135,6 +153,20 @@ class Members:
         if isinstance(self._preference, SecondaryPreferred):
             choices.append((ReadPreference.PRIMARY, _anyone))
         return next((one for one in choices if _fitting(known, *one)), (self._preference, _anyone))
+
+
+async def _hear_all(client: AsyncMongoClient[Any]) -> None:
+    """Wait until the driver has heard from each member or failed to reach it, at most KNOWN_S seconds.
+
+    At its start the driver knows only the member that answered first. It would choose that one as if there were no
+    other, although it is not a preferred one.
+    """
+    await client.aconnect()
+    for _ in range(KNOWN_STEPS):
+        members = client.topology_description.server_descriptions().values()
+        if all(one.is_server_type_known or one.error is not None for one in members):
+            return
+        await asyncio.sleep(KNOWN_S / KNOWN_STEPS)
 
 
 def _anyone(_: ServerDescription) -> bool:

@@ -147,8 +147,9 @@ class Reader:
         has no primary and the read preference allows others, it is the time of a secondary, which may be earlier.
         Raises Unavailable if the database does not answer or has no cluster time.
         """
-        where, clock = (self._client, self._database.name, self._collection), self._members.clock
+        where = self._client, self._database.name, self._collection
         try:
+            clock = await self._members.clock(self._client)
             moment = await latest_time(*where, preference=clock, max_time_ms=self._max_time_ms)
         except PyMongoError as failure:
             raise Unavailable(f"the question for the time failed: {type(failure).__name__}") from failure

@@ -397,7 +397,8 @@ class Tail:
         answer. Raises Unavailable if a secondary answers that is behind the position: a stream that is reopened there
         would show an older state.
         """
-        where, clock = (self._client, self._database.name, self._collection), self._members.clock
+        where = self._client, self._database.name, self._collection
+        clock = await self._members.clock(self._client)
         moment = await latest_time(*where, preference=clock, max_time_ms=NOW_MS)
         if moment is None:
             raise STANDALONE.error

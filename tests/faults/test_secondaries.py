@@ -143,7 +143,7 @@ async def write_at_random(writer: Writer, count: int, random: Random) -> None:
 # Who is asked
 
 
-@pytest.mark.parametrize("preference", ["secondary", "secondaryPreferred", "primary", "primaryPreferred"])
+@pytest.mark.parametrize("preference", ["secondary", "secondaryPreferred", "primaryPreferred", "primary"])
 async def test_the_stream_and_the_reads_of_a_relay_go_to_the_members_that_the_url_prefers(
     preference: str, nodes: ReplicaSet, database_name: str, caplog: Any
 ) -> None:
@@ -472,6 +472,27 @@ async def test_the_stream_leaves_a_secondary_that_becomes_the_primary(
         await check_received(writer, *two)
         assert await figure(relay, "relay_stream_reopened_total") == 0
     assert lines(caplog, MOVES)
+    no_traceback(caplog)
+
+
+async def test_the_stream_follows_the_primary_of_each_term_if_it_is_preferred(
+    nodes: ReplicaSet, database_name: str, caplog: Any
+) -> None:
+    async with (
+        writing(nodes.url, database_name) as writer,
+        running(
+            settings_for(url_of(nodes, "primaryPreferred"), database_name, relay_known_tasks_max=1)
+        ) as relay,
+        watching(relay, *(two := watchers())),
+    ):
+        assert await is_followed(nodes, database_name, await asyncio.to_thread(nodes.primary))
+        async with writer.busy():
+            await writer.acknowledge(20)
+            new = await asyncio.to_thread(nodes.step_down)
+            assert await is_followed(nodes, database_name, new)
+            await writer.acknowledge(20)
+        await check_received(writer, *two)
+        assert await figure(relay, "relay_stream_reopened_total") == 0
     no_traceback(caplog)
 
 

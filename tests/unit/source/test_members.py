@@ -32,7 +32,7 @@ def member(name: str, role: str, lag_s: float = 0, *, far: bool = False, **tags:
     """Describe a member: its role, how far its last write is behind the newest, and whether it answers slowly."""
     address = name, 27017
     if role == "down":
-        return ServerDescription(address)
+        return ServerDescription(address, error=OSError("refused"))
     hello = {
         "ok": 1,
         "setName": "rs0",
@@ -52,16 +52,19 @@ class Client:
         self.know(*known)
         self.sent: list[Any] = []
 
-    def know(self, *known: ServerDescription) -> None:
+    def know(self, *known: ServerDescription, kind: int | None = None) -> None:
         has_primary = any(one.is_writable for one in known)
+        replicated = TOPOLOGY_TYPE.ReplicaSetWithPrimary if has_primary else TOPOLOGY_TYPE.ReplicaSetNoPrimary
         self.topology_description = TopologyDescription(
-            TOPOLOGY_TYPE.ReplicaSetWithPrimary if has_primary else TOPOLOGY_TYPE.ReplicaSetNoPrimary,
+            replicated if kind is None else kind,
             {one.address: one for one in known},
             "rs0",
             None,
             None,
             SimpleNamespace(heartbeat_frequency=1, local_threshold_ms=15, _srv_max_hosts=0),
         )
+
+    async def aconnect(self) -> None: ...
 
     @property
     def admin(self) -> Any:
@@ -111,6 +114,35 @@ async def test_a_member_is_chosen_that_is_preferred_and_does_not_lag(
     preference: Any, known: tuple[ServerDescription, ...], expected: set[str]
 ) -> None:
     assert await chosen(preference, *known) == expected
+
+
+async def test_a_member_that_answers_first_is_not_chosen_before_the_preferred_one_has_answered() -> None:
+    silent = [ServerDescription((name, 27017)) for name in ("a", "b")]
+    client = Client(P, *silent)
+    choosing = asyncio.create_task(Members(SecondaryPreferred(max_staleness=90)).follow(client))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    client.know(P, A, silent[1])
+    await asyncio.sleep(0)
+    assert not choosing.done()
+    client.know(P, A, member("b", "down"))
+    assert (await choosing).address == A.address
+    # A member that does not answer at all is not waited for very long.
+    client.know(P, *silent)
+    route = await Members(SecondaryPreferred(max_staleness=90)).follow(client)  # type: ignore[arg-type]
+    assert route.address == P.address
+
+
+async def test_the_time_is_asked_of_a_secondary_only_if_the_primary_cannot_be_reached() -> None:
+    """Regression: at the start of the driver it was the time of the secondary that had answered first."""
+    members, client = Members(Secondary(max_staleness=90)), Client(ServerDescription(("p", 27017)), A)
+    asking = asyncio.create_task(members.clock(client))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    assert not asking.done()
+    client.know(P, A)
+    assert client.topology_description.apply_selector(await asking) == [P]
+    client.know(member("p", "down"), A)
+    clock = await members.clock(client)  # type: ignore[arg-type]
+    assert client.topology_description.apply_selector(clock) == [A]
 
 
 async def test_with_the_preference_primary_nothing_is_chosen() -> None:
@@ -187,6 +219,20 @@ def test_the_chosen_member_is_one_of_the_best_and_stays_allowed(
     else:
         with pytest.raises(ServerSelectionTimeoutError):
             asyncio.run(members.follow(client))  # type: ignore[arg-type]
+
+
+async def test_a_router_is_told_the_preference_and_a_member_is_not() -> None:
+    preference = Secondary([{"use": "relay"}], 90)
+    hello = Hello({"ok": 1, "msg": "isdbgrid", "maxWireVersion": 17})
+    routers = [ServerDescription((name, 27017), hello, round_trip_time=0.001) for name in ("r", "s")]
+    for kind, known in ((TOPOLOGY_TYPE.Sharded, routers), (TOPOLOGY_TYPE.Single, routers[:1])):
+        client = Client()
+        client.know(*known, kind=kind)
+        route = await Members(preference).follow(client)  # type: ignore[arg-type]
+        assert route.preference == preference
+        assert route.address in {one.address for one in known}
+    client = Client(member("c", "secondary", use="relay"))
+    assert await Members(preference).follow(client) == Route(Nearest(), ("c", 27017))  # type: ignore[arg-type]
 
 
 async def test_concurrent_commands_each_go_to_their_own_member() -> None:

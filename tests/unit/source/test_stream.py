@@ -119,6 +119,9 @@ class OneMember(Members):
     async def follow(self, client: Any) -> Route:
         return Route(ReadPreference.PRIMARY)
 
+    async def clock(self, client: Any) -> Any:
+        return ReadPreference.PRIMARY
+
 
 @pytest.mark.parametrize("preference", [ReadPreference.PRIMARY, ReadPreference.SECONDARY_PREFERRED])
 async def test_a_stream_is_not_reopened_at_a_secondary_that_is_behind_the_position(
