@@ -6,7 +6,7 @@ process that made it. Bytes that are not an entry raise ValueError.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from struct import Struct, error
 from typing import NamedTuple, Self
 
@@ -74,6 +74,30 @@ class Entry(NamedTuple):
             found.append(self.events[position:after])
             position = after
         return found
+
+
+def merged(entries: Iterable[Entry]) -> list[Entry]:
+    """Return the same part of a stream in fewer entries: entries that follow each other without a gap become one.
+
+    An entry of a reopened stream stays apart.
+    """
+    runs: list[list[Entry]] = []
+    for entry in entries:
+        before = runs[-1][-1] if runs else None
+        if before is not None and before.end == entry.start and before.reopened is entry.reopened is None:
+            runs[-1].append(entry)
+        else:
+            runs.append([entry])
+    return [run[0] if len(run) == 1 else _one(run) for run in runs]
+
+
+def _one(run: Sequence[Entry]) -> Entry:
+    """Return one entry for several, each of which begins where the one before ends."""
+    last = run[-1]
+    is_current = any(entry.is_current for entry in run if entry.end == last.end)
+    return last._replace(
+        start=run[0].start, events=b"".join([entry.events for entry in run]), is_current=is_current
+    )
 
 
 def joined(events: Iterable[bytes]) -> bytes:

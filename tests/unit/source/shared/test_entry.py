@@ -8,7 +8,7 @@ from bson import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.source.shared.entry import Entry, joined
+from relay.source.shared.entry import Entry, joined, merged
 
 NUMBERS = st.integers(0, 2**32 - 1)
 TIMES = st.builds(Timestamp, NUMBERS, NUMBERS)
@@ -53,3 +53,45 @@ def test_any_bytes_either_make_an_entry_or_are_refused(some: bytes) -> None:
 def test_events_that_are_not_a_row_of_documents_are_refused(events: bytes) -> None:
     with pytest.raises(ValueError, match="an event"):
         Entry(Timestamp(1, 1), Timestamp(1, 2), b"", events).split()
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 1), EVENTS, st.booleans(), st.booleans())))
+def test_merged_entries_have_the_same_changes_and_lead_to_the_same_positions(
+    steps: list[tuple[int, int, list[bytes], bool, bool]],
+) -> None:
+    entries = []
+    at = 0
+    for size, gap, events, is_current, is_reopened in steps:
+        start, at = at + gap, at + gap + size
+        entries.append(
+            Entry(Timestamp(1, at), Timestamp(1, at), b"%d" % at, b"", is_current, "dropped")
+            if is_reopened
+            else Entry(Timestamp(1, start), Timestamp(1, at), b"%d" % at, joined(events), is_current)
+        )
+
+    fewer = merged(entries)
+
+    assert b"".join(entry.events for entry in fewer) == b"".join(entry.events for entry in entries)
+    assert [one for one in fewer if one.reopened] == [one for one in entries if one.reopened]
+    by_end = {entry.end: entry for entry in entries}
+    for before, after in zip([None, *fewer], fewer, strict=False):
+        assert after.token == by_end[after.end].token
+        assert before is None or before.end < after.start or before.reopened or after.reopened
+    if entries:
+        assert (fewer[0].start, fewer[-1].end) == (entries[0].start, entries[-1].end)
+
+
+@pytest.mark.parametrize("moves", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("second", [False, True])
+def test_merged_entries_are_current_if_one_of_them_is_at_their_end(
+    first: bool, second: bool, moves: bool
+) -> None:
+    start, middle = Timestamp(1, 1), Timestamp(1, 2)
+    end = Timestamp(1, 3) if moves else middle
+
+    [entry] = merged(
+        [Entry(start, middle, b"", is_current=first), Entry(middle, end, b"", is_current=second)]
+    )
+
+    assert entry.is_current == (second or (first and not moves))
