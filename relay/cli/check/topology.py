@@ -1,4 +1,5 @@
-"""`relay check`: is the server a member of a replica set? Only those have change streams."""
+"""`relay check`: is the server a member of a replica set, or the router of a sharded cluster? Only those have change
+streams."""
 
 from __future__ import annotations
 
@@ -10,6 +11,10 @@ from relay.cli.check.report import Finding
 from relay.cli.check.text import named
 from relay.cli.printable import counted
 from relay.source.diagnosis import of_member
+
+IDLE_S = (
+    20  # two of the intervals at which an idle shard adds an entry to its oplog (relay/source/cluster.py)
+)
 
 
 async def ask(examination: Examination) -> None:
@@ -26,8 +31,10 @@ def judge(hello: Mapping[str, Any]) -> Finding:
         return Finding(
             "replica set",
             "warning",
-            "a sharded cluster, over which the relay was never tried",
-            'See "Sharded clusters" in docs/explanation/exactness.md.',
+            "mongos, the router of a sharded cluster: the relay was never tried behind one, and a shard on which "
+            f"nothing is written delays all messages, for up to {IDLE_S} s by default",
+            "Start every shard with --setParameter periodicNoopIntervalSecs=1, and read "
+            '"Sharded clusters" in docs/explanation/exactness.md.',
         )
     members = counted(len(hello.get("hosts") or ()), "member")
     which = "; a secondary answers" if hello.get("secondary") else ""

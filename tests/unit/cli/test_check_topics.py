@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +61,16 @@ OWN = {"resource": {"db": "app", "collection": "tasks"}, "actions": ["find", "ch
 def test_a_judge_marks_each_answer(finding: Finding, mark: str) -> None:
     assert finding.mark == mark
     assert bool(finding.remedy) == (mark != "ok")
+
+
+def test_an_operator_of_a_sharded_cluster_is_told_what_to_set_and_where_to_read() -> None:
+    finding = topology.judge({"msg": "isdbgrid", "maxWireVersion": 25})
+
+    assert "never tried" in finding.text
+    assert "up to 20 s" in finding.text
+    assert "periodicNoopIntervalSecs=1" in finding.remedy
+    _, title, page, _ = re.split(r'"(.*)" in (\S+)\.', finding.remedy)
+    assert f"## {title}\n" in (Path(__file__).parents[3] / page).read_text("utf-8")
 
 
 def surveyed(*documents: dict[str, Any]) -> dict[str, Finding]:
