@@ -16,9 +16,9 @@ import pytest
 from bson import Timestamp
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.collector import stored
+from support.collector import Collector, stored
 from support.hub_in_memory import AUDIENCE, TRANSLATOR, HubFixture, Receiver, settled
-from support.mongo_model import WRITES, Group, Model, ModelReads
+from support.mongo_model import WRITES, Group, Model, ModelReads, ModelSource
 
 from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
@@ -82,7 +82,7 @@ class RoutedReads(ModelReads):
 
 
 class Viewer(Receiver):
-    """A client: it keeps what it is told of a task and of the list."""
+    """A client: it keeps what it is sent of a task and of the list."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -171,9 +171,38 @@ async def played(history: Sequence[tuple[Group, int | None]], joins: Sequence[tu
     [([("fields", "t1", "new", "alice")], None), ([("push", "t0", [{"type": "merged"}], None)], 1)],
     [(1, "t0")],
 )
-def test_a_transaction_that_is_visible_early_is_told_once_to_everybody(
+def test_everybody_has_the_documents_after_a_transaction_that_is_visible_early(
     history: list[tuple[Group, int | None]], joins: list[tuple[int, str]]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("relay.hub.registry.REWRITE_INTERVAL_S", 0.0)
         asyncio.run(played(history, joins))
+
+
+async def test_a_task_that_moves_to_another_shard_is_not_deleted() -> None:
+    """MongoDB moves a document whose shard key is updated with a transaction: it deletes the document on one shard and
+    inserts it on the other, and either change may come first."""
+    for order in (("insert", "delete"), ("delete", "insert")):
+        model = EarlyModel()
+        model.write(INSERT)
+        moved = {**model.documents["t0"], "region": "eu"}
+        start, model._in_transaction = model.batches[0].position, True
+        batches = []
+        for number, operation in enumerate(order):
+            time = Timestamp(20 + number, 1)
+            more = {"fullDocument": moved} if operation == "insert" else {}
+            changes = [model._change(time, operation, "t0", more)]
+            batches.append(Batch(changes, [b""], start, time, b""))
+            start = time
+        model.documents["t0"] = moved
+        model.snapshots.append((Timestamp(15, 1), copy.deepcopy(model.documents)))
+        collector = Collector({task: stored(document) for task, document in model.documents.items()})
+        cache = TaskCache(1000, lambda key: False)
+
+        await Pump(
+            ModelSource(batches, [1]), RoutedReads(model), TRANSLATOR, cache, collector, Metrics()
+        ).run()
+
+        assert [one[1] for one in collector.published] == ["t0", "t0"]
+        assert all(shows is not None for *_, shows in collector.published)
+        assert collector.timelines["t0"] == stored(moved)
