@@ -66,6 +66,7 @@ class Client:
         self.leaving_list = 0
         self.waiting: list[tuple[Frame, bool]] = []  # each frame, and whether it may be dropped
         self.takes = self.room = True
+        self.failed = False
         self.lagging = False
         self.since_pause: bool | None = None  # live messages were dropped, which the hub does not know yet
 
@@ -89,7 +90,7 @@ class Client:
         return self.room
 
     def fail(self) -> None:
-        raise AssertionError("the hub failed")
+        self.failed = True
 
     def pause(self) -> None:
         if self.takes:
@@ -218,9 +219,9 @@ class Client:
             case "error":
                 assert data["code"] == "unavailable"
                 assert reply_to in self.lists
-                if reply_to == self.lists[-1]:
-                    self.list = None
                 self.lists.remove(reply_to)  # type: ignore[arg-type]
+                if not self.lists:  # otherwise the relay still answers, and the list goes on
+                    self.list = None
 
     def _apply_to_task(
         self, timeline: Timeline, kind: str, data: dict[str, Any], reply_to: str | None
@@ -259,6 +260,7 @@ class Client:
     # What it must hold when everything has come to rest.
 
     def check(self, stored: dict[str, Any]) -> None:
+        assert not self.failed, "an exception while it was served, see the log"
         sees = {task: one for task, one in stored.items() if self.listener.may_see(one.keys)}
         for task, timeline in self.timelines.items():
             assert not timeline.joins, "a join that was never answered"
