@@ -44,13 +44,11 @@ class AdminPort:
 
 
 @contextmanager
-def open_admin_port(settings: Settings) -> Iterator[AdminPort | None]:
-    """Open the port for operators that the settings name, and close it in the end. Yield None if they name none.
+def open_admin_port(settings: Settings) -> Iterator[AdminPort]:
+    """Open the port for operators that the settings name, and close it in the end.
 
     Raises StartupError if the port cannot be opened, or if the limit on open files leaves room for no connection."""
-    if settings.relay_admin_port is None:
-        yield None
-        return
+    assert settings.relay_admin_port is not None
     capacity = reserve_descriptors(CONNECTIONS)
     with bind(settings.relay_host, settings.relay_admin_port, capacity.admin_ceiling) as listening:
         yield AdminPort(settings, listening, capacity.connections)

@@ -9,17 +9,20 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from relay.config import Settings
 from relay.errors import StartupError
-from relay.workers.admin import AdminPort, open_admin_port
 from relay.workers.operations import AllWorkers
 from relay.workers.ports import Listeners, WorkerPorts, listen_unix, open_worker_ports
 from relay.workers.slot import Slot
 from relay.workers.starter import Starter
+
+if TYPE_CHECKING:
+    from relay.workers.admin import AdminPort
 
 
 class Supervisor:
@@ -53,7 +56,7 @@ class Supervisor:
         try:
             with (
                 open_worker_ports(settings) as ports,
-                open_admin_port(settings) as admin,
+                _admin_port(settings) as admin,
                 private_directory() as directory,
             ):
                 self.url = settings.relay_public_url or ports.url
@@ -119,6 +122,15 @@ class Supervisor:
             for slot in (*workers, tailer):
                 if not await slot.replace():
                     break
+
+
+def _admin_port(settings: Settings) -> AbstractContextManager[AdminPort | None]:
+    """Return the port for operators, to be opened, or None if the settings name none."""
+    if settings.relay_admin_port is None:
+        return nullcontext()
+    from relay.workers.admin import open_admin_port  # needs a web framework, and so 24 MB of memory
+
+    return open_admin_port(settings)
 
 
 @contextmanager
