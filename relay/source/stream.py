@@ -18,7 +18,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from bson import Timestamp
@@ -62,7 +62,7 @@ class Batch:
     set. `changes` is empty if only the position moved forward. `raws` are the change events as raw BSON, one for each
     of `changes`, in the same order. `token` is a resume token, as raw BSON: a stream that is resumed there sends every
     change after `position`, and before those it may repeat changes at or before `position`. `is_current` says that the
-    stream is up to date with the database.
+    stream is up to date with the database. `is_complete` is False if changes may be missing: a `Reopened` follows.
     """
 
     changes: Sequence[Change]
@@ -71,6 +71,7 @@ class Batch:
     position: Timestamp
     token: bytes
     is_current: bool = True
+    is_complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,7 @@ class Tail:
                             self._way = RAW_UPDATES
                         if cursor.unreadable:
                             self.reopen("a change could not be read")
-                        yield batch
+                        yield replace(batch, is_complete=False) if self.is_lost else batch
                         if self._lost is not None or cursor.is_vague:
                             break
             except (PyMongoError, StartupError, Unavailable, ValueError) as failure:

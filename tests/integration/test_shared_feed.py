@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import bson
@@ -115,6 +116,21 @@ async def test_a_reopened_stream_is_received_apart_from_the_changes_around_it(tm
             (time(5), time(5), "it was dropped"),
             (time(5), time(7), None),
         ]
+
+
+async def test_a_batch_that_lacks_changes_is_not_passed_on(tmp_path: Path) -> None:
+    async with serving(tmp_path / "feed") as feeder:
+        feed = await connected(feeder, tmp_path / "feed", None)
+        feeder.add(batch(1))
+        feeder.add(replace(batch(2), is_complete=False))
+        other = SocketFeed(str(tmp_path / "feed"))
+
+        assert (await other.open(START)).end == time(1)
+        feeder.add(Reopened(time(2), "it was dropped", encoded_token(2)))
+        for one in (feed, other):
+            entries = await received(one, time(2))
+            assert [(entry.start, entry.end) for entry in entries][-1] == (time(2), time(2))
+            assert b"".join(entry.events for entry in entries) == change(1)
 
 
 async def test_what_came_before_the_end_is_received(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import random
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +256,38 @@ async def test_one_follower_that_is_reopened_does_not_reopen_the_others(
         await asyncio.to_thread(write, mongo, database_name, random.Random(1), 10)
         await agree(mongo, database_name, *followers)
         assert [len(follower.reopened) for follower in followers] == [0, 1, 0]
+
+
+async def test_a_drop_that_only_the_process_which_feeds_has_seen_is_not_missed_when_that_process_ends(
+    mongo: MongoClient[dict[str, Any]], mongo_url: str, database_name: str, listening: socket.socket
+) -> None:
+    async with AsyncMongoClient(mongo_url) as client:
+        tail, feeds = tail_of(client, database_name), Feeder()
+        feeds.begin(await tail.open(), tail.token)
+
+        async def feed_until_it_is_dropped() -> None:
+            async with aclosing(tail.batches()) as items:
+                async for item in items:
+                    feeds.add(item)
+                    if tail.is_lost:
+                        return
+
+        async with (
+            in_background(feeds.serve(listening.dup())) as serving,
+            in_background(feed_until_it_is_dropped()) as dropped,
+            following(client, database_name, listening.getsockname(), 1) as followers,
+        ):
+            await followers[1].until(lambda: followers[1].stream.is_following)
+            await asyncio.to_thread(write, mongo, database_name, random.Random(1), 10)
+            await agree(mongo, database_name, *followers)
+
+            mongo[database_name].tasks.drop()
+            await dropped
+            serving.cancel()
+
+            for follower in followers:
+                await follower.until(lambda one=follower: bool(one.reopened))
+                follower.changes.clear()
+            await asyncio.to_thread(write, mongo, database_name, random.Random(1), 10)
+            await agree(mongo, database_name, *followers)
+            assert [len(follower.reopened) for follower in followers] == [1, 1]
