@@ -5,67 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bson import Timestamp
 from pymongo import AsyncMongoClient, MongoClient
-from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
+from support.stream_followers import Commands, Follower, agree, in_background, tail_of, write
 
-from relay.source.raw_bson import Decoder
 from relay.source.shared import feeder, socket_feed
 from relay.source.shared import tail as shared_tail
 from relay.source.shared.feeder import Feeder, feed
 from relay.source.shared.socket_feed import SocketFeed
 from relay.source.shared.tail import SharedTail
-from relay.source.stream import Batch, Reopened, Tail
-
-LIMIT_S = 60.0
-Told = tuple[Timestamp, bytes]  # the cluster time and the raw BSON of a change
-
-
-def tail_of(client: AsyncMongoClient[Any], database: str) -> Tail:
-    return Tail(client, database, "tasks", Decoder("events"), jitter=random.random)
-
-
-class Follower:
-    """Reads a stream to the end of the test, and keeps each change."""
-
-    def __init__(self, stream: Tail | SharedTail) -> None:
-        self.stream = stream
-        self.changes: list[Told] = []
-        self.reopened: list[Reopened] = []
-        self._moved = asyncio.Event()
-
-    async def run(self) -> None:
-        async for item in self.stream.batches():
-            if isinstance(item, Batch):
-                self.changes += [
-                    (change.time, raw) for change, raw in zip(item.changes, item.raws, strict=True)
-                ]
-            else:
-                self.reopened.append(item)
-            self._moved.set()
-
-    async def until(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(LIMIT_S):
-            while not is_so():
-                self._moved.clear()
-                await self._moved.wait()
-
-
-@asynccontextmanager
-async def in_background(work: Any) -> AsyncIterator[asyncio.Task[Any]]:
-    task = asyncio.ensure_future(work)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 @asynccontextmanager
@@ -85,40 +38,6 @@ def listening(tmp_path: Path) -> Iterator[socket.socket]:
         listening.bind(str(tmp_path / "feed"))
         listening.listen()
         yield listening
-
-
-def write(mongo: MongoClient[dict[str, Any]], database: str, rng: random.Random, count: int) -> None:
-    """Write in every way that gives changes with one cluster time or several: single, many, in transactions."""
-    tasks = mongo[database].tasks
-    for _ in range(count):
-        match rng.randrange(5):
-            case 0:
-                tasks.insert_many([{"events": []} for _ in range(rng.randint(1, 4))])
-            case 1:
-                tasks.update_many({}, {"$push": {"events": {"type": "x", "n": rng.random()}}})
-            case 2:
-                with mongo.start_session() as session, session.start_transaction():
-                    for _ in range(rng.randint(1, 3)):
-                        tasks.insert_one({"events": []}, session=session)
-            case 3:
-                tasks.delete_one({})
-            case _:
-                tasks.update_one({}, {"$set": {"status": rng.random()}})
-
-
-async def agree(mongo: MongoClient[dict[str, Any]], database: str, *followers: Follower) -> None:
-    """Wait until all followers have read a last change, and see that they have read the same, once each."""
-    last = mongo[database].tasks.insert_one({"last": True}).inserted_id
-
-    def is_read(follower: Follower) -> bool:
-        return bool(follower.changes) and last.binary in follower.changes[-1][1]
-
-    for follower in followers:
-        await follower.until(lambda follower=follower: is_read(follower))  # type: ignore[misc]
-    first, *others = followers
-    assert len(set(first.changes)) == len(first.changes)
-    for other in others:
-        assert other.changes == first.changes
 
 
 @asynccontextmanager
@@ -173,19 +92,10 @@ async def test_processes_read_the_same_while_the_one_that_feeds_them_comes_and_g
 async def test_a_follower_that_shares_opens_no_change_stream(
     mongo: MongoClient[dict[str, Any]], mongo_url: str, database_name: str, listening: socket.socket
 ) -> None:
-    commands: list[str] = []
-
-    class Listener(CommandListener):
-        def started(self, event: CommandStartedEvent) -> None:
-            commands.append(event.command_name)
-
-        def succeeded(self, event: CommandSucceededEvent) -> None: ...
-
-        def failed(self, event: CommandFailedEvent) -> None: ...
-
+    commands = Commands()
     async with (
         AsyncMongoClient(mongo_url) as client,
-        AsyncMongoClient(mongo_url, event_listeners=[Listener()]) as watched,
+        AsyncMongoClient(mongo_url, event_listeners=[commands]) as watched,
         feeding(client, database_name, listening),
     ):
         path = listening.getsockname()
@@ -195,7 +105,7 @@ async def test_a_follower_that_shares_opens_no_change_stream(
             await asyncio.to_thread(write, mongo, database_name, random.Random(1), 30)
             await agree(mongo, database_name, follower)
 
-    assert not {"aggregate", "getMore"} & set(commands)
+    assert not {"aggregate", "getMore"} & set(commands.names)
 
 
 async def test_a_follower_whose_entries_are_gone_reads_them_from_the_database(

@@ -103,7 +103,11 @@ async def tcp_connection(url: str, *, receive_buffer: int = 0) -> AsyncIterator[
     bare = socket.socket()
     if receive_buffer:
         bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    bare.connect((parts.hostname, parts.port))
+    try:
+        bare.connect((parts.hostname, parts.port))
+    except OSError:
+        bare.close()
+        raise
     reader, writer = await asyncio.open_connection(sock=bare, limit=receive_buffer or 2**20)
     try:
         yield Peer(reader, writer)
