@@ -27,6 +27,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import StartupError, Unavailable
+from relay.source.cancellation import raise_if_cancelled
 from relay.source.change import Change
 from relay.source.cluster import IDLE_SHARD_S, is_routed, latest_time
 from relay.source.cursor import EXPANDED, RAW_UPDATES, Cursor, Reply, Witness
@@ -329,10 +330,7 @@ class Tail:
             while True:
                 reply = await (pending or cursor.get_more(AWAIT_MS))
                 pending = None
-                # The driver sends with `wait_for`, which can swallow a cancellation on Python 3.11.
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
-                    raise asyncio.CancelledError
+                raise_if_cancelled()
                 if reply.changes and reply.changes[0].time <= self.position:
                     # A snapshot that was read at the position may have shown the change already. This happens only if
                     # `Reply.position` or the server has a fault.
@@ -401,6 +399,7 @@ class Tail:
         where = self._client, self._database.name, self._collection
         clock = await self._members.clock(self._client)
         moment = await latest_time(*where, preference=clock, max_time_ms=NOW_MS)
+        raise_if_cancelled()
         if moment is None:
             raise STANDALONE.error
         if self._members.may_lag and moment < self.position:

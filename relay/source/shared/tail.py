@@ -20,6 +20,7 @@ from bson import Timestamp
 from pymongo.errors import PyMongoError
 
 from relay.errors import StartupError, Unavailable
+from relay.source.cancellation import raise_if_cancelled
 from relay.source.cluster import IDLE_SHARD_S
 from relay.source.outage import Outage
 from relay.source.shared.entry import Entry
@@ -196,6 +197,7 @@ class SharedTail:
                 attempt.cancel()
                 with suppress(asyncio.CancelledError, FeedLost):
                     await attempt
+                raise_if_cancelled()
 
     async def _from_database(self, is_enough: Callable[[], bool]) -> AsyncGenerator[Batch | Reopened]:
         """Yield what the database's own change stream contains, until `is_enough()` is true after a batch.
