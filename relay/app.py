@@ -33,9 +33,8 @@ from relay.gateway.websocket.pacing import WritePacer
 from relay.health import Health
 from relay.hub.hub import Hub
 from relay.metrics import Metrics
-from relay.pipeline import Pipeline, mapping_of
+from relay.pipeline import Pipeline, bus_of, mapping_of
 from relay.source.client import hosts_of, names_of, warning_of
-from relay.source.opening import Opening
 from relay.source.shared.feed import Feed
 
 log = logging.getLogger(__name__)
@@ -82,6 +81,8 @@ class Relay:
         self._accepting = True
         self._keys = key_source(settings)
         self._mapping = mapping_of(settings)
+        # A worker receives the change stream from the process that shares it with other machines.
+        self._bus = bus_of(settings) if self._place.feed is None else None
         self._stop = asyncio.Event()
         self.metrics = Metrics()
         self.url = ""  # the URL of the relay; set when `run` has opened the port
@@ -122,7 +123,14 @@ class Relay:
         """Build all parts of the relay that serve these open ports, run them until `stop` is called, and close them.
         The parameter `on_listening` is called once, when the relay follows the change stream."""
         settings, counts, metrics, pacer = self._settings, self._place.counts, self.metrics, WritePacer()
-        pipeline = Pipeline(settings, self._mapping, metrics, pace=pacer.wait_for_room, feed=self._place.feed)
+        pipeline = Pipeline(
+            settings,
+            self._mapping,
+            metrics,
+            pace=pacer.wait_for_room,
+            feed=self._place.feed,
+            bus=self._bus,
+        )
         interval_s = settings.relay_list_update_min_interval_ms / 1000
         hub = Hub(pipeline.reader, pipeline.translator, metrics, list_interval_s=interval_s)
         async with pipeline, hub:
@@ -160,7 +168,8 @@ class Relay:
                     group.create_task(connections.run_timers()),
                     group.create_task(health.run()),
                     group.create_task(pipeline.watch.run()),
-                    group.create_task(self._follow(pipeline.opening, hub, pump, on_listening)),
+                    group.create_task(pipeline.lead()),
+                    group.create_task(self._follow(pipeline, hub, pump, on_listening)),
                 ]
                 await self._stop.wait()
                 if not self._accepting:
@@ -179,10 +188,12 @@ class Relay:
                 for task in background:
                     task.cancel()
 
-    async def _follow(self, opening: Opening, hub: Hub, pump: Pump, on_listening: Callable[[], None]) -> None:
+    async def _follow(
+        self, pipeline: Pipeline, hub: Hub, pump: Pump, on_listening: Callable[[], None]
+    ) -> None:
         """Open the change stream, call `on_listening`, and then pass every change to the hub. Ends only by
         cancellation, or by StartupError if the database is not one that the relay can follow."""
-        hub.move_to(await opening.patiently())
+        hub.move_to(await pipeline.open())
         await self._keys.first(FIRST_KEYS_S)
         log.info("following the change stream", extra={"hosts": hosts_of(self._settings)})
         on_listening()

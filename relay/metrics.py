@@ -5,9 +5,27 @@ Rule of this file: no label carries a user or a task, because their number has n
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple, get_args
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# How a relay gets the changes of a stream that several processes share: `leading` also passes them on to the others.
+Role = Literal["leading", "following", "alone"]
+
+
+class SharedStream(NamedTuple):
+    """The figures of a change stream that several processes share, as one of them sees it."""
+
+    role: Role
+    lag_s: float | None  # seconds since the last sign that it is up to date; None before the first
+    bridged: int  # times that lost entries were read from the database
+    skipped: int  # entries that were known already
+    leads: int  # times that this process became the one that leads
 
 
 class Metrics:
@@ -54,6 +72,10 @@ class Metrics:
         )
         self.closed = Counter("relay_closed", "Connections closed, by code.", ["code"], registry=registry)
 
+    def show(self, shared: Callable[[], SharedStream]) -> None:
+        """Add the figures of a shared change stream, which `shared` returns whenever it is called."""
+        self.registry.register(_SharedStreamCollector(shared))
+
     def text(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""
         return generate_latest(self.registry)
@@ -78,3 +100,35 @@ class WorkerMetrics:
     def text(self) -> bytes:
         """Return these metrics in the text format of Prometheus."""
         return generate_latest(self.registry)
+
+
+class _SharedStreamCollector(Collector):
+    def __init__(self, shared: Callable[[], SharedStream]) -> None:
+        self._shared = shared
+
+    def collect(self) -> Iterator[Metric]:
+        shared = self._shared()
+        role = GaugeMetricFamily(
+            "relay_shared_role",
+            "How this relay gets the shared change stream: 1 for its role.",
+            labels=["role"],
+        )
+        for name in get_args(Role):
+            role.add_metric([name], float(name == shared.role))
+        yield role
+        if shared.lag_s is not None:
+            yield GaugeMetricFamily(
+                "relay_shared_lag_seconds",
+                "Seconds since the change stream was last known to be up to date.",
+                shared.lag_s,
+            )
+        for counter, help, value in (
+            (
+                "bridged",
+                "Times lost entries of the shared change stream were read from the database.",
+                shared.bridged,
+            ),
+            ("skipped", "Entries of the shared change stream that were known already.", shared.skipped),
+            ("leads", "Times this relay became the one that leads the shared change stream.", shared.leads),
+        ):
+            yield CounterMetricFamily(f"relay_shared_{counter}", help, value)

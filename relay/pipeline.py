@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+from bson import Timestamp
 
 from relay.config import Settings
 from relay.errors import StartupError
 from relay.feed.cache import TaskCache
 from relay.feed.pump import Publisher, Pump
-from relay.metrics import Metrics
+from relay.metrics import Metrics, Role, SharedStream
 from relay.source.client import client_of, names_of
 from relay.source.members import Members
 from relay.source.opening import Opening, Watch
@@ -31,6 +34,10 @@ from relay.source.stream import Stream, Tail
 from relay.tasks.mapping import Mapping, parse
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
+
+if TYPE_CHECKING:
+    from relay.source.shared.leader import Leader
+    from relay.source.shared.redis_bus import RedisBus
 
 # For closing both MongoDB clients, in seconds: a database that does not answer must not delay the end for longer.
 FAREWELL_S = 1.0
@@ -56,6 +63,20 @@ def load_mapping(path: Path) -> Mapping:
     return parse(text, path)
 
 
+def bus_of(settings: Settings) -> RedisBus | None:
+    """Return the change stream in Redis that the settings name; None if they name none. Raises StartupError if the
+    settings cannot be used, or the packages for Redis are not installed."""
+    if not settings.relay_redis_url.get_secret_value():
+        return None
+    try:
+        from relay.source.shared.redis_bus import RedisBus
+    except ModuleNotFoundError as failure:
+        raise StartupError(
+            f"RELAY_REDIS_URL needs the package {failure.name}: pip install 'task-relay[redis]'."
+        ) from failure
+    return RedisBus(settings)
+
+
 class Pipeline:
     """Reads the change stream and the documents of one collection, and translates them into messages.
 
@@ -65,8 +86,9 @@ class Pipeline:
 
     `pace` is awaited before the stream fetches more changes. `on_interrupted` is called each time the stream breaks.
     `read_ms` is the longest time, in milliseconds, that one read may take in the database. With a `feed`, the
-    change stream is received from another process, and followed directly only while that process cannot be used.
-    Raises StartupError if the settings name no database.
+    change stream is received from another process, and followed directly only while that process cannot be used. With
+    a `bus`, it is shared with other relays in the same way; `open` and `lead` do what that needs. Raises StartupError
+    if the settings name no database.
     """
 
     def __init__(
@@ -79,6 +101,7 @@ class Pipeline:
         on_interrupted: Callable[[], None] = lambda: None,
         read_ms: int = MAX_TIME_MS,
         feed: Feed | None = None,
+        bus: RedisBus | None = None,
     ) -> None:
         database, collection = names_of(settings)
         self._settings = settings
@@ -104,7 +127,16 @@ class Pipeline:
             pace=pace,
             on_interrupted=on_interrupted,
         )
-        self.tail: Stream = tail if feed is None else SharedTail(tail, feed, pace=pace)
+        self.tail: Stream = tail
+        self._bus, self._bus_asked = bus, asyncio.Event()
+        self._leader: Leader | None = None
+        if bus is not None:
+            feed, leading = bus.feed, Tail(self._following, *where, jitter=random.random, members=members)
+            self._leader = bus.leader(leading, tail)
+        if feed is not None:
+            waits = settings.relay_bus_fallback == "wait"
+            self.tail = shared = SharedTail(tail, feed, pace=pace, waits=waits, jitter=random.random)
+            metrics.show(lambda: self._figures(shared))
         self.reader = Reader(
             self.client, *where, members=members, max_time_ms=read_ms, left_out=metrics.left_out.inc
         )
@@ -120,6 +152,35 @@ class Pipeline:
         with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_S):
                 await asyncio.gather(self.client.close(), self._following.close())
+
+    async def open(self) -> Timestamp:
+        """Open the change stream, and return the position (a cluster time) at which it starts.
+
+        Temporary failures are retried until an attempt succeeds. Raises StartupError if the database, Redis or their
+        configuration cannot work.
+        """
+        if self._bus is not None:
+            await self._bus.reach()
+        self._bus_asked.set()
+        return await self.opening.patiently()
+
+    async def lead(self) -> None:
+        """Compete with the other relays for following the database for all of them. Runs beside the pump, from before
+        `open` until it is cancelled; without a bus, it ends at once."""
+        await self._bus_asked.wait()
+        if self._leader is not None:
+            await self._leader.run()
+
+    def _figures(self, shared: SharedTail) -> SharedStream:
+        leader, current_at = self._leader, shared.current_at
+        role: Role = "following" if shared.is_following else "alone"
+        return SharedStream(
+            role="leading" if leader is not None and leader.is_leading else role,
+            lag_s=None if current_at is None else time.monotonic() - current_at,
+            bridged=shared.bridged,
+            skipped=shared.skipped,
+            leads=0 if leader is None else leader.leads,
+        )
 
     def pump(self, publisher: Publisher, is_pinned: Callable[[bytes], bool] = lambda _: False) -> Pump:
         """Return a pump that takes changes from the stream, translates them and passes them to this publisher.

@@ -239,17 +239,23 @@ class Tail:
         return self._token
 
     @property
+    def witness(self) -> Witness | None:
+        """The last change that was given out, by which the database's history is recognized; None before the first."""
+        return self._witness
+
+    @property
     def is_lost(self) -> bool:
         """Whether the next item of `batches` will be a `Reopened`, because changes may have been missed."""
         return self._lost is not None or self._gap is not None
 
-    def take_over(self, position: Timestamp, token: bytes) -> None:
+    def take_over(self, position: Timestamp, token: bytes, witness: Witness | None = None) -> None:
         """Continue at a position (a cluster time) that another process has reached. `token` is the resume token there.
 
-        No change before this position will be given out.
+        No change before this position will be given out. `witness` is the last change before it, if that is known.
         """
         self.position, self._token = position, token
-        self._witness = self._lost = self._gap = None
+        self._lost = self._gap = None
+        self._witness, self._is_doubtful = witness, False
         self.current_at = self._clock()
 
     def take(self, events: Sequence[bytes], position: Timestamp, token: bytes, *, is_current: bool) -> Batch:
@@ -271,6 +277,11 @@ class Tail:
         self.position, self._token = position, token
         self.confirm(is_current)
         return Batch(changes, raws, start, position, token, is_current)
+
+    @property
+    def may_lag(self) -> bool:
+        """Whether the stream may be that of a secondary, which may be behind the primary."""
+        return self._members.may_lag
 
     @property
     def is_routed(self) -> bool:

@@ -22,6 +22,7 @@ from pymongo.errors import PyMongoError
 from relay.errors import StartupError, Unavailable
 from relay.source.cancellation import raise_if_cancelled
 from relay.source.cluster import IDLE_SHARD_S
+from relay.source.members import BEHIND_S as LAGGING_S
 from relay.source.outage import Outage
 from relay.source.shared.entry import Entry
 from relay.source.shared.feed import Feed, FeedLost
@@ -30,16 +31,20 @@ from relay.source.stream import Batch, Reopened, Tail
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0  # seconds between two attempts to find the feed again
-FRESH_S = 10  # a feed whose position is older is not used at the start
 COMPARE_S = 2.0  # after this many seconds without a newer position, the database is asked for its own
 BEHIND_S = 5  # seconds by which the feed may be behind the database
+SPREAD_S = 3.0  # the longest pause of a process that waits for the feed, before it reads lost entries
 
 
 class SharedTail:
     """Follows the change stream of one collection through a feed or, while there is none, through the tail itself.
 
     It has the same methods and attributes as the tail and can be used in its place. `pace` is awaited before the next
-    entry is taken from the feed. `clock` returns seconds.
+    entry is taken from the feed. `jitter` returns a number in [0, 1), `clock` seconds.
+
+    With `waits`, no change stream is opened while there is no feed: the process is then out of date until the feed is
+    back, and the database is spared the streams of a large number of processes. Lost entries are still read from the
+    database, after a pause of random length.
 
     `bridged` counts how many times lost entries were read from the database instead, `skipped` the entries that were
     known already, and `is_following` says whether the changes come from the feed at present.
@@ -51,13 +56,18 @@ class SharedTail:
         feed: Feed,
         *,
         pace: Callable[[], Awaitable[None]] | None = None,
+        waits: bool = False,
+        jitter: Callable[[], float] = lambda: 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tail = tail
         self._feed = feed
         self._pace = pace
+        self._waits = waits
+        self._jitter = jitter
         self._clock = clock
-        self._outage = Outage(log, "the shared change stream is lost; following the database directly")
+        instead = "waiting for it" if waits else "following the database directly"
+        self._outage = Outage(log, f"the shared change stream is lost; {instead}")
         self.is_following = False
         self.bridged = 0
         self.skipped = 0
@@ -82,16 +92,20 @@ class SharedTail:
     async def open(self) -> Timestamp:
         """Take over the position (a cluster time) of the feed, and return it. Opens no change stream.
 
-        If there is no feed, or its position is old, the tail is opened instead: its errors are raised.
+        If there is no feed that is up to date, the tail is opened instead: its errors are raised. A process that waits
+        for the feed raises Unavailable.
         """
-        with suppress(FeedLost, PyMongoError, StartupError):
-            top = await self._feed.open(None)
-            now = await self._tail.now()
-            if top.is_current and now.time - top.end.time <= self._allowed(FRESH_S):
-                self._tail.take_over(top.end, top.token)
-                return top.end
-        await self._feed.close()
-        return await self._tail.open()
+        try:
+            top = await self._find(None)
+            if not top.is_current:
+                raise FeedLost("it is behind the database")
+        except FeedLost as lost:
+            await self._feed.close()
+            if self._waits:
+                raise Unavailable(f"the shared change stream cannot be used: {lost}") from lost
+            return await self._tail.open()
+        self._tail.take_over(top.end, top.token)
+        return top.end
 
     def reopen(self, reason: str) -> None:
         """Give up the position, because of `reason` (a clause for the log): `batches` then yields a `Reopened`."""
@@ -106,22 +120,43 @@ class SharedTail:
             while True:
                 try:
                     if not self._feed.is_open:
-                        await self._feed.open(self.position)
+                        await self._find(self.position)
                     async with aclosing(self._following()) as items:
                         async for item in items:
                             yield item
+                    continue
                 except FeedLost as lost:
                     self._outage.failed(str(lost), reason=str(lost))
                 finally:
                     self.is_following = False
-                async with aclosing(self._alone()) as items:
-                    async for item in items:
-                        yield item
+                if self._waits:
+                    await self._wait()
+                else:
+                    async with aclosing(self._alone()) as items:
+                        async for item in items:
+                            yield item
         finally:
             await self._feed.close()
 
+    async def _find(self, after: Timestamp | None) -> Entry:
+        """Open the feed, and return its position. Raises FeedLost also if that is not near the database's own."""
+        top = await self._feed.open(after)
+        try:
+            now = await self._tail.now()
+        except (PyMongoError, StartupError, Unavailable) as failure:
+            await self._feed.close()
+            raise FeedLost("the database cannot be asked for its time") from failure
+        # A position in the future is that of another database, which was at the same address.
+        if abs(now.time - top.end.time) > self._allowed(BEHIND_S):
+            await self._feed.close()
+            raise FeedLost("it is behind the database")
+        return top
+
     async def _following(self) -> AsyncGenerator[Batch | Reopened]:
-        """Yield what the entries of the feed contain. Raises FeedLost if the feed ends or is behind the database."""
+        """Yield what the entries of the feed contain. Raises FeedLost if the feed ends or is behind the database.
+
+        Ends after the stream was reopened: the position may then be an earlier one, which the feed has to know.
+        """
         moved_at, suspicions = self._clock(), 0
         async with aclosing(self._feed.entries()) as entries:
             async for entry in entries:
@@ -135,6 +170,7 @@ class SharedTail:
                     async with aclosing(self._from_database(lambda: True)) as items:
                         async for item in items:
                             yield item
+                    return
                 if self.position != before:
                     self._outage.over()
                     moved_at, suspicions = self._clock(), 0
@@ -157,16 +193,31 @@ class SharedTail:
         if entry.start > self.position:
             log.info("entries of the shared change stream are missing; reading them from the database")
             self.bridged += 1
+            if self._waits:
+                await asyncio.sleep(self._jitter() * SPREAD_S)
             # Another database may be behind both the feed and the address by now.
             self._tail.doubt()
             async with aclosing(self._from_database(lambda: self.position >= entry.start)) as items:
                 async for item in items:
                     yield item
         if entry.end > self.position:
-            yield self._tail.take(entry.split(), entry.end, entry.token, is_current=entry.is_current)
+            try:
+                events = entry.split()
+            except ValueError as failure:
+                raise FeedLost(str(failure)) from failure
+            yield self._tail.take(events, entry.end, entry.token, is_current=entry.is_current)
         else:
-            self.skipped += 1
+            # The feed repeats its position, without events, as a sign that it is up to date.
+            self.skipped += entry.start < entry.end
             self._tail.confirm(entry.is_current)
+
+    async def _wait(self) -> None:
+        """Wait until the feed can be used again."""
+        while True:
+            await asyncio.sleep(LOOK_S * (0.5 + self._jitter()))
+            with suppress(FeedLost):
+                await self._find(self.position)
+                return
 
     async def _alone(self) -> AsyncGenerator[Batch | Reopened]:
         """Yield what the database's own change stream contains, until the feed can be used again."""
@@ -180,7 +231,7 @@ class SharedTail:
                 if self._clock() >= look_at:
                     # The attempt runs beside the delivery: a process that is stopped accepts a connection and says
                     # nothing.
-                    attempt = asyncio.ensure_future(self._feed.open(self.position))
+                    attempt = asyncio.ensure_future(self._find(self.position))
                 return False
             if not attempt.done():
                 return False
@@ -221,5 +272,7 @@ class SharedTail:
         return now.time - self.position.time > self._allowed(BEHIND_S)
 
     def _allowed(self, seconds: int) -> int:
-        """Return by how many seconds a feed may be behind a database, if in a replica set it may be by `seconds`."""
-        return max(seconds, IDLE_SHARD_S) if self._tail.is_routed else seconds
+        """Return by how many seconds a feed may be behind a database, if it may be by `seconds` behind a primary."""
+        if self._tail.is_routed:
+            return max(seconds, IDLE_SHARD_S)
+        return max(seconds, LAGGING_S) if self._tail.may_lag else seconds

@@ -1,0 +1,229 @@
+"""Several relays as processes, and a client that moves between them and between WebSocket and polling."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from checker import POLL_S, Watcher, fetch, ready, until
+from support.polling_client import post
+from support.relay_fixture import SECRET, SOON_S, environment
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+
+from relay.cli.demo import mongod as embedded
+
+GONE = (
+    OSError,
+    EOFError,
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidMessage,
+)  # what a relay that ends may cause
+PATIENCE_S = 5.0  # how long a client waits for a relay before it goes to another
+
+
+class Instance:
+    """A `relay serve`, always on the same port. `patches` are values for constants of modules: a test cannot wait for
+    a minute."""
+
+    def __init__(self, log: Path, settings: Mapping[str, str], patches: Mapping[str, float]) -> None:
+        port = embedded.free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = log
+        self._settings = {
+            "RELAY_JWT_SECRET": SECRET,
+            "RELAY_PORT": str(port),
+            "RELAY_DRAIN_MS": "100",
+            **settings,
+        }
+        lines = ["import importlib"]
+        for name, value in patches.items():
+            module, _, constant = name.rpartition(".")
+            lines.append(f"importlib.import_module({module!r}).{constant} = {value}")
+        self._program = "\n".join([*lines, "from relay.__main__ import main", "main()"])
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, **settings: str) -> None:
+        """Start the relay, with these settings changed."""
+        self._settings |= settings
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", self._program, "serve"],
+                stdout=log,
+                stderr=log,
+                env=environment(**self._settings),
+            )
+
+    def kill(self) -> None:
+        """End the relay like a power failure."""
+        self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """Stop the relay as a deployment does."""
+        await asyncio.to_thread(self._end, signal.SIGTERM)
+
+    def pause(self) -> None:
+        """Stop the process with SIGSTOP, until `resume`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)  # until it has really stopped
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    async def figure(self, name: str) -> float:
+        """Return the value of a metric; 0 if there is none, or the relay does not answer."""
+        _, text = await fetch(self.url, "/metrics")
+        return next(
+            (float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} ")), 0.0
+        )
+
+    async def is_(self, role: str) -> bool:
+        return await self.figure(f'relay_shared_role{{role="{role}"}}') == 1
+
+    def _end(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+        assert self._process.wait(SOON_S) in (0, -number)
+
+
+class Fleet(list[Instance]):
+    """Several relays with equal settings, running within a `with` block."""
+
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str], patches: Mapping[str, float], *, count: int = 3
+    ) -> None:
+        super().__init__(
+            Instance(folder / f"relay-{number}.log", settings, patches) for number in range(count)
+        )
+
+    async def __aenter__(self) -> Self:
+        for one in self:
+            one.start()
+        try:
+            for one in self:
+                await ready(one.url, 200)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for one in self:
+            if one.runs:
+                one.kill()
+
+    async def leader(self) -> Instance:
+        """Wait until one of them leads, and return it."""
+        async with asyncio.timeout(SOON_S):
+            while True:
+                for one in self:
+                    if one.runs and await one.is_("leading"):
+                        return one
+                await asyncio.sleep(POLL_S)
+
+    async def settled(self, *others: Instance) -> None:
+        """Wait until one relay leads and all others follow it."""
+        async with asyncio.timeout(SOON_S):
+            while True:
+                roles = [(await one.is_("leading"), await one.is_("following")) for one in self]
+                if sum(leads for leads, _ in roles) == 1 and all(map(any, roles)):
+                    return
+                await asyncio.sleep(POLL_S)
+
+    async def total(self, name: str) -> float:
+        """Return the sum of a metric over all relays."""
+        return sum([await one.figure(name) for one in self])
+
+    def said(self) -> str:
+        return "".join(one.log.read_text() for one in self)
+
+
+class Mover(Watcher):
+    """A client that stays nowhere: every moment it goes to another relay, by WebSocket or by polling."""
+
+    def __init__(self, wanted: Sequence[str], chance: random.Random, *, dashboard: bool = False) -> None:
+        super().__init__(wanted, dashboard=dashboard)
+        self._chance = chance
+        self._moment: str | None = None
+        self._etags: dict[str, dict[str, Any]] = {}  # of summaries by task; of the list under ""
+        self.polls = 0
+
+    async def move(self, fleet: Sequence[Instance]) -> None:
+        """Move between the relays until cancelled."""
+        while True:
+            self.connection += 1
+            url, stay_s = self._chance.choice(fleet).url, self._chance.uniform(0.05, 1)
+            # KeyError: the answer to a poll ended before its head was complete.
+            with suppress(*GONE, KeyError):
+                if self._chance.random() < 0.5:
+                    await self._connect(url, stay_s)
+                else:
+                    until = asyncio.get_running_loop().time() + stay_s
+                    while asyncio.get_running_loop().time() < until:
+                        async with asyncio.timeout(PATIENCE_S):
+                            await self._poll(url)
+            await asyncio.sleep(POLL_S)
+
+    async def _connect(self, url: str, stay_s: float) -> None:
+        self._etags.clear()
+        joined = asyncio.Event()
+        # A connection that is cancelled before it is open would leave its socket to the garbage collector.
+        living, joining = asyncio.create_task(self.live(url, joined)), asyncio.create_task(joined.wait())
+        try:
+            await asyncio.wait((living, joining), timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((living,), timeout=stay_s)
+        finally:
+            for task in (living, joining):
+                task.cancel()
+            await asyncio.wait((living, joining))
+        if not living.cancelled():
+            living.result()
+
+    async def _poll(self, url: str) -> None:
+        body: dict[str, Any] = {"tasks": [self._asked(task) for task in self.wanted]}
+        if self._moment is not None:
+            body["moment"] = self._moment
+        if self.dashboard is not None:
+            body["dashboard"] = self._etags.get("", {})
+        answer = await post(url, body, sub=self.sub, teams=["everyone"])
+        if answer.status != 200:
+            await asyncio.sleep(POLL_S)
+            return
+        self.polls += 1
+        self._moment = answer.body["moment"]
+        for message in answer.body["messages"]:
+            if message["type"] != "stream:status":
+                self.apply(message)
+        self._etags |= answer.body.get("tasks", {})
+        if "dashboard" in answer.body:
+            self._etags[""] = answer.body["dashboard"]
+
+    def _asked(self, task: str) -> dict[str, Any]:
+        position = self.positions.get(task)
+        held = {"since": position[0], "head": position[1], **self._etags.get(task, {})} if position else {}
+        return {"taskId": task, **held}
+
+
+async def moving(fleet: Sequence[Instance], *movers: Mover) -> list[asyncio.Task[None]]:
+    """Let the movers move. Returns their tasks, once each has all that it wants."""
+    tasks = [asyncio.create_task(mover.move(fleet)) for mover in movers]
+    for mover in movers:
+        await until(lambda mover=mover: mover.wanted <= set(mover.timelines), "the joins", tasks)  # type: ignore[misc]
+    return tasks
