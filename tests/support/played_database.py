@@ -52,6 +52,8 @@ class PlayedDatabase:
     def topology_type_name(self) -> str:
         return "Sharded" if self._hello.get("msg") == "isdbgrid" else "ReplicaSetWithPrimary"
 
+    async def aconnect(self) -> None: ...
+
     def server_descriptions(self) -> dict[str, Any]:
         return {}
 
