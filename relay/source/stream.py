@@ -203,19 +203,24 @@ class Tail:
             try:
                 if (failures or self._is_doubtful) and self._lost is None and not await self._continues():
                     self._lost = "the database may be another one, or an older copy"
-                reason = self._lost or self._gap
-                cursor = await self._open_cursor(None if self._lost is None else await self.now())
+                # While the new stream is opened, it may be given up for a reason that arises later than its start.
+                lost, self._lost = self._lost, None
+                self._gap = lost or self._gap
+                try:
+                    cursor = await self._open_cursor(None if lost is None else await self.now())
+                except BaseException:
+                    self._lost = self._lost or lost
+                    raise
                 start, token = self.position, self._token
                 async with aclosing(self._follow(cursor)) as batches:
                     async for batch in batches:
                         # Count the attempt as a success only now: a cursor can open and never answer.
                         failures, self._is_doubtful = 0, False
                         self._outage.over()
-                        if reason is not None:
-                            why = reason
-                            log.warning("change stream reopened", extra={"reason": why})
-                            self._lost = self._gap = reason = None
-                            yield Reopened(start, why, token)
+                        if self._gap is not None:
+                            reason, self._gap = self._gap, None
+                            log.warning("change stream reopened", extra={"reason": reason})
+                            yield Reopened(start, reason, token)
                         # The consumer may leave at the next `yield`, so what the next cursor needs is noted before.
                         if self._ends and cursor.invalidated:
                             # No deletes are sent for the documents of a dropped collection: listeners need a resync.
@@ -225,6 +230,8 @@ class Tail:
                         if cursor.unreadable:
                             self.reopen("a change could not be read")
                         yield replace(batch, is_complete=False) if self.is_lost else batch
+                        if cursor.is_vague:
+                            self._way = RAW_UPDATES
                         if self._lost is not None or cursor.is_vague:
                             break
             except (PyMongoError, StartupError, Unavailable, ValueError) as failure:

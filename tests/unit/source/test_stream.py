@@ -150,3 +150,27 @@ async def test_a_stream_is_not_reopened_at_a_secondary_that_is_behind_the_positi
                 tail.reopen("lost")
     assert failures == (2 if members.may_lag else 0)
     assert batch.position == (later if members.may_lag else START)
+
+
+async def test_a_stream_that_is_given_up_again_while_it_is_reopened_is_reopened_once_more() -> None:
+    class Watched(PlayedDatabase):
+        """Lets somebody find, while the first reply after an opening is under way, that the stream is of no use."""
+
+        async def command(self, command: Any, **options: Any) -> Any:
+            if "getMore" in command and tail.is_lost:
+                tail.reopen("later")
+            return await super().command(command, **options)
+
+    database = Watched([1, 1], [1], {"setName": "rs0"}, False)
+    tail = Tail(database, "app", "tasks", Decoder("events"), jitter=lambda: 0.0)  # type: ignore[arg-type]
+    await tail.open()
+    tail.reopen("first")
+    reasons: list[str] = []
+    async with aclosing(tail.batches()) as items:
+        async for item in items:
+            if isinstance(item, Reopened):
+                reasons.append(item.reason)
+            elif len(reasons) == 2:
+                break
+
+    assert reasons == ["first", "later"]
