@@ -54,11 +54,11 @@ async def is_left(now: Timestamp, hello: dict[str, Any], members: Members | None
     Return whether the feed was left, and the change was read from the database.
     """
     database, feed = PlayedDatabase([1], [1], hello, False), QuietFeed(5)
-    database.now = now
     where = (database, "app", "tasks", Decoder("events"))
     tail = Tail(*where, jitter=lambda: 0.0, members=members)  # type: ignore[arg-type]
-    tail.take_over(START, bson.encode(token(START)))
     shared = SharedTail(tail, feed, clock=itertools.count(0.0, 3.0).__next__)
+    await shared.open()
+    database.now = now
     async with aclosing(shared.batches()) as batches:
         async for item in batches:
             assert isinstance(item, Batch)
