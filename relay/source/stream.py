@@ -396,6 +396,7 @@ class Tail:
                 with suppress(asyncio.CancelledError, PyMongoError):
                     await pending
             await cursor.close()
+            raise_if_cancelled()  # `pending` may have ended by the cancellation of this task, which was then suppressed
 
     async def _more(self, cursor: Cursor, wait_ms: int, *, paces: bool) -> Reply:
         """Send the next getMore, after `pace`.

@@ -174,3 +174,36 @@ async def test_a_stream_that_is_given_up_again_while_it_is_reopened_is_reopened_
                 break
 
     assert reasons == ["first", "later"]
+
+
+async def test_a_cancellation_while_a_stream_is_left_is_not_lost() -> None:
+    class Slow(PlayedDatabase):
+        """Takes a moment to end a getMore that is cancelled."""
+
+        async def command(self, command: Any, **options: Any) -> Any:
+            if "getMore" in command and self.replies:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    leaves.set()
+                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)
+            return await super().command(command, **options)
+
+    leaves = asyncio.Event()
+    database = Slow([1], [1], {"setName": "rs0"}, False)
+    tail = Tail(database, "app", "tasks", Decoder("events"), jitter=lambda: 0.0)  # type: ignore[arg-type]
+    await tail.open()
+
+    async def leave() -> None:
+        async with aclosing(tail.batches()) as items:
+            async for _ in items:
+                await asyncio.sleep(0)
+                return
+
+    leaving = asyncio.ensure_future(leave())
+    await leaves.wait()
+    leaving.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
