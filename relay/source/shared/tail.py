@@ -186,9 +186,19 @@ class SharedTail:
 
     async def _applied(self, entry: Entry) -> AsyncGenerator[Batch | Reopened]:
         """Yield what is new in an entry, after what is missing before it."""
-        if entry.reopened is not None:
+        if entry.reopened is not None and entry.end >= self.position and not self._tail.is_lost:
             self._tail.take_over(entry.end, entry.token)
             yield Reopened(entry.end, entry.reopened, entry.token)
+            return
+        if entry.reopened is not None:
+            # This process has read further from the database itself, and found nothing missing. Or the database is an
+            # older copy. Or the stream has to be reopened later than this.
+            if self._tail.witness is None:
+                self._tail.reopen(entry.reopened)
+            self._tail.doubt()
+            async with aclosing(self._from_database(lambda: True)) as items:
+                async for item in items:
+                    yield item
             return
         if entry.start > self.position:
             log.info("entries of the shared change stream are missing; reading them from the database")

@@ -103,7 +103,9 @@ async def given_out(
 
 
 def check(items: Sequence[Batch | Reopened], database: PlayedDatabase) -> None:
-    """Check that each item begins where the one before ended, and has all changes up to its own end, in order."""
+    """Check that each item begins where the one before ended, and has all changes up to its own end, in order. A
+    stream of one database is not reopened at a time before its position.
+    """
     position = START
     for item in items:
         if isinstance(item, Batch):
@@ -111,6 +113,7 @@ def check(items: Sequence[Batch | Reopened], database: PlayedDatabase) -> None:
             within = [number for number, time in database.changes if position < time <= item.position]
             assert [change.id for change in item.changes] == within
             assert [bson.decode(raw)["documentKey"]["_id"] for raw in item.raws] == within
+        assert item.position >= position
         position = item.position
         resumed = bson.decode(item.token)["_data"]
         assert all(time <= position or token(time)["_data"] > resumed for _, time in database.changes)
@@ -158,6 +161,42 @@ def test_a_stream_that_is_reopened_or_interrupted_goes_on_from_there(
         items = asyncio.run(given_out(database, feed, tick_s))
 
     check(items, database)
+
+
+def test_a_feed_that_was_reopened_before_the_position_reopens_nothing() -> None:
+    database = PlayedDatabase([1] * 5, [1], {"setName": "rs0"}, False)
+    database.now = database.changes[-1][1]
+    middle, before = Timestamp(13, 1), Timestamp(11, 1)
+    reopened = entry(database, before, before, "the process that feeds could not go on")
+    feed = PlayedFeed([entry(database, START, middle), reopened], entry(database, START, database.now))
+
+    items = asyncio.run(given_out(database, feed))
+
+    assert not any(isinstance(item, Reopened) for item in items)
+    check(items, database)
+
+
+def test_a_stream_that_is_given_up_is_reopened_at_the_present_also_if_the_feed_was_reopened_before() -> None:
+    database = PlayedDatabase([1] * 5, [1], {"setName": "rs0"}, False)
+    database.now = Timestamp(20, 1)
+    before = Timestamp(11, 1)
+
+    class Watched(PlayedFeed):
+        """Somebody finds that the stream is of no use while an older entry is on its way."""
+
+        async def entries(self) -> AsyncGenerator[Entry | None]:
+            shared.reopen("the collection was replaced")
+            yield entry(database, before, before, "the collection was dropped")
+
+    tail = Tail(database, "app", "tasks", Decoder("events"), jitter=lambda: 0.0)  # type: ignore[arg-type]
+    tail.take_over(START, bson.encode(token(START)))
+    shared = SharedTail(tail, Watched([None], entry(database, database.now, database.now)))
+
+    async def first() -> Batch | Reopened:
+        async with aclosing(shared.batches()) as batches:
+            return await anext(batches)
+
+    assert asyncio.run(first()).position == database.now
 
 
 @pytest.mark.parametrize(
