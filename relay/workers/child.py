@@ -116,8 +116,9 @@ class Child:
         self.channel.tell("retire")
 
     def terminate(self) -> None:
-        """Ask the child to end its work and then itself (SIGTERM)."""
-        self._process.terminate()
+        """Ask the child to end its work and then itself."""
+        self.channel.tell("stop")
+        self._process.terminate()  # ends it at once if it has not begun
 
     def kill(self) -> None:
         """End the child at once (SIGKILL)."""

@@ -46,21 +46,22 @@ class Work(Protocol):
         """Tidy up what the parent would have tidied up: the parent is dead."""
 
 
-def main(work: Work) -> NoReturn:
-    """Do this work in an event loop until the parent or a signal asks for the end, and end this process."""
+def main(work: Work, *, heeds_signals: bool = True) -> NoReturn:
+    """Do this work in an event loop until the parent asks for the end, and end this process. With `heeds_signals`, the
+    signals that stop a relay ask for the end, too; without, they are ignored."""
     process.leave_on_interrupt()
     # This signal is for the parent. Its default action would end a child that somebody sends it to by mistake.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     output.prepare()
     try:
-        code = loop.run(_run(work, int(sys.argv[1])))
+        code = loop.run(_run(work, int(sys.argv[1]), heeds_signals))
     except BaseException:
         log.critical("a process of the relay failed", exc_info=True)
         code = 1
     process.end(code)
 
 
-async def _run(work: Work, descriptor: int) -> int:
+async def _run(work: Work, descriptor: int, heeds_signals: bool) -> int:
     """Do the work, with this descriptor of the control channel. Return the exit code."""
 
     async def figures(_: Any) -> dict[str, Any]:
@@ -69,7 +70,7 @@ async def _run(work: Work, descriptor: int) -> int:
     channel = await Channel.over(
         socket.socket(fileno=descriptor),
         answers={"figures": figures},
-        notices={"retire": lambda _: work.retire()},
+        notices={"stop": lambda _: work.stop(), "retire": lambda _: work.retire()},
     )
     connected = asyncio.create_task(channel.run())
     # If the parent is dead, another one may be about to open the same ports.
@@ -81,7 +82,7 @@ async def _run(work: Work, descriptor: int) -> int:
     settings = restored(assignment["settings"])
     logs.configure(settings.relay_log_format, settings.relay_log_level, worker=assignment["name"])
     process.tune_garbage_collection()
-    on_signals(work.stop)
+    on_signals(work.stop if heeds_signals else lambda: None)
     code = 0
     try:
         await work.run(settings, assignment, channel)

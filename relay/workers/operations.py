@@ -65,9 +65,10 @@ class AllWorkers:
         answers = await self._figures()
         self._own.workers.set(sum(slot.is_running for slot in self._slots))
         self._own.connections.clear()
-        for slot, figures in answers.items():
-            connections = value_of(figures["metrics"], "relay_connections")
-            self._own.connections.labels(slot.name).set(connections)
+        for slot in self._slots:
+            if slot in answers:
+                connections = value_of(answers[slot]["metrics"], "relay_connections")
+                self._own.connections.labels(slot.name).set(connections)
         return self._sums.text([slot.current for slot in answers]) + self._own.text()
 
     def restarts(self, slot: Slot) -> None:

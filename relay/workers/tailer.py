@@ -66,4 +66,6 @@ class Tailer:
 
 
 if __name__ == "__main__":
-    entry.main(Tailer())
+    # A process manager may send the signal that stops the relay to all processes at once. The workers then need the
+    # tailer until they have said goodbye to their clients; after that, the parent ends it.
+    entry.main(Tailer(), heeds_signals=False)

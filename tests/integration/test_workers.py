@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.command_process import Process, run, standalone, unreadable_stderr, wait_until_alive
 from support.relay_fixture import SOON_S, connected, token
-from support.worker_clients import clients, connected_at, spread
+from support.worker_clients import clients, connected_at, free_ports, spread
 from support.worker_processes import readiness, ready_in, samples, until, workers
 from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed
@@ -55,7 +55,7 @@ async def test_a_thousand_connections_spread_evenly_over_four_workers(
 async def test_each_worker_has_an_address_of_its_own_for_proxies(
     two_workers: dict[str, str], tmp_path: Path, how: str
 ) -> None:
-    first = embedded.free_port()
+    first = free_ports(2)
     chosen = str(first) if how == "port" else f"unix:{tmp_path}"
     async with workers(tmp_path, "--worker-ports", chosen, **two_workers) as relay:
         async with AsyncExitStack() as stack:

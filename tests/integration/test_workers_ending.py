@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.relay_fixture import connected
-from support.worker_clients import clients, is_connected, port_is_free, spread
+from support.worker_clients import clients, is_connected, port_is_free, spread, visitors
 from support.worker_processes import ANY, gone, readiness, ready_in, runs, samples, workers
 from websockets.exceptions import ConnectionClosed
 
@@ -111,6 +112,21 @@ async def test_a_worker_that_is_killed_is_started_again(
         assert len({*before} & {*after}) == 1
         assert said.count("relay: listening on") == 1
         assert await relay.end() == 0
+
+
+async def test_the_clients_of_a_killed_worker_are_soon_back_at_the_first_attempt(
+    two_workers: dict[str, str], tmp_path: Path
+) -> None:
+    async with workers(tmp_path, **two_workers) as relay, visitors(relay.url, 30) as came:
+        killed_at = time.monotonic()
+        os.kill(relay.children()[0], signal.SIGKILL)
+        await relay.says("a process of the relay ended and will be started again")
+        for one in came:
+            await one.connected.wait()
+        # It takes 1 to 2 s, for those that wait for the successor. The machine may be busy.
+        assert time.monotonic() - killed_at < 10
+        assert 0 < sum(len(one.codes) for one in came) < 30
+        assert [one.failures for one in came] == [[]] * 30
 
 
 async def test_a_worker_that_keeps_failing_leaves_its_clients_to_the_others(

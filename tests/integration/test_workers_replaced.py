@@ -5,48 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from support.relay_fixture import connected
-from support.worker_clients import clients, is_connected
+from support.worker_clients import clients, is_connected, visitors
 from support.worker_processes import fetch, runs, until, workers
-from websockets.exceptions import ConnectionClosed
-
-
-class Visitor:
-    """A client that stays connected: it comes back at once each time it is sent away, and notes why."""
-
-    def __init__(self) -> None:
-        self.codes: list[int | None] = []
-        self.failures: list[Exception] = []
-        self.connected = asyncio.Event()
-
-    async def stay(self, url: str) -> None:
-        while True:
-            try:
-                async with connected(url) as client:
-                    self.connected.set()
-                    with suppress(ConnectionClosed):
-                        await client.until("server:draining")
-                    self.codes.append(client.socket.close_code)
-            except Exception as failure:
-                self.failures.append(failure)
-                return
-
-
-@asynccontextmanager
-async def visitors(url: str, count: int) -> AsyncIterator[list[Visitor]]:
-    came = [Visitor() for _ in range(count)]
-    staying = [asyncio.create_task(one.stay(url)) for one in came]
-    try:
-        await asyncio.gather(*(one.connected.wait() for one in came))
-        yield came
-    finally:
-        for task in staying:
-            task.cancel()
-        await asyncio.gather(*staying, return_exceptions=True)
 
 
 async def test_all_workers_are_replaced_without_a_refused_client(

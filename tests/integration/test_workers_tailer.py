@@ -14,7 +14,7 @@ import pytest
 from pymongo import MongoClient
 from support.relay_fixture import SocketClient
 from support.worker_clients import clients, is_connected, spread
-from support.worker_processes import TAILER, runs, samples, until, workers
+from support.worker_processes import ANY, TAILER, runs, samples, until, workers
 
 
 @pytest.fixture
@@ -89,14 +89,18 @@ async def test_without_the_tailer_each_worker_follows_the_stream_until_it_is_the
         assert await relay.end() == 0
 
 
+@pytest.mark.parametrize("to_all", [False, True], ids=["the parent", "all processes at once"])
 async def test_the_tailer_serves_until_the_last_worker_has_ended(
-    two_workers: dict[str, str], tasks: Any, tmp_path: Path, streams: Callable[[], Any]
+    two_workers: dict[str, str], tasks: Any, tmp_path: Path, streams: Callable[[], Any], to_all: bool
 ) -> None:
+    """Some process managers send the signal to all processes of a service."""
     async with workers(tmp_path, **two_workers | {"RELAY_DRAIN_MS": "60000"}) as relay:
         await until(streams, lambda count: count == 1)
         (tailer,) = relay.children(TAILER)
         async with dashboards(relay.url, 10) as members:
             # Given a relay that says goodbye to its clients,
+            for child in relay.children(ANY) if to_all else ():
+                os.kill(child, signal.SIGTERM)
             ending = asyncio.create_task(relay.end())
             for client in members:
                 await client.until("server:draining")
@@ -107,3 +111,4 @@ async def test_the_tailer_serves_until_the_last_worker_has_ended(
         # when all of them have left, all processes end.
         assert await ending == 0
         assert not runs(tailer)
+        assert "will be started again" not in relay.said()

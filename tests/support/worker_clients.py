@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 
 from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed
 
+from relay.cli.demo import mongod as embedded
 from relay.errors import StartupError
 from relay.gateway.listening import bind
 from support.relay_fixture import SOON_S, SocketClient, connected, token
@@ -59,6 +60,16 @@ async def is_connected(client: SocketClient) -> bool:
     return True
 
 
+def free_ports(count: int) -> int:
+    """Return the first of so many ports in a row on which nobody listens."""
+    while True:
+        first = embedded.free_port()
+        with suppress(StartupError), ExitStack() as taken:
+            for number in range(count):
+                taken.enter_context(bind("127.0.0.1", first + number))
+            return first
+
+
 async def port_is_free(port: int) -> None:
     """Wait until nobody listens on this port."""
     async with asyncio.timeout(SOON_S):
@@ -67,3 +78,38 @@ async def port_is_free(port: int) -> None:
                 bind("127.0.0.1", port).close()
                 return
             await asyncio.sleep(LOOK_S)
+
+
+class Visitor:
+    """A client that stays connected: it comes back at once each time it is sent away, and notes why."""
+
+    def __init__(self) -> None:
+        self.codes: list[int | None] = []
+        self.failures: list[Exception] = []
+        self.connected = asyncio.Event()  # set while it is connected
+
+    async def stay(self, url: str) -> None:
+        while True:
+            try:
+                async with connected(url) as client:
+                    self.connected.set()
+                    with suppress(ConnectionClosed):
+                        await client.until("server:draining")
+                    self.connected.clear()
+                    self.codes.append(client.socket.close_code)
+            except Exception as failure:
+                self.failures.append(failure)
+                return
+
+
+@asynccontextmanager
+async def visitors(url: str, count: int) -> AsyncIterator[list[Visitor]]:
+    came = [Visitor() for _ in range(count)]
+    staying = [asyncio.create_task(one.stay(url)) for one in came]
+    try:
+        await asyncio.gather(*(one.connected.wait() for one in came))
+        yield came
+    finally:
+        for task in staying:
+            task.cancel()
+        await asyncio.gather(*staying, return_exceptions=True)

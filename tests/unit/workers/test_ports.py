@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from support.relay_fixture import SECRET, SOON_S
+from support.worker_clients import free_ports
 
 from relay.cli.demo import mongod as embedded
 from relay.config import load
@@ -120,7 +121,7 @@ def test_a_host_of_another_machine_is_a_startup_error(spread: bool, host: str) -
 
 
 def test_each_worker_has_a_port_of_its_own() -> None:
-    first = embedded.free_port()
+    first = free_ports(2)
     with opened(relay_worker_ports=str(first)) as ports:
         for number, one in enumerate(ports.listeners):
             _, own = one.open()
