@@ -128,7 +128,6 @@ async def test_a_token_among_the_subprotocols_is_never_sent_back(with_: Any) -> 
 async def test_a_connection_without_a_token_is_closed_in_time(with_: Any) -> None:
     """S4: silence; 1 byte at a time; a first message of 100 KB: closed in time, and no task was joined."""
     async with running(with_(relay_auth_timeout_ms=400)) as relay:
-        began = time.monotonic()
         async with (
             upgraded(relay.url, "/ws/tasks/t", sub=None) as silent,
             upgraded(relay.url, "/ws/dashboard", sub=None) as dripping,
@@ -138,8 +137,8 @@ async def test_a_connection_without_a_token_is_closed_in_time(with_: Any) -> Non
             pinging.send(frame(PING, b"still here"))
             assert await metric(relay, "relay_rooms ") == 0
             assert [await one.ending() for one in (silent, dripping, pinging)] == [4408] * 3
+            assert not drip.done()  # it would have dripped for twenty minutes
             drip.cancel()
-        assert time.monotonic() - began < 5
         async with upgraded(relay.url, sub=None) as peer:
             peer.send(frame(TEXT, b"x" * 100_000))
             assert await peer.ending() == 1009
@@ -235,13 +234,14 @@ async def test_keys_are_fetched_only_from_the_configured_address_and_within_a_si
 async def test_a_connection_ends_when_its_token_expires(tasks: Any, with_: Any) -> None:
     """S14: no data after `exp`; a refreshed connection goes on; a token of another sub: error forbidden."""
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
-    ends = int(time.time()) + 2
-    short = hmac_signed({"alg": "HS256"}, {"sub": "alice", "exp": ends}, SECRET)
-    async with (
-        running(with_()) as relay,
-        upgraded(relay.url, "/ws/tasks/t", bearer(short), sub=None) as one,
-        upgraded(relay.url, "/ws/tasks/t", bearer(short), sub=None) as other,
-    ):
+    async with AsyncExitStack() as stack:
+        relay = await stack.enter_async_context(running(with_()))
+        ends = int(time.time()) + 5
+        short = hmac_signed({"alg": "HS256"}, {"sub": "alice", "exp": ends}, SECRET)
+        one, other = [
+            await stack.enter_async_context(upgraded(relay.url, "/ws/tasks/t", bearer(short), sub=None))
+            for _ in range(2)
+        ]
         other.send(text_frame("auth", {"token": token("mallory")}))
         other.send(text_frame("auth", {"token": token("alice")}))
         # When changes are written until both tokens have expired,
@@ -250,8 +250,8 @@ async def test_a_connection_ends_when_its_token_expires(tasks: Any, with_: Any) 
         while not ended.done():
             await asyncio.to_thread(tasks.update_one, {"_id": "t"}, {"$push": {"events": written}})
             written += 1
-        # then the connection that was not refreshed was closed in time,
-        assert (ended.result(), 0 <= time.time() - ends < 2) == (4401, True)
+        # then the connection that was not refreshed was closed then and not before,
+        assert (ended.result(), 0 <= time.time() - ends < SOON_S) == (4401, True)
         assert await ending_of(relay.url, "/ws", bearer(short)) == (4401, "token_expired")
         # and the refreshed one receives the next event, and was refused the token of another user.
         tasks.update_one({"_id": "t"}, {"$push": {"events": "the last"}})

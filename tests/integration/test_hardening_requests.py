@@ -98,14 +98,14 @@ async def test_a_handshake_that_takes_too_long_is_cut(with_: Any) -> None:
     """S23: silence, and a header that arrives byte by byte: cut; a head that is too large: 431. More of this is in
     tests/unit/gateway/test_http_protocol.py."""
     async with (
-        running(with_(relay_handshake_timeout_ms=300)) as relay,
+        running(with_(relay_handshake_timeout_ms=1_000)) as relay,
         tcp_connection(relay.url) as silent,
         tcp_connection(relay.url) as dripping,
         tcp_connection(relay.url) as large,
     ):
         large.send(handshake("/ws", *["X-Padding: " + "x" * 1_000] * 40))
         assert (await large.answer())[0] == 431
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SOON_S):
             await dripping.drip(handshake("/ws", "X-Padding: " + "x" * 8_000), 0.05)
         assert await silent.answer() == (0, b"")
 
@@ -210,7 +210,7 @@ async def test_malformed_and_unexpected_json_is_answered_with_an_error(
             await client.socket.send(text)
             answer = await client.next()
             assert (
-                time.process_time() - began < 0.25
+                time.process_time() - began < 1
             )  # of client and server together; it takes far less than 5 ms
             assert (answer["type"], answer["data"]["code"]) in (
                 ("error", "bad_message"),

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 from pymongo import MongoClient, UpdateOne
+from support.raw_client import PING, PONG, frame, upgraded
 from support.relay_fixture import SOON_S, SocketClient, connected, running, settings_for, token
 from support.relay_metrics import becomes, metric
 from support.slow_client import reading_slowly
@@ -170,16 +171,20 @@ async def test_a_client_that_does_not_answer_pings_is_cut_off(settings_with: Any
         await becomes(relay, "relay_connections ", lambda count: count == 1)
         await becomes(relay, "relay_connections ", lambda count: count == 0)
         writer.close()
-        # A client that answers stays.
-        async with connected(relay) as client:
-            await becomes(relay, "relay_connections ", lambda count: count == 1)
-            for _ in range(4):
-                await asyncio.sleep(0.1)
-                assert await client.quiet() == []
+
+
+async def test_a_client_that_answers_pings_stays(settings_with: Any) -> None:
+    settings = settings_with(relay_ping_interval_ms=100, relay_ping_timeout_ms=1_000)
+    async with running(settings) as relay, upgraded(relay.url) as peer:
+        for _ in range(3):  # each comes after the time for which a client may be silent
+            while (received := await peer.frame())[0] != PING:
+                pass
+            peer.send(frame(PONG, received[1]))
+        assert await metric(relay, "relay_connections ") == 1
 
 
 async def test_a_planned_stop_is_announced_and_reconnects_are_spread(settings_with: Any) -> None:
-    settings = settings_with(relay_drain_ms=1_000)
+    settings = settings_with(relay_drain_ms=3_000)
     serving = Relay(settings)
     ready = asyncio.Event()
     run = asyncio.create_task(serving.run(ready.set))
@@ -189,7 +194,7 @@ async def test_a_planned_stop_is_announced_and_reconnects_are_spread(settings_wi
         waits = [
             (await client.until("server:draining"))["data"]["reconnectAfterMs"] for client in (one, other)
         ]
-        assert all(0 <= wait <= 1_000 for wait in waits)
+        assert all(0 <= wait <= 3_000 for wait in waits)
         # The session goes on until the close, but the relay is not ready any more.
         assert await one.quiet() == []
         with pytest.raises(urllib.error.HTTPError, match="503"):
@@ -210,14 +215,14 @@ async def test_a_stop_does_not_wait_for_clients_that_are_gone(settings_with: Any
 
 async def test_list_updates_of_one_task_are_throttled(tasks: Any, settings_with: Any) -> None:
     tasks.insert_many([{"_id": "t", "createdBy": "alice"}, {"_id": "u", "createdBy": "alice"}])
+    interval_s = 0.2
     async with (
         running(settings_with(relay_list_update_min_interval_ms=200)) as relay,
         connected(relay, "/ws/dashboard") as client,
-        connected(relay, "/ws/dashboard", sub="bob") as bob,
     ):
         await client.until("dashboard:state")
-        await bob.until("dashboard:state")
         # When a writer changes one task again and again,
+        began = asyncio.get_running_loop().time()
         await asyncio.to_thread(
             tasks.bulk_write, [UpdateOne({"_id": "t"}, {"$set": {"title": f"{n}"}}) for n in range(100)]
         )
@@ -225,19 +230,38 @@ async def test_list_updates_of_one_task_are_throttled(tasks: Any, settings_with:
         titles = []
         while titles[-1:] != ["99"]:
             titles.append((await client.until("dashboard:task_list_updated", taskId="t"))["data"]["title"])
+        took = asyncio.get_running_loop().time() - began
         assert titles[0] == "0"
-        assert len(titles) < 10
-        # updates of another task are not delayed, and neither is a revocation.
-        tasks.update_one({"_id": "t"}, {"$set": {"title": "waits"}})
-        tasks.update_one({"_id": "u"}, {"$set": {"title": "now"}})
-        tasks.update_one({"_id": "t"}, {"$set": {"title": "last", "createdBy": "bob"}})
-        frames = [await client.until("dashboard:task_list_updated") for _ in range(2)]
-        changes = [(frame["data"]["taskId"], frame["data"]["change"]) for frame in frames]
-        assert changes in ([("u", "upserted"), ("t", "revoked")], [("t", "upserted"), ("u", "upserted")])
-        assert (await bob.until("dashboard:task_list_updated"))["data"]["title"] == "last"
-        tasks.delete_one({"_id": "t"})
+        assert len(titles) <= took / interval_s + 2
+
+
+async def test_a_throttled_list_update_delays_no_other_message_and_does_not_outlive_the_right_to_it(
+    tasks: Any, settings_with: Any
+) -> None:
+    tasks.insert_many([{"_id": name, "createdBy": "alice"} for name in ("t", "u", "fence")])
+
+    async def write(name: str, title: str, **more: Any) -> None:
+        await asyncio.to_thread(tasks.update_one, {"_id": name}, {"$set": {"title": title, **more}})
+
+    async with (
+        running(settings_with(relay_list_update_min_interval_ms=3_600_000)) as relay,
+        connected(relay, "/ws/dashboard") as client,
+        connected(relay, "/ws/dashboard", sub="bob") as bob,
+    ):
+        await client.until("dashboard:state")
+        await bob.until("dashboard:state")
+        await write("t", "at once")
+        # When an update waits for an hour, then neither an update of another task nor a revocation does,
+        await write("t", "waits")
+        await write("u", "now")
+        await write("t", "of bob", createdBy="bob")
+        frames = [await client.until("dashboard:task_list_updated") for _ in range(3)]
+        changes = [(frame["data"]["taskId"], frame["data"].get("title")) for frame in frames]
+        assert changes == [("t", "at once"), ("u", "now"), ("t", None)]
+        assert (await bob.until("dashboard:task_list_updated"))["data"]["title"] == "of bob"
+        await asyncio.to_thread(tasks.delete_one, {"_id": "t"})
         await bob.until("dashboard:task_list_updated", change="deleted")
-        tasks.update_one({"_id": "u"}, {"$set": {"title": "fence"}})
-        await client.until("dashboard:task_list_updated", taskId="u", title="fence")
-        late = [frame for frame in client.frames if frame["data"].get("title") == "waits"]
-        assert len(late) <= 1
+        # and the update that waited is never sent.
+        await write("fence", "fence")
+        await client.until("dashboard:task_list_updated", taskId="fence")
+        assert "waits" not in [frame["data"].get("title") for frame in client.frames]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from support.certificates import Authority
 from support.doc_snippets import ROOT
+from support.relay_fixture import SOON_S
 from support.valkey import Valkey
 
 redis = pytest.importorskip("redis")
@@ -147,4 +148,4 @@ def test_a_server_ends_with_tests_that_are_killed(tmp_path: Path) -> None:
         server = parent.stdout.readline().strip()
         parent.kill()
 
-    subprocess.run(["tail", f"--pid={server}", "-f", "/dev/null"], timeout=10, check=True)
+    subprocess.run(["tail", f"--pid={server}", "-f", "/dev/null"], timeout=SOON_S, check=True)

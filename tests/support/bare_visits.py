@@ -14,7 +14,7 @@ from contextlib import suppress
 from support.fake_transport import masked
 from support.relay_fixture import SOON_S, token
 
-HANDSHAKE_MS = 100  # RELAY_HANDSHAKE_TIMEOUT_MS of the visited relay: it cuts half a request after this time
+HANDSHAKE_MS = 400  # RELAY_HANDSHAKE_TIMEOUT_MS of the visited relay: it cuts half a request after this time
 POLL_WAIT_MS = 10  # RELAY_POLL_WAIT_MS of the visited relay: it answers a poll without news after this time
 TEXT, CLOSE, PING = 0x1, 0x8, 0x9
 

@@ -23,6 +23,7 @@ from relay.tasks.task import Task
 from relay.tasks.translate import LENGTH_FIELD, Translator
 from relay.tasks.visibility import Audience, Principal
 from support.mongo_model import DECODER, Group, Model
+from support.relay_fixture import SOON_S
 
 MAPPING = TaskMapping()
 AUDIENCE = Audience(MAPPING.visibility)
@@ -168,7 +169,7 @@ async def running_hub(*groups: list[tuple[Any, ...]], **options: Any) -> AsyncIt
 
 
 async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON_S):
         while not reached():
             await asyncio.sleep(0)
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from support.relay_fixture import SOON_S, token
 
-TEXT, BINARY, CONT, CLOSE, PING = 0x1, 0x2, 0x0, 0x8, 0x9
+TEXT, BINARY, CONT, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
 
 
 def handshake(path: str = "/ws", *headers: str, host: str = "x") -> bytes:

@@ -39,6 +39,12 @@ def settings_for(mongo_url: str, database: str, **overrides: object) -> Settings
         "relay_max_connections_per_user": 1000,
         "relay_list_update_min_interval_ms": 0,  # send each change at once, so that tests can count messages
         "relay_drain_ms": 0,
+        # Time limits that a client of a test reaches only if the machine is so busy that nothing moves for a minute.
+        "relay_handshake_timeout_ms": 60_000,
+        "relay_auth_timeout_ms": 60_000,
+        "relay_ping_timeout_ms": 60_000,
+        "relay_stall_timeout_ms": 60_000,
+        "relay_heartbeat_ms": 120_000,  # so that none is among the messages that a test compares
     }
     return load(**given | overrides)
 

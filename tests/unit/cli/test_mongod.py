@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from pymongo import MongoClient
+from support.relay_fixture import SOON_S
 
 from relay.cli.demo import mongod
 from relay.cli.demo.binary import here
@@ -122,7 +123,7 @@ def test_the_embedded_mongod_ends_with_a_parent_that_is_killed() -> None:
         assert parent.stdout is not None
         pid, port, directory = parent.stdout.readline().split()
         parent.kill()
-    subprocess.run(["tail", f"--pid={pid}", "-f", "/dev/null"], timeout=10, check=True)
+    subprocess.run(["tail", f"--pid={pid}", "-f", "/dev/null"], timeout=SOON_S, check=True)
     assert not alive(int(pid))
     subprocess.run(["rm", "-r", directory], check=True)
     assert not list(Path(tempfile.gettempdir()).glob(f"mongodb-{port}.sock"))
