@@ -28,7 +28,7 @@ from relay.source.shared.seal import Seal
 LEASE_MS = 3_000
 KEPT_S = 60  # seconds for which entries are kept, by the clock of the database
 KEPT_ENTRIES = 100_000
-READ_ENTRIES = 16  # entries that are fetched at once
+READ_ENTRIES = 128  # entries that are fetched at once: all that a busy process has missed during a pause
 APART_BYTES = 256 * 1024  # a larger entry is sealed and opened in a thread, because that takes milliseconds
 REDIS_ERRORS = (RedisError, OSError)  # TimeoutError is an OSError
 _CURRENT, _NOT_CURRENT = "+", "-"
