@@ -14,6 +14,7 @@ import pytest
 from bson import Timestamp
 from support.played_database import START, event, token
 
+from relay.source.shared import feeder as feeder_module
 from relay.source.shared.entry import Entry
 from relay.source.shared.feed import FeedLost
 from relay.source.shared.feeder import Feeder
@@ -131,6 +132,21 @@ async def test_a_batch_that_lacks_changes_is_not_passed_on(tmp_path: Path) -> No
             entries = await received(one, time(2))
             assert [(entry.start, entry.end) for entry in entries][-1] == (time(2), time(2))
             assert b"".join(entry.events for entry in entries) == change(1)
+
+
+async def test_a_position_that_moves_without_changes_takes_no_room_from_the_changes_that_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeder_module, "KEPT_BYTES", 2_000)
+    async with serving(tmp_path / "feed") as feeder:
+        feeder.add(batch(1))
+        for number in range(2, 101):
+            feeder.add(Batch((), (), time(number - 1), time(number), encoded_token(number)))
+        feed = await connected(feeder, tmp_path / "feed", START)
+
+        [entry] = await received(feed, time(100))
+
+        assert (entry.start, entry.end, entry.split()) == (START, time(100), [change(1)])
 
 
 async def test_what_came_before_the_end_is_received(tmp_path: Path) -> None:

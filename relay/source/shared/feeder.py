@@ -19,7 +19,7 @@ from typing import Any
 
 from bson import Timestamp
 
-from relay.source.shared.entry import Entry, joined
+from relay.source.shared.entry import Entry, joined, merged
 from relay.source.stream import Batch, Reopened
 
 SIZE = Struct(">I")
@@ -27,6 +27,7 @@ _POSITION = Struct(">II")
 NOW = Timestamp(0, 0)  # the position of a process that wants only what comes next
 
 KEPT_BYTES = 16 * 1024 * 1024  # entries that are kept for processes which come back
+ENTRY_BYTES = 500  # what an entry takes without its events
 WAITING_BYTES = (
     128 * 1024 * 1024
 )  # a process for which more waits is cut off; it then reads from the database
@@ -47,8 +48,8 @@ class Feeder:
     def __init__(self) -> None:
         self._top: Entry | None = None  # the position of the stream; None before it is open
         self._opened = asyncio.Event()
-        self._kept: deque[tuple[Entry, bytes]] = deque()  # the newest entries, each also as it is sent
-        self._size = 0  # bytes in `_kept`
+        self._kept: deque[Entry] = deque()  # the newest entries
+        self._size = 0  # bytes of `_kept`
         self._writers: set[asyncio.StreamWriter] = set()
 
     @property
@@ -76,7 +77,7 @@ class Feeder:
         self._top = entry._replace(start=entry.end, events=b"", reopened=None)
         framed = _framed(entry)
         if entry.start < entry.end or entry.reopened is not None:
-            self._keep(entry, framed)
+            self._keep(entry)
         for writer in tuple(self._writers):
             self._send(writer, framed)
 
@@ -111,9 +112,7 @@ class Feeder:
             after = Timestamp(*numbers)
             # Nothing is awaited between here and the end of this block, so no entry is missed or sent twice.
             if after != NOW:
-                for entry, framed in self._kept:
-                    if entry.end > after:
-                        self._send(writer, framed)
+                self._send(writer, b"".join([_framed(entry) for entry in self._kept if entry.end > after]))
             self._writers.add(writer)
             await reader.read()  # until the process leaves: it sends nothing else
         except (OSError, EOFError, TimeoutError):
@@ -122,11 +121,18 @@ class Feeder:
             self._writers.discard(writer)
             writer.transport.abort()
 
-    def _keep(self, entry: Entry, framed: bytes) -> None:
-        self._kept.append((entry, framed))
-        self._size += len(framed)
+    def _keep(self, entry: Entry) -> None:
+        before = self._kept[-1] if self._kept else None
+        if before is not None and not before.events and not entry.events:
+            # In a quiet collection, the position moves ten times in a second, and nothing else happens for hours.
+            together = merged((before, entry))
+            if len(together) == 1:
+                self._kept[-1] = together[0]
+                return
+        self._kept.append(entry)
+        self._size += len(entry.events) + ENTRY_BYTES
         while self._size > KEPT_BYTES:
-            self._size -= len(self._kept.popleft()[1])
+            self._size -= len(self._kept.popleft().events) + ENTRY_BYTES
 
     def _send(self, writer: asyncio.StreamWriter, framed: bytes) -> None:
         with suppress(OSError, RuntimeError):
