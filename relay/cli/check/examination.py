@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import OperationFailure
 
@@ -16,6 +16,9 @@ from relay.config import Settings
 from relay.pipeline import Pipeline
 from relay.source.client import hosts_of
 from relay.source.diagnosis import LEAST_RIGHTS, Diagnosis, is_replicated
+
+if TYPE_CHECKING:
+    from relay.source.shared.redis_bus import RedisBus
 
 ANSWER_MS = 5_000  # after which the database gives up on one question
 
@@ -29,6 +32,7 @@ class Examination:
     settings: Settings
     pipeline: Pipeline
     sample: int  # how many of the newest documents to read
+    bus: RedisBus | None = None  # the change stream in Redis, if it is to be shared
     report: Report = field(init=False)
     hello: Mapping[str, Any] = field(default_factory=dict)  # the server's answer; empty before there is one
     may_follow: bool = False
@@ -64,6 +68,10 @@ class Examination:
     def is_replicated(self) -> bool:
         """Can this server have change streams, and does it still answer?"""
         return self.is_reached() and is_replicated(self.hello)
+
+    def is_shared(self) -> bool:
+        """Is the change stream to be shared through Redis?"""
+        return self.bus is not None
 
     def is_readable(self) -> bool:
         """May the relay's user read the collection, and does the server still answer?"""

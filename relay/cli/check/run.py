@@ -25,6 +25,7 @@ from relay.cli.check import (
     reachable,
     reads,
     rights,
+    shared_stream,
     snapshots,
     topology,
     version,
@@ -36,7 +37,7 @@ from relay.cli.output import READABLE
 from relay.config import Settings
 from relay.errors import SourceError, StartupError
 from relay.metrics import Metrics
-from relay.pipeline import Pipeline, mapping_of
+from relay.pipeline import Pipeline, bus_of, mapping_of
 
 EXIT_WORKS, EXIT_PROBLEM = 0, 1
 TOPIC_S = 12.0  # the time limit of one topic; when it is over, no further questions are asked
@@ -63,6 +64,7 @@ TOPICS = (
     Topic("oplog window", oplog.ask, Examination.is_replicated),
     Topic("snapshot window", snapshots.ask, Examination.is_replicated),
     Topic("journal", journal.ask, Examination.is_replicated),
+    Topic("redis", shared_stream.ask, Examination.is_shared),
     Topic("indexes", indexes.ask, Examination.is_readable),
     # What the documents have decides how a missing index is judged.
     Topic("documents", documents.ask, Examination.wants_documents),
@@ -94,8 +96,9 @@ async def run(settings: Settings, out: TextIO, *, sample: int, role: bool, as_js
 
 async def examine(settings: Settings, *, sample: int) -> Report:
     """Ask every topic about the database. Raises StartupError for settings or a mapping that cannot be used."""
+    bus = bus_of(settings)
     async with Pipeline(settings, mapping_of(settings), Metrics(), read_ms=ANSWER_MS) as pipeline:
-        examination = Examination(settings, pipeline, sample)
+        examination = Examination(settings, pipeline, sample, bus)
         for topic in TOPICS:
             if topic.applies(examination):
                 await _ask(topic, examination)

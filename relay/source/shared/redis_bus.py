@@ -6,7 +6,6 @@ import logging
 import random
 
 from relay.config import Settings
-from relay.errors import StartupError
 from relay.source.client import names_of
 from relay.source.shared.leader import Leader
 from relay.source.shared.redis_feed import RedisFeed
@@ -51,7 +50,7 @@ class RedisBus:
         try:
             server = await self.ask()
         except Unusable as failure:
-            raise StartupError(f"{failure}.") from failure
+            raise failure.diagnosis.error from failure
         except REDIS_ERRORS as failure:
             said = {"redis": place_of(self._settings), "reason": type(failure).__name__}
             log.warning("Redis cannot be reached; this relay starts alone", extra=said)
