@@ -27,14 +27,15 @@ class AllWorkers:
     """Answers for the workers in the slots that `answer_for` is called with (`relay.gateway.http.Operations`)."""
 
     def __init__(self) -> None:
-        self._slots: Sequence[Slot] = ()
+        self._slots: Sequence[Slot] = ()  # of the workers
+        self._asked: Sequence[Slot] = ()  # of the workers and the tailer
         self._own = WorkerMetrics()
         self._sums = MetricSums()
         self._asking: asyncio.Task[dict[Slot, dict[str, Any]]] | None = None
 
-    def answer_for(self, slots: Sequence[Slot]) -> None:
-        """Answer for the workers in these slots from now on."""
-        self._slots = slots
+    def answer_for(self, slots: Sequence[Slot], tailer: Slot) -> None:
+        """Answer for the workers in these slots from now on. The metrics of the tailer are added to theirs."""
+        self._slots, self._asked = slots, (*slots, tailer)
         for slot in slots:
             self._own.restarts.labels(slot.name)  # so that its counter is there before the first restart
 
@@ -104,5 +105,5 @@ class AllWorkers:
                 answers[slot] = figures
 
         answers: dict[Slot, dict[str, Any]] = {}
-        await asyncio.gather(*map(ask, self._slots))
+        await asyncio.gather(*map(ask, self._asked))
         return answers

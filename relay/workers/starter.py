@@ -71,7 +71,8 @@ class Starter:
         (listening,) = sockets
         assignment = TailerAssignment(plain(self._settings), slot.name, listening, str(self._feed.parent))
         answers = {"assignment": _answer(asdict(assignment))}
-        return await Child.start(TAILER, sockets, answers, on_ready=slot.was_ready.set)
+        on_ready, on_ended = slot.was_ready.set, self._operations.ended
+        return await Child.start(TAILER, sockets, answers, on_ready=on_ready, on_ended=on_ended)
 
     def close(self) -> None:
         """Free what the workers share. They keep their own share until they end."""

@@ -79,7 +79,7 @@ class Supervisor:
         ]
         tailer_listens = Listeners([partial(listen_unix, feed)])
         tailer = Slot("tailer", tailer_listens, starter.tailer, drain_s=0, on_restart=operations.restarts)
-        operations.answer_for(workers)
+        operations.answer_for(workers, tailer)
         try:
             async with asyncio.TaskGroup() as group:
                 feeding = group.create_task(tailer.keep())

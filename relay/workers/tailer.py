@@ -2,7 +2,7 @@
 
 Each worker would otherwise have a change stream of its own, which costs MongoDB about 0.1 ms of a core for each write.
 The tailer serves no clients, so nothing delays the stream. While there is no tailer, each worker follows the stream
-itself.
+itself. If several machines share one stream through Redis, the tailer does that for all workers of its machine.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import socket
 from typing import Any
 
 from relay.config import Settings
+from relay.errors import StartupError
 from relay.metrics import Metrics
-from relay.pipeline import Pipeline, mapping_of
+from relay.pipeline import Pipeline, bus_of, mapping_of
 from relay.source.shared.feeder import Feeder, feed
 from relay.workers import entry
 from relay.workers.assignment import TailerAssignment
 from relay.workers.channel import Channel
+from relay.workers.metric_sums import families_of
 
 
 class Tailer:
@@ -27,13 +29,15 @@ class Tailer:
     def __init__(self) -> None:
         self._stop = asyncio.Event()
         self._directory = ""
+        self._metrics = Metrics()
 
     async def run(self, settings: Settings, assignment: dict[str, Any], channel: Channel) -> None:
         own = TailerAssignment(**assignment)
         self._directory = own.directory
         feeder = Feeder()
         with socket.socket(fileno=own.listening) as listening:
-            async with Pipeline(settings, mapping_of(settings), Metrics()) as pipeline:
+            bus = bus_of(settings)
+            async with Pipeline(settings, mapping_of(settings), self._metrics, bus=bus) as pipeline:
                 following = asyncio.create_task(self._follow(pipeline, feeder, listening, channel))
                 stopping = asyncio.create_task(self._stop.wait())
                 await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -46,11 +50,15 @@ class Tailer:
         self, pipeline: Pipeline, feeder: Feeder, listening: socket.socket, channel: Channel
     ) -> None:
         """Pass every change on. Ends only by cancellation, or by StartupError if the stream cannot be followed."""
-        feeder.begin(await pipeline.opening.patiently(), pipeline.tail.token)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(feeder.serve(listening))
-            group.create_task(feed(feeder, pipeline.tail.batches()))
-            channel.tell("ready")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(pipeline.lead())
+                feeder.begin(await pipeline.open(), pipeline.tail.token)
+                group.create_task(feeder.serve(listening))
+                group.create_task(feed(feeder, pipeline.tail.batches()))
+                channel.tell("ready")
+        except* StartupError as failures:
+            raise failures.exceptions[0] from None
 
     def stop(self) -> None:
         self._stop.set()
@@ -59,7 +67,7 @@ class Tailer:
         self._stop.set()
 
     def figures(self) -> dict[str, Any]:
-        return {}
+        return {"metrics": families_of(self._metrics.registry)}
 
     def orphaned(self) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)

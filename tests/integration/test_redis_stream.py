@@ -228,3 +228,20 @@ async def test_a_database_that_stands_still_costs_the_lead(
 
         assert "the database stands still" in {vars(one).get("reason") for one in caplog.records}
         assert not any(relay.follower.reopened for relay in relays)
+
+
+async def test_a_relay_whose_stream_is_quiet_knows_that_it_is_up_to_date(
+    mongo_url: str, database_name: str, valkey: Valkey
+) -> None:
+    async with AsyncMongoClient(mongo_url) as client, AsyncExitStack() as stack:
+        await sharing(stack, Sharing(client, valkey.url, database_name))
+        relay = Sharing(client, valkey.url, database_name)
+        await stack.enter_async_context(relay.running())
+
+        for _ in range(3):
+            # A process that passes the stream on, as a tailer does, learns of it from an empty batch.
+            current_at, batches = relay.shared.current_at, relay.follower.empty
+            await until(lambda at=current_at: relay.shared.current_at != at)
+            await until(lambda before=batches: relay.follower.empty > before)
+
+        assert relay.shared.is_following

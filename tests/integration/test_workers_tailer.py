@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,9 +13,10 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
-from support.relay_fixture import SocketClient
+from support.relay_fixture import SOON_S, SocketClient
+from support.valkey import Valkey
 from support.worker_clients import clients, is_connected, spread
-from support.worker_processes import ANY, TAILER, runs, samples, until, workers
+from support.worker_processes import ANY, TAILER, Workers, runs, samples, until, workers
 
 
 @pytest.fixture
@@ -112,3 +114,39 @@ async def test_the_tailer_serves_until_the_last_worker_has_ended(
         assert await ending == 0
         assert not runs(tailer)
         assert "will be started again" not in relay.said()
+
+
+async def test_the_tailer_shares_the_stream_of_other_machines_for_all_workers(
+    two_workers: dict[str, str], tasks: Any, tmp_path: Path, streams: Callable[[], Any]
+) -> None:
+    pytest.importorskip("redis")
+    (tmp_path / "other").mkdir()
+    with Valkey() as valkey:
+        given = {**two_workers, "RELAY_REDIS_URL": valkey.url, "RELAY_REDIS_KEY": secrets.token_hex(32)}
+        async with workers(tmp_path, **given) as relay, workers(tmp_path / "other", **given) as other:
+            await until(streams, lambda count: count == 1)
+            async with dashboards(relay.url, 5) as here, dashboards(other.url, 5) as there:
+                await all_receive([*here, *there], tasks, "t")
+
+                # The machine whose tailer leads stops, and the other one takes over.
+                first, second = await samples(relay.url), await samples(other.url)
+                leads = 'relay_shared_role{role="leading"}'
+                assert [first[leads], second[leads]] in ([1, 0], [0, 1])
+                stopped, goes_on, kept = (relay, other, there) if first[leads] else (other, relay, here)
+                assert await stopped.end() == 0
+                await until(lambda: samples(goes_on.url), lambda found: found[leads] == 1)
+                await all_receive(kept, tasks, "u")
+                assert (await samples(goes_on.url))["relay_stream_reopened_total"] == 0
+            assert await goes_on.end() == 0
+    assert "Traceback" not in relay.said() + other.said()
+
+
+async def test_a_redis_that_cannot_be_used_ends_the_start_with_one_sentence(
+    two_workers: dict[str, str], tmp_path: Path
+) -> None:
+    pytest.importorskip("redis")
+    with Valkey(acl=["user default off"]) as valkey:
+        given = {**two_workers, "RELAY_REDIS_URL": valkey.url, "RELAY_REDIS_KEY": secrets.token_hex(32)}
+        relay = Workers(tmp_path / "relay.log", **given)
+        assert await asyncio.to_thread(relay.process.wait, SOON_S) == 3
+    assert relay.said().count("Redis does not accept the user or the password") == 1

@@ -57,10 +57,12 @@ class Follower:
         self.stream = stream
         self.changes: list[Told] = []
         self.reopened: list[Reopened] = []
+        self.empty = 0  # batches without a change
 
     async def run(self) -> None:
         async for item in self.stream.batches():
             if isinstance(item, Batch):
+                self.empty += not item.changes
                 self.changes += [
                     (change.time, raw) for change, raw in zip(item.changes, item.raws, strict=True)
                 ]

@@ -216,10 +216,13 @@ class SharedTail:
             except ValueError as failure:
                 raise FeedLost(str(failure)) from failure
             yield self._tail.take(events, entry.end, entry.token, is_current=entry.is_current)
-        else:
-            # The feed repeats its position, without events, as a sign that it is up to date.
-            self.skipped += entry.start < entry.end
+        elif entry.start < entry.end:
+            self.skipped += 1
             self._tail.confirm(entry.is_current)
+        else:
+            # The feed repeats its position as a sign that it is up to date. That may be passed on to other processes.
+            self._tail.confirm(entry.is_current)
+            yield Batch((), (), self.position, self.position, self.token, entry.is_current)
 
     async def _wait(self) -> None:
         """Wait until the feed can be used again."""
