@@ -283,7 +283,7 @@ class Tail:
             self._witness = Witness.of(changes, raws)
         self.position, self._token = position, token
         self.confirm(is_current)
-        return Batch(changes, raws, start, position, token, is_current)
+        return Batch(changes, raws, start, position, token, is_current, is_complete=not self.is_lost)
 
     @property
     def may_lag(self) -> bool:

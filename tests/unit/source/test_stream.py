@@ -12,7 +12,7 @@ from bson import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymongo import ReadPreference
-from support.played_database import START, PlayedDatabase, token
+from support.played_database import START, PlayedDatabase, event, token
 
 from relay.source import cursor, stream
 from relay.source.members import Members, Route
@@ -207,3 +207,16 @@ async def test_a_cancellation_while_a_stream_is_left_is_not_lost() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await leaving
+
+
+def test_a_part_of_the_stream_with_a_change_that_cannot_be_read_is_not_complete() -> None:
+    where: Any = PlayedDatabase([1], [1], {}, False), "app", "tasks", Decoder("events")
+    tail, time = Tail(*where, jitter=lambda: 0.0), Timestamp(10, 1)
+    tail.take_over(START, bson.encode(token(START)))
+    events = [event(0, time), {**event(1, time), "operationType": "insert"}]
+
+    batch = tail.take([bson.encode(one) for one in events], time, bson.encode(token(time)), is_current=True)
+
+    assert [change.id for change in batch.changes] == [0]
+    assert not batch.is_complete
+    assert tail.is_lost
