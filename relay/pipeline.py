@@ -87,8 +87,8 @@ class Pipeline:
     `pace` is awaited before the stream fetches more changes. `on_interrupted` is called each time the stream breaks.
     `read_ms` is the longest time, in milliseconds, that one read may take in the database. With a `feed`, the
     change stream is received from another process, and followed directly only while that process cannot be used. With
-    a `bus`, it is shared with other relays in the same way; `open` and `lead` do what that needs. Raises StartupError
-    if the settings name no database.
+    a `bus`, it is shared with other relays in the same way; `open` and `lead` do what that needs. With `passes_on`, the
+    batches of the stream have what another process needs of them. Raises StartupError if the settings name no database.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class Pipeline:
         read_ms: int = MAX_TIME_MS,
         feed: Feed | None = None,
         bus: RedisBus | None = None,
+        passes_on: bool = False,
     ) -> None:
         database, collection = names_of(settings)
         self._settings = settings
@@ -126,6 +127,7 @@ class Pipeline:
             members=members,
             pace=pace,
             on_interrupted=on_interrupted,
+            keeps_raws=passes_on,
         )
         self.tail: Stream = tail
         self._bus, self._bus_asked = bus, asyncio.Event()

@@ -61,7 +61,7 @@ class Batch:
 
     `start` is the position of the item before this one, which may be a `Reopened`, or the position that `Tail.open`
     set. `changes` is empty if only the position moved forward. `raws` are the change events as raw BSON, one for each
-    of `changes`, in the same order. `token` is a resume token, as raw BSON: a stream that is resumed there sends every
+    of `changes`, in the same order, or empty if nobody needs them. `token` is a resume token, as raw BSON: a stream that is resumed there sends every
     change after `position`, and before those it may repeat changes at or before `position`. `is_current` says that the
     stream is up to date with the database. `is_complete` is False if changes may be missing: a `Reopened` follows.
     """
@@ -136,6 +136,9 @@ class Tail:
     `pace` is awaited before the tail asks for more changes, so that slow delivery slows down the tail: fewer and larger
     batches cost less than changes that wait in memory. `on_interrupted` is called each time a cursor fails, before the
     pause that precedes the next attempt. `jitter` returns a number in [0, 1), which varies the length of that pause.
+
+    With `keeps_raws` False, the batches have no `raws`: those of large changes would take as much memory again while a
+    batch is delivered.
     """
 
     def __init__(
@@ -150,6 +153,7 @@ class Tail:
         clock: Callable[[], float] = time.monotonic,
         pace: Callable[[], Awaitable[None]] | None = None,
         on_interrupted: Callable[[], None] = lambda: None,
+        keeps_raws: bool = True,
     ) -> None:
         self.name = f"{database}.{collection}"
         self._client = client
@@ -161,6 +165,7 @@ class Tail:
         self._clock = clock
         self._pace = pace
         self._on_interrupted = on_interrupted
+        self._keeps_raws = keeps_raws
         self._outage = Outage(log, "change stream interrupted")
         self._token = b""  # a resume token, as raw BSON; empty until the first cursor has been opened
         self._witness: Witness | None = None
@@ -382,6 +387,9 @@ class Tail:
                 is_current = reply.behind_s <= (MERGED_BEHIND_S if cursor.is_merged else BEHIND_S)
                 self.confirm(is_current)
                 self._ends = ends
+                if not self._keeps_raws:
+                    del reply  # it has them, too
+                    raws = []
                 yield Batch(batch, raws, start, self.position, self._token, is_current)
                 if ends:
                     return

@@ -37,7 +37,8 @@ class Tailer:
         feeder = Feeder()
         with socket.socket(fileno=own.listening) as listening:
             bus = bus_of(settings)
-            async with Pipeline(settings, mapping_of(settings), self._metrics, bus=bus) as pipeline:
+            mapping, metrics = mapping_of(settings), self._metrics
+            async with Pipeline(settings, mapping, metrics, bus=bus, passes_on=True) as pipeline:
                 following = asyncio.create_task(self._follow(pipeline, feeder, listening, channel))
                 stopping = asyncio.create_task(self._stop.wait())
                 await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)

@@ -73,6 +73,7 @@ class Feeder:
             self._kept.clear()
             self._size = 0
         else:
+            assert len(item.raws) >= len(item.changes), "the tail has to keep the raw changes"
             entry = Entry(item.start, item.position, item.token, joined(item.raws), item.is_current)
         self._top = entry._replace(start=entry.end, events=b"", reopened=None)
         framed = _framed(entry)

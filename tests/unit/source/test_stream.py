@@ -209,6 +209,25 @@ async def test_a_cancellation_while_a_stream_is_left_is_not_lost() -> None:
         await leaving
 
 
+async def test_a_stream_whose_raw_changes_nobody_needs_is_the_same_without_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream, "BACKOFF_MIN_S", 0.0)
+    database = PlayedDatabase([1, 3, 2, 1], [2, 1, None, 2, 1], {"msg": "isdbgrid"}, False)
+    where: Any = database, "app", "tasks", Decoder("events")
+    tail, changes = Tail(*where, jitter=lambda: 0.0, keeps_raws=False), []
+    await tail.open()
+    async with aclosing(tail.batches()) as batches:
+        async for batch in batches:
+            assert isinstance(batch, Batch)
+            assert not batch.raws
+            changes += [(change.id, change.time) for change in batch.changes]
+            if batch.position >= database.changes[-1][1]:
+                break
+
+    assert changes == database.changes
+
+
 def test_a_part_of_the_stream_with_a_change_that_cannot_be_read_is_not_complete() -> None:
     where: Any = PlayedDatabase([1], [1], {}, False), "app", "tasks", Decoder("events")
     tail, time = Tail(*where, jitter=lambda: 0.0), Timestamp(10, 1)
