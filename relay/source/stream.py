@@ -61,9 +61,10 @@ class Batch:
 
     `start` is the position of the item before this one, which may be a `Reopened`, or the position that `Tail.open`
     set. `changes` is empty if only the position moved forward. `raws` are the change events as raw BSON, one for each
-    of `changes`, in the same order, or empty if nobody needs them. `token` is a resume token, as raw BSON: a stream that is resumed there sends every
-    change after `position`, and before those it may repeat changes at or before `position`. `is_current` says that the
-    stream is up to date with the database. `is_complete` is False if changes may be missing: a `Reopened` follows.
+    of `changes`, in the same order, or empty if nobody needs them. `token` is a resume token, as raw BSON: a stream
+    that is resumed there sends every change after `position`, and before those it may repeat changes at or before
+    `position`. `is_current` says that the stream is up to date with the database. `is_complete` is False if changes may
+    be missing: a `Reopened` follows.
     """
 
     changes: Sequence[Change]
