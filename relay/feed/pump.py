@@ -240,6 +240,8 @@ class Pump:
     def _before(self, changes: Sequence[Change]) -> _Before:
         """Return the positions at which to read the tasks of these changes as they were before the batch."""
         usual, early, seen = just_before(changes[0].time), set(), set()
+        if not self._reads.is_routed:
+            return _Before(usual, usual, frozenset())
         for change in changes:
             if self._is_early(change) and change.key not in seen:
                 early.add(change.key)
@@ -259,6 +261,8 @@ class Pump:
         """Return the tasks that were changed in transactions of a sharded cluster as they were after these, by key and
         cluster time; None for a task that did not exist.
         """
+        if not self._reads.is_routed:
+            return {}
         wanted: dict[Timestamp, dict[bytes, Any]] = {}
         for change in changes:
             if self._is_early(change):
