@@ -206,13 +206,13 @@ class Settings(BaseSettings):
     """The key with which changes are encrypted in Redis: 32 bytes in base64 or hexadecimal, the same for all relays.
     `openssl rand -base64 32` makes one. Several are separated by commas: the first encrypts, each decrypts."""
     relay_redis_encryption: Literal["on", "off"] = "on"
-    """`off` writes changes to Redis without encryption. Whoever can read that Redis can then read the documents."""
+    """`off` writes changes to Redis without encryption. Everyone who can read Redis can then read the documents."""
     relay_redis_max_bytes: int = Field(268_435_456, ge=1_048_576, le=2**40)
     """Bytes of changes to keep in Redis. They are kept for at most a minute; past this, the oldest go earlier, and a
     relay that still needs them reads them from MongoDB."""
     relay_bus_fallback: Literal["tail", "wait"] = "tail"
-    """What a relay does while the shared change stream cannot be used. `tail` follows MongoDB itself. `wait` is for so
-    many relays that MongoDB could not serve them all: they wait, and clients are told that they are `stale`."""
+    """What a relay does while the shared change stream cannot be used. `tail` follows MongoDB itself. `wait` lets it
+    wait, and clients are told that it is `stale`: for many relays, which MongoDB could not serve all at once."""
 
     relay_host: Annotated[str, AfterValidator(_bare_address)] = Field("127.0.0.1", min_length=1)
     """The address to listen on. `::` accepts IPv6 and IPv4."""

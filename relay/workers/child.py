@@ -107,7 +107,7 @@ class Child:
             return f"signal {-code}"
 
     async def is_ready_within(self, seconds: float) -> bool:
-        """Wait until the child is ready, for at most so many seconds. Return False if it is not, or ended before."""
+        """Wait until the child is ready, for at most `seconds`. Return False if it is not, or if it ended before."""
         await first_of(self.ready, self.ended, seconds=seconds)
         return self.ready.is_set() and not self.ended.is_set()
 
@@ -125,7 +125,7 @@ class Child:
         self._process.kill()
 
     async def end_within(self, seconds: float) -> bool:
-        """Wait until the child has ended. If that takes longer than so many seconds, kill it and return False."""
+        """Wait until the child has ended. If that takes longer than `seconds`, kill it and return False."""
         try:
             async with asyncio.timeout(seconds):
                 await self.ended.wait()
@@ -154,7 +154,7 @@ def _spawn(module: str, channel: int, descriptors: Sequence[int]) -> subprocess.
 
 
 async def first_of(*events: asyncio.Event, seconds: float | None = None) -> None:
-    """Wait until one of these events is set, for at most so many seconds (None: forever)."""
+    """Wait until one of these events is set, for at most `seconds` (None: forever)."""
     waits = [asyncio.create_task(event.wait()) for event in events]
     try:
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

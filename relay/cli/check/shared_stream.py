@@ -46,7 +46,7 @@ def judge(version: str, max_bytes: int, *, evicts: bool, settings: Settings) -> 
             "redis",
             "warning",
             "changes are not encrypted in it",
-            "Whoever can read this Redis can read the documents; set RELAY_REDIS_KEY and leave out "
+            "Everyone who can read this Redis can read the documents; set RELAY_REDIS_KEY and leave out "
             "RELAY_REDIS_ENCRYPTION.",
         )
     kept = settings.relay_redis_max_bytes

@@ -1,7 +1,7 @@
 """Lead a shared change stream: follow the database for all relays, and write what it sends to Redis. Does I/O.
 
 Each relay has a `Leader`, and one of them holds the lease. It continues at the newest entry, so entries follow each
-other without a gap, whoever writes them; entries that Redis has forgotten are written again.
+other without a gap, also after another relay has taken over; entries that Redis has forgotten are written again.
 """
 
 from __future__ import annotations
