@@ -9,6 +9,7 @@ import atexit
 import gc
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,7 +31,12 @@ def leave_on_interrupt() -> None:
 
 
 def raise_on_interrupt() -> None:
-    """Make Ctrl-C raise KeyboardInterrupt, on which asyncio cancels what runs. Ignored, it stays ignored."""
+    """Make Ctrl-C raise KeyboardInterrupt, on which asyncio cancels what runs. Ignored, it stays ignored.
+
+    Python cannot raise it in the callback of a weak reference or in a destructor: there Ctrl-C ends the process.
+    """
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _unraisable
     _on_interrupt(signal.default_int_handler)
 
 
@@ -91,6 +97,15 @@ def end(code: int) -> NoReturn:
 def _on_interrupt(handler: Callable[[int, FrameType | None], object]) -> None:
     if not is_ignored(signal.SIGINT):
         signal.signal(signal.SIGINT, handler)
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    if unraisable.exc_type is KeyboardInterrupt:
+        # Python would print its traceback and go on, as if Ctrl-C had not been pressed. A further Ctrl-C is ignored:
+        # the functions registered with `atexit` may still have a program to stop and files to remove.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        end(EXIT_INTERRUPTED)
+    sys.__unraisablehook__(unraisable)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
