@@ -6,13 +6,16 @@ import os
 import shutil
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from dashboard import SOON_MS
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pymongo import MongoClient
 from support.browser_site import NETWORK_ERRORS, Site
-from support.relay_fixture import settings_for
+from support.relay_fixture import SOON_S, settings_for
+
+from relay import pipeline
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = (
@@ -22,6 +25,14 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patience() -> Iterator[None]:
+    """Let a relay wait longer at its end until its MongoDB clients are closed, because a client that it gives up on a
+    busy machine fails a test with a ResourceWarning."""
+    with patch.object(pipeline, "FAREWELL_S", SOON_S):
+        yield
 
 
 # Playwright runs an event loop in this thread, so it has to end before the next asynchronous test.

@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from pymongo import MongoClient
 from support.relay_fixture import SECRET, SOON_S, settings_for
 
-from relay import health
+from relay import health, pipeline
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a relay that runs in a test take the database for silent only after a long time: on a busy machine it may be
-    silent for seconds, and `stream:status` would be among the messages that the test compares."""
-    monkeypatch.setattr(health, "STALE_AFTER_S", SOON_S)
+@pytest.fixture(scope="module", autouse=True)
+def patience() -> Iterator[None]:
+    """Give a relay that runs in a test more time for what a busy machine may take seconds for.
+
+    It takes the database for silent later, because `stream:status` would be among the messages that a test compares. At
+    its end it waits longer until its MongoDB clients are closed, because a client that is given up fails a test with a
+    ResourceWarning.
+    """
+    with patch.object(health, "STALE_AFTER_S", SOON_S), patch.object(pipeline, "FAREWELL_S", SOON_S):
+        yield
 
 
 @pytest.fixture
