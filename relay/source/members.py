@@ -3,7 +3,8 @@
 A cursor exists only on the member that opened it, but the driver sends each command that the relay writes itself to any
 member that fits. So every command of a stream or of a read has the same `Route`.
 
-With the read preference `primary`, nothing is chosen: each command goes to the member that is the primary then.
+With the read preference `primary`, nothing is chosen in a replica set: each command goes to the member that is the
+primary then. In a sharded cluster a router is chosen, because a cursor exists only on the router that opened it.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ class Members:
         return bool(_fitting(known, preference, lambda one: one.address == route.address and fits(one)))
 
     async def _choose(self, client: AsyncMongoClient[Any]) -> Route:
-        if not self.may_lag:
+        if not self.may_lag and not is_routed(client):
             return Route(self._preference)
         await _hear_all(client)
         if not self._fit(client):

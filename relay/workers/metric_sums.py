@@ -39,9 +39,10 @@ def value_of(families: Families, name: str) -> float:
 class MetricSums:
     """The sums of the metrics of all workers, for each name and each set of labels.
 
-    A gauge is the sum over the workers that answered the last time. A counter never goes down, or a monitoring system
-    would take that for a restart: it includes what a dead worker had counted when it last answered, and what a silent
-    one had. Of the times at which counters were created, the earliest counts.
+    A gauge is the sum over the workers that answered the last time, or the greatest of their values if it is a time in
+    seconds. A counter never goes down, or a monitoring system would take that for a restart: it includes what a dead
+    worker had counted when it last answered, and what a silent one had. Of the times at which counters were created,
+    the earliest counts.
 
     A worker is named by any value; its successor has another name.
     """
@@ -104,5 +105,7 @@ def _add(sums: dict[Key, float], family: dict[str, Any]) -> None:
         key = (name, tuple(sorted(labels.items())))
         if name.endswith("_created"):  # a time
             sums[key] = min(value, sums.get(key, value))
+        elif name.endswith("_seconds") and _is_gauge(family):  # how long something takes
+            sums[key] = max(value, sums.get(key, value))
         else:
             sums[key] = value + sums.get(key, 0.0)

@@ -57,6 +57,13 @@ class PlayedDatabase:
     def server_descriptions(self) -> dict[str, Any]:
         return {}
 
+    @property
+    def readable_servers(self) -> list[Any]:
+        return []
+
+    def apply_selector(self, *_: Any, **__: Any) -> list[Any]:
+        return []  # the driver's part in choosing a server is tested elsewhere
+
     def __getitem__(self, name: str) -> Any:
         return self
 

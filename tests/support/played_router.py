@@ -87,6 +87,13 @@ class PlayedRouter:
     def server_descriptions(self) -> dict[str, Any]:
         return {}
 
+    @property
+    def readable_servers(self) -> list[Any]:
+        return []
+
+    def apply_selector(self, *_: Any, **__: Any) -> list[Any]:
+        return []  # the driver's part in choosing a server is tested elsewhere
+
     def __getitem__(self, name: str) -> Any:
         return self
 
@@ -97,11 +104,13 @@ class PlayedRouter:
 
     async def end_session(self) -> None: ...
 
+    async def aconnect(self) -> None: ...
+
     async def command(self, command: Any, **options: Any) -> Any:
         self.commands.append(command if isinstance(command, str) else next(iter(command)))
         if command == "hello":
             return self._hello
-        if "find" in command:
+        if command == "ping" or "find" in command:
             return {"operationTime": self._now}
         if "killCursors" in command:
             return {}

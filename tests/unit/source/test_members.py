@@ -221,11 +221,33 @@ def test_the_chosen_member_is_one_of_the_best_and_stays_allowed(
             asyncio.run(members.follow(client))  # type: ignore[arg-type]
 
 
+ROUTERS = [
+    ServerDescription(
+        (name, 27017), Hello({"ok": 1, "msg": "isdbgrid", "maxWireVersion": 17}), round_trip_time=0.001
+    )
+    for name in ("r", "s")
+]
+
+
+@pytest.mark.parametrize("preference", [ReadPreference.PRIMARY, Secondary([{"use": "relay"}], 90)])
+async def test_a_cursor_stays_on_one_of_several_routers(preference: Any) -> None:
+    client = Client()
+    client.know(*ROUTERS, kind=TOPOLOGY_TYPE.Sharded)
+    members = Members(preference)
+    route = await members.follow(client)  # type: ignore[arg-type]
+    assert route.address in {one.address for one in ROUTERS}
+    assert members.allows(client, route)  # type: ignore[arg-type]
+    assert all([await members.read(client) == route for _ in range(20)])  # type: ignore[arg-type]
+    # When that router is gone, another is chosen.
+    other = next(one for one in ROUTERS if one.address != route.address)
+    client.know(other, kind=TOPOLOGY_TYPE.Sharded)
+    assert not members.allows(client, route)  # type: ignore[arg-type]
+    assert (await members.read(client)).address == other.address  # type: ignore[arg-type]
+
+
 async def test_a_router_is_told_the_preference_and_a_member_is_not() -> None:
     preference = Secondary([{"use": "relay"}], 90)
-    hello = Hello({"ok": 1, "msg": "isdbgrid", "maxWireVersion": 17})
-    routers = [ServerDescription((name, 27017), hello, round_trip_time=0.001) for name in ("r", "s")]
-    for kind, known in ((TOPOLOGY_TYPE.Sharded, routers), (TOPOLOGY_TYPE.Single, routers[:1])):
+    for kind, known in ((TOPOLOGY_TYPE.Sharded, ROUTERS), (TOPOLOGY_TYPE.Single, ROUTERS[:1])):
         client = Client()
         client.know(*known, kind=kind)
         route = await Members(preference).follow(client)  # type: ignore[arg-type]

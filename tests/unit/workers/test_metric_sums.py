@@ -44,6 +44,15 @@ def test_samples_are_added_by_name_and_labels() -> None:
     assert (said["relay_closed_total", "1001"], said["relay_closed_total", "4401"]) == (6, 2)
 
 
+def test_of_gauges_in_seconds_the_greatest_counts() -> None:
+    sums = MetricSums()
+    for worker, lag in (("one", 0.5), ("two", 7.0), ("three", 0.25)):
+        gauge = {"name": "relay_lag_seconds", "help": "Lag.", "type": "gauge"}
+        sums.heard(worker, [{**gauge, "samples": [["relay_lag_seconds", {}, lag]]}])
+    assert read(sums.text(["one", "two", "three"]))["relay_lag_seconds", ""] == 7
+    assert read(sums.text(["one", "three"]))["relay_lag_seconds", ""] == 0.5  # the other does not answer
+
+
 def test_the_sums_of_one_worker_are_its_own_metrics() -> None:
     one, sums = metrics(connections=3, changes=10, closed={"1001": 1}), MetricSums()
     sums.heard("one", families_of(one.registry))
