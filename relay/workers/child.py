@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
+from relay.errors import Unanswered
 from relay.workers.channel import Answer, Channel
 
 
@@ -110,6 +111,14 @@ class Child:
         """Wait until the child is ready, for at most `seconds`. Return False if it is not, or if it ended before."""
         await first_of(self.ready, self.ended, seconds=seconds)
         return self.ready.is_set() and not self.ended.is_set()
+
+    async def answers_within(self, seconds: float) -> bool:
+        """Ask the child about itself, and return whether it answers within `seconds`."""
+        try:
+            await self.channel.ask("figures", within_s=seconds)
+        except Unanswered:
+            return False
+        return True
 
     def retire(self) -> None:
         """Ask the child to leave its listening sockets to its successor, to end its work and then itself."""

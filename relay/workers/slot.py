@@ -18,6 +18,10 @@ READY_WITHIN_S = 60.0  # for a replacement: the one before it serves until then
 # After this many failures in a row, the listening sockets are closed until the next start. After the first one they
 # stay open, and clients that connect wait for the successor.
 TOLERATED_FAILURES = 1
+# The current process is asked so often whether it lives, and is killed after so many questions in a row without an
+# answer. More than one, because after a pause of the whole machine the wait for one answer is over at once.
+ASK_EVERY_S = 10.0
+UNANSWERED_MAX = 3
 
 Start = Callable[["Slot", list[int]], Awaitable[Child]]
 
@@ -78,17 +82,21 @@ class Slot:
         are logged and tried again like any other, because other workers may serve on.
         """
         backoff = Backoff()
-        while not self._stopping.is_set():
-            lived_s, reason = await self._run_one()
-            if self._stopping.is_set():
-                break
-            pause_s = backoff.failed(lived_s)
-            if backoff.failures > TOLERATED_FAILURES:
-                self._listeners.close()
-            self._on_restart(self)
-            fields = {"worker": self.name, "ended": reason, "again_in_s": pause_s}
-            log.error("a process of the relay ended and will be started again", extra=fields)
-            await first_of(self._stopping, seconds=pause_s)
+        watching = asyncio.create_task(self._kill_what_hangs())
+        try:
+            while not self._stopping.is_set():
+                lived_s, reason = await self._run_one()
+                if self._stopping.is_set():
+                    break
+                pause_s = backoff.failed(lived_s)
+                if backoff.failures > TOLERATED_FAILURES:
+                    self._listeners.close()
+                self._on_restart(self)
+                fields = {"worker": self.name, "ended": reason, "again_in_s": pause_s}
+                log.error("a process of the relay ended and will be started again", extra=fields)
+                await first_of(self._stopping, seconds=pause_s)
+        finally:
+            watching.cancel()
         await asyncio.gather(*(self._end(child) for child in self._children))
 
     async def replace(self) -> bool:
@@ -143,6 +151,22 @@ class Slot:
         if child.refused is not None and not self.was_ready.is_set():
             raise StartupError(child.refused)
         return child.lived_s, child.refused or child.ending
+
+    async def _kill_what_hangs(self) -> None:
+        """Ask the current process again and again whether it lives, and kill it if it does not answer any more: clients
+        that the kernel gives to it would wait for ever."""
+        asked: Child | None = None
+        unanswered = 0
+        while True:
+            await asyncio.sleep(ASK_EVERY_S)
+            if self.current is not asked:
+                asked, unanswered = self.current, 0
+            if asked is None or not self.is_running:
+                continue
+            unanswered = 0 if await asked.answers_within(ASK_EVERY_S) else unanswered + 1
+            if unanswered == UNANSWERED_MAX and asked is self.current and self.is_running:
+                log.error("a process of the relay hangs and is killed", extra={"worker": self.name})
+                asked.kill()
 
     async def _begin(self) -> Child:
         """Start a process. Raises OSError if that is not possible, and StartupError if its ports cannot be opened."""

@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, Self
 
 from checker import POLL_S, Watcher, fetch, ready, until
 from support.polling_client import post
-from support.relay_fixture import SECRET, SOON_S, environment
+from support.relay_fixture import SECRET, SOON_S, command, environment
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
 from relay.cli.demo import mongod as embedded
@@ -32,8 +31,7 @@ PATIENCE_S = 5.0  # how long a client waits for a relay before it goes to anothe
 
 
 class Instance:
-    """A `relay serve`, always on the same port. `patches` are values for constants of modules: a test cannot wait for
-    a minute."""
+    """A `relay serve`, always on the same port. `patches` are as for `command`."""
 
     def __init__(self, log: Path, settings: Mapping[str, str], patches: Mapping[str, float]) -> None:
         port = embedded.free_port()
@@ -45,11 +43,7 @@ class Instance:
             "RELAY_DRAIN_MS": "100",
             **settings,
         }
-        lines = ["import importlib"]
-        for name, value in patches.items():
-            module, _, constant = name.rpartition(".")
-            lines.append(f"importlib.import_module({module!r}).{constant} = {value}")
-        self._program = "\n".join([*lines, "from relay.__main__ import main", "main()"])
+        self._command = [*command(patches), "serve"]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, **settings: str) -> None:
@@ -57,7 +51,7 @@ class Instance:
         self._settings |= settings
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", self._program, "serve"],
+                self._command,
                 stdout=log,
                 stderr=log,
                 env=environment(**self._settings),

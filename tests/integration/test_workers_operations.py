@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.worker_clients import clients, spread
-from support.worker_processes import fetch, readiness, ready_in, samples, until, workers
+from support.worker_processes import TAILER, WORKER, fetch, readiness, ready_in, runs, samples, until, workers
 
 from relay.cli.demo import mongod as embedded
 
@@ -110,6 +110,21 @@ async def test_a_worker_that_hangs_is_not_ready_and_left_out(
         assert silent == {"worker": silent["worker"], "ready": False}
         os.kill(hanging, signal.SIGCONT)
         assert (await relay.ready(3, at))["ready"]
+        assert await relay.end() == 0
+
+
+@pytest.mark.parametrize("module", [WORKER, TAILER])
+async def test_a_process_that_hangs_for_long_is_replaced(
+    two_workers: dict[str, str], tmp_path: Path, module: str
+) -> None:
+    patches = {"relay.workers.slot.ASK_EVERY_S": 0.7}
+    async with workers(tmp_path, patches=patches, **two_workers) as relay:
+        hanging, *_ = relay.children(module)
+        os.kill(hanging, signal.SIGSTOP)
+        said = await relay.says("a process of the relay ended and will be started again")
+        assert said.count("a process of the relay hangs and is killed") == 1
+        assert not runs(hanging)
+        await relay.ready(2)
         assert await relay.end() == 0
 
 

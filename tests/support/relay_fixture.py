@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +21,18 @@ from relay.config import Settings, load
 
 SECRET = "a secret for tests, long enough for HS256"
 COMMAND = [sys.executable, "-c", "from relay.__main__ import main; main()"]
+
 SOON_S = 30.0  # a limit for what takes milliseconds, on a busy machine
+
+
+def command(patches: Mapping[str, float]) -> list[str]:
+    """Return a COMMAND with these values for constants of modules (`relay.workers.slot.ASK_EVERY_S`): a test cannot
+    wait for a minute."""
+    lines = ["import importlib"]
+    for name, value in patches.items():
+        module, _, constant = name.rpartition(".")
+        lines.append(f"importlib.import_module({module!r}).{constant} = {value}")
+    return [*COMMAND[:2], "\n".join([*lines, COMMAND[2]])]
 
 
 def token(sub: Any, *, ttl_s: float = 600, secret: str = SECRET, **claims: Any) -> str:

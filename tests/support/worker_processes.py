@@ -10,14 +10,14 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.relay_fixture import COMMAND, SOON_S, environment
+from support.relay_fixture import SOON_S, command, environment
 
 LOOK_S = 0.02  # seconds between two looks at something that another process does
 WORKER, TAILER = "relay.workers.worker", "relay.workers.tailer"
@@ -27,11 +27,11 @@ ANY = "relay.workers"
 class Workers:
     """A parent process with its workers. The log of all of them is in the file `log`."""
 
-    def __init__(self, log: Path, *arguments: str, **given: str) -> None:
+    def __init__(self, log: Path, *arguments: str, patches: Mapping[str, float], **given: str) -> None:
         self._log = log
         with log.open("ab") as stderr:
             self.process = subprocess.Popen(
-                [*COMMAND, "serve", *arguments],
+                [*command(patches), "serve", *arguments],
                 stdin=subprocess.DEVNULL,
                 stderr=stderr,
                 env=environment(**given),
@@ -85,10 +85,15 @@ class Workers:
 
 @asynccontextmanager
 async def workers(
-    tmp_path: Path, *arguments: str, until: str = "relay: listening on", **given: str
+    tmp_path: Path,
+    *arguments: str,
+    until: str = "relay: listening on",
+    patches: Mapping[str, float] = {},
+    **given: str,
 ) -> AsyncIterator[Workers]:
-    """Start a relay with workers, and wait until this was logged. In the end, no process of it is left."""
-    started = Workers(tmp_path / "relay.log", *arguments, **given)
+    """Start a relay with workers, and wait until this was logged. In the end, no process of it is left. `patches` are
+    for the parent, as for `command`."""
+    started = Workers(tmp_path / "relay.log", *arguments, patches=patches, **given)
     children: list[int] = []
     try:
         await started.says(until)
