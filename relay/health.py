@@ -15,6 +15,9 @@ from relay.source.stream import Stream
 # After this many seconds without a reply of the database, what clients see may be out of date.
 STALE_AFTER_S = 5.0
 LOOK_S = 0.5  # seconds between two checks of when the database last replied
+# After so many checks in a row that the database did not answer, the relay sends new clients elsewhere, even if the
+# change stream comes from another process: it could not read a task for them. One check may meet a change of primary.
+UNANSWERED_MAX = 2
 
 
 class Announcer(Protocol):
@@ -47,7 +50,8 @@ class Health:
         silence = self._silence()
         stale = silence is None or silence > STALE_AFTER_S
         suits = self._watch.refused is None
-        ready = not stale and suits and not self.stopping and self._keys.current() is not None
+        answers = self._watch.unanswered < UNANSWERED_MAX
+        ready = not stale and suits and answers and not self.stopping and self._keys.current() is not None
         state: dict[str, Any] = {"ready": ready, "stale": stale}
         if silence is not None:
             state["lastReplyMs"] = round(silence * 1000)

@@ -82,6 +82,9 @@ class Watch:
     A collection may be replaced by a view, a time series or a capped collection. The change stream does not fail then:
     it sends nothing, or reads of the collection fail. `refused` says what is wrong, and is None while nothing is. When
     the collection can be followed again, the stream is reopened, because messages and reads in between may be wrong.
+
+    `unanswered` counts the last checks in a row that the database did not answer. The tail notices that as well, unless
+    another process passes the stream on to it.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Watch:
         self._reader = reader
         self._tail = tail
         self.refused: Diagnosis | None = None
+        self.unanswered = 0
 
     async def run(self) -> None:
         """Check every LOOK_S seconds, forever."""
@@ -105,14 +109,13 @@ class Watch:
                 await self.look()
 
     async def look(self) -> None:
-        """Check once, and set `refused` to the result.
-
-        If the database does not answer, `refused` stays as it is, because the tail reports that the database is silent.
-        """
+        """Check once, and set `refused` to the result. If the database does not answer, `refused` stays as it is."""
         try:
             found = await of_collection(self._settings, self._client, self._reader)
         except (PyMongoError, SourceError, LookupError):
+            self.unanswered += 1
             return
+        self.unanswered = 0
         before, self.refused = self.refused, found
         if found is not None and found != before:
             log.error("the collection can no longer be followed", extra={"reason": str(found)})

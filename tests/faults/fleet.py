@@ -89,6 +89,12 @@ class Instance:
     async def is_(self, role: str) -> bool:
         return await self.figure(f'relay_shared_role{{role="{role}"}}') == 1
 
+    async def becomes(self, role: str) -> None:
+        """Wait until this is its role."""
+        async with asyncio.timeout(SOON_S):
+            while not await self.is_(role):
+                await asyncio.sleep(POLL_S)
+
     def _end(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)

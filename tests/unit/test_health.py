@@ -11,11 +11,16 @@ from typing import Any
 import pytest
 
 from relay import health
-from relay.health import STALE_AFTER_S, Health
+from relay.health import STALE_AFTER_S, UNANSWERED_MAX, Health
 
 
 def health_of(
-    *, silence_s: float | None = 0.0, has_keys: bool = True, refused: object = None, announce: Any = None
+    *,
+    silence_s: float | None = 0.0,
+    has_keys: bool = True,
+    refused: object = None,
+    unanswered: int = 0,
+    announce: Any = None,
 ) -> Health:
     tail = SimpleNamespace(current_at=None if silence_s is None else time.monotonic() - silence_s)
     keys = SimpleNamespace(current=lambda: object() if has_keys else None)
@@ -23,7 +28,7 @@ def health_of(
         tail,  # type: ignore[arg-type]
         SimpleNamespace(announce=announce),
         keys,  # type: ignore[arg-type]
-        SimpleNamespace(refused=refused),  # type: ignore[arg-type]
+        SimpleNamespace(refused=refused, unanswered=unanswered),  # type: ignore[arg-type]
     )
 
 
@@ -40,18 +45,24 @@ def test_a_relay_is_ready_while_the_database_answers_and_there_are_keys() -> Non
         ({"silence_s": STALE_AFTER_S + 1}, True),
         ({"has_keys": False}, False),
         ({"refused": "it is a view"}, False),
+        ({"unanswered": UNANSWERED_MAX}, False),
     ],
     ids=[
         "before the first answer",
         "a silent database",
         "without keys",
         "a collection that cannot be followed",
+        "a stream that comes from another process, and a silent database",
     ],
 )
 def test_a_relay_is_not_ready(given: dict[str, Any], stale: bool) -> None:
     state = health_of(**given).state()
     assert (state["ready"], state["stale"]) == (False, stale)
     assert ("lastReplyMs" in state) == (given.get("silence_s", 0) is not None)
+
+
+def test_one_check_without_an_answer_means_nothing() -> None:
+    assert health_of(unanswered=1).state()["ready"] is True
 
 
 def test_a_relay_that_is_stopping_is_not_ready() -> None:

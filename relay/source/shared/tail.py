@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
+from typing import Any
 
 from bson import Timestamp
 from pymongo.errors import PyMongoError
@@ -158,31 +159,39 @@ class SharedTail:
         Ends after the stream was reopened: the position may then be an earlier one, which the feed has to know.
         """
         moved_at, suspicions = self._clock(), 0
-        async with aclosing(self._feed.entries()) as entries:
-            async for entry in entries:
-                self.is_following = True
-                before = self.position
-                if entry is not None:
-                    async with aclosing(self._applied(entry)) as items:
-                        async for item in items:
-                            yield item
-                if self._tail.is_lost:
-                    async with aclosing(self._from_database(lambda: True)) as items:
-                        async for item in items:
-                            yield item
-                    return
-                if self.position != before:
-                    self._outage.over()
-                    moved_at, suspicions = self._clock(), 0
-                elif self._clock() - moved_at >= COMPARE_S:
-                    moved_at = self._clock()
-                    suspicions = suspicions + 1 if await self._is_behind() else 0
-                    # A quiet database moves its own clock in steps of seconds, and the feed follows a moment later. So
-                    # a single comparison may come between the two.
-                    if suspicions > 1:
-                        raise FeedLost("it is behind the database")
-                if self._pace is not None:
-                    await self._pace()
+        # The comparison runs beside the delivery: this process may be cut off from the database, and would wait.
+        comparison: asyncio.Task[bool] | None = None
+        try:
+            async with aclosing(self._feed.entries()) as entries:
+                async for entry in entries:
+                    self.is_following = True
+                    before = self.position
+                    if entry is not None:
+                        async with aclosing(self._applied(entry)) as items:
+                            async for item in items:
+                                yield item
+                    if self._tail.is_lost:
+                        async with aclosing(self._from_database(lambda: True)) as items:
+                            async for item in items:
+                                yield item
+                        return
+                    if self.position != before:
+                        self._outage.over()
+                        moved_at, suspicions = self._clock(), 0
+                    elif comparison is None and self._clock() - moved_at >= COMPARE_S:
+                        comparison = asyncio.ensure_future(self._is_behind())
+                    if comparison is not None and comparison.done():
+                        moved_at = self._clock()
+                        suspicions = suspicions + 1 if comparison.result() else 0
+                        comparison = None
+                        # A quiet database moves its own clock in steps of seconds, and the feed follows a moment later.
+                        # So a single comparison may come between the two.
+                        if suspicions > 1:
+                            raise FeedLost("it is behind the database")
+                    if self._pace is not None:
+                        await self._pace()
+        finally:
+            await _ended(comparison)
 
     async def _applied(self, entry: Entry) -> AsyncGenerator[Batch | Reopened]:
         """Yield what is new in an entry, after what is missing before it."""
@@ -257,11 +266,7 @@ class SharedTail:
                 async for item in items:
                     yield item
         finally:
-            if attempt is not None:
-                attempt.cancel()
-                with suppress(asyncio.CancelledError, FeedLost):
-                    await attempt
-                raise_if_cancelled()
+            await _ended(attempt)
 
     async def _from_database(self, is_enough: Callable[[], bool]) -> AsyncGenerator[Batch | Reopened]:
         """Yield what the database's own change stream contains, until `is_enough()` is true after a batch.
@@ -275,11 +280,16 @@ class SharedTail:
                     return
 
     async def _is_behind(self) -> bool:
-        """Return whether the database is ahead of the feed, or the feed's database is another one."""
+        """Return whether the database is ahead of the feed. Reopens the stream if the database is behind the position:
+        then it is another one. Returns False if the position has moved meanwhile, which the database's time then says
+        nothing about."""
+        before = self.position
         try:
             now = await self._tail.now()
         except (PyMongoError, StartupError, Unavailable):
             return False  # the tail would not get further either
+        if self.position != before:
+            return False
         if now < self.position:
             self._tail.reopen("the database may be another one, or an older copy")
         return now.time - self.position.time > self._allowed(BEHIND_S)
@@ -289,3 +299,12 @@ class SharedTail:
         if self._tail.is_routed:
             return max(seconds, IDLE_SHARD_S)
         return max(seconds, LAGGING_S) if self._tail.may_lag else seconds
+
+
+async def _ended(task: asyncio.Task[Any] | None) -> None:
+    """Cancel this task if it is running, and wait until it has ended. What it would have said does not matter."""
+    if task is not None:
+        task.cancel()
+        with suppress(asyncio.CancelledError, FeedLost):
+            await task
+        raise_if_cancelled()

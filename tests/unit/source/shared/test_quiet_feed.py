@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -38,6 +39,7 @@ class QuietFeed:
     async def entries(self) -> AsyncGenerator[Entry | None]:
         try:
             for _ in range(self._ticks):
+                await asyncio.sleep(0)
                 yield None
             self.was_left = False
             yield Entry(START, LAST, bson.encode(token(LAST)), bson.encode(event(0, LAST)))
@@ -48,17 +50,31 @@ class QuietFeed:
         self.is_open = False
 
 
-async def is_left(now: Timestamp, hello: dict[str, Any], members: Members | None = None) -> bool:
-    """Follow a feed whose position stays at START, while `now` is the time of the database, up to the change.
+class Database(PlayedDatabase):
+    """A database that can stop answering the question for its time."""
+
+    answers = True
+
+    async def command(self, command: Any, **options: Any) -> Any:
+        if command == "ping" and not self.answers:
+            await asyncio.Event().wait()
+        return await super().command(command, **options)
+
+
+async def is_left(
+    now: Timestamp | None, hello: dict[str, Any] = REPLICA_SET, members: Members | None = None
+) -> bool:
+    """Follow a feed whose position stays at START, up to the change. `now` is the time of the database meanwhile; None
+    if the database does not answer.
 
     Return whether the feed was left, and the change was read from the database.
     """
-    database, feed = PlayedDatabase([1], [1], hello, False), QuietFeed(5)
+    database, feed = Database([1], [1], hello, False), QuietFeed(30)
     where = (database, "app", "tasks", Decoder("events"))
     tail = Tail(*where, jitter=lambda: 0.0, members=members)  # type: ignore[arg-type]
     shared = SharedTail(tail, feed, clock=itertools.count(0.0, 3.0).__next__)
     await shared.open()
-    database.now = now
+    database.now, database.answers = now or START, now is not None
     async with aclosing(shared.batches()) as batches:
         async for item in batches:
             assert isinstance(item, Batch)
@@ -86,3 +102,7 @@ async def test_a_feed_is_left_that_stays_behind_the_database(
 async def test_a_feed_is_not_left_because_a_secondary_is_behind_it() -> None:
     members = Members(ReadPreference.SECONDARY_PREFERRED)
     assert not await is_left(Timestamp(START.time - 1, 1), REPLICA_SET, members)
+
+
+async def test_a_database_that_does_not_answer_does_not_hold_the_feed_up() -> None:
+    assert not await is_left(None)
