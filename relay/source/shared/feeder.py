@@ -65,8 +65,8 @@ class Feeder:
     def add(self, item: Batch | Reopened) -> None:
         """Send an item of the stream to all processes. Does not wait for them."""
         if isinstance(item, Batch) and not item.is_complete:
-            # The `Reopened` that follows stands for it. If this process ended before that, whoever had received the
-            # batch would go on after it, and would never hear what is missing.
+            # The `Reopened` that follows stands for it. If this process ended before that, processes that had received
+            # the batch would go on after it, and would never hear what is missing.
             return
         if isinstance(item, Reopened):
             entry = Entry(item.position, item.position, item.token, reopened=item.reason)

@@ -156,7 +156,7 @@ class Leader:
                 if reopened is not None:
                     entry = entry._replace(start=entry.end, events=b"", reopened=reopened)
                 # An entry with the same id as the one before would not be noticed. And if the tail is about to be
-                # reopened, whoever takes over now has to find out by itself, so it must not begin after this batch.
+                # reopened, a successor has to find out by itself, so it must not begin after this batch.
                 if entry.end == self._top or not item.is_complete:
                     if self._clock() - renewed_at < RENEW_S:
                         continue

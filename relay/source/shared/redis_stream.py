@@ -137,9 +137,9 @@ class RedisStream:
     async def append(self, entry: Entry, witness: Witness | None, *, begins: bool) -> Answer:
         """Append an entry, and renew the lease. With `begins`, all earlier entries are removed first.
 
-        An entry that would take a large part of the room is not kept: the stream then begins at its end, and whoever
-        lacks it reads it from the database. If Redis has no memory left, half of the entries are removed, and the entry
-        is appended then. Raises OutOfMemoryError if there is still none.
+        An entry that would take a large part of the room is not kept: the stream then begins at its end, and a process
+        that lacks it reads it from the database. If Redis has no memory left, half of the entries are removed, and the
+        entry is appended then. Raises OutOfMemoryError if there is still none.
         """
         seal = self._seal.close
         is_large = len(entry.events) > APART_BYTES
