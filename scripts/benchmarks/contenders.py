@@ -17,7 +17,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from urllib.request import urlopen
 
 from bson import ObjectId
 
@@ -164,6 +165,11 @@ class Server:
 
     def rss_bytes(self) -> int:
         return machine.rss_bytes(self.pid)
+
+    def metrics(self) -> bytes:
+        """Return the metrics that the relay serves."""
+        with urlopen(f"http://127.0.0.1:{self.port}/metrics") as answer:
+            return cast(bytes, answer.read())
 
 
 @asynccontextmanager

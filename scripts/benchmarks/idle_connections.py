@@ -40,13 +40,13 @@ async def measure(environment: Environment, case: str) -> Measured:
         await load.join(
             [relay_script("/ws/dashboard", others, sub=f"idle{n % 1000}") for n in range(count - 1)]
         )
-        before = await _idle_share(environment, server, idle_s)
+        before = await share_used(environment, server, idle_s)
         load.expect(changes, listeners=1)
         meter = Meter(environment, server)
         await paced(changes, RATE, lambda n: tasks.append(task, n))
         await load.wait_until_received()
         usage, invalid_reason = meter.stop(), check_received(load, range(changes))
-        idle_share = (before + await _idle_share(environment, server, idle_s)) / 2
+        idle_share = (before + await share_used(environment, server, idle_s)) / 2
         return Measured(
             {
                 CHANGE.name: 1e6 * (usage.cpu_s - idle_share * usage.wall_s) / changes,
@@ -57,7 +57,8 @@ async def measure(environment: Environment, case: str) -> Measured:
         )
 
 
-async def _idle_share(environment: Environment, server: Server, seconds: float) -> float:
+async def share_used(environment: Environment, server: Server, seconds: float) -> float:
+    """Return the share of a core that the server uses in the next `seconds`."""
     meter = Meter(environment, server)
     await asyncio.sleep(seconds)
     usage = meter.stop()

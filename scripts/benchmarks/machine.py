@@ -49,20 +49,32 @@ def running_on(cores: Iterable[int]) -> Iterator[None]:
 
 
 def cpu_s(pid: int) -> float:
-    """Return the CPU time in seconds, user and system, of a process and its children.
+    """Return the CPU time in seconds, user and system, of a process and its children."""
+    return own_cpu_s(pid) + sum(map(cpu_s, _children(pid)))
+
+
+def own_cpu_s(pid: int) -> float:
+    """Return the CPU time in seconds, user and system, of a process without the children that still run.
 
     It is read from the scheduler's statistics, which count nanoseconds. If the kernel has none, it is read from
     /proc/<pid>/stat, which counts hundredths of a second.
     """
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        own = sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
     except (OSError, ValueError, IndexError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        own = sum(map(int, fields[11:15])) / TICKS
-        return own
-    children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    return own + sum(map(cpu_s, children))
+        return sum(map(int, fields[11:15])) / TICKS
+
+
+def children(pid: int) -> dict[int, str]:
+    """Return the command lines of the children of a process, by their process ids."""
+    return {child: Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ") for child in _children(pid)}
+
+
+def _children(pid: int) -> list[int]:
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for one in lists for child in one.read_text().split()]
 
 
 def rss_bytes(pid: int) -> int:

@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from collections.abc import Callable
+
+from bson import ObjectId
 
 from scripts.benchmarks.bench import Benchmark, Environment, Figure, Measured, Meter
-from scripts.benchmarks.contenders import ALL
+from scripts.benchmarks.contenders import ALL, Server
+from scripts.benchmarks.load_client import Script
 
 FIRST = 200
 SPARE = 500  # file descriptors for everything else
@@ -29,14 +33,23 @@ def connections_allowed(wanted: int) -> int:
 
 
 async def measure(environment: Environment, case: str) -> Measured:
+    def listens(server: Server, task: ObjectId, number: int) -> Script:
+        return server.contender.listens(task, number)
+
+    return await measure_connections(environment, case, listens)
+
+
+async def measure_connections(
+    environment: Environment, case: str, script: Callable[[Server, ObjectId, int], Script]
+) -> Measured:
+    """Measure connections that follow `script(server, task, number)`."""
     count, settle_s = connections_allowed(environment.sized(5_000, 200)), environment.sized(2, 0)
     async with environment.serving(case) as (server, tasks), environment.load_client(server) as load:
         ids = await tasks.add(50)
-        listens = server.contender.listens
-        await load.join([listens(ids[n % 50], n) for n in range(FIRST)])
+        await load.join([script(server, ids[n % 50], n) for n in range(FIRST)])
         await asyncio.sleep(settle_s)
         before, meter = server.rss_bytes(), Meter(environment, server)
-        await load.join([listens(ids[n % 50], n) for n in range(count)])
+        await load.join([script(server, ids[n % 50], n) for n in range(count)])
         usage = meter.stop()
         await asyncio.sleep(settle_s)
         after, there = server.rss_bytes(), len(load.connections)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import time
-from urllib.request import urlopen
 
 from bson import ObjectId
 
@@ -51,8 +50,7 @@ def position_in(received_data: bytes) -> str:
 
 def reads_of(server: Server) -> float:
     """Return the number of database reads that the relay's metrics report."""
-    with urlopen(f"http://127.0.0.1:{server.port}/metrics") as answer:
-        found = re.search(rb"^relay_state_reads_total (\S+)", answer.read(), re.MULTILINE)
+    found = re.search(rb"^relay_state_reads_total (\S+)", server.metrics(), re.MULTILINE)
     assert found is not None
     return float(found[1])
 
