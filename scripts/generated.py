@@ -1,4 +1,4 @@
-"""Write the parts of the documents whose source is the code: settings, commands, secrets, the wire and more.
+"""Write the parts of the documents whose source is the code: settings, commands, secrets, the wire, capacity.
 
 A generated part stands between two comments, `<!-- NAME: ARGUMENT -->` and `<!-- /NAME -->`. NAME is a function of
 `GENERATORS`, ARGUMENT (optional) what it is called with. `scripts/generate` writes all parts again, and the files of
@@ -25,7 +25,7 @@ from relay.cli.commands import cli
 from relay.config import Settings
 from relay.tasks import names as secret_names
 from relay.tasks.shapes import SHAPES
-from scripts import generated_chart, generated_states, generated_wire
+from scripts import capacity_table, generated_chart, generated_states, generated_wire
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "relay" / "PROTOCOL.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -149,6 +149,9 @@ GENERATORS: dict[str, Callable[[str], str]] = {
     "requests": generated_wire.requests,
     "messages": generated_wire.messages,
     "types": generated_wire.types,
+    "capacity": capacity_table.examples,
+    "measured": capacity_table.measured,
+    "assumed": capacity_table.assumed,
     "states": generated_states.states,
     "transitions": generated_states.transitions,
 }

@@ -21,6 +21,7 @@ from relay.errors import StartupError
 from scripts.benchmarks import (
     audiences,
     burst,
+    capacity,
     changes,
     collection,
     contenders,
@@ -35,6 +36,7 @@ from scripts.benchmarks import (
 )
 from scripts.benchmarks.bench import Benchmark, Environment
 from scripts.benchmarks.report import Result, show
+from scripts.capacity_figures import FILE, MEASURED, Figures, measured
 
 BENCHMARKS = {
     one.name: one
@@ -69,6 +71,9 @@ def main() -> None:
             directory.mkdir(parents=True, exist_ok=True)
     chosen = [BENCHMARKS[name] for name in options.only or BENCHMARKS]
     cores = machine.Cores.here()
+    if options.figures is not None:
+        _figures(options, cores)
+        return
     progress.print(f"{len(chosen)} benchmarks; {cores}")
     results: list[Result] = []
     interrupted = False
@@ -103,6 +108,13 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", choices=list(BENCHMARKS), help=", ".join(BENCHMARKS)
+    )
+    parser.add_argument(
+        "--figures",
+        type=Path,
+        metavar="FILE",
+        help=f"instead, measure once what scripts/capacity computes with, and write it to FILE; "
+        f"that of this repository is {FILE.relative_to(FILE.parents[1])}",
     )
     parser.add_argument("--rounds", type=int, help=f"rounds of each benchmark (default {ROUNDS}; latency: 5)")
     parser.add_argument(
@@ -155,6 +167,41 @@ async def _run(environment: Environment, result: Result, case: str, round: str) 
         f"{figure.unit} ({time.perf_counter() - began:.0f} s)"
         + (f"; {measured.invalid_reason}" if measured.invalid_reason else "")
     )
+
+
+def _figures(options: argparse.Namespace, cores: machine.Cores) -> None:
+    """Measure the figures of scripts/capacity, and write them to a file beside what is assumed."""
+    try:
+        # What is assumed is kept as it is in the file, or taken from the file of the repository.
+        before = Figures.read(options.figures if options.figures.exists() else FILE)
+    except (OSError, ValueError) as failure:
+        _fail(str(failure))
+    about, day, load = machine.describe(), datetime.now(UTC).date().isoformat(), os.getloadavg()[0]
+    rounds: list[dict[str, float]] = []
+    progress.print(f"the figures of scripts/capacity; {cores}; load average {load:.1f}")
+
+    async def measure(url: str) -> None:
+        async with AsyncMongoClient[Any](url) as client:
+            environment = Environment(url, client, cores, options.quick)
+            for _ in range(options.rounds or 1):
+                rounds.append(await capacity.measure(environment, progress.print))
+
+    try:
+        with machine.running_on(cores.database):
+            server = mongod.start()
+        with server, machine.running_on({cores.load}):
+            asyncio.run(measure(server.url))
+    except (StartupError, contenders.Missing, capacity.Invalid) as failure:
+        _fail(str(failure))
+    except KeyboardInterrupt:
+        progress.print("interrupted: nothing was written")
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    on = "a quick run: the figures mean nothing" if options.quick else capacity.machine_line(about)
+    figures = measured(capacity.median(rounds), on, day)
+    Figures(figures, before.assumed, round(load, 1)).write(options.figures)
+    for name, figure in figures.items():
+        progress.print(f"{figure.value:12,.2f} {figure.unit:14} {MEASURED[name].what}")
+    progress.print(f"written to {options.figures}")
 
 
 def _report(results: Sequence[Result], options: argparse.Namespace, about: dict[str, Any]) -> None:

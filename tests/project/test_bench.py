@@ -11,6 +11,7 @@ import pytest
 
 from scripts.benchmarks.bench import check_order
 from scripts.benchmarks.load_client import Connection, LoadClient, Script
+from scripts.capacity_figures import FILE, MEASURED, Figures
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,3 +57,23 @@ def test_a_quick_run_brings_tables_a_document_and_a_picture(tmp_path: Path) -> N
             assert case["invalid_reasons"] == []
             assert all(figure["median"] is not None for figure in case["figures"].values())
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.skipif(sys.platform != "linux", reason="measurements need Linux")
+def test_a_quick_run_writes_figures_that_the_calculator_reads_and_keeps_what_is_assumed(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "figures.json"
+    command = [sys.executable, "-m", "scripts.benchmarks", "--quick", "--figures", str(file)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=380)
+    assert ran.returncode == 0, ran.stderr
+    figures = Figures.read(file)
+    assert figures.assumed == Figures.read(FILE).assumed
+    assert "the figures mean nothing" in figures.machines()
+    # Those that are not the difference of two measurements are never 0.
+    differences = ("message_us", "message_us_per_byte", "ping_us", "join_us")
+    zero = [
+        name for name in MEASURED if not figures[name] and not name.startswith(("mongod_f", *differences))
+    ]
+    assert set(zero) <= {"connection_bytes", "joined_bytes"}  # of so few connections, memory may not grow

@@ -83,7 +83,7 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 @pytest.mark.parametrize(
-    "name", ["bench", "demo", "docs", "generate", "lint", "lock", "tail", "test", "../.ci/run"]
+    "name", ["bench", "capacity", "demo", "docs", "generate", "lint", "lock", "tail", "test", "../.ci/run"]
 )
 def test_every_script_parses_and_can_be_run(name: str) -> None:
     script = ROOT / "scripts" / name
