@@ -16,6 +16,7 @@ from typing import Any, Self
 from checker import POLL_S, Watcher, fetch, ready, until
 from support.polling_client import post
 from support.relay_fixture import SECRET, SOON_S, command, environment
+from support.worker_processes import children
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
 from relay.cli.demo import mongod as embedded
@@ -31,10 +32,16 @@ PATIENCE_S = 5.0  # how long a client waits for a relay before it goes to anothe
 
 
 class Instance:
-    """A `relay serve`, always on the same port. `patches` are as for `command`."""
+    """A `relay serve` with these arguments, always on the same port. `patches` are as for `command`."""
 
-    def __init__(self, log: Path, settings: Mapping[str, str], patches: Mapping[str, float]) -> None:
-        port = embedded.free_port()
+    def __init__(
+        self,
+        log: Path,
+        settings: Mapping[str, str],
+        patches: Mapping[str, float],
+        arguments: Sequence[str] = ("serve",),
+    ) -> None:
+        self.port = port = embedded.free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.log = log
         self._settings = {
@@ -43,7 +50,8 @@ class Instance:
             "RELAY_DRAIN_MS": "100",
             **settings,
         }
-        self._command = [*command(patches), "serve"]
+        self._command = [*command(patches), *arguments]
+        self._has_workers = "--workers" in arguments
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, **settings: str) -> None:
@@ -58,7 +66,12 @@ class Instance:
             )
 
     def kill(self) -> None:
-        """End the relay like a power failure."""
+        """End the relay and its workers like a power failure."""
+        assert self._process is not None
+        if self._has_workers:
+            self.pause()  # it would start a worker again that was killed
+            for child in children(self._process.pid):
+                os.kill(child, signal.SIGKILL)
         self._end(signal.SIGKILL)
 
     async def stop(self) -> None:
@@ -87,7 +100,8 @@ class Instance:
         )
 
     async def is_(self, role: str) -> bool:
-        return await self.figure(f'relay_shared_role{{role="{role}"}}') == 1
+        """Return whether the relay, or one of its processes, has this role in sharing the change stream."""
+        return await self.figure(f'relay_shared_role{{role="{role}"}}') >= 1
 
     async def becomes(self, role: str) -> None:
         """Wait until this is its role."""
@@ -105,10 +119,16 @@ class Fleet(list[Instance]):
     """Several relays with equal settings, running within a `with` block."""
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, str], patches: Mapping[str, float], *, count: int = 3
+        self,
+        folder: Path,
+        settings: Mapping[str, str],
+        patches: Mapping[str, float],
+        *,
+        count: int = 3,
+        arguments: Sequence[str] = ("serve",),
     ) -> None:
         super().__init__(
-            Instance(folder / f"relay-{number}.log", settings, patches) for number in range(count)
+            Instance(folder / f"relay-{number}.log", settings, patches, arguments) for number in range(count)
         )
 
     async def __aenter__(self) -> Self:
@@ -143,7 +163,10 @@ class Fleet(list[Instance]):
         async with asyncio.timeout(SOON_S):
             while True:
                 roles = [(await one.is_("leading"), await one.is_("following")) for one in self]
-                if sum(leads for leads, _ in roles) == 1 and all(map(any, roles)):
+                alone = [
+                    await one.is_("alone") for one in self
+                ]  # of a relay with workers, perhaps one of these
+                if sum(leads for leads, _ in roles) == 1 and all(map(any, roles)) and not any(alone):
                     return
                 await asyncio.sleep(POLL_S)
 

@@ -1,12 +1,14 @@
-"""Tests of docker-compose.yml, the Dockerfile and the lock files."""
+"""Tests of docker-compose.yml, the Dockerfile and the lock files. tests/faults/test_behind_nginx.py runs it."""
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,15 +17,22 @@ from typing import Any
 
 import pytest
 import yaml
+from support.compose import FILE, MANY, NGINX, composed, started_by
+from support.valkey import Valkey
+from typer.main import get_command
 
+from relay.cli.commands import cli
 from relay.config import Settings
+from relay.source.shared.redis_reach import LEAST_RIGHTS
+
+redis = pytest.importorskip("redis")
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def services() -> dict[str, Any]:
-    read: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+    read: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))["services"]
     return read
 
 
@@ -41,14 +50,114 @@ def test_compose_has_no_default_key(services: dict[str, Any]) -> None:
     assert services["relay"]["environment"]["RELAY_JWT_SECRET"].startswith("${RELAY_JWT_SECRET:?")
 
 
-def test_every_variable_of_compose_is_a_setting(services: dict[str, Any]) -> None:
-    for name in services["relay"]["environment"]:
-        assert name.lower() in Settings.model_fields
+@pytest.mark.parametrize("name", ["relay", *MANY])
+def test_the_settings_and_the_command_of_each_relay_of_compose_are_ones_that_it_has(
+    name: str, services: dict[str, Any]
+) -> None:
+    relay = services[name]
+    assert all(variable.lower() in Settings.model_fields for variable in relay["environment"])
+    program, command, *arguments = relay.get("command", ["relay", "serve"])
+    parsed = get_command(cli).commands[command].make_context(command, arguments)  # type: ignore[attr-defined]
+    assert program == "relay"
+    assert parsed.params["workers"] == ("2" if name in MANY else None)
 
 
 def test_ports_of_compose_are_open_to_this_machine_only(services: dict[str, Any]) -> None:
     for service in services.values():
-        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+
+
+def test_compose_starts_one_relay_and_with_its_profile_three_behind_nginx(services: dict[str, Any]) -> None:
+    header = FILE.read_text("utf-8").split("\n\nx-")[0]
+    assert "$(openssl rand -hex 32) docker compose up\n" in header
+    assert started_by(services) == {"mongo", "relay"}
+    assert "\n#   docker compose --profile many up nginx\n" in header
+    assert started_by(services, "many", only="nginx") == {"mongo", "valkey", "nginx", *MANY}
+    assert [port for name in MANY for port in services[name].get("ports", ())] == []
+    assert services["nginx"]["ports"] == services["relay"]["ports"] == ["127.0.0.1:8080:8080"]
+
+
+def test_compose_demands_no_variable_of_the_profile_for_one_relay() -> None:
+    """Compose puts in the variables of all services before it looks at profiles."""
+    assert composed(RELAY_JWT_SECRET="-")
+    with pytest.raises(LookupError, match="RELAY_JWT_SECRET"):
+        composed()
+
+
+def test_the_relays_of_the_profile_have_the_settings_of_the_single_one_and_a_shared_stream() -> None:
+    services = composed(RELAY_JWT_SECRET="-", RELAY_REDIS_KEY="k", VALKEY_PASSWORD="p")["services"]
+    shared = {
+        "RELAY_REDIS_URL": "redis://relay:p@valkey:6379/0",
+        "RELAY_REDIS_KEY": "k",
+        "RELAY_TRUSTED_PROXIES": address_of(services["nginx"]),
+    }
+    for name in MANY:
+        assert services[name]["environment"] == services["relay"]["environment"] | shared
+
+
+def address_of(service: dict[str, Any]) -> str:
+    """The address of a service in the network in which nginx reaches the relays."""
+    address: str = service["networks"]["front"]["ipv4_address"]
+    return address
+
+
+def test_the_names_addresses_and_ports_of_the_nginx_file_are_those_of_compose(
+    services: dict[str, Any],
+) -> None:
+    text, nginx = NGINX.read_text("utf-8"), services["nginx"]
+    for upstream in re.findall(r"upstream \w+ \{(.*?)\n    \}", text, re.DOTALL):
+        assert re.findall(r"^ *server (\S+)", upstream, re.MULTILINE) == [f"{name}:8080" for name in MANY]
+    assert Settings.model_fields["relay_port"].default == 8080
+    assert re.findall(r"listen (\S+);", text) == ["8080"]
+    assert nginx["extra_hosts"] == [f"{name}:{address_of(services[name])}" for name in MANY]
+    assert nginx["volumes"] == [f"./{NGINX.relative_to(ROOT)}:/etc/nginx/nginx.conf:ro"]
+    network = yaml.safe_load(FILE.read_text("utf-8"))["networks"]["front"]["ipam"]["config"][0]["subnet"]
+    for name in ("nginx", *MANY):
+        assert ipaddress.ip_address(address_of(services[name])) in ipaddress.ip_network(network)
+        assert name == "nginx" or "default" in services[name]["networks"]  # where MongoDB and Valkey are
+
+
+def test_the_valkey_of_compose_gives_the_relays_their_rights_and_nobody_else_any() -> None:
+    password = "correct horse"
+    with Valkey(arguments=valkey_of(VALKEY_PASSWORD=password)) as valkey:
+        with redis.Redis.from_url(valkey.url) as stranger:
+            assert stranger.ping()
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                stranger.get("relay:v1:a")
+        with redis.Redis.from_url(valkey.url_as("relay", password)) as relay:
+            memory = relay.info("memory")
+            assert relay.info("persistence")["aof_enabled"] == 0
+            assert relay.get("relay:v1:a") is None
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                relay.get("other")
+    assert memory["maxmemory"] >= 2 * Settings.model_fields["relay_redis_max_bytes"].default
+    assert memory["maxmemory_policy"] == "noeviction"
+    command = " ".join(valkey_of(VALKEY_PASSWORD=password))
+    assert command.endswith(f"--user relay on >{password} {LEAST_RIGHTS}")
+
+
+def test_nobody_logs_in_to_the_valkey_of_compose_without_a_password() -> None:
+    with Valkey(arguments=valkey_of()) as valkey:
+        for password in ("", "resetpass"):
+            with (
+                redis.Redis.from_url(valkey.url, username="relay", password=password) as relay,
+                pytest.raises(redis.exceptions.AuthenticationError),
+            ):
+                relay.ping()
+
+
+def valkey_of(**variables: str) -> list[str]:
+    """The arguments of the Valkey of compose."""
+    program, *arguments = composed(RELAY_JWT_SECRET="-", **variables)["services"]["valkey"]["command"]
+    assert program == "valkey-server"
+    return arguments
+
+
+def test_the_image_has_what_a_shared_stream_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    locked = (ROOT / "requirements" / "runtime.txt").read_text("utf-8")
+    for needed in project["optional-dependencies"]["redis"]:
+        assert re.search(rf"^{needed.partition('>')[0]}==", locked, re.MULTILINE), needed
 
 
 def test_the_image_installs_by_hash_and_does_not_run_as_root() -> None:

@@ -42,7 +42,9 @@ async def post(relay: Relay | str, body: Any, *headers: str, **how: Any) -> Answ
         headers = {name.lower(): value for name, _, value in lines}
         async with asyncio.timeout(SOON_S):
             content = await peer.reader.readexactly(int(headers["content-length"]))
-    return Answer(status, headers, orjson.loads(content) if content else None)
+    # A proxy in front of the relay answers with a page when it has no relay to ask.
+    is_json = headers.get("content-type", "").startswith("application/json")
+    return Answer(status, headers, orjson.loads(content) if content and is_json else None)
 
 
 @dataclass

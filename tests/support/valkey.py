@@ -31,9 +31,10 @@ class Valkey:
 
     It listens on a free port of 127.0.0.1, or with `unix` only on a socket in its temporary directory. `maxmemory` is
     an amount in the words of Valkey, such as `2mb`; beyond it, writes are refused. `acl` are the lines of an ACL file,
-    such as `user default off`. With `certificate`, a PEM file of a certificate and its key, clients have to use TLS;
-    with `client_authority` too, they need a certificate that this authority has signed. The server has no TLS of its
-    own, so TLS ends in a thread of the test in front of it: while the server is paused, handshakes succeed.
+    such as `user default off`; `arguments` are further ones of its command line. With `certificate`, a PEM file of a
+    certificate and its key, clients have to use TLS; with `client_authority` too, they need a certificate that this
+    authority has signed. The server has no TLS of its own, so TLS ends in a thread of the test in front of it: while
+    the server is paused, handshakes succeed.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Valkey:
         unix: bool = False,
         maxmemory: str | None = None,
         acl: Sequence[str] = (),
+        arguments: Sequence[str] = (),
         certificate: Path | None = None,
         client_authority: Path | None = None,
     ) -> None:
@@ -56,6 +58,7 @@ class Valkey:
             rules = self._directory / "users.acl"
             rules.write_text("".join(f"{line}\n" for line in acl))
             self._arguments += ["--aclfile", str(rules)]
+        self._arguments += arguments
         self._front = None
         if certificate is not None:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=client_authority)

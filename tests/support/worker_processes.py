@@ -62,15 +62,7 @@ class Workers:
 
     def children(self, module: str = WORKER) -> list[int]:
         """The process ids of all children that run this module, the oldest first."""
-        listed = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
-        ).stdout
-        found = [line.split(None, 3) for line in listed.splitlines()]
-        return sorted(
-            int(pid)
-            for pid, parent, state, command in found
-            if int(parent) == self.process.pid and not state.startswith("Z") and module in command
-        )
+        return children(self.process.pid, module)
 
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send this signal to the parent, wait until it has ended, and return its exit code."""
@@ -107,6 +99,19 @@ async def workers(
                 with suppress(ProcessLookupError):
                     os.kill(child, signal.SIGCONT)
         await gone(children)
+
+
+def children(parent: int, module: str = ANY) -> list[int]:
+    """The process ids of all children of this process that run this module, the oldest first."""
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+    ).stdout
+    found = [line.split(None, 3) for line in listed.splitlines()]
+    return sorted(
+        int(pid)
+        for pid, its_parent, state, command in found
+        if int(its_parent) == parent and not state.startswith("Z") and module in command
+    )
 
 
 async def gone(processes: list[int]) -> None:
