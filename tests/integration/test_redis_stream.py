@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
+from bson import Timestamp
 from pymongo import AsyncMongoClient, MongoClient
 from support.stream_followers import (
     LIMIT_S,
@@ -23,16 +24,18 @@ from support.stream_followers import (
 )
 from support.valkey import Valkey
 
+from relay.source.shared.entry import Entry
 from relay.source.shared.tail import SharedTail
 
 redis = pytest.importorskip("redis")
 
 from redis.asyncio import Redis  # noqa: E402
+from redis.exceptions import OutOfMemoryError  # noqa: E402
 
 from relay.source.shared import leader as leading  # noqa: E402
 from relay.source.shared.leader import Leader  # noqa: E402
 from relay.source.shared.redis_feed import RedisFeed  # noqa: E402
-from relay.source.shared.redis_stream import RedisStream  # noqa: E402
+from relay.source.shared.redis_stream import Answer, RedisStream  # noqa: E402
 from relay.source.shared.seal import Seal  # noqa: E402
 
 KEY = secrets.token_bytes(32)
@@ -156,6 +159,26 @@ async def test_only_so_many_bytes_are_kept(
         sizes = [len(fields[b"entry"]) for _, fields in client.xrange(changes)]
         assert 600_000 < sum(sizes) <= 1_000_000
         assert relay.shared.bridged == 0
+
+
+async def test_a_redis_without_memory_takes_no_entry_although_the_lease_is_held() -> None:
+    with Valkey() as server, redis.Redis.from_url(server.url) as client:
+        stream = RedisStream(
+            Redis.from_url(server.url, protocol=2), "db.tasks", Seal([KEY], "db.tasks"), kept_bytes=10**6
+        )
+        try:
+            one, two, three = (Timestamp(1, number) for number in (1, 2, 3))
+            assert await stream.append(Entry(one, two, b""), None, begins=True) is Answer.HELD
+            client.config_set("maxmemory", 1)
+
+            with pytest.raises(OutOfMemoryError):
+                await stream.append(Entry(two, three, b""), None, begins=False)
+
+            # The lease stays until it expires or is given up, and the stream goes on when there is memory.
+            client.config_set("maxmemory", 0)
+            assert await stream.append(Entry(two, three, b""), None, begins=False) is Answer.HELD
+        finally:
+            await stream.close()
 
 
 async def test_a_change_that_is_too_large_to_be_kept_is_read_from_the_database(

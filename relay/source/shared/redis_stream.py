@@ -35,17 +35,15 @@ _CURRENT, _NOT_CURRENT = "+", "-"
 
 # Renews the lease, and appends an entry if one is given. `total` counts all bytes that were ever appended, so the
 # difference of two entries is the size of what lies between them. At a limit, an eighth is removed: rarely and quickly.
+# Redis without memory refuses only the first write of a script. So that one is SET: after a PEXPIRE, which needs no
+# memory, the entry would be appended beyond `maxmemory`.
 _HOLD = """
 local holder, state, lease_ms, begins = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local start, finish, sealed = ARGV[5], ARGV[6], ARGV[7]
 local oldest, most_bytes, most_entries = ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10])
 local lease = redis.call('GET', KEYS[1])
 if lease and string.sub(lease, 1, #holder) ~= holder then return 'lost' end
-if lease == holder .. state then
-  redis.call('PEXPIRE', KEYS[1], lease_ms)
-else
-  redis.call('SET', KEYS[1], holder .. state, 'PX', lease_ms)
-end
+redis.call('SET', KEYS[1], holder .. state, 'PX', lease_ms)
 if sealed == '' then return 'held' end
 local top = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
 local total = #sealed
