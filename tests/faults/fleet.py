@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from checker import POLL_S, Watcher, fetch, ready, until
 from support.polling_client import post
-from support.relay_fixture import SECRET, SOON_S, command, environment
+from support.relay_fixture import SECRET, command, environment
 from support.worker_processes import children
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
@@ -28,6 +29,7 @@ GONE = (
     InvalidHandshake,
     InvalidMessage,
 )  # what a relay that ends may cause
+LONG_S = 120.0  # a limit for what takes a second, and much longer while other tests start many processes
 PATIENCE_S = 5.0  # how long a client waits for a relay before it goes to another
 
 
@@ -88,6 +90,15 @@ class Instance:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def children(self, module: str) -> list[int]:
+        """The process ids of its workers or of its tailer."""
+        assert self._process is not None
+        return children(self._process.pid, module)
+
+    async def gets_ready(self) -> None:
+        """Wait until the relay is ready for clients."""
+        await ready(self.url, 200, within_s=LONG_S)
+
     @property
     def runs(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -99,24 +110,30 @@ class Instance:
             (float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} ")), 0.0
         )
 
+    async def roles(self) -> set[str]:
+        """Return the roles in sharing that the relay, or one of its processes, has; none if it does not answer."""
+        _, text = await fetch(self.url, "/metrics")
+        found = re.findall(r'^relay_shared_role\{role="(\w+)"\} (\S+)$', text, re.MULTILINE)
+        return {role for role, processes in found if float(processes)}
+
     async def is_(self, role: str) -> bool:
         """Return whether the relay, or one of its processes, has this role in sharing the change stream."""
-        return await self.figure(f'relay_shared_role{{role="{role}"}}') >= 1
+        return role in await self.roles()
 
     async def becomes(self, role: str) -> None:
         """Wait until this is its role."""
-        async with asyncio.timeout(SOON_S):
+        async with asyncio.timeout(LONG_S):
             while not await self.is_(role):
                 await asyncio.sleep(POLL_S)
 
     def _end(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
-        assert self._process.wait(SOON_S) in (0, -number)
+        assert self._process.wait(LONG_S) in (0, -number)
 
 
 class Fleet(list[Instance]):
-    """Several relays with equal settings, running within a `with` block."""
+    """Several relays, running within a `with` block. Their settings are equal, but for those in `own`, by relay."""
 
     def __init__(
         self,
@@ -126,9 +143,12 @@ class Fleet(list[Instance]):
         *,
         count: int = 3,
         arguments: Sequence[str] = ("serve",),
+        own: Sequence[Mapping[str, str]] = (),
     ) -> None:
+        several = [{**settings, **one} for one in own or [{}] * count]
         super().__init__(
-            Instance(folder / f"relay-{number}.log", settings, patches, arguments) for number in range(count)
+            Instance(folder / f"relay-{number}.log", its, patches, arguments)
+            for number, its in enumerate(several)
         )
 
     async def __aenter__(self) -> Self:
@@ -136,7 +156,7 @@ class Fleet(list[Instance]):
             one.start()
         try:
             for one in self:
-                await ready(one.url, 200)
+                await one.gets_ready()
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -151,24 +171,24 @@ class Fleet(list[Instance]):
 
     async def leader(self) -> Instance:
         """Wait until one of them leads, and return it."""
-        async with asyncio.timeout(SOON_S):
+        async with asyncio.timeout(LONG_S):
             while True:
                 for one in self:
                     if one.runs and await one.is_("leading"):
                         return one
                 await asyncio.sleep(POLL_S)
 
-    async def settled(self, *others: Instance) -> None:
+    async def settled(self) -> None:
         """Wait until one relay leads and all others follow it."""
-        async with asyncio.timeout(SOON_S):
-            while True:
-                roles = [(await one.is_("leading"), await one.is_("following")) for one in self]
-                alone = [
-                    await one.is_("alone") for one in self
-                ]  # of a relay with workers, perhaps one of these
-                if sum(leads for leads, _ in roles) == 1 and all(map(any, roles)) and not any(alone):
-                    return
+        async with asyncio.timeout(LONG_S):
+            while not await self._is_settled():
                 await asyncio.sleep(POLL_S)
+
+    async def _is_settled(self) -> bool:
+        roles = [await one.roles() for one in self]
+        leaders = sum("leading" in found for found in roles)
+        # Of a relay with workers, some may still be alone.
+        return leaders == 1 and all(roles) and not any("alone" in found for found in roles)
 
     async def total(self, name: str) -> float:
         """Return the sum of a metric over all relays."""
@@ -244,9 +264,18 @@ class Mover(Watcher):
         return {"taskId": task, **held}
 
 
-async def moving(fleet: Sequence[Instance], *movers: Mover) -> list[asyncio.Task[None]]:
-    """Let the movers move. Returns their tasks, once each has all that it wants."""
+@asynccontextmanager
+async def moving(fleet: Sequence[Instance], *movers: Mover) -> AsyncIterator[None]:
+    """Let these clients move between the relays. At the end the first failure of one of them is raised."""
     tasks = [asyncio.create_task(mover.move(fleet)) for mover in movers]
-    for mover in movers:
-        await until(lambda mover=mover: mover.wanted <= set(mover.timelines), "the joins", tasks)  # type: ignore[misc]
-    return tasks
+    try:
+        for mover in movers:
+            await until(lambda mover=mover: mover.wanted <= set(mover.timelines), "the joins", tasks)
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for failure in ended:
+            if isinstance(failure, Exception):
+                raise failure
