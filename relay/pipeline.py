@@ -30,7 +30,8 @@ from relay.source.raw_bson import Decoder
 from relay.source.reader import MAX_TIME_MS, Reader
 from relay.source.shared.feed import Feed
 from relay.source.shared.tail import SharedTail
-from relay.source.stream import Stream, Tail
+from relay.source.stream import Stream
+from relay.source.tail import Tail
 from relay.tasks.mapping import Mapping, parse
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience

@@ -1,6 +1,6 @@
 """A change stream cursor on the server: open it, ask it for changes, close it. Does I/O.
 
-`Cursor` knows one cursor from its opening to its end; `relay/source/stream.py` decides when to open one and where.
+`Cursor` knows one cursor from its opening to its end; `relay/source/tail.py` decides when to open one and where.
 A change is one entry of the change stream, with a cluster time (MongoDB's logical clock). A resume token is MongoDB's
 name for a place in the stream.
 

@@ -34,9 +34,8 @@ from support.relay_fixture import SOON_S, running, settings_for
 
 from relay import health
 from relay.cli.demo import mongod as embedded
-from relay.source import stream
 from relay.source.raw_bson import Decoder
-from relay.source.stream import Tail
+from relay.source.tail import Tail
 
 PHANTOM = 10**6
 AWAY = "change stream interrupted", "waiting for the database to read a batch's tasks"
@@ -129,7 +128,7 @@ async def test_clients_are_sent_stale_while_the_replica_set_has_no_majority(
     database_name: str, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F14: the stream stays open and answers, but reports no change."""
-    monkeypatch.setattr(stream, "BEHIND_S", 1)
+    monkeypatch.setattr("relay.source.tail.BEHIND_S", 1)
     monkeypatch.setattr(health, "STALE_AFTER_S", 1.0)
     with ReplicaSet(arbiter=True) as nodes:
         async with (
@@ -523,7 +522,7 @@ async def test_the_relay_waits_for_a_revoked_privilege_to_be_granted_again(
     database_name: str, tmp_path: Path, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "STALE_AFTER_S", 1.0)
-    monkeypatch.setattr(stream, "BACKOFF_MAX_S", 1.0)
+    monkeypatch.setattr("relay.source.tail.BACKOFF_MAX_S", 1.0)
     key = tmp_path / "key"
     key.write_text("c2VjcmV0" * 10)
     key.chmod(0o600)

@@ -35,7 +35,7 @@ from proxy import Proxy
 from support.relay_fixture import COMMAND, SECRET, SOON_S, environment, running, settings_for
 
 from relay.cli.demo import mongod as embedded
-from relay.source.stream import Tail
+from relay.source.tail import Tail
 
 KILLS = int(os.environ.get("RELAY_TEST_KILLS", "5"))
 SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))

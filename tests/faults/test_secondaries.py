@@ -32,7 +32,7 @@ from support.relay_fixture import SOON_S, running, settings_for
 
 from relay import health
 from relay.errors import Unavailable
-from relay.source import members, stream
+from relay.source import members
 from relay.source.client import client_of
 from relay.source.diagnosis import Diagnosis
 from relay.source.raw_bson import Decoder
@@ -293,7 +293,7 @@ async def test_a_read_at_a_time_that_a_secondary_has_not_heard_of_is_tried_again
 async def test_clients_are_sent_stale_while_the_only_allowed_secondary_lags(
     nodes: ReplicaSet, database_name: str, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "BEHIND_S", 2)
+    monkeypatch.setattr("relay.source.tail.BEHIND_S", 2)
     monkeypatch.setattr(members, "BEHIND_S", 2)
     monkeypatch.setattr(health, "STALE_AFTER_S", 1.0)
     slow, *_ = nodes.secondaries()
@@ -326,7 +326,7 @@ async def test_the_stream_leaves_a_secondary_that_lags_for_one_that_does_not(
     nodes: ReplicaSet, database_name: str, caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(members, "BEHIND_S", 3)
-    monkeypatch.setattr(stream, "LOOK_S", 1.0)
+    monkeypatch.setattr("relay.source.tail.LOOK_S", 1.0)
     caplog.set_level("INFO", "relay")
     async with (
         writing(nodes.url, database_name) as writer,

@@ -12,7 +12,7 @@ from support.relay_fixture import connected, running, settings_for
 
 from relay.source.client import client_of
 from relay.source.raw_bson import Decoder
-from relay.source.stream import Tail
+from relay.source.tail import Tail
 from relay.tasks.mapping import Mapping
 
 WAITS = ("timeoutMS=30000", "timeoutMS=1", "socketTimeoutMS=1", "serverSelectionTimeoutMS=1")

@@ -25,7 +25,8 @@ from relay.source import cursor
 from relay.source.change import Change, Updated
 from relay.source.raw_bson import Decoder
 from relay.source.reader import Reader
-from relay.source.stream import Batch, Tail
+from relay.source.stream import Batch
+from relay.source.tail import Tail
 from relay.tasks.step import Step
 
 SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))

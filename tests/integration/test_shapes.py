@@ -14,7 +14,8 @@ from pymongo import AsyncMongoClient, MongoClient, ReplaceOne, UpdateOne
 from relay.source.change import Change, Deleted, Inserted, Replaced, Updated
 from relay.source.raw_bson import Decoder
 from relay.source.reader import Reader
-from relay.source.stream import Batch, Tail
+from relay.source.stream import Batch
+from relay.source.tail import Tail
 from relay.tasks.mapping import Mapping
 from relay.tasks.step import Lifecycle
 from relay.tasks.translate import Translator

@@ -7,7 +7,7 @@ say.
 
 Real: the relay from the pump to the wire (`instance` lists it), and the clients. Simulated: the database
 (`world`, over `tests/support/mongo_model.py`), the network (`network`), the clock (`clock`). Not simulated: the change
-stream's own cursor (`source.stream`), signatures of tokens, uvicorn's HTTP, several threads.
+stream's own cursor (`source.tail`), signatures of tokens, uvicorn's HTTP, several threads.
 
     scripts/simulate --seeds 1000            so many seeds, with lines of progress
     scripts/simulate --seed 3 --history 17 --show

@@ -2,7 +2,7 @@
 
 Real: Pump, TaskCache, Translator, Hub and its parts, Session, Connections with their Timers, Connection, Handshake,
 HttpProtocol and WritePacer, Polls and Poll, Audience, Caps. Simulated: where changes come from (in production
-`source.stream.Tail`), where states are read (`source.reader.Reader`), how tokens are signed, uvicorn and Starlette's
+`source.tail.Tail`), where states are read (`source.reader.Reader`), how tokens are signed, uvicorn and Starlette's
 routing.
 """
 

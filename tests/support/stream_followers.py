@@ -14,7 +14,8 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 
 from relay.source.raw_bson import Decoder
 from relay.source.shared.tail import SharedTail
-from relay.source.stream import Batch, Reopened, Tail
+from relay.source.stream import Batch, Reopened
+from relay.source.tail import Tail
 
 LIMIT_S = 60.0
 POLL_S = 0.01

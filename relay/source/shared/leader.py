@@ -20,7 +20,8 @@ from relay.errors import SourceError, StartupError
 from relay.source.outage import Outage
 from relay.source.shared.entry import Entry, joined
 from relay.source.shared.redis_stream import KEPT_S, LEASE_MS, REDIS_ERRORS, Answer, RedisStream
-from relay.source.stream import Reopened, Tail
+from relay.source.stream import Reopened
+from relay.source.tail import Tail
 
 log = logging.getLogger(__name__)
 

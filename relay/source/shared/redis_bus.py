@@ -13,7 +13,7 @@ from relay.source.shared.redis_reach import Server, Unusable, reach
 from relay.source.shared.redis_stream import REDIS_ERRORS, RedisStream
 from relay.source.shared.redis_url import client_of, keys_of, place_of
 from relay.source.shared.seal import Seal
-from relay.source.stream import Tail
+from relay.source.tail import Tail
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,8 @@ from relay.source.members import BEHIND_S as LAGGING_S
 from relay.source.outage import Outage
 from relay.source.shared.entry import Entry
 from relay.source.shared.feed import Feed, FeedLost
-from relay.source.stream import Batch, Reopened, Tail
+from relay.source.stream import Batch, Reopened
+from relay.source.tail import Tail
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from relay.errors import Unavailable
 from relay.source.cluster import is_routed
 from relay.source.raw_bson import Decoder
 from relay.source.reader import Reader
-from relay.source.stream import Tail
+from relay.source.tail import Tail
 
 EARLY, LATE = Timestamp(10, 1), Timestamp(20, 7)
 

@@ -13,11 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.played_router import LOST, NOOP, Entry, PlayedRouter, token_of
 
-from relay.source import stream
 from relay.source.raw_bson import Decoder
 from relay.source.shared.entry import Entry as Passed
 from relay.source.shared.entry import joined
-from relay.source.stream import Batch, Reopened, Tail
+from relay.source.stream import Batch, Reopened
+from relay.source.tail import Tail
 
 START, END = Timestamp(9, 1), Timestamp(99, 1)
 # The seconds from each entry of an oplog to the next, and whether it is a change. So shards often have equal times.
@@ -101,7 +101,7 @@ def test_a_stream_that_is_interrupted_goes_on_where_it_was(
     hello = {"msg": "isdbgrid", "maxWireVersion": 21}
     turns = [1] * 2 * len(shards) + [2] * len(shards) + turns[:at] + [LOST] + turns[at:]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stream, "BACKOFF_MIN_S", 0.0)
+        patch.setattr("relay.source.tail.BACKOFF_MIN_S", 0.0)
         router = PlayedRouter(oplogs(shards), turns, hello, START)
 
         batches = asyncio.run(delivered(router))

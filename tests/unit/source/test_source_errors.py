@@ -7,7 +7,7 @@ from pymongo.errors import AutoReconnect, CursorNotFound, NetworkTimeout, Operat
 
 from relay.source.diagnosis import FOLLOW, READ, explain
 from relay.source.errors import MEANINGS, Meaning, meaning_of
-from relay.source.stream import BACKOFF_MAX_S, BACKOFF_MIN_S, _wait
+from relay.source.tail import BACKOFF_MAX_S, BACKOFF_MIN_S, _wait
 
 
 @pytest.mark.parametrize(

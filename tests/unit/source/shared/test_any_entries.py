@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.played_database import START, PlayedDatabase, event, token
 
-from relay.source import stream
 from relay.source.raw_bson import Decoder
 from relay.source.shared.entry import Entry, joined
 from relay.source.shared.feed import FeedLost
 from relay.source.shared.tail import SharedTail
-from relay.source.stream import Batch, Reopened, Tail
+from relay.source.stream import Batch, Reopened
+from relay.source.tail import Tail
 
 LOST = "the feed is lost"
 GROUPS = st.lists(st.integers(1, 5), min_size=1, max_size=8)  # number of changes of each cluster time
@@ -149,7 +149,7 @@ def test_a_stream_that_is_reopened_or_interrupted_goes_on_from_there(
     tick_s: float,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stream, "BACKOFF_MIN_S", 0.0)
+        patch.setattr("relay.source.tail.BACKOFF_MIN_S", 0.0)
         database = PlayedDatabase(groups, [*(cuts * 8)[:broken], None, *cuts], {"msg": "isdbgrid"}, False)
         database.now = database.changes[-1][1]
         made = entries(database, steps)

@@ -18,7 +18,8 @@ from relay.source.members import Members
 from relay.source.raw_bson import Decoder
 from relay.source.shared.entry import Entry
 from relay.source.shared.tail import SharedTail
-from relay.source.stream import Batch, Tail
+from relay.source.stream import Batch
+from relay.source.tail import Tail
 
 REPLICA_SET, ROUTER = {"setName": "rs0"}, {"msg": "isdbgrid"}
 LAST = Timestamp(10, 1)

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from pymongo import ReadPreference
 from support.played_database import START, PlayedDatabase, event, token
 
-from relay.source import cursor, stream
+from relay.source import cursor
 from relay.source.members import Members, Route
 from relay.source.raw_bson import Decoder
-from relay.source.stream import Batch, Reopened, Tail
+from relay.source.stream import Batch, Reopened
+from relay.source.tail import Tail
 
 GROUPS = st.lists(st.integers(1, 5), min_size=1, max_size=8)  # number of changes of each cluster time
 CUTS = st.lists(st.integers(1, 4), min_size=1, max_size=6)  # number of changes in each reply
@@ -92,7 +93,7 @@ def test_buffered_changes_are_received_again_after_an_interruption(
     groups: list[int], cuts: Any, at: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stream, "BACKOFF_MIN_S", 0.0)
+        patch.setattr("relay.source.tail.BACKOFF_MIN_S", 0.0)
         # Changes were published before: the tail gives up a position that it cannot find again after an interruption.
         broken = [1, 1, *(cuts * 6)[:at], None, *cuts]
         database = PlayedDatabase([1, 1, *groups], broken, {"msg": "isdbgrid"}, False)
@@ -128,7 +129,7 @@ async def test_a_stream_is_not_reopened_at_a_secondary_that_is_behind_the_positi
     preference: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Listeners would be shown an older state. With the primary, it is an older copy of the database."""
-    monkeypatch.setattr(stream, "BACKOFF_MIN_S", 0.0)
+    monkeypatch.setattr("relay.source.tail.BACKOFF_MIN_S", 0.0)
     database = PlayedDatabase([1, 1, 1], [1], {"setName": "rs0"}, True)
     later, failures = Timestamp(99, 1), 0
 
@@ -212,7 +213,7 @@ async def test_a_cancellation_while_a_stream_is_left_is_not_lost() -> None:
 async def test_a_stream_whose_raw_changes_nobody_needs_is_the_same_without_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stream, "BACKOFF_MIN_S", 0.0)
+    monkeypatch.setattr("relay.source.tail.BACKOFF_MIN_S", 0.0)
     database = PlayedDatabase([1, 3, 2, 1], [2, 1, None, 2, 1], {"msg": "isdbgrid"}, False)
     where: Any = database, "app", "tasks", Decoder("events")
     tail, changes = Tail(*where, jitter=lambda: 0.0, keeps_raws=False), []
