@@ -63,12 +63,14 @@ def lines(load: Load, made: Plan, figures: Figures) -> list[str]:
 
 
 NEAR = 0.7  # the share of a limit from which on there is something to do about it
+# A load average up to this may be left of a program that ended just before: the average falls over a minute.
+LEFT_OVER = 1.25
 NOISY = "Other work ran on that machine meanwhile, so the real costs are lower."
 
 
 def is_noisy(figures: Figures) -> bool:
     """Return whether the machine was busy when the measurement began."""
-    return figures.load_average > 1
+    return figures.load_average > LEFT_OVER
 
 
 def examples(_: str = "") -> str:
