@@ -6,6 +6,7 @@ RelayError
 ├── Refused               a client may not connect, or not stay: becomes a close code
 │   └── ConnectionRefused (client/)   on the client: the relay refused the connection for good
 ├── Unanswered            another process of this relay did not answer
+│   └── AnswerFailed      it lives, but could not answer
 └── SourceError           the database did not answer
     ├── Unavailable       for now: the same call may succeed later
     └── PositionLost      this position can no longer be read: resync from a newer one, never retry
@@ -55,6 +56,10 @@ class Refused(RelayError):
 
 class Unanswered(RelayError):
     """Another process of the same relay did not answer, because it is gone or too busy."""
+
+
+class AnswerFailed(Unanswered):
+    """Another process of the same relay lives, but failed when it wanted to answer."""
 
 
 class SourceError(RelayError):

@@ -128,7 +128,8 @@ def plan(load: Load, figures: Figures) -> Plan:
     )  # one core is for the tailer, the kernel and everything else
     messages *= min(load.listeners, workers)
     further = (hosts - 1) * cores("mongod_further_us")
-    uses_redis = further > figures["streams_mongod_cores"]
+    # Whatever leads a stream in Redis needs more time for each change than a process that only reads the database's.
+    uses_redis = further > figures["streams_mongod_cores"] and cores("leader_us") < busy
     tails = cores("leader_us") + (hosts - 1) * cores("follower_us") if uses_redis else hosts * tail
     free = workers - delivery - messages - pings - workers * follow
     relay_bytes = _relay_bytes(load, figures, workers, hosts)
@@ -166,10 +167,12 @@ def plan(load: Load, figures: Figures) -> Plan:
     )
 
 
-def most_writes(figures: Figures) -> float:
-    """Return the writes a second from which on no number of workers is enough."""
+def most_writes(figures: Figures, *, through_redis: bool = False) -> float:
+    """Return the writes a second from which on no number of workers is enough. `through_redis`: if the hosts share one
+    change stream."""
     budget = figures["busy_share"] * US
-    return min(figures.per_change(name).writes_within(budget) for name in ("worker_us", "tailer_us"))
+    reads = "leader_us" if through_redis else "tailer_us"
+    return min(figures.per_change(name).writes_within(budget) for name in ("worker_us", reads))
 
 
 def _workers(shared: float, follow: float, messages: float, listeners: float, busy: float) -> int:

@@ -44,9 +44,9 @@ ROWS: Sequence[tuple[str, Callable[[Load, Plan], str]]] = (
 EXAMPLES = (
     ("a company", Load(5_000, 100, 10)),
     ("100,000", Load(100_000, 1_000, 5, cores=16)),
-    ("1 million", Load(1_000_000, 10_000, 5, cores=16, return_minutes=10)),
-    ("1 million, busy", Load(1_000_000, 10_000, 100, cores=16, return_minutes=10)),
-    ("10 million", Load(10_000_000, 10_000, 50, cores=16, return_minutes=60)),
+    ("1 million", Load(1_000_000, 2_000, 5, cores=16, return_minutes=10)),
+    ("1 million, busy", Load(1_000_000, 2_000, 500, cores=16, return_minutes=10)),
+    ("10 million", Load(10_000_000, 2_000, 250, cores=16, return_minutes=60)),
 )
 
 
@@ -78,10 +78,16 @@ def examples(_: str = "") -> str:
     figures = Figures.read(FILE)
     columns = [["", *(heading for heading, _ in ROWS), "breaks first", "breaks next"]]
     columns += [[name, *_example(load, figures)] for name, load in EXAMPLES]
-    most = most_writes(figures)
-    carried = f"about {float(f'{most:.2g}'):,.0f}" if math.isfinite(most) else "any number of"
     table = _table([list(row) for row in zip(*columns, strict=True)])
-    return f"{table}\n\nWith these figures, one collection can carry {carried} writes a second."
+    alone, shared = (_rounded(most_writes(figures, through_redis=through)) for through in (False, True))
+    return (
+        f"{table}\n\nWith these figures, one collection can carry {alone} writes a second, and {shared} if the hosts "
+        "share one change stream through Redis."
+    )
+
+
+def _rounded(writes: float) -> str:
+    return f"about {float(f'{writes:.2g}'):,.0f}" if math.isfinite(writes) else "any number of"
 
 
 def _example(load: Load, figures: Figures) -> list[str]:

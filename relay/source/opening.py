@@ -100,6 +100,7 @@ class Watch:
         self._tail = tail
         self.refused: Diagnosis | None = None
         self.unanswered = 0
+        self._outage = Outage(log, "MongoDB does not answer, although others pass its changes on")
 
     async def run(self) -> None:
         """Check every LOOK_S seconds, forever."""
@@ -110,12 +111,17 @@ class Watch:
 
     async def look(self) -> None:
         """Check once, and set `refused` to the result. If the database does not answer, `refused` stays as it is."""
+        earlier = self._tail.current_at
         try:
             found = await of_collection(self._settings, self._client, self._reader)
-        except (PyMongoError, SourceError, LookupError):
+        except (PyMongoError, SourceError, LookupError) as failure:
             self.unanswered += 1
+            # A silent stream is logged elsewhere.
+            if self.unanswered > 1 and self._tail.current_at != earlier:
+                self._outage.failed(type(failure), error=type(failure).__name__)
             return
         self.unanswered = 0
+        self._outage.over()
         before, self.refused = self.refused, found
         if found is not None and found != before:
             log.error("the collection can no longer be followed", extra={"reason": str(found)})

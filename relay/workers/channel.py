@@ -20,7 +20,7 @@ from typing import Any
 
 import orjson
 
-from relay.errors import Unanswered
+from relay.errors import AnswerFailed, Unanswered
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,8 @@ class Channel:
             self._writer.close()
 
     async def ask(self, what: str, given: Any = None, *, within_s: float) -> Any:
-        """Send a request and return its answer. Raises Unanswered if there is none within `within_s` seconds."""
+        """Send a request and return its answer. Raises AnswerFailed if the other process could not answer, and
+        Unanswered if there is no answer within `within_s` seconds."""
         if self._over:
             raise Unanswered("the other process is gone")
         self._last_id = number = self._last_id + 1
@@ -126,7 +127,7 @@ class Channel:
                 if "answer" in message:
                     waiting.set_result(message["answer"])
                 else:
-                    waiting.set_exception(Unanswered("the other process could not answer"))
+                    waiting.set_exception(AnswerFailed("the other process could not answer"))
             case _:
                 log.warning("an unknown message came over a control channel")
 

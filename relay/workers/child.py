@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-from relay.errors import Unanswered
+from relay.errors import AnswerFailed, Unanswered
 from relay.workers.channel import Answer, Channel
 
 
@@ -113,9 +113,11 @@ class Child:
         return self.ready.is_set() and not self.ended.is_set()
 
     async def answers_within(self, seconds: float) -> bool:
-        """Ask the child about itself, and return whether it answers within `seconds`."""
+        """Ask the child about itself, and return whether it answers anything within `seconds`."""
         try:
             await self.channel.ask("figures", within_s=seconds)
+        except AnswerFailed:
+            return True
         except Unanswered:
             return False
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from checker import fetch, ready
+from checker import fetch, ready, until
 from fleet import Instance
 from proxy import Proxy
 from support.valkey import Valkey
@@ -40,6 +40,7 @@ async def test_a_follower_that_cannot_reach_mongodb_itself_is_not_ready(
                 assert '"stale":false' in (await fetch(follower.url, "/readyz"))[1]
                 assert await follower.is_("following")
                 await ready(leader.url, 200)
+                await until(lambda: "MongoDB does not answer" in follower.log.read_text(), "the reason")
                 # When it has MongoDB back, it takes clients again.
                 await way.accept()
                 await ready(follower.url, 200)

@@ -7,6 +7,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -178,6 +179,30 @@ async def test_a_redis_without_memory_takes_no_entry_although_the_lease_is_held(
             assert await stream.append(Entry(two, three, b""), None, begins=False) is Answer.HELD
         finally:
             await stream.close()
+
+
+async def test_the_lease_of_a_stream_that_has_filled_redis_is_kept_by_removing_entries() -> None:
+    with Valkey() as server, redis.Redis.from_url(server.url) as client:
+        holder, other = (
+            RedisStream(
+                Redis.from_url(server.url, protocol=2), "db.tasks", Seal([KEY], "db.tasks"), kept_bytes=10**8
+            )
+            for _ in range(2)
+        )
+        try:
+            times = [Timestamp(1, number) for number in range(1, 302)]
+            for start, end in pairwise(times):
+                entry = Entry(start, end, secrets.token_bytes(20_000))
+                assert await holder.append(entry, None, begins=start == times[0]) is Answer.HELD
+            for stream in (holder, other):
+                entries = client.xlen(stream.changes)
+                client.config_set("maxmemory", client.info("memory")["used_memory"] - 1)
+                assert await stream.hold(is_current=True) is Answer.HELD
+                assert 0 < client.xlen(stream.changes) < entries
+                await stream.release()
+        finally:
+            await holder.close()
+            await other.close()
 
 
 async def test_a_change_that_is_too_large_to_be_kept_is_read_from_the_database(

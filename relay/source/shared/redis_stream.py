@@ -129,7 +129,10 @@ class RedisStream:
         return entries
 
     async def hold(self, *, is_current: bool) -> Answer:
-        """Take or renew the lease. `is_current` says that this process is up to date with the database."""
+        """Take or renew the lease. `is_current` says that this process is up to date with the database.
+
+        Raises OutOfMemoryError if Redis has no memory left, even without half of the entries.
+        """
         return await self._hold(is_current, Timestamp(0, 0), Timestamp(0, 0), b"", begins=False)
 
     async def append(self, entry: Entry, witness: Witness | None, *, begins: bool) -> Answer:
@@ -145,12 +148,7 @@ class RedisStream:
         if len(sealed) > self._kept_bytes // 4:
             entry, begins = entry._replace(start=entry.end, events=b""), True
             sealed = seal(entry, witness)
-        try:
-            return await self._hold(entry.is_current, entry.start, entry.end, sealed, begins=begins)
-        except OutOfMemoryError:
-            half = await _done(self._client.xlen(self.changes)) // 2
-            await _done(self._client.xtrim(self.changes, maxlen=half))
-            return await self._hold(entry.is_current, entry.start, entry.end, sealed, begins=begins)
+        return await self._hold(entry.is_current, entry.start, entry.end, sealed, begins=begins)
 
     async def release(self) -> None:
         """Give the lease up, if it is ours."""
@@ -167,7 +165,17 @@ class RedisStream:
         oldest = _id(Timestamp(max(0, end.time - KEPT_S), 0))
         what = (self._us, state, LEASE_MS, int(begins), _id(start), _id(end), sealed)
         limits = (oldest, self._kept_bytes, KEPT_ENTRIES)
-        return Answer(await _done(self._client.eval(_HOLD, 2, self.lease, self.changes, *what, *limits)))
+
+        async def hold() -> Answer:
+            return Answer(await _done(self._client.eval(_HOLD, 2, self.lease, self.changes, *what, *limits)))
+
+        try:
+            return await hold()
+        except OutOfMemoryError:
+            # Also to take or renew the lease alone: if the entries are what has filled Redis, nobody else removes them.
+            half = await _done(self._client.xlen(self.changes)) // 2
+            await _done(self._client.xtrim(self.changes, maxlen=half))
+            return await hold()
 
     async def _opened(self, id: bytes, fields: dict[bytes, bytes]) -> tuple[Entry, Witness | None]:
         seconds, _, increment = id.partition(b"-")
