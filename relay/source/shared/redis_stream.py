@@ -173,8 +173,10 @@ class RedisStream:
             return await hold()
         except OutOfMemoryError:
             # Also to take or renew the lease alone: if the entries are what has filled Redis, nobody else removes them.
-            half = await _done(self._client.xlen(self.changes)) // 2
-            await _done(self._client.xtrim(self.changes, maxlen=half))
+            entries = await _done(self._client.xlen(self.changes))
+            if not entries:
+                raise
+            await _done(self._client.xtrim(self.changes, maxlen=entries // 2))
             return await hold()
 
     async def _opened(self, id: bytes, fields: dict[bytes, bytes]) -> tuple[Entry, Witness | None]:
