@@ -95,9 +95,10 @@ class Writer:
         }
         async with asyncio.timeout(SOON_S):
             while True:
-                self.taken.add(task)
                 with suppress(PyMongoError):
                     await self._collection.update_one({"_id": task, "createdBy": OWNER}, update)
+                    # Only now: others write at the same time, and a secret that they write earlier would be visible.
+                    self.taken.add(task)
                     self.acknowledged[task].append(number)
                     return
 

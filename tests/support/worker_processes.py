@@ -27,7 +27,7 @@ ANY = "relay.workers"
 class Workers:
     """A parent process with its workers. The log of all of them is in the file `log`."""
 
-    def __init__(self, log: Path, *arguments: str, patches: Mapping[str, float], **given: str) -> None:
+    def __init__(self, log: Path, *arguments: str, patches: Mapping[str, float] = {}, **given: str) -> None:
         self._log = log
         with log.open("ab") as stderr:
             self.process = subprocess.Popen(
