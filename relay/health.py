@@ -15,8 +15,8 @@ from relay.source.stream import Stream
 # After this many seconds without a reply of the database, what clients see may be out of date.
 STALE_AFTER_S = 5.0
 LOOK_S = 0.5  # seconds between two checks of when the database last replied
-# After so many checks in a row that the database did not answer, the relay sends new clients elsewhere, even if the
-# change stream comes from another process: it could not read a task for them. One check may meet a change of primary.
+# If the database has left this many checks in a row unanswered, the relay is not ready: it could read no tasks for new
+# clients, even if it receives the change stream from another process. One check may fail while the primary changes.
 UNANSWERED_MAX = 2
 
 

@@ -18,8 +18,9 @@ READY_WITHIN_S = 60.0  # for a replacement: the one before it serves until then
 # After this many failures in a row, the listening sockets are closed until the next start. After the first one they
 # stay open, and clients that connect wait for the successor.
 TOLERATED_FAILURES = 1
-# The current process is asked so often whether it lives, and is killed after so many questions in a row without an
-# answer. More than one, because after a pause of the whole machine the wait for one answer is over at once.
+# The parent asks the current process every ASK_EVERY_S seconds whether it lives, and kills it when it has left
+# UNANSWERED_MAX questions in a row unanswered. One is not enough: after a pause of the whole machine, the time for one
+# answer has passed before the process could answer.
 ASK_EVERY_S = 10.0
 UNANSWERED_MAX = 3
 
@@ -153,8 +154,10 @@ class Slot:
         return child.lived_s, child.refused or child.ending
 
     async def _kill_what_hangs(self) -> None:
-        """Ask the current process again and again whether it lives, and kill it if it does not answer any more: clients
-        that the kernel gives to it would wait for ever."""
+        """Ask the current process regularly whether it lives, and kill it when it no longer answers.
+
+        The kernel would go on to give it new clients, which would never be served.
+        """
         asked: Child | None = None
         unanswered = 0
         while True:

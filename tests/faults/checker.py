@@ -180,17 +180,22 @@ async def watching(relay: Relay | Callable[[], str], *watchers: Watcher) -> Asyn
     def url() -> str:
         return relay.url if isinstance(relay, Relay) else relay()
 
-    staying = [asyncio.create_task(watcher.stay(url)) for watcher in watchers]
+    async with joined(watchers, [asyncio.create_task(watcher.stay(url)) for watcher in watchers]):
+        yield
+
+
+@asynccontextmanager
+async def joined(watchers: Iterable[Watcher], tasks: Sequence[asyncio.Task[None]]) -> AsyncIterator[None]:
+    """Wait until these watchers, which `tasks` keep connected, have joined what they want. In the end, cancel the tasks
+    and raise the first failure of one."""
     try:
         for watcher in watchers:
-            await until(
-                lambda watcher=watcher: watcher.wanted <= set(watcher.timelines), "the joins", staying
-            )
+            await until(lambda watcher=watcher: watcher.wanted <= set(watcher.timelines), "the joins", tasks)
         yield
     finally:
-        for task in staying:
+        for task in tasks:
             task.cancel()
-        ended = await asyncio.gather(*staying, return_exceptions=True)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
         for failure in ended:
             if isinstance(failure, Exception):
                 raise failure

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from checker import POLL_S, Watcher, fetch, ready, until
+from checker import POLL_S, Watcher, fetch, joined, ready
 from support.polling_client import post
 from support.relay_fixture import SECRET, command, environment
 from support.worker_processes import children
@@ -267,15 +267,5 @@ class Mover(Watcher):
 @asynccontextmanager
 async def moving(fleet: Sequence[Instance], *movers: Mover) -> AsyncIterator[None]:
     """Let these clients move between the relays. At the end the first failure of one of them is raised."""
-    tasks = [asyncio.create_task(mover.move(fleet)) for mover in movers]
-    try:
-        for mover in movers:
-            await until(lambda mover=mover: mover.wanted <= set(mover.timelines), "the joins", tasks)
+    async with joined(movers, [asyncio.create_task(mover.move(fleet)) for mover in movers]):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-        for failure in ended:
-            if isinstance(failure, Exception):
-                raise failure
