@@ -9,7 +9,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from relay.cli.output import StandardError
 from relay.protocol.types import rfc3339
@@ -24,7 +24,7 @@ def configure(format: Literal["console", "json"], level: str, *, worker: str = "
     Below WARNING, libraries would log secrets: uvicorn the query of a URL, and websockets headers and frames.
     """
     formatter = _Json(worker) if format == "json" else _Console(worker)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(formatter)
     if isinstance(sys.stderr, StandardError):
         sys.stderr.describe_loss = lambda count: formatter.format(_loss(count)) + "\n"
@@ -49,6 +49,18 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 def _time(record: logging.LogRecord) -> str:
     return rfc3339(datetime.fromtimestamp(record.created, UTC))
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes records to a stream. Of a record that cannot be formatted it writes a line that says where it was made.
+
+    Python would print a traceback and the arguments of the record, which may hold a document.
+    """
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        made = {"name": record.name, "levelname": record.levelname, "levelno": record.levelno}
+        said = {"msg": "a record could not be formatted", "source": f"{record.filename}:{record.lineno}"}
+        self.stream.write(self.format(logging.makeLogRecord(made | said)) + self.terminator)
 
 
 class _Console(logging.Formatter):

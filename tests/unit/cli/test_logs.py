@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -68,6 +69,18 @@ def test_lost_lines_are_reported_in_the_format_of_the_log(
     else:
         assert "WARNING" in line
         assert "lines=7" in line
+
+
+@pytest.mark.parametrize("formatter", [logs._Console(), logs._Json()])
+def test_of_a_record_that_cannot_be_formatted_its_place_is_logged(formatter: logging.Formatter) -> None:
+    handler = logs._Handler(stream := io.StringIO())
+    handler.setFormatter(formatter)
+    handler.handle(logging.LogRecord("library", logging.ERROR, "/there.py", 7, "%d", ("a document",), None))
+    line = stream.getvalue()
+    assert line.count("\n") == 1
+    assert "a record could not be formatted" in line
+    assert "there.py:7" in line
+    assert "a document" not in line
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "INFO"])
