@@ -102,6 +102,21 @@ class WorkerMetrics:
         return generate_latest(self.registry)
 
 
+class DroppedLines(Collector):
+    """The number of lines that one process has dropped because standard error could not be written, as a metric.
+    `dropped` returns it whenever it is called."""
+
+    def __init__(self, dropped: Callable[[], int]) -> None:
+        self._dropped = dropped
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "relay_log_lines_dropped",
+            "Lines of the log that were dropped because standard error could not be written.",
+            self._dropped(),
+        )
+
+
 class _SharedStreamCollector(Collector):
     def __init__(self, shared: Callable[[], SharedStream]) -> None:
         self._shared = shared

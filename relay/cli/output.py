@@ -75,6 +75,11 @@ class _StandardOutput(io.FileIO):
             raise Unwritable(*failure.args) from None
 
 
+def dropped() -> int:
+    """Return how many strings for standard error this process has dropped, because they could not be written."""
+    return sys.stderr.dropped if isinstance(sys.stderr, StandardError) else 0
+
+
 def reader_left(failure: BaseException) -> ReaderLeft | None:
     """Return the ReaderLeft that caused this exception, or was being handled when it was raised; None without one."""
     cause: BaseException | None = failure
@@ -135,6 +140,7 @@ class StandardError(io.TextIOBase):
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self.describe_loss: Callable[[int], str] = _loss  # makes the line about missing strings
+        self.dropped = 0  # strings that were not written and never will be, or only a part of them
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -162,10 +168,8 @@ class StandardError(io.TextIOBase):
             elif self._size + _size(data) <= MAX_WAITING_BYTES:
                 self._waiting.append(data)
                 self._size += _size(data)
-            elif self._waiting and isinstance(self._waiting[-1], int):
-                self._waiting[-1] += 1
             else:
-                self._waiting.append(1)
+                self._drop()
             self._begin()
             self._changed.notify_all()
         return len(text)
@@ -180,6 +184,13 @@ class StandardError(io.TextIOBase):
     def _can_go_on(self) -> bool:
         """Is there anything to write? While writes fail, only a new string is a reason to try again."""
         return bool(self._size or (self._waiting and not self._failing))
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        if self._waiting and isinstance(self._waiting[-1], int):
+            self._waiting[-1] += 1
+        else:
+            self._waiting.append(1)
 
     def _begin(self) -> None:
         if self._thread is None:
@@ -197,6 +208,7 @@ class StandardError(io.TextIOBase):
                 if data:
                     self._size -= _size(data)
                 if not written:
+                    self.dropped += bool(data)
                     self._put_back((0 if said else lost) + bool(data))
                 self._changed.notify_all()
 

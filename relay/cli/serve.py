@@ -6,9 +6,11 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from relay.cli import output
 from relay.cli.process import tune_garbage_collection
 from relay.cli.signals import on_signal, on_signals
 from relay.config import Settings
+from relay.metrics import DroppedLines
 
 if TYPE_CHECKING:
     from relay.app import Relay
@@ -25,7 +27,9 @@ def run(settings: Settings, on_listening: Callable[[str], None]) -> Coroutine[An
     if settings.relay_workers == 1 and not settings.relay_worker_ports:
         from relay.app import Relay
 
-        return _run_one(Relay(settings), on_listening)
+        relay = Relay(settings)
+        relay.metrics.registry.register(DroppedLines(output.dropped))
+        return _run_one(relay, on_listening)
     from relay.workers.supervisor import Supervisor
 
     return _run_workers(Supervisor(settings), on_listening)

@@ -12,15 +12,19 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
+from relay.cli import output
 from relay.errors import Unanswered
-from relay.metrics import WorkerMetrics
+from relay.metrics import DroppedLines, WorkerMetrics
 from relay.workers.child import Child
-from relay.workers.metric_sums import MetricSums, value_of
+from relay.workers.metric_sums import MetricSums, families_of, value_of
 from relay.workers.slot import Slot
 
 log = logging.getLogger(__name__)
 
 ANSWER_WITHIN_S = 1.0
+PARENT = "parent"  # the name of this process among those whose metrics are added up
 
 
 class AllWorkers:
@@ -30,6 +34,10 @@ class AllWorkers:
         self._slots: Sequence[Slot] = ()  # of the workers
         self._asked: Sequence[Slot] = ()  # of the workers and the tailer
         self._own = WorkerMetrics()
+        self._added = (
+            CollectorRegistry()
+        )  # what is counted here, in the parent, and added to the same of the others
+        self._added.register(DroppedLines(output.dropped))
         self._sums = MetricSums()
         self._asking: asyncio.Task[dict[Slot, dict[str, Any]]] | None = None
 
@@ -70,7 +78,8 @@ class AllWorkers:
             if slot in answers:
                 connections = value_of(answers[slot]["metrics"], "relay_connections")
                 self._own.connections.labels(slot.name).set(connections)
-        return self._sums.text([slot.current for slot in answers]) + self._own.text()
+        self._sums.heard(PARENT, families_of(self._added))
+        return self._sums.text([PARENT, *(slot.current for slot in answers)]) + self._own.text()
 
     def restarts(self, slot: Slot) -> None:
         """Count that a worker, or the tailer, is started again."""

@@ -12,9 +12,10 @@ import shutil
 import socket
 from typing import Any
 
+from relay.cli import output
 from relay.config import Settings
 from relay.errors import StartupError
-from relay.metrics import Metrics
+from relay.metrics import DroppedLines, Metrics
 from relay.pipeline import Pipeline, bus_of, mapping_of
 from relay.source.shared.feeder import Feeder, feed
 from relay.workers import entry
@@ -30,6 +31,7 @@ class Tailer:
         self._stop = asyncio.Event()
         self._directory = ""
         self._metrics = Metrics()
+        self._metrics.registry.register(DroppedLines(output.dropped))
 
     async def run(self, settings: Settings, assignment: dict[str, Any], channel: Channel) -> None:
         own = TailerAssignment(**assignment)

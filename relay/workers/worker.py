@@ -6,8 +6,10 @@ from typing import Any
 
 from relay.app import Place, Relay
 from relay.auth.shared_counts import SharedCounts
+from relay.cli import output
 from relay.config import Settings
 from relay.gateway.listening import inherited_ports
+from relay.metrics import DroppedLines
 from relay.source.shared.socket_feed import SocketFeed
 from relay.workers import entry
 from relay.workers.assignment import WorkerAssignment
@@ -52,6 +54,7 @@ class Worker:
             speaks=own.name == "1",
         )
         self._relay = Relay(settings, place)
+        self._relay.metrics.registry.register(DroppedLines(output.dropped))
         if self._stopped:
             self._relay.stop(accepting=self._accepting)
         await self._relay.run(lambda: channel.tell("ready"))

@@ -76,7 +76,7 @@ def test_a_full_pipe_blocks_no_writer_and_missing_texts_are_counted() -> None:
                 else:
                     missing += int(text.split()[1])
         assert kept + missing == 3 * fits
-        assert missing > fits
+        assert missing == stream.dropped > fits
         # Later texts are written as usual.
         stream.write("as ever\n")
         assert read(reads, "\n") == "as ever\n"
@@ -104,6 +104,7 @@ def test_after_a_full_disk_the_missing_texts_are_counted() -> None:
         stream.write("room\n")
         # then a line says how many strings are missing.
         assert read(reads, "room\n") == "3 missing\nroom\n"
+        assert stream.dropped == 3
 
 
 def test_a_half_written_text_does_not_run_into_the_next_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +134,7 @@ def test_a_reader_that_left_raises_no_error_at_standard_error() -> None:
             stream.write("nobody\n")
         stream.finish(SOON_S)
         assert not stream._size
+        assert stream.dropped == 100
 
 
 def test_a_non_blocking_descriptor_loses_nothing() -> None:
