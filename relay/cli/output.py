@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 READABLE = "relay.readable"  # for `errors=`: replaces characters that the encoding cannot write by ASCII
 MAX_WAITING_BYTES = 1024 * 1024  # that wait for standard error; further strings are dropped and counted
-LAST_WORDS_S = 2.0  # that the end of the process waits for strings that are not written yet
+LAST_WORDS_S = 1.0  # that the end of the process waits for strings that are not written yet
 STANDARD = (0, 1, 2)
 
 _ASCII = str.maketrans(
@@ -194,8 +194,11 @@ class StandardError(io.TextIOBase):
 
     def _begin(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="standard error", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="standard error", daemon=True)
+            # RuntimeError: the system permits no further thread now, and the next string tries again.
+            with suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         while True:

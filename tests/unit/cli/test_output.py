@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -135,6 +136,32 @@ def test_a_reader_that_left_raises_no_error_at_standard_error() -> None:
         stream.finish(SOON_S)
         assert not stream._size
         assert stream.dropped == 100
+
+
+def test_the_end_waits_for_a_reader_no_longer_than_it_is_told() -> None:
+    with pipe() as (reads, stream):
+        stream.write("x" * 500_000)
+        stream.finish(0.05)
+        assert stream._size
+        # When the reader is back, the end waits until everything is written.
+        reading = threading.Thread(target=read, args=(reads, "end"))
+        reading.start()
+        stream.write("end")
+        stream.finish(SOON_S)
+        assert not stream._size
+        reading.join()
+
+
+def test_where_no_thread_can_be_started_the_next_text_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with pipe() as (reads, stream):
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            stream.write("one, ")
+        stream.write("two")
+        assert read(reads, "two") == "one, two"
 
 
 def test_a_non_blocking_descriptor_loses_nothing() -> None:
