@@ -8,7 +8,7 @@ import re
 import subprocess
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,7 @@ from support.command_process import port_of
 from support.log_flood import send_bad_requests, talkative
 from support.relay_fixture import COMMAND, SOON_S, environment
 from support.worker_clients import clients
-from support.worker_processes import samples
+from support.worker_processes import samples, until
 
 from relay.workers.slot import GRACE_S
 
@@ -65,7 +65,8 @@ async def unread(workers: int, **given: str) -> AsyncIterator[Unread]:
     finally:
         process.kill()
         process.wait()
-        os.close(reads)  # any workers that are left end: their parent is dead
+        with suppress(OSError):  # a test has closed it
+            os.close(reads)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -117,3 +118,18 @@ async def test_a_relay_whose_log_is_not_read_ends_in_time(
         relay.process.terminate()
         assert await asyncio.to_thread(relay.process.wait, SOON_S) == 0
         assert time.monotonic() - began < GRACE_S  # after which a parent kills its workers
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_reader_of_the_log_that_leaves_ends_nothing(
+    good: dict[str, str], tmp_path: Path, workers: int
+) -> None:
+    given = good | talkative(tmp_path) | {"RELAY_DRAIN_MS": "0"}
+    async with unread(workers, **given) as relay, clients(relay.url, 8) as members:
+        os.close(relay.reads)
+        await asyncio.to_thread(send_bad_requests, relay.port, 20)
+        await until(lambda: samples(relay.url), lambda found: found[DROPPED] >= 20)
+        for client in members:
+            assert await client.quiet() == []
+        relay.process.terminate()
+        assert await asyncio.to_thread(relay.process.wait, SOON_S) == 0
