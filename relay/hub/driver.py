@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from itertools import takewhile
-from typing import assert_never, cast
+from typing import Any, assert_never, cast
 
 from bson import Timestamp
 
@@ -24,6 +24,7 @@ from relay.hub.list_subscription import ListRequest, ListSubscription
 from relay.hub.listener import serving
 from relay.hub.messages import StepFrames, replay
 from relay.hub.reads import FairReads
+from relay.hub.refusals import Refusal, Refusals, wait_s
 from relay.hub.registry import Group, Registry, Room
 from relay.hub.request import Waiting
 from relay.hub.subscription import (
@@ -82,6 +83,7 @@ class Driver:
         self._catching_up: dict[bool, Waiting[Requested]] = {False: Waiting(), True: Waiting()}
         self.task_reads = TaskReads(reads, translator, self._refuse)
         self.list_reads = ListReads(reads, translator, self._refuse)
+        self._refusals = Refusals()
 
     def apply(self, subscription: Subscribed, event: Event) -> None:
         """Give an event to a subscription, and carry out the effects that the subscription returns, in their order.
@@ -124,6 +126,17 @@ class Driver:
         what happened before the position."""
         self.task_reads.restart(position)
         self.list_reads.restart(position)
+        self._refusals.note_lost()
+
+    def buffer(self, frames: StepFrames) -> None:
+        """Keep a step that is published, for everything that is being read or decided about its task."""
+        self.task_reads.buffer(frames)
+        self._refusals.note(frames)
+
+    def is_reading(self, key: bytes) -> bool:
+        """Whether the task with this key (which stands for the document's `_id`) is being read, or a request for it is
+        about to be refused."""
+        return self.task_reads.is_reading(key) or self._refusals.is_waiting(key)
 
     def _carry_out(self, subscription: Subscribed, effect: Effect) -> None:
         listener = subscription.listener
@@ -189,6 +202,14 @@ class Driver:
         over (`FairReads.catch_up`). If the database does not answer, answer these requests that it is unavailable.
         """
         requests, self._catching_up[surely] = self._catching_up[surely], Waiting()
+        await self._note_caught_up(requests, surely=surely)
+        self._read_each(requests)
+
+    async def _note_caught_up(self, requests: Waiting[Any], *, surely: bool) -> None:
+        """Wait until the relay has caught up with the database, as `_catch_up` says, and note it in these requests.
+
+        If the database does not answer, refuse them, so that none is left.
+        """
         try:
             has_caught_up = await self._reads.catch_up(surely=surely)
         except Exception as failure:
@@ -201,7 +222,6 @@ class Driver:
         self._outage.over()
         for request in requests if has_caught_up else ():
             request.note_caught_up()
-        self._read_each(requests)
 
     async def _read_later(self, requests: Waiting[Requested]) -> None:
         await asyncio.sleep(RETRY_S)
@@ -225,17 +245,19 @@ class Driver:
         A task that cannot be shown is answered as unavailable, after a pause. An error that concerns only one request
         ends the connection of that one.
         """
-        requests = answer.reading.requests
         try:
-            is_resync = any(request.unasked for request in requests)
+            is_resync = any(request.unasked for request in answer.requests)
             reads = [self._task_read(found, answer, is_resync=is_resync) for found in answer.found]
         except Exception:
             log.exception("a task could not be shown")
-            self._background.spawn("refuse the requests for a task", self._refuse_later(requests))
+            self._background.spawn(
+                "refuse the requests for a task", self._refuse_later(answer.reading.requests)
+            )
             return
-        for request in requests:
-            with serving(request.subscription.listener):
-                self._conclude_for(request, answer, reads)
+        for request in answer.requests:
+            if request.active:
+                with serving(request.subscription.listener):
+                    self._conclude_for(request, answer, reads)
 
     def _conclude_for(self, request: TaskRequest, answer: TaskAnswer, reads: Sequence[TaskRead]) -> None:
         """Answer one request that waited for this read of a task. `reads` are the tasks found.
@@ -249,14 +271,37 @@ class Driver:
             self.apply(subscription, ReadGiven(request, read, listener.receiver.has_room()))
         elif not answer.is_read:
             self.apply(subscription, ReadUnavailable(request))
-        elif answer.must_look_again(request):
-            if not answer.reading.batch.looks_for(listener):
+        elif answer.must_look_again(request) or (subscription.member and not request.caught_up):
+            if not answer.reading.looks_for(listener):
                 request.note_overlooked()
             if subscription.member and not request.unasked:
                 request.forget_position()  # for the reason in `TaskSubscription._given`
             self._read_when_caught_up(request, surely=not request.caught_up)
-        else:
+        elif subscription.member:
             self.apply(subscription, ReadForbidden(request, answer.exists))
+        else:
+            refusal = Refusal(request, answer.reading.keys)
+            self._refusals.add(refusal)
+            self._background.spawn("refuse a task", self._forbid(refusal))
+
+    async def _forbid(self, refusal: Refusal) -> None:
+        """Answer a request as forbidden, once the relay has caught up with the database, and at a moment that does not
+        tell whether the task exists. If the task may have become visible to the listener by then, read it again."""
+        requests = refusal.requests()
+        try:
+            if any(not request.caught_up for request in requests):
+                await self._note_caught_up(requests, surely=True)
+            if not refusal.is_outdated():
+                for request in requests:
+                    await asyncio.sleep(wait_s(request.asked_at, asyncio.get_running_loop().time()))
+        finally:
+            self._refusals.remove(refusal)
+        for request in requests:
+            with serving(request.subscription.listener):
+                if refusal.is_outdated():
+                    self._read(request)
+                else:
+                    self.apply(request.subscription, ReadForbidden(request, exists=False))
 
     async def _refuse_later(self, requests: Waiting[TaskRequest]) -> None:
         await asyncio.sleep(RETRY_S)  # a subscription that needs the read asks again at once

@@ -139,8 +139,8 @@ class Hub:
 
     def is_listened(self, key: bytes) -> bool:
         """Whether the task with this key (which stands for the document's `_id`) has live subscribers or is being read
-        for one."""
-        return key in self._registry.rooms or self._driver.task_reads.is_reading(key)
+        for one, or a request for it is about to be refused."""
+        return key in self._registry.rooms or self._driver.is_reading(key)
 
     def announce(self, status: StreamState, lag_ms: int) -> None:
         """Tell every listener whether the relay is up to date with the database, if `status` differs from the last one
@@ -198,7 +198,7 @@ class Hub:
         has already published everything up to the position that the client holds.
         """
         subscription = self._subscription(listener, task_id)
-        request = TaskRequest(subscription, since, head, reply_to)
+        request = TaskRequest(subscription, since, head, reply_to, asked_at=_now())
         self._driver.apply(subscription, Join(request, self._driver.pin(subscription), caught_up))
 
     def show_task(
@@ -218,7 +218,7 @@ class Hub:
         subscribed to the task, the state is sent in its right place among the live messages.
         """
         subscription = self._subscription(listener, task_id)
-        request = TaskRequest(subscription, since, head, reply_to, answered=answered)
+        request = TaskRequest(subscription, since, head, reply_to, answered=answered, asked_at=_now())
         self._driver.apply(subscription, Show(request, self._driver.pin(subscription)))
 
     def leave_task(self, listener: Listener, task_id: str) -> None:
@@ -318,7 +318,7 @@ class Hub:
     # Publishing.
 
     def _publish(self, frames: StepFrames) -> None:
-        self._driver.task_reads.buffer(frames)
+        self._driver.buffer(frames)
         room = self._registry.rooms.get(frames.step.key)
         if room is not None:
             self._to_room(room, frames)
@@ -408,3 +408,7 @@ class Hub:
             log.exception("list updates could not be sent")
             self.resync(self._position.value)
         self._wake_in_time()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from relay.hub.reads import FairReads
 from relay.hub.registry import MANY_BYTES
 from relay.hub.request import Waiting
 from relay.hub.snapshot import TaskState
+from relay.hub.task_filters import Asked, Query, queries
 from relay.hub.task_subscription import TaskRequest
 from relay.source.change import key_of
 from relay.source.identity import among
@@ -25,14 +26,12 @@ from relay.source.outage import RETRY_S, Outage
 from relay.tasks.task import Keys, Task
 from relay.tasks.task_ids import candidate_ids
 from relay.tasks.translate import Translator
+from relay.tasks.visibility import ALL
 
 log = logging.getLogger(__name__)
 
 Refuse = Callable[[Sequence[TaskRequest]], None]
 
-# The audience keys of all listeners that one read may look for. A filter for more could exceed the 16 MB that MongoDB
-# accepts, and the read would fail for all of them; so it is made without their filters.
-MAX_KEYS = 10_000
 BATCH = 10  # tasks read together: all are in memory until they are answered, and a document has up to 16 MB
 
 
@@ -41,10 +40,7 @@ class TaskBatch:
     yet.
 
     `moved`: the read was repeated at a later position than it began with, and the messages published between the two
-    positions were not buffered. `rights` are the rights of the listeners that had asked when the read began; None
-    before that. A read finds only documents that one of these listeners may see, because a forbidden task must not cost
-    more than one that does not exist. `looks_for_all`: the read finds all documents, because one of these listeners may
-    see all of them, or because their rights are too many for a filter.
+    positions were not buffered.
     """
 
     def __init__(self, user: str, position: Timestamp, refuse: Refuse) -> None:
@@ -52,8 +48,6 @@ class TaskBatch:
         self.position = position
         self.moved = False
         self.readings: list[TaskReading] = []
-        self.rights: set[Keys] | None = None
-        self.looks_for_all = False
         self._refuse = refuse
 
     def add(self, reading: TaskReading) -> None:
@@ -71,11 +65,6 @@ class TaskBatch:
         """Return the requests that wait for this batch and were not withdrawn."""
         return (one for reading in self.readings for one in reading.requests)
 
-    def looks_for(self, listener: Listener) -> bool:
-        """Whether this read finds the documents that the listener may see. Until the read begins, every listener that
-        asks is taken into account."""
-        return self.rights is None or self.looks_for_all or listener.keys in self.rights
-
     def is_needed(self) -> bool:
         return any(request.unasked for request in self.requests())
 
@@ -85,18 +74,9 @@ class TaskBatch:
     def users(self) -> set[str]:
         return {request.subscription.listener.user for request in self.requests()}
 
-    def filter(self) -> Mapping[str, Any]:
-        """Return the MongoDB filter for the documents that at least one of the listeners that have asked so far may
-        see; an empty filter, which selects everything, if they have more than MAX_KEYS audience keys together.
-
-        Also store the rights of these listeners in `rights`.
-        """
-        listeners = {one.subscription.listener.keys: one.subscription.listener for one in self.requests()}
-        self.rights = set(listeners)
-        has_too_many = len(listeners) > 1 and sum(map(len, listeners)) > MAX_KEYS
-        filters = [] if has_too_many else [listener.filter() for listener in listeners.values()]
-        self.looks_for_all = not (filters and all(filters))  # an empty filter selects everything
-        return {} if self.looks_for_all else {"$or": filters}
+    def queries(self) -> Sequence[Query]:
+        """Return the queries of the database for these tasks, and note in each reading for whom they look."""
+        return queries([reading.asked() for reading in self.readings])
 
 
 class TaskReading:
@@ -105,19 +85,57 @@ class TaskReading:
     `since` buffers the steps (what one change each means for one task) that are published after the read's position. A
     taskId may stand for several documents; `keys` are the keys of all of them, and their steps are all buffered.
     Requests share the read as long as nothing is buffered.
+
+    `rights` are the rights of the listeners that had asked when the read began; None before that. The read finds only
+    documents that one of these listeners may see, because a forbidden task must not cost more than one that does not
+    exist. `shown` are the audience keys of each task that the read found for them; None before that.
     """
 
-    __slots__ = ("batch", "keys", "requests", "since", "task_id")
+    __slots__ = ("batch", "ids", "keys", "requests", "rights", "shown", "since", "task_id")
 
     def __init__(self, task_id: str, batch: TaskBatch) -> None:
         self.task_id = task_id
         self.batch = batch
-        self.keys = tuple(key_of(candidate) for candidate in candidate_ids(task_id))
+        self.ids = {key_of(candidate): candidate for candidate in candidate_ids(task_id)}
+        self.keys = tuple(self.ids)
         self.requests: Waiting[TaskRequest] = Waiting()
         self.since: list[StepFrames] = []
+        self.rights: frozenset[Keys] | None = None
+        self.shown: Sequence[Keys] | None = None
 
     def add(self, request: TaskRequest) -> None:
         self.requests.add(request)
+
+    def asked(self) -> Asked:
+        """Return what to look for: the documents that one of the listeners that have asked so far may see. Store the
+        rights of these listeners in `rights`."""
+        listeners = {one.subscription.listener.keys: one.subscription.listener for one in self.requests}
+        self.rights, self.shown = frozenset(listeners), None
+        return Asked(self.ids, listeners)
+
+    def looks_for(self, listener: Listener) -> bool:
+        """Whether this read finds the documents that the listener may see. Until the read begins, every listener that
+        asks is taken into account. If one of them may see all documents, all are found."""
+        rights = self.rights
+        return rights is None or listener.keys in rights or any(ALL in keys for keys in rights)
+
+    def may_answer(self, request: TaskRequest) -> bool:
+        """Whether this request may share the read."""
+        if self.since:
+            return False  # the task has changed since the position of the read, so its result is not current
+        listener = request.subscription.listener
+        if self.shows_nothing_to(listener):
+            return False  # the read may take long to encode the task for others
+        # A request that was overlooked once is not made to wait for others again: somebody who asks for the task all
+        # the time, and may not see it, would keep it from those who may.
+        return not request.overlooked or self.looks_for(listener)
+
+    def shows_nothing_to(self, listener: Listener) -> bool:
+        """Whether the read has found its tasks already, and the listener may see none of them."""
+        return self.shown is not None and not any(map(listener.may_see, self.shown))
+
+    def note_shown(self, tasks: Iterable[Task]) -> None:
+        self.shown = [task.keys for task in tasks]
 
     def buffer(self, frames: StepFrames) -> None:
         self.since.append(frames)
@@ -147,27 +165,24 @@ class TaskFound:
 class TaskAnswer:
     """The result of a read of one taskId.
 
-    `found` are the tasks for which the taskId may stand; a listener is sent the first of them that it may see.
-    `hidden`: such a task exists, but none of the listeners that asked may see it (checked only if one of them is
-    subscribed to the task). `is_read`: the read succeeded; otherwise nothing is known about the task.
+    `requests` are those that it answers. `found` are the tasks for which the taskId may stand; a listener is sent the
+    first of them that it may see. `exists`: there is such a task, even if none of the listeners may see it (it is
+    certain only if one of them is subscribed to the task). `is_read`: the read succeeded; otherwise nothing is known
+    about the task.
     """
 
     reading: TaskReading
-    found: Sequence[TaskFound]
-    hidden: bool = False
+    requests: Sequence[TaskRequest]
+    found: Sequence[TaskFound] = ()
+    exists: bool = False
     is_read: bool = True
 
-    @property
-    def exists(self) -> bool:
-        return bool(self.found) or self.hidden
-
     def must_look_again(self, request: TaskRequest) -> bool:
-        """Whether a later read may show the listener of this request a task that this read did not show it."""
-        # This read cannot refuse the task for good in two cases: the relay had not caught up with the database, so a
-        # task just written may be missing; or the listener asked after the read began, so the read did not look for
-        # documents that only this listener's rights allow.
-        looked = request.caught_up and self.reading.batch.looks_for(request.subscription.listener)
-        return not looked or self.appeared_for(request.subscription.listener)
+        """Whether another read now may show the listener of this request a task that this read did not show it: it has
+        asked after the read began, so the read did not look for documents that only its rights allow; or the task has
+        appeared meanwhile."""
+        listener = request.subscription.listener
+        return not self.reading.looks_for(listener) or self.appeared_for(listener)
 
     def appeared_for(self, listener: Listener) -> bool:
         """Whether the last step published during the read made or kept the task visible to this listener. Then the
@@ -220,14 +235,10 @@ class TaskReads:
         Return the batch of the new read if the batch is new too, because the caller has to read it with `answers`;
         otherwise return None.
         """
-        task_id, listener = request.subscription.task_id, request.subscription.listener
-        user = listener.user
+        task_id, user = request.subscription.task_id, request.subscription.listener.user
         first_key = key_of(candidate_ids(task_id)[0])
         for reading in self._readings.get(first_key, ()):
-            # Nothing was published for the task since the position of this read, so its result is still current. A
-            # request that was overlooked once is not made to wait for others again: somebody who asks for the task all
-            # the time, and may not see it, would keep it from those who may.
-            if not reading.since and not (request.overlooked and not reading.batch.looks_for(listener)):
+            if reading.may_answer(request):
                 reading.add(request)
                 self._reads.share(reading.batch, user)
                 return None
@@ -254,16 +265,28 @@ class TaskReads:
             stored = await self._stored(batch)
             position = batch.position
             for reading in list(batch.readings):
-                found = await self._found(reading, stored)  # nearly always one task, or none
+                tasks = await self._tasks(reading, stored)  # nearly always one task, or none
                 if batch.position != position:
                     break  # the stream was reopened meanwhile, so the buffered messages are not complete: read again
-                hidden = stored is not None and not stored.hidden.isdisjoint(reading.keys)
+                exists = bool(tasks) or (stored is not None and not stored.hidden.isdisjoint(reading.keys))
+                shown = _shown(tasks or (), reading.requests)
+                reading.note_shown(task for _, task in shown)
+                others = [
+                    one for one in reading.requests if reading.shows_nothing_to(one.subscription.listener)
+                ]
+                if shown and others:
+                    # They must not wait until the task is encoded for those who may see it.
+                    yield TaskAnswer(reading, others, exists=exists)
+                found = await self._found(reading, shown) if tasks is not None else None
+                if batch.position != position:
+                    break
                 batch.remove(reading)
                 self._close(reading)
+                requests = list(reading.requests)
                 if found is None:
-                    yield TaskAnswer(reading, (), is_read=False)
+                    yield TaskAnswer(reading, requests, is_read=False)
                 else:
-                    yield TaskAnswer(reading, found, hidden)
+                    yield TaskAnswer(reading, requests, found, exists)
 
     def _close(self, reading: TaskReading) -> None:
         for key in reading.keys:
@@ -276,9 +299,8 @@ class TaskReads:
         """Return the documents of this batch at its position; None if they cannot be read."""
         try:
             while True:
-                documents = await self._visible(batch)
+                position, documents = await self._visible(batch)
                 self._outage.over()
-                position = batch.position
                 hidden = await self._hidden(batch, documents)
                 if batch.position == position:
                     return _Stored(documents, hidden)
@@ -289,14 +311,20 @@ class TaskReads:
             await asyncio.sleep(RETRY_S)  # a subscription that needs this read asks again at once
         return None
 
-    async def _visible(self, batch: TaskBatch) -> dict[bytes, dict[str, Any]]:
-        """Return by key the documents of this batch that at least one of the listeners that have asked so far may see.
+    async def _visible(self, batch: TaskBatch) -> tuple[Timestamp, dict[bytes, dict[str, Any]]]:
+        """Return the documents of this batch that one of the listeners that have asked for them so far may see, by key.
 
-        Raises SourceError if they cannot be read.
+        Also return the position of the first read. If it is not the position of the batch any more, the documents were
+        read at different positions. Raises SourceError if they cannot be read.
         """
-        ids = [one for reading in batch.readings for one in candidate_ids(reading.task_id)]
-        documents = await self._reads.read(batch, {**among(ids), **batch.filter()})
-        return {key_of(document["_id"]): document for document in documents}
+        documents: dict[bytes, dict[str, Any]] = {}
+        position: Timestamp | None = None
+        for query in batch.queries():  # nearly always one
+            if (filter := query.filter(documents)) is not None:
+                found = await self._reads.read(batch, filter)
+                documents |= {key_of(document["_id"]): document for document in found}
+                position = batch.position if position is None else position
+        return batch.position if position is None else position, documents
 
     async def _hidden(self, batch: TaskBatch, documents: Mapping[bytes, object]) -> set[bytes]:
         """Return the keys of the tasks of this batch that exist although they are not among these documents.
@@ -316,21 +344,19 @@ class TaskReads:
         existing = await self._reads.read(batch, among(ids), projection={"_id": 1})
         return {key_of(document["_id"]) for document in existing}
 
-    async def _found(self, reading: TaskReading, stored: _Stored | None) -> Sequence[TaskFound] | None:
-        """Return the tasks for which the taskId of this reading may stand; None if one of them cannot be read.
+    async def _tasks(self, reading: TaskReading, stored: _Stored | None) -> list[tuple[bytes, Task]] | None:
+        """Return the tasks for which the taskId of this reading may stand, with their keys; None if one of them cannot
+        be read.
 
         `stored` has the documents that were read for the whole batch; None if they could not be read.
         """
         if stored is None:
             return None
-        found = []
         try:
-            for key in reading.keys:
-                if key in stored.documents:
-                    found.append((key, await self._state_of(self._translator.read(stored.documents[key]))))
             return [
-                TaskFound(key, state, [one for one in reading.since if one.step.key == key])
-                for key, state in found
+                (key, self._translator.read(stored.documents[key]))
+                for key in reading.keys
+                if key in stored.documents
             ]
         except Exception:
             # One document that cannot be read must not keep the others of the batch from their readers.
@@ -338,8 +364,30 @@ class TaskReads:
             await asyncio.sleep(RETRY_S)  # a subscription that needs this read asks again at once
             return None
 
+    async def _found(
+        self, reading: TaskReading, tasks: Iterable[tuple[bytes, Task]]
+    ) -> Sequence[TaskFound] | None:
+        """Return the states of these tasks, given with their keys, for this reading; None if one cannot be made."""
+        try:
+            states = [(key, await self._state_of(task)) for key, task in tasks]
+        except Exception:
+            # One document that cannot be read must not keep the others of the batch from their readers.
+            log.exception("a task could not be read")
+            await asyncio.sleep(RETRY_S)  # a subscription that needs this read asks again at once
+            return None
+        return [
+            TaskFound(key, state, [one for one in reading.since if one.step.key == key])
+            for key, state in states
+        ]
+
     async def _state_of(self, task: Task) -> TaskState:
         elements = task.timeline.elements or ()
         if sum(map(len, elements)) < MANY_BYTES:
             return TaskState(task, elements, self._translator.view)
         return await asyncio.to_thread(TaskState, task, elements, self._translator.view)
+
+
+def _shown(tasks: Iterable[tuple[bytes, Task]], requests: Iterable[TaskRequest]) -> list[tuple[bytes, Task]]:
+    """Return those of the tasks, given with their keys, that the listener of one of the requests may see."""
+    listeners = [request.subscription.listener for request in requests]
+    return [(key, task) for key, task in tasks if any(one.may_see(task.keys) for one in listeners)]

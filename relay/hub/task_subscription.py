@@ -61,10 +61,11 @@ class TaskRequest(Request):
 
     `answered` is not None if the client asked for the snapshot only and not for live messages (the event `Show`): then
     it is called with the way the request ended, and the listener is not sent an error. `overlooked`: it shared a read
-    that did not look for documents that only the rights of its listener allow.
+    that did not look for documents that only the rights of its listener allow. `asked_at` is when the client asked, in
+    seconds of the event loop's clock.
     """
 
-    __slots__ = ("answered", "head", "overlooked", "since", "subscription")
+    __slots__ = ("answered", "asked_at", "head", "overlooked", "since", "subscription")
 
     def __init__(
         self,
@@ -75,12 +76,14 @@ class TaskRequest(Request):
         *,
         answered: Callable[[Answer], None] | None = None,
         unasked: bool = False,
+        asked_at: float = 0.0,
     ) -> None:
         super().__init__(reply_to, unasked=unasked)
         self.subscription = subscription
         self.since = since
         self.head = head
         self.answered = answered
+        self.asked_at = asked_at
         self.overlooked = False
 
     @property

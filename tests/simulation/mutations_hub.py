@@ -8,6 +8,7 @@ from typing import Any
 from relay.gateway.websocket.connection import Connection
 from relay.hub.list_subscription import ListSubscription
 from relay.hub.messages import StepFrames
+from relay.hub.refusals import Refusal
 from relay.hub.registry import Room
 from relay.hub.subscription import Lagged
 from relay.hub.task_subscription import TaskSubscription
@@ -119,5 +120,10 @@ HUB: dict[str, Mutation] = {
         "a member that was refused is sent the states that were still being read for it",
         "uninvited",
         python=replaced(TaskSubscription, "_end_membership", _does_nothing),
+    ),
+    "refused-although-it-appeared": Mutation(
+        "a task that comes into view before its refusal is sent is refused",
+        "refused",
+        python=replaced(Refusal, "note", _does_nothing),
     ),
 }

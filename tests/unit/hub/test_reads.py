@@ -300,28 +300,102 @@ async def test_only_documents_are_read_that_one_of_those_that_asked_may_see() ->
     assert "bob" in repr(asked["$or"])
 
 
-async def test_a_read_for_more_rights_than_a_filter_can_hold_finds_everything(
+async def test_a_read_for_more_rights_than_a_filter_can_hold_looks_for_all_of_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With 16 MB of filters, MongoDB would refuse the read, and all that share it would be refused with it."""
-    monkeypatch.setattr("relay.hub.task_reads.MAX_KEYS", 10)
+    monkeypatch.setattr("relay.hub.task_filters.MAX_KEYS", 10)
     given = Given()
     requests = [request("t", f"user {number}") for number in range(11)]
-    for one in requests:
-        one.note_caught_up()
     batch, *_ = [given.tasks.ask(one) for one in requests]
 
     (answer,) = await answers_of(given, batch)
 
-    ((_, asked),) = given.database.asked
-    assert "$or" not in asked
+    assert len(given.database.asked) == 3
+    assert all("$or" in asked for _, asked in given.database.asked)
     assert not any(answer.must_look_again(one) for one in requests)
+
+
+async def test_a_read_in_several_queries_begins_again_if_its_position_is_moved_between_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("relay.hub.task_filters.MAX_KEYS", 1)
+    given, gate = Given(), asyncio.Event()
+    batch = given.tasks.ask(request("t", "alice"))
+    given.tasks.ask(request("t", "bob"))
+    given.database.outcomes = [asyncio.Event(), gate]
+    given.database.outcomes[0].set()  # type: ignore[union-attr]
+    reading = asyncio.ensure_future(answers_of(given, batch))
+    await settled()
+
+    given.tasks.restart(LATER)
+    gate.set()
+    await reading
+
+    assert [position for position, _ in given.database.asked][-2:] == [LATER, LATER]
+
+
+async def test_a_read_that_nobody_waits_for_any_more_asks_for_nothing() -> None:
+    given = Given({"_id": "t", "createdBy": "alice"})
+    asked = request("t")
+    batch = given.tasks.ask(asked)
+    asked.end()
+
+    (answer,) = await answers_of(given, batch)
+
+    assert not given.database.asked
+    assert not answer.found
+
+
+async def test_a_document_that_none_of_those_who_wait_may_see_is_not_encoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It can come all the same: the rights of the one who asked may have changed during the read."""
+    monkeypatch.setattr(TaskReads, "_state_of", None)
+    given = Given({"_id": "t", "createdBy": "alice"})
+
+    (answer,) = await answers_of(given, given.tasks.ask(request("t", "mallory")))
+
+    assert answer.is_read
+    assert answer.exists
+    assert not answer.found
+
+
+async def test_those_who_may_not_see_a_task_do_not_wait_until_it_is_encoded_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate = asyncio.Event()
+    made = TaskReads._state_of
+
+    async def state_of(self: TaskReads, task: Any) -> Any:
+        await gate.wait()
+        return await made(self, task)
+
+    monkeypatch.setattr(TaskReads, "_state_of", state_of)
+    given = Given({"_id": "t", "createdBy": "alice"})
+    batch = given.tasks.ask(request("t", "alice"))
+    mallory = request("t", "mallory")
+    given.tasks.ask(mallory)
+    assert batch is not None
+    answers = given.tasks.answers(batch)
+
+    first = await anext(answers)
+    mallory.wait_in(None)
+    # Nor does somebody wait who asks now; but somebody who may see the task shares the read.
+    assert given.tasks.ask(request("t", "mallory")) is not None
+    assert given.tasks.ask(request("t", "alice")) is None
+    gate.set()
+    second = await anext(answers)
+
+    assert (list(first.requests), list(first.found)) == ([mallory], [])
+    assert [one.subscription.listener.user for one in second.requests] == ["alice", "alice"]
+    assert second.found
+    await answers.aclose()
 
 
 async def test_a_read_for_one_listener_is_restricted_to_its_rights_however_many_there_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("relay.hub.task_reads.MAX_KEYS", 0)
+    monkeypatch.setattr("relay.hub.task_filters.MAX_KEYS", 0)
     given = Given()
 
     await answers_of(given, given.tasks.ask(request("t")))
@@ -390,16 +464,14 @@ async def test_reads_are_repeated_at_the_position_of_a_resync_without_what_was_b
 
 
 @pytest.mark.parametrize(
-    ("caught_up", "creator", "again"),
-    [(False, None, True), (True, None, False), (True, "alice", True), (True, "bob", False)],
-    ids=["not caught up", "looked", "appeared", "appeared to another"],
+    ("creator", "again"),
+    [(None, False), ("alice", True), ("bob", False)],
+    ids=["looked", "appeared", "appeared to another"],
 )
-async def test_a_task_that_was_not_found_is_looked_for_again_if_it_may_have_appeared(
-    caught_up: bool, creator: str | None, again: bool
+async def test_a_task_that_was_not_found_is_looked_for_again_if_it_has_appeared(
+    creator: str | None, again: bool
 ) -> None:
     given, asked, gate = Given(), request("t"), asyncio.Event()
-    if caught_up:
-        asked.note_caught_up()
     given.database.outcomes.append(gate)
     reading = asyncio.ensure_future(answers_of(given, given.tasks.ask(asked)))
     await settled()
