@@ -25,6 +25,7 @@ from scripts.benchmarks import (
     changes,
     collection,
     contenders,
+    forbidden,
     idle_connections,
     latency,
     machine,
@@ -54,6 +55,7 @@ BENCHMARKS = {
         collection.BENCHMARK,
         slow_reader.BENCHMARK,
         many.BENCHMARK,
+        forbidden.BENCHMARK,
     )
 }
 ROUNDS = 3

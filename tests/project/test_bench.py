@@ -46,12 +46,16 @@ def test_events_that_are_lost_repeated_or_out_of_order_are_noticed() -> None:
 def test_a_quick_run_brings_tables_a_document_and_a_picture(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "scripts.benchmarks", "--quick", "--out", str(tmp_path)]
     ran = subprocess.run(
-        [*command, "--only", "changes", "reconnect"], cwd=ROOT, capture_output=True, text=True, timeout=100
+        [*command, "--only", "changes", "reconnect", "forbidden"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
     assert ran.returncode == 0, ran.stderr
     assert "the figures mean nothing" in ran.stdout
     benchmarks = json.loads((tmp_path / "bench.json").read_text())["benchmarks"]
-    assert set(benchmarks) == {"changes", "reconnect"}
+    assert set(benchmarks) == {"changes", "reconnect", "forbidden"}
     for result in benchmarks.values():
         for case in result["cases"].values():
             assert case["invalid_reasons"] == []
