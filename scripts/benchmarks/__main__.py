@@ -32,6 +32,7 @@ from scripts.benchmarks import (
     many,
     memory,
     reconnect,
+    rewrites,
     slow_reader,
     steady,
 )
@@ -53,6 +54,7 @@ BENCHMARKS = {
         idle_connections.BENCHMARK,
         reconnect.BENCHMARK,
         collection.BENCHMARK,
+        rewrites.BENCHMARK,
         slow_reader.BENCHMARK,
         many.BENCHMARK,
         forbidden.BENCHMARK,

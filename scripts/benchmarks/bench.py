@@ -76,9 +76,17 @@ class Environment:
 
     @asynccontextmanager
     async def serving(
-        self, contender: str, fill: Callable[[Any], Awaitable[None]] | None = None, **settings: str
+        self,
+        contender: str,
+        fill: Callable[[Any], Awaitable[None]] | None = None,
+        *,
+        monitor: Path | None = None,
+        **settings: str,
     ) -> AsyncIterator[tuple[Server, Tasks]]:
-        """Run a contender with a new database. Its collection is empty unless `fill` adds documents."""
+        """Run a contender with a new database. Its collection is empty unless `fill` adds documents.
+
+        `monitor` is the file for what `loop_monitor.py` records, if the contender is the relay.
+        """
         database = f"bench_{uuid.uuid4().hex[:8]}"
         await self.client[database].create_collection("tasks")
         try:
@@ -86,7 +94,13 @@ class Environment:
                 await fill(self.client[database]["tasks"])
             profile = self.profiles and self.profiles / f"{database}.prof"
             async with serving(
-                contender, self.url, database, {self.cores.server}, settings, profile=profile
+                contender,
+                self.url,
+                database,
+                {self.cores.server},
+                settings,
+                profile=profile,
+                monitor=monitor,
             ) as server:
                 yield server, Tasks(self.client[database]["tasks"])
         finally:

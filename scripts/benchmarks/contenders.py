@@ -127,6 +127,17 @@ def _profiled(file: Path) -> list[str]:
     return [sys.executable, "-c", code.format(str(file)), "serve"]
 
 
+def _monitored(file: Path) -> list[str]:
+    """Return the command of the relay that records in `file` how long each callback holds its event loop."""
+    code = "from scripts.benchmarks.loop_monitor import watch; watch({!r}); {}"
+    return [
+        sys.executable,
+        "-c",
+        code.format(str(file), "from relay.cli.commands import main; main()"),
+        "serve",
+    ]
+
+
 @dataclass(frozen=True)
 class Contender:
     """A server that sends the events of a task to its listeners."""
@@ -181,15 +192,19 @@ async def serving(
     settings: Mapping[str, str],
     *,
     profile: Path | None = None,
+    monitor: Path | None = None,
 ) -> AsyncIterator[Server]:
     """Run a contender on these cores. It is entered once the contender accepts connections and follows the database.
 
-    `profile`: the file for a profile, if the contender is the relay. Raises Missing if it cannot run here.
+    `profile` and `monitor`: the files for a profile, or for what `loop_monitor.py` records, if the contender is the
+    relay. Raises Missing if it cannot run here.
     """
     contender = CONTENDERS[name]
     command = await asyncio.to_thread(contender.command, url, database)
     if profile is not None and name == "relay":
         command = _profiled(profile)
+    elif monitor is not None and name == "relay":
+        command = _monitored(monitor)
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *command,

@@ -79,10 +79,19 @@ def _children(pid: int) -> list[int]:
 
 def rss_bytes(pid: int) -> int:
     """Return the resident memory of a process in bytes."""
+    return _status(pid, "VmRSS") * 1024
+
+
+def peak_rss_bytes(pid: int) -> int:
+    """Return the most resident memory that a process has had, in bytes."""
+    return _status(pid, "VmHWM") * 1024
+
+
+def _status(pid: int, name: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise ValueError("/proc has no VmRSS")
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1])
+    raise ValueError(f"/proc has no {name}")
 
 
 def core_busy_s(core: int) -> float:
