@@ -11,7 +11,7 @@ hides the resume token of an empty reply.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -37,6 +37,7 @@ from relay.source.walk import field
 
 BATCH_SIZE = 1000  # changes per getMore; without a limit, reading a backlog took 119 MB
 CUT_BYTES = 1024 * 1024  # a reply of at least this size may have been cut because it was full (at 16 MB)
+PARSED_BYTES = 384 * 1024  # change events that are parsed at once, which takes about 5 ms
 _BATCH = (b"cursor", b"nextBatch")
 # Ways to open the stream: options that make it say which dots of an updated path separate field names, the documented
 # option first (events.py describes what each sends). If the server refuses one way, the next is tried. Without any
@@ -188,22 +189,25 @@ class Cursor:
         changes: list[Change] = []
         brought: list[bytes] = []  # the raw BSON of `changes`
         raws = batch.documents()
-        for raw, change in zip(raws, read_changes(raws, self._decoder, split=False), strict=False):
-            if change is None:
-                continue
-            if isinstance(change, Invalidated):
-                self.invalidated = True
-                self.token = change.token
+        for some in _divided(raws):
+            for raw, change in zip(some, await self._parsed(some), strict=True):
+                if isinstance(change, Invalidated):
+                    self.invalidated = True
+                    self.token = change.token
+                    break
+                if isinstance(change, Unreadable):
+                    # Ignore an unreadable change from before the start: the listeners were resynced after it already.
+                    self.unreadable |= change.time > self._skip_until
+                elif change is not None:
+                    # A stream may begin with changes from before its start. After those, cluster times never go back.
+                    self._skips = self._skips and change.time <= self._skip_until
+                    if not self._skips:
+                        changes.append(change)
+                        brought.append(raw)
+            if self.invalidated:
                 break
-            if isinstance(change, Unreadable):
-                # Ignore an unreadable change from before the start: the listeners were resynced after it already.
-                self.unreadable |= change.time > self._skip_until
-                continue
-            # A stream may begin with changes from before its start. After those, cluster times never go back.
-            self._skips = self._skips and change.time <= self._skip_until
-            if not self._skips:
-                changes.append(change)
-                brought.append(raw)
+            if len(some) < len(raws):
+                await asyncio.sleep(0)  # a full reply of 16 MB would hold the event loop
         if self._way == EXPANDED:
             update = next((one.operation for one in changes if isinstance(one.operation, Updated)), None)
             self.is_vague |= update is not None and update.paths is None and update != UNKNOWN_UPDATE
@@ -211,6 +215,14 @@ class Cursor:
         now = rest.get("$clusterTime", {}).get("clusterTime", end)
         position = self._position(end, changes, len(raws), len(batch.raw))
         return Reply(changes, brought, position, now.time - end.time)
+
+    async def _parsed(self, raws: Sequence[bytes]) -> Sequence[Change | Invalidated | Unreadable | None]:
+        """Parse change events, in a thread if they are large, and return one result for each."""
+
+        def parse() -> Sequence[Change | Invalidated | Unreadable | None]:
+            return [*read_changes(raws, self._decoder, split=False)]
+
+        return await asyncio.to_thread(parse) if sum(map(len, raws)) > PARSED_BYTES else parse()
 
     def _position(self, end: Timestamp, changes: Sequence[Change], count: int, size: int) -> Timestamp:
         """Return the cluster time up to which every change has been received, after a reply with these changes.
@@ -249,6 +261,18 @@ class Cursor:
             self._database, command, codec_options=RAW, session=self._session
         )
         return reply
+
+
+def _divided(raws: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Yield the documents in groups of at most PARSED_BYTES. A larger document is a group of its own."""
+    first = size = 0
+    for index, raw in enumerate(raws):
+        if size + len(raw) > PARSED_BYTES and index > first:
+            yield raws[first:index]
+            first, size = index, 0
+        size += len(raw)
+    if raws:
+        yield raws[first:]
 
 
 def _may_go_on(changes: Sequence[Change], count: int, size: int) -> bool:

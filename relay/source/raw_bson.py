@@ -25,6 +25,7 @@ from bson.errors import InvalidBSON, InvalidDocument
 
 from relay.source import walk
 from relay.source.identity import exact_id
+from relay.source.pieces import LARGE, decode_in_pieces
 from relay.source.walk import ARRAY, DOCUMENT, body, end_of, fields, together
 
 Document = dict[str, Any]  # a decoded document
@@ -61,6 +62,7 @@ _NAMES = [
 ]  # type byte and name of each of an array's first elements, if they are sub-documents
 _FIRST = _NAMES[0] + b"\0"
 _TYPE = itemgetter(0)
+TOGETHER = 500  # elements that one call of the driver decodes: a call cannot be interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,28 @@ def decode_element(element: Element) -> Any:
     return str(value) if isinstance(value, Undecodable) else value
 
 
+def decode_elements(elements: Sequence[Element]) -> list[Any]:
+    """Decode several elements, with the result that `decode_element` has for each, in a fraction of the time."""
+    values: list[Any] = []
+    for first in range(0, len(elements), TOGETHER):
+        values += _decoded_together(elements[first : first + TOGETHER])
+    return values
+
+
+def _decoded_together(elements: Sequence[Element]) -> list[Any]:
+    """Decode elements with one call of the driver, if all of them are sub-documents that it decodes as they are."""
+    if all(element[0] == 0 for element in elements):
+        joined = b"".join(element[1:] for element in elements)
+        if _REFERENCE not in joined:
+            try:
+                values = bson.decode_all(joined, LENIENT)
+            except Exception:  # one element caused this: decode one by one to keep the others
+                values = []
+            if len(values) == len(elements):
+                return values
+    return [decode_element(element) for element in elements]
+
+
 def ignore(count: int) -> None:
     """Do nothing. The default of callbacks that are told how many values or documents could not be decoded."""
 
@@ -204,10 +228,14 @@ def decode(raw: bytes, noticed: Callable[[int], None] = ignore) -> Document:
     """
     if _REFERENCE not in raw:
         try:
-            return bson.decode(raw, codec_options=LENIENT)
+            return _decode_plain(raw) if len(raw) < LARGE else decode_in_pieces(raw, _decode_plain)
         except Exception:  # one value caused this: decode value by value to keep the others
             return _decode_apart(raw, noticed)
     return _decode_apart(raw, noticed)
+
+
+def _decode_plain(raw: bytes) -> Document:
+    return bson.decode(raw, codec_options=LENIENT)
 
 
 def _decode_apart(raw: bytes, noticed: Callable[[int], None]) -> Document:
@@ -320,7 +348,7 @@ class Decoder:
     def _all(self, raws: Sequence[bytes], places: Sequence[Sequence[str]]) -> Sequence[Document | None]:
         """Decode several documents, with one call of the driver if possible. None stands for an undecodable one."""
         joined = b"".join(raws)
-        if _REFERENCE not in joined and not self._may_hold_array(joined):
+        if len(joined) < LARGE and _REFERENCE not in joined and not self._may_hold_array(joined):
             try:
                 return bson.decode_all(joined, LENIENT)  # much faster than one by one
             except Exception:  # one document is malformed: decode one by one to keep the others
