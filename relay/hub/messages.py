@@ -46,7 +46,7 @@ class StepFrames:
         self.step = step
         self.lifecycle_sent_to: set[object] = set()  # listeners: each is sent the lifecycle messages once
         self._fields = fields
-        self._others: dict[int, Frame] = {}
+        self._others: dict[int, Frame] = {}  # by the identity of the message, which the step keeps
         self._for_room: list[Made] | None = None
         self._after = Progress(0, b"")
         self._revocation: Frame | None = None
@@ -72,8 +72,8 @@ class StepFrames:
         """Return the frames of this step except those of the timeline, for subscribers of the task who will be sent a
         snapshot of the timeline later."""
         return [
-            (self._other(index, message), isinstance(message, Lifecycle))
-            for index, message in enumerate(self.step.messages)
+            (self._other(message), isinstance(message, Lifecycle))
+            for message in self.step.beside_timeline
             if isinstance(message, Lifecycle | SummaryUpdated)
         ]
 
@@ -92,7 +92,7 @@ class StepFrames:
     @property
     def is_listed(self) -> bool:
         """Whether this step changes what lists show of the task."""
-        return any(isinstance(message, Listed) for message in self.step.messages)
+        return any(isinstance(message, Listed) for message in self.step.beside_timeline)
 
     def upserted(self) -> Frame:
         """Return the list update for subscribers of the list who may see the task after the step."""
@@ -119,7 +119,7 @@ class StepFrames:
         step = self.step
         assert step.after is not None
         made: list[Made] = []
-        for index, message in enumerate(step.messages):
+        for message in step.messages:
             match message:
                 case EventAdded(position, event):
                     shown = event_json(event, self._fields)
@@ -137,15 +137,15 @@ class StepFrames:
                     progress = state.progress()
                     made += [(page, False) for page in state.pages()]
                 case SummaryUpdated():
-                    made.append((self._other(index, message), False))
+                    made.append((self._other(message), False))
                 case Lifecycle():
-                    made.append((self._other(index, message), True))
+                    made.append((self._other(message), True))
                 case Listed():
                     pass
         return made, progress
 
-    def _other(self, index: int, message: Lifecycle | SummaryUpdated) -> Frame:
-        frame = self._others.get(index)
+    def _other(self, message: Lifecycle | SummaryUpdated) -> Frame:
+        frame = self._others.get(id(message))
         if frame is None:
             kind = Kind.UPDATED
             data: dict[str, Any] = {"taskId": self.step.id}
@@ -153,7 +153,7 @@ class StepFrames:
                 kind, data = message.kind, data | message.data
             elif self.step.after is not None:
                 data["task"] = self.step.after.summary
-            frame = self._others[index] = encode(kind, data, at=self.step.at)
+            frame = self._others[id(message)] = encode(kind, data, at=self.step.at)
         return frame
 
 

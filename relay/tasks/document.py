@@ -3,8 +3,10 @@
 A tree says which fields are kept. An update is given as MongoDB's change stream describes it: the paths of fields that
 were set, of fields that were removed, and of arrays that were truncated.
 
-Rules of this file: nothing is changed in place; an update of a path outside the kept part changes nothing; whether a
-name in a path is an index or a field depends on the value that the name is applied to, as in MongoDB.
+Rules of this file: nothing that is passed in is changed; the time grows with the number of an update's paths and with
+the size of what they change, not with the product of the two; an update of a path outside the kept part changes
+nothing; whether a name in a path is an index or a field depends on the value that the name is applied to, as in
+MongoDB.
 """
 
 from __future__ import annotations
@@ -49,11 +51,28 @@ def _pruned(value: Any, inner: Tree | None) -> Any:
     return prune(value, inner) if inner is not None and isinstance(value, Mapping) else value
 
 
-def with_value(container: Any, path: Sequence[str], value: Any, tree: Tree | None = None) -> Any:
-    """Return a copy of the container in which the value at `path` is set, as MongoDB's `$set` does.
+class _Copies:
+    """The copies that one update has made. A container is copied when a path first changes something in it; the paths
+    after that change the same copy. So an update of every element of an array copies the array once."""
 
-    If a tree is given, only fields in the tree are set. If the path cannot be set, for example because it
-    passes through a string, the result equals the container.
+    def __init__(self) -> None:
+        # By the identity of the copy. The copies are kept, so that no other object can get their identity.
+        self._made: dict[int, Any] = {}
+
+    def of(self, container: Any) -> Any:
+        """Return a copy of this list or mapping that may be changed; the container itself if it is such a copy."""
+        if id(container) in self._made:
+            return container
+        copy = list(container) if isinstance(container, list) else dict(container)
+        self._made[id(copy)] = copy
+        return copy
+
+
+def _with_value(container: Any, path: Sequence[str], value: Any, copies: _Copies, tree: Tree | None) -> Any:
+    """Return the container with the value at `path` set, as MongoDB's `$set` does.
+
+    If a tree is given, only fields in the tree are set. If the path cannot be set, for example because it passes
+    through a string, the container itself is returned.
     """
     name, rest = path[0], path[1:]
     if isinstance(container, list):
@@ -61,38 +80,42 @@ def with_value(container: Any, path: Sequence[str], value: Any, tree: Tree | Non
         if index is None or (rest and index >= len(container)):
             return container
         if rest:
-            return _with_element(container, index, with_value(container[index], rest, value))
-        return _with_element(container + [None] * (index - len(container)), index, value)
+            return _with_element(
+                container, index, _with_value(container[index], rest, value, copies, None), copies
+            )
+        return _with_element(container, index, value, copies)
     if not isinstance(container, Mapping) or (tree is not None and name not in tree):
         return container
     inner = tree[name] if tree is not None else None
     if not rest:
-        return {**container, name: _pruned(value, inner)}
+        return _with_field(container, name, _pruned(value, inner), copies)
     if name not in container:
         return container
-    return {**container, name: with_value(container[name], rest, value, inner)}
+    return _with_field(container, name, _with_value(container[name], rest, value, copies, inner), copies)
 
 
-def without(container: Any, path: Sequence[str]) -> Any:
-    """Return a copy of the container in which the field at `path` is removed, as MongoDB's `$unset` does.
+def _without(container: Any, path: Sequence[str], copies: _Copies) -> Any:
+    """Return the container with the field at `path` removed, as MongoDB's `$unset` does.
 
-    Elements of arrays are not removed. If the path leads to nothing, the result equals the container.
+    Elements of arrays are not removed. If the path leads to nothing, the container itself is returned.
     """
     name, rest = path[0], path[1:]
     if isinstance(container, list):
         index = array_index(name)
         if not rest or index is None or index >= len(container):
             return container
-        return _with_element(container, index, without(container[index], rest))
+        return _with_element(container, index, _without(container[index], rest, copies), copies)
     if not isinstance(container, Mapping) or name not in container:
         return container
     if rest:
-        return {**container, name: without(container[name], rest)}
-    return {key: value for key, value in container.items() if key != name}
+        return _with_field(container, name, _without(container[name], rest, copies), copies)
+    copy = copies.of(container)
+    del copy[name]
+    return copy
 
 
-def cut(container: Any, path: Sequence[str], size: int) -> Any:
-    """Return a copy of the container in which the array at `path` is cut to its first `size` elements."""
+def _cut(container: Any, path: Sequence[str], size: int, copies: _Copies) -> Any:
+    """Return the container with the array at `path` cut to its first `size` elements."""
     if not path:
         return container[:size] if isinstance(container, list) else container
     name, rest = path[0], path[1:]
@@ -100,14 +123,28 @@ def cut(container: Any, path: Sequence[str], size: int) -> Any:
         index = array_index(name)
         if index is None or index >= len(container):
             return container
-        return _with_element(container, index, cut(container[index], rest, size))
+        return _with_element(container, index, _cut(container[index], rest, size, copies), copies)
     if not isinstance(container, Mapping) or name not in container:
         return container
-    return {**container, name: cut(container[name], rest, size)}
+    return _with_field(container, name, _cut(container[name], rest, size, copies), copies)
 
 
-def _with_element(array: list[Any], index: int, element: Any) -> list[Any]:
-    return [*array[:index], element, *array[index + 1 :]]
+def _with_element(array: list[Any], index: int, element: Any, copies: _Copies) -> list[Any]:
+    """Return the array with this element at the index. If the array is shorter, it is filled up with nulls."""
+    if index < len(array) and array[index] is element:
+        return array
+    copy: list[Any] = copies.of(array)
+    copy += [None] * (index + 1 - len(copy))
+    copy[index] = element
+    return copy
+
+
+def _with_field(container: Mapping[str, Any], name: str, value: Any, copies: _Copies) -> Mapping[str, Any]:
+    if name in container and container[name] is value:
+        return container
+    copy: dict[str, Any] = copies.of(container)
+    copy[name] = value
+    return copy
 
 
 def apply(
@@ -120,18 +157,18 @@ def apply(
 ) -> Any:
     """Return the container as it is after an update; the container that was given stays unchanged.
 
-    Arrays are cut first, then fields removed, then fields set. `fields` maps paths to their new values, `removed` are
-    the paths of removed fields, and `truncated` are pairs of an array's path and its new length. If a tree is given,
-    only fields in the tree are set. `paths` maps each path that cannot be split at its dots to the field names along
-    that path.
+    What no path changes is the same object as before. Arrays are cut first, then fields removed, then fields set.
+    `fields` maps paths to their new values, `removed` are the paths of removed fields, and `truncated` are pairs of an
+    array's path and its new length. If a tree is given, only fields in the tree are set. `paths` maps each path that
+    cannot be split at its dots to the field names along that path.
     """
-    known = paths or _SPLIT
+    known, copies = paths or _SPLIT, _Copies()
     for path, size in truncated:
-        container = cut(container, known.get(path) or path.split("."), size)
+        container = _cut(container, known.get(path) or path.split("."), size, copies)
     for path in removed:
-        container = without(container, known.get(path) or path.split("."))
+        container = _without(container, known.get(path) or path.split("."), copies)
     for path, value in fields.items():
         names = known.get(path) or path.split(".")
         if tree is None or names[0] in tree:  # a fast check: most changes set no field that is kept
-            container = with_value(container, names, value, tree)
+            container = _with_value(container, names, value, copies, tree)
     return container

@@ -7,6 +7,7 @@ so a client's position can be checked against the document.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -46,6 +47,24 @@ class EventView:
         Some writers store the type as a number, which is returned as its digits.
         """
         return text(first_present((element,), self.fields.type))
+
+    def shown_types(self) -> Callable[[Any], str | None]:
+        """Return a function that returns the type of an event as it is sent: cut and redacted.
+
+        The function remembers the types that it has redacted: many events have few types.
+        """
+        known: dict[str, str] = {}
+
+        def shown_type(element: Any) -> str | None:
+            kind = self.type_of(element)
+            if kind is None:
+                return None
+            shown = known.get(kind)
+            if shown is None:
+                shown = known[kind] = self.redactor.beginning(kind, TYPE_LENGTH)
+            return shown
+
+        return shown_type
 
 
 def event_json(element: Any, view: EventView) -> bytes:

@@ -8,6 +8,9 @@ Writers push an event, set a status, or do both, in one update or in two; in eac
 2. An appended event sends its message, unless the status before the change has sent that message and no event has sent
    another message since: then the event belongs to the earlier change of the status.
 3. A changed status sends its message, unless the last milestone has sent that message.
+4. A rewrite sends the messages of the events that it added, as in 2, but of each kind at most one, that of the last
+   event. A migration may change the type of thousands of events at once; nobody wants to be told of each, and the
+   messages are hints for the moment.
 
 The mapping's `lifecycle_from` may leave out the events or the statuses. The data of a message comes from the event that
 caused it, and where the event lacks it, from the summary after the change.
@@ -15,11 +18,11 @@ caused it, and where the event lacks it, from the summary after the change.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 from relay.protocol.types import CREATED_FIELDS, LIFECYCLE_FIELDS, Kind
-from relay.source.raw_bson import Element, decode_element
+from relay.source.raw_bson import Element, decode_elements
 from relay.tasks.event_view import EventView
 from relay.tasks.mapping import Mapping
 from relay.tasks.paths import first_present
@@ -28,6 +31,8 @@ from relay.tasks.step import Lifecycle
 from relay.tasks.summary import Summaries, Summary
 from relay.tasks.task import Milestone, Task
 from relay.tasks.timeline import Rewritten, brought
+
+_LOOK = 20  # elements that are decoded together when the last milestone is looked for
 
 
 class LifecycleRules:
@@ -88,10 +93,14 @@ class LifecycleRules:
 
         The elements in `silent` are known to have no lifecycle message, so they are not decoded.
         """
-        for index in reversed(range(start, end)):
-            element = elements[index]
-            if element not in silent and (kind := self.kind_of(decode_element(element))) is not None:
-                return Milestone(kind, index)
+        while end > start:
+            first = max(start, end - _LOOK)
+            looked_at = [index for index in range(first, end) if elements[index] not in silent]
+            values = decode_elements([elements[index] for index in looked_at])
+            for index, value in zip(reversed(looked_at), reversed(values), strict=True):
+                if (kind := self.kind_of(value)) is not None:
+                    return Milestone(kind, index)
+            end = first
         return None
 
     def of_insert(self, task: Task) -> Iterator[Lifecycle]:
@@ -117,15 +126,35 @@ class LifecycleRules:
                 last = kind
         return found
 
-    def of_rewritten(self, rewritten: Rewritten, before: Task, after: Task) -> Iterator[Lifecycle]:
-        """Yield the lifecycle messages of the events that a rewrite of the timeline added, unless sent already."""
-        for index in brought(rewritten, self._view):
-            element = decode_element(rewritten.elements[index])
-            kind = self.kind_of(element)
-            if kind is not None:
-                earlier = self._last(rewritten.elements, index, _silent(before))
-                if self._is_news(kind, before, _kind(earlier)):
-                    yield self._message(kind, after, element)
+    def brought(self, rewritten: Rewritten) -> list[tuple[int, Any]]:
+        """Return the events that a rewrite of the timeline added and that have a lifecycle message: pairs of the index
+        and the decoded value, by ascending index. Events without one are not encoded for this."""
+        if self._source == "status":
+            return []
+        return brought(rewritten, self._view, lambda value: self.kind_of(value) is not None)
+
+    def of_rewritten(
+        self, rewritten: Rewritten, added: Iterable[tuple[int, Any]], before: Task, after: Task
+    ) -> Iterator[Lifecycle]:
+        """Yield the lifecycle messages of the events that a rewrite of the timeline `added`, unless sent already: of
+        each kind at most one, that of the last event. `added` is the result of `brought`."""
+        newest: dict[Kind, Any] = {}
+        known, last = 0, None  # the last milestone among the first `known` elements
+        silent: frozenset[Element] | None = None
+        for index, event in added:
+            kind = self.kind_of(event)
+            assert kind is not None
+            if self._source == "both" and kind == before.status:
+                silent = _silent(before) if silent is None else silent
+                last = self._last(rewritten.elements, index, silent, start=known) or last
+                known = index
+            if self._is_news(kind, before, _kind(last)):
+                newest.pop(
+                    kind, None
+                )  # so that the messages are in the order of the events they are sent for
+                newest[kind] = event
+        for kind, event in newest.items():
+            yield self._message(kind, after, event)
 
     def of_status(self, before: Task, after: Task) -> Lifecycle | None:
         """Return the lifecycle message of the status that a change set; None if there is none, or an event sends it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from relay.protocol.types import Kind, rfc3339
@@ -60,6 +61,14 @@ class Listed:
 Message = EventAdded | Lifecycle | StateReset | SummaryUpdated | Listed
 
 
+class Needed(Enum):
+    """Which messages of a step are needed: all of them, all but those of the timeline, or none."""
+
+    ALL = auto()
+    BESIDE_TIMELINE = auto()
+    NOTHING = auto()
+
+
 @dataclass(slots=True, eq=False)
 class Step:
     """The result of translating one change: the task before the change, the task after it, and the messages to send.
@@ -75,18 +84,42 @@ class Step:
     id: str  # the taskId of the wire
     before: Task | None
     after: Task | None
-    _outcome: Outcome
-    _make: Callable[[Task | None, Task, Outcome], Iterable[Message]]  # of the translator; called at most once
+    outcome: Outcome  # what the change did to the timeline, by its raw BSON
+    _make: Callable[[Task | None, Task, Outcome, bool], Iterable[Message]]  # of the translator
     corrects: bool = False
     _made: tuple[Message, ...] | None = None
+    _beside: tuple[Message, ...] | None = None
 
     @property
     def messages(self) -> tuple[Message, ...]:
         """Return the messages of this step in the order of sending; empty if the task no longer exists."""
         if self._made is None:
-            made = self._make(self.before, self.after, self._outcome) if self.after is not None else ()
+            made = self._make(self.before, self.after, self.outcome, True) if self.after is not None else ()
             self._made = tuple(made)
         return self._made
+
+    @property
+    def beside_timeline(self) -> tuple[Message, ...]:
+        """Return the messages of this step except those of the timeline (EventAdded and StateReset).
+
+        A dashboard needs no others. They are made without the others, because that costs much less: whether a rewrite
+        of the timeline changes anything that is sent is then not looked at, unless it may have a lifecycle message.
+        """
+        if self._beside is None:
+            if self._made is not None or self.after is None:
+                made: Iterable[Message] = self.messages
+            else:
+                made = self._make(self.before, self.after, self.outcome, False)
+            self._beside = tuple(one for one in made if not isinstance(one, EventAdded | StateReset))
+        return self._beside
+
+    def make(self) -> None:
+        """Make all messages of this step now. It may be called in any thread, while no other one uses the step."""
+        self.messages  # noqa: B018 - reading it makes them
+
+    def make_beside_timeline(self) -> None:
+        """Make the messages of `beside_timeline` now. The rule for threads is that of `make`."""
+        self.beside_timeline  # noqa: B018 - reading it makes them
 
     @property
     def at(self) -> str | None:

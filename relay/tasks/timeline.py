@@ -6,22 +6,22 @@ of an element.
 
 Rules of this file: the array after a change is the change applied to the array before it; two events are equal when
 the JSON that the relay sends of them is equal; if the field for the events does not hold an array, the timeline is
-empty.
+empty. JSON is made only where it is needed for messages, because most tasks have no subscribers.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bson.errors import InvalidBSON
 
 from relay.source.change import Deleted, Inserted, Operation, Replaced, Updated
-from relay.source.raw_bson import Element, RawArray, decode_element, encode_element
+from relay.source.raw_bson import Element, RawArray, decode_elements, encode_element
 from relay.tasks.document import apply
-from relay.tasks.event_view import EventView, element_json
+from relay.tasks.event_view import EventView, element_json, event_json
 from relay.tasks.paths import array_index, at_path
 
 
@@ -96,7 +96,7 @@ class Rewritten:
 
     `elements` is the array after the change, and `before` the array before the change. `run` is how many elements at
     the beginning of `elements` are also the end of `before`; such a run remains when a writer pushes to an array of
-    limited length ($slice).
+    limited length ($slice). The raw BSON of earlier elements differs; `settled` says whether what is sent differs, too.
     """
 
     elements: Sequence[Element]
@@ -135,20 +135,22 @@ def _timeline(value: Any, before: Sequence[Element] = ()) -> Timeline:
     return Timeline(len(elements), True, held(elements))
 
 
-def advance(before: Timeline, operation: Operation, path: str, view: EventView) -> tuple[Timeline, Outcome]:
+def advance(before: Timeline, operation: Operation, path: str) -> tuple[Timeline, Outcome]:
     """Apply an operation on a task's document to the task's timeline.
 
     Return the timeline after the operation, and the outcome: Appended, Rewritten, None if the timeline did not change,
     or NeedsEvents, together with the unchanged timeline, if earlier elements are needed and not in memory. `path` is
     the dotted path of the array of events in the document.
+
+    No event is encoded: an outcome that is Rewritten has to be passed to `settled` before anybody is sent it.
     """
     match operation:
         case Updated():
-            return _update(before, operation, path, view)
+            return _update(before, operation, path)
         case Inserted(document) | Replaced(document):
             if _is_unknown(before):
                 return before, NeedsEvents()
-            return _compare(before, timeline_of(document, path), view)
+            return _compare(before, timeline_of(document, path))
         case Deleted():
             return NOTHING, None
 
@@ -158,7 +160,7 @@ def _is_unknown(timeline: Timeline) -> bool:
     return timeline.held is None and timeline.length > 0
 
 
-def _update(before: Timeline, update: Updated, path: str, view: EventView) -> tuple[Timeline, Outcome]:
+def _update(before: Timeline, update: Updated, path: str) -> tuple[Timeline, Outcome]:
     """Apply an update of the document to its timeline, and return the timeline after it with the outcome."""
     if update.paths:
         update = _concerning(update, path.split("."))
@@ -175,8 +177,8 @@ def _update(before: Timeline, update: Updated, path: str, view: EventView) -> tu
         return before, NeedsEvents()
     if path in update.fields:
         # The whole array is set, and MongoDB allows no other change of it in the same update.
-        return _compare(before, _timeline(update.fields[path], before.elements or ()), view)
-    return _compare(before, _updated(before, update, path, touching), view)
+        return _compare(before, _timeline(update.fields[path], before.elements or ()))
+    return _compare(before, _updated(before, update, path, touching))
 
 
 def _updated(before: Timeline, update: Updated, path: str, touching: set[str]) -> Timeline:
@@ -187,10 +189,11 @@ def _updated(before: Timeline, update: Updated, path: str, touching: set[str]) -
     """
     elements = list(before.elements or ())
     inside = path + "."
-    reached = {array_index(key[len(inside) :].split(".")[0]) for key in touching if key.startswith(inside)}
-    values: list[Any] = [
-        decode_element(element) if index in reached else element for index, element in enumerate(elements)
-    ]
+    indexes = {array_index(key[len(inside) :].split(".")[0]) for key in touching if key.startswith(inside)}
+    reached = [index for index in indexes if index is not None and index < len(elements)]
+    values: list[Any] = list(elements)
+    for index, value in zip(reached, decode_elements([elements[index] for index in reached]), strict=True):
+        values[index] = value
     *middle, last = path.split(".")
     holder: dict[str, Any] = {last: values} if before.is_array else {}
     for name in reversed(middle):
@@ -208,8 +211,9 @@ def _updated(before: Timeline, update: Updated, path: str, touching: set[str]) -
     ):
         return timeline_of(changed, path)
     # Updates by path do not move elements, so an element that no path leads into is still BSON, or a hole (null).
+    known = set(reached)
     kept = [
-        encode_element(value) if value is None or index in reached or index >= len(elements) else value
+        encode_element(value) if value is None or index in known or index >= len(elements) else value
         for index, value in enumerate(after)
     ]
     return Timeline(len(kept), True, held(kept))
@@ -267,14 +271,23 @@ def _touches(key: str, path: str) -> bool:
     return key == path or key.startswith(path + ".") or path.startswith(key + ".")
 
 
-def _compare(before: Timeline, after: Timeline, view: EventView) -> tuple[Timeline, Outcome]:
-    """Return `after`, and how it differs from `before` in the JSON that is sent: Appended, Rewritten, or None."""
-    old, new = before.elements or (), after.elements or ()
-    if len(new) >= len(old) and _equal(old, new[: len(old)], view):
-        added = [decode_element(element) for element in new[len(old) :]]
+def _compare(before: Timeline, after: Timeline) -> tuple[Timeline, Outcome]:
+    """Return `after`, and how its raw BSON differs from that of `before`: Appended, Rewritten, or None."""
+    old, new = before.elements or [], after.elements or []
+    if len(new) >= len(old) and new[: len(old)] == old:
+        added = decode_elements(new[len(old) :])
         return after, Appended(added) if added else None
     # Copy both: the lists in memory may grow before the messages are made.
     return after, Rewritten(tuple(new), tuple(old), _run(old, new))
+
+
+def settled(rewritten: Rewritten, view: EventView) -> Appended | Rewritten | None:
+    """Return how a rewrite differs in the JSON that is sent: it may be only an append, or no change at all."""
+    old, new = rewritten.before, rewritten.elements
+    if len(new) >= len(old) and _equal(old, new[: len(old)], view):
+        added = decode_elements(new[len(old) :])
+        return Appended(added) if added else None
+    return rewritten
 
 
 def _run(old: Sequence[Element], new: Sequence[Element]) -> int:
@@ -300,32 +313,53 @@ def _equal(one: Sequence[Element], other: Sequence[Element], view: EventView) ->
     )
 
 
-def brought(rewritten: Rewritten, view: EventView) -> list[int]:
-    """Return the indexes of the elements that a rewrite of the array added, in ascending order.
+def strange(rewritten: Rewritten) -> list[int]:
+    """Return the indexes of the elements whose bytes were not in the array before a rewrite, in ascending order.
 
-    The arrays before and after the rewrite are compared as multisets of the JSON that is sent of their elements: the
-    order makes no difference, and if an event was there twice and is there three times now, one of the three is new.
+    The arrays are compared as multisets. Only these elements may be new events; some of them may be equal to earlier
+    events all the same (`brought`).
     """
     left = Counter(rewritten.before[: len(rewritten.before) - rewritten.run])
-    strange = []
+    found = []
     for index in range(rewritten.run, len(rewritten.elements)):
         element = rewritten.elements[index]
         if left[element]:
             left[element] -= 1
         else:
-            strange.append(index)
-    if not strange:
+            found.append(index)
+    return found
+
+
+def brought(
+    rewritten: Rewritten, view: EventView, is_wanted: Callable[[Any], bool] = lambda value: True
+) -> list[tuple[int, Any]]:
+    """Return the elements that a rewrite of the array added and that are wanted: pairs of the index and the decoded
+    value, by ascending index.
+
+    The arrays before and after the rewrite are compared as multisets of the JSON that is sent of their elements: the
+    order makes no difference, and if an event was there twice and is there three times now, one of the three is new.
+    """
+    indexes = strange(rewritten)
+    values = decode_elements([rewritten.elements[index] for index in indexes])
+    shown_type = view.shown_types()
+    # Equal events have equal types. So only elements of the types that are wanted are encoded and compared.
+    types = {shown_type(value) for value in values if is_wanted(value)}
+    if not types:
         return []
     # Elements with other bytes may still be equal events, for example with their keys in another order.
+    left = Counter(rewritten.before[: len(rewritten.before) - rewritten.run])
+    left.subtract(Counter(rewritten.elements[rewritten.run :]))
+    gone = [(element, count) for element, count in left.items() if count > 0]
     same: Counter[bytes] = Counter()
-    for element, count in left.items():
-        if count:
-            same[element_json(element, view)] += count
+    for (_, count), value in zip(gone, decode_elements([element for element, _ in gone]), strict=True):
+        if shown_type(value) in types:
+            same[event_json(value, view)] += count
     fresh = []
-    for index in strange:
-        shown = element_json(rewritten.elements[index], view)
-        if same[shown]:
-            same[shown] -= 1
-        else:
-            fresh.append(index)
+    for index, value in zip(indexes, values, strict=True):
+        if shown_type(value) in types:
+            shown = event_json(value, view)
+            if same[shown]:
+                same[shown] -= 1
+            elif is_wanted(value):
+                fresh.append((index, value))
     return fresh

@@ -10,7 +10,7 @@ clock and no memory between calls; who may see a message is decided elsewhere, f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, assert_never
 
 from relay.source.change import SPLIT, Change, Deleted, Inserted, Replaced, Updated
@@ -32,6 +32,7 @@ from relay.tasks.timeline import (
     Timeline,
     advance,
     held,
+    settled,
     timeline_of,
 )
 
@@ -140,7 +141,7 @@ class Translator:
             return None
         task = after or before
         task_id = task.id if task is not None else wire_id(change.id)
-        return Step(change, change.key, task_id, before, after, outcome, self._messages)
+        return Step(change, change.key, task_id, before, after, outcome, self._translated)
 
     def must_be_read(self, update: Updated) -> bool:
         """Whether an update whose `paths` is None may concern the task, so that the document after it has to be read.
@@ -182,10 +183,12 @@ class Translator:
         outcome = Rewritten(elements, elements)
         return Step(change, change.key, task_id, before, after, outcome, self._restated)
 
-    def _restated(self, before: Task | None, after: Task, outcome: Outcome) -> Iterator[Message]:
+    def _restated(
+        self, before: Task | None, after: Task, outcome: Outcome, timeline: bool = True
+    ) -> Iterator[Message]:
         if before is None:
             yield from self._lifecycle.of_insert(after)
-        if isinstance(outcome, Rewritten):
+        if timeline and isinstance(outcome, Rewritten):
             yield StateReset(outcome.elements)
         if before is not None:
             if (by_status := self._lifecycle.of_status(before, after)) is not None:
@@ -213,7 +216,7 @@ class Translator:
         summary = {**before.summary, "eventCount": length + 1}
         grown = Timeline(length + 1, True)
         after = Task(before.id, before.document, grown, summary, before.keys, before.status, last)
-        return Step(change, change.key, before.id, before, after, Appended((event,)), self._messages)
+        return Step(change, change.key, before.id, before, after, Appended((event,)), self._translated)
 
     def _apply(self, before: Task | None, change: Change) -> tuple[Task | None, Outcome]:
         """Return the task after a change, and what the change did to its timeline.
@@ -239,7 +242,7 @@ class Translator:
                 return None, None
             case _:
                 assert_never(operation)
-        timeline, outcome = advance(before.timeline, operation, self.mapping.events, self.view)
+        timeline, outcome = advance(before.timeline, operation, self.mapping.events)
         match outcome:
             case Appended(events):
                 last = self._lifecycle.last_of_values(events, before.timeline.length) or before.last
@@ -269,8 +272,30 @@ class Translator:
         keys = before.keys if self._rights.isdisjoint(differing) else self._visibility(document)
         return Task(before.id, document, timeline, summary, keys, kind_of(summary), last)
 
-    def _messages(self, before: Task | None, after: Task, outcome: Outcome) -> Iterator[Message]:
-        """Yield the messages about one change in the order of sending; `before` is None for a new task."""
+    def _translated(
+        self, before: Task | None, after: Task, outcome: Outcome, timeline: bool
+    ) -> Iterator[Message]:
+        """Yield the messages about one change in the order of sending; `before` is None for a new task.
+
+        `timeline`: the messages of the timeline (EventAdded and StateReset) are among them.
+        """
+        added: Sequence[tuple[int, Any]] = ()
+        if isinstance(outcome, Rewritten):
+            added = self._lifecycle.brought(outcome)
+            # Comparing what is sent of all events takes long, and only messages about events depend on the result.
+            outcome = settled(outcome, self.view) if timeline or added else None
+        yield from self._messages(before, after, outcome, timeline, added)
+
+    def _messages(
+        self,
+        before: Task | None,
+        after: Task,
+        outcome: Outcome,
+        timeline: bool,
+        added: Sequence[tuple[int, Any]] = (),
+    ) -> Iterator[Message]:
+        """Do the same as `_translated`, with the outcome as it has to be sent. If that is a rewrite, `added` are the
+        events that it added and that have a lifecycle message, with their indexes."""
         lifecycle = self._lifecycle
         if before is None:
             yield from lifecycle.of_insert(after)
@@ -280,12 +305,14 @@ class Translator:
             case Appended(events):
                 sent = lifecycle.of_appended(events, before, after)
                 for index, event in enumerate(events, before.timeline.length):
-                    yield EventAdded(index, event)
+                    if timeline:
+                        yield EventAdded(index, event)
                     if index in sent:
                         yield sent[index]
             case Rewritten(elements):
-                yield StateReset(elements)
-                yield from lifecycle.of_rewritten(outcome, before, after)
+                if timeline:
+                    yield StateReset(elements)
+                yield from lifecycle.of_rewritten(outcome, added, before, after)
         by_status = lifecycle.of_status(before, after)
         if by_status is not None:
             yield by_status

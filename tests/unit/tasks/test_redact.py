@@ -25,7 +25,7 @@ from relay.tasks.redact import (
 )
 from relay.tasks.shapes import SHAPES_PATTERN
 from relay.tasks.step import Lifecycle
-from relay.tasks.timeline import advance, timeline_of
+from relay.tasks.timeline import Rewritten, advance, settled, timeline_of
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 
@@ -376,9 +376,11 @@ def test_events_that_are_equal_after_redaction_are_equal() -> None:
     assert event_json(before, VIEW) == event_json(after, VIEW)
     assert extend(b"", event_json(before, VIEW)) == extend(b"", event_json(after, VIEW))
     timeline = timeline_of({"events": [before]}, "events")
-    assert advance(timeline, Updated({"events": [after]}), "events", VIEW)[1] is None
+    _, rewritten = advance(timeline, Updated({"events": [after]}), "events")
+    assert isinstance(rewritten, Rewritten)
+    assert settled(rewritten, VIEW) is None
     other = EventView(redactor=Redactor(Redaction(keep=("token",))))
-    assert advance(timeline, Updated({"events": [after]}), "events", other)[1] is not None
+    assert settled(rewritten, other) is not None
 
 
 # Summaries and lifecycle messages.
