@@ -5,12 +5,14 @@ to which everything was published.
 
 Rules of this file:
 
-- All steps of a batch are published in one call, which also moves position S. So a snapshot that is read at S, and the
-  messages that are published after S, together never miss a change and never repeat one.
-- The task before a change is always exact. A task that is not in the cache is read as it was just before the batch;
-  the task after each change of the batch is computed here.
+- All steps of one cluster time are published in one call, which also moves position S. So a snapshot that is read at S,
+  and the messages that are published after S, together never miss a change and never repeat one.
+- A batch is worked off in slices (`slices.py`), and everything else runs in between. A batch whose changes touch many
+  events is divided into parts, each of which is translated and published as if it were a batch of its own.
+- The task before a change is always exact. A task that is not in the cache is read as it was just before the part; the
+  task after each change of the part is computed here.
 - If a task turns out to need the whole array of its events, it is read again with that array, and its changes of this
-  batch are translated again.
+  part are translated again.
 - A transaction of a sharded cluster may be visible to reads before the cluster time of its changes. So its changes are
   not applied: the tasks are read as they are after it, and the subscribers are sent these, whatever they have already.
 - An update whose paths can be read in two ways (the database did not say whether a dot separates names or is part of
@@ -21,29 +23,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
 from bson import Timestamp
 
 from relay.errors import PositionLost, Unavailable
 from relay.feed.cache import TaskCache
+from relay.feed.slices import Slices, is_heavy, is_heavy_to_make, parts
 from relay.metrics import Metrics
 from relay.source.change import Change, Replaced, Updated, just_before, key_of
 from relay.source.identity import among
 from relay.source.outage import RETRY_S, Outage
-from relay.source.raw_bson import Document
+from relay.source.raw_bson import Document, RawArray
 from relay.source.stream import Batch, Reopened
-from relay.tasks.step import Step
+from relay.tasks.paths import at_path
+from relay.tasks.step import Needed, Step
 from relay.tasks.task import Task
 from relay.tasks.translate import Translator
 
 log = logging.getLogger(__name__)
 
 KEYS_PER_READ = 500  # tasks that one query of the database asks for
+WHOLE_PER_READ = 20  # the same for tasks with the array of their events: a reply is decoded at once
 # How many seconds a transaction of a sharded cluster may be visible before the cluster time of its changes. The time
 # passes while the shards hear that it was committed, which takes milliseconds unless a shard has just lost its primary.
 VISIBLE_EARLY_S = 10
+HEAVY_ARRAY = 512 * 1024  # bytes of an array of events that is divided into its elements in a thread
 
 
 class _Before(NamedTuple):
@@ -90,6 +97,9 @@ class Reads(Protocol):
 class Publisher(Protocol):
     """Receives the steps (each is the messages about one change, and the task after it). No method waits."""
 
+    def needs(self, step: Step) -> Needed:
+        """Return which messages of this step `publish` will need, as far as that is known now."""
+
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         """Deliver the messages of these steps, and let every later read of the database be made at `position`."""
 
@@ -108,7 +118,11 @@ class Pump:
         cache: TaskCache,
         publisher: Publisher,
         metrics: Metrics,
+        *,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
+        """`clock` returns seconds, by which the pump notices that it has held the event loop for long enough."""
+        self._slices = Slices(clock)
         self._source = source
         self._reads = reads
         self._translator = translator
@@ -136,7 +150,7 @@ class Pump:
                 self._publisher.publish((), item.position)
                 continue
             try:
-                steps = await self._translated(item.changes)
+                await self._work_off(item)
             except PositionLost as lost:
                 # Reading at the same position again would fail forever.
                 self._source.reopen(str(lost))
@@ -146,12 +160,50 @@ class Pump:
                 log.exception("a batch could not be translated")
                 self._source.reopen("a batch could not be translated")
                 continue
-            self._publisher.publish(steps, item.position)
-            self._cache.shrink()
-            self._metrics.changes.inc(len(item.changes))
 
-    async def _translated(self, changes: Sequence[Change]) -> list[Step]:
-        """Translate the changes of one batch into steps, reading the tasks that are not in the cache.
+    async def _work_off(self, batch: Batch) -> None:
+        """Translate and publish the changes of a batch, in parts.
+
+        Raises PositionLost as `_translated` does. The parts before that are published, and the position has moved.
+        """
+        self._slices.begin()
+        done = 0
+        for changes, weight in parts(batch.changes, self._translator.mapping.events):
+            done += len(changes)
+            steps = await self._translated(changes, is_light=weight == len(changes))
+            position = batch.position if done == len(batch.changes) else changes[-1].time
+            await self._publish(steps, position)
+            self._cache.shrink()
+            self._metrics.changes.inc(len(changes))
+
+    async def _publish(self, steps: Sequence[Step], position: Timestamp) -> None:
+        """Publish the steps in slices, and move position S to the cluster time of the last step of each; at the end to
+        `position`."""
+        for step in steps:
+            needed = self._publisher.needs(step)
+            if needed is Needed.NOTHING:
+                continue
+            make = step.make if needed is Needed.ALL else step.make_beside_timeline
+            if is_heavy_to_make(step):
+                await self._slices.in_thread(make)
+            else:
+                make()
+            if self._slices.is_over():
+                await self._slices.breathe()
+        published = 0
+        for some in self._slices.of_steps(steps):
+            published += len(some)
+            is_last = published == len(steps)
+            self._publisher.publish(some, position if is_last else some[-1].change.time)
+            if self._slices.is_over():
+                await self._slices.breathe()
+        if not steps:
+            self._publisher.publish((), position)
+
+    async def _translated(self, changes: Sequence[Change], *, is_light: bool) -> list[Step]:
+        """Translate the changes of one part of a batch into steps, reading the tasks that are not in the cache.
+
+        `is_light`: none of the changes weighs more than one path.
 
         Raises PositionLost if the database can no longer read at the time just before the batch, or at the time of one
         of its changes.
@@ -160,16 +212,16 @@ class Pump:
         before = self._before(changes)
         after = await self._after_transactions(changes)
         now = await self._begin(before, ids)
-        steps, compared = self._translate(changes, now, after)
+        steps, compared = await self._translate(changes, now, after, is_light=is_light)
         whole = {key: id for key, id in ids.items() if key not in now}
         if whole:
             now |= dict.fromkeys(whole)
             async for document in self._read_before(before, whole):
-                now[key_of(document["_id"])] = self._translator.read(document)
+                now[key_of(document["_id"])] = await self._task_of(document)
             self._metrics.loads.inc(len(whole))
             corrections = self._corrections(whole, now)
             again = await self._settled([change for change in changes if change.key in whole])
-            retranslated = iter(self._translate(again, now, after)[0])
+            retranslated = iter((await self._translate(again, now, after, is_light=False))[0])
             first, steps = steps, []
             for change, step in zip(changes, first, strict=True):
                 if change.key in corrections:
@@ -184,6 +236,13 @@ class Pump:
                 kept = key in compared or self._cache.has_array(key)
                 self._cache.remember(key, task, with_array=kept)
         return [step for step in steps if step is not None and (step.before or step.after)]
+
+    async def _task_of(self, document: dict[str, Any]) -> Task:
+        """Return the task that a whole stored document describes."""
+        array = at_path(document, self._translator.mapping.events)
+        if isinstance(array, RawArray) and len(array.raw) >= HEAVY_ARRAY:
+            return await self._slices.in_thread(self._translator.read, document)
+        return self._translator.read(document)
 
     def _corrections(
         self, whole: Iterable[bytes], now: Mapping[bytes, Task | None]
@@ -271,7 +330,7 @@ class Pump:
         for time, ids in wanted.items():
             after |= dict.fromkeys((key, time) for key in ids)
             async for document in self._read(time, ids.values()):
-                after[key_of(document["_id"]), time] = self._translator.read(document)
+                after[key_of(document["_id"]), time] = await self._task_of(document)
             self._metrics.loads.inc(len(ids))
         return after
 
@@ -311,16 +370,19 @@ class Pump:
                     del now[key]
         return now
 
-    def _translate(
+    async def _translate(
         self,
         changes: Sequence[Change],
         now: dict[bytes, Task | None],
         after: Mapping[tuple[bytes, Timestamp], Task | None],
+        *,
+        is_light: bool,
     ) -> tuple[list[Step | None], set[bytes]]:
         """Translate the changes of the tasks in `now`, and update `now` in place to the tasks after these changes.
 
         `after` has the tasks after transactions of a sharded cluster, by key and cluster time: the first change of each
-        is translated for all of them, and the others are not.
+        is translated for all of them, and the others are not. `is_light`: none of the changes weighs more than one
+        path.
 
         Return a list with one step for each change (None if the change was not translated), and the keys of the tasks
         that need the whole array of their events. These tasks are removed from `now`.
@@ -328,17 +390,24 @@ class Pump:
         steps: list[Step | None] = []
         needed: set[bytes] = set()
         restated: set[tuple[bytes, Timestamp]] = set()
-        translate = self._translator.translate
+        translate, path = self._translator.translate, self._translator.mapping.events
         for change in changes:
+            if self._slices.is_over():
+                await self._slices.breathe()
             key = change.key
             if after and (moment := (key, change.time)) in after and key in now:
                 is_first = moment not in restated
-                step = self._translator.restate(now[key], after[moment], change) if is_first else None
+                steps.append(self._translator.restate(now[key], after[moment], change) if is_first else None)
                 now[key] = after[moment]
                 restated.add(moment)
-                steps.append(step)
                 continue
-            step = translate(now[key], change) if key in now else None
+            step: Step | None = None
+            if key in now:
+                task = now[key]
+                if not is_light and is_heavy(task, change, path):
+                    step = await self._slices.in_thread(translate, task, change)
+                else:
+                    step = translate(task, change)
             if step is not None:
                 now[key] = step.after
             elif key in now:
@@ -356,8 +425,9 @@ class Pump:
         PositionLost if the database cannot read at this position any more.
         """
         remaining = list(ids)
+        count = WHOLE_PER_READ if projection is None else KEYS_PER_READ
         while remaining:
-            asked = among(remaining[:KEYS_PER_READ])
+            asked = among(remaining[:count])
             try:
                 documents = await self._reads.read_at(position, asked, projection=projection)
             except Unavailable as failure:
@@ -365,6 +435,9 @@ class Pump:
                 await asyncio.sleep(RETRY_S)
                 continue
             self._outage.over()
-            del remaining[:KEYS_PER_READ]
+            del remaining[:count]
+            self._slices.begin()
             for document in documents:
+                if self._slices.is_over():
+                    await self._slices.breathe()
                 yield document

@@ -44,7 +44,7 @@ from relay.hub.throttle import ListThrottle
 from relay.metrics import Metrics
 from relay.protocol.frames import Frame, encode
 from relay.protocol.types import Kind, StreamState
-from relay.tasks.step import Step
+from relay.tasks.step import Needed, Step
 from relay.tasks.task import Keys
 from relay.tasks.translate import Translator
 
@@ -91,6 +91,21 @@ class Hub:
 
     # Called by the pump (feed.pump.Publisher).
 
+    def needs(self, step: Step) -> Needed:
+        """Return which messages of this step `publish` will need, as far as that is known now: listeners that come in
+        between may need more."""
+        if self.is_listened(step.key):
+            return Needed.ALL
+        if self._throttle.waits_for(step.key) or (self._registry.groups and self._is_seen(step)):
+            return Needed.BESIDE_TIMELINE
+        return Needed.NOTHING
+
+    def _is_seen(self, step: Step) -> bool:
+        """Whether a group (listeners of the list with equal rights) may see the task before or after the step."""
+        return any(
+            task is not None and self._registry.seeing(task.keys) for task in (step.before, step.after)
+        )
+
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         """Send the messages of these steps (what one change each means for one task) to the subscribers that may see
         them.
@@ -99,6 +114,7 @@ class Hub:
         made at this cluster time.
         """
         try:
+            self._registry.begin_publishing()
             for step in steps:
                 if self._registry.groups or self.is_listened(step.key) or self._throttle.waits_for(step.key):
                     self._publish(StepFrames(step, self._translator.view))
@@ -330,8 +346,10 @@ class Hub:
             self._driver.tell(listener.tasks[room.id], gone(frames.revocation()))
         if not room.live:
             return
-        if frames.rewrite is not None:
-            delay_s = room.delay_of(frames.rewrite, asyncio.get_running_loop().time())
+        if not room.stale and frames.rewrite is not None:
+            delay_s = room.delay_of(
+                frames.rewrite, asyncio.get_running_loop().time(), self._registry.allowance
+            )
             if delay_s is not None:
                 self._background.spawn("send a rewritten timeline", self._refresh(room, delay_s))
         made = room.made_of(frames)
@@ -351,6 +369,8 @@ class Hub:
         step, seeing = frames.step, self._registry.seeing
         saw = seeing(step.before.keys) if step.before is not None else set()
         sees = seeing(step.after.keys) if step.after is not None else set()
+        if not saw and not sees and not self._throttle.waits_for(step.key):
+            return
         if frames.is_listed or saw != sees:
             self._driver.list_reads.note_outdated(saw | sees)
         for group in saw - sees:

@@ -15,7 +15,21 @@ from relay.tasks.step import StateReset
 from relay.tasks.task import Keys
 
 REWRITE_INTERVAL_S = 0.25  # at least, between two states sent to a room because of rewrites (PROTOCOL.md 6.3)
-MANY_BYTES = 512 * 1024  # more bytes of events are encoded in a thread: they would block the loop for 30 ms
+MANY_BYTES = 256 * 1024  # more bytes of events are encoded in a thread: they would block the loop for 20 ms
+
+
+class Allowance:
+    """How many bytes of rewritten timelines may still be encoded while the steps of one call are published."""
+
+    def __init__(self) -> None:
+        self.left = MANY_BYTES
+
+    def take(self, size: int) -> bool:
+        """Whether `size` bytes are allowed; if so, they count from now on."""
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
 
 
 class Room:
@@ -59,7 +73,7 @@ class Room:
         self.keys = after.keys
         return [listener for listener in self.live if not listener.may_see(after.keys)]
 
-    def delay_of(self, rewrite: StateReset, now: float) -> float | None:
+    def delay_of(self, rewrite: StateReset, now: float, allowance: Allowance) -> float | None:
         """Decide when the listeners of this room are sent a rewrite of the timeline (a change of earlier events).
 
         Return None if nothing is to be scheduled: the rewrite can be sent now, or the room is stale already and a state
@@ -67,13 +81,13 @@ class Room:
         many seconds a state is to be read and sent instead. `now` is in seconds of the event loop's clock.
 
         A long timeline that is rewritten often would take more time than the event loop has. So rewrites that follow
-        each other within REWRITE_INTERVAL_S are merged into one state, and a large rewrite is always replaced by a
-        state, which is encoded in a thread.
+        each other within REWRITE_INTERVAL_S are merged into one state, and what is more than the `allowance` is always
+        replaced by a state, which is encoded in a thread if it is large.
         """
         if self.stale:
             return None
         wait_s = self.rewritten_at + REWRITE_INTERVAL_S - now
-        if wait_s <= 0 and sum(map(len, rewrite.elements)) <= MANY_BYTES:
+        if wait_s <= 0 and allowance.take(sum(map(len, rewrite.elements))):
             self.rewritten_at = now
             return None
         self.stale = True
@@ -115,7 +129,12 @@ class Registry:
     def __init__(self) -> None:
         self.rooms: dict[bytes, Room] = {}
         self.groups: dict[Keys, Group] = {}
+        self.allowance = Allowance()
         self._groups_by_key: dict[str, set[Group]] = {}
+
+    def begin_publishing(self) -> None:
+        """Note that the steps of one more call are published."""
+        self.allowance = Allowance()
 
     def enter(self, room: Room | Group, listener: Listener) -> None:
         """Add a listener to a room or group, so that it is sent live messages from now on."""

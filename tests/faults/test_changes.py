@@ -21,7 +21,7 @@ from relay.source.events import read_change, read_changes
 from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch, Reopened
 from relay.tasks.mapping import Mapping as TaskMapping
-from relay.tasks.step import EventAdded, Step
+from relay.tasks.step import EventAdded, Needed, Step
 from relay.tasks.translate import ENDING_FIELD, LENGTH_FIELD, Translator
 from relay.tasks.visibility import Audience
 
@@ -222,6 +222,9 @@ class RecordingPublisher:
     def __init__(self) -> None:
         self.events: list[Any] = []
         self.resynced = False
+
+    def needs(self, step: Step) -> Needed:
+        return Needed.ALL
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         self.events += [

@@ -27,7 +27,7 @@ from relay.source.raw_bson import Decoder
 from relay.source.reader import Reader
 from relay.source.stream import Batch
 from relay.source.tail import Tail
-from relay.tasks.step import Step
+from relay.tasks.step import Needed, Step
 
 SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))
 
@@ -67,6 +67,9 @@ class RecordingPublisher(Collector):
         self.steps: list[Step] = []
         self.position = Timestamp(0, 0)
         self._published = asyncio.Event()
+
+    def needs(self, step: Step) -> Needed:
+        return Needed.ALL
 
     def publish(self, steps: Any, position: Timestamp) -> None:
         super().publish(steps, position)

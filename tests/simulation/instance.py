@@ -210,7 +210,14 @@ class Instance:
         known = TaskCache(
             chance.choice((1, 2, 1000)), self.hub.is_listened, array_bytes=chance.choice((0, 10_000))
         )
-        self._pump = Pump(self.stream, self.reads, TRANSLATOR, known, self.hub, METRICS)
+        slices, ticks = plan.chance("slices", port), [0.0]
+
+        def clock() -> float:
+            """Time for the slices of the pump: each look at it is up to 20 ms after the one before."""
+            ticks[0] += slices.choice((0.0, 0.0, 0.004, 0.02))
+            return ticks[0]
+
+        self._pump = Pump(self.stream, self.reads, TRANSLATOR, known, self.hub, METRICS, clock=clock)
         self._admission = admission = Admission(
             origins=Origins((), METRICS),
             caps=Caps(total=1000, per_address=1000, per_user=1000),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from bson import Timestamp
 
+from relay.feed.pump import Pump
 from relay.tasks.event_view import element_json, event_json
 from relay.tasks.mapping import Mapping
-from relay.tasks.step import EventAdded, StateReset, Step
+from relay.tasks.step import EventAdded, Needed, StateReset, Step
 from relay.tasks.timeline import timeline_of
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
@@ -20,6 +22,14 @@ MAPPING = Mapping()
 TRANSLATOR = Translator(MAPPING, Audience(MAPPING.visibility).keys_of, max_text=100)
 
 
+def run_to_the_end(pump: Pump) -> None:
+    """Run a pump whose source ends, and which never waits but only lets others run."""
+    running = pump.run()
+    with suppress(StopIteration):
+        while True:
+            running.send(None)
+
+
 class Collector:
     """A publisher that keeps the messages in the form in which they are sent, and applies them to timelines as a client
     does."""
@@ -27,6 +37,9 @@ class Collector:
     def __init__(self, timelines: dict[str, list[bytes]]) -> None:
         self.timelines = timelines
         self.published: list[tuple[Timestamp, str, tuple[Any, ...], Any]] = []
+
+    def needs(self, step: Step) -> Needed:
+        return Needed.ALL
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         for step in steps:

@@ -19,6 +19,7 @@ from relay.metrics import Metrics
 from relay.protocol.frames import Batch, Frame
 from relay.source.change import key_of
 from relay.tasks.mapping import Mapping as TaskMapping
+from relay.tasks.step import Step
 from relay.tasks.task import Task
 from relay.tasks.translate import LENGTH_FIELD, Translator
 from relay.tasks.visibility import Audience, Principal
@@ -104,14 +105,18 @@ class HubFixture:
 
     def write(self, group: Group | None = None) -> None:
         """Make the next group of writes, and publish it."""
-        batch = self.model.write(group if group is not None else self._next_groups.pop(0))
+        steps = self.steps_of(group if group is not None else self._next_groups.pop(0))
+        self.hub.publish(steps, self.model.batches[-1].position)
+
+    def steps_of(self, group: Group) -> list[Step]:
+        """Make these writes, and return the steps of their changes."""
         steps = []
-        for change in batch.changes:
+        for change in self.model.write(group).changes:
             step = TRANSLATOR.translate(self._tasks.get(change.key), change)
             assert step is not None
             self._tasks[change.key] = step.after
             steps.append(step)
-        self.hub.publish(steps, batch.position)
+        return steps
 
     def lose_stream(self, group: Group | None = None) -> None:
         """Make the next group of writes; instead of the changes the relay gets a resync."""

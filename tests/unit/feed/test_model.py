@@ -7,11 +7,13 @@ it started, and not on how the stream was split into batches.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from functools import partial
+from itertools import count
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.collector import TRANSLATOR, Collector, stored
+from support.collector import TRANSLATOR, Collector, run_to_the_end, stored
 from support.mongo_model import GROUPS, Group, Model, ModelReads, ModelSource
 
 from relay.feed.cache import TaskCache
@@ -24,17 +26,30 @@ SIZES = st.lists(st.integers(1, 5), min_size=1, max_size=4)
 
 
 def published_by(
-    model: Model, *, start: int = 0, known: int = 1000, array_bytes: int = 10_000, sizes: Sequence[int] = (1,)
+    model: Model,
+    *,
+    start: int = 0,
+    known: int = 1000,
+    array_bytes: int = 10_000,
+    sizes: Sequence[int] = (1,),
+    second: float = 0.0,
 ) -> Collector:
-    """Return what a relay publishes that starts after the first `start` groups of writes."""
+    """Return what a relay publishes that starts after the first `start` groups of writes.
+
+    `second` is the time that passes between two looks at the clock of the pump.
+    """
     memory = TaskCache(known, lambda key: False, array_bytes=array_bytes)
     collector = Collector({task: stored(document) for task, document in model.snapshots[start][1].items()})
     pump = Pump(
-        ModelSource(model.batches[start:], sizes), ModelReads(model), TRANSLATOR, memory, collector, METRICS
+        ModelSource(model.batches[start:], sizes),
+        ModelReads(model),
+        TRANSLATOR,
+        memory,
+        collector,
+        METRICS,
+        clock=partial(next, count(0.0, second)),
     )
-    running = pump.run()
-    with suppress(StopIteration):
-        running.send(None)  # nothing in the pump waits here, so it runs to its end
+    run_to_the_end(pump)
     return collector
 
 
@@ -52,7 +67,8 @@ def test_every_relay_sends_the_same_messages(groups: list[Group], sizes: list[in
     model, start = Model(groups), min(start, len(groups))
     first = published_by(model)
     later = [one[1:] for one in first.published if one[0] > model.snapshots[start][0]]
-    for memory in ({"known": 1, "array_bytes": 0}, {"known": 2}, {}):
+    kinds: tuple[dict[str, Any], ...] = ({"known": 1, "array_bytes": 0}, {"known": 2, "second": 1.0}, {})
+    for memory in kinds:
         other = published_by(model, start=start, sizes=sizes, **memory)
         assert [one[1:] for one in other.published] == later
         assert other.timelines == first.timelines

@@ -12,7 +12,9 @@ from simulation.clock import VirtualLoop
 from support.hub_in_memory import HubFixture, Receiver, running_hub, settled, until
 
 from relay.errors import Unavailable
+from relay.hub import registry
 from relay.hub.listener import Listener
+from relay.tasks.step import Needed
 
 
 def insert(task: str, *numbers: int, status: str = "new") -> tuple[Any, ...]:
@@ -451,3 +453,58 @@ async def test_a_request_that_found_no_room_is_withdrawn_when_its_listener_leave
         await settled()
 
         assert not receiver.messages
+
+
+# What costs nothing, and what is put off.
+
+
+async def test_no_message_is_made_of_a_change_that_nobody_may_see() -> None:
+    async with running_hub([insert("t0", 1)]) as fixture:
+        receiver = Receiver()
+        fixture.hub.join_list(fixture.listener("carol", receiver=receiver), 100, None)
+        await until(lambda: bool(receiver.messages))
+        step = fixture.steps_of([insert("t1", 1)])[0]
+
+        assert fixture.hub.needs(step) is Needed.NOTHING
+        fixture.hub.publish([step], Timestamp(50, 1))
+
+        assert (step._made, step._beside) == (None, None)
+        assert receiver.types() == ["dashboard:state"]
+
+
+async def test_a_list_needs_the_messages_beside_the_timeline_and_a_subscriber_needs_all() -> None:
+    async with running_hub([insert("t0", 1)], [insert("t1", 1)]) as fixture:
+        fixture.write()
+        receiver = Receiver()
+        fixture.hub.join_list(fixture.listener(receiver=receiver), 100, None)
+        await until(lambda: bool(receiver.messages))
+        await joined(fixture)
+
+        needed = [fixture.hub.needs(step) for step in fixture.steps_of([push("t0", 2), insert("t1", 1)])]
+
+        assert needed == [Needed.ALL, Needed.BESIDE_TIMELINE]
+
+
+async def test_rewrites_beyond_what_may_be_encoded_at_once_are_sent_as_states_that_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "MANY_BYTES", 20)  # the size of one of these timelines, and not of two
+    tasks = [f"t{n}" for n in range(4)]
+    writes = [insert(task, 1) for task in tasks], [("edit", task, 0, 9) for task in tasks]
+    async with running_hub(*writes) as fixture:
+        fixture.write()
+        receiver = Receiver()
+        listener = fixture.listener(receiver=receiver)
+        for task in tasks:
+            fixture.hub.join_task(listener, task, None, None, None)
+        await until(lambda: len(receiver.messages) == len(tasks))
+        read = len(fixture.read)
+
+        fixture.write()
+        sent_at_once = len(receiver.messages) - len(tasks)
+        await until(lambda: len(receiver.messages) == 2 * len(tasks))
+
+        assert (sent_at_once, len(fixture.read) - read) == (1, 3)
+        states = receiver.of("task:state")[len(tasks) :]
+        assert sorted(state["taskId"] for state in states) == tasks
+        assert all(state["events"][0]["data"] == {"n": 9} for state in states)

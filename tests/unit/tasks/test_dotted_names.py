@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -16,7 +15,7 @@ from bson import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import odd_diffs
-from support.collector import Collector, stored
+from support.collector import Collector, run_to_the_end, stored
 from support.mongo_model import resume_token
 from support.stored_comparison import DECODER, MAPPING, TRANSLATOR, of, same, shown
 
@@ -27,7 +26,7 @@ from relay.source.change import UNKNOWN_UPDATE, Change, key_of
 from relay.source.events import read_change, read_changes
 from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch
-from relay.tasks.step import EventAdded, Step
+from relay.tasks.step import EventAdded, Needed, Step
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 
@@ -85,6 +84,9 @@ class Checked(Collector):
         super().__init__({read.id: stored(history.documents[0])})
         self.steps: list[Step] = []
 
+    def needs(self, step: Step) -> Needed:
+        return Needed.ALL
+
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         super().publish(steps, position)
         self.steps += steps
@@ -107,8 +109,7 @@ def published_from(
     checked = checked or Checked(history)
     memory = memory or TaskCache(10, lambda key: False)
     pump = Pump(history, history, TRANSLATOR, memory, checked, Metrics())
-    with suppress(StopIteration):
-        pump.run().send(None)  # nothing in it waits, so it runs to its end
+    run_to_the_end(pump)
     return checked
 
 
