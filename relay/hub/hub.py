@@ -19,6 +19,7 @@ from bson import Timestamp
 from relay.hub.background import Background
 from relay.hub.delivery import Delivery
 from relay.hub.driver import Driver
+from relay.hub.list_changes import ListChanges
 from relay.hub.list_subscription import ListRequest, ListSubscription
 from relay.hub.listener import Listener, serving
 from relay.hub.messages import Made, StepFrames
@@ -80,6 +81,7 @@ class Hub:
         self._throttle = ListThrottle(list_interval_s)
         self._timer: asyncio.TimerHandle | None = None  # for the list updates that the throttle delays
         self._listeners: set[Listener] = set()
+        self.list_changes = ListChanges()  # for clients that poll
         self.status: StreamState = "live"
 
     async def __aenter__(self) -> Self:
@@ -96,7 +98,8 @@ class Hub:
         between may need more."""
         if self.is_listened(step.key):
             return Needed.ALL
-        if self._throttle.waits_for(step.key) or (self._registry.groups and self._is_seen(step)):
+        waits = self._throttle.waits_for(step.key) or self.list_changes.are_kept
+        if waits or (self._registry.groups and self._is_seen(step)):
             return Needed.BESIDE_TIMELINE
         return Needed.NOTHING
 
@@ -113,11 +116,19 @@ class Hub:
         Then move position S, up to which everything has been published, to `position`: every read that begins later is
         made at this cluster time.
         """
+        changes = self.list_changes
         try:
             self._registry.begin_publishing()
             for step in steps:
-                if self._registry.groups or self.is_listened(step.key) or self._throttle.waits_for(step.key):
-                    self._publish(StepFrames(step, self._translator.view))
+                if (
+                    self._registry.groups
+                    or changes.are_kept
+                    or self.is_listened(step.key)
+                    or self._throttle.waits_for(step.key)
+                ):
+                    frames = StepFrames(step, self._translator.view)
+                    self._publish(frames)
+                    changes.record(frames, position, asyncio.get_running_loop().time())
             self._delivery.flush()
         except Exception:
             # Nobody knows what was sent of this batch, and one change must not stop the delivery of all others.
@@ -130,6 +141,7 @@ class Hub:
         """Bring every listener up to date with snapshots that are read at `position`, because the relay does not know
         what happened before this position, or what it has sent of it."""
         self._throttle.clear()
+        self.list_changes.forget()
         self._position.move_to(position)
         self._driver.restart_reads(position)
         for group in list(self._registry.groups.values()):

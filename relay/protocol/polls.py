@@ -48,10 +48,12 @@ def _each_once(tasks: tuple[PolledTask, ...]) -> tuple[PolledTask, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PolledList:
-    """The list, unless it is still the one that has this etag."""
+    """The list, unless it is still the one that has this etag. `updates: true` says that you apply
+    `dashboard:task_list_updated` to the list that you hold, so the answer may have only what changed."""
 
     limit: ListLength = DASHBOARD_LIMIT_DEFAULT
     etag: _Etag | None = None
+    updates: StrictBool = False
 
 
 @dataclass(frozen=True, slots=True)

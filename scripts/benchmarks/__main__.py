@@ -35,6 +35,7 @@ from scripts.benchmarks import (
     rewrites,
     slow_reader,
     steady,
+    storm,
 )
 from scripts.benchmarks.bench import Benchmark, Environment
 from scripts.benchmarks.report import Result, show
@@ -58,6 +59,7 @@ BENCHMARKS = {
         slow_reader.BENCHMARK,
         many.BENCHMARK,
         forbidden.BENCHMARK,
+        storm.BENCHMARK,
     )
 }
 ROUNDS = 3

@@ -46,15 +46,17 @@ class Missing(Exception):
 
 
 @cache
-def token(sub: str, team: str | None = None) -> str:
-    """Return a token for this user, a member of `team`."""
-    claims = {"sub": sub, **({"teams": [team]} if team is not None else {})}
+def token(sub: str, *teams: str) -> str:
+    """Return a token for this user, a member of these teams."""
+    claims = {"sub": sub, **({"teams": list(teams)} if teams else {})}
     return issue(SECRET, "HS256", claims, ttl_s=86_400, now=time.time())
 
 
 def relay_script(path: str, *steps: tuple[bytes, bytes | None], sub: str, team: str | None = None) -> Script:
     """Return the script of a connection to the relay, authenticated as this user."""
-    return Script(path, steps, headers=(f"Authorization: Bearer {token(sub, team)}",))
+    return Script(
+        path, steps, headers=(f"Authorization: Bearer {token(sub, *([team] if team is not None else ()))}",)
+    )
 
 
 def _relay_listens(task: ObjectId, number: int) -> Script:

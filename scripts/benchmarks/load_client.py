@@ -165,6 +165,10 @@ class Connection(asyncio.BufferedProtocol):
         await answered
         self.on_data = before
 
+    def write(self, payload: bytes) -> None:
+        """Send a message, and wait for nothing."""
+        self._transport.write(text_frame(payload))
+
     def stop_reading(self) -> None:
         """Read nothing more, so the socket buffers fill up."""
         self._transport.pause_reading()

@@ -22,7 +22,8 @@ from support.bare_visits import HANDSHAKE_MS, KINDS, POLL_WAIT_MS, SLOW, Visitor
 from support.relay_fixture import running_in_thread, settings_for
 
 from relay.errors import Unavailable
-from relay.gateway.polling.poll import News, Poll
+from relay.gateway.polling.poll import Poll
+from relay.gateway.polling.subscribers import News
 from relay.gateway.services import Services
 from relay.protocol import polls
 from relay.tasks.visibility import Principal

@@ -28,9 +28,8 @@ from relay.gateway.polling.poll import (
     REJOIN_BURST,
     REJOINS_PER_SECOND,
     Poll,
-    Subscriber,
-    TaskSubscriber,
 )
+from relay.gateway.polling.subscribers import Subscriber, TaskSubscriber
 from relay.hub.list_reads import ListReading
 from relay.hub.listener import Listener
 from relay.hub.reads import FairReads

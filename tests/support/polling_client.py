@@ -97,6 +97,12 @@ class Poller:
             case "dashboard:state":
                 self.listed = {} if data["reset"] else self.listed
                 self.listed |= {task["taskId"]: task for task in data["tasks"]}
+            case "dashboard:task_list_updated":
+                assert (self.dashboard or {}).get("updates"), "nobody asked for it"
+                if data["change"] == "upserted":
+                    self.listed[data["taskId"]] = {name: data[name] for name in data if name != "change"}
+                else:
+                    self.listed.pop(data["taskId"], None)
             case _:
                 assert kind == "stream:status"
 

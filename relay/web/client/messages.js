@@ -230,10 +230,12 @@
  */
 
 /**
- * The list, unless it is still the one that has this etag.
+ * The list, unless it is still the one that has this etag. `updates: true` says that you apply
+ * `dashboard:task_list_updated` to the list that you hold, so the answer may have only what changed.
  * @typedef {object} PolledList
  * @property {number} [limit]
  * @property {string | null} [etag]
+ * @property {boolean} [updates]
  */
 
 /**

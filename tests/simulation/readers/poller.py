@@ -31,6 +31,7 @@ class Poller(Reader):
         self._summaries: dict[str, Any] = {}
         self._forbidden: set[str] = set()
         self._has_list = chance.random() < 0.6
+        self._updates = chance.random() < 0.5  # it applies list updates
         self._etag: str | None = None
         self._list: dict[str, Any] | None = None
         self._moment: str | None = None
@@ -81,6 +82,8 @@ class Poller(Reader):
             body: dict[str, Any] = {"tasks": [{"taskId": one, **asked} for one, asked in self._asked.items()]}
             if self._has_list:
                 body["dashboard"] = {"etag": self._etag} if self._etag is not None else {}
+                if self._updates:
+                    body["dashboard"]["updates"] = True
             if self._moment is not None:
                 body["moment"] = self._moment
             asked, keys = dict(self._asked), keys_of(self.sub, self.rights)
@@ -120,7 +123,8 @@ class Poller(Reader):
         for message in answer["messages"]:
             data = message["data"]
             task_id = data.get("taskId")
-            if task_id is not None and task_id not in asked:
+            is_listed = message["type"] == "dashboard:task_list_updated"
+            if task_id is not None and task_id not in asked and not is_listed:
                 continue
             match message["type"]:
                 case "task:state":
@@ -137,6 +141,12 @@ class Poller(Reader):
                     self._list = ({} if data["reset"] else self._list or {}) | {
                         one["taskId"]: one for one in data["tasks"]
                     }
+                case "dashboard:task_list_updated":
+                    if not self._updates:
+                        self.blame("answers", "a list update that it did not ask for")
+                    rest = {one: held for one, held in (self._list or {}).items() if one != task_id}
+                    shown = {name: value for name, value in data.items() if name != "change"}
+                    self._list = rest | {task_id: shown} if data["change"] == "upserted" else rest
         if "dashboard" in answer:
             self._etag = answer["dashboard"]["etag"]
         for task_id, etag in answer.get("tasks", {}).items():

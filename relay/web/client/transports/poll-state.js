@@ -17,7 +17,7 @@ import { Moments } from "./moments.js";
  * @typedef {{request: string, asked: A, proven: boolean, share?: number}} Entry
  */
 
-/** @typedef {Entry<{limit?: number, etag?: string}>} ListEntry */
+/** @typedef {Entry<{limit?: number, etag?: string, updates?: boolean}>} ListEntry */
 /** @typedef {Entry<PolledTask> & {shown: boolean}} TaskEntry `shown`: the application has some of its content */
 
 /**
@@ -52,7 +52,7 @@ export class PollState {
   ask(type, data, request) {
     switch (type) {
       case "dashboard:join":
-        this.#dashboard = { request, asked: { ...data }, proven: false };
+        this.#dashboard = { request, asked: { ...data, updates: true }, proven: false };
         return true;
       case "task:join":
         for (const asked of data.tasks) {
@@ -172,6 +172,9 @@ export class PollState {
       switch (message.type) {
         case "dashboard:state":
           if (this.#dashboard) yield { ...message, replyTo: this.#dashboard.request };
+          break;
+        case "dashboard:task_list_updated":
+          if (this.#dashboard) yield message;
           break;
         case "task:state": {
           const entry = this.#tasks.get(message.data.taskId);

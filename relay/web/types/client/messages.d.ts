@@ -214,11 +214,13 @@ export type PollAnswer = {
     more?: true | undefined;
 };
 /**
- * The list, unless it is still the one that has this etag.
+ * The list, unless it is still the one that has this etag. `updates: true` says that you apply
+ * `dashboard:task_list_updated` to the list that you hold, so the answer may have only what changed.
  */
 export type PolledList = {
     limit?: number | undefined;
     etag?: string | null | undefined;
+    updates?: boolean | undefined;
 };
 /**
  * A task, unless you hold it as it is: no event after this position, and the summary that has this etag.

@@ -70,6 +70,7 @@ export type Entry<A> = {
 export type ListEntry = Entry<{
     limit?: number;
     etag?: string;
+    updates?: boolean;
 }>;
 /**
  * `shown`: the application has some of its content
