@@ -90,15 +90,17 @@ HUB: dict[str, Mutation] = {
     ),
     "11-member-forgotten": Mutation(
         "11: a member whose resync fails stops being a member",
-        "kept",
+        "differs",
         python=replaced(TaskSubscription, "_unavailable", _forgets_membership),
         without=_all_but("lost", "unavailable"),
+        seed=4,
     ),
     "12-dropped-before-a-state": Mutation(
         "12: a state continues from live messages that are dropped",
         "gap",
         python=replaced(Connection, "pin", _pins_nothing),
         without=_all_but("stalls", "lost", "large"),
+        seed=5,
     ),
     "dropped-unreported": Mutation(
         "a state continues from live messages that were dropped a moment ago",
