@@ -20,6 +20,7 @@ from typing import Any
 
 import orjson
 from bson import ObjectId
+from pymongo import WriteConcern
 from websockets.asyncio.client import ClientConnection, connect
 
 from scripts.benchmarks import machine
@@ -46,8 +47,9 @@ async def measure(environment: Environment, case: str) -> Measured:
 
     async def fill(tasks: Any) -> None:
         events = [{"type": "log", "data": {"message": "." * (size // EVENTS)}}] * EVENTS
+        quick = tasks.with_options(write_concern=WriteConcern(w=1))
         for task in ids:
-            await tasks.insert_one({"_id": task, "title": "t", "createdBy": "somebody", "events": events})
+            await quick.insert_one({"_id": task, "title": "t", "createdBy": "somebody", "events": events})
 
     async with environment.serving("relay", fill, **SETTINGS) as (server, _), AsyncExitStack() as stack:
         strangers = [
