@@ -15,7 +15,7 @@ from typing import Any
 from relay.auth.addresses import networks
 from relay.auth.admission import Admission
 from relay.auth.keys import key_source
-from relay.auth.limits import Caps
+from relay.auth.limits import Buckets, Caps
 from relay.auth.origins import Origins, allowed_origins
 from relay.auth.rollout import Rollout
 from relay.auth.shared_counts import WorkerCounts
@@ -144,9 +144,10 @@ class Relay:
                 rollout=Rollout.of(settings),
                 proxies=networks(settings.relay_trusted_proxies),
             )
-            services = Services(settings, admission, pipeline.audience, hub)
+            reads = Buckets.of_users(settings, counts.reads)
+            services = Services(settings, admission, pipeline.audience, hub, reads)
             connections = Connections(services, metrics, random=random.random)
-            polls = Polls(services, metrics, random=random.random, shared=counts.polls)
+            polls = Polls(services, metrics, random=random.random)
             health = self._health = Health(pipeline.tail, hub, self._keys, pipeline.watch)
             operating = operating_routes(self._place.operations or _Own(health, metrics))
             here = operating if settings.relay_admin_port is None else []

@@ -266,7 +266,9 @@ class Settings(BaseSettings):
     relay_max_tasks_per_connection: Count = Field(200, ge=1)
     """Tasks that one connection may join. The next join is answered with `too_many_tasks`."""
     relay_messages_per_second: Count = Field(20, ge=1)
-    """Requests per second of one connection. Bursts may have twice as many."""
+    """Requests per second of one connection; bursts may have twice as many. All connections and polls of one user
+    together may ask as often for what is read from the database, with bursts of five times as many: enough for ten tabs
+    that come back at once. A request above it is answered with `rate_limited`, a connection is closed with 4429."""
     relay_outbox_max_bytes: Bytes = Field(1_048_576, ge=65_536)
     """Bytes of live messages that may wait for one slow reader. Past this they are dropped, and states replace them
     when the connection reads again."""

@@ -9,7 +9,11 @@ from typing import Self
 from relay.auth.shared_cells import SharedCaps, SharedRates, SharedTally
 from relay.config import Settings
 
-BURST_S = 2  # a client may send at once as many requests as its rate permits in this many seconds
+# A connection may send at once as many requests as its rate permits in BURST_S seconds. All connections and polls of a
+# user together may send as many requests that cost reads as their rate permits in USER_BURST_S seconds. With 20 a
+# second these are 100: ten tabs of a dashboard, which all come back after a restart, each with its handshake (1), a
+# list of 500 (1) and 70 tasks (8).
+BURST_S, USER_BURST_S = 2, 5
 
 
 class TokenBucket:
@@ -64,9 +68,23 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._by_name)
 
-    def take(self, name: str, now: float) -> float:
-        """Count one request for this name and return 0.0 if it may pass now. Otherwise count nothing, and return after
-        how many seconds a request for this name may pass."""
+    @classmethod
+    def of_users(cls, settings: Settings, shared: SharedRates | None = None) -> Self:
+        """Return the buckets of all users: for the requests of a user that cost reads, over all transports. With
+        `shared`, they count the requests of all worker processes together."""
+        rate = settings.relay_messages_per_second
+        return cls(rate, rate * USER_BURST_S, shared)
+
+    def take(self, name: str, now: float, requests: float = 1.0) -> float:
+        """Count a request for this name that costs as much as `requests` ordinary ones (at least 1), and return 0.0 if
+        it may pass now. It may pass if one ordinary request may; later requests have to wait for the rest. Otherwise
+        count nothing, and return after how many seconds a request for this name may pass."""
+        wait_s = self._take(name, now)
+        if not wait_s and requests > 1:
+            self.charge(name, requests - 1)
+        return wait_s
+
+    def _take(self, name: str, now: float) -> float:
         if self._shared is not None:
             return self._shared.take(name, now, rate=self._rate, burst=self._burst)
         # Remove full buckets, from the least recently used one up to the first that is not full. Full buckets after

@@ -132,9 +132,9 @@ class SharedRates:
     A bucket is one number: the time at which it will be full again, times the rate. (This is the generic cell rate
     algorithm, with its "theoretical arrival time" in requests instead of seconds: a request always adds exactly 1, so
     sums are not rounded.) Each process writes the newest number that it knows, and the largest one of all slots counts.
-    So if several processes permit a request for one name at the same moment, all of these count as one: at most
-    (processes - 1) requests too many, each time that this happens. The moment is as long as one call of `take`, a few
-    microseconds.
+    So if several processes permit a request for one name at the same moment, only the most expensive of these counts:
+    at most (processes - 1) requests too many pass, each time that this happens. The moment is as long as one call of
+    `take`, a few microseconds.
 
     A cell that several names share has the largest of their numbers. The smaller one of a name's two cells counts. So a
     name has to wait for others only if both of its cells are shared with names that have used up their rates.

@@ -38,12 +38,13 @@ class WorkerCounts:
     """What one worker process counts together with the others.
 
     `admission` and `http` are for the caps of `Admission` and of the HTTP protocol, which count the same connections at
-    different times. `polls` is for the rate limit of polls. Each of them is None in a process that counts alone.
+    different times. `reads` is for the rate limit of users on requests that cost reads. Each of them is None in a
+    process that counts alone.
     """
 
     admission: SharedCaps | None = None
     http: SharedCaps | None = None
-    polls: SharedRates | None = None
+    reads: SharedRates | None = None
 
 
 class SharedCounts:
@@ -103,7 +104,7 @@ class SharedCounts:
                 tally(_ADMISSION_USERS),
             ),
             http=SharedCaps(SharedTotal(counts[_HTTP_TOTAL:], stride, slot), tally(_HTTP_ADDRESSES)),
-            polls=SharedRates(self._rates, 2 * self._row, slot, cells_of),
+            reads=SharedRates(self._rates, 2 * self._row, slot, cells_of),
         )
 
     def clear(self, slot: int) -> None:

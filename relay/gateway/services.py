@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from relay.auth.admission import Admission
+from relay.auth.limits import Buckets
 from relay.config import Settings
 from relay.hub.hub import Hub
 from relay.tasks.visibility import Audience
@@ -15,11 +16,15 @@ from relay.tasks.visibility import Audience
 @dataclass(frozen=True, slots=True)
 class Services:
     """The objects that every session and every poll needs to serve its client, and two clocks that tests can
-    replace."""
+    replace.
+
+    `reads` is the rate limit of each user (`sub`): it counts the requests that cost reads, of all sessions and polls of
+    the user together."""
 
     settings: Settings
     admission: Admission
     audience: Audience
     hub: Hub
+    reads: Buckets
     wall: Callable[[], float] = time.time  # seconds since 1970: decides when tokens expire
     monotonic: Callable[[], float] = time.monotonic  # seconds: measures all other times

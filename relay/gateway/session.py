@@ -37,7 +37,7 @@ from relay.protocol.messages import (
     TaskPosition,
     TaskPositions,
 )
-from relay.protocol.requests import extra_cost, parse, parse_data
+from relay.protocol.requests import cost, parse, parse_data
 from relay.protocol.types import (
     VERSION,
     Close,
@@ -50,6 +50,9 @@ from relay.protocol.types import (
 from relay.tasks.visibility import Principal
 
 EXPIRY_NOTICE_S = 30  # `auth:expiring` is sent this long before the token expires
+# A connection that its user's rate refuses comes back this much later than the rate permits. A handshake costs more
+# than a request, so several connections of the user should be admitted when they come back together.
+REOPEN_S = 1.0
 ABUSE_COUNT, ABUSE_WINDOW_S = 100, 10.0  # this many refused requests within this many seconds: close 4429
 
 
@@ -80,6 +83,12 @@ class Opening:
     task_id: str | None = None
     since: int | None = None
     head: str | None = None
+
+    def cost(self) -> float:
+        """Return as how many requests it counts to open a connection with this address: the handshake is one, and to
+        join the list or a task is one like any other."""
+        joined = 0.0 if self.dashboard_limit is None else cost(limit=self.dashboard_limit)
+        return 1 + joined + (0 if self.task_id is None else 1)
 
 
 NOTHING = Opening()
@@ -124,10 +133,13 @@ class Session:
         """Admit the client with this token, send `welcome`, and subscribe it to what its address asks for.
 
         `reply_to` is the id of the `auth` request that brought the token, if one did. Raises Refused if the token is
-        not valid (4401), no key to verify it is there yet (1011), the rollout excludes the user (4502), or the user has
-        too many connections (4430)."""
+        not valid (4401), no key to verify it is there yet (1011), the rollout excludes the user (4502), the user has
+        too many connections (4430), or the connections and polls of the user exceed the rate (4429)."""
         services = self._services
         self._principal = principal = services.admission.admit(token)
+        wait_s = services.reads.take(principal.sub, services.monotonic(), self._opening.cost())
+        if wait_s:
+            raise Refused(Close.RATE_LIMITED, f"rate_limited:{_ms(wait_s + REOPEN_S)}")
         self._carrier.wake()
         listener = Listener(
             services.audience.keys_for(principal),
@@ -269,20 +281,26 @@ class Session:
         """Count one request, and return whether it is within the client's rate. If it is not, answer with an `error`
         message. Raises Refused (4429) if ABUSE_COUNT requests exceeded the rate within ABUSE_WINDOW_S seconds."""
         now = self._services.monotonic()
-        wait = self._bucket.take(now)
-        if not wait:
+        wait_s = self._bucket.take(now)
+        if not wait_s:
             return True
-        retry_after_ms = max(1, round(wait * 1000))
         if self._abuse is None:
             self._abuse = deque(maxlen=ABUSE_COUNT)
         self._abuse.append(now)
         if len(self._abuse) == ABUSE_COUNT and now - self._abuse[0] < ABUSE_WINDOW_S:
-            raise Refused(Close.RATE_LIMITED, f"rate_limited:{retry_after_ms}")
-        message = "Too many requests."
-        self._carrier.answer(
-            error(ErrorCode.RATE_LIMITED, message, retry_after_ms=retry_after_ms, reply_to=request_id)
-        )
+            raise Refused(Close.RATE_LIMITED, f"rate_limited:{_ms(wait_s)}")
+        self._carrier.answer(_error(_too_many(wait_s), request_id))
         return False
+
+    def _spend(self, listener: Listener, requests: float) -> None:
+        """Count a request that costs reads, as much as `requests` ordinary ones (at least 1). It counts for the user,
+        with those of all other connections and polls; for this connection `_within_rate` has counted one.
+
+        Raises BadRequest if the user has exceeded the rate: then nothing of the request is executed."""
+        wait_s = self._services.reads.take(listener.user, self._services.monotonic(), requests)
+        if wait_s:
+            raise _too_many(wait_s)  # not counted as abuse: other connections of the user may be the cause
+        self._bucket.charge(requests - 1)
 
     def _execute(self, listener: Listener, envelope: Envelope) -> None:
         """Validate a request and execute it. Raises BadRequest if the request is invalid or not permitted; then nothing
@@ -295,27 +313,27 @@ class Session:
             case Auth(token):
                 self._refresh(listener, token, request_id)
             case DashboardJoin(limit):
-                self._bucket.charge(extra_cost(limit=limit))
+                self._spend(listener, cost(limit=limit))
                 hub.join_list(listener, limit, request_id)
             case DashboardLeave():
                 hub.leave_list(listener)
                 carrier.answer(encode(Kind.DASHBOARD_LEFT, {}, reply_to=request_id))
             case TaskPosition() as position:
+                self._spend(listener, 1)
                 self._join_tasks(listener, [position], request_id)
             case TaskPositions(tasks):
-                self._join_tasks(listener, self._charged(tasks), request_id)
+                self._spend(listener, cost(tasks=len(tasks)))
+                self._join_tasks(listener, tasks, request_id)
             case TaskLeave(task_id):
                 hub.leave_task(listener, task_id)
                 carrier.answer(encode(Kind.TASK_LEFT, {"taskId": task_id}, reply_to=request_id))
             case Resync() as resync:
-                self._resync(listener, self._charged(resync.positions()), request_id)
+                positions = resync.positions()
+                if positions:
+                    self._spend(listener, cost(tasks=len(positions)))
+                self._resync(listener, positions, request_id)
             case never:
                 assert_never(never)
-
-    def _charged(self, tasks: Sequence[TaskPosition]) -> Sequence[TaskPosition]:
-        """Charge the client's rate for the cost of reading these tasks. Return `tasks` unchanged."""
-        self._bucket.charge(extra_cost(tasks=len(tasks)))
-        return tasks
 
     def _join_tasks(self, listener: Listener, tasks: Sequence[TaskPosition], request_id: str | None) -> None:
         hub = self._services.hub
@@ -342,6 +360,10 @@ class Session:
                 ErrorCode.FORBIDDEN,
                 'A new token must have the same "sub"; open another connection for another user.',
             )
+        audience = self._services.audience
+        keys = audience.keys_for(principal)
+        if keys != listener.keys and listener.list is not None:
+            self._spend(listener, cost(limit=listener.list.limit))  # the list is read again
         self._principal = principal
         # Send the notice when half of the remaining time is left, at the earliest. Otherwise a new token that expires
         # within 30 s would be answered with a notice at once, and so would every token after it.
@@ -349,10 +371,7 @@ class Session:
         self._carrier.wake()
         data = {"expiresAt": _moment(principal.expires_at)}
         self._carrier.answer(encode(Kind.AUTH_OK, data, reply_to=request_id))
-        audience = self._services.audience
-        self._services.hub.change_rights(
-            listener, audience.keys_for(principal), partial(audience.filter_for, principal)
-        )
+        self._services.hub.change_rights(listener, keys, partial(audience.filter_for, principal))
 
 
 def _error(bad: BadRequest, request_id: str | None) -> Frame:
@@ -363,6 +382,15 @@ def _error(bad: BadRequest, request_id: str | None) -> Frame:
         retry_after_ms=bad.retry_after_ms,
         reply_to=request_id,
     )
+
+
+def _too_many(wait_s: float) -> BadRequest:
+    """Return the answer to a request that exceeds a rate, and may be sent again after this many seconds."""
+    return BadRequest(ErrorCode.RATE_LIMITED, "Too many requests.", retry_after_ms=_ms(wait_s))
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
 
 
 def _moment(seconds: float) -> str:

@@ -102,6 +102,11 @@ def extra_cost(*, tasks: int = 0, limit: int = 0) -> float:
     return max(0, tasks - 1) / TASKS_PER_REQUEST + max(0.0, limit / LISTED_PER_REQUEST - 1)
 
 
+def cost(*, tasks: int = 0, limit: int = 0) -> float:
+    """Return as how many requests it counts to ask for this many tasks, or for a list of this length."""
+    return 1 + extra_cost(tasks=tasks, limit=limit)
+
+
 def _json(text: bytes) -> Any:
     if is_nested_deeper(text, MAX_LEVELS):
         raise BadRequest(ErrorCode.BAD_MESSAGE, f"nested deeper than {MAX_LEVELS} levels")

@@ -39,6 +39,7 @@ from scripts.benchmarks.contenders import relay_script, token
 from scripts.benchmarks.load_client import LoadClient
 
 RATE = 20  # events a second
+REQUESTS_PER_S = 20  # the default of RELAY_MESSAGES_PER_SECOND
 SECONDS = 12
 LISTED, LONG, POLLERS, CONNECTIONS = 500, 2000, 30, 12
 REFRESHES_PER_S, POLLS_PER_S, LISTS_PER_S = 10, 2, 20
@@ -177,7 +178,7 @@ async def measure(environment: Environment, case: str) -> Measured:
         )
 
     async with (
-        environment.serving("relay", fill) as (server, tasks),
+        environment.serving("relay", fill, RELAY_MESSAGES_PER_SECOND=str(REQUESTS_PER_S)) as (server, tasks),
         environment.load_client(server) as bystander,
         environment.load_client(server) as load,
     ):

@@ -77,6 +77,7 @@ def two_workers(good: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]
         "RELAY_DRAIN_MS": "500",
         "RELAY_MAX_CONNECTIONS_PER_USER": "3000",
         "RELAY_MAX_CONNECTIONS_PER_ADDRESS": "3000",
+        "RELAY_MESSAGES_PER_SECOND": "1000",
         "TMPDIR": str(directory),
     }
     assert list(directory.iterdir()) == []

@@ -504,14 +504,14 @@ async def test_the_rate_limit_of_a_user_counts_all_polls(tasks: Any, with_: Any)
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
     body = {"tasks": [{"taskId": "t"}]}
     async with running(with_(relay_messages_per_second=1)) as relay:
-        assert [(await post(relay, body)).status for _ in range(2)] == [200, 200]
+        assert [(await post(relay, body)).status for _ in range(5)] == [200] * 5
         refused = await post(relay, body)
         assert (refused.status, refused.body["data"]["code"]) == (429, "rate_limited")
         assert 0 < refused.body["data"]["retryAfterMs"] <= 1000
         assert refused.headers["retry-after"] == "1"
         assert (await post(relay, body, sub="bob")).status == 200
         # A poll for many tasks costs more than a poll for one.
-        many = {"tasks": [{"taskId": str(n)} for n in range(30)]}
+        many = {"tasks": [{"taskId": str(n)} for n in range(60)]}
         assert (await post(relay, many, sub="carol")).status == 200
         assert (await post(relay, body, sub="carol")).body["data"]["retryAfterMs"] > 1000
 

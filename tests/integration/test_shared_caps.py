@@ -1,4 +1,4 @@
-"""Two relays that share counts keep the caps and the rate of polls together, as workers of one relay do."""
+"""Two relays that share counts keep the caps and the rate of a user together, as workers of one relay do."""
 
 from __future__ import annotations
 
@@ -68,12 +68,28 @@ async def test_an_http_connection_above_a_cap_of_both_is_closed_until_one_of_the
 async def test_the_rate_of_polls_is_that_of_a_user_on_both(two: Callable[..., Any]) -> None:
     body = {"tasks": [{"taskId": "nothing"}]}
     async with two(relay_messages_per_second=1) as (one, other):
-        assert [(await post(relay, body)).status for relay in (one, other)] == [200, 200]
+        statuses = [(await post(relay, body)).status for relay in (one, other, one, other, one)]
+        assert statuses == [200] * 5
         for relay in (one, other):
             refused = await post(relay, body)
             assert (refused.status, refused.body["data"]["code"]) == (429, "rate_limited")
         assert (await post(other, body, sub="bob")).status == 200
         # A poll for many tasks costs more than a poll for one.
-        many = {"tasks": [{"taskId": str(number)} for number in range(30)]}
+        many = {"tasks": [{"taskId": str(number)} for number in range(60)]}
         assert (await post(one, many, sub="carol")).status == 200
         assert (await post(other, body, sub="carol")).body["data"]["retryAfterMs"] > 1000
+
+
+async def test_the_connections_of_a_user_share_its_rate_on_both(two: Callable[..., Any]) -> None:
+    async with (
+        two(relay_messages_per_second=1) as (one, other),
+        connected(one) as first,
+        connected(other) as second,
+        connected(other, "/ws/dashboard?limit=1500") as third,  # 1 + 3 requests: more than are left
+    ):
+        await third.until("dashboard:state")
+        for client in (first, second):
+            await client.send("dashboard:join")
+            await client.until("error", code="rate_limited")
+        for relay in (one, other):
+            assert (await ending_of(relay.url, "/ws", bearer(token("alice"))))[0] == 4429

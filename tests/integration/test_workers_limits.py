@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,28 @@ async def test_the_clients_of_replaced_workers_no_longer_count(
             await nobody_is_connected(relay)
         async with clients(relay.url, LIMIT):
             assert not await is_admitted(relay)
+
+
+async def test_the_rate_of_a_user_holds_for_all_workers_together(
+    two_workers: dict[str, str], tmp_path: Path
+) -> None:
+    """Ten connections at once, of which each counts as one request; a user may send five of them at once."""
+    async with workers(tmp_path, **two_workers | {"RELAY_MESSAGES_PER_SECOND": "1"}) as relay:
+        began = time.monotonic()
+        admitted = sum(await asyncio.gather(*(is_within_rate(relay) for _ in range(10))))
+        took = time.monotonic() - began
+        # Two workers that admit a connection at the same moment count only one.
+        assert 5 <= admitted <= 5 + took + 5
+        assert [await is_within_rate(relay) for _ in range(8)].count(False) >= 3
+
+
+async def is_within_rate(relay: Workers) -> bool:
+    """Whether a further client is welcomed; else it is refused because of the rate. It leaves at once."""
+    headers = {"Authorization": f"Bearer {token('alice')}"}
+    address = relay.url.replace("http", "ws", 1) + "/ws"
+    async with connect(address, additional_headers=headers, proxy=None) as socket:
+        try:
+            return '"welcome"' in str(await socket.recv())
+        except ConnectionClosed:
+            assert socket.close_code == 4429
+            return False

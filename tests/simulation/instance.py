@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Self
 
@@ -23,7 +23,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from relay.auth.admission import Admission
-from relay.auth.limits import Caps
+from relay.auth.limits import Buckets, Caps
 from relay.auth.origins import Origins
 from relay.auth.rollout import Rollout
 from relay.config import Settings
@@ -131,6 +131,7 @@ class Reads:
         projection: Mapping[str, Any] | None = None,
         sort: Mapping[str, int] | None = None,
         limit: int = 0,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> Sequence[dict[str, Any]]:
         chance = self._chance
         for _ in range(chance.choice((0, 1, 2, 5))):
@@ -229,6 +230,7 @@ class Instance:
             admission,
             AUDIENCE,
             self.hub,
+            Buckets.of_users(settings),
             wall=loop.time,
             monotonic=loop.time,
         )

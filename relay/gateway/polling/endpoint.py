@@ -9,8 +9,6 @@ from collections.abc import Callable
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from relay.auth.limits import BURST_S, Buckets
-from relay.auth.shared_cells import SharedRates
 from relay.errors import BadRequest, Refused, Unavailable
 from relay.gateway.http_errors import error_response, for_bad_request, for_foreign_origin, for_refused
 from relay.gateway.polling.poll import Poll
@@ -23,23 +21,12 @@ from relay.tasks.visibility import Principal
 
 
 class Polls:
-    """The endpoint `POST /poll` of one relay process, with all polls that wait for an answer. With `shared`, the rate
-    limit of a user holds for the polls of all worker processes together."""
+    """The endpoint `POST /poll` of one relay process, with all polls that wait for an answer."""
 
-    def __init__(
-        self,
-        services: Services,
-        metrics: Metrics,
-        *,
-        random: Callable[[], float],
-        shared: SharedRates | None = None,
-    ) -> None:
-        rate = services.settings.relay_messages_per_second
+    def __init__(self, services: Services, metrics: Metrics, *, random: Callable[[], float]) -> None:
         self._services = services
         self._metrics = metrics
         self._random = random  # a number in [0, 1)
-        # The polls of a client share no connection. So the rate limit is per user, and counts all polls of that user.
-        self._buckets = Buckets(rate, rate * BURST_S, shared)
         self._waiting: set[asyncio.Task[bytes]] = set()
         self._draining = False
 
@@ -93,7 +80,7 @@ class Polls:
 
         Raises BadRequest if the user has exceeded the rate, the body is invalid, or it asks for too many tasks.
         """
-        pause_s = self._buckets.take(sub, self._services.monotonic())
+        pause_s = self._services.reads.take(sub, self._services.monotonic())
         if pause_s:
             retry_after_ms = max(1, round(pause_s * 1000))
             raise BadRequest(ErrorCode.RATE_LIMITED, "Too many requests.", retry_after_ms=retry_after_ms)
@@ -102,7 +89,7 @@ class Polls:
         if len(polled.tasks) > limit:
             raise BadRequest(ErrorCode.TOO_MANY_TASKS, f"A poll may ask for at most {limit} tasks.")
         limit = polled.dashboard.limit if polled.dashboard is not None else 0
-        self._buckets.charge(sub, extra_cost(tasks=len(polled.tasks), limit=limit))
+        self._services.reads.charge(sub, extra_cost(tasks=len(polled.tasks), limit=limit))
         return polled
 
     async def _serve(self, request: Request, principal: Principal, polled: polls.Poll) -> Response:

@@ -19,7 +19,7 @@ from support.relay_fixture import settings_for, token
 from relay.auth.addresses import networks
 from relay.auth.admission import Admission
 from relay.auth.keys import key_source
-from relay.auth.limits import Caps
+from relay.auth.limits import Buckets, Caps
 from relay.auth.origins import Origins
 from relay.auth.rollout import Rollout
 from relay.auth.tokens import Verifier
@@ -126,7 +126,7 @@ async def serving(case: Case) -> AsyncIterator[str]:
     metrics, audience = Metrics(), Audience(Visibility())
     settings, admission = settings_of(case), admission_of(case, metrics)
     async with Hub(None, None, metrics, list_interval_s=0) as hub:  # type: ignore[arg-type]
-        services = Services(settings, admission, audience, hub)
+        services = Services(settings, admission, audience, hub, Buckets.of_users(settings))
         connections = Connections(services, metrics, random=lambda: 0.5)
         polls = Polls(services, metrics, random=lambda: 0.5)
         listening = bind("127.0.0.1", 0)

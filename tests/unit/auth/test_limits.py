@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from support.relay_fixture import settings_for
+
 from relay.auth.limits import Buckets, Caps, TokenBucket
 from relay.auth.shared_counts import SharedCounts
 
@@ -33,6 +35,23 @@ def test_a_bucket_that_owes_requests_is_kept() -> None:
 
     assert buckets.take("bob", now=3.0) == 0.0
     assert buckets.take("alice", now=3.0) == 1.0  # it owed 7, and 6 have come back
+
+
+def test_a_request_that_costs_more_passes_like_any_other_and_later_ones_wait() -> None:
+    buckets = Buckets(rate=2, burst=4)
+
+    assert buckets.take("alice", now=0.0, requests=3.5) == 0.0
+    assert buckets.take("alice", now=0.0, requests=3.5) == 0.25
+    assert buckets.take("alice", now=0.25, requests=3.0) == 0.0
+    assert buckets.take("alice", now=0.25) == 1.5
+
+
+def test_a_user_may_ask_at_once_for_what_the_rate_permits_in_five_seconds() -> None:
+    buckets = Buckets.of_users(settings_for("mongodb://nowhere", "none", relay_messages_per_second=20))
+
+    taken = [buckets.take("alice", now=0.0) for _ in range(101)]
+
+    assert taken == [0.0] * 100 + [0.05]
 
 
 def test_caps_count_addresses_and_users_separately() -> None:

@@ -236,8 +236,8 @@ def test_processes_limit_rates_together_as_one_process_does(
 
     for slot, name, pause, charge in made:
         now += pause
-        wait = together[slot].take(name, now)
-        assert wait == alone.take(name, now)
+        wait = together[slot].take(name, now, 1 + charge)
+        assert wait == alone.take(name, now, 1 + charge)
         if not wait and charge:
             together[slot].charge(name, charge)
             alone.charge(name, charge)

@@ -130,8 +130,8 @@ def test_to_clear_a_slot_changes_no_other_one_and_no_rate(counts: SharedCounts) 
                 assert caps.total.enter(10**6)
                 assert caps.addresses.enter(name, 10**6)
             assert worker.admission.users.enter(name, 10**6)
-    assert workers[1].polls is not None
-    assert workers[1].polls.take("alice", 1.0, rate=1, burst=1) == 0.0
+    assert workers[1].reads is not None
+    assert workers[1].reads.take("alice", 1.0, rate=1, burst=1) == 0.0
 
     for slot, left in ((1, 3), (0, 2), (3, 1), (2, 0)):
         counts.clear(slot)
@@ -139,7 +139,7 @@ def test_to_clear_a_slot_changes_no_other_one_and_no_rate(counts: SharedCounts) 
             assert worker.admission.total.count() == worker.http.total.count() == 5 * left
             for tally in (worker.admission.addresses, worker.admission.users, worker.http.addresses):
                 assert [tally.count(name) for name in names] == [left] * 5
-            assert worker.polls.take("alice", 1.0, rate=1, burst=1) == 1.0
+            assert worker.reads.take("alice", 1.0, rate=1, burst=1) == 1.0
 
 
 def test_counts_are_separate_for_admission_and_http(counts: SharedCounts) -> None:

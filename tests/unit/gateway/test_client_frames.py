@@ -22,7 +22,7 @@ from websockets.sync.client import connect
 
 from relay.auth.admission import Admission
 from relay.auth.keys import key_source
-from relay.auth.limits import Caps
+from relay.auth.limits import Buckets, Caps
 from relay.auth.origins import Origins
 from relay.auth.rollout import Rollout
 from relay.auth.tokens import Verifier
@@ -133,6 +133,7 @@ class Wired:
             ),
             Audience(Mapping().visibility),
             hub,
+            Buckets.of_users(given),
             monotonic=lambda: self.now,
         )
         self.answers: list[dict[str, Any]] = []

@@ -10,7 +10,7 @@ from support.relay_fixture import SECRET, settings_for, token
 
 from relay.auth.admission import Admission
 from relay.auth.keys import key_source
-from relay.auth.limits import Caps
+from relay.auth.limits import Buckets, Caps
 from relay.auth.origins import Origins
 from relay.auth.rollout import Rollout
 from relay.auth.tokens import Verifier, issue
@@ -47,6 +47,7 @@ class Clocked:
             ),
             Audience(Visibility()),
             hub,
+            Buckets.of_users(settings),
             wall=lambda: self.wall,
             monotonic=lambda: self.monotonic,
         )
