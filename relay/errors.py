@@ -7,6 +7,7 @@ RelayError
 │   └── ConnectionRefused (client/)   on the client: the relay refused the connection for good
 ├── Unanswered            another process of this relay did not answer
 │   └── AnswerFailed      it lives, but could not answer
+├── Unwanted              nobody waits for the result of a read any more
 └── SourceError           the database did not answer
     ├── Unavailable       for now: the same call may succeed later
     └── PositionLost      this position can no longer be read: resync from a newer one, never retry
@@ -60,6 +61,10 @@ class Unanswered(RelayError):
 
 class AnswerFailed(Unanswered):
     """Another process of the same relay lives, but failed when it wanted to answer."""
+
+
+class Unwanted(RelayError):
+    """A read was ended, because nobody waits for its result any more."""
 
 
 class SourceError(RelayError):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bson import Timestamp
 
-from relay.errors import SourceError
+from relay.errors import SourceError, Unwanted
 from relay.hub.list_subscription import ListRequest
 from relay.hub.messages import StepFrames
 from relay.hub.reads import FairReads
@@ -67,6 +67,9 @@ class ListReading:
         self.position = position
         self.outdated = False
         self.since.clear()
+
+    def is_wanted(self) -> bool:
+        return len(self.requests) > 0
 
     def is_needed(self) -> bool:
         return any(request.unasked for request in self.requests)
@@ -134,7 +137,8 @@ class ListReads:
         return None
 
     async def pages(self, reading: ListReading) -> Pages | None:
-        """Read the list at the position of this reading, and return its pages; None if it cannot be read.
+        """Read the list at the position of this reading, and return its pages; None if it cannot be read, or if no
+        request waits for it any more.
 
         The caller has to use the result before it awaits anything: messages that are published after this method has
         returned are not buffered for this reading.
@@ -143,6 +147,8 @@ class ListReads:
             pages = await self._pages(reading)
             self._outage.over()
             return pages
+        except Unwanted:
+            pass
         except SourceError as failure:
             self._outage.failed(str(failure), error=str(failure))
         except Exception:

@@ -6,13 +6,13 @@ Position S is the cluster time up to which the relay has published every change.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from bson import Timestamp
 
-from relay.errors import PositionLost, Unavailable
+from relay.errors import PositionLost, Unavailable, Unwanted
 from relay.hub.fair_semaphore import FairSemaphore, Waiter
 from relay.hub.position import StreamPosition
 from relay.metrics import Metrics
@@ -39,10 +39,12 @@ class Reader(Protocol):
         projection: Mapping[str, Any] | None = None,
         sort: Mapping[str, int] | None = None,
         limit: int = 0,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> Sequence[dict[str, Any]]:
         """Return the documents that match `filter`, as they were at the cluster time `position`.
 
-        Raises PositionLost if that time can no longer be read, Unavailable if the database does not answer in time.
+        Raises PositionLost if that time can no longer be read, Unavailable if the database does not answer in time, and
+        Unwanted if `wanted` has returned False: it is called before anything is decoded.
         """
 
     async def now(self) -> Timestamp:
@@ -58,6 +60,9 @@ class Reading(Protocol):
     def move_to(self, position: Timestamp) -> None:
         """Read at this later position instead. Forget the buffered messages: the new read will include their
         changes."""
+
+    def is_wanted(self) -> bool:
+        """Whether any request waits for this read."""
 
     def is_needed(self) -> bool:
         """Whether a request that the relay made by itself waits for this read. No client would repeat such a request,
@@ -101,6 +106,7 @@ class FairReads:
 
         If the position can no longer be read, move the reading to a later one. Raises Unavailable if the database does
         not answer; but if the reading is needed (`Reading.is_needed`), retry at the current position until it does.
+        Raises Unwanted if no request waits for the reading any more (`Reading.is_wanted`).
         """
         while True:
             position = reading.position
@@ -108,7 +114,15 @@ class FairReads:
                 if not position.time:
                     raise PositionLost("the stream is not open yet")
                 async with self._slot(reading):
-                    documents = await self._reader.read_at(position, filter, **options)
+                    if not reading.is_wanted():
+                        raise Unwanted
+                    documents = await self._reader.read_at(
+                        position, filter, wanted=reading.is_wanted, **options
+                    )
+            except Unwanted:
+                if not reading.is_wanted():
+                    raise
+                # A request came while the read was being ended: read again for it.
             except PositionLost:
                 # The collection was created, or the server restarted, after the position. A later one can be read.
                 await self._move_on(reading, position)

@@ -11,7 +11,7 @@ from typing import Any
 
 from bson import Timestamp
 
-from relay.errors import SourceError
+from relay.errors import SourceError, Unwanted
 from relay.hub.listener import Listener
 from relay.hub.messages import StepFrames
 from relay.hub.reads import FairReads
@@ -64,6 +64,9 @@ class TaskBatch:
     def requests(self) -> Iterator[TaskRequest]:
         """Return the requests that wait for this batch and were not withdrawn."""
         return (one for reading in self.readings for one in reading.requests)
+
+    def is_wanted(self) -> bool:
+        return any(len(reading.requests) for reading in self.readings)
 
     def is_needed(self) -> bool:
         return any(request.unasked for request in self.requests())
@@ -296,7 +299,8 @@ class TaskReads:
                 del self._readings[key]
 
     async def _stored(self, batch: TaskBatch) -> _Stored | None:
-        """Return the documents of this batch at its position; None if they cannot be read."""
+        """Return the documents of this batch at its position; None if they cannot be read, or if no request waits for
+        them any more."""
         try:
             while True:
                 position, documents = await self._visible(batch)
@@ -304,6 +308,8 @@ class TaskReads:
                 hidden = await self._hidden(batch, documents)
                 if batch.position == position:
                     return _Stored(documents, hidden)
+        except Unwanted:
+            pass
         except SourceError as failure:
             self._outage.failed(str(failure), error=str(failure))
         except Exception:

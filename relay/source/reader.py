@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from bson import Timestamp
@@ -17,7 +18,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from relay.errors import PositionLost, Unavailable
+from relay.errors import PositionLost, Unavailable, Unwanted
 from relay.source.cluster import is_routed, latest_time
 from relay.source.errors import TIME_UNKNOWN, Meaning, meaning_of
 from relay.source.members import Members
@@ -67,13 +68,15 @@ class Reader:
         projection: Mapping[str, Any] | None = None,
         sort: Mapping[str, int] | None = None,
         limit: int = 0,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> list[dict[str, Any]]:
         """Read the matching documents as they were at `position`, including documents that were deleted later.
 
         `position` is a cluster time. A value that cannot be decoded becomes an Undecodable, and a document that is not
         BSON at all is left out, so that one broken document never fails a read of other documents. Raises PositionLost
         if that cluster time can no longer be read. Raises Unavailable if the database refuses or does not answer before
-        a timeout.
+        a timeout. Raises Unwanted if `wanted` has returned False: it is called before each part of the result is
+        decoded, and the rest is neither decoded nor fetched then.
         """
         command: dict[str, Any] = {
             "find": self._collection,
@@ -92,14 +95,14 @@ class Reader:
             command["limit"] = limit
         try:
             try:
-                return await self._run(command)
+                return await self._run(command, wanted)
             except OperationFailure as failure:
                 if failure.code != TIME_UNKNOWN or not self._members.may_lag:
                     raise
             # That member lags and has not even heard of the position. The driver tells a member with each command the
             # latest time that it knows itself, and learns that now. Then the member waits until it has the position.
             await self.now()
-            return await self._run(command)
+            return await self._run(command, wanted)
         except OperationFailure as failure:
             if meaning_of(failure) is Meaning.MOMENT_LOST:
                 raise PositionLost(f"read at {position}: code {failure.code}") from failure
@@ -107,20 +110,26 @@ class Reader:
         except PyMongoError as failure:
             raise Unavailable(f"read failed: {type(failure).__name__}") from failure
 
-    async def _run(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+    async def _run(self, command: dict[str, Any], wanted: Callable[[], bool]) -> list[dict[str, Any]]:
         # Each read has its own session: the server refuses a getMore outside the session of its find, and a causally
         # consistent session would add a read concern of its own.
         route = await self._members.read(self._client)
         async with self._client.start_session(causal_consistency=False) as session:
             reply = await route.command(self._database, command, codec_options=RAW, session=session)
-            cursor = reply["cursor"]
-            documents = [*self._decoded(cursor["firstBatch"])]
-            while cursor["id"]:
+            cursor, batch = reply["cursor"], "firstBatch"
+            documents: list[dict[str, Any]] = []
+            while wanted():
+                documents += self._decoded(cursor[batch])
+                if not cursor["id"]:
+                    return documents
                 more = {"getMore": cursor["id"], "collection": self._collection, "batchSize": 1000}
                 reply = await route.command(self._database, more, codec_options=RAW, session=session)
-                cursor = reply["cursor"]
-                documents += self._decoded(cursor["nextBatch"])
-        return documents
+                cursor, batch = reply["cursor"], "nextBatch"
+            if cursor["id"]:
+                kill = {"killCursors": self._collection, "cursors": [cursor["id"]]}
+                with suppress(PyMongoError):  # the server ends an idle cursor by itself after some time
+                    await route.command(self._database, kill, session=session)
+            raise Unwanted
 
     def _decoded(self, batch: Iterable[RawBSONDocument]) -> Iterator[Document]:
         """Decode these documents, and yield them in order. Those that are not BSON are left out, counted and logged."""

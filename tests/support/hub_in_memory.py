@@ -13,6 +13,7 @@ import orjson
 from bson import Timestamp
 from mongomock.filtering import filter_applies
 
+from relay.errors import Unwanted
 from relay.hub.hub import Hub
 from relay.hub.listener import Listener
 from relay.metrics import Metrics
@@ -97,6 +98,7 @@ class HubFixture:
         self._next_groups = list(groups)
         self._tasks: dict[bytes, Task | None] = {}
         self.read: list[dict[str, Any]] = []  # every document that a read brought
+        self.lists_read = 0
         self.failures: list[Exception] = []  # the next reads raise these
         self.gates: list[asyncio.Event] = []  # the next reads wait for these
         self.database_at = Timestamp(0, 0)  # the database's time, if the relay has not published that far
@@ -143,16 +145,20 @@ class HubFixture:
         projection: Mapping[str, Any] | None = None,
         sort: Mapping[str, int] | None = None,
         limit: int = 0,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> list[dict[str, Any]]:
         failure = self.failures.pop(0) if self.failures else None
         if self.gates:
             await self.gates.pop(0).wait()
         if failure is not None:
             raise failure
+        if not wanted():
+            raise Unwanted
         stored = self.model.at(position).values()
         found = [copy.deepcopy(one) for one in stored if filter_applies(dict(filter), one)]
         if projection is not None and LENGTH_FIELD in projection:
             found = [{**one, LENGTH_FIELD: _length(one.get("events"))} for one in found]
+            self.lists_read += 1
         elif projection is None:
             self.read += found
         return [DECODER.document(bson.encode(one)) for one in found]

@@ -236,3 +236,54 @@ async def test_a_failed_read_for_nobody_is_not_tried_again() -> None:
         await settled()
 
         assert len(fixture.failures) == 1
+
+
+async def test_a_list_that_nobody_waits_for_any_more_is_not_made() -> None:
+    async with running_hub([insert("t0")]) as fixture:
+        fixture.write()
+        fixture.gates.append(gate := asyncio.Event())
+        left = Left(fixture, joins_list)
+        await settled()
+        left.leave()
+        gate.set()
+        await settled()
+
+        assert fixture.lists_read == 0
+        assert not fixture.hub._registry.groups
+
+
+async def test_a_request_that_shares_a_read_keeps_it() -> None:
+    async with running_hub([insert("t0")]) as fixture:
+        fixture.write()
+        fixture.gates.append(gate := asyncio.Event())
+        left = Left(fixture, joins_list)
+        receiver = Receiver()
+        joins_list(fixture, fixture.listener(receiver=receiver), receiver)
+        await settled()
+        left.leave()
+        gate.set()
+
+        await until(lambda: "dashboard:state" in receiver.types())
+        assert fixture.lists_read == 1
+
+
+async def test_of_lists_that_new_rights_replace_again_and_again_only_the_last_is_made() -> None:
+    async with running_hub([insert("t0")]) as fixture:
+        fixture.write()
+        receiver = Receiver()
+        listener = fixture.listener(receiver=receiver)
+        joins_list(fixture, listener, receiver)
+        await until(lambda: "dashboard:state" in receiver.types())
+        gates = [asyncio.Event() for _ in range(8)]  # as many reads as may run at once
+        fixture.gates += gates
+        for number in range(100):
+            other = fixture.listener(teams=[f"team {number}"])
+            fixture.hub.change_rights(listener, other.keys, other.filter)
+            await asyncio.sleep(0)
+        for gate in gates:
+            gate.set()
+
+        await until(lambda: len(receiver.of("dashboard:state")) == 2)
+        await settled()
+        assert fixture.lists_read == 2
+        assert set(fixture.hub._registry.groups) == {listener.keys}

@@ -12,7 +12,7 @@ from bson import Timestamp
 from support.hub_in_memory import AUDIENCE, TRANSLATOR, Receiver, settled
 from support.mongo_model import DECODER
 
-from relay.errors import PositionLost, Unavailable
+from relay.errors import PositionLost, Unavailable, Unwanted
 from relay.hub.list_reads import ListReads
 from relay.hub.list_subscription import ListRequest, ListSubscription
 from relay.hub.listener import Listener
@@ -66,10 +66,14 @@ class Wanted:
     def __init__(self, *, needed: bool = False) -> None:
         self.position = S
         self.needed = needed
+        self.wanted = True
         self.failures = 0
 
     def move_to(self, position: Timestamp) -> None:
         self.position = position
+
+    def is_wanted(self) -> bool:
+        return self.wanted
 
     def is_needed(self) -> bool:
         return self.needed
@@ -130,6 +134,25 @@ async def test_a_read_is_made_at_the_position_of_its_reading() -> None:
 
     assert document["_id"] == "t"
     assert given.database.asked == [(S, {"a": 1})]
+
+
+async def test_a_reading_that_nobody_waits_for_any_more_is_not_read() -> None:
+    given, reading = Given({"_id": "t"}), Wanted()
+    reading.wanted = False
+
+    with pytest.raises(Unwanted):
+        await given.reads.read(reading, {})
+
+    assert given.database.asked == []
+
+
+async def test_a_reading_that_is_wanted_again_while_it_ends_is_read_again() -> None:
+    given, reading = Given({"_id": "t"}), Wanted()
+    given.database.outcomes.append(Unwanted())
+
+    (document,) = await given.reads.read(reading, {})
+
+    assert document["_id"] == "t"
 
 
 async def test_a_position_that_cannot_be_read_is_left_for_a_later_one() -> None:
