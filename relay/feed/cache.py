@@ -75,12 +75,16 @@ class TaskCache:
         self._arrays.clear()
         self._array_bytes = 0
 
-    def shrink(self) -> None:
-        """Drop arrays and tasks until both limits are met; tasks that are pinned stay even beyond the limit."""
+    def shrink_arrays(self) -> None:
+        """Drop arrays until their limit is met."""
         while self._array_bytes > self._array_limit:
             key = next(iter(self._arrays))
             self._tasks[key] = self._tasks[key].without_elements()
             self._forget_array(key)
+
+    def shrink(self) -> None:
+        """Drop arrays and tasks until both limits are met; tasks that are pinned stay even beyond the limit."""
+        self.shrink_arrays()
         excess = len(self._tasks) - self._limit
         for key in list(self._tasks) if excess > 0 else ():
             if not self._is_pinned(key):

@@ -14,57 +14,33 @@ Rules of this file:
 - If a task turns out to need the whole array of its events, it is read again with that array, and its changes of this
   part are translated again.
 - A transaction of a sharded cluster may be visible to reads before the cluster time of its changes. So its changes are
-  not applied: the tasks are read as they are after it, and the subscribers are sent these, whatever they have already.
+  not applied: the tasks are read as they are after it (`stored_tasks.py`), and the subscribers are sent these, whatever
+  they have already.
 - An update whose paths can be read in two ways (the database did not say whether a dot separates names or is part of
   a name) is never applied. The document after the update is read and compared instead.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
 from bson import Timestamp
 
-from relay.errors import PositionLost, Unavailable
+from relay.errors import PositionLost
 from relay.feed.cache import TaskCache
 from relay.feed.slices import Slices, is_heavy, is_heavy_to_make, parts
+from relay.feed.stored_tasks import Reads, StoredTasks
 from relay.metrics import Metrics
-from relay.source.change import Change, Replaced, Updated, just_before, key_of
-from relay.source.identity import among
-from relay.source.outage import RETRY_S, Outage
-from relay.source.raw_bson import Document, RawArray
+from relay.source.change import Change
 from relay.source.stream import Batch, Reopened
-from relay.tasks.paths import at_path
-from relay.tasks.step import Needed, Step
+from relay.tasks.step import Step
 from relay.tasks.task import Task
 from relay.tasks.translate import Translator
 
 log = logging.getLogger(__name__)
-
-KEYS_PER_READ = 500  # tasks that one query of the database asks for
-WHOLE_PER_READ = 20  # the same for tasks with the array of their events: a reply is decoded at once
-# How many seconds a transaction of a sharded cluster may be visible before the cluster time of its changes. The time
-# passes while the shards hear that it was committed, which takes milliseconds unless a shard has just lost its primary.
-VISIBLE_EARLY_S = 10
-HEAVY_ARRAY = 512 * 1024  # bytes of an array of events that is divided into its elements in a thread
-
-
-class _Before(NamedTuple):
-    """The positions at which to read tasks as they were before a batch: at `usual`, just before the batch; but those in
-    `early_keys` at `early`.
-
-    These are the tasks which the batch first changes in a transaction of a sharded cluster. The transaction may be
-    visible already just before the batch. Between the two positions the tasks did not change, or they would be in the
-    cache.
-    """
-
-    usual: Timestamp
-    early: Timestamp
-    early_keys: frozenset[bytes]
 
 
 class Source(Protocol):
@@ -77,28 +53,15 @@ class Source(Protocol):
         """Give up the position in the stream, so that `batches` yields a `Reopened` after the current batch."""
 
 
-class Reads(Protocol):
-    """Reads the collection as it was at a position (a cluster time of the database)."""
-
-    @property
-    def is_routed(self) -> bool:
-        """Whether the database is a sharded cluster."""
-
-    async def read_at(
-        self, position: Timestamp, filter: Mapping[str, Any], /, *, projection: Mapping[str, Any] | None
-    ) -> Sequence[dict[str, Any]]:
-        """Return the documents that matched `filter` at this position.
-
-        Raises PositionLost if the database cannot read at this position any more, and Unavailable if the database does
-        not answer.
-        """
-
-
 class Publisher(Protocol):
     """Receives the steps (each is the messages about one change, and the task after it). No method waits."""
 
-    def needs(self, step: Step) -> Needed:
-        """Return which messages of this step `publish` will need, as far as that is known now."""
+    def prepare(self, step: Step) -> Callable[[], None] | None:
+        """Return a function that makes what `publish` will need of this step, as far as that is known now; None if it
+        will need nothing.
+
+        The function may be called in any thread, before the step is published.
+        """
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         """Deliver the messages of these steps, and let every later read of the database be made at `position`."""
@@ -124,12 +87,11 @@ class Pump:
         """`clock` returns seconds, by which the pump notices that it has held the event loop for long enough."""
         self._slices = Slices(clock)
         self._source = source
-        self._reads = reads
         self._translator = translator
         self._cache = cache
         self._publisher = publisher
         self._metrics = metrics
-        self._outage = Outage(log, "waiting for the database to read a batch's tasks")
+        self._stored = StoredTasks(reads, translator, self._slices, metrics)
         # What listeners were sent first was read at this position or later. None before the first batch.
         self._floor: Timestamp | None = None
 
@@ -173,21 +135,21 @@ class Pump:
             steps = await self._translated(changes, is_light=weight == len(changes))
             position = batch.position if done == len(batch.changes) else changes[-1].time
             await self._publish(steps, position)
-            self._cache.shrink()
+            self._cache.shrink_arrays()
             self._metrics.changes.inc(len(changes))
+        self._cache.shrink()  # only now: a later part of the batch would have to read its tasks again
 
     async def _publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         """Publish the steps in slices, and move position S to the cluster time of the last step of each; at the end to
         `position`."""
         for step in steps:
-            needed = self._publisher.needs(step)
-            if needed is Needed.NOTHING:
+            prepare = self._publisher.prepare(step)
+            if prepare is None:
                 continue
-            make = step.make if needed is Needed.ALL else step.make_beside_timeline
             if is_heavy_to_make(step):
-                await self._slices.in_thread(make)
+                await self._slices.in_thread(prepare)
             else:
-                make()
+                prepare()
             if self._slices.is_over():
                 await self._slices.breathe()
         published = 0
@@ -209,18 +171,15 @@ class Pump:
         of its changes.
         """
         ids = {change.key: change.id for change in changes}
-        before = self._before(changes)
-        after = await self._after_transactions(changes)
-        now = await self._begin(before, ids)
+        before = self._stored.before(changes, self._floor)
+        after = await self._stored.after_transactions(changes)
+        now = await self._stored.outlines(before, ids, self._cache.get)
         steps, compared = await self._translate(changes, now, after, is_light=is_light)
         whole = {key: id for key, id in ids.items() if key not in now}
         if whole:
-            now |= dict.fromkeys(whole)
-            async for document in self._read_before(before, whole):
-                now[key_of(document["_id"])] = await self._task_of(document)
-            self._metrics.loads.inc(len(whole))
+            now |= await self._stored.wholes(before, whole)
             corrections = self._corrections(whole, now)
-            again = await self._settled([change for change in changes if change.key in whole])
+            again = await self._stored.settled([change for change in changes if change.key in whole])
             retranslated = iter((await self._translate(again, now, after, is_light=False))[0])
             first, steps = steps, []
             for change, step in zip(changes, first, strict=True):
@@ -237,13 +196,6 @@ class Pump:
                 self._cache.remember(key, task, with_array=kept)
         return [step for step in steps if step is not None and (step.before or step.after)]
 
-    async def _task_of(self, document: dict[str, Any]) -> Task:
-        """Return the task that a whole stored document describes."""
-        array = at_path(document, self._translator.mapping.events)
-        if isinstance(array, RawArray) and len(array.raw) >= HEAVY_ARRAY:
-            return await self._slices.in_thread(self._translator.read, document)
-        return self._translator.read(document)
-
     def _corrections(
         self, whole: Iterable[bytes], now: Mapping[bytes, Task | None]
     ) -> dict[bytes, tuple[Task, Task | None]]:
@@ -259,116 +211,6 @@ class Pump:
                 log.error("a published task differs from the stored one; it is sent again")
                 found[key] = published, stored
         return found
-
-    async def _settled(self, changes: Sequence[Change]) -> Sequence[Change]:
-        """Return the changes; an update that cannot be applied becomes a replacement by the document after it.
-
-        An update cannot be applied if its paths can be read in two ways. If one task has several changes at the same
-        cluster time, as in a transaction, only the document after the last of them can be read; an earlier update that
-        cannot be applied becomes an update that changes nothing.
-        """
-        unclear = {
-            (change.key, change.time)
-            for change in changes
-            if isinstance(change.operation, Updated)
-            and change.operation.paths is None
-            and self._translator.must_be_read(change.operation)
-        }
-        if not unclear:
-            return changes
-        last = {(change.key, change.time): index for index, change in enumerate(changes)}
-        wanted: dict[Timestamp, dict[bytes, Any]] = {}
-        for change in changes:
-            if (change.key, change.time) in unclear:
-                wanted.setdefault(change.time, {})[change.key] = change.id
-        documents: dict[tuple[bytes, Timestamp], Document] = {}
-        for time, ids in wanted.items():
-            async for document in self._read(time, ids.values()):
-                documents[key_of(document["_id"]), time] = document
-            self._metrics.loads.inc(len(ids))
-        settled = list(changes)
-        for index, change in enumerate(changes):
-            moment, update = (change.key, change.time), change.operation
-            if moment in unclear and isinstance(update, Updated):
-                after = documents.get(moment) if last[moment] == index else None
-                settled[index] = change._replace(
-                    operation=Updated({}) if after is None else Replaced(after, update)
-                )
-        return settled
-
-    def _before(self, changes: Sequence[Change]) -> _Before:
-        """Return the positions at which to read the tasks of these changes as they were before the batch."""
-        usual, early, seen = just_before(changes[0].time), set(), set()
-        if not self._reads.is_routed:
-            return _Before(usual, usual, frozenset())
-        for change in changes:
-            if self._is_early(change) and change.key not in seen:
-                early.add(change.key)
-            seen.add(change.key)
-        earlier = max(Timestamp(usual.time - VISIBLE_EARLY_S, usual.inc), self._floor or usual)
-        return _Before(usual, min(usual, earlier), frozenset(early))
-
-    def _is_early(self, change: Change) -> bool:
-        """Whether the change may be visible to reads before its cluster time."""
-        # A transaction that writes to several shards is visible from its commit timestamp on, and each of its changes
-        # has the later time at which the shard has heard of that. Nothing in the change says that several shards wrote.
-        return change.grouped and self._reads.is_routed
-
-    async def _after_transactions(
-        self, changes: Sequence[Change]
-    ) -> dict[tuple[bytes, Timestamp], Task | None]:
-        """Return the tasks that were changed in transactions of a sharded cluster as they were after these, by key and
-        cluster time; None for a task that did not exist.
-        """
-        if not self._reads.is_routed:
-            return {}
-        wanted: dict[Timestamp, dict[bytes, Any]] = {}
-        for change in changes:
-            if self._is_early(change):
-                wanted.setdefault(change.time, {})[change.key] = change.id
-        after: dict[tuple[bytes, Timestamp], Task | None] = {}
-        for time, ids in wanted.items():
-            after |= dict.fromkeys((key, time) for key in ids)
-            async for document in self._read(time, ids.values()):
-                after[key_of(document["_id"]), time] = await self._task_of(document)
-            self._metrics.loads.inc(len(ids))
-        return after
-
-    async def _read_before(
-        self, before: _Before, ids: Mapping[bytes, Any], projection: Mapping[str, Any] | None = None
-    ) -> AsyncGenerator[dict[str, Any]]:
-        """Yield the documents with these ids as they were before the batch."""
-        usual = [id for key, id in ids.items() if key not in before.early_keys]
-        early = [id for key, id in ids.items() if key in before.early_keys]
-        try:
-            async for document in self._read(before.early, early, projection):
-                yield document
-        except PositionLost:  # the server does not keep the past for as long, or the collection is new
-            usual += early
-        async for document in self._read(before.usual, usual, projection):
-            yield document
-
-    async def _begin(self, before: _Before, ids: Mapping[bytes, Any]) -> dict[bytes, Task | None]:
-        """Return the tasks with these ids as they were before the batch, by key; None for a task that did not exist.
-
-        Tasks that are not in the cache are read at the position in `before`, without the array of their events. A
-        task that has to be read with this array is missing from the result.
-        """
-        now: dict[bytes, Task | None] = {
-            key: task for key in ids if (task := self._cache.get(key)) is not None
-        }
-        unknown = {key: id for key, id in ids.items() if key not in now}
-        projection = self._translator.outline_projection
-        if unknown and projection is not None:
-            self._metrics.loads.inc(len(unknown))
-            now |= dict.fromkeys(unknown)
-            async for document in self._read_before(before, unknown, projection):
-                key, task = key_of(document["_id"]), self._translator.outline(document)
-                if task is not None:
-                    now[key] = task
-                else:
-                    del now[key]
-        return now
 
     async def _translate(
         self,
@@ -415,29 +257,3 @@ class Pump:
                 needed.add(key)
             steps.append(step)
         return steps, needed
-
-    async def _read(
-        self, position: Timestamp, ids: Iterable[Any], projection: Mapping[str, Any] | None = None
-    ) -> AsyncGenerator[dict[str, Any]]:
-        """Yield the documents with these ids as they were at `position`, in no particular order.
-
-        A read that fails because the database is unavailable is repeated until the database answers. Raises
-        PositionLost if the database cannot read at this position any more.
-        """
-        remaining = list(ids)
-        count = WHOLE_PER_READ if projection is None else KEYS_PER_READ
-        while remaining:
-            asked = among(remaining[:count])
-            try:
-                documents = await self._reads.read_at(position, asked, projection=projection)
-            except Unavailable as failure:
-                self._outage.failed(str(failure), error=str(failure))
-                await asyncio.sleep(RETRY_S)
-                continue
-            self._outage.over()
-            del remaining[:count]
-            self._slices.begin()
-            for document in documents:
-                if self._slices.is_over():
-                    await self._slices.breathe()
-                yield document

@@ -17,7 +17,7 @@ from relay.source.raw_bson import RawArray
 from relay.tasks.paths import at_path
 from relay.tasks.step import Step
 from relay.tasks.task import Task
-from relay.tasks.timeline import Rewritten
+from relay.tasks.timeline import Appended, Rewritten
 
 _T = TypeVar("_T")
 
@@ -29,6 +29,7 @@ HEAVY = 2_000  # a change of this weight is applied in a thread
 BYTES = 512  # of an array that count as one path
 # Bytes of a rewritten timeline, before and after: more are compared and encoded in a thread.
 HEAVY_BYTES = 192 * 1024
+HEAVY_EVENTS = 500  # appended events: more are encoded in a thread
 STEPS = 100  # steps of the first slice that is published; later slices have as many as fit into SLICE_S
 
 
@@ -122,7 +123,29 @@ def is_heavy(before: Task | None, change: Change, path: str) -> bool:
 
 def is_heavy_to_make(step: Step) -> bool:
     """Whether the messages of a step take long enough to be made in a thread."""
-    outcome = step.outcome
-    if not isinstance(outcome, Rewritten):
-        return False
-    return sum(map(len, outcome.before)) + sum(map(len, outcome.elements)) >= HEAVY_BYTES
+    match step.outcome:
+        case Rewritten(elements, before, run):
+            # What remains of a run is not encoded, and the first two elements tell that something was removed.
+            gone, new = before[: len(before) - run], elements[run:]
+            return sum(map(len, gone)) + sum(map(len, new)) >= HEAVY_BYTES
+        case Appended(events):
+            return len(events) >= HEAVY_EVENTS or _left(events, HEAVY_BYTES) <= 0
+        case _:
+            return False
+
+
+def _left(value: Any, budget: int) -> int:
+    """Return what is left of a number of bytes after subtracting about the size of a decoded value; stop looking once
+    nothing is left."""
+    stack = [value]
+    while stack and budget > 0:
+        one = stack.pop()
+        if isinstance(one, dict):
+            budget -= 16 * len(one)
+            stack += one.values()
+        elif isinstance(one, list | tuple):
+            budget -= 16 * len(one)
+            stack += one
+        elif isinstance(one, str | bytes):
+            budget -= len(one)
+    return budget

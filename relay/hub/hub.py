@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Self
 
 from bson import Timestamp
@@ -45,7 +46,7 @@ from relay.hub.throttle import ListThrottle
 from relay.metrics import Metrics
 from relay.protocol.frames import Frame, encode
 from relay.protocol.types import Kind, StreamState
-from relay.tasks.step import Needed, Step
+from relay.tasks.step import Step
 from relay.tasks.task import Keys
 from relay.tasks.translate import Translator
 
@@ -93,15 +94,22 @@ class Hub:
 
     # Called by the pump (feed.pump.Publisher).
 
-    def needs(self, step: Step) -> Needed:
-        """Return which messages of this step `publish` will need, as far as that is known now: listeners that come in
-        between may need more."""
-        if self.is_listened(step.key):
-            return Needed.ALL
-        waits = self._throttle.waits_for(step.key) or self.list_changes.are_kept
+    def prepare(self, step: Step) -> Callable[[], None] | None:
+        """Return a function that makes what `publish` will need of this step, as far as that is known now; None if it
+        will need nothing. Listeners that come in between may need more, which is then made by `publish`.
+
+        The function may be called in any thread, before the step is published.
+        """
+        key = step.key
+        if self.is_listened(key):
+            step.prepared = frames = StepFrames(step, self._translator.view)
+            room = self._registry.rooms.get(key)
+            is_current = room is not None and not room.stale
+            return partial(frames.prepare, is_current, is_read=self._driver.task_reads.is_reading(key))
+        waits = self._throttle.waits_for(key) or self.list_changes.are_kept
         if waits or (self._registry.groups and self._is_seen(step)):
-            return Needed.BESIDE_TIMELINE
-        return Needed.NOTHING
+            return step.make_beside_timeline
+        return None
 
     def _is_seen(self, step: Step) -> bool:
         """Whether a group (listeners of the list with equal rights) may see the task before or after the step."""
@@ -126,7 +134,7 @@ class Hub:
                     or self.is_listened(step.key)
                     or self._throttle.waits_for(step.key)
                 ):
-                    frames = StepFrames(step, self._translator.view)
+                    frames = step.prepared or StepFrames(step, self._translator.view)
                     self._publish(frames)
                     changes.record(frames, position, asyncio.get_running_loop().time())
             self._delivery.flush()

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from relay.hub.snapshot import Progress, TaskState
+from relay.hub.snapshot import MANY_BYTES, Progress, TaskState
 from relay.protocol.frames import Frame, encode, error
 from relay.protocol.types import ErrorCode, Kind
+from relay.source.raw_bson import Element
 from relay.tasks.event_view import EventView, event_json, extend, head
 from relay.tasks.step import EventAdded, Lifecycle, Listed, StateReset, Step, SummaryUpdated
 
@@ -49,8 +50,32 @@ class StepFrames:
         self._others: dict[int, Frame] = {}  # by the identity of the message, which the step keeps
         self._for_room: list[Made] | None = None
         self._after = Progress(0, b"")
+        self._events: list[bytes] = []  # the JSON of the events that the step appended, if it was made early
+        self._state: TaskState | None = None
         self._revocation: Frame | None = None
         self._upserted: Frame | None = None
+
+    def prepare(self, is_current: bool, *, is_read: bool) -> None:
+        """Encode the events of this step, and make its other messages, before the frames are needed.
+
+        `is_current`: the room (the live subscribers of the task) is sent the messages of the timeline. `is_read`: reads
+        of the task are in flight, which will replay the step, and encode a rewritten timeline of any size for that. A
+        room is sent a small one or none, so that is not encoded before it is certain. The method may be called in any
+        thread, while no other one uses the step.
+        """
+        if not is_current and not is_read:
+            self.step.make_beside_timeline()
+            return
+        for message in self.step.messages:
+            match message:
+                case EventAdded(_, event):
+                    self._events.append(event_json(event, self._fields))
+                case StateReset(elements) if is_read and sum(map(len, elements)) > MANY_BYTES:
+                    self._state = self._state_of(elements)
+
+    def _state_of(self, elements: Sequence[Element]) -> TaskState:
+        assert self.step.after is not None
+        return TaskState(self.step.after, elements, self._fields, at=self.step.at)
 
     def note_lifecycle_sent(self, listeners: Iterable[object]) -> None:
         """Remember that these listeners have been sent the lifecycle messages (`task:created` and the like) of this
@@ -119,10 +144,11 @@ class StepFrames:
         step = self.step
         assert step.after is not None
         made: list[Made] = []
+        events = iter(self._events)
         for message in step.messages:
             match message:
                 case EventAdded(position, event):
-                    shown = event_json(event, self._fields)
+                    shown = next(events, None) or event_json(event, self._fields)
                     progress = Progress(position + 1, extend(progress.digest, shown))
                     data = {
                         "taskId": step.id,
@@ -133,7 +159,7 @@ class StepFrames:
                     }
                     made.append((encode(Kind.EVENT_ADDED, data, at=step.at), False))
                 case StateReset(elements):
-                    state = TaskState(step.after, elements, self._fields, at=step.at)
+                    state = self._state or self._state_of(elements)
                     progress = state.progress()
                     made += [(page, False) for page in state.pages()]
                 case SummaryUpdated():

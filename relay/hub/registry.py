@@ -10,12 +10,11 @@ from typing import Any
 
 from relay.hub.listener import Listener
 from relay.hub.messages import Made, StepFrames
-from relay.hub.snapshot import Progress
+from relay.hub.snapshot import MANY_BYTES, Progress
 from relay.tasks.step import StateReset
 from relay.tasks.task import Keys
 
 REWRITE_INTERVAL_S = 0.25  # at least, between two states sent to a room because of rewrites (PROTOCOL.md 6.3)
-MANY_BYTES = 256 * 1024  # more bytes of events are encoded in a thread: they would block the loop for 20 ms
 
 
 class Allowance:

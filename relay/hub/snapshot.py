@@ -20,6 +20,8 @@ from relay.tasks.event_view import START, EventView, element_json, extend, head
 from relay.tasks.summary import Summary
 from relay.tasks.task import Task
 
+MANY_BYTES = 256 * 1024  # more bytes of events are encoded in a thread: they would block the loop for 20 ms
+
 
 class Progress(NamedTuple):
     """A position in a task's timeline: `next` is the number of events sent so far, and `digest` is the digest of these

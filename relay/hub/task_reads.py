@@ -15,9 +15,8 @@ from relay.errors import SourceError, Unwanted
 from relay.hub.listener import Listener
 from relay.hub.messages import StepFrames
 from relay.hub.reads import FairReads
-from relay.hub.registry import MANY_BYTES
 from relay.hub.request import Waiting
-from relay.hub.snapshot import TaskState
+from relay.hub.snapshot import MANY_BYTES, TaskState
 from relay.hub.task_filters import Asked, Query, queries
 from relay.hub.task_subscription import TaskRequest
 from relay.source.change import key_of

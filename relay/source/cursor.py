@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Self
 
 from bson import Timestamp
@@ -38,6 +39,7 @@ from relay.source.walk import field
 BATCH_SIZE = 1000  # changes per getMore; without a limit, reading a backlog took 119 MB
 CUT_BYTES = 1024 * 1024  # a reply of at least this size may have been cut because it was full (at 16 MB)
 PARSED_BYTES = 384 * 1024  # change events that are parsed at once, which takes about 5 ms
+PARSED_S = 0.005  # after so long everything else runs that is ready, before more of a reply is parsed
 _BATCH = (b"cursor", b"nextBatch")
 # Ways to open the stream: options that make it say which dots of an updated path separate field names, the documented
 # option first (events.py describes what each sends). If the server refuses one way, the next is tried. Without any
@@ -189,6 +191,7 @@ class Cursor:
         changes: list[Change] = []
         brought: list[bytes] = []  # the raw BSON of `changes`
         raws = batch.documents()
+        began = monotonic()
         for some in _divided(raws):
             for raw, change in zip(some, await self._parsed(some), strict=True):
                 if isinstance(change, Invalidated):
@@ -206,8 +209,9 @@ class Cursor:
                         brought.append(raw)
             if self.invalidated:
                 break
-            if len(some) < len(raws):
-                await asyncio.sleep(0)  # a full reply of 16 MB would hold the event loop
+            if monotonic() - began >= PARSED_S:  # a full reply of 16 MB would hold the event loop for longer
+                await asyncio.sleep(0)
+                began = monotonic()
         if self._way == EXPANDED:
             update = next((one.operation for one in changes if isinstance(one.operation, Updated)), None)
             self.is_vague |= update is not None and update.paths is None and update != UNKNOWN_UPDATE

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from relay.protocol.types import Kind, rfc3339
@@ -61,14 +60,6 @@ class Listed:
 Message = EventAdded | Lifecycle | StateReset | SummaryUpdated | Listed
 
 
-class Needed(Enum):
-    """Which messages of a step are needed: all of them, all but those of the timeline, or none."""
-
-    ALL = auto()
-    BESIDE_TIMELINE = auto()
-    NOTHING = auto()
-
-
 @dataclass(slots=True, eq=False)
 class Step:
     """The result of translating one change: the task before the change, the task after it, and the messages to send.
@@ -89,6 +80,7 @@ class Step:
     corrects: bool = False
     _made: tuple[Message, ...] | None = None
     _beside: tuple[Message, ...] | None = None
+    prepared: Any = None  # what the publisher has made of this step before it publishes it
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -113,12 +105,8 @@ class Step:
             self._beside = tuple(one for one in made if not isinstance(one, EventAdded | StateReset))
         return self._beside
 
-    def make(self) -> None:
-        """Make all messages of this step now. It may be called in any thread, while no other one uses the step."""
-        self.messages  # noqa: B018 - reading it makes them
-
     def make_beside_timeline(self) -> None:
-        """Make the messages of `beside_timeline` now. The rule for threads is that of `make`."""
+        """Make the messages of `beside_timeline` now, in any thread, while no other one uses the step."""
         self.beside_timeline  # noqa: B018 - reading it makes them
 
     @property

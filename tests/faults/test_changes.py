@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from relay.source.events import read_change, read_changes
 from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch, Reopened
 from relay.tasks.mapping import Mapping as TaskMapping
-from relay.tasks.step import EventAdded, Needed, Step
+from relay.tasks.step import EventAdded, Step
 from relay.tasks.translate import ENDING_FIELD, LENGTH_FIELD, Translator
 from relay.tasks.visibility import Audience
 
@@ -223,8 +223,8 @@ class RecordingPublisher:
         self.events: list[Any] = []
         self.resynced = False
 
-    def needs(self, step: Step) -> Needed:
-        return Needed.ALL
+    def prepare(self, step: Step) -> Callable[[], None] | None:
+        return step.make_beside_timeline
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         self.events += [

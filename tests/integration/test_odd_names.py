@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -27,7 +27,7 @@ from relay.source.raw_bson import Decoder
 from relay.source.reader import Reader
 from relay.source.stream import Batch
 from relay.source.tail import Tail
-from relay.tasks.step import Needed, Step
+from relay.tasks.step import Step
 
 SEED = int(os.environ.get("RELAY_TEST_SEED") or random.randrange(2**32))
 
@@ -68,8 +68,8 @@ class RecordingPublisher(Collector):
         self.position = Timestamp(0, 0)
         self._published = asyncio.Event()
 
-    def needs(self, step: Step) -> Needed:
-        return Needed.ALL
+    def prepare(self, step: Step) -> Callable[[], None] | None:
+        return step.make_beside_timeline
 
     def publish(self, steps: Any, position: Timestamp) -> None:
         super().publish(steps, position)

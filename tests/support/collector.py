@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +11,7 @@ from bson import Timestamp
 from relay.feed.pump import Pump
 from relay.tasks.event_view import element_json, event_json
 from relay.tasks.mapping import Mapping
-from relay.tasks.step import EventAdded, Needed, StateReset, Step
+from relay.tasks.step import EventAdded, StateReset, Step
 from relay.tasks.timeline import timeline_of
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
@@ -38,8 +38,8 @@ class Collector:
         self.timelines = timelines
         self.published: list[tuple[Timestamp, str, tuple[Any, ...], Any]] = []
 
-    def needs(self, step: Step) -> Needed:
-        return Needed.ALL
+    def prepare(self, step: Step) -> Callable[[], None] | None:
+        return step.make_beside_timeline
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         for step in steps:

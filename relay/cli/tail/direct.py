@@ -28,7 +28,7 @@ from relay.source.change import key_of
 from relay.source.client import hosts_of, names_of, warning_of
 from relay.source.identity import among
 from relay.source.reader import Reader
-from relay.tasks.step import Needed, Step
+from relay.tasks.step import Step
 from relay.tasks.task import Task
 from relay.tasks.task_ids import candidate_ids
 from relay.tasks.translate import Translator
@@ -141,9 +141,8 @@ class Journal:
             return None
         return self._translator.read(document)
 
-    def needs(self, step: Step) -> Needed:
-        """Return that no messages have to be made early: this process has nobody else to serve meanwhile."""
-        return Needed.NOTHING
+    def prepare(self, step: Step) -> None:
+        """Do nothing: no messages have to be made early, because this process has nobody else to serve meanwhile."""
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         """Print the steps of the selected tasks."""

@@ -120,7 +120,7 @@ async def test_a_heavy_change_is_translated_in_a_thread_with_the_same_result(
     model = Model([*writes(), [("push", task, [{"type": "failed"}, {"n": 2}], "failed") for task in TASKS]])
     usual = await published(model, lambda: 0.0)
     monkeypatch.setattr(slices, "HEAVY", 0)
-    monkeypatch.setattr("relay.feed.pump.HEAVY_ARRAY", 0)
+    monkeypatch.setattr("relay.feed.stored_tasks.HEAVY_ARRAY", 0)
     monkeypatch.setattr(slices, "HEAVY_BYTES", 0)
 
     threaded = await published(model, lambda: 0.0)

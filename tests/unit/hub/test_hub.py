@@ -14,7 +14,6 @@ from support.hub_in_memory import HubFixture, Receiver, running_hub, settled, un
 from relay.errors import Unavailable
 from relay.hub import registry
 from relay.hub.listener import Listener
-from relay.tasks.step import Needed
 
 
 def insert(task: str, *numbers: int, status: str = "new") -> tuple[Any, ...]:
@@ -465,24 +464,44 @@ async def test_no_message_is_made_of_a_change_that_nobody_may_see() -> None:
         await until(lambda: bool(receiver.messages))
         step = fixture.steps_of([insert("t1", 1)])[0]
 
-        assert fixture.hub.needs(step) is Needed.NOTHING
+        assert fixture.hub.prepare(step) is None
         fixture.hub.publish([step], Timestamp(50, 1))
 
         assert (step._made, step._beside) == (None, None)
         assert receiver.types() == ["dashboard:state"]
 
 
-async def test_a_list_needs_the_messages_beside_the_timeline_and_a_subscriber_needs_all() -> None:
-    async with running_hub([insert("t0", 1)], [insert("t1", 1)]) as fixture:
+async def test_the_frames_of_a_prepared_step_are_those_of_any_other() -> None:
+    sent = []
+    for is_prepared in (False, True):
+        async with running_hub([insert("t0", 1), insert("t1", 1)]) as fixture:
+            fixture.write()
+            _, receiver = await joined(fixture)
+            _, other = await joined(fixture, "t1")
+            fixture.hub.join_list(fixture.listener(receiver=receiver), 100, None)
+            await until(lambda receiver=receiver: len(receiver.messages) == 2)
+            steps = fixture.steps_of([push("t0", 2), ("edit", "t1", 0, 9), push("t1", 3, "failed")])
+            for step in steps if is_prepared else ():
+                prepare = fixture.hub.prepare(step)
+                assert prepare is not None
+                await asyncio.to_thread(prepare)
+
+            fixture.hub.publish(steps, Timestamp(50, 1))
+            sent.append((receiver.messages, other.messages))
+
+    assert sent[0] == sent[1]
+    assert "task:event_added" in {message["type"] for message in sent[0][1]}
+
+
+async def test_a_list_is_prepared_the_messages_beside_the_timeline() -> None:
+    async with running_hub([insert("t0", 1)]) as fixture:
         fixture.write()
         receiver = Receiver()
         fixture.hub.join_list(fixture.listener(receiver=receiver), 100, None)
         await until(lambda: bool(receiver.messages))
-        await joined(fixture)
+        (step,) = fixture.steps_of([push("t0", 2)])
 
-        needed = [fixture.hub.needs(step) for step in fixture.steps_of([push("t0", 2), insert("t1", 1)])]
-
-        assert needed == [Needed.ALL, Needed.BESIDE_TIMELINE]
+        assert fixture.hub.prepare(step) == step.make_beside_timeline
 
 
 async def test_rewrites_beyond_what_may_be_encoded_at_once_are_sent_as_states_that_are_read(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -26,7 +26,7 @@ from relay.source.change import UNKNOWN_UPDATE, Change, key_of
 from relay.source.events import read_change, read_changes
 from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch
-from relay.tasks.step import EventAdded, Needed, Step
+from relay.tasks.step import EventAdded, Step
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 
@@ -84,8 +84,8 @@ class Checked(Collector):
         super().__init__({read.id: stored(history.documents[0])})
         self.steps: list[Step] = []
 
-    def needs(self, step: Step) -> Needed:
-        return Needed.ALL
+    def prepare(self, step: Step) -> Callable[[], None] | None:
+        return step.make_beside_timeline
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         super().publish(steps, position)
