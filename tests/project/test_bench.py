@@ -11,6 +11,7 @@ import pytest
 
 from scripts.benchmarks.bench import check_order
 from scripts.benchmarks.load_client import Connection, LoadClient, Script
+from scripts.benchmarks.loop_monitor import holds
 from scripts.capacity_figures import FILE, MEASURED, Figures
 
 ROOT = Path(__file__).parents[2]
@@ -42,11 +43,37 @@ def test_events_that_are_lost_repeated_or_out_of_order_are_noticed() -> None:
         assert check_order(wrong, range(3)) is not None
 
 
+def test_each_callback_that_holds_the_event_loop_is_written_down_with_its_time(tmp_path: Path) -> None:
+    file = tmp_path / "holds"
+    held_twice = f"""
+import asyncio, time
+from scripts.benchmarks.loop_monitor import watch
+
+async def main():
+    await asyncio.sleep(0)
+    time.sleep(0.02)
+    await asyncio.sleep(0)
+    until = time.thread_time() + 0.02
+    while time.thread_time() < until:
+        pass
+    await asyncio.sleep(0)
+
+watch({str(file)!r})
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", held_twice], cwd=ROOT, check=True)
+    long = [hold for hold in holds(file, 0) if hold.wall_s >= 0.02]  # a busy machine may add others
+    assert len(long) >= 2
+    assert min(hold.cpu_s for hold in long) < 0.02 <= max(hold.cpu_s for hold in long)
+    assert holds(file, long[1].began)[0] == long[1]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="measurements need Linux")
-def test_a_quick_run_brings_tables_a_document_and_a_picture(tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [("changes", "reconnect", "forbidden"), ("rewrites", "storm")])
+def test_a_quick_run_brings_tables_a_document_and_a_picture(tmp_path: Path, names: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "scripts.benchmarks", "--quick", "--out", str(tmp_path)]
     ran = subprocess.run(
-        [*command, "--only", "changes", "reconnect", "forbidden"],
+        [*command, "--only", *names],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -55,7 +82,7 @@ def test_a_quick_run_brings_tables_a_document_and_a_picture(tmp_path: Path) -> N
     assert ran.returncode == 0, ran.stderr
     assert "the figures mean nothing" in ran.stdout
     benchmarks = json.loads((tmp_path / "bench.json").read_text())["benchmarks"]
-    assert set(benchmarks) == {"changes", "reconnect", "forbidden"}
+    assert set(benchmarks) == set(names)
     for result in benchmarks.values():
         for case in result["cases"].values():
             assert case["invalid_reasons"] == []
