@@ -128,9 +128,15 @@ class TaskReading:
         listener = request.subscription.listener
         if self.shows_nothing_to(listener):
             return False  # the read may take long to encode the task for others
+        if self.looks_for(listener):
+            return True
+        # A subscriber who was overlooked would have to be sent the whole timeline, whatever position it brought. So it
+        # shares only a read that looks for a subscriber: such a read finds the task.
+        if request.subscription.member and not self.has_members():
+            return False
         # A request that was overlooked once is not made to wait for others again: somebody who asks for the task all
         # the time, and may not see it, would keep it from those who may.
-        return not request.overlooked or self.looks_for(listener)
+        return not request.overlooked
 
     def shows_nothing_to(self, listener: Listener) -> bool:
         """Whether the read has found its tasks already, and the listener may see none of them."""

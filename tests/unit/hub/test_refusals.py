@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from simulation.clock import VirtualLoop
-from support.hub_in_memory import HubFixture, Receiver
+from support.hub_in_memory import HubFixture, Receiver, running_hub, settled, until
 
 from relay.hub.refusals import STEP_S, wait_s
 
@@ -155,3 +155,25 @@ def test_what_waits_for_its_refusal_is_forgotten_after_it() -> None:
             assert not fixture.hub.is_listened(key)
 
     played(story())
+
+
+async def test_a_stranger_who_asks_for_a_task_does_not_cost_its_subscribers_their_positions() -> None:
+    """Who shares a read that does not look for it is read for again, and would be sent the whole timeline then."""
+    async with running_hub([insert("t0", 0, 1, 2)]) as fixture:
+        fixture.write()
+        receiver = Receiver()
+        alice = fixture.listener(receiver=receiver)
+        fixture.hub.join_task(alice, "t0", None, None, "1")
+        await until(lambda: "task:state" in receiver.types())
+        (state,) = receiver.of("task:state")
+
+        gate = asyncio.Event()
+        fixture.gates.append(gate)
+        fixture.hub.join_task(fixture.listener("mallory"), "t0", None, None, "1")
+        await until(lambda: not fixture.gates)  # mallory's read has begun, and looks for what mallory may see
+        fixture.hub.show_task(alice, "t0", state["next"], state["head"], lambda _: None, "2")
+        await settled()
+        gate.set()
+        await until(lambda: len(receiver.of("task:state")) == 2)
+
+        assert receiver.of("task:state")[1] == state | {"events": [], "from": 3, "reset": False}
