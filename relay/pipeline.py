@@ -24,9 +24,9 @@ from relay.feed.cache import TaskCache
 from relay.feed.pump import Publisher, Pump
 from relay.metrics import Metrics, Role, SharedStream
 from relay.source.client import client_of, names_of
+from relay.source.decoder import Decoder
 from relay.source.members import Members
 from relay.source.opening import Opening, Watch
-from relay.source.raw_bson import Decoder
 from relay.source.reader import MAX_TIME_MS, Reader
 from relay.source.shared.feed import Feed
 from relay.source.shared.tail import SharedTail

@@ -30,9 +30,9 @@ from relay.source.change import (
     Updated,
     just_before,
 )
+from relay.source.decoder import Decoder, cut_out
 from relay.source.events import read_changes, token_time
 from relay.source.members import Route
-from relay.source.raw_bson import Decoder, cut_out
 from relay.source.reader import RAW
 from relay.source.walk import field
 

@@ -39,9 +39,10 @@ from relay.source.change import (
     Updated,
     key_of,
 )
+from relay.source.decoder import Decoder
 from relay.source.identity import exact_id
 from relay.source.oplog_diff import DELTA, read_diff
-from relay.source.raw_bson import Decoder, Document, opened
+from relay.source.raw_bson import Document, opened
 from relay.source.usual_update import AS_DIFF, EXACT_PATHS, PATHS, push_to, usual_update
 from relay.source.walk import names as names_of
 

@@ -1,8 +1,8 @@
-"""Decode documents, but keep their array of events as raw BSON. Pure.
+"""Raw BSON: arrays that are kept as bytes, their elements, and a decoder for values that the driver cannot read. Pure.
 
-A task is a document whose events are an array. That array may hold thousands of elements, and a change adds one. So the
-array is cut out of a document before the rest is decoded. Its elements are compared as bytes, and each is decoded only
-when it is sent.
+The events of a task are an array that may hold thousands of elements, and a change adds one. So the array is not
+decoded with its document (`relay/source/decoder.py`). Its elements are compared as bytes, and each is decoded only when
+it is sent.
 
 Rules of this file: an element is its type byte (0 for a document) followed by its value, without its index, so equal
 elements are equal bytes at every index. Bytes that are not BSON raise InvalidBSON. A value that the driver cannot
@@ -24,7 +24,6 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import InvalidBSON, InvalidDocument
 
 from relay.source import walk
-from relay.source.identity import exact_id
 from relay.source.pieces import LARGE, decode_in_pieces
 from relay.source.walk import ARRAY, DOCUMENT, body, end_of, fields, together
 
@@ -54,7 +53,7 @@ class Undecodable:
 
 
 # The driver decodes a sub-document with this field as a DBRef object. To MongoDB it is an ordinary sub-document.
-_REFERENCE = b"$ref\0"
+REFERENCE = b"$ref\0"
 _INT32 = Struct("<i")
 _DOCUMENT_KIND = bytes([DOCUMENT])
 _NAMES = [
@@ -206,7 +205,7 @@ def _decoded_together(elements: Sequence[Element]) -> list[Any]:
     """Decode elements with one call of the driver, if all of them are sub-documents that it decodes as they are."""
     if all(element[0] == 0 for element in elements):
         joined = b"".join(element[1:] for element in elements)
-        if _REFERENCE not in joined:
+        if REFERENCE not in joined:
             try:
                 values = bson.decode_all(joined, LENIENT)
             except Exception:  # one element caused this: decode one by one to keep the others
@@ -226,19 +225,19 @@ def decode(raw: bytes, noticed: Callable[[int], None] = ignore) -> Document:
     A value that the driver cannot decode becomes an Undecodable, and `noticed` is called with the number of such
     values. Raises InvalidBSON if the document is not BSON.
     """
-    if _REFERENCE not in raw:
+    if REFERENCE not in raw:
         try:
             return _decode_plain(raw) if len(raw) < LARGE else decode_in_pieces(raw, _decode_plain)
         except Exception:  # one value caused this: decode value by value to keep the others
-            return _decode_apart(raw, noticed)
-    return _decode_apart(raw, noticed)
+            return decode_apart(raw, noticed)
+    return decode_apart(raw, noticed)
 
 
 def _decode_plain(raw: bytes) -> Document:
     return bson.decode(raw, codec_options=LENIENT)
 
 
-def _decode_apart(raw: bytes, noticed: Callable[[int], None]) -> Document:
+def decode_apart(raw: bytes, noticed: Callable[[int], None]) -> Document:
     """Decode a document value by value, so that one value that cannot be decoded leaves the others as they are.
 
     Such a value becomes an Undecodable, and `noticed` is called with the number of them. If a name occurs twice, the
@@ -276,150 +275,3 @@ def _value(kind: int, raw: bytes, lost: list[int]) -> Any:
     except Exception:  # any error of the driver is about this value alone
         lost.append(kind)
         return Undecodable(bytes((kind,)) + raw)
-
-
-class Decoder:
-    """Decodes the documents and the change events of one collection, and keeps the array at `path` as a RawArray.
-
-    `path` is a path with dots between its names. `noticed` is called with the number of values that could not be
-    decoded. MongoDB stores documents in which a name occurs twice: its queries use the first field, while the driver
-    keeps the last. For the fields in `names`, the decoder keeps the first, too, because a visibility rule must find the
-    same value as the database query for the same rule.
-    """
-
-    def __init__(
-        self, path: str, *, names: Iterable[str] = (), noticed: Callable[[int], None] = ignore
-    ) -> None:
-        self.path = path
-        self._names = [name.encode() + b"\0" for name in names]
-        self._noticed = noticed
-        parts = path.split(".")
-        # An update may set the array itself or a sub-document around it: the array is then inside the new value.
-        changed = [(".".join(parts[:cut]), *parts[cut:]) for cut in range(1, len(parts) + 1)]
-        # In a diff, "u" and "i" hold the values that were set, and "s" before a name holds the diff of that field.
-        differing = [
-            (*("s" + name for name in parts[:cut]), section, *parts[cut:])
-            for cut in range(len(parts))
-            for section in ("u", "i")
-        ]
-        self._in_document = [tuple(parts)]
-        self._in_fields = changed
-        self._in_diff = differing
-        self._in_change = [
-            ("fullDocument", *parts),
-            *(("updateDescription", "updatedFields", *names) for names in changed),
-            *(("rawUpdateDescription", "diff", *names) for names in differing),
-        ]
-        # The array is named by the last part of the path or, in an update of the array itself, by the whole path.
-        self._last, self._whole = (bytes([ARRAY]) + name.encode() + b"\0" for name in (parts[-1], path))
-
-    def document(self, raw: bytes) -> Document:
-        """Decode a stored document. The array at `path` stays a RawArray.
-
-        If decoding would change the `_id`, a RawId stands for it. Raises InvalidBSON if the document is not BSON.
-        """
-        raw = bytes(raw)  # the driver gives a memoryview of a long reply, and a view has no search methods
-        document = self._decode(raw, self._in_document)
-        if "_id" in document:
-            document["_id"] = exact_id(document["_id"], raw)
-        return document
-
-    def change(self, raw: bytes) -> Document:
-        """Decode a change event. Each value in it that is the array at `path` stays a RawArray.
-
-        Raises InvalidBSON if the event is not BSON.
-        """
-        return self._decode(raw, self._in_change)
-
-    def fields(self, raws: Sequence[bytes]) -> Sequence[Document | None]:
-        """Decode the `updatedFields` of several updates, and return the results in the same order.
-
-        None stands for `updatedFields` that cannot be decoded. The array at `path` stays a RawArray.
-        """
-        return self._all(raws, self._in_fields)
-
-    def diffs(self, raws: Sequence[bytes]) -> Sequence[Document | None]:
-        """Decode the oplog diffs of several updates, and return the results in the same order.
-
-        None stands for a diff that cannot be decoded. The array at `path` stays a RawArray.
-        """
-        return self._all(raws, self._in_diff)
-
-    def _all(self, raws: Sequence[bytes], places: Sequence[Sequence[str]]) -> Sequence[Document | None]:
-        """Decode several documents, with one call of the driver if possible. None stands for an undecodable one."""
-        joined = b"".join(raws)
-        if len(joined) < LARGE and _REFERENCE not in joined and not self._may_hold_array(joined):
-            try:
-                return bson.decode_all(joined, LENIENT)  # much faster than one by one
-            except Exception:  # one document is malformed: decode one by one to keep the others
-                return [self._one(raw, places) for raw in raws]
-        return [self._one(raw, places) for raw in raws]
-
-    def _one(self, raw: bytes, places: Sequence[Sequence[str]]) -> Document | None:
-        try:
-            return self._decode(raw, places)
-        except Exception:  # the caller then parses the whole event, and logs the error if that fails, too
-            return None
-
-    def _may_hold_array(self, raw: bytes) -> bool:
-        """Return whether the bytes contain an array with the name of the events array, as a quick test."""
-        return self._last in raw or self._whole in raw
-
-    def _decode(self, raw: bytes, places: Sequence[Sequence[str]]) -> Document:
-        """Decode a document, but keep the array of events as a RawArray at each of these `places` that has one.
-
-        A place is the list of names that leads to the array. Raises InvalidBSON if the document is malformed.
-        """
-        if not self._may_hold_array(raw):
-            return self._decode_whole(raw)
-        left = raw
-        taken: list[tuple[Sequence[str], RawArray]] = []
-        for place in places:
-            cut = cut_out(left, [name.encode() for name in place])
-            if cut is not None:
-                left, array = cut
-                taken.append((place, array))
-        document = self._decode_whole(left)
-        for (*holders, name), array in taken:
-            holder: Any = document
-            for one in holders:
-                holder = holder.get(one) if isinstance(holder, dict) else None
-            if not isinstance(holder, dict):  # a name occurs twice in the document
-                return decode(raw, self._noticed)
-            holder[name] = array
-        return document
-
-    def _decode_whole(self, raw: bytes) -> Document:
-        """Decode a document. If a name of `names` may occur twice, decode value by value, to keep the first field."""
-        for name in self._names:
-            if raw.count(name) > 1:  # twice in one document, or once in each of two nested documents
-                return _decode_apart(raw, self._noticed)
-        return decode(raw, self._noticed)
-
-
-def cut_out(raw: bytes, path: Sequence[bytes]) -> tuple[bytes, RawArray] | None:
-    """Cut the array at `path` out of a document. `path` lists field names, the outermost first.
-
-    Returns the document without the array, and the array; None if there is no array at `path`. Raises InvalidBSON if
-    the document is malformed.
-    """
-    position, end = body(raw, 0, len(raw))
-    try:
-        while position < end:
-            kind, name_end = raw[position], raw.index(0, position + 1)
-            after = end_of(raw, kind, name_end + 1)
-            if raw[position + 1 : name_end] != path[0]:
-                position = after
-                continue
-            value = raw[name_end + 1 : after]
-            if len(path) == 1:
-                return (_resized(raw[:position] + raw[after:]), RawArray(value)) if kind == ARRAY else None
-            inner = cut_out(value, path[1:]) if kind == DOCUMENT else None
-            return inner and (_resized(raw[: name_end + 1] + inner[0] + raw[after:]), inner[1])
-    except (ValueError, IndexError, error) as failure:
-        raise InvalidBSON("a document that is cut off") from failure
-    return None
-
-
-def _resized(raw: bytes) -> bytes:
-    return _INT32.pack(len(raw)) + raw[4:]

@@ -20,9 +20,10 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import PositionLost, Unavailable, Unwanted
 from relay.source.cluster import is_routed, latest_time
+from relay.source.decoder import Decoder
 from relay.source.errors import TIME_UNKNOWN, Meaning, meaning_of
 from relay.source.members import Members
-from relay.source.raw_bson import Decoder, Document, ignore
+from relay.source.raw_bson import Document, ignore
 
 log = logging.getLogger(__name__)
 

@@ -31,12 +31,12 @@ from relay.source.cancellation import raise_if_cancelled
 from relay.source.change import Change
 from relay.source.cluster import IDLE_SHARD_S, is_routed, latest_time
 from relay.source.cursor import EXPANDED, RAW_UPDATES, Cursor, Reply, Witness
+from relay.source.decoder import Decoder
 from relay.source.diagnosis import FOLLOW, STANDALONE, explain
 from relay.source.errors import Meaning, code_of, meaning_of
 from relay.source.events import read_changes, token_time
 from relay.source.members import BEHIND_S, Members
 from relay.source.outage import Outage
-from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch, Reopened
 
 log = logging.getLogger(__name__)

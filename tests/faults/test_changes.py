@@ -17,8 +17,8 @@ from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
 from relay.metrics import Metrics
 from relay.source.change import Change, Invalidated, Unreadable
+from relay.source.decoder import Decoder
 from relay.source.events import read_change, read_changes
-from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch, Reopened
 from relay.tasks.mapping import Mapping as TaskMapping
 from relay.tasks.step import EventAdded, Step

@@ -34,7 +34,7 @@ from support.relay_fixture import SOON_S, running, settings_for
 
 from relay import health
 from relay.cli.demo import mongod as embedded
-from relay.source.raw_bson import Decoder
+from relay.source.decoder import Decoder
 from relay.source.tail import Tail
 
 PHANTOM = 10**6

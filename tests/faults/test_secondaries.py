@@ -34,8 +34,8 @@ from relay import health
 from relay.errors import Unavailable
 from relay.source import members
 from relay.source.client import client_of
+from relay.source.decoder import Decoder
 from relay.source.diagnosis import Diagnosis
-from relay.source.raw_bson import Decoder
 from relay.source.reach import reach
 from relay.source.reader import Reader
 

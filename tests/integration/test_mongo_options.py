@@ -11,7 +11,7 @@ from support.mongo_url_options import CONTRARY_VALUES
 from support.relay_fixture import connected, running, settings_for
 
 from relay.source.client import client_of
-from relay.source.raw_bson import Decoder
+from relay.source.decoder import Decoder
 from relay.source.tail import Tail
 from relay.tasks.mapping import Mapping
 

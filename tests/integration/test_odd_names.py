@@ -23,7 +23,7 @@ from relay.feed.pump import Pump
 from relay.metrics import Metrics
 from relay.source import cursor
 from relay.source.change import Change, Updated
-from relay.source.raw_bson import Decoder
+from relay.source.decoder import Decoder
 from relay.source.reader import Reader
 from relay.source.stream import Batch
 from relay.source.tail import Tail

@@ -9,7 +9,8 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from relay.errors import Unwanted
-from relay.source.raw_bson import Decoder, Document
+from relay.source.decoder import Decoder
+from relay.source.raw_bson import Document
 from relay.source.reader import Reader
 
 

@@ -12,7 +12,7 @@ from bson import Int64, ObjectId
 from pymongo import AsyncMongoClient, MongoClient, ReplaceOne, UpdateOne
 
 from relay.source.change import Change, Deleted, Inserted, Replaced, Updated
-from relay.source.raw_bson import Decoder
+from relay.source.decoder import Decoder
 from relay.source.reader import Reader
 from relay.source.stream import Batch
 from relay.source.tail import Tail

@@ -12,8 +12,9 @@ from pymongo import AsyncMongoClient, MongoClient
 from support import odd_values
 from support.relay_fixture import connected, running, settings_for
 
+from relay.source.decoder import Decoder
 from relay.source.identity import RawId
-from relay.source.raw_bson import Decoder, Undecodable
+from relay.source.raw_bson import Undecodable
 from relay.source.reader import Reader
 from relay.tasks.task_ids import wire_id
 

@@ -17,8 +17,8 @@ from bson import Timestamp
 from hypothesis import strategies as st
 
 from relay.source.change import Change
+from relay.source.decoder import Decoder
 from relay.source.events import read_changes
-from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch
 from relay.tasks.translate import ENDING, ENDING_FIELD, LENGTH_FIELD
 

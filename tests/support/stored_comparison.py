@@ -6,7 +6,8 @@ from typing import Any
 
 import bson
 
-from relay.source.raw_bson import Decoder, RawArray
+from relay.source.decoder import Decoder
+from relay.source.raw_bson import RawArray
 from relay.tasks.event_view import element_json
 from relay.tasks.mapping import Mapping
 from relay.tasks.task import Task

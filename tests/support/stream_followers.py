@@ -12,7 +12,7 @@ from bson import Timestamp
 from pymongo import AsyncMongoClient, MongoClient
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-from relay.source.raw_bson import Decoder
+from relay.source.decoder import Decoder
 from relay.source.shared.tail import SharedTail
 from relay.source.stream import Batch, Reopened
 from relay.source.tail import Tail

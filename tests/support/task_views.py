@@ -9,8 +9,8 @@ from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from relay.source.change import Change, Deleted, key_of
+from relay.source.decoder import Decoder
 from relay.source.events import read_change
-from relay.source.raw_bson import Decoder
 from relay.tasks.mapping import Mapping
 from relay.tasks.summary import Summary
 from relay.tasks.task import Task

@@ -15,8 +15,8 @@ from pymongo import ReadPreference
 from support.played_database import START, PlayedDatabase, event, token
 
 from relay.source import cursor
+from relay.source.decoder import Decoder
 from relay.source.members import Members, Route
-from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch, Reopened
 from relay.source.tail import Tail
 

@@ -11,7 +11,7 @@ from support.played_server import Command, name_of, played
 
 from relay.errors import Unavailable
 from relay.source.cluster import is_routed
-from relay.source.raw_bson import Decoder
+from relay.source.decoder import Decoder
 from relay.source.reader import Reader
 from relay.source.tail import Tail
 

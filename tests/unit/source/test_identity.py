@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pymongo import MongoClient
 
 from relay.source.change import Change, Inserted, key_of
+from relay.source.decoder import Decoder
 from relay.source.events import read_change
 from relay.source.identity import RawId, among
-from relay.source.raw_bson import Decoder
 from relay.tasks.task_ids import candidate_ids, wire_id
 
 DECODER = Decoder("events")

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.played_router import LOST, NOOP, Entry, PlayedRouter, token_of
 
-from relay.source.raw_bson import Decoder
+from relay.source.decoder import Decoder
 from relay.source.shared.entry import Entry as Passed
 from relay.source.shared.entry import joined
 from relay.source.stream import Batch, Reopened

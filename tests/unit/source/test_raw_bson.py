@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from support import bson_bytes
 
 from relay.source.change import Change, Inserted
+from relay.source.decoder import Decoder
 from relay.source.events import read_change
-from relay.source.raw_bson import LENIENT, Decoder, RawArray, decode_element, encode_element
+from relay.source.raw_bson import LENIENT, RawArray, decode_element, encode_element
 
 NAMES = st.sampled_from(["events", "log", "a", "", "log.events"])
 VALUES = st.recursive(

@@ -23,8 +23,8 @@ from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
 from relay.metrics import Metrics
 from relay.source.change import UNKNOWN_UPDATE, Change, key_of
+from relay.source.decoder import Decoder
 from relay.source.events import read_change, read_changes
-from relay.source.raw_bson import Decoder
 from relay.source.stream import Batch
 from relay.tasks.step import EventAdded, Step
 from relay.tasks.translate import Translator

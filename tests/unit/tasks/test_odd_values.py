@@ -16,7 +16,7 @@ from support import odd_values
 from relay.hub.messages import StepFrames
 from relay.hub.snapshot import Progress
 from relay.source.change import Change, Deleted, Inserted, Operation, Replaced, Updated, key_of
-from relay.source.raw_bson import Decoder
+from relay.source.decoder import Decoder
 from relay.tasks.event_view import START
 from relay.tasks.mapping import Mapping
 from relay.tasks.step import Step

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.played_database import START, PlayedDatabase, event, token
 
-from relay.source.raw_bson import Decoder
+from relay.source.decoder import Decoder
 from relay.source.shared.entry import Entry, joined
 from relay.source.shared.feed import FeedLost
 from relay.source.shared.tail import SharedTail

@@ -14,8 +14,8 @@ from bson import Timestamp
 from pymongo import ReadPreference
 from support.played_database import START, PlayedDatabase, event, token
 
+from relay.source.decoder import Decoder
 from relay.source.members import Members
-from relay.source.raw_bson import Decoder
 from relay.source.shared.entry import Entry
 from relay.source.shared.tail import SharedTail
 from relay.source.stream import Batch
