@@ -6,6 +6,9 @@ other. While the event loop is idle, a round starts as soon as anything is to be
 waits as long as the last one took, so that at most half of the time is spent on writing. In a burst, which is
 recognised by several messages for one connection in one round, the next round waits eight times as long as the last
 one took. No round waits longer than the limits below.
+
+A round that takes long, because the pages of large states are written, is divided: between its parts everything else
+runs that is ready.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ log = logging.getLogger(__name__)
 MAX_PAUSE_S = 0.02  # the longest pause between two rounds: people would notice a longer delay
 BURST_MESSAGES = 4  # a round that writes this many messages or more to one connection counts as a burst
 BURST_FACTOR, BURST_MAX_PAUSE_S = 8, 0.03  # in a burst: the pause in rounds, and its limit
+PART_S = 0.01  # for so long a part of a round may hold the event loop
 FETCH_S = 0.004  # about how long it takes to fetch more changes from a nearby database and to translate them
 
 
@@ -36,18 +40,22 @@ class WritePacer:
     """Decides when the connections of one event loop write to their sockets: together, in rounds, so that a burst of
     messages costs few writes."""
 
-    __slots__ = ("_loop", "_next_round_at", "_waiting")
+    __slots__ = ("_is_due", "_loop", "_most", "_next_round_at", "_took", "_waiting")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._waiting: list[Flushable] = []
+        self._is_due = False  # whether the event loop will call `_round`
         self._next_round_at = 0.0  # the earliest time of the next round, by the loop's clock
+        # Of the parts of the present round: how long they took, and the most live messages written to one connection.
+        self._took, self._most = 0.0, 0
 
     def schedule(self, connection: Flushable) -> None:
         """Call `flush` of this connection in the next round of writing. The caller must not call this twice before
         that."""
         self._waiting.append(connection)
-        if len(self._waiting) == 1:
+        if not self._is_due:
+            self._is_due = True
             if self._loop.time() >= self._next_round_at:
                 self._loop.call_soon(self._round)
             else:
@@ -65,18 +73,29 @@ class WritePacer:
             await asyncio.sleep(left - FETCH_S if left > 2 * FETCH_S else left)
 
     def _round(self) -> None:
-        began = self._loop.time()
-        waiting, self._waiting = self._waiting, []
-        most = 0
+        began = ended = self._loop.time()
+        waiting, self._waiting, self._is_due = self._waiting, [], False
+        written = 0
         for connection in waiting:
             try:
-                most = max(most, connection.flush())
+                self._most = max(self._most, connection.flush())
             except Exception:  # one connection that fails must not keep the others from writing
                 log.exception("a connection could not write")
                 connection.fail()
-        ended = self._loop.time()
-        if most >= BURST_MESSAGES:
-            pause = min((ended - began) * BURST_FACTOR, BURST_MAX_PAUSE_S)
+            written += 1
+            ended = self._loop.time()
+            if ended - began >= PART_S:
+                break
+        self._took += ended - began
+        if written < len(waiting):  # the next part of the same round
+            self._waiting[:0] = waiting[written:]
+            if not self._is_due:
+                self._is_due = True
+                self._loop.call_soon(self._round)
+            return
+        if self._most >= BURST_MESSAGES:
+            pause = min(self._took * BURST_FACTOR, BURST_MAX_PAUSE_S)
         else:
-            pause = min(ended - began, MAX_PAUSE_S)
+            pause = min(self._took, MAX_PAUSE_S)
         self._next_round_at = ended + pause
+        self._took, self._most = 0.0, 0
