@@ -28,6 +28,7 @@ from scripts.benchmarks import (
     forbidden,
     idle_connections,
     latency,
+    lists,
     machine,
     many,
     memory,
@@ -60,6 +61,7 @@ BENCHMARKS = {
         many.BENCHMARK,
         forbidden.BENCHMARK,
         storm.BENCHMARK,
+        lists.BENCHMARK,
     )
 }
 ROUNDS = 3

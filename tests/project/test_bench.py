@@ -69,7 +69,7 @@ asyncio.run(main())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measurements need Linux")
-@pytest.mark.parametrize("names", [("changes", "reconnect", "forbidden"), ("rewrites", "storm")])
+@pytest.mark.parametrize("names", [("changes", "reconnect", "forbidden"), ("rewrites", "storm", "lists")])
 def test_a_quick_run_brings_tables_a_document_and_a_picture(tmp_path: Path, names: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "scripts.benchmarks", "--quick", "--out", str(tmp_path)]
     ran = subprocess.run(
