@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 Waiter = asyncio.Future[None]
 NOBODY = ("",)  # the queue of a read whose requesters have all left: it still needs a slot to run to its end
@@ -62,3 +63,34 @@ class FairSemaphore:
                         self._queues[user] = queue  # at the end: every other user has its turn first
                     return
         self._free += 1
+
+
+class Shared(Protocol):
+    """Work that needs a slot, and for which several users wait."""
+
+    def users(self) -> Collection[str]:
+        """Return the users that wait for this work."""
+
+
+class FairSlots:
+    """Gives slots to work that users share: more users may join in while the work waits for its slot."""
+
+    def __init__(self, slots: int) -> None:
+        self._semaphore = FairSemaphore(slots)
+        self._waiting: dict[Shared, Waiter] = {}
+
+    @asynccontextmanager
+    async def slot(self, work: Shared) -> AsyncGenerator[None]:
+        """Wait for a slot in the queues of the users of this work, and hold it during the `async with` block."""
+        waiter = self._waiting[work] = asyncio.get_running_loop().create_future()
+        try:
+            async with self._semaphore.slot(waiter, work.users()):
+                del self._waiting[work]
+                yield
+        finally:
+            self._waiting.pop(work, None)
+
+    def share(self, work: Shared, user: str) -> None:
+        """Let one more user wait for this work, so that it also stands in that user's queue for a slot."""
+        if (waiter := self._waiting.get(work)) is not None:
+            self._semaphore.enqueue(waiter, user)

@@ -127,6 +127,7 @@ class Hub:
         changes = self.list_changes
         try:
             self._registry.begin_publishing()
+            self._driver.list_reads.fragments.note(steps, position)
             for step in steps:
                 if (
                     self._registry.groups

@@ -6,14 +6,13 @@ Position S is the cluster time up to which the relay has published every change.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from bson import Timestamp
 
 from relay.errors import PositionLost, Unavailable, Unwanted
-from relay.hub.fair_semaphore import FairSemaphore, Waiter
+from relay.hub.fair_semaphore import FairSlots
 from relay.hub.position import StreamPosition
 from relay.metrics import Metrics
 from relay.source.cluster import IDLE_SHARD_S
@@ -21,6 +20,8 @@ from relay.source.outage import RETRY_S
 
 CATCH_UP_S = 1.0  # how long a join may wait for the relay to see a task just written (PROTOCOL.md 6.8)
 PARALLEL_READS = 8  # more would not be faster: decoding the documents of 8 reads keeps one core busy
+
+_T = TypeVar("_T")
 
 
 class Reader(Protocol):
@@ -46,6 +47,18 @@ class Reader(Protocol):
         Raises PositionLost if that time can no longer be read, Unavailable if the database does not answer in time, and
         Unwanted if `wanted` has returned False: it is called before anything is decoded.
         """
+
+    async def keys_at(
+        self,
+        position: Timestamp,
+        filter: Mapping[str, Any],
+        *,
+        sort: Mapping[str, int],
+        limit: int,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Sequence[bytes]:
+        """Return the keys (`source.change.key_of`) of the first `limit` documents that match `filter`, as they were at
+        the cluster time `position`, in the order of `sort`. Raises what `read_at` raises."""
 
     async def now(self) -> Timestamp:
         """Return a cluster time that includes every change written before this call. Raises Unavailable if the database
@@ -88,8 +101,7 @@ class FairReads:
         self._reader = reader
         self._position = position
         self._metrics = metrics
-        self._semaphore = FairSemaphore(PARALLEL_READS)
-        self._waiting: dict[Reading, Waiter] = {}
+        self._slots = FairSlots(PARALLEL_READS)
         self._asked: asyncio.Task[Timestamp] | None = None  # the newest question for the database's time
         self._next: asyncio.Task[Timestamp] | None = None  # the next question, while it waits for `_asked`
 
@@ -102,7 +114,22 @@ class FairReads:
         self, reading: Reading, filter: Mapping[str, Any], **options: Any
     ) -> Sequence[dict[str, Any]]:
         """Return the documents that match `filter`, as they were at the reading's position. `options` are passed to
-        `Reader.read_at`.
+        `Reader.read_at`. Moves the reading and raises as `_made` does."""
+        return await self._made(reading, self._reader.read_at, filter, options)
+
+    async def keys(self, reading: Reading, filter: Mapping[str, Any], **options: Any) -> Sequence[bytes]:
+        """Return the keys of the documents that match `filter`, as they were at the reading's position. `options` are
+        passed to `Reader.keys_at`. Moves the reading and raises as `_made` does."""
+        return await self._made(reading, self._reader.keys_at, filter, options)
+
+    async def _made(
+        self,
+        reading: Reading,
+        read_at: Callable[..., Awaitable[Sequence[_T]]],
+        filter: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> Sequence[_T]:
+        """Return what `read_at` returns at the reading's position.
 
         If the position can no longer be read, move the reading to a later one. Raises Unavailable if the database does
         not answer; but if the reading is needed (`Reading.is_needed`), retry at the current position until it does.
@@ -113,12 +140,10 @@ class FairReads:
             try:
                 if not position.time:
                     raise PositionLost("the stream is not open yet")
-                async with self._slot(reading):
+                async with self._slots.slot(reading):
                     if not reading.is_wanted():
                         raise Unwanted
-                    documents = await self._reader.read_at(
-                        position, filter, wanted=reading.is_wanted, **options
-                    )
+                    found = await read_at(position, filter, wanted=reading.is_wanted, **options)
             except Unwanted:
                 if not reading.is_wanted():
                     raise
@@ -137,7 +162,7 @@ class FairReads:
             else:
                 self._metrics.reads.inc()
                 if reading.position == position:
-                    return documents
+                    return found
                 # The stream was reopened meanwhile, so the buffered messages are not complete: read again.
 
     async def _move_on(self, reading: Reading, position: Timestamp) -> None:
@@ -158,8 +183,7 @@ class FairReads:
 
     def share(self, reading: Reading, user: str) -> None:
         """Let one more user wait for this reading, so that the reading also stands in that user's queue for a slot."""
-        if (waiter := self._waiting.get(reading)) is not None:
-            self._semaphore.enqueue(waiter, user)
+        self._slots.share(reading, user)
 
     async def catch_up(self, *, surely: bool = False) -> bool:
         """Wait until the relay has published everything that the database holds now, but at most CATCH_UP_S seconds.
@@ -203,13 +227,3 @@ class FairReads:
         for task in (self._asked, self._next):
             if task is not None:
                 task.cancel()
-
-    @asynccontextmanager
-    async def _slot(self, reading: Reading) -> AsyncGenerator[None]:
-        waiter = self._waiting[reading] = asyncio.get_running_loop().create_future()
-        try:
-            async with self._semaphore.slot(waiter, reading.users()):
-                del self._waiting[reading]
-                yield
-        finally:
-            self._waiting.pop(reading, None)

@@ -7,17 +7,14 @@ a socket accepts one page at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
-
-import orjson
 
 from relay.protocol.frames import Frame, encode
 from relay.protocol.types import PAGE_BYTES, Kind
 from relay.source.raw_bson import Element
 from relay.tasks.event_view import START, EventView, element_json, extend, head
-from relay.tasks.summary import Summary
 from relay.tasks.task import Task
 
 MANY_BYTES = 256 * 1024  # more bytes of events are encoded in a thread: they would block the loop for 20 ms
@@ -151,15 +148,15 @@ def _page(
     return encode(Kind.TASK_STATE, data, at=at)
 
 
-def dashboard_pages(summaries: Iterable[Summary]) -> Pages:
-    """Return the `dashboard:state` frames of a list. The summaries have to be in the order of the list already."""
-    encoded = [orjson.dumps(summary) for summary in summaries]
+def dashboard_pages(summaries: Sequence[bytes]) -> Pages:
+    """Return the `dashboard:state` frames of a list. `summaries` has the JSON of each summary, in the order of the
+    list."""
 
     def page(begin: int, end: int, first: bool, more: bool) -> Frame:
-        tasks = _joined(encoded[begin:end])
+        tasks = _joined(summaries[begin:end])
         return encode(Kind.DASHBOARD_STATE, {"tasks": tasks, "reset": first, "more": more})
 
-    return Pages(encoded, 0, page)
+    return Pages(summaries, 0, page)
 
 
 def _joined(items: Sequence[bytes]) -> bytes:

@@ -8,11 +8,11 @@ snapshot holds exactly the changes up to that position, and the live messages af
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
-from bson import Timestamp
+from bson import Int64, Timestamp
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient
@@ -22,13 +22,21 @@ from relay.errors import PositionLost, Unavailable, Unwanted
 from relay.source.cluster import is_routed, latest_time
 from relay.source.decoder import Decoder
 from relay.source.errors import TIME_UNKNOWN, Meaning, meaning_of
+from relay.source.id_lists import keys_in
 from relay.source.members import Members
 from relay.source.raw_bson import Document, ignore
+from relay.source.walk import field
 
 log = logging.getLogger(__name__)
 
 MAX_TIME_MS = 10_000  # limit of each read: without a majority, a snapshot read would wait forever
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+AT_ONCE = 1_000  # documents of one reply: they are decoded together
+KEYS_AT_ONCE = 10_000  # keys of one reply: to read them takes less than 2 ms
+
+_T = TypeVar("_T")
+# Returns the id of a cursor, 0 if it has ended, and what a reply has in the batch of this name.
+_Take = Callable[[RawBSONDocument, str], tuple[int, Iterable[_T]]]
 
 
 class Reader:
@@ -79,31 +87,49 @@ class Reader:
         a timeout. Raises Unwanted if `wanted` has returned False: it is called before each part of the result is
         decoded, and the rest is neither decoded nor fetched then.
         """
+        options = {"projection": projection, "sort": sort, "limit": limit or None, "batchSize": AT_ONCE}
+        return await self._find(position, {"filter": filter, **options}, self._documents, wanted)
+
+    async def keys_at(
+        self,
+        position: Timestamp,
+        filter: Mapping[str, Any],
+        *,
+        sort: Mapping[str, int],
+        limit: int,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> list[bytes]:
+        """Return the keys (`source.change.key_of`) of the first `limit` matching documents, as they were at `position`,
+        in the order of `sort`. A key can be used in place of the `_id`: as a `source.identity.RawId`.
+
+        Raises what `read_at` raises, and calls `wanted` as it does.
+        """
+        options = {"projection": {"_id": 1}, "sort": sort, "limit": limit, "batchSize": KEYS_AT_ONCE}
+        return await self._find(position, {"filter": filter, **options}, self._keys, wanted)
+
+    async def _find(
+        self, position: Timestamp, options: Mapping[str, Any], take: _Take[_T], wanted: Callable[[], bool]
+    ) -> list[_T]:
+        """Run a `find` with these options, without those that are None, and return what `take` takes from its replies.
+        Raises what `read_at` raises."""
         command: dict[str, Any] = {
             "find": self._collection,
-            "filter": filter,
+            **{name: value for name, value in options.items() if value is not None},
             "readConcern": {"level": "snapshot", "atClusterTime": position},
             "maxTimeMS": self._max_time_ms,
             # Rights are compared exactly: a collection's own collation may treat "A" and "a" as equal.
             "collation": {"locale": "simple"},
-            "batchSize": 1000,
         }
-        if projection is not None:
-            command["projection"] = projection
-        if sort is not None:
-            command["sort"] = sort
-        if limit:
-            command["limit"] = limit
         try:
             try:
-                return await self._run(command, wanted)
+                return await self._run(command, take, wanted)
             except OperationFailure as failure:
                 if failure.code != TIME_UNKNOWN or not self._members.may_lag:
                     raise
             # That member lags and has not even heard of the position. The driver tells a member with each command the
             # latest time that it knows itself, and learns that now. Then the member waits until it has the position.
             await self.now()
-            return await self._run(command, wanted)
+            return await self._run(command, take, wanted)
         except OperationFailure as failure:
             if meaning_of(failure) is Meaning.MOMENT_LOST:
                 raise PositionLost(f"read at {position}: code {failure.code}") from failure
@@ -111,26 +137,39 @@ class Reader:
         except PyMongoError as failure:
             raise Unavailable(f"read failed: {type(failure).__name__}") from failure
 
-    async def _run(self, command: dict[str, Any], wanted: Callable[[], bool]) -> list[dict[str, Any]]:
+    async def _run(self, command: dict[str, Any], take: _Take[_T], wanted: Callable[[], bool]) -> list[_T]:
         # Each read has its own session: the server refuses a getMore outside the session of its find, and a causally
         # consistent session would add a read concern of its own.
         route = await self._members.read(self._client)
+        more = {"collection": self._collection, "batchSize": command["batchSize"]}
         async with self._client.start_session(causal_consistency=False) as session:
-            reply = await route.command(self._database, command, codec_options=RAW, session=session)
-            cursor, batch = reply["cursor"], "firstBatch"
-            documents: list[dict[str, Any]] = []
+            reply, batch = (
+                await route.command(self._database, command, codec_options=RAW, session=session),
+                "firstBatch",
+            )
+            found: list[_T] = []
             while wanted():
-                documents += self._decoded(cursor[batch])
-                if not cursor["id"]:
-                    return documents
-                more = {"getMore": cursor["id"], "collection": self._collection, "batchSize": 1000}
-                reply = await route.command(self._database, more, codec_options=RAW, session=session)
-                cursor, batch = reply["cursor"], "nextBatch"
-            if cursor["id"]:
-                kill = {"killCursors": self._collection, "cursors": [cursor["id"]]}
+                cursor, taken = take(reply["cursor"], batch)
+                found += taken
+                if not cursor:
+                    return found
+                again = {"getMore": Int64(cursor), **more}
+                reply = await route.command(self._database, again, codec_options=RAW, session=session)
+                batch = "nextBatch"
+            if cursor := reply["cursor"]["id"]:
+                kill = {"killCursors": self._collection, "cursors": [cursor]}
                 with suppress(PyMongoError):  # the server ends an idle cursor by itself after some time
                     await route.command(self._database, kill, session=session)
             raise Unwanted
+
+    def _documents(self, cursor: RawBSONDocument, batch: str) -> tuple[int, Iterable[Document]]:
+        return cursor["id"], self._decoded(cursor[batch])
+
+    def _keys(self, cursor: RawBSONDocument, batch: str) -> tuple[int, Sequence[bytes]]:
+        # To take a field from the cursor itself would make an object of each document in the batch.
+        raw = bytes(cursor.raw)
+        id = int.from_bytes(field(raw, b"id"), "little", signed=True)
+        return id, keys_in(field(raw, batch.encode()), self._note_left_out)
 
     def _decoded(self, batch: Iterable[RawBSONDocument]) -> Iterator[Document]:
         """Decode these documents, and yield them in order. Those that are not BSON are left out, counted and logged."""
@@ -138,12 +177,13 @@ class Reader:
             try:
                 document = self._decoder.document(bytes(raw.raw))
             except Exception as failure:  # any error is about this document alone; go on with the others
-                error = type(failure).__name__
+                self._note_left_out(1, type(failure).__name__)
             else:
                 yield document
-                continue
-            self._left_out(1)
-            log.error("a document cannot be decoded and is left out", extra={"error": error})
+
+    def _note_left_out(self, count: int, error: str = "InvalidBSON") -> None:
+        self._left_out(count)
+        log.error("a document cannot be decoded and is left out", extra={"error": error})
 
     @property
     def is_routed(self) -> bool:

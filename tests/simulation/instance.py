@@ -40,6 +40,7 @@ from relay.gateway.websocket.pacing import WritePacer
 from relay.hub.hub import Hub
 from relay.metrics import Metrics
 from relay.protocol.types import Close
+from relay.source.change import key_of
 from relay.source.stream import Batch, Reopened
 from relay.tasks.visibility import Principal
 from simulation.plan import Plan
@@ -147,6 +148,12 @@ class Reads:
             if trouble < 0.05:
                 raise PositionLost("simulated")
         return self._world.find(position, filter, projection=projection, sort=sort, limit=limit)
+
+    async def keys_at(
+        self, position: Timestamp, filter: Mapping[str, Any], *, sort: Mapping[str, int], **options: Any
+    ) -> Sequence[bytes]:
+        documents = await self.read_at(position, filter, projection={"_id": 1}, sort=sort, **options)
+        return [key_of(one["_id"]) for one in documents]
 
     async def now(self) -> Timestamp:
         for _ in range(self._chance.randrange(3)):

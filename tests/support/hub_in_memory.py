@@ -154,14 +154,20 @@ class HubFixture:
             raise failure
         if not wanted():
             raise Unwanted
-        stored = self.model.at(position).values()
-        found = [copy.deepcopy(one) for one in stored if filter_applies(dict(filter), one)]
+        stored, plain = self.model.at(position).values(), bson.decode(bson.encode(filter))
+        found = [copy.deepcopy(one) for one in stored if filter_applies(plain, one)]
         if projection is not None and LENGTH_FIELD in projection:
             found = [{**one, LENGTH_FIELD: _length(one.get("events"))} for one in found]
-            self.lists_read += 1
         elif projection is None:
             self.read += found
         return [DECODER.document(bson.encode(one)) for one in found]
+
+    async def keys_at(
+        self, position: Timestamp, filter: Mapping[str, Any], *, sort: Mapping[str, int], **options: Any
+    ) -> list[bytes]:
+        documents = await self.read_at(position, filter, projection={"_id": 1}, sort=sort, **options)
+        self.lists_read += 1
+        return [key_of(one["_id"]) for one in documents]
 
     async def now(self) -> Timestamp:
         return max(self.database_at, self.hub.position)

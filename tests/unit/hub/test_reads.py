@@ -54,6 +54,11 @@ class Database:
             raise outcome
         return [DECODER.document(bson.encode(document)) for document in self.documents]
 
+    async def keys_at(
+        self, position: Timestamp, filter: Mapping[str, Any], **options: Any
+    ) -> Sequence[bytes]:
+        return [key_of(one["_id"]) for one in await self.read_at(position, filter, **options)]
+
     async def now(self) -> Timestamp:
         self.questions += 1
         await self.answers.wait()

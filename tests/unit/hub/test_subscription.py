@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any, get_args
 
+import orjson
 import pytest
 from support.hub_in_memory import AUDIENCE, TRANSLATOR, Receiver, task_of
 from support.mongo_model import Group as Writes
@@ -214,7 +215,7 @@ class Lists(Tasks):
     def given(
         self, *, moved: bool = False, has_room: bool = True, number: int = 0, since: Any = ()
     ) -> ReadGiven:
-        read = ListRead(dashboard_pages([self.state.task.summary]), since, self.group)
+        read = ListRead(dashboard_pages([orjson.dumps(self.state.task.summary)]), since, self.group)
         return ReadGiven(self.list.requests[number], read, has_room)
 
     def any(self, kind: type[Event]) -> Event:
