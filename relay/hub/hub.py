@@ -129,13 +129,15 @@ class Hub:
             self._registry.begin_publishing()
             self._driver.list_reads.fragments.note(steps, position)
             for step in steps:
+                # Taken out of the step: each would keep the other alive until Python's garbage collector runs.
+                prepared, step.prepared = step.prepared, None
                 if (
                     self._registry.groups
                     or changes.are_kept
                     or self.is_listened(step.key)
                     or self._throttle.waits_for(step.key)
                 ):
-                    frames = step.prepared or StepFrames(step, self._translator.view)
+                    frames = prepared or StepFrames(step, self._translator.view)
                     self._publish(frames)
                     changes.record(frames, position, asyncio.get_running_loop().time())
             self._delivery.flush()

@@ -108,6 +108,9 @@ class HubFixture:
     def write(self, group: Group | None = None) -> None:
         """Make the next group of writes, and publish it."""
         steps = self.steps_of(group if group is not None else self._next_groups.pop(0))
+        for step in steps:
+            if (prepare := self.hub.prepare(step)) is not None:
+                prepare()
         self.hub.publish(steps, self.model.batches[-1].position)
 
     def steps_of(self, group: Group) -> list[Step]:

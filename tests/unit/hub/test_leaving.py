@@ -287,3 +287,23 @@ async def test_of_lists_that_new_rights_replace_again_and_again_only_the_last_is
         await settled()
         assert fixture.lists_read == 2
         assert set(fixture.hub._registry.groups) == {listener.keys}
+
+
+async def test_a_change_that_was_sent_is_not_kept() -> None:
+    """It may have megabytes, and the process looks for garbage seldom."""
+    async with running_hub([insert("t0", 0)], [merged("t0", 1)]) as fixture:
+        fixture.write()
+        receiver = Receiver()
+        joins_task(fixture, fixture.listener(receiver=receiver), receiver)
+        await until(lambda: "task:state" in receiver.types())
+        (step,) = fixture.steps_of([merged("t0", 1)])
+        prepare = fixture.hub.prepare(step)
+        assert prepare is not None
+        prepare()
+        frames = weakref.ref(step.prepared)
+
+        fixture.hub.publish([step], fixture.model.batches[-1].position)
+        del step, prepare
+
+        assert "task:event_added" in receiver.types()
+        assert frames() is None
