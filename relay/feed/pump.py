@@ -31,7 +31,7 @@ from bson import Timestamp
 
 from relay.errors import PositionLost
 from relay.feed.cache import TaskCache
-from relay.feed.slices import Slices, is_heavy, is_heavy_to_make, parts
+from relay.feed.slices import Slices, holds_much, is_heavy, is_heavy_to_make, parts
 from relay.feed.stored_tasks import Reads, StoredTasks
 from relay.metrics import Metrics
 from relay.source.change import Change
@@ -246,7 +246,8 @@ class Pump:
             step: Step | None = None
             if key in now:
                 task = now[key]
-                if not is_light and is_heavy(task, change, path):
+                needs_look = not is_light or (task is not None and holds_much(task))
+                if needs_look and is_heavy(task, change, path):
                     step = await self._slices.in_thread(translate, task, change)
                 else:
                     step = translate(task, change)

@@ -17,7 +17,7 @@ from relay.source.raw_bson import RawArray
 from relay.tasks.paths import at_path
 from relay.tasks.step import Step
 from relay.tasks.task import Task
-from relay.tasks.timeline import Appended, Rewritten
+from relay.tasks.timeline import Appended, Rewritten, only_appends
 
 _T = TypeVar("_T")
 
@@ -26,7 +26,7 @@ SLICE_S = 0.01  # for so long the pump may hold the event loop
 # number of its events. A thousand take about 5 ms to apply.
 PART = 5_000  # weight of the changes that are translated and published together
 HEAVY = 2_000  # a change of this weight is applied in a thread
-BYTES = 512  # of an array that count as one path
+BYTES, ELEMENTS = 512, 20  # of an array that count as one path
 # Bytes of a rewritten timeline, before and after: more are compared and encoded in a thread.
 HEAVY_BYTES = 192 * 1024
 HEAVY_EVENTS = 500  # appended events: more are encoded in a thread
@@ -74,17 +74,16 @@ class Slices:
             began = self._clock()
             yield steps[first:end]
             took = self._clock() - began
-            least = (end - first) * SLICE_S / took if took > 0 else PART
-            self._steps = max(1, min(PART, int(least)))
+            fitting = (end - first) * SLICE_S / took if took > 0 else PART
+            self._steps = max(1, min(PART, int(fitting)))
             first = end
 
 
 def parts(changes: Sequence[Change], path: str) -> Iterator[tuple[Sequence[Change], int]]:
     """Yield the changes of a batch in parts, each with its weight, which is at most PART if possible. A part ends
     between two cluster times. `path` is the path of the array of events."""
-    first = boundary = weight = lighter = (
-        0  # `lighter` is the weight of the changes from `first` to `boundary`
-    )
+    first = boundary = weight = 0
+    lighter = 0  # the weight of the changes from `first` to `boundary`
     for index, change in enumerate(changes):
         more = weight_of(change, path)
         if index and change.time != changes[index - 1].time:
@@ -114,11 +113,28 @@ def _weight_of_value(value: Any) -> int:
 
 
 def is_heavy(before: Task | None, change: Change, path: str) -> bool:
-    """Whether a change takes long enough to be applied in a thread; `before` is the task before it."""
+    """Whether a change takes long enough to be applied in a thread; `before` is the task before it.
+
+    One edited event of an array in memory weighs as much as the array, because all of it is copied and compared.
+    """
     weight = weight_of(change, path)
-    if before is not None and weight > 1 and before.timeline.held is not None:
-        weight += before.timeline.held.size // BYTES
+    if (
+        before is not None
+        and holds_much(before)
+        and not only_appends(before.timeline, change.operation, path)
+    ):
+        weight += _weight_held(before)
     return weight >= HEAVY
+
+
+def holds_much(task: Task) -> bool:
+    """Whether an edit of one event takes long, because the array that is in memory is large."""
+    return _weight_held(task) >= HEAVY
+
+
+def _weight_held(task: Task) -> int:
+    held = task.timeline.held
+    return 0 if held is None else max(held.size // BYTES, len(held.elements) // ELEMENTS)
 
 
 def is_heavy_to_make(step: Step) -> bool:

@@ -23,8 +23,7 @@ from relay.metrics import Metrics
 from relay.source.change import Change, Replaced, Updated, just_before, key_of
 from relay.source.identity import among
 from relay.source.outage import RETRY_S, Outage
-from relay.source.raw_bson import Document, RawArray
-from relay.tasks.paths import at_path
+from relay.source.raw_bson import Document
 from relay.tasks.task import Task
 from relay.tasks.translate import Translator
 
@@ -35,7 +34,6 @@ WHOLE_PER_READ = 20  # the same for tasks with the array of their events: a repl
 # How many seconds a transaction of a sharded cluster may be visible before the cluster time of its changes. The time
 # passes while the shards hear that it was committed, which takes milliseconds unless a shard has just lost its primary.
 VISIBLE_EARLY_S = 10
-HEAVY_ARRAY = 512 * 1024  # bytes of an array of events that is divided into its elements in a thread
 
 
 class Before(NamedTuple):
@@ -191,8 +189,7 @@ class StoredTasks:
 
     async def _task_of(self, document: dict[str, Any]) -> Task:
         """Return the task that a whole stored document describes."""
-        array = at_path(document, self._translator.mapping.events)
-        if isinstance(array, RawArray) and len(array.raw) >= HEAVY_ARRAY:
+        if self._translator.reads_long(document):
             return await self._slices.in_thread(self._translator.read, document)
         return self._translator.read(document)
 

@@ -22,6 +22,7 @@ from relay.hub.task_subscription import TaskRequest
 from relay.source.change import key_of
 from relay.source.identity import among
 from relay.source.outage import RETRY_S, Outage
+from relay.source.raw_bson import Document
 from relay.tasks.task import Keys, Task
 from relay.tasks.task_ids import candidate_ids
 from relay.tasks.translate import Translator
@@ -365,7 +366,7 @@ class TaskReads:
             return None
         try:
             return [
-                (key, self._translator.read(stored.documents[key]))
+                (key, await self._task_of(stored.documents[key]))
                 for key in reading.keys
                 if key in stored.documents
             ]
@@ -374,6 +375,11 @@ class TaskReads:
             log.exception("a task could not be read")
             await asyncio.sleep(RETRY_S)  # a subscription that needs this read asks again at once
             return None
+
+    async def _task_of(self, document: Document) -> Task:
+        if self._translator.reads_long(document):
+            return await asyncio.to_thread(self._translator.read, document)
+        return self._translator.read(document)
 
     async def _found(
         self, reading: TaskReading, tasks: Iterable[tuple[bytes, Task]]

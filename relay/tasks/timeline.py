@@ -155,6 +155,11 @@ def advance(before: Timeline, operation: Operation, path: str) -> tuple[Timeline
             return NOTHING, None
 
 
+def only_appends(before: Timeline, operation: Operation, path: str) -> bool:
+    """Whether an operation changes no event that the timeline has before it, by the operation's paths alone."""
+    return isinstance(operation, Updated) and _added(before, operation, path) is not None
+
+
 def _is_unknown(timeline: Timeline) -> bool:
     """Whether the timeline has elements that are not in memory."""
     return timeline.held is None and timeline.length > 0

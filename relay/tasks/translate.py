@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, assert_never
 
 from relay.source.change import SPLIT, Change, Deleted, Inserted, Replaced, Updated
+from relay.source.raw_bson import RawArray
 from relay.tasks.document import apply, prune, tree_of
 from relay.tasks.event_view import MAX_EVENT_BYTES, EventView
 from relay.tasks.lifecycle import LifecycleRules
 from relay.tasks.mapping import Mapping
-from relay.tasks.paths import Document
+from relay.tasks.paths import Document, at_path
 from relay.tasks.redact import Redactor
 from relay.tasks.step import EventAdded, Listed, Message, StateReset, Step, SummaryUpdated
 from relay.tasks.summary import Summaries, Summary, kind_of, roots
@@ -36,6 +37,8 @@ from relay.tasks.timeline import (
     timeline_of,
 )
 
+# Bytes of an array of events: more are divided into elements in a thread. If these are tiny, it takes up to 20 ms.
+HEAVY_ARRAY = 128 * 1024
 # Fields that a projection adds to a document, so that the whole array of events need not be read.
 LENGTH_FIELD = "relay_event_count"  # the length of the array of events
 ENDING_FIELD = "relay_last_events"  # the last elements of that array
@@ -77,6 +80,11 @@ class Translator:
         elements = timeline.elements or ()
         last = self._lifecycle.last_in(elements)
         return self._task(wire_id(document["_id"]), prune(document, self._tree), timeline, last)
+
+    def reads_long(self, document: Document) -> bool:
+        """Whether `read` takes so long for this document that it has to be called in a thread."""
+        array = at_path(document, self.mapping.events)
+        return isinstance(array, RawArray) and len(array.raw) >= HEAVY_ARRAY
 
     def _outline_projection(self) -> dict[str, Any] | None:
         """Return the projection that reads only the length and the last elements of the array of events.

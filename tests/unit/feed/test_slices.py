@@ -8,20 +8,22 @@ from functools import partial
 from itertools import count, pairwise
 from typing import Any
 
+import bson
 import pytest
 from bson import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 from support.collector import TRANSLATOR, Collector, stored
-from support.mongo_model import Group, Model, ModelReads, ModelSource
+from support.mongo_model import DECODER, Group, Model, ModelReads, ModelSource
 
 from relay.feed import slices
 from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
-from relay.feed.slices import SLICE_S, Slices, parts
+from relay.feed.slices import SLICE_S, Slices, is_heavy, parts
 from relay.metrics import Metrics
 from relay.source.change import Change, Updated, key_of
 from relay.tasks.step import Step
+from relay.tasks.task import Task
 
 TASKS = [f"t{n}" for n in range(6)]
 
@@ -120,7 +122,7 @@ async def test_a_heavy_change_is_translated_in_a_thread_with_the_same_result(
     model = Model([*writes(), [("push", task, [{"type": "failed"}, {"n": 2}], "failed") for task in TASKS]])
     usual = await published(model, lambda: 0.0)
     monkeypatch.setattr(slices, "HEAVY", 0)
-    monkeypatch.setattr("relay.feed.stored_tasks.HEAVY_ARRAY", 0)
+    monkeypatch.setattr("relay.tasks.translate.HEAVY_ARRAY", 0)
     monkeypatch.setattr(slices, "HEAVY_BYTES", 0)
 
     threaded = await published(model, lambda: 0.0)
@@ -158,3 +160,25 @@ def test_parts_are_small_or_of_one_time_and_hold_every_change_in_order(
         last = [change for change in part if change.time == part[-1].time]
         before = weight - sum(len(change.operation.fields) for change in last)  # type: ignore[union-attr]
         assert weight <= 10 or before <= 10
+
+
+@pytest.mark.parametrize(
+    ("operation", "heavy"),
+    [
+        (Updated({"events.7.v": 1}), True),
+        (Updated({}, ["events.7.v"]), True),
+        (Updated({}, [], [("events", 100)]), True),
+        (Updated({"events.60000": {}}), False),
+        (Updated({"title": "New"}), False),
+    ],
+)
+def test_an_edit_of_one_event_weighs_as_much_as_the_array_in_memory(operation: Updated, heavy: bool) -> None:
+    document = {"_id": "t", "events": [{"n": number} for number in range(60_000)]}
+
+    def task(**fields: Any) -> Task:
+        return TRANSLATOR.read(DECODER.document(bson.encode(document | fields)))
+
+    change = Change(key_of("t"), "t", Timestamp(2, 1), None, operation)
+
+    assert is_heavy(task(), change, "events") is heavy
+    assert not is_heavy(task(events=[{}]), change, "events")
