@@ -251,7 +251,10 @@ class Reconnector:
 
     def _schedule_retry(self, connection: Connection, retry: Retry) -> None:
         """Repeat temporarily refused requests together, when the latest of their delays has passed."""
-        at = self._clock() + max(retry.wait_s or 0.0, jitter(retry.failed_rounds, self._random))
+        wait_s = retry.wait_s or 0.0
+        if retry.failed_rounds is not None:
+            wait_s = max(wait_s, jitter(retry.failed_rounds, self._random))
+        at = self._clock() + wait_s
         if connection.retry_at is not None:
             connection.retry_at = max(at, connection.retry_at)
         else:

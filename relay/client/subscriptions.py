@@ -87,11 +87,12 @@ class Retry:
     """Asks the caller to call `retry` later.
 
     `wait_s` is the shortest delay in seconds, None if the relay named none. `failed_rounds` counts the rounds with
-    temporary errors in a row before this one.
+    temporary errors in a row before this one. It does not count requests that only came too fast: they succeed after
+    the delay, unless another client of the same user is faster, and whoever waits longer each time never succeeds.
     """
 
     wait_s: float | None
-    failed_rounds: int
+    failed_rounds: int | None  # None: the requests came too fast, and nothing has failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,11 +300,15 @@ class Subscriptions:
     ) -> Outcome:
         if not joins and not leaves:
             return NO_EFFECT
-        if not self._refused and not self._refused_leaves:
-            self._failed_rounds += 1  # several errors before the next retry count as one round
+        wait_s = seconds(message.data.get("retryAfterMs"))
+        is_first = not self._refused and not self._refused_leaves
         self._refused.append((list(joins.items()), together))
         self._refused_leaves |= leaves
-        return Outcome(retry=Retry(seconds(message.data.get("retryAfterMs")), self._failed_rounds - 1))
+        if message.data.get("code") == ErrorCode.RATE_LIMITED and wait_s is not None:
+            return Outcome(retry=Retry(wait_s, None))
+        if is_first:
+            self._failed_rounds += 1  # several errors before the next retry count as one round
+        return Outcome(retry=Retry(wait_s, max(0, self._failed_rounds - 1)))
 
     def _on_refusal(self, room: Room, want: Want, code: object) -> Outcome:
         """Process the permanent refusal of one join, which was alone in its request or named by the error."""

@@ -14,7 +14,7 @@ from support.fake_relay import position, summary
 
 from relay.client import Client, Message, TaskList, Timeline
 from relay.client.events import decode
-from relay.client.subscriptions import Subscriptions
+from relay.client.subscriptions import Retry, Subscriptions
 
 SEEDS = int(os.environ.get("RELAY_TEST_ROOMS_SEEDS") or 1000)
 TASKS = ("t1", "t1", "t1", "t2", "t2", "t3", "bad")  # the relay refuses the last as an invalid task id
@@ -415,3 +415,18 @@ def test_a_leave_that_was_refused_is_sent_again_at_its_time_although_the_join_be
     assert again is not None
     assert "task:leave" in again.frame
     assert subscriptions.next_request() is None
+
+
+def test_requests_that_came_too_fast_are_repeated_after_the_time_that_the_relay_names() -> None:
+    """Another client of the user may be as fast as it can: whoever waits longer each time would never succeed."""
+    client = Client("http://relay", "t0ken")
+    client.join_task("t1")
+    subscriptions = Subscriptions(client._wanted)
+    data = {"code": "rate_limited", "temporary": True, "retryAfterMs": 50}
+    for number in range(1, 20):
+        assert subscriptions.next_request() is not None
+
+        outcome = outcome_of(subscriptions, "error", data, f"r{number}")
+
+        assert outcome.retry == Retry(0.05, None)
+        subscriptions.retry()
