@@ -362,8 +362,9 @@ class Session:
             )
         audience = self._services.audience
         keys = audience.keys_for(principal)
-        if keys != listener.keys and listener.list is not None:
-            self._spend(listener, cost(limit=listener.list.limit))  # the list is read again
+        if keys != listener.keys:  # the list, and tasks that were not answered yet, are read again
+            limit = listener.list.limit if listener.list is not None else 0
+            self._spend(listener, cost(tasks=listener.unanswered_tasks(), limit=limit))
         self._principal = principal
         # Send the notice when half of the remaining time is left, at the earliest. Otherwise a new token that expires
         # within 30 s would be answered with a notice at once, and so would every token after it.

@@ -122,6 +122,10 @@ class Listener:
         if self.list is not None:
             yield self.list
 
+    def unanswered_tasks(self) -> int:
+        """Return the number of tasks that the listener has asked for and was not answered about yet."""
+        return sum(len(subscription.requests) > 0 for subscription in self.tasks.values())
+
     # The hub adds a subscription when a client asks for it, and removes it when its state becomes ABSENT.
 
     def add_task(self, subscription: TaskSubscription) -> None:

@@ -90,6 +90,19 @@ async def test_a_token_with_other_rights_counts_like_a_join_of_the_list(tasks: A
         await client.until("dashboard:task_list_updated", taskId="t")
 
 
+async def test_a_token_with_other_rights_counts_for_the_tasks_that_are_read_again(
+    tasks: Any, with_: Any
+) -> None:
+    async with running(with_(relay_messages_per_second=RATE)) as relay, connected(relay) as client:
+        began = time.monotonic()
+        missing = [{"taskId": str(number)} for number in range(11)]
+        await client.send("task:join", {"tasks": missing}, id="tasks")  # 2 requests, refused after 100 ms
+        answer = await joined(client, "auth", token=token("alice", teams=["red"]))  # 2 more
+        assert answer["type"] == "auth:ok"
+        async with connected(relay) as other, connected(relay) as third:  # with the first, 3 handshakes
+            assert await used_up(other, third) <= 3 + RATE * (time.monotonic() - began)
+
+
 async def test_ten_tabs_that_come_back_at_once_are_not_refused(tasks: Any, with_: Any) -> None:
     async with running(with_(relay_messages_per_second=20)) as relay, AsyncExitStack() as stack:
         tabs = [await stack.enter_async_context(connected(relay, "/ws/dashboard")) for _ in range(10)]
