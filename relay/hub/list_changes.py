@@ -20,6 +20,7 @@ from relay.protocol.frames import Frame
 from relay.tasks.task import Keys
 
 MAX_CHANGES, MAX_BYTES = 5_000, 8 * 1024 * 1024
+AHEAD_S = 60  # a client may come from an instance that is ahead of this one; not by more
 IDLE_S = 60.0  # after this time without a poll, nothing is kept; a poll waits 25 s at most
 
 Notify = Callable[[], None]
@@ -97,10 +98,11 @@ class ListChanges:
         for notify in {one for waiting in self._waiting.values() for one in waiting}:
             notify()
 
-    def after(self, position: Timestamp, keys: Keys) -> list[Frame] | None:
+    def after(self, position: Timestamp, keys: Keys, *, now: Timestamp) -> list[Frame] | None:
         """Return the list updates that bring a list of this position up to date, for a client that holds these audience
-        keys: one for each task that has changed. Return None if changes after this position were forgotten."""
-        if self._since is None or position < self._since:
+        keys: one for each task that has changed. Return None if changes after this position were forgotten, or if it is
+        so far ahead of `now`, which is position S, that no other instance can have sent it."""
+        if self._since is None or position < self._since or position.time > now.time + AHEAD_S:
             return None
         newest: dict[bytes, Frame] = {}
         for change in reversed(self._changes):

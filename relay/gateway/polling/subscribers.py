@@ -269,7 +269,9 @@ class UpdatedList(ListSubscriber):
 
     def _updates(self) -> Sequence[Frame] | None:
         """Return what has changed for the client; None if the list has to be read to know."""
-        return self._changes.after(self._position, self._keys) if self._position is not None else None
+        if self._position is None:
+            return None
+        return self._changes.after(self._position, self._keys, now=self._hub.position)
 
     def _wait_for_changes(self) -> None:
         self._hub.leave_all(self._listener)
