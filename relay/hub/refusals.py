@@ -23,31 +23,37 @@ class Refusal:
     `keys` stand for the `_id`s for which the taskId of the request may stand.
     """
 
-    __slots__ = ("_has_appeared", "_requests", "_rights", "keys")
+    __slots__ = ("_appeared", "_is_lost", "_requests", "_rights", "keys")
 
     def __init__(self, request: TaskRequest, keys: Sequence[bytes]) -> None:
         self.keys = keys
         self._requests = Waiting(request)  # it is empty once the request was withdrawn
         self._rights = request.subscription.listener.keys
-        self._has_appeared = False
+        self._appeared: set[bytes] = set()  # the keys of documents that the listener may see by now
+        self._is_lost = False
 
     def requests(self) -> Waiting[TaskRequest]:
         """Return the one request, or nothing if it was withdrawn."""
         return self._requests
 
     def note(self, frames: StepFrames) -> None:
-        after = frames.step.after
-        self._has_appeared = after is not None and not self._rights.isdisjoint(after.keys)
+        key, after = frames.step.key, frames.step.after
+        if after is not None and not self._rights.isdisjoint(after.keys):
+            self._appeared.add(key)
+        else:
+            self._appeared.discard(key)
 
     def note_lost(self) -> None:
-        self._has_appeared = True
+        self._is_lost = True
 
     def is_outdated(self) -> bool:
         """Whether the task has to be read again instead, because it may be visible to the listener by now, or because
         the listener has become subscribed to it and has to be told whether the task was deleted."""
         subscriptions = [request.subscription for request in self._requests]
-        return self._has_appeared or any(
-            one.member or one.listener.keys != self._rights for one in subscriptions
+        return (
+            self._is_lost
+            or bool(self._appeared)
+            or any(one.member or one.listener.keys != self._rights for one in subscriptions)
         )
 
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from simulation.clock import VirtualLoop
 from support.hub_in_memory import HubFixture, Receiver, running_hub, settled, until
 
@@ -95,6 +96,31 @@ def test_a_task_that_becomes_visible_before_its_refusal_is_sent_is_shown(how: st
 
         assert "error" not in receiver.types()
         assert receiver.of("task:state")
+
+    played(story())
+
+
+def test_a_task_that_appears_is_shown_although_another_document_of_its_id_is_deleted() -> None:
+    """A taskId of 24 hexadecimal digits may stand for an ObjectId and for a string."""
+
+    async def story() -> None:
+        task = "0" * 24
+        fixture = HubFixture([insert("t0", 0)])
+        async with fixture.hub:
+            fixture.write()
+            receiver = Receiver()
+            fixture.hub.join_task(fixture.listener(receiver=receiver), task, None, None, "1")
+            await asyncio.sleep(AFTER_S)
+
+            for write in (
+                ("insert", ObjectId(task), [], "new"),
+                ("insert", task, [], "new"),
+                ("delete", task),
+            ):
+                fixture.write([write])
+            await asyncio.sleep(3 * STEP_S)
+
+        assert receiver.types() == ["task:state"]
 
     played(story())
 
