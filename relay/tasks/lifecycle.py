@@ -149,9 +149,7 @@ class LifecycleRules:
                 last = self._last(rewritten.elements, index, silent, start=known) or last
                 known = index
             if self._is_news(kind, before, _kind(last)):
-                newest.pop(
-                    kind, None
-                )  # so that the messages are in the order of the events they are sent for
+                newest.pop(kind, None)  # so that the messages are in the order of their events
                 newest[kind] = event
         for kind, event in newest.items():
             yield self._message(kind, after, event)

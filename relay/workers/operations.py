@@ -34,9 +34,8 @@ class AllWorkers:
         self._slots: Sequence[Slot] = ()  # of the workers
         self._asked: Sequence[Slot] = ()  # of the workers and the tailer
         self._own = WorkerMetrics()
-        self._added = (
-            CollectorRegistry()
-        )  # what is counted here, in the parent, and added to the same of the others
+        # What is counted here, in the parent, and added to the same of the others.
+        self._added = CollectorRegistry()
         self._added.register(DroppedLines(output.dropped))
         self._sums = MetricSums()
         self._asking: asyncio.Task[dict[Slot, dict[str, Any]]] | None = None
