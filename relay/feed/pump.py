@@ -173,11 +173,13 @@ class Pump:
         ids = {change.key: change.id for change in changes}
         before = self._stored.before(changes, self._floor)
         after = await self._stored.after_transactions(changes)
-        now = await self._stored.outlines(before, ids, self._cache.get)
+        surely = {change.key for change in changes if self._translator.is_compared(change)}
+        now = await self._stored.outlines(before, ids, self._cache.get, surely)
         steps, compared = await self._translate(changes, now, after, is_light=is_light)
         whole = {key: id for key, id in ids.items() if key not in now}
         if whole:
             now |= await self._stored.wholes(before, whole)
+            compared |= {key for key in surely & whole.keys() if (task := now[key]) and task.timeline.length}
             corrections = self._corrections(whole, now)
             again = await self._stored.settled([change for change in changes if change.key in whole])
             retranslated = iter((await self._translate(again, now, after, is_light=False))[0])

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import AsyncGenerator, Callable, Container, Coroutine, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from bson import Timestamp
 
@@ -27,10 +29,12 @@ from relay.source.raw_bson import Document
 from relay.tasks.task import Task
 from relay.tasks.translate import Translator
 
+_T = TypeVar("_T")
+
 log = logging.getLogger(__name__)
 
 KEYS_PER_READ = 500  # tasks that one query of the database asks for
-WHOLE_PER_READ = 20  # the same for tasks with the array of their events: a reply is decoded at once
+WHOLE_PER_READ = 10  # the same for tasks with the array of their events: two replies may be in memory
 # How many seconds a transaction of a sharded cluster may be visible before the cluster time of its changes. The time
 # passes while the shards hear that it was committed, which takes milliseconds unless a shard has just lost its primary.
 VISIBLE_EARLY_S = 10
@@ -99,25 +103,31 @@ class StoredTasks:
         return change.grouped and self._reads.is_routed
 
     async def outlines(
-        self, before: Before, ids: Mapping[bytes, Any], known: Callable[[bytes], Task | None]
+        self,
+        before: Before,
+        ids: Mapping[bytes, Any],
+        known: Callable[[bytes], Task | None],
+        whole: Container[bytes],
     ) -> dict[bytes, Task | None]:
         """Return the tasks with these ids as they were before the part, by key; None for a task that did not exist.
 
         `known` returns a task from memory. Tasks that are not there are read at the position in `before`, without the
-        array of their events. A task that has to be read with this array is missing from the result.
+        array of their events. A task that has to be read with this array is missing from the result, and so are those
+        in `whole`, of which that is known before.
         """
         now: dict[bytes, Task | None] = {key: task for key in ids if (task := known(key)) is not None}
-        unknown = {key: id for key, id in ids.items() if key not in now}
+        unknown = {key: id for key, id in ids.items() if key not in now and key not in whole}
         projection = self._translator.outline_projection
         if unknown and projection is not None:
             self._metrics.loads.inc(len(unknown))
             now |= dict.fromkeys(unknown)
-            async for document in self._read_before(before, unknown, projection):
-                key, task = key_of(document["_id"]), self._translator.outline(document)
-                if task is not None:
-                    now[key] = task
-                else:
-                    del now[key]
+            async with aclosing(self._read_before(before, unknown, projection)) as documents:
+                async for document in documents:
+                    key, task = key_of(document["_id"]), self._translator.outline(document)
+                    if task is not None:
+                        now[key] = task
+                    else:
+                        del now[key]
         return now
 
     async def wholes(self, before: Before, ids: Mapping[bytes, Any]) -> dict[bytes, Task | None]:
@@ -126,8 +136,9 @@ class StoredTasks:
         The value is None for a task that did not exist.
         """
         found: dict[bytes, Task | None] = dict.fromkeys(ids)
-        async for document in self._read_before(before, ids):
-            found[key_of(document["_id"])] = await self._task_of(document)
+        async with aclosing(self._read_before(before, ids)) as documents:
+            async for document in documents:
+                found[key_of(document["_id"])] = await self._task_of(document)
         self._metrics.loads.inc(len(ids))
         return found
 
@@ -146,8 +157,9 @@ class StoredTasks:
         after: dict[tuple[bytes, Timestamp], Task | None] = {}
         for time, ids in wanted.items():
             after |= dict.fromkeys((key, time) for key in ids)
-            async for document in self._read(time, ids.values()):
-                after[key_of(document["_id"]), time] = await self._task_of(document)
+            async with aclosing(self._read(time, ids.values())) as documents:
+                async for document in documents:
+                    after[key_of(document["_id"]), time] = await self._task_of(document)
             self._metrics.loads.inc(len(ids))
         return after
 
@@ -174,8 +186,9 @@ class StoredTasks:
                 wanted.setdefault(change.time, {})[change.key] = change.id
         documents: dict[tuple[bytes, Timestamp], Document] = {}
         for time, ids in wanted.items():
-            async for document in self._read(time, ids.values()):
-                documents[key_of(document["_id"]), time] = document
+            async with aclosing(self._read(time, ids.values())) as found:
+                async for document in found:
+                    documents[key_of(document["_id"]), time] = document
             self._metrics.loads.inc(len(ids))
         settled = list(changes)
         for index, change in enumerate(changes):
@@ -200,12 +213,14 @@ class StoredTasks:
         usual = [id for key, id in ids.items() if key not in before.early_keys]
         early = [id for key, id in ids.items() if key in before.early_keys]
         try:
-            async for document in self._read(before.early, early, projection):
-                yield document
+            async with aclosing(self._read(before.early, early, projection)) as documents:
+                async for document in documents:
+                    yield document
         except PositionLost:  # the server does not keep the past for as long, or the collection is new
             usual += early
-        async for document in self._read(before.usual, usual, projection):
-            yield document
+        async with aclosing(self._read(before.usual, usual, projection)) as documents:
+            async for document in documents:
+                yield document
 
     async def _read(
         self, position: Timestamp, ids: Iterable[Any], projection: Mapping[str, Any] | None = None
@@ -215,20 +230,44 @@ class StoredTasks:
         A read that fails because the database is unavailable is repeated until the database answers. Raises
         PositionLost if the database cannot read at this position any more.
         """
-        remaining = list(ids)
-        count = WHOLE_PER_READ if projection is None else KEYS_PER_READ
-        while remaining:
-            asked = among(remaining[:count])
+        every, count = list(ids), WHOLE_PER_READ if projection is None else KEYS_PER_READ
+        reads = [
+            partial(self._documents, position, every[first : first + count], projection)
+            for first in range(0, len(every), count)
+        ]
+        async with aclosing(_one_ahead(reads)) as replies:
+            async for documents in replies:
+                self._slices.begin()
+                for document in documents:
+                    if self._slices.is_over():
+                        await self._slices.breathe()
+                    yield document
+
+    async def _documents(
+        self, position: Timestamp, ids: Sequence[Any], projection: Mapping[str, Any] | None
+    ) -> Sequence[dict[str, Any]]:
+        """Return the documents with these ids; do everything else that `_read` says."""
+        while True:
             try:
-                documents = await self._reads.read_at(position, asked, projection=projection)
+                documents = await self._reads.read_at(position, among(ids), projection=projection)
             except Unavailable as failure:
                 self._outage.failed(str(failure), error=str(failure))
                 await asyncio.sleep(RETRY_S)
                 continue
             self._outage.over()
-            del remaining[:count]
-            self._slices.begin()
-            for document in documents:
-                if self._slices.is_over():
-                    await self._slices.breathe()
-                yield document
+            return documents
+
+
+async def _one_ahead(reads: Sequence[Callable[[], Coroutine[Any, Any, _T]]]) -> AsyncGenerator[_T]:
+    """Yield the results of these reads in order. The next one is made while the caller uses a result, so that relay and
+    database work at the same time."""
+    following: asyncio.Task[_T] | None = None
+    try:
+        for index, read in enumerate(reads):
+            result = await (following or read())
+            following = asyncio.ensure_future(reads[index + 1]()) if index + 1 < len(reads) else None
+            yield result
+    finally:
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)

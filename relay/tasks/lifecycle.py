@@ -50,7 +50,9 @@ class LifecycleRules:
 
     def kind_of(self, element: Any) -> Kind | None:
         """Return the kind of lifecycle message that a decoded event's type has in the mapping; None if it has none."""
-        name = self._view.type_of(element)
+        return self._kind_named(self._view.type_of(element))
+
+    def _kind_named(self, name: str | None) -> Kind | None:
         return self._mapping.event_types.get(snake(name)) if name is not None else None
 
     def last_in(self, elements: Sequence[Element]) -> Milestone | None:
@@ -131,7 +133,7 @@ class LifecycleRules:
         and the decoded value, by ascending index. Events without one are not encoded for this."""
         if self._source == "status":
             return []
-        return brought(rewritten, self._view, lambda value: self.kind_of(value) is not None)
+        return brought(rewritten, self._view, lambda name: self._kind_named(name) is not None)
 
     def of_rewritten(
         self, rewritten: Rewritten, added: Iterable[tuple[int, Any]], before: Task, after: Task

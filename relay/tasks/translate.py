@@ -151,6 +151,16 @@ class Translator:
         task_id = task.id if task is not None else wire_id(change.id)
         return Step(change, change.key, task_id, before, after, outcome, self._translated)
 
+    def is_compared(self, change: Change) -> bool:
+        """Whether the change brings a whole array of events, which has to be compared with the one before, if any."""
+        match change.operation:
+            case Updated(fields):
+                return self.mapping.events in fields
+            case Replaced():
+                return True
+            case _:
+                return False
+
     def must_be_read(self, update: Updated) -> bool:
         """Whether an update whose `paths` is None may concern the task, so that the document after it has to be read.
 
