@@ -96,20 +96,32 @@ def _python(*arguments: str) -> Callable[[str, str], list[str]]:
 
 def _node(folder: str) -> Callable[[str, str], list[str]]:
     def command(url: str, database: str) -> list[str]:
-        return [_installed(folder), str(PEERS / folder / "server.js"), url, database]
+        node, _ = _installed(folder)
+        return [node, str(PEERS / folder / "server.js"), url, database]
 
     return command
 
 
+def _bun(url: str, database: str) -> list[str]:
+    _, packages = _installed("bun")
+    program = str(packages / ".bin" / "bun")
+    # A script of the package puts the program there. If npm runs no scripts, a text is there that fails when it is run.
+    if subprocess.run([program, "--version"], capture_output=True, check=False).returncode:  # noqa: S603
+        raise Missing("npm could not install the program of Bun")
+    return [program, str(PEERS / "bun" / "server.js"), url, database]
+
+
 @cache
-def _installed(folder: str) -> str:
-    """Return the path of Node.js, after installing the packages of this server from its lock file if needed."""
+def _installed(folder: str) -> tuple[str, Path]:
+    """Return the path of Node.js and the folder of this server's packages, after installing them from its lock file if
+    needed."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         raise Missing("Node.js and npm are not installed")
     place = PEERS / folder
     lock = hashlib.sha256((place / "package-lock.json").read_bytes()).hexdigest()
-    stamp = place / "node_modules" / ".installed"
+    packages = place / "node_modules"
+    stamp = packages / ".installed"
     if not stamp.exists() or stamp.read_text() != lock:
         done = subprocess.run(  # noqa: S603 - the npm of the user, the lock file of this repository
             [npm, "ci", "--no-audit", "--no-fund", "--silent"], cwd=place, stdout=sys.stderr
@@ -117,7 +129,7 @@ def _installed(folder: str) -> str:
         if done.returncode:
             raise Missing(f"npm could not install the packages of {folder}")
         stamp.write_text(lock)
-    return node
+    return node, packages
 
 
 def _relay(url: str, database: str) -> list[str]:
@@ -157,11 +169,12 @@ CONTENDERS = {
         Contender("relay", _relay, _relay_listens, _relay_joins),
         Contender("Socket.IO", _node("socketio"), _socketio_listens, _socketio_joins),
         Contender("ws", _node("ws"), _plain_listens, _plain_joins),
+        Contender("Bun", _bun, _plain_listens, _plain_joins),
         Contender("Starlette loop", _python(str(PEERS / "starlette_loop.py")), _plain_listens, _plain_joins),
         Contender("floor", _python(str(PEERS / "floor.py")), _plain_listens, _plain_joins),
     )
 }
-SERVERS = ("relay", "Socket.IO", "ws", "Starlette loop")
+SERVERS = ("relay", "Socket.IO", "ws", "Bun", "Starlette loop")
 ALL = (*SERVERS, "floor")
 
 
@@ -288,8 +301,10 @@ def describe() -> dict[str, Any]:
     if node is not None:
         output = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
         versions["node"] = output.stdout.strip()
-    for folder in ("socketio", "ws"):
+    for folder in ("socketio", "ws", "bun"):
         package = PEERS / folder / "package.json"
-        for name, number in re.findall(r'"(socket\.io|ws|mongodb)": "([^"]+)"', package.read_text()):
+        for name, number in re.findall(
+            r'"(socket\.io|ws|bun|mongodb|jsonwebtoken)": "([^"]+)"', package.read_text()
+        ):
             versions[name] = number
     return versions

@@ -30,6 +30,11 @@ _MASK = b"\0\0\0\0"  # clients must mask; this mask leaves the payload unchanged
 PONG = b"\x8a\x80" + _MASK
 
 
+NORMAL = (1000).to_bytes(2, "big")  # the close code
+CLOSE = b"\x88\x82" + _MASK + NORMAL
+CLOSED = b"\x88\x02" + NORMAL  # the server's answer
+
+
 def text_frame(payload: bytes) -> bytes:
     """Return a text frame as a client sends it, masked."""
     if len(payload) < 126:
@@ -169,6 +174,14 @@ class Connection(asyncio.BufferedProtocol):
         """Send a message, and wait for nothing."""
         self._transport.write(text_frame(payload))
 
+    async def close(self) -> bool:
+        """Close with 1000 and return once the connection has ended. Return whether the server answered with 1000."""
+        answers: list[bytes] = []
+        self.on_data = lambda data, _: answers.append(data)
+        self._transport.write(CLOSE)
+        await self.closed
+        return b"".join(answers).endswith(CLOSED)
+
     def stop_reading(self) -> None:
         """Read nothing more, so the socket buffers fill up."""
         self._transport.pause_reading()
@@ -218,6 +231,19 @@ class LoadClient:
         if connections and not self._kept:
             connections[0].on_data = lambda data, _: self._kept.append(data)
         return connections
+
+    async def visit(self, scripts: Sequence[Script], *, at_once: int = AT_ONCE) -> int:
+        """Open connections, close each with 1000 as soon as it has joined, and return once all have ended. Return how
+        many of them the server has closed with the same code."""
+        gate = asyncio.Semaphore(at_once)
+
+        async def one(script: Script) -> bool:
+            async with gate:
+                (connection,) = await self.join([script])
+                return await connection.close()
+
+        async with asyncio.timeout(JOIN_S):
+            return sum(await asyncio.gather(*map(one, scripts)))
 
     async def _socket(self, narrow: bool) -> socket.socket:
         made = socket.socket()

@@ -21,6 +21,7 @@ OURS, OTHERS, INVALID = "#2563eb", "#94a3b8", "#dc2626"
 NOT_OURS = (
     "Socket.IO",
     "ws",
+    "Bun",
     "Starlette",
     "floor",
     "the driver",

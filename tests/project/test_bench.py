@@ -6,12 +6,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import websockets
+from pymongo import AsyncMongoClient
+from websockets.asyncio.server import ServerConnection
 
-from scripts.benchmarks.bench import check_order
+from scripts.benchmarks import handshakes
+from scripts.benchmarks.bench import Environment, check_order
 from scripts.benchmarks.load_client import Connection, LoadClient, Script
 from scripts.benchmarks.loop_monitor import holds
+from scripts.benchmarks.machine import Cores
 from scripts.capacity_figures import FILE, MEASURED, Figures
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +72,39 @@ asyncio.run(main())
     assert len(long) >= 2
     assert min(hold.cpu_s for hold in long) < 0.02 <= max(hold.cpu_s for hold in long)
     assert holds(file, long[1].began)[0] == long[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measurements need Linux")
+async def test_a_quick_run_counts_the_visits_that_the_relay_welcomes_and_closes(mongo_url: str) -> None:
+    async with AsyncMongoClient[Any](mongo_url) as client:
+        environment = Environment(mongo_url, client, Cores.here(), quick=True)
+        measured = await handshakes.measure(environment, "relay")
+    assert measured.invalid_reason is None
+    assert measured.figures["handshakes"] > 0
+    assert measured.figures["again"] > 0
+
+
+async def test_a_visit_that_the_server_does_not_close_with_1000_is_noticed() -> None:
+    async def serve(socket: ServerConnection) -> None:
+        await socket.send("welcome")
+        if socket.request is not None and socket.request.path == "/bad":
+            await socket.close(1011)
+        await socket.wait_closed()
+
+    async with websockets.serve(serve, "127.0.0.1", 0) as server:
+        load = LoadClient(server.sockets[0].getsockname()[1])
+        visits = [Script(path, ((b"welcome", None),)) for path in ("/", "/bad", "/", "/bad", "/")]
+        assert await load.visit(visits) == 3
+        assert load.connections == set()
+
+
+def test_the_lock_files_of_the_peers_name_no_registry() -> None:
+    locks = sorted((ROOT / "scripts/benchmarks/peers").glob("*/package-lock.json"))
+    assert [lock.parent.name for lock in locks] == ["bun", "socketio", "ws"]
+    for lock in locks:
+        packages = json.loads(lock.read_text())["packages"]
+        assert all("integrity" in one for path, one in packages.items() if path)
+        assert not [path for path, one in packages.items() if "resolved" in one]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measurements need Linux")

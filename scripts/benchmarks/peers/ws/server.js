@@ -4,14 +4,32 @@
 //
 //   node server.js URL DATABASE        prints "listening on PORT"
 
+import { createServer } from "node:http";
+import jwt from "jsonwebtoken";
 import { MongoClient } from "mongodb";
 import { WebSocketServer } from "ws";
 
 const [url, database] = process.argv.slice(2);
+const secret = process.env.RELAY_JWT_SECRET;
 
 const rooms = new Map(); // the sockets of each task
-const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: false });
-server.on("connection", (socket) => {
+const http = createServer();
+const server = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+http.on("upgrade", (request, socket, head) => {
+  const { authorization } = request.headers; // only the benchmark of handshakes sends one
+  let sub;
+  if (authorization !== undefined) {
+    try {
+      ({ sub } = jwt.verify(authorization.slice("Bearer ".length), secret, { algorithms: ["HS256"] }));
+    } catch {
+      socket.end("HTTP/1.1 401 Unauthorized\r\n\r\n");
+      return;
+    }
+  }
+  server.handleUpgrade(request, socket, head, (opened) => server.emit("connection", opened, sub));
+});
+server.on("connection", (socket, sub) => {
+  if (sub !== undefined) socket.send(JSON.stringify({ type: "welcome", data: { sub } }));
   socket.on("message", (text) => {
     const { taskId } = JSON.parse(text);
     if (!rooms.has(taskId)) rooms.set(taskId, new Set());
@@ -39,9 +57,7 @@ const stream = client
   .watch([{ $match: { operationType: "update" } }]);
 await stream.tryNext(); // opened before the line below invites clients to connect
 
-const announce = () => console.log(`listening on ${server.address().port}`);
-if (server.address()) announce();
-else server.on("listening", announce);
+http.listen(0, "127.0.0.1", () => console.log(`listening on ${http.address().port}`));
 
 for await (const change of stream) {
   const taskId = change.documentKey._id.toHexString();
