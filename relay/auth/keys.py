@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from jwt import InvalidKeyError, get_algorithm_by_name
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from relay.config import Settings
@@ -89,7 +90,12 @@ class KeySet:
 
 def from_secret(secret: str, algorithms: Sequence[str]) -> KeySet:
     """Return a set with the shared secret as its only key. The settings have checked the length of the secret
-    already."""
+    already. Raises BadKey if the secret is a public key or a certificate, which everyone may know."""
+    try:
+        for name in algorithms:
+            get_algorithm_by_name(name).prepare_key(secret)
+    except InvalidKeyError:
+        raise BadKey("is no secret but a public key or a certificate") from None
     return KeySet([Key(secret.encode(), tuple(algorithms))], algorithms)
 
 
@@ -222,7 +228,10 @@ def key_source(settings: Settings) -> FixedKeys | RemoteKeys:
     """
     algorithms = settings.relay_jwt_algorithms
     if settings.relay_jwt_secret is not None:
-        return FixedKeys(from_secret(settings.relay_jwt_secret.get_secret_value(), algorithms))
+        try:
+            return FixedKeys(from_secret(settings.relay_jwt_secret.get_secret_value(), algorithms))
+        except BadKey as failure:
+            raise StartupError(f"RELAY_JWT_SECRET: the key {failure}.") from None
     if settings.relay_jwt_public_key is not None:
         try:
             return FixedKeys(from_pem(_pem(settings.relay_jwt_public_key.get_secret_value()), algorithms))

@@ -12,9 +12,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Any, NoReturn, Protocol, TypeGuard
 
 import jwt
@@ -33,8 +35,14 @@ MAX_LEVELS = 32  # of nested lists and objects; identity providers use up to fiv
 REMEMBERED = 2048  # how many verified tokens are cached: most handshakes bring a token that was seen before
 MAX_REMEMBERED_BYTES = 4096  # a longer token is not cached, so that memory is bounded
 
-# Only the algorithms that can be configured. "none" is not one of them.
-_JWS = jwt.PyJWS(algorithms=[*SHARED_SECRET_ALGORITHMS, *PUBLIC_KEY_ALGORITHMS])
+# Only the algorithms that can be configured. "none" is not one of them. `jwt.PyJWS` would call the same objects, but it
+# examines the key anew for each token, and parses the token a second time: 21 µs where 4 are enough.
+_ALGORITHMS = {
+    name: jwt.get_algorithm_by_name(name) for name in (*SHARED_SECRET_ALGORITHMS, *PUBLIC_KEY_ALGORITHMS)
+}
+
+_SEGMENT = "[A-Za-z0-9_-]+={0,2}"  # some issuers write the padding of base64
+_TOKEN = re.compile(rf"({_SEGMENT})\.({_SEGMENT})\.({_SEGMENT})")
 
 
 class KeySource(Protocol):
@@ -110,23 +118,20 @@ class Verifier:
         Raises Refused with 4401 if the token is malformed or no key verifies it, and with 1011 if no key verifies it
         but newer keys may still come that do.
         """
-        header = _header(token)
-        algorithm, kid = header.get("alg"), header.get("kid")
-        if "crit" in header:  # RFC 7515, 4.1.11: extensions that we must support, and we support none
+        segments = _TOKEN.fullmatch(token)
+        if segments is None:
             _refuse()
-        if "kid" in header and not (isinstance(kid, str) and len(kid) <= MAX_KID):
+        algorithm, kid = _header(segments[1])
+        if algorithm not in keys.algorithms:
             _refuse()
-        if not isinstance(algorithm, str) or algorithm not in keys.algorithms:
-            _refuse()
+        payload, signature = _decoded(segments[2]), _decoded(segments[3])
+        signed = token[: segments.end(2)].encode()
         for key in keys.fitting(algorithm, kid):
             try:
-                payload = _JWS.decode(token, key.material, algorithms=key.algorithms)
-            except jwt.InvalidSignatureError:
-                continue
+                if _ALGORITHMS[algorithm].verify(signed, key.material, signature):
+                    return payload
             except (jwt.PyJWTError, ValueError, TypeError):
                 _refuse()
-            assert isinstance(payload, bytes)
-            return payload
         named = kid is not None and keys.has(kid)
         if not named and self._source.awaits_newer(digest):
             raise Refused(Close.INTERNAL, "keys_unavailable")
@@ -162,15 +167,35 @@ def _refuse() -> NoReturn:
     raise Refused(Close.UNAUTHENTICATED, "unauthenticated") from None
 
 
-def _header(token: str) -> dict[str, Any]:
-    """Return the header of a token, of which nothing is verified yet. Raises Refused (4401) if it cannot be parsed."""
-    segment, *rest = token.split(".", 3)
-    if len(rest) != 2:
+@lru_cache(maxsize=32)  # all tokens of an issuer that were signed with one key have the same header
+def _header(segment: str) -> tuple[str, str | None]:
+    """Return `alg` and `kid` of a token's header, of which nothing is verified yet. Raises Refused (4401) if the header
+    cannot be parsed, or asks for anything that we do not support."""
+    header = _object(_decoded(segment))
+    algorithm, kid = header.get("alg"), header.get("kid")
+    if "crit" in header:  # RFC 7515, 4.1.11: extensions that we must support, and we support none
         _refuse()
+    if header.get("b64") is False:  # RFC 7797: the payload would not be encoded
+        _refuse()
+    if "kid" in header and not (isinstance(kid, str) and len(kid) <= MAX_KID):
+        _refuse()
+    if not isinstance(algorithm, str):
+        _refuse()
+    return algorithm, kid
+
+
+def _decoded(segment: str) -> bytes:
+    """Decode one segment of a token (base64url). Raises Refused (4401) unless it is the one way to write these bytes,
+    with or without the padding at its end."""
+    bare = segment.rstrip("=")
+    padding = "=" * (-len(bare) % 4)
     try:
-        return _object(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+        decoded = base64.urlsafe_b64decode(bare + padding)
     except ValueError:
         _refuse()
+    if segment not in (bare, bare + padding) or base64.urlsafe_b64encode(decoded).decode() != bare + padding:
+        _refuse()
+    return decoded
 
 
 def _object(text: bytes) -> dict[str, Any]:
@@ -181,7 +206,7 @@ def _object(text: bytes) -> dict[str, Any]:
         _refuse()
     try:
         # Decode the text before parsing, because Python's JSON parser would guess the encoding of bytes.
-        read = json.loads(text.decode(), object_pairs_hook=_once, parse_constant=_no_number)
+        read = _JSON.decode(text.decode())
     except ValueError:
         _refuse()
     if not isinstance(read, dict):
@@ -198,6 +223,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(_: str) -> NoReturn:
     raise ValueError("NaN and Infinity are not JSON")
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number)
 
 
 def _is_time(value: object) -> TypeGuard[float]:

@@ -65,4 +65,8 @@ def text_of(value: Any) -> str | None:
 
 def _is_encodable(text: str) -> bool:
     """Whether BSON can hold the string. JSON can express half of a surrogate pair, which UTF-8 cannot encode."""
-    return not any("\ud800" <= char <= "\udfff" for char in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import time
 from typing import Any
@@ -12,7 +13,7 @@ from support.token_forgery import hmac_signed, jwk, jwks, pem, segment
 from support.token_forgery import signed as signed_with
 
 from relay.auth import tokens
-from relay.auth.keys import FixedKeys, KeySet, from_jwks, from_pem, from_secret
+from relay.auth.keys import BadKey, FixedKeys, KeySet, from_jwks, from_pem, from_secret
 from relay.auth.tokens import MAX_TOKEN_BYTES, Verifier, issue
 from relay.errors import Refused
 
@@ -289,6 +290,63 @@ def test_a_token_with_a_detached_payload_is_refused() -> None:
     assert refusal(verifier(), f"{header}..{signature}") == "unauthenticated"
 
 
+SPELLINGS = {
+    "as it is": "{}",
+    "padded": "{}==",
+    "padded with one": "{}=",
+    "padded too much": "{}===",
+    "padding within": "=={}",
+    "a space before": " {}",
+    "a line break after": "{}\n",
+    "a null byte after": "{}\0",
+    "a sign of ordinary Base64": "{}+A==",
+    "a slash": "{}/A==",
+    "a percent sign": "{}%3D",
+    "one character more": "{}A",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
+@pytest.mark.parametrize("length", range(3))
+def test_a_token_is_spelled_as_the_library_for_tokens_accepts_it(
+    part: int, spelling: str, length: int
+) -> None:
+    """S13: every part of a token has one spelling, with or without its padding, also if the signature would hold."""
+    segments = [segment({**HS256, "x": "y" * length}), segment({**GOOD, "x": "y" * length})]
+    if part < 2:
+        segments[part] = spelling.format(segments[part])
+    signed_part = ".".join(segments)
+    signature = segment(hmac.digest(SECRET.encode(), signed_part.encode(), "sha256"))
+    token = f"{signed_part}.{spelling.format(signature) if part == 2 else signature}"
+    try:
+        accepted = json.loads(jwt.PyJWS().decode(token, SECRET, algorithms=["HS256"]))["sub"] == "a"
+    except (jwt.PyJWTError, ValueError):
+        accepted = False
+    if accepted:
+        assert verifier().verify(token).sub == "a"
+    else:
+        assert refusal(verifier(), token) == "unauthenticated"
+
+
+@pytest.mark.parametrize("at", [-1, -3])
+def test_each_part_of_a_token_has_only_one_spelling(at: int) -> None:
+    """S13: the bits of the last character that belong to no byte are 0, or one signature would have four spellings."""
+    good = signed(GOOD)
+    others = [good[:at] + char + good[at:][1:] for char in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef0123456789-_"]
+    assert verifier().verify(good).sub == "a"
+    for other in others:
+        assert other == good or refusal(verifier(), other) == "unauthenticated"
+
+
+def test_a_secret_that_everyone_may_know_is_no_key() -> None:
+    """S7: the text of a public key as the secret."""
+    for text in (pem("RSA"), json.dumps(jwk("RSA", "one")), "ssh-rsa AAAA"):
+        with pytest.raises(BadKey, match="public key"):
+            from_secret(text, ["HS256"])
+
+
 DEEP = '{"sub":"a","exp":9999999999,"x":' + "[" * 5_000 + "]" * 5_000 + "}"
 
 
@@ -396,7 +454,7 @@ def refused_by(of: Verifier, token: str) -> bool:
 def test_a_token_seen_before_is_not_verified_again(monkeypatch: pytest.MonkeyPatch) -> None:
     of, token = verifier(), signed(GOOD)
     first = of.verify(token)
-    monkeypatch.setattr(tokens, "_JWS", None)  # verifying a second time would fail
+    monkeypatch.setattr(tokens, "_ALGORITHMS", {})  # verifying a second time would fail
     assert of.verify(token) is first
 
 
