@@ -29,6 +29,7 @@ from relay.gateway.polling.endpoint import Polls
 from relay.gateway.server import Server
 from relay.gateway.services import Services
 from relay.gateway.websocket.endpoints import Connections
+from relay.gateway.websocket.handshake import websocket_protocol
 from relay.gateway.websocket.pacing import WritePacer
 from relay.health import Health
 from relay.hub.hub import Hub
@@ -151,14 +152,20 @@ class Relay:
             health = self._health = Health(pipeline.tail, hub, self._keys, pipeline.watch)
             operating = operating_routes(self._place.operations or _Own(health, metrics))
             here = operating if settings.relay_admin_port is None else []
-            app = application(admission, connections, polls, here, url=self.url)
+            app = application(admission, polls, here, url=self.url)
             most = ports.capacity.connections
-            clients = Server(settings, app, pacer, most, counts.http)
+            clients = Server(
+                settings,
+                app,
+                most,
+                websockets=websocket_protocol(pacer, connections.open),
+                shared=counts.http,
+            )
             servers: list[tuple[Server, list[socket]]] = [(clients, [ports.clients, *ports.further])]
             if ports.admin is not None:
                 app = operating_application(operating)
                 # The caps of the admin port are always those of one process: operators keep places of their own.
-                servers.append((Server(settings, app, pacer, most), [ports.admin]))
+                servers.append((Server(settings, app, most), [ports.admin]))
             pump = pipeline.pump(hub, hub.is_listened)
             if self._place.speaks:
                 ports.capacity.warn_if_below(math.ceil(settings.relay_max_connections / self._place.workers))

@@ -87,7 +87,7 @@ class Admission:
         """
         # A token in the query is refused even if it is valid, or if there is another token, because URLs are written to
         # logs.
-        if any(name in request.query_params for name in TOKEN_PARAMETERS):
+        if request.scope["query_string"] and any(name in request.query_params for name in TOKEN_PARAMETERS):
             raise Refused(Close.BAD_HANDSHAKE, "token_in_query")
         offered: Sequence[str] = request.scope.get("subprotocols", ())
         tokens = [name.removeprefix(BEARER_PREFIX) for name in offered if name.startswith(BEARER_PREFIX)]

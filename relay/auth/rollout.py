@@ -35,6 +35,8 @@ class Rollout:
 
     def is_in(self, sub: str) -> bool:
         """Return whether the rollout includes the user with this `sub` (the name of the user in a token)."""
+        if self._percent >= 100:
+            return self._enabled
         return self._enabled and (sub in self._users or percentile(sub) < self._percent)
 
 

@@ -1,4 +1,5 @@
-"""The ASGI applications of the relay: all HTTP and WebSocket routes, and the security headers of all responses."""
+"""The ASGI applications of the relay: all HTTP routes, and the security headers of all responses. (Requests to open a
+WebSocket are answered by `relay/gateway/websocket/endpoints.py`.)"""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,7 +22,7 @@ from relay.auth.admission import Admission
 from relay.errors import Refused, Unanswered
 from relay.gateway.http_errors import for_foreign_origin, for_refused
 from relay.gateway.polling.endpoint import Polls
-from relay.gateway.websocket.endpoints import Connections
+from relay.gateway.websocket.endpoints import PATHS
 from relay.metrics import CONTENT_TYPE
 from relay.protocol.polls import ConfigAnswer
 from relay.protocol.schema import json_schema
@@ -63,15 +64,9 @@ class _RestOfPath(StringConvertor):
 register_url_convertor("rest", _RestOfPath())
 
 
-class _Folder(Mount):
-    """A route to the static files of one folder. It matches only HTTP requests, because Starlette's `StaticFiles`
-    raises an exception for a WebSocket."""
-
-    def __init__(self, path: str, folder: str) -> None:
-        super().__init__(path, StaticFiles(directory=WEB / folder))
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        return super().matches(scope) if scope["type"] == "http" else (Match.NONE, {})
+def _folder(path: str, folder: str) -> Mount:
+    """Return a route to the static files of one folder."""
+    return Mount(path, StaticFiles(directory=WEB / folder))
 
 
 async def healthz(_: Request) -> Response:
@@ -89,7 +84,6 @@ async def _upgrade_required(_: Request) -> Response:
 
 def application(
     admission: Admission,
-    connections: Connections,
     polls: Polls,
     operating: Sequence[BaseRoute],
     *,
@@ -126,24 +120,18 @@ def application(
             )
         )
 
-    sockets = {
-        "/ws": connections.any,
-        "/ws/dashboard": connections.dashboard,
-        "/ws/tasks/{task_id:rest}": connections.task,
-    }
     routes: list[BaseRoute] = [
-        *(WebSocketRoute(path, endpoint) for path, endpoint in sockets.items()),
-        *(Route(path, _upgrade_required) for path in sockets),
+        *(Route(path, _upgrade_required) for path in PATHS),
         Route("/poll", polls.poll, methods=["POST"]),
         Route("/config", config),
         Route("/schema.json", schema),
         Route("/healthz", healthz),
         *operating,
         Route("/", page),
-        _Folder("/client", "client"),
-        _Folder("/view", "view"),
-        _Folder("/react", "react"),
-        _Folder("/dashboard", "dashboard"),
+        _folder("/client", "client"),
+        _folder("/view", "view"),
+        _folder("/react", "react"),
+        _folder("/dashboard", "dashboard"),
     ]
     cors = Middleware(
         CORSMiddleware,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
@@ -13,23 +13,24 @@ from relay.auth.limits import Caps
 from relay.auth.shared_cells import SharedCaps
 from relay.config import Settings
 from relay.gateway.http_protocol import Limits, http_protocol
-from relay.gateway.websocket.handshake import websocket_protocol
-from relay.gateway.websocket.pacing import WritePacer
+from relay.gateway.websocket.handshake import Handshake
 
 GRACE_S = 3  # how long the server waits for requests that are being answered when it is asked to stop
 
 
 class Server(uvicorn.Server):
     """A uvicorn server for one ASGI application. It accepts at most `connections` HTTP connections at once; WebSockets
-    do not count. `pacer` decides when WebSockets write. With `shared`, the caps of the settings hold for this server
-    and those of other worker processes together."""
+    do not count. `websockets` is the class that answers requests to open one (`websocket_protocol` makes it); without
+    it, they are rejected with 404. With `shared`, the caps of the settings hold for this server and those of other
+    worker processes together."""
 
     def __init__(
         self,
         settings: Settings,
         app: Any,
-        pacer: WritePacer,
         connections: int,
+        *,
+        websockets: type[Handshake] = Handshake,
         shared: SharedCaps | None = None,
     ) -> None:
         super().__init__(
@@ -45,7 +46,7 @@ class Server(uvicorn.Server):
                         proxies=networks(settings.relay_trusted_proxies),
                     )
                 ),
-                ws=websocket_protocol(pacer),
+                ws=cast(Any, websockets),  # only `HttpProtocol` uses it
                 ws_max_size=settings.relay_max_message_bytes,
                 lifespan="off",
                 log_config=None,

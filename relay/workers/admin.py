@@ -13,7 +13,6 @@ from relay.gateway.descriptors import reserve_descriptors
 from relay.gateway.http import Operations, healthz, operating_application, operating_routes
 from relay.gateway.listening import ListeningSocket, bind, ignore_out_of_descriptors, shown
 from relay.gateway.server import Server
-from relay.gateway.websocket.pacing import WritePacer
 
 CONNECTIONS = 256  # far more than operators and their monitoring need
 
@@ -34,7 +33,7 @@ class AdminPort:
         if loop.get_exception_handler() is None:
             loop.set_exception_handler(ignore_out_of_descriptors)
         app = operating_application([Route("/healthz", healthz), *operating_routes(operations)])
-        self._server = Server(self._settings, app, WritePacer(), self._connections)
+        self._server = Server(self._settings, app, self._connections)
         await self._server.serve(sockets=[self._listening])
 
     def stop(self) -> None:

@@ -20,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from starlette.requests import HTTPConnection
 from support.relay_fixture import SOON_S
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -30,7 +31,7 @@ from relay.auth.limits import Caps
 from relay.gateway.http_protocol import Limits, http_protocol
 from relay.gateway.websocket import connection
 from relay.gateway.websocket.connection import Connection, Timeouts
-from relay.gateway.websocket.handshake import EXTENSION, Handshake
+from relay.gateway.websocket.handshake import Handshake
 from relay.gateway.websocket.pacing import WritePacer
 from relay.protocol.frames import Frame
 from relay.protocol.types import Kind
@@ -113,8 +114,9 @@ async def echoing(**config: Any) -> AsyncIterator[str]:
     """Run an echo server with the relay's WebSocket protocol. Yields its address."""
     owner = Owner()
 
-    async def application(scope: Any, receive: Any, send: Any) -> None:
-        handshake: Handshake = scope["extensions"][EXTENSION]
+    async def application(scope: Any, receive: Any, send: Any) -> None: ...
+
+    def endpoint(handshake: Handshake, _: HTTPConnection) -> None:
         ours = handshake.accept(None, owner)
         if ours is not None:
             ours.serve(Echo(ours), max_bytes=1024 * 1024)
@@ -131,7 +133,9 @@ async def echoing(**config: Any) -> AsyncIterator[str]:
                     caps=Caps(total=1_000, per_address=1_000, per_user=1),
                 )
             ),
-            ws=type("Protocol", (EchoHandshake,), {"pacer": WritePacer()}),
+            ws=type(
+                "Protocol", (EchoHandshake,), {"pacer": WritePacer(), "endpoint": staticmethod(endpoint)}
+            ),
             lifespan="off",
             log_config=None,
             access_log=False,

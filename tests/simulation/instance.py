@@ -17,7 +17,6 @@ from typing import Any, Self
 from bson import Timestamp
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.websockets import WebSocket
 from support.mongo_model import joined, resume_token
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -250,7 +249,7 @@ class Instance:
                 caps=Caps(total=1000, per_address=1000, per_user=1000),
             )
         )
-        protocol = websocket_protocol(WritePacer())
+        protocol = websocket_protocol(WritePacer(), self._connections.open)
         self._config = Config(self.app, ws=protocol, ws_max_size=65_536, interface="asgi3", log_config=None)
         self._config.load()
         self._server_state = ServerState()
@@ -284,9 +283,6 @@ class Instance:
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         """The endpoints that readers use."""
-        if scope["type"] == "websocket":
-            await self._connections.any(WebSocket(scope, receive, send))
-            return
         request = Request(scope, receive, send)
         response = await (self._polls.poll(request) if scope["path"] == "/poll" else self._config_of(request))
         await response(scope, receive, send)

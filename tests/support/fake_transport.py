@@ -3,7 +3,8 @@ reads when the test says so."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import asyncio
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any
 from unittest.mock import patch
@@ -12,11 +13,9 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 from websockets.frames import Frame as WebSocketFrame
 from websockets.frames import Opcode
-from websockets.http11 import Request
 
 from relay.gateway.websocket.connection import Connection, Timeouts
-from relay.gateway.websocket.framing import upgrade_request
-from relay.gateway.websocket.handshake import EXTENSION, Handshake, websocket_protocol
+from relay.gateway.websocket.handshake import Handshake, websocket_protocol
 from relay.protocol.frames import Batch, Frame
 from relay.protocol.types import Kind
 
@@ -29,10 +28,6 @@ REQUEST_HEADERS = [
 ]
 HIGH_WATER = 1_000
 TIMEOUTS = Timeouts(ping_every_s=20, pong_within_s=8, stall_s=30)
-
-
-def request() -> Request:
-    return upgrade_request("GET", b"/ws", "1.1", REQUEST_HEADERS)
 
 
 def frame(body: bytes) -> Frame:
@@ -80,20 +75,6 @@ class Loop:
 
     def call_soon(self, call: Callable[..., object], *args: Any) -> None:
         self._ready.append(lambda: call(*args))
-
-    def create_task(self, run: Coroutine[Any, Any, None]) -> Any:
-        class Task:
-            def add_done_callback(self, _: Any) -> None: ...
-
-        def step() -> None:
-            try:
-                run.send(None)
-            except StopIteration:
-                return
-            raise AssertionError("the application must not wait")
-
-        self.call_soon(step)
-        return Task()
 
     def turn(self) -> None:
         """Run the calls that are ready now, but not those that they schedule."""
@@ -221,7 +202,7 @@ class RecordingConversation:
 
 
 class Harness:
-    """A connection whose handshake is done, unless `application` or `settle` say otherwise. It is its own owner, and
+    """A connection whose handshake is done, unless `endpoint` or `settle` say otherwise. It is its own owner, and
     its own pacer: everything is written in the next turn of the loop."""
 
     def __init__(
@@ -229,12 +210,16 @@ class Harness:
         conversation: Any = None,
         *,
         max_bytes: int = 1_000,
-        application: Callable[[Handshake], object] | None = None,
+        endpoint: Callable[[Handshake], object] | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = REQUEST_HEADERS,
         settle: bool = True,
     ) -> None:
         self.loop, self.conversation = Loop(), conversation or RecordingConversation()
         self.losses = self.wakes = 0
         self.transport = Transport(self.loop)
+        self.transport.protocol = (
+            asyncio.Protocol()
+        )  # in place of that for HTTP, which ends with the handshake
         self.server_state = ServerState()
 
         self.connection: Connection
@@ -245,17 +230,11 @@ class Harness:
             connection.serve(self.conversation, max_bytes=max_bytes)
             self.connection = connection
 
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            with patch("asyncio.get_running_loop", return_value=self.loop):
-                (application or accept)(scope["extensions"][EXTENSION])
-
-        protocol = websocket_protocol(self)  # type: ignore[arg-type]
-        config = Config(app, ws=protocol, ws_max_size=100_000, log_config=None)
-        config.load()
-        self.handshake = self.transport.protocol = protocol(config, self.server_state, {})
-        self.handshake.connection_made(self.transport)  # type: ignore[arg-type]
+        protocol = websocket_protocol(self, lambda handshake, _: (endpoint or accept)(handshake))  # type: ignore[arg-type, func-returns-value]
+        config = Config("x:y", ws=protocol, ws_max_size=100_000, log_config=None)
+        self.handshake = protocol(config, self.server_state, {})
         with patch("asyncio.get_running_loop", return_value=self.loop):
-            self.handshake.begin(request())
+            self.handshake.begin(self.transport, "GET", b"/ws", "1.1", headers, None)  # type: ignore[arg-type]
         if settle:
             self.loop.settle()
             self.answer, self.transport.writes = self.transport.sent(), []

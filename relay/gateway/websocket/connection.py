@@ -28,7 +28,7 @@ from websockets.protocol import OPEN, SEND_EOF
 from relay.errors import Refused
 from relay.gateway.transports import release
 from relay.gateway.websocket.conversation import Conversation
-from relay.gateway.websocket.framing import PING, Parser, close_frame
+from relay.gateway.websocket.framing import PING, Parser, close_frame, usual_frame
 from relay.gateway.websocket.outbox import Outbox
 from relay.gateway.websocket.pacing import WritePacer
 from relay.protocol.frames import Batch, Frame
@@ -172,7 +172,12 @@ class Connection(asyncio.Protocol):
         self._heard_at = self._loop.time()
         parser = self._parser
         if parser is None:
-            parser = self._parser = Parser(state=OPEN, max_size=self._max_message_bytes)
+            # Nearly every client sends only such frames, and to make a parser for one takes longer than to parse it.
+            usual = usual_frame(data)
+            if usual is not None and self.code is None and len(usual.data) <= self._max_message_bytes:
+                self._take_usual(usual)
+                return
+            parser = self._parser = Parser(max_size=self._max_message_bytes)
         parser.receive_data(data)
         for frame in parser.events_received():
             if self.code is None:
@@ -221,6 +226,14 @@ class Connection(asyncio.Protocol):
                 self._end(CloseFrame.parse(frame.data).code)
             case _:
                 self._take_control(frame)
+
+    def _take_usual(self, frame: WebSocketFrame) -> None:
+        if frame.opcode is Opcode.TEXT:
+            self.message(frame.opcode, bytes(frame.data))
+        else:
+            self._end(CloseFrame.parse(frame.data).code)
+            self._keep(bytes((0x88, len(frame.data))) + frame.data)
+            self._finish()
 
     def _take_control(self, frame: WebSocketFrame) -> None:
         if self._heard_at - self._control_since >= CONTROL_WINDOW_S:

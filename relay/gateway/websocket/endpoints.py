@@ -1,4 +1,4 @@
-"""The WebSocket endpoints: they admit clients, start a session for each connection, and announce a planned stop.
+"""The WebSocket endpoint: it admits clients, starts a session for each connection, and announces a planned stop.
 
 The *drain* is the time between the notice of a planned stop, which tells each client when to reconnect, and the
 closing of all connections.
@@ -12,13 +12,13 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from starlette.datastructures import QueryParams
-from starlette.websockets import WebSocket
+from starlette.requests import HTTPConnection
 
 from relay.errors import BadRequest, Refused
 from relay.gateway.services import Services
 from relay.gateway.session import NOTHING, Opening, Session
 from relay.gateway.websocket.connection import Connection, Timeouts
-from relay.gateway.websocket.handshake import EXTENSION, Handshake
+from relay.gateway.websocket.handshake import Handshake
 from relay.gateway.websocket.timers import OpenConnection, Timers
 from relay.metrics import Metrics
 from relay.protocol.requests import check_limit, check_position
@@ -27,8 +27,11 @@ from relay.protocol.types import DASHBOARD_LIMIT_DEFAULT, SUBPROTOCOL, Close
 log = logging.getLogger(__name__)
 
 
+PATHS = ("/ws", "/ws/dashboard", "/ws/tasks/{task_id:rest}")  # as Starlette writes them
+
+
 class Connections:
-    """All open WebSocket connections of one relay process, and the ASGI endpoints that open them."""
+    """All open WebSocket connections of one relay process, and the endpoint that opens them."""
 
     def __init__(self, services: Services, metrics: Metrics, *, random: Callable[[], float]) -> None:
         self._services = services
@@ -81,20 +84,32 @@ class Connections:
         for connection in list(self._open):
             connection.abort(Close.GOING_AWAY)
 
-    async def any(self, websocket: WebSocket) -> None:
-        """Serve `/ws`: nothing is subscribed to by the address; the client sends requests for whatever it wants."""
-        await self._serve(websocket)
+    def open(self, handshake: Handshake, request: HTTPConnection) -> None:
+        """Answer a request to open a WebSocket, by its path:
 
-    async def dashboard(self, websocket: WebSocket) -> None:
-        """Serve `/ws/dashboard?limit=`: subscribe the client to the list of tasks right after the `welcome` message."""
-        await self._serve(websocket, dashboard=True)
+        - `/ws`: nothing is subscribed to by the address; the client sends requests for whatever it wants.
+        - `/ws/dashboard?limit=`: the client is subscribed to the list of tasks right after the `welcome` message.
+        - `/ws/tasks/{taskId}?since=&head=`: the client is subscribed to this task right after the `welcome`.
 
-    async def task(self, websocket: WebSocket) -> None:
-        """Serve `/ws/tasks/{taskId}?since=&head=`: subscribe the client to this task right after the `welcome`."""
-        await self._serve(websocket, task_id=websocket.path_params["task_id"])
+        Every other path is rejected with HTTP status 404.
+        """
+        path: str = request.scope["path"]
+        if path == "/ws":
+            self._serve(handshake, request)
+        elif path == "/ws/dashboard":
+            self._serve(handshake, request, dashboard=True)
+        elif path.startswith("/ws/tasks/"):
+            self._serve(handshake, request, task_id=path.removeprefix("/ws/tasks/"))
+        else:
+            handshake.reject(HTTPStatus.NOT_FOUND)
 
-    async def _serve(
-        self, websocket: WebSocket, *, dashboard: bool = False, task_id: str | None = None
+    def _serve(
+        self,
+        handshake: Handshake,
+        request: HTTPConnection,
+        *,
+        dashboard: bool = False,
+        task_id: str | None = None,
     ) -> None:
         """Admit the client and start its session, or refuse the client.
 
@@ -102,11 +117,10 @@ class Connections:
         subscribes the client to the list of tasks, `task_id` to that task.
         """
         admission = self._services.admission
-        handshake: Handshake = websocket.scope["extensions"][EXTENSION]
-        if not admission.allows_origin(websocket, "websocket"):
+        if not admission.allows_origin(request, "websocket"):
             handshake.reject(HTTPStatus.FORBIDDEN)
             return
-        offered = websocket.scope["subprotocols"]
+        offered = request.scope["subprotocols"]
         connection = handshake.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None, self)
         if connection is None:
             return
@@ -116,9 +130,9 @@ class Connections:
         try:
             if self._closing:
                 raise Refused(Close.GOING_AWAY, "restart")
-            entry.address = admission.enter(websocket)  # given back in `lost`
-            token = admission.token_of(websocket)
-            opening = _opening(websocket.query_params, dashboard=dashboard, task_id=task_id)
+            entry.address = admission.enter(request)  # given back in `lost`
+            token = admission.token_of(request)
+            opening = _opening(request, dashboard=dashboard, task_id=task_id)
             session = entry.session = Session(self._services, connection, opening)
             connection.serve(session, max_bytes=self._services.settings.relay_outbox_max_bytes)
             if token is not None:
@@ -159,19 +173,21 @@ class Connections:
 _CODES = frozenset(int(code) for code in Close)
 
 
-def _opening(query: QueryParams, *, dashboard: bool, task_id: str | None) -> Opening:
+def _opening(request: HTTPConnection, *, dashboard: bool, task_id: str | None) -> Opening:
     """Return what the address of a WebSocket asks to subscribe to, from its query and, if given, its task id.
 
     Raises Refused (4500) if a value in the query is invalid or the task id is empty.
     """
     try:
         if dashboard:
-            limit = _number(query, "limit")
+            limit = _number(request.query_params, "limit")
             return Opening(dashboard_limit=check_limit(DASHBOARD_LIMIT_DEFAULT if limit is None else limit))
         if task_id is not None:
             if not task_id:  # no task id at all; the task with the id "" can be joined by a request
                 raise Refused(Close.BAD_HANDSHAKE, "bad_handshake")
-            since, head = check_position(_number(query, "since"), query.get("head"))
+            since, head = check_position(
+                _number(request.query_params, "since"), request.query_params.get("head")
+            )
             return Opening(task_id=task_id, since=since, head=head)
     except (BadRequest, ValueError):
         raise Refused(Close.BAD_HANDSHAKE, "bad_handshake") from None

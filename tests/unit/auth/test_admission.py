@@ -31,6 +31,7 @@ from relay.gateway.polling.endpoint import Polls
 from relay.gateway.server import Server
 from relay.gateway.services import Services
 from relay.gateway.websocket.endpoints import Connections
+from relay.gateway.websocket.handshake import websocket_protocol
 from relay.gateway.websocket.pacing import WritePacer
 from relay.hub.hub import Hub
 from relay.metrics import Metrics
@@ -131,7 +132,12 @@ async def serving(case: Case) -> AsyncIterator[str]:
         polls = Polls(services, metrics, random=lambda: 0.5)
         listening = bind("127.0.0.1", 0)
         url = "http://127.0.0.1:{1}".format(*listening.getsockname())
-        server = Server(settings, application(admission, connections, polls, [], url=url), WritePacer(), 9)
+        server = Server(
+            settings,
+            application(admission, polls, [], url=url),
+            9,
+            websockets=websocket_protocol(WritePacer(), connections.open),
+        )
         ticking = asyncio.create_task(connections.run_timers())
         running = asyncio.create_task(server.serve([listening]))
         try:
