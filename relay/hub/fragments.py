@@ -55,7 +55,7 @@ class Fragments:
     """Keeps the fragments that were read or published last, and knows which ones are being read."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._held: OrderedDict[bytes, Fragment] = OrderedDict()  # the longest known first
         self._bytes = 0
         # The tasks that are being read, and have not changed since the position of that read.
@@ -146,7 +146,7 @@ class Fragments:
             self._drop(key)
         self._held[key] = fragment
         self._bytes += len(fragment.json) + OVERHEAD
-        while self._bytes > self._max_bytes:
+        while self._bytes > self.max_bytes:
             self._drop(next(iter(self._held)))
 
     def _drop(self, key: bytes) -> None:

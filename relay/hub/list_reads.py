@@ -71,6 +71,11 @@ class ListReading:
         self.outdated = False
         self.since.clear()
 
+    def may_move(self) -> bool:
+        """Whether nobody lacks anything if the list is read at a later position: a list update that is buffered is in
+        the later list, but a lifecycle message would not be sent."""
+        return all(lifecycle_of is None for _, lifecycle_of in self.since)
+
     def is_wanted(self) -> bool:
         return len(self.requests) > 0
 
@@ -175,8 +180,9 @@ class ListReads:
         order = self._translator.mapping.list_order
         sort = {order: -1} if order == "_id" else {order: -1, "_id": -1}
         async with self._slots.slot(reading):
-            # Summaries of tasks that have changed since the position of the reading cannot be shared.
-            reading.move_to(self._reads.position)
+            # Summaries of tasks that have changed while the reading waited could not be shared.
+            if reading.may_move():
+                reading.move_to(self._reads.position)
             while True:
                 keys = await self._reads.keys(reading, reading.group.filter, sort=sort, limit=reading.limit)
                 summaries = await self._summaries.of(keys, reading)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from relay.gateway.websocket.connection import Connection
+from relay.hub.fragments import Fragment, Fragments, Load
 from relay.hub.list_subscription import ListSubscription
 from relay.hub.messages import StepFrames
 from relay.hub.refusals import Refusal
@@ -73,6 +74,24 @@ def _forgets_drops(react: Any) -> Any:
     return reacts
 
 
+def _takes_any(_: Any) -> Any:
+    def valid(self: Fragments, keys: Sequence[bytes], at: int) -> Sequence[bytes | None]:
+        held = map(self._held.get, keys)
+        return [one.json if one is not None else None for one in held]
+
+    return valid
+
+
+def _keeps_whatever_was_read(_: Any) -> Any:
+    def finish(self: Fragments, load: Load, made: Mapping[bytes, bytes]) -> None:
+        load.made = made
+        for key, json in made.items():
+            self._keep(key, Fragment(load.at, json))
+        self.end(load)
+
+    return finish
+
+
 def _all_but(*troubles: str) -> list[str]:
     return [trouble for trouble in TROUBLES if trouble not in troubles]
 
@@ -127,5 +146,15 @@ HUB: dict[str, Mutation] = {
         "a task that comes into view before its refusal is sent is refused",
         "refused",
         python=replaced(Refusal, "note", _does_nothing),
+    ),
+    "summary-from-the-future": Mutation(
+        "a list takes the summary of a task that is newer than the position of the list",
+        "wrong",
+        python=replaced(Fragments, "valid", _takes_any),
+    ),
+    "summary-from-the-past": Mutation(
+        "a summary that was read is kept for other lists, although the task has changed since",
+        "wrong",
+        python=replaced(Fragments, "finish", _keeps_whatever_was_read),
     ),
 }

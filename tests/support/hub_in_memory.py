@@ -157,10 +157,9 @@ class HubFixture:
             raise failure
         if not wanted():
             raise Unwanted
-        stored, plain = self.model.at(position).values(), bson.decode(bson.encode(filter))
-        found = [copy.deepcopy(one) for one in stored if filter_applies(plain, one)]
+        found = self._matching(position, filter)
         if projection is not None and LENGTH_FIELD in projection:
-            found = [{**one, LENGTH_FIELD: _length(one.get("events"))} for one in found]
+            found = _with_lengths(found)
         elif projection is None:
             self.read += found
         return [DECODER.document(bson.encode(one)) for one in found]
@@ -172,13 +171,23 @@ class HubFixture:
         self.lists_read += 1
         return [key_of(one["_id"]) for one in documents]
 
+    def whole_list(self, position: Timestamp, filter: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the summaries of the tasks that match, made from the documents as they were at this position."""
+        documents = _with_lengths(self._matching(position, filter))
+        return [TRANSLATOR.summarise(DECODER.document(bson.encode(one))) for one in documents]
+
+    def _matching(self, position: Timestamp, filter: Mapping[str, Any]) -> list[dict[str, Any]]:
+        plain = bson.decode(bson.encode(filter))
+        return [copy.deepcopy(one) for one in self.model.at(position).values() if filter_applies(plain, one)]
+
     async def now(self) -> Timestamp:
         return max(self.database_at, self.hub.position)
 
 
-def _length(events: Any) -> int | None:
-    """What `Translator.list_projection` lets the database compute."""
-    return len(events) if isinstance(events, list) else None
+def _with_lengths(documents: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return documents with what `Translator.list_projection` lets the database compute."""
+    arrays = ((one, one.get("events")) for one in documents)
+    return [{**one, LENGTH_FIELD: len(array) if isinstance(array, list) else None} for one, array in arrays]
 
 
 @asynccontextmanager

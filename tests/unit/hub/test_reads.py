@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bson
+import orjson
 import pytest
 from bson import Timestamp
 from support.hub_in_memory import AUDIENCE, TRANSLATOR, Receiver, settled
 from support.mongo_model import DECODER
 
 from relay.errors import PositionLost, Unavailable, Unwanted
-from relay.hub.list_reads import ListReads
+from relay.hub.list_reads import PARALLEL_LISTS, ListReads
 from relay.hub.list_subscription import ListRequest, ListSubscription
 from relay.hub.listener import Listener
 from relay.hub.messages import StepFrames
@@ -24,6 +25,7 @@ from relay.hub.task_reads import BATCH, TaskAnswer, TaskBatch, TaskReads
 from relay.hub.task_subscription import TaskRequest, TaskSubscription
 from relay.metrics import Metrics
 from relay.source.change import Change, Inserted, key_of
+from relay.tasks.translate import LENGTH_FIELD
 from relay.tasks.visibility import Principal
 
 S = Timestamp(10, 1)
@@ -37,7 +39,7 @@ class Database:
 
     def __init__(self, *documents: dict[str, Any]) -> None:
         self.documents = documents
-        self.outcomes: list[Exception | asyncio.Event] = []
+        self.outcomes: list[Exception | asyncio.Event | None] = []
         self.asked: list[tuple[Timestamp, Mapping[str, Any]]] = []
         self.questions = 0  # for the time
         self.answers = asyncio.Event()  # to these questions
@@ -557,3 +559,121 @@ async def test_what_is_published_to_a_group_is_buffered_with_its_reads() -> None
     given.lists.buffer(Group(listener_of("bob").keys, {}), frames.upserted())
 
     assert reading.since == [(frames.upserted(), None)]
+
+
+# What lists share.
+
+
+def row(task: str) -> dict[str, Any]:
+    return {"_id": task, LENGTH_FIELD: 0}
+
+
+def shown(pages: Any) -> list[str]:
+    return [task["taskId"] for page in pages for task in orjson.loads(page.body)["data"]["tasks"]]
+
+
+async def read_list(given: Given, sub: str) -> Any:
+    reading = given.lists.ask(listed(sub), Group(listener_of(sub).keys, {}))
+    assert reading is not None
+    return await given.lists.pages(reading)
+
+
+async def test_two_lists_that_lack_the_same_tasks_read_them_once() -> None:
+    given, gate = Given(row("t"), row("u")), asyncio.Event()
+    given.database.outcomes += [None, gate]  # the keys of the first list, and its tasks
+    lists = [asyncio.ensure_future(read_list(given, sub)) for sub in ("alice", "bob")]
+    await settled()
+    gate.set()
+
+    for one in lists:
+        assert shown(await one) == ["t", "u"]
+    assert sum("_id" in filter for _, filter in given.database.asked) == 1
+
+
+async def test_a_list_reads_by_itself_what_another_one_could_not_read() -> None:
+    given, gate = Given(row("t")), asyncio.Event()
+    given.database.outcomes += [None, gate]  # the keys of the first list, and its tasks
+    lists = [asyncio.ensure_future(read_list(given, sub)) for sub in ("alice", "bob")]
+    await settled()
+    lists[0].cancel()
+
+    assert shown(await lists[1]) == ["t"]
+
+
+async def test_a_list_waits_only_for_a_moment_for_the_read_of_another_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("relay.hub.fragment_reads.PATIENCE_S", 0.01)
+    given, gate = Given(row("t")), asyncio.Event()
+    given.database.outcomes += [None, gate]  # the keys of the first list, and its tasks
+    hangs, other = (asyncio.ensure_future(read_list(given, sub)) for sub in ("alice", "bob"))
+
+    assert shown(await other) == ["t"]
+    assert not hangs.done()
+    gate.set()
+    assert shown(await hangs) == ["t"]
+
+
+async def test_a_task_that_cannot_be_summarised_is_left_out_and_not_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given, summarise = Given(row("t"), row("u")), TRANSLATOR.summarise
+
+    def fails_once(document: Any) -> Any:
+        if document["_id"] == "t":
+            raise ValueError("broken")
+        return summarise(document)
+
+    monkeypatch.setattr(TRANSLATOR, "summarise", fails_once)
+
+    assert shown(await read_list(given, "alice")) == ["u"]
+    assert shown(await read_list(given, "bob")) == ["u"]
+    assert sum("_id" in filter for _, filter in given.database.asked) == 1
+
+
+async def test_a_list_whose_position_is_lost_while_its_summaries_are_read_is_read_at_a_later_one() -> None:
+    given = Given(row("t"))
+    given.database.outcomes += [None, PositionLost("gone")]
+    reading = asyncio.ensure_future(read_list(given, "alice"))
+    await settled()
+
+    given.position.move_to(LATER)
+
+    assert shown(await reading) == ["t"]
+    assert given.database.asked[-1][0] == LATER
+
+
+async def test_a_list_that_waits_for_its_turn_is_read_at_the_position_of_then() -> None:
+    given, gate = Given(row("t")), asyncio.Event()
+    given.database.outcomes += [gate] * PARALLEL_LISTS
+    lists = [asyncio.ensure_future(read_list(given, f"user {n}")) for n in range(PARALLEL_LISTS + 1)]
+    await settled()
+    assert len(given.database.asked) == PARALLEL_LISTS
+
+    given.position.move_to(LATER)
+    gate.set()
+    for one in lists:
+        assert shown(await one) == ["t"]
+
+    assert given.database.asked[-1][0] == LATER
+
+
+async def test_a_list_that_waits_keeps_its_position_if_it_has_lifecycle_messages_of_later() -> None:
+    given, gate = Given(row("t")), asyncio.Event()
+    given.database.outcomes += [gate] * PARALLEL_LISTS
+    lists = [asyncio.ensure_future(read_list(given, f"user {n}")) for n in range(PARALLEL_LISTS)]
+    await settled()
+    group, frames = Group(listener_of("last").keys, {}), step_of("t")
+    reading = given.lists.ask(listed("last"), group)
+    assert reading is not None
+    last = asyncio.ensure_future(given.lists.pages(reading))
+    await settled()
+
+    given.lists.buffer(group, frames.upserted(), frames)
+    given.position.move_to(LATER)
+    gate.set()
+    for one in (*lists, last):
+        assert shown(await one) == ["t"]
+
+    assert reading.position == S
+    assert reading.since == [(frames.upserted(), frames)]
