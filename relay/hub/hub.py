@@ -21,12 +21,13 @@ from relay.hub.background import Background
 from relay.hub.delivery import Delivery
 from relay.hub.driver import Driver
 from relay.hub.list_changes import ListChanges
+from relay.hub.list_delivery import ListDelivery
 from relay.hub.list_subscription import ListRequest, ListSubscription
 from relay.hub.listener import Listener, serving
-from relay.hub.messages import Made, StepFrames
+from relay.hub.messages import StepFrames
 from relay.hub.position import StreamPosition
 from relay.hub.reads import FairReads, Reader
-from relay.hub.registry import Group, Registry, Room
+from relay.hub.registry import Registry, Room
 from relay.hub.subscription import (
     Answer,
     Deleted,
@@ -42,7 +43,6 @@ from relay.hub.subscription import (
     StreamLost,
 )
 from relay.hub.task_subscription import TaskRequest, TaskSubscription
-from relay.hub.throttle import ListThrottle
 from relay.metrics import Metrics
 from relay.protocol.frames import Frame, encode
 from relay.protocol.types import Kind, StreamState
@@ -79,8 +79,9 @@ class Hub:
         self._driver = Driver(
             self._registry, self._delivery, self._reads, translator, metrics, self._background
         )
-        self._throttle = ListThrottle(list_interval_s)
-        self._timer: asyncio.TimerHandle | None = None  # for the list updates that the throttle delays
+        self._lists = ListDelivery(
+            self._registry, self._delivery, self._driver.list_reads, list_interval_s, failed=self._resync_here
+        )
         self._listeners: set[Listener] = set()
         self.list_changes = ListChanges()  # for clients that poll
         self.status: StreamState = "live"
@@ -106,16 +107,9 @@ class Hub:
             room = self._registry.rooms.get(key)
             is_current = room is not None and not room.stale
             return partial(frames.prepare, is_current, is_read=self._driver.task_reads.is_reading(key))
-        waits = self._throttle.waits_for(key) or self.list_changes.are_kept
-        if waits or (self._registry.groups and self._is_seen(step)):
+        if self._lists.concerns(step) or self.list_changes.are_kept:
             return step.make_beside_timeline
         return None
-
-    def _is_seen(self, step: Step) -> bool:
-        """Whether a group (listeners of the list with equal rights) may see the task before or after the step."""
-        return any(
-            task is not None and self._registry.seeing(task.keys) for task in (step.before, step.after)
-        )
 
     def publish(self, steps: Sequence[Step], position: Timestamp) -> None:
         """Send the messages of these steps (what one change each means for one task) to the subscribers that may see
@@ -135,7 +129,7 @@ class Hub:
                     self._registry.groups
                     or changes.are_kept
                     or self.is_listened(step.key)
-                    or self._throttle.waits_for(step.key)
+                    or self._lists.waits_for(step.key)
                 ):
                     frames = prepared or StepFrames(step, self._translator.view)
                     self._publish(frames)
@@ -151,7 +145,7 @@ class Hub:
     def resync(self, position: Timestamp) -> None:
         """Bring every listener up to date with snapshots that are read at `position`, because the relay does not know
         what happened before this position, or what it has sent of it."""
-        self._throttle.clear()
+        self._lists.clear()
         self.list_changes.forget()
         self._position.move_to(position)
         self._driver.restart_reads(position)
@@ -162,6 +156,9 @@ class Hub:
         for room in self._registry.live_rooms():
             for subscription in self._subscribed(room):
                 self._driver.tell(subscription, StreamLost(self._driver.pin(subscription)))
+
+    def _resync_here(self) -> None:
+        self.resync(self._position.value)
 
     def move_to(self, position: Timestamp) -> None:
         """Set position S: every change up to the cluster time `position` has been published."""
@@ -361,7 +358,7 @@ class Hub:
         room = self._registry.rooms.get(frames.step.key)
         if room is not None:
             self._to_room(room, frames)
-        self._to_lists(frames)
+        self._lists.publish(frames)
 
     def _to_room(self, room: Room, frames: StepFrames) -> None:
         gone = Deleted if frames.step.after is None else Revoked
@@ -387,70 +384,6 @@ class Hub:
         await asyncio.sleep(delay_s)
         for subscription in self._subscribed(room):
             self._driver.tell(subscription, Rewritten(self._driver.pin(subscription)))
-
-    def _to_lists(self, frames: StepFrames) -> None:
-        step, seeing = frames.step, self._registry.seeing
-        saw = seeing(step.before.keys) if step.before is not None else set()
-        sees = seeing(step.after.keys) if step.after is not None else set()
-        if not saw and not sees and not self._throttle.waits_for(step.key):
-            return
-        if frames.is_listed or saw != sees:
-            self._driver.list_reads.note_outdated(saw | sees)
-        for group in saw - sees:
-            self._revoke_from_list(group, frames)
-        # A group to which an existing task becomes visible is sent `upserted` and nothing else. For a new task it is
-        # sent the lifecycle messages too, because creating a task is not making it visible.
-        shown = sees - saw if step.before is not None else set()
-        for group in shown:
-            self._to_group(group, frames, [(frames.upserted(), False)])
-        if lifecycles := frames.lifecycles():
-            for group in sees - shown:
-                self._to_group(group, frames, lifecycles)
-        if frames.is_listed or self._throttle.waits_for(step.key):
-            now = asyncio.get_running_loop().time()
-            for group in self._throttle.offer(frames, sees, shown, now):
-                self._to_group(group, frames, [(frames.upserted(), False)])
-            self._wake_in_time()
-
-    def _revoke_from_list(self, group: Group, frames: StepFrames) -> None:
-        frame = frames.list_revocation()
-        self._driver.list_reads.buffer(group, frame)
-        self._delivery.revoke(group.live, frame)
-
-    def _to_group(self, group: Group, frames: StepFrames, made: Sequence[Made]) -> None:
-        for frame, lifecycle in made:
-            self._driver.list_reads.buffer(group, frame, frames if lifecycle else None)
-        # Subscribers of the task were sent its lifecycle messages already, in order with its events. Sending them here
-        # again would repeat them.
-        sent_to = frames.lifecycle_sent_to
-        others = group.live - sent_to if sent_to else group.live
-        for frame, lifecycle in made:
-            self._delivery.send(others if lifecycle else group.live, frame)
-        if any(lifecycle for _, lifecycle in made):
-            frames.note_lifecycle_sent(group.live)
-
-    def _wake_in_time(self) -> None:
-        """Set the timer for the moment when the next delayed list update is due."""
-        due = self._throttle.next_due
-        if due is not None and (self._timer is None or self._timer.when() > due):
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_at(due, self._send_due)
-
-    def _send_due(self) -> None:
-        self._timer = None
-        try:
-            for frames, sent_to in self._throttle.take_due(asyncio.get_running_loop().time()):
-                after = frames.step.after
-                sees = self._registry.seeing(after.keys) if after is not None else set()
-                for group in sees:
-                    if group.keys not in sent_to:
-                        self._to_group(group, frames, [(frames.upserted(), False)])
-            self._delivery.flush()
-        except Exception:
-            log.exception("list updates could not be sent")
-            self.resync(self._position.value)
-        self._wake_in_time()
 
 
 def _now() -> float:
