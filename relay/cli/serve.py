@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from relay.cli import output
-from relay.cli.process import tune_garbage_collection
+from relay.cli.process import give_memory_back, tune_garbage_collection
 from relay.cli.signals import on_signal, on_signals
 from relay.config import Settings
 from relay.metrics import DroppedLines
@@ -38,6 +38,7 @@ def run(settings: Settings, on_listening: Callable[[str], None]) -> Coroutine[An
 async def _run_one(relay: Relay, on_listening: Callable[[str], None]) -> None:
     on_signals(relay.stop)
     tune_garbage_collection()
+    give_memory_back()
     await relay.run(lambda: on_listening(relay.url))
 
 

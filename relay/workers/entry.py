@@ -82,6 +82,7 @@ async def _run(work: Work, descriptor: int, heeds_signals: bool) -> int:
     settings = restored(assignment["settings"])
     logs.configure(settings.relay_log_format, settings.relay_log_level, worker=assignment["name"])
     process.tune_garbage_collection()
+    process.give_memory_back()
     on_signals(work.stop if heeds_signals else lambda: None)
     code = 0
     try:
