@@ -27,11 +27,13 @@ from scripts.benchmarks import (
     contenders,
     forbidden,
     handshakes,
+    heavy,
     idle_connections,
     latency,
     lists,
     machine,
     many,
+    members,
     memory,
     reconnect,
     rewrites,
@@ -64,6 +66,8 @@ BENCHMARKS = {
         forbidden.BENCHMARK,
         storm.BENCHMARK,
         lists.BENCHMARK,
+        heavy.BENCHMARK,
+        members.BENCHMARK,
     )
 }
 ROUNDS = 3
