@@ -27,7 +27,7 @@ from relay.source.client import client_of, names_of
 from relay.source.decoder import Decoder
 from relay.source.members import Members
 from relay.source.opening import Opening, Watch
-from relay.source.reader import MAX_TIME_MS, Reader
+from relay.source.reader import MAX_TIME_MS, Reader, whole
 from relay.source.shared.feed import Feed
 from relay.source.shared.tail import SharedTail
 from relay.source.stream import Stream
@@ -89,7 +89,8 @@ class Pipeline:
     `read_ms` is the longest time, in milliseconds, that one read may take in the database. With a `feed`, the
     change stream is received from another process, and followed directly only while that process cannot be used. With
     a `bus`, it is shared with other relays in the same way; `open` and `lead` do what that needs. With `passes_on`, the
-    batches of the stream have what another process needs of them. Raises StartupError if the settings name no database.
+    batches of the stream have what another process needs of them. With `reads_whole`, the reader also returns the parts
+    of documents that the translator does not need. Raises StartupError if the settings name no database.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Pipeline:
         feed: Feed | None = None,
         bus: RedisBus | None = None,
         passes_on: bool = False,
+        reads_whole: bool = False,
     ) -> None:
         database, collection = names_of(settings)
         self._settings = settings
@@ -141,7 +143,12 @@ class Pipeline:
             self.tail = shared = SharedTail(tail, feed, pace=pace, waits=waits, jitter=random.random)
             metrics.show(lambda: self._figures(shared))
         self.reader = Reader(
-            self.client, *where, members=members, max_time_ms=read_ms, left_out=metrics.left_out.inc
+            self.client,
+            *where,
+            members=members,
+            max_time_ms=read_ms,
+            left_out=metrics.left_out.inc,
+            kept=whole if reads_whole else self.translator.keep,
         )
         self.opening = Opening(settings, self.client, self.tail, self.reader)
         self.watch = Watch(settings, self.client, self.reader, self.tail)

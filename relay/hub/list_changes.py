@@ -10,13 +10,14 @@ oldest go first. The times are in seconds of the event loop's clock.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from bson import Timestamp
 
 from relay.hub.messages import StepFrames
 from relay.protocol.frames import Frame
+from relay.tasks.packed_keys import PackedKeys, TaskKeys
 from relay.tasks.task import Keys
 
 MAX_CHANGES, MAX_BYTES = 5_000, 8 * 1024 * 1024
@@ -34,8 +35,8 @@ class ListChange(NamedTuple):
 
     position: Timestamp
     key: bytes
-    saw: Keys
-    sees: Keys
+    saw: TaskKeys
+    sees: TaskKeys
     listed: bool
     upserted: Frame | None
     gone: Frame | None
@@ -72,13 +73,13 @@ class ListChanges:
             self.forget()
             return
         before, after = frames.step.before, frames.step.after
-        saw = before.keys if before is not None else _NO_KEYS
-        sees = after.keys if after is not None else _NO_KEYS
+        saw: TaskKeys = before.keys if before is not None else _NO_KEYS
+        sees: TaskKeys = after.keys if after is not None else _NO_KEYS
         listed = frames.is_listed
         if not listed and saw == sees:
             return
         upserted = frames.upserted() if after is not None else None
-        gone = frames.list_revocation() if saw - sees else None
+        gone = frames.list_revocation() if _may_lose(saw, sees) else None
         change = ListChange(position, frames.step.key, saw, sees, listed, upserted, gone)
         self._changes.append(change)
         self._bytes += _size(change)
@@ -86,8 +87,15 @@ class ListChanges:
             oldest = self._changes.popleft()
             self._bytes -= _size(oldest)
             self._since = oldest.position
-        for notify in {one for key in saw | sees for one in self._waiting.get(key, ())}:
+        concerned = {*self._waiting_for(saw), *self._waiting_for(sees)}
+        for notify in {one for key in concerned for one in self._waiting[key]}:
             notify()
+
+    def _waiting_for(self, keys: TaskKeys) -> Collection[str]:
+        """Return the audience keys of these that somebody holds who waits."""
+        if isinstance(keys, PackedKeys):
+            return keys.matching(self._waiting.keys())
+        return [key for key in keys if key in self._waiting]
 
     def forget(self) -> None:
         """Forget all changes, and wake everybody who waits for one: the relay does not know what happened lately, or
@@ -108,7 +116,7 @@ class ListChanges:
         for change in reversed(self._changes):
             if change.position <= position:
                 break
-            saw, sees = not keys.isdisjoint(change.saw), not keys.isdisjoint(change.sees)
+            saw, sees = not change.saw.isdisjoint(keys), not change.sees.isdisjoint(keys)
             update = change.upserted if sees else change.gone
             if update is not None and (saw != sees or (sees and change.listed)):
                 newest.setdefault(change.key, update)
@@ -131,7 +139,18 @@ class ListChanges:
 
 
 def _size(change: ListChange) -> int:
-    return sum(len(frame.body) for frame in (change.upserted, change.gone) if frame is not None)
+    size = sum(len(frame.body) for frame in (change.upserted, change.gone) if frame is not None)
+    # The keys of most changes are those of the task, which is in memory anyway.
+    return size + (
+        change.saw.size if isinstance(change.saw, PackedKeys) and change.sees is not change.saw else 0
+    )
+
+
+def _may_lose(saw: TaskKeys, sees: TaskKeys) -> bool:
+    """Whether somebody who holds a key of `saw` may hold none of `sees`; true also if that takes long to find out."""
+    if isinstance(saw, PackedKeys) or isinstance(sees, PackedKeys):
+        return saw is not sees
+    return bool(saw - sees)
 
 
 _NO_KEYS: Keys = frozenset()

@@ -60,7 +60,10 @@ class ListDelivery:
         """Send the lists what this step changes in them: now, or when an update of the task may be sent again."""
         step, seeing = frames.step, self._registry.seeing
         saw = seeing(step.before.keys) if step.before is not None else set()
-        sees = seeing(step.after.keys) if step.after is not None else set()
+        if step.before is not None and step.after is not None and step.after.keys is step.before.keys:
+            sees = saw
+        else:
+            sees = seeing(step.after.keys) if step.after is not None else set()
         if not saw and not sees and not self._throttle.waits_for(step.key):
             return
         if frames.is_listed or saw != sees:

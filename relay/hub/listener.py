@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from relay.hub.snapshot import Pages
 from relay.protocol.frames import Batch, Frame
+from relay.tasks.packed_keys import TaskKeys
 from relay.tasks.task import Keys
 
 if TYPE_CHECKING:  # a subscription knows its listener, so this import would be circular
@@ -111,9 +112,9 @@ class Listener:
         self.tasks: dict[str, TaskSubscription] = {}  # by taskId; only those that are not ABSENT
         self.list: ListSubscription | None = None
 
-    def may_see(self, keys: Keys) -> bool:
+    def may_see(self, keys: TaskKeys) -> bool:
         """Whether the listener's rights allow it to see a task that has these audience keys."""
-        return not self.keys.isdisjoint(keys)
+        return not keys.isdisjoint(self.keys)
 
     def subscriptions(self) -> Iterator[TaskSubscription | ListSubscription]:
         """Yield the current subscriptions of the listener, first to tasks, then to the list. The caller may end them

@@ -38,7 +38,7 @@ class Refusal:
 
     def note(self, frames: StepFrames) -> None:
         key, after = frames.step.key, frames.step.after
-        if after is not None and not self._rights.isdisjoint(after.keys):
+        if after is not None and not after.keys.isdisjoint(self._rights):
             self._appeared.add(key)
         else:
             self._appeared.discard(key)

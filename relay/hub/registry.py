@@ -5,12 +5,13 @@ A room has the subscribers of one task. A group has the subscribers of the list 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from relay.hub.listener import Listener
 from relay.hub.messages import Made, StepFrames
 from relay.hub.snapshot import MANY_BYTES, Progress
+from relay.tasks.packed_keys import PackedKeys, TaskKeys, matching
 from relay.tasks.step import StateReset
 from relay.tasks.task import Keys
 
@@ -43,7 +44,7 @@ class Room:
 
     __slots__ = ("id", "key", "keys", "live", "progress", "rewritten_at", "stale")
 
-    def __init__(self, key: bytes, id: str, keys: Keys, progress: Progress, rewritten_at: float) -> None:
+    def __init__(self, key: bytes, id: str, keys: TaskKeys, progress: Progress, rewritten_at: float) -> None:
         self.key = key
         self.id = id
         self.keys = keys
@@ -70,7 +71,9 @@ class Room:
         if after.keys == self.keys:
             return []
         self.keys = after.keys
-        return [listener for listener in self.live if not listener.may_see(after.keys)]
+        held = frozenset().union(*(listener.keys for listener in self.live))
+        allowing = matching(after.keys, held)
+        return [listener for listener in self.live if listener.keys.isdisjoint(allowing)]
 
     def delay_of(self, rewrite: StateReset, now: float, allowance: Allowance) -> float | None:
         """Decide when the listeners of this room are sent a rewrite of the timeline (a change of earlier events).
@@ -130,6 +133,11 @@ class Registry:
         self.groups: dict[Keys, Group] = {}
         self.allowance = Allowance()
         self._groups_by_key: dict[str, set[Group]] = {}
+        # The groups in the order in which they were made, also dropped ones, until these are most of them. Then another
+        # era begins, and everything that was kept with PackedKeys is outdated.
+        self._made: list[Group] = []
+        self._dropped = 0
+        self._era = object()
 
     def begin_publishing(self) -> None:
         """Note that the steps of one more call are published."""
@@ -156,23 +164,44 @@ class Registry:
             group = self.groups[listener.keys] = Group(listener.keys, listener.filter())
             for key in group.keys:
                 self._groups_by_key.setdefault(key, set()).add(group)
+            self._made.append(group)
         return group
 
     def drop(self, group: Group) -> None:
         """Forget a group. The caller makes sure that it has no listeners and that its list is not being read."""
         if self.groups.get(group.keys) is group:
             del self.groups[group.keys]
+            self._dropped += 1
+            if len(self._made) > 2 * len(self.groups) + 100:
+                self._made, self._dropped, self._era = [*self.groups.values()], 0, object()
             for key in group.keys:
                 others = self._groups_by_key[key]
                 others.discard(group)
                 if not others:
                     del self._groups_by_key[key]
 
-    def seeing(self, keys: Iterable[str]) -> set[Group]:
-        """Return the groups whose listeners may see a task with these audience keys."""
+    def seeing(self, keys: TaskKeys) -> set[Group]:
+        """Return the groups whose listeners may see a task with these audience keys. The caller does not change it."""
+        if isinstance(keys, PackedKeys):
+            return self._seeing_packed(keys)
         found: set[Group] = set()
         for key in keys:
             found |= self._groups_by_key.get(key, _NO_GROUPS)
+        return found
+
+    def _seeing_packed(self, keys: PackedKeys) -> set[Group]:
+        """Do what `seeing` does, for keys that are too many to look up. The answer is kept with the keys, so only
+        groups that are new since the last call are looked for in them."""
+        era, count, dropped, found = keys.seen or (self._era, 0, 0, _NO_GROUPS)
+        if era is not self._era:
+            count, dropped, found = 0, 0, _NO_GROUPS
+        if dropped != self._dropped:
+            found = {group for group in found if self.groups.get(group.keys) is group}
+        if new := self._made[count:]:
+            alive = [group for group in new if self.groups.get(group.keys) is group]
+            allowing = keys.matching({key for group in alive for key in group.keys})
+            found = found | {group for group in alive if not group.keys.isdisjoint(allowing)}
+        keys.seen = self._era, len(self._made), self._dropped, found
         return found
 
     def live_rooms(self) -> Iterator[Room]:

@@ -23,6 +23,7 @@ from relay.source.change import key_of
 from relay.source.identity import among
 from relay.source.outage import RETRY_S, Outage
 from relay.source.raw_bson import Document
+from relay.tasks.packed_keys import TaskKeys
 from relay.tasks.task import Keys, Task
 from relay.tasks.task_ids import candidate_ids
 from relay.tasks.translate import Translator
@@ -104,7 +105,7 @@ class TaskReading:
         self.requests: Waiting[TaskRequest] = Waiting()
         self.since: list[StepFrames] = []
         self.rights: frozenset[Keys] | None = None
-        self.shown: Sequence[Keys] | None = None
+        self.shown: Sequence[TaskKeys] | None = None
 
     def add(self, request: TaskRequest) -> None:
         self.requests.add(request)

@@ -7,6 +7,7 @@ snapshot holds exactly the changes up to that position, and the live messages af
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -24,12 +25,16 @@ from relay.source.decoder import Decoder
 from relay.source.errors import TIME_UNKNOWN, Meaning, meaning_of
 from relay.source.id_lists import keys_in
 from relay.source.members import Members
+from relay.source.projection import Projection
 from relay.source.raw_bson import Document, ignore
 from relay.source.walk import field
 
 log = logging.getLogger(__name__)
 
 MAX_TIME_MS = 10_000  # limit of each read: without a majority, a snapshot read would wait forever
+DECODED_BYTES = 256 * 1024  # of a reply: more are decoded in a thread, because that takes about 3 ms
+# $substrCP: a string that is not valid UTF-8. The expression fails, and with it the read.
+NOT_CUT = frozenset({34456, 34457, 34458, 34459})
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 AT_ONCE = 1_000  # documents of one reply: they are decoded together
 KEYS_AT_ONCE = 10_000  # keys of one reply: to read them takes less than 2 ms
@@ -37,6 +42,16 @@ KEYS_AT_ONCE = 10_000  # keys of one reply: to read them takes less than 2 ms
 _T = TypeVar("_T")
 # Returns the id of a cursor, 0 if it has ended, and what a reply has in the batch of this name.
 _Take = Callable[[RawBSONDocument, str], tuple[int, Iterable[_T]]]
+
+
+def _at_once(take: _Take[_T], cursor: RawBSONDocument, batch: str) -> tuple[int, Iterable[_T]]:
+    id, taken = take(cursor, batch)
+    return id, list(taken)
+
+
+def whole(document: Document) -> Document:
+    """Return the whole document. The default of the callback that chooses what is kept of a document."""
+    return document
 
 
 class Reader:
@@ -47,7 +62,8 @@ class Reader:
 
     `client` must be another client than the tail's: the tail's waiting getMore occupies a connection of its pool (F15).
     `max_time_ms` limits the time of each read on the server. `left_out` is called with the number of documents that are
-    not BSON and therefore are missing from a result.
+    not BSON and therefore are missing from a result. `kept` takes a document and returns the part of it that a read
+    returns: the rest is let go at once, so that a read of many large documents does not hold all of them.
     """
 
     def __init__(
@@ -60,6 +76,7 @@ class Reader:
         members: Members | None = None,
         max_time_ms: int = MAX_TIME_MS,
         left_out: Callable[[int], None] = ignore,
+        kept: Callable[[Document], Document] = whole,
     ) -> None:
         self._client = client
         self._database = client[database]
@@ -67,6 +84,7 @@ class Reader:
         self._decoder = decoder
         self._members = members or Members()
         self._left_out = left_out
+        self._kept = kept
         self._max_time_ms = max_time_ms
 
     async def read_at(
@@ -124,11 +142,15 @@ class Reader:
             try:
                 return await self._run(command, take, wanted)
             except OperationFailure as failure:
-                if failure.code != TIME_UNKNOWN or not self._members.may_lag:
+                if failure.code in NOT_CUT and isinstance(command.get("projection"), Projection):
+                    command["projection"] = command["projection"].uncut
+                elif failure.code != TIME_UNKNOWN or not self._members.may_lag:
                     raise
-            # That member lags and has not even heard of the position. The driver tells a member with each command the
-            # latest time that it knows itself, and learns that now. Then the member waits until it has the position.
-            await self.now()
+                else:
+                    # That member lags and has not even heard of the position. The driver tells a member with each
+                    # command the latest time that it knows itself, and learns that now. Then the member waits until it
+                    # has the position.
+                    await self.now()
             return await self._run(command, take, wanted)
         except OperationFailure as failure:
             if meaning_of(failure) is Meaning.MOMENT_LOST:
@@ -149,7 +171,10 @@ class Reader:
             )
             found: list[_T] = []
             while wanted():
-                cursor, taken = take(reply["cursor"], batch)
+                if len(reply.raw) > DECODED_BYTES:
+                    cursor, taken = await asyncio.to_thread(_at_once, take, reply["cursor"], batch)
+                else:
+                    cursor, taken = take(reply["cursor"], batch)
                 found += taken
                 if not cursor:
                     return found
@@ -172,10 +197,11 @@ class Reader:
         return id, keys_in(field(raw, batch.encode()), self._note_left_out)
 
     def _decoded(self, batch: Iterable[RawBSONDocument]) -> Iterator[Document]:
-        """Decode these documents, and yield them in order. Those that are not BSON are left out, counted and logged."""
+        """Decode these documents, and yield what is kept of each, in order. Those that are not BSON are left out,
+        counted and logged."""
         for raw in batch:
             try:
-                document = self._decoder.document(bytes(raw.raw))
+                document = self._kept(self._decoder.document(bytes(raw.raw)))
             except Exception as failure:  # any error is about this document alone; go on with the others
                 self._note_left_out(1, type(failure).__name__)
             else:

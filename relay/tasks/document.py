@@ -1,7 +1,7 @@
 """Keep the part of a document that the relay reads, and apply updates to that part. Pure.
 
-A tree says which fields are kept. An update is given as MongoDB's change stream describes it: the paths of fields that
-were set, of fields that were removed, and of arrays that were truncated.
+`Kept` says which fields are kept and what of their values. An update is given as MongoDB's change stream describes it:
+the paths of fields that were set, of fields that were removed, and of arrays that were truncated.
 
 Rules of this file: nothing that is passed in is changed; the time grows with the number of an update's paths and with
 the size of what they change, not with the product of the two; an update of a path outside the kept part changes
@@ -14,41 +14,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from relay.tasks.kept import Kept
+from relay.tasks.packed_ids import PackedIds
 from relay.tasks.paths import array_index
 
 _SPLIT: Mapping[str, Sequence[str]] = {}
 
-# The fields to keep: each name maps to None, to keep the whole value, or to the tree of the fields to keep inside it.
-Tree = Mapping[str, "Tree | None"]
 
-
-def tree_of(paths: Iterable[str]) -> Tree:
-    """Return the tree of the fields at these dotted paths; no path may lie inside another one."""
-    tree: dict[str, Any] = {}
-    for path in paths:
-        *middle, last = path.split(".")
-        node = tree
-        for name in middle:
-            node = node.setdefault(name, {})
-        node[last] = None
-    return tree
-
-
-def prune(document: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
-    """Return the part of a document that the tree keeps, as a new dictionary.
-
-    If the tree names fields inside a value that is not a sub-document, such as an array, the whole value is kept. Later
-    updates with paths through that value then have the same effect here as in the database.
-    """
-    kept: dict[str, Any] = {}
-    for name, inner in tree.items():
-        if name in document:
-            kept[name] = _pruned(document[name], inner)
-    return kept
-
-
-def _pruned(value: Any, inner: Tree | None) -> Any:
-    return prune(value, inner) if inner is not None and isinstance(value, Mapping) else value
+def prune(document: Mapping[str, Any], fields: Mapping[str, Kept]) -> dict[str, Any]:
+    """Return the part of a document that is kept, as a new dictionary. `fields` are its top-level fields."""
+    return {name: kept.of(document[name]) for name, kept in fields.items() if name in document}
 
 
 class _Copies:
@@ -63,35 +38,63 @@ class _Copies:
         """Return a copy of this list or mapping that may be changed; the container itself if it is such a copy."""
         if id(container) in self._made:
             return container
-        copy = list(container) if isinstance(container, list) else dict(container)
+        copy: Any
+        if isinstance(container, PackedIds):
+            copy = container.copy()
+        else:
+            copy = list(container) if isinstance(container, list) else dict(container)
         self._made[id(copy)] = copy
         return copy
 
+    def settle(self) -> None:
+        """Note that nothing more is changed."""
+        for copy in self._made.values():
+            if isinstance(copy, PackedIds):
+                copy.settle()
 
-def _with_value(container: Any, path: Sequence[str], value: Any, copies: _Copies, tree: Tree | None) -> Any:
+
+def _with_value(container: Any, path: Sequence[str], value: Any, copies: _Copies, kept: Kept | None) -> Any:
     """Return the container with the value at `path` set, as MongoDB's `$set` does.
 
-    If a tree is given, only fields in the tree are set. If the path cannot be set, for example because it passes
-    through a string, the container itself is returned.
+    If `kept` is given, it says what is kept of the container, and only that is set. If the path cannot be set, for
+    example because it passes through a string, the container itself is returned.
     """
     name, rest = path[0], path[1:]
+    if isinstance(container, PackedIds):
+        index = array_index(name)
+        if index is None or rest:  # nothing is kept of the inside of an element
+            return container
+        copy: PackedIds = copies.of(container)
+        copy.put(index, value)
+        return copy
     if isinstance(container, list):
         index = array_index(name)
         if index is None or (rest and index >= len(container)):
             return container
+        inside = kept.items if kept is not None else None
+        if kept is not None and kept.max_items is not None and index >= kept.max_items:
+            return container
         if rest:
             return _with_element(
-                container, index, _with_value(container[index], rest, value, copies, None), copies
+                container, index, _with_value(container[index], rest, value, copies, inside), copies
             )
-        return _with_element(container, index, value, copies)
-    if not isinstance(container, Mapping) or (tree is not None and name not in tree):
+        return _with_element(container, index, value if inside is None else inside.of(value), copies)
+    if not isinstance(container, Mapping):
         return container
-    inner = tree[name] if tree is not None else None
+    if kept is None or kept.whole:
+        inside = None
+    elif name not in kept.inner:
+        return container
+    else:
+        inside = kept.inner[name]
     if not rest:
-        return _with_field(container, name, _pruned(value, inner), copies)
+        return _with_field(container, name, value if inside is None else inside.of(value), copies)
     if name not in container:
         return container
-    return _with_field(container, name, _with_value(container[name], rest, value, copies, inner), copies)
+    changed = _with_value(container[name], rest, value, copies, inside)
+    if inside is not None:
+        changed = inside.grown(changed)
+    return _with_field(container, name, changed, copies)
 
 
 def _without(container: Any, path: Sequence[str], copies: _Copies) -> Any:
@@ -117,6 +120,8 @@ def _without(container: Any, path: Sequence[str], copies: _Copies) -> Any:
 def _cut(container: Any, path: Sequence[str], size: int, copies: _Copies) -> Any:
     """Return the container with the array at `path` cut to its first `size` elements."""
     if not path:
+        if isinstance(container, PackedIds):
+            return container.first(size)
         return container[:size] if isinstance(container, list) else container
     name, rest = path[0], path[1:]
     if isinstance(container, list):
@@ -152,15 +157,15 @@ def apply(
     fields: Mapping[str, Any],
     removed: Iterable[str],
     truncated: Iterable[tuple[str, int]],
-    tree: Tree | None = None,
+    kept: Kept | None = None,
     paths: Mapping[str, Sequence[str]] | None = None,
 ) -> Any:
     """Return the container as it is after an update; the container that was given stays unchanged.
 
     What no path changes is the same object as before. Arrays are cut first, then fields removed, then fields set.
     `fields` maps paths to their new values, `removed` are the paths of removed fields, and `truncated` are pairs of an
-    array's path and its new length. If a tree is given, only fields in the tree are set. `paths` maps each path that
-    cannot be split at its dots to the field names along that path.
+    array's path and its new length. If `kept` is given, it says what is kept of the container, and only that is set.
+    `paths` maps each path that cannot be split at its dots to the field names along that path.
     """
     known, copies = paths or _SPLIT, _Copies()
     for path, size in truncated:
@@ -169,6 +174,7 @@ def apply(
         container = _without(container, known.get(path) or path.split("."), copies)
     for path, value in fields.items():
         names = known.get(path) or path.split(".")
-        if tree is None or names[0] in tree:  # a fast check: most changes set no field that is kept
-            container = _with_value(container, names, value, copies, tree)
+        if kept is None or names[0] in kept.inner:  # a fast check: most changes set no field that is kept
+            container = _with_value(container, names, value, copies, kept)
+    copies.settle()
     return container

@@ -22,6 +22,7 @@ INT64 = range(-(2**63), 2**63)
 UUID_SUBTYPES = (4, 3)
 
 IdKind = Literal["string", "integer", "ObjectId", "UUID"]
+MARKS: dict[IdKind, str] = {"string": "s", "ObjectId": "o", "integer": "n", "UUID": "u"}  # in audience keys
 
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _OBJECT_ID = re.compile(r"[0-9A-Fa-f]{24}")

@@ -253,17 +253,6 @@ class Mapping:
         """
         return _outermost(self._paths())
 
-    def kept(self) -> tuple[str, ...]:
-        """Return the dotted paths of a document that have to be kept in memory to read the document again later.
-
-        These are the paths that `roots` returns, and the `$ref` of every sub-document on the way to the field of a
-        visibility rule. If there is a reference on that way, the later paths of the rule do not count; so if `$ref`
-        were dropped, other users might see the task.
-        """
-        names = [path.split(".") for rule in self.visibility.rules for path in rule.field]
-        holders = {".".join(path[:count]) for path in names for count in range(1, len(path))}
-        return _outermost({*self.roots(), *(f"{holder}.$ref" for holder in holders)})
-
     def _paths(self) -> set[str]:
         """Return all dotted paths that the summary, the visibility rules and the order of the list read."""
         paths = {self.list_order} - {"_id"}

@@ -13,6 +13,12 @@ from relay.tasks.scalars import bounded, moment, number, snake, text
 
 Summary = dict[str, Any]  # a protocol.TaskSummary
 MAX_QUESTIONS = 100
+ERROR_TEXTS = (
+    "message",
+    "error",
+    "reason",
+)  # fields of an error that is a document, of which the first counts
+QUESTION_TEXTS = ("question", "text", "message")  # the same of a question
 PARTS = (
     "title",
     "creator",
@@ -89,7 +95,7 @@ class Summaries:
             case "questions":
                 return self._questions(value)
             case "error" if isinstance(value, dict):
-                return self._text(first_present((value,), ("message", "error", "reason")))
+                return self._text(first_present((value,), ERROR_TEXTS))
             case _:
                 return self._text(value)
 
@@ -127,4 +133,4 @@ def roots(paths: Iterable[str]) -> frozenset[str]:
 def _question(item: Any) -> Any:
     """Return the text of a question, which may be stored inside a document; any other item unchanged."""
     item = fields_of(item)
-    return first_present((item,), ("question", "text", "message")) if isinstance(item, dict) else item
+    return first_present((item,), QUESTION_TEXTS) if isinstance(item, dict) else item

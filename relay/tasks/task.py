@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from relay.protocol.types import Kind
+from relay.tasks.packed_keys import TaskKeys
 from relay.tasks.paths import Document
 from relay.tasks.summary import Summary
 from relay.tasks.timeline import Timeline
@@ -32,7 +33,7 @@ class Task(NamedTuple):
     document: Document  # only the fields that the mapping and the visibility rules read
     timeline: Timeline
     summary: Summary
-    keys: Keys  # users who hold one of these audience keys may see the task
+    keys: TaskKeys  # users who hold one of these audience keys may see the task
     status: Kind | None  # the kind of lifecycle message that belongs to its status
     last: Milestone | None  # the last event that has a lifecycle message
 

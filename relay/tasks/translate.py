@@ -15,15 +15,18 @@ from typing import Any, assert_never
 
 from relay.source.change import SPLIT, Change, Deleted, Inserted, Replaced, Updated
 from relay.source.raw_bson import RawArray
-from relay.tasks.document import apply, prune, tree_of
+from relay.tasks.document import apply, prune
 from relay.tasks.event_view import MAX_EVENT_BYTES, EventView
+from relay.tasks.kept import Kept, kept_of
 from relay.tasks.lifecycle import LifecycleRules
 from relay.tasks.mapping import Mapping
+from relay.tasks.packed_keys import TaskKeys
 from relay.tasks.paths import Document, at_path
-from relay.tasks.redact import Redactor
+from relay.tasks.projections import ENDING, ENDING_FIELD, LENGTH_FIELD, Projections
+from relay.tasks.redact import CUT_MARGIN, Redactor
 from relay.tasks.step import EventAdded, Listed, Message, StateReset, Step, SummaryUpdated
 from relay.tasks.summary import Summaries, Summary, kind_of, roots
-from relay.tasks.task import Keys, Milestone, Task
+from relay.tasks.task import Milestone, Task
 from relay.tasks.task_ids import wire_id
 from relay.tasks.timeline import (
     Appended,
@@ -39,10 +42,6 @@ from relay.tasks.timeline import (
 
 # Bytes of an array of events: more are divided into elements in a thread. If these are tiny, it takes up to 20 ms.
 HEAVY_ARRAY = 128 * 1024
-# Fields that a projection adds to a document, so that the whole array of events need not be read.
-LENGTH_FIELD = "relay_event_count"  # the length of the array of events
-ENDING_FIELD = "relay_last_events"  # the last elements of that array
-ENDING = 20  # elements in ENDING_FIELD; nearly always one of them is a milestone, so the array is not read
 _VOLATILE = ("eventCount", "updatedAt")  # parts of a summary whose change alone causes no task:updated
 
 
@@ -56,7 +55,7 @@ class Translator:
     def __init__(
         self,
         mapping: Mapping,
-        visibility: Callable[[Document], Keys],
+        visibility: Callable[[Document], TaskKeys],
         *,
         max_text: int,
         max_event_bytes: int = MAX_EVENT_BYTES,
@@ -66,39 +65,40 @@ class Translator:
         self._visibility = visibility
         self._summaries = Summaries(mapping, self.view.redactor, max_text)
         self._lifecycle = LifecycleRules(mapping, self.view, self._summaries)
-        self._tree = tree_of(mapping.kept())
+        characters = max_text + CUT_MARGIN + 1
+        self._fields = kept_of(mapping.fields, mapping.visibility.rules, mapping.list_order, characters)
+        self._kept = Kept(inner=self._fields)
         self._rights = roots(path for rule in mapping.visibility.rules for path in rule.field)
+        self._first_name = mapping.events.split(".")[0]
         # Whether the array shares its top-level name with no field that the mapping reads.
-        self._apart = mapping.events.split(".")[0] not in self._tree
-        self._first_names = {*self._tree, mapping.events.split(".")[0]}
+        self._apart = self._first_name not in self._fields
+        self._first_names = {*self._fields, self._first_name}
         # The projection for `outline`. If it is None, no projection is enough, so read whole documents with `read`.
-        self.outline_projection = self._outline_projection()
+        self._projections = Projections(mapping, characters)
+        self.outline_projection = self._projections.outline
 
     def read(self, document: Document) -> Task:
         """Return the task that a whole stored document describes, with the elements of its timeline in memory."""
         timeline = timeline_of(document, self.mapping.events)
         elements = timeline.elements or ()
         last = self._lifecycle.last_in(elements)
-        return self._task(wire_id(document["_id"]), prune(document, self._tree), timeline, last)
+        return self._task(wire_id(document["_id"]), prune(document, self._fields), timeline, last)
 
     def reads_long(self, document: Document) -> bool:
         """Whether `read` takes so long for this document that it has to be called in a thread."""
         array = at_path(document, self.mapping.events)
         return isinstance(array, RawArray) and len(array.raw) >= HEAVY_ARRAY
 
-    def _outline_projection(self) -> dict[str, Any] | None:
-        """Return the projection that reads only the length and the last elements of the array of events.
-
-        Return None if the mapping reads another field with the same top-level name as the array, because such a field
-        cannot be read without the array.
-        """
+    def keep(self, document: Document) -> Document:
+        """Return the part of a document, as it was read with or without a projection, from which the methods of this
+        class make the same as from the document. It may be called in any thread."""
         if not self._apart:
-            return None
-        # Project whole top-level fields: a projection by path drops the scalars of arrays that hold both scalars and
-        # documents, and the visibility rules read those.
-        whole = roots(self.mapping.roots())
-        ending = self._of_array({"$slice": [f"${self.mapping.events}", -ENDING]}, None)
-        return {**dict.fromkeys(whole, 1), LENGTH_FIELD: self._length(), ENDING_FIELD: ending}
+            return document
+        kept = prune(document, self._fields)
+        for name in ("_id", self._first_name, LENGTH_FIELD, ENDING_FIELD):
+            if name in document:
+                kept[name] = document[name]
+        return kept
 
     def outline(self, projected: Document) -> Task | None:
         """Return the task in a document that was read with `outline_projection`, without the timeline's elements.
@@ -111,24 +111,11 @@ class Translator:
         found = self._lifecycle.last_of_values(ending or (), timeline.length - len(ending or ()))
         if found is None and timeline.length > ENDING:
             return None
-        return self._task(wire_id(projected["_id"]), prune(projected, self._tree), timeline, found)
+        return self._task(wire_id(projected["_id"]), prune(projected, self._fields), timeline, found)
 
     def list_projection(self) -> dict[str, Any]:
         """Return the MongoDB projection for `summarise`: the length of the array of events in place of the array."""
-        # The taskId needs the whole `_id`, also where the mapping reads only a part of it.
-        paths = ("_id" if path.startswith("_id.") else path for path in self.mapping.roots())
-        return {**dict.fromkeys(paths, 1), LENGTH_FIELD: self._length()}
-
-    def _length(self) -> dict[str, Any]:
-        return self._of_array({"$size": [f"${self.mapping.events}"]}, None)
-
-    def _of_array(self, expression: Any, otherwise: Any) -> dict[str, Any]:
-        # Where a field on the way is an array, MongoDB would collect values from all of its elements.
-        names = self.mapping.events.split(".")
-        holders = [f"${'.'.join(names[:count])}" for count in range(1, len(names))]
-        found: list[Any] = [{"$isArray": [f"${self.mapping.events}"]}]
-        found += [{"$not": [{"$isArray": [holder]}]} for holder in holders]
-        return {"$cond": [{"$and": found} if holders else found[0], expression, otherwise]}
+        return self._projections.list
 
     def summarise(self, projected: Document) -> Summary:
         """Return the summary of the task in a document that was read with the projection of `list_projection`."""
@@ -249,13 +236,13 @@ class Translator:
                     return None, None  # an update of a document that does not exist changes nothing
                 if paths is None and self.must_be_read(operation):
                     return before, NeedsEvents()
-                kept = apply(before.document, fields, removed, truncated, self._tree, paths)
+                kept = apply(before.document, fields, removed, truncated, self._kept, paths)
             case Inserted(document):
                 return self.read(document), None
             case Replaced(document):
                 if before is None:
                     return self.read(document), None
-                kept = prune(document, self._tree)
+                kept = prune(document, self._fields)
             case Deleted():
                 return None, None
             case _:

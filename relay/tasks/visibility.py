@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from relay.tasks.claims import claim_at, texts_of
-from relay.tasks.ids import identity, values_of
+from relay.tasks.ids import MARKS, identity, values_of
 from relay.tasks.mapping import Rule, Visibility
+from relay.tasks.packed_ids import PackedIds
+from relay.tasks.packed_keys import PackedKeys, TaskKeys
 from relay.tasks.paths import Document, array_index, fields_of
 
 Keys = frozenset[str]
@@ -53,13 +55,21 @@ class Audience:
         rules, roles = self._visibility.rules, self._visibility.sees_all
         return frozenset([rule.claim for rule in rules] + [role.claim for role in roles])
 
-    def keys_of(self, document: Document) -> Keys:
+    def keys_of(self, document: Document) -> TaskKeys:
         """Return the audience keys of a document: a principal who holds at least one of them may see the document."""
-        found = (_key(name, value) for name, value in self.looked_at(document))
-        return frozenset((ALL, *(key for key in found if key is not None)))
+        found, lists = [ALL], []
+        for name, value in self.looked_at(document):
+            if isinstance(value, PackedIds):
+                lists.append((name, value))
+            elif (key := _key(name, value)) is not None:
+                found.append(key)
+        return PackedKeys(frozenset(found), lists) if lists else frozenset(found)
 
     def looked_at(self, document: Document) -> Iterator[tuple[str, Any]]:
-        """Yield each value of a document that a visibility rule compares with a claim, as (name of the rule, value)."""
+        """Yield each value of a document that a visibility rule compares with a claim, as (name of the rule, value).
+
+        A long list of a document that was pruned is one value, PackedIds.
+        """
         for rule in self._visibility.rules:
             for path in rule.field:
                 for value in _values(document, path.split(".")):
@@ -128,13 +138,10 @@ def _is_ambiguous(document: Document, path: str) -> bool:
     return any(True for holder in _holders(path) for _ in _values(document, [*holder.split("."), "$ref"]))
 
 
-_MARKS = {"string": "s", "ObjectId": "o", "integer": "n", "UUID": "u"}
-
-
 def _key(rule: str, value: Any) -> str | None:
     """Return the audience key for a rule and a BSON value, such as `team:s:red`; None if the value is no id."""
     found = identity(value)
-    return f"{rule}:{_MARKS[found.kind]}:{found.text}" if found is not None else None
+    return f"{rule}:{MARKS[found.kind]}:{found.text}" if found is not None else None
 
 
 # How MongoDB reads a dotted path: it searches every element of an array on the way, and takes a number in the path
@@ -176,6 +183,8 @@ def _null_at(value: Any, path: Sequence[str]) -> bool:
     """Whether MongoDB finds null, or nothing, at this path (split at its dots) inside the value."""
     value = fields_of(value)
     if not path:
+        if isinstance(value, PackedIds):
+            return value.has_null
         return value is None or (isinstance(value, list) and any(item is None for item in value))
     name, rest = path[0], path[1:]
     if isinstance(value, Mapping):

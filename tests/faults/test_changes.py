@@ -21,8 +21,9 @@ from relay.source.decoder import Decoder
 from relay.source.events import read_change, read_changes
 from relay.source.stream import Batch, Reopened
 from relay.tasks.mapping import Mapping as TaskMapping
+from relay.tasks.projections import ENDING_FIELD, LENGTH_FIELD
 from relay.tasks.step import EventAdded, Step
-from relay.tasks.translate import ENDING_FIELD, LENGTH_FIELD, Translator
+from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 
 DECODER = Decoder("events")

@@ -23,9 +23,10 @@ from relay.source.change import Change
 from relay.source.events import read_changes
 from relay.tasks.event_view import element_json
 from relay.tasks.mapping import Mapping as TaskMapping
+from relay.tasks.projections import ENDING, ENDING_FIELD, LENGTH_FIELD
 from relay.tasks.step import Lifecycle
 from relay.tasks.task import Task
-from relay.tasks.translate import ENDING, ENDING_FIELD, LENGTH_FIELD, Translator
+from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
 
 MAPPING = TaskMapping()

@@ -20,9 +20,10 @@ from relay.metrics import Metrics
 from relay.protocol.frames import Batch, Frame
 from relay.source.change import key_of
 from relay.tasks.mapping import Mapping as TaskMapping
+from relay.tasks.projections import LENGTH_FIELD
 from relay.tasks.step import Step
 from relay.tasks.task import Task
-from relay.tasks.translate import LENGTH_FIELD, Translator
+from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience, Principal
 from support.mongo_model import DECODER, Group, Model
 from support.relay_fixture import SOON_S

@@ -20,7 +20,7 @@ from relay.source.change import Change
 from relay.source.decoder import Decoder
 from relay.source.events import read_changes
 from relay.source.stream import Batch
-from relay.tasks.translate import ENDING, ENDING_FIELD, LENGTH_FIELD
+from relay.tasks.projections import ENDING, ENDING_FIELD, LENGTH_FIELD
 
 DECODER = Decoder("events")
 Group = list[tuple[Any, ...]]  # the writes of one cluster time; several are a transaction

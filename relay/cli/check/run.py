@@ -97,7 +97,9 @@ async def run(settings: Settings, out: TextIO, *, sample: int, role: bool, as_js
 async def examine(settings: Settings, *, sample: int) -> Report:
     """Ask every topic about the database. Raises StartupError for settings or a mapping that cannot be used."""
     bus = bus_of(settings)
-    async with Pipeline(settings, mapping_of(settings), Metrics(), read_ms=ANSWER_MS) as pipeline:
+    async with Pipeline(
+        settings, mapping_of(settings), Metrics(), read_ms=ANSWER_MS, reads_whole=True
+    ) as pipeline:
         examination = Examination(settings, pipeline, sample, bus)
         for topic in TOPICS:
             if topic.applies(examination):

@@ -19,6 +19,7 @@ from relay.protocol.types import Kind
 from relay.source.raw_bson import decode_element
 from relay.tasks.ids import identity
 from relay.tasks.mapping import Mapping
+from relay.tasks.packed_keys import rules_of
 from relay.tasks.paths import Document, at_path
 from relay.tasks.scalars import snake
 from relay.tasks.task import Task
@@ -100,11 +101,8 @@ def _count(found: Survey, document: Document, task: Task, translator: Translator
             found.event_types[name] += 1
         else:
             found.untyped_events += 1
-    matching = [
-        rule.name
-        for rule in mapping.visibility.rules
-        if any(key.startswith(f"{rule.name}:") for key in task.keys)
-    ]
+    rules = rules_of(task.keys)
+    matching = [rule.name for rule in mapping.visibility.rules if rule.name in rules]
     found.rules.update(matching)
     found.administrators_only += not matching
     candidates = {path for rule in mapping.visibility.rules for path in rule.field}
