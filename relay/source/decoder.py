@@ -93,7 +93,8 @@ class Decoder:
     def _all(self, raws: Sequence[bytes], places: Sequence[Sequence[str]]) -> Sequence[Document | None]:
         """Decode several documents, with one call of the driver if possible. None stands for an undecodable one."""
         joined = b"".join(raws)
-        if len(joined) < LARGE and REFERENCE not in joined and not self._may_hold_array(joined):
+        # The array is looked for first: it is found at the beginning, before megabytes are searched for a reference.
+        if len(joined) < LARGE and not self._may_hold_array(joined) and REFERENCE not in joined:
             try:
                 return bson.decode_all(joined, LENIENT)  # much faster than one by one
             except Exception:  # one document is malformed: decode one by one to keep the others
@@ -148,23 +149,30 @@ def cut_out(raw: bytes, path: Sequence[bytes]) -> tuple[bytes, RawArray] | None:
     Returns the document without the array, and the array; None if there is no array at `path`. Raises InvalidBSON if
     the document is malformed.
     """
-    position, end = body(raw, 0, len(raw))
+    holders = []  # the offsets of the documents in which the array lies
+    start, after = 0, len(raw)
     try:
-        while position < end:
-            kind, name_end = raw[position], raw.index(0, position + 1)
-            after = end_of(raw, kind, name_end + 1)
-            if raw[position + 1 : name_end] != path[0]:
+        for depth, name in enumerate(path, 1):
+            holders.append(start)
+            position, end = body(raw, start, after)
+            while position < end:
+                kind, name_end = raw[position], raw.index(0, position + 1)
+                after = end_of(raw, kind, name_end + 1)
+                if after > end:
+                    raise InvalidBSON("a field that does not end in its document")
+                if raw[position + 1 : name_end] == name:
+                    break
                 position = after
-                continue
-            value = raw[name_end + 1 : after]
-            if len(path) == 1:
-                return (_resized(raw[:position] + raw[after:]), RawArray(value)) if kind == ARRAY else None
-            inner = cut_out(value, path[1:]) if kind == DOCUMENT else None
-            return inner and (_resized(raw[: name_end + 1] + inner[0] + raw[after:]), inner[1])
+            else:
+                return None
+            if kind != (ARRAY if depth == len(path) else DOCUMENT):
+                return None
+            start = name_end + 1
     except (ValueError, IndexError, error) as failure:
         raise InvalidBSON("a document that is cut off") from failure
-    return None
-
-
-def _resized(raw: bytes) -> bytes:
-    return _INT32.pack(len(raw)) + raw[4:]
+    # The array may have megabytes, so it is copied only once.
+    left = bytearray(raw[:position])
+    left += raw[after:]
+    for holder in holders:
+        _INT32.pack_into(left, holder, _INT32.unpack_from(left, holder)[0] - (after - position))
+    return bytes(left), RawArray(raw[start:after])
