@@ -13,6 +13,7 @@ from relay.gateway.websocket.pacing import (
     BURST_MESSAGES,
     FETCH_S,
     MAX_PAUSE_S,
+    PART_S,
     WritePacer,
 )
 
@@ -103,6 +104,43 @@ def test_a_round_waits_no_longer_than_the_limit(clock: Clock, messages: int, lon
     clock.run()
     pacer.schedule(slow)
     assert clock.run() == pytest.approx(105.0 + longest_s)
+
+
+def test_a_round_that_takes_long_is_written_in_parts_with_one_pause_after_the_last(clock: Clock) -> None:
+    pacer, slow, quick = WritePacer(), SlowConnection(clock, PART_S), SlowConnection(clock, 0.001)
+    late = SlowConnection(clock)
+    for connection in (slow, quick):
+        pacer.schedule(connection)
+    clock.run()
+    assert not quick.written_at
+
+    pacer.schedule(late)  # what comes in between is written with the rest
+    assert clock.run() == pytest.approx(100.0 + PART_S)
+    assert (quick.written_at, late.written_at) == (
+        [pytest.approx(100.0 + PART_S)],
+        [pytest.approx(100.001 + PART_S)],
+    )
+    pacer.schedule(late)
+    assert clock.run() == pytest.approx(100.0 + 2 * (PART_S + 0.001))
+
+
+def test_a_connection_that_writes_more_while_a_round_goes_on_is_written_to_once_more(clock: Clock) -> None:
+    pacer = WritePacer()
+
+    class Continues(SlowConnection):
+        def flush(self) -> int:
+            if not self.written_at:
+                pacer.schedule(self)
+            return super().flush()
+
+    continues, other = Continues(clock, PART_S), SlowConnection(clock)
+    pacer.schedule(continues)
+    pacer.schedule(other)
+    clock.run()
+    clock.run()
+    assert len(other.written_at) == 1
+    assert len(continues.written_at) == 2
+    assert not clock.calls
 
 
 def test_a_connection_that_fails_does_not_keep_others_from_writing(
