@@ -39,7 +39,8 @@ class FragmentReads:
         """Return the JSON of the summaries of the tasks with these keys, in their order, as they were at the position
         of this reading, in which the tasks exist. Tasks without a summary are left out.
 
-        Return None if the reading was moved to another position meanwhile. Raises what `FairReads.read` raises.
+        Return None if the reading was moved to another position meanwhile. Raises what `FairReads.read` raises if it
+        reads once.
         """
         position = reading.position
         known = self.fragments.valid(keys, number_of(position))
@@ -71,7 +72,8 @@ class FragmentReads:
     async def _read(self, load: Load, reading: Reading) -> Mapping[bytes, bytes]:
         """Return the JSON of the summaries that this read is for, by key: empty where there is none."""
         projection = self._translator.list_projection()
-        documents = await self._reads.read(reading, among(map(RawId, load.keys)), projection=projection)
+        ids = among(map(RawId, load.keys))
+        documents = await self._reads.read(reading, ids, once=True, projection=projection)
         made = dict.fromkeys(load.keys, b"")
         began = monotonic()
         for document in documents:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bson import Timestamp
 
-from relay.errors import SourceError, Unwanted
+from relay.errors import SourceError, Unavailable, Unwanted
 from relay.hub.fair_semaphore import FairSlots
 from relay.hub.fragment_reads import FragmentReads
 from relay.hub.list_subscription import ListRequest
@@ -177,15 +177,27 @@ class ListReads:
             del self._readings[reading.group]
 
     async def _pages(self, reading: ListReading) -> Pages:
+        while True:
+            try:
+                async with self._slots.slot(reading):
+                    return await self._made(reading)
+            except Unavailable:
+                if not reading.is_needed():
+                    raise
+            # Without a slot, so that the requests of others are answered, if only that the database is unavailable.
+            await self._reads.wait_to_retry(reading)
+
+    async def _made(self, reading: ListReading) -> Pages:
+        """Read the list once. Raises Unavailable also if the reading is needed (`Reading.is_needed`)."""
         order = self._translator.mapping.list_order
         sort = {order: -1} if order == "_id" else {order: -1, "_id": -1}
-        async with self._slots.slot(reading):
-            # Summaries of tasks that have changed while the reading waited could not be shared.
-            if reading.may_move():
-                reading.move_to(self._reads.position)
-            while True:
-                keys = await self._reads.keys(reading, reading.group.filter, sort=sort, limit=reading.limit)
-                summaries = await self._summaries.of(keys, reading)
-                if summaries is not None:
-                    return dashboard_pages(summaries)
-                # The reading was moved: the keys are those of another position.
+        # Summaries of tasks that have changed while the reading waited for its slot could not be shared.
+        if reading.may_move():
+            reading.move_to(self._reads.position)
+        while True:
+            filter, limit = reading.group.filter, reading.limit
+            keys = await self._reads.keys(reading, filter, sort=sort, limit=limit, once=True)
+            summaries = await self._summaries.of(keys, reading)
+            if summaries is not None:
+                return dashboard_pages(summaries)
+            # The reading was moved: the keys are those of another position.

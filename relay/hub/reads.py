@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from bson import Timestamp
@@ -111,29 +112,27 @@ class FairReads:
         return self._position.value
 
     async def read(
-        self, reading: Reading, filter: Mapping[str, Any], **options: Any
+        self, reading: Reading, filter: Mapping[str, Any], *, once: bool = False, **options: Any
     ) -> Sequence[dict[str, Any]]:
         """Return the documents that match `filter`, as they were at the reading's position. `options` are passed to
         `Reader.read_at`. Moves the reading and raises as `_made` does."""
-        return await self._made(reading, self._reader.read_at, filter, options)
+        return await self._made(reading, partial(self._reader.read_at, filter=filter, **options), once)
 
-    async def keys(self, reading: Reading, filter: Mapping[str, Any], **options: Any) -> Sequence[bytes]:
+    async def keys(
+        self, reading: Reading, filter: Mapping[str, Any], *, once: bool = False, **options: Any
+    ) -> Sequence[bytes]:
         """Return the keys of the documents that match `filter`, as they were at the reading's position. `options` are
         passed to `Reader.keys_at`. Moves the reading and raises as `_made` does."""
-        return await self._made(reading, self._reader.keys_at, filter, options)
+        return await self._made(reading, partial(self._reader.keys_at, filter=filter, **options), once)
 
     async def _made(
-        self,
-        reading: Reading,
-        read_at: Callable[..., Awaitable[Sequence[_T]]],
-        filter: Mapping[str, Any],
-        options: Mapping[str, Any],
+        self, reading: Reading, read_at: Callable[..., Awaitable[Sequence[_T]]], once: bool
     ) -> Sequence[_T]:
         """Return what `read_at` returns at the reading's position.
 
         If the position can no longer be read, move the reading to a later one. Raises Unavailable if the database does
-        not answer; but if the reading is needed (`Reading.is_needed`), retry at the current position until it does.
-        Raises Unwanted if no request waits for the reading any more (`Reading.is_wanted`).
+        not answer; but if the reading is needed (`Reading.is_needed`), retry at the current position until it does,
+        unless `once` is True. Raises Unwanted if no request waits for the reading any more (`Reading.is_wanted`).
         """
         while True:
             position = reading.position
@@ -143,40 +142,45 @@ class FairReads:
                 async with self._slots.slot(reading):
                     if not reading.is_wanted():
                         raise Unwanted
-                    found = await read_at(position, filter, wanted=reading.is_wanted, **options)
+                    found = await read_at(position, wanted=reading.is_wanted)
             except Unwanted:
                 if not reading.is_wanted():
                     raise
                 # A request came while the read was being ended: read again for it.
             except PositionLost:
                 # The collection was created, or the server restarted, after the position. A later one can be read.
-                await self._move_on(reading, position)
+                await self._move_on(reading, position, once)
             except Unavailable:
-                if not reading.is_needed():
+                if once or not reading.is_needed():
                     raise
-                reading.note_failed()
-                await asyncio.sleep(RETRY_S)
-                if reading.position < self._position.value:
-                    # What was published meanwhile was buffered, and would fill the memory if every try failed.
-                    reading.move_to(self._position.value)
+                await self.wait_to_retry(reading)
             else:
                 self._metrics.reads.inc()
                 if reading.position == position:
                     return found
                 # The stream was reopened meanwhile, so the buffered messages are not complete: read again.
 
-    async def _move_on(self, reading: Reading, position: Timestamp) -> None:
+    async def wait_to_retry(self, reading: Reading) -> None:
+        """Note that a try of this reading has failed, and wait until the next one may be made, at position S (the
+        cluster time up to which everything was published) of then."""
+        reading.note_failed()
+        await asyncio.sleep(RETRY_S)
+        if reading.position < self._position.value:
+            # What was published meanwhile was buffered, and would fill the memory if every try failed.
+            reading.move_to(self._position.value)
+
+    async def _move_on(self, reading: Reading, position: Timestamp, once: bool) -> None:
         """Move the reading to position S (the cluster time up to which everything was published) once S is later than
         `position`.
 
         If S does not become later within CATCH_UP_S seconds, raises Unavailable; but if the reading is needed
-        (`Reading.is_needed`), move it to the current S.
+        (`Reading.is_needed`), and unless `once` is True, move it to the current S.
         """
         try:
             async with asyncio.timeout(CATCH_UP_S):
                 await self._position.reached(Timestamp(position.time, position.inc + 1))
         except TimeoutError:
-            if not reading.is_needed():
+            if once or not reading.is_needed():
                 raise Unavailable("no position can be read") from None
             reading.note_failed()
         reading.move_to(self._position.value)

@@ -677,3 +677,28 @@ async def test_a_list_that_waits_keeps_its_position_if_it_has_lifecycle_messages
 
     assert reading.position == S
     assert reading.since == [(frames.upserted(), frames)]
+
+
+async def test_lists_that_the_relay_needs_do_not_keep_others_from_an_answer_while_the_database_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given, waits = Given(row("t")), asyncio.Event()
+
+    async def wait_to_retry(self: FairReads, reading: Any) -> None:
+        await waits.wait()
+
+    monkeypatch.setattr(FairReads, "wait_to_retry", wait_to_retry)
+    given.database.outcomes += [Unavailable("away")] * (PARALLEL_LISTS + 1)
+    needed = []
+    for number in range(PARALLEL_LISTS):
+        request = ListRequest(ListSubscription(listener_of(f"user {number}")), 10, unasked=True)
+        reading = given.lists.ask(request, Group(listener_of(f"user {number}").keys, {}))
+        assert reading is not None
+        needed.append(asyncio.ensure_future(given.lists.pages(reading)))
+    await settled()
+
+    assert await read_list(given, "alice") is None
+
+    waits.set()
+    for one in needed:
+        assert shown(await one) == ["t"]
