@@ -203,8 +203,8 @@ def decode_elements(elements: Sequence[Element]) -> list[Any]:
 
 def _decoded_together(elements: Sequence[Element]) -> list[Any]:
     """Decode elements with one call of the driver, if all of them are sub-documents that it decodes as they are."""
-    if all(element[0] == 0 for element in elements):
-        joined = b"".join(element[1:] for element in elements)
+    if not any(map(_TYPE, elements)):
+        joined = b"".join([element[1:] for element in elements])
         if REFERENCE not in joined:
             try:
                 values = bson.decode_all(joined, LENIENT)
