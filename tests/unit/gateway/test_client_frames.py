@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.fake_transport import masked, unframed
 from support.relay_fixture import SOON_S, running_in_thread, settings_for, token
@@ -165,8 +165,9 @@ def checked(answers: list[dict[str, Any]]) -> None:
 
 
 @given(frame=frames)
+@example(frame='{"type":"task:join","data":{"taskId":"t"}}')
 @settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
-def test_any_frame_is_answered_or_refused(frame: str) -> None:
+async def test_any_frame_is_answered_or_refused(frame: str) -> None:
     wired = Wired(authenticated=True)
     try:
         wired.session.receive(frame)
@@ -193,8 +194,9 @@ def test_any_frame_without_a_token_is_refused_before_authentication(frame: str) 
 
 
 @given(frames=st.lists(frames, min_size=3, max_size=6))
+@example(frames=['{"type":"task:join","data":{"taskId":"t"}}'])
 @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-def test_malformed_frames_count_for_the_rate(frames: list[str]) -> None:
+async def test_malformed_frames_count_for_the_rate(frames: list[str]) -> None:
     wired = Wired(authenticated=True, relay_messages_per_second=1)
 
     def go_on() -> None:
