@@ -114,10 +114,8 @@ class Fragments:
         """Bring the fragments of the tasks up to date that these steps have changed. `position` is position S after the
         steps: until then, no list is read."""
         since = number_of(position)
-        if not self._held and not self._loads:
-            self._changed.clear()
-            self._remembers = since
-            return
+        # Changes are remembered also while no fragments are kept: the first list that is read needs to know them, and
+        # otherwise nothing of it could be kept if changes come faster than its keys are read.
         for key, step in {step.key: step for step in steps}.items():  # the last one of each task
             self._note_changed(key, since)
             self._loads.pop(key, None)
