@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Protocol, assert_never
 
 from relay.auth.limits import BURST_S, TokenBucket
@@ -115,7 +114,6 @@ class Session:
 
     def __init__(self, services: Services, carrier: Carrier, opening: Opening) -> None:
         now = services.monotonic()
-        rate = services.settings.relay_messages_per_second
         self._services = services
         self._carrier = carrier
         self._opening = opening
@@ -124,7 +122,9 @@ class Session:
         self._deadline = now + services.settings.relay_auth_timeout_ms / 1000
         self._heartbeat_at = now + services.settings.relay_heartbeat_ms / 1000
         self._notice_s: float | None = EXPIRY_NOTICE_S  # sent this long before the expiry; None once sent
-        self._bucket = TokenBucket(rate, rate * BURST_S, now)
+        self._bucket: TokenBucket | None = (
+            None  # the rate limit of this connection; None until the first request
+        )
         self._abuse: deque[float] | None = None  # when requests were refused; None until the first one
 
     # Called by the carrier.
@@ -143,7 +143,7 @@ class Session:
         self._carrier.wake()
         listener = Listener(
             services.audience.keys_for(principal),
-            partial(services.audience.filter_for, principal),
+            services.audience.later_filter_for(principal),
             user=principal.sub,
             receiver=self._carrier,
         )
@@ -281,6 +281,9 @@ class Session:
         """Count one request, and return whether it is within the client's rate. If it is not, answer with an `error`
         message. Raises Refused (4429) if ABUSE_COUNT requests exceeded the rate within ABUSE_WINDOW_S seconds."""
         now = self._services.monotonic()
+        if self._bucket is None:
+            rate = self._services.settings.relay_messages_per_second
+            self._bucket = TokenBucket(rate, rate * BURST_S, now)
         wait_s = self._bucket.take(now)
         if not wait_s:
             return True
@@ -300,6 +303,7 @@ class Session:
         wait_s = self._services.reads.take(listener.user, self._services.monotonic(), requests)
         if wait_s:
             raise _too_many(wait_s)  # not counted as abuse: other connections of the user may be the cause
+        assert self._bucket is not None
         self._bucket.charge(requests - 1)
 
     def _execute(self, listener: Listener, envelope: Envelope) -> None:
@@ -372,7 +376,7 @@ class Session:
         self._carrier.wake()
         data = {"expiresAt": _moment(principal.expires_at)}
         self._carrier.answer(encode(Kind.AUTH_OK, data, reply_to=request_id))
-        self._services.hub.change_rights(listener, keys, partial(audience.filter_for, principal))
+        self._services.hub.change_rights(listener, keys, audience.later_filter_for(principal))
 
 
 def _error(bad: BadRequest, request_id: str | None) -> Frame:

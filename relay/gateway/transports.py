@@ -1,8 +1,18 @@
-"""Clean up after asyncio's transports when their connection has ended."""
+"""Let asyncio's transports hold less memory: while a connection is open, and when it has ended."""
 
 from __future__ import annotations
 
 import asyncio
+
+
+def forget_addresses(transport: asyncio.BaseTransport) -> None:
+    """Drop the addresses of both ends of the connection, which asyncio keeps for `get_extra_info`: 0.3 KB for each
+    connection. To be called when nobody will ask for them any more. For a transport that does not keep them in the same
+    place, this function does nothing."""
+    extra = getattr(transport, "_extra", None)
+    if isinstance(extra, dict):
+        for name in ("sockname", "peername"):
+            extra.pop(name, None)
 
 
 def release(transport: asyncio.BaseTransport) -> None:

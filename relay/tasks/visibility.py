@@ -12,7 +12,7 @@ real MongoDB.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,11 +94,24 @@ class Audience:
                 branches += _candidates(rule.field, wanted)
         return {"$or": branches} if branches else NOTHING
 
+    def later_filter_for(self, principal: Principal) -> Callable[[], Filter]:
+        """Return a function that returns `filter_for(principal)`. Each connection holds one; few are ever called."""
+        return _LaterFilter(self, principal)
+
     def _sees_all(self, principal: Principal) -> bool:
         return any(
             role.value in texts_of(claim_at(principal.claims, role.claim))
             for role in self._visibility.sees_all
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _LaterFilter:
+    audience: Audience
+    principal: Principal
+
+    def __call__(self) -> Filter:
+        return self.audience.filter_for(self.principal)
 
 
 def _wanted(rule: Rule, principal: Principal) -> list[Any]:

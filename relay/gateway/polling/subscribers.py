@@ -13,7 +13,6 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import orjson
 
@@ -54,7 +53,7 @@ class Subscriber(ABC):
         self._notify = notify
         self._listener = Listener(
             services.audience.keys_for(principal),
-            partial(services.audience.filter_for, principal),
+            services.audience.later_filter_for(principal),
             user=principal.sub,
             receiver=self,
         )

@@ -25,6 +25,7 @@ from starlette.requests import HTTPConnection
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from relay.gateway.transports import forget_addresses
 from relay.gateway.websocket.connection import Connection, Owner
 from relay.gateway.websocket.pacing import WritePacer
 from relay.gateway.websocket.upgrade import (
@@ -128,6 +129,7 @@ class Handshake:
             max_message_bytes=self._config.ws_max_size,
         )
         transport.set_protocol(connection)
+        forget_addresses(transport)
         connection.begin(accepting(self._accept, subprotocol))
         return connection
 
