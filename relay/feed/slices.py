@@ -27,6 +27,7 @@ SLICE_S = 0.01  # for so long the pump may hold the event loop
 PART = 5_000  # weight of the changes that are translated and published together
 HEAVY = 2_000  # a change of this weight is applied in a thread
 BYTES, ELEMENTS = 512, 20  # of an array that count as one path
+IDS = 50  # elements of another list, such as members, that count as one path
 # Bytes of a rewritten timeline, before and after: more are compared and encoded in a thread.
 HEAVY_BYTES = 192 * 1024
 HEAVY_EVENTS = 500  # appended events: more are encoded in a thread
@@ -103,13 +104,16 @@ def weight_of(change: Change, path: str) -> int:
             # A whole array comes with few other fields: looking at the values of many would only take time.
             return count + (sum(map(_weight_of_value, fields.values())) if count <= 10 else 0)
         case Inserted(document) | Replaced(document):
-            return 1 + _weight_of_value(at_path(document, path))
+            lists = (_weight_of_value(value) for value in document.values() if isinstance(value, list))
+            return 1 + _weight_of_value(at_path(document, path)) + sum(lists)
         case Deleted():
             return 1
 
 
 def _weight_of_value(value: Any) -> int:
-    return len(value.raw) // BYTES if isinstance(value, RawArray) else 0
+    if isinstance(value, RawArray):
+        return len(value.raw) // BYTES
+    return len(value) // IDS if isinstance(value, list) else 0
 
 
 def is_heavy(before: Task | None, change: Change, path: str) -> bool:

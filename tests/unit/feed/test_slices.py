@@ -21,7 +21,7 @@ from relay.feed.cache import TaskCache
 from relay.feed.pump import Pump
 from relay.feed.slices import SLICE_S, Slices, is_heavy, parts
 from relay.metrics import Metrics
-from relay.source.change import Change, Updated, key_of
+from relay.source.change import Change, Inserted, Replaced, Updated, key_of
 from relay.tasks.step import Step
 from relay.tasks.task import Task
 
@@ -182,3 +182,13 @@ def test_an_edit_of_one_event_weighs_as_much_as_the_array_in_memory(operation: U
 
     assert is_heavy(task(), change, "events") is heavy
     assert not is_heavy(task(events=[{}]), change, "events")
+
+
+@pytest.mark.parametrize(
+    "make", [Inserted, Replaced, lambda document: Updated({"members": document["members"]})]
+)
+def test_a_change_that_brings_a_list_of_very_many_ids_is_applied_in_a_thread(make: Any) -> None:
+    for count_of_ids, heavy in ((20_000, False), (200_000, True)):
+        operation = make({"_id": "t", "members": ["a"] * count_of_ids})
+        change = Change(key_of("t"), "t", Timestamp(2, 1), None, operation)
+        assert is_heavy(None, change, "events") is heavy
