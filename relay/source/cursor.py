@@ -190,7 +190,8 @@ class Cursor:
         self.token = rest["cursor"]["postBatchResumeToken"]
         changes: list[Change] = []
         brought: list[bytes] = []  # the raw BSON of `changes`
-        raws = batch.documents()
+        raws, size = batch.documents(), len(batch.raw)
+        del reply, cut, batch  # each has a copy of the reply, of 16 MB if it is full
         began = monotonic()
         for some in _divided(raws):
             for raw, change in zip(some, await self._parsed(some), strict=True):
@@ -217,7 +218,7 @@ class Cursor:
             self.is_vague |= update is not None and update.paths is None and update != UNKNOWN_UPDATE
         end = token_time(self.token)
         now = rest.get("$clusterTime", {}).get("clusterTime", end)
-        position = self._position(end, changes, len(raws), len(batch.raw))
+        position = self._position(end, changes, len(raws), size)
         return Reply(changes, brought, position, now.time - end.time)
 
     async def _parsed(self, raws: Sequence[bytes]) -> Sequence[Change | Invalidated | Unreadable | None]:
