@@ -42,8 +42,14 @@ class Bystander:
     async def end(self, tasks: Any, own: str) -> None:
         """Append a last event, which comes after everything else, and wait until all have arrived."""
         await self._append(tasks, own)
+        await self.all_there()
+
+    async def all_there(self) -> None:
+        """Wait until the user has every event that was acknowledged before this call: everything that was written
+        before has been published then."""
+        count = len(self._acknowledged)
         async with asyncio.timeout(WAIT_S):
-            while len(self._arrived) < len(self._acknowledged):
+            while len(self._arrived) < count:
                 self._is_new.clear()
                 await self._is_new.wait()
 

@@ -73,7 +73,9 @@ async def measure(environment: Environment, case: str) -> Measured:
                 for first in range(0, count, 10):
                     some = [UpdateOne({"_id": one}, {"$set": fields}) for one in ids[first : first + 10]]
                     await tasks.collection.bulk_write(some, ordered=False)
-                await asyncio.sleep(environment.sized(2, 0))
+                await asyncio.sleep(environment.sized(1, 0))  # the user has another event meanwhile
+                await other.all_there()
+                await asyncio.sleep(environment.sized(1, 0))
                 added = server.rss_bytes() - rss
                 alone, together = await listed(1), await listed(LISTS)
             found = holds(file, began)
