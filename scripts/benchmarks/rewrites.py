@@ -77,6 +77,7 @@ async def measure(environment: Environment, case: str) -> Measured:
             arrived: dict[int, float] = {}
             acknowledged: list[float] = []
             is_over, has_all = asyncio.Event(), asyncio.Event()
+            last = -1  # the number of the last event, once that is certain
             rest = b""  # the end of what has arrived, which may be the beginning of a number
 
             def note(data: bytes, now: float) -> None:
@@ -85,7 +86,7 @@ async def measure(environment: Environment, case: str) -> Measured:
                 for number in re.findall(rb'"n":(\d+)\D', data):
                     arrived.setdefault(int(number), now)
                 rest = data[-LONGEST:]
-                if is_over.is_set() and len(acknowledged) - 1 in arrived:
+                if last in arrived:
                     has_all.set()
 
             other.on_data = note
@@ -111,6 +112,7 @@ async def measure(environment: Environment, case: str) -> Measured:
             await working
             await tasks.append(own, len(acknowledged))  # the last one, which comes after everything else
             acknowledged.append(time.perf_counter())
+            last = len(acknowledged) - 1
             note(b"", time.perf_counter())  # it may have arrived before it was acknowledged
             async with asyncio.timeout(WAIT_S):
                 await has_all.wait()
