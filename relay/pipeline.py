@@ -89,8 +89,8 @@ class Pipeline:
     `read_ms` is the longest time, in milliseconds, that one read may take in the database. With a `feed`, the
     change stream is received from another process, and followed directly only while that process cannot be used. With
     a `bus`, it is shared with other relays in the same way; `open` and `lead` do what that needs. With `passes_on`, the
-    batches of the stream have what another process needs of them. With `reads_whole`, the reader also returns the parts
-    of documents that the translator does not need. Raises StartupError if the settings name no database.
+    batches of the stream have what another process needs of them. With `reads_whole`, changes and documents also have
+    the values that the translator does not need. Raises StartupError if the settings name no database.
     """
 
     def __init__(
@@ -121,7 +121,12 @@ class Pipeline:
         # There are two clients, because the getMore with which the tail waits for changes occupies a connection of its
         # client's pool. A read of a document must not wait for that connection (tests/FAULTS.md, F15).
         self.client, self._following = client_of(settings), client_of(settings)
-        decoder = Decoder(mapping.events, names=mapping.names(), noticed=metrics.undecodable.inc)
+        decoder = Decoder(
+            mapping.events,
+            names=mapping.names(),
+            noticed=metrics.undecodable.inc,
+            kept=None if reads_whole else self.translator.keep_of,
+        )
         where, members = (database, collection, decoder), Members(self.client.read_preference)
         tail = Tail(
             self._following,

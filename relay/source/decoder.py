@@ -30,12 +30,20 @@ class Decoder:
     decoded. MongoDB stores documents in which a name occurs twice: its queries use the first field, while the driver
     keeps the last. For the fields in `names`, the decoder keeps the first, too, because a visibility rule must find the
     same value as the database query for the same rule.
+
+    `kept` takes the operation of a change whose event is large, and returns it without the values that nobody needs.
     """
 
     def __init__(
-        self, path: str, *, names: Iterable[str] = (), noticed: Callable[[int], None] = ignore
+        self,
+        path: str,
+        *,
+        names: Iterable[str] = (),
+        noticed: Callable[[int], None] = ignore,
+        kept: Callable[[Any], Any] | None = None,
     ) -> None:
         self.path = path
+        self.kept = kept
         self._names = [name.encode() + b"\0" for name in names]
         self._noticed = noticed
         parts = path.split(".")

@@ -49,6 +49,7 @@ from relay.source.walk import names as names_of
 log = logging.getLogger(__name__)
 
 _EPOCH = datetime(1970, 1, 1)
+LARGE_EVENT = 64 * 1024  # bytes of a change event whose values are let go as far as nobody needs them
 
 
 def read_changes(
@@ -62,6 +63,17 @@ def read_changes(
     `split` says what becomes of an update that comes without information about which dots of its paths separate names:
     if true, paths are split at all dots; if false, the Updated has `paths=None`.
     """
+    for raw, change in zip(batch, _changes(batch, decoder, split), strict=True):
+        if len(raw) > LARGE_EVENT and decoder.kept is not None and isinstance(change, Change):
+            # A batch of changes may hold a thousand times what is kept of them, until the last one is published.
+            change = change._replace(operation=decoder.kept(change.operation))
+        yield change
+
+
+def _changes(
+    batch: Sequence[bytes], decoder: Decoder, split: bool
+) -> Iterator[Change | Invalidated | Unreadable | None]:
+    """Do what `read_changes` does, with all values."""
     push = push_to(decoder.path)
     usual = [usual_update(raw, push) for raw in batch]
     diffs = iter(decoder.diffs([one[1] for one in usual if one is not None and one[2] == AS_DIFF]))

@@ -11,9 +11,10 @@ clock and no memory between calls; who may see a message is decided elsewhere, f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping as Map
 from typing import Any, assert_never
 
-from relay.source.change import SPLIT, Change, Deleted, Inserted, Replaced, Updated
+from relay.source.change import SPLIT, Change, Deleted, Inserted, Operation, Replaced, Updated
 from relay.source.raw_bson import RawArray
 from relay.tasks.document import apply, prune
 from relay.tasks.event_view import MAX_EVENT_BYTES, EventView
@@ -99,6 +100,27 @@ class Translator:
             if name in document:
                 kept[name] = document[name]
         return kept
+
+    def keep_of(self, operation: Operation) -> Operation:
+        """Return an operation that `translate` translates to the same step, without the values that it does not need:
+        None takes the place of such a value. It may be called in any thread."""
+        match operation:
+            case Updated(fields, removed, truncated, paths) if paths is not None:
+                kept = {path: self._kept_value(path, value, paths) for path, value in fields.items()}
+                return Updated(kept, removed, truncated, paths)
+            case Inserted(document):
+                return Inserted(self.keep(document))
+            case Replaced(document, update):
+                return Replaced(self.keep(document), update)
+            case _:
+                return operation
+
+    def _kept_value(self, path: str, value: Any, paths: Map[str, Sequence[str]]) -> Any:
+        first, *rest = paths.get(path) or path.split(".")
+        if first not in self._first_names:
+            return None
+        # The inside of a kept field may be an array or a sub-document, which only the document tells.
+        return value if rest or first not in self._fields else self._fields[first].of(value)
 
     def outline(self, projected: Document) -> Task | None:
         """Return the task in a document that was read with `outline_projection`, without the timeline's elements.

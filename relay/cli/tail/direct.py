@@ -60,7 +60,7 @@ async def run(
         say(err, f"relay tail: {warning}")
     interrupted = asyncio.Event()
     async with Pipeline(
-        settings, mapping_of(settings), Metrics(), on_interrupted=interrupted.set
+        settings, mapping_of(settings), Metrics(), on_interrupted=interrupted.set, reads_whole=True
     ) as pipeline:
         journal = Journal(pipeline.translator, interrupted, wanted, out, err, now)
         try:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import bson
 import pytest
 from bson import Binary, DBRef, Int64, ObjectId, Timestamp
 from hypothesis import given
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from support.bson_strategies import BSON
 
 from relay.source.change import Change, Updated, key_of
+from relay.source.decoder import Decoder
+from relay.source.events import read_changes
 from relay.tasks import kept as kept_module
 from relay.tasks import packed_ids
 from relay.tasks.document import apply
@@ -161,11 +164,16 @@ def test_an_update_has_the_same_effect_on_what_is_kept_as_on_the_document(
         ):
             continue
         document = apply(_opened(document), fields, removed, truncated)
-        step = reader.translate(
-            task, Change(key_of("t"), "t", Timestamp(1, 1), 0, Updated(fields, removed, truncated))
-        )
+        change = Change(key_of("t"), "t", Timestamp(1, 1), 0, Updated(fields, removed, truncated))
+        step = reader.translate(task, change)
+        # The values that are not needed may be let go before that.
+        again = reader.translate(task, change._replace(operation=reader.keep_of(change.operation)))
         assert step is not None
+        assert again is not None
         assert step.after is not None
+        assert again.after is not None
+        assert (again.after.summary, again.after.keys) == (step.after.summary, step.after.keys)
+        assert _shown(again.after.document) == _shown(step.after.document)
         task, stored = step.after, reader.read(document)
         assert task.summary == stored.summary
         assert set(matching(task.keys, held)) == set(matching(stored.keys, held))
@@ -281,3 +289,26 @@ def test_of_a_text_no_more_is_kept_than_is_searched_for_secrets() -> None:
 def test_a_list_of_a_few_ids_is_kept_as_it_is() -> None:
     task = translator(Mapping()).read({"_id": "t", "members": ["a"] * LONG})
     assert isinstance(task.keys, frozenset)
+
+
+def test_a_large_change_is_kept_without_what_nobody_needs() -> None:
+    reader = translator(Mapping())
+    described = {
+        "updatedFields": {"log": "x" * 1_000_000, "error": "y" * 1_000_000, "github.prUrl": "u"},
+        "removedFields": [],
+        "truncatedArrays": [],
+        "disambiguatedPaths": {},
+    }
+    event = {
+        "_id": {"_data": "82" + "0" * 16},
+        "operationType": "update",
+        "clusterTime": Timestamp(1, 1),
+        "documentKey": {"_id": "t"},
+        "updateDescription": described,
+    }
+    (change,) = read_changes([bson.encode(event)], Decoder("events", kept=reader.keep_of))
+    assert isinstance(change, Change)
+    assert isinstance(change.operation, Updated)
+    fields = change.operation.fields
+    assert (fields["log"], fields["github.prUrl"]) == (None, "u")
+    assert len(fields["error"]) <= TEXT_LIMIT + CUT_MARGIN + 1
