@@ -14,7 +14,7 @@ import pytest
 from pymongo import MongoClient
 from support.relay_fixture import SOON_S, connected, running, settings_for
 
-from relay.feed import pump
+from relay.feed import stored_tasks
 from relay.source import opening
 
 Database = Any
@@ -93,7 +93,7 @@ async def test_while_it_cannot_be_read_each_kind_of_line_is_logged_once(
 ) -> None:
     """The pump logged every try, twice a second, and so did every client that asked again."""
     caplog.set_level(logging.DEBUG, "relay")
-    monkeypatch.setattr(pump, "RETRY_S", 0.01)
+    monkeypatch.setattr(stored_tasks, "RETRY_S", 0.01)
     database = mongo[database_name]
     database.tasks.insert_one({"_id": "old"})
     async with (
