@@ -141,7 +141,7 @@ class Relay:
             admission = Admission(
                 origins=Origins(allowed, metrics),
                 caps=Caps.of(settings, ports.capacity.connections, counts.admission),
-                verifier=self._verifier(pipeline),
+                verifier=Verifier.of(settings, self._keys, pipeline.audience.claims),
                 rollout=Rollout.of(settings),
                 proxies=networks(settings.relay_trusted_proxies),
             )
@@ -206,14 +206,6 @@ class Relay:
         log.info("following the change stream", extra={"hosts": hosts_of(self._settings)})
         on_listening()
         await pump.run()
-
-    def _verifier(self, pipeline: Pipeline) -> Verifier:
-        return Verifier(
-            self._keys,
-            issuer=self._settings.relay_jwt_issuer,
-            audience=self._settings.relay_jwt_audience,
-            keep=pipeline.audience.claims,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,12 +47,17 @@ class BadRequest(RelayError):
 
 
 class Refused(RelayError):
-    """The connection is refused or closed with this close code and reason (PROTOCOL.md section 7)."""
+    """The connection is refused or closed with this close code and reason (PROTOCOL.md section 7).
 
-    def __init__(self, code: int, reason: str) -> None:
+    `detail` is for an operator and is never sent: a clause without a subject that says more about the refusal of a
+    token, such as `has no exp`. It contains no token.
+    """
+
+    def __init__(self, code: int, reason: str, *, detail: str = "") -> None:
         super().__init__(f"{code} {reason}")
         self.code = code
         self.reason = reason
+        self.detail = detail
 
 
 class Unanswered(RelayError):

@@ -17,12 +17,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
-from typing import Any, NoReturn, Protocol, TypeGuard
+from typing import Any, NoReturn, Protocol, Self, TypeGuard
 
 import jwt
 
 from relay.auth.keys import MAX_KID, KeySet
-from relay.config import PUBLIC_KEY_ALGORITHMS, SHARED_SECRET_ALGORITHMS
+from relay.config import PUBLIC_KEY_ALGORITHMS, SHARED_SECRET_ALGORITHMS, Settings
 from relay.errors import Refused
 from relay.protocol.nesting import is_nested_deeper
 from relay.protocol.types import Close
@@ -34,6 +34,9 @@ MAX_TOKEN_BYTES = 16 * 1024
 MAX_LEVELS = 32  # of nested lists and objects; identity providers use up to five
 REMEMBERED = 2048  # how many verified tokens are cached: most handshakes bring a token that was seen before
 MAX_REMEMBERED_BYTES = 4096  # a longer token is not cached, so that memory is bounded
+
+QUOTED_CHARS = 100  # of a value of the token, in the detail of a refusal
+_MALFORMED = "is not a JSON Web Token, or was damaged on its way"
 
 # Only the algorithms that can be configured. "none" is not one of them. `jwt.PyJWS` would call the same objects, but it
 # examines the key anew for each token, and parses the token a second time: 21 µs where 4 are enough.
@@ -82,18 +85,29 @@ class Verifier:
         self._remembered: OrderedDict[bytes, Principal] = OrderedDict()  # by the token's SHA-256
         self._remembered_with: KeySet | None = None
 
+    @classmethod
+    def of(cls, settings: Settings, source: KeySource, keep: Collection[str]) -> Self:
+        """Return a verifier of tokens as the settings demand them, with the keys of `source`."""
+        issuer, audience = settings.relay_jwt_issuer, settings.relay_jwt_audience
+        return cls(source, issuer=issuer, audience=audience, keep=keep)
+
     def verify(self, token: str) -> Principal:
         """Return the principal (the user) of this token.
 
         Raises Refused with 4401 if the token is not valid (`unauthenticated`) or has expired (`token_expired`): the
         client needs another token. Raises Refused with 1011 (`keys_unavailable`) if a key that verifies the token may
-        still come: the client should try again later with the same token.
+        still come: the client should try again later with the same token. The `detail` of a refusal says what is wrong
+        with the token.
         """
-        if len(token) > MAX_TOKEN_BYTES or not token.isascii():
-            _refuse()
+        if len(token) > MAX_TOKEN_BYTES:
+            _refuse(f"is longer than {MAX_TOKEN_BYTES // 1024} KiB")
+        if not token.isascii():
+            _refuse("has characters that no token has")
         keys = self._source.current()
         if keys is None:
-            raise Refused(Close.INTERNAL, "keys_unavailable")
+            raise Refused(
+                Close.INTERNAL, "keys_unavailable", detail="cannot be verified: there are no keys yet"
+            )
         if keys is not self._remembered_with:
             self._remembered.clear()
             self._remembered_with = keys
@@ -103,7 +117,8 @@ class Verifier:
         if principal.expires_at <= self._clock():
             # There is no leeway here, because a connection must not outlive its token by our own clock.
             self._remembered.pop(digest, None)
-            raise Refused(Close.UNAUTHENTICATED, "token_expired")
+            ended_s = max(0.0, self._clock() - principal.expires_at)
+            raise Refused(Close.UNAUTHENTICATED, "token_expired", detail=f"ended {ended_s:.0f} s ago (exp)")
         if known:
             self._remembered.move_to_end(digest)
         elif len(token) <= MAX_REMEMBERED_BYTES:
@@ -120,10 +135,11 @@ class Verifier:
         """
         segments = _TOKEN.fullmatch(token)
         if segments is None:
-            _refuse()
+            _refuse(_MALFORMED)
         algorithm, kid = _header(segments[1])
         if algorithm not in keys.algorithms:
-            _refuse()
+            accepted = ", ".join(sorted(keys.algorithms))
+            _refuse(f"is signed with {_quoted(algorithm)}, and RELAY_JWT_ALGORITHMS accepts {accepted}")
         payload, signature = _decoded(segments[2]), _decoded(segments[3])
         signed = token[: segments.end(2)].encode()
         for key in keys.fitting(algorithm, kid):
@@ -131,27 +147,39 @@ class Verifier:
                 if _ALGORITHMS[algorithm].verify(signed, key.material, signature):
                     return payload
             except (jwt.PyJWTError, ValueError, TypeError):
-                _refuse()
+                _refuse(_MALFORMED)
         named = kid is not None and keys.has(kid)
+        unknown = (
+            f"; it names the key {_quoted(kid)}, which is unknown" if kid is not None and not named else ""
+        )
+        detail = f"was signed with another key than the relay has{unknown}"
         if not named and self._source.awaits_newer(digest):
-            raise Refused(Close.INTERNAL, "keys_unavailable")
-        _refuse()
+            raise Refused(Close.INTERNAL, "keys_unavailable", detail=detail)
+        _refuse(detail)
 
     def _principal(self, payload: bytes) -> Principal:
         """Check the claims in the payload of a token (RFC 7519, 4.1), and return its principal. Whether the token has
         expired is not checked here. Raises Refused (4401) if a claim is missing or has a wrong value."""
         claims = _object(payload)
         sub, exp = text_of(claims.get("sub")), claims.get("exp")
-        if sub is None or not _is_time(exp) or not exp:
-            _refuse()
+        if sub is None:
+            _refuse("has no sub that is an integer or a string that is not empty")
+        if not _is_time(exp) or not exp:
+            _refuse("has no exp that is a time in seconds since 1970")
         latest = self._clock() + LEEWAY_S
         for name in ("nbf", "iat"):
-            if name in claims and not (_is_time(claims[name]) and claims[name] <= latest):
-                _refuse()
+            if name in claims and not _is_time(claims[name]):
+                _refuse(f"has an {name} that is no time in seconds since 1970")
+            if name in claims and claims[name] > latest:
+                ahead_s = claims[name] - self._clock()
+                _refuse(f"is not valid yet: its {name} is {ahead_s:.0f} s later than this machine's clock")
         if self._issuer is not None and claims.get("iss") != self._issuer:
-            _refuse()
+            _refuse(
+                f"has the iss {_quoted(claims.get('iss'))}, not RELAY_JWT_ISSUER, {_quoted(self._issuer)}"
+            )
         if self._audience is not None and self._audience not in _audiences(claims.get("aud")):
-            _refuse()
+            wanted = _quoted(self._audience)
+            _refuse(f"has the aud {_quoted(claims.get('aud'))}, not RELAY_JWT_AUDIENCE, {wanted}")
         if self._keep is not None:
             claims = {name: claim_at(claims, name) for name in self._keep}
         return Principal(sub, claims, float(exp))
@@ -163,8 +191,14 @@ def issue(secret: str, algorithm: str, claims: Mapping[str, Any], *, ttl_s: floa
     return jwt.encode({**claims, "iat": int(now), "exp": int(now + ttl_s)}, secret, algorithm=algorithm)
 
 
-def _refuse() -> NoReturn:
-    raise Refused(Close.UNAUTHENTICATED, "unauthenticated") from None
+def _refuse(detail: str) -> NoReturn:
+    raise Refused(Close.UNAUTHENTICATED, "unauthenticated", detail=detail) from None
+
+
+def _quoted(value: Any) -> str:
+    """Return a value of a token as JSON in ASCII, for the detail of a refusal. It is cut after QUOTED_CHARS."""
+    text = json.dumps(value)
+    return text if len(text) <= QUOTED_CHARS else f"{text[:QUOTED_CHARS]}…"
 
 
 @lru_cache(maxsize=32)  # all tokens of an issuer that were signed with one key have the same header
@@ -174,13 +208,13 @@ def _header(segment: str) -> tuple[str, str | None]:
     header = _object(_decoded(segment))
     algorithm, kid = header.get("alg"), header.get("kid")
     if "crit" in header:  # RFC 7515, 4.1.11: extensions that we must support, and we support none
-        _refuse()
+        _refuse("demands extensions (crit) that the relay does not have")
     if header.get("b64") is False:  # RFC 7797: the payload would not be encoded
-        _refuse()
+        _refuse("has a payload that is not encoded (b64), which the relay does not accept")
     if "kid" in header and not (isinstance(kid, str) and len(kid) <= MAX_KID):
-        _refuse()
+        _refuse("has a kid that is no name of a key")
     if not isinstance(algorithm, str):
-        _refuse()
+        _refuse("does not name the algorithm (alg) that it is signed with")
     return algorithm, kid
 
 
@@ -192,9 +226,9 @@ def _decoded(segment: str) -> bytes:
     try:
         decoded = base64.urlsafe_b64decode(bare + padding)
     except ValueError:
-        _refuse()
+        _refuse(_MALFORMED)
     if segment not in (bare, bare + padding) or base64.urlsafe_b64encode(decoded).decode() != bare + padding:
-        _refuse()
+        _refuse(_MALFORMED)
     return decoded
 
 
@@ -203,14 +237,14 @@ def _object(text: bytes) -> dict[str, Any]:
     duplicate name. Parsers disagree about which value of a duplicate name counts, so another service could see another
     user in the same token."""
     if is_nested_deeper(text, MAX_LEVELS):
-        _refuse()
+        _refuse(f"is nested deeper than {MAX_LEVELS} levels")
     try:
         # Decode the text before parsing, because Python's JSON parser would guess the encoding of bytes.
         read = _JSON.decode(text.decode())
     except ValueError:
-        _refuse()
+        _refuse(_MALFORMED)
     if not isinstance(read, dict):
-        _refuse()
+        _refuse(_MALFORMED)
     return read
 
 

@@ -37,11 +37,14 @@ def public() -> Verifier:
 
 
 def refusal(of: Verifier, token: str) -> str:
-    """The close reason of a refused token. The close code is 4401, and the message does not contain the token."""
+    """The close reason of a refused token. The close code is 4401; the message and the detail for operators do not
+    contain the token."""
     with pytest.raises(Refused) as refused:
         of.verify(token)
     assert refused.value.code == 4401
-    assert token == "" or token not in str(refused.value)
+    assert token == "" or token not in str(refused.value) + refused.value.detail
+    assert refused.value.detail.isprintable()
+    assert refused.value.detail
     return refused.value.reason
 
 
