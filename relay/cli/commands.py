@@ -1,9 +1,9 @@
-"""The commands of `relay` and their arguments: serve, check, demo, mongod, tail, token, schema.
+"""The commands of `relay` and their arguments: serve, check, explain, demo, mongod, tail, token, schema.
 
 Exit codes:
 
 - 0: the command did its work. Also when the program that reads its standard output closed it.
-- 1: `check` found a problem.
+- 1: `check` found a problem, or `explain` that the user may not see the task.
 - 2: the arguments are wrong.
 - 3: the command could not start, or could not print its result. One sentence on standard error says why.
 - 130: a second Ctrl-C ended it, or one that came before the command had begun.
@@ -21,13 +21,16 @@ import time
 import traceback
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relay import config
 from relay.cli import logs, loop, output, process
 from relay.errors import StartupError
+
+if TYPE_CHECKING:
+    from relay.cli.explain.run import Asked
 
 log = logging.getLogger(__name__)
 
@@ -162,6 +165,49 @@ def check(
     settings = config.load()
     _warn()
     raise typer.Exit(loop.run(checking.run(settings, sys.stdout, sample=sample, role=role, as_json=json)))
+
+
+@cli.command()
+def explain(
+    task: Annotated[str, typer.Option(help="The taskId.")],
+    token: Annotated[
+        str | None, typer.Option(help="The user's token; RELAY_TOKEN keeps it out of the process list.")
+    ] = None,
+    sub: Annotated[str | None, typer.Option(help="The user, in place of a token.")] = None,
+    claim: Annotated[
+        list[str] | None,
+        typer.Option(help="With --sub: name=value; a value with commas, or given twice, is a list."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The explanation as one JSON object.")] = False,
+) -> None:
+    """Say why a user may see a task, or why not; reads only."""
+    from relay.cli.explain import run as explaining
+
+    asked = _asked(task, token, sub, claim or [])
+    logs.configure("console", "WARNING")
+    settings = config.load()
+    _warn()
+    raise typer.Exit(loop.run(explaining.run(settings, asked, sys.stdout, as_json=json)))
+
+
+def _asked(task: str, token: str | None, sub: str | None, pairs: list[str]) -> Asked:
+    """Return the question of `relay explain`. Raises BadParameter for options that do not belong together."""
+    from relay.cli.explain.run import Asked
+    from relay.cli.token import claims_of
+
+    if sub is not None and token is not None:
+        raise typer.BadParameter("--sub is for a user without a token.")
+    if sub is None and pairs:
+        raise typer.BadParameter("--claim needs --sub: a token has its own claims.")
+    if sub is None:
+        token = token or os.environ.get("RELAY_TOKEN", "").strip()
+        if not token:
+            raise typer.BadParameter("A token is needed, with --token or in RELAY_TOKEN, or --sub.")
+    if sub == "":
+        raise typer.BadParameter("--sub must not be empty.")
+    if any("\ud800" <= char <= "\udfff" for text in (task, sub or "", *pairs) for char in text):
+        raise typer.BadParameter("--task, --sub and --claim must be UTF-8.")
+    return Asked(task, token, {} if sub is None else claims_of(sub, pairs))
 
 
 @cli.command()

@@ -29,13 +29,16 @@ def signed(settings: Settings, sub: str, pairs: Iterable[str], ttl: str, *, now:
             else f"RELAY_JWT_SECRET is not set: with {public.upper()} the relay can check tokens but not sign "
             "any; get one from the holder of the private key."
         )
-    claims = _claims(sub, pairs)
+    claims = claims_of(sub, pairs)
     secret, algorithm = settings.relay_jwt_secret.get_secret_value(), settings.relay_jwt_algorithms[0]
     return issue(secret, algorithm, claims, ttl_s=_seconds(ttl), now=now)
 
 
-def _claims(sub: str, pairs: Iterable[str]) -> dict[str, Any]:
-    """Return the claims of a token. A value with commas is a list, and so is a claim that is given twice."""
+def claims_of(sub: str, pairs: Iterable[str]) -> dict[str, Any]:
+    """Return the claims of a token for the user `sub`, from `pairs` of the form name=value.
+
+    A value with commas is a list, and so is a claim that is given twice. Raises BadParameter for any other pair.
+    """
     claims: dict[str, Any] = {"sub": sub}
     for pair in pairs:
         name, separator, value = pair.partition("=")

@@ -46,6 +46,12 @@ class Opening:
         `wait_ms` is how long the driver may look for a server. Raises StartupError if the database or its configuration
         cannot work, Unavailable if the failure may be temporary. Both carry a sentence for the operator.
         """
+        await self.examine(wait_ms=wait_ms)
+        return await self._tail.open()
+
+    async def examine(self, *, wait_ms: int = FIRST_MS) -> None:
+        """Check that the relay can reach the database and read the collection. `wait_ms` and what it raises are as in
+        `once`."""
         found = await reach(self._settings, self._client, wait_ms=wait_ms)
         if isinstance(found, Diagnosis):
             raise found.error
@@ -55,7 +61,6 @@ class Opening:
             raise Unavailable(f"MongoDB does not answer ({type(failure).__name__})") from failure
         if refused is not None:
             raise refused.error
-        return await self._tail.open()
 
     async def patiently(self) -> Timestamp:
         """Open the tail, and return the position (a cluster time) at which the change stream starts.

@@ -18,7 +18,7 @@ from typing import Any
 
 from relay.tasks.claims import claim_at, texts_of
 from relay.tasks.ids import MARKS, identity, values_of
-from relay.tasks.mapping import Rule, Visibility
+from relay.tasks.mapping import RoleRule, Rule, Visibility
 from relay.tasks.packed_ids import PackedIds
 from relay.tasks.packed_keys import PackedKeys, TaskKeys
 from relay.tasks.paths import Document, array_index, fields_of
@@ -41,6 +41,33 @@ class Principal:
     sub: str
     claims: Mapping[str, Any]
     expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A value of a document that a visibility rule compares with a claim, and the path at which it was found.
+
+    `equal`: it is one of the values of the claim. `counts`: no earlier path of the rule is present in the document, as
+    it must be for the value to make the document visible.
+    """
+
+    path: str
+    value: Any
+    equal: bool
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A visibility rule, and each value of one document that it compares with the claim of one principal."""
+
+    rule: Rule
+    values: tuple[Compared, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the principal may see the document by this rule."""
+        return any(one.equal and one.counts for one in self.values)
 
 
 class Audience:
@@ -71,11 +98,20 @@ class Audience:
         A long list of a document that was pruned is one value, PackedIds.
         """
         for rule in self._visibility.rules:
-            for path in rule.field:
+            for path in _counting(rule, document):
                 for value in _values(document, path.split(".")):
                     yield rule.name, value
-                if not _is_null(document, path) or _is_ambiguous(document, path):
-                    break  # only the first candidate that is present counts
+
+    def compare(self, document: Document, principal: Principal) -> list[Comparison]:
+        """Explain for each visibility rule whether it lets the principal see the document, and by which values."""
+        return [_compare(rule, document, principal) for rule in self._visibility.rules]
+
+    def roles_of(self, principal: Principal) -> list[RoleRule]:
+        """Return the rules for users who may see every task that hold for the principal."""
+        claims = principal.claims
+        return [
+            one for one in self._visibility.sees_all if one.value in texts_of(claim_at(claims, one.claim))
+        ]
 
     def keys_for(self, principal: Principal) -> Keys:
         """Return the audience keys that a principal holds: it may see every document that has at least one of them."""
@@ -99,10 +135,28 @@ class Audience:
         return _LaterFilter(self, principal)
 
     def _sees_all(self, principal: Principal) -> bool:
-        return any(
-            role.value in texts_of(claim_at(principal.claims, role.claim))
-            for role in self._visibility.sees_all
-        )
+        return bool(self.roles_of(principal))
+
+
+def _counting(rule: Rule, document: Document) -> Iterator[str]:
+    """Yield the paths of the rule up to the first that is present in the document; those behind it do not count."""
+    for path in rule.field:
+        yield path
+        if not _is_null(document, path) or _is_ambiguous(document, path):
+            return
+
+
+def _compare(rule: Rule, document: Document, principal: Principal) -> Comparison:
+    counting = set(_counting(rule, document))
+    wanted = {_key(rule.name, value) for value in _wanted(rule, principal)} - {None}
+    return Comparison(
+        rule,
+        tuple(
+            Compared(path, value, _key(rule.name, value) in wanted, path in counting)
+            for path in rule.field
+            for value in _values(document, path.split("."))
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -279,7 +279,7 @@ def test_the_version_is_that_of_the_package() -> None:
     assert (ended.returncode, ended.stdout) == (0, f"relay {version('task-relay')}\n")
 
 
-COMMANDS = ["serve", "check", "demo", "mongod", "tail", "token", "schema"]
+COMMANDS = ["serve", "check", "explain", "demo", "mongod", "tail", "token", "schema"]
 
 
 # All commands in one process, because each takes a second to start.
@@ -437,7 +437,7 @@ def test_the_embedded_mongod_runs_alone_until_a_signal_stops_it(temporary: dict[
 
 def test_help_names_every_command() -> None:
     shown = run("--help").stdout
-    for command in ("serve", "check", "demo", "mongod", "tail", "token", "schema"):
+    for command in COMMANDS:
         assert command in shown
 
 

@@ -114,14 +114,14 @@ def _count_id(ids: Ids, value: Any) -> None:
         return
     found = identity(value)
     if found is None:
-        ids.unmatched[_type_of(value)] += 1
+        ids.unmatched[type_of(value)] += 1
     else:
         legacy = isinstance(value, Binary) and value.subtype == OLD_UUID_SUBTYPE
         ids.matched["legacy UUID" if legacy else found.kind] += 1
 
 
-def _type_of(value: Any) -> str:
-    """Name the type of a value that cannot be an id."""
+def type_of(value: Any) -> str:
+    """Return the name of the type of a value that cannot be an id."""
     match value:
         case bool():
             return "boolean"
