@@ -1,4 +1,5 @@
-# The relay alone. Its dependencies are locked by hash, and it runs as an unprivileged user.
+# The relay alone. Its dependencies are locked by hash, and it runs as an unprivileged user. It writes nothing but a
+# socket in /tmp, so the rest of its file system may be read-only.
 FROM python:3.13-slim
 
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 RELAY_HOST=0.0.0.0
@@ -9,8 +10,20 @@ RUN pip install --no-cache-dir --require-hashes -r requirements/runtime.txt
 
 COPY pyproject.toml README.md LICENSE ./
 COPY relay relay
-RUN pip install --no-cache-dir --no-deps --no-build-isolation . && useradd --system relay
-USER relay
+RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
+    && groupadd --gid 10001 relay \
+    && useradd --uid 10001 --gid relay --no-create-home --shell /usr/sbin/nologin relay
+# By number, because Kubernetes cannot know of a name that it is not root (runAsNonRoot).
+USER 10001:10001
+
+# docker build --build-arg REVISION=$(git rev-parse HEAD) .
+ARG REVISION=""
+LABEL org.opencontainers.image.title="relay" \
+    org.opencontainers.image.description="Live updates for tasks in MongoDB, over WebSocket" \
+    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.revision="$REVISION" \
+    org.opencontainers.image.licenses="MIT" \
+    org.opencontainers.image.base.name="docker.io/library/python:3.13-slim"
 
 EXPOSE 8080
 # http.client ignores proxies in the environment. RELAY_PORT may be the variable of a Kubernetes Service; the relay then

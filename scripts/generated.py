@@ -7,25 +7,20 @@ A generated part stands between two comments, `<!-- NAME: ARGUMENT -->` and `<!-
 
 from __future__ import annotations
 
-import ast
-import inspect
 import re
 import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, get_args, get_origin
 
 import typer
-from annotated_types import Ge, Le
-from pydantic import SecretStr
-from pydantic.fields import FieldInfo
 
 from relay.cli.commands import cli
 from relay.config import Settings
 from relay.tasks import names as secret_names
 from relay.tasks.shapes import SHAPES
-from scripts import capacity_table, generated_chart, generated_states, generated_wire
+from scripts import capacity_table, generated_chart, generated_deployment, generated_states, generated_wire
+from scripts.generated_settings import accepted, default, descriptions
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "relay" / "PROTOCOL.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -50,44 +45,12 @@ def settings(names: str) -> str:
     """The table of the settings from one name to another, as in `RELAY_HOST to RELAY_ADMIN_PORT`."""
     first, last = (name.lower() for name in names.split(" to "))
     known = list(Settings.model_fields)
-    described = _descriptions(Settings)
+    described = descriptions(Settings)
     rows = ["| variable | default | what it does |", "| --- | --- | --- |"]
     for name in known[known.index(first) : known.index(last) + 1]:
         field = Settings.model_fields[name]
-        rows.append(f"| `{name.upper()}` | {_default(field)} | {described[name]}{_accepted(field)} |")
+        rows.append(f"| `{name.upper()}` | {default(field)} | {described[name]}{accepted(field)} |")
     return "\n".join(rows)
-
-
-def _descriptions(of: type) -> dict[str, str]:
-    """The string below each attribute of a class, by the attribute's name. Only the source has them: Python keeps
-    none of them at run time."""
-    (definition,) = ast.parse(inspect.getsource(of)).body
-    assert isinstance(definition, ast.ClassDef)
-    found = {}
-    for statement, below in zip(definition.body, definition.body[1:], strict=False):
-        if isinstance(statement, ast.AnnAssign) and isinstance(below, ast.Expr):
-            assert isinstance(statement.target, ast.Name)
-            found[statement.target.id] = " ".join(ast.literal_eval(below.value).split())
-    return found
-
-
-def _default(field: FieldInfo) -> str:
-    value = field.default
-    if isinstance(value, SecretStr):
-        value = value.get_secret_value()
-    if field.default_factory is not None or value in (None, "", ()):
-        return "–"
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
-
-
-def _accepted(field: FieldInfo) -> str:
-    if field.annotation is bool:
-        return ""
-    if get_origin(field.annotation) is Literal:
-        return f" Accepted: {', '.join(f'`{one}`' for one in get_args(field.annotation))}."
-    least = next((limit.ge for limit in field.metadata if isinstance(limit, Ge)), None)
-    most = next((limit.le for limit in field.metadata if isinstance(limit, Le)), None)
-    return "" if least is None else f" Accepted: {least:,} to {most:,}."
 
 
 # Commands
@@ -158,6 +121,7 @@ GENERATORS: dict[str, Callable[[str], str]] = {
 WHOLE: dict[Path, Callable[[], str]] = {
     ROOT / "relay" / "web" / "client" / "messages.js": generated_wire.javascript,
     ROOT / ".github" / "figures.svg": generated_chart.svg,
+    **generated_deployment.WHOLE,
 }
 
 

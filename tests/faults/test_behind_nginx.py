@@ -17,6 +17,7 @@ import pytest
 from checker import JOINED, POLL_S, Watcher, Writer, caught_up, check_received, watching, writing
 from fleet import GONE, Fleet, Instance, Mover
 from support.compose import composed, nginx
+from support.doc_snippets import ROOT
 from support.relay_fixture import SOON_S, token
 from support.valkey import Valkey
 from support.worker_clients import port_is_free
@@ -63,6 +64,9 @@ async def many(
     del given["RELAY_JWT_SECRET"]  # that of the tests
     with Valkey(arguments=services["valkey"]["command"][1:]) as valkey:
         given["RELAY_MONGO_URL"] = mongo_url
+        given["RELAY_MAPPING"] = str(
+            ROOT / relay["volumes"][0]["source"]
+        )  # where the container would have it
         assert "@valkey:6379/" in given["RELAY_REDIS_URL"]
         given["RELAY_REDIS_URL"] = given["RELAY_REDIS_URL"].replace(
             "@valkey:6379", f"@127.0.0.1:{valkey.port}"

@@ -23,7 +23,11 @@ from typer.main import get_command
 
 from relay.cli.commands import cli
 from relay.config import Settings
+from relay.pipeline import load_mapping
 from relay.source.shared.redis_reach import LEAST_RIGHTS
+from relay.tasks.mapping import Mapping
+from relay.workers.slot import GRACE_S
+from scripts.generated_deployment import FIXED_BY_COMPOSE
 
 redis = pytest.importorskip("redis")
 
@@ -95,6 +99,43 @@ def test_the_relays_of_the_profile_have_the_settings_of_the_single_one_and_a_sha
         assert services[name]["environment"] == services["relay"]["environment"] | shared
 
 
+def test_every_setting_reaches_the_relays_of_compose_from_the_environment(services: dict[str, Any]) -> None:
+    for name in ("relay", *MANY):
+        known = {*services[name]["environment"], *FIXED_BY_COMPOSE}
+        assert known == {setting.upper() for setting in Settings.model_fields}
+    given = composed(RELAY_JWT_SECRET="-", RELAY_LOG_LEVEL="DEBUG")["services"]["relay"]["environment"]
+    assert given["RELAY_LOG_LEVEL"] == "DEBUG"
+    assert "RELAY_LOG_FORMAT" not in given
+
+
+def test_the_mapping_of_compose_is_a_file_that_changes_nothing_or_the_one_that_is_named() -> None:
+    for name in ("relay", *MANY):
+        service = composed(RELAY_JWT_SECRET="-")["services"][name]
+        (mount,) = service["volumes"]
+        assert mount["target"] == service["environment"]["RELAY_MAPPING"]
+        assert mount["read_only"]
+        assert load_mapping(FILE.parent / mount["source"]) == Mapping()
+    named = composed(RELAY_JWT_SECRET="-", RELAY_MAPPING="my.toml")["services"]["relay"]
+    assert named["volumes"][0]["source"] == "my.toml"
+    assert named["environment"]["RELAY_MAPPING"] == mount["target"]
+
+
+def test_the_relays_of_compose_have_no_rights_and_write_nowhere_but_in_tmp(services: dict[str, Any]) -> None:
+    for name in ("relay", *MANY):
+        service = services[name]
+        assert service["read_only"] is True
+        assert service["tmpfs"] == ["/tmp"]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert all(mount["read_only"] for mount in service["volumes"])
+
+
+def test_the_relays_of_compose_have_more_time_to_end_than_they_take(services: dict[str, Any]) -> None:
+    for name in ("relay", *MANY):
+        seconds = float(services[name]["stop_grace_period"].removesuffix("s"))
+        assert seconds > Settings.model_fields["relay_drain_ms"].default / 1000 + GRACE_S
+
+
 def address_of(service: dict[str, Any]) -> str:
     """The address of a service in the network in which nginx reaches the relays."""
     address: str = service["networks"]["front"]["ipv4_address"]
@@ -163,7 +204,9 @@ def test_the_image_has_what_a_shared_stream_needs() -> None:
 def test_the_image_installs_by_hash_and_does_not_run_as_root() -> None:
     lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines()
     assert any("--require-hashes" in line for line in lines)
-    assert "USER relay" in lines
+    (user,) = (line.split()[1] for line in lines if line.startswith("USER"))
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user), "Kubernetes cannot know of a name that it is not root"
+    assert f"useradd --uid {user.partition(':')[0]} " in "".join(lines)
     assert "HEALTHCHECK" in "".join(lines)
     for line in lines:
         if line.startswith("COPY"):

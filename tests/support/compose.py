@@ -27,7 +27,8 @@ _VARIABLE = re.compile(r"\$\{(\w+)(?::([-?+])([^}]*))?\}")
 
 
 def composed(**variables: str) -> dict[str, Any]:
-    """Read docker-compose.yml and put in the variables. Raises LookupError if one is missing that is required."""
+    """Read docker-compose.yml and put in the variables. A line of an `environment` without a value takes the variable
+    of its name, and is left out if there is none. Raises LookupError if one is missing that is required."""
 
     def value(found: re.Match[str]) -> str:
         name, kind, word = found.groups()
@@ -49,6 +50,13 @@ def composed(**variables: str) -> dict[str, Any]:
         return part
 
     read: dict[str, Any] = filled(yaml.safe_load(FILE.read_text("utf-8")))
+    for service in read["services"].values():
+        if "environment" in service:
+            given = {
+                name: variables.get(name) if one is None else one
+                for name, one in service["environment"].items()
+            }
+            service["environment"] = {name: one for name, one in given.items() if one is not None}
     return read
 
 
