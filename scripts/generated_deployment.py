@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
 from pydantic.fields import FieldInfo
 
@@ -13,12 +15,15 @@ from scripts.generated_settings import accepted, default, descriptions
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "docker-compose.yml"
+CHART = ROOT / "deploy" / "helm" / "relay"
 
 # What docker-compose.yml decides: the ports are those that nginx and the health check know, and the key is a secret.
 FIXED_BY_COMPOSE = (
     *("RELAY_HOST", "RELAY_PORT", "RELAY_ADMIN_PORT", "RELAY_WORKER_PORTS"),
     *("RELAY_JWT_PUBLIC_KEY", "RELAY_JWKS_URL"),
 )
+# What the Helm chart sets: its Services and probes lead to these ports, and it has a value for the mapping.
+FIXED_BY_CHART = ("RELAY_PORT", "RELAY_ADMIN_PORT", "RELAY_WORKER_PORTS", "RELAY_MAPPING")
 # The settings in docker-compose.yml that Compose takes from its own environment, between two comments.
 PASSED = re.compile(r"(\n    # settings: [^\n]*\n)(?:    \w+:\n)*(    # /settings\n)")
 LINK = re.compile(r"\[[^\]]*\]\(\.\./(\w+/[\w.-]+)(?:#[\w-]*)?\)|\[([^\]]*)\]\([^)]*\)")
@@ -61,7 +66,61 @@ def compose() -> str:
     return PASSED.sub(lambda found: found[1] + "".join(f"    {name}:\n" for name in passed) + found[2], text)
 
 
+def values_schema() -> str:
+    """Return the JSON Schema of the values of the Helm chart. Helm refuses values that do not fit: a misspelt value, a
+    misspelt setting, and a secret among the settings."""
+    open_settings = [
+        name.upper()
+        for name, field in Settings.model_fields.items()
+        if not _is_secret(field) and name.upper() not in FIXED_BY_CHART
+    ]
+    text, on, count = {"type": "string"}, {"type": "boolean"}, {"type": "integer", "minimum": 1}
+    any_object, any_list = {"type": "object"}, {"type": "array", "items": {"type": "object"}}
+    words = {"type": "object", "additionalProperties": text}
+    ports = {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": 65_535}}
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        **_object(
+            image=_object(
+                repository=text, tag=text, pullPolicy={"enum": ["Always", "IfNotPresent", "Never"]}
+            ),
+            imagePullSecrets=any_list,
+            replicas=count,
+            secret=_object(name=text | {"minLength": 1}),
+            settings={
+                "type": "object",
+                "propertyNames": {"enum": open_settings},
+                "additionalProperties": {"type": ["string", "integer", "boolean"]},
+            },
+            mapping=text,
+            ingress=_object(enabled=on, className=text, host=text, tlsSecretName=text, annotations=words),
+            networkPolicy=_object(enabled=on, clients=any_list, metrics=any_list, egressPorts=ports),
+            podDisruptionBudget=_object(maxUnavailable={"type": ["integer", "string"]}),
+            serviceMonitor=_object(enabled=on, interval=text, labels=words),
+            resources=any_object,
+            extraVolumes=any_list,
+            extraVolumeMounts=any_list,
+            podAnnotations=words,
+            nodeSelector=words,
+            tolerations=any_list,
+            affinity=any_object,
+        ),
+    }
+    # Values that charts share, which Helm adds.
+    schema["properties"]["global"] = any_object
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return "SecretStr" in str(field.annotation)
+
+
 WHOLE = {
     COMPOSE: compose,
     ROOT / "deploy" / "relay.env": environment_file,
+    CHART / "values.schema.json": values_schema,
 }
