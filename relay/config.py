@@ -1,8 +1,7 @@
 """The settings of the relay, read from environment variables.
 
 Rules of this file: nothing is opened or read but the environment, and for RELAY_WORKERS=auto the number of cores; the
-error for a bad value names the variable, what is wrong and what is accepted, and never shows the value, which may be a
-secret.
+error for a bad value names the variable, what is wrong, what is accepted and the value, unless that may be a secret.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from relay import variables
 from relay.cores import cores
-from relay.errors import StartupError, first_problem
+from relay.errors import StartupError, but_is, first_problem
 from relay.urls import origin_of, public_url
 
 # The smallest secret for each algorithm, in bytes: as long as its hash (RFC 7518, 3.2).
@@ -377,6 +376,12 @@ class Settings(BaseSettings):
         return names
 
 
+# Settings whose value is never shown. A key server's address may have a secret in its path.
+SECRETS = frozenset(
+    name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
+) | {"relay_jwks_url"}
+
+
 def _stripped(name: str, value: str) -> str:
     # A secret may begin or end with a space; only the line ending of a file is never part of it.
     return value.rstrip("\r\n") if name == "relay_jwt_secret" else value.strip()
@@ -399,4 +404,6 @@ def load(**overrides: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as failure:
         _, location, reason = first_problem(failure)
-        raise StartupError(f"{str(location[0]).upper()}: {reason}.") from None
+        name = str(location[0])
+        wrong = "" if name in SECRETS else but_is(failure.errors()[0]["input"])
+        raise StartupError(f"{name.upper()}: {reason}{wrong}.") from None

@@ -15,10 +15,14 @@ RelayError
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+
+_SHOWN_CHARS = 100  # of a wrong value, in a sentence about it
 
 
 class RelayError(Exception):
@@ -88,8 +92,22 @@ class PositionLost(SourceError):
 def first_problem(failure: ValidationError) -> tuple[str, tuple[int | str, ...], str]:
     """The first problem that pydantic found: its type, where it lies, and a reason such as `must be a valid string`.
 
-    The reason continues a sentence that begins with the name of the value. The value itself is never shown.
+    The reason continues a sentence that begins with the name of the value. The value itself is not in it.
     """
     problem = failure.errors(include_url=False, include_input=False, include_context=False)[0]
     reason = problem["msg"].removeprefix("Value error, ").replace("Input should", "must", 1)
     return problem["type"], problem["loc"], reason[:1].lower() + reason[1:]
+
+
+def but_is(value: object) -> str:
+    """Return a clause that shows a wrong value at the end of a sentence about it, such as `, but is "eighty"`.
+
+    It is empty for a value that is neither a string nor a number, and for a string that cannot be printed or may be a
+    URL with a password or a token, because it has @, ? or #.
+    """
+    if not isinstance(value, str | int | float):
+        return ""
+    shown = json.dumps(value, ensure_ascii=False)
+    if not shown.isprintable() or set("@?#") & set(shown):
+        return ""
+    return f", but is {shown if len(shown) <= _SHOWN_CHARS else shown[:_SHOWN_CHARS] + '…'}"

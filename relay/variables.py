@@ -48,13 +48,20 @@ def warnings(environment: Mapping[str, str], settings: Collection[str]) -> list[
         elif upper in known or upper.startswith(TESTS_PREFIX):
             continue
         elif upper.startswith(PREFIXES):
-            misspelt.append(_unknown(name, get_close_matches(upper, known, 1, ALIKE)))
+            misspelt.append(_unknown(name, _near(upper, known)))
         elif upper.startswith(FOREIGN_PREFIX) and (near := get_close_matches(upper, known, 1, VERY_ALIKE)):
             misspelt.append(_unknown(name, near))
     if len(misspelt) > MAX_WARNINGS:
         more = len(misspelt) - MAX_WARNINGS
         misspelt[MAX_WARNINGS:] = [f"{more} more variables begin with RELAY_ but are not settings."]
     return ([_of_links(links)] if links else []) + misspelt
+
+
+def _near(name: str, known: Collection[str]) -> list[str]:
+    """Return the known name that is most like this one, or none if none is. The prefix that nearly all have in common
+    does not count, because it would make any two short names alike."""
+    rest = {one.removeprefix(PREFIXES[0]): one for one in known}
+    return [rest[one] for one in get_close_matches(name.removeprefix(PREFIXES[0]), rest, 1, ALIKE)]
 
 
 def _of_links(names: list[str]) -> str:

@@ -21,7 +21,8 @@ from pymongo.errors import PyMongoError
 from pymongo.uri_parser import split_options
 
 from relay.config import Settings
-from relay.errors import StartupError
+from relay.errors import StartupError, but_is
+from relay.source.credentials import unescaped
 from relay.source.diagnosis import printable
 from relay.source.members import only_wanted
 
@@ -266,19 +267,20 @@ def names_of(settings: Settings) -> tuple[str, str]:
     database, collection = settings.relay_mongo_database, settings.relay_tasks_collection
     if re.search(r'[/\\. "$\0]', database) or len(database.encode(errors="replace")) > 63:
         raise StartupError(
-            'RELAY_MONGO_DATABASE: a name of a database has at most 63 bytes and none of / \\ . " $ or blanks.'
+            'RELAY_MONGO_DATABASE: must have at most 63 bytes and none of / \\ . " $ or blanks'
+            f"{but_is(database)}."
         )
     if database in ("admin", "config", "local"):
         raise StartupError(
-            "RELAY_MONGO_DATABASE: admin, config and local are MongoDB's own and cannot be followed."
+            f"RELAY_MONGO_DATABASE: must not be one of MongoDB's own, admin, config and local{but_is(database)}."
         )
     if (
         re.search(r"^\.|^system\.|[$\0]", collection)
         or len(f"{database}.{collection}".encode(errors="replace")) > 255
     ):
         raise StartupError(
-            "RELAY_TASKS_COLLECTION: a name of a collection has no $, begins with neither a dot nor system., and has, "
-            "with that of its database, at most 255 bytes."
+            "RELAY_TASKS_COLLECTION: must have no $, begin with neither a dot nor system., and have, with the name of "
+            f"its database, at most 255 bytes{but_is(collection)}."
         )
     return database, collection
 
@@ -395,16 +397,16 @@ def _client(url: str, options: dict[str, Any]) -> AsyncMongoClient[Any]:
             return AsyncMongoClient(url, **options)
     except (PyMongoError, ValueError, TypeError, OSError) as failure:
         # The messages of these exceptions may repeat the URL, and with it a password, which must not be shown.
-        raise StartupError(f"{NO_URL}{_why(str(failure))}.") from None
+        raise StartupError(f"{NO_URL}{_why(str(failure), url)}.") from None
 
 
-def _why(said: str) -> str:
+def _why(said: str, url: str) -> str:
     """Return a clause in the relay's own words for the driver's error message `said`; empty if the error is unknown.
 
     The clause continues the sentence in NO_URL. The message itself is not used, because it may quote a password.
     """
     for sign, reason in (
-        ("must be escaped", _ESCAPE),
+        ("must be escaped", f": {named}" if (named := unescaped(url)) else _ESCAPE),
         ("database name", ": the database in it has a name that none can have"),
         ("assword is required", ": it names a user without a password"),
         ("empty string", ": the user before its @ is empty"),

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, PlainValidator, TypeAdapter, ValidationError
 
-from relay.errors import StartupError, first_problem
+from relay.errors import StartupError, but_is, first_problem
 from relay.protocol.types import LIFECYCLE_FIELDS, Kind
 from relay.tasks.ids import whole
 from relay.tasks.redact import Redaction
@@ -38,7 +38,7 @@ def _valid_path(path: Any) -> str:
     if not isinstance(path, str) or any(not name for name in path.split(".")):
         raise ValueError('must be a dotted path, such as "github.prUrl"')
     if path.startswith("$") or ".$" in path:
-        raise ValueError(f"must not have a name that begins with $, as {path!r} has")
+        raise ValueError("must not have a name that begins with $")
     if "\0" in path or "\ufffd" in path:
         raise ValueError("must not have a name with NUL or U+FFFD")
     return path
@@ -332,9 +332,10 @@ def _sentence(failure: ValidationError, file: Any) -> str:
         case "tuple_type":
             return f"{key} must be a list of {'strings' if table is None else f'tables with {_keys(table)}'}"
         case "string_type":
-            return f"{key} must be a string"
+            return f"{key} must be a string{but_is(value)}"
         case _:
-            return f"{key} {reason}"
+            # A pattern or a name under [redact] may be a secret itself.
+            return f"{key} {reason}{'' if names[:1] == ['redact'] else but_is(value)}"
 
 
 def _keys(table: type) -> str:

@@ -49,7 +49,7 @@ LIFE = ["task:created", "task:analyzing", "task:dispatched", "task:pr_opened", "
         ),
         (
             {"RELAY_MONGO_URL": "mongodb://u:hunt@er2@x/"},
-            "RELAY_MONGO_URL is not a MongoDB connection string: in a user",
+            "RELAY_MONGO_URL is not a MongoDB connection string: in its user",
         ),
         ({"RELAY_MONGO_DATABASE": "my.db"}, "RELAY_MONGO_DATABASE: "),
         ({"RELAY_TASKS_COLLECTION": "system.x"}, "RELAY_TASKS_COLLECTION: "),

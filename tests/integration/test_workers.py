@@ -122,7 +122,7 @@ async def test_a_second_relay_with_workers_does_not_share_the_port_of_the_first(
         ({"RELAY_MAPPING": "/nowhere.toml"}, "relay: The mapping file /nowhere.toml cannot be read"),
         ({"RELAY_JWT_SECRET": ""}, "relay: RELAY_JWT_SECRET is not set"),
         ({"RELAY_MONGO_URL": ""}, "relay: RELAY_MONGO_URL is not set"),
-        ({"RELAY_WORKERS": "0"}, "relay: RELAY_WORKERS: must be greater than or equal to 1."),
+        ({"RELAY_WORKERS": "0"}, 'relay: RELAY_WORKERS: must be greater than or equal to 1, but is "0".'),
         ({"RELAY_WORKERS": "x"}, "relay: RELAY_WORKERS: must be a number of processes, or auto"),
         ({"RELAY_WORKER_PORTS": "unix:run"}, "relay: RELAY_WORKER_PORTS: must name the directory"),
     ],

@@ -80,10 +80,10 @@ def test_a_misspelt_variable_is_named_with_the_setting_that_was_meant(name: str,
     assert warning == f"{name} is not a setting of the relay, and is not read; did you mean {meant}?"
 
 
-def test_a_variable_that_resembles_no_setting_is_named_alone() -> None:
-    assert warnings({"RELAY_COLOUR_OF_THE_BIKE_SHED": "hunter2"}, SETTINGS) == [
-        "RELAY_COLOUR_OF_THE_BIKE_SHED is not a setting of the relay, and is not read."
-    ]
+@pytest.mark.parametrize("name", ["RELAY_COLOUR_OF_THE_BIKE_SHED", "RELAY_FOO", "RELAY_"])
+def test_a_variable_that_resembles_no_setting_is_named_alone(name: str) -> None:
+    said = f"{name} is not a setting of the relay, and is not read."
+    assert warnings({name: "hunter2"}, SETTINGS) == [said]
 
 
 @pytest.mark.parametrize(
