@@ -1,4 +1,4 @@
-"""The commands of `relay` and their arguments: serve, check, explain, demo, mongod, tail, token, schema.
+"""The commands of `relay` and their arguments: serve, check, config, explain, demo, mongod, tail, token, schema.
 
 Exit codes:
 
@@ -44,7 +44,7 @@ TAIL_EXIT_CODES = (
 cli = typer.Typer(
     name="relay",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -165,6 +165,18 @@ def check(
     settings = config.load()
     _warn()
     raise typer.Exit(loop.run(checking.run(settings, sys.stdout, sample=sample, role=role, as_json=json)))
+
+
+@cli.command("config")
+def show_config(
+    json: Annotated[bool, typer.Option("--json", help="The values as one JSON object.")] = False,
+) -> None:
+    """Print the settings and the mapping in force, and where each value comes from; secrets are hidden."""
+    from relay.cli import shown_settings
+
+    settings = config.load()
+    _warn()
+    raise typer.Exit(shown_settings.run(settings, sys.stdout, sys.stderr, as_json=json))
 
 
 @cli.command()

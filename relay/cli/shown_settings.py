@@ -1,0 +1,219 @@
+"""`relay config`: the settings and the mapping that are in force, and where each value comes from. Reads files only.
+
+Rule of this file: a secret is never shown, nor a password or a token inside a URL.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TextIO
+from urllib.parse import urlsplit
+
+from relay.auth.keys import key_source
+from relay.cli.printable import counted, visible
+from relay.config import SECRETS, Settings
+from relay.errors import StartupError
+from relay.pipeline import bus_of, mapping_of
+from relay.source.client import address_of, client_of, names_of, warning_of
+from relay.source.credentials import HIDDEN, without_secrets
+from relay.tasks.mapping import Mapping
+
+Source = Literal["default", "environment", "file"]
+EXIT_CANNOT_START = 3
+SOURCE_WIDTH = len("environment")
+VALUE_CHARS = 400  # of one value in a line
+_BY_KIND = ("event_types", "statuses")  # tables of the mapping that have the names for each kind of message
+
+
+class Entry(NamedTuple):
+    """One value in force: a JSON value, None if it is not set, and where it comes from."""
+
+    name: str
+    value: Any
+    source: Source
+
+
+def run(settings: Settings, out: TextIO, err: TextIO, *, as_json: bool) -> int:
+    """Print the values, and after them each sentence about what cannot be used. Return the exit code: 3 if there is
+    such a sentence, otherwise 0."""
+    wrong = problems(settings)
+    values = settings_in_force(settings)
+    try:
+        keys = mapping_in_force(settings)
+    except StartupError:  # one of `wrong`
+        keys = []
+    out.write(to_json(values, keys, wrong) if as_json else to_text(values, keys))
+    out.flush()
+    for sentence in [*_warnings(settings), *wrong]:
+        err.write(f"relay: {sentence}\n")
+    return EXIT_CANNOT_START if wrong else 0
+
+
+def settings_in_force(settings: Settings) -> list[Entry]:
+    """Return every setting with its value, a secret as HIDDEN."""
+    given = settings.model_fields_set
+    return [
+        Entry(name.upper(), _shown(settings, name), "environment" if name in given else "default")
+        for name in Settings.model_fields
+    ]
+
+
+def mapping_in_force(settings: Settings) -> list[Entry]:
+    """Return every key of the mapping with its value. Raises StartupError if the mapping cannot be used."""
+    mapping = mapping_of(settings)
+    given = _keys_given(settings.relay_mapping)
+    return [Entry(key, value, "file" if key in given else "default") for key, value in _flattened(mapping)]
+
+
+def problems(settings: Settings) -> list[str]:
+    """Return the sentences with which `relay serve` would refuse to start, before it asks the database."""
+    found = []
+    for check in (names_of, address_of, key_source, mapping_of, bus_of, client_of):
+        try:
+            check(settings)
+        except StartupError as failure:
+            found.append(str(failure))
+    return [*dict.fromkeys(found)]
+
+
+def _warnings(settings: Settings) -> list[str]:
+    try:
+        warning = warning_of(settings)
+    except StartupError:
+        return []
+    return [warning] if warning is not None else []
+
+
+def to_text(settings: list[Entry], mapping: list[Entry]) -> str:
+    """Return a line for each value: where it comes from, its name and the value itself."""
+    width = max(len(entry.name) for entry in (*settings, *mapping))
+    lines = [
+        f"{entry.source:{SOURCE_WIDTH}}  {entry.name:{width}}  {_in_words(entry.value)}".rstrip()
+        for entry in (*settings, *mapping)
+    ]
+    given = sum(entry.source != "default" for entry in settings)
+    read = sum(entry.source != "default" for entry in mapping)
+    keys = f"{counted(read, 'key')} of the mapping from its file"
+    head = f"relay config: {counted(given, 'setting')} from the environment, {keys}"
+    return "\n".join([head, "", *lines, ""])
+
+
+def to_json(settings: list[Entry], mapping: list[Entry], problems: list[str]) -> str:
+    """Return the values, and the sentences about what cannot be used, as one JSON object on one line."""
+    shown = {
+        "settings": {entry.name: {"value": entry.value, "source": entry.source} for entry in settings},
+        "mapping": {entry.name: {"value": entry.value, "source": entry.source} for entry in mapping},
+        "problems": problems,
+    }
+    return json.dumps(shown) + "\n"
+
+
+def _shown(settings: Settings, name: str) -> Any:
+    value = getattr(settings, name)
+    if value is None or (name in SECRETS and not str(value)):
+        return None
+    match name:
+        case "relay_mongo_url":
+            return _mongo_url(settings)
+        case "relay_redis_url":
+            return _redis_url(settings)
+        case "relay_jwt_public_key":
+            return _path_of(value.get_secret_value())
+        case "relay_jwks_url":
+            query = HIDDEN if urlsplit(value).query else ""
+            return urlsplit(value)._replace(query=query).geturl()
+        case _ if name in SECRETS:
+            return HIDDEN
+        case _:
+            return _plain(value)
+
+
+def _mongo_url(settings: Settings) -> str:
+    try:
+        client_of(settings)  # of a URL that the driver refuses, any part may be a password
+        return without_secrets(address_of(settings))
+    except StartupError:
+        return HIDDEN
+
+
+def _redis_url(settings: Settings) -> str:
+    try:
+        bus_of(settings)
+    except StartupError:
+        return HIDDEN
+    parts = urlsplit(settings.relay_redis_url.get_secret_value())
+    credentials, at, host = parts.netloc.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    options = "&".join(
+        f"{pair.partition('=')[0]}={HIDDEN}" if pair.startswith("ssl_password=") else pair
+        for pair in parts.query.split("&")
+    )
+    netloc = f"{user}{f':{HIDDEN}' if colon else ''}{at}{host}"
+    return parts._replace(netloc=netloc, query=options).geturl()
+
+
+def _path_of(key: str) -> str:
+    """Return the path of a public key; HIDDEN if this is the key itself, which may be a private one by mistake."""
+    try:
+        return key.strip() if Path(key.strip()).is_file() else HIDDEN
+    except (OSError, ValueError):
+        return HIDDEN
+
+
+def _keys_given(path: Path | None) -> set[str]:
+    """Return the keys that the mapping file has, such as `fields.title` or `list_order`."""
+    if path is None:
+        return set()
+    table = tomllib.loads(path.read_text("utf-8"))
+    inner = {f"{key}.{name}" for key, value in table.items() if isinstance(value, dict) for name in value}
+    return inner | table.keys()
+
+
+def _flattened(mapping: Mapping) -> Iterator[tuple[str, Any]]:
+    """Yield each key of a mapping file, as the file spells it, with its value in this mapping."""
+    for part in dataclasses.fields(Mapping):
+        value = getattr(mapping, part.name)
+        if part.name in _BY_KIND:
+            names: dict[str, list[str]] = defaultdict(list)
+            for name, kind in value.items():
+                names[kind.removeprefix("task:")].append(name)
+            yield from ((f"{part.name}.{kind}", listed) for kind, listed in names.items())
+        elif dataclasses.is_dataclass(value):
+            for inner in dataclasses.fields(value):
+                key, shown = f"{part.name}.{inner.name}", _plain(getattr(value, inner.name))
+                # A pattern that finds a secret may contain a part of it.
+                yield key, [HIDDEN] * len(shown) if key == "redact.patterns" and shown else shown
+        else:
+            yield part.name, _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it; None if it is empty."""
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value] or None
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {part.name: _plain(getattr(value, part.name)) for part in dataclasses.fields(value)}
+    if isinstance(value, bool | int | None):
+        return value
+    return str(value) or None
+
+
+def _in_words(value: Any) -> str:
+    match value:
+        case None:
+            return "(not set)"
+        case bool():
+            return str(value).lower()
+        case list() if all(isinstance(one, str) for one in value):
+            return visible(", ".join(value), VALUE_CHARS)
+        case list():
+            return visible("; ".join(map(_in_words, value)), VALUE_CHARS)
+        case dict():
+            return ", ".join(f"{name} = {_in_words(one)}" for name, one in value.items())
+        case _:
+            return visible(str(value), VALUE_CHARS)
