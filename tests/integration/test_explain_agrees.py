@@ -62,14 +62,19 @@ def test_a_join_and_a_list_show_what_the_explanation_says(
     # when a relay is asked for each task,
     shown = asyncio.run(shown_by_relay(settings, task_ids, claims))
     # then it shows those that the explanation says it shows.
-    explained = {
-        (number, task_id): asyncio.run(explain(settings, Asked(task_id, token(**one), {}))).verdict
+    explanations = {
+        (number, task_id): asyncio.run(explain(settings, Asked(task_id, token(**one), {})))
         for number, one in enumerate(claims)
         for task_id in task_ids
     }
+    explained = {key: explanation.verdict for key, explanation in explanations.items()}
     assert Verdict.DISAGREEMENT not in explained.values()
     assert {key for key, verdict in explained.items() if verdict is Verdict.VISIBLE} == shown
     assert all((verdict is Verdict.NO_SUCH_TASK) == (key[1] == "away") for key, verdict in explained.items())
+    # What it says about each rule is the reason for the verdict.
+    for one in explanations.values():
+        found = one.found
+        assert found is None or found.live == any([*found.roles, *(rule.holds for rule in found.comparisons)])
     event(f"{min(len(shown), 2)} shown")
 
 

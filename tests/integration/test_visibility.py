@@ -153,6 +153,8 @@ def test_keys_and_filter_agree_on_a_real_mongod(tasks: Any, documents: Any, rule
         tasks.insert_many([{"_id": number, **document} for number, document in enumerate(documents)])
     held = audience.keys_for(principal)
     by_keys = {number for number, document in enumerate(documents) if held & audience.keys_of(document)}
+    by_rules = [any(rule.holds for rule in audience.compare(one, principal)) for one in documents]
+    assert by_keys == {number for number, holds in enumerate(by_rules) if holds}
     filter = audience.filter_for(principal)
     assert by_keys == {document["_id"] for document in tasks.find(filter, {"_id": 1})}
     if not any("." in path for paths, _ in rules for path in paths):
