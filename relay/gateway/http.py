@@ -164,8 +164,9 @@ def operating_routes(operations: Operations) -> list[BaseRoute]:
 
 
 def operating_application(operating: Sequence[BaseRoute]) -> ASGIApp:
-    """Return an ASGI application with only these routes for operators, for a port that clients cannot reach."""
-    return _hardened(Starlette(routes=list(operating)))
+    """Return an ASGI application with these routes for operators and `/healthz`, for a port that clients cannot
+    reach."""
+    return _hardened(Starlette(routes=[Route("/healthz", healthz), *operating]))
 
 
 def _hardened(app: Starlette) -> ASGIApp:

@@ -6,11 +6,9 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from starlette.routing import Route
-
 from relay.config import Settings
 from relay.gateway.descriptors import reserve_descriptors
-from relay.gateway.http import Operations, healthz, operating_application, operating_routes
+from relay.gateway.http import Operations, operating_application, operating_routes
 from relay.gateway.listening import ListeningSocket, bind, ignore_out_of_descriptors, shown
 from relay.gateway.server import Server
 
@@ -32,7 +30,7 @@ class AdminPort:
         loop = asyncio.get_running_loop()
         if loop.get_exception_handler() is None:
             loop.set_exception_handler(ignore_out_of_descriptors)
-        app = operating_application([Route("/healthz", healthz), *operating_routes(operations)])
+        app = operating_application(operating_routes(operations))
         self._server = Server(self._settings, app, self._connections)
         await self._server.serve(sockets=[self._listening])
 
