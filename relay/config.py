@@ -41,7 +41,8 @@ PUBLIC_KEY_ALGORITHMS = (
 KEY_SETTINGS = ("relay_jwt_secret", "relay_jwt_public_key", "relay_jwks_url")  # exactly one is set
 MIN_SECRET_BYTES = 32
 MAX_PORT = 65_535
-# RELAY_WORKER_PORTS begins with this if it names a directory; in RELAY_TRUSTED_PROXIES it stands for Unix sockets.
+# RELAY_LISTEN and RELAY_WORKER_PORTS begin with this if they name a path; in RELAY_TRUSTED_PROXIES it stands for all
+# Unix sockets.
 UNIX_SOCKETS = "unix:"
 
 # Recognises a public key that was pasted where the secret belongs. Everyone may know a public key, so everyone could
@@ -148,6 +149,12 @@ def _workers(value: object) -> object:
     return value
 
 
+def _unix_socket(text: str) -> str:
+    if text and not (text.startswith(UNIX_SOCKETS) and Path(text.removeprefix(UNIX_SOCKETS)).is_absolute()):
+        raise ValueError(f"must name a Unix socket from / on, as in {UNIX_SOCKETS}/run/relay/relay.sock")
+    return text
+
+
 def _worker_ports(text: str) -> str:
     if text.startswith(UNIX_SOCKETS):
         if not Path(text.removeprefix(UNIX_SOCKETS)).is_absolute():
@@ -222,6 +229,11 @@ class Settings(BaseSettings):
     Without it the relay uses the address it listens on."""
     relay_admin_port: int | None = Field(None, ge=0, le=65535)
     """Serve `/readyz` and `/metrics` on this port instead: one that only operators can reach."""
+
+    relay_listen: Annotated[str, AfterValidator(_unix_socket)] = ""
+    """Listen on a Unix socket instead of `RELAY_HOST` and `RELAY_PORT`: `unix:/run/relay/relay.sock`, for a proxy on
+    the same machine. Everyone who may enter its directory may connect. It needs `RELAY_PUBLIC_URL`, because browsers
+    cannot reach it, and `unix:` in `RELAY_TRUSTED_PROXIES`, or all users together count as one address."""
 
     relay_workers: Annotated[int, BeforeValidator(_workers)] = Field(1, ge=1, le=256)
     """Processes that serve clients, each on a core of its own. `auto` starts one for each core that the relay may use.
@@ -336,6 +348,15 @@ class Settings(BaseSettings):
         if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
             raise ValueError("must be UTF-8")
         return value
+
+    @field_validator("relay_listen")
+    @classmethod
+    def _reachable(cls, text: str, info: ValidationInfo) -> str:
+        if text and not info.data.get("relay_public_url", True):
+            raise ValueError(
+                "needs RELAY_PUBLIC_URL, the address of the proxy: browsers cannot reach a Unix socket"
+            )
+        return text
 
     @field_validator("relay_worker_ports")
     @classmethod

@@ -17,15 +17,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from relay.config import Settings
+from relay.config import UNIX_SOCKETS, Settings
 from relay.errors import StartupError
 from relay.gateway.descriptors import Capacity, reserve_descriptors
+from relay.gateway.unix_socket import BACKLOG, listen_unix, removal
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 2048  # how many connections may wait to be accepted
+LISTEN_REMEDY = "another path with RELAY_LISTEN"
 REFUSED_AT_ONCE = 256  # how many connections are refused before other work of the event loop gets its turn
 QUIET_S = 60.0  # a refusal is logged only if there was none in the last QUIET_S seconds
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -134,13 +136,16 @@ class Ports:
 
     @property
     def number(self) -> int:
-        """The number of the clients' port."""
-        number: int = self.clients.getsockname()[1]
+        """The number of the clients' port, 0 if it is a Unix socket."""
+        number: int = 0 if self._is_unix else self.clients.getsockname()[1]
         return number
 
     @property
     def url(self) -> str:
-        """The URL of the relay, as it can be typed into a browser on this machine."""
+        """The URL of the relay, as it can be typed into a browser on this machine; `unix:` and the path of a Unix
+        socket, which browsers cannot reach."""
+        if self._is_unix:
+            return f"{UNIX_SOCKETS}{self.clients.getsockname()}"
         return f"http://{shown(self.host)}:{self.number}"
 
     @property
@@ -151,8 +156,14 @@ class Ports:
     @property
     def browser_hosts(self) -> set[str]:
         """The host names and addresses by which browsers may reach the clients' port, in the form that URLs contain."""
+        if self._is_unix:
+            return set()
         local = ("localhost", "127.0.0.1", "[::1]") if is_local(self.host) else ()
         return {shown(self.host), *local}
+
+    @property
+    def _is_unix(self) -> bool:
+        return self.clients.family not in (socket.AF_INET, socket.AF_INET6)
 
 
 @contextmanager
@@ -162,12 +173,26 @@ def open_ports(settings: Settings) -> Iterator[Ports]:
     Raises StartupError if a port cannot be opened, or if the limit on open files leaves room for no connection.
     """
     host, capacity = settings.relay_host, reserve_descriptors(settings.relay_max_connections)
-    with bind(host, settings.relay_port, capacity.ceiling) as clients:
-        if settings.relay_admin_port is None:
-            yield Ports(host, capacity, clients, None)
-            return
-        with bind(host, settings.relay_admin_port, capacity.admin_ceiling) as admin:
-            yield Ports(host, capacity, clients, admin)
+    with ExitStack() as opened:
+        clients = opened.enter_context(_clients_port(settings, capacity.ceiling))
+        if (path := path_of(settings)) is not None:
+            opened.callback(removal(path))
+        admin = None
+        if settings.relay_admin_port is not None:
+            admin = opened.enter_context(bind(host, settings.relay_admin_port, capacity.admin_ceiling))
+        yield Ports(host, capacity, clients, admin)
+
+
+def _clients_port(settings: Settings, ceiling: int) -> ListeningSocket:
+    path = path_of(settings)
+    if path is not None:
+        return ListeningSocket(listen_unix(path, remedy=LISTEN_REMEDY), ceiling)
+    return bind(settings.relay_host, settings.relay_port, ceiling)
+
+
+def path_of(settings: Settings) -> Path | None:
+    """Return the path of the Unix socket for clients (RELAY_LISTEN). None if they connect to a port."""
+    return Path(settings.relay_listen.removeprefix(UNIX_SOCKETS)) if settings.relay_listen else None
 
 
 def ignore_out_of_descriptors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -8,22 +8,17 @@ served by its successor, and a port 0 is chosen only once.
 
 from __future__ import annotations
 
-import errno
 import socket
-import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from relay.config import UNIX_SOCKETS, Settings
-from relay.errors import StartupError
-from relay.gateway.listening import BACKLOG, listen, reserve, shown
-
-# Everyone who may enter the directory of a Unix socket may connect, like everyone on this machine to a TCP port.
-UNIX_MODE = 0o666
+from relay.gateway.listening import LISTEN_REMEDY, listen, path_of, reserve, shown
+from relay.gateway.unix_socket import listen_unix, removal
 
 
 class Listeners:
@@ -74,11 +69,8 @@ def open_worker_ports(settings: Settings, *, spread: bool = sys.platform == "lin
     With `spread`, each worker has a socket of its own for the clients' port; else all have the same one. Raises
     StartupError if a port cannot be opened.
     """
-    host = settings.relay_host
     with ExitStack() as opened:
-        kept = opened.enter_context((reserve if spread else listen)(host, settings.relay_port))
-        number = kept.getsockname()[1]
-        share: Callable[[], socket.socket] = partial(listen, host, number, share=True) if spread else kept.dup
+        kept, share, url = _clients_port(settings, spread, opened)
         listeners = []
         for worker in range(1, settings.relay_workers + 1):
             own, remove = _own_address(settings, worker)
@@ -87,7 +79,25 @@ def open_worker_ports(settings: Settings, *, spread: bool = sys.platform == "lin
             one.open()
             opened.callback(remove)
             listeners.append(one)
-        yield WorkerPorts(f"http://{shown(host)}:{number}", listeners, kept)
+        yield WorkerPorts(url, listeners, kept)
+
+
+def _clients_port(
+    settings: Settings, spread: bool, opened: ExitStack
+) -> tuple[socket.socket, Callable[[], socket.socket], str]:
+    """Open the clients' port. Return the socket that keeps it, a function that makes the socket of one worker, and the
+    URL. `opened` closes it in the end."""
+    host = settings.relay_host
+    path = path_of(settings)
+    if path is not None:
+        # Several sockets cannot share a path, so all workers have the same one, and one queue.
+        kept = opened.enter_context(listen_unix(path, remedy=LISTEN_REMEDY))
+        opened.callback(removal(path))
+        return kept, kept.dup, f"{UNIX_SOCKETS}{path}"
+    kept = opened.enter_context((reserve if spread else listen)(host, settings.relay_port))
+    number = kept.getsockname()[1]
+    share = partial(listen, host, number, share=True) if spread else kept.dup
+    return kept, share, f"http://{shown(host)}:{number}"
 
 
 def _own_address(
@@ -98,44 +108,9 @@ def _own_address(
     chosen = settings.relay_worker_ports
     if not chosen:
         return None, lambda: None
+    remedy = "--worker-ports or RELAY_WORKER_PORTS"
     if chosen.startswith(UNIX_SOCKETS):
         path = Path(chosen.removeprefix(UNIX_SOCKETS)) / f"worker-{worker}.sock"
-        return partial(listen_unix, path), partial(path.unlink, missing_ok=True)
-    remedy = "--worker-ports or RELAY_WORKER_PORTS"
+        opens = partial(listen_unix, path, remedy=f"another directory with {remedy}")
+        return opens, partial(path.unlink, missing_ok=True)
     return partial(listen, settings.relay_host, int(chosen) + worker - 1, remedy=remedy), lambda: None
-
-
-def listen_unix(path: Path) -> socket.socket:
-    """Open a Unix socket at this path and return it. A socket there on which no program listens any more, as one that
-    was killed leaves behind, is replaced.
-
-    Raises StartupError if the path is in use or the socket cannot be opened.
-    """
-    with ExitStack() as on_failure:
-        listening = on_failure.enter_context(socket.socket(socket.AF_UNIX))
-        try:
-            if _is_abandoned(path):
-                path.unlink()
-            listening.bind(str(path))
-            path.chmod(UNIX_MODE)
-            listening.listen(BACKLOG)
-        except OSError as failure:
-            if failure.errno == errno.EADDRINUSE:
-                reason = "it is in use; choose another directory with --worker-ports or RELAY_WORKER_PORTS"
-            else:
-                reason = failure.strerror or str(failure)
-            raise StartupError(f"The Unix socket {path} cannot be opened: {reason}.") from failure
-        on_failure.pop_all()
-    return listening
-
-
-def _is_abandoned(path: Path) -> bool:
-    """Return whether there is a Unix socket at this path on which no program listens."""
-    with suppress(FileNotFoundError):
-        if stat.S_ISSOCK(path.lstat().st_mode):
-            with socket.socket(socket.AF_UNIX) as probe:
-                try:
-                    probe.connect(str(path))
-                except ConnectionRefusedError:
-                    return True
-    return False

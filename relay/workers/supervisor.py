@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from relay.config import Settings
 from relay.errors import StartupError
+from relay.gateway.unix_socket import listen_unix
 from relay.workers.operations import AllWorkers
-from relay.workers.ports import Listeners, WorkerPorts, listen_unix, open_worker_ports
+from relay.workers.ports import Listeners, WorkerPorts, open_worker_ports
 from relay.workers.slot import Slot
 from relay.workers.starter import Starter
 

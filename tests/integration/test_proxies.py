@@ -31,6 +31,10 @@ from relay.client import connect as connect_client
 EMBEDDING = GUIDES / "embedding.md"
 ORIGIN = "https://app.example.com"
 RELAY = "127.0.0.1:8080"  # as in the guide
+UNIX_UPSTREAM = {
+    "nginx": "unix:{}",
+    "caddy": "unix/{}",
+}  # the name of a Unix socket for each proxy, as in the guide
 
 
 def free_port() -> int:
@@ -98,25 +102,32 @@ def proxy(request: pytest.FixtureRequest) -> Callable[[Path, int, str], list[str
 
 
 @asynccontextmanager
-async def site(proxy: Any, tmp_path: Path, mongo_url: str, database: str) -> AsyncIterator[str]:
-    """Run a relay behind the proxy, set up as in the guide. Gives the address that browsers use."""
+async def site(
+    proxy: Any, tmp_path: Path, mongo_url: str, database: str, *, unix: bool = False
+) -> AsyncIterator[str]:
+    """Run a relay behind the proxy, set up as in the guide, and with `unix` on a Unix socket. Gives the address that
+    browsers use."""
+    path = tmp_path / "relay.sock"
     settings = settings_for(
         mongo_url, database, relay_public_url=f"{ORIGIN}/live", relay_port=free_port(),
-        relay_trusted_proxies=("127.0.0.1",), relay_heartbeat_ms=500,
+        relay_listen=f"unix:{path}" if unix else "",
+        relay_trusted_proxies=("127.0.0.1", "unix:"), relay_heartbeat_ms=500,
     )  # fmt: skip
     port = free_port()
+    named = UNIX_UPSTREAM[proxy.__name__].format(path) if unix else f"127.0.0.1:{settings.relay_port}"
     async with running(settings):
-        command = proxy(tmp_path, port, f"127.0.0.1:{settings.relay_port}")
+        command = proxy(tmp_path, port, named)
         async with behind(command, port, tmp_path) as url:
             yield url
 
 
+@pytest.mark.parametrize("unix", [False, True], ids=["port", "Unix socket"])
 async def test_messages_pass_through_the_proxy_without_buffering(
-    proxy: Any, tmp_path: Path, mongo_url: str, database_name: str
+    proxy: Any, tmp_path: Path, mongo_url: str, database_name: str, unix: bool
 ) -> None:
     async with (
         AsyncMongoClient[dict[str, Any]](mongo_url) as mongo,
-        site(proxy, tmp_path, mongo_url, database_name) as url,
+        site(proxy, tmp_path, mongo_url, database_name, unix=unix) as url,
         asyncio.timeout(SOON_S),
         connect_client(url, token("alice")) as client,
     ):

@@ -14,7 +14,7 @@ SHARED = {"errors", "variables", "urls", "cores", "metrics", "config"}
 CLIENT = {"client", "protocol", "errors"}  # the Python client runs without the server
 # Modules and packages of relay/gateway. Each imports only entries of earlier lines and itself.
 GATEWAY = (
-    ("transports", "descriptors", "http_errors", "services"),
+    ("transports", "descriptors", "http_errors", "services", "unix_socket"),
     ("listening", "resync"),
     ("session",),
     ("websocket", "polling"),

@@ -18,7 +18,8 @@ from relay.cli.demo import mongod as embedded
 from relay.config import load
 from relay.errors import StartupError
 from relay.gateway.listening import bind, listen
-from relay.workers.ports import WorkerPorts, listen_unix, open_worker_ports
+from relay.gateway.unix_socket import listen_unix
+from relay.workers.ports import WorkerPorts, open_worker_ports
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel does not spread connections")
 BOTH = [pytest.param(True, marks=on_linux, id="a socket each"), pytest.param(False, id="one socket for all")]
