@@ -186,7 +186,7 @@ async def test_metrics_and_readiness_can_have_a_port_of_their_own(tasks: Any, wi
         assert 'code="4999"' not in body
         assert (await get(f"{relay.admin_url}/readyz"))[0] == 200
         # The admin port has no endpoint for clients.
-        for path in ("/", "/config", "/client/index.js", "/healthz"):
+        for path in ("/", "/config", "/client/index.js", "/poll"):
             assert (await get(relay.admin_url + path))[0] == 404, path
         assert await status_of(relay.admin_url, "/ws", bearer(token("alice"))) == 404
 
