@@ -30,6 +30,11 @@ def steps(name: str) -> list[str]:
     return [rest for step, rest in STEPS if step == name]
 
 
+def variables() -> dict[str, str]:
+    """Return the environment that the Dockerfile sets."""
+    return {name: value for line in steps("ENV") for name, value in re.findall(r"(\w+)=(\S+)", line)}
+
+
 def test_labels_of_the_image_are_those_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     (line,) = steps("LABEL")
@@ -66,6 +71,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         if not name.startswith(("RELAY_", "PYTHON", "VIRTUAL"))
     }
     env["PATH"] = f"{venv / 'bin'}:{os.environ['PATH']}"
+    env |= variables()
     for step, rest in STEPS:
         if step == "COPY":
             *sources, target = rest.split()
@@ -112,6 +118,12 @@ def test_the_image_takes_in_nothing_but_the_relay(installed: Path) -> None:
     assert not list(context.rglob("node_modules"))
 
 
+def test_the_image_need_not_compile_the_relay_at_each_start(installed: Path) -> None:
+    (package,) = installed.parent.glob("lib/python3*/site-packages/relay")
+    modules = {path.stem for path in package.glob("*.py")}
+    assert {path.name.partition(".")[0] for path in (package / "__pycache__").iterdir()} == modules
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_the_image_serves_and_ends_as_a_user_without_rights(
     installed: Path, mongo_url: str, database_name: str, tmp_path: Path, workers: str
@@ -129,8 +141,7 @@ def test_the_image_serves_and_ends_as_a_user_without_rights(
         "RELAY_DRAIN_MS": "0",
         "TMPDIR": str(tmp_path),
     }
-    for line in steps("ENV"):
-        env |= dict(re.findall(r"(\w+)=(\S+)", line))
+    env |= variables()
     before: list[str] = []
     if os.geteuid() == 0:  # only root may become another user
         os.chown(tmp_path, uid, gid)
