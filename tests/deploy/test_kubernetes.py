@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import kubernetes_validate
 import pytest
 import yaml
+from support.command_process import port_of, started
 from support.doc_snippets import ROOT
 from support.kubernetes import (
     MANIFESTS,
@@ -27,8 +28,10 @@ from support.kubernetes import (
     tool,
     type_errors,
 )
-from support.relay_fixture import SECRET, SOON_S, running, settings_for
+from support.relay_fixture import SECRET, SOON_S, connected, running, settings_for
+from support.worker_processes import LOOK_S
 
+from relay.cli.demo import mongod as embedded
 from relay.config import Settings, load
 from relay.pipeline import load_mapping
 from relay.tasks.mapping import Mapping
@@ -245,6 +248,32 @@ async def test_probes_and_prometheus_ask_for_what_a_relay_answers(
             assert await status(bases[port], path) == 200, (path, port)
         for path in ("/metrics", "/readyz"):
             assert await status(bases["http"], path) == 404, "clients could ask for it"
+
+
+async def test_a_pod_stays_in_service_and_greets_clients_while_the_database_is_away(
+    container: Resource,
+) -> None:
+    asked = {name: container[name]["httpGet"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+    with embedded.start() as server:
+        given = {
+            "RELAY_MONGO_URL": server.url,
+            "RELAY_JWT_SECRET": SECRET,
+            "RELAY_PORT": "0",
+            "RELAY_ADMIN_PORT": str(embedded.free_port()),
+        }
+        with started("serve", until="listening on", **given) as (_, printed):
+            url = f"http://127.0.0.1:{port_of(printed)}"
+            bases = {"http": url, "admin": f"http://127.0.0.1:{given['RELAY_ADMIN_PORT']}"}
+            server.stop()
+            async with asyncio.timeout(SOON_S):
+                while (
+                    await status(bases[asked["startupProbe"]["port"]], asked["startupProbe"]["path"]) != 503
+                ):
+                    await asyncio.sleep(LOOK_S)
+            for name in ("readinessProbe", "livenessProbe"):
+                assert await status(bases[asked[name]["port"]], asked[name]["path"]) == 200, name
+            async with connected(url) as client:
+                await client.until("stream:status", state="stale")
 
 
 async def status(base: str, path: str) -> int:
