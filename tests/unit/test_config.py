@@ -102,6 +102,12 @@ def test_a_bad_value_names_the_variable_and_what_is_accepted(
         assert sentence.endswith(f', but is "{value}".')
 
 
+def test_the_settings_whose_value_is_never_shown_are_known() -> None:
+    urls = {"relay_mongo_url", "relay_redis_url", "relay_jwks_url"}
+    keys = {"relay_redis_key", "relay_jwt_secret", "relay_jwt_public_key"}
+    assert urls | keys == config.SECRETS
+
+
 NUMBERS = sorted(
     name for name, field in config.Settings.model_fields.items() if field.annotation in (int, int | None)
 )
