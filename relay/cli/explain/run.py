@@ -119,7 +119,7 @@ async def _found_at(
         Found(
             comparisons=audience.compare(document, principal),
             roles=audience.roles_of(principal),
-            live=not held.isdisjoint(audience.keys_of(document)),
+            live=not audience.keys_of(document).isdisjoint(held),
             listed=key_of(document["_id"]) in listed,
             others=len(existing) - 1,
         )
