@@ -24,7 +24,7 @@ from relay.cli.explain.explanation import Verdict
 from relay.cli.explain.run import Asked, explain
 from relay.config import Settings
 from relay.errors import StartupError
-from relay.source.raw_bson import Decoder
+from relay.source.decoder import Decoder
 from relay.tasks.task_ids import wire_id
 
 DOCUMENTS = st.lists(st.tuples(raw.plain(), FIELDS), min_size=1, max_size=4)
