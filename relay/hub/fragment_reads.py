@@ -1,5 +1,9 @@
 """Brings the summaries of the tasks of a list as JSON ("fragments"): those that are known, and the others from the
-database. A task that several lists lack at the same time is read once."""
+database. A task that several lists lack at the same time is read once.
+
+Rule of this file: in a sharded cluster, the rights and the content of a row come from one read of its document. So no
+list takes a fragment that was read for others, or that a step has brought.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,11 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
+from typing import Any
 
 import orjson
 
-from relay.hub.fragments import Fragments, Load, number_of
+from relay.hub.fragments import PAGE, Fragments, Load, number_of
 from relay.hub.reads import FairReads, Reading
 from relay.source.change import key_of
 from relay.source.identity import RawId, among
@@ -35,13 +40,17 @@ class FragmentReads:
         self._translator = translator
         self.fragments = Fragments()
 
-    async def of(self, keys: Sequence[bytes], reading: Reading) -> Sequence[bytes] | None:
+    async def of(
+        self, keys: Sequence[bytes], reading: Reading, rights: Mapping[str, Any]
+    ) -> Sequence[bytes] | None:
         """Return the JSON of the summaries of the tasks with these keys, in their order, as they were at the position
         of this reading, in which the tasks exist. Tasks without a summary are left out.
 
-        Return None if the reading was moved to another position meanwhile. Raises what `FairReads.read` raises if it
-        reads once.
+        `rights` is the filter with which the keys were read. Return None if the reading was moved to another position
+        meanwhile. Raises what `FairReads.read` raises if it reads once.
         """
+        if self._reads.is_routed:
+            return await self._permitted(keys, reading, rights)
         position = reading.position
         known = self.fragments.valid(keys, number_of(position))
         if None not in known:
@@ -53,7 +62,7 @@ class FragmentReads:
             own, shared = self.fragments.begin(missing, number_of(position), share=is_patient)
             try:
                 for load in own:
-                    made = await self._read(load, reading)
+                    made = await self._read(load.keys, reading)
                     if reading.position != position:
                         return None
                     found |= made
@@ -69,12 +78,33 @@ class FragmentReads:
         items = (json if json is not None else found[key] for key, json in zip(keys, known, strict=True))
         return list(filter(None, items))
 
-    async def _read(self, load: Load, reading: Reading) -> Mapping[bytes, bytes]:
-        """Return the JSON of the summaries that this read is for, by key: empty where there is none."""
+    async def _permitted(
+        self, keys: Sequence[bytes], reading: Reading, rights: Mapping[str, Any]
+    ) -> Sequence[bytes] | None:
+        """Do what `of` does, and share nothing. Leave out the tasks that do not match `rights` any more.
+
+        In a sharded cluster, a transaction may become visible between the read of the keys and that of the documents,
+        although both are made at one position.
+        """
+        position = reading.position
+        found: list[bytes] = []
+        for first in range(0, len(keys), PAGE):
+            page = keys[first : first + PAGE]
+            found += (await self._read(page, reading, rights)).values()
+            if reading.position != position:
+                return None
+        return list(filter(None, found))
+
+    async def _read(
+        self, keys: Collection[bytes], reading: Reading, rights: Mapping[str, Any] | None = None
+    ) -> Mapping[bytes, bytes]:
+        """Return the JSON of the summaries of the tasks with these keys, in their order, by key: empty where there is
+        none, or where the document does not match the filter `rights`."""
         projection = self._translator.list_projection()
-        ids = among(map(RawId, load.keys))
-        documents = await self._reads.read(reading, ids, once=True, projection=projection)
-        made = dict.fromkeys(load.keys, b"")
+        ids: Mapping[str, Any] = among(map(RawId, keys))
+        wanted = {"$and": [ids, rights]} if rights else ids
+        documents = await self._reads.read(reading, wanted, once=True, projection=projection)
+        made = dict.fromkeys(keys, b"")
         began = monotonic()
         for document in documents:
             if monotonic() - began > SLICE_S:

@@ -197,7 +197,7 @@ class ListReads:
         while True:
             filter, limit = reading.group.filter, reading.limit
             keys = await self._reads.keys(reading, filter, sort=sort, limit=limit, once=True)
-            summaries = await self._summaries.of(keys, reading)
+            summaries = await self._summaries.of(keys, reading, filter)
             if summaries is not None:
                 return dashboard_pages(summaries)
             # The reading was moved: the keys are those of another position.

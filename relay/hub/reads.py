@@ -111,6 +111,12 @@ class FairReads:
         """Position S: the cluster time up to which every change has been published."""
         return self._position.value
 
+    @property
+    def is_routed(self) -> bool:
+        """Whether the database is a sharded cluster. A transaction may then be visible to a read before its cluster
+        time, so two reads at one position may find two states of a task."""
+        return self._reader.is_routed
+
     async def read(
         self, reading: Reading, filter: Mapping[str, Any], *, once: bool = False, **options: Any
     ) -> Sequence[dict[str, Any]]:
@@ -200,7 +206,7 @@ class FairReads:
 
         Raises Unavailable also if the database does not tell its time.
         """
-        is_routed = self._reader.is_routed
+        is_routed = self.is_routed
         try:
             async with asyncio.timeout(IDLE_SHARD_S if surely and is_routed else CATCH_UP_S):
                 await self._position.reached(await self._now())

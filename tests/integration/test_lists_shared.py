@@ -101,7 +101,12 @@ async def test_a_list_after_changes_has_them_and_reads_only_new_tasks(
     assert counted == {"last": 1}
 
 
-async def test_tasks_with_ids_of_any_type_are_listed_in_their_order(tasks: Any, with_: Any) -> None:
+@pytest.mark.parametrize("is_routed", [False, True])
+async def test_tasks_with_ids_of_any_type_are_listed_in_their_order(
+    tasks: Any, with_: Any, is_routed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In a sharded cluster the documents of a list are read with the rights once more.
+    monkeypatch.setattr(Reader, "is_routed", is_routed)
     ids = [7, Int64(8), 9.5, Decimal128("10.5"), "text", {"a": 1, "b": [1, 2]}, ObjectId(), True]
     tasks.insert_many({"_id": id, "title": str(n), "createdBy": "alice"} for n, id in enumerate(ids))
     async with running(with_()) as relay:

@@ -117,6 +117,7 @@ async def played(history: Sequence[tuple[Group, int | None]], joins: Sequence[tu
     """Play a history with clients that join a task, and the list, after the given numbers of groups. Check that in the
     end each has what the documents say."""
     fixture = HubFixture()
+    fixture.is_routed = True
     fixture.model = model = EarlyModel()
     fixture.model.write(INSERT)
     for group, early in history:
