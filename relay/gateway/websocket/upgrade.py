@@ -24,7 +24,9 @@ from relay.gateway.websocket.framing import QUIET
 RawHeaders = Sequence[tuple[bytes, bytes]]  # names in lower case, and values
 
 _REQUEST_LINE = re.compile(rb"GET (/[!-~]*) HTTP/1\.1")
-_HEADER = re.compile(rb"([-!#$%&'*+.^_`|~0-9a-zA-Z]+):[ \t]*([\t -~\x80-\xff]*)")
+# The first blanks are matched possessively (`*+`): otherwise a line of blanks that ends in a forbidden byte would take
+# seconds, because both repetitions match blanks.
+_HEADER = re.compile(rb"([-!#$%&'*+.^_`|~0-9a-zA-Z]+):[ \t]*+([\t -~\x80-\xff]*)")
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _USUAL_CONNECTIONS: Collection[bytes] = (b"Upgrade", b"upgrade", b"keep-alive, Upgrade")
 _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
@@ -76,9 +78,9 @@ def usual_request(data: bytes) -> tuple[bytes, RawHeaders] | None:
     headers = []
     for line in lines:
         header = _HEADER.fullmatch(line)
-        if header is None:
+        if header is None or header[2].endswith((b" ", b"\t")):
             return None
-        headers.append((header[1].lower(), header[2].rstrip(b" \t")))
+        headers.append((header[1].lower(), header[2]))
     return (request[1], headers) if _usual_key("GET", "1.1", headers) is not None else None
 
 
