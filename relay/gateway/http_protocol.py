@@ -192,10 +192,7 @@ class HttpProtocol(HttpToolsProtocol):
             raise ValueError("an unsupported transfer coding")  # becomes a 400
         self._in_head = False
         if not self._asks_for_another_protocol():
-            if (
-                self._stall_timer is None
-            ):  # from here on there may be a response that the client does not read
-                self._stall_timer = self.loop.call_later(self.limits.stall_s, self._check_for_stall)
+            self._watch_for_stall()  # from here on there may be a response that the client does not read
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -215,23 +212,31 @@ class HttpProtocol(HttpToolsProtocol):
             # nobody is paused. We do not ask for an empty buffer, because over TLS some bytes may always wait.)
             self.transport.abort()
             return
-        headers = [
-            (name, value.rstrip(b" \t")) for name, value in self.headers
-        ]  # httptools keeps trailing spaces
+        # httptools keeps trailing blanks.
+        headers = [(name, value.rstrip(b" \t")) for name, value in self.headers]
         self._open_websocket(self.scope["method"], self.url, self.scope["http_version"], headers)
 
     def _open_websocket(self, method: str, target: bytes, http_version: str, headers: RawHeaders) -> None:
         made_by = cast(type[Handshake], self.ws_protocol_class)
-        handshake = made_by(self.config, self.server_state, self.app_state)
+        handshake = made_by(self.config, self.server_state)
         try:
             handshake.begin(self.transport, method, target, http_version, headers, self.client)
         except ValueError:
             self.send_400_response(INVALID_REQUEST)
             return
+        if self.transport.get_protocol() is self:
+            # The request is refused. The transport closes once the client has read everything, also the responses
+            # before this one; until then this protocol counts the connection, and ends it if it stalls.
+            self._watch_for_stall()
+            return
         self._stop_counting()
         self._stop_timers()
         self.connections.discard(self)
         self._break_cycles()
+
+    def _watch_for_stall(self) -> None:
+        if self._stall_timer is None:
+            self._stall_timer = self.loop.call_later(self.limits.stall_s, self._check_for_stall)
 
     def _begin_request(self) -> None:
         self._bytes, self._in_head = 0, True

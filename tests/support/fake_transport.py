@@ -175,6 +175,9 @@ class Transport:
     def set_protocol(self, protocol: Any) -> None:
         self.protocol = protocol
 
+    def get_protocol(self) -> Any:
+        return self.protocol
+
 
 class RecordingConversation:
     """A conversation that records its calls, in one list with the messages that a test sends."""
@@ -217,9 +220,8 @@ class Harness:
         self.loop, self.conversation = Loop(), conversation or RecordingConversation()
         self.losses = self.wakes = 0
         self.transport = Transport(self.loop)
-        self.transport.protocol = (
-            asyncio.Protocol()
-        )  # in place of that for HTTP, which ends with the handshake
+        # In place of the protocol for HTTP, which ends with the handshake.
+        self.transport.protocol = asyncio.Protocol()
         self.server_state = ServerState()
 
         self.connection: Connection
@@ -232,7 +234,7 @@ class Harness:
 
         protocol = websocket_protocol(self, lambda handshake, _: (endpoint or accept)(handshake))  # type: ignore[arg-type, func-returns-value]
         config = Config("x:y", ws=protocol, ws_max_size=100_000, log_config=None)
-        self.handshake = protocol(config, self.server_state, {})
+        self.handshake = protocol(config, self.server_state)
         with patch("asyncio.get_running_loop", return_value=self.loop):
             self.handshake.begin(self.transport, "GET", b"/ws", "1.1", headers, None)  # type: ignore[arg-type]
         if settle:

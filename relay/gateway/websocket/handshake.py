@@ -6,8 +6,8 @@ an open WebSocket needs no memory for what only its handshake needed. (As an ASG
 a handshake took 70 µs more.)
 
 uvicorn has no public interface for a protocol class. This file and `relay/gateway/http_protocol.py` rely on these
-private parts of it: the parameters of the constructor; `config.ws_max_size`; `server_state.connections`; and that the
-server calls `shutdown` on every member of `connections`. They can change in any release, so `pyproject.toml` permits
+private parts of it: `config.ws_max_size`; `server_state.connections`; and that the server calls `shutdown` on every
+member of `connections`. They can change in any release, so `pyproject.toml` permits
 only the uvicorn versions that were tested (`<0.55`), and every upgrade must check these parts.
 `tests/unit/gateway/test_handshake.py` fails if one of them has changed.
 """
@@ -18,7 +18,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import unquote
 
 from starlette.requests import HTTPConnection
@@ -53,7 +52,7 @@ class Handshake:
     pacer: WritePacer
     connection_class = Connection
 
-    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+    def __init__(self, config: Config, server_state: ServerState) -> None:
         self._config = config
         self._server_state = server_state
         self._transport: asyncio.Transport | None = None  # None once the request is answered

@@ -102,7 +102,7 @@ def test_a_client_that_is_gone_before_the_answer_is_not_accepted() -> None:
 def test_a_protocol_without_an_endpoint_has_no_path_for_a_websocket() -> None:
     transport = Transport(Loop())
     transport.protocol = asyncio.Protocol()
-    Handshake(Config("x:y"), ServerState(), {}).begin(
+    Handshake(Config("x:y"), ServerState()).begin(
         transport,  # type: ignore[arg-type]
         "GET",
         b"/ws",
