@@ -119,6 +119,8 @@ class Translator:
         first, *rest = paths.get(path) or path.split(".")
         if first not in self._first_names:
             return None
+        if first == self._first_name and not self._apart:
+            return value  # it may hold the array of events
         # The inside of a kept field may be an array or a sub-document, which only the document tells.
         return value if rest or first not in self._fields else self._fields[first].of(value)
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.bson_strategies import BSON
 
-from relay.source.change import Change, Updated, key_of
+from relay.source.change import SPLIT, Change, Updated, key_of
 from relay.source.decoder import Decoder
 from relay.source.events import read_changes
 from relay.tasks import kept as kept_module
@@ -312,3 +312,16 @@ def test_a_large_change_is_kept_without_what_nobody_needs() -> None:
     fields = change.operation.fields
     assert (fields["log"], fields["github.prUrl"]) == (None, "u")
     assert len(fields["error"]) <= TEXT_LIMIT + CUT_MARGIN + 1
+
+
+def test_a_field_that_also_holds_the_events_is_not_cut() -> None:
+    mapping = Mapping(fields=replace(Fields(), title=("log.title",)), events="log.events")
+    reader = translator(mapping)
+    operation = Updated({"log": {"title": "t", "events": [{"n": 1}, {"n": 2}]}}, paths=SPLIT)
+    change = Change(key_of("t"), "t", Timestamp(1, 1), 0, reader.keep_of(operation))
+
+    step = reader.translate(reader.read({"_id": "t", "log": {"events": [{"n": 1}]}}), change)
+
+    assert step is not None
+    assert step.after is not None
+    assert (step.after.summary["title"], step.after.summary["eventCount"]) == ("t", 2)
