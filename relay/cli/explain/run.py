@@ -58,7 +58,7 @@ async def run(settings: Settings, asked: Asked, out: TextIO, *, as_json: bool) -
 async def explain(settings: Settings, asked: Asked) -> Explanation:
     """Find out whether the user may see the task, and why. Raises StartupError as `run` does."""
     mapping = mapping_of(settings)
-    async with Pipeline(settings, mapping, Metrics(), read_ms=ANSWER_MS) as pipeline:
+    async with Pipeline(settings, mapping, Metrics(), read_ms=ANSWER_MS, reads_whole=True) as pipeline:
         names = pipeline.audience.claims
         if asked.token is None:
             user = of_claims(asked.claims, names)
