@@ -87,9 +87,8 @@ def _read(text: str) -> Address | None:
     return _parsed(text) if len(text) <= MAX_CHARS else None
 
 
-@lru_cache(
-    maxsize=1024
-)  # parsing takes 4 µs, and each connection asks five times for the address of its peer
+# Parsing takes 4 µs, and each connection asks five times for the address of its peer.
+@lru_cache(maxsize=1024)
 def _parsed(text: str) -> Address | None:
     host = text
     if text.startswith("["):

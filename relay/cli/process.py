@@ -25,9 +25,7 @@ YOUNG_OBJECTS = 10_000
 # freed, up to 32 MB, and then keeps twice as much: after one reply of 16 MB, as the database sends them, 60 MB more.
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 MAPPED_BYTES = 512 * 1024
-KEPT_BYTES = (
-    4 * 1024 * 1024
-)  # that are free at the end of the heap, so that a burst need not ask for them again
+KEPT_BYTES = 4 * 1024 * 1024  # that are free at the end of the heap: a burst need not ask for them again
 
 
 def leave_on_interrupt() -> None:
