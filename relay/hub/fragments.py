@@ -19,10 +19,11 @@ from bson import Timestamp
 
 from relay.tasks.step import Step
 
-# The most bytes of fragments that are kept; the oldest go first, and are read again for the next list. A summary mostly
-# has 200 to 600 bytes, so these are about 100,000 tasks: twenty lists of 5,000 (the longest) that share nothing.
+# The most bytes of fragments that are kept, with their keys; the oldest go first, and are read again for the next list.
+# A summary mostly has 200 to 600 bytes, so these are about 100,000 tasks: twenty lists of 5,000 (the longest) that
+# share nothing.
 MAX_BYTES = 64 * 1024 * 1024
-OVERHEAD = 300  # bytes of memory that a fragment takes beside its JSON
+OVERHEAD = 300  # bytes of memory that a fragment takes beside its JSON and its key
 # Tasks whose last change is remembered (2 MB). A list for which more have changed is not shared.
 MAX_CHANGED = 10_000
 PAGE = 200  # tasks that are read at once: to decode them and to encode their summaries takes about 4 ms
@@ -61,7 +62,9 @@ class Fragments:
         # The tasks that are being read, and have not changed since the position of that read.
         self._loads: dict[bytes, Load] = {}
         # The tasks that have changed after the position `_remembers`, with the position of the last change of each.
-        self._changed: OrderedDict[bytes, int] = OrderedDict()
+        # They are known by the hashes of their keys, because an `_id`, and so a key, may have megabytes. If two hashes
+        # are equal, a task counts as changed that has not: its summary is read again, and nothing wrong is shown.
+        self._changed: OrderedDict[int, int] = OrderedDict()
         self._remembers = 0
 
     def valid(self, keys: Iterable[bytes], at: int) -> list[bytes | None]:
@@ -88,7 +91,7 @@ class Fragments:
         if at >= self._remembers:
             for load in own:
                 for key in load.keys:
-                    if self._changed.get(key, 0) <= at:
+                    if self._changed.get(hash(key), 0) <= at:
                         self._loads.setdefault(key, load)
         return own, shared
 
@@ -134,8 +137,9 @@ class Fragments:
         self._bytes = 0
 
     def _note_changed(self, key: bytes, at: int) -> None:
-        self._changed[key] = at
-        self._changed.move_to_end(key)
+        known = hash(key)
+        self._changed[known] = at
+        self._changed.move_to_end(known)
         if len(self._changed) > MAX_CHANGED:
             _, self._remembers = self._changed.popitem(last=False)
 
@@ -143,12 +147,16 @@ class Fragments:
         if key in self._held:
             self._drop(key)
         self._held[key] = fragment
-        self._bytes += len(fragment.json) + OVERHEAD
+        self._bytes += _size(key, fragment)
         while self._bytes > self.max_bytes:
             self._drop(next(iter(self._held)))
 
     def _drop(self, key: bytes) -> None:
-        self._bytes -= len(self._held.pop(key).json) + OVERHEAD
+        self._bytes -= _size(key, self._held.pop(key))
+
+
+def _size(key: bytes, fragment: Fragment) -> int:
+    return len(key) + len(fragment.json) + OVERHEAD
 
 
 def number_of(position: Timestamp) -> int:

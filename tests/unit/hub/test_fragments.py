@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import bson
@@ -203,7 +204,7 @@ def test_nothing_is_known_after_the_stream_was_lost() -> None:
 
 
 def test_the_summaries_that_were_known_first_are_forgotten_first() -> None:
-    fragments = Fragments(max_bytes=2 * (module.OVERHEAD + 10))
+    fragments = Fragments(max_bytes=2 * (module.OVERHEAD + len(T) + 10))
     read(fragments, 10, t=b"." * 10)
     read(fragments, 11, u=b"." * 10)
     read(fragments, 12, v=b"." * 10)
@@ -211,3 +212,28 @@ def test_the_summaries_that_were_known_first_are_forgotten_first() -> None:
     assert [json is not None for json in fragments.valid([T, U, V], at(20))] == [False, True, True]
     publish(fragments, 20, step_of("u"))  # larger than before: it takes the place of the others
     assert fragments.valid([T, V], at(20)) == [None, None]
+
+
+def test_the_keys_of_summaries_count_as_their_bytes_do() -> None:
+    fragments = Fragments(max_bytes=4 * module.OVERHEAD)
+    long = "x" * module.OVERHEAD
+    read(fragments, 10, **{f"{long}1": b"1", f"{long}2": b"2"})
+
+    assert fragments.valid([key_of(f"{long}1"), key_of(f"{long}2")], at(10)) == [None, b"2"]
+
+
+def test_to_remember_which_tasks_have_changed_takes_no_more_memory_if_their_ids_are_long() -> None:
+    fragments = Fragments()
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            publish(fragments, 20 + number, step_of(f"{number}" + "x" * 30_000))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < 300_000
+    # The changes are remembered all the same: a summary that was read before them is not kept.
+    changed = "50" + "x" * 30_000
+    read(fragments, 15, **{changed: b"old", "u": b"u"})
+    assert fragments.valid([key_of(changed), U], at(200)) == [None, b"u"]
