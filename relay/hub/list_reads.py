@@ -67,9 +67,13 @@ class ListReading:
         self.outdated = True
 
     def move_to(self, position: Timestamp) -> None:
+        """Read at this position instead. Answer also the requests that wait for the read after this one, because the
+        list is read with the changes that they waited for."""
         self.position = position
         self.outdated = False
         self.since.clear()
+        for request in self.later:
+            self.requests.add(request)
 
     def may_move(self) -> bool:
         """Whether nobody lacks anything if the list is read at a later position: a list update that is buffered is in
@@ -142,11 +146,12 @@ class ListReads:
             reading.add(request)
             self._readings.setdefault(group, []).append(reading)
             return reading
-        newest = readings[-1]
-        newest.add(request)
-        if not newest.outdated:
+        # An earlier reading may be the current one, because it was moved.
+        reading = next((one for one in readings if not one.outdated), readings[-1])
+        reading.add(request)
+        if not reading.outdated:
             for shared in (self._slots, self._reads):
-                shared.share(newest, request.subscription.listener.user)
+                shared.share(reading, request.subscription.listener.user)
         return None
 
     async def pages(self, reading: ListReading) -> Pages | None:

@@ -340,6 +340,34 @@ async def test_a_list_that_changed_while_it_was_read_is_read_again_for_a_listene
         assert "dashboard:task_list_updated" not in receivers[1].types()
 
 
+async def test_after_a_resync_the_reads_in_flight_answer_also_those_who_waited_for_the_next_read() -> None:
+    async with running_hub([insert("t0")], [status("t0", "a")], [status("t0", "b")]) as fixture:
+        fixture.write()
+        gates, receivers = (
+            [asyncio.Event(), asyncio.Event()],
+            [Receiver(), Receiver(), Receiver(), Receiver()],
+        )
+        listeners = [fixture.listener(receiver=receiver) for receiver in receivers]
+        # Given two reads of one list, both before its last change, and a listener that asks after it,
+        fixture.gates += gates
+        for number in (0, 1):
+            fixture.hub.join_list(listeners[number], 100, f"{number}", caught_up=True)
+            await until(lambda number=number: len(fixture.gates) == 1 - number)
+            fixture.write()
+        fixture.hub.join_list(listeners[2], 100, "2", caught_up=True)
+        # when both are moved to a later position, and somebody else asks,
+        fixture.lose_stream([status("t0", "merged")])
+        fixture.hub.join_list(listeners[3], 100, "3", caught_up=True)
+        for gate in gates:
+            gate.set()
+        await until(lambda: all(receiver.messages for receiver in receivers))
+        await settled()
+        # then everybody is answered by these two reads, each of which was repeated once.
+        shown = [receiver.of("dashboard:state")[-1]["tasks"][0]["status"] for receiver in receivers]
+        assert shown == ["merged"] * 4
+        assert fixture.lists_read == 4
+
+
 async def test_a_list_is_never_followed_by_an_older_one() -> None:
     async with running_hub([insert("t0")], [status("t0", "merged")]) as fixture:
         fixture.write()
