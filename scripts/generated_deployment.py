@@ -90,6 +90,8 @@ def values_schema() -> str:
             settings={
                 "type": "object",
                 "propertyNames": {"enum": open_settings},
+                # The chart computes with it.
+                "properties": {"RELAY_DRAIN_MS": {"type": "integer", "minimum": 0}},
                 "additionalProperties": {"type": ["string", "integer", "boolean"]},
             },
             mapping=text,

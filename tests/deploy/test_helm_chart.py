@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 import yaml
 from support.doc_snippets import ROOT
-from support.kubernetes import CHART, Resource, check_schemas, manifests, only, ran, rendered, templated, tool
+from support.kubernetes import (
+    CHART,
+    Resource,
+    check_schemas,
+    manifests,
+    only,
+    ran,
+    rendered,
+    resources,
+    templated,
+    tool,
+)
 
 from relay.config import load
 from relay.workers.slot import GRACE_S
@@ -147,6 +158,53 @@ def test_a_mapping_reaches_the_relay_as_it_was_written() -> None:
     assert "RELAY_MAPPING" not in env(rendered())
 
 
+@pytest.mark.parametrize("text", ["  [fields]\ntitle = 'a'\n", "\n\n[fields]\n\n\n", "# ' \" \\ <é>\r\n\t#"])
+def test_a_mapping_of_any_layout_reaches_the_relay_as_it_was_written(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "mapping.toml"
+    file.write_bytes(text.encode())
+    made = rendered(mapping=file)
+    assert only("ConfigMap", made)["data"]["mapping.toml"] == text
+    assert only("Deployment", made)["spec"]["template"]["metadata"]["annotations"]["checksum/mapping"]
+
+
+@pytest.mark.parametrize("name", ["123", "true", "1e3"])
+def test_names_that_look_like_other_types_stay_texts(name: str) -> None:
+    values = {"secret.name": name, "ingress.className": name, "ingress.tlsSecretName": name}
+    check_schemas(made := rendered(values, release=name, mapping=MAPPING))
+    assert only("Deployment", made)["spec"]["selector"]["matchLabels"]["app.kubernetes.io/instance"] == name
+
+
+def test_annotations_and_labels_of_the_values_never_replace_those_of_the_chart() -> None:
+    text = VALUES["everything"]["mapping"]
+    plain = rendered({"mapping": text, "serviceMonitor.enabled": True})
+    values: Resource = {
+        "mapping": text,
+        "podAnnotations": {"checksum/mapping": "mine", "example.com/team": "live"},
+        "serviceMonitor": {
+            "enabled": True,
+            "labels": {"app.kubernetes.io/name": "mine", "release": "prometheus"},
+        },
+    }
+    done = templated(values)
+    assert done.stdout.count("checksum/mapping:") == 1, "Helm refuses objects with a key twice"
+    made = resources(done.stdout)
+    annotations, before = (
+        only("Deployment", one)["spec"]["template"]["metadata"]["annotations"] for one in (made, plain)
+    )
+    assert annotations == before | {"example.com/team": "live"}
+    labels, before = (only("ServiceMonitor", one)["metadata"]["labels"] for one in (made, plain))
+    assert labels == before | {"release": "prometheus"}
+
+
+def test_no_proxy_is_trusted_until_the_values_name_it_and_the_notes_say_so(tmp_path: Path) -> None:
+    assert env(rendered())["RELAY_TRUSTED_PROXIES"] == ""
+    named = "--set=settings.RELAY_TRUSTED_PROXIES=10.42.0.0/16"
+    for further, said in (((), True), ((named,), False), (("--set=ingress.enabled=false",), False)):
+        done = ran(tool("helm"), "install", "relay", str(CHART), "--dry-run=client", *further, home=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert ("count as one address" in done.stdout.partition("NOTES:")[2]) is said
+
+
 def test_settings_of_every_type_reach_the_relay_as_they_were_written() -> None:
     given = {
         "RELAY_REDIS_MAX_BYTES": 268_435_456,
@@ -188,6 +246,7 @@ def test_the_public_url_is_that_of_the_ingress() -> None:
         ({"settings": {"RELAY_LOG_FROMAT": "json"}}, "RELAY_LOG_FROMAT"),
         ({"settings": {"RELAY_JWT_SECRET": "x" * 32}}, "RELAY_JWT_SECRET"),
         ({"settings": {"RELAY_PORT": 9000}}, "RELAY_PORT"),
+        ({"settings": {"RELAY_DRAIN_MS": "60000"}}, "RELAY_DRAIN_MS"),
         ({"replica": 3}, "replica"),
         ({"replicas": "3"}, "replicas"),
         ({"serviceMonitor": {"enable": True}}, "enable"),

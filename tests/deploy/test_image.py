@@ -130,7 +130,7 @@ def test_the_image_serves_and_ends_as_a_user_without_rights(
 ) -> None:
     (user,) = steps("USER")
     uid, gid = map(int, user.split(":"))
-    port = embedded.free_port()
+    port, nobody = embedded.free_port(), str(embedded.free_port())
     env = {
         "PATH": f"{installed}:/usr/bin:/bin",
         "RELAY_MONGO_URL": mongo_url,
@@ -158,7 +158,15 @@ def test_the_image_serves_and_ends_as_a_user_without_rights(
         said = until(relay, "listening on")
         socket.create_connection(("127.0.0.1", port), SOON_S).close()
         (check,) = re.findall(r"^HEALTHCHECK .*? CMD +(.*)$", TEXT, re.MULTILINE)
-        assert subprocess.run(["/bin/sh", "-c", check], env=env, check=False).returncode == 0
+        for further, returned in (
+            ({}, 0),
+            ({"RELAY_ADMIN_PORT": str(port), "RELAY_PORT": nobody}, 0),
+            ({"RELAY_PORT": nobody}, 1),
+        ):
+            assert (
+                subprocess.run(["/bin/sh", "-c", check], env=env | further, check=False).returncode
+                == returned
+            )
         relay.terminate()
         assert relay.wait(SOON_S) == 0, said
     finally:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import kubernetes_validate
 import pytest
 import yaml
-from support.command_process import port_of, started
+from support.command_process import crowding, port_of, started
 from support.doc_snippets import ROOT
 from support.kubernetes import (
     MANIFESTS,
@@ -39,6 +39,7 @@ from relay.workers.slot import GRACE_S
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 MONGO_PORT = 27017
+FILES = 256  # open files of a relay that is to be full soon
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +249,29 @@ async def test_probes_and_prometheus_ask_for_what_a_relay_answers(
             assert await status(bases[port], path) == 200, (path, port)
         for path in ("/metrics", "/readyz"):
             assert await status(bases["http"], path) == 404, "clients could ask for it"
+
+
+async def test_a_pod_full_of_connections_stays_in_service_and_is_not_killed(
+    mongo_url: str, database_name: str, container: Resource
+) -> None:
+    """Probes on the clients' port failed: each relay that was full was killed, and its clients filled the next one."""
+    given = {
+        "RELAY_MONGO_URL": mongo_url,
+        "RELAY_MONGO_DATABASE": database_name,
+        "RELAY_JWT_SECRET": SECRET,
+        "RELAY_PORT": "0",
+        "RELAY_ADMIN_PORT": str(embedded.free_port()),
+        "RELAY_HANDSHAKE_TIMEOUT_MS": "600000",
+    }
+    limited = ("sh", "-c", f'ulimit -n {FILES}; exec "$@"', "sh")
+    with started("serve", until="listening on", before=limited, **given) as (process, printed):
+        ports = {"http": port_of(printed), "admin": int(given["RELAY_ADMIN_PORT"])}
+        # When more clients connect than there are descriptors, and stay connected,
+        with crowding(ports["http"], FILES + 50):
+            await asyncio.to_thread(process.printed, "out of file descriptors")
+            # then every probe is answered as before.
+            for path, port in probes(container):
+                assert await status(f"http://127.0.0.1:{ports[port]}", path) == 200, (path, port)
 
 
 async def test_a_pod_stays_in_service_and_greets_clients_while_the_database_is_away(

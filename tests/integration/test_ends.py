@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pymongo import MongoClient
-from support.command_process import Process, alive, port_of, run, started, unreadable_stderr, wait_until_alive
+from support.command_process import (
+    Process,
+    alive,
+    crowding,
+    port_of,
+    run,
+    started,
+    unreadable_stderr,
+    wait_until_alive,
+)
 from support.relay_fixture import SOON_S, connected
 
 from relay.cli.demo import mongod as embedded
@@ -303,17 +310,6 @@ def test_a_reader_that_closes_standard_output_is_a_normal_end(
 
 
 # Few open files
-
-
-@contextmanager
-def crowding(port: int, count: int) -> Iterator[None]:
-    """Hold this number of connections open, without sending anything."""
-    with ExitStack() as crowd:
-        for _ in range(count):
-            one = crowd.enter_context(socket.socket())
-            one.setblocking(False)
-            one.connect_ex(("127.0.0.1", port))
-        yield
 
 
 @pytest.mark.parametrize("limit", [64, 256])

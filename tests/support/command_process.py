@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -136,3 +136,14 @@ def unreadable_stderr(how: str) -> Iterator[list[str]]:
         finally:
             os.close(reads)
             os.close(writes)
+
+
+@contextmanager
+def crowding(port: int, count: int) -> Iterator[None]:
+    """Hold this number of connections open, without sending anything."""
+    with ExitStack() as crowd:
+        for _ in range(count):
+            one = crowd.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        yield

@@ -10,7 +10,7 @@
 {{/* The labels by which Pods are found. They can never change. */}}
 {{- define "relay.selector" -}}
 app.kubernetes.io/name: relay
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "relay.labels" -}}
