@@ -403,6 +403,16 @@ SECRETS = frozenset(
 ) | {"relay_jwks_url"}
 
 
+def secrets_of(settings: Settings) -> list[str]:
+    """Return the values of SECRETS that are set, so that no sentence for the operator shows a part of them."""
+    return _secrets_in({name: getattr(settings, name) for name in SECRETS})
+
+
+def _secrets_in(values: dict[str, object]) -> list[str]:
+    given = [values[name] for name in sorted(SECRETS) if values.get(name)]
+    return [one.get_secret_value() if isinstance(one, SecretStr) else str(one) for one in given]
+
+
 def _stripped(name: str, value: str) -> str:
     # A secret may begin or end with a space; only the line ending of a file is never part of it.
     return value.rstrip("\r\n") if name == "relay_jwt_secret" else value.strip()
@@ -426,5 +436,7 @@ def load(**overrides: object) -> Settings:
     except ValidationError as failure:
         _, location, reason = first_problem(failure)
         name = str(location[0])
-        wrong = "" if name in SECRETS else but_is(failure.errors()[0]["input"])
+        read: dict[str, object] = {key.lower(): value for key, value in os.environ.items()}
+        secrets = _secrets_in(read | given)
+        wrong = "" if name in SECRETS else but_is(failure.errors()[0]["input"], secrets)
         raise StartupError(f"{name.upper()}: {reason}{wrong}.") from None

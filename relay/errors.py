@@ -17,12 +17,19 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pydantic import ValidationError
 
 
 _SHOWN_CHARS = 100  # of a wrong value, in a sentence about it
+# In characters. A key of 128 bits has 22 in base64 and 32 in hexadecimal, so a longer word of a value may be one.
+_LONGEST_WORD = 20
+# A shorter part of a secret betrays nothing, and would hide most numbers: a secret in hexadecimal has every digit.
+_SHORTEST_PART = 4
 
 
 class RelayError(Exception):
@@ -99,15 +106,35 @@ def first_problem(failure: ValidationError) -> tuple[str, tuple[int | str, ...],
     return problem["type"], problem["loc"], reason[:1].lower() + reason[1:]
 
 
-def but_is(value: object) -> str:
+def but_is(value: object, secrets: Collection[str] = ()) -> str:
     """Return a clause that shows a wrong value at the end of a sentence about it, such as `, but is "eighty"`.
 
-    It is empty for a value that is neither a string nor a number, and for a string that cannot be printed or may be a
-    URL with a password or a token, because it has @, ? or #.
+    It is empty for a value that is neither a string nor a number, and for one that may be a secret in the wrong place:
+    see `may_be_secret`, also about `secrets`.
     """
-    if not isinstance(value, str | int | float):
+    if not isinstance(value, str | int | float) or may_be_secret(str(value), secrets):
         return ""
-    shown = json.dumps(value, ensure_ascii=False)
-    if not shown.isprintable() or set("@?#") & set(shown):
-        return ""
-    return f", but is {shown if len(shown) <= _SHOWN_CHARS else shown[:_SHOWN_CHARS] + '…'}"
+    if isinstance(value, str) and len(value) > _SHOWN_CHARS:
+        value = value[: _SHOWN_CHARS - 1] + "…"
+    return f", but is {json.dumps(value, ensure_ascii=False)}"
+
+
+def may_be_secret(text: str, secrets: Collection[str] = ()) -> bool:
+    """Whether this text may be a key, a token, a URL with a password, or a secret out of `secrets`.
+
+    Of each member of `secrets`, the whole and every part that is not very short count.
+    """
+    return (
+        not text.isprintable()  # also a PEM key, which has line ends
+        or "-----" in text
+        or "://" in text
+        or not set("@?#").isdisjoint(text)
+        or any(len(word) > _LONGEST_WORD for word in text.split())
+        or any(_overlap(text, one) or _overlap(text, unquote(one)) for one in secrets)
+    )
+
+
+def _overlap(text: str, secret: str) -> bool:
+    return (len(text) >= _SHORTEST_PART and text in secret) or (
+        len(secret) >= _SHORTEST_PART and secret in text
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Self
 
 from bson import Timestamp
 
-from relay.config import Settings
-from relay.errors import StartupError
+from relay.config import Settings, secrets_of
+from relay.errors import StartupError, may_be_secret
 from relay.feed.cache import TaskCache
 from relay.feed.pump import Publisher, Pump
 from relay.metrics import Metrics, Role, SharedStream
@@ -47,21 +47,32 @@ FAREWELL_S = 1.0
 def mapping_of(settings: Settings) -> Mapping:
     """Return the mapping (the description of how documents are read) from the file that the settings name, or the
     default mapping if they name none. Raises StartupError if the file cannot be read or is not a valid mapping."""
-    return load_mapping(settings.relay_mapping) if settings.relay_mapping else Mapping()
+    return load_mapping(settings.relay_mapping, secrets_of(settings)) if settings.relay_mapping else Mapping()
 
 
-def load_mapping(path: Path) -> Mapping:
-    """Read a mapping from a TOML file. Raises StartupError if the file cannot be read or is not a valid mapping; its
-    message is one sentence that names the file."""
+def load_mapping(path: Path, secrets: Collection[str] = ()) -> Mapping:
+    """Read a mapping from a TOML file. Raises StartupError if the file cannot be read or is not a valid mapping.
+
+    Its message is one sentence that names the file, unless the name may be a secret in the wrong place. It shows
+    nothing of `secrets`, the secrets of the settings.
+    """
     try:
         text = path.read_text("utf-8")
     except OSError as failure:
+        named = path if _names_a_file(path, secrets) else "of RELAY_MAPPING"
         raise StartupError(
-            f"The mapping file {path} cannot be read: {failure.strerror or failure}."
+            f"The mapping file {named} cannot be read: {failure.strerror or failure}."
         ) from failure
     except UnicodeDecodeError as failure:
         raise StartupError(f"The mapping file {path} is not valid TOML: {failure}.") from failure
-    return parse(text, path)
+    return parse(text, path, secrets)
+
+
+def _names_a_file(path: Path, secrets: Collection[str]) -> bool:
+    """Whether this is the name of a file as far as one can see, and no secret in the wrong variable."""
+    if path.suffix == ".toml":  # then it may be longer than words that are shown elsewhere
+        return str(path).isprintable() and set("@?#:").isdisjoint(str(path))
+    return ":" not in str(path) and not may_be_secret(str(path), secrets)  # Path makes one slash of ://
 
 
 def bus_of(settings: Settings) -> RedisBus | None:

@@ -20,7 +20,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import split_options
 
-from relay.config import Settings
+from relay.config import Settings, secrets_of
 from relay.errors import StartupError, but_is
 from relay.source.credentials import unescaped
 from relay.source.diagnosis import printable
@@ -265,14 +265,16 @@ def names_of(settings: Settings) -> tuple[str, str]:
     are MongoDB's own.
     """
     database, collection = settings.relay_mongo_database, settings.relay_tasks_collection
+    secrets = secrets_of(settings)
     if re.search(r'[/\\. "$\0]', database) or len(database.encode(errors="replace")) > 63:
         raise StartupError(
             'RELAY_MONGO_DATABASE: must have at most 63 bytes and none of / \\ . " $ or blanks'
-            f"{but_is(database)}."
+            f"{but_is(database, secrets)}."
         )
     if database in ("admin", "config", "local"):
         raise StartupError(
-            f"RELAY_MONGO_DATABASE: must not be one of MongoDB's own, admin, config and local{but_is(database)}."
+            "RELAY_MONGO_DATABASE: must not be one of MongoDB's own, admin, config and local"
+            f"{but_is(database, secrets)}."
         )
     if (
         re.search(r"^\.|^system\.|[$\0]", collection)
@@ -280,7 +282,7 @@ def names_of(settings: Settings) -> tuple[str, str]:
     ):
         raise StartupError(
             "RELAY_TASKS_COLLECTION: must have no $, begin with neither a dot nor system., and have, with the name of "
-            f"its database, at most 255 bytes{but_is(collection)}."
+            f"its database, at most 255 bytes{but_is(collection, secrets)}."
         )
     return database, collection
 

@@ -11,7 +11,7 @@ constructors validate nothing, because code that calls them is trusted; so readi
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -272,11 +272,11 @@ def _outermost(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def parse(text: str, file: Path) -> Mapping:
+def parse(text: str, file: Path, secrets: Collection[str] = ()) -> Mapping:
     """Read the text of a TOML file into a Mapping; a key that the text does not have keeps its default.
 
     Raises StartupError if the text is not valid TOML or is not a valid mapping; its message is one sentence that names
-    the `file`, and for an invalid mapping the key.
+    the `file`, and for an invalid mapping the key. It shows nothing of `secrets`, the secrets of the settings.
     """
     try:
         table = tomllib.loads(text)
@@ -287,7 +287,7 @@ def parse(text: str, file: Path) -> Mapping:
     try:
         mapping = TypeAdapter(Mapping).validate_python(table)  # made here: most deployments have no file
     except ValidationError as failure:
-        raise StartupError(f"The mapping file {file}: {_sentence(failure, table)}.") from None
+        raise StartupError(f"The mapping file {file}: {_sentence(failure, table, secrets)}.") from None
     if (misplaced := _inside_events(mapping)) is not None:
         raise StartupError(f"The mapping file {file}: {misplaced}.")
     return mapping
@@ -304,7 +304,7 @@ _TABLES: dict[str, type] = {
 }
 
 
-def _sentence(failure: ValidationError, file: Any) -> str:
+def _sentence(failure: ValidationError, file: Any, secrets: Collection[str]) -> str:
     """Return a sentence about the first problem in a file, without a full stop: the key, and what is wrong with it.
 
     `file` is the parsed content of the file.
@@ -332,10 +332,10 @@ def _sentence(failure: ValidationError, file: Any) -> str:
         case "tuple_type":
             return f"{key} must be a list of {'strings' if table is None else f'tables with {_keys(table)}'}"
         case "string_type":
-            return f"{key} must be a string{but_is(value)}"
+            return f"{key} must be a string{but_is(value, secrets)}"
         case _:
             # A pattern or a name under [redact] may be a secret itself.
-            return f"{key} {reason}{'' if names[:1] == ['redact'] else but_is(value)}"
+            return f"{key} {reason}{'' if names[:1] == ['redact'] else but_is(value, secrets)}"
 
 
 def _keys(table: type) -> str:
