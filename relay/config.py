@@ -397,7 +397,8 @@ class Settings(BaseSettings):
         return names
 
 
-# Settings whose value is never shown. A key server's address may have a secret in its path.
+# Settings whose value may be or contain a secret. It is never shown whole, and belongs in no file of open settings.
+# The address of a key server may have a token in its path.
 SECRETS = frozenset(
     name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
 ) | {"relay_jwks_url"}

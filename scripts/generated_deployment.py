@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from relay.config import Settings
+from relay.config import SECRETS, Settings
 from scripts.generated_settings import accepted, default, descriptions
 
 ROOT = Path(__file__).parents[1]
@@ -71,8 +71,8 @@ def values_schema() -> str:
     misspelt setting, and a secret among the settings."""
     open_settings = [
         name.upper()
-        for name, field in Settings.model_fields.items()
-        if not _is_secret(field) and name.upper() not in FIXED_BY_CHART
+        for name in Settings.model_fields
+        if name not in SECRETS and name.upper() not in FIXED_BY_CHART
     ]
     text, on, count = {"type": "string"}, {"type": "boolean"}, {"type": "integer", "minimum": 1}
     any_object, any_list = {"type": "object"}, {"type": "array", "items": {"type": "object"}}
@@ -115,10 +115,6 @@ def values_schema() -> str:
 
 def _object(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "additionalProperties": False}
-
-
-def _is_secret(field: FieldInfo) -> bool:
-    return "SecretStr" in str(field.annotation)
 
 
 WHOLE = {

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TextIO
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from relay.auth.keys import key_source
 from relay.cli.printable import counted, visible
@@ -27,6 +28,9 @@ Source = Literal["default", "environment", "file"]
 EXIT_CANNOT_START = 3
 SOURCE_WIDTH = len("environment")
 VALUE_CHARS = 400  # of one value in a line
+# Options of RELAY_REDIS_URL whose value is shown: no secret, but a number, a choice or the path of a file.
+_REDIS_OPTIONS = ("db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname", "ssl_cert_reqs")
+_HOST = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?")
 _BY_KIND = ("event_types", "statuses")  # tables of the mapping that have the names for each kind of message
 
 
@@ -125,8 +129,7 @@ def _shown(settings: Settings, name: str) -> Any:
         case "relay_jwt_public_key":
             return _path_of(value.get_secret_value())
         case "relay_jwks_url":
-            query = HIDDEN if urlsplit(value).query else ""
-            return urlsplit(value)._replace(query=query).geturl()
+            return _server(value)
         case _ if name in SECRETS:
             return HIDDEN
         case _:
@@ -149,12 +152,24 @@ def _redis_url(settings: Settings) -> str:
     parts = urlsplit(settings.relay_redis_url.get_secret_value())
     credentials, at, host = parts.netloc.rpartition("@")
     user, colon, _ = credentials.partition(":")
-    options = "&".join(
-        f"{pair.partition('=')[0]}={HIDDEN}" if pair.startswith("ssl_password=") else pair
-        for pair in parts.query.split("&")
-    )
     netloc = f"{user}{f':{HIDDEN}' if colon else ''}{at}{host}"
-    return parts._replace(netloc=netloc, query=options).geturl()
+    number = unquote(parts.path.strip("/"))
+    path = parts.path if parts.scheme == "unix" or not number or number.isdecimal() else f"/{HIDDEN}"
+    # Read as the client reads them, because it also knows an option by a name that is percent-encoded.
+    options = [
+        (name, value if name in _REDIS_OPTIONS else HIDDEN)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+    ]
+    return parts._replace(netloc=netloc, path=path, query=urlencode(options, safe="/:*")).geturl()
+
+
+def _server(url: str) -> str:
+    """Return scheme, host and port of a URL, and HIDDEN for everything behind them, where a token may be."""
+    parts = urlsplit(url)
+    if not _HOST.fullmatch(parts.netloc):
+        return HIDDEN
+    rest = url.partition("://")[2][len(parts.netloc) :].strip("/")
+    return f"{parts.scheme}://{parts.netloc}{f'/{HIDDEN}' if rest else ''}"
 
 
 def _path_of(key: str) -> str:

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 HIDDEN = "***"
 _ESCAPED = {":": "%3A", "@": "%40", "%": "%25"}
-_SECRET_OPTIONS = ("authMechanismProperties", "tlsCertificateKeyFilePassword")
+# Options of RELAY_MONGO_URL whose value is no secret, such as a number, a choice, a name or the path of a file.
+_SHOWN_OPTIONS = (
+    *("appName", "authMechanism", "authSource", "compressors", "directConnection", "localThresholdMS"),
+    *("maxIdleTimeMS", "maxStalenessSeconds", "readPreference", "replicaSet", "serverMonitoringMode"),
+    *("srvAllowedHostsSuffix", "srvMaxHosts", "srvServiceName", "ssl", "tls", "tlsAllowInvalidCertificates"),
+    *("tlsAllowInvalidHostnames", "tlsCAFile", "tlsCRLFile", "tlsCertificateKeyFile"),
+    *("tlsDisableOCSPEndpointCheck", "tlsInsecure", "zlibCompressionLevel"),
+)
 # Mechanisms with which a URL may name a user without a password.
 _USER_ALONE = ("MONGODB-X509", "MONGODB-OIDC", "GSSAPI")
 
@@ -40,11 +47,12 @@ def unescaped(url: str) -> str:
 
 
 def without_secrets(address: Address) -> str:
-    """Return the connection string of this address, with HIDDEN in place of the password and of secret options."""
+    """Return the connection string of this address, with HIDDEN in place of the password and of the values
+    of all options that may be secret."""
     credentials, at, hosts = address.place.rpartition("@")
     user, colon, _ = credentials.partition(":")
     if not colon and address.mechanism not in _USER_ALONE:
         user = HIDDEN  # a password may have been written in its place
     place = f"{user}{f':{HIDDEN}' if colon else ''}@{hosts}" if at else hosts
-    options = {name: HIDDEN if name in _SECRET_OPTIONS else value for name, value in address.options.items()}
+    options = {name: value if name in _SHOWN_OPTIONS else HIDDEN for name, value in address.options.items()}
     return replace(address, place=place, options=options).url

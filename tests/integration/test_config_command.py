@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given as given_any
@@ -16,6 +18,9 @@ from support.token_forgery import pem, private_pem
 
 from relay.cli import shown_settings
 from relay.config import Settings, load
+from relay.errors import StartupError
+from relay.source.client import KEPT, Address
+from relay.source.credentials import without_secrets
 
 URL = "mongodb://bob:hunter2@a,b/x?replicaSet=rs0&tlsCertificateKeyFilePassword=hunter2&timeoutMS=5"
 GOOD = {"RELAY_MONGO_URL": URL, "RELAY_JWT_SECRET": "hunter2" * 5}
@@ -121,9 +126,67 @@ def test_a_public_key_is_shown_by_its_path_only(tmp_path: Path, monkeypatch: pyt
         assert dict_of(load())["RELAY_JWT_PUBLIC_KEY"] == shown
 
 
-def test_the_query_of_a_key_servers_address_is_hidden() -> None:
-    settings = load(relay_jwks_url="https://id.example.com/keys?token=hunter2")
-    assert dict_of(settings)["RELAY_JWKS_URL"] == "https://id.example.com/keys?***"
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("https://id.example.com", "https://id.example.com"),
+        ("https://id.example.com:8443/", "https://id.example.com:8443"),
+        ("https://id.example.com/hunter2/keys", "https://id.example.com/***"),
+        ("https://id.example.com?token=hunter2", "https://id.example.com/***"),
+        ("http://[::1]:8080/#hunter2", "http://[::1]:8080/***"),
+        ("https://id.example.com;hunter2", "***"),
+    ],
+)
+def test_of_a_key_servers_address_only_the_host_is_shown(given: str, shown: str) -> None:
+    assert dict_of(load(relay_jwks_url=given))["RELAY_JWKS_URL"] == shown
+
+
+AROUND = st.text(st.sampled_from("ab:@/?#%[]&=;,.\\\t "))
+
+
+@given_any(AROUND, AROUND)
+def test_no_token_in_a_key_servers_address_is_shown(before: str, after: str) -> None:
+    for start in ("/", "?", "#", ";", ":", "\\", "%2F"):
+        with suppress(StartupError):
+            settings = load(relay_jwks_url=f"https://id.example.com{start}{before}hunter2{after}")
+            assert "hunter2" not in str(dict_of(settings)["RELAY_JWKS_URL"])
+
+
+@st.composite
+def spelt(draw: st.DrawFn, *names: str) -> str:
+    """One of these names, with any of its characters in the other case or percent-encoded."""
+    ways = (str, str, str.swapcase, lambda one: f"%{ord(one):02x}", lambda one: f"%{ord(one):02X}")
+    return "".join(draw(st.sampled_from(ways))(one) for one in draw(st.sampled_from(names)))
+
+
+@given_any(spelt("ssl_password"), st.sampled_from(["&", ";", "&&", "%26"]), st.booleans())
+def test_no_secret_option_of_redis_is_shown_however_it_is_spelt(name: str, between: str, first: bool) -> None:
+    options = [f"{name}=hunter2", "ssl_check_hostname=true"]
+    url = f"rediss://h/hunter2?db=0&{between.join(options if first else reversed(options))}"
+    settings = load(relay_redis_url=url, relay_redis_encryption="off", relay_mongo_url="mongodb://h/")
+    assert "hunter2" not in str(dict_of(settings)["RELAY_REDIS_URL"])
+
+
+@given_any(
+    spelt("tlsCertificateKeyFilePassword", "authMechanismProperties", "proxyPassword", "password"),
+    st.sampled_from(["&", ";", "&&", "%26"]),
+    st.booleans(),
+)
+def test_no_secret_option_of_mongodb_is_shown_however_it_is_spelt(
+    name: str, between: str, first: bool
+) -> None:
+    value = "AWS_SESSION_TOKEN:hunter2" if "properties" in unquote(name).lower() else "hunter2"
+    options = [f"{name}={value}", "tls=true"]
+    url = f"mongodb://h/?authMechanism=MONGODB-AWS&{between.join(options if first else reversed(options))}"
+    settings = load(relay_mongo_url=SecretStr(url))
+    assert "hunter2" not in str(dict_of(settings)["RELAY_MONGO_URL"])
+
+
+@pytest.mark.parametrize("option", KEPT)
+def test_every_option_of_mongodb_is_known_to_be_shown_or_to_be_secret(option: str) -> None:
+    address = Address("mongodb", "h", {option: "x"}, (), 0)
+    secret = option in ("authMechanismProperties", "tlsCertificateKeyFilePassword", "readPreferenceTags")
+    assert without_secrets(address) == f"mongodb://h/?{option}={'***' if secret else 'x'}"
 
 
 @given_any(st.text(st.sampled_from("abc:@/?#%[]&=;,.")), st.text(st.sampled_from("xy:@/?#%&=")))
