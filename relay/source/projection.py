@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Projection(dict[str, Any]):
-    """The projection of a read. `uncut` is the one to read with if the database cannot cut a value of this read.
+    """The projection of a read. `uncut` is the one for documents of which the database cannot cut a value.
 
     That is so if a string is not valid UTF-8. Drivers store such strings without a complaint, but no expression of
     MongoDB that cuts a string accepts them, and then the whole read fails.

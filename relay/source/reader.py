@@ -24,6 +24,7 @@ from relay.source.cluster import is_routed, latest_time
 from relay.source.decoder import Decoder
 from relay.source.errors import TIME_UNKNOWN, Meaning, meaning_of
 from relay.source.id_lists import keys_in
+from relay.source.identity import RawId, among
 from relay.source.members import Members
 from relay.source.projection import Projection
 from relay.source.raw_bson import Document, ignore
@@ -35,6 +36,7 @@ MAX_TIME_MS = 10_000  # limit of each read: without a majority, a snapshot read 
 DECODED_BYTES = 256 * 1024  # of a reply: more are decoded in a thread, because that takes about 3 ms
 # $substrCP: a string that is not valid UTF-8. The expression fails, and with it the read.
 NOT_CUT = frozenset({34456, 34457, 34458, 34459})
+UNCUT_AT_ONCE = 8  # documents that are read without cutting, because one of them cannot be cut
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 AT_ONCE = 1_000  # documents of one reply: they are decoded together
 KEYS_AT_ONCE = 10_000  # keys of one reply: to read them takes less than 2 ms
@@ -52,6 +54,10 @@ def _at_once(take: _Take[_T], cursor: RawBSONDocument, batch: str) -> tuple[int,
 def whole(document: Document) -> Document:
     """Return the whole document. The default of the callback that chooses what is kept of a document."""
     return document
+
+
+class _CannotCut(Exception):
+    """A read has failed because a projection cannot cut a string of one of its documents (`Projection`)."""
 
 
 class Reader:
@@ -106,7 +112,42 @@ class Reader:
         decoded, and the rest is neither decoded nor fetched then.
         """
         options = {"projection": projection, "sort": sort, "limit": limit or None, "batchSize": AT_ONCE}
-        return await self._find(position, {"filter": filter, **options}, self._documents, wanted)
+        try:
+            return await self._find(position, {"filter": filter, **options}, self._documents, wanted)
+        except _CannotCut:
+            return await self._divided(position, filter, options, wanted)
+
+    async def _divided(
+        self,
+        position: Timestamp,
+        filter: Mapping[str, Any],
+        options: Mapping[str, Any],
+        wanted: Callable[[], bool],
+    ) -> list[Document]:
+        """Make a read of which the database cannot cut some documents, as several reads.
+
+        Halve the documents until at most UNCUT_AT_ONCE are together with one that cannot be cut, and read only these
+        without cutting. A page of 200 tasks with logs of 1 MB would otherwise bring 200 MB because of one broken
+        string. `options` are those of the `find` without its filter, and the projection is a Projection. Raises what
+        `read_at` raises.
+        """
+        found: list[Document] = []
+        few = {"filter": filter, **options, "projection": {"_id": 1}}
+        parts = [await self._find(position, few, self._keys, wanted)]
+        while parts:
+            part = parts.pop()
+            # The filter again: in a sharded cluster, a document may not match any more at the same position.
+            part_of = {**options, "filter": {"$and": [among(map(RawId, part)), filter]}}
+            try:
+                found += await self._find(position, part_of, self._documents, wanted)
+            except _CannotCut:
+                middle = len(part) // 2
+                if len(part) > UNCUT_AT_ONCE:
+                    parts += [part[middle:], part[:middle]]  # the first half is read next, to keep the order
+                else:
+                    part_of["projection"] = options["projection"].uncut
+                    found += await self._find(position, part_of, self._documents, wanted)
+        return found
 
     async def keys_at(
         self,
@@ -129,7 +170,7 @@ class Reader:
         self, position: Timestamp, options: Mapping[str, Any], take: _Take[_T], wanted: Callable[[], bool]
     ) -> list[_T]:
         """Run a `find` with these options, without those that are None, and return what `take` takes from its replies.
-        Raises what `read_at` raises."""
+        Raises what `read_at` raises, and _CannotCut if its projection is a Projection that fails."""
         command: dict[str, Any] = {
             "find": self._collection,
             **{name: value for name, value in options.items() if value is not None},
@@ -142,17 +183,16 @@ class Reader:
             try:
                 return await self._run(command, take, wanted)
             except OperationFailure as failure:
-                if failure.code in NOT_CUT and isinstance(command.get("projection"), Projection):
-                    command["projection"] = command["projection"].uncut
-                elif failure.code != TIME_UNKNOWN or not self._members.may_lag:
+                if failure.code != TIME_UNKNOWN or not self._members.may_lag:
                     raise
-                else:
-                    # That member lags and has not even heard of the position. The driver tells a member with each
-                    # command the latest time that it knows itself, and learns that now. Then the member waits until it
-                    # has the position.
-                    await self.now()
+                # That member lags and has not even heard of the position. The driver tells a member with each command
+                # the latest time that it knows itself, and learns that now. Then the member waits until it has the
+                # position.
+                await self.now()
             return await self._run(command, take, wanted)
         except OperationFailure as failure:
+            if failure.code in NOT_CUT and isinstance(command.get("projection"), Projection):
+                raise _CannotCut from failure
             if meaning_of(failure) is Meaning.MOMENT_LOST:
                 raise PositionLost(f"read at {position}: code {failure.code}") from failure
             raise Unavailable(f"read failed with code {failure.code}") from failure

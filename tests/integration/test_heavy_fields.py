@@ -11,6 +11,8 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from support.relay_fixture import connected, running, settings_for
 
+from relay.source.reader import UNCUT_AT_ONCE
+
 LOG = 1_000_000
 MEMBERS = [f"user-{n:06}" for n in range(20_000)]
 # What a task has in place of a text, and how long the text of it is that a list shows.
@@ -97,6 +99,25 @@ async def test_a_text_that_mongodb_cannot_cut_is_shown_with_all_others(
         assert (await client.until("dashboard:task_list_updated", eventCount=1))["data"]["error"] == bad[
             "error"
         ]
+
+
+async def test_a_text_that_mongodb_cannot_cut_lets_only_a_few_tasks_be_read_whole(
+    tasks: Any, settings: Any
+) -> None:
+    broken = raw.text(b"\xff" * LOG)
+    for number in range(100):
+        fields = {"teamId": raw.text("red"), "error": raw.text("x" * LOG)}
+        fields |= {"error": broken} if number in (7, 60) else {}
+        one = raw.document(("_id", raw.text(f"t{number:02}")), *fields.items())
+        tasks.insert_one(RawBSONDocument(one[1:]))
+    async with running(settings) as relay, connected(relay, "/ws/dashboard", teams=["red"]) as client:
+        shown = (await client.until("dashboard:state"))["data"]["tasks"]
+    assert [one["taskId"] for one in shown] == [f"t{number:02}" for number in reversed(range(100))]
+    texts = {one["taskId"]: one["error"] for one in shown}
+    assert {id for id in texts if texts[id] == "\ufffd" * 999 + "…"} == {"t07", "t60"}
+    replies = sent(tasks, {"command.readConcern.level": "snapshot"})
+    assert max(replies) < (UNCUT_AT_ONCE + 1) * LOG
+    assert sum(replies) < (2 * UNCUT_AT_ONCE + 1) * LOG
 
 
 async def test_those_in_a_long_list_of_members_see_the_task_and_nobody_else_does(
