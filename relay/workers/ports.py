@@ -111,6 +111,16 @@ def _own_address(
     remedy = "--worker-ports or RELAY_WORKER_PORTS"
     if chosen.startswith(UNIX_SOCKETS):
         path = Path(chosen.removeprefix(UNIX_SOCKETS)) / f"worker-{worker}.sock"
-        opens = partial(listen_unix, path, remedy=f"another directory with {remedy}")
-        return opens, partial(path.unlink, missing_ok=True)
+        ours: list[Callable[[], None]] = []  # removes the socket that was opened last
+
+        def opens() -> socket.socket:
+            listening = listen_unix(path, remedy=f"another directory with {remedy}")
+            ours[:] = [removal(path)]
+            return listening
+
+        def remove_ours() -> None:
+            for remove in ours:
+                remove()
+
+        return opens, remove_ours
     return partial(listen, settings.relay_host, int(chosen) + worker - 1, remedy=remedy), lambda: None

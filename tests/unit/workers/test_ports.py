@@ -156,6 +156,16 @@ def test_each_worker_has_a_unix_socket_that_is_removed_in_the_end(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_unix_socket_of_a_worker_that_another_relay_has_taken_over_stays(tmp_path: Path) -> None:
+    """The other relay starts while this one ends: its workers have closed their sockets already."""
+    path = tmp_path / "worker-1.sock"
+    with ExitStack() as end:
+        with opened(relay_worker_ports=f"unix:{tmp_path}") as ports:
+            ports.close()
+            end.enter_context(listen_unix(path))
+        assert path.is_socket()
+
+
 def test_a_unix_socket_of_a_killed_relay_is_replaced(tmp_path: Path) -> None:
     listen_unix(path := tmp_path / "worker-1.sock").close()
     assert path.exists()
