@@ -22,6 +22,7 @@ from typing import Any, NoReturn, Protocol, Self, TypeGuard
 import jwt
 
 from relay.auth.keys import MAX_KID, KeySet
+from relay.auth.spans import span
 from relay.config import PUBLIC_KEY_ALGORITHMS, SHARED_SECRET_ALGORITHMS, Settings
 from relay.errors import Refused
 from relay.protocol.nesting import is_nested_deeper
@@ -118,7 +119,7 @@ class Verifier:
             # There is no leeway here, because a connection must not outlive its token by our own clock.
             self._remembered.pop(digest, None)
             ended_s = max(0.0, self._clock() - principal.expires_at)
-            raise Refused(Close.UNAUTHENTICATED, "token_expired", detail=f"ended {ended_s:.0f} s ago (exp)")
+            raise Refused(Close.UNAUTHENTICATED, "token_expired", detail=f"ended {span(ended_s)} ago (exp)")
         if known:
             self._remembered.move_to_end(digest)
         elif len(token) <= MAX_REMEMBERED_BYTES:
@@ -160,7 +161,7 @@ class Verifier:
     def _principal(self, payload: bytes) -> Principal:
         """Check the claims in the payload of a token (RFC 7519, 4.1), and return its principal. Whether the token has
         expired is not checked here. Raises Refused (4401) if a claim is missing or has a wrong value."""
-        claims = _object(payload)
+        claims = _object(payload, "payload")
         sub, exp = text_of(claims.get("sub")), claims.get("exp")
         if sub is None:
             _refuse("has no sub that is an integer or a string that is not empty")
@@ -172,7 +173,7 @@ class Verifier:
                 _refuse(f"has an {name} that is no time in seconds since 1970")
             if name in claims and claims[name] > latest:
                 ahead_s = claims[name] - self._clock()
-                _refuse(f"is not valid yet: its {name} is {ahead_s:.0f} s later than this machine's clock")
+                _refuse(f"is not valid yet: its {name} is {span(ahead_s)} later than this machine's clock")
         if self._issuer is not None and claims.get("iss") != self._issuer:
             _refuse(
                 f"has the iss {_quoted(claims.get('iss'))}, not RELAY_JWT_ISSUER, {_quoted(self._issuer)}"
@@ -205,7 +206,7 @@ def _quoted(value: Any) -> str:
 def _header(segment: str) -> tuple[str, str | None]:
     """Return `alg` and `kid` of a token's header, of which nothing is verified yet. Raises Refused (4401) if the header
     cannot be parsed, or asks for anything that we do not support."""
-    header = _object(_decoded(segment))
+    header = _object(_decoded(segment), "header")
     algorithm, kid = header.get("alg"), header.get("kid")
     if "crit" in header:  # RFC 7515, 4.1.11: extensions that we must support, and we support none
         _refuse("demands extensions (crit) that the relay does not have")
@@ -232,31 +233,43 @@ def _decoded(segment: str) -> bytes:
     return decoded
 
 
-def _object(text: bytes) -> dict[str, Any]:
-    """Parse a JSON object in UTF-8. Raises Refused (4401) if the text is anything else, is nested too deeply, or has a
-    duplicate name. Parsers disagree about which value of a duplicate name counts, so another service could see another
-    user in the same token."""
+def _object(text: bytes, part: str) -> dict[str, Any]:
+    """Parse this part of a token, its header or its payload: a JSON object in UTF-8.
+
+    Raises Refused (4401) if the text is anything else, is nested too deeply, or has a duplicate name. Parsers disagree
+    about which value of a duplicate name counts, so another service could see another user in the same token.
+    """
     if is_nested_deeper(text, MAX_LEVELS):
         _refuse(f"is nested deeper than {MAX_LEVELS} levels")
     try:
         # Decode the text before parsing, because Python's JSON parser would guess the encoding of bytes.
         read = _JSON.decode(text.decode())
+    except _Unusual as failure:
+        _refuse(f"has a {part} with {failure}")
     except ValueError:
         _refuse(_MALFORMED)
     if not isinstance(read, dict):
-        _refuse(_MALFORMED)
+        _refuse(f"has a {part} that is no JSON object")
     return read
+
+
+class _Unusual(ValueError):
+    """A part of a token is read by other parsers, but not by the relay. The message says what it has."""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     read = dict(pairs)
     if len(read) != len(pairs):
-        raise ValueError("a duplicate name")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise _Unusual(f"the name {_quoted(name)} twice, of which either value may count")
+            seen.add(name)
     return read
 
 
-def _no_number(_: str) -> NoReturn:
-    raise ValueError("NaN and Infinity are not JSON")
+def _no_number(name: str) -> NoReturn:
+    raise _Unusual(f"the number {name}, which JSON does not have")
 
 
 _JSON = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number)

@@ -13,6 +13,7 @@ import pytest
 from bson import ObjectId
 from support.command_process import run
 from support.relay_fixture import SECRET, token
+from support.token_forgery import hmac_signed
 
 SECRET_TITLE = "a title that nobody is to be shown"
 ID = ObjectId("65f0c0ffee65f0c0ffee65f0")
@@ -113,6 +114,11 @@ def test_each_rule_is_explained_in_words(
     assert "\x1b" not in shown.stdout
 
 
+def raw(payload: str, header: str = '{"alg": "HS256"}') -> str:
+    """A token with exactly this payload and header, signed with the relay's key."""
+    return hmac_signed(header.encode(), payload.encode(), SECRET)
+
+
 def of(**claims: Any) -> str:
     return jwt.encode({"sub": "bob", "exp": 4e9, **claims}, SECRET, algorithm="HS256")
 
@@ -120,11 +126,15 @@ def of(**claims: Any) -> str:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (token("bob", ttl_s=-3600), "s ago (exp)"),
+        (token("bob", ttl_s=-100_035), "ended 1 day ago (exp)"),
+        (token("bob", ttl_s=-3660), "ended 1 hour ago (exp)"),
         (token("bob", secret="another key of thirty-two letters"), "signed with another key"),
         (jwt.encode({"sub": "bob", "exp": 4e9}, SECRET * 2, algorithm="HS512"), 'is signed with "HS512"'),
         (of(exp=None), "has no exp"),
-        (of(nbf=3.9e9), "is not valid yet: its nbf is"),
+        (of(nbf=3.9e9), " days later than this machine's clock"),
+        (raw('{"sub": "bob", "sub": "bob"}'), 'has a payload with the name "sub" twice'),
+        (raw('{"sub": "bob", "n": NaN}'), "has a payload with the number NaN"),
+        (raw('{"sub": "bob"}', '{"alg": ["a", true]}'), "does not name the algorithm"),
         (of(iss="mallory"), 'has the iss "mallory", not RELAY_JWT_ISSUER, "us"'),
         (of(iss="us", aud=["them"]), 'has the aud ["them"], not RELAY_JWT_AUDIENCE, "relay"'),
     ],
@@ -147,6 +157,9 @@ def test_a_token_that_is_refused_is_explained_and_so_is_what_the_rules_say(
     ("given", "says"),
     [
         ("abc", "is not a JSON Web Token"),
+        (raw("[1]"), "has a payload that is no JSON object"),
+        (raw('"bob"'), "has a payload that is no JSON object"),
+        (raw("{}", '["HS256"]'), "has a header that is no JSON object"),
         (jwt.encode({"exp": 4e9}, SECRET, algorithm="HS256"), "has no sub"),
         ("x" * 20_000, "is longer than 16 KiB"),
         ("tökén", "has characters that no token has"),
@@ -258,3 +271,8 @@ def test_a_question_that_cannot_be_answered_ends_with_a_sentence(
     assert ended.returncode == code, ended.stdout + ended.stderr
     assert says in ended.stderr
     assert (ended.stdout == "") == (code != 1)
+
+
+def test_an_algorithm_that_is_no_string_is_shown_as_json(task: None, explain: Explain) -> None:
+    answer = explain("--task", "t", "--token", raw('{"sub": "bob"}', '{"alg": ["a", true]}'), code=1)
+    assert json.loads(answer["token"]["algorithm"]) == ["a", True]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from relay.auth.rollout import percentile
+from relay.auth.spans import span
 from relay.cli.check.text import named
 from relay.cli.explain import rules
 from relay.cli.explain.explanation import Explanation, Found, Verdict
@@ -203,10 +204,4 @@ def _time(at: float) -> str:
 
 
 def _distance(seconds: float) -> str:
-    size = abs(seconds)
-    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
-        if size >= length or length == 1:
-            count = int(size // length)
-            text = f"{count} {unit}{'' if count == 1 else 's'}"
-            return f"in {text}" if seconds > 0 else f"{text} ago"
-    raise AssertionError(size)
+    return f"in {span(seconds)}" if seconds > 0 else f"{span(seconds)} ago"

@@ -6,6 +6,7 @@ Rule of this file: a token is never part of what is returned.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -71,7 +72,7 @@ async def of_token(settings: Settings, token: str, names: Collection[str]) -> Us
     except Refused as refusal:
         refused, principal = refusal.detail, _principal(claims, names)
     times = {name: claims[name] for name in TIMES if _can_be_shown(claims.get(name))}
-    algorithm, kid = str(header.get("alg", "")), str(header.get("kid", ""))
+    algorithm, kid = _in_words(header.get("alg")), _in_words(header.get("kid"))
     return User(principal, Token(refused=refused, algorithm=algorithm, kid=kid, times=times))
 
 
@@ -96,6 +97,13 @@ def _header(token: str) -> dict[str, Any]:
         return jwt.get_unverified_header(token)
     except Exception:  # anything may have been given in place of a token
         return {}
+
+
+def _in_words(value: object) -> str:
+    """Return a value of a header: a string as it is, another value as JSON, and nothing for one that is not there."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value)
 
 
 def _can_be_shown(time: object) -> bool:
