@@ -17,11 +17,8 @@ ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "docker-compose.yml"
 CHART = ROOT / "deploy" / "helm" / "relay"
 
-# What docker-compose.yml decides: the ports are those that nginx and the health check know, and the key is a secret.
-FIXED_BY_COMPOSE = (
-    *("RELAY_HOST", "RELAY_PORT", "RELAY_ADMIN_PORT", "RELAY_LISTEN", "RELAY_WORKER_PORTS"),
-    *("RELAY_JWT_PUBLIC_KEY", "RELAY_JWKS_URL"),
-)
+# What docker-compose.yml decides: the ports are those that nginx and the health check know.
+FIXED_BY_COMPOSE = ("RELAY_HOST", "RELAY_PORT", "RELAY_ADMIN_PORT", "RELAY_LISTEN", "RELAY_WORKER_PORTS")
 # What the Helm chart sets: its Services and probes lead to these ports, and it has a value for the mapping.
 FIXED_BY_CHART = ("RELAY_PORT", "RELAY_ADMIN_PORT", "RELAY_LISTEN", "RELAY_WORKER_PORTS", "RELAY_MAPPING")
 # The settings in docker-compose.yml that Compose takes from its own environment, between two comments.
@@ -31,7 +28,8 @@ LINK = re.compile(r"\[[^\]]*\]\(\.\./(\w+/[\w.-]+)(?:#[\w-]*)?\)|\[([^\]]*)\]\([
 HEADER = """\
 # Every setting of the relay, with its default. Remove the # before those that you change. Docker Compose reads this
 # file as .env beside docker-compose.yml, systemd as /etc/relay/relay.env. In single quotes, $ and # have no meaning of
-# their own: RELAY_JWT_SECRET='…'. A file with secrets is for its owner alone: chmod 600.
+# their own: RELAY_JWT_SECRET='…'. A file with secrets is for its owner alone: chmod 600. Compose fixes some settings
+# itself and takes no others from here: RELAY_HOST, RELAY_PORT, RELAY_ADMIN_PORT, RELAY_LISTEN, RELAY_WORKER_PORTS.
 """
 
 

@@ -17,12 +17,14 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from support.compose import FILE, MANY, NGINX, composed, started_by
 from support.valkey import Valkey
 from typer.main import get_command
 
 from relay.cli.commands import cli
-from relay.config import Settings
+from relay.config import KEY_SETTINGS, Settings, load
 from relay.pipeline import load_mapping
 from relay.source.shared.redis_reach import LEAST_RIGHTS
 from relay.tasks.mapping import Mapping
@@ -47,11 +49,11 @@ def test_mongodb_of_compose_is_an_initialised_replica_set(services: dict[str, An
     assert "rs.initiate" in check
     assert "isWritablePrimary" in check
     assert services["relay"]["depends_on"]["mongo"]["condition"] == "service_healthy"
-    assert services["relay"]["environment"]["RELAY_MONGO_URL"].endswith("?replicaSet=rs0")
+    assert services["relay"]["environment"]["RELAY_MONGO_URL"].endswith("?replicaSet=rs0}")
 
 
 def test_compose_has_no_default_key(services: dict[str, Any]) -> None:
-    assert services["relay"]["environment"]["RELAY_JWT_SECRET"].startswith("${RELAY_JWT_SECRET:?")
+    assert services["relay"]["environment"]["RELAY_JWT_SECRET"].startswith("${RELAY_JWT_SECRET?")
 
 
 @pytest.mark.parametrize("name", ["relay", *MANY])
@@ -106,6 +108,43 @@ def test_every_setting_reaches_the_relays_of_compose_from_the_environment(servic
     given = composed(RELAY_JWT_SECRET="-", RELAY_LOG_LEVEL="DEBUG")["services"]["relay"]["environment"]
     assert given["RELAY_LOG_LEVEL"] == "DEBUG"
     assert "RELAY_LOG_FORMAT" not in given
+    assert given["RELAY_MONGO_URL"] == "mongodb://mongo:27017/?replicaSet=rs0"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"RELAY_JWT_SECRET": "s" * 32},
+        {"RELAY_JWT_SECRET": "", "RELAY_JWKS_URL": "https://id.example.com/keys"},
+        {"RELAY_JWT_SECRET": "", "RELAY_JWT_PUBLIC_KEY": "{pem}"},
+    ],
+    ids=lambda key: list(key)[-1],
+)
+def test_the_database_and_any_kind_of_key_come_from_the_environment_of_compose(
+    key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pem = ed25519.Ed25519PrivateKey.generate().public_key()
+    text = pem.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    given = {name: value.format(pem=text) for name, value in key.items()}
+    mine = "mongodb://db.example.com/?replicaSet=live"
+    for name in ("relay", *MANY):
+        service = composed(RELAY_MONGO_URL=mine, RELAY_REDIS_KEY="k" * 64, **given)["services"][name]
+        seen = service["environment"] | {"RELAY_MAPPING": "", "RELAY_REDIS_KEY": ""}
+        for variable, value in seen.items():
+            monkeypatch.setenv(variable, value)
+        settings = load()
+        assert settings.relay_mongo_url.get_secret_value() == mine
+        (kind,) = (one for one in KEY_SETTINGS if getattr(settings, one))
+        assert kind.upper() == list(key)[-1]
+
+
+def test_settings_that_compose_fixes_are_named_where_its_settings_are_written() -> None:
+    header = (ROOT / "deploy" / "relay.env").read_text("utf-8").partition("\n\n")[0]
+    guide = (ROOT / "docs" / "guides" / "operating.md").read_text("utf-8")
+    section = guide.partition("### Docker Compose")[2].partition("\n### ")[0]
+    for name in FIXED_BY_COMPOSE:
+        assert name in header
+        assert f"`{name}`" in section
 
 
 def test_the_mapping_of_compose_is_a_file_that_changes_nothing_or_the_one_that_is_named() -> None:

@@ -23,7 +23,7 @@ FILE = ROOT / "docker-compose.yml"
 NGINX = ROOT / "deploy" / "nginx.conf"
 MANY = ("relay-1", "relay-2", "relay-3")  # the relays of the profile, also by these names in nginx.conf
 PATHS = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin"
-_VARIABLE = re.compile(r"\$\{(\w+)(?::([-?+])([^}]*))?\}")
+_VARIABLE = re.compile(r"\$\{(\w+)(?:(:?[-?+])([^}]*))?\}")
 
 
 def composed(**variables: str) -> dict[str, Any]:
@@ -33,11 +33,12 @@ def composed(**variables: str) -> dict[str, Any]:
     def value(found: re.Match[str]) -> str:
         name, kind, word = found.groups()
         given = variables.get(name, "")
-        if kind == "?" and not given:
+        if (kind == "?" and name not in variables) or (kind == ":?" and not given):
             raise LookupError(name)
-        if kind == "+":
+        if kind == ":+":
             return word if given else ""
-        return given or (word if kind == "-" else "")
+        assert kind in (None, "?", ":?", ":-"), f"{kind} is not read here"
+        return given or (word if kind == ":-" else "")
 
     def filled(part: Any) -> Any:
         match part:
