@@ -254,7 +254,7 @@ def _object(text: bytes, part: str) -> dict[str, Any]:
 
 
 class _Unusual(ValueError):
-    """A part of a token is read by other parsers, but not by the relay. The message says what it has."""
+    """Raised for what other parsers accept as JSON, but the relay does not. The message says what it is."""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -199,7 +199,7 @@ def explain(
     logs.configure("console", "WARNING")
     settings = config.load()
     _warn()
-    raise typer.Exit(loop.run(explaining.run(settings, asked, sys.stdout, as_json=json)))
+    raise typer.Exit(loop.run(explaining.run(settings, asked, sys.stdout, sys.stderr, as_json=json)))
 
 
 def _asked(task: str, token: str | None, sub: str | None, pairs: list[str]) -> Asked:

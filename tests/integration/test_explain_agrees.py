@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,8 @@ from support.task_views import RAW
 from support.token_forgery import jwk, jwks, signed
 
 from relay.cli.explain.explanation import Verdict
-from relay.cli.explain.run import Asked, explain
+from relay.cli.explain.run import Asked, explain, run
 from relay.config import Settings
-from relay.errors import StartupError
 from relay.source.decoder import Decoder
 from relay.tasks.task_ids import wire_id
 
@@ -131,11 +131,43 @@ async def test_a_token_is_verified_with_the_keys_of_a_jwks(
             assert says in refused.user.token.refused
 
 
-async def test_a_jwks_that_does_not_come_is_named(
-    monkeypatch: pytest.MonkeyPatch, mongo_url: str, database_name: str
+async def test_a_token_whose_keys_do_not_come_is_explained_with_its_claims(
+    monkeypatch: pytest.MonkeyPatch, tasks: Any, mongo_url: str, database_name: str
 ) -> None:
     monkeypatch.setattr("relay.cli.explain.user.KEYS_S", 0.1)
+    tasks.insert_one({"_id": "t", "createdBy": "alice"})
     async with Issuer() as issuer:
         settings = settings_for(mongo_url, database_name, relay_jwt_secret=None, relay_jwks_url=issuer.url)
-        with pytest.raises(StartupError, match="RELAY_JWKS_URL: no usable keys"):
-            await explain(settings, Asked("t", "a.b.c", {}))
+        for asked, given, rules, says in (
+            (
+                "t",
+                token("alice"),
+                Verdict.VISIBLE,
+                "If it is good, alice may see this task, by the rule creator.",
+            ),
+            (
+                "t",
+                token("bob"),
+                Verdict.NO_RULE,
+                "Even if it is good, no visibility rule opens this task for them.",
+            ),
+            ("away", token("bob"), Verdict.NO_SUCH_TASK, "There is no task away in"),
+            (
+                "t",
+                "a.b.c",
+                Verdict.NO_SUCH_TASK,
+                "could not be checked: no usable keys came from RELAY_JWKS_URL",
+            ),
+        ):
+            out, err = StringIO(), StringIO()
+            explanation = await explain(settings, Asked(asked, given, {}))
+            assert (explanation.verdict, explanation.of_rules) == (Verdict.TOKEN_UNCHECKED, rules)
+            assert await run(settings, Asked(asked, given, {}), out, err, as_json=True) == 3
+            answer = json.loads(out.getvalue())
+            assert err.getvalue() == f"relay: {answer['sentence']}\n"
+            assert says in answer["sentence"]
+            assert (answer["visible"], answer["verdict"]) == (False, "token_unchecked")
+            assert answer["token"]["accepted"] is None
+            assert await run(settings, Asked(asked, given, {}), out, err, as_json=False) == 3
+            assert "its signature could not be checked: no usable keys" in out.getvalue()
+            assert given not in out.getvalue() + err.getvalue()

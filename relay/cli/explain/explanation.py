@@ -15,6 +15,7 @@ from relay.tasks.visibility import Comparison
 class Verdict(StrEnum):
     """What decides. Each value is a word for machines; if several apply, the first of these decides."""
 
+    TOKEN_UNCHECKED = "token_unchecked"  # noqa: S105 - no password
     TOKEN_REFUSED = "token_refused"  # noqa: S105 - no password
     NOT_IN_ROLLOUT = "not_in_rollout"
     NO_SUCH_TASK = "no_such_task"
@@ -61,6 +62,8 @@ class Explanation:
     @property
     def verdict(self) -> Verdict:
         """What decides."""
+        if self.user.token is not None and self.user.token.unchecked:
+            return Verdict.TOKEN_UNCHECKED
         if not self.user.is_accepted:
             return Verdict.TOKEN_REFUSED
         if not self.is_in_rollout:

@@ -56,12 +56,12 @@ def to_json(explanation: Explanation) -> str:
         token = user.token
         times = {name: _time(at) for name, at in token.times.items()}
         shown["token"] = {
-            "accepted": not token.refused,
+            "accepted": None if token.unchecked else not token.refused,
             "algorithm": token.algorithm,
             "kid": token.kid,
         } | times
-        if token.refused:
-            shown["token"]["reason"] = token.refused
+        if token.refused or token.unchecked:
+            shown["token"]["reason"] = token.refused or token.unchecked
     if user.principal is not None:
         principal, names = user.principal, _claims(explanation)
         claims = {name: texts_of(claim_at(principal.claims, name)) for name in names}
@@ -88,6 +88,11 @@ def sentence(explanation: Explanation) -> str:
             assert explanation.user.token is not None
             first = f"The relay refuses this token: it {explanation.user.token.refused}."
             return first if explanation.user.principal is None else f"{first} {_otherwise(explanation)}"
+        case Verdict.TOKEN_UNCHECKED:
+            assert explanation.user.token is not None
+            reason = explanation.user.token.unchecked
+            first = f"The signature of this token could not be checked: {reason}."
+            return first if explanation.user.principal is None else f"{first} {_if_good(explanation)}"
         case Verdict.NOT_IN_ROLLOUT:
             return f"{_who(explanation)} gets no live updates: {_of_rollout(explanation)}. {_otherwise(explanation)}"
         case verdict:
@@ -110,6 +115,19 @@ def _of_rules(explanation: Explanation, verdict: Verdict) -> str:
             return f"{who} may see this task{_cause(explanation.found)}."
         case _:
             return f"{who} may not see this task: no visibility rule opens it for them."
+
+
+def _if_good(explanation: Explanation) -> str:
+    """Return a sentence about what the rollout and the rules say, if the relay accepts the token."""
+    if not explanation.is_in_rollout:
+        return f"If it is good: {_who(explanation)} gets no live updates, {_of_rollout(explanation)}."
+    match explanation.of_rules:
+        case Verdict.VISIBLE:
+            return f"If it is good, {_of_rules(explanation, Verdict.VISIBLE)}"
+        case Verdict.NO_RULE:
+            return "Even if it is good, no visibility rule opens this task for them."
+        case verdict:
+            return _of_rules(explanation, verdict)
 
 
 def _otherwise(explanation: Explanation) -> str:
@@ -162,6 +180,8 @@ def _of_token(token: Token, now: float) -> Line:
     signed = f"signed with {named(token.algorithm)}{named_key}" if token.algorithm else ""
     times = [f"{_TIMES[name]} {_time(at)} ({_distance(at - now)})" for name, at in token.times.items()]
     refused = f"refused: it {token.refused}" if token.refused else ""
+    if token.unchecked:
+        refused = f"its signature could not be checked: {token.unchecked}"
     parts = ", ".join([one for one in (signed, *times) if one])
     text = "; ".join(one for one in (refused, parts) if one)
     return Line("problem" if refused else "ok", "token", text)

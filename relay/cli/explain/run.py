@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 from relay.auth.rollout import Rollout
 from relay.cli.check.examination import ANSWER_MS
 from relay.cli.explain.explanation import Explanation, Found, Verdict
-from relay.cli.explain.report import to_json, to_text
+from relay.cli.explain.report import sentence, to_json, to_text
 from relay.cli.explain.user import User, of_claims, of_token
 from relay.cli.printable import visible
 from relay.config import Settings
@@ -32,7 +32,7 @@ from relay.tasks.ids import values_of
 from relay.tasks.task_ids import candidate_ids, wire_id
 from relay.tasks.visibility import Principal
 
-EXIT_VISIBLE, EXIT_HIDDEN = 0, 1
+EXIT_VISIBLE, EXIT_HIDDEN, EXIT_UNKNOWN = 0, 1, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,18 @@ class Asked:
     claims: Mapping[str, Any]
 
 
-async def run(settings: Settings, asked: Asked, out: TextIO, *, as_json: bool) -> int:
-    """Print the explanation, and return the exit code: 0 if the user may see the task, otherwise 1.
+async def run(settings: Settings, asked: Asked, out: TextIO, err: TextIO, *, as_json: bool) -> int:
+    """Print the explanation, and return the exit code: 0 if the user may see the task, 3 if the keys that verify the
+    token could not be fetched, otherwise 1. For 3, a sentence on `err` says so.
 
     Raises StartupError for settings or a mapping that cannot be used, and for a database that cannot be asked.
     """
     explanation = await explain(settings, asked)
     out.write(to_json(explanation) if as_json else to_text(explanation))
     out.flush()
+    if explanation.verdict is Verdict.TOKEN_UNCHECKED:
+        err.write(f"relay: {sentence(explanation)}\n")
+        return EXIT_UNKNOWN
     return EXIT_VISIBLE if explanation.verdict is Verdict.VISIBLE else EXIT_HIDDEN
 
 

@@ -16,7 +16,7 @@ import jwt
 from relay.auth.keys import key_source
 from relay.auth.tokens import Verifier
 from relay.config import Settings
-from relay.errors import Refused, StartupError
+from relay.errors import Refused
 from relay.tasks.claims import claim_at, text_of
 from relay.tasks.visibility import Principal
 
@@ -27,10 +27,15 @@ _YEAR_10000 = 253_402_300_800  # in seconds since 1970; a later time cannot be s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """What is to be said about a token. `refused` says what is wrong with it, in a clause without a subject; it is
-    empty if the relay accepts the token. `times` has those of TIMES that can be shown, in seconds since 1970."""
+    """What is to be said about a token.
+
+    `refused` says what is wrong with it, in a clause without a subject; `unchecked` says why its signature could not be
+    checked, in a clause. Both are empty if the relay accepts the token. `times` has those of TIMES that can be shown,
+    in seconds since 1970.
+    """
 
     refused: str
+    unchecked: str
     algorithm: str
     kid: str
     times: Mapping[str, float]
@@ -39,7 +44,8 @@ class Token:
 @dataclass(frozen=True, slots=True)
 class User:
     """The user that a task is to be explained for. `principal` is None if the token does not even say who they are;
-    `token` is None if there is none. Of a token that is refused, the claims are taken as they stand in it."""
+    `token` is None if there is none. Of a token that is refused or cannot be checked, the claims are taken as they
+    stand in it."""
 
     principal: Principal | None
     token: Token | None = None
@@ -47,7 +53,7 @@ class User:
     @property
     def is_accepted(self) -> bool:
         """Whether the relay would accept the user's token; true without a token."""
-        return self.token is None or not self.token.refused
+        return self.token is None or not (self.token.refused or self.token.unchecked)
 
 
 def of_claims(claims: Mapping[str, Any], names: Collection[str]) -> User:
@@ -58,22 +64,26 @@ def of_claims(claims: Mapping[str, Any], names: Collection[str]) -> User:
 async def of_token(settings: Settings, token: str, names: Collection[str]) -> User:
     """Verify a token with the keys of the settings, and return its user. `names` are the claims that the rules read.
 
-    Raises StartupError if the settings have no key, or if the keys of RELAY_JWKS_URL cannot be fetched.
+    If the keys of RELAY_JWKS_URL cannot be fetched, nothing of the token is checked. Raises StartupError if the
+    settings have no key.
     """
     keys = key_source(settings)
     fetching = asyncio.create_task(keys.run())
     await keys.first(KEYS_S)
     fetching.cancel()
+    refused, unchecked, claims, header = "", "", _read(token), _header(token)
     if keys.current() is None:
-        raise StartupError(f"RELAY_JWKS_URL: no usable keys came from it within {KEYS_S:.0f} s.")
-    refused, claims, header = "", _read(token), _header(token)
-    try:
-        principal: Principal | None = Verifier.of(settings, keys, names).verify(token)
-    except Refused as refusal:
-        refused, principal = refusal.detail, _principal(claims, names)
+        unchecked = f"no usable keys came from RELAY_JWKS_URL within {KEYS_S:.0f} s"
+        principal = _principal(claims, names)
+    else:
+        try:
+            principal = Verifier.of(settings, keys, names).verify(token)
+        except Refused as refusal:
+            refused, principal = refusal.detail, _principal(claims, names)
     times = {name: claims[name] for name in TIMES if _can_be_shown(claims.get(name))}
     algorithm, kid = _in_words(header.get("alg")), _in_words(header.get("kid"))
-    return User(principal, Token(refused=refused, algorithm=algorithm, kid=kid, times=times))
+    said = Token(refused=refused, unchecked=unchecked, algorithm=algorithm, kid=kid, times=times)
+    return User(principal, said)
 
 
 def _principal(claims: Mapping[str, Any], names: Collection[str]) -> Principal | None:
