@@ -19,14 +19,16 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from relay import config
-from relay.cli import logs, loop, output, process
+from relay.cli import failures, logs, loop, output, process
 from relay.errors import StartupError
 
 if TYPE_CHECKING:
@@ -162,9 +164,11 @@ def check(
     """Say whether this database and this mapping will work; reads only."""
     from relay.cli.check import run as checking
 
-    settings = config.load()
-    _warn()
-    raise typer.Exit(loop.run(checking.run(settings, sys.stdout, sample=sample, role=role, as_json=json)))
+    with _answering(json, failures.of_check):
+        settings = config.load()
+        _warn()
+        code = loop.run(checking.run(settings, sys.stdout, sample=sample, role=role, as_json=json))
+    raise typer.Exit(code)
 
 
 @cli.command("config")
@@ -174,9 +178,11 @@ def show_config(
     """Print the settings and the mapping in force, and where each value comes from; secrets are hidden."""
     from relay.cli import shown_settings
 
-    settings = config.load()
-    _warn()
-    raise typer.Exit(shown_settings.run(settings, sys.stdout, sys.stderr, as_json=json))
+    with _answering(json, failures.of_config):
+        settings = config.load()
+        _warn()
+        code = shown_settings.run(settings, sys.stdout, sys.stderr, as_json=json)
+    raise typer.Exit(code)
 
 
 @cli.command()
@@ -197,9 +203,11 @@ def explain(
 
     asked = _asked(task, token, sub, claim or [])
     logs.configure("console", "WARNING")
-    settings = config.load()
-    _warn()
-    raise typer.Exit(loop.run(explaining.run(settings, asked, sys.stdout, sys.stderr, as_json=json)))
+    with _answering(json, failures.of_explain):
+        settings = config.load()
+        _warn()
+        code = loop.run(explaining.run(settings, asked, sys.stdout, sys.stderr, as_json=json))
+    raise typer.Exit(code)
 
 
 def _asked(task: str, token: str | None, sub: str | None, pairs: list[str]) -> Asked:
@@ -345,6 +353,22 @@ def schema(
 
     made = schemas.asyncapi() if asyncapi else schemas.json_schema()
     typer.echo(dumps(made, indent=2))  # dumps writes ASCII, which every encoding of standard output can write
+
+
+@contextmanager
+def _answering(as_json: bool, answer: Callable[[str], dict[str, Any]]) -> Iterator[None]:
+    """Print `answer` of its sentence for a StartupError, if the command answers in JSON, and raise the error again.
+
+    So a program that reads standard output can parse it whether or not the command could do its work.
+    """
+    try:
+        yield
+    except StartupError as failure:
+        if as_json:
+            from json import dumps
+
+            typer.echo(dumps(answer(str(failure))))
+        raise
 
 
 def _warn() -> None:

@@ -27,11 +27,12 @@ TASK = {
 }
 
 
-def check(*arguments: str, code: int, **given: str) -> dict[str, Any]:
-    """Run the check, which must end with this exit code and print nothing but its report. Return the report."""
+def check(*arguments: str, code: int, stderr: str = "", **given: str) -> dict[str, Any]:
+    """Run the check, which must end with this exit code and print its report and, on standard error, only `stderr`.
+    Return the report."""
     ended = run("check", "--json", *arguments, **given)
     assert ended.returncode == code, ended.stdout + ended.stderr
-    assert ended.stderr == ""
+    assert ended.stderr == stderr
     assert "hunter2" not in ended.stdout
     report: dict[str, Any] = json.loads(ended.stdout)
     assert report["works"] == (code == 0)
@@ -196,6 +197,8 @@ def test_settings_that_cannot_be_used_end_the_check_with_one_sentence(
     assert ended.stderr.startswith(f"relay: {says}")
     assert ended.stderr.count("\n") == 1
     assert ended.stdout == ""
+    answer = check(code=3, stderr=ended.stderr, **given)
+    assert ended.stderr == f"relay: {answer['problems'][0]}\n"
 
 
 def test_a_database_that_does_not_answer_is_a_problem() -> None:

@@ -105,11 +105,16 @@ def test_people_are_shown_a_line_for_each_value() -> None:
     ids=str,
 )
 def test_a_wrong_setting_has_the_sentence_of_serve(wrong: dict[str, str]) -> None:
-    shown, served = run("config", **GOOD | wrong), run("serve", **GOOD | {"RELAY_PORT": "0"} | wrong)
+    shown, served = (
+        run("config", "--json", **GOOD | wrong),
+        run("serve", **GOOD | {"RELAY_PORT": "0"} | wrong),
+    )
     assert shown.returncode == served.returncode == 3
+    answer = json.loads(shown.stdout)
+    assert answer.keys() == {"settings", "mapping", "problems"}
     said = [line for line in shown.stderr.splitlines() if "ignored" not in line]
     refused = [line for line in served.stderr.splitlines() if line.startswith("relay: ")]
-    assert said[0] == refused[0]
+    assert said[0] == refused[0] == f"relay: {answer['problems'][0]}"
     assert "hunter2" not in shown.stdout + shown.stderr
 
 

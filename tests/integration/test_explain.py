@@ -271,6 +271,12 @@ def test_a_question_that_cannot_be_answered_ends_with_a_sentence(
     assert ended.returncode == code, ended.stdout + ended.stderr
     assert says in ended.stderr
     assert (ended.stdout == "") == (code != 1)
+    if code == 3:
+        also = run("explain", "--json", "--task", "t", *arguments, **good | given)
+        answer = json.loads(also.stdout)
+        assert (also.returncode, also.stderr) == (3, ended.stderr)
+        assert (answer["visible"], answer["verdict"]) == (False, "unknown")
+        assert also.stderr == f"relay: {answer['sentence']}\n"
 
 
 def test_an_algorithm_that_is_no_string_is_shown_as_json(task: None, explain: Explain) -> None:
