@@ -25,7 +25,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from relay import variables
 from relay.cores import cores
@@ -232,8 +232,9 @@ class Settings(BaseSettings):
 
     relay_listen: Annotated[str, AfterValidator(_unix_socket)] = ""
     """Listen on a Unix socket instead of `RELAY_HOST` and `RELAY_PORT`: `unix:/run/relay/relay.sock`, for a proxy on
-    the same machine. Everyone who may enter its directory may connect. It needs `RELAY_PUBLIC_URL`, because browsers
-    cannot reach it, and `unix:` in `RELAY_TRUSTED_PROXIES`, or all users together count as one address."""
+    the same machine. Everyone who may enter its directory may connect, and with `unix:` in `RELAY_TRUSTED_PROXIES` also
+    claim any client address, so let only the proxy enter it. Without `unix:`, all users together count as one address.
+    It needs `RELAY_PUBLIC_URL`, because browsers cannot reach it."""
 
     relay_workers: Annotated[int, BeforeValidator(_workers)] = Field(1, ge=1, le=256)
     """Processes that serve clients, each on a core of its own. `auto` starts one for each core that the relay may use.
@@ -419,9 +420,31 @@ def _stripped(name: str, value: str) -> str:
     return value.rstrip("\r\n") if name == "relay_jwt_secret" else value.strip()
 
 
-def warnings() -> list[str]:
-    """Return a sentence for each environment variable that looks like a setting but is not one."""
-    return variables.warnings(os.environ, [name.upper() for name in Settings.model_fields])
+class _WithoutEnvironment(Settings):
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def warnings(settings: Settings | None = None) -> list[str]:
+    """Return a sentence for each environment variable that looks like a setting but is not one, and for each of these
+    settings that has no effect without another one."""
+    found = variables.warnings(os.environ, [name.upper() for name in Settings.model_fields])
+    if settings is not None and UNIX_SOCKETS not in settings.relay_trusted_proxies:
+        for name in ("relay_listen", "relay_worker_ports"):
+            if getattr(settings, name).startswith(UNIX_SOCKETS):
+                found.append(
+                    f"All users who come through the Unix socket of {name.upper()} together count as one address: "
+                    f"RELAY_TRUSTED_PROXIES does not name {UNIX_SOCKETS}"
+                )
+    return found
 
 
 def load(**overrides: object) -> Settings:
@@ -432,8 +455,17 @@ def load(**overrides: object) -> Settings:
     given = {name: value for name, value in overrides.items() if value is not None}
     if given.keys() & set(KEY_SETTINGS):
         given = dict.fromkeys(KEY_SETTINGS) | given  # this key replaces any in the environment
+    return _made(Settings, given)
+
+
+def defaults(**given: object) -> Settings:
+    """Return the default settings with these in their place, whatever the environment is. Raises like `load`."""
+    return _made(_WithoutEnvironment, given)
+
+
+def _made(kind: type[Settings], given: dict[str, object]) -> Settings:
     try:
-        return Settings(**given)  # type: ignore[arg-type]
+        return kind(**given)  # type: ignore[arg-type]
     except ValidationError as failure:
         _, location, reason = first_problem(failure)
         name = str(location[0])

@@ -142,10 +142,14 @@ def serve(
     from relay.cli import serve as serving
 
     settings = config.load(
-        relay_host=host, relay_port=port, relay_workers=workers, relay_worker_ports=worker_ports
+        relay_host=host,
+        relay_port=port,
+        relay_listen=None if port is None else "",  # whoever names a port here wants it opened
+        relay_workers=workers,
+        relay_worker_ports=worker_ports,
     )
     logs.configure(settings.relay_log_format, settings.relay_log_level)
-    for warning in config.warnings():
+    for warning in config.warnings(settings):
         log.warning(warning)
     work = serving.run(settings, lambda url: typer.echo(f"relay: listening on {url}", err=True))
     raise typer.Exit(loop.run(work))

@@ -86,6 +86,15 @@ def test_the_unit_has_more_time_to_end_than_the_relay_takes() -> None:
     assert options("KillMode") == ["mixed"], "a signal to the workers too would end them at different times"
 
 
+def test_only_the_relay_and_the_group_of_the_proxy_may_enter_the_directory_of_the_unix_socket() -> None:
+    assert options("RuntimeDirectoryMode") == ["0750"], "who may connect may claim any client address"
+    (group,) = options("Group")
+    header = UNIT.read_text("utf-8").split("\n[Unit]")[0]
+    assert f"groupadd --system {group} && usermod --append --groups {group} " in header
+    guide = (ROOT / "docs" / "guides" / "operating.md").read_text("utf-8")
+    assert f"`{group}`" in guide.partition("### systemd")[2].partition("\n## ")[0]
+
+
 def test_the_unit_allows_the_open_files_of_all_connections() -> None:
     (given,) = options("LimitNOFILE")
     assert int(given) > load().relay_max_connections * 2

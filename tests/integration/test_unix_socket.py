@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.command_process import run, started
+from support.command_process import alive, run, started
 from support.relay_fixture import SOON_S, SocketClient, token
 from support.worker_clients import connected_at
 from support.worker_processes import workers
 from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from relay.cli.demo.mongod import free_port
 
 PUBLIC = "https://app.example.com/live"
 INSIDE = "http://app.example.com"  # of a request that a proxy passes on
@@ -109,6 +111,25 @@ async def test_clients_count_for_the_addresses_that_a_trusted_proxy_names(
     limited = {"RELAY_TRUSTED_PROXIES": trusted, "RELAY_MAX_CONNECTIONS_PER_ADDRESS": "2"}
     with started("serve", until="relay: listening on", **listening | limited):
         assert await refusals(at, 4) == codes
+
+
+@pytest.mark.parametrize(("trusted", "warned"), [("unix:", False), ("", True), ("127.0.0.1", True)])
+async def test_a_relay_warns_that_all_users_of_an_untrusted_socket_are_one_address(
+    listening: dict[str, str], trusted: str, warned: bool
+) -> None:
+    untrusted = listening | {"RELAY_TRUSTED_PROXIES": trusted}
+    with started("serve", until="relay: listening on", **untrusted) as (_, printed):
+        sentence = "through the Unix socket of RELAY_LISTEN together count as one address"
+        assert (sentence in printed) is warned
+
+
+async def test_a_port_that_is_named_as_an_option_is_opened_and_no_socket(
+    listening: dict[str, str], at: Path
+) -> None:
+    port = free_port()
+    with started("serve", "--port", str(port), until="relay: listening on", **listening):
+        assert alive(port)
+        assert not at.exists()
 
 
 async def test_pages_of_the_public_url_may_connect_and_no_others(listening: dict[str, str], at: Path) -> None:
