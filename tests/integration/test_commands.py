@@ -375,6 +375,25 @@ def test_the_demo_writes_one_task_and_leaves_nothing_behind(temporary: dict[str,
         assert re.search(rf"\+\d+ ms  {kind} ", ended.stdout), kind
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"RELAY_PUBLIC_URL": "https://app.example.com/live"},
+        {"RELAY_PUBLIC_URL": "https://app.example.com", "RELAY_LISTEN": "unix:/nowhere/relay.sock"},
+        {"RELAY_JWT_ISSUER": "https://id.example.com", "RELAY_MAPPING": "/nowhere/mapping.toml"},
+        {"FEATURE_WEBSOCKET_ENABLED": "false", "RELAY_JWKS_URL": "https://id.example.com/keys"},
+    ],
+    ids=lambda foreign: " ".join(foreign),
+)
+def test_the_demo_is_not_disturbed_by_the_settings_of_another_relay(
+    temporary: dict[str, str], foreign: dict[str, str]
+) -> None:
+    """The demo hung without a word, because it asked for its relay where another one was said to be."""
+    ended = run("demo", "--once", timeout=100, **temporary | foreign)
+    assert ended.returncode == 0, ended.stderr
+    assert "task:pr_merged" in ended.stdout
+
+
 def test_ctrl_c_ends_the_demo_its_mongod_and_its_directory(temporary: dict[str, str]) -> None:
     arguments = ("demo", "--port", "0", "--pace", "0.05")
     with started(*arguments, until="Ctrl-C ends it all", **temporary) as (process, printed):

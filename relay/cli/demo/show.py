@@ -139,7 +139,9 @@ async def _stage(*, port: int, data: Path | None) -> AsyncIterator[tuple[_Stage,
     asked = asyncio.Event()
     on_signals(asked.set)  # first, because a signal must not leave a database behind
     with _database(data) as (mongo_url, database):
-        settings = config.load(
+        # Nothing from the environment: the settings of another relay, such as its RELAY_PUBLIC_URL, its mapping or its
+        # RELAY_JWT_ISSUER, would turn away the demo's own users.
+        settings = config.defaults(
             relay_mongo_url=mongo_url,
             relay_mongo_database=database,
             relay_tasks_collection="tasks",
