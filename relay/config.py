@@ -274,7 +274,8 @@ class Settings(BaseSettings):
     """Open connections from one client address. The next one is closed with 4430."""
     relay_trusted_proxies: Annotated[CommaSeparated, AfterValidator(_networks)] = ()
     """Addresses or networks of proxies whose `X-Forwarded-For` names the client, separated by commas; `unix:` stands
-    for the proxies on Unix sockets. Without it, every user behind a proxy counts as the proxy's address."""
+    for the proxies on Unix sockets. Whoever connects from one of them may claim any client address. Without it, every
+    user behind a proxy counts as the proxy's address."""
     relay_max_tasks_per_connection: Count = Field(200, ge=1)
     """Tasks that one connection may join. The next join is answered with `too_many_tasks`."""
     relay_messages_per_second: Count = Field(20, ge=1)
