@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from relay.config import UNIX_SOCKETS, Settings
-from relay.errors import StartupError
+from relay.errors import StartupError, may_be_secret
 from relay.gateway.descriptors import Capacity, reserve_descriptors
 from relay.gateway.unix_socket import BACKLOG, listen_unix, removal
 
@@ -280,15 +280,29 @@ def _explained(host: str, port: int, remedy: str) -> Iterator[None]:
     try:
         host.encode("idna")  # `socket` does this, too, and does not close itself if it fails
     except UnicodeError as failure:
-        raise StartupError(f"RELAY_HOST: {host!r} is neither an address nor a host name.") from failure
+        value = f": {host!r}" if _may_be_shown(host) else ""
+        raise StartupError(f"RELAY_HOST{value} is neither an address nor a host name.") from failure
     try:
         yield
     except OSError as failure:
         if failure.errno == errno.EADDRINUSE:
             reason = f"another program listens there; choose another with {remedy}"
+        elif not _may_be_shown(host):  # Python quotes the host in the error of a failed look-up
+            reason = "this machine has no such address"
         else:
             reason = failure.strerror or str(failure)
-        raise StartupError(f"Port {port} of {host} cannot be opened: {reason}.") from failure
+        shown = host if _may_be_shown(host) else "RELAY_HOST"
+        raise StartupError(f"Port {port} of {shown} cannot be opened: {reason}.") from failure
+
+
+def _may_be_shown(host: str) -> bool:
+    """Whether this host is no secret in the wrong variable, as far as one can see: an address, or a name of which each
+    label could be shown as a word."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return not may_be_secret(host.replace(".", " "))
+    return True
 
 
 def is_unspecified(host: str) -> bool:
