@@ -122,7 +122,7 @@ def but_is(value: object, secrets: Collection[str] = ()) -> str:
 def may_be_secret(text: str, secrets: Collection[str] = ()) -> bool:
     """Whether this text may be a key, a token, a URL with a password, or a secret out of `secrets`.
 
-    Of each member of `secrets`, the whole and every part that is not very short count.
+    That is also true of a text that is a part of a member of `secrets` or contains one, unless the part is very short.
     """
     return (
         not text.isprintable()  # also a PEM key, which has line ends

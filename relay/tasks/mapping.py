@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, PlainValidator, TypeAdapter, ValidationError
 
-from relay.errors import StartupError, but_is, first_problem
+from relay.errors import StartupError, but_is, first_problem, may_be_secret
 from relay.protocol.types import LIFECYCLE_FIELDS, Kind
 from relay.tasks.ids import whole
 from relay.tasks.redact import Redaction
@@ -141,10 +141,14 @@ class RoleRule:
     value: Annotated[str, BeforeValidator(_digits), AfterValidator(_filled)]
 
 
+def _shown(name: str) -> str:
+    return "the same" if may_be_secret(name) else repr(name)
+
+
 def _distinct(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     names = [rule.name for rule in rules]
     if repeated := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"must not have two rules named {min(repeated)!r}")
+        raise ValueError(f"must not have two rules named {_shown(min(repeated))}")
     return rules
 
 
@@ -211,7 +215,7 @@ def _kind_by_name(names_by_kind: Map[Kind, tuple[str, ...]]) -> dict[str, Kind]:
     for kind, names in names_by_kind.items():
         for name in names:
             if kinds.setdefault(snake(name), kind) != kind:
-                raise ValueError(f"must not name {name!r} for two kinds of message")
+                raise ValueError(f"must not name {_shown(name)} for two kinds of message")
     return kinds
 
 

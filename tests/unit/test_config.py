@@ -151,6 +151,13 @@ def test_no_sentence_shows_a_secret_in_a_mapping(tmp_path: Path) -> None:
         with pytest.raises(StartupError, match=r"m\.toml: events must be a dotted path") as failure:
             mapping_of(settings)
         assert wrong[:-1] not in str(failure.value)
+    key = "9f86d081884c7d659a2feaa0c55ad015"
+    rule = f"[[visibility.rules]]\nname = '{key}'\nfield = 'x'\nclaim = 'c'\n"
+    for text in (rule * 2, f"[statuses]\nfailed = '{key}'\npr_merged = '{key}'\n"):
+        (tmp_path / "m.toml").write_text(text)
+        with pytest.raises(StartupError, match="the same") as failure:
+            mapping_of(settings)
+        assert key not in str(failure.value)
 
 
 NUMBERS = sorted(
