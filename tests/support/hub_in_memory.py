@@ -158,7 +158,7 @@ class HubFixture:
             raise failure
         if not wanted():
             raise Unwanted
-        found = self._matching(position, filter)
+        found = self._matching(position, filter, sort or {}, limit)
         if projection is not None and LENGTH_FIELD in projection:
             found = _with_lengths(found)
         elif projection is None:
@@ -172,14 +172,23 @@ class HubFixture:
         self.lists_read += 1
         return [key_of(one["_id"]) for one in documents]
 
-    def whole_list(self, position: Timestamp, filter: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the summaries of the tasks that match, made from the documents as they were at this position."""
-        documents = _with_lengths(self._matching(position, filter))
+    def whole_list(
+        self, position: Timestamp, filter: Mapping[str, Any], limit: int = 0
+    ) -> list[dict[str, Any]]:
+        """Return the summaries of the first tasks that match, made from the documents as they were at this position."""
+        documents = _with_lengths(self._matching(position, filter, {"_id": -1}, limit))
         return [TRANSLATOR.summarise(DECODER.document(bson.encode(one))) for one in documents]
 
-    def _matching(self, position: Timestamp, filter: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _matching(
+        self, position: Timestamp, filter: Mapping[str, Any], sort: Mapping[str, int], limit: int
+    ) -> list[dict[str, Any]]:
+        """Return the first `limit` matching documents in the order of `sort`; all of them if `limit` is 0. The values
+        of the fields in `sort` are strings."""
         plain = bson.decode(bson.encode(filter))
-        return [copy.deepcopy(one) for one in self.model.at(position).values() if filter_applies(plain, one)]
+        found = [one for one in self.model.at(position).values() if filter_applies(plain, one)]
+        for name, direction in reversed(sort.items()):
+            found.sort(key=lambda one: one[name], reverse=direction < 0)
+        return copy.deepcopy(found[: limit or None])
 
     async def now(self) -> Timestamp:
         return max(self.database_at, self.hub.position)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -19,8 +18,8 @@ class EarlyReads(HubFixture):
 
     is_routed = True
 
-    def _matching(self, position: Timestamp, filter: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return super()._matching(self.model.batches[-1].position, filter)
+    def _matching(self, position: Timestamp, *query: Any) -> list[dict[str, Any]]:
+        return super()._matching(self.model.batches[-1].position, *query)
 
 
 def shown(receiver: Receiver) -> dict[str, Any]:
