@@ -10,6 +10,7 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 
 from support.fake_transport import masked
 from support.relay_fixture import SOON_S, token
@@ -28,6 +29,11 @@ class Visitor:
         self.relay, self.slow, self.off = _address(url), _address(slow or url), _address(off or url)
         self.bearer = b"Authorization: Bearer " + token("alice", ttl_s=3600).encode() + b"\r\n"
         self.expired = b"Authorization: Bearer " + token("alice", ttl_s=-60).encode() + b"\r\n"
+        self._users = count()
+
+    def bearer_of_another(self) -> bytes:
+        """The token of a user who has not visited the relay before, and so has used up no rate."""
+        return b"Authorization: Bearer " + token(f"user{next(self._users)}", ttl_s=3600).encode() + b"\r\n"
 
     def connect(self, of: Address | None = None) -> socket.socket:
         return socket.create_connection(of or self.relay, timeout=SOON_S)
@@ -120,12 +126,13 @@ def converse(
     authorized: bool = True,
     how: str = "close",
     of: Address | None = None,
+    bearer: bytes | None = None,
 ) -> None:
-    """A WebSocket: send these frames at once, read what they cause, and end it."""
+    """A WebSocket: send these frames at once, read what they cause, and end it. It is alice's, or that of `bearer`."""
     with visitor.connect(of) as tcp:
-        tcp.sendall(upgrade(path, *([visitor.bearer] if authorized else [])))
-        until(tcp, b'"welcome"' if authorized else b"\r\n\r\n")
-        if frames:
+        tcp.sendall(upgrade(path, *([bearer or visitor.bearer] if authorized else [])))
+        is_open = until(tcp, b'"welcome"' if authorized else b"\r\n\r\n")
+        if frames and is_open:
             tcp.sendall(b"".join(frames) + masked(PING, b"and back"))
             until(tcp, b"and back")
         if how == "reset":
@@ -139,11 +146,18 @@ def converse(
                 pass  # the relay had closed already
 
 
-def until(tcp: socket.socket, wanted: bytes) -> None:
-    """Read until these bytes, a close frame, or the end of the connection."""
+def until(tcp: socket.socket, wanted: bytes) -> bool:
+    """Read until these bytes, a close frame, or the end of the connection. Return whether these bytes have come."""
     got = b""
     while wanted not in got and b"\x88" not in got and (piece := tcp.recv(65_536)):
         got += piece
+    return wanted in got
+
+
+def too_fast(visitor: Visitor, pings: int) -> None:
+    """A WebSocket of a user with no other, which sends more requests at once than its rate permits."""
+    bearer = visitor.bearer_of_another()
+    converse(visitor, *[frame(b'{"type":"ping"}')] * pings, of=visitor.slow, bearer=bearer)
 
 
 def frame(text: bytes) -> bytes:
@@ -268,8 +282,9 @@ KINDS: dict[str, Callable[[Visitor], None]] = {
     "poll outside the rollout": lambda v: v.ask(post(DASHBOARD, v.bearer), expecting=b"403", of=v.off),
     "socket outside the rollout": lambda v: converse(v, of=v.off),
     "poll over the rate": lambda v: v.ask(post(LONG_LIST, v.bearer), expecting=b"", of=v.slow),
-    "socket over the rate": lambda v: converse(v, *[frame(b'{"type":"ping"}')] * 9, of=v.slow),
-    "socket that goes on over the rate": lambda v: converse(v, *[frame(b'{"type":"ping"}')] * 200, of=v.slow),
+    "socket over the rate": lambda v: too_fast(v, 9),
+    "socket that goes on over the rate": lambda v: too_fast(v, 200),
+    "socket of a user over the rate": lambda v: converse(v, of=v.slow),
     "poll while the database is unavailable": lambda v: v.ask(post(AWAY, v.bearer), expecting=b"503"),
     "poll that fails": lambda v: v.ask(post(BROKEN, v.bearer), expecting=b"500"),
 }
@@ -279,6 +294,7 @@ NEED_OTHER_RELAYS = {  # these need a relay that is slow or off, or polls that f
     "poll over the rate",
     "socket over the rate",
     "socket that goes on over the rate",
+    "socket of a user over the rate",
     "poll while the database is unavailable",
     "poll that fails",
 }
