@@ -50,6 +50,7 @@ class Instance:
             "RELAY_JWT_SECRET": SECRET,
             "RELAY_PORT": str(port),
             "RELAY_DRAIN_MS": "100",
+            "RELAY_MESSAGES_PER_SECOND": "1000",  # movers connect more often than a user may by default
             **settings,
         }
         self._command = [*command(patches), *arguments]

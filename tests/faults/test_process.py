@@ -55,6 +55,7 @@ class RelayProcess:
             RELAY_PORT=str(self._port),
             RELAY_KNOWN_TASKS_MAX="2",
             RELAY_DRAIN_MS="200",
+            RELAY_MESSAGES_PER_SECOND="1000",
         )
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self._port}"
