@@ -119,7 +119,7 @@ HUB: dict[str, Mutation] = {
         "gap",
         python=replaced(Connection, "pin", _pins_nothing),
         without=_all_but("stalls", "lost", "large"),
-        seed=5,
+        seed=61,
     ),
     "dropped-unreported": Mutation(
         "a state continues from live messages that were dropped a moment ago",
