@@ -64,6 +64,7 @@ async def test_who_loses_a_task_hears_that_and_nothing_more(tasks: Any, settings
         connected(relay, "/ws/dashboard") as alice,
         connected(relay, "/ws/dashboard", sub="bob") as bob,
     ):
+        await alice.until("dashboard:state")
         await alice.send("task:join", {"taskId": "t"})
         await alice.until("task:state")
         await bob.until("dashboard:state")
@@ -83,6 +84,7 @@ async def test_who_loses_a_task_hears_that_and_nothing_more(tasks: Any, settings
 async def test_a_deleted_task_is_told_in_both_forms(tasks: Any, settings: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice"})
     async with running(settings) as relay, connected(relay, "/ws/dashboard") as client:
+        await client.until("dashboard:state")
         await client.send("task:join", {"taskId": "t"})
         await client.until("task:state")
         tasks.delete_one({"_id": "t"})
@@ -196,6 +198,7 @@ async def test_the_strangers_loop_is_not_even_touched(tasks: Any, settings: Any)
         connected(relay, "/ws/dashboard") as alice,
     ):
         await stranger.until("dashboard:state")
+        await alice.until("dashboard:state")
         await asyncio.to_thread(
             tasks.insert_many, [{"createdBy": "alice", "events": [{"n": n}]} for n in range(50)]
         )
