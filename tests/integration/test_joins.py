@@ -520,6 +520,7 @@ async def test_a_dropped_collection_heals_by_itself(tasks: Tasks, settings: Any)
     task = mine([{"n": 0}])
     tasks.insert_one(task)
     async with running(settings) as relay, connected(relay, "/ws/dashboard") as client:
+        await client.until("dashboard:state")
         await joined(client, task["_id"])
         tasks.drop()
         await client.until("task:deleted", taskId=str(task["_id"]))
