@@ -81,3 +81,13 @@ def two_workers(good: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]
         "TMPDIR": str(directory),
     }
     assert list(directory.iterdir()) == []
+
+
+@pytest.fixture
+def profiled_tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Iterator[Any]:
+    """The collection of tasks, of which MongoDB records every read."""
+    database = mongo[database_name]
+    database.create_collection("tasks")
+    database.command("profile", 2)
+    yield database["tasks"]
+    database.command("profile", 0)

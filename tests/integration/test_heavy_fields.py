@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import support.bson_bytes as raw
 from bson.raw_bson import RawBSONDocument
-from pymongo import MongoClient
 from support.relay_fixture import connected, running, settings_for
 
 from relay.source.reader import UNCUT_AT_ONCE
@@ -35,13 +33,8 @@ HEAVY: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.fixture
-def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Iterator[Any]:
-    """The collection, of which MongoDB records every read."""
-    database = mongo[database_name]
-    database.create_collection("tasks")
-    database.command("profile", 2)
-    yield database["tasks"]
-    database.command("profile", 0)
+def tasks(profiled_tasks: Any) -> Any:
+    return profiled_tasks
 
 
 @pytest.fixture

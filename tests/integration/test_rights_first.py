@@ -6,13 +6,11 @@ import asyncio
 import random
 import statistics
 import time
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 from bson import ObjectId
-from pymongo import MongoClient
 from support.polling_client import post
 from support.relay_fixture import SocketClient, connected, running, settings_for
 
@@ -25,13 +23,8 @@ Tasks = Any
 
 
 @pytest.fixture
-def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Iterator[Tasks]:
-    """The collection, of which MongoDB records every read."""
-    database = mongo[database_name]
-    database.create_collection("tasks")
-    database.command("profile", 2)
-    yield database["tasks"]
-    database.command("profile", 0)
+def tasks(profiled_tasks: Tasks) -> Tasks:
+    return profiled_tasks
 
 
 @pytest.fixture
