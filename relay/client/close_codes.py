@@ -15,7 +15,7 @@ BACKOFF_CAP_S = 20.0
 REFUSED_TOKEN_CAP_S = 30.0  # longest delay between two attempts with tokens that the relay refuses
 ANNOUNCED_WAIT_MAX_S = 600.0  # a longer retryAfterMs or reconnectAfterMs is shortened to this
 
-Verdict = Literal["again", "fresh_token", "done", "refused"]
+Verdict = Literal["again", "fresh_token", "other_token", "done", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ def judge(code: int | None) -> Verdict:
     """Return what a client does after a connection ended with this code (PROTOCOL.md 7).
 
     A code below 1000 is the HTTP status of a refused upgrade; None means that no answer came. "again": reconnect.
-    "fresh_token": reconnect with a new token. "done": the relay has ended the connection for good. "refused":
+    "fresh_token": reconnect with a new token. "other_token": reconnect only once there is a token other than the one of
+    this connection. "done": the relay has ended the connection for good. "refused":
     reconnecting cannot help.
     """
     match code:
@@ -44,6 +45,8 @@ def judge(code: int | None) -> Verdict:
             return "again"
         case 401 | Close.UNAUTHENTICATED:
             return "fresh_token"
+        case Close.DISCONNECTED:
+            return "other_token"
         case 408 | 425 | 429:
             return "again"
         case Close.DONE:

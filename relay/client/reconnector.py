@@ -33,7 +33,7 @@ from relay.client.events import Connected, ConnectionRefused, Disconnected, Item
 from relay.client.pace import Pace
 from relay.client.subscriptions import NO_EFFECT, Outcome, Retry, Subscriptions, Wanted
 from relay.client.tokens import NoToken, Tokens, TokenSource
-from relay.protocol.types import ABNORMAL, SUBPROTOCOL, Kind, Request
+from relay.protocol.types import ABNORMAL, SUBPROTOCOL, Close, Kind, Request
 
 HEALTHY_AFTER_S = 10.0  # a connection that lasted this long resets the backoff
 SILENCE_HEARTBEATS = 2.5  # after this many silent heartbeats reconnect (PROTOCOL.md 5)
@@ -96,20 +96,18 @@ class Reconnector:
             try:
                 token = await self._tokens.ask()
                 ending = await self._run_connection(token, tries)
-                if ending.reason == EXPIRED_REASON:
-                    self._tokens.mark_expired(token)
             except NoToken as missing:
                 ending = Ending(f"no token ({missing})", None)
             if ending.lived_s is not None:
                 tries = 0
                 failures = 0 if ending.lived_s >= HEALTHY_AFTER_S else failures
             match judge(ending.code):
-                case "fresh_token" if self._tokens.is_fixed:
+                case "fresh_token" | "other_token" if self._tokens.is_fixed:
                     raise ConnectionRefused(ending.code or 0, ending.reason)
-                case "again" | "fresh_token" as verdict:
+                case "again" | "fresh_token" | "other_token" as verdict:
                     # Try the first new token soon; if it is refused too, wait longer so as not to flood the relay.
-                    refused_again = verdict == "fresh_token" and failures > 0
-                    delay = refused_token_delay if refused_again else jitter
+                    patient = verdict == "other_token" or (verdict == "fresh_token" and failures > 0)
+                    delay = refused_token_delay if patient else jitter
                     retry_in = retry_delay(ending, delay(failures, self._random))
                     failures += 1
                     await self._deliver(Disconnected(ending.reason, ending.code, retry_in))
@@ -145,6 +143,10 @@ class Reconnector:
         finally:
             self.connection = None
             await _close(ws)
+        if code == Close.DISCONNECTED:
+            self._tokens.mark_ended(connection.token, "whose user was disconnected")
+        elif reason == EXPIRED_REASON:
+            self._tokens.mark_ended(connection.token, "which has expired")
         lived_s = None if connection.welcomed_at is None else self._clock() - connection.welcomed_at
         wait_s = connection.draining_s if connection.draining_s is not None else announced_delay(code, reason)
         return Ending(reason, code, wait_s, lived_s)

@@ -26,7 +26,7 @@ class Tokens:
             raise ValueError("the token must be a string or a callable")
         self._source = checked(source) if isinstance(source, str) else source
         self._sleep = sleep
-        self._expired: str | None = None
+        self._ended: tuple[str, str] | None = None  # a token that is not used again, and why not
 
     @property
     def is_fixed(self) -> bool:
@@ -53,13 +53,13 @@ class Tokens:
             token = checked(given)
         except ValueError:
             raise NoToken("invalid characters") from None
-        if token == self._expired:
-            raise NoToken("the same token, which has expired")
+        if self._ended is not None and token == self._ended[0]:
+            raise NoToken(f"the same token, {self._ended[1]}")
         return token
 
-    def mark_expired(self, token: str) -> None:
-        """Do not use this token again, because the relay reported that it has expired."""
-        self._expired = token
+    def mark_ended(self, token: str, why: str) -> None:
+        """Do not use this token again. `why` goes into the text of NoToken: "which has expired"."""
+        self._ended = token, why
 
     async def _bounded(self, given: Awaitable[Any]) -> Any:
         is_ours = not asyncio.isfuture(

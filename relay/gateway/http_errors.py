@@ -20,6 +20,7 @@ RETRY_MS = 1000  # for 429 and 503 responses whose cause does not say when to tr
 
 _STATUS_OF_ERROR = {ErrorCode.RATE_LIMITED: 429, ErrorCode.UNAVAILABLE: 503}
 _OF_CLOSE_CODE = {
+    Close.DISCONNECTED: (403, ErrorCode.FORBIDDEN),
     Close.FEATURE_DISABLED: (403, ErrorCode.FEATURE_DISABLED),
     Close.AT_CAPACITY: (429, ErrorCode.RATE_LIMITED),
     Close.INTERNAL: (503, ErrorCode.UNAVAILABLE),  # the token cannot be verified yet

@@ -67,7 +67,8 @@ class Kind(StrEnum):
 
 
 class Close(IntEnum):
-    """Close codes (section 7). After 4000–4499 a client reconnects, after 4500–4999 it does not."""
+    """Close codes (section 7). After 4000–4499 a client reconnects (after 4401 and 4403 with another token), after
+    4500–4999 it does not."""
 
     DONE = 1000
     GOING_AWAY = 1001
@@ -78,6 +79,7 @@ class Close(IntEnum):
     TOO_BIG = 1009
     INTERNAL = 1011
     UNAUTHENTICATED = 4401
+    DISCONNECTED = 4403  # an operator has disconnected the user
     TIMEOUT = 4408
     RATE_LIMITED = 4429
     AT_CAPACITY = 4430

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard import SOON_MS, connection, detail, open_row, row, until, write_task
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 from support.relay_fixture import token
 
 NEW_SECRET = "another secret for tests, as long as the first"
@@ -109,3 +109,64 @@ def test_the_page_says_that_the_feature_is_off_and_stops_trying(page: Page, site
     expect(connection(page, "refused")).to_have_text("Switched off")
     expect(page.locator("#notice")).to_contain_text("not switched on for you")
     expect(page.locator("#banner")).to_be_hidden()
+
+
+def test_a_disconnected_user_sees_who_did_it_and_comes_back_with_a_button(page: Page, site: Any) -> None:
+    sockets = forwarded_sockets(page)
+    task_id = write_task(site)
+    site.open()
+    expect(row(page, task_id)).to_be_visible()
+    sockets[-1].close(code=4403, reason="disconnected")
+    expect(connection(page, "offline")).to_have_text("Disconnected")
+    expect(page.locator("#banner p")).to_have_text("An administrator disconnected you.")
+    expect(row(page, task_id)).to_be_visible()
+    assert len(sockets) == 1
+    page.get_by_role("button", name="Reconnect").click()
+    expect(connection(page, "live")).to_be_visible()
+    expect(page.locator("#banner")).to_be_hidden()
+
+
+def test_a_disconnected_user_without_a_list_sees_the_notice_in_its_place(page: Page, site: Any) -> None:
+    ends = [True]
+    page.route_web_socket(
+        "**/ws",
+        lambda socket: (
+            socket.close(code=4403, reason="disconnected") if ends.pop() else socket.connect_to_server()
+        ),
+    )
+    page.goto(f"{site.url}/#token={token('alice')}")
+    notice = page.locator("#notice")
+    expect(notice).to_contain_text("An administrator disconnected you.")
+    expect(page.locator("#banner")).to_be_hidden()
+    ends.append(False)
+    notice.get_by_role("button", name="Reconnect").click()
+    expect(connection(page, "live")).to_be_visible()
+
+
+def test_a_fresh_sign_in_link_in_another_tab_brings_a_disconnected_user_back_and_the_same_one_does_not(
+    page: Page, site: Any
+) -> None:
+    sockets = forwarded_sockets(page)
+    first = token("alice")
+    page.goto(f"{site.url}/#token={first}")
+    expect(connection(page, "live")).to_be_visible()
+    sockets[-1].close(code=4403, reason="disconnected")
+    expect(connection(page, "offline")).to_be_visible()
+    tab = page.context.new_page()
+    tab.goto(f"{site.url}/#token={first}")
+    expect(connection(tab, "live")).to_be_visible()
+    expect(connection(page, "offline")).to_have_text("Disconnected")
+    tab.goto(f"{site.url}/#token={token('alice', ttl_s=300)}")
+    expect(connection(page, "live")).to_be_visible()
+
+
+def forwarded_sockets(page: Page) -> list[WebSocketRoute]:
+    """The page's WebSockets, in the order they open. Each is connected to the relay, and the test can close it."""
+    sockets: list[WebSocketRoute] = []
+
+    def forward(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    page.route_web_socket("**/ws", forward)
+    return sockets

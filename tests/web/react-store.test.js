@@ -263,3 +263,23 @@ test("a refused token is not used again at each render", async () => {
   }
   assert.ok(presented.length < 12, `${presented.length} times in a minute`);
 });
+
+test("a disconnected user's page says so, and comes back with retry() or with another token", async () => {
+  for (const back of ["retry", "token"]) {
+    const { relay, store } = given("t");
+    store.token = "first";
+    store.open(URL);
+    await relay.world.pass(1_000);
+    relay.world.sockets[0].ends(4403, "disconnected");
+    for (let render = 0; render < 500; render += 1) {
+      store.token = "first";
+      await relay.world.pass(20);
+    }
+    assert.deepEqual([store.connection.state, store.connection.reason], ["offline", "disconnected"]);
+    assert.equal(relay.world.sockets.length, 1);
+    if (back === "retry") store.retry();
+    else store.token = "second";
+    await relay.world.pass(100);
+    assert.deepEqual([store.connection.state, relay.world.sockets[1].token], ["live", back === "retry" ? "first" : "second"]);
+  }
+});

@@ -185,6 +185,83 @@ for (const blocked of [false, true]) {
   });
 }
 
+for (const blocked of [false, true]) {
+  const over = blocked ? "polls" : "WebSocket";
+  const online = blocked ? "polling" : "live";
+
+  /** A client that was connected with the token `first` when an operator disconnected its user. */
+  async function disconnected() {
+    const relay = new FakeRelay("t");
+    relay.blocked = blocked;
+    const presented = [];
+    let isThrownOut = false; // with the next poll
+    const { onSocket, onRequest } = relay.world;
+    relay.world.onSocket = (socket) => {
+      if (!blocked) presented.push(socket.token);
+      onSocket(socket);
+    };
+    relay.world.onRequest = (request) => {
+      presented.push(request.token);
+      if (!isThrownOut) return onRequest(request);
+      isThrownOut = false;
+      request.answers(403, { data: { code: "forbidden", message: "disconnected" } });
+    };
+    const session = { token: "first" };
+    const { client_, asked } = client(relay, () => session.token);
+    client_.joinTask("t");
+    await relay.world.pass(15_000);
+    assert.equal(client_.status.state, online);
+    isThrownOut = blocked;
+    if (blocked) await relay.append("t", 1);
+    else relay.world.sockets[0].ends(4403, "disconnected");
+    await relay.world.pass(1_500);
+    presented.length = asked.length = 0;
+    return { relay, client_, asked, presented, session };
+  }
+
+  test(`a disconnected user does not come back with the same token, over ${over}`, async () => {
+    const { relay, client_, asked, presented } = await disconnected();
+    assert.deepEqual([client_.status.state, client_.status.reason], ["offline", "disconnected"]);
+    // However long it lasts, and whatever wakes the page, the function is asked slowly and nothing is sent.
+    await relay.world.pass(600_000);
+    assert.ok(asked.length >= 20 && asked.length < 50, `${asked.length} times in ten minutes`);
+    for (const moment of ["online", "visible"]) await relay.world.dispatch(moment);
+    await client_.renew();
+    await relay.world.pass(30_000);
+    assert.deepEqual([client_.status.reason, presented], ["disconnected", []]);
+    client_.close();
+  });
+
+  test(`a disconnected user comes back with another token by itself, over ${over}`, async () => {
+    const { relay, client_, presented, session } = await disconnected();
+    session.token = "second";
+    await relay.world.pass(40_000);
+    assert.equal(client_.status.state, online);
+    assert.deepEqual(new Set(presented), new Set(["second"]));
+    client_.close();
+  });
+
+  test(`a disconnected user comes back at once with renew() and another token, over ${over}`, async () => {
+    const { relay, client_, presented, session } = await disconnected();
+    session.token = "second";
+    await client_.renew();
+    await relay.world.pass(blocked ? 10_000 : 0);
+    assert.equal(client_.status.state, online);
+    assert.deepEqual(new Set(presented), new Set(["second"]));
+    client_.close();
+  });
+
+  test(`a disconnected user comes back with retry() and the same token, over ${over}`, async () => {
+    const { relay, client_, presented } = await disconnected();
+    await relay.world.pass(100_000);
+    client_.retry();
+    await relay.world.pass(blocked ? 10_000 : 0);
+    assert.equal(client_.status.state, online);
+    assert.deepEqual(new Set(presented), new Set(["first"]));
+    client_.close();
+  });
+}
+
 test("a token function whose fresh tokens are all refused is called slowly, as is the relay", async () => {
   const relay = relayFor(new Set());
   let serial = 0;

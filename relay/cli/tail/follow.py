@@ -34,6 +34,7 @@ _REFUSALS: dict[int, str] = {
     426: "a proxy in between does not pass the upgrade to a WebSocket on",
     431: "the head of the request, with the token in it, is too large",
     Close.UNAUTHENTICATED: "the token is not accepted or has expired",
+    Close.DISCONNECTED: "an administrator has disconnected this user",
     Close.BAD_HANDSHAKE: "the relay does not understand how this client introduced itself",
     Close.FEATURE_DISABLED: "live delivery is switched off for this user",
 }

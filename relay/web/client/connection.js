@@ -15,7 +15,7 @@ import { Offers } from "./offers.js";
 import { Probe } from "./probe.js";
 import { verdict } from "./protocol.js";
 import { Retries, waitMs } from "./retries.js";
-import { isWaitingForToken, Tokens } from "./tokens.js";
+import { isEnding, isWaitingForToken, Tokens } from "./tokens.js";
 import { TransportOpener } from "./transports/open.js";
 import { ABNORMAL } from "./transports/transport.js";
 
@@ -187,8 +187,7 @@ export class Connection {
     if (attempt !== this.#attempt) return;
     this.#questions -= 1;
     // A refused token may become valid later, as when the secret is replaced here before it is replaced at the relay.
-    // An expired one never does.
-    const isUseless = token === this.#refused?.token && (this.#isFirst || this.#refused?.reason === "token_expired");
+    const isUseless = token === this.#refused?.token && (this.#isFirst || isEnding(this.#refused?.reason));
     if (token !== undefined && !isUseless) return this.#connect(token);
     if (this.#questions > 0) return;
     this.#retries.tokenFailures += 1;
@@ -315,6 +314,9 @@ export class Connection {
       case "give_up":
         this.#retries.refuse(reason, this.#host);
         return this.#become({ state: "refused", reason });
+      case "other_token":
+        this.#refused = { token: this.#offers.token, reason };
+        return this.#tryLater(reason);
       case "refresh":
         this.#refused = { token: this.#offers.token, reason };
         // The first time, try at once. Where fresh tokens are refused as well, wait longer to spare the relay.

@@ -6,8 +6,8 @@
 
 /**
  * What to do after a close: try again (after a time the server named, if it named one), try again
- * with a fresh token, or give up.
- * @typedef {{then: "reconnect", afterMs?: number} | {then: "refresh"} | {then: "give_up"}} Verdict
+ * with a fresh token, rest until there is another token, or give up.
+ * @typedef {{then: "reconnect", afterMs?: number} | {then: "refresh"} | {then: "other_token"} | {then: "give_up"}} Verdict
  */
 
 export const SUBPROTOCOL = "relay.v1";
@@ -18,6 +18,7 @@ export const DASHBOARD_LIMIT_MAX = 5000;
 export const MAX_MESSAGE_BYTES_DEFAULT = 65_536; // of a frame or a poll, until the relay names another limit
 
 const UNAUTHENTICATED = 4401;
+export const DISCONNECTED = 4403;
 export const RATE_LIMITED = 4429;
 const FIRST_FINAL = 4500; // from here on the range says: do not come back
 // Our own frames broke a rule: the same frames would break it again.
@@ -31,6 +32,7 @@ const SENDER_AT_FAULT = new Set([1003, 1007, 1008, 1009]);
  */
 export function verdict(code, reason) {
   if (code === UNAUTHENTICATED) return { then: "refresh" };
+  if (code === DISCONNECTED) return { then: "other_token" };
   if (code >= FIRST_FINAL || SENDER_AT_FAULT.has(code)) return { then: "give_up" };
   if (code !== RATE_LIMITED) return { then: "reconnect" };
   const afterMs = Number(reason.split(":")[1]);

@@ -9,7 +9,7 @@ import { backoff, patientBackoff } from "./backoff.js";
 
 // A person has to mend these first: quick attempts would only burden the relay and the token function.
 const PATIENT = new Set([
-  "no_token", "bad_token", "token_expired", "unauthenticated", "origin_not_allowed", "mixed_content",
+  "no_token", "bad_token", "token_expired", "unauthenticated", "disconnected", "origin_not_allowed", "mixed_content",
 ]);
 
 /** @typedef {{reason: string, until: number}} Pause the reason of a wait, and its end in ms since the epoch */

@@ -16,7 +16,12 @@
 
 const ANSWER_WITHIN_MS = 15_000; // a later answer is ignored, and the function is called again
 // Only another token, or the recovery of the token function, can end these.
-const TOKEN_REASONS = new Set(["no_token", "bad_token", "token_unavailable", "token_expired", "unauthenticated"]);
+const TOKEN_REASONS = new Set([
+  "no_token", "bad_token", "token_unavailable", "token_expired", "unauthenticated", "disconnected",
+]);
+// A token that ended in one of these is not brought again: an expired one never becomes valid, and that of a user whom
+// an operator disconnected is for a person to bring again.
+const ENDINGS = new Set(["token_expired", "disconnected"]);
 // Printable ASCII without spaces: no header and no frame to the relay can hold anything else.
 const PRINTABLE = /^[!-~]+$/;
 const HTTP_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110, 5.6.2: the characters of a subprotocol
@@ -73,6 +78,14 @@ export class Tokens {
  */
 export function isWaitingForToken({ state, reason = "" }) {
   return state === "offline" && TOKEN_REASONS.has(reason);
+}
+
+/**
+ * Whether a token that was refused for this reason may not be brought again without `retry()`.
+ * @param {string} [reason]
+ */
+export function isEnding(reason = "") {
+  return ENDINGS.has(reason);
 }
 
 /**

@@ -2,10 +2,10 @@
 // The dashboard: turns the session, the route and the filter into one render per frame.
 
 import { connect } from "/client/index.js";
-import { isSignedOut } from "/view/index.js";
+import { isDisconnected, isSignedOut } from "/view/index.js";
 import { find, setText } from "./dom.js";
 import { FilterView } from "./filter.js";
-import { FreshnessView, refusal } from "./freshness.js";
+import { FreshnessView, isBlocked, refusal } from "./freshness.js";
 import { listenToKeys } from "./keys.js";
 import { ListView } from "./list.js";
 import { Announcer } from "./announcer.js";
@@ -49,7 +49,8 @@ addEventListener("hashchange", () => {
 });
 onRenewal(renew);
 for (const type of ["online", "offline"]) addEventListener(type, invalidate);
-find("button", notice).addEventListener("click", () => filter.clear());
+find(".clear-filter", notice).addEventListener("click", () => filter.clear());
+find(".reconnect", notice).addEventListener("click", () => relay.retry());
 listenToKeys({
   step: (by) => listView.step(listView.focused ?? open?.taskId ?? null, by),
   filter: () => filter.focus(),
@@ -83,8 +84,8 @@ function start() {
 
 /** @param {import("/client/index.js").Status} now */
 function follow(now) {
-  // Keep showing "Signed out" while the same token is tried again.
-  if (now.state === "connecting" && isSignedOut(status)) return;
+  // Keep showing "Signed out" while the same token is tried again, and "Disconnected" while another one is asked for.
+  if (now.state === "connecting" && (isSignedOut(status) || isDisconnected(status))) return;
   status = now;
   invalidate();
 }
@@ -92,6 +93,7 @@ function follow(now) {
 /** There is a fresh token of the same user: connect with it now if the old one was refused. */
 function renew() {
   if (isSignedOut(status)) relay.retry();
+  else if (isDisconnected(status)) relay.renew(); // not with the token of before, which another tab may have brought
 }
 
 /** Opens the task that the address names, as in `#/tasks/<id>`. */
@@ -153,7 +155,8 @@ function showNotice(shown) {
   setText(find("p", notice), shown.text);
   find(".icon", notice).dataset.icon = shown.icon;
   notice.classList.toggle("late", shown.title === "Loading…");
-  find("button", notice).hidden = !filter.isOn || list.tasks.length === 0;
+  find(".clear-filter", notice).hidden = !filter.isOn || list.tasks.length === 0;
+  find(".reconnect", notice).hidden = !isDisconnected(status) || list.state !== "loading";
 }
 
 /**
@@ -161,9 +164,7 @@ function showNotice(shown) {
  * @returns {Notice | null}
  */
 function noticeOf(matching) {
-  const { state } = status;
-  const isBlocked = state === "refused" || isSignedOut(status);
-  if (list.state === "loading" && isBlocked) return { ...refusal(status), icon: "failed" };
+  if (list.state === "loading" && isBlocked(status)) return { ...refusal(status), icon: "failed" };
   if (list.state === "loading") return { title: "Loading…", text: "", icon: "relay" };
   if (list.state !== "ready") {
     return { title: "No list", text: `The relay refused it (${list.state}).`, icon: "failed" };

@@ -1,7 +1,7 @@
 // @ts-check
 // Shows how current the page is: the chip in the header, the dialog it opens, and the banner while it is not live.
 
-import { duration, isSignedOut, reasonWords, sentence, stateWord, whatNext } from "/view/index.js";
+import { duration, isDisconnected, isSignedOut, reasonWords, sentence, stateWord, whatNext } from "/view/index.js";
 import { find, setText } from "./dom.js";
 
 /** @import { Relay, Status } from "/client/index.js" */
@@ -44,15 +44,16 @@ export class FreshnessView {
   render(status, hasList) {
     this.#status = status;
     const { state } = status;
-    const signedOut = isSignedOut(status);
     this.#chip.dataset.connection = state;
     this.#followReturn(isCurrent(status), hasList);
     // Keep the banner during an attempt: it would only flicker.
     if (state !== "connecting") {
       const trouble = troubleOf(status) || this.#expiry();
-      this.#banner.hidden = trouble === "" || ((state === "refused" || signedOut) && !hasList);
+      this.#banner.hidden = trouble === "" || (isBlocked(status) && !hasList);
       setText(find("p", this.#banner), trouble);
-      find("button", this.#banner).hidden = state !== "offline" || signedOut;
+      const button = find("button", this.#banner);
+      button.hidden = state !== "offline" || isSignedOut(status);
+      setText(button, isDisconnected(status) ? "Reconnect" : "Try now");
       document.body.classList.toggle("not-live", !isCurrent(status) && hasList);
     }
     this.tick();
@@ -104,6 +105,14 @@ function isCurrent({ state }) {
 }
 
 /**
+ * Whether the connection rests until its user does something.
+ * @param {Status} status
+ */
+export function isBlocked(status) {
+  return status.state === "refused" || isSignedOut(status) || isDisconnected(status);
+}
+
+/**
  * Why there is no list at all.
  * @param {Status} status
  * @returns {{title: string, text: string}}
@@ -115,7 +124,7 @@ export function refusal(status) {
 /** @param {Status} status */
 function chipWord(status) {
   const { state, nextTryAt = 0 } = status;
-  if (state !== "offline" || isSignedOut(status) || !navigator.onLine) return stateWord(status);
+  if (state !== "offline" || isBlocked(status) || !navigator.onLine) return stateWord(status);
   const seconds = Math.ceil((nextTryAt - Date.now()) / 1000);
   return seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting";
 }
@@ -133,6 +142,7 @@ function troubleOf(status) {
     return `The relay does not accept this connection: ${reasonWords(status)}.`;
   }
   if (state !== "offline") return "";
+  if (isDisconnected(status)) return sentence(reasonWords(status));
   if (reason === "no_token") return "Open this page with a sign-in link: its address ends in #token=…";
   if (isSignedOut(status)) {
     return "This sign-in has ended or is not accepted. "

@@ -19,4 +19,6 @@ export { matches } from "./search.js";
 export { readable, SECTIONS, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";
 export { reachedAt, stepsOf } from "./steps.js";
 export { duration, parseTime } from "./time.js";
-export { bannerWords, countdownWords, isSignedOut, reasonWords, sentence, stateWord, whatNext } from "./words.js";
+export {
+  bannerWords, countdownWords, isDisconnected, isSignedOut, reasonWords, sentence, stateWord, whatNext,
+} from "./words.js";

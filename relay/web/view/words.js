@@ -11,6 +11,7 @@ const REASONS = new Map([
   ["at_capacity", "the relay is full"],
   ["auth_timeout", "signing in took too long"],
   ["bad_token", "this sign-in cannot be used"],
+  ["disconnected", "an administrator disconnected you"],
   ["feature_disabled", "live updates are not switched on for you"],
   ["keys_unavailable", "the relay cannot check sign-ins at the moment"],
   ["mixed_content", "this page is secure and the relay's address is not"],
@@ -31,6 +32,7 @@ const REASONS = new Map([
 /** @type {ReadonlyMap<string, string>} What has to happen before a next try can succeed. */
 const REMEDIES = new Map([
   ["bad_token", "a new sign-in"],
+  ["disconnected", "a new sign-in"],
   ["mixed_content", "a secure address of the relay"],
   ["no_token", "a sign-in"],
   ["origin_not_allowed", "the relay to allow it"],
@@ -49,6 +51,14 @@ export function isSignedOut({ state, reason = "" }) {
 }
 
 /**
+ * Whether an operator has disconnected the user: the connection waits for another token, or until the user reconnects.
+ * @param {Status} status
+ */
+export function isDisconnected({ state, reason }) {
+  return state === "offline" && reason === "disconnected";
+}
+
+/**
  * The state in a word or two, as for a chip.
  * @param {Status} status
  */
@@ -63,6 +73,7 @@ export function stateWord(status) {
     case "stale":
       return "Stale";
     case "offline":
+      if (isDisconnected(status)) return "Disconnected";
       return isSignedOut(status) ? "Signed out" : "Offline";
     case "refused":
       return status.reason === "feature_disabled" ? "Switched off" : "Refused";

@@ -411,6 +411,7 @@ async def test_an_address_where_no_relay_answers_is_code_3_and_one_sentence() ->
         (refuse(431), "the head of the request, with the token in it, is too large (431 HTTP 431)"),
         (refuse(503), "HTTP 503"),
         (close(4401, "unauthenticated"), "the token is not accepted or has expired (4401 unauthenticated)"),
+        (close(4403, "disconnected"), "an administrator has disconnected this user (4403 disconnected)"),
         (
             close(4502, "feature_disabled"),
             "live delivery is switched off for this user (4502 feature_disabled)",

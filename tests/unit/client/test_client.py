@@ -453,6 +453,38 @@ async def test_an_expired_token_is_not_sent_again() -> None:
         assert relay.tokens == ["Bearer old", "Bearer new"]
 
 
+async def test_a_disconnected_string_token_ends_the_iteration() -> None:
+    async with FakeRelay({}, close(4403, "disconnected")) as relay, client_of(relay, FakeTime()) as client:
+        with pytest.raises(ConnectionRefused, match="4403 disconnected"):
+            await until(client, Disconnected)
+
+
+async def test_a_disconnected_user_comes_back_only_with_another_token() -> None:
+    """The token to compare with is the one that the connection had at its end, not the one that opened it."""
+    time, current = FakeTime(), "opened"
+    async with FakeRelay() as relay, client_of(relay, time, lambda: current) as client:
+        # Given a connection that was opened with one token and goes on with another,
+        await until(client, "welcome")
+        current = "renewed"
+        await relay.send("auth:expiring", {"expiresAt": "2026-05-01T12:00:00.000Z"})
+        await until(client, "auth:ok")
+        # when an operator disconnects its user,
+        await relay.peers[0].ws.close(4403, "disconnected")
+        lost = await until(client, Disconnected)
+        assert (lost.code, lost.reason, lost.retry_in) == (4403, "disconnected", 0.75)
+        # then the callable is asked, and its token is not sent while it is the same,
+        for _ in range(3):
+            time.advance(lost.retry_in)
+            lost = await until(client, Disconnected)
+            assert lost.reason == "no token (the same token, whose user was disconnected)"
+        assert relay.tokens == ["Bearer opened"]
+        # and another one is.
+        current = "another"
+        time.advance(lost.retry_in)
+        await until(client, Connected)
+        assert relay.tokens == ["Bearer opened", "Bearer another"]
+
+
 class Hung:
     """A callable whose coroutine never ends. `given_up` is set when it is cancelled."""
 

@@ -17,7 +17,7 @@ from relay.protocol.requests import parse_poll
 from relay.protocol.types import Close, Kind
 
 VECTORS = Path(__file__).parents[2] / "vectors"
-THEN = {"again": "reconnect", "fresh_token": "refresh", "refused": "give_up"}
+THEN = {"again": "reconnect", "fresh_token": "refresh", "other_token": "other_token", "refused": "give_up"}
 
 
 def vectors(name: str) -> Any:

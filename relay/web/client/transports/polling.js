@@ -7,7 +7,7 @@
 // - A poll that is refused as a whole is divided, until the entry at fault is alone. Only that entry ends.
 
 import { Pace, costOfTasks } from "../pace.js";
-import { RATE_LIMITED } from "../protocol.js";
+import { DISCONNECTED, RATE_LIMITED } from "../protocol.js";
 import { PollState } from "./poll-state.js";
 import { ABNORMAL, OPENING_TIMEOUT_MS } from "./transport.js";
 
@@ -281,6 +281,7 @@ export function endingOf(status, { code, message, retryAfterMs }) {
     case 403:
       // Not final: the operator may allow the origin later.
       if (message === "origin_not_allowed") return { code: ABNORMAL, reason: message };
+      if (message === "disconnected") return { code: DISCONNECTED, reason: message };
       return code === "feature_disabled" ? { code: 4502, reason: code } : { code: 4500, reason: "forbidden" };
     case 400:
     case 413:

@@ -4,6 +4,11 @@
  */
 export function isWaitingForToken({ state, reason }: import("./connection.js").Status): boolean;
 /**
+ * Whether a token that was refused for this reason may not be brought again without `retry()`.
+ * @param {string} [reason]
+ */
+export function isEnding(reason?: string): boolean;
+/**
  * Whether this token can be sent as a subprotocol.
  * @param {string} token
  */

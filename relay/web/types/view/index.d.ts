@@ -9,4 +9,4 @@ export type StepTaken = import("./steps.js").StepTaken;
 export { readable, SECTIONS, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";
 export { reachedAt, stepsOf } from "./steps.js";
 export { duration, parseTime } from "./time.js";
-export { bannerWords, countdownWords, isSignedOut, reasonWords, sentence, stateWord, whatNext } from "./words.js";
+export { bannerWords, countdownWords, isDisconnected, isSignedOut, reasonWords, sentence, stateWord, whatNext } from "./words.js";

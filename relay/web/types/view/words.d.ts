@@ -4,10 +4,15 @@
  */
 export function isSignedOut({ state, reason }: Status): boolean;
 /**
+ * Whether an operator has disconnected the user: the connection waits for another token, or until the user reconnects.
+ * @param {Status} status
+ */
+export function isDisconnected({ state, reason }: Status): boolean;
+/**
  * The state in a word or two, as for a chip.
  * @param {Status} status
  */
-export function stateWord(status: Status): "Connecting" | "Reconnecting" | "Live" | "Polling" | "Stale" | "Signed out" | "Offline" | "Switched off" | "Refused";
+export function stateWord(status: Status): "Connecting" | "Reconnecting" | "Live" | "Polling" | "Stale" | "Disconnected" | "Signed out" | "Offline" | "Switched off" | "Refused";
 /**
  * Why the connection is in its state, as part of a sentence.
  * @param {Status} status
