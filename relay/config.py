@@ -1,7 +1,8 @@
-"""The settings of the relay, read from environment variables.
+"""The settings of the relay, read from environment variables, and secrets also from files that these name.
 
-Rules of this file: nothing is opened or read but the environment, and for RELAY_WORKERS=auto the number of cores; the
-error for a bad value names the variable, what is wrong, what is accepted and the value, unless that may be a secret.
+Rules of this file: nothing is opened or read but the environment, the files of secrets (`relay/secret_files.py`), and
+for RELAY_WORKERS=auto the number of cores; the error for a bad value names the variable, what is wrong, what is
+accepted and the value, unless that may be a secret.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import binascii
 import ipaddress
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -27,7 +29,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from relay import variables
+from relay import secret_files, variables
 from relay.cores import cores
 from relay.errors import StartupError, but_is, first_problem
 from relay.urls import origin_of, public_url
@@ -406,6 +408,16 @@ SECRETS = frozenset(
 ) | {"relay_jwks_url"}
 
 
+Source = Literal["default", "environment", "file"]
+
+
+def source_of(settings: Settings, name: str) -> Source:
+    """Return where the value of this setting comes from: `file` is a file that NAME_FILE in the environment names."""
+    if name not in settings.model_fields_set:
+        return "default"
+    return "file" if name in secret_files.named(os.environ, SECRETS) else "environment"
+
+
 def secrets_of(settings: Settings) -> list[str]:
     """Return the values of SECRETS that are set, so that no sentence for the operator shows a part of them."""
     return _secrets_in({name: getattr(settings, name) for name in SECRETS})
@@ -437,7 +449,8 @@ class _WithoutEnvironment(Settings):
 def warnings(settings: Settings | None = None) -> list[str]:
     """Return a sentence for each environment variable that looks like a setting but is not one, and for each of these
     settings that has no effect without another one."""
-    found = variables.warnings(os.environ, [name.upper() for name in Settings.model_fields])
+    known = [name.upper() for name in Settings.model_fields]
+    found = variables.warnings(os.environ, [*known, *map(secret_files.variable, sorted(SECRETS))])
     if settings is not None and UNIX_SOCKETS not in settings.relay_trusted_proxies:
         for name in ("relay_listen", "relay_worker_ports"):
             if getattr(settings, name).startswith(UNIX_SOCKETS):
@@ -449,14 +462,16 @@ def warnings(settings: Settings | None = None) -> list[str]:
 
 
 def load(**overrides: object) -> Settings:
-    """Read the settings from the environment. Keywords override single settings; None overrides nothing.
+    """Read the settings from the environment, and secrets from files that it names. Keywords override single settings;
+    None overrides nothing.
 
-    Raises StartupError with one sentence about the first value that cannot be used.
+    Raises StartupError with one sentence about the first value or file that cannot be used.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     if given.keys() & set(KEY_SETTINGS):
         given = dict.fromkeys(KEY_SETTINGS) | given  # this key replaces any in the environment
-    return _made(Settings, given)
+    from_files = secret_files.read(os.environ, SECRETS - given.keys())
+    return _made(Settings, from_files | given, from_files)
 
 
 def defaults(**given: object) -> Settings:
@@ -464,7 +479,7 @@ def defaults(**given: object) -> Settings:
     return _made(_WithoutEnvironment, given)
 
 
-def _made(kind: type[Settings], given: dict[str, object]) -> Settings:
+def _made(kind: type[Settings], given: dict[str, object], from_files: Collection[str] = ()) -> Settings:
     try:
         return kind(**given)  # type: ignore[arg-type]
     except ValidationError as failure:
@@ -473,4 +488,5 @@ def _made(kind: type[Settings], given: dict[str, object]) -> Settings:
         read: dict[str, object] = {key.lower(): value for key, value in os.environ.items()}
         secrets = _secrets_in(read | given)
         wrong = "" if name in SECRETS else but_is(failure.errors()[0]["input"], secrets)
-        raise StartupError(f"{name.upper()}: {reason}{wrong}.") from None
+        variable = secret_files.variable(name) if name in from_files else name.upper()
+        raise StartupError(f"{variable}: {reason}{wrong}.") from None

@@ -16,7 +16,8 @@ from pathlib import Path
 import typer
 
 from relay.cli.commands import cli
-from relay.config import Settings
+from relay.config import SECRETS, Settings
+from relay.secret_files import variable
 from relay.tasks import names as secret_names
 from relay.tasks.shapes import SHAPES
 from scripts import capacity_table, generated_chart, generated_deployment, generated_states, generated_wire
@@ -49,7 +50,8 @@ def settings(names: str) -> str:
     rows = ["| variable | default | what it does |", "| --- | --- | --- |"]
     for name in known[known.index(first) : known.index(last) + 1]:
         field = Settings.model_fields[name]
-        rows.append(f"| `{name.upper()}` | {default(field)} | {described[name]}{accepted(field)} |")
+        file = f" Or `{variable(name)}`." if name in SECRETS else ""
+        rows.append(f"| `{name.upper()}` | {default(field)} | {described[name]}{accepted(field)}{file} |")
     return "\n".join(rows)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from relay.config import SECRETS, Settings
+from relay.secret_files import variable
 from scripts.generated_settings import accepted, default, descriptions
 
 ROOT = Path(__file__).parents[1]
@@ -28,8 +29,9 @@ LINK = re.compile(r"\[[^\]]*\]\(\.\./(\w+/[\w.-]+)(?:#[\w-]*)?\)|\[([^\]]*)\]\([
 HEADER = """\
 # Every setting of the relay, with its default. Remove the # before those that you change. Docker Compose reads this
 # file as .env beside docker-compose.yml, systemd as /etc/relay/relay.env. In single quotes, $ and # have no meaning of
-# their own: RELAY_JWT_SECRET='…'. A file with secrets is for its owner alone: chmod 600. Compose fixes some settings
-# itself and takes no others from here: RELAY_HOST, RELAY_PORT, RELAY_ADMIN_PORT, RELAY_LISTEN, RELAY_WORKER_PORTS.
+# their own: RELAY_JWT_SECRET='…'. A file with secrets is for its owner alone: chmod 600. A variable that ends in _FILE
+# names a file that has the value. Compose fixes some settings itself and takes no others from here: RELAY_HOST,
+# RELAY_PORT, RELAY_ADMIN_PORT, RELAY_LISTEN, RELAY_WORKER_PORTS.
 """
 
 
@@ -41,7 +43,10 @@ def environment_file() -> str:
         text = _plain(described[name] + accepted(field))
         wrapped = textwrap.wrap(text, 118, break_long_words=False, break_on_hyphens=False)
         lines = [f"# {line}" for line in wrapped]
-        parts.append("\n".join([*lines, f"#{name.upper()}={_written(field)}"]) + "\n")
+        values = [f"#{name.upper()}={_written(field)}"]
+        if name in SECRETS:
+            values.append(f"#{variable(name)}=")
+        parts.append("\n".join([*lines, *values]) + "\n")
     return "\n".join(parts)
 
 
@@ -58,7 +63,9 @@ def compose() -> str:
     """Return docker-compose.yml with a line for each setting that it does not set itself."""
     text = COMPOSE.read_text("utf-8")
     own = PASSED.sub("", text).split("\nx-one-of-many:")[0]
-    names = [name.upper() for name in Settings.model_fields]
+    names = []
+    for name in Settings.model_fields:
+        names += [name.upper(), variable(name)] if name in SECRETS else [name.upper()]
     passed = [name for name in names if name not in FIXED_BY_COMPOSE and f"\n    {name}: " not in own]
     assert PASSED.search(text), "docker-compose.yml has no place for the settings"
     return PASSED.sub(lambda found: found[1] + "".join(f"    {name}:\n" for name in passed) + found[2], text)
@@ -72,6 +79,7 @@ def values_schema() -> str:
         for name in Settings.model_fields
         if name not in SECRETS and name.upper() not in FIXED_BY_CHART
     ]
+    secrets = [name.upper() for name in Settings.model_fields if name in SECRETS]
     text, on, count = {"type": "string"}, {"type": "boolean"}, {"type": "integer", "minimum": 1}
     any_object, any_list = {"type": "object"}, {"type": "array", "items": {"type": "object"}}
     words = {"type": "object", "additionalProperties": text}
@@ -84,7 +92,10 @@ def values_schema() -> str:
             ),
             imagePullSecrets=any_list,
             replicas=count,
-            secret=_object(name=text | {"minLength": 1}),
+            secret=_object(
+                name=text | {"minLength": 1},
+                files={"type": "array", "items": {"enum": secrets}, "uniqueItems": True},
+            ),
             settings={
                 "type": "object",
                 "propertyNames": {"enum": open_settings},

@@ -12,19 +12,18 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from relay.auth.keys import key_source
 from relay.cli.printable import counted, visible
-from relay.config import SECRETS, Settings
+from relay.config import SECRETS, Settings, Source, source_of
 from relay.errors import StartupError
 from relay.pipeline import bus_of, mapping_of
 from relay.source.client import address_of, client_of, names_of, warning_of
 from relay.source.credentials import HIDDEN, without_secrets
 from relay.tasks.mapping import Mapping
 
-Source = Literal["default", "environment", "file"]
 EXIT_CANNOT_START = 3
 SOURCE_WIDTH = len("environment")
 VALUE_CHARS = 400  # of one value in a line
@@ -60,9 +59,8 @@ def run(settings: Settings, out: TextIO, err: TextIO, *, as_json: bool) -> int:
 
 def settings_in_force(settings: Settings) -> list[Entry]:
     """Return every setting with its value, a secret as HIDDEN."""
-    given = settings.model_fields_set
     return [
-        Entry(name.upper(), _shown(settings, name), "environment" if name in given else "default")
+        Entry(name.upper(), _shown(settings, name), source_of(settings, name))
         for name in Settings.model_fields
     ]
 
@@ -100,10 +98,13 @@ def to_text(settings: list[Entry], mapping: list[Entry]) -> str:
         f"{entry.source:{SOURCE_WIDTH}}  {entry.name:{width}}  {_in_words(entry.value)}".rstrip()
         for entry in (*settings, *mapping)
     ]
-    given = sum(entry.source != "default" for entry in settings)
+    given, from_files = (
+        sum(entry.source == source for entry in settings) for source in ("environment", "file")
+    )
     read = sum(entry.source != "default" for entry in mapping)
-    keys = f"{counted(read, 'key')} of the mapping from its file"
-    head = f"relay config: {counted(given, 'setting')} from the environment, {keys}"
+    head = f"relay config: {counted(given, 'setting')} from the environment, "
+    head += f"{from_files} from files, " if from_files else ""
+    head += f"{counted(read, 'key')} of the mapping from its file"
     return "\n".join([head, "", *lines, ""])
 
 

@@ -109,7 +109,7 @@ VALUES: dict[str, Resource] = {
         "image": {"repository": "registry.example.com:5000/relay", "tag": "2", "pullPolicy": "Always"},
         "imagePullSecrets": [{"name": "registry"}],
         "replicas": 5,
-        "secret.name": "live",
+        "secret": {"name": "live", "files": ["RELAY_MONGO_URL"]},
         "settings": {"RELAY_LOG_LEVEL": "DEBUG", "RELAY_MAX_CONNECTIONS": 10_000_000, "RELAY_DRAIN_MS": 0},
         "mapping": '[fields]\ntitle = "a \\"b\\""\n\n[event]\nat = "{{ when }}"\n',
         "ingress": {"className": "", "host": "live.example.com", "tlsSecretName": "", "annotations": {}},
@@ -143,6 +143,17 @@ def test_every_value_of_the_chart_is_used_by_a_template() -> None:
 def test_no_peers_in_the_network_policy_means_nobody() -> None:
     made = rendered(VALUES["nobody may reach it"])
     assert not only("NetworkPolicy", made)["spec"]["ingress"]
+
+
+def test_secrets_that_are_read_from_files_are_mounted_and_no_longer_in_the_environment() -> None:
+    made = rendered({"secret": {"name": "live", "files": ["RELAY_MONGO_URL", "RELAY_JWT_SECRET"]}})
+    assert "envFrom" not in container(made)
+    (mount,) = (one for one in container(made)["volumeMounts"] if one["name"] == "secrets")
+    for name in ("RELAY_MONGO_URL", "RELAY_JWT_SECRET"):
+        assert env(made)[f"{name}_FILE"] == f"{mount['mountPath']}/{name}"
+    (volume,) = (one["secret"] for one in pod(made)["volumes"] if one["name"] == "secrets")
+    assert volume["secretName"] == "live"
+    assert [one["path"] for one in volume["items"]] == ["RELAY_MONGO_URL", "RELAY_JWT_SECRET"]
 
 
 def test_a_mapping_reaches_the_relay_as_it_was_written() -> None:

@@ -86,6 +86,21 @@ def test_people_are_shown_a_line_for_each_value() -> None:
     assert "timeoutMS is the relay's own business" in shown.stderr
 
 
+def test_secrets_of_files_are_shown_with_their_source_and_hidden(tmp_path: Path) -> None:
+    files = {}
+    for name, value in GOOD.items():
+        path = tmp_path / name
+        path.write_text(f"{value}\n")
+        files[f"{name}_FILE"] = str(path)
+    settings = config(**files)["settings"]
+    assert settings["RELAY_JWT_SECRET"] == {"value": "***", "source": "file"}
+    assert settings["RELAY_MONGO_URL"]["source"] == "file"
+    assert settings["RELAY_MONGO_URL"]["value"].startswith("mongodb://bob:***@a,b/")
+    head, *lines = run("config", **files).stdout.splitlines()
+    assert head.startswith("relay config: 0 settings from the environment, 2 from files, 0 keys")
+    assert [line.split()[1] for line in lines if line.startswith("file ")] == [*GOOD]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -101,6 +116,8 @@ def test_people_are_shown_a_line_for_each_value() -> None:
         {"RELAY_REDIS_URL": "redis://u:hunter2@h:hunter2/"},
         {"RELAY_REDIS_URL": "redis://u:hunter2@h/"},
         {"RELAY_JWKS_URL": "https://u:hunter2@id.example.com/"},
+        {"RELAY_JWT_SECRET_FILE": "/nowhere"},
+        {"RELAY_JWT_SECRET": "", "RELAY_JWT_SECRET_FILE": "/nowhere"},
     ],
     ids=str,
 )

@@ -24,8 +24,9 @@ from support.valkey import Valkey
 from typer.main import get_command
 
 from relay.cli.commands import cli
-from relay.config import KEY_SETTINGS, Settings, load
+from relay.config import KEY_SETTINGS, SECRETS, Settings, load
 from relay.pipeline import load_mapping
+from relay.secret_files import variable
 from relay.source.shared.redis_reach import LEAST_RIGHTS
 from relay.tasks.mapping import Mapping
 from relay.workers.slot import GRACE_S
@@ -61,7 +62,7 @@ def test_the_settings_and_the_command_of_each_relay_of_compose_are_ones_that_it_
     name: str, services: dict[str, Any]
 ) -> None:
     relay = services[name]
-    assert all(variable.lower() in Settings.model_fields for variable in relay["environment"])
+    assert relay["environment"].keys() <= {*map(str.upper, Settings.model_fields), *map(variable, SECRETS)}
     program, command, *arguments = relay.get("command", ["relay", "serve"])
     parsed = get_command(cli).commands[command].make_context(command, arguments)  # type: ignore[attr-defined]
     assert program == "relay"
@@ -104,7 +105,7 @@ def test_the_relays_of_the_profile_have_the_settings_of_the_single_one_and_a_sha
 def test_every_setting_reaches_the_relays_of_compose_from_the_environment(services: dict[str, Any]) -> None:
     for name in ("relay", *MANY):
         known = {*services[name]["environment"], *FIXED_BY_COMPOSE}
-        assert known == {setting.upper() for setting in Settings.model_fields}
+        assert known == {*map(str.upper, Settings.model_fields), *map(variable, SECRETS)}
     given = composed(RELAY_JWT_SECRET="-", RELAY_LOG_LEVEL="DEBUG")["services"]["relay"]["environment"]
     assert given["RELAY_LOG_LEVEL"] == "DEBUG"
     assert "RELAY_LOG_FORMAT" not in given
@@ -130,8 +131,8 @@ def test_the_database_and_any_kind_of_key_come_from_the_environment_of_compose(
     for name in ("relay", *MANY):
         service = composed(RELAY_MONGO_URL=mine, RELAY_REDIS_KEY="k" * 64, **given)["services"][name]
         seen = service["environment"] | {"RELAY_MAPPING": "", "RELAY_REDIS_KEY": ""}
-        for variable, value in seen.items():
-            monkeypatch.setenv(variable, value)
+        for setting, value in seen.items():
+            monkeypatch.setenv(setting, value)
         settings = load()
         assert settings.relay_mongo_url.get_secret_value() == mine
         (kind,) = (one for one in KEY_SETTINGS if getattr(settings, one))

@@ -13,10 +13,11 @@ from bson import Timestamp, json_util
 from support.doc_snippets import CONTRIBUTING, DOCS, GUIDES, README, ROOT, blocks
 
 from relay.cli.tail.changes import messages_of
-from relay.config import Settings
+from relay.config import SECRETS, Settings
 from relay.metrics import DroppedLines, Metrics, SharedStream, WorkerMetrics
 from relay.pipeline import load_mapping
 from relay.protocol.types import Close, Kind
+from relay.secret_files import variable
 from relay.source.change import Change, Updated, key_of
 from relay.tasks.mapping import EVENT_TYPES, STATUSES, Fields, Mapping
 from relay.tasks.translate import Translator
@@ -114,6 +115,7 @@ def test_the_documents_name_only_settings_that_exist() -> None:
             "RELAY_URL",
             "RELAY_TOKEN",
             "RELAY_TEST_KILLS",
+            *map(variable, SECRETS),
         }
 
 
