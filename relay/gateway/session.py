@@ -12,7 +12,6 @@ any part of it is executed; every mistake of a client is answered with a short c
 
 from __future__ import annotations
 
-import secrets
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,6 +60,10 @@ class Carrier(Receiver, Protocol):
     After `close`, the carrier silently ignores what is sent. If too many live messages (reports of changes) wait to be
     sent, the carrier drops them and calls the session's `lag`.
     """
+
+    @property
+    def id(self) -> str:
+        """The name of this connection, which the client is told in `welcome`."""
 
     def wake(self) -> None:
         """Call the session's `tick` soon, even if its last `tick` returned a later time."""
@@ -158,7 +161,7 @@ class Session:
             encode(
                 Kind.WELCOME,
                 {
-                    "connectionId": secrets.token_hex(8),
+                    "connectionId": self._carrier.id,
                     "sub": principal.sub,
                     "protocol": VERSION,
                     "heartbeatMs": settings.relay_heartbeat_ms,

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
@@ -98,6 +99,8 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_unread_bytes",
         "code",
+        "id",
+        "messages_in",
     )
 
     def __init__(
@@ -134,6 +137,8 @@ class Connection(asyncio.Protocol):
         self._unread_bytes, self._progress_at = 0, self._heard_at
         self._control_frames, self._control_since = 0, 0.0
         self.code: int | None = None  # the close code; None while the connection is open
+        self.id = secrets.token_hex(8)  # the name of this connection, for the client and for operators
+        self.messages_in = 0  # messages of the client that have arrived
 
     # Beginning.
 
@@ -247,6 +252,7 @@ class Connection(asyncio.Protocol):
     def message(self, opcode: Opcode, data: bytes) -> None:
         """Pass one complete message from the client to the conversation. `opcode` is TEXT, or also BINARY if the class
         sets `takes_binary`. A message that is not UTF-8 closes the connection with 1007."""
+        self.messages_in += 1
         if self._conversation is None:
             return
         try:
@@ -471,6 +477,11 @@ class Connection(asyncio.Protocol):
         """Have `tick` called soon, because something is due earlier than the time that the last `tick` returned."""
         if self._owner is not None:
             self._owner.wake(self)
+
+    @property
+    def messages_out(self) -> int:
+        """How many messages were written to the socket, with answers that still wait for it."""
+        return self._outbox.messages
 
     @property
     def waiting_bytes(self) -> int:

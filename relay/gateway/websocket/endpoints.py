@@ -19,7 +19,8 @@ from relay.gateway.services import Services
 from relay.gateway.session import NOTHING, Opening, Session
 from relay.gateway.websocket.connection import Connection, Timeouts
 from relay.gateway.websocket.handshake import Handshake
-from relay.gateway.websocket.timers import OpenConnection, Timers
+from relay.gateway.websocket.open_connection import OpenConnection, kept_path
+from relay.gateway.websocket.timers import Timers
 from relay.metrics import Metrics
 from relay.protocol.requests import check_limit, check_position
 from relay.protocol.types import DASHBOARD_LIMIT_DEFAULT, SUBPROTOCOL, Close
@@ -126,7 +127,7 @@ class Connections:
             return
         # From here on a refusal is a close code, which a page can read. The timers must see the connection end even
         # if the client never answers that close. So the connection is registered before any check that may refuse it.
-        entry = self._register(connection)
+        entry = self._register(connection, request)
         try:
             if self._closing:
                 raise Refused(Close.GOING_AWAY, "restart")
@@ -145,9 +146,11 @@ class Connections:
             log.exception("a session could not begin")
             connection.close(Close.INTERNAL, "internal error")
 
-    def _register(self, connection: Connection) -> OpenConnection:
-        """Start the timers of a new connection, and count it in the metrics. `lost` undoes both. Return its entry."""
-        entry = self._open[connection] = OpenConnection(connection, None, None)
+    def _register(self, connection: Connection, request: HTTPConnection) -> OpenConnection:
+        """Start the timers of a new connection, and count it in the metrics. `lost` undoes both. Return its record."""
+        entry = self._open[connection] = OpenConnection(
+            connection, kept_path(request.scope["path"]), self._services.wall()
+        )
         self._timers.wake(entry)
         self._empty.clear()
         self._metrics.connections.inc()

@@ -48,6 +48,7 @@ class Outbox:
         "live_bytes",
         "live_messages",
         "max_bytes",
+        "messages",
         "room_awaited",
         "state_bytes",
         "unreported_lag",
@@ -56,6 +57,9 @@ class Outbox:
     def __init__(self, max_bytes: int = 0) -> None:
         self.max_bytes = max_bytes
         self.live_messages = 0  # how many were added and neither taken nor dropped
+        # How many messages were taken, and how many answers wait. Live messages and pages count when they are taken,
+        # because they may be dropped before; control frames do not count.
+        self.messages = 0
         self.live_bytes = 0  # the bytes of live messages that may be dropped
         self.kept_bytes = 0  # the bytes that may not be dropped, without those of states
         self.state_bytes = 0  # about how many bytes the pages have that are not encoded yet
@@ -102,6 +106,7 @@ class Outbox:
         if self.is_overflowed:
             return False
         self.add(websocket_message(frame.body))
+        self.messages += 1
         if self.kept_bytes <= self.max_bytes * ANSWERS_FACTOR:
             return True
         self.is_overflowed = self.is_lagging = True
@@ -145,6 +150,7 @@ class Outbox:
         If no states wait, this is everything. Otherwise it is what was added before the first state, or, if that state
         comes first, its next page.
         """
+        self.messages += self.live_messages
         if self._states:
             self.live_messages = 0
             return self._take_before_state() or self._take_page()
@@ -202,6 +208,7 @@ class Outbox:
             size = min(len(page), state.left)
             state.left -= size
             self.state_bytes -= size
+            self.messages += 1
             return [page]
         self._states -= 1
         self.state_bytes -= state.left

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from relay.gateway.session import Session
 from relay.gateway.websocket.connection import Connection, Timeouts
+from relay.gateway.websocket.open_connection import OpenConnection
 from relay.gateway.websocket.outbox import ANSWERS_FACTOR
 from relay.protocol.types import Close
 
@@ -21,27 +21,6 @@ TICK_S = 0.25  # seconds: heartbeats, deadlines and the expiry of tokens may be 
 # for one connection. It is more than a single connection can reach, which is twice `ANSWERS_FACTOR`: once in its
 # outbox, and once in its transport.
 USER_FACTOR = 4 * ANSWERS_FACTOR
-
-
-@dataclass(eq=False, slots=True)
-class OpenConnection:
-    """An open connection as the timers keep it, with its session and the client address whose connection cap it counts
-    for. `address` is None until the caps have admitted the client, `session` until its other checks are passed."""
-
-    connection: Connection | None  # None, like `session`, after the connection has ended
-    session: Session | None
-    address: str | None
-    due: int = 0  # the number of the tick at which the connection is visited next
-
-    @property
-    def user(self) -> str | None:
-        """The `sub` of the authenticated user. None before authentication and after the connection has ended."""
-        return self.session.user if self.session is not None else None
-
-    def release(self) -> None:
-        """Drop the references to the connection, which has ended, and to its session, so that both are freed now. The
-        timers keep this entry until its tick comes."""
-        self.connection = self.session = None
 
 
 @dataclass(slots=True)

@@ -136,6 +136,7 @@ class Wired:
             Buckets.of_users(given),
             monotonic=lambda: self.now,
         )
+        self.id = "1"
         self.answers: list[dict[str, Any]] = []
         self.bytes = 0
         self.session = Session(self.services, self, Opening())

@@ -52,7 +52,7 @@ def test_an_open_connection_keeps_nothing_of_its_handshake() -> None:
 
 def test_an_idle_connection_has_few_attributes() -> None:
     assert not hasattr(Harness().connection, "__dict__")
-    assert len(Connection.__slots__) <= 22
+    assert len(Connection.__slots__) <= 24
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ HOUR_S = 3600
 class Clocked:
     """An authenticated session whose clocks the test sets. As its carrier, it keeps the types of messages."""
 
+    id = "1"
+
     def __init__(self, *, ttl_s: float) -> None:
         self.wall, self.monotonic = time.time(), 0.0
         self.sent: list[str] = []

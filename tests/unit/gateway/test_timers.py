@@ -8,7 +8,8 @@ from typing import Any
 from support.fake_transport import TIMEOUTS, Harness, Loop, RecordingConversation, frame
 from websockets.frames import Opcode
 
-from relay.gateway.websocket.timers import TICK_S, USER_FACTOR, OpenConnection, Timers
+from relay.gateway.websocket.open_connection import OpenConnection
+from relay.gateway.websocket.timers import TICK_S, USER_FACTOR, Timers
 
 MAX_BYTES = 1_000
 
@@ -42,7 +43,7 @@ class TimedConnections:
         conversation = CountingConversation(every_s)
         conversation.harness = harness = Harness(conversation)
         session: Any = SimpleNamespace(user=user)
-        self.entries[harness.connection] = OpenConnection(harness.connection, session, None)
+        self.entries[harness.connection] = OpenConnection(harness.connection, "/ws", 0.0, session)
         harness.connection._owner = self
         self.all.append(harness)
         harness.loop.now = self.now

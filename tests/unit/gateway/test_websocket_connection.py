@@ -98,6 +98,30 @@ def test_live_messages_above_the_limit_are_dropped_and_answers_are_kept() -> Non
     assert harness.frames()[1:] == [*((TEXT, b"%d" % number) for number in range(20)), (TEXT, b"live again")]
 
 
+def test_a_connection_counts_the_messages_of_both_sides_and_no_control_frames() -> None:
+    harness = Harness(max_bytes=1_000)
+    for text in (b"1", b"2"):
+        harness.transport.feed(masked(TEXT, text))
+    harness.transport.feed(masked(PING, b"ping"))
+    harness.connection.answer(frame(b"an answer"))
+    harness.connection.send(batch(b"live", b"live too"))
+    harness.connection.answer_pages(iter([frame(b"page 1"), frame(b"page 2")]), 12)
+    harness.connection.send(batch(b"live after the pages"))
+    harness.loop.settle()
+    assert (harness.connection.messages_in, harness.connection.messages_out) == (2, 6)
+    assert [opcode for opcode, _ in harness.frames()].count(TEXT) == 6
+
+
+def test_dropped_live_messages_are_not_counted_as_sent() -> None:
+    harness = Harness(max_bytes=100)
+    harness.stop_reading()
+    before = harness.connection.messages_out
+    harness.connection.send(batch(b"x" * 101))
+    harness.transport.read()
+    harness.loop.settle()
+    assert harness.connection.messages_out == before
+
+
 def test_a_burst_above_the_limit_calls_lag_before_drained() -> None:
     harness = Harness(max_bytes=100)
     for _ in range(BURST_FACTOR + 1):
