@@ -7,11 +7,8 @@ accepted and the value, unless that may be a secret.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
 import os
-import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,50 +26,21 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from relay import secret_files, variables
+from relay import jwt_secrets, secret_files, variables
 from relay.cores import cores
 from relay.errors import StartupError, but_is, first_problem
+from relay.jwt_secrets import SHARED_SECRET_ALGORITHMS
 from relay.urls import origin_of, public_url
 
-# The smallest secret for each algorithm, in bytes: as long as its hash (RFC 7518, 3.2).
-SHARED_SECRET_ALGORITHMS = {"HS256": 32, "HS384": 48, "HS512": 64}
 PUBLIC_KEY_ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA"),
 )
 KEY_SETTINGS = ("relay_jwt_secret", "relay_jwt_public_key", "relay_jwks_url")  # exactly one is set
-MIN_SECRET_BYTES = 32
 MAX_PORT = 65_535
 # RELAY_LISTEN and RELAY_WORKER_PORTS begin with this if they name a path; in RELAY_TRUSTED_PROXIES it stands for all
 # Unix sockets.
 UNIX_SOCKETS = "unix:"
-
-# Recognises a public key that was pasted where the secret belongs. Everyone may know a public key, so everyone could
-# sign tokens with it.
-_KEY_TEXT = re.compile(
-    r"-\s?BEGIN [A-Z0-9 ]*(KEY|CERTIFICATE)|^\W*(ssh-|ecdsa-sha2-|sk-ssh-)|\"(kty|keys)\"\s*:", re.IGNORECASE
-)
-_KEY_OBJECTS = (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01", b"\x2a\x86\x48\xce\x3d\x02\x01", b"\x06\x03\x2b\x65\x70")
-
-
-def _a_secret(secret: SecretStr) -> SecretStr:
-    text = secret.get_secret_value()
-    if _KEY_TEXT.search(text) or _is_der_key(text):
-        raise ValueError(
-            "must be a random secret, but this looks like a key; a public key belongs in RELAY_JWT_PUBLIC_KEY"
-        )
-    if len(text.encode()) < MIN_SECRET_BYTES:
-        raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes long; openssl rand -hex 32 makes one")
-    return secret
-
-
-def _is_der_key(text: str) -> bool:
-    """Is this the body of a PEM key (RSA, elliptic curve or Ed25519), without its BEGIN and END lines?"""
-    try:
-        der = base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return der[:1] == b"\x30" and any(name in der[:40] for name in _KEY_OBJECTS)
 
 
 def _one_family(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -246,10 +214,12 @@ class Settings(BaseSettings):
     1 the port 9001, worker 2 the port 9002 and so on; `unix:/run/relay` the sockets `/run/relay/worker-1.sock` and so
     on."""
 
-    relay_jwt_secret: Annotated[SecretStr, AfterValidator(_a_secret)] | None = None
-    """The secret that tokens are signed with, at least 32 bytes. Set exactly one of this and the next two."""
+    relay_jwt_secret: Annotated[SecretStr, AfterValidator(jwt_secrets.checked)] | None = None
+    """The secret that tokens are signed with, at least 32 bytes. Up to three while it is being replaced, separated by
+    blanks or in one line each: tokens of each are valid. Set exactly one of this and the next two."""
     relay_jwt_public_key: SecretStr | None = None  # a SecretStr, because somebody may paste the private key
-    """The public key that tokens are verified with: PEM, or the path of a PEM file."""
+    """The public key that tokens are verified with: PEM, or the path of a PEM file. Up to four while it is being
+    replaced: further PEM blocks, or paths separated by blanks."""
     relay_jwks_url: Annotated[str, AfterValidator(_trustworthy)] | None = None
     """Where to fetch the public keys as a JSON Web Key Set: `https://…`, or `http://` on this machine."""
     relay_jwt_algorithms: Annotated[CommaSeparated, AfterValidator(_one_family)] = Field(
@@ -391,13 +361,11 @@ class Settings(BaseSettings):
         if secret is not None and not shared:
             raise ValueError(f"must name some of {', '.join(SHARED_SECRET_ALGORITHMS)} with RELAY_JWT_SECRET")
         if secret is not None:
-            length = len(secret.get_secret_value().encode())
             for name in names:
-                if length < SHARED_SECRET_ALGORITHMS[name]:
+                short = jwt_secrets.too_short(secret.get_secret_value(), name)
+                if short is not None:
                     needed = SHARED_SECRET_ALGORITHMS[name]
-                    raise ValueError(
-                        f"must not name {name} unless RELAY_JWT_SECRET has {needed} bytes or more"
-                    )
+                    raise ValueError(f"must not name {name} unless {short} has {needed} bytes or more")
         return names
 
 
@@ -471,6 +439,10 @@ def load(**overrides: object) -> Settings:
     if given.keys() & set(KEY_SETTINGS):
         given = dict.fromkeys(KEY_SETTINGS) | given  # this key replaces any in the environment
     from_files = secret_files.read(os.environ, SECRETS - given.keys())
+    try:
+        jwt_secrets.check_lines(from_files.get("relay_jwt_secret", ""))
+    except ValueError as failure:
+        raise StartupError(f"{secret_files.variable('relay_jwt_secret')}: {failure}.") from None
     return _made(Settings, from_files | given, from_files)
 
 

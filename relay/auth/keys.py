@@ -8,6 +8,7 @@ signatures; no message ever contains a key."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt import InvalidKeyError, get_algorithm_by_name
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from relay import jwt_secrets
 from relay.config import Settings
 from relay.errors import StartupError
 from relay.protocol.nesting import is_nested_deeper
@@ -50,7 +52,11 @@ _READERS: dict[str, Callable[[dict[str, Any]], object]] = {
 
 class BadKey(ValueError):
     """A key, or a set of keys, that cannot be used to verify tokens. The message is the reason, worded so that it
-    continues a sentence that begins with "The key"."""
+    continues a sentence that begins with "The key"; `which` takes the place of "key" if there are several."""
+
+    def __init__(self, reason: str, which: str = "key") -> None:
+        super().__init__(reason)
+        self.which = which
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +94,44 @@ class KeySet:
         return fit[:MAX_TRIED]
 
 
-def from_secret(secret: str, algorithms: Sequence[str]) -> KeySet:
-    """Return a set with the shared secret as its only key. The settings have checked the length of the secret
-    already. Raises BadKey if the secret is a public key or a certificate, which everyone may know."""
+def from_secret(text: str, algorithms: Sequence[str]) -> KeySet:
+    """Return a set with the shared secrets in this value of RELAY_JWT_SECRET as its keys. The settings have checked the
+    length of each already. Raises BadKey if the value is a public key or a certificate, which everyone may know."""
+    secrets = jwt_secrets.verifying(text)
     try:
         for name in algorithms:
-            get_algorithm_by_name(name).prepare_key(secret)
+            for secret in secrets:
+                get_algorithm_by_name(name).prepare_key(secret)
     except InvalidKeyError:
         raise BadKey("is no secret but a public key or a certificate") from None
-    return KeySet([Key(secret.encode(), tuple(algorithms))], algorithms)
+    return KeySet([Key(secret.encode(), tuple(algorithms)) for secret in secrets], algorithms)
 
 
-def from_pem(text: str, algorithms: Sequence[str]) -> KeySet:
-    """Return a set with one public key, which `text` contains in the format PEM. Raises BadKey if the text is not a
-    public key, or if the key cannot be used with one of `algorithms`."""
+def from_pem(texts: Sequence[str], algorithms: Sequence[str]) -> KeySet:
+    """Return a set with the public keys in these texts, each of which contains one or more in the format PEM.
+
+    Raises BadKey if a text has no public key, if it contains another kind of key, if one cannot be used with any of
+    `algorithms`, or if there are more than MAX_TRIED."""
+    blocks = [block for text in texts for block in _blocks(text)]
+    if len(blocks) > MAX_TRIED:
+        raise BadKey(f"list has more than {MAX_TRIED} keys")
+    keys = []
+    for ordinal, block in zip(jwt_secrets.ORDINALS, blocks, strict=False):
+        try:
+            keys.append(_from_block(block, algorithms))
+        except BadKey as failure:
+            raise BadKey(str(failure), f"{ordinal} key" if len(blocks) > 1 else "key") from None
+    return KeySet(keys, algorithms)
+
+
+def _blocks(text: str) -> list[str]:
+    """Divide a text before each line that begins a key, except before the first one."""
+    before, *blocks = re.split(r"(?=-----BEGIN )", text)
+    return [before + blocks[0], *blocks[1:]] if blocks else [before]
+
+
+def _from_block(text: str, algorithms: Sequence[str]) -> Key:
+    """Return the public key of one PEM block. Raises BadKey like `from_pem`."""
     if "PRIVATE KEY" in text:
         raise BadKey(
             "is a private key, which only the signer may have; give its public key (openssl pkey -pubout)"
@@ -112,7 +142,7 @@ def from_pem(text: str, algorithms: Sequence[str]) -> KeySet:
         key = load_pem_public_key(text.encode())
     except (ValueError, UnsupportedAlgorithm):
         raise BadKey("is not a public key in PEM") from None
-    return KeySet([_key(key, algorithms, None, None)], algorithms)
+    return _key(key, algorithms, None, None)
 
 
 def from_jwks(document: bytes, algorithms: Sequence[str]) -> tuple[KeySet, int]:
@@ -236,7 +266,7 @@ def key_source(settings: Settings) -> FixedKeys | RemoteKeys:
         try:
             return FixedKeys(from_pem(_pem(settings.relay_jwt_public_key.get_secret_value()), algorithms))
         except BadKey as failure:
-            raise StartupError(f"RELAY_JWT_PUBLIC_KEY: the key {failure}.") from None
+            raise StartupError(f"RELAY_JWT_PUBLIC_KEY: the {failure.which} {failure}.") from None
     if settings.relay_jwks_url is not None:
         from relay.auth.jwks import RemoteKeys  # imported only here: its HTTP client costs time and memory
 
@@ -247,18 +277,34 @@ def key_source(settings: Settings) -> FixedKeys | RemoteKeys:
     )
 
 
-def _pem(given: str) -> str:
-    """Return the value of RELAY_JWT_PUBLIC_KEY if it is PEM text, else the content of the file whose path it is.
+def _pem(given: str) -> list[str]:
+    """Return the value of RELAY_JWT_PUBLIC_KEY if it is PEM text, else the content of each file whose path it names.
 
-    Raises StartupError if the file cannot be read. The message contains neither the value nor the content.
+    Raises StartupError if a file cannot be read. The message contains neither the value nor a content.
     """
     if "-BEGIN" in given:
-        return given
+        return [given]
+    paths = key_paths(given)
+    texts = []
+    for ordinal, path in zip((*jwt_secrets.ORDINALS, "next"), paths, strict=False):
+        try:
+            with Path(path).open("rb") as file:
+                texts.append(file.read(MAX_PEM_BYTES).decode())
+        except (OSError, ValueError) as failure:
+            reason = getattr(failure, "strerror", None) or "it is not text"
+            which = f"the {ordinal} of several: " if len(paths) > 1 else ""
+            raise StartupError(
+                f"RELAY_JWT_PUBLIC_KEY: must be PEM text or the path of a PEM file ({which}{reason})."
+            ) from None
+    return texts
+
+
+def key_paths(given: str) -> list[str]:
+    """Return the paths that this value of RELAY_JWT_PUBLIC_KEY names: one if there is a file of that name, which may
+    have blanks in it; otherwise as many as blanks separate."""
+    whole = given.strip()
     try:
-        with Path(given.strip()).open("rb") as file:
-            return file.read(MAX_PEM_BYTES).decode()
-    except (OSError, ValueError) as failure:
-        reason = getattr(failure, "strerror", None) or "it is not text"
-        raise StartupError(
-            f"RELAY_JWT_PUBLIC_KEY: must be PEM text or the path of a PEM file ({reason})."
-        ) from None
+        one = Path(whole).is_file()
+    except (OSError, ValueError):
+        one = True  # it cannot be a path, and is not to be divided either
+    return [whole] if one else whole.split() or [whole]

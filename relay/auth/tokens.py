@@ -23,8 +23,9 @@ import jwt
 
 from relay.auth.keys import MAX_KID, KeySet
 from relay.auth.spans import span
-from relay.config import PUBLIC_KEY_ALGORITHMS, SHARED_SECRET_ALGORITHMS, Settings
+from relay.config import PUBLIC_KEY_ALGORITHMS, Settings
 from relay.errors import Refused
+from relay.jwt_secrets import SHARED_SECRET_ALGORITHMS
 from relay.protocol.nesting import is_nested_deeper
 from relay.protocol.types import Close
 from relay.tasks.claims import claim_at, text_of

@@ -338,7 +338,7 @@ def token(
     ] = None,
     ttl: Annotated[str, typer.Option(help="How long it is valid: 90s, 30m, 1h, 7d.")] = "1h",
 ) -> None:
-    """Print a development token signed with RELAY_JWT_SECRET."""
+    """Print a development token signed with RELAY_JWT_SECRET, with the first if it has several."""
     from relay.cli.token import signed
 
     typer.echo(signed(config.load(), sub, claim or (), ttl, now=time.time()))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from relay.auth.keys import key_source
+from relay.auth.keys import key_paths, key_source
 from relay.cli.printable import counted, visible
 from relay.config import SECRETS, Settings, Source, source_of
 from relay.errors import StartupError
@@ -128,7 +128,7 @@ def _shown(settings: Settings, name: str) -> Any:
         case "relay_redis_url":
             return _redis_url(settings)
         case "relay_jwt_public_key":
-            return _path_of(value.get_secret_value())
+            return _paths_of(value.get_secret_value())
         case "relay_jwks_url":
             return _server(value)
         case _ if name in SECRETS:
@@ -173,10 +173,11 @@ def _server(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{f'/{HIDDEN}' if rest else ''}"
 
 
-def _path_of(key: str) -> str:
-    """Return the path of a public key; HIDDEN if this is the key itself, which may be a private one by mistake."""
+def _paths_of(key: str) -> str:
+    """Return the paths of public keys; HIDDEN if this is a key itself, which may be a private one by mistake."""
     try:
-        return key.strip() if Path(key.strip()).is_file() else HIDDEN
+        paths = key_paths(key)
+        return " ".join(paths) if all(Path(path).is_file() for path in paths) else HIDDEN
     except (OSError, ValueError):
         return HIDDEN
 

@@ -11,6 +11,7 @@ import typer
 from relay.auth.tokens import issue
 from relay.config import KEY_SETTINGS, Settings
 from relay.errors import StartupError
+from relay.jwt_secrets import secrets_in
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -30,7 +31,8 @@ def signed(settings: Settings, sub: str, pairs: Iterable[str], ttl: str, *, now:
             "any; get one from the holder of the private key."
         )
     claims = claims_of(sub, pairs)
-    secret, algorithm = settings.relay_jwt_secret.get_secret_value(), settings.relay_jwt_algorithms[0]
+    secret, *_ = secrets_in(settings.relay_jwt_secret.get_secret_value())
+    algorithm = settings.relay_jwt_algorithms[0]
     return issue(secret, algorithm, claims, ttl_s=_seconds(ttl), now=now)
 
 

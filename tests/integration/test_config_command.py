@@ -140,6 +140,8 @@ def test_a_public_key_is_shown_by_its_path_only(tmp_path: Path, monkeypatch: pyt
     path.write_text(pem("RSA"))
     for given, shown in (
         (str(path), str(path)),
+        (f"{path}\n{path}", f"{path} {path}"),
+        (f"{path} hunter2", "***"),
         (pem("RSA"), "***"),
         (private_pem("RSA"), "***"),
         ("a/b", "***"),

@@ -82,6 +82,55 @@ def test_a_key_file_that_is_no_text_stops_the_start(tmp_path: Path) -> None:
         key_source(config.load(relay_jwt_public_key=str(file)))
 
 
+# Several public keys.
+
+
+@pytest.mark.parametrize("form", ["blocks", "paths", "paths in lines", "one file of both"])
+def test_tokens_of_each_of_several_public_keys_are_valid(tmp_path: Path, form: str) -> None:
+    new, old = tmp_path / "new.pem", tmp_path / "old.pem"
+    new.write_text(pem("RSA"))
+    old.write_text(pem("P-256") if form != "one file of both" else pem("P-256") + pem("RSA"))
+    given_as = {
+        "blocks": pem("RSA") + pem("P-256"),
+        "paths": f"{new} {old}",
+        "paths in lines": f"{new}\n{old}\n",
+        "one file of both": str(old),
+    }[form]
+    verifier = Verifier(key_source(config.load(relay_jwt_public_key=given_as)))
+    assert verifier.verify(signed(CLAIMS, "RSA", "RS256")).sub == "a"
+    assert verifier.verify(signed(CLAIMS, "P-256", "ES256")).sub == "a"
+    with pytest.raises(Refused):
+        verifier.verify(signed(CLAIMS, "RSA-other", "RS256"))
+
+
+def test_a_path_with_a_blank_in_it_is_one_path(tmp_path: Path) -> None:
+    file = tmp_path / "our key.pem"
+    file.write_text(pem("RSA"))
+    source = key_source(config.load(relay_jwt_public_key=str(file)))
+    assert Verifier(source).verify(signed(CLAIMS, "RSA", "RS256")).sub == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (lambda: pem("RSA") + private_pem("P-256"), "the second key is a private key"),
+        (lambda: pem("RSA-1024") + pem("RSA"), "the first key has 1024 bits"),
+        (lambda: pem("RSA") + pem("P-256") + pem("P-384"), "the third key is a key of the curve secp384r1"),
+        (lambda: pem("RSA") + "-----BEGIN CERTIFICATE-----\nMIIB\n", "the second key is a certificate"),
+        (lambda: pem("RSA") * 5, "the key list has more than 4 keys"),
+        (lambda: "/etc/passwd /nowhere/hunter2.pem", "the second of several: No such file"),
+        (lambda: "/etc/passwd /etc/passwd", "the first key is not a public key in PEM"),
+    ],
+)
+def test_an_unusable_one_of_several_public_keys_stops_the_start(text: Callable[[], str], says: str) -> None:
+    """S8: the sentence says which of them it is."""
+    with pytest.raises(StartupError) as failure:
+        key_source(config.load(relay_jwt_public_key=text()))
+    assert str(failure.value).startswith("RELAY_JWT_PUBLIC_KEY: ")
+    assert says in str(failure.value)
+    assert "hunter2" not in str(failure.value)
+
+
 def test_a_start_without_any_key_names_the_settings_for_one() -> None:
     with pytest.raises(StartupError, match=r"RELAY_JWT_SECRET is not set.*PUBLIC_KEY or RELAY_JWKS_URL"):
         key_source(config.load())

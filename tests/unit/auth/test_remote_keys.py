@@ -421,4 +421,4 @@ async def test_a_request_for_newer_keys_wakes_the_background_fetch() -> None:
 
 async def test_waiting_for_the_first_keys_ends_after_the_timeout() -> None:
     await Server().remote.first(0.001)
-    await FixedKeys(from_pem(pem("RSA"), PUBLIC)).first(0)
+    await FixedKeys(from_pem([pem("RSA")], PUBLIC)).first(0)

@@ -33,7 +33,7 @@ def verifier(keys: KeySet | None = None, **more: Any) -> Verifier:
 
 
 def public() -> Verifier:
-    return verifier(from_pem(pem("RSA"), PUBLIC))
+    return verifier(from_pem([pem("RSA")], PUBLIC))
 
 
 def refusal(of: Verifier, token: str) -> str:
@@ -65,7 +65,7 @@ def test_a_valid_token_gives_its_user_and_its_expiry() -> None:
     ],
 )
 def test_each_public_key_verifies_a_token_of_its_private_key(key: str, algorithm: str) -> None:
-    assert verifier(from_pem(pem(key), [algorithm])).verify(signed_with(GOOD, key, algorithm)).sub == "a"
+    assert verifier(from_pem([pem(key)], [algorithm])).verify(signed_with(GOOD, key, algorithm)).sub == "a"
     keys, _ = from_jwks(jwks(jwk(key, "one")), [algorithm])
     assert verifier(keys).verify(signed_with(GOOD, key, algorithm, kid="one")).sub == "a"
 
