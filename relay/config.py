@@ -231,6 +231,9 @@ class Settings(BaseSettings):
     """The `iss` that tokens must have. Not checked when unset."""
     relay_jwt_audience: str | None = None
     """The `aud` that tokens must have. Not checked when unset."""
+    relay_jwt_max_age_s: int | None = Field(None, ge=1, le=366 * 24 * 3600)
+    """The longest life of a token, in seconds from its `iat` to its `exp`. A token with a longer one, or without `iat`,
+    is refused as `unauthenticated`. Not checked when unset."""
     relay_allowed_origins: Annotated[CommaSeparated, AfterValidator(_origins)] = ()
     """Further origins whose pages may connect, such as `https://app.example.com`, separated by commas. There is no
     wildcard."""

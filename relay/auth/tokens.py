@@ -66,6 +66,7 @@ class Verifier:
     """Verifies tokens with the keys of `source`, and returns the principal (the user) of each valid token.
 
     If `issuer` is given, the claim `iss` must be equal to it. If `audience` is given, the claim `aud` must contain it.
+    If `max_age_s` is given, the claim `iat` is required, and `exp` must be at most so many seconds later.
     `keep` names the claims that a principal contains (default: all). A nested claim is named by its path, such as
     `realm_access.roles`; a claim that the token does not have is None. `clock` returns seconds since 1970.
     """
@@ -76,12 +77,14 @@ class Verifier:
         *,
         issuer: str | None = None,
         audience: str | None = None,
+        max_age_s: int | None = None,
         keep: Collection[str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._source = source
         self._issuer = issuer
         self._audience = audience
+        self._max_age_s = max_age_s
         self._keep = keep
         self._clock = clock
         self._remembered: OrderedDict[bytes, Principal] = OrderedDict()  # by the token's SHA-256
@@ -90,8 +93,13 @@ class Verifier:
     @classmethod
     def of(cls, settings: Settings, source: KeySource, keep: Collection[str]) -> Self:
         """Return a verifier of tokens as the settings demand them, with the keys of `source`."""
-        issuer, audience = settings.relay_jwt_issuer, settings.relay_jwt_audience
-        return cls(source, issuer=issuer, audience=audience, keep=keep)
+        return cls(
+            source,
+            issuer=settings.relay_jwt_issuer,
+            audience=settings.relay_jwt_audience,
+            max_age_s=settings.relay_jwt_max_age_s,
+            keep=keep,
+        )
 
     def verify(self, token: str) -> Principal:
         """Return the principal (the user) of this token.
@@ -175,6 +183,14 @@ class Verifier:
             if name in claims and claims[name] > latest:
                 ahead_s = claims[name] - self._clock()
                 _refuse(f"is not valid yet: its {name} is {span(ahead_s)} later than this machine's clock")
+        # A token that is older than this has expired as well, so its age need not be looked at again later.
+        if self._max_age_s is not None:
+            if "iat" not in claims:
+                _refuse("has no iat, which RELAY_JWT_MAX_AGE_S needs")
+            if (life_s := exp - claims["iat"]) > self._max_age_s:
+                _refuse(
+                    f"is valid for {span(life_s)} (iat to exp), and RELAY_JWT_MAX_AGE_S allows {self._max_age_s} s"
+                )
         if self._issuer is not None and claims.get("iss") != self._issuer:
             _refuse(
                 f"has the iss {_quoted(claims.get('iss'))}, not RELAY_JWT_ISSUER, {_quoted(self._issuer)}"

@@ -30,10 +30,13 @@ def signed(settings: Settings, sub: str, pairs: Iterable[str], ttl: str, *, now:
             else f"RELAY_JWT_SECRET is not set: with {public.upper()} the relay can check tokens but not sign "
             "any; get one from the holder of the private key."
         )
-    claims = claims_of(sub, pairs)
+    claims, ttl_s = claims_of(sub, pairs), _seconds(ttl)
+    most_s = settings.relay_jwt_max_age_s
+    if most_s is not None and ttl_s > most_s:
+        raise typer.BadParameter(f"RELAY_JWT_MAX_AGE_S allows {most_s}s at most.", param_hint="--ttl")
     secret, *_ = secrets_in(settings.relay_jwt_secret.get_secret_value())
     algorithm = settings.relay_jwt_algorithms[0]
-    return issue(secret, algorithm, claims, ttl_s=_seconds(ttl), now=now)
+    return issue(secret, algorithm, claims, ttl_s=ttl_s, now=now)
 
 
 def claims_of(sub: str, pairs: Iterable[str]) -> dict[str, Any]:

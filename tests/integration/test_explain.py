@@ -137,6 +137,8 @@ def of(**claims: Any) -> str:
         (raw('{"sub": "bob"}', '{"alg": ["a", true]}'), "does not name the algorithm"),
         (of(iss="mallory"), 'has the iss "mallory", not RELAY_JWT_ISSUER, "us"'),
         (of(iss="us", aud=["them"]), 'has the aud ["them"], not RELAY_JWT_AUDIENCE, "relay"'),
+        (of(), "has no iat, which RELAY_JWT_MAX_AGE_S needs"),
+        (token("bob", ttl_s=7300), "is valid for 2 hours (iat to exp), and RELAY_JWT_MAX_AGE_S allows 900 s"),
     ],
 )
 def test_a_token_that_is_refused_is_explained_and_so_is_what_the_rules_say(
@@ -145,6 +147,8 @@ def test_a_token_that_is_refused_is_explained_and_so_is_what_the_rules_say(
     wanted = (
         {"RELAY_JWT_ISSUER": "us", "RELAY_JWT_AUDIENCE": "relay"} if "iss" in says or "aud" in says else {}
     )
+    if "MAX_AGE" in says:
+        wanted = {"RELAY_JWT_MAX_AGE_S": "900"}
     answer = explain("--task", "t", "--token", given, code=1, **wanted)
     assert answer["verdict"] == "token_refused"
     assert answer["token"]["accepted"] is False

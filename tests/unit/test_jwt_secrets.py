@@ -55,6 +55,16 @@ def test_a_development_token_is_signed_with_the_first_secret(monkeypatch: pytest
     assert jwt.decode(printed, NEW, algorithms=["HS256"])["sub"] == "alice"
 
 
+def test_a_development_token_that_the_relay_would_refuse_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_JWT_SECRET", NEW)
+    monkeypatch.setenv("RELAY_JWT_MAX_AGE_S", "900")
+    refused = CliRunner().invoke(cli, ["token", "--sub", "alice"])
+    assert refused.exit_code == 2
+    assert "RELAY_JWT_MAX_AGE_S allows 900s at most" in refused.output
+    made = CliRunner().invoke(cli, ["token", "--sub", "alice", "--ttl", "15m"]).output.strip()
+    assert verifier().verify(made).sub == "alice"
+
+
 def test_each_line_of_a_file_is_a_secret_that_may_have_blanks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -159,6 +159,39 @@ def test_issuer_and_audience_are_checked_if_they_are_configured() -> None:
         assert refusal(strict, token) == "unauthenticated"
 
 
+@pytest.mark.parametrize(
+    ("claims", "accepted"),
+    [
+        ({"iat": NOW, "exp": NOW + 900}, True),
+        ({"iat": NOW + 20, "exp": NOW + 920}, True),
+        ({"iat": NOW - 899, "exp": NOW + 1}, True),
+        ({"iat": NOW, "exp": NOW + 901}, False),
+        ({"iat": NOW - 900, "exp": NOW + 1}, False),
+        ({"iat": 0, "exp": NOW + 1}, False),
+        ({"exp": NOW + 1}, False),
+        ({"iat": None, "exp": NOW + 1}, False),
+        ({"iat": True, "exp": NOW + 1}, False),
+    ],
+)
+def test_a_token_lives_no_longer_than_the_settings_allow(claims: dict[str, Any], accepted: bool) -> None:
+    """Also one that is older than that, and one that does not say how old it is."""
+    token, strict = hmac_signed(HS256, {"sub": "a", **claims}, SECRET), verifier(max_age_s=900)
+    for of in (strict, strict):  # the second time it is remembered
+        if accepted:
+            assert of.verify(token).sub == "a"
+        else:
+            assert refusal(of, token) == "unauthenticated"
+
+
+def test_a_token_that_was_accepted_is_not_accepted_when_it_has_become_too_old() -> None:
+    now = NOW
+    strict = verifier(max_age_s=900, clock=lambda: now)
+    token = signed({"sub": "a", "iat": NOW, "exp": NOW + 900})
+    assert strict.verify(token).sub == "a"
+    now += 900
+    assert refusal(strict, token) == "token_expired"
+
+
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", "", None, 0, ["HS256"], {"a": 1}])
 @pytest.mark.parametrize("of", [verifier, public])
 def test_a_token_cannot_choose_its_algorithm(of: Any, algorithm: Any) -> None:
