@@ -1,8 +1,8 @@
-"""The settings of the relay, read from environment variables, and secrets also from files that these name.
+"""The settings of the relay, read from environment variables, the settings file, and files of secrets that these name.
 
-Rules of this file: nothing is opened or read but the environment, the files of secrets (`relay/secret_files.py`), and
-for RELAY_WORKERS=auto the number of cores; the error for a bad value names the variable, what is wrong, what is
-accepted and the value, unless that may be a secret.
+Rules of this file: nothing is opened or read but the environment, the settings file (`relay/settings_file.py`), the
+files of secrets (`relay/secret_files.py`), and for RELAY_WORKERS=auto the number of cores; the error for a bad value
+names the variable, what is wrong, what is accepted and the value, unless that may be a secret.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -26,7 +27,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from relay import jwt_secrets, secret_files, variables
+from relay import jwt_secrets, secret_files, settings_file, variables
 from relay.cores import cores
 from relay.errors import StartupError, but_is, first_problem
 from relay.jwt_secrets import SHARED_SECRET_ALGORITHMS
@@ -160,7 +161,16 @@ class Settings(BaseSettings):
         frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
+    _from_file: frozenset[str] = PrivateAttr(
+        frozenset()
+    )  # the fields whose values come from the settings file
+
     # The string below a setting is its entry in docs/reference/settings.md; `scripts/generate` copies it there.
+
+    relay_settings_file: Path | None = None
+    """A file with further settings: lines of `NAME=value` as in `deploy/relay.env`. A variable of the environment wins
+    over the file. It is read when the relay starts and when it reloads: see
+    [operating](../guides/operating.md#change-settings-without-a-restart)."""
 
     relay_mongo_url: SecretStr = SecretStr("")
     """The connection string of a replica set, MongoDB 6.0 or newer. Its options for hosts, credentials, TLS,
@@ -383,10 +393,10 @@ Source = Literal["default", "environment", "file"]
 
 
 def source_of(settings: Settings, name: str) -> Source:
-    """Return where the value of this setting comes from: `file` is a file that NAME_FILE in the environment names."""
+    """Return where the value of this setting comes from. `file` is the settings file, or one that NAME_FILE names."""
     if name not in settings.model_fields_set:
         return "default"
-    return "file" if name in secret_files.named(os.environ, SECRETS) else "environment"
+    return "file" if name in settings._from_file else "environment"
 
 
 def secrets_of(settings: Settings) -> list[str]:
@@ -417,11 +427,20 @@ class _WithoutEnvironment(Settings):
         return (init_settings,)
 
 
+def unknown(settings: Settings | None = None) -> list[str]:
+    """Return a sentence for each environment variable that looks like a setting but is not one, and for each name in
+    the file of these settings that is none."""
+    names = [name.upper() for name in Settings.model_fields]
+    names += map(secret_files.variable, sorted(SECRETS))
+    found = variables.warnings(os.environ, names)
+    if settings is not None and settings.relay_settings_file is not None:
+        found += variables.warnings_of_file(settings_file.read(settings.relay_settings_file), names)
+    return found
+
+
 def warnings(settings: Settings | None = None) -> list[str]:
-    """Return a sentence for each environment variable that looks like a setting but is not one, and for each of these
-    settings that has no effect without another one."""
-    known = [name.upper() for name in Settings.model_fields]
-    found = variables.warnings(os.environ, [*known, *map(secret_files.variable, sorted(SECRETS))])
+    """Return the sentences of `unknown`, and one for each of these settings that has no effect without another one."""
+    found = unknown(settings)
     if settings is not None and UNIX_SOCKETS not in settings.relay_trusted_proxies:
         for name in ("relay_listen", "relay_worker_ports"):
             if getattr(settings, name).startswith(UNIX_SOCKETS):
@@ -433,20 +452,44 @@ def warnings(settings: Settings | None = None) -> list[str]:
 
 
 def load(**overrides: object) -> Settings:
-    """Read the settings from the environment, and secrets from files that it names. Keywords override single settings;
-    None overrides nothing.
+    """Read the settings from the environment, those that it does not have from the settings file, and secrets from
+    files that these name. Keywords override single settings; None overrides nothing.
 
     Raises StartupError with one sentence about the first value or file that cannot be used.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     if given.keys() & set(KEY_SETTINGS):
         given = dict.fromkeys(KEY_SETTINGS) | given  # this key replaces any in the environment
-    from_files = secret_files.read(os.environ, SECRETS - given.keys())
+    of_file = _from_settings_file(given.get("relay_settings_file"))
+    environment = {**of_file, **os.environ}
+    secrets = secret_files.read(environment, SECRETS - given.keys())
     try:
-        jwt_secrets.check_lines(from_files.get("relay_jwt_secret", ""))
+        jwt_secrets.check_lines(secrets.get("relay_jwt_secret", ""))
     except ValueError as failure:
         raise StartupError(f"{secret_files.variable('relay_jwt_secret')}: {failure}.") from None
-    return _made(Settings, from_files | given, from_files)
+    plain = {name: of_file[name.upper()] for name in Settings.model_fields if name.upper() in of_file}
+    settings = _made(Settings, plain | secrets | given, secrets)
+    settings._from_file = frozenset((plain.keys() | secrets.keys()) - given.keys())
+    return settings
+
+
+def _from_settings_file(path: object) -> dict[str, str]:
+    """Return the variables of the settings file that the environment does not have. `path` is its path, None for the
+    one that the environment names, if any. Raises StartupError if it cannot be read."""
+    # Ignore what Settings would ignore: then the value of the file counts.
+    given = {
+        name.upper(): value.strip()
+        for name, value in os.environ.items()
+        if value.strip() and not variables.is_service_link(name, value)
+    }
+    path = path or given.get(settings_file.VARIABLE)
+    if not path:
+        return {}
+    of_file = settings_file.read(Path(str(path)))
+    # A secret that the environment has, or names the file of, has neither in the settings file.
+    pairs = [{name.upper(), secret_files.variable(name)} for name in Settings.model_fields]
+    hidden = {one for pair in pairs if pair & given.keys() for one in pair}
+    return {name: value for name, value in of_file.items() if value and name not in hidden}
 
 
 def defaults(**given: object) -> Settings:

@@ -51,10 +51,28 @@ def warnings(environment: Mapping[str, str], settings: Collection[str]) -> list[
             misspelt.append(_unknown(name, _near(upper, known)))
         elif upper.startswith(FOREIGN_PREFIX) and (near := get_close_matches(upper, known, 1, VERY_ALIKE)):
             misspelt.append(_unknown(name, near))
-    if len(misspelt) > MAX_WARNINGS:
-        more = len(misspelt) - MAX_WARNINGS
-        misspelt[MAX_WARNINGS:] = [f"{more} more variables begin with RELAY_ but are not settings."]
-    return ([_of_links(links)] if links else []) + misspelt
+    return ([_of_links(links)] if links else []) + _few(misspelt)
+
+
+def warnings_of_file(names: Collection[str], settings: Collection[str]) -> list[str]:
+    """Return a sentence for each of these names in the settings file that is not a setting."""
+    return _few(
+        [
+            _unknown(name, _near(name, settings), " in the settings file")
+            for name in sorted(names)
+            if name not in settings
+        ]
+    )
+
+
+def _few(sentences: list[str]) -> list[str]:
+    """Return these sentences, at most MAX_WARNINGS and another one that says how many there are beside them."""
+    more = len(sentences) - MAX_WARNINGS
+    return (
+        [*sentences[:MAX_WARNINGS], f"{more} more names are not settings of the relay."]
+        if more > 0
+        else sentences
+    )
 
 
 def _near(name: str, known: Collection[str]) -> list[str]:
@@ -74,9 +92,9 @@ def _of_links(names: list[str]) -> str:
     )
 
 
-def _unknown(name: str, near: list[str]) -> str:
+def _unknown(name: str, near: list[str], where: str = "") -> str:
     hint = f"; did you mean {near[0]}?" if near else "."
-    return f"{_shown(name)} is not a setting of the relay, and is not read{hint}"
+    return f"{_shown(name)}{where} is not a setting of the relay, and is not read{hint}"
 
 
 def _shown(name: str) -> str:

@@ -170,7 +170,7 @@ def check(
 
     with _answering(json, failures.of_check):
         settings = config.load()
-        _warn()
+        _warn(settings)
         code = loop.run(checking.run(settings, sys.stdout, sample=sample, role=role, as_json=json))
     raise typer.Exit(code)
 
@@ -184,7 +184,7 @@ def show_config(
 
     with _answering(json, failures.of_config):
         settings = config.load()
-        _warn()
+        _warn(settings)
         code = shown_settings.run(settings, sys.stdout, sys.stderr, as_json=json)
     raise typer.Exit(code)
 
@@ -209,7 +209,7 @@ def explain(
     logs.configure("console", "WARNING")
     with _answering(json, failures.of_explain):
         settings = config.load()
-        _warn()
+        _warn(settings)
         code = loop.run(explaining.run(settings, asked, sys.stdout, sys.stderr, as_json=json))
     raise typer.Exit(code)
 
@@ -316,7 +316,7 @@ def tail(
 
         logs.configure("console", "WARNING")
         settings = config.load()
-        _warn()
+        _warn(settings)
         raise typer.Exit(loop.run(database.run(settings, wanted, out=sys.stdout, err=sys.stderr)))
     from relay.cli.tail import follow
 
@@ -375,7 +375,7 @@ def _answering(as_json: bool, answer: Callable[[str], dict[str, Any]]) -> Iterat
         raise
 
 
-def _warn() -> None:
-    """Print a warning for each environment variable that looks like a setting but is not one."""
-    for warning in config.warnings():
+def _warn(settings: config.Settings) -> None:
+    """Print a warning for each variable of the environment or the settings file that is not a setting."""
+    for warning in config.unknown(settings):
         typer.echo(f"relay: {warning}", err=True)

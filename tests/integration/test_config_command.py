@@ -222,3 +222,17 @@ def test_no_password_is_shown_whatever_it_has_in_it(before: str, after: str) -> 
 
 def dict_of(settings: Settings) -> dict[str, Any]:
     return {entry.name: entry.value for entry in shown_settings.settings_in_force(settings)}
+
+
+def test_a_value_of_the_settings_file_has_the_source_file_unless_the_environment_has_one(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "relay.env"
+    file.write_text("RELAY_HEARTBEAT_MS=1000\nRELAY_DRAIN_MS=1\nRELAY_DRAIN=hunter2\n")
+    given = GOOD | {"RELAY_SETTINGS_FILE": str(file), "RELAY_DRAIN_MS": "2"}
+    shown = config(**given)["settings"]
+    assert shown["RELAY_HEARTBEAT_MS"] == {"value": 1000, "source": "file"}
+    assert shown["RELAY_DRAIN_MS"] == {"value": 2, "source": "environment"}
+    lines = run("config", **given)
+    assert "4 settings from the environment, 1 from files, " in lines.stdout
+    assert "RELAY_DRAIN in the settings file is not a setting of the relay" in lines.stderr
