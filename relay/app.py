@@ -13,6 +13,7 @@ from socket import socket
 from typing import Any
 
 from relay.auth.addresses import networks
+from relay.auth.admins import Admins
 from relay.auth.admission import Admission
 from relay.auth.keys import key_source
 from relay.auth.limits import Buckets, Caps
@@ -23,6 +24,8 @@ from relay.auth.tokens import Verifier
 from relay.config import Settings
 from relay.errors import StartupError
 from relay.feed.pump import Pump
+from relay.gateway.admin.api import AdminApi
+from relay.gateway.admin.process import ProcessAdministration
 from relay.gateway.http import Operations, application, operating_application, operating_routes
 from relay.gateway.listening import Ports, ignore_out_of_descriptors, open_ports
 from relay.gateway.polling.endpoint import Polls
@@ -79,6 +82,7 @@ class Relay:
             log.warning(warning)
         self._settings = settings
         self._health: Health | None = None
+        self.administration: ProcessAdministration | None = None  # set once the relay serves clients
         self._accepting = True
         self._keys = key_source(settings)
         self._mapping = mapping_of(settings)
@@ -161,12 +165,21 @@ class Relay:
                 websockets=websocket_protocol(pacer, connections.open),
                 shared=counts.http,
             )
+            pump = pipeline.pump(hub, hub.is_listened)
+            administration = self.administration = ProcessAdministration(
+                connections,
+                polls,
+                hub,
+                admission,
+                readiness=health.state,
+                known_tasks=lambda: pump.known_tasks,
+            )
             servers: list[tuple[Server, list[socket]]] = [(clients, [ports.clients, *ports.further])]
             if ports.admin is not None:
-                app = operating_application(operating)
+                admin = AdminApi(Admins.of(settings, self._keys), administration)
+                app = operating_application([*operating, *admin.routes()])
                 # The caps of the admin port are always those of one process: operators keep places of their own.
                 servers.append((Server(settings, app, most), [ports.admin]))
-            pump = pipeline.pump(hub, hub.is_listened)
             if self._place.speaks:
                 ports.capacity.warn_if_below(math.ceil(settings.relay_max_connections / self._place.workers))
             async with asyncio.TaskGroup() as group:

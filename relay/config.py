@@ -90,6 +90,13 @@ def _public(url: str) -> str:
     return public_url(url) if url else ""  # empty: not set
 
 
+def _claim(text: str) -> str:
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not (name and equals and value):
+        raise ValueError("must be the name of a claim, = and a value, as in roles=admin")
+    return f"{name}={value}"
+
+
 def _bare_address(host: str) -> str:
     """Return the host without the brackets that an IPv6 address has in a URL."""
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
@@ -208,7 +215,11 @@ class Settings(BaseSettings):
     """The relay's address as browsers see it, with `https://` or `http://`. Pages of its origin may always connect.
     Without it the relay uses the address it listens on."""
     relay_admin_port: int | None = Field(None, ge=0, le=65535)
-    """Serve `/readyz` and `/metrics` on this port instead: one that only operators can reach."""
+    """Serve `/readyz` and `/metrics` on this port instead: one that only operators can reach. `/admin` is on this port
+    only."""
+    relay_admin_claim: Annotated[str, AfterValidator(_claim)] = "roles=admin"
+    """The claim that a token needs for `/admin` on `RELAY_ADMIN_PORT`: a name or a path, as in
+    `realm_access.roles=operator`, and the value that the claim has, or has in its list."""
 
     relay_listen: Annotated[str, AfterValidator(_unix_socket)] = ""
     """Listen on a Unix socket instead of `RELAY_HOST` and `RELAY_PORT`: `unix:/run/relay/relay.sock`, for a proxy on

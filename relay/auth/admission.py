@@ -6,7 +6,7 @@ number of connections) stops being counted exactly once; no log entry and no ans
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from starlette.requests import HTTPConnection
@@ -68,37 +68,23 @@ class Admission:
 
         Raises Refused (4430) if the relay or the address has its maximum number of connections already.
         """
-        peer = request.client.host if request.client else ""
-        address = client_address(peer, request.headers.getlist("x-forwarded-for"), self._proxies)
+        address = self.address_of(request)
         if not self._caps.enter(address):
             raise Refused(Close.AT_CAPACITY, "at_capacity")
         return address
+
+    def address_of(self, request: HTTPConnection) -> str:
+        """Return the address of the client: that of the peer, or, if the peer is a trusted proxy, what it says."""
+        peer = request.client.host if request.client else ""
+        return client_address(peer, request.headers.getlist("x-forwarded-for"), self._proxies)
 
     def leave(self, address: str) -> None:
         """Stop counting a connection that `enter` counted for this address."""
         self._caps.leave(address)
 
     def token_of(self, request: HTTPConnection) -> str | None:
-        """Return the token in the request's `Authorization` header or among the subprotocols that a WebSocket offers.
-        Return None if the request has no token.
-
-        Raises Refused (4500) if there is a token in the query of the URL, a malformed `Authorization` header, or more
-        than one token.
-        """
-        # A token in the query is refused even if it is valid, or if there is another token, because URLs are written to
-        # logs.
-        if request.scope["query_string"] and any(name in request.query_params for name in TOKEN_PARAMETERS):
-            raise Refused(Close.BAD_HANDSHAKE, "token_in_query")
-        offered: Sequence[str] = request.scope.get("subprotocols", ())
-        tokens = [name.removeprefix(BEARER_PREFIX) for name in offered if name.startswith(BEARER_PREFIX)]
-        for header in request.headers.getlist("authorization"):
-            scheme, _, token = header.partition(" ")
-            if scheme.lower() != "bearer" or not token.strip():
-                raise Refused(Close.BAD_HANDSHAKE, "bad_handshake")
-            tokens.append(token.strip())
-        if len(tokens) > 1:
-            raise Refused(Close.BAD_HANDSHAKE, "bad_handshake")
-        return tokens[0] if tokens else None
+        """Return the token of the request, and raise Refused (4500), like the function `token_of`."""
+        return token_of(request)
 
     def admit(self, token: str) -> Principal:
         """Verify the token, check that the rollout includes its user, and count one connection for the user.
@@ -116,6 +102,10 @@ class Admission:
     def leave_user(self, principal: Principal) -> None:
         """Stop counting a connection that `admit` counted for this user."""
         self._caps.leave_user(principal.sub)
+
+    def users(self) -> Collection[str]:
+        """Return the users who have connections that `admit` counts, in this process."""
+        return self._caps.users()
 
     @contextmanager
     def admitted(self, request: HTTPConnection) -> Iterator[Principal]:
@@ -153,6 +143,29 @@ class Admission:
     def is_switched_on(self, principal: Principal) -> bool:
         """Return whether the rollout includes this user, which means that live delivery is switched on for the user."""
         return self._rollout.is_in(principal.sub)
+
+
+def token_of(request: HTTPConnection) -> str | None:
+    """Return the token in the request's `Authorization` header or among the subprotocols that a WebSocket offers.
+    Return None if the request has no token.
+
+    Raises Refused (4500) if there is a token in the query of the URL, a malformed `Authorization` header, or more
+    than one token.
+    """
+    # A token in the query is refused even if it is valid, or if there is another token, because URLs are written to
+    # logs.
+    if request.scope["query_string"] and any(name in request.query_params for name in TOKEN_PARAMETERS):
+        raise Refused(Close.BAD_HANDSHAKE, "token_in_query")
+    offered: Sequence[str] = request.scope.get("subprotocols", ())
+    tokens = [name.removeprefix(BEARER_PREFIX) for name in offered if name.startswith(BEARER_PREFIX)]
+    for header in request.headers.getlist("authorization"):
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Refused(Close.BAD_HANDSHAKE, "bad_handshake")
+        tokens.append(token.strip())
+    if len(tokens) > 1:
+        raise Refused(Close.BAD_HANDSHAKE, "bad_handshake")
+    return tokens[0] if tokens else None
 
 
 def _required(token: str | None) -> str:

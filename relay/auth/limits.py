@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter, OrderedDict
+from collections.abc import Collection
 from typing import Self
 
 from relay.auth.shared_cells import SharedCaps, SharedRates, SharedTally
@@ -182,6 +183,10 @@ class Caps:
         """Stop counting one connection that `enter_user` counted for this user."""
         self._users.leave(sub)
 
+    def users(self) -> Collection[str]:
+        """Return the users who have connections in this process."""
+        return self._users.names()
+
 
 class _Tally:
     """Counts open connections by name, and limits the number of each name to `cap`. With `shared`, the connections of
@@ -194,6 +199,9 @@ class _Tally:
 
     def __len__(self) -> int:
         return len(self._own)
+
+    def names(self) -> Collection[str]:
+        return self._own.keys()
 
     def enter(self, name: str) -> bool:
         if self._own.get(name, 0) >= self._cap:

@@ -95,6 +95,11 @@ class Pump:
         # What listeners were sent first was read at this position or later. None before the first batch.
         self._floor: Timestamp | None = None
 
+    @property
+    def known_tasks(self) -> int:
+        """The number of tasks in memory."""
+        return len(self._cache)
+
     async def run(self) -> None:
         """Translate and publish every batch of the stream, forever; ends only if it is cancelled.
 

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import orjson
 from starlette.applications import Starlette
-from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -39,8 +38,8 @@ HEADERS = (
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-cache"),
 )
+CACHE_CONTROL = (b"cache-control", b"no-cache")  # of a response that says nothing else
 
 
 class Operations(Protocol):
@@ -52,16 +51,6 @@ class Operations(Protocol):
 
     async def metrics(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""
-
-
-class _RestOfPath(StringConvertor):
-    """A Starlette path convertor that matches the rest of a path. Unlike Starlette's convertor `path`, it also matches
-    line breaks, because a task id may contain them."""
-
-    regex = "(?s:.*)"
-
-
-register_url_convertor("rest", _RestOfPath())
 
 
 def _folder(path: str, folder: str) -> Mount:
@@ -190,7 +179,10 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *HEADERS]
+                headers = [*message["headers"], *HEADERS]
+                if not any(name == CACHE_CONTROL[0] for name, _ in headers):
+                    headers.append(CACHE_CONTROL)
+                message["headers"] = headers
             await bare_send(message)
 
         bare_send = send

@@ -217,6 +217,12 @@ class Session:
         """The `sub` of the client's token. None before the client is authenticated, and after the session has ended."""
         return self._principal.sub if self._principal is not None else None
 
+    @property
+    def listener(self) -> Listener | None:
+        """The listener of the client, as the hub knows it. None before the client is authenticated, and after the
+        session has ended."""
+        return self._listener
+
     def tick(self) -> float:
         """Send the heartbeat, and the notice that the token expires soon, if they are due.
 

@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from bson import Timestamp
 
@@ -40,6 +40,7 @@ from relay.hub.subscription import (
     Rewritten,
     RightsChanged,
     Show,
+    State,
     StreamLost,
 )
 from relay.hub.task_subscription import TaskRequest, TaskSubscription
@@ -270,6 +271,19 @@ class Hub:
     def joined_tasks(self, listener: Listener) -> int:
         """Return the number of tasks that the listener has joined, or has asked to join."""
         return sum(subscription.is_joined for subscription in listener.tasks.values())
+
+    def state_of(self, listener: Listener, task_id: str) -> Literal["live", "catching_up"] | None:
+        """Return whether the listener is sent every message of this task as it is published (`live`), or will be after
+        a snapshot that it waits for (`catching_up`). None if it has not joined the task."""
+        subscription = listener.tasks.get(task_id)
+        if subscription is None or not subscription.is_joined:
+            return None
+        return "live" if subscription.state is State.LIVE else "catching_up"
+
+    @property
+    def rooms(self) -> int:
+        """The number of tasks that have live subscribers."""
+        return len(self._registry.rooms)
 
     def join_list(
         self, listener: Listener, limit: int, reply_to: str | None, *, caught_up: bool = False

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from relay.auth.admins import Admins
+from relay.auth.keys import key_source
 from relay.config import Settings
+from relay.gateway.admin.api import AdminApi
 from relay.gateway.descriptors import reserve_descriptors
-from relay.gateway.http import Operations, operating_application, operating_routes
+from relay.gateway.http import operating_application, operating_routes
 from relay.gateway.listening import ListeningSocket, bind, ignore_out_of_descriptors, shown
 from relay.gateway.server import Server
+from relay.workers.administration import WorkersAdministration
+from relay.workers.operations import AllWorkers
+from relay.workers.slot import Slot
 
 CONNECTIONS = 256  # far more than operators and their monitoring need
 
@@ -24,15 +30,22 @@ class AdminPort:
         self._listening = listening
         self._connections = connections
         self._server: Server | None = None
+        self._keys = key_source(settings)
 
-    async def serve(self, operations: Operations) -> None:
-        """Answer operators until `stop` is called."""
+    async def serve(self, operations: AllWorkers, workers: Sequence[Slot]) -> None:
+        """Answer operators, and administrators for the workers in these slots, until `stop` is called."""
         loop = asyncio.get_running_loop()
         if loop.get_exception_handler() is None:
             loop.set_exception_handler(ignore_out_of_descriptors)
-        app = operating_application(operating_routes(operations))
+        administration = WorkersAdministration(workers, operations)
+        admin = AdminApi(Admins.of(self._settings, self._keys), administration)
+        app = operating_application([*operating_routes(operations), *admin.routes()])
         self._server = Server(self._settings, app, self._connections)
-        await self._server.serve(sockets=[self._listening])
+        fetching = asyncio.create_task(self._keys.run())
+        try:
+            await self._server.serve(sockets=[self._listening])
+        finally:
+            fetching.cancel()
 
     def stop(self) -> None:
         """Make `serve` return."""
@@ -44,7 +57,8 @@ class AdminPort:
 def open_admin_port(settings: Settings) -> Iterator[AdminPort]:
     """Open the port for operators that the settings name, and close it in the end.
 
-    Raises StartupError if the port cannot be opened, or if the limit on open files leaves room for no connection."""
+    Raises StartupError if the port cannot be opened, the limit on open files leaves room for no connection, or the
+    settings have no key that verifies tokens."""
     assert settings.relay_admin_port is not None
     capacity = reserve_descriptors(CONNECTIONS)
     with bind(settings.relay_host, settings.relay_admin_port, capacity.admin_ceiling) as listening:

@@ -11,6 +11,7 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from typing import Any, NoReturn, Protocol
 
 from relay.cli import logs, loop, output, process
@@ -18,7 +19,7 @@ from relay.cli.signals import on_signals
 from relay.config import Settings
 from relay.errors import StartupError, Unanswered
 from relay.workers.assignment import restored
-from relay.workers.channel import Channel
+from relay.workers.channel import Answer, Channel
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,9 @@ class Work(Protocol):
 
     def figures(self) -> dict[str, Any]:
         """Return what operators may want to know about this process. May be called before `run`."""
+
+    def answers(self) -> Mapping[str, Answer]:
+        """Return what else the parent may ask, by its name in the control channel. May be called before `run`."""
 
     def orphaned(self) -> None:
         """Tidy up what the parent would have tidied up: the parent is dead."""
@@ -69,7 +73,7 @@ async def _run(work: Work, descriptor: int, heeds_signals: bool) -> int:
 
     channel = await Channel.over(
         socket.socket(fileno=descriptor),
-        answers={"figures": figures},
+        answers={"figures": figures, **work.answers()},
         notices={"stop": lambda _: work.stop(), "retire": lambda _: work.retire()},
     )
     connected = asyncio.create_task(channel.run())

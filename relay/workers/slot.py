@@ -60,6 +60,12 @@ class Slot:
         """Whether a process serves in this slot that has begun its work."""
         return self.current is not None and self.current.ready.is_set() and not self.current.ended.is_set()
 
+    @property
+    def living(self) -> list[Child]:
+        """All processes of this slot that have not ended: the current one, and one that it replaces or that will
+        replace it."""
+        return [child for child in self._children if not child.ended.is_set()]
+
     def stop(self) -> None:
         """Ask all processes of this slot to end, and return at once. `keep` returns when they have ended."""
         self._stopping.set()

@@ -87,7 +87,7 @@ class Supervisor:
                 serving = [group.create_task(slot.keep()) for slot in workers]
                 replacing = group.create_task(self._replace_on_request(workers, tailer, on_listening))
                 if admin is not None:
-                    group.create_task(admin.serve(operations))
+                    group.create_task(admin.serve(operations, workers))
                 await self._stop.wait()
                 replacing.cancel()
                 # Now the workers alone have the listening sockets. Each closes its own when it has drained, so that no

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 from relay.cli import output
@@ -20,7 +21,7 @@ from relay.pipeline import Pipeline, bus_of, mapping_of
 from relay.source.shared.feeder import Feeder, feed
 from relay.workers import entry
 from relay.workers.assignment import TailerAssignment
-from relay.workers.channel import Channel
+from relay.workers.channel import Answer, Channel
 from relay.workers.metric_sums import families_of
 
 
@@ -71,6 +72,9 @@ class Tailer:
 
     def figures(self) -> dict[str, Any]:
         return {"metrics": families_of(self._metrics.registry)}
+
+    def answers(self) -> Mapping[str, Answer]:
+        return {}
 
     def orphaned(self) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from relay.app import Place, Relay
 from relay.auth.shared_counts import SharedCounts
 from relay.cli import output
 from relay.config import Settings
+from relay.gateway.admin.process import ProcessAdministration
 from relay.gateway.listening import inherited_ports
 from relay.metrics import DroppedLines
 from relay.source.shared.socket_feed import SocketFeed
 from relay.workers import entry
 from relay.workers.assignment import WorkerAssignment
-from relay.workers.channel import Channel
+from relay.workers.channel import Answer, Channel
 from relay.workers.metric_sums import families_of
 
 
@@ -72,6 +74,38 @@ class Worker:
         if self._relay is None:
             return {"readiness": {"ready": False, "stale": True}, "metrics": []}
         return {"readiness": self._relay.readiness(), "metrics": families_of(self._relay.metrics.registry)}
+
+    def answers(self) -> Mapping[str, Answer]:
+        return {
+            "connections": self._connections,
+            "listeners": self._listeners,
+            "disconnect": self._disconnect,
+            "census": self._census,
+        }
+
+    # What administrators ask (`relay/workers/administration.py`). A worker that has not begun has no connections.
+
+    async def _connections(self, given: Any) -> dict[str, Any]:
+        here = self._administration
+        if here is None:
+            return {"connections": [], "total": 0}
+        return await here.connections(given["user"], given["limit"])
+
+    async def _listeners(self, task_id: Any) -> dict[str, Any]:
+        here = self._administration
+        return {"listeners": [], "total": 0} if here is None else await here.listeners(task_id)
+
+    async def _disconnect(self, user: Any) -> dict[str, Any]:
+        here = self._administration
+        return {"disconnected": 0} if here is None else await here.disconnect(user)
+
+    async def _census(self, _: Any) -> dict[str, Any]:
+        here = self._administration
+        return {} if here is None else here.figures()
+
+    @property
+    def _administration(self) -> ProcessAdministration | None:
+        return self._relay.administration if self._relay is not None else None
 
     def orphaned(self) -> None:
         pass

@@ -17,11 +17,11 @@ SHARED = {
 CLIENT = {"client", "protocol", "errors"}  # the Python client runs without the server
 # Modules and packages of relay/gateway. Each imports only entries of earlier lines and itself.
 GATEWAY = (
-    ("transports", "descriptors", "http_errors", "services", "unix_socket"),
+    ("transports", "descriptors", "http_errors", "paths", "services", "unix_socket"),
     ("listening", "resync"),
     ("session",),
     ("websocket", "polling"),
-    ("http_protocol",),
+    ("http_protocol", "admin"),
     ("http", "server"),
 )
 # What the processes of several workers use of the commands: how a process starts, logs, and ends.

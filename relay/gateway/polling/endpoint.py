@@ -4,7 +4,7 @@ poll stops waiting."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -12,6 +12,7 @@ from starlette.responses import Response
 from relay.errors import BadRequest, Refused, Unavailable
 from relay.gateway.http_errors import error_response, for_bad_request, for_foreign_origin, for_refused
 from relay.gateway.polling.poll import Poll
+from relay.gateway.polling.waiting import WaitingPoll
 from relay.gateway.services import Services
 from relay.metrics import Metrics
 from relay.protocol import polls
@@ -27,7 +28,7 @@ class Polls:
         self._services = services
         self._metrics = metrics
         self._random = random  # a number in [0, 1)
-        self._waiting: set[asyncio.Task[bytes]] = set()
+        self._waiting: dict[WaitingPoll, None] = {}  # the oldest first
         self._draining = False
 
     def drain(self) -> None:
@@ -35,7 +36,23 @@ class Polls:
         poll that arrives after this call is answered the same way."""
         self._draining = True
         for waiting in self._waiting:
-            waiting.cancel()
+            waiting.answering.cancel()
+
+    def __len__(self) -> int:
+        """The number of polls that wait for an answer."""
+        return len(self._waiting)
+
+    def waiting(self) -> Collection[WaitingPoll]:
+        """Return the polls that wait for an answer, the oldest first."""
+        return self._waiting.keys()
+
+    def disconnect(self, user: str) -> int:
+        """Refuse all waiting polls of this user, because an operator has disconnected the user. Return how many they
+        are."""
+        found = [one for one in self._waiting if one.user == user]
+        for one in found:
+            one.refuse(Refused(Close.DISCONNECTED, "disconnected"))
+        return len(found)
 
     async def poll(self, request: Request) -> Response:
         """Serve `POST /poll`: answer with what is new for the client, or wait until something is new.
@@ -95,20 +112,32 @@ class Polls:
     async def _serve(self, request: Request, principal: Principal, polled: polls.Poll) -> Response:
         """Wait for the answer of this poll and return it as a response. If the relay is about to stop, return 503.
 
-        Raises ClientDisconnect if the client disconnects before that, Refused (4401) if its token expires before that,
-        and Unavailable if the database does not answer.
+        Raises ClientDisconnect if the client disconnects before that, Refused (4401) if its token expires before that
+        or (4403) if an operator disconnects the user, and Unavailable if the database does not answer.
         """
         if self._draining:
             return self._draining_response()
         services = self._services
         left_s = principal.expires_at - services.wall()
         wait_s = min(services.settings.relay_poll_wait_ms / 1000, max(0.0, left_s))
-        answering = asyncio.create_task(Poll(services, principal, polled).answer(wait_s))
+        poll = Poll(services, principal, polled)
+        answering = asyncio.create_task(poll.answer(wait_s))
         leaving = asyncio.create_task(_disconnected(request))
-        self._waiting.add(answering)
+        waiting = WaitingPoll(
+            user=principal.sub,
+            address=services.admission.address_of(request),
+            path=request.scope["path"],
+            opened_at=services.wall(),
+            polled=polled,
+            poll=poll,
+            answering=answering,
+        )
+        self._waiting[waiting] = None
         self._metrics.polls.inc()
         try:
             await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if waiting.refused is not None:
+                raise waiting.refused
             if answering.cancelled():
                 return self._draining_response()
             if not answering.done():
@@ -118,13 +147,13 @@ class Polls:
             return Response(answering.result(), media_type="application/json")
         finally:
             self._metrics.polls.dec()
-            self._waiting.discard(answering)
+            del self._waiting[waiting]
             answering.cancel()
             leaving.cancel()
             await asyncio.gather(answering, leaving, return_exceptions=True)
             # The exceptions of these tasks refer to this stack frame, and its variables refer to the tasks: a reference
             # cycle, which would keep the request in memory.
-            del answering, leaving
+            del answering, leaving, waiting, poll
 
     def _draining_response(self) -> Response:
         # Each client is given a random time, so that not all come back at once. The connection is closed, so that a

@@ -11,7 +11,7 @@ missed; if an item is revoked while the poll collects, it is read again, and the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -28,6 +28,7 @@ from relay.gateway.polling.subscribers import (
     VisibilityWatch,
 )
 from relay.gateway.services import Services
+from relay.hub.listener import Listener
 from relay.hub.reads import CATCH_UP_S
 from relay.protocol import polls
 from relay.protocol.polls import shown_moment
@@ -85,6 +86,11 @@ class Poll:
             self._updated = None
             while self._subscribers:  # `notify` makes them refer to this poll: a reference cycle
                 self._subscribers.pop().end()
+
+    def listeners(self) -> Iterator[Listener]:
+        """Yield the listeners through which the poll receives changes now."""
+        for one in self._subscribers:
+            yield one.listener
 
     async def _first_news(self) -> list[News]:
         """Read all items, and return what is new for the client. Raises Unavailable if an item cannot be read for now,

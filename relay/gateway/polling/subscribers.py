@@ -63,6 +63,11 @@ class Subscriber(ABC):
         self.revoked = False  # what was received must not be sent to the client any more
         self.reads = True  # to join again means to read the item again
 
+    @property
+    def listener(self) -> Listener:
+        """The listener of this subscription, as the hub knows it."""
+        return self._listener
+
     def join(self) -> None:
         """Subscribe and ask for the state (a snapshot) of the item. Drops what was received before, if anything was."""
         self._services.hub.leave_all(self._listener)

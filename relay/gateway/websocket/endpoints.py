@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 
 from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection
 
 from relay.errors import BadRequest, Refused
+from relay.gateway.paths import rest_of
 from relay.gateway.services import Services
 from relay.gateway.session import NOTHING, Opening, Session
 from relay.gateway.websocket.connection import Connection, Timeouts
@@ -28,7 +29,7 @@ from relay.protocol.types import DASHBOARD_LIMIT_DEFAULT, SUBPROTOCOL, Close
 log = logging.getLogger(__name__)
 
 
-PATHS = ("/ws", "/ws/dashboard", "/ws/tasks/{task_id:rest}")  # as Starlette writes them
+PATHS = ("/ws", "/ws/dashboard", rest_of("/ws/tasks", "task_id"))  # as Starlette writes them
 
 
 class Connections:
@@ -79,6 +80,22 @@ class Connections:
         self._closing = True
         for connection in list(self._open):
             connection.close(Close.GOING_AWAY, "restart")
+
+    def __len__(self) -> int:
+        """The number of open connections."""
+        return len(self._open)
+
+    def opened(self) -> Iterator[OpenConnection]:
+        """Yield the connections that are open and do not close yet, the oldest first."""
+        return (entry for connection, entry in self._open.items() if connection.code is None)
+
+    def disconnect(self, user: str) -> int:
+        """Close all connections of this user with 4403, because an operator has disconnected the user. Return how many
+        they are."""
+        found = [connection for connection, entry in self._open.items() if entry.user == user]
+        for connection in found:
+            connection.close(Close.DISCONNECTED, "disconnected")
+        return len(found)
 
     def abort_all(self) -> None:
         """Cut off every connection that is still open at once, and drop what is queued for it."""
