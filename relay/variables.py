@@ -9,8 +9,8 @@ import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
-# Read by `relay tail` and by the tests; not settings of the relay.
-ALSO_KNOWN = ("RELAY_URL", "RELAY_TOKEN")
+# Read by `relay tail`, by `relay admin` and by the tests; not settings of the relay.
+ALSO_KNOWN = ("RELAY_URL", "RELAY_ADMIN_URL", "RELAY_TOKEN")
 TESTS_PREFIX = "RELAY_TEST_"
 PREFIXES = ("RELAY_", "FEATURE_WEBSOCKET_")
 FOREIGN_PREFIX = (

@@ -59,8 +59,11 @@ def settings(names: str) -> str:
 
 
 def command(name: str) -> str:
-    """What a command does and the table of its options, as `relay NAME --help` has them."""
-    made = typer.main.get_command(cli).commands[name]  # type: ignore[attr-defined]
+    """What a command does and the table of its arguments and options, as `relay NAME --help` has them. The name of a
+    command of a group has two words: `admin ls`."""
+    made = typer.main.get_command(cli)
+    for word in name.split():
+        made = made.commands[word]  # type: ignore[attr-defined]
     context = typer.Context(made, info_name=f"relay {name}")
     records = [parameter.get_help_record(context) for parameter in made.get_params(context)]
     rows = [_option(*record) for record in records if record and not record[0].startswith("--help")]
@@ -78,6 +81,8 @@ VALUES = {"int range": "N", "float range": "N", "str": "TEXT", "list[str]": "TEX
 def _option(spelled: str, described: str) -> str:
     """One row of the table. Typer's record of an option is `--port <int range>` and `Port.  [default: 80; x>=0]`."""
     spelled = re.sub("<(.*)>", lambda found: VALUES[found[1]], spelled)
+    if not spelled.startswith("-"):  # an argument, whose name says what its value is
+        spelled = spelled.split()[0]
     described, _, extra = described.partition("  [")
     facts = [
         fact[:1].upper() + fact[1:] if fact[0].isalpha() and "=" not in fact else _limits(fact)

@@ -1,5 +1,7 @@
 """The commands of `relay` and their arguments: serve, check, config, explain, demo, mongod, tail, token, schema.
 
+`relay/cli/admin/commands.py` has those of `relay admin`.
+
 Exit codes:
 
 - 0: the command did its work. Also when the program that reads its standard output closed it.
@@ -19,16 +21,16 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relay import config
 from relay.cli import failures, logs, loop, output, process
+from relay.cli.admin.commands import admin
+from relay.cli.answering import answering
 from relay.errors import StartupError
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+cli.add_typer(admin, name="admin")
 
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes any free port.")]
 
@@ -168,7 +172,7 @@ def check(
     """Say whether this database and this mapping will work; reads only."""
     from relay.cli.check import run as checking
 
-    with _answering(json, failures.of_check):
+    with answering(json, failures.of_check):
         settings = config.load()
         _warn(settings)
         code = loop.run(checking.run(settings, sys.stdout, sample=sample, role=role, as_json=json))
@@ -182,7 +186,7 @@ def show_config(
     """Print the settings and the mapping in force, and where each value comes from; secrets are hidden."""
     from relay.cli import shown_settings
 
-    with _answering(json, failures.of_config):
+    with answering(json, failures.of_config):
         settings = config.load()
         _warn(settings)
         code = shown_settings.run(settings, sys.stdout, sys.stderr, as_json=json)
@@ -207,7 +211,7 @@ def explain(
 
     asked = _asked(task, token, sub, claim or [])
     logs.configure("console", "WARNING")
-    with _answering(json, failures.of_explain):
+    with answering(json, failures.of_explain):
         settings = config.load()
         _warn(settings)
         code = loop.run(explaining.run(settings, asked, sys.stdout, sys.stderr, as_json=json))
@@ -357,22 +361,6 @@ def schema(
 
     made = schemas.asyncapi() if asyncapi else schemas.json_schema()
     typer.echo(dumps(made, indent=2))  # dumps writes ASCII, which every encoding of standard output can write
-
-
-@contextmanager
-def _answering(as_json: bool, answer: Callable[[str], dict[str, Any]]) -> Iterator[None]:
-    """Print `answer` of its sentence for a StartupError, if the command answers in JSON, and raise the error again.
-
-    So a program that reads standard output can parse it whether or not the command could do its work.
-    """
-    try:
-        yield
-    except StartupError as failure:
-        if as_json:
-            from json import dumps
-
-            typer.echo(dumps(answer(str(failure))))
-        raise
 
 
 def _warn(settings: config.Settings) -> None:

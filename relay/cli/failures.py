@@ -21,3 +21,8 @@ def of_config(sentence: str) -> dict[str, Any]:
 def of_explain(sentence: str) -> dict[str, Any]:
     """Return the answer of `relay explain` whose settings, mapping or database cannot be used."""
     return {"visible": False, "verdict": "unknown", "sentence": sentence}
+
+
+def of_admin(sentence: str) -> dict[str, Any]:
+    """Return the answer of a command of `relay admin` that nobody answers, or that the relay refuses."""
+    return {"problems": [sentence]}

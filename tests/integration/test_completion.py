@@ -15,6 +15,9 @@ from support.relay_fixture import COMMAND, SOON_S, environment
         (["relay", "ch"], ["check"]),
         (["relay", "co"], ["config"]),
         (["relay", "explain", "--t"], ["--task", "--token"]),
+        (["relay", "adm"], ["admin"]),
+        (["relay", "admin", "s"], ["show", "stats"]),
+        (["relay", "admin", "ls", "--u"], ["--user", "--url"]),
         (["relay", "nonesuch"], []),
     ],
 )

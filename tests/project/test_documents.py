@@ -113,6 +113,7 @@ def test_the_documents_name_only_settings_that_exist() -> None:
         named = set(re.findall(r"\b((?:RELAY|FEATURE)_[A-Z_]+)\b", page.read_text("utf-8")))
         assert {name for name in named if name.lower() not in Settings.model_fields} <= {
             "RELAY_URL",
+            "RELAY_ADMIN_URL",
             "RELAY_TOKEN",
             "RELAY_TEST_KILLS",
             *map(variable, SECRETS),
