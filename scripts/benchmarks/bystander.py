@@ -9,11 +9,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from bson import ObjectId
+
 from scripts.benchmarks.bench import percentile
-from scripts.benchmarks.contenders import relay_script
+from scripts.benchmarks.contenders import CONTENDERS, relay_script
+from scripts.benchmarks.load_client import Script
 
 PAUSE_S = 0.05  # between two events
 WAIT_S = 120.0
+LONGEST = 16  # bytes of a number with its name
 
 
 class Bystander:
@@ -21,13 +25,16 @@ class Bystander:
 
     def __init__(self) -> None:
         self._arrived: dict[int, float] = {}
+        self._rest = b""  # the end of what has arrived, which may be the beginning of a number
         self._acknowledged: list[float] = []
         self._is_new = asyncio.Event()
         self.is_over = False
 
     def note(self, data: bytes, now: float) -> None:
-        for number in re.findall(rb'"n":(\d+)', data):
+        data = self._rest + data
+        for number in re.findall(rb'"n":(\d+)\D', data):
             self._arrived.setdefault(int(number), now)
+        self._rest = data[-LONGEST:]
         self._is_new.set()
 
     async def work(self, tasks: Any, own: str) -> None:
@@ -59,12 +66,18 @@ class Bystander:
         return percentile(took, part)
 
 
+def _opens(contender: str, task: ObjectId) -> Script:
+    if contender == "relay":
+        return relay_script(f"/ws/tasks/{task}", (b'"task:state"', None), sub="other")
+    return CONTENDERS[contender].listens(task, 0)
+
+
 @asynccontextmanager
-async def bystander(tasks: Any, load: Any) -> AsyncIterator[Bystander]:
+async def bystander(tasks: Any, load: Any, contender: str = "relay") -> AsyncIterator[Bystander]:
     """Let another user have a task of his own open, to which events are appended until the end of the context. The
     delays are complete after that."""
     (own,) = await tasks.add(members=["other"])
-    (client,) = await load.join([relay_script(f"/ws/tasks/{own}", (b'"task:state"', None), sub="other")])
+    (client,) = await load.join([_opens(contender, own)])
     one = Bystander()
     client.on_data = one.note
     working = asyncio.create_task(one.work(tasks, own))

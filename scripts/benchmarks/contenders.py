@@ -172,6 +172,7 @@ CONTENDERS = {
         Contender("Bun", _bun, _plain_listens, _plain_joins),
         Contender("Starlette loop", _python(str(PEERS / "starlette_loop.py")), _plain_listens, _plain_joins),
         Contender("floor", _python(str(PEERS / "floor.py")), _plain_listens, _plain_joins),
+        Contender("driver", _python(str(PEERS / "driver.py")), _plain_listens, _plain_joins),
     )
 }
 SERVERS = ("relay", "Socket.IO", "ws", "Bun", "Starlette loop")

@@ -80,5 +80,6 @@ def publish(change: dict[str, Any]) -> None:
             transport.write(frame)
 
 
-signal.signal(signal.SIGTERM, signal.SIG_DFL)
-asyncio.run(main(*sys.argv[1:]))
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    asyncio.run(main(*sys.argv[1:]))
