@@ -127,7 +127,8 @@ class Relay:
     async def _serve(self, ports: Ports, on_listening: Callable[[], None]) -> None:
         """Build all parts of the relay that serve these open ports, run them until `stop` is called, and close them.
         The parameter `on_listening` is called once, when the relay follows the change stream."""
-        settings, counts, metrics, pacer = self._settings, self._place.counts, self.metrics, WritePacer()
+        settings, counts, metrics = self._settings, self._place.counts, self.metrics
+        pacer = WritePacer(metrics)
         pipeline = Pipeline(
             settings,
             self._mapping,
@@ -142,21 +143,26 @@ class Relay:
             allowed = allowed_origins(
                 settings.relay_allowed_origins, settings.relay_public_url, ports.browser_hosts, ports.number
             )
+            # The limit is one of all workers together, and their metrics are added up.
+            share = math.ceil(settings.relay_max_connections / self._place.workers)
+            metrics.connections_limit.set(min(share, ports.capacity.connections))
             admission = Admission(
                 origins=Origins(allowed, metrics),
                 caps=Caps.of(settings, ports.capacity.connections, counts.admission),
-                verifier=Verifier.of(settings, self._keys, pipeline.audience.claims),
+                verifier=Verifier.of(settings, self._keys, pipeline.audience.claims, metrics.note_token),
                 rollout=Rollout.of(settings),
                 proxies=networks(settings.relay_trusted_proxies),
             )
+            metrics.users.set_function(lambda: len(admission.users()))
             reads = Buckets.of_users(settings, counts.reads)
-            services = Services(settings, admission, pipeline.audience, hub, reads)
+            services = Services(settings, admission, pipeline.audience, hub, reads, metrics=metrics)
             connections = Connections(services, metrics, random=random.random)
             polls = Polls(services, metrics, random=random.random)
             health = self._health = Health(pipeline.tail, hub, self._keys, pipeline.watch)
+            health.show_in(metrics)
             operating = operating_routes(self._place.operations or _Own(health, metrics))
             here = operating if settings.relay_admin_port is None else []
-            app = application(admission, polls, here, url=self.url)
+            app = application(admission, polls, here, metrics, url=self.url)
             most = ports.capacity.connections
             clients = Server(
                 settings,
@@ -165,7 +171,8 @@ class Relay:
                 websockets=websocket_protocol(pacer, connections.open),
                 shared=counts.http,
             )
-            pump = pipeline.pump(hub, hub.is_listened)
+            pump = pipeline.pump(hub, hub.is_listened, pacer.watch)
+            metrics.known_tasks.set_function(lambda: pump.known_tasks)
             administration = self.administration = ProcessAdministration(
                 connections,
                 polls,
@@ -181,7 +188,7 @@ class Relay:
                 # The caps of the admin port are always those of one process: operators keep places of their own.
                 servers.append((Server(settings, app, most), [ports.admin]))
             if self._place.speaks:
-                ports.capacity.warn_if_below(math.ceil(settings.relay_max_connections / self._place.workers))
+                ports.capacity.warn_if_below(share)
             async with asyncio.TaskGroup() as group:
                 serving = [group.create_task(server.serve(sockets=sockets)) for server, sockets in servers]
                 background = [

@@ -8,6 +8,7 @@ import time
 from typing import Any, Protocol
 
 from relay.auth.tokens import KeySource
+from relay.metrics import Metrics
 from relay.protocol.types import StreamState
 from relay.source.opening import Watch
 from relay.source.stream import Stream
@@ -39,7 +40,14 @@ class Health:
         self._announcer = announcer
         self._keys = keys
         self._watch = watch
+        self._since = time.monotonic()
         self.stopping = False
+
+    def show_in(self, metrics: Metrics) -> None:
+        """Let these metrics say whether the relay is ready, whether it is stale, and how far it is behind."""
+        metrics.ready.set_function(lambda: self.state()["ready"])
+        metrics.stale.set_function(lambda: self.state()["stale"])
+        metrics.lag.set_function(self._lag)
 
     def state(self) -> dict[str, Any]:
         """Return the body of /readyz as a dictionary.
@@ -66,6 +74,12 @@ class Health:
             if silence is not None:
                 status: StreamState = "stale" if silence > STALE_AFTER_S else "live"
                 self._announcer.announce(status, round(silence * 1000))
+
+    def _lag(self) -> float:
+        """Return the number of seconds since the change stream was last up to date, or since the start if it has never
+        been."""
+        silence = self._silence()
+        return time.monotonic() - self._since if silence is None else silence
 
     def _silence(self) -> float | None:
         """Return how many seconds ago the change stream was last up to date, or None if it has never been."""

@@ -22,7 +22,7 @@ from relay.config import Settings, secrets_of
 from relay.errors import StartupError, may_be_secret
 from relay.feed.cache import TaskCache
 from relay.feed.pump import Publisher, Pump
-from relay.metrics import Metrics, Role, SharedStream
+from relay.metrics import DatabaseError, Metrics, Role, SharedStream
 from relay.source.client import client_of, names_of
 from relay.source.decoder import Decoder
 from relay.source.members import Members
@@ -146,13 +146,19 @@ class Pipeline:
             members=members,
             pace=pace,
             on_interrupted=on_interrupted,
+            failed=self._note_failure,
             keeps_raws=passes_on,
         )
         self.tail: Stream = tail
         self._bus, self._bus_asked = bus, asyncio.Event()
         self._leader: Leader | None = None
         if bus is not None:
-            feed, leading = bus.feed, Tail(self._following, *where, jitter=random.random, members=members)
+            feed, leading = (
+                bus.feed,
+                Tail(
+                    self._following, *where, jitter=random.random, members=members, failed=self._note_failure
+                ),
+            )
             self._leader = bus.leader(leading, tail)
         if feed is not None:
             waits = settings.relay_bus_fallback == "wait"
@@ -164,6 +170,7 @@ class Pipeline:
             members=members,
             max_time_ms=read_ms,
             left_out=metrics.left_out.inc,
+            failed=self._note_failure,
             kept=whole if reads_whole else self.translator.keep,
         )
         self.opening = Opening(settings, self.client, self.tail, self.reader)
@@ -208,10 +215,21 @@ class Pipeline:
             leads=0 if leader is None else leader.leads,
         )
 
-    def pump(self, publisher: Publisher, is_pinned: Callable[[bytes], bool] = lambda _: False) -> Pump:
+    def _note_failure(self, kind: DatabaseError) -> None:
+        self._metrics.database_errors.labels(kind).inc()
+
+    def pump(
+        self,
+        publisher: Publisher,
+        is_pinned: Callable[[bytes], bool] = lambda _: False,
+        published: Callable[[float], None] = lambda _: None,
+    ) -> Pump:
         """Return a pump that takes changes from the stream, translates them and passes them to this publisher.
 
         `is_pinned` is called with the key of a task. A task for which it returns True always stays in the cache.
+        `published` is called as `Pump` says.
         """
         cache = TaskCache(self._settings.relay_known_tasks_max, is_pinned)
-        return Pump(self.tail, self.reader, self.translator, cache, publisher, self._metrics)
+        return Pump(
+            self.tail, self.reader, self.translator, cache, publisher, self._metrics, published=published
+        )

@@ -26,6 +26,7 @@ from relay.auth.spans import span
 from relay.config import PUBLIC_KEY_ALGORITHMS, Settings
 from relay.errors import Refused
 from relay.jwt_secrets import SHARED_SECRET_ALGORITHMS
+from relay.metrics import Verified
 from relay.protocol.nesting import is_nested_deeper
 from relay.protocol.types import Close
 from relay.tasks.claims import claim_at, text_of
@@ -45,6 +46,9 @@ _MALFORMED = "is not a JSON Web Token, or was damaged on its way"
 _ALGORITHMS = {
     name: jwt.get_algorithm_by_name(name) for name in (*SHARED_SECRET_ALGORITHMS, *PUBLIC_KEY_ALGORITHMS)
 }
+
+# The results that are counted, by the reason of the refusal.
+_RESULTS: Mapping[str, Verified] = {"token_expired": "expired", "keys_unavailable": "no_keys"}
 
 _SEGMENT = "[A-Za-z0-9_-]+={0,2}"  # some issuers write the padding of base64
 _TOKEN = re.compile(rf"({_SEGMENT})\.({_SEGMENT})\.({_SEGMENT})")
@@ -68,7 +72,8 @@ class Verifier:
     If `issuer` is given, the claim `iss` must be equal to it. If `audience` is given, the claim `aud` must contain it.
     If `max_age_s` is given, the claim `iat` is required, and `exp` must be at most so many seconds later.
     `keep` names the claims that a principal contains (default: all). A nested claim is named by its path, such as
-    `realm_access.roles`; a claim that the token does not have is None. `clock` returns seconds since 1970.
+    `realm_access.roles`; a claim that the token does not have is None. `clock` returns seconds since 1970. `count` is
+    called with the result of each verification.
     """
 
     def __init__(
@@ -80,8 +85,10 @@ class Verifier:
         max_age_s: int | None = None,
         keep: Collection[str] | None = None,
         clock: Callable[[], float] = time.time,
+        count: Callable[[Verified], None] = lambda _: None,
     ) -> None:
         self._source = source
+        self._count = count
         self._issuer = issuer
         self._audience = audience
         self._max_age_s = max_age_s
@@ -91,14 +98,22 @@ class Verifier:
         self._remembered_with: KeySet | None = None
 
     @classmethod
-    def of(cls, settings: Settings, source: KeySource, keep: Collection[str]) -> Self:
-        """Return a verifier of tokens as the settings demand them, with the keys of `source`."""
+    def of(
+        cls,
+        settings: Settings,
+        source: KeySource,
+        keep: Collection[str],
+        count: Callable[[Verified], None] = lambda _: None,
+    ) -> Self:
+        """Return a verifier of tokens as the settings demand them, with the keys of `source`. `count` is called with
+        the result of each verification."""
         return cls(
             source,
             issuer=settings.relay_jwt_issuer,
             audience=settings.relay_jwt_audience,
             max_age_s=settings.relay_jwt_max_age_s,
             keep=keep,
+            count=count,
         )
 
     def verify(self, token: str) -> Principal:
@@ -109,6 +124,16 @@ class Verifier:
         still come: the client should try again later with the same token. The `detail` of a refusal says what is wrong
         with the token.
         """
+        try:
+            principal, was_known = self._verified(token)
+        except Refused as refused:
+            self._count(_RESULTS.get(refused.reason, "invalid"))
+            raise
+        self._count("cached" if was_known else "ok")
+        return principal
+
+    def _verified(self, token: str) -> tuple[Principal, bool]:
+        """Do what `verify` does, and return also whether the token was remembered."""
         if len(token) > MAX_TOKEN_BYTES:
             _refuse(f"is longer than {MAX_TOKEN_BYTES // 1024} KiB")
         if not token.isascii():
@@ -135,7 +160,7 @@ class Verifier:
             self._remembered[digest] = principal
             if len(self._remembered) > REMEMBERED:
                 self._remembered.popitem(last=False)
-        return principal
+        return principal, known is not None
 
     def _payload(self, token: str, digest: bytes, keys: KeySet) -> bytes:
         """Verify the signature of the token, and return the token's payload. `digest` is the SHA-256 of the token.

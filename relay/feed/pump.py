@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from time import monotonic
+from time import monotonic, time
 from typing import Protocol
 
 from bson import Timestamp
@@ -35,7 +35,7 @@ from relay.feed.slices import Slices, holds_much, is_heavy, is_heavy_to_make, pa
 from relay.feed.stored_tasks import Reads, StoredTasks
 from relay.metrics import Metrics
 from relay.source.change import Change
-from relay.source.stream import Batch, Reopened
+from relay.source.stream import UNTRANSLATED, Batch, Reopened
 from relay.tasks.step import Step
 from relay.tasks.task import Task
 from relay.tasks.translate import Translator
@@ -83,14 +83,19 @@ class Pump:
         metrics: Metrics,
         *,
         clock: Callable[[], float] = monotonic,
+        wall: Callable[[], float] = time,
+        published: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """`clock` returns seconds, by which the pump notices that it has held the event loop for long enough."""
+        """`clock` returns seconds, by which the pump notices that it has held the event loop for long enough. `wall`
+        returns seconds since 1970. `published` is called each time that steps have been published, with the time in
+        seconds since 1970 at which the database committed the first of their changes."""
         self._slices = Slices(clock)
         self._source = source
         self._translator = translator
         self._cache = cache
         self._publisher = publisher
         self._metrics = metrics
+        self._wall, self._published = wall, published
         self._stored = StoredTasks(reads, translator, self._slices, metrics)
         # What listeners were sent first was read at this position or later. None before the first batch.
         self._floor: Timestamp | None = None
@@ -111,6 +116,7 @@ class Pump:
                 self._floor = item.position
                 self._publisher.resync(item.position)
                 self._metrics.reopened.inc()
+                self._metrics.resyncs.labels(item.cause).inc()
                 continue
             self._floor = self._floor or item.start
             if not item.changes:
@@ -125,7 +131,7 @@ class Pump:
             except Exception:
                 # One change that cannot be translated must not stop the delivery of all others.
                 log.exception("a batch could not be translated")
-                self._source.reopen("a batch could not be translated")
+                self._source.reopen(UNTRANSLATED)
                 continue
 
     async def _work_off(self, batch: Batch) -> None:
@@ -162,10 +168,20 @@ class Pump:
             published += len(some)
             is_last = published == len(steps)
             self._publisher.publish(some, position if is_last else some[-1].change.time)
+            self._note_published(some)
             if self._slices.is_over():
                 await self._slices.breathe()
         if not steps:
             self._publisher.publish((), position)
+
+    def _note_published(self, steps: Sequence[Step]) -> None:
+        """Measure how long ago the database committed the changes of these steps, which have been published."""
+        now_ms, observe = self._wall() * 1000, self._metrics.queued.observe
+        times = [step.change.wall_ms for step in steps if step.change.wall_ms is not None]
+        for wall_ms in times:
+            observe(max(0.0, now_ms - wall_ms) / 1000)
+        if times:
+            self._published(times[0] / 1000)
 
     async def _translated(self, changes: Sequence[Change], *, is_light: bool) -> list[Step]:
         """Translate the changes of one part of a batch into steps, reading the tasks that are not in the cache.

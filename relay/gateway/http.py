@@ -19,10 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relay.auth.admission import Admission
 from relay.errors import Refused, Unanswered
-from relay.gateway.http_errors import for_foreign_origin, for_refused
+from relay.gateway.http_errors import ORIGIN_NOT_ALLOWED, for_foreign_origin, for_refused
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.websocket.endpoints import PATHS
-from relay.metrics import CONTENT_TYPE
+from relay.metrics import CONTENT_TYPE, Metrics
 from relay.protocol.polls import ConfigAnswer
 from relay.protocol.schema import json_schema
 from relay.protocol.types import VERSION
@@ -75,6 +75,7 @@ def application(
     admission: Admission,
     polls: Polls,
     operating: Sequence[BaseRoute],
+    metrics: Metrics,
     *,
     url: str,
 ) -> ASGIApp:
@@ -95,10 +96,12 @@ def application(
 
     async def config(request: Request) -> Response:
         if not admission.allows_origin(request, "config"):
+            metrics.note_refusal("config", ORIGIN_NOT_ALLOWED)
             return for_foreign_origin(readable=True)
         try:
             principal = admission.identify(request)
         except Refused as refused:
+            metrics.note_refusal("config", refused.reason)
             return for_refused(refused)
         return JSONResponse(
             ConfigAnswer(

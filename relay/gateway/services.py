@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from relay.auth.admission import Admission
 from relay.auth.limits import Buckets
 from relay.config import Settings
 from relay.hub.hub import Hub
+from relay.metrics import Metrics
 from relay.tasks.visibility import Audience
 
 
@@ -28,3 +29,4 @@ class Services:
     reads: Buckets
     wall: Callable[[], float] = time.time  # seconds since 1970: decides when tokens expire
     monotonic: Callable[[], float] = time.monotonic  # seconds: measures all other times
+    metrics: Metrics = field(default_factory=Metrics)

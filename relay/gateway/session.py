@@ -187,14 +187,17 @@ class Session:
         the first message is not a valid `auth` request, 4429 if too many requests exceeded the rate, or for a token
         that is refused, the code of that refusal.
         """
+        metrics = self._services.metrics
         try:
             request = parse(frame)
         except BadRequest as bad:
+            metrics.note_request("")
             if self._listener is None:
                 raise Refused(Close.UNAUTHENTICATED, "unauthenticated") from bad
             if self._within_rate(None):
                 self._carrier.answer(_error(bad, None))
             return
+        metrics.note_request(request.type)
         if self._listener is None:
             if request.type != Request.AUTH:
                 raise Refused(Close.UNAUTHENTICATED, "unauthenticated")

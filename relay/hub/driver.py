@@ -49,7 +49,7 @@ from relay.hub.subscription import (
 )
 from relay.hub.task_reads import TaskAnswer, TaskBatch, TaskFound, TaskReads
 from relay.hub.task_subscription import TaskRequest, TaskSubscription
-from relay.metrics import Metrics
+from relay.metrics import Joined, Metrics
 from relay.protocol.frames import Batch
 from relay.source.outage import RETRY_S, Outage
 from relay.tasks.translate import Translator
@@ -269,6 +269,7 @@ class Driver:
         read = next((one for one in reads if listener.may_see(one.state.task.keys)), None)
         if read is not None:
             self.apply(subscription, ReadGiven(request, read, listener.receiver.has_room()))
+            self._note_joined("task", request)
         elif not answer.is_read:
             self.apply(subscription, ReadUnavailable(request))
         elif answer.must_look_again(request) or (subscription.member and not request.caught_up):
@@ -339,8 +340,15 @@ class Driver:
                 with serving(request.subscription.listener):
                     has_room = request.subscription.listener.receiver.has_room()
                     self.apply(request.subscription, ReadGiven(request, read, has_room))
+                    self._note_joined("list", request)
         self._read_each(reading.later)
         self._drop_if_empty(reading.group)
+
+    def _note_joined(self, what: Joined, request: Requested) -> None:
+        """Measure how long this request has waited, if a client made it and it has been answered."""
+        if not request.unasked and not request.active:
+            took_s = asyncio.get_running_loop().time() - request.asked_at
+            self._metrics.joins.labels(what).observe(took_s)
 
     def _drop_if_empty(self, group: Group) -> None:
         if not group.live and not self.list_reads.is_reading(group):

@@ -139,6 +139,7 @@ class Hub:
         except Exception:
             # Nobody knows what was sent of this batch, and one change must not stop the delivery of all others.
             log.exception("a batch of changes could not be sent")
+            self._metrics.resyncs.labels("not_sent").inc()
             self.resync(position)
         else:
             self._position.move_to(position)
@@ -159,6 +160,7 @@ class Hub:
                 self._driver.tell(subscription, StreamLost(self._driver.pin(subscription)))
 
     def _resync_here(self) -> None:
+        self._metrics.resyncs.labels("not_sent").inc()
         self.resync(self._position.value)
 
     def move_to(self, position: Timestamp) -> None:
@@ -296,7 +298,7 @@ class Hub:
         if listener.list is None:
             listener.set_list(ListSubscription(listener))
         assert listener.list is not None
-        request = ListRequest(listener.list, limit, reply_to)
+        request = ListRequest(listener.list, limit, reply_to, asked_at=_now())
         self._driver.apply(listener.list, Join(request, caught_up=caught_up))
 
     def leave_list(self, listener: Listener) -> None:

@@ -46,9 +46,12 @@ ABSENT, READING, LIVE, BEHIND = State
 
 
 class ListRequest(Request):
-    """One request for a snapshot of the list: of its first `limit` tasks."""
+    """One request for a snapshot of the list: of its first `limit` tasks.
 
-    __slots__ = ("limit", "subscription")
+    `asked_at` is when the client asked, in seconds of the event loop's clock.
+    """
+
+    __slots__ = ("asked_at", "limit", "subscription")
 
     def __init__(
         self,
@@ -57,10 +60,12 @@ class ListRequest(Request):
         reply_to: str | None = None,
         *,
         unasked: bool = False,
+        asked_at: float = 0.0,
     ) -> None:
         super().__init__(reply_to, unasked=unasked)
         self.subscription = subscription
         self.limit = limit
+        self.asked_at = asked_at
 
 
 class ListSubscription(Subscription[ListRequest]):
@@ -161,7 +166,8 @@ class ListSubscription(Subscription[ListRequest]):
             return [Read(self._renew())]
         effects: list[Effect] = []
         for request in asked:
-            self._add(again := ListRequest(self, request.limit, request.reply_to))
+            again = ListRequest(self, request.limit, request.reply_to, asked_at=request.asked_at)
+            self._add(again)
             effects.append(ReadWhenCaughtUp(again))
         return effects
 

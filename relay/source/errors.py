@@ -12,6 +12,9 @@ from enum import Enum
 
 from pymongo.errors import OperationFailure, PyMongoError
 
+from relay.errors import SourceError
+from relay.metrics import DatabaseError
+
 # InvalidOptions: the time of a read is later than the latest time that the server has heard of.
 TIME_UNKNOWN = 72
 
@@ -75,6 +78,27 @@ def meaning_of(failure: Exception) -> Meaning:
     if isinstance(failure, OperationFailure) and code == 246 and is_capped(failure):
         return Meaning.FATAL
     return Meaning.PASSES if code is None else MEANINGS.get(code, Meaning.PASSES)
+
+
+TIME_LIMIT = 50  # MaxTimeMSExpired
+_KINDS: dict[Meaning, DatabaseError] = {
+    Meaning.PASSES: "passing",
+    Meaning.PLACE_LOST: "position_lost",
+    Meaning.MOMENT_LOST: "moment_lost",
+    Meaning.FATAL: "refused",
+}
+
+
+def kind_of(failure: Exception) -> DatabaseError:
+    """Return the kind of this failure, by which the metrics count it."""
+    if isinstance(failure, SourceError):
+        return "passing"  # a secondary that has not reached the position
+    if not isinstance(failure, PyMongoError):
+        return "unusable"
+    code = code_of(failure)
+    if code is None:
+        return "no_answer"
+    return "time_limit" if code == TIME_LIMIT else _KINDS[meaning_of(failure)]
 
 
 def is_capped(failure: OperationFailure) -> bool:

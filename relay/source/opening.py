@@ -21,7 +21,7 @@ from relay.source.diagnosis import Diagnosis
 from relay.source.outage import Outage
 from relay.source.reach import FIRST_MS, of_collection, reach
 from relay.source.reader import Reader
-from relay.source.stream import Stream
+from relay.source.stream import REPLACED, Stream
 
 log = logging.getLogger(__name__)
 
@@ -132,4 +132,4 @@ class Watch:
             log.error("the collection can no longer be followed", extra={"reason": str(found)})
         if found is None and before is not None:
             log.warning("the collection can be followed again")
-            self._tail.reopen("the collection was replaced")
+            self._tail.reopen(REPLACED)

@@ -20,9 +20,10 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import PositionLost, Unavailable, Unwanted
+from relay.metrics import DatabaseError
 from relay.source.cluster import is_routed, latest_time
 from relay.source.decoder import Decoder
-from relay.source.errors import TIME_UNKNOWN, Meaning, meaning_of
+from relay.source.errors import TIME_UNKNOWN, Meaning, kind_of, meaning_of
 from relay.source.id_lists import keys_in
 from relay.source.identity import RawId, among
 from relay.source.members import Members
@@ -68,8 +69,9 @@ class Reader:
 
     `client` must be another client than the tail's: the tail's waiting getMore occupies a connection of its pool (F15).
     `max_time_ms` limits the time of each read on the server. `left_out` is called with the number of documents that are
-    not BSON and therefore are missing from a result. `kept` takes a document and returns the part of it that a read
-    returns: the rest is let go at once, so that a read of many large documents does not hold all of them.
+    not BSON and therefore are missing from a result, and `failed` with the kind of each failure.
+    `kept` takes a document and returns the part of it that a read returns: the rest is let go at once, so that a read
+    of many large documents does not hold all of them.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Reader:
         members: Members | None = None,
         max_time_ms: int = MAX_TIME_MS,
         left_out: Callable[[int], None] = ignore,
+        failed: Callable[[DatabaseError], None] = lambda _: None,
         kept: Callable[[Document], Document] = whole,
     ) -> None:
         self._client = client
@@ -90,6 +93,7 @@ class Reader:
         self._decoder = decoder
         self._members = members or Members()
         self._left_out = left_out
+        self._failed = failed
         self._kept = kept
         self._max_time_ms = max_time_ms
 
@@ -193,10 +197,12 @@ class Reader:
         except OperationFailure as failure:
             if failure.code in NOT_CUT and isinstance(command.get("projection"), Projection):
                 raise _CannotCut from failure
+            self._failed(kind_of(failure))
             if meaning_of(failure) is Meaning.MOMENT_LOST:
                 raise PositionLost(f"read at {position}: code {failure.code}") from failure
             raise Unavailable(f"read failed with code {failure.code}") from failure
         except PyMongoError as failure:
+            self._failed(kind_of(failure))
             raise Unavailable(f"read failed: {type(failure).__name__}") from failure
 
     async def _run(self, command: dict[str, Any], take: _Take[_T], wanted: Callable[[], bool]) -> list[_T]:
@@ -268,6 +274,7 @@ class Reader:
             clock = await self._members.clock(self._client)
             moment = await latest_time(*where, preference=clock, max_time_ms=self._max_time_ms)
         except PyMongoError as failure:
+            self._failed(kind_of(failure))
             raise Unavailable(f"the question for the time failed: {type(failure).__name__}") from failure
         if moment is None:
             raise Unavailable("the database has no cluster time")  # an arbiter, or a standalone server

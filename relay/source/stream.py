@@ -12,7 +12,28 @@ from typing import Protocol
 
 from bson import Timestamp
 
+from relay.metrics import ResyncCause
 from relay.source.change import Change
+
+# Why a stream is opened again: clauses for the log, which processes that share a stream also pass to each other.
+DROPPED = "the collection was dropped or renamed"
+OTHER_DATABASE = "the database may be another one, or an older copy"
+REPLACED = "the collection was replaced"
+UNREADABLE = "a change could not be read"
+LATE = "a change came after its cluster time had been given out"
+UNTRANSLATED = "a batch could not be translated"
+GONE = "the position is gone"  # followed by the error code of the database
+MOMENT_GONE = "read at"  # the beginning of the sentence of PositionLost
+_CAUSES: dict[str, ResyncCause] = {
+    DROPPED: "collection_dropped",
+    OTHER_DATABASE: "other_database",
+    REPLACED: "collection_replaced",
+    UNREADABLE: "change_unreadable",
+    LATE: "change_late",
+    UNTRANSLATED: "not_translated",
+    GONE: "position_lost",
+    MOMENT_GONE: "position_lost",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +68,11 @@ class Reopened:
     position: Timestamp
     reason: str
     token: bytes
+
+    @property
+    def cause(self) -> ResyncCause:
+        """The kind of the reason, by which the metrics count it."""
+        return next((cause for begin, cause in _CAUSES.items() if self.reason.startswith(begin)), "other")
 
 
 class Stream(Protocol):

@@ -27,17 +27,18 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.errors import StartupError, Unavailable
+from relay.metrics import DatabaseError
 from relay.source.cancellation import raise_if_cancelled
 from relay.source.change import Change
 from relay.source.cluster import IDLE_SHARD_S, is_routed, latest_time
 from relay.source.cursor import EXPANDED, RAW_UPDATES, Cursor, Reply, Witness
 from relay.source.decoder import Decoder
 from relay.source.diagnosis import FOLLOW, STANDALONE, explain
-from relay.source.errors import Meaning, code_of, meaning_of
+from relay.source.errors import Meaning, code_of, kind_of, meaning_of
 from relay.source.events import read_changes, token_time
 from relay.source.members import BEHIND_S, Members
 from relay.source.outage import Outage
-from relay.source.stream import Batch, Reopened
+from relay.source.stream import DROPPED, GONE, LATE, OTHER_DATABASE, UNREADABLE, Batch, Reopened
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,8 @@ class Tail:
 
     `pace` is awaited before the tail asks for more changes, so that slow delivery slows down the tail: fewer and larger
     batches cost less than changes that wait in memory. `on_interrupted` is called each time a cursor fails, before the
-    pause that precedes the next attempt. `jitter` returns a number in [0, 1), which varies the length of that pause.
+    pause that precedes the next attempt, and `failed` with the kind of the failure. `jitter`
+    returns a number in [0, 1), which varies the length of that pause.
 
     With `keeps_raws` False, the batches have no `raws`: those of large changes would take as much memory again while a
     batch is delivered.
@@ -87,6 +89,7 @@ class Tail:
         clock: Callable[[], float] = time.monotonic,
         pace: Callable[[], Awaitable[None]] | None = None,
         on_interrupted: Callable[[], None] = lambda: None,
+        failed: Callable[[DatabaseError], None] = lambda _: None,
         keeps_raws: bool = True,
     ) -> None:
         self.name = f"{database}.{collection}"
@@ -99,6 +102,7 @@ class Tail:
         self._clock = clock
         self._pace = pace
         self._on_interrupted = on_interrupted
+        self._failed = failed
         self._keeps_raws = keeps_raws
         self._outage = Outage(log, "change stream interrupted")
         self._token = b""  # a resume token, as raw BSON; empty until the first cursor has been opened
@@ -141,7 +145,7 @@ class Tail:
         while True:
             try:
                 if (failures or self._is_doubtful) and self._lost is None and not await self._continues():
-                    self._lost = "the database may be another one, or an older copy"
+                    self._lost = OTHER_DATABASE
                 # While the new stream is opened, it may be given up for a reason that arises later than its start.
                 lost, self._lost = self._lost, None
                 self._gap = lost or self._gap
@@ -163,11 +167,11 @@ class Tail:
                         # The consumer may leave at the next `yield`, so what the next cursor needs is noted before.
                         if self._ends and cursor.invalidated:
                             # No deletes are sent for the documents of a dropped collection: listeners need a resync.
-                            self._gap = "the collection was dropped or renamed"
+                            self._gap = DROPPED
                         if cursor.is_vague:
                             self._way = RAW_UPDATES
                         if cursor.unreadable:
-                            self.reopen("a change could not be read")
+                            self.reopen(UNREADABLE)
                         yield replace(batch, is_complete=False) if self.is_lost else batch
                         if cursor.is_vague:
                             self._way = RAW_UPDATES
@@ -217,7 +221,7 @@ class Tail:
                     changes.append(change)
                     raws.append(raw)
             elif change is not None:
-                self.reopen("a change could not be read")
+                self.reopen(UNREADABLE)
         if changes:
             self._witness = Witness.of(changes, raws)
         self.position, self._token = position, token
@@ -263,11 +267,12 @@ class Tail:
         said = {"error": type(failure).__name__, "code": code, "retry_in_s": round(wait, 2)}
         match meaning_of(failure):
             case Meaning.PLACE_LOST | Meaning.MOMENT_LOST:
-                self._lost = f"the position is gone ({code})"
+                self._lost = f"{GONE} ({code})"
             case Meaning.FATAL if isinstance(failure, OperationFailure):
                 level = logging.ERROR
                 said["reason"] = str(explain(failure, FOLLOW, self.name))
         self._outage.failed((type(failure), code), level, **said)
+        self._failed(kind_of(failure))
         self._on_interrupted()
 
     async def _follow(self, cursor: Cursor) -> AsyncGenerator[Batch]:
@@ -291,7 +296,7 @@ class Tail:
                 if reply.changes and reply.changes[0].time <= self.position:
                     # A snapshot that was read at the position may have shown the change already. This happens only if
                     # `Reply.position` or the server has a fault.
-                    self.reopen("a change came after its cluster time had been given out")
+                    self.reopen(LATE)
                     return
                 held += reply.changes
                 held_raws += reply.raws

@@ -6,7 +6,7 @@ and the samples of each metric.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -39,22 +39,23 @@ def value_of(families: Families, name: str) -> float:
 class MetricSums:
     """The sums of the metrics of all workers, for each name and each set of labels.
 
-    A gauge is the sum over the workers that answered the last time, or the greatest of their values if it is a time in
-    seconds. A counter never goes down, or a monitoring system would take that for a restart: it includes what a dead
-    worker had counted when it last answered, and what a silent one had. Of the times at which counters were created,
-    the earliest counts.
+    A gauge is the sum over the workers that answered the last time, with three exceptions, which its name tells: of a
+    time in seconds the greatest value counts, of the start of a process the earliest, and a gauge that only has labels
+    to show (`_info`) is 1. A counter or a histogram never goes down, or a monitoring system would take that for a
+    restart: it includes what a dead worker had counted when it last answered, and what a silent one had.
 
-    A worker is named by any value; its successor has another name.
+    A worker is named by any value; its successor has another name. The metrics named in `without` are left out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, without: Collection[str] = ()) -> None:
+        self._without = without
         self._known: dict[Hashable, Families] = {}  # what each living worker answered last
         self._dead: dict[str, dict[Key, float]] = {}  # the counters of the dead, by the name of the metric
         self._described: dict[str, dict[str, Any]] = {}  # one family of each name that was ever seen
 
     def heard(self, worker: Hashable, families: Families) -> None:
         """Note what this worker has answered."""
-        self._known[worker] = families
+        self._known[worker] = families = [one for one in families if one["name"] not in self._without]
         for family in families:
             self._described.setdefault(family["name"], family)
 
@@ -103,9 +104,9 @@ def _add(sums: dict[Key, float], family: dict[str, Any]) -> None:
     """Add the samples of a family to these sums."""
     for name, labels, value in family["samples"]:
         key = (name, tuple(sorted(labels.items())))
-        if name.endswith("_created"):  # a time
+        if name.endswith("_start_time_seconds"):
             sums[key] = min(value, sums.get(key, value))
-        elif name.endswith("_seconds") and _is_gauge(family):  # how long something takes
+        elif name.endswith(("_seconds", "_info")) and _is_gauge(family):
             sums[key] = max(value, sums.get(key, value))
         else:
             sums[key] = value + sums.get(key, 0.0)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from relay.cli import output
 from relay.errors import Unanswered
@@ -24,6 +24,7 @@ from relay.workers.slot import Slot
 log = logging.getLogger(__name__)
 
 ANSWER_WITHIN_S = 1.0
+OF_ALL = ("relay_ready", "relay_stale")  # what is said of all workers together, and is no sum
 PARENT = "parent"  # the name of this process among those whose metrics are added up
 
 
@@ -37,7 +38,8 @@ class AllWorkers:
         # What is counted here, in the parent, and added to the same of the others.
         self._added = CollectorRegistry()
         self._added.register(DroppedLines(output.dropped))
-        self._sums = MetricSums()
+        ProcessCollector(registry=self._added)
+        self._sums = MetricSums(OF_ALL)
         self._asking: asyncio.Task[dict[Slot, dict[str, Any]]] | None = None
 
     def answer_for(self, slots: Sequence[Slot], tailer: Slot) -> None:
@@ -53,7 +55,9 @@ class AllWorkers:
         some seconds, or that no worker is running. `lastReplyMs` is the longest time that any of them has not heard of
         it. `workers` has the same for each worker, in their order.
         """
-        answers = await self._figures()
+        return self._readiness(await self._figures())
+
+    def _readiness(self, answers: Mapping[Slot, dict[str, Any]]) -> dict[str, Any]:
         workers = [
             {"worker": number, "ready": False, **answers.get(slot, {}).get("readiness", {})}
             for number, slot in enumerate(self._slots, 1)
@@ -71,6 +75,9 @@ class AllWorkers:
     async def metrics(self) -> bytes:
         """Return the metrics of all workers together, and those about the workers, in the text format of Prometheus."""
         answers = await self._figures()
+        state = self._readiness(answers)
+        self._own.ready.set(state["ready"])
+        self._own.stale.set(state["stale"])
         self._own.workers.set(sum(slot.is_running for slot in self._slots))
         self._own.connections.clear()
         for slot in self._slots:

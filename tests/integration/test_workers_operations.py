@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from relay.cli.demo import mongod as embedded
 def operated(request: pytest.FixtureRequest, two_workers: dict[str, str]) -> dict[str, str]:
     """Settings with a port for operators, or without."""
     admin = {"RELAY_ADMIN_PORT": str(embedded.free_port())} if request.param == "an admin port" else {}
-    return two_workers | admin
+    return two_workers | admin | {"RELAY_MAX_CONNECTIONS": "3000"}
 
 
 def operators(relay: Any, given: dict[str, str]) -> str:
@@ -32,6 +33,7 @@ def operators(relay: Any, given: dict[str, str]) -> str:
 async def test_operators_are_answered_for_all_workers(
     operated: dict[str, str], tasks: Any, tmp_path: Path
 ) -> None:
+    before_s = time.time() - 1.0
     async with workers(tmp_path, **operated) as relay, clients(relay.url, 20, "/ws/dashboard") as members:
         at = operators(relay, operated)
         state = await readiness(at)
@@ -52,6 +54,14 @@ async def test_operators_are_answered_for_all_workers(
         assert sum(spread(said)) == 20
         assert min(spread(said)) > 0
         assert said['relay_worker_restarts_total{worker="2"}'] == 0
+        # Counts add up, and what is no sum is said of all together.
+        assert said["relay_delivery_queued_seconds_count"] == 2
+        assert said['relay_join_seconds_count{what="list"}'] == 20
+        assert said["relay_connections_limit"] == 3000
+        assert (said["relay_ready"], said["relay_stale"]) == (1, 0)
+        assert 0 <= said["relay_lag_seconds"] < 30
+        assert [said[one] for one in said if one.startswith("relay_build_info")] == [1]
+        assert before_s <= said["process_start_time_seconds"] <= time.time()
         assert await relay.end() == 0
 
 
@@ -106,6 +116,8 @@ async def test_a_worker_that_hangs_is_not_ready_and_left_out(
         state = await until(lambda: soon(at), lambda found: found is not None and ready_in(found) == 2)
         # then the relay is not ready, because clients may be with that worker.
         assert (state["status"], state["ready"]) == (503, False)
+        if "RELAY_ADMIN_PORT" in given:  # otherwise the worker that hangs may be asked
+            assert (await samples(at))["relay_ready"] == 0
         (silent,) = [one for one in state["workers"] if not one["ready"]]
         assert silent == {"worker": silent["worker"], "ready": False}
         os.kill(hanging, signal.SIGCONT)

@@ -16,6 +16,7 @@ from websockets.frames import Opcode
 
 from relay.gateway.websocket.connection import Connection, Timeouts
 from relay.gateway.websocket.handshake import Handshake, websocket_protocol
+from relay.metrics import Metrics
 from relay.protocol.frames import Batch, Frame
 from relay.protocol.types import Kind
 
@@ -207,6 +208,9 @@ class RecordingConversation:
 class Harness:
     """A connection whose handshake is done, unless `endpoint` or `settle` say otherwise. It is its own owner, and
     its own pacer: everything is written in the next turn of the loop."""
+
+    metrics = Metrics()  # of all harnesses: a search makes thousands of them
+    bytes = 0
 
     def __init__(
         self,

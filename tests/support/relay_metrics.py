@@ -12,9 +12,11 @@ from support.relay_fixture import SOON_S
 
 
 async def metric(relay: Relay, name: str) -> float:
-    """The sum of all samples whose line begins with `name`."""
+    """The sum of all samples with this name, or with this name and the labels that it goes on with."""
     body = await asyncio.to_thread(lambda: urllib.request.urlopen(f"{relay.url}/metrics").read().decode())
-    return sum(float(line.split()[-1]) for line in body.splitlines() if line.startswith(name))
+    name = name.rstrip()
+    lines = [line for line in body.splitlines() if line.startswith(name)]
+    return sum(float(line.split()[-1]) for line in lines if "{" in name or line[len(name)] in "{ ")
 
 
 async def becomes(relay: Relay, name: str, holds: Callable[[float], bool]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from relay import health
 from relay.health import STALE_AFTER_S, UNANSWERED_MAX, Health
+from relay.metrics import Metrics
 
 
 def health_of(
@@ -59,6 +60,24 @@ def test_a_relay_is_not_ready(given: dict[str, Any], stale: bool) -> None:
     state = health_of(**given).state()
     assert (state["ready"], state["stale"]) == (False, stale)
     assert ("lastReplyMs" in state) == (given.get("silence_s", 0) is not None)
+
+
+@pytest.mark.parametrize(
+    ("given", "ready", "stale", "lag_s"),
+    [
+        ({"silence_s": 0.25}, 1, 0, 0.25),
+        ({"silence_s": STALE_AFTER_S + 1}, 0, 1, STALE_AFTER_S + 1),
+        ({"silence_s": None}, 0, 1, 0),
+        ({"has_keys": False}, 0, 0, 0),
+    ],
+    ids=["up to date", "a silent database", "before the first answer", "without keys"],
+)
+def test_the_metrics_say_the_same(given: dict[str, Any], ready: int, stale: int, lag_s: float) -> None:
+    metrics = Metrics()
+    health_of(**given).show_in(metrics)
+    value = metrics.registry.get_sample_value
+    assert (value("relay_ready"), value("relay_stale")) == (ready, stale)
+    assert lag_s <= (value("relay_lag_seconds") or 0.0) < lag_s + 5
 
 
 def test_one_check_without_an_answer_means_nothing() -> None:

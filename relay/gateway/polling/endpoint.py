@@ -10,7 +10,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from relay.errors import BadRequest, Refused, Unavailable
-from relay.gateway.http_errors import error_response, for_bad_request, for_foreign_origin, for_refused
+from relay.gateway.http_errors import (
+    ORIGIN_NOT_ALLOWED,
+    error_response,
+    for_bad_request,
+    for_foreign_origin,
+    for_refused,
+)
 from relay.gateway.polling.poll import Poll
 from relay.gateway.polling.waiting import WaitingPoll
 from relay.gateway.services import Services
@@ -59,8 +65,9 @@ class Polls:
 
         Until it is answered, a poll counts as one connection of the client's address and of its user.
         """
-        admission = self._services.admission
+        admission, metrics = self._services.admission, self._metrics
         if not admission.allows_origin(request, "poll"):
+            metrics.note_refusal("poll", ORIGIN_NOT_ALLOWED)
             return for_foreign_origin()
         try:
             with admission.admitted(request) as principal:
@@ -69,15 +76,19 @@ class Polls:
                     return self._too_large()
                 return await self._serve(request, principal, self._charged(principal.sub, body))
         except Refused as refused:
+            metrics.note_refusal("poll", refused.reason)
             return for_refused(refused)
         except BadRequest as bad:
+            metrics.errors.labels(bad.code).inc()
             return for_bad_request(bad)
         except ClientDisconnect:
             return Response()  # the client is gone, so any response will do
         except Unavailable:
+            metrics.errors.labels(ErrorCode.UNAVAILABLE).inc()
             return error_response(503, ErrorCode.UNAVAILABLE, "The database is unavailable; try again.")
 
     def _too_large(self) -> Response:
+        self._metrics.errors.labels(ErrorCode.BAD_MESSAGE).inc()
         limit = self._services.settings.relay_max_message_bytes
         message = f"The body of a poll must not exceed {limit} bytes."
         return error_response(413, ErrorCode.BAD_MESSAGE, message, close=True)
@@ -156,6 +167,7 @@ class Polls:
             del answering, leaving, waiting, poll
 
     def _draining_response(self) -> Response:
+        self._metrics.note_refusal("poll", "restart")
         # Each client is given a random time, so that not all come back at once. The connection is closed, so that a
         # load balancer can choose another instance for the next poll.
         retry_after_ms = round(self._services.settings.relay_drain_ms * self._random())

@@ -33,7 +33,7 @@ from relay.gateway.websocket.framing import PING, Parser, close_frame, usual_fra
 from relay.gateway.websocket.outbox import Outbox
 from relay.gateway.websocket.pacing import WritePacer
 from relay.protocol.frames import Batch, Frame
-from relay.protocol.types import ABNORMAL, Close
+from relay.protocol.types import ABNORMAL, Close, Kind
 
 log = logging.getLogger(__name__)
 
@@ -164,6 +164,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._registry.discard(self)
         self._end(None)
+        self._count_dropped()
         self._outbox.clear()
         self._drop_parser()
         owner, self._owner = self._owner, None
@@ -268,6 +269,7 @@ class Connection(asyncio.Protocol):
         try:
             return method(*args, **named)
         except Refused as refused:
+            self._pacer.metrics.note_refusal("websocket", refused.reason)
             self.close(refused.code, refused.reason)
         except Exception:
             log.exception("a conversation failed")
@@ -314,6 +316,8 @@ class Connection(asyncio.Protocol):
         """Queue a message that must not be dropped. If too many bytes of such messages wait, the connection is cut off
         with 4408. Does nothing after the connection has begun to close."""
         if self.code is None and not self._outbox.is_overflowed:
+            if frame.kind is Kind.ERROR:
+                self._pacer.metrics.errors.labels(frame.data["code"]).inc()
             if not self._outbox.add_answer(frame):
                 self._loop.call_soon(self.abort, Close.TIMEOUT)
             self._schedule()
@@ -363,12 +367,15 @@ class Connection(asyncio.Protocol):
             return 0
         count = outbox.live_messages
         while data := outbox.take():
-            self._transport.write(data[0] if len(data) == 1 else b"".join(data))
+            written = data[0] if len(data) == 1 else b"".join(data)
+            self._pacer.bytes += len(written)
+            self._transport.write(written)
             if self._paused:
                 break
         if self._finished and not outbox:
             self._hang_up()
         elif (outbox.is_lagging or outbox.room_awaited) and not self._paused:
+            self._count_dropped()
             outbox.end_lag()
             if self._conversation is not None:
                 self._call(self._conversation.drained)
@@ -377,8 +384,15 @@ class Connection(asyncio.Protocol):
     def _report_lag(self) -> None:
         outbox = self._outbox
         since_pause, outbox.unreported_lag = outbox.unreported_lag, None
+        self._count_dropped()
         if since_pause is not None and self._conversation is not None:
             self._call(self._conversation.lag, since_pause=since_pause)
+
+    def _count_dropped(self) -> None:
+        outbox = self._outbox
+        if outbox.dropped:
+            self._pacer.metrics.dropped.inc(outbox.dropped)
+            outbox.dropped = 0
 
     # Ending.
 

@@ -15,6 +15,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection
 
 from relay.errors import BadRequest, Refused
+from relay.gateway.http_errors import ORIGIN_NOT_ALLOWED
 from relay.gateway.paths import rest_of
 from relay.gateway.services import Services
 from relay.gateway.session import NOTHING, Opening, Session
@@ -46,7 +47,10 @@ class Connections:
             pong_within_s=settings.relay_ping_timeout_ms / 1000,
             stall_s=settings.relay_stall_timeout_ms / 1000,
         )
-        self._timers = Timers(timeouts, settings.relay_outbox_max_bytes)
+        self._timers = Timers(
+            timeouts, settings.relay_outbox_max_bytes, note_delay=metrics.loop_delay.observe
+        )
+        metrics.outbox_bytes.set_function(lambda: self._timers.waiting_bytes)
         self._draining = self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -136,6 +140,7 @@ class Connections:
         """
         admission = self._services.admission
         if not admission.allows_origin(request, "websocket"):
+            self._metrics.note_refusal("websocket", ORIGIN_NOT_ALLOWED)
             handshake.reject(HTTPStatus.FORBIDDEN)
             return
         offered = request.scope["subprotocols"]
@@ -158,6 +163,7 @@ class Connections:
             if self._draining:
                 self._announce_drain(session)
         except Refused as refused:
+            self._metrics.note_refusal("websocket", refused.reason)
             connection.close(refused.code, refused.reason)
         except Exception:
             log.exception("a session could not begin")
@@ -186,11 +192,7 @@ class Connections:
         if not self._open:
             self._empty.set()
         self._metrics.connections.dec()
-        # A client may put any code into its close frame. As labels, these codes could create endlessly many series.
-        self._metrics.closed.labels(connection.code if connection.code in _CODES else "other").inc()
-
-
-_CODES = frozenset(int(code) for code in Close)
+        self._metrics.note_close(connection.code)
 
 
 def _opening(request: HTTPConnection, *, dashboard: bool, task_id: str | None) -> Opening:

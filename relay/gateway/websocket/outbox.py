@@ -42,6 +42,7 @@ class Outbox:
         "_entries",
         "_kept",
         "_states",
+        "dropped",
         "is_lagging",
         "is_overflowed",
         "kept_bytes",
@@ -60,6 +61,7 @@ class Outbox:
         # How many messages were taken, and how many answers wait. Live messages and pages count when they are taken,
         # because they may be dropped before; control frames do not count.
         self.messages = 0
+        self.dropped = 0  # how many live messages were dropped; whoever counts them sets it to 0
         self.live_bytes = 0  # the bytes of live messages that may be dropped
         self.kept_bytes = 0  # the bytes that may not be dropped, without those of states
         self.state_bytes = 0  # about how many bytes the pages have that are not encoded yet
@@ -85,6 +87,7 @@ class Outbox:
         and the caller must report `unreported_lag` soon. Otherwise return True, also if the connection lagged before.
         """
         if self.is_lagging:
+            self.dropped += len(batch.frames)
             return True
         # This method runs once for each delivery, so it calls no other methods where a line of its own will do.
         data = batch.websocket
@@ -189,6 +192,7 @@ class Outbox:
         entries, kept = self._entries or (), self._kept or ()
         self._entries = [entries[index] for index in kept] or None
         self._kept = list(range(len(kept)))
+        self.dropped += self.live_messages
         self.live_bytes = self.live_messages = 0
 
     def _take_before_state(self) -> list[bytes]:

@@ -15,7 +15,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 from typing import Protocol
+
+from relay.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +42,32 @@ class Flushable(Protocol):
 
 class WritePacer:
     """Decides when the connections of one event loop write to their sockets: together, in rounds, so that a burst of
-    messages costs few writes."""
+    messages costs few writes.
 
-    __slots__ = ("_is_due", "_loop", "_most", "_next_round_at", "_took", "_waiting")
+    A connection adds the bytes that it writes to `bytes`. With `metrics`, these are counted there, and so is how long
+    after a change its messages were written. `wall` returns seconds since 1970.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = (
+        "_committed_at",
+        "_is_due",
+        "_loop",
+        "_most",
+        "_next_round_at",
+        "_took",
+        "_waiting",
+        "_wall",
+        "bytes",
+        "metrics",
+    )
+
+    def __init__(self, metrics: Metrics | None = None, *, wall: Callable[[], float] = time.time) -> None:
+        self.metrics = metrics or Metrics()
+        self.bytes = 0  # written since the last part of a round
+        self._wall = wall
+        # When the database committed a change whose messages are written by the end of the present or the next round,
+        # in seconds since 1970. None while no such change is watched.
+        self._committed_at: float | None = None
         self._loop = asyncio.get_running_loop()
         self._waiting: list[Flushable] = []
         self._is_due = False  # whether the event loop will call `_round`
@@ -60,6 +85,12 @@ class WritePacer:
                 self._loop.call_soon(self._round)
             else:
                 self._loop.call_at(self._next_round_at, self._round)
+
+    def watch(self, committed_at: float) -> None:
+        """Measure when everything is written that is scheduled now, unless that is being measured for an earlier change
+        or nothing is scheduled. `committed_at` is when the database committed the change, in seconds since 1970."""
+        if self._committed_at is None and self._waiting:
+            self._committed_at = committed_at
 
     async def wait_for_room(self) -> None:
         """Wait until it is worth fetching more changes from the database: until shortly before the next round of
@@ -87,12 +118,19 @@ class WritePacer:
             if ended - began >= PART_S:
                 break
         self._took += ended - began
+        if self.bytes:
+            self.metrics.bytes.inc(self.bytes)
+            self.bytes = 0
         if written < len(waiting):  # the next part of the same round
             self._waiting[:0] = waiting[written:]
             if not self._is_due:
                 self._is_due = True
                 self._loop.call_soon(self._round)
             return
+        if self._committed_at is not None:
+            # All parts of a round come after what is scheduled before them, so everything watched has been written.
+            self.metrics.written.observe(max(0.0, self._wall() - self._committed_at))
+            self._committed_at = None
         if self._most >= BURST_MESSAGES:
             pause = min(self._took * BURST_FACTOR, BURST_MAX_PAUSE_S)
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from relay.gateway.websocket.connection import Connection, Timeouts
@@ -30,10 +30,15 @@ class Timers:
     `timeouts` are passed on to each connection. `max_bytes` is the number of bytes of live messages that may wait for
     one connection. If more than USER_FACTOR times that many bytes wait for all connections of one user, the connection
     with the most waiting bytes is cut off with 4408.
+
+    `waiting_bytes` is the number of bytes that waited for all connections at the last tick. `note_delay` is called once
+    in each tick with how many seconds the event loop called it too late.
     """
 
     timeouts: Timeouts
     max_bytes: int
+    note_delay: Callable[[float], None] = lambda _: None
+    waiting_bytes: int = 0
     _woken: set[OpenConnection] = field(default_factory=set)
     _due: dict[int, list[OpenConnection]] = field(default_factory=dict)  # by the number of the tick
     _last: int = 0  # the number of the last tick
@@ -47,8 +52,11 @@ class Timers:
         loop = asyncio.get_running_loop()
         self._last = _number(loop.time())
         while True:
+            due = loop.time() + TICK_S
             await asyncio.sleep(TICK_S)
-            self.tick(loop.time())
+            now = loop.time()
+            self.note_delay(max(0.0, now - due))
+            self.tick(now)
 
     def tick(self, now: float) -> None:
         """Call `tick` of all connections that are due. `now` is the time of the event loop's clock, in seconds.
@@ -58,14 +66,18 @@ class Timers:
         """
         waiting: Counter[str] = Counter()
         largest: dict[str, Connection] = {}
+        waiting_bytes = 0
         for entry, connection in self._take_due(_number(now)):
             entry.due = max(_number(connection.tick(now, self.timeouts)) + 1, self._last + 1)
             self._due.setdefault(entry.due, []).append(entry)
             user, size = entry.user, connection.waiting_bytes
+            waiting_bytes += size
             if user is not None and size:
                 waiting[user] += size
                 if user not in largest or size > largest[user].waiting_bytes:
                     largest[user] = connection
+        # A connection whose socket accepts no data asks to be visited at each tick, so this is the sum over all.
+        self.waiting_bytes = waiting_bytes
         for user, size in waiting.items():
             if size > self.max_bytes * USER_FACTOR:
                 largest[user].abort(Close.TIMEOUT)

@@ -27,7 +27,7 @@ from relay.source.members import BEHIND_S as LAGGING_S
 from relay.source.outage import Outage
 from relay.source.shared.entry import Entry
 from relay.source.shared.feed import Feed, FeedLost
-from relay.source.stream import Batch, Reopened
+from relay.source.stream import OTHER_DATABASE, Batch, Reopened
 from relay.source.tail import Tail
 
 log = logging.getLogger(__name__)
@@ -292,7 +292,7 @@ class SharedTail:
         if self.position != before:
             return False
         if now < self.position:
-            self._tail.reopen("the database may be another one, or an older copy")
+            self._tail.reopen(OTHER_DATABASE)
         return now.time - self.position.time > self._allowed(BEHIND_S)
 
     def _allowed(self, seconds: int) -> int:

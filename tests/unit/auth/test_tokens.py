@@ -141,6 +141,18 @@ def test_an_expired_token_is_refused_as_token_expired(age: float) -> None:
     assert refusal(verifier(), signed({"sub": "a", "exp": NOW - age})) == "token_expired"
 
 
+def test_the_result_of_each_verification_is_counted() -> None:
+    results: list[str] = []
+    of = verifier(count=results.append)
+    for _ in range(2):
+        of.verify(signed(GOOD))
+    refusal(of, signed(GOOD | {"exp": int(NOW) - 1}))
+    refusal(of, signed(GOOD, secret="another secret that is long enough for it"))
+    with pytest.raises(Refused):
+        Verifier(Changing(None), count=results.append).verify(signed(GOOD))
+    assert results == ["ok", "cached", "expired", "invalid", "no_keys"]
+
+
 def test_issuer_and_audience_are_checked_if_they_are_configured() -> None:
     """S11: aud as a list, a prefix of iss."""
     strict = verifier(issuer="https://id", audience="relay")

@@ -76,6 +76,50 @@ def test_a_write_does_not_wait_while_little_happens(clock: Clock) -> None:
     assert connection.written_at == [100.0, 101.0, 102.0]
 
 
+def written_s(pacer: WritePacer) -> list[float]:
+    """How many seconds after their changes the watched messages were written: their number, and the sum."""
+    value = pacer.metrics.registry.get_sample_value
+    return [value(f"relay_delivery_written_seconds_{what}") or 0.0 for what in ("count", "sum")]
+
+
+def test_a_change_counts_as_written_when_the_last_part_of_its_round_has_ended(clock: Clock) -> None:
+    pacer = WritePacer(wall=lambda: clock.now)
+    # Given three connections of which each fills a part of a round, the last of which is scheduled in between,
+    first, second, third = (SlowConnection(clock, PART_S) for _ in range(3))
+    pacer.schedule(first)
+    pacer.schedule(second)
+    clock.run()
+    pacer.schedule(third)
+    # when a change is watched that was committed a second ago, and a further one while it is,
+    pacer.watch(clock.now - 1.0)
+    pacer.watch(clock.now - 5.0)
+    clock.run()
+    assert written_s(pacer) == [0, 0]
+    # then the first of them counts, when everything is written that was scheduled by then.
+    clock.run()
+    assert written_s(pacer) == [1, pytest.approx(1.0 + 2 * PART_S)]
+    pacer.schedule(first)
+    clock.run()
+    assert written_s(pacer)[0] == 1
+
+
+def test_a_change_of_which_nobody_is_told_is_not_watched(clock: Clock) -> None:
+    pacer = WritePacer(wall=lambda: clock.now)
+    pacer.watch(clock.now)
+    pacer.schedule(SlowConnection(clock))
+    clock.run()
+    assert written_s(pacer) == [0, 0]
+
+
+def test_a_change_from_the_future_counts_as_written_at_once(clock: Clock) -> None:
+    """The clock of the database may be ahead."""
+    pacer = WritePacer(wall=lambda: clock.now)
+    pacer.schedule(SlowConnection(clock))
+    pacer.watch(clock.now + 60.0)
+    clock.run()
+    assert written_s(pacer) == [1, 0]
+
+
 def test_the_next_round_waits_as_long_as_the_last_one_took(clock: Clock) -> None:
     pacer, connections = WritePacer(), [SlowConnection(clock, 0.002), SlowConnection(clock, 0.003)]
     for connection in connections:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -133,3 +136,33 @@ def test_a_state_may_be_larger_than_the_limit_of_its_user() -> None:
         harness.connection.answer_pages(iter([frame(b"x")]), MAX_BYTES * USER_FACTOR + 1)
     timed.pass_time(1.0)
     assert not any(harness.transport.aborted for harness in tabs)
+
+
+def test_what_waits_for_all_connections_is_known_after_a_tick() -> None:
+    timed = TimedConnections()
+    waiting = [timed.connect(user)[0] for user in ("alice", None)]
+    reading, _ = timed.connect("ben")
+    for harness in waiting:
+        harness.stop_reading()
+    timed.pass_time(TICK_S)
+    filled = timed.timers.waiting_bytes
+    for harness in (*waiting, reading):
+        harness.connection.answer(frame(b"x" * 100))
+    timed.pass_time(1.0)
+    assert timed.timers.waiting_bytes == filled + 2 * 102
+    for harness in waiting:
+        harness.transport.read()
+        harness.loop.settle()
+    timed.pass_time(1.0)
+    assert timed.timers.waiting_bytes == 0
+
+
+async def test_the_delay_of_each_tick_is_noted() -> None:
+    noted: asyncio.Queue[float] = asyncio.Queue()
+    running = asyncio.create_task(Timers(TIMEOUTS, MAX_BYTES, note_delay=noted.put_nowait).run())
+    asyncio.get_running_loop().call_later(TICK_S / 2, time.sleep, TICK_S)
+    assert await noted.get() > TICK_S / 2 - 0.01
+    assert await noted.get() >= 0
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running

@@ -31,8 +31,8 @@ from relay.gateway.websocket.connection import (
     Connection,
 )
 from relay.gateway.websocket.outbox import ANSWERS_FACTOR, BURST_FACTOR
-from relay.protocol.frames import Frame
-from relay.protocol.types import Close
+from relay.protocol.frames import Frame, error
+from relay.protocol.types import Close, ErrorCode
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -120,6 +120,48 @@ def test_dropped_live_messages_are_not_counted_as_sent() -> None:
     harness.transport.read()
     harness.loop.settle()
     assert harness.connection.messages_out == before
+
+
+def counted(name: str, **labels: str) -> float:
+    return Harness.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+def test_dropped_messages_are_counted_when_the_connection_lags_and_when_it_no_longer_does() -> None:
+    harness, before = Harness(max_bytes=100), counted("relay_messages_dropped_total")
+    harness.stop_reading()
+    harness.connection.send(batch(b"x" * 50, b"x" * 50))
+    harness.connection.send(batch(b"too much"))
+    harness.loop.settle()
+    assert counted("relay_messages_dropped_total") == before + 3
+    harness.connection.send(batch(b"too late", b"as well"))
+    harness.transport.read()
+    harness.loop.settle()
+    assert counted("relay_messages_dropped_total") == before + 5
+    # A connection that ends while it lags has dropped what came meanwhile, too.
+    harness.stop_reading()
+    for _ in range(2):
+        harness.connection.send(batch(b"x" * 101))
+        harness.loop.settle()
+    harness.connection.abort(Close.TIMEOUT)
+    harness.loop.settle()
+    assert counted("relay_messages_dropped_total") == before + 7
+
+
+def test_bytes_errors_and_refusals_are_counted() -> None:
+    harness = Harness()
+    errors = counted("relay_errors_sent_total", code="unavailable")
+    refused = counted("relay_refusals_total", transport="websocket", reason="token_expired")
+    harness.bytes = 0
+
+    def refuse() -> None:
+        raise Refused(4401, "token_expired")
+
+    harness.connection.answer(error(ErrorCode.UNAVAILABLE, "Later."))
+    harness.conversation.tick = refuse
+    harness.tick()
+    assert harness.bytes == len(harness.transport.sent())
+    assert counted("relay_errors_sent_total", code="unavailable") == errors + 1
+    assert counted("relay_refusals_total", transport="websocket", reason="token_expired") == refused + 1
 
 
 def test_a_burst_above_the_limit_calls_lag_before_drained() -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
+from bson import Timestamp
 from pymongo.errors import AutoReconnect, CursorNotFound, NetworkTimeout, OperationFailure, PyMongoError
 
+from relay.errors import PositionLost, Unavailable
+from relay.metrics import DatabaseError
 from relay.source.diagnosis import FOLLOW, READ, explain
-from relay.source.errors import MEANINGS, Meaning, meaning_of
+from relay.source.errors import MEANINGS, Meaning, kind_of, meaning_of
+from relay.source.stream import DROPPED, GONE, Reopened
 from relay.source.tail import BACKOFF_MAX_S, BACKOFF_MIN_S, _wait
 
 
@@ -25,6 +31,42 @@ def test_an_error_without_a_code_is_temporary(failure: Exception) -> None:
 @pytest.mark.parametrize("code", MEANINGS)
 def test_an_error_code_of_the_table_has_its_meaning(code: int) -> None:
     assert meaning_of(OperationFailure("", code)) is MEANINGS[code]
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (NetworkTimeout(), "no_answer"),
+        (AutoReconnect(), "no_answer"),
+        (OperationFailure("", 50), "time_limit"),
+        (OperationFailure("", 189), "passing"),
+        (OperationFailure("", 286), "position_lost"),
+        (OperationFailure("", 239), "moment_lost"),
+        (OperationFailure("", 13), "refused"),
+        (Unavailable("the member has not reached the position yet"), "passing"),
+        (ValueError("its resume tokens do not carry the cluster time"), "unusable"),
+    ],
+)
+def test_a_failure_is_counted_by_its_kind(failure: Exception, kind: str) -> None:
+    assert kind_of(failure) == kind
+
+
+def test_every_kind_of_a_failure_has_a_label() -> None:
+    kinds = {kind_of(OperationFailure("", code)) for code in (*MEANINGS, 50, 189)}
+    assert kinds | {"no_answer", "unusable"} == set(get_args(DatabaseError))
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        (DROPPED, "collection_dropped"),
+        (f"{GONE} (286)", "position_lost"),
+        (str(PositionLost("read at Timestamp(1, 1): code 239")), "position_lost"),
+        ("anything else", "other"),
+    ],
+)
+def test_a_reopened_stream_is_counted_by_its_cause(reason: str, cause: str) -> None:
+    assert Reopened(Timestamp(1, 1), reason, b"").cause == cause
 
 
 def test_the_label_of_a_non_resumable_stream_outweighs_the_error_code() -> None:

@@ -56,7 +56,9 @@ def test_of_gauges_in_seconds_the_greatest_counts() -> None:
 def test_the_sums_of_one_worker_are_its_own_metrics() -> None:
     one, sums = metrics(connections=3, changes=10, closed={"1001": 1}), MetricSums()
     sums.heard("one", families_of(one.registry))
-    assert sums.text(["one"]) == one.text()
+    assert read(sums.text(["one"])).keys() == read(one.text()).keys()
+    alike = {key: value for key, value in read(one.text()).items() if not key[0].startswith("process_")}
+    assert alike.items() <= read(sums.text(["one"])).items()
 
 
 def test_what_a_dead_worker_counted_stays_and_its_gauges_do_not() -> None:
@@ -83,15 +85,51 @@ def test_the_counters_of_a_silent_worker_are_those_it_last_answered() -> None:
     assert said["relay_connections", ""] == 3
 
 
-def test_the_time_of_creation_is_the_earliest() -> None:
+def test_the_start_of_the_oldest_process_counts() -> None:
     sums = MetricSums()
-    created = []
-    for number in range(3):
-        made = families(changes=1)
-        sums.heard(number, made)
-        created.append(value_of(made, "relay_changes_created"))
-    sums.ended(0)
-    assert read(sums.text([1, 2]))["relay_changes_created", ""] == min(created)
+    for worker, started in (("one", 200.0), ("two", 100.0), ("three", 300.0)):
+        gauge = {"name": "process_start_time_seconds", "help": "Start.", "type": "gauge"}
+        sums.heard(worker, [{**gauge, "samples": [["process_start_time_seconds", {}, started]]}])
+    assert read(sums.text(["one", "two", "three"]))["process_start_time_seconds", ""] == 100
+    assert read(sums.text(["one", "three"]))["process_start_time_seconds", ""] == 200
+
+
+def test_histograms_are_added_bucket_by_bucket() -> None:
+    sums = MetricSums()
+    for worker, took in (("one", (0.002, 3.0)), ("two", (0.2, 100.0))):
+        made = Metrics()
+        for seconds in took:
+            made.queued.observe(seconds)
+            made.joins.labels("list").observe(seconds)
+        sums.heard(worker, json.loads(json.dumps(families_of(made.registry))))
+    sums.ended("two")
+    said = read(sums.text(["one"]))
+    buckets = {
+        key[1]: value for key, value in said.items() if key[0] == "relay_delivery_queued_seconds_bucket"
+    }
+    assert [buckets[most] for most in ("0.001", "0.0025", "0.25", "2.5", "5.0", "60.0", "+Inf")] == [
+        *(0, 1, 2, 2, 3, 3, 4)
+    ]
+    assert said["relay_delivery_queued_seconds_count", ""] == 4
+    assert said["relay_delivery_queued_seconds_sum", ""] == 103.202
+    assert said["relay_join_seconds_count", "list"] == 4
+
+
+def test_the_version_of_all_workers_is_said_once() -> None:
+    sums = MetricSums()
+    for worker in ("one", "two"):
+        sums.heard(worker, families())
+    assert [
+        value for key, value in read(sums.text(["one", "two"])).items() if key[0] == "relay_build_info"
+    ] == [1]
+
+
+def test_a_metric_that_is_no_sum_is_left_out() -> None:
+    sums = MetricSums(["relay_ready"])
+    sums.heard("one", families(connections=1))
+    said = read(sums.text(["one"]))
+    assert ("relay_ready", "") not in said
+    assert said["relay_connections", ""] == 1
 
 
 def test_a_metric_that_only_some_workers_know_is_included() -> None:
