@@ -22,6 +22,8 @@ from support.token_forgery import jwk, jwks, signed
 from support.worker_processes import until, workers
 from websockets.exceptions import ConnectionClosed
 
+from relay.client import Connected, Disconnected, connect
+
 PROCESSES = {"one process": "1", "two workers": "2"}
 
 
@@ -285,6 +287,26 @@ async def test_a_user_is_disconnected_everywhere_and_nobody_else_is(asked: Admin
     (line,) = [line for line in asked.relay.said().splitlines() if "a user was disconnected" in line]
     assert " INFO " in line
     assert f"by='root' user={user!r} connections=9" in line
+
+
+async def test_a_python_client_comes_back_with_another_token_only(asked: Administered) -> None:
+    now, later = token("alice"), token("alice", session="another")
+    tokens = [now, now, later]
+
+    def source() -> str:
+        return tokens.pop(0) if len(tokens) > 1 else tokens[0]
+
+    async with connect(asked.relay.url, source) as client, asyncio.timeout(SOON_S):
+        events = aiter(client)
+        while not isinstance(await anext(events), Connected):
+            pass
+        assert await asked.answer("/admin/users/alice", "DELETE") == {"disconnected": 1}
+        while not isinstance(lost := await anext(events), Disconnected):
+            pass
+        assert (lost.code, lost.reason) == (4403, "disconnected")
+        while not isinstance(await anext(events), Connected):
+            pass
+        assert tokens == [later]
 
 
 async def test_disconnecting_a_user_who_is_not_connected_changes_nothing(asked: Administered) -> None:

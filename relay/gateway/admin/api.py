@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 from relay.auth.admins import Admins
 from relay.errors import BadRequest, Refused, Unanswered
-from relay.gateway.admin.refusals import Refusals
+from relay.gateway.admin.refusals import Refusals, shown
 from relay.gateway.http_errors import error_response, for_bad_request, for_foreign_origin, for_refused
 from relay.gateway.paths import rest_of
 from relay.protocol.types import ErrorCode
@@ -104,18 +104,22 @@ class AdminApi:
     async def _connections(self, request: Request, by: str) -> Answer:
         user, limit = request.query_params.get("user") or None, _limit(request.query_params.get("limit"))
         answer = await self._administration.connections(user, limit)
-        log.debug("an administrator asked who is connected", extra={"by": by, "total": answer["total"]})
+        log.debug(
+            "an administrator asked who is connected", extra={"by": shown(by), "total": answer["total"]}
+        )
         return answer
 
     async def _listeners(self, request: Request, by: str) -> Answer:
         answer = await self._administration.listeners(request.path_params["task_id"])
-        log.debug("an administrator asked who listens to a task", extra={"by": by, "total": answer["total"]})
+        log.debug(
+            "an administrator asked who listens to a task", extra={"by": shown(by), "total": answer["total"]}
+        )
         return answer
 
     async def _disconnect(self, request: Request, by: str) -> Answer:
         user = request.path_params["sub"]
         answer = await self._administration.disconnect(user)
-        fields = {"by": by, "user": user, "connections": answer["disconnected"]}
+        fields = {"by": shown(by), "user": shown(user), "connections": answer["disconnected"]}
         if "unanswered" in answer:
             fields["unanswered"] = answer["unanswered"]
         log.info("a user was disconnected", extra=fields)
@@ -123,7 +127,7 @@ class AdminApi:
 
     async def _stats(self, request: Request, by: str) -> Answer:
         answer = await self._administration.stats()
-        log.debug("an administrator asked for the figures", extra={"by": by})
+        log.debug("an administrator asked for the figures", extra={"by": shown(by)})
         return answer
 
 

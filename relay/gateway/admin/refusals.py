@@ -34,11 +34,11 @@ class Refusals:
         self._lines += 1
         fields: dict[str, object] = {
             "address": request.client.host if request.client else "",
-            "request": f"{request.method} {_shown(request.scope['path'])}",
+            "request": f"{request.method} {shown(request.scope['path'])}",
             "reason": reason,
         }
         if user is not None:
-            fields["user"] = _shown(user)
+            fields["user"] = shown(user)
         if detail:
             fields["detail"] = detail
         if self._unsaid:
@@ -46,7 +46,8 @@ class Refusals:
         log.warning("a request to the admin API was refused", extra=fields)
 
 
-def _shown(text: str) -> str:
-    """Return the text with printable characters only, cut to MAX_SHOWN_CHARS: strangers choose it."""
+def shown(text: str) -> str:
+    """Return a text for the log, with printable characters only and cut to MAX_SHOWN_CHARS, because strangers choose
+    it."""
     text = text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
