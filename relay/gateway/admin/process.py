@@ -20,8 +20,8 @@ from relay.gateway.websocket.open_connection import OpenConnection
 from relay.hub.hub import Hub
 from relay.hub.listener import Listener
 
-# A list ends early when the users and paths in it have this many characters: each may have some thousands, and the
-# answer of a worker has to fit into one line of its control channel.
+# A list ends early when the texts in it have this many characters: the name of a user may have some thousands, and the
+# answer of a worker has to fit into one line of its control channel, which would end otherwise, and the worker with it.
 MAX_CHARS = 1_000_000
 
 Row = dict[str, Any]
@@ -67,7 +67,7 @@ class ProcessAdministration:
             for one, listener, transport in self._all_listeners()
             if (state := self._hub.state_of(listener, task_id)) is not None
         ]
-        return {"taskId": task_id, "listeners": found[:MAX_LIMIT], "total": len(found)}
+        return {"taskId": task_id, "listeners": list(_bounded(found[:MAX_LIMIT])), "total": len(found)}
 
     async def disconnect(self, user: str) -> Answer:
         return {"disconnected": self._connections.disconnect(user) + self._polls.disconnect(user)}
@@ -127,6 +127,6 @@ def _bounded(rows: Iterable[Row]) -> Iterator[Row]:
     size = 0
     for row in rows:
         yield row
-        size += len(row["user"] or "") + len(row["path"])
+        size += sum(len(value) for value in row.values() if isinstance(value, str))
         if size > MAX_CHARS:
             return
