@@ -156,9 +156,29 @@ def operating_routes(operations: Operations) -> list[BaseRoute]:
 
 
 def operating_application(operating: Sequence[BaseRoute]) -> ASGIApp:
-    """Return an ASGI application with these routes for operators and `/healthz`, for a port that clients cannot
-    reach."""
-    return _hardened(Starlette(routes=[Route("/healthz", healthz), *operating]))
+    """Return an ASGI application with these routes for operators, `/healthz` and the page of operators, for a port that
+    clients cannot reach."""
+    return _hardened(Starlette(routes=[Route("/healthz", healthz), *operating, *_admin_page()]))
+
+
+def _admin_page() -> list[BaseRoute]:
+    """Return the routes of the page of operators, `/admin/`. It refers to everything by relative addresses, so that a
+    proxy may serve it under any path. Its modules lie as in the source tree, because they import one another."""
+
+    async def page(_: Request) -> Response:
+        return FileResponse(WEB / "admin" / "index.html")
+
+    async def to_page(request: Request) -> Response:
+        # Relative addresses need the slash at the end. The target is relative, too: the Host header is the client's,
+        # and only the proxy knows under which path this is served.
+        query = f"?{request.url.query}" if request.url.query else ""
+        return Response(status_code=307, headers={"location": f"admin/{query}"})
+
+    return [
+        Route("/admin", to_page),
+        Route("/admin/", page),
+        *(_folder(f"/admin/static/{folder}", folder) for folder in ("admin", "dashboard", "view")),
+    ]
 
 
 def _hardened(app: Starlette) -> ASGIApp:

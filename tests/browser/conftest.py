@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from accessibility import axe_source
 from dashboard import SOON_MS
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pymongo import MongoClient
@@ -47,12 +48,19 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def axe() -> str:
+    return axe_source()
+
+
 @pytest.fixture
 def site(
     browser: Browser, mongo_url: str, mongo: MongoClient[dict[str, Any]], database_name: str
 ) -> Iterator[Site]:
-    """A relay with pages. Fails the test if a page raises an error or writes to the console."""
-    site = Site(settings_for(mongo_url, database_name), mongo[database_name]["tasks"], browser)
+    """A relay with pages, and with a port for operators. Fails the test if a page raises an error or writes to the
+    console."""
+    settings = settings_for(mongo_url, database_name, relay_admin_port=0)
+    site = Site(settings, mongo[database_name]["tasks"], browser)
     site.start()
     try:
         yield site

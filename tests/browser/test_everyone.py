@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
+from accessibility import complaints
 from dashboard import connection, detail, entry, open_row, row, set_status, until, write_task
 from playwright.sync_api import Page, expect
 from support.relay_fixture import token
 
 from relay.gateway.http import WEB
 
-HERE = Path(__file__).parent
 PAGE_BYTES_MAX = 102_000
-AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("Node is not installed")
-    if not AXE.exists():
-        subprocess.run([npm, "ci", "--silent", "--no-audit", "--no-fund"], cwd=HERE, check=True)
-    return AXE.read_text("utf-8")
-
-
-def complaints(page: Page, axe: str) -> list[Any]:
-    """The serious and critical findings of axe, each as its rule and element."""
-    page.evaluate(axe)
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-    return [
-        (each["id"], node["html"])
-        for each in found
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -21,6 +21,7 @@ CLIENT_MODULES = sorted((WEB / "client").rglob("*.js"))
 VIEW_MODULES = sorted((WEB / "view").rglob("*.js"))
 REACT_MODULES = sorted((WEB / "react").rglob("*.js"))
 DASHBOARD_MODULES = sorted((WEB / "dashboard").rglob("*.js"))
+ADMIN_MODULES = sorted((WEB / "admin").rglob("*.js"))
 
 
 def run(*command: str, cwd: Path = ROOT) -> None:
@@ -147,6 +148,24 @@ def test_the_dashboard_imports_only_what_the_package_exports() -> None:
     for path in DASHBOARD_MODULES:
         foreign = {name for name in imports(path.read_text("utf-8")) if not name.startswith("./")}
         assert foreign <= exported, path
+
+
+def test_the_page_of_operators_is_typed_strictly(tsc: tuple[str, str]) -> None:
+    options = ("--noEmit", "--allowJs", "--checkJs", "--strict", "--ignoreConfig")
+    environment = ("--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom,dom.iterable")
+    run(*tsc, *options, *environment, *map(str, ADMIN_MODULES), cwd=WEB)
+    assert all(path.read_text("utf-8").startswith("// @ts-check\n") for path in ADMIN_MODULES)
+
+
+def test_the_page_of_operators_imports_by_relative_addresses_only() -> None:
+    """It may be served under any path, and only the folders `admin`, `dashboard` and `view` are served beside it."""
+    for path in ADMIN_MODULES:
+        foreign = {name for name in imports(path.read_text("utf-8")) if not name.startswith("./")}
+        assert foreign <= {"../view/index.js", "../dashboard/dom.js"}, path
+    page = (WEB / "admin" / "index.html").read_text("utf-8")
+    addresses = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert addresses
+    assert all(name.startswith("static/") for name in addresses)
 
 
 def code_of(text: str) -> str:

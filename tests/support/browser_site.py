@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 from pymongo.collection import Collection
 
 from relay.config import Settings, load
-from support.relay_fixture import running_in_thread, token
+from support.relay_fixture import relay_in_thread, token
 
 PAGE_TIMEOUT_MS = 30_000  # usually milliseconds; this is the limit on a busy machine
 # Messages that the browser itself logs about failed connections and an emulated network loss.
@@ -28,13 +28,16 @@ class Site:
         self.console: list[str] = []
         self.tasks = tasks
         self.url = ""
+        self.admin_url = ""  # of the admin port, if the settings have one
         self.page = self.another()
 
     def start(self) -> None:
-        """Start the relay; again at its earlier port, if it had one."""
-        port = urlsplit(self.url).port or 0
-        settings = self._settings.model_copy(update={"relay_port": port})
-        self.url = self._running.enter_context(running_in_thread(settings))
+        """Start the relay; again at its earlier ports, if it had some."""
+        ports = {"relay_port": urlsplit(self.url).port or 0}
+        if self._settings.relay_admin_port is not None:
+            ports["relay_admin_port"] = urlsplit(self.admin_url).port or 0
+        relay = self._running.enter_context(relay_in_thread(self._settings.model_copy(update=ports)))
+        self.url, self.admin_url = relay.url, relay.admin_url
 
     def stop(self) -> None:
         self._running.close()

@@ -87,15 +87,22 @@ async def running(settings: Settings, place: Place | None = None) -> AsyncIterat
 @contextmanager
 def running_in_thread(settings: Settings) -> Iterator[str]:
     """Run a relay in a thread until the context ends. Gives its address."""
+    with relay_in_thread(settings) as relay:
+        yield relay.url
+
+
+@contextmanager
+def relay_in_thread(settings: Settings) -> Iterator[Relay]:
+    """Run a relay in a thread until the context ends. Only its addresses may be read from other threads."""
     started = threading.Event()
     stop: list[Any] = []
-    url: list[str] = []
+    running_here: list[Relay] = []
 
     async def serve() -> None:
         async with running(settings) as relay:
             over = asyncio.Event()
             stop.append((asyncio.get_running_loop(), over))
-            url.append(relay.url)
+            running_here.append(relay)
             started.set()
             await over.wait()
 
@@ -103,7 +110,7 @@ def running_in_thread(settings: Settings) -> Iterator[str]:
     thread.start()
     assert started.wait(SOON_S), "the relay did not start"
     try:
-        yield url[0]
+        yield running_here[0]
     finally:
         loop, over = stop[0]
         loop.call_soon_threadsafe(over.set)
