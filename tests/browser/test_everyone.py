@@ -12,7 +12,7 @@ from support.relay_fixture import token
 
 from relay.gateway.http import WEB
 
-PAGE_BYTES_MAX = 102_000
+PAGE_BYTES_MAX = 104_000
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
