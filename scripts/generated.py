@@ -20,7 +20,14 @@ from relay.config import SECRETS, Settings
 from relay.secret_files import variable
 from relay.tasks import names as secret_names
 from relay.tasks.shapes import SHAPES
-from scripts import capacity_table, generated_chart, generated_deployment, generated_states, generated_wire
+from scripts import (
+    capacity_table,
+    generated_board,
+    generated_chart,
+    generated_deployment,
+    generated_states,
+    generated_wire,
+)
 from scripts.generated_settings import accepted, default, descriptions
 
 ROOT = Path(__file__).parents[1]
@@ -129,6 +136,7 @@ WHOLE: dict[Path, Callable[[], str]] = {
     ROOT / "relay" / "web" / "client" / "messages.js": generated_wire.javascript,
     ROOT / ".github" / "figures.svg": generated_chart.svg,
     **generated_deployment.WHOLE,
+    **generated_board.WHOLE,
 }
 
 

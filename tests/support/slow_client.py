@@ -13,14 +13,15 @@ from support.relay_fixture import SocketClient, token
 
 
 @asynccontextmanager
-async def reading_slowly(relay: Relay, path: str = "/ws/dashboard") -> AsyncIterator[SocketClient]:
+async def reading_slowly(relay: Relay | str, path: str = "/ws/dashboard") -> AsyncIterator[SocketClient]:
     """A WebSocket with the smallest possible buffers. It reads from its socket only when `next` is called."""
-    host, port = relay.url.removeprefix("http://").split(":")
+    url = relay if isinstance(relay, str) else relay.url
+    host, port = url.removeprefix("http://").split(":")
     with socket.socket() as bare:
         bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         bare.connect((host, int(port)))
         headers = {"Authorization": f"Bearer {token('alice')}"}
-        address = relay.url.replace("http", "ws", 1) + path
+        address = url.replace("http", "ws", 1) + path
         async with connect(
             address, sock=bare, additional_headers=headers, proxy=None, max_queue=2, close_timeout=0.1
         ) as websocket:
