@@ -15,9 +15,9 @@ from typing import Any
 from relay.auth.addresses import networks
 from relay.auth.admins import Admins
 from relay.auth.admission import Admission
-from relay.auth.keys import key_source
+from relay.auth.current_keys import CurrentKeys
 from relay.auth.limits import Buckets, Caps
-from relay.auth.origins import Origins, allowed_origins
+from relay.auth.origins import Origins
 from relay.auth.rollout import Rollout
 from relay.auth.shared_counts import WorkerCounts
 from relay.auth.tokens import Verifier
@@ -37,7 +37,9 @@ from relay.gateway.websocket.pacing import WritePacer
 from relay.health import Health
 from relay.hub.hub import Hub
 from relay.metrics import Metrics
+from relay.parts import Parts, origins_of
 from relay.pipeline import Pipeline, bus_of, mapping_of
+from relay.reload import Reloaded, Reloads, in_force, result
 from relay.source.client import hosts_of, names_of, warning_of
 from relay.source.shared.feed import Feed
 
@@ -68,23 +70,35 @@ class Place:
 class Relay:
     """One relay process: serves clients from `run` until `stop` is called.
 
-    `place` is its place among several processes; by default it is the only one.
+    `place` is its place among several processes; by default it is the only one. `read` returns the settings anew for
+    `reload`; by default they stay as they are, and only files that they name are read again. `on_reloaded` is called
+    with the settings that are in force after each reload.
 
     The constructor raises StartupError if the settings, the keys or the mapping (the description of how documents are
     read) cannot be used. It opens no connection and no port.
     """
 
-    def __init__(self, settings: Settings, place: Place | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        place: Place | None = None,
+        *,
+        read: Callable[[], Settings] | None = None,
+        on_reloaded: Callable[[Settings], None] = lambda _: None,
+    ) -> None:
         names_of(settings)  # raises StartupError if they name no database, before anything is opened
         self._place = place or Place()
         warning = warning_of(settings)
         if warning is not None and self._place.speaks:
             log.warning(warning)
         self._settings = settings
+        self._reloads = Reloads(read or (lambda: self._settings), self.use)
+        self._on_reloaded = on_reloaded
+        self._parts: Parts | None = None  # those that a reload changes; None until they are built
         self._health: Health | None = None
         self.administration: ProcessAdministration | None = None  # set once the relay serves clients
         self._accepting = True
-        self._keys = key_source(settings)
+        self._keys = CurrentKeys(settings)
         self._mapping = mapping_of(settings)
         # A worker receives the change stream from the process that shares it with other machines.
         self._bus = bus_of(settings) if self._place.feed is None else None
@@ -101,6 +115,36 @@ class Relay:
         the listening sockets that both have."""
         self._accepting = self._accepting and accepting
         self._stop.set()
+
+    async def reload(self) -> Reloaded:
+        """Read everything anew that the settings consist of, and use it from now on: all of it, or nothing if a part
+        cannot be used. Return what has changed. Calls that come together are executed one after the other.
+
+        Clients that may stay notice nothing. Raises StartupError, which has been logged, if everything stays as it was.
+        """
+        return await self._reloads.reload()
+
+    async def check(self, settings: Settings) -> None:
+        """Raise StartupError if `use` could not use these settings."""
+        await self._keys.read(in_force(self._settings, settings))
+        mapping_of(settings)
+
+    async def use(self, settings: Settings) -> Reloaded:
+        """Use these settings from now on, except those that need a restart, and return what has changed. Raises
+        StartupError if they cannot be used; then everything stays as it was."""
+        parts, old = self._parts, self._settings
+        if parts is None:
+            raise StartupError("The relay has not opened its ports yet.")
+        new = in_force(old, settings)
+        mapping_of(settings)
+        keys = await self._keys.read(new)
+        # From here on nothing can fail, and nothing is awaited: no client is served by a half.
+        are_other_keys = self._keys.use(keys, new)
+        self._settings = new
+        parts.use(new, self._keys)
+        self._on_reloaded(new)
+        also = ("relay_jwt_public_key",) if are_other_keys and new.relay_jwt_public_key is not None else ()
+        return result(old, settings, also=also)
 
     def readiness(self) -> dict[str, Any]:
         """Return the body of /readyz (see `Health.state`)."""
@@ -140,14 +184,11 @@ class Relay:
         interval_s = settings.relay_list_update_min_interval_ms / 1000
         hub = Hub(pipeline.reader, pipeline.translator, metrics, list_interval_s=interval_s)
         async with pipeline, hub:
-            allowed = allowed_origins(
-                settings.relay_allowed_origins, settings.relay_public_url, ports.browser_hosts, ports.number
-            )
             # The limit is one of all workers together, and their metrics are added up.
             share = math.ceil(settings.relay_max_connections / self._place.workers)
             metrics.connections_limit.set(min(share, ports.capacity.connections))
             admission = Admission(
-                origins=Origins(allowed, metrics),
+                origins=Origins(origins_of(settings, ports), metrics),
                 caps=Caps.of(settings, ports.capacity.connections, counts.admission),
                 verifier=Verifier.of(settings, self._keys, pipeline.audience.claims, metrics.note_token),
                 rollout=Rollout.of(settings),
@@ -182,11 +223,13 @@ class Relay:
                 known_tasks=lambda: pump.known_tasks,
             )
             servers: list[tuple[Server, list[socket]]] = [(clients, [ports.clients, *ports.further])]
+            admin = None
             if ports.admin is not None:
-                admin = AdminApi(Admins.of(settings, self._keys), administration)
+                admin = AdminApi(Admins.of(settings, self._keys), administration, self._reloads.answer)
                 app = operating_application([*operating, *admin.routes()])
                 # The caps of the admin port are always those of one process: operators keep places of their own.
                 servers.append((Server(settings, app, most), [ports.admin]))
+            self._parts = Parts(ports, services, connections, polls, clients, admin)
             if self._place.speaks:
                 ports.capacity.warn_if_below(share)
             async with asyncio.TaskGroup() as group:

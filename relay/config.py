@@ -444,9 +444,16 @@ def unknown(settings: Settings | None = None) -> list[str]:
     names = [name.upper() for name in Settings.model_fields]
     names += map(secret_files.variable, sorted(SECRETS))
     found = variables.warnings(os.environ, names)
-    if settings is not None and settings.relay_settings_file is not None:
-        found += variables.warnings_of_file(settings_file.read(settings.relay_settings_file), names)
-    return found
+    return found + (unknown_in_file(settings) if settings is not None else [])
+
+
+def unknown_in_file(settings: Settings) -> list[str]:
+    """Return a sentence for each name in the file of these settings that is not a setting."""
+    if settings.relay_settings_file is None:
+        return []
+    names = [name.upper() for name in Settings.model_fields]
+    names += map(secret_files.variable, sorted(SECRETS))
+    return variables.warnings_of_file(settings_file.read(settings.relay_settings_file), names)
 
 
 def warnings(settings: Settings | None = None) -> list[str]:

@@ -16,6 +16,7 @@ from relay.auth.limits import Caps
 from relay.auth.origins import Origins, Transport
 from relay.auth.rollout import Rollout
 from relay.auth.tokens import Verifier
+from relay.config import Settings
 from relay.errors import Refused
 from relay.protocol.types import BEARER_PREFIX, Close
 from relay.tasks.visibility import Principal
@@ -57,6 +58,24 @@ class Admission:
         self._verifier = verifier
         self._rollout = rollout
         self._proxies = proxies  # the networks of proxies whose X-Forwarded-For headers are trusted
+
+    def use(self, *, verifier: Verifier, rollout: Rollout, proxies: Sequence[Network]) -> None:
+        """Check with these from now on. Clients that are connected stay, until `recheck` is called for them."""
+        self._verifier = verifier
+        self._rollout = rollout
+        self._proxies = proxies
+
+    def change_caps(self, settings: Settings) -> None:
+        """Use the caps per user and per address of these settings from now on. Clients that are connected stay."""
+        self._caps.change(settings)
+
+    def recheck(self, principal: Principal) -> None:
+        """Raise Refused if a client that is connected may not stay: the key that verified its token is no longer one of
+        the keys (4401), or the rollout excludes its user (4502)."""
+        if not self._verifier.still_trusts(principal):
+            raise Refused(Close.UNAUTHENTICATED, "unauthenticated")
+        if not self.is_switched_on(principal):
+            raise Refused(Close.FEATURE_DISABLED, "feature_disabled")
 
     def allows_origin(self, request: HTTPConnection, transport: Transport) -> bool:
         """Return whether the page that sent this request may connect. A request without an `Origin` header does not
@@ -136,7 +155,7 @@ class Admission:
         not valid (4401), or if no key to verify it is there yet (1011).
 
         When a session refreshes its token, this is the only check: the new token must be of the same user, who is
-        counted already and whom the rollout includes. (The rollout does not change while the relay runs.)
+        counted already and whom the rollout includes: when it changes, `recheck` is called for every session.
         """
         return self._verifier.verify(token)
 

@@ -2,7 +2,7 @@
 
 Rules of this file: no request of a client ever waits for a fetch; the last usable keys stay in use until newer usable
 keys arrive, however long that takes; however many tokens ask for newer keys, at most one fetch begins in COOLDOWN_S
-seconds.
+seconds, beside those that an operator asks for.
 
 `key_source` imports this module only where RELAY_JWKS_URL is set, because the HTTP client costs every process that
 imports it some 80 ms and 3 MB.
@@ -139,6 +139,11 @@ class RemoteKeys:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._has_keys.wait()
+
+    async def refresh(self) -> None:
+        """Fetch the JWKS document now, as `refresh_if_due` does, because an operator wishes it."""
+        self.due_at = self._clock()
+        await self.refresh_if_due()
 
     async def refresh_if_due(self) -> None:
         """If a fetch is due, fetch the JWKS document, and use its keys from now on. If this fails, log the reason, keep

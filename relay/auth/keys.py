@@ -79,6 +79,14 @@ class KeySet:
     def __len__(self) -> int:
         return len(self._keys)
 
+    def contains(self, key: object) -> bool:
+        """Return whether this key is in the set, whatever name (`kid`) and algorithms it has there."""
+        return isinstance(key, Key) and any(key.material == one.material for one in self._keys)
+
+    def is_like(self, other: KeySet | None) -> bool:
+        """Return whether the other set has the same keys, with the same names and algorithms."""
+        return other is not None and (self._keys, self.algorithms) == (other._keys, other.algorithms)
+
     def has(self, kid: str) -> bool:
         """Return whether one of the keys has this name (`kid`)."""
         return any(key.kid == kid for key in self._keys)
@@ -246,6 +254,9 @@ class FixedKeys:
 
     async def run(self) -> None:
         """Return at once: these keys never change, so nothing has to be fetched."""
+
+    async def refresh(self) -> None:
+        """Return at once, for the same reason."""
 
     async def first(self, timeout_s: float) -> None:
         """Return at once: there is no need to wait for the first keys."""

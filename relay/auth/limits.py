@@ -76,6 +76,12 @@ class Buckets:
         rate = settings.relay_messages_per_second
         return cls(rate, rate * USER_BURST_S, shared)
 
+    def change(self, settings: Settings) -> None:
+        """Use the rate of these settings from now on. Every bucket begins full."""
+        self._rate = settings.relay_messages_per_second
+        self._burst = self._rate * USER_BURST_S
+        self._by_name.clear()
+
     def take(self, name: str, now: float, requests: float = 1.0) -> float:
         """Count a request for this name that costs as much as `requests` ordinary ones (at least 1), and return 0.0 if
         it may pass now. It may pass if one ordinary request may; later requests have to wait for the rest. Otherwise
@@ -141,6 +147,11 @@ class Caps:
             total_of_all=settings.relay_max_connections,
         )
 
+    def change(self, settings: Settings) -> None:
+        """Use the caps per user and per address of these settings from now on. Connections that exceed them stay."""
+        self._addresses.cap = settings.relay_max_connections_per_address
+        self._users.cap = settings.relay_max_connections_per_user
+
     def enter(self, address: str | None) -> bool:
         """If the total and this address are below their caps, count one more connection and return True. Otherwise
         count nothing and return False.
@@ -193,7 +204,7 @@ class _Tally:
     all worker processes count."""
 
     def __init__(self, cap: int, shared: SharedTally | None) -> None:
-        self._cap = cap
+        self.cap = cap
         self._own: Counter[str] = Counter()  # the connections of this process
         self._shared = shared
 
@@ -204,9 +215,9 @@ class _Tally:
         return self._own.keys()
 
     def enter(self, name: str) -> bool:
-        if self._own.get(name, 0) >= self._cap:
+        if self._own.get(name, 0) >= self.cap:
             return False
-        if self._shared is not None and not self._shared.enter(name, self._cap):
+        if self._shared is not None and not self._shared.enter(name, self.cap):
             return False
         self._own[name] += 1
         return True
@@ -221,4 +232,4 @@ class _Tally:
 
     def is_crowded(self, name: str) -> bool:
         count = self._shared.count(name) if self._shared is not None else self._own.get(name, 0)
-        return count * 2 > self._cap
+        return count * 2 > self.cap

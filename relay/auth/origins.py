@@ -33,11 +33,18 @@ class Origins:
     def __init__(
         self, allowed: Iterable[str], metrics: Metrics, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.allowed = tuple(dict.fromkeys(allowed))  # as browsers write them
-        self._known = frozenset(self.allowed)
+        self._known = frozenset(allowed)  # as browsers write them
         self._metrics = metrics
         self._clock = clock  # in seconds
         self._warned_at: OrderedDict[str, float] = OrderedDict()  # the oldest first
+
+    def allow(self, allowed: Iterable[str]) -> None:
+        """Allow these origins from now on, and no others."""
+        self._known = frozenset(allowed)
+
+    def knows(self, origin: str) -> bool:
+        """Return whether pages of this origin may connect, without counting or logging anything."""
+        return origin in self._known
 
     def allows(self, origin: str | None, transport: Transport) -> bool:
         """Return whether a page of this origin may connect. `transport` is the label under which a refusal is counted.

@@ -21,7 +21,7 @@ from typing import Any, NoReturn, Protocol, Self, TypeGuard
 
 import jwt
 
-from relay.auth.keys import MAX_KID, KeySet
+from relay.auth.keys import MAX_KID, Key, KeySet
 from relay.auth.spans import span
 from relay.config import PUBLIC_KEY_ALGORITHMS, Settings
 from relay.errors import Refused
@@ -148,7 +148,7 @@ class Verifier:
             self._remembered_with = keys
         digest = hashlib.sha256(token.encode()).digest()
         known = self._remembered.get(digest)
-        principal = known or self._principal(self._payload(token, digest, keys))
+        principal = known or self._principal(*self._payload(token, digest, keys))
         if principal.expires_at <= self._clock():
             # There is no leeway here, because a connection must not outlive its token by our own clock.
             self._remembered.pop(digest, None)
@@ -162,8 +162,14 @@ class Verifier:
                 self._remembered.popitem(last=False)
         return principal, known is not None
 
-    def _payload(self, token: str, digest: bytes, keys: KeySet) -> bytes:
-        """Verify the signature of the token, and return the token's payload. `digest` is the SHA-256 of the token.
+    def still_trusts(self, principal: Principal) -> bool:
+        """Return whether the key that verified the token of this principal is one of the current keys."""
+        keys = self._source.current()
+        return keys is not None and keys.contains(principal.key)
+
+    def _payload(self, token: str, digest: bytes, keys: KeySet) -> tuple[bytes, Key]:
+        """Verify the signature of the token, and return the token's payload, and the key that verified it. `digest` is
+        the SHA-256 of the token.
 
         Raises Refused with 4401 if the token is malformed or no key verifies it, and with 1011 if no key verifies it
         but newer keys may still come that do.
@@ -180,7 +186,7 @@ class Verifier:
         for key in keys.fitting(algorithm, kid):
             try:
                 if _ALGORITHMS[algorithm].verify(signed, key.material, signature):
-                    return payload
+                    return payload, key
             except (jwt.PyJWTError, ValueError, TypeError):
                 _refuse(_MALFORMED)
         named = kid is not None and keys.has(kid)
@@ -192,8 +198,9 @@ class Verifier:
             raise Refused(Close.INTERNAL, "keys_unavailable", detail=detail)
         _refuse(detail)
 
-    def _principal(self, payload: bytes) -> Principal:
-        """Check the claims in the payload of a token (RFC 7519, 4.1), and return its principal. Whether the token has
+    def _principal(self, payload: bytes, key: Key) -> Principal:
+        """Check the claims in the payload of a token (RFC 7519, 4.1), and return its principal. `key` has verified the
+        token. Whether the token has
         expired is not checked here. Raises Refused (4401) if a claim is missing or has a wrong value."""
         claims = _object(payload, "payload")
         sub, exp = text_of(claims.get("sub")), claims.get("exp")
@@ -225,7 +232,7 @@ class Verifier:
             _refuse(f"has the aud {_quoted(claims.get('aud'))}, not RELAY_JWT_AUDIENCE, {wanted}")
         if self._keep is not None:
             claims = {name: claim_at(claims, name) for name in self._keep}
-        return Principal(sub, claims, float(exp))
+        return Principal(sub, claims, float(exp), key)
 
 
 def issue(secret: str, algorithm: str, claims: Mapping[str, Any], *, ttl_s: float, now: float) -> str:

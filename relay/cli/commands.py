@@ -21,6 +21,7 @@ import os
 import sys
 import time
 import traceback
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -145,17 +146,19 @@ def serve(
     """Run the relay, configured by the environment (RELAY_MONGO_URL, RELAY_JWT_SECRET, …)."""
     from relay.cli import serve as serving
 
-    settings = config.load(
+    read = partial(
+        config.load,
         relay_host=host,
         relay_port=port,
         relay_listen=None if port is None else "",  # whoever names a port here wants it opened
         relay_workers=workers,
         relay_worker_ports=worker_ports,
     )
+    settings = read()
     logs.configure(settings.relay_log_format, settings.relay_log_level)
     for warning in config.warnings(settings):
         log.warning(warning)
-    work = serving.run(settings, lambda url: typer.echo(f"relay: listening on {url}", err=True))
+    work = serving.run(settings, read, lambda url: typer.echo(f"relay: listening on {url}", err=True))
     raise typer.Exit(loop.run(work))
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from relay.cli import output
+from relay import config
+from relay.cli import logs, output
 from relay.cli.process import give_memory_back, tune_garbage_collection
 from relay.cli.signals import on_signal, on_signals
 from relay.config import Settings
+from relay.errors import StartupError
 from relay.metrics import DroppedLines
 
 if TYPE_CHECKING:
@@ -17,9 +22,14 @@ if TYPE_CHECKING:
     from relay.workers.supervisor import Supervisor
 
 
-def run(settings: Settings, on_listening: Callable[[str], None]) -> Coroutine[Any, Any, None]:
-    """Return a coroutine that serves until a signal comes. It calls `on_listening` with the relay's address. Raises
-    StartupError, and so does the coroutine.
+log = logging.getLogger(__name__)
+
+
+def run(
+    settings: Settings, read: Callable[[], Settings], on_listening: Callable[[str], None]
+) -> Coroutine[Any, Any, None]:
+    """Return a coroutine that serves until a signal comes. It calls `on_listening` with the relay's address, and `read`
+    for the settings anew each time that SIGHUP asks for a reload. Raises StartupError, and so does the coroutine.
 
     What it needs is imported here, before an event loop runs: only then does Ctrl-C end the process at once. The parent
     of several workers needs little of what one relay needs.
@@ -27,22 +37,46 @@ def run(settings: Settings, on_listening: Callable[[str], None]) -> Coroutine[An
     if settings.relay_workers == 1 and not settings.relay_worker_ports:
         from relay.app import Relay
 
-        relay = Relay(settings)
+        relay = Relay(settings, read=read, on_reloaded=_reloaded)
         relay.metrics.registry.register(DroppedLines(output.dropped))
         return _run_one(relay, on_listening)
     from relay.workers.supervisor import Supervisor
 
-    return _run_workers(Supervisor(settings), on_listening)
+    return _run_workers(Supervisor(settings, read=read, on_reloaded=_reloaded), on_listening)
 
 
 async def _run_one(relay: Relay, on_listening: Callable[[str], None]) -> None:
-    on_signals(relay.stop)
+    on_signals(relay.stop, _soon(relay.reload))
     tune_garbage_collection()
     give_memory_back()
     await relay.run(lambda: on_listening(relay.url))
 
 
 async def _run_workers(supervisor: Supervisor, on_listening: Callable[[str], None]) -> None:
-    on_signals(supervisor.stop)
+    on_signals(supervisor.stop, _soon(supervisor.reload))
     on_signal(signal.SIGUSR1, supervisor.replace)
     await supervisor.run(lambda: on_listening(supervisor.url))
+
+
+def _soon(reload: Callable[[], Awaitable[object]]) -> Callable[[], None]:
+    """Return a function that starts a reload and returns at once."""
+    running: set[asyncio.Task[None]] = set()  # the event loop itself keeps only a weak reference to a task
+
+    async def quietly() -> None:
+        with suppress(StartupError):  # it has been logged
+            await reload()
+
+    def start() -> None:
+        task = asyncio.get_running_loop().create_task(quietly())
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    return start
+
+
+def _reloaded(settings: Settings) -> None:
+    """Use the settings of the log, and warn of names in the settings file that are no settings."""
+    logs.configure(settings.relay_log_format, settings.relay_log_level)
+    with suppress(StartupError):  # the file is gone again
+        for warning in config.unknown_in_file(settings):
+            log.warning(warning)

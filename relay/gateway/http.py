@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relay.auth.admission import Admission
+from relay.auth.origins import Origins
 from relay.errors import Refused, Unanswered
 from relay.gateway.http_errors import ORIGIN_NOT_ALLOWED, for_foreign_origin, for_refused
 from relay.gateway.polling.endpoint import Polls
@@ -125,13 +126,19 @@ def application(
         _folder("/react", "react"),
         _folder("/dashboard", "dashboard"),
     ]
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=admission.origins.allowed,
-        allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type"],
-    )
-    return _hardened(Starlette(routes=routes, middleware=[cors]))
+    return _hardened(Starlette(routes=routes, middleware=[Middleware(_Cors, admission.origins)]))
+
+
+class _Cors(CORSMiddleware):
+    """Starlette's middleware for cross-origin requests, with the origins that are allowed at the moment: a reload of
+    the settings changes them."""
+
+    def __init__(self, app: ASGIApp, origins: Origins) -> None:
+        super().__init__(app, allow_methods=["GET", "POST"], allow_headers=["authorization", "content-type"])
+        self._origins = origins
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        return self._origins.knows(origin)
 
 
 def operating_routes(operations: Operations) -> list[BaseRoute]:

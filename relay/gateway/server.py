@@ -33,19 +33,14 @@ class Server(uvicorn.Server):
         websockets: type[Handshake] = Handshake,
         shared: SharedCaps | None = None,
     ) -> None:
+        # These caps are separate from those of `Admission`, which count a connection when it becomes a WebSocket or
+        # sends a poll. Common caps would count every poll twice.
+        self._caps = Caps.of(settings, connections, shared)
+        self._protocol = http_protocol(self._limits(settings))
         super().__init__(
             uvicorn.Config(
                 app,
-                http=http_protocol(
-                    Limits(
-                        request_within_s=settings.relay_handshake_timeout_ms / 1000,
-                        stall_s=settings.relay_stall_timeout_ms / 1000,
-                        # These caps are separate from those of `Admission`, which count a connection when it becomes
-                        # a WebSocket or sends a poll. Common caps would count every poll twice.
-                        caps=Caps.of(settings, connections, shared),
-                        proxies=networks(settings.relay_trusted_proxies),
-                    )
-                ),
+                http=self._protocol,
                 ws=cast(Any, websockets),  # only `HttpProtocol` uses it
                 ws_max_size=settings.relay_max_message_bytes,
                 lifespan="off",
@@ -55,6 +50,19 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 timeout_graceful_shutdown=GRACE_S,
             )
+        )
+
+    def reload(self, settings: Settings) -> None:
+        """Use the timeouts, caps and trusted proxies of these settings from now on, for all connections."""
+        self._caps.change(settings)
+        self._protocol.limits = self._limits(settings)
+
+    def _limits(self, settings: Settings) -> Limits:
+        return Limits(
+            request_within_s=settings.relay_handshake_timeout_ms / 1000,
+            stall_s=settings.relay_stall_timeout_ms / 1000,
+            caps=self._caps,
+            proxies=networks(settings.relay_trusted_proxies),
         )
 
     def stop_accepting(self) -> None:

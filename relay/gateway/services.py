@@ -14,10 +14,13 @@ from relay.metrics import Metrics
 from relay.tasks.visibility import Audience
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Services:
     """The objects that every session and every poll needs to serve its client, and two clocks that tests can
     replace.
+
+    `settings` and `audience` are replaced when the relay reloads, so they are read at each use. What a client was told
+    in its `welcome` stays true for its connection: a session keeps the settings of its beginning.
 
     `reads` is the rate limit of each user (`sub`): it counts the requests that cost reads, of all sessions and polls of
     the user together."""

@@ -113,17 +113,19 @@ class Session:
         "_opening",
         "_principal",
         "_services",
+        "_settings",
     )
 
     def __init__(self, services: Services, carrier: Carrier, opening: Opening) -> None:
         now = services.monotonic()
         self._services = services
+        self._settings = services.settings  # of its beginning: `welcome` tells the client of them
         self._carrier = carrier
         self._opening = opening
         self._principal: Principal | None = None
         self._listener: Listener | None = None
-        self._deadline = now + services.settings.relay_auth_timeout_ms / 1000
-        self._heartbeat_at = now + services.settings.relay_heartbeat_ms / 1000
+        self._deadline = now + self._settings.relay_auth_timeout_ms / 1000
+        self._heartbeat_at = now + self._settings.relay_heartbeat_ms / 1000
         self._notice_s: float | None = EXPIRY_NOTICE_S  # sent this long before the expiry; None once sent
         self._bucket: TokenBucket | None = (
             None  # the rate limit of this connection; None until the first request
@@ -151,7 +153,7 @@ class Session:
             receiver=self._carrier,
         )
         self._listener = listener
-        settings = services.settings
+        settings = self._settings
         limits: Limits = {
             "maxMessageBytes": settings.relay_max_message_bytes,
             "messagesPerSecond": settings.relay_messages_per_second,
@@ -226,6 +228,12 @@ class Session:
         session has ended."""
         return self._listener
 
+    def recheck(self) -> None:
+        """Raise Refused if the client would not be admitted any more since the relay has reloaded its settings: 4401 if
+        the key of its token is gone, 4502 if the rollout excludes its user."""
+        if self._principal is not None:
+            self._services.admission.recheck(self._principal)
+
     def tick(self) -> float:
         """Send the heartbeat, and the notice that the token expires soon, if they are due.
 
@@ -246,7 +254,7 @@ class Session:
             data = {"expiresAt": _moment(principal.expires_at)}
             self._carrier.answer(encode(Kind.AUTH_EXPIRING, data))
         if now >= self._heartbeat_at:
-            self._heartbeat_at = now + services.settings.relay_heartbeat_ms / 1000
+            self._heartbeat_at = now + self._settings.relay_heartbeat_ms / 1000
             self._carrier.answer(encode(Kind.HEARTBEAT, {"serverTime": _moment(services.wall())}))
         return min(self._heartbeat_at, now + left - (self._notice_s or 0))
 
@@ -294,7 +302,7 @@ class Session:
         message. Raises Refused (4429) if ABUSE_COUNT requests exceeded the rate within ABUSE_WINDOW_S seconds."""
         now = self._services.monotonic()
         if self._bucket is None:
-            rate = self._services.settings.relay_messages_per_second
+            rate = self._settings.relay_messages_per_second
             self._bucket = TokenBucket(rate, rate * BURST_S, now)
         wait_s = self._bucket.take(now)
         if not wait_s:
@@ -354,7 +362,7 @@ class Session:
     def _join_tasks(self, listener: Listener, tasks: Sequence[TaskPosition], request_id: str | None) -> None:
         hub = self._services.hub
         new = {one.task_id for one in tasks if not hub.has_joined(listener, one.task_id)}
-        limit = self._services.settings.relay_max_tasks_per_connection
+        limit = self._settings.relay_max_tasks_per_connection
         if len(new) + hub.joined_tasks(listener) > limit:
             raise BadRequest(ErrorCode.TOO_MANY_TASKS, f"A connection may join at most {limit} tasks.")
         for one in tasks:

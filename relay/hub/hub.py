@@ -203,6 +203,10 @@ class Hub:
 
     # Called for the requests of a client.
 
+    def change_list_interval(self, list_interval_s: float) -> None:
+        """Send list updates of one task at most once in this many seconds from now on."""
+        self._lists.change_interval(list_interval_s)
+
     def enter(self, listener: Listener) -> None:
         """Add this listener, so that it is sent every change of the relay's status from now on."""
         self._listeners.add(listener)

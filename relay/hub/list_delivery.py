@@ -40,6 +40,10 @@ class ListDelivery:
         self._timer: asyncio.TimerHandle | None = None  # for the list updates that the throttle delays
         self._failed = failed
 
+    def change_interval(self, interval_s: float) -> None:
+        """Send list updates of one task at most once in `interval_s` seconds from now on."""
+        self._throttle.change_interval(interval_s)
+
     def waits_for(self, key: bytes) -> bool:
         """Whether a list update of the task with this key waits until it may be sent."""
         return self._throttle.waits_for(key)

@@ -41,6 +41,12 @@ class ListThrottle:
         self._waiting: dict[bytes, _Waiting] = {}
         self._due: list[tuple[float, bytes]] = []  # a heap of the times at which waiting updates may be sent
 
+    def change_interval(self, interval_s: float) -> None:
+        """Use this interval for updates from now on. Those that wait are sent when they would have been."""
+        self._interval = interval_s
+        if not interval_s:
+            self._sent_at.clear()  # nothing removes from it any more
+
     def waits_for(self, key: bytes) -> bool:
         """Whether an update of the task with this key waits to be sent."""
         return key in self._waiting

@@ -13,7 +13,7 @@ real MongoDB.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from relay.tasks.claims import claim_at, texts_of
@@ -35,12 +35,14 @@ NOTHING: Filter = {"$expr": False}  # selects no document
 class Principal:
     """An authenticated user: the subject and the claims of a verified token, and the time when the token expires.
 
-    `expires_at` is in seconds since the epoch, by the wall clock.
+    `expires_at` is in seconds since the epoch, by the wall clock. `key` is the key that verified the token, as
+    `relay.auth` has it; None for a principal that no token made.
     """
 
     sub: str
     claims: Mapping[str, Any]
     expires_at: float
+    key: object = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from relay.auth.admins import Admins
-from relay.auth.keys import key_source
+from relay.auth.current_keys import CurrentKeys, Source
 from relay.config import Settings
-from relay.gateway.admin.api import AdminApi
+from relay.gateway.admin.api import AdminApi, Answer
 from relay.gateway.descriptors import reserve_descriptors
 from relay.gateway.http import operating_application, operating_routes
 from relay.gateway.listening import ListeningSocket, bind, ignore_out_of_descriptors, shown
@@ -30,15 +30,22 @@ class AdminPort:
         self._listening = listening
         self._connections = connections
         self._server: Server | None = None
-        self._keys = key_source(settings)
+        self._keys = CurrentKeys(settings)
+        self._admin: AdminApi | None = None
 
-    async def serve(self, operations: AllWorkers, workers: Sequence[Slot]) -> None:
-        """Answer operators, and administrators for the workers in these slots, until `stop` is called."""
+    async def serve(
+        self,
+        operations: AllWorkers,
+        workers: Sequence[Slot],
+        reload: Callable[[], Awaitable[Answer]],
+    ) -> None:
+        """Answer operators, and administrators for the workers in these slots, until `stop` is called.
+        `reload` reloads the settings of all processes."""
         loop = asyncio.get_running_loop()
         if loop.get_exception_handler() is None:
             loop.set_exception_handler(ignore_out_of_descriptors)
         administration = WorkersAdministration(workers, operations)
-        admin = AdminApi(Admins.of(self._settings, self._keys), administration)
+        admin = self._admin = AdminApi(Admins.of(self._settings, self._keys), administration, reload)
         app = operating_application([*operating_routes(operations), *admin.routes()])
         self._server = Server(self._settings, app, self._connections)
         fetching = asyncio.create_task(self._keys.run())
@@ -46,6 +53,17 @@ class AdminPort:
             await self._server.serve(sockets=[self._listening])
         finally:
             fetching.cancel()
+
+    async def read(self, settings: Settings) -> Source:
+        """Read the keys of these settings, for `use`. Raises StartupError if they cannot be used."""
+        return await self._keys.read(settings)
+
+    def use(self, keys: Source, settings: Settings) -> None:
+        """Recognise administrators by these settings and keys from now on."""
+        self._keys.use(keys, settings)
+        self._settings = settings
+        if self._admin is not None:
+            self._admin.admit(Admins.of(settings, self._keys))
 
     def stop(self) -> None:
         """Make `serve` return."""

@@ -11,7 +11,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, NoReturn, Protocol
 
 from relay.cli import logs, loop, output, process
@@ -40,6 +40,13 @@ class Work(Protocol):
     def retire(self) -> None:
         """Ask for the end of the work like `stop`, because another process takes over the listening sockets."""
 
+    async def check(self, settings: Settings) -> None:
+        """Raise StartupError if `reload` could not use these settings."""
+
+    async def reload(self, settings: Settings) -> list[str]:
+        """Use these settings from now on, except those that need a restart, and return the names of those that have
+        changed. Raises StartupError if they cannot be used."""
+
     def figures(self) -> dict[str, Any]:
         """Return what operators may want to know about this process. May be called before `run`."""
 
@@ -54,8 +61,9 @@ def main(work: Work, *, heeds_signals: bool = True) -> NoReturn:
     """Do this work in an event loop until the parent asks for the end, and end this process. With `heeds_signals`, the
     signals that stop a relay ask for the end, too; without, they are ignored."""
     process.leave_on_interrupt()
-    # This signal is for the parent. Its default action would end a child that somebody sends it to by mistake.
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    # These signals are for the parent. They would end a child that somebody sends them to by mistake.
+    for number in (signal.SIGUSR1, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     output.prepare()
     try:
         code = loop.run(_run(work, int(sys.argv[1]), heeds_signals))
@@ -71,9 +79,21 @@ async def _run(work: Work, descriptor: int, heeds_signals: bool) -> int:
     async def figures(_: Any) -> dict[str, Any]:
         return work.figures()
 
+    name = ""
+
+    async def check(given: dict[str, Any]) -> dict[str, Any]:
+        return await _answered(work.check(restored(given)))
+
+    async def reload(given: dict[str, Any]) -> dict[str, Any]:
+        new = restored(given)
+        answer = await _answered(work.reload(new))
+        if "refused" not in answer:
+            logs.configure(new.relay_log_format, new.relay_log_level, worker=name)
+        return answer
+
     channel = await Channel.over(
         socket.socket(fileno=descriptor),
-        answers={"figures": figures, **work.answers()},
+        answers={"figures": figures, "check": check, "reload": reload, **work.answers()},
         notices={"stop": lambda _: work.stop(), "retire": lambda _: work.retire()},
     )
     connected = asyncio.create_task(channel.run())
@@ -83,8 +103,8 @@ async def _run(work: Work, descriptor: int, heeds_signals: bool) -> int:
         assignment = await channel.ask("assignment", within_s=PARENT_ANSWERS_WITHIN_S)
     except Unanswered:
         return 0
-    settings = restored(assignment["settings"])
-    logs.configure(settings.relay_log_format, settings.relay_log_level, worker=assignment["name"])
+    settings, name = restored(assignment["settings"]), assignment["name"]
+    logs.configure(settings.relay_log_format, settings.relay_log_level, worker=name)
     process.tune_garbage_collection()
     process.give_memory_back()
     on_signals(work.stop if heeds_signals else lambda: None)
@@ -99,3 +119,11 @@ async def _run(work: Work, descriptor: int, heeds_signals: bool) -> int:
         work.orphaned()
     await channel.flush()
     return code
+
+
+async def _answered(work: Coroutine[Any, Any, list[str] | None]) -> dict[str, Any]:
+    """Return what a part of a reload has changed, or the sentence of its StartupError, as an answer for the parent."""
+    try:
+        return {"changed": await work or []}
+    except StartupError as failure:
+        return {"refused": str(failure)}

@@ -66,6 +66,10 @@ class Slot:
         replace it."""
         return [child for child in self._children if not child.ended.is_set()]
 
+    def change_drain(self, drain_s: float) -> None:
+        """Give processes this time to say goodbye to their clients from now on."""
+        self._end_within_s = drain_s + GRACE_S
+
     def stop(self) -> None:
         """Ask all processes of this slot to end, and return at once. `keep` returns when they have ended."""
         self._stopping.set()

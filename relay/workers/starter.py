@@ -10,6 +10,7 @@ from relay.auth.shared_counts import SharedCounts
 from relay.config import Settings
 from relay.errors import StartupError
 from relay.workers.assignment import TailerAssignment, WorkerAssignment, plain
+from relay.workers.channel import Answer
 from relay.workers.child import Child
 from relay.workers.operations import AllWorkers
 from relay.workers.slot import Slot
@@ -58,7 +59,7 @@ class Starter:
             if child is not None:
                 self._operations.ended(child)
 
-        answers = {"assignment": _answer(asdict(assignment)), "readiness": readiness, "metrics": metrics}
+        answers = {"assignment": self._answer(assignment), "readiness": readiness, "metrics": metrics}
         inherited = (*sockets, self._counts.descriptor)
         try:
             return await Child.start(WORKER, inherited, answers, on_ready=slot.was_ready.set, on_ended=ended)
@@ -70,17 +71,21 @@ class Starter:
         """Start the tailer, which listens on the Unix socket with this descriptor. Raises OSError if that fails."""
         (listening,) = sockets
         assignment = TailerAssignment(plain(self._settings), slot.name, listening, str(self._feed.parent))
-        answers = {"assignment": _answer(asdict(assignment))}
+        answers = {"assignment": self._answer(assignment)}
         on_ready, on_ended = slot.was_ready.set, self._operations.ended
         return await Child.start(TAILER, sockets, answers, on_ready=on_ready, on_ended=on_ended)
+
+    def use(self, settings: Settings) -> None:
+        """Start further processes with these settings."""
+        self._settings = settings
+
+    def _answer(self, assignment: WorkerAssignment | TailerAssignment) -> Answer:
+        async def handler(_: Any) -> dict[str, Any]:
+            # With the settings of now: a reload does not reach a process that has not begun.
+            return asdict(assignment) | {"settings": plain(self._settings)}
+
+        return handler
 
     def close(self) -> None:
         """Free what the workers share. They keep their own share until they end."""
         self._counts.close()
-
-
-def _answer(answer: dict[str, Any]) -> Any:
-    async def handler(_: Any) -> dict[str, Any]:
-        return answer
-
-    return handler

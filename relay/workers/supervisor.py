@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from relay.config import Settings
 from relay.errors import StartupError
 from relay.gateway.unix_socket import listen_unix
+from relay.reload import Reloaded, Reloads, in_force, result
+from relay.workers import reloading
 from relay.workers.operations import AllWorkers
 from relay.workers.ports import Listeners, WorkerPorts, open_worker_ports
 from relay.workers.slot import Slot
@@ -26,11 +28,26 @@ if TYPE_CHECKING:
     from relay.workers.admin import AdminPort
 
 
-class Supervisor:
-    """Runs the workers that the settings ask for, from `run` until `stop` is called."""
+TAILER_NAME = "tailer"
 
-    def __init__(self, settings: Settings) -> None:
+
+class Supervisor:
+    """Runs the workers that the settings ask for, from `run` until `stop` is called. `read` and `on_reloaded` are those
+    of `relay.app.Relay`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        read: Callable[[], Settings] | None = None,
+        on_reloaded: Callable[[Settings], None] = lambda _: None,
+    ) -> None:
         self._settings = settings
+        self._reloads = Reloads(read or (lambda: self._settings), self._use)
+        self._on_reloaded = on_reloaded
+        self._slots: Sequence[Slot] = ()
+        self._starter: Starter | None = None
+        self._admin: AdminPort | None = None
         self._stop = asyncio.Event()
         self._replace = asyncio.Event()
         self.url = ""  # the URL of the relay; set when `run` has opened the port
@@ -45,6 +62,29 @@ class Supervisor:
         """Ask for new processes in place of all workers, one after the other, and return at once. If they are being
         replaced already, they are replaced once more after that."""
         self._replace.set()
+
+    async def reload(self) -> Reloaded:
+        """Read the settings anew, and let all processes use them: all of them, or none if one could not. Return what
+        has changed. Raises StartupError, which has been logged, if everything stays as it was."""
+        return await self._reloads.reload()
+
+    async def _use(self, read: Settings) -> Reloaded:
+        old, starter = self._settings, self._starter
+        if starter is None:
+            raise StartupError("The relay has not opened its ports yet.")
+        new = in_force(old, read)
+        keys = await self._admin.read(new) if self._admin is not None else None
+        await reloading.check(self._slots, read)
+        self._settings = new
+        if self._admin is not None and keys is not None:
+            self._admin.use(keys, new)
+        starter.use(new)  # before the running ones use them: one that starts in between has them, too
+        for slot in self._slots:
+            if slot.name != TAILER_NAME:
+                slot.change_drain(new.relay_drain_ms / 1000)
+        changed = await reloading.use(self._slots, read)
+        self._on_reloaded(new)
+        return result(old, read, also=tuple(name.lower() for name in changed))
 
     async def run(self, on_listening: Callable[[], None] = lambda: None) -> None:
         """Keep the workers running until `stop` is called. `on_listening` is called once, when all of them are ready
@@ -79,15 +119,16 @@ class Supervisor:
             for number, listeners in enumerate(ports.listeners, 1)
         ]
         tailer_listens = Listeners([partial(listen_unix, feed)])
-        tailer = Slot("tailer", tailer_listens, starter.tailer, drain_s=0, on_restart=operations.restarts)
+        tailer = Slot(TAILER_NAME, tailer_listens, starter.tailer, drain_s=0, on_restart=operations.restarts)
         operations.answer_for(workers, tailer)
+        self._slots, self._starter, self._admin = (*workers, tailer), starter, admin
         try:
             async with asyncio.TaskGroup() as group:
                 feeding = group.create_task(tailer.keep())
                 serving = [group.create_task(slot.keep()) for slot in workers]
                 replacing = group.create_task(self._replace_on_request(workers, tailer, on_listening))
                 if admin is not None:
-                    group.create_task(admin.serve(operations, workers))
+                    group.create_task(admin.serve(operations, workers, self._reloads.answer))
                 await self._stop.wait()
                 replacing.cancel()
                 # Now the workers alone have the listening sockets. Each closes its own when it has drained, so that no

@@ -70,6 +70,12 @@ class Tailer:
     def retire(self) -> None:
         self._stop.set()
 
+    async def check(self, settings: Settings) -> None:
+        pass
+
+    async def reload(self, settings: Settings) -> list[str]:
+        return []  # what it passes on does not depend on a setting that can change
+
     def figures(self) -> dict[str, Any]:
         return {"metrics": families_of(self._metrics.registry)}
 

@@ -9,6 +9,7 @@ from relay.app import Place, Relay
 from relay.auth.shared_counts import SharedCounts
 from relay.cli import output
 from relay.config import Settings
+from relay.errors import StartupError
 from relay.gateway.admin.process import ProcessAdministration
 from relay.gateway.listening import inherited_ports
 from relay.metrics import DroppedLines
@@ -69,6 +70,15 @@ class Worker:
     def retire(self) -> None:
         self._accepting = False
         self.stop()
+
+    async def check(self, settings: Settings) -> None:
+        if self._relay is not None:
+            await self._relay.check(settings)
+
+    async def reload(self, settings: Settings) -> list[str]:
+        if self._relay is None:
+            raise StartupError("The worker has not begun its work yet.")
+        return [*(await self._relay.use(settings)).changed]
 
     def figures(self) -> dict[str, Any]:
         if self._relay is None:

@@ -14,7 +14,7 @@ from support.doc_snippets import ROOT
 from typer.main import get_command
 
 from relay.cli.commands import cli
-from relay.config import Settings, load
+from relay.config import SECRETS, Settings, load
 from relay.workers.slot import GRACE_S
 
 UNIT = ROOT / "deploy" / "systemd" / "relay.service"
@@ -74,8 +74,12 @@ def test_the_unit_runs_a_command_of_the_relay_from_where_its_header_installs_it(
     folder = program.removesuffix("/bin/relay")
     header = UNIT.read_text("utf-8").split("\n[Unit]")[0]
     assert f"python3 -m venv {folder}\n" in header
-    (file,) = options("EnvironmentFile")
-    assert f"install -D --mode 600 deploy/relay.env {file} " in header
+    (file,) = [
+        one.partition("=")[2] for one in options("Environment") if one.startswith("RELAY_SETTINGS_FILE=")
+    ]
+    (group,) = options("SupplementaryGroups")
+    assert f"groupadd --system {group}\n" in header
+    assert f"install -D --mode 640 --group {group} deploy/relay.env {file} " in header
     for source in re.findall(r" ((?:deploy|requirements)/\S+)", header):
         assert (ROOT / source).exists(), source
 
@@ -112,7 +116,9 @@ def settings_of_file() -> dict[str, str]:
 
 
 def test_the_environment_file_has_every_setting_and_sets_none() -> None:
-    assert list(settings_of_file()) == [name.upper() for name in Settings.model_fields]
+    named = [name for name in settings_of_file() if name.removesuffix("_FILE").lower() not in SECRETS]
+    assert named == [name.upper() for name in Settings.model_fields if name not in SECRETS]
+    assert {name.upper() for name in SECRETS} < settings_of_file().keys()
     for line in ENVIRONMENT.read_text("utf-8").splitlines():
         assert not line or line.startswith("#")
         assert len(line) <= 120

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -133,10 +134,36 @@ def test_a_relay_under_nohup_survives_its_terminal(good: dict[str, str]) -> None
         assert process.wait(SOON_S) == 0
 
 
-def test_a_relay_without_nohup_ends_when_its_terminal_closes(good: dict[str, str]) -> None:
-    with started("serve", until="listening on", **good) as (process, _):
-        process.send_signal(signal.SIGHUP)
-        assert process.wait(SOON_S) == 0
+# Gives a process a controlling terminal, which closes when nobody has the other end open any more: its standard input.
+IN_TERMINAL = (
+    *(sys.executable, "-c"),
+    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "os.execvp(sys.argv[1], sys.argv[1:])",
+)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_relay_without_nohup_ends_when_its_terminal_closes(good: dict[str, str], workers: str) -> None:
+    ours, theirs = os.openpty()
+    try:
+        with started(
+            "serve",
+            until="listening on",
+            before=IN_TERMINAL,
+            stdin=theirs,
+            **good | {"RELAY_WORKERS": workers},
+        ) as (process, _):
+            # A signal while the terminal is there asks for a reload,
+            process.send_signal(signal.SIGHUP)
+            process.printed("reloaded")
+            # and the one that the kernel sends for a terminal that has closed for the end.
+            os.close(theirs)
+            os.close(ours)
+            assert process.wait(SOON_S) == 0
+    finally:
+        for end in (ours, theirs):
+            with suppress(OSError):
+                os.close(end)
 
 
 async def test_a_second_sigterm_does_not_shorten_the_drain(good: dict[str, str]) -> None:

@@ -19,7 +19,7 @@ from relay.cli.demo import mongod as embedded
 from relay.gateway.listening import bind
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_stop_is_announced_by_all_workers_and_leaves_no_process(
     two_workers: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:

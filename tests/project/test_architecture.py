@@ -64,14 +64,14 @@ def test_a_shared_module_imports_no_stage() -> None:
 def test_nothing_below_the_commands_imports_the_workers_and_they_import_no_command() -> None:
     """They are composed of whole relays, so they stand beside the composition root (`app`)."""
     for path, (module, *rest) in imports_of_relay((RELAY / "workers").rglob("*.py")):
-        allowed = {*STAGES, *SHARED, "app", "pipeline", "workers"}
+        allowed = {*STAGES, *SHARED, "app", "pipeline", "reload", "workers"}
         assert module in allowed or (module == "cli" and rest[0] in PROCESS), f"{path.name} imports {module}"
     for path, (module, *rest) in imports_of_relay(RELAY / "cli" / f"{name}.py" for name in PROCESS):
         assert module == "protocol" or (module == "cli" and rest[0] in PROCESS), (
             f"{path.name} imports {module}"
         )
     for path, (module, *_) in imports_of_relay(
-        RELAY / f"{name}.py" for name in ("app", "pipeline", "health")
+        RELAY / f"{name}.py" for name in ("app", "pipeline", "health", "parts", "reload")
     ):
         assert module not in {"workers", "cli"}, f"{path.name} imports {module}"
 

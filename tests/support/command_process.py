@@ -20,9 +20,12 @@ from support.relay_fixture import COMMAND, SOON_S, environment
 class Process(subprocess.Popen[bytes]):
     """A running command of the relay, with stdout and stderr as one stream. `before` are words before the command."""
 
-    def __init__(self, *arguments: str, before: Sequence[str] = (), **given: str) -> None:
+    def __init__(
+        self, *arguments: str, before: Sequence[str] = (), stdin: int | None = None, **given: str
+    ) -> None:
         super().__init__(
             [*before, *COMMAND, *arguments],
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             bufsize=0,
@@ -45,11 +48,11 @@ class Process(subprocess.Popen[bytes]):
 
 @contextmanager
 def started(
-    *arguments: str, until: str, before: Sequence[str] = (), **given: str
+    *arguments: str, until: str, before: Sequence[str] = (), stdin: int | None = None, **given: str
 ) -> Iterator[tuple[Process, str]]:
     """Start a command, and wait until it has printed `until`. Gives the process and what it has printed so far.
     `before` are words before the command, such as `nohup`."""
-    with Process(*arguments, before=before, **given) as process:
+    with Process(*arguments, before=before, stdin=stdin, **given) as process:
         try:
             yield process, process.printed(until)
         finally:

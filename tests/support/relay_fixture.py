@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,10 +67,12 @@ def environment(**given: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running(settings: Settings, place: Place | None = None) -> AsyncIterator[Relay]:
+async def running(
+    settings: Settings, place: Place | None = None, *, read: Callable[[], Settings] | None = None
+) -> AsyncIterator[Relay]:
     """Run a relay until the context ends. Gives it once it listens and follows the change stream. `place` is its place
-    among other relays."""
-    relay, ready = Relay(settings, place), asyncio.Event()
+    among other relays, `read` returns what it reads when it reloads."""
+    relay, ready = Relay(settings, place, read=read), asyncio.Event()
     serving = asyncio.create_task(relay.run(ready.set))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from relay.auth.admins import Admins
-from relay.errors import BadRequest, Refused, Unanswered
+from relay.errors import BadRequest, Refused, StartupError, Unanswered
 from relay.gateway.admin.refusals import Refusals, shown
 from relay.gateway.http_errors import error_response, for_bad_request, for_foreign_origin, for_refused
 from relay.gateway.paths import rest_of
@@ -54,12 +54,21 @@ class Administration(Protocol):
 
 
 class AdminApi:
-    """Answers the requests of administrators, whom `admins` recognises, with what `administration` says."""
+    """Answers the requests of administrators, whom `admins` recognises, with what `administration` says. `reload`
+    reloads the settings of the whole relay, and returns the names of those that have changed; it raises StartupError if
+    everything stays as it was."""
 
-    def __init__(self, admins: Admins, administration: Administration) -> None:
+    def __init__(
+        self, admins: Admins, administration: Administration, reload: Callable[[], Awaitable[Answer]]
+    ) -> None:
         self._admins = admins
         self._administration = administration
+        self._reload = reload
         self._refusals = Refusals()
+
+    def admit(self, admins: Admins) -> None:
+        """Let these administrators in from now on, and no others."""
+        self._admins = admins
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of the admin API."""
@@ -68,6 +77,7 @@ class AdminApi:
             Route(rest_of("/admin/tasks", "task_id"), self._guarded(self._listeners)),
             Route(rest_of("/admin/users", "sub"), self._guarded(self._disconnect), methods=["DELETE"]),
             Route("/admin/stats", self._guarded(self._stats)),
+            Route("/admin/reload", self._guarded(self._reloaded), methods=["POST"]),
         ]
 
     def _guarded(self, act: Act) -> Callable[[Request], Awaitable[Response]]:
@@ -97,6 +107,8 @@ class AdminApi:
             answer = await act(request, principal.sub)
         except BadRequest as bad:
             return for_bad_request(bad)
+        except StartupError as failure:
+            return error_response(422, ErrorCode.BAD_REQUEST, str(failure))
         except Unanswered as failure:
             return error_response(503, ErrorCode.UNAVAILABLE, f"{failure}.".capitalize())
         return Response(orjson.dumps(answer), media_type="application/json")
@@ -124,6 +136,10 @@ class AdminApi:
             fields["unanswered"] = answer["unanswered"]
         log.info("a user was disconnected", extra=fields)
         return answer
+
+    async def _reloaded(self, request: Request, by: str) -> Answer:
+        log.info("an administrator reloads the settings", extra={"by": shown(by)})
+        return await self._reload()
 
     async def _stats(self, request: Request, by: str) -> Answer:
         answer = await self._administration.stats()

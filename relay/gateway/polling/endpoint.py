@@ -60,6 +60,14 @@ class Polls:
             one.refuse(Refused(Close.DISCONNECTED, "disconnected"))
         return len(found)
 
+    def reload(self) -> None:
+        """Refuse every waiting poll whose client would not be admitted any more."""
+        for waiting in self._waiting:
+            try:
+                self._services.admission.recheck(waiting.principal)
+            except Refused as refused:
+                waiting.refuse(refused)
+
     async def poll(self, request: Request) -> Response:
         """Serve `POST /poll`: answer with what is new for the client, or wait until something is new.
 
@@ -123,19 +131,21 @@ class Polls:
     async def _serve(self, request: Request, principal: Principal, polled: polls.Poll) -> Response:
         """Wait for the answer of this poll and return it as a response. If the relay is about to stop, return 503.
 
-        Raises ClientDisconnect if the client disconnects before that, Refused (4401) if its token expires before that
-        or (4403) if an operator disconnects the user, and Unavailable if the database does not answer.
+        Raises ClientDisconnect if the client disconnects before that, Refused if its token expires before that (4401),
+        if it would not be admitted any more (see `reload`) or if an operator disconnects the user (4403), and
+        Unavailable if the database does not answer.
         """
         if self._draining:
             return self._draining_response()
         services = self._services
+        services.admission.recheck(principal)  # the settings may have been reloaded while the body arrived
         left_s = principal.expires_at - services.wall()
         wait_s = min(services.settings.relay_poll_wait_ms / 1000, max(0.0, left_s))
         poll = Poll(services, principal, polled)
         answering = asyncio.create_task(poll.answer(wait_s))
         leaving = asyncio.create_task(_disconnected(request))
         waiting = WaitingPoll(
-            user=principal.sub,
+            principal=principal,
             address=services.admission.address_of(request),
             path=request.scope["path"],
             opened_at=services.wall(),

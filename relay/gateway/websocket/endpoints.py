@@ -14,6 +14,7 @@ from http import HTTPStatus
 from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection
 
+from relay.config import Settings
 from relay.errors import BadRequest, Refused
 from relay.gateway.http_errors import ORIGIN_NOT_ALLOWED
 from relay.gateway.paths import rest_of
@@ -41,14 +42,10 @@ class Connections:
         self._metrics = metrics
         self._random = random  # a number in [0, 1)
         self._open: dict[Connection, OpenConnection] = {}
-        settings = services.settings
-        timeouts = Timeouts(
-            ping_every_s=settings.relay_ping_interval_ms / 1000,
-            pong_within_s=settings.relay_ping_timeout_ms / 1000,
-            stall_s=settings.relay_stall_timeout_ms / 1000,
-        )
         self._timers = Timers(
-            timeouts, settings.relay_outbox_max_bytes, note_delay=metrics.loop_delay.observe
+            _timeouts(services.settings),
+            services.settings.relay_outbox_max_bytes,
+            note_delay=metrics.loop_delay.observe,
         )
         metrics.outbox_bytes.set_function(lambda: self._timers.waiting_bytes)
         self._draining = self._closing = False
@@ -58,6 +55,19 @@ class Connections:
     async def run_timers(self) -> None:
         """Run the timers of all connections: pings, heartbeats and deadlines. Does not return; ends by cancellation."""
         await self._timers.run()
+
+    def reload(self) -> None:
+        """Use the timeouts of the new settings for all connections, and close each whose client would not be admitted
+        any more."""
+        self._timers.change(
+            _timeouts(self._services.settings), self._services.settings.relay_outbox_max_bytes
+        )
+        for connection, entry in list(self._open.items()):
+            if entry.session is not None:
+                try:
+                    entry.session.recheck()
+                except Refused as refused:
+                    connection.close(refused.code, refused.reason)
 
     async def drain(self) -> None:
         """Announce to every client that the relay will stop, and when to reconnect. Clients that connect later are sent
@@ -193,6 +203,14 @@ class Connections:
             self._empty.set()
         self._metrics.connections.dec()
         self._metrics.note_close(connection.code)
+
+
+def _timeouts(settings: Settings) -> Timeouts:
+    return Timeouts(
+        ping_every_s=settings.relay_ping_interval_ms / 1000,
+        pong_within_s=settings.relay_ping_timeout_ms / 1000,
+        stall_s=settings.relay_stall_timeout_ms / 1000,
+    )
 
 
 def _opening(request: HTTPConnection, *, dashboard: bool, task_id: str | None) -> Opening:

@@ -43,6 +43,10 @@ class Timers:
     _due: dict[int, list[OpenConnection]] = field(default_factory=dict)  # by the number of the tick
     _last: int = 0  # the number of the last tick
 
+    def change(self, timeouts: Timeouts, max_bytes: int) -> None:
+        """Use these values from now on, for all connections."""
+        self.timeouts, self.max_bytes = timeouts, max_bytes
+
     def wake(self, entry: OpenConnection) -> None:
         """Call the `tick` of this connection at the next tick of the timers, even if it had asked for a later one."""
         self._woken.add(entry)
