@@ -165,6 +165,22 @@ def test_a_task_shows_who_listens_to_it(page: Page, site: Site) -> None:
     expect(listeners).to_be_hidden()
 
 
+def test_the_page_shows_each_worker_and_which_ones_do_not_answer(page: Page, site: Site) -> None:
+    def two_workers(route: Route) -> None:
+        one = {"ready": True, "stale": False, "lagMs": 82, "connections": 14}
+        silent = {"ready": False, "stale": True, "lagMs": None, "connections": 0}
+        workers = [{"worker": 1} | one, {"worker": 2} | silent]
+        answered = route.fetch().json() | {"ready": False, "stale": False}
+        route.fulfill(json=answered | {"workers": workers, "unanswered": [2]})
+
+    page.route("**/admin/stats", two_workers)
+    page.goto(f"{site.admin_url}/admin#token={admin_token()}")
+    expect(page.locator("#health")).to_have_text("Not ready")
+    expect(page.locator("#workers li")).to_have_text(
+        ["Worker 1: ready, 14 connections, lag 82 ms", "Worker 2: no answer"]
+    )
+
+
 def test_an_answer_that_says_the_same_changes_nothing_in_the_page(page: Page, site: Site) -> None:
     """A thousand rows: the page must not make work for itself every two seconds."""
     connections = [connection_of(number) for number in range(1000)]

@@ -44,10 +44,9 @@ export class Actions {
     const user = this.#user;
     await this.#try(async () => {
       const { disconnected, unanswered = [] } = await disconnect(user);
-      const ended = disconnected === 1 ? "1 connection ended" : `${disconnected.toLocaleString()} connections ended`;
       const isPartial = unanswered.length > 0;
       const rest = isPartial ? ` Some workers did not answer (${unanswered.join(", ")}): disconnect again.` : "";
-      this.#outcome.show(`${user} is disconnected: ${ended}.${rest}`, { isError: isPartial });
+      this.#outcome.show(ended(user, disconnected) + rest, { isError: isPartial });
     }, `${user} may not be disconnected.`);
   }
 
@@ -78,4 +77,14 @@ export class Actions {
     }
     this.#done();
   }
+}
+
+/**
+ * @param {string} user
+ * @param {number} count
+ */
+function ended(user, count) {
+  // A client that polls has no connection for half a second after each answer with news.
+  if (count === 0) return `${user} had nothing open just now. Look whether a connection comes, and disconnect again.`;
+  return `${user} is disconnected: ${count === 1 ? "1 connection" : `${count.toLocaleString()} connections`} ended.`;
 }

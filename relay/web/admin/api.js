@@ -19,7 +19,8 @@ const PRINTABLE = /^[!-~]+$/;
  * @typedef {{taskId: string, listeners: TaskListener[], total: number, unanswered?: unknown[]}} TaskListeners
  * @typedef {{version: string, startedAt: string, uptimeS: number, ready: boolean, stale: boolean,
  *   lagMs: number | null, connections: number, polls: number, users: number, rooms: number, knownTasks: number,
- *   workers?: unknown[], unanswered?: unknown[]}} Stats
+ *   workers?: Worker[], unanswered?: number[]}} Stats
+ * @typedef {{worker: number, ready: boolean, stale: boolean, lagMs: number | null, connections: number}} Worker
  * @typedef {{reloaded: boolean, changed: string[], needRestart: string[]}} Reloaded
  */
 

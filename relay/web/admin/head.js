@@ -5,10 +5,11 @@ import { duration } from "../view/index.js";
 import { find, setText } from "../dashboard/dom.js";
 
 /** @typedef {import("./api.js").Stats} Stats */
+/** @typedef {import("./api.js").Worker} Worker */
 
 /** @type {[string, (stats: Stats) => string | undefined][]} The figures and their texts; undefined where there is none. */
 const FIGURES = [
-  ["Lag", ({ lagMs }) => (typeof lagMs === "number" ? span(lagMs) : "unknown")],
+  ["Lag", ({ lagMs }) => span(lagMs)],
   ["Connections", ({ connections }) => count(connections)],
   ["Polls", ({ polls }) => count(polls)],
   ["Users", ({ users }) => count(users)],
@@ -22,6 +23,7 @@ const FIGURES = [
 export class Head {
   #chip = find("#health");
   #list = find("#stats");
+  #workers = find("#workers");
   /** @type {Map<string, Element>} the values, by name */
   #values = new Map();
 
@@ -46,6 +48,25 @@ export class Head {
       /** @type {HTMLElement} */ (value.parentElement).hidden = now === undefined;
       setText(value, now ?? "");
     }
+    this.#showWorkers(stats.workers ?? [], stats.unanswered ?? []);
+  }
+
+  /**
+   * @param {Worker[]} workers
+   * @param {number[]} unanswered the numbers of those of which nothing is known now
+   */
+  #showWorkers(workers, unanswered) {
+    this.#workers.hidden = workers.length === 0;
+    while (this.#workers.children.length > workers.length) this.#workers.lastElementChild.remove();
+    workers.forEach((worker, index) => {
+      if (index === this.#workers.children.length) this.#workers.append(document.createElement("li"));
+      const item = this.#workers.children[index];
+      const isSilent = unanswered.includes(worker.worker);
+      const [health, word] = isSilent ? ["not-ready", "No answer"] : healthOf(worker);
+      item.dataset.health = health;
+      const figures = isSilent ? "" : `, ${count(worker.connections)} connections, lag ${span(worker.lagMs)}`;
+      setText(item, `Worker ${worker.worker}: ${word.toLowerCase()}${figures}`);
+    });
   }
 
   /** The relay does not answer: what is shown is old. */
@@ -63,7 +84,7 @@ export class Head {
   }
 }
 
-/** @param {Stats} stats */
+/** @param {{ready: boolean, stale: boolean}} relay */
 function healthOf({ ready, stale }) {
   if (stale) return ["stale", "Stale"];
   return ready ? ["ready", "Ready"] : ["not-ready", "Not ready"];
@@ -74,7 +95,8 @@ function count(number) {
   return typeof number === "number" ? number.toLocaleString() : "unknown";
 }
 
-/** @param {number} ms */
+/** @param {number | null} ms null while it is not known */
 function span(ms) {
+  if (typeof ms !== "number") return "unknown";
   return ms < 10_000 ? `${Math.round(ms).toLocaleString()} ms` : duration(ms);
 }
