@@ -67,6 +67,7 @@ const SITUATIONS = {
   polling: (relay) => void (relay.blocked = true),
   "without a network": (relay) => void (relay.down = true),
   refused: (relay) => void (relay.world.onSocket = (socket) => socket.ends(4502, "feature_disabled")),
+  disconnected: (relay) => void (relay.world.onSocket = (socket) => socket.ends(4403, "disconnected")),
   "not let in": (relay) => void (relay.world.onSocket = (socket) => socket.ends(4401, "unauthenticated")),
   "sent away": (relay) => void (relay.world.onSocket = (socket) => socket.ends(4429, "rate_limited:20000")),
 };
@@ -154,7 +155,7 @@ test("a client that is closed inside any listener by any method does nothing, an
     relay.world.onSocket = (socket) => {
       const dice = isCalm ? 0 : chance();
       if (dice < 0.6) return greet(socket);
-      socket.ends(...[[1006], [4401, "unauthenticated"], [4401, "token_expired"], [1001, "restart"], [4502, "feature_disabled"]][Math.floor(chance() * 5)]);
+      socket.ends(...[[1006], [4401, "unauthenticated"], [4401, "token_expired"], [4403, "disconnected"], [1001, "restart"], [4502, "feature_disabled"]][Math.floor(chance() * 6)]);
     };
     let serial = 0;
     const { client_, asked } = client(relay, () => (!isCalm && chance() < 0.3 ? "" : `token-${(serial += 1)}`));
