@@ -69,6 +69,7 @@ REQUESTS = {
     "/admin/tasks/t": "GET",
     "/admin/stats": "GET",
     "/admin/users/alice": "DELETE",
+    "/admin/reload": "POST",
 }
 
 
@@ -95,6 +96,7 @@ async def test_whoever_is_no_administrator_learns_nothing_and_changes_nothing(as
     assert 20 <= said.count("a request to the admin API was refused") <= 40
     assert "reason='no administrator'" in said or "reason='token_expired'" in said
     assert ROOT.removeprefix("Bearer ") not in said
+    assert "reloaded" not in said
 
 
 async def test_the_clients_port_has_no_admin_api(asked: Administered) -> None:

@@ -112,6 +112,36 @@ async def test_a_worker_that_does_not_answer_is_named_on_standard_error(
         assert re.fullmatch(r"relay admin: no answer from worker [12], so .*\n", ended.stderr)
 
 
+@pytest.mark.parametrize("processes", PROCESSES)
+async def test_the_settings_are_reloaded(two_workers: dict[str, str], tmp_path: Path, processes: str) -> None:
+    file = tmp_path / "relay.env"
+    file.write_text("RELAY_HEARTBEAT_MS=20000\n")
+    given = two_workers | {"RELAY_WORKERS": PROCESSES[processes], "RELAY_SETTINGS_FILE": str(file)}
+    async with administered(tmp_path, **given) as asked:
+        at = ("--url", asked.admin_url)
+        assert (await admin("reload", *at)).stdout == "reloaded; nothing has changed that takes effect now\n"
+        # One setting takes effect at once, the other does not.
+        file.write_text("RELAY_HEARTBEAT_MS=30000\nRELAY_MAX_CONNECTIONS=77\n")
+        assert (await admin("reload", *at)).stdout.splitlines() == [
+            "reloaded; changed: RELAY_HEARTBEAT_MS",
+            "these take effect after a restart: RELAY_MAX_CONNECTIONS",
+        ]
+        # What cannot be used changes nothing.
+        file.write_text("RELAY_HEARTBEAT_MS=often\n")
+        refused = await admin("reload", *at)
+        assert (refused.returncode, refused.stdout) == (3, "")
+        begins = f"relay: The relay at {asked.admin_url} was not reloaded, and goes on as before: RELAY_HEARTBEAT_MS"
+        assert refused.stderr.startswith(begins)
+        # The administrators are those of the new settings.
+        file.write_text("RELAY_ADMIN_CLAIM=roles=operator\n")
+        assert (await admin("reload", *at)).returncode == 0
+        denied = await admin("stats", *at)
+        assert denied.returncode == 3
+        assert "does not have the claim" in denied.stderr
+        operator = token("root", roles="operator")
+        assert (await admin("stats", *at, RELAY_TOKEN=operator)).returncode == 0
+
+
 async def test_there_is_one_sentence_for_each_failure(asked: Administered) -> None:
     nobody = f"http://127.0.0.1:{embedded.free_port()}"
     refusals = {

@@ -1,1 +1,1 @@
-"""`relay admin`: who is connected to a running relay, and disconnecting a user, through its admin API."""
+"""`relay admin`: who is connected to a running relay, disconnecting a user, and reloading, through its admin API."""

@@ -1,4 +1,4 @@
-"""The commands of `relay admin` and their arguments: ls, show, kick, stats.
+"""The commands of `relay admin` and their arguments: ls, show, kick, reload, stats.
 
 Exit codes are those of `relay`; 1 means that a worker did not answer, so that the result is not whole.
 
@@ -24,7 +24,8 @@ EXIT_NOT_WHOLE = 1
 
 admin = typer.Typer(
     no_args_is_help=True,
-    help="Say who is connected to a running relay, and disconnect a user; needs its RELAY_ADMIN_PORT.",
+    help="Say who is connected to a running relay, disconnect a user, or reload the settings; needs its "
+    "RELAY_ADMIN_PORT.",
     epilog="Exit codes: 0 done; 1 a worker did not answer, so the result is not whole; 2 bad arguments; 3 nobody "
     "answers, or the relay refuses.",
 )
@@ -91,6 +92,14 @@ def kick(
     _ask(
         url, token, "DELETE", f"/admin/users/{_segment(sub)}", lambda answer: tables.kicked(sub, answer), json
     )
+
+
+@admin.command()
+def reload(url: Url = None, token: Token = None, json: Json = False) -> None:
+    """Have the relay read its settings anew, as SIGHUP does, and say which have changed."""
+    from relay.cli.admin import tables
+
+    _ask(url, token, "POST", "/admin/reload", tables.reloaded, json)
 
 
 @admin.command()

@@ -57,6 +57,8 @@ def _checked(address: str, response: httpx2.Response) -> dict[str, Any]:
             )
         case 403 if said:
             raise StartupError(f"The relay at {address} refuses: {said}.")
+        case 422:
+            raise StartupError(f"The relay at {address} was not reloaded, and goes on as before: {said}.")
         case 404 | 405 | 426:
             raise StartupError(
                 f"There is no admin API at {address}: it must be the address of RELAY_ADMIN_PORT, not of the port for "

@@ -71,6 +71,22 @@ def kicked(sub: str, answer: Answer) -> str:
     return f"{visible(sub)}: {counted(answer['disconnected'], 'connection')} closed"
 
 
+def reloaded(answer: Answer) -> str:
+    """Return which settings have changed, and which of them are not in force yet."""
+    lines = []
+    if answer["changed"]:
+        lines.append(f"reloaded; changed: {_names(answer['changed'])}")
+    else:
+        lines.append("reloaded; nothing has changed that takes effect now")
+    if answer["needRestart"]:
+        lines.append(f"these take effect after a restart: {_names(answer['needRestart'])}")
+    return "\n".join(lines)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(visible(name) for name in names)
+
+
 def stats(answer: Answer) -> str:
     """Return the figures in a line each, and a table of the workers if there are several processes."""
     about = {
