@@ -28,6 +28,7 @@ LABEL org.opencontainers.image.title="relay" \
 EXPOSE 8080
 # With RELAY_ADMIN_PORT it asks there, because the clients' port has no room for it while it is full. http.client ignores
 # proxies in the environment. RELAY_PORT may be the variable of a Kubernetes Service; the relay then listens on 8080.
+# A certificate is not verified, because it is not one for 127.0.0.1.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD \
-    python -c "import http.client, os; ports = [os.environ.get(name, '').strip() for name in ('RELAY_ADMIN_PORT', 'RELAY_PORT')]; at = http.client.HTTPConnection('127.0.0.1', next((int(port) for port in ports if port.isdecimal() and int(port)), 8080), timeout=2); at.request('GET', '/healthz'); raise SystemExit(at.getresponse().status != 200)"
+    python -c "import http.client, os, ssl; ports = [os.environ.get(name, '').strip() for name in ('RELAY_ADMIN_PORT', 'RELAY_PORT')]; where = ('127.0.0.1', next((int(port) for port in ports if port.isdecimal() and int(port)), 8080)); at = http.client.HTTPSConnection(*where, timeout=2, context=ssl._create_unverified_context()) if os.environ.get('RELAY_TLS_CERT', '').strip() else http.client.HTTPConnection(*where, timeout=2); at.request('GET', '/healthz'); raise SystemExit(at.getresponse().status != 200)"
 CMD ["relay", "serve"]

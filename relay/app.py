@@ -26,6 +26,7 @@ from relay.errors import StartupError
 from relay.feed.pump import Pump
 from relay.gateway.admin.api import AdminApi
 from relay.gateway.admin.process import ProcessAdministration
+from relay.gateway.certificate import certificate_of
 from relay.gateway.http import Operations, application, operating_application, operating_routes
 from relay.gateway.listening import Ports, ignore_out_of_descriptors, open_ports
 from relay.gateway.polling.endpoint import Polls
@@ -74,8 +75,8 @@ class Relay:
     `reload`; by default they stay as they are, and only files that they name are read again. `on_reloaded` is called
     with the settings that are in force after each reload.
 
-    The constructor raises StartupError if the settings, the keys or the mapping (the description of how documents are
-    read) cannot be used. It opens no connection and no port.
+    The constructor raises StartupError if the settings, the keys, the mapping (the description of how documents are
+    read) or the certificate cannot be used. It opens no connection and no port.
     """
 
     def __init__(
@@ -100,6 +101,8 @@ class Relay:
         self._accepting = True
         self._keys = CurrentKeys(settings)
         self._mapping = mapping_of(settings)
+        self.certificate = certificate_of(settings)  # None if the relay serves no TLS
+        self._warn_of_certificate()
         # A worker receives the change stream from the process that shares it with other machines.
         self._bus = bus_of(settings) if self._place.feed is None else None
         self._stop = asyncio.Event()
@@ -126,8 +129,11 @@ class Relay:
 
     async def check(self, settings: Settings) -> None:
         """Raise StartupError if `use` could not use these settings."""
-        await self._keys.read(in_force(self._settings, settings))
+        new = in_force(self._settings, settings)
+        await self._keys.read(new)
         mapping_of(settings)
+        if self.certificate is not None:
+            self.certificate.check(new)
 
     async def use(self, settings: Settings) -> Reloaded:
         """Use these settings from now on, except those that need a restart, and return what has changed. Raises
@@ -138,13 +144,21 @@ class Relay:
         new = in_force(old, settings)
         mapping_of(settings)
         keys = await self._keys.read(new)
+        is_other_certificate = self.certificate is not None and self.certificate.reload(new)
         # From here on nothing can fail, and nothing is awaited: no client is served by a half.
         are_other_keys = self._keys.use(keys, new)
         self._settings = new
         parts.use(new, self._keys)
         self._on_reloaded(new)
-        also = ("relay_jwt_public_key",) if are_other_keys and new.relay_jwt_public_key is not None else ()
+        self._warn_of_certificate()
+        also = ["relay_jwt_public_key"] if are_other_keys and new.relay_jwt_public_key is not None else []
+        also += ["relay_tls_cert"] if is_other_certificate else []
         return result(old, settings, also=also)
+
+    def _warn_of_certificate(self) -> None:
+        warning = self.certificate.warning() if self.certificate is not None else None
+        if warning is not None and self._place.speaks:
+            log.warning(warning)
 
     def readiness(self) -> dict[str, Any]:
         """Return the body of /readyz (see `Health.state`)."""
@@ -205,12 +219,14 @@ class Relay:
             here = operating if settings.relay_admin_port is None else []
             app = application(admission, polls, here, metrics, url=self.url)
             most = ports.capacity.connections
+            tls = self.certificate.context if self.certificate is not None else None
             clients = Server(
                 settings,
                 app,
                 most,
                 websockets=websocket_protocol(pacer, connections.open),
                 shared=counts.http,
+                tls=tls,
             )
             pump = pipeline.pump(hub, hub.is_listened, pacer.watch)
             metrics.known_tasks.set_function(lambda: pump.known_tasks)
@@ -228,7 +244,7 @@ class Relay:
                 admin = AdminApi(Admins.of(settings, self._keys), administration, self._reloads.answer)
                 app = operating_application([*operating, *admin.routes()])
                 # The caps of the admin port are always those of one process: operators keep places of their own.
-                servers.append((Server(settings, app, most), [ports.admin]))
+                servers.append((Server(settings, app, most, tls=tls), [ports.admin]))
             self._parts = Parts(ports, services, connections, polls, clients, admin)
             if self._place.speaks:
                 ports.capacity.warn_if_below(share)

@@ -235,6 +235,14 @@ class Settings(BaseSettings):
     1 the port 9001, worker 2 the port 9002 and so on; `unix:/run/relay` the sockets `/run/relay/worker-1.sock` and so
     on."""
 
+    relay_tls_cert: Path | None = None
+    """Serve TLS with this certificate: a PEM file, with the certificates between it and the authority below it. It
+    holds for all ports, also `RELAY_ADMIN_PORT`. See [operating](../guides/operating.md#tls)."""
+    relay_tls_key: Path | None = None
+    """The PEM file of the key of `RELAY_TLS_CERT`. Without it, the key is in the same file."""
+    relay_tls_key_password: SecretStr = SecretStr("")
+    """The password of an encrypted `RELAY_TLS_KEY`."""
+
     relay_jwt_secret: Annotated[SecretStr, AfterValidator(jwt_secrets.checked)] | None = None
     """The secret that tokens are signed with, at least 32 bytes. Up to three while it is being replaced, separated by
     blanks or in one line each: tokens of each are valid. Set exactly one of this and the next two."""
@@ -356,6 +364,23 @@ class Settings(BaseSettings):
             )
         return text
 
+    @field_validator("relay_tls_cert")
+    @classmethod
+    def _not_on_unix_sockets(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        for name in ("relay_listen", "relay_worker_ports"):
+            if path is not None and info.data.get(name, "").startswith(UNIX_SOCKETS):
+                raise ValueError(f"cannot be set together with {name.upper()}: a Unix socket has no TLS")
+        return path
+
+    @field_validator("relay_tls_key", "relay_tls_key_password")
+    @classmethod
+    def _of_a_certificate(
+        cls, value: Path | SecretStr | None, info: ValidationInfo
+    ) -> Path | SecretStr | None:
+        if value and not info.data.get("relay_tls_cert", True):
+            raise ValueError("needs RELAY_TLS_CERT, the certificate that it belongs to")
+        return value
+
     @field_validator("relay_worker_ports")
     @classmethod
     def _one_port_for_each_worker(cls, text: str, info: ValidationInfo) -> str:
@@ -422,7 +447,8 @@ def _secrets_in(values: dict[str, object]) -> list[str]:
 
 def _stripped(name: str, value: str) -> str:
     # A secret may begin or end with a space; only the line ending of a file is never part of it.
-    return value.rstrip("\r\n") if name == "relay_jwt_secret" else value.strip()
+    keeps_blanks = name in ("relay_jwt_secret", "relay_tls_key_password")
+    return value.rstrip("\r\n") if keeps_blanks else value.strip()
 
 
 class _WithoutEnvironment(Settings):

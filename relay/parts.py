@@ -21,7 +21,11 @@ from relay.gateway.websocket.endpoints import Connections
 def origins_of(settings: Settings, ports: Ports) -> list[str]:
     """Return the origins whose pages may connect to a relay with these settings that serves these ports."""
     return allowed_origins(
-        settings.relay_allowed_origins, settings.relay_public_url, ports.browser_hosts, ports.number
+        settings.relay_allowed_origins,
+        settings.relay_public_url,
+        ports.browser_hosts,
+        ports.number,
+        ports.scheme,
     )
 
 

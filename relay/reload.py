@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ NEED_RESTART = frozenset(
         *("relay_mapping", "relay_max_text_length", "relay_max_event_bytes"),
     }
 )
+_OF_TLS = frozenset({"relay_tls_cert", "relay_tls_key", "relay_tls_key_password"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,14 @@ class Reloaded:
 
 def in_force(old: Settings, new: Settings) -> Settings:
     """Return the settings that are in force after a reload: the new ones, except those that need a restart."""
-    return new.model_copy(update={name: getattr(old, name) for name in NEED_RESTART})
+    return new.model_copy(update={name: getattr(old, name) for name in _needing_restart(old, new)})
+
+
+def _needing_restart(old: Settings, new: Settings) -> frozenset[str]:
+    """Return the names of the settings that cannot change: those of NEED_RESTART, and also those of TLS if ports would
+    get it or lose it. Another certificate is served at once."""
+    same = (old.relay_tls_cert is None) == (new.relay_tls_cert is None)
+    return NEED_RESTART if same else NEED_RESTART | _OF_TLS
 
 
 def differences(old: Settings, new: Settings) -> list[str]:
@@ -51,14 +59,15 @@ def differences(old: Settings, new: Settings) -> list[str]:
     return [name for name in Settings.model_fields if getattr(old, name) != getattr(new, name)]
 
 
-def result(old: Settings, new: Settings, *, also: tuple[str, ...] = ()) -> Reloaded:
+def result(old: Settings, new: Settings, *, also: Iterable[str] = ()) -> Reloaded:
     """Return what a reload from the old to the new settings changes. `also` are settings with the same value, of which
     a file that they name has changed."""
     found = {*differences(old, new), *also}
     names = [name for name in Settings.model_fields if name in found]
+    later = _needing_restart(old, new)
     return Reloaded(
-        tuple(name.upper() for name in names if name not in NEED_RESTART),
-        tuple(name.upper() for name in names if name in NEED_RESTART),
+        tuple(name.upper() for name in names if name not in later),
+        tuple(name.upper() for name in names if name in later),
     )
 
 

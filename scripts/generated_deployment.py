@@ -20,8 +20,12 @@ CHART = ROOT / "deploy" / "helm" / "relay"
 
 # What docker-compose.yml decides: the ports are those that nginx and the health check know.
 FIXED_BY_COMPOSE = ("RELAY_HOST", "RELAY_PORT", "RELAY_ADMIN_PORT", "RELAY_LISTEN", "RELAY_WORKER_PORTS")
-# What the Helm chart sets: its Services and probes lead to these ports, and it has a value for the mapping.
-FIXED_BY_CHART = ("RELAY_PORT", "RELAY_ADMIN_PORT", "RELAY_LISTEN", "RELAY_WORKER_PORTS", "RELAY_MAPPING")
+# What the Helm chart sets: its Services and probes lead to these ports, without TLS, which its Ingress has. For the
+# mapping it has a value.
+FIXED_BY_CHART = (
+    *("RELAY_PORT", "RELAY_ADMIN_PORT", "RELAY_LISTEN", "RELAY_WORKER_PORTS", "RELAY_MAPPING"),
+    *("RELAY_TLS_CERT", "RELAY_TLS_KEY"),
+)
 # The settings in docker-compose.yml that Compose takes from its own environment, between two comments.
 PASSED = re.compile(r"(\n    # settings: [^\n]*\n)(?:    \w+:\n)*(    # /settings\n)")
 LINK = re.compile(r"\[[^\]]*\]\(\.\./(\w+/[\w.-]+)(?:#[\w-]*)?\)|\[([^\]]*)\]\([^)]*\)")

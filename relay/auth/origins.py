@@ -73,19 +73,19 @@ class Origins:
 
 
 def allowed_origins(
-    configured: Iterable[str], relay_url: str | None, hosts: Iterable[str], port: int
+    configured: Iterable[str], relay_url: str | None, hosts: Iterable[str], port: int, scheme: str = "http"
 ) -> list[str]:
     """Return the origins whose pages may connect: the `configured` ones, followed by the relay's own.
 
     If `relay_url`, the public URL, is set, its origin is the relay's own. Otherwise the relay has one origin for each
-    of `hosts`: `http` with that host and `port`."""
+    of `hosts`: `scheme` with that host and `port`."""
     if relay_url:
         parts = urlsplit(relay_url)
         return [*configured, origin_of(f"{parts.scheme}://{parts.netloc}")]
     own: list[str] = []
     for host in sorted(hosts):
         with suppress(ValueError):  # no browser can write this host, for example fe80::1%eth0
-            own.append(origin_of(f"http://{host}:{port}"))
+            own.append(origin_of(f"{scheme}://{host}:{port}"))
     return [*configured, *own]
 
 

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -19,6 +20,7 @@ from relay.auth.keys import key_paths, key_source
 from relay.cli.printable import counted, visible
 from relay.config import SECRETS, Settings, Source, source_of
 from relay.errors import StartupError
+from relay.gateway.certificate import certificate_of
 from relay.pipeline import bus_of, mapping_of
 from relay.source.client import address_of, client_of, names_of, warning_of
 from relay.source.credentials import HIDDEN, without_secrets
@@ -75,7 +77,7 @@ def mapping_in_force(settings: Settings) -> list[Entry]:
 def problems(settings: Settings) -> list[str]:
     """Return the sentences with which `relay serve` would refuse to start, before it asks the database."""
     found = []
-    for check in (names_of, address_of, key_source, mapping_of, bus_of, client_of):
+    for check in (names_of, address_of, key_source, mapping_of, bus_of, certificate_of, client_of):
         try:
             check(settings)
         except StartupError as failure:
@@ -84,11 +86,13 @@ def problems(settings: Settings) -> list[str]:
 
 
 def _warnings(settings: Settings) -> list[str]:
-    try:
-        warning = warning_of(settings)
-    except StartupError:
-        return []
-    return [warning] if warning is not None else []
+    found = []
+    with suppress(StartupError):
+        found.append(warning_of(settings))
+    with suppress(StartupError):
+        certificate = certificate_of(settings)
+        found.append(certificate.warning() if certificate is not None else None)
+    return [warning for warning in found if warning is not None]
 
 
 def to_text(settings: list[Entry], mapping: list[Entry]) -> str:

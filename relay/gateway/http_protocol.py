@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ssl import SSLContext
 from typing import cast
 
 import httptools
@@ -24,6 +25,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.auth.addresses import Network, client_address, is_proxy
 from relay.auth.limits import Caps
+from relay.gateway.tls_transport import TlsTransport
 from relay.gateway.transports import release
 from relay.gateway.websocket.handshake import Handshake
 from relay.gateway.websocket.upgrade import RawHeaders, usual_request
@@ -54,13 +56,16 @@ class Limits:
     request, after its first byte arrived. `stall_s`: a client that reads nothing of a response for this
     many seconds is disconnected. `caps` count each connection until it ends or becomes a WebSocket; a connection that
     exceeds a cap is closed at once. `proxies` are the networks of trusted proxies. The connections of a proxy do not
-    count for an address, because they carry the requests of many clients, and they may stay idle longer.
+    count for an address, because they carry the requests of many clients, and they may stay idle longer. `tls` is the
+    context of the server's certificate; without it, there is no TLS. Its handshake counts as the beginning of the first
+    request.
     """
 
     request_within_s: float
     stall_s: float
     caps: Caps
     proxies: Sequence[Network] = ()
+    tls: SSLContext | None = None
 
 
 def http_protocol(limits: Limits) -> type[HttpProtocol]:
@@ -87,6 +92,8 @@ class HttpProtocol(HttpToolsProtocol):
     _counted = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        if self.limits.tls is not None:
+            transport = TlsTransport(transport, self.limits.tls, self)
         super().connection_made(transport)
         peer = self.client[0] if self.client else ""
         proxied = is_proxy(peer, self.limits.proxies)
@@ -209,7 +216,7 @@ class HttpProtocol(HttpToolsProtocol):
         if answering or self.transport.get_write_buffer_size() > low:
             # The transport may have paused us. It would resume the WebSocket instead of the response that waits, and
             # the WebSocket, which does not know of the pause, would fill a buffer without end. (Below the low mark
-            # nobody is paused. We do not ask for an empty buffer, because over TLS some bytes may always wait.)
+            # nobody is paused.)
             self.transport.abort()
             return
         # httptools keeps trailing blanks.

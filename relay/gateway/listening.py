@@ -126,13 +126,14 @@ class ListeningSocket(socket.socket):
 class Ports:
     """The open ports of one relay, and the number of connections that they may have (`capacity`). `admin` is the port
     that only operators reach; it is None if operators use the clients' port, or if another process has it. `further`
-    are listening sockets that serve clients in the same way as `clients`."""
+    are listening sockets that serve clients in the same way as `clients`. `scheme` is `https` if the ports have TLS."""
 
     host: str
     capacity: Capacity
     clients: ListeningSocket
     admin: ListeningSocket | None
     further: tuple[ListeningSocket, ...] = ()
+    scheme: str = "http"
 
     @property
     def number(self) -> int:
@@ -146,12 +147,14 @@ class Ports:
         socket, which browsers cannot reach."""
         if self._is_unix:
             return f"{UNIX_SOCKETS}{self.clients.getsockname()}"
-        return f"http://{shown(self.host)}:{self.number}"
+        return f"{self.scheme}://{shown(self.host)}:{self.number}"
 
     @property
     def admin_url(self) -> str:
         """The URL of the admin port. An empty string if there is no admin port."""
-        return f"http://{shown(self.host)}:{self.admin.getsockname()[1]}" if self.admin is not None else ""
+        if self.admin is None:
+            return ""
+        return f"{self.scheme}://{shown(self.host)}:{self.admin.getsockname()[1]}"
 
     @property
     def browser_hosts(self) -> set[str]:
@@ -180,7 +183,7 @@ def open_ports(settings: Settings) -> Iterator[Ports]:
         admin = None
         if settings.relay_admin_port is not None:
             admin = opened.enter_context(bind(host, settings.relay_admin_port, capacity.admin_ceiling))
-        yield Ports(host, capacity, clients, admin)
+        yield Ports(host, capacity, clients, admin, scheme=scheme_of(settings))
 
 
 def _clients_port(settings: Settings, ceiling: int) -> ListeningSocket:
@@ -188,6 +191,11 @@ def _clients_port(settings: Settings, ceiling: int) -> ListeningSocket:
     if path is not None:
         return ListeningSocket(listen_unix(path, remedy=LISTEN_REMEDY), ceiling)
     return bind(settings.relay_host, settings.relay_port, ceiling)
+
+
+def scheme_of(settings: Settings) -> str:
+    """Return the scheme of the URLs of the relay's own ports."""
+    return "https" if settings.relay_tls_cert is not None else "http"
 
 
 def path_of(settings: Settings) -> Path | None:
@@ -213,7 +221,7 @@ def inherited_ports(settings: Settings, descriptors: Sequence[int]) -> Iterator[
             opened.enter_context(ListeningSocket(socket.socket(fileno=one), capacity.ceiling))
             for one in descriptors
         )
-        yield Ports(settings.relay_host, capacity, clients, None, tuple(further))
+        yield Ports(settings.relay_host, capacity, clients, None, tuple(further), scheme_of(settings))
 
 
 def bind(host: str, port: int, ceiling: int = sys.maxsize) -> ListeningSocket:

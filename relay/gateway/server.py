@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ssl import SSLContext
 from typing import Any, cast
 
 import uvicorn
@@ -22,7 +23,7 @@ class Server(uvicorn.Server):
     """A uvicorn server for one ASGI application. It accepts at most `connections` HTTP connections at once; WebSockets
     do not count. `websockets` is the class that answers requests to open one (`websocket_protocol` makes it); without
     it, they are rejected with 404. With `shared`, the caps of the settings hold for this server and those of other
-    worker processes together."""
+    worker processes together. With `tls`, it serves TLS only, with this context."""
 
     def __init__(
         self,
@@ -32,10 +33,12 @@ class Server(uvicorn.Server):
         *,
         websockets: type[Handshake] = Handshake,
         shared: SharedCaps | None = None,
+        tls: SSLContext | None = None,
     ) -> None:
         # These caps are separate from those of `Admission`, which count a connection when it becomes a WebSocket or
         # sends a poll. Common caps would count every poll twice.
         self._caps = Caps.of(settings, connections, shared)
+        self._tls = tls
         self._protocol = http_protocol(self._limits(settings))
         super().__init__(
             uvicorn.Config(
@@ -63,6 +66,7 @@ class Server(uvicorn.Server):
             stall_s=settings.relay_stall_timeout_ms / 1000,
             caps=self._caps,
             proxies=networks(settings.relay_trusted_proxies),
+            tls=self._tls,
         )
 
     def stop_accepting(self) -> None:

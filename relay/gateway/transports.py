@@ -9,7 +9,9 @@ def forget_addresses(transport: asyncio.BaseTransport) -> None:
     """Drop the addresses of both ends of the connection, which asyncio keeps for `get_extra_info`: 0.3 KB for each
     connection. To be called when nobody will ask for them any more. For a transport that does not keep them in the same
     place, this function does nothing."""
-    extra = getattr(transport, "_extra", None)
+    extra = getattr(
+        getattr(transport, "below", transport), "_extra", None
+    )  # TLS lies above the one that has them
     if isinstance(extra, dict):
         for name in ("sockname", "peername"):
             extra.pop(name, None)

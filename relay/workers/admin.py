@@ -10,9 +10,10 @@ from relay.auth.admins import Admins
 from relay.auth.current_keys import CurrentKeys, Source
 from relay.config import Settings
 from relay.gateway.admin.api import AdminApi, Answer
+from relay.gateway.certificate import certificate_of
 from relay.gateway.descriptors import reserve_descriptors
 from relay.gateway.http import operating_application, operating_routes
-from relay.gateway.listening import ListeningSocket, bind, ignore_out_of_descriptors, shown
+from relay.gateway.listening import ListeningSocket, bind, ignore_out_of_descriptors, scheme_of, shown
 from relay.gateway.server import Server
 from relay.workers.administration import WorkersAdministration
 from relay.workers.operations import AllWorkers
@@ -25,7 +26,8 @@ class AdminPort:
     """The open port for operators. It has `/healthz`, too, which says that the parent is alive."""
 
     def __init__(self, settings: Settings, listening: ListeningSocket, connections: int) -> None:
-        self.url = f"http://{shown(settings.relay_host)}:{listening.getsockname()[1]}"
+        self.url = f"{scheme_of(settings)}://{shown(settings.relay_host)}:{listening.getsockname()[1]}"
+        self.certificate = certificate_of(settings)  # None if the relay serves no TLS
         self._settings = settings
         self._listening = listening
         self._connections = connections
@@ -47,7 +49,8 @@ class AdminPort:
         administration = WorkersAdministration(workers, operations)
         admin = self._admin = AdminApi(Admins.of(self._settings, self._keys), administration, reload)
         app = operating_application([*operating_routes(operations), *admin.routes()])
-        self._server = Server(self._settings, app, self._connections)
+        tls = self.certificate.context if self.certificate is not None else None
+        self._server = Server(self._settings, app, self._connections, tls=tls)
         fetching = asyncio.create_task(self._keys.run())
         try:
             await self._server.serve(sockets=[self._listening])
@@ -55,11 +58,16 @@ class AdminPort:
             fetching.cancel()
 
     async def read(self, settings: Settings) -> Source:
-        """Read the keys of these settings, for `use`. Raises StartupError if they cannot be used."""
+        """Read the keys of these settings, for `use`. Raises StartupError if they or the certificate cannot be used."""
+        if self.certificate is not None:
+            self.certificate.check(settings)
         return await self._keys.read(settings)
 
     def use(self, keys: Source, settings: Settings) -> None:
-        """Recognise administrators by these settings and keys from now on."""
+        """Recognise administrators by these settings and keys from now on, and serve their certificate. Raises
+        StartupError if it can no longer be used; then nothing has changed."""
+        if self.certificate is not None:
+            self.certificate.reload(settings)
         self._keys.use(keys, settings)
         self._settings = settings
         if self._admin is not None:
@@ -75,8 +83,8 @@ class AdminPort:
 def open_admin_port(settings: Settings) -> Iterator[AdminPort]:
     """Open the port for operators that the settings name, and close it in the end.
 
-    Raises StartupError if the port cannot be opened, the limit on open files leaves room for no connection, or the
-    settings have no key that verifies tokens."""
+    Raises StartupError if the port cannot be opened, the limit on open files leaves room for no connection, the
+    settings have no key that verifies tokens, or their certificate cannot be used."""
     assert settings.relay_admin_port is not None
     capacity = reserve_descriptors(CONNECTIONS)
     with bind(settings.relay_host, settings.relay_admin_port, capacity.admin_ceiling) as listening:

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from relay.config import UNIX_SOCKETS, Settings
-from relay.gateway.listening import LISTEN_REMEDY, listen, path_of, reserve, shown
+from relay.gateway.listening import LISTEN_REMEDY, listen, path_of, reserve, scheme_of, shown
 from relay.gateway.unix_socket import listen_unix, removal
 
 
@@ -97,7 +97,7 @@ def _clients_port(
     kept = opened.enter_context((reserve if spread else listen)(host, settings.relay_port))
     number = kept.getsockname()[1]
     share = partial(listen, host, number, share=True) if spread else kept.dup
-    return kept, share, f"http://{shown(host)}:{number}"
+    return kept, share, f"{scheme_of(settings)}://{shown(host)}:{number}"
 
 
 def _own_address(

@@ -75,9 +75,9 @@ class Supervisor:
         new = in_force(old, read)
         keys = await self._admin.read(new) if self._admin is not None else None
         await reloading.check(self._slots, read)
-        self._settings = new
         if self._admin is not None and keys is not None:
             self._admin.use(keys, new)
+        self._settings = new
         starter.use(new)  # before the running ones use them: one that starts in between has them, too
         for slot in self._slots:
             if slot.name != TAILER_NAME:

@@ -7,20 +7,16 @@ import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import asynccontextmanager, contextmanager, suppress
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import kosoku
 import pytest
 import uvicorn
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from starlette.requests import HTTPConnection
+from support.certificates import Authority
 from support.relay_fixture import SOON_S
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -110,8 +106,8 @@ class Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def echoing(**config: Any) -> AsyncIterator[str]:
-    """Run an echo server with the relay's WebSocket protocol. Yields its address."""
+async def echoing(tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Run an echo server with the relay's WebSocket protocol, with TLS if there is a context. Yields its address."""
     owner = Owner()
 
     async def application(scope: Any, receive: Any, send: Any) -> None: ...
@@ -131,6 +127,7 @@ async def echoing(**config: Any) -> AsyncIterator[str]:
                     request_within_s=SOON_S,
                     stall_s=SOON_S,
                     caps=Caps(total=1_000, per_address=1_000, per_user=1),
+                    tls=tls,
                 )
             ),
             ws=type(
@@ -140,7 +137,6 @@ async def echoing(**config: Any) -> AsyncIterator[str]:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=3,
-            **config,
         )
     )
     serving, ticking = asyncio.create_task(server.serve([listening])), asyncio.create_task(owner.run())
@@ -160,15 +156,22 @@ async def test_a_connection_passes_the_autobahn_cases(
     monkeypatch.setattr(connection, "MAX_FRAGMENTS", 100_000)
     with caplog.at_level(logging.INFO):
         async with echoing() as address:
-            try:
-                results = await kosoku.run_fuzzingclient(address, exclude_cases=LEFT_OUT, concurrency=4)
-            except kosoku.FailureError as failure:
-                results = failure.results
+            check_results(await played(address))
+    check_calm(caplog)
+
+
+async def played(address: str) -> Any:
+    try:
+        return await kosoku.run_fuzzingclient(address, exclude_cases=LEFT_OUT, concurrency=4)
+    except kosoku.FailureError as failure:
+        return failure.results
+
+
+def check_results(results: Any) -> None:
     verdicts = {one.case_id: (one.behavior.value, one.behavior_close.value) for one in results}
     failed = {case: verdict for case, verdict in verdicts.items() if not set(verdict) <= GOOD}
     assert failed.keys() <= KNOWN, failed
     assert len(verdicts) >= CASES
-    check_calm(caplog)
 
 
 def check_calm(caplog: pytest.LogCaptureFixture) -> None:
@@ -178,39 +181,52 @@ def check_calm(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.records) < 10, caplog.text
 
 
-# Over TLS, because asyncio has another transport for it, which buffers and closes differently.
+def contexts(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The contexts of a server and of a client that trusts it."""
+    authority = Authority(directory)
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(authority.issue("server"))
+    return server, ssl.create_default_context(cafile=str(authority.file))
 
 
-def certificate(directory: Path) -> tuple[str, str]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    files = directory / "key.pem", directory / "certificate.pem"
-    files[0].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    files[1].write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    return str(files[0]), str(files[1])
+@asynccontextmanager
+async def decrypting(address: str, trusting: ssl.SSLContext) -> AsyncIterator[str]:
+    """Forward plain connections to a server that has TLS. Yields the address to connect to."""
+    host, port = address.split(":")
+    taking: set[asyncio.Task[None]] = set()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taking.add(cast(asyncio.Task[None], asyncio.current_task()))
+        there, onward = await asyncio.open_connection(host, int(port), ssl=trusting)
+        await asyncio.gather(forward(reader, onward), forward(there, writer))
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0) as front:
+        yield "127.0.0.1:{1}".format(*front.sockets[0].getsockname())
+        await asyncio.wait_for(asyncio.gather(*taking, return_exceptions=True), SOON_S)
+
+
+async def test_a_connection_over_tls_passes_the_autobahn_cases(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MAX_FRAGMENTS", 100_000)
+    server, trusting = contexts(tmp_path)
+    with caplog.at_level(logging.INFO):
+        async with echoing(server) as address, decrypting(address, trusting) as front:
+            check_results(await played(front))
+    check_calm(caplog)
 
 
 async def test_a_connection_works_over_tls(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    key, signed = certificate(tmp_path)
-    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    server, trusting = contexts(tmp_path)
     big = "x" * 3_000_000
-    async with echoing(ssl_keyfile=key, ssl_certfile=signed) as address:
+    async with echoing(server) as address:
 
         def open_one() -> Any:
             return connect(f"wss://{address}", ssl=trusting, proxy=None, max_size=None, max_queue=1)

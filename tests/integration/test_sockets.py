@@ -6,11 +6,13 @@ import asyncio
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from pymongo import MongoClient, UpdateOne
+from support.certificates import Authority
 from support.raw_client import PING, PONG, frame, upgraded
 from support.relay_fixture import SOON_S, SocketClient, connected, running, settings_for, token
 from support.relay_metrics import becomes, metric
@@ -30,8 +32,23 @@ def tasks(mongo: MongoClient[dict[str, Any]], database_name: str) -> Any:
 
 
 @pytest.fixture
-def settings_with(mongo_url: str, database_name: str) -> Callable[..., Any]:
-    return lambda **overrides: settings_for(mongo_url, database_name, **overrides)
+def settings_with(
+    request: pytest.FixtureRequest,
+    mongo_url: str,
+    database_name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Any]:
+    """A function that makes the settings of a relay. It serves TLS if the test has that parameter."""
+    given = {}
+    if getattr(request, "param", "TCP") == "TLS":
+        authority = Authority(tmp_path)
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+        given["relay_tls_cert"] = authority.issue("relay")
+    return lambda **overrides: settings_for(mongo_url, database_name, **given | overrides)
+
+
+on_each_wire = pytest.mark.parametrize("settings_with", ["TCP", "TLS"], indirect=True)
 
 
 def pushes(first: int, count: int) -> list[UpdateOne]:
@@ -57,6 +74,7 @@ async def follow(client: SocketClient, held: list[int], last: int) -> int:
     return single
 
 
+@on_each_wire
 async def test_a_slow_client_is_sent_states_for_dropped_messages(tasks: Any, settings_with: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice", "events": [{"n": -1}]})
     async with (
@@ -86,6 +104,7 @@ async def test_a_slow_client_is_sent_states_for_dropped_messages(tasks: Any, set
         assert listed["data"]["change"] == "upserted"
 
 
+@on_each_wire
 async def test_a_timeline_above_every_limit_is_received_whole_and_ends_nothing_else(
     tasks: Any, settings_with: Any
 ) -> None:
@@ -110,6 +129,7 @@ async def test_a_timeline_above_every_limit_is_received_whole_and_ends_nothing_e
         assert answered == {"t", "a", "b"}
 
 
+@on_each_wire
 async def test_a_slow_client_receives_nothing_of_a_task_it_lost_meanwhile(
     tasks: Any, settings_with: Any
 ) -> None:
@@ -144,6 +164,7 @@ async def test_a_slow_client_receives_nothing_of_a_task_it_lost_meanwhile(
         assert not any("secret" in orjson.dumps(frame).decode() for frame in slow.frames)
 
 
+@on_each_wire
 async def test_a_client_that_reads_nothing_is_cut_off_and_freed(tasks: Any, settings_with: Any) -> None:
     tasks.insert_one({"_id": "t", "createdBy": "alice", "events": []})
     async with (
@@ -183,6 +204,7 @@ async def test_a_client_that_answers_pings_stays(settings_with: Any) -> None:
         assert await metric(relay, "relay_connections ") == 1
 
 
+@on_each_wire
 async def test_a_planned_stop_is_announced_and_reconnects_are_spread(settings_with: Any) -> None:
     settings = settings_with(relay_drain_ms=3_000)
     serving = Relay(settings)
@@ -206,6 +228,7 @@ async def test_a_planned_stop_is_announced_and_reconnects_are_spread(settings_wi
     await run
 
 
+@on_each_wire
 async def test_a_stop_does_not_wait_for_clients_that_are_gone(settings_with: Any) -> None:
     async with asyncio.timeout(SOON_S):
         async with running(settings_with(relay_drain_ms=3_600_000)) as relay, connected(relay) as client:

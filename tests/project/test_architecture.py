@@ -17,8 +17,8 @@ SHARED = {
 CLIENT = {"client", "protocol", "errors"}  # the Python client runs without the server
 # Modules and packages of relay/gateway. Each imports only entries of earlier lines and itself.
 GATEWAY = (
-    ("transports", "descriptors", "http_errors", "paths", "services", "unix_socket"),
-    ("listening", "resync"),
+    ("transports", "certificate", "descriptors", "http_errors", "paths", "services", "unix_socket"),
+    ("listening", "resync", "tls_transport"),
     ("session",),
     ("websocket", "polling"),
     ("http_protocol", "admin"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from support.certificates import Authority
 from support.compose import FILE, MANY, NGINX, composed, started_by
 from support.valkey import Valkey
 from typer.main import get_command
@@ -266,9 +268,13 @@ class Health(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def healthy(status: int = 200) -> Iterator[str]:
-    """Run a server that answers with this status; its port."""
+def healthy(status: int = 200, certificate: Path | None = None) -> Iterator[str]:
+    """Run a server that answers with this status, with TLS if there is a certificate; its port."""
     with HTTPServer(("127.0.0.1", 0), Health) as server:
+        if certificate is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         server.status = status  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield str(server.server_port)
@@ -288,6 +294,12 @@ def probed(default_port: str, **given: str) -> int:
         stderr=subprocess.DEVNULL,
     )
     return ended.returncode
+
+
+def test_the_image_asks_a_relay_that_serves_tls_over_tls(tmp_path: Path) -> None:
+    certificate = Authority(tmp_path).issue("relay")
+    with healthy(certificate=certificate) as listening:
+        assert probed("9", RELAY_PORT=listening, RELAY_TLS_CERT=str(certificate)) == 0
 
 
 @pytest.mark.parametrize("port", [None, "", "tcp://10.0.0.1:8080", "{port}", "{port}\n"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import connect
 
@@ -16,10 +17,10 @@ from support.relay_fixture import SocketClient, token
 async def reading_slowly(relay: Relay | str, path: str = "/ws/dashboard") -> AsyncIterator[SocketClient]:
     """A WebSocket with the smallest possible buffers. It reads from its socket only when `next` is called."""
     url = relay if isinstance(relay, str) else relay.url
-    host, port = url.removeprefix("http://").split(":")
+    at = urlsplit(url)
     with socket.socket() as bare:
         bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-        bare.connect((host, int(port)))
+        bare.connect((at.hostname, at.port))
         headers = {"Authorization": f"Bearer {token('alice')}"}
         address = url.replace("http", "ws", 1) + path
         async with connect(

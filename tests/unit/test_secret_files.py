@@ -49,6 +49,8 @@ def test_every_secret_may_come_from_a_file(
     path = tmp_path / "secret"
     path.write_text(value := "https://example.com/0123456789abcdef0123456789abcdef")
     monkeypatch.setenv(f"{name.upper()}_FILE", f"{path}\n")
+    if name == "relay_tls_key_password":
+        monkeypatch.setenv("RELAY_TLS_CERT", "/etc/relay/chain.pem")
     settings = config.load()
     read = getattr(settings, name)
     assert (read if name == "relay_jwks_url" else read.get_secret_value()) == value

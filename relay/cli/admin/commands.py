@@ -145,7 +145,7 @@ def _ask(
 def _address(given: str | None) -> str:
     """Return the address of the admin port, without a slash at its end. Raises BadParameter for one that is none, and
     StartupError if nothing names one."""
-    from relay.gateway.listening import shown
+    from relay.gateway.listening import scheme_of, shown
     from relay.urls import public_url
 
     given = given or os.environ.get("RELAY_ADMIN_URL", "").strip()
@@ -160,7 +160,7 @@ def _address(given: str | None) -> str:
             "RELAY_ADMIN_PORT is not set, so it is not known where the relay answers administrators: name the address "
             "with --url or in RELAY_ADMIN_URL, such as http://127.0.0.1:9090."
         )
-    return f"http://{shown(settings.relay_host)}:{settings.relay_admin_port}"
+    return f"{scheme_of(settings)}://{shown(settings.relay_host)}:{settings.relay_admin_port}"
 
 
 def _segment(text: str) -> str:

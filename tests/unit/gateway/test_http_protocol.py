@@ -1,10 +1,13 @@
-"""What an HTTP connection may cost that sends no request, or reads no response."""
+"""What an HTTP connection may cost that sends no request, or reads no response, with and without TLS."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import uvicorn
@@ -12,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from support.certificates import Authority
 from support.relay_fixture import SOON_S
 
 from relay.auth.addresses import networks
@@ -29,10 +33,12 @@ from relay.gateway.http_protocol import (
 
 TIMEOUT_S = 0.3
 MOST = 4  # connections of one address
-PLENTY = 8 * 1024 * 1024  # more than the sockets of both ends hold
+PLENTY = 16 * 1024 * 1024  # more than the sockets of both ends hold
 
 
 class Server(uvicorn.Server):
+    has_tls = False
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -66,31 +72,44 @@ ROUTES = [
 ]
 
 
+@pytest.fixture(params=["TCP", "TLS"])
+def certificate(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    """The certificate with which the server serves TLS; None if it does not."""
+    return Authority(tmp_path).issue("server") if request.param == "TLS" else None
+
+
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
+async def server(certificate: Path | None) -> AsyncIterator[Server]:
     """A server that soon cuts a connection that sends no whole request or reads no response."""
-    async with serving() as server:
+    async with serving(certificate=certificate) as server:
         yield server
 
 
 @pytest.fixture
-async def patient() -> AsyncIterator[Server]:
+async def patient(certificate: Path | None) -> AsyncIterator[Server]:
     """A server that does not cut a client because the machine is busy."""
-    async with serving(timeout_s=SOON_S) as server:
+    async with serving(timeout_s=SOON_S, certificate=certificate) as server:
         yield server
 
 
 @asynccontextmanager
-async def serving(*proxies: str, timeout_s: float = TIMEOUT_S) -> AsyncIterator[Server]:
+async def serving(
+    *proxies: str, timeout_s: float = TIMEOUT_S, certificate: Path | None = None
+) -> AsyncIterator[Server]:
+    tls = None
+    if certificate is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(certificate)
     caps = Caps(total=9, per_address=MOST, per_user=1)
     config = uvicorn.Config(
         Starlette(routes=ROUTES),
-        http=http_protocol(Limits(timeout_s, timeout_s, caps, networks(proxies))),
+        http=http_protocol(Limits(timeout_s, timeout_s, caps, networks(proxies), tls)),
         port=0,
         lifespan="off",
         log_config=None,
     )
     server = Server(config)
+    server.has_tls = tls is not None
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
@@ -125,7 +144,17 @@ class Peer:
 @asynccontextmanager
 async def connected(server: Server, limit: int = 2**16) -> AsyncIterator[Peer]:
     port = server.servers[0].sockets[0].getsockname()[1]
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=limit)
+    trusting = None
+    if server.has_tls:
+        trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=limit, ssl=trusting)
+    except ConnectionError:  # it was cut during the handshake
+        over = asyncio.StreamReader()
+        over.feed_eof()
+        yield Peer(over, Mock())
+        return
     try:
         yield Peer(reader, writer)
     finally:
