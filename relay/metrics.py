@@ -56,7 +56,7 @@ CLOSE_CODES = (
 Verified = Literal["cached", "ok", "expired", "invalid", "no_keys"]
 Joined = Literal["task", "list"]
 DatabaseError = Literal[
-    "no_answer",  # no server answered, or the connection broke
+    "no_answer",  # no server answered that can be followed, or the connection broke
     "time_limit",  # the server gave up after the time that it was given
     "passing",  # the server refused for now: a primary that steps down, a secondary that lags
     "position_lost",  # the change stream cannot be continued where it was

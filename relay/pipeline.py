@@ -153,13 +153,9 @@ class Pipeline:
         self._bus, self._bus_asked = bus, asyncio.Event()
         self._leader: Leader | None = None
         if bus is not None:
-            feed, leading = (
-                bus.feed,
-                Tail(
-                    self._following, *where, jitter=random.random, members=members, failed=self._note_failure
-                ),
-            )
-            self._leader = bus.leader(leading, tail)
+            failed = self._note_failure
+            leading = Tail(self._following, *where, jitter=random.random, members=members, failed=failed)
+            feed, self._leader = bus.feed, bus.leader(leading, tail)
         if feed is not None:
             waits = settings.relay_bus_fallback == "wait"
             self.tail = shared = SharedTail(tail, feed, pace=pace, waits=waits, jitter=random.random)
@@ -173,8 +169,8 @@ class Pipeline:
             failed=self._note_failure,
             kept=whole if reads_whole else self.translator.keep,
         )
-        self.opening = Opening(settings, self.client, self.tail, self.reader)
-        self.watch = Watch(settings, self.client, self.reader, self.tail)
+        self.opening = Opening(settings, self.client, self.tail, self.reader, self._note_failure)
+        self.watch = Watch(settings, self.client, self.reader, self.tail, self._note_failure)
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from bson import Timestamp
@@ -16,8 +17,10 @@ from pymongo.errors import PyMongoError
 
 from relay.config import Settings
 from relay.errors import SourceError, Unavailable
+from relay.metrics import DatabaseError
 from relay.source.client import SELECTION_MS, hosts_of
 from relay.source.diagnosis import Diagnosis
+from relay.source.errors import kind_of
 from relay.source.outage import Outage
 from relay.source.reach import FIRST_MS, of_collection, reach
 from relay.source.reader import Reader
@@ -30,11 +33,20 @@ LOOK_S = 5.0  # seconds between two checks of the collection
 
 
 class Opening:
-    """Checks that the relay can use the database and the collection, and then opens the tail."""
+    """Checks that the relay can use the database and the collection, and then opens the tail.
+
+    `failed` is called with the kind of each failure that is retried.
+    """
 
     def __init__(
-        self, settings: Settings, client: AsyncMongoClient[Any], tail: Stream, reader: Reader
+        self,
+        settings: Settings,
+        client: AsyncMongoClient[Any],
+        tail: Stream,
+        reader: Reader,
+        failed: Callable[[DatabaseError], None] = lambda _: None,
     ) -> None:
+        self._failed = failed
         self._settings = settings
         self._client = client
         self._tail = tail
@@ -73,6 +85,9 @@ class Opening:
             try:
                 return await self.once(wait_ms=wait_ms)
             except Unavailable as failure:
+                # Without an error of the driver, an answer has been missing, or was that of a server that is not ready.
+                cause = failure.__cause__
+                self._failed(kind_of(cause) if isinstance(cause, PyMongoError) else "no_answer")
                 outage.failed(str(failure), hosts=hosts_of(self._settings), reason=str(failure))
             # The driver leaves half-connected sockets to the garbage collector, which runs rarely in the
             # relay: without this, they would pile up while the database is away.
@@ -89,7 +104,7 @@ class Watch:
     the collection can be followed again, the stream is reopened, because messages and reads in between may be wrong.
 
     `unanswered` counts the last checks in a row that the database did not answer. The tail notices that as well, unless
-    another process passes the stream on to it.
+    another process passes the stream on to it. `failed` is called with the kind of each failure.
     """
 
     def __init__(
@@ -98,11 +113,13 @@ class Watch:
         client: AsyncMongoClient[Any],
         reader: Reader,
         tail: Stream,
+        failed: Callable[[DatabaseError], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._client = client
         self._reader = reader
         self._tail = tail
+        self._failed = failed
         self.refused: Diagnosis | None = None
         self.unanswered = 0
         self._outage = Outage(log, "MongoDB does not answer, although others pass its changes on")
@@ -121,6 +138,8 @@ class Watch:
             found = await of_collection(self._settings, self._client, self._reader)
         except (PyMongoError, SourceError, LookupError) as failure:
             self.unanswered += 1
+            if isinstance(failure, PyMongoError):  # others were counted by the reader
+                self._failed(kind_of(failure))
             # A silent stream is logged elsewhere.
             if self.unanswered > 1 and self._tail.current_at != earlier:
                 self._outage.failed(type(failure), error=type(failure).__name__)

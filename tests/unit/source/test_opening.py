@@ -26,6 +26,8 @@ class Answers(Opening):
         self._settings = settings_for("mongodb://u:hunter2@db.example.com/", "app")
         self._reasons: Iterator[str | Exception] = iter(reasons)
         self._clock = clock
+        self.failures: list[str] = []
+        self._failed = self.failures.append
         self.waits: list[int] = []
 
     async def once(self, *, wait_ms: int = 0) -> Timestamp:
@@ -69,6 +71,7 @@ async def test_a_reason_is_logged_once_and_again_when_it_changes(
     attempts = Answers("a", "a", "a", "b", "b", "a", clock=clock)
     assert await attempts.patiently() == HERE
     assert logged(caplog) == ["a", "b", "a"]
+    assert attempts.failures == ["no_answer"] * 6
     assert all(vars(one)["hosts"] == "db.example.com" for one in caplog.records)
 
 
