@@ -46,12 +46,16 @@ class Certificate:
 
     def warning(self) -> str | None:
         """Return a sentence if the certificate has expired or will soon; otherwise None."""
-        end = self._served.not_valid_after_utc
-        left = end - datetime.now(UTC)
+        left = self._served.not_valid_after_utc - datetime.now(UTC)
         if left.days >= EXPIRES_SOON_DAYS:
             return None
         verb = "expired" if left.total_seconds() < 0 else "expires"
-        return f"RELAY_TLS_CERT: the certificate in {self._file} {verb} at {end:%Y-%m-%d %H:%M} UTC."
+        return f"RELAY_TLS_CERT: the certificate in {self._file} {verb} at {self.ends_at}."
+
+    @property
+    def ends_at(self) -> str:
+        """When the certificate expires, to the minute, for people."""
+        return f"{self._served.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
 
 
 def certificate_of(settings: Settings) -> Certificate | None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from bson import Decimal128
 from pymongo import MongoClient
+from support.certificates import Authority
 from support.command_process import run, standalone
 
 from relay.cli.demo import mongod as embedded
@@ -69,6 +70,18 @@ def test_a_suitable_database_with_suitable_documents_works(given: dict[str, str]
     assert report["sample"]["documents"] == 20
     assert report["sample"]["statuses"] == [{"value": "analyzing", "count": 20, "message": "task:analyzing"}]
     assert [*tasks.find()] == before
+
+
+def test_a_certificate_is_looked_at(given: dict[str, str], tasks: Any, tmp_path: Path) -> None:
+    tasks.insert_one({**TASK})
+    authority = Authority(tmp_path)
+    for days, mark, code in ((90, "ok", 0), (3, "warning", 0), (-1, "warning", 0)):
+        certificate = authority.issue("relay", days=days)
+        found = findings(check(code=code, **given, RELAY_TLS_CERT=str(certificate)))["certificate"]
+        assert found["mark"] == mark
+    certificate.write_text("hunter2")
+    found = findings(check(code=1, **given, RELAY_TLS_CERT=str(certificate)))["certificate"]
+    assert found["text"] == f"RELAY_TLS_CERT: {certificate} has no certificate in PEM"
 
 
 def test_every_finding_is_one_plain_line_for_people(given: dict[str, str], tasks: Any) -> None:

@@ -117,6 +117,8 @@ def test_secrets_of_files_are_shown_with_their_source_and_hidden(tmp_path: Path)
         {"RELAY_REDIS_URL": "redis://u:hunter2@h/"},
         {"RELAY_JWKS_URL": "https://u:hunter2@id.example.com/"},
         {"RELAY_JWT_SECRET_FILE": "/nowhere"},
+        {"RELAY_TLS_CERT": "/nowhere.pem"},
+        {"RELAY_TLS_CERT": "/etc/hostname", "RELAY_TLS_KEY_PASSWORD": "hunter2"},
         {"RELAY_JWT_SECRET": "", "RELAY_JWT_SECRET_FILE": "/nowhere"},
     ],
     ids=str,

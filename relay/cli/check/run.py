@@ -15,6 +15,7 @@ from typing import NamedTuple, TextIO
 from pymongo.errors import OperationFailure, PyMongoError
 
 from relay.cli.check import (
+    certificate,
     change_stream,
     collection,
     documents,
@@ -53,6 +54,9 @@ class Topic(NamedTuple):
 
 
 TOPICS = (
+    Topic(
+        "certificate", certificate.ask, lambda examination: examination.settings.relay_tls_cert is not None
+    ),
     Topic("options", options.ask, lambda examination: True),
     Topic("reachable", reachable.ask, lambda examination: True),
     Topic("replica set", topology.ask, Examination.is_reached),
