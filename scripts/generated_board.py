@@ -168,10 +168,6 @@ ROWS: dict[str, Sequence[Panel]] = {
     "Processes": (
         Panel("CPU", [(per_second("process_cpu_seconds_total", "instance"), "{{instance}}")], "percentunit"),
         Panel("Memory", [("process_resident_memory_bytes{@}", "{{instance}}")], "bytes"),
-        Panel(
-            "Open files",
-            [("process_open_fds{@}", "{{instance}}"), ("process_max_fds{@}", "{{instance}} limit")],
-        ),
         Panel("Age", [("time() - process_start_time_seconds{@}", "{{instance}}")], "s"),
         Panel("Workers", [("relay_workers{@}", "{{instance}}")], says="Only with RELAY_WORKERS."),
         Panel(

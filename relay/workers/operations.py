@@ -12,11 +12,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry
 
 from relay.cli import output
 from relay.errors import Unanswered
-from relay.metrics import DroppedLines, WorkerMetrics
+from relay.metrics import DroppedLines, ProcessFigures, WorkerMetrics
 from relay.workers.child import Child
 from relay.workers.metric_sums import MetricSums, families_of, value_of
 from relay.workers.slot import Slot
@@ -38,7 +38,7 @@ class AllWorkers:
         # What is counted here, in the parent, and added to the same of the others.
         self._added = CollectorRegistry()
         self._added.register(DroppedLines(output.dropped))
-        ProcessCollector(registry=self._added)
+        self._added.register(ProcessFigures())
         self._sums = MetricSums(OF_ALL)
         self._asking: asyncio.Task[dict[Slot, dict[str, Any]]] | None = None
 
