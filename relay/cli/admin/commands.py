@@ -98,8 +98,9 @@ def kick(
 def reload(url: Url = None, token: Token = None, json: Json = False) -> None:
     """Have the relay read its settings anew, as SIGHUP does, and say which have changed."""
     from relay.cli.admin import tables
+    from relay.cli.admin.request import RELOADED_WITHIN_S
 
-    _ask(url, token, "POST", "/admin/reload", tables.reloaded, json)
+    _ask(url, token, "POST", "/admin/reload", tables.reloaded, json, within_s=RELOADED_WITHIN_S)
 
 
 @admin.command()
@@ -117,11 +118,14 @@ def _ask(
     path: str,
     table: Callable[[dict[str, Any]], str],
     as_json: bool,
+    *,
+    within_s: float | None = None,
 ) -> None:
-    """Send a request to the admin API, and print its answer, as a table or as JSON."""
+    """Send a request to the admin API, and print its answer, as a table or as JSON. `within_s` is how long the answer
+    may take, in seconds, if that is longer than usual."""
     from json import dumps
 
-    from relay.cli.admin.request import ask
+    from relay.cli.admin.request import WITHIN_S, ask
 
     token = token or os.environ.get("RELAY_TOKEN", "").strip()
     if not token:
@@ -129,7 +133,7 @@ def _ask(
     answers: list[dict[str, Any]] = []
 
     async def asking() -> None:
-        answers.append(await ask(_address(url), token, method, path))
+        answers.append(await ask(_address(url), token, method, path, within_s=within_s or WITHIN_S))
 
     with answering(as_json, failures.of_admin):
         if interrupted := loop.run(asking()):

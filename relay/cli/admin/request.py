@@ -14,10 +14,14 @@ from relay.cli.printable import visible
 from relay.errors import StartupError
 
 WITHIN_S = 15.0  # longer than the parent of workers waits for them
+RELOADED_WITHIN_S = 100.0  # the relay may have to fetch keys, and to read every list again by another mapping
 
 
-async def ask(address: str, token: str, method: str, path: str) -> dict[str, Any]:
-    """Send this request to the admin port at `address`, and return the body of the answer.
+async def ask(
+    address: str, token: str, method: str, path: str, *, within_s: float = WITHIN_S
+) -> dict[str, Any]:
+    """Send this request to the admin port at `address`, and return the body of the answer, which comes within
+    `within_s` seconds.
 
     Proxies that environment variables name are not used, and redirects are not followed. Raises StartupError, with one
     sentence, if nobody answers or the relay refuses.
@@ -26,11 +30,11 @@ async def ask(address: str, token: str, method: str, path: str) -> dict[str, Any
         raise StartupError("The token has characters that no token has.")
     context = ssl.create_default_context() if address.startswith("https:") else False
     try:
-        async with httpx2.AsyncClient(verify=context, trust_env=False, timeout=WITHIN_S) as client:
+        async with httpx2.AsyncClient(verify=context, trust_env=False, timeout=within_s) as client:
             headers = {"Authorization": f"Bearer {token}"}
             response = await client.request(method, address + path, headers=headers)
     except httpx2.TimeoutException:
-        raise StartupError(f"{address} does not answer within {WITHIN_S:g} s.") from None
+        raise StartupError(f"{address} does not answer within {within_s:g} s.") from None
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as failure:
         reason = visible(str(failure).rstrip(".")) or type(failure).__name__
         raise StartupError(f"Nobody answers administrators at {address}: {reason}.") from None
