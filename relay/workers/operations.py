@@ -45,7 +45,7 @@ class AllWorkers:
     def answer_for(self, slots: Sequence[Slot], tailer: Slot) -> None:
         """Answer for the workers in these slots from now on. The metrics of the tailer are added to theirs."""
         self._slots, self._asked = slots, (*slots, tailer)
-        for slot in slots:
+        for slot in self._asked:
             self._own.restarts.labels(slot.name)  # so that its counter is there before the first restart
 
     async def readiness(self) -> dict[str, Any]:

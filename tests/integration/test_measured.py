@@ -86,3 +86,30 @@ async def test_requests_and_what_is_wrong_with_them_are_counted(with_: Any) -> N
         await becomes(relay, 'relay_closed_total{code="4401"}', lambda count: count == 1)
         await becomes(relay, "relay_connections", lambda count: count == 0)
         assert await metric(relay, "relay_users") == 0
+
+
+async def test_clients_that_are_closed_for_a_reason_of_refusals_are_counted_as_such(with_: Any) -> None:
+    wanted = with_()
+    async with running(wanted, read=lambda: wanted) as relay:
+
+        def refused(reason: str) -> float | None:
+            labels = {"transport": "websocket", "reason": reason}
+            return relay.metrics.registry.get_sample_value("relay_refusals_total", labels)
+
+        async with connected(relay, sub="alice"), connected(relay, sub="bob") as bob, connected(relay):
+            # Clients are closed because an operator disconnects them, because of a reload,
+            assert relay.administration is not None
+            assert await relay.administration.disconnect("bob") == {"disconnected": 1}
+            await bob.socket.wait_closed()
+            assert await relay.administration.disconnect("bob") == {"disconnected": 0}
+            assert refused("disconnected") == 1
+            wanted = with_(feature_websocket_users="carol", feature_websocket_percent=0)
+            await relay.reload()
+            assert refused("feature_disabled") == 2
+            # and because the relay stops.
+            async with connected(relay, sub="carol") as carol:
+                relay.stop()
+                await carol.socket.wait_closed()
+                assert refused("restart") == 1
+        assert refused("disconnected") == 1
+        assert refused("feature_disabled") == 2

@@ -53,7 +53,8 @@ async def test_operators_are_answered_for_all_workers(
         assert (said["relay_connections"], said["relay_workers"]) == (20, 2)
         assert sum(spread(said)) == 20
         assert min(spread(said)) > 0
-        assert said['relay_worker_restarts_total{worker="2"}'] == 0
+        for child in ("1", "2", "tailer"):
+            assert said[f'relay_worker_restarts_total{{worker="{child}"}}'] == 0
         # Counts add up, and what is no sum is said of all together.
         assert said["relay_delivery_queued_seconds_count"] == 2
         assert said['relay_join_seconds_count{what="list"}'] == 20

@@ -67,6 +67,7 @@ class Connections:
                 try:
                     entry.session.recheck()
                 except Refused as refused:
+                    self._metrics.note_refusal("websocket", refused.reason)
                     connection.close(refused.code, refused.reason)
 
     async def drain(self) -> None:
@@ -93,7 +94,9 @@ class Connections:
         connection that is opened after this call is closed the same way."""
         self._closing = True
         for connection in list(self._open):
-            connection.close(Close.GOING_AWAY, "restart")
+            if connection.code is None:
+                self._metrics.note_refusal("websocket", "restart")
+                connection.close(Close.GOING_AWAY, "restart")
 
     def __len__(self) -> int:
         """The number of open connections."""
@@ -108,6 +111,7 @@ class Connections:
         they are."""
         found = [connection for connection, entry in self._open.items() if entry.user == user]
         for connection in found:
+            self._metrics.note_refusal("websocket", "disconnected")
             connection.close(Close.DISCONNECTED, "disconnected")
         return len(found)
 
