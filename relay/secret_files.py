@@ -11,11 +11,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from relay.errors import StartupError, may_be_secret
+from relay.file_content import content_of
 
 SUFFIX = "_FILE"
 MAX_FILE_BYTES = 64 * 1024
 
-# What divides a path into its words. A path is shown only if none of its words is as long as a key.
+# A path is shown only if it begins like one, does not end like base64, and none of its words is as long as a key: half
+# of all keys in base64 have a slash in them. This is what divides a path into its words.
 _BETWEEN_WORDS = re.compile(r"[/\\._-]")
 
 
@@ -33,8 +35,8 @@ def named(environment: Mapping[str, str], settings: Collection[str]) -> dict[str
 def read(environment: Mapping[str, str], settings: Collection[str]) -> dict[str, str]:
     """Return the value of each of these settings that comes from a file, without the newline at its end.
 
-    Raises StartupError if a setting has a value of its own as well, or if its file cannot be read, is empty, is not
-    UTF-8 or is larger than MAX_FILE_BYTES.
+    Raises StartupError if a setting has a value of its own as well, or if its file cannot be read, contains nothing but
+    blanks, is not UTF-8 or is larger than MAX_FILE_BYTES.
     """
     given = {name.upper(): value.strip() for name, value in environment.items()}
     files = named(environment, settings)
@@ -48,8 +50,7 @@ def read(environment: Mapping[str, str], settings: Collection[str]) -> dict[str,
 
 def _content(name: str, path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+        content = content_of(Path(path), MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as failure:
         reason = getattr(failure, "strerror", None) or "that is no path"
         raise StartupError(f"{name}: {_shown(path)} cannot be read ({reason}).") from None
@@ -61,13 +62,14 @@ def _content(name: str, path: str) -> str:
         )  # some editors write a byte order mark, which is never part of a secret
     except UnicodeDecodeError:
         raise StartupError(f"{name}: {_shown(path)} is not UTF-8.") from None
-    if not text.strip("\r\n"):
+    if not text.strip():  # also blanks alone, which would count as a variable that is not set
         raise StartupError(f"{name}: {_shown(path)} is empty.")
     return text.removesuffix("\n").removesuffix("\r")
 
 
 def _shown(path: str) -> str:
     words = _BETWEEN_WORDS.sub(" ", path)
-    if "/" not in path or "://" in path or may_be_secret(words):
+    is_like_one = path.startswith(("/", "./", "../")) and not path.endswith("=")
+    if not is_like_one or "://" in path or may_be_secret(words):
         return "the file (its name is not shown, because it may be the secret itself)"
     return path

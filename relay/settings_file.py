@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from relay.errors import StartupError
+from relay.file_content import content_of
 
 VARIABLE = "RELAY_SETTINGS_FILE"
 MAX_BYTES = 1024 * 1024
@@ -31,8 +32,7 @@ def read(path: Path) -> dict[str, str]:
     if any("\ud800" <= char <= "\udfff" for char in str(path)):
         raise StartupError(f"{VARIABLE}: must be UTF-8.")
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = content_of(path, MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
             raise StartupError(f"{VARIABLE}: the file is larger than {MAX_BYTES // 1024} KiB.")
         return parse(raw.decode())

@@ -12,6 +12,7 @@ RELAY = Path(__file__).parents[2] / "relay"
 STAGES = ("protocol", "source", "tasks", "auth", "feed", "hub", "gateway")
 SHARED = {
     *("errors", "variables", "settings_file", "urls", "cores", "metrics", "secret_files", "jwt_secrets"),
+    "file_content",
     "config",
 }
 CLIENT = {"client", "protocol", "errors"}  # the Python client runs without the server

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import os
 from pathlib import Path
+from random import Random
+from threading import Thread
 
 import pytest
 
-from relay import config, secret_files
+from relay import config, file_content, secret_files
 from relay.errors import StartupError
 
 SECRET = "hunter2hunter2hunter2hunter2hunter2"
@@ -96,6 +100,8 @@ def test_a_variable_that_is_empty_does_not_count_beside_a_file(
     [
         (b"", "is empty."),
         (b"\n", "is empty."),
+        (b" \t\r\n \n", "is empty."),
+        (b" " * 40, "is empty."),
         (b"hunter2\xff" * 8, "is not UTF-8."),
         (b"hunter2!" * 8193, "is larger than 64 KiB."),
     ],
@@ -135,6 +141,37 @@ def test_a_secret_in_the_place_of_its_path_is_not_shown(mistaken: str) -> None:
         secret_files.read({"RELAY_JWT_SECRET_FILE": mistaken}, config.SECRETS)
     assert mistaken not in str(failure.value)
     assert "hunter2" not in str(failure.value)
+
+
+def test_a_key_in_base64_is_not_shown_in_the_place_of_its_path_although_it_has_slashes() -> None:
+    keys = [base64.b64encode(Random(number).randbytes(32)).decode() for number in range(500)]
+    for key in keys:
+        with pytest.raises(StartupError) as failure:
+            secret_files.read({"RELAY_REDIS_KEY_FILE": key}, config.SECRETS)
+        assert key not in str(failure.value)
+
+
+@pytest.mark.parametrize("name", sorted(config.SECRETS))
+def test_no_file_with_nothing_but_blanks_counts_as_a_setting_that_is_not_set(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path := tmp_path / "secret").write_text(" \n")
+    monkeypatch.setenv(variable := f"{name.upper()}_FILE", str(path))
+    assert refusal() == f"{variable}: {path} is empty."
+
+
+def test_a_pipe_may_bring_a_secret_late_but_is_not_waited_for_without_end(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a pipe, to which somebody writes when it is read,
+    os.mkfifo(file)
+    writing = Thread(target=lambda: file.write_text(f"{SECRET}\n"))
+    writing.start()
+    assert secret() == SECRET
+    writing.join()
+    # when nobody writes to it any more, then this is said.
+    monkeypatch.setattr(file_content, "PIPE_WITHIN_S", 0.01)
+    assert refusal().endswith("cannot be read (it is a pipe that was not written within 0.01 s).")
 
 
 def test_a_value_of_a_file_that_cannot_be_used_is_refused_by_the_name_of_its_variable(file: Path) -> None:
