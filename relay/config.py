@@ -7,12 +7,10 @@ names the variable, what is wrong, what is accepted and the value, unless that m
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -25,140 +23,22 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from relay import jwt_secrets, secret_files, settings_file, variables
-from relay.cores import cores
+from relay import jwt_secrets, secret_files, setting_values, settings_file, variables
 from relay.errors import StartupError, but_is, first_problem
 from relay.jwt_secrets import SHARED_SECRET_ALGORITHMS
-from relay.urls import origin_of, public_url
-
-PUBLIC_KEY_ALGORITHMS = (
-    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
-    *("ES256", "ES384", "ES512", "EdDSA"),
+from relay.setting_values import (
+    MAX_PORT,
+    PUBLIC_KEY_ALGORITHMS,
+    UNIX_SOCKETS,
+    Bytes,
+    CommaSeparated,
+    Count,
+    Milliseconds,
 )
+
 KEY_SETTINGS = ("relay_jwt_secret", "relay_jwt_public_key", "relay_jwks_url")  # exactly one is set
-MAX_PORT = 65_535
-# RELAY_LISTEN and RELAY_WORKER_PORTS begin with this if they name a path; in RELAY_TRUSTED_PROXIES it stands for all
-# Unix sockets.
-UNIX_SOCKETS = "unix:"
-
-
-def _one_family(names: tuple[str, ...]) -> tuple[str, ...]:
-    if not names or not (
-        set(names) <= SHARED_SECRET_ALGORITHMS.keys() or set(names) <= {*PUBLIC_KEY_ALGORITHMS}
-    ):
-        raise ValueError(
-            f"must name some of {', '.join(SHARED_SECRET_ALGORITHMS)}, or some of "
-            f"{', '.join(PUBLIC_KEY_ALGORITHMS)}, separated by commas, but not both kinds"
-        )
-    return names
-
-
-def _default_algorithms(given: dict[str, Any]) -> tuple[str, ...]:
-    public = given.get("relay_jwt_public_key") is not None or given.get("relay_jwks_url") is not None
-    return ("RS256", "ES256") if public else ("HS256",)
-
-
-def _trustworthy(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host or not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError("must be a URL such as https://id.example.com/.well-known/jwks.json")
-    if "@" in parts.netloc:
-        raise ValueError("must not contain a user or a password")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
-        raise ValueError("must begin with https:// (http:// is for this machine itself only)")
-    return url
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _origins(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(origin_of(name) for name in names)
-
-
-def _public(url: str) -> str:
-    return public_url(url) if url else ""  # empty: not set
-
-
-def _claim(text: str) -> str:
-    name, equals, value = (part.strip() for part in text.partition("="))
-    if not (name and equals and value):
-        raise ValueError("must be the name of a claim, = and a value, as in roles=admin")
-    return f"{name}={value}"
-
-
-def _bare_address(host: str) -> str:
-    """Return the host without the brackets that an IPv6 address has in a URL."""
-    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
-
-
-def _networks(names: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        trusted = [ipaddress.ip_network(name) for name in names if name != UNIX_SOCKETS]
-    except ValueError:
-        raise ValueError(
-            f"must be addresses or networks such as 10.0.0.0/8, or {UNIX_SOCKETS}, separated by commas"
-        ) from None
-    if any(network.prefixlen == 0 for network in trusted):
-        raise ValueError(
-            "must not contain every address: then anyone could choose the address they count for"
-        )
-    return names
-
-
-def _workers(value: object) -> object:
-    if isinstance(value, str):
-        if value.lower() == "auto":
-            return cores()
-        try:
-            int(value)
-        except ValueError:
-            raise ValueError("must be a number of processes, or auto for one per core") from None
-    return value
-
-
-def _unix_socket(text: str) -> str:
-    if text and not (text.startswith(UNIX_SOCKETS) and Path(text.removeprefix(UNIX_SOCKETS)).is_absolute()):
-        raise ValueError(f"must name a Unix socket from / on, as in {UNIX_SOCKETS}/run/relay/relay.sock")
-    return text
-
-
-def _worker_ports(text: str) -> str:
-    if text.startswith(UNIX_SOCKETS):
-        if not Path(text.removeprefix(UNIX_SOCKETS)).is_absolute():
-            raise ValueError(
-                f"must name the directory of the sockets from / on, as in {UNIX_SOCKETS}/run/relay"
-            )
-    elif text and not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MAX_PORT):
-        raise ValueError(
-            f"must be the port of the first worker, or a directory for Unix sockets such as {UNIX_SOCKETS}/run/relay"
-        )
-    return text
-
-
-def _split(value: object) -> object:
-    return (
-        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-    )
-
-
-# Each upper limit is far beyond any useful value, and small enough that nothing computed from it overflows.
-Milliseconds = Annotated[int, Field(le=24 * 3600 * 1000)]
-Bytes = Annotated[int, Field(le=2**30)]
-Count = Annotated[int, Field(le=10_000_000)]
-
-# Lists are comma-separated in the environment.
-CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -207,30 +87,30 @@ class Settings(BaseSettings):
     """What a relay does while the shared change stream cannot be used. `tail` follows MongoDB itself. `wait` lets it
     wait, and clients are told that it is `stale`: for many relays, which MongoDB could not serve all at once."""
 
-    relay_host: Annotated[str, AfterValidator(_bare_address)] = Field("127.0.0.1", min_length=1)
+    relay_host: Annotated[str, AfterValidator(setting_values.bare_address)] = Field("127.0.0.1", min_length=1)
     """The address to listen on. `::` accepts IPv6 and IPv4."""
     relay_port: int = Field(8080, ge=0, le=65535)
     """The port to listen on. 0 takes any free port."""
-    relay_public_url: Annotated[str, AfterValidator(_public)] = ""
+    relay_public_url: Annotated[str, AfterValidator(setting_values.public)] = ""
     """The relay's address as browsers see it, with `https://` or `http://`. Pages of its origin may always connect.
     Without it the relay uses the address it listens on."""
     relay_admin_port: int | None = Field(None, ge=0, le=65535)
     """Serve `/readyz` and `/metrics` on this port instead: one that only operators can reach. `/admin` is on this port
     only."""
-    relay_admin_claim: Annotated[str, AfterValidator(_claim)] = "roles=admin"
+    relay_admin_claim: Annotated[str, AfterValidator(setting_values.claim)] = "roles=admin"
     """The claim that a token needs for `/admin` on `RELAY_ADMIN_PORT`: a name or a path, as in
     `realm_access.roles=operator`, and the value that the claim has, or has in its list."""
 
-    relay_listen: Annotated[str, AfterValidator(_unix_socket)] = ""
+    relay_listen: Annotated[str, AfterValidator(setting_values.unix_socket)] = ""
     """Listen on a Unix socket instead of `RELAY_HOST` and `RELAY_PORT`: `unix:/run/relay/relay.sock`, for a proxy on
     the same machine. Everyone who may enter its directory may connect, and with `unix:` in `RELAY_TRUSTED_PROXIES` also
     claim any client address, so let only the proxy enter it. Without `unix:`, all users together count as one address.
     It needs `RELAY_PUBLIC_URL`, because browsers cannot reach it."""
 
-    relay_workers: Annotated[int, BeforeValidator(_workers)] = Field(1, ge=1, le=256)
+    relay_workers: Annotated[int, BeforeValidator(setting_values.workers)] = Field(1, ge=1, le=256)
     """Processes that serve clients, each on a core of its own. `auto` starts one for each core that the relay may use.
     See [operating](../guides/operating.md#every-core-of-a-machine)."""
-    relay_worker_ports: Annotated[str, AfterValidator(_worker_ports)] = ""
+    relay_worker_ports: Annotated[str, AfterValidator(setting_values.worker_ports)] = ""
     """Also give each worker an address of its own, for proxies that spread connections themselves: `9001` gives worker
     1 the port 9001, worker 2 the port 9002 and so on; `unix:/run/relay` the sockets `/run/relay/worker-1.sock` and so
     on."""
@@ -249,10 +129,10 @@ class Settings(BaseSettings):
     relay_jwt_public_key: SecretStr | None = None  # a SecretStr, because somebody may paste the private key
     """The public key that tokens are verified with: PEM, or the path of a PEM file. Up to four while it is being
     replaced: further PEM blocks, or paths separated by blanks."""
-    relay_jwks_url: Annotated[str, AfterValidator(_trustworthy)] | None = None
+    relay_jwks_url: Annotated[str, AfterValidator(setting_values.trustworthy)] | None = None
     """Where to fetch the public keys as a JSON Web Key Set: `https://…`, or `http://` on this machine."""
-    relay_jwt_algorithms: Annotated[CommaSeparated, AfterValidator(_one_family)] = Field(
-        default_factory=_default_algorithms
+    relay_jwt_algorithms: Annotated[CommaSeparated, AfterValidator(setting_values.one_family)] = Field(
+        default_factory=setting_values.default_algorithms
     )
     """Accepted algorithms, separated by commas: of HS256, HS384 and HS512, or of RS256, RS384, RS512, PS256, PS384,
     PS512, ES256, ES384, ES512 and EdDSA. The default is `HS256` with a secret and `RS256,ES256` with public keys."""
@@ -263,7 +143,7 @@ class Settings(BaseSettings):
     relay_jwt_max_age_s: int | None = Field(None, ge=1, le=366 * 24 * 3600)
     """The longest life of a token, in seconds from its `iat` to its `exp`. A token with a longer one, or without `iat`,
     is refused as `unauthenticated`. Not checked when unset."""
-    relay_allowed_origins: Annotated[CommaSeparated, AfterValidator(_origins)] = ()
+    relay_allowed_origins: Annotated[CommaSeparated, AfterValidator(setting_values.origins)] = ()
     """Further origins whose pages may connect, such as `https://app.example.com`, separated by commas. There is no
     wildcard."""
 
@@ -276,7 +156,7 @@ class Settings(BaseSettings):
     """Open connections of one user (`sub`). The next one is closed with 4430."""
     relay_max_connections_per_address: Count = Field(1_000, ge=1)
     """Open connections from one client address. The next one is closed with 4430."""
-    relay_trusted_proxies: Annotated[CommaSeparated, AfterValidator(_networks)] = ()
+    relay_trusted_proxies: Annotated[CommaSeparated, AfterValidator(setting_values.networks)] = ()
     """Addresses or networks of proxies whose `X-Forwarded-For` names the client, separated by commas; `unix:` stands
     for the proxies on Unix sockets. Whoever connects from one of them may claim any client address. Without it, every
     user behind a proxy counts as the proxy's address."""

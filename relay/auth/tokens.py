@@ -23,12 +23,13 @@ import jwt
 
 from relay.auth.keys import MAX_KID, Key, KeySet
 from relay.auth.spans import span
-from relay.config import PUBLIC_KEY_ALGORITHMS, Settings
+from relay.config import Settings
 from relay.errors import Refused
 from relay.jwt_secrets import SHARED_SECRET_ALGORITHMS
 from relay.metrics import Verified
 from relay.protocol.nesting import is_nested_deeper
 from relay.protocol.types import Close
+from relay.setting_values import PUBLIC_KEY_ALGORITHMS
 from relay.tasks.claims import claim_at, text_of
 from relay.tasks.visibility import Principal
 

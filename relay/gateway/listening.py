@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relay.config import UNIX_SOCKETS, Settings
+from relay.config import Settings
 from relay.errors import StartupError, may_be_secret
 from relay.gateway.descriptors import Capacity, reserve_descriptors
 from relay.gateway.unix_socket import BACKLOG, listen_unix, removal
+from relay.setting_values import UNIX_SOCKETS
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from relay.config import UNIX_SOCKETS, Settings
+from relay.config import Settings
 from relay.gateway.listening import LISTEN_REMEDY, listen, path_of, reserve, scheme_of, shown
 from relay.gateway.unix_socket import listen_unix, removal
+from relay.setting_values import UNIX_SOCKETS
 
 
 class Listeners:

@@ -12,8 +12,7 @@ RELAY = Path(__file__).parents[2] / "relay"
 STAGES = ("protocol", "source", "tasks", "auth", "feed", "hub", "gateway")
 SHARED = {
     *("errors", "variables", "settings_file", "urls", "cores", "metrics", "secret_files", "jwt_secrets"),
-    "file_content",
-    "config",
+    *("file_content", "setting_values", "config"),
 }
 CLIENT = {"client", "protocol", "errors"}  # the Python client runs without the server
 # Modules and packages of relay/gateway. Each imports only entries of earlier lines and itself.
