@@ -9,6 +9,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, TextIO
 
 from relay.cli.output import StandardError
@@ -28,6 +29,8 @@ def configure(format: Literal["console", "json"], level: str, *, worker: str = "
     handler.setFormatter(formatter)
     if isinstance(sys.stderr, StandardError):
         sys.stderr.describe_loss = lambda count: formatter.format(_loss(count)) + "\n"
+    # No line names a thread or a process, and to ask for their names takes as long as to make the line.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -48,7 +51,12 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _time(record: logging.LogRecord) -> str:
-    return rfc3339(datetime.fromtimestamp(record.created, UTC))
+    return f"{_second(int(record.created))}.{int(record.created % 1 * 1000):03d}Z"
+
+
+@lru_cache(maxsize=1)  # thousands of lines may belong to one second
+def _second(second: int) -> str:
+    return rfc3339(datetime.fromtimestamp(second, UTC)).partition(".")[0]
 
 
 class _Handler(logging.StreamHandler[TextIO]):
@@ -96,8 +104,13 @@ class _Json(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str)  # ASCII, so without control characters and lone surrogates
+        return _encode(entry)  # ASCII, so without control characters and lone surrogates
+
+
+_encode = json.JSONEncoder(default=str).encode
 
 
 def _printable(message: str) -> str:
+    if message.isprintable():
+        return message
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)

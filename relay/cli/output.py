@@ -17,10 +17,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import accumulate
 from typing import Any, TextIO
 
 READABLE = "relay.readable"  # for `errors=`: replaces characters that the encoding cannot write by ASCII
 MAX_WAITING_BYTES = 1024 * 1024  # that wait for standard error; further strings are dropped and counted
+# The thread that writes rests so long after a write, and then writes all strings that have come, at most about so many
+# bytes at once. To wake it for each of thousands of lines a second would take longer than to make the lines.
+PAUSE_S, BATCH_BYTES = 0.02, 64 * 1024
 LAST_WORDS_S = 1.0  # that the end of the process waits for strings that are not written yet
 STANDARD = (0, 1, 2)
 
@@ -127,17 +131,22 @@ def _occupy() -> None:
 
 
 class StandardError(io.TextIOBase):
-    """Standard error that never makes its caller wait: a thread of its own writes. The thread ends with the process."""
+    """Standard error that never makes its caller wait: a thread of its own writes, PAUSE_S later at most while it
+    can. The thread ends with the process."""
 
     def __init__(self, stream: TextIO | None, descriptor: int = 2) -> None:
         self._terminal = stream is not None and stream.isatty()
         self._encoding = (stream.encoding if stream is not None else None) or "utf-8"
         self._descriptor = descriptor
         self._waiting: deque[bytes | int] = deque()  # an integer stands for that number of dropped strings
-        self._size = 0  # bytes of the strings that wait and of the one that is being written
+        self._size = 0  # bytes of the strings that wait and of those that are being written
         self._failing = False  # the last write failed: that string is missing, or only a part of it is there
         self._in_line = False  # the last byte written was not the end of a line
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._more = threading.Condition(self._lock)  # the thread waits for it while it is idle
+        self._written = threading.Condition(self._lock)  # `finish` waits for it
+        self._idle = False  # the thread waits for a string
+        self._hurries = False  # the process is about to end
         self._thread: threading.Thread | None = None
         self.describe_loss: Callable[[int], str] = _loss  # makes the line about missing strings
         self.dropped = 0  # strings that were not written and never will be, or only a part of them
@@ -162,7 +171,7 @@ class StandardError(io.TextIOBase):
     def write(self, text: str) -> int:
         """Queue this string to be written. The string of one call is written as a whole or not at all."""
         data = text.encode(self._encoding, READABLE)
-        with self._changed:
+        with self._lock:
             if not data:
                 pass
             elif self._size + _size(data) <= MAX_WAITING_BYTES:
@@ -171,15 +180,18 @@ class StandardError(io.TextIOBase):
             else:
                 self._drop()
             self._begin()
-            self._changed.notify_all()
+            if self._idle:
+                self._more.notify()
         return len(text)
 
     def finish(self, within_s: float = LAST_WORDS_S) -> None:
         """Wait until everything is written, but no longer than `within_s`."""
         until = time.monotonic() + within_s
-        with self._changed:
+        with self._lock:
+            self._hurries = True
             while self._can_go_on() and (left := until - time.monotonic()) > 0:
-                self._changed.wait(left)
+                self._written.wait(left)
+            self._hurries = False
 
     def _can_go_on(self) -> bool:
         """Is there anything to write? While writes fail, only a new string is a reason to try again."""
@@ -202,30 +214,36 @@ class StandardError(io.TextIOBase):
 
     def _run(self) -> None:
         while True:
-            with self._changed:
-                self._changed.wait_for(self._can_go_on)
-                lost, data = self._take()
-            said = not lost or self._put(self.describe_loss(lost).encode(self._encoding, READABLE))
-            written = said and self._put(data)
-            with self._changed:
-                if data:
-                    self._size -= _size(data)
-                if not written:
-                    self.dropped += bool(data)
-                    self._put_back((0 if said else lost) + bool(data))
-                self._changed.notify_all()
+            with self._lock:
+                while not self._can_go_on():
+                    self._idle = True
+                    self._more.wait()
+                self._idle = False
+                lost, texts = self._take()
+            said = not lost or self._put([self.describe_loss(lost).encode(self._encoding, READABLE)]) == 1
+            missing = len(texts) - (self._put(texts) if said and texts else 0)
+            with self._lock:
+                self._size -= sum(map(_size, texts))
+                self.dropped += missing
+                if missing or not said:
+                    self._put_back((0 if said else lost) + missing)
+                self._written.notify_all()
+                pauses = not self._hurries and self._size < BATCH_BYTES
+            if pauses:
+                time.sleep(PAUSE_S)
 
-    def _take(self) -> tuple[int, bytes]:
-        """Take the next string from the queue. Return the number of strings that are missing before it, and the string
-        (empty: there is none)."""
-        lost, data = 0, b""
+    def _take(self) -> tuple[int, list[bytes]]:
+        """Take the next strings from the queue, about BATCH_BYTES. Return the number of strings that are missing before
+        them, and the strings (none: only the number is there)."""
+        lost, texts, size = 0, [], 0
         if self._waiting and isinstance(first := self._waiting[0], int):
             lost = first
             self._waiting.popleft()
-        if self._waiting and isinstance(first := self._waiting[0], bytes):
-            data = first
+        while self._waiting and size < BATCH_BYTES and isinstance(first := self._waiting[0], bytes):
+            texts.append(first)
+            size += len(first)
             self._waiting.popleft()
-        return lost, data
+        return lost, texts
 
     def _put_back(self, lost: int) -> None:
         if self._waiting and isinstance(first := self._waiting[0], int):
@@ -233,8 +251,10 @@ class StandardError(io.TextIOBase):
         else:
             self._waiting.appendleft(lost)
 
-    def _put(self, data: bytes) -> bool:
-        """Write all of it, however long that takes. Return False if it cannot be written."""
+    def _put(self, texts: list[bytes]) -> int:
+        """Write these strings, however long that takes. Return how many of them were written as a whole: fewer than all
+        if the descriptor cannot be written."""
+        data = b"".join(texts)
         left = memoryview(b"\n" + data if self._failing and self._in_line else data)
         while left:
             try:
@@ -243,12 +263,17 @@ class StandardError(io.TextIOBase):
                 select.select((), (self._descriptor,), ())
             except OSError:  # the disk is full, the reader has left, the terminal was closed
                 self._failing = True
-                return False
+                return _whole(texts, len(data) - len(left))
             else:
                 self._in_line = left[count - 1] != ord("\n")
                 left = left[count:]
         self._failing = False
-        return True
+        return len(texts)
+
+
+def _whole(texts: list[bytes], written: int) -> int:
+    """Return how many of these strings are whole in their first `written` bytes."""
+    return sum(end <= written for end in accumulate(map(len, texts)))
 
 
 def _size(data: bytes) -> int:
