@@ -227,6 +227,7 @@ class Relay:
                 websockets=websocket_protocol(pacer, connections.open),
                 shared=counts.http,
                 tls=tls,
+                refusals=admission.refusals,
             )
             pump = pipeline.pump(hub, hub.is_listened, pacer.watch)
             metrics.known_tasks.set_function(lambda: pump.known_tasks)
@@ -272,6 +273,7 @@ class Relay:
                     server.should_exit = True
                 await asyncio.gather(*serving)
                 connections.abort_all()
+                admission.refusals.flush()
                 for task in background:
                     task.cancel()
 

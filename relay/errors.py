@@ -61,14 +61,15 @@ class Refused(RelayError):
     """The connection is refused or closed with this close code and reason (PROTOCOL.md section 7).
 
     `detail` is for an operator and is never sent: a clause without a subject that says more about the refusal of a
-    token, such as `has no exp`. It contains no token.
+    token, such as `has no exp`. It contains no token. `user` is the `sub` of the token if its signature was verified.
     """
 
-    def __init__(self, code: int, reason: str, *, detail: str = "") -> None:
+    def __init__(self, code: int, reason: str, *, detail: str = "", user: str | None = None) -> None:
         super().__init__(f"{code} {reason}")
         self.code = code
         self.reason = reason
         self.detail = detail
+        self.user = user
 
 
 class Unanswered(RelayError):

@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection
 from relay.auth.addresses import Network, client_address
 from relay.auth.limits import Caps
 from relay.auth.origins import Origins, Transport
+from relay.auth.refusal_log import RefusalLog
 from relay.auth.rollout import Rollout
 from relay.auth.tokens import Verifier
 from relay.config import Settings
@@ -52,8 +53,10 @@ class Admission:
         verifier: Verifier,
         rollout: Rollout,
         proxies: Sequence[Network] = (),
+        refusals: RefusalLog | None = None,
     ) -> None:
         self.origins = origins
+        self.refusals = refusals or RefusalLog()  # where those who make the checks log what they refuse
         self._caps = caps
         self._verifier = verifier
         self._rollout = rollout
@@ -82,18 +85,20 @@ class Admission:
         come from a page, and is allowed. `transport` is the label that a refusal is counted under."""
         return self.origins.allows(request.headers.get("origin"), transport)
 
-    def enter(self, request: HTTPConnection) -> str:
-        """Count one connection for the client's address. Return this address, which the caller must pass to `leave`.
+    def enter(self, address: str) -> None:
+        """Count one connection for the client's address, which is that of `address_of`. The caller must pass the
+        address to `leave` when the connection ends.
 
         Raises Refused (4430) if the relay or the address has its maximum number of connections already.
         """
-        address = self.address_of(request)
         if not self._caps.enter(address):
-            raise Refused(Close.AT_CAPACITY, "at_capacity")
-        return address
+            detail = "the relay or the address has the maximum number of connections"
+            raise Refused(Close.AT_CAPACITY, "at_capacity", detail=detail)
 
     def address_of(self, request: HTTPConnection) -> str:
-        """Return the address of the client: that of the peer, or, if the peer is a trusted proxy, what it says."""
+        """Return the address of the client: that of the peer, or, if the peer is a trusted proxy, what it says.
+
+        It is empty for a Unix socket."""
         peer = request.client.host if request.client else ""
         return client_address(peer, request.headers.getlist("x-forwarded-for"), self._proxies)
 
@@ -113,9 +118,10 @@ class Admission:
         number of connections already (4430)."""
         principal = self.verify(token)
         if not self.is_switched_on(principal):
-            raise Refused(Close.FEATURE_DISABLED, "feature_disabled")
+            raise Refused(Close.FEATURE_DISABLED, "feature_disabled", user=principal.sub)
         if not self._caps.enter_user(principal.sub):
-            raise Refused(Close.AT_CAPACITY, "at_capacity")
+            detail = "the user has the maximum number of connections"
+            raise Refused(Close.AT_CAPACITY, "at_capacity", detail=detail, user=principal.sub)
         return principal
 
     def leave_user(self, principal: Principal) -> None:
@@ -133,7 +139,8 @@ class Admission:
         Yield the principal (the user of the token, with its claims). Raises Refused if the request has no token or an
         invalid one, or if the client may not connect.
         """
-        address = self.enter(request)
+        address = self.address_of(request)
+        self.enter(address)
         try:
             principal = self.admit(_required(self.token_of(request)))
             try:

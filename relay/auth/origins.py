@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Literal
 from urllib.parse import urlsplit
 
+from relay.auth.shown import shown
 from relay.metrics import Metrics
 from relay.urls import origin_of
 
@@ -23,7 +24,6 @@ Transport = Literal["websocket", "poll", "config"]  # a label of the metric
 
 WARN_EVERY_S = 60.0  # between two warnings about one origin
 MAX_REMEMBERED = 50  # how many origins are warned about in that time; further ones are only counted
-MAX_SHOWN_CHARS = 200  # how much of an origin is logged
 
 
 class Origins:
@@ -62,13 +62,13 @@ class Origins:
         now = self._clock()
         while self._warned_at and now - next(iter(self._warned_at.values())) >= WARN_EVERY_S:
             self._warned_at.popitem(last=False)
-        shown = _shown(origin)
-        if shown in self._warned_at or len(self._warned_at) >= MAX_REMEMBERED:
+        name = shown(origin)
+        if name in self._warned_at or len(self._warned_at) >= MAX_REMEMBERED:
             return
-        self._warned_at[shown] = now
+        self._warned_at[name] = now
         log.warning(
             "a page of an unknown origin was refused; if it is yours, name it in RELAY_ALLOWED_ORIGINS",
-            extra={"origin": shown, "transport": transport},
+            extra={"origin": name, "transport": transport},
         )
 
 
@@ -87,8 +87,3 @@ def allowed_origins(
         with suppress(ValueError):  # no browser can write this host, for example fe80::1%eth0
             own.append(origin_of(f"{scheme}://{host}:{port}"))
     return [*configured, *own]
-
-
-def _shown(origin: str) -> str:
-    printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in origin)
-    return printable if len(printable) <= MAX_SHOWN_CHARS else printable[: MAX_SHOWN_CHARS - 1] + "…"

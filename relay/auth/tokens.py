@@ -154,7 +154,8 @@ class Verifier:
             # There is no leeway here, because a connection must not outlive its token by our own clock.
             self._remembered.pop(digest, None)
             ended_s = max(0.0, self._clock() - principal.expires_at)
-            raise Refused(Close.UNAUTHENTICATED, "token_expired", detail=f"ended {span(ended_s)} ago (exp)")
+            detail = f"ended {span(ended_s)} ago (exp)"
+            raise Refused(Close.UNAUTHENTICATED, "token_expired", detail=detail, user=principal.sub)
         if known:
             self._remembered.move_to_end(digest)
         elif len(token) <= MAX_REMEMBERED_BYTES:

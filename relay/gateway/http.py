@@ -20,8 +20,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from relay.auth.admission import Admission
 from relay.auth.origins import Origins
 from relay.errors import Refused, Unanswered
-from relay.gateway.http_errors import ORIGIN_NOT_ALLOWED, for_foreign_origin, for_refused
+from relay.gateway.http_errors import ORIGIN_NOT_ALLOWED
 from relay.gateway.polling.endpoint import Polls
+from relay.gateway.request_log import RequestLog
 from relay.gateway.websocket.endpoints import PATHS
 from relay.metrics import CONTENT_TYPE, Metrics
 from relay.protocol.polls import ConfigAnswer
@@ -90,7 +91,7 @@ def application(
     async def page(_: Request) -> Response:
         return FileResponse(WEB / "dashboard" / "index.html")
 
-    described = orjson.dumps(json_schema())
+    described, requests = orjson.dumps(json_schema()), RequestLog(admission)
 
     async def schema(_: Request) -> Response:
         return Response(described, media_type="application/schema+json")
@@ -98,12 +99,12 @@ def application(
     async def config(request: Request) -> Response:
         if not admission.allows_origin(request, "config"):
             metrics.note_refusal("config", ORIGIN_NOT_ALLOWED)
-            return for_foreign_origin(readable=True)
+            return requests.foreign_origin(request, readable=True)
         try:
             principal = admission.identify(request)
         except Refused as refused:
             metrics.note_refusal("config", refused.reason)
-            return for_refused(refused)
+            return requests.refusal(request, refused)
         return JSONResponse(
             ConfigAnswer(
                 enabled=admission.is_switched_on(principal),

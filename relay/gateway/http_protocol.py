@@ -25,6 +25,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from relay.auth.addresses import Network, client_address, is_proxy
 from relay.auth.limits import Caps
+from relay.auth.refusal_log import RefusalLog
 from relay.gateway.tls_transport import TlsTransport
 from relay.gateway.transports import release
 from relay.gateway.websocket.handshake import Handshake
@@ -58,7 +59,7 @@ class Limits:
     exceeds a cap is closed at once. `proxies` are the networks of trusted proxies. The connections of a proxy do not
     count for an address, because they carry the requests of many clients, and they may stay idle longer. `tls` is the
     context of the server's certificate; without it, there is no TLS. Its handshake counts as the beginning of the first
-    request.
+    request. `refusals` logs what is refused here; None: nothing does.
     """
 
     request_within_s: float
@@ -66,6 +67,7 @@ class Limits:
     caps: Caps
     proxies: Sequence[Network] = ()
     tls: SSLContext | None = None
+    refusals: RefusalLog | None = None
 
 
 def http_protocol(limits: Limits) -> type[HttpProtocol]:
@@ -101,6 +103,7 @@ class HttpProtocol(HttpToolsProtocol):
         caps = self.limits.caps
         self._counted = caps.enter(self._address)
         if not self._counted:
+            self._log_refused(0, "at_capacity")
             transport.abort()
             return
         self.timeout_keep_alive = PROXY_KEEP_ALIVE_S if proxied else KEEP_ALIVE_S
@@ -133,9 +136,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._bytes += len(data)
         beginning, self._end_of_head = self._end_of_head, (self._end_of_head + data[-3:])[-3:]
         if self._in_head and len(data) > head_left and b"\r\n\r\n" not in beginning + data[:head_left]:
-            self._refuse(HEAD_TOO_LARGE)
+            self._refuse(HEAD_TOO_LARGE, 431)
         elif self._bytes > MAX_REQUEST_BYTES:
-            self._refuse(BODY_TOO_LARGE)
+            self._refuse(BODY_TOO_LARGE, 413)
         else:
             self._unset_keepalive_if_required()
             self._parse(data)
@@ -185,8 +188,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         if self._head_is_too_large:
-            self._refuse(HEAD_TOO_LARGE)
+            self._refuse(HEAD_TOO_LARGE, 431)
         else:
+            self._log_refused(400, "invalid_request")
             super().send_400_response(msg)
 
     def on_headers_complete(self) -> None:
@@ -232,6 +236,8 @@ class HttpProtocol(HttpToolsProtocol):
             self.send_400_response(INVALID_REQUEST)
             return
         if self.transport.get_protocol() is self:
+            if handshake.invalid_status:
+                self._log_refused(handshake.invalid_status, "invalid_handshake")
             # The request is refused. The transport closes once the client has read everything, also the responses
             # before this one; until then this protocol counts the connection, and ends it if it stalls.
             self._watch_for_stall()
@@ -254,13 +260,23 @@ class HttpProtocol(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
-    def _refuse(self, answer: bytes) -> None:
+    def _refuse(self, answer: bytes, status: int) -> None:
+        self._log_refused(status, "too_large")
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             self.transport.write(answer)
         self.transport.close()
 
+    def _log_refused(self, status: int, reason: str) -> None:
+        """Log that this connection is refused, before a request of it was understood. With status 0 it was cut
+        without a response. A proxy is logged by its own address, because nobody can say whose request it was."""
+        if self.limits.refusals is not None:
+            address = self._address or (self.client[0] if self.client else "")
+            self.limits.refusals.say("request refused", address, status=status or None, reason=reason)
+
     def _time_out(self) -> None:
         self._deadline = None
+        if self._bytes:
+            self._log_refused(0, "request_timeout")
         self.transport.abort()
 
     def _check_for_stall(self) -> None:

@@ -11,6 +11,7 @@ import uvicorn
 
 from relay.auth.addresses import networks
 from relay.auth.limits import Caps
+from relay.auth.refusal_log import RefusalLog
 from relay.auth.shared_cells import SharedCaps
 from relay.config import Settings
 from relay.gateway.http_protocol import Limits, http_protocol
@@ -23,7 +24,8 @@ class Server(uvicorn.Server):
     """A uvicorn server for one ASGI application. It accepts at most `connections` HTTP connections at once; WebSockets
     do not count. `websockets` is the class that answers requests to open one (`websocket_protocol` makes it); without
     it, they are rejected with 404. With `shared`, the caps of the settings hold for this server and those of other
-    worker processes together. With `tls`, it serves TLS only, with this context."""
+    worker processes together. With `tls`, it serves TLS only, with this context. `refusals` logs requests that are
+    refused before they are understood."""
 
     def __init__(
         self,
@@ -34,11 +36,12 @@ class Server(uvicorn.Server):
         websockets: type[Handshake] = Handshake,
         shared: SharedCaps | None = None,
         tls: SSLContext | None = None,
+        refusals: RefusalLog | None = None,
     ) -> None:
         # These caps are separate from those of `Admission`, which count a connection when it becomes a WebSocket or
         # sends a poll. Common caps would count every poll twice.
         self._caps = Caps.of(settings, connections, shared)
-        self._tls = tls
+        self._tls, self._refusals = tls, refusals
         self._protocol = http_protocol(self._limits(settings))
         super().__init__(
             uvicorn.Config(
@@ -67,6 +70,7 @@ class Server(uvicorn.Server):
             caps=self._caps,
             proxies=networks(settings.relay_trusted_proxies),
             tls=self._tls,
+            refusals=self._refusals,
         )
 
     def stop_accepting(self) -> None:

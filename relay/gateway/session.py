@@ -68,6 +68,9 @@ class Carrier(Receiver, Protocol):
     def wake(self) -> None:
         """Call the session's `tick` soon, even if its last `tick` returned a later time."""
 
+    def admitted(self) -> None:
+        """Note that a message of the client brought the token with which it was admitted."""
+
     def close(self, code: int, reason: str) -> None:
         """Send what is queued, then close the connection with this close code and reason. A second call does
         nothing."""
@@ -144,7 +147,8 @@ class Session:
         self._principal = principal = services.admission.admit(token)
         wait_s = services.reads.take(principal.sub, services.monotonic(), self._opening.cost())
         if wait_s:
-            raise Refused(Close.RATE_LIMITED, f"rate_limited:{_ms(wait_s + REOPEN_S)}")
+            reason = f"rate_limited:{_ms(wait_s + REOPEN_S)}"
+            raise Refused(Close.RATE_LIMITED, reason, user=principal.sub)
         self._carrier.wake()
         listener = Listener(
             services.audience.keys_for(principal),
@@ -209,6 +213,7 @@ class Session:
                 raise Refused(Close.UNAUTHENTICATED, "unauthenticated") from bad
             assert isinstance(first, Auth)
             self.authenticate(first.token, request.id)
+            self._carrier.admitted()
             return
         if not self._within_rate(request.id):
             return
@@ -216,6 +221,11 @@ class Session:
             self._execute(self._listener, request)
         except BadRequest as bad:
             self._carrier.answer(_error(bad, request.id))
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether the client is admitted: it was sent `welcome`, and the session has not ended."""
+        return self._listener is not None
 
     @property
     def user(self) -> str | None:

@@ -28,6 +28,7 @@ from relay.gateway.http_protocol import Limits, http_protocol
 from relay.gateway.websocket import connection
 from relay.gateway.websocket.connection import Connection, Timeouts
 from relay.gateway.websocket.handshake import Handshake
+from relay.gateway.websocket.owner import End
 from relay.gateway.websocket.pacing import WritePacer
 from relay.protocol.frames import Frame
 from relay.protocol.types import Kind
@@ -87,6 +88,10 @@ class Owner:
         self.open.add(ours)
 
     def wake(self, ours: Connection) -> None: ...
+
+    def admitted(self, ours: Connection) -> None: ...
+
+    def ending(self, ours: Connection, end: End) -> None: ...
 
     def lost(self, ours: Connection) -> None:
         self.open.discard(ours)

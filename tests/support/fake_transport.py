@@ -16,6 +16,7 @@ from websockets.frames import Opcode
 
 from relay.gateway.websocket.connection import Connection, Timeouts
 from relay.gateway.websocket.handshake import Handshake, websocket_protocol
+from relay.gateway.websocket.owner import End
 from relay.metrics import Metrics
 from relay.protocol.frames import Batch, Frame
 from relay.protocol.types import Kind
@@ -222,7 +223,8 @@ class Harness:
         settle: bool = True,
     ) -> None:
         self.loop, self.conversation = Loop(), conversation or RecordingConversation()
-        self.losses = self.wakes = 0
+        self.losses = self.wakes = self.admissions = 0
+        self.ends: list[End] = []
         self.transport = Transport(self.loop)
         # In place of the protocol for HTTP, which ends with the handshake.
         self.transport.protocol = asyncio.Protocol()
@@ -247,6 +249,12 @@ class Harness:
 
     def schedule(self, connection: Any) -> None:
         self.loop.call_soon(connection.flush)
+
+    def admitted(self, _: Connection) -> None:
+        self.admissions += 1
+
+    def ending(self, _: Connection, end: End) -> None:
+        self.ends.append(end)
 
     def lost(self, _: Connection) -> None:
         self.losses += 1

@@ -10,15 +10,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from relay.errors import BadRequest, Refused, Unavailable
-from relay.gateway.http_errors import (
-    ORIGIN_NOT_ALLOWED,
-    error_response,
-    for_bad_request,
-    for_foreign_origin,
-    for_refused,
-)
+from relay.gateway.http_errors import ORIGIN_NOT_ALLOWED, error_response, for_bad_request
 from relay.gateway.polling.poll import Poll
 from relay.gateway.polling.waiting import WaitingPoll
+from relay.gateway.request_log import RequestLog
 from relay.gateway.services import Services
 from relay.metrics import Metrics
 from relay.protocol import polls
@@ -33,6 +28,7 @@ class Polls:
     def __init__(self, services: Services, metrics: Metrics, *, random: Callable[[], float]) -> None:
         self._services = services
         self._metrics = metrics
+        self._log = RequestLog(services.admission)
         self._random = random  # a number in [0, 1)
         self._waiting: dict[WaitingPoll, None] = {}  # the oldest first
         self._draining = False
@@ -76,19 +72,22 @@ class Polls:
         admission, metrics = self._services.admission, self._metrics
         if not admission.allows_origin(request, "poll"):
             metrics.note_refusal("poll", ORIGIN_NOT_ALLOWED)
-            return for_foreign_origin()
+            return self._log.foreign_origin(request)
+        began, user = self._services.monotonic(), None
         try:
             with admission.admitted(request) as principal:
+                user = principal.sub
                 body = await self._body(request)
                 if body is None:
-                    return self._too_large()
-                return await self._serve(request, principal, self._charged(principal.sub, body))
+                    return self._log.refused(request, self._too_large(), "the body is too large", user=user)
+                response = await self._serve(request, principal, self._charged(user, body))
+                return self._log.answered(request, response, user, self._services.monotonic() - began)
         except Refused as refused:
             metrics.note_refusal("poll", refused.reason)
-            return for_refused(refused)
+            return self._log.refusal(request, refused, user)
         except BadRequest as bad:
             metrics.errors.labels(bad.code).inc()
-            return for_bad_request(bad)
+            return self._log.refused(request, for_bad_request(bad), bad.code, detail=bad.message, user=user)
         except ClientDisconnect:
             return Response()  # the client is gone, so any response will do
         except Unavailable:

@@ -19,7 +19,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from websockets.frames import Close as CloseFrame
 from websockets.frames import Frame as WebSocketFrame
@@ -31,6 +31,7 @@ from relay.gateway.transports import release
 from relay.gateway.websocket.conversation import Conversation
 from relay.gateway.websocket.framing import PING, Parser, close_frame, usual_frame
 from relay.gateway.websocket.outbox import Outbox
+from relay.gateway.websocket.owner import End, Owner
 from relay.gateway.websocket.pacing import WritePacer
 from relay.protocol.frames import Batch, Frame
 from relay.protocol.types import ABNORMAL, Close, Kind
@@ -42,16 +43,6 @@ T = TypeVar("T")
 CLOSE_S = 5.0  # how long a client may take to answer a close
 MAX_FRAGMENTS = 1000  # in one message: each fragment costs memory, however short it is
 CONTROL_FRAMES, CONTROL_WINDOW_S = 100, 0.25  # the pings and pongs a client may send within this many seconds
-
-
-class Owner(Protocol):
-    """The object that keeps all open connections and calls their `tick`: in the relay `Connections`."""
-
-    def wake(self, connection: Connection) -> None:
-        """Call the `tick` of this connection soon, even if its last `tick` returned a later time."""
-
-    def lost(self, connection: Connection) -> None:
-        """Forget this connection, which has ended. The connection makes no other call after this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +148,13 @@ class Connection(asyncio.Protocol):
     def abort_if_unserved(self) -> None:
         """Cut off the connection if neither `serve` nor `close` was called, because then nothing would ever end it."""
         if self._conversation is None and self.code is None:
-            self.abort(Close.INTERNAL)
+            self.abort(Close.INTERNAL, "internal error")
 
     # asyncio.Protocol methods.
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._registry.discard(self)
-        self._end(None)
+        self._end(None, by_client=True)
         self._count_dropped()
         self._outbox.clear()
         self._drop_parser()
@@ -194,7 +185,7 @@ class Connection(asyncio.Protocol):
         # After this method returns, the transport sends what it was given, and then closes. So write what is queued
         # now. The deadline is for a client that never reads this data.
         self.flush()
-        self._end(None)
+        self._end(None, by_client=True)
         self._cut_off_in(CLOSE_S)
 
     def pause_writing(self) -> None:
@@ -229,7 +220,7 @@ class Connection(asyncio.Protocol):
                 elif len(parser.fragments) > MAX_FRAGMENTS:
                     self.close(Close.PROTOCOL_ABUSE, "too many fragments")
             case Opcode.CLOSE:
-                self._end(CloseFrame.parse(frame.data).code)
+                self._end_by_client(frame)
             case _:
                 self._take_control(frame)
 
@@ -237,7 +228,7 @@ class Connection(asyncio.Protocol):
         if frame.opcode is Opcode.TEXT:
             self.message(frame.opcode, bytes(frame.data))
         else:
-            self._end(CloseFrame.parse(frame.data).code)
+            self._end_by_client(frame)
             self._keep(bytes((0x88, len(frame.data))) + frame.data)
             self._finish()
 
@@ -270,7 +261,7 @@ class Connection(asyncio.Protocol):
             return method(*args, **named)
         except Refused as refused:
             self._pacer.metrics.note_refusal("websocket", refused.reason)
-            self.close(refused.code, refused.reason)
+            self.close(refused.code, refused.reason, refused)
         except Exception:
             log.exception("a conversation failed")
             self.close(Close.INTERNAL, "internal error")
@@ -280,7 +271,8 @@ class Connection(asyncio.Protocol):
         """Queue what the parser answers by itself: the echo of the client's close frame, or a close frame for a
         violation of the protocol. Drop the parser if no message is arriving."""
         if parser.parser_exc is not None:
-            self._end(parser.close_sent.code if parser.close_sent is not None else None)
+            sent = parser.close_sent
+            self._end(*((sent.code, sent.reason) if sent is not None else (None,)))
         data = parser.data_to_send()
         answer = b"".join(data)
         if (
@@ -319,7 +311,7 @@ class Connection(asyncio.Protocol):
             if frame.kind is Kind.ERROR:
                 self._pacer.metrics.errors.labels(frame.data["code"]).inc()
             if not self._outbox.add_answer(frame):
-                self._loop.call_soon(self.abort, Close.TIMEOUT)
+                self._loop.call_soon(self.abort, Close.TIMEOUT, "outbox_overflow")
             self._schedule()
 
     def answer_pages(self, pages: Iterable[Frame], size: int) -> None:
@@ -396,19 +388,20 @@ class Connection(asyncio.Protocol):
 
     # Ending.
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str, refused: Refused | None = None) -> None:
         """Close the connection with this code and reason after everything queued has been written. A client that does
-        not answer within CLOSE_S seconds is cut off. Does nothing if the connection is closing already."""
+        not answer within CLOSE_S seconds is cut off. Does nothing if the connection is closing already. `refused` is
+        the refusal that is the cause, if one is."""
         if self.code is None:
             self._keep(close_frame(code, reason))
-            self._end(code)
+            self._end(code, reason, refused=refused)
             self._cut_off_in(CLOSE_S)
 
-    def abort(self, code: int) -> None:
+    def abort(self, code: int, reason: str) -> None:
         """Cut off the connection at once, without a close frame, and drop what is queued. `code` is recorded as its
-        close code, unless the connection was closing already."""
+        close code and `reason` is logged, unless the connection was closing already."""
         self._outbox.clear()
-        self._end(code)
+        self._end(code, reason)
         self._transport.abort()
 
     def shutdown(self) -> None:
@@ -419,14 +412,27 @@ class Connection(asyncio.Protocol):
             self._lingers = False
             self._finish()
 
-    def _end(self, code: int | None) -> None:
-        """Begin to end: record the close code, accept no further messages from the client or from senders, and call
-        `Conversation.closed`. What is queued already may still be written. `code` is None if the connection ended
-        without a close frame. A second call does nothing."""
+    def _end_by_client(self, frame: WebSocketFrame) -> None:
+        close = CloseFrame.parse(frame.data)
+        self._end(close.code, close.reason, by_client=True)
+
+    def _end(
+        self,
+        code: int | None,
+        reason: str = "",
+        *,
+        by_client: bool = False,
+        refused: Refused | None = None,
+    ) -> None:
+        """Begin to end: record the close code, accept no further messages from the client or from senders, tell the
+        owner, and call `Conversation.closed`. What is queued already may still be written. `code` is None if the
+        connection ended without a close frame. A second call does nothing."""
         if self.code is None:
             self.code = code if code is not None else ABNORMAL
             if self._parser is not None:
                 self._parser.fragments.clear()
+            if self._owner is not None:
+                self._owner.ending(self, End(self.code, reason, by_client, refused))
             conversation, self._conversation = self._conversation, None
             if conversation is not None:
                 self._call(conversation.closed)
@@ -462,7 +468,7 @@ class Connection(asyncio.Protocol):
         """
         if self._deadline:
             if now >= self._deadline:
-                self.abort(self.code or ABNORMAL)
+                self.abort(self.code or ABNORMAL, "")
             return self._deadline
         due = self._check_client(now, timeouts)
         if self._conversation is not None:
@@ -475,11 +481,11 @@ class Connection(asyncio.Protocol):
             if unread != self._unread_bytes:
                 self._progress_at, self._unread_bytes = now, unread
             elif now - self._progress_at >= timeouts.stall_s:
-                self.abort(Close.TIMEOUT)
+                self.abort(Close.TIMEOUT, "stalled")
             return now
         if self._pinged_at > self._heard_at:
             if now - self._pinged_at >= timeouts.pong_within_s:
-                self.abort(Close.TIMEOUT)
+                self.abort(Close.TIMEOUT, "ping_timeout")
             return self._pinged_at + timeouts.pong_within_s
         if now - self._heard_at >= timeouts.ping_every_s and self._conversation is not None:
             self._pinged_at = now
@@ -491,6 +497,11 @@ class Connection(asyncio.Protocol):
         """Have `tick` called soon, because something is due earlier than the time that the last `tick` returned."""
         if self._owner is not None:
             self._owner.wake(self)
+
+    def admitted(self) -> None:
+        """Note that a message of the client brought the token with which it was admitted."""
+        if self._owner is not None:
+            self._owner.admitted(self)
 
     @property
     def messages_out(self) -> int:

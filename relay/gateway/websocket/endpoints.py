@@ -21,8 +21,10 @@ from relay.gateway.paths import rest_of
 from relay.gateway.services import Services
 from relay.gateway.session import NOTHING, Opening, Session
 from relay.gateway.websocket.connection import Connection, Timeouts
+from relay.gateway.websocket.connection_log import ConnectionLog, TokenPlace
 from relay.gateway.websocket.handshake import Handshake
 from relay.gateway.websocket.open_connection import OpenConnection, kept_path
+from relay.gateway.websocket.owner import End
 from relay.gateway.websocket.timers import Timers
 from relay.metrics import Metrics
 from relay.protocol.requests import check_limit, check_position
@@ -42,6 +44,9 @@ class Connections:
         self._metrics = metrics
         self._random = random  # a number in [0, 1)
         self._open: dict[Connection, OpenConnection] = {}
+        # Connections whose address is not counted, because a cap is reached or the relay stops.
+        self._uncounted: set[OpenConnection] = set()
+        self._log = ConnectionLog(services.admission.refusals)
         self._timers = Timers(
             _timeouts(services.settings),
             services.settings.relay_outbox_max_bytes,
@@ -68,7 +73,7 @@ class Connections:
                     entry.session.recheck()
                 except Refused as refused:
                     self._metrics.note_refusal("websocket", refused.reason)
-                    connection.close(refused.code, refused.reason)
+                    connection.close(refused.code, refused.reason, refused)
 
     async def drain(self) -> None:
         """Announce to every client that the relay will stop, and when to reconnect. Clients that connect later are sent
@@ -118,7 +123,7 @@ class Connections:
     def abort_all(self) -> None:
         """Cut off every connection that is still open at once, and drop what is queued for it."""
         for connection in list(self._open):
-            connection.abort(Close.GOING_AWAY)
+            connection.abort(Close.GOING_AWAY, "restart")
 
     def open(self, handshake: Handshake, request: HTTPConnection) -> None:
         """Answer a request to open a WebSocket, by its path:
@@ -137,7 +142,7 @@ class Connections:
         elif path.startswith("/ws/tasks/"):
             self._serve(handshake, request, task_id=path.removeprefix("/ws/tasks/"))
         else:
-            handshake.reject(HTTPStatus.NOT_FOUND)
+            self._reject(handshake, request, HTTPStatus.NOT_FOUND, "not_found")
 
     def _serve(
         self,
@@ -155,7 +160,7 @@ class Connections:
         admission = self._services.admission
         if not admission.allows_origin(request, "websocket"):
             self._metrics.note_refusal("websocket", ORIGIN_NOT_ALLOWED)
-            handshake.reject(HTTPStatus.FORBIDDEN)
+            self._reject(handshake, request, HTTPStatus.FORBIDDEN, ORIGIN_NOT_ALLOWED)
             return
         offered = request.scope["subprotocols"]
         connection = handshake.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None, self)
@@ -167,27 +172,47 @@ class Connections:
         try:
             if self._closing:
                 raise Refused(Close.GOING_AWAY, "restart")
-            entry.address = admission.enter(request)  # given back in `lost`
+            admission.enter(entry.address)  # given back in `lost`
+            self._uncounted.discard(entry)
             token = admission.token_of(request)
             opening = _opening(request, dashboard=dashboard, task_id=task_id)
             session = entry.session = Session(self._services, connection, opening)
             connection.serve(session, max_bytes=self._services.settings.relay_outbox_max_bytes)
             if token is not None:
                 session.authenticate(token)
+                place: TokenPlace = "header" if "authorization" in request.headers else "subprotocol"
+                self._log.opened(entry, place, self._services.wall())
             if self._draining:
                 self._announce_drain(session)
         except Refused as refused:
             self._metrics.note_refusal("websocket", refused.reason)
-            connection.close(refused.code, refused.reason)
+            connection.close(refused.code, refused.reason, refused)
         except Exception:
             log.exception("a session could not begin")
             connection.close(Close.INTERNAL, "internal error")
 
+    def _reject(self, handshake: Handshake, request: HTTPConnection, status: HTTPStatus, reason: str) -> None:
+        """Reject the request with this HTTP status, and log it with this reason."""
+        admission = self._services.admission
+        admission.refusals.say(
+            "connection refused",
+            admission.address_of(request),
+            status=status.value,
+            reason=reason,
+            path=request.scope["path"],
+            origin=request.headers.get("origin"),
+        )
+        handshake.reject(status)
+
     def _register(self, connection: Connection, request: HTTPConnection) -> OpenConnection:
         """Start the timers of a new connection, and count it in the metrics. `lost` undoes both. Return its record."""
         entry = self._open[connection] = OpenConnection(
-            connection, kept_path(request.scope["path"]), self._services.wall()
+            connection,
+            kept_path(request.scope["path"]),
+            self._services.wall(),
+            self._services.admission.address_of(request),
         )
+        self._uncounted.add(entry)
         self._timers.wake(entry)
         self._empty.clear()
         self._metrics.connections.inc()
@@ -198,10 +223,18 @@ class Connections:
     def wake(self, connection: Connection) -> None:
         self._timers.wake(self._open[connection])
 
+    def admitted(self, connection: Connection) -> None:
+        self._log.opened(self._open[connection], "message", self._services.wall())
+
+    def ending(self, connection: Connection, end: End) -> None:
+        self._log.ended(self._open[connection], end, self._services.wall())
+
     def lost(self, connection: Connection) -> None:
         entry = self._open.pop(connection)
         entry.release()
-        if entry.address is not None:
+        if entry in self._uncounted:
+            self._uncounted.discard(entry)
+        else:
             self._services.admission.leave(entry.address)
         if not self._open:
             self._empty.set()

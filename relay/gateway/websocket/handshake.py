@@ -25,7 +25,8 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from relay.gateway.transports import forget_addresses
-from relay.gateway.websocket.connection import Connection, Owner
+from relay.gateway.websocket.connection import Connection
+from relay.gateway.websocket.owner import Owner
 from relay.gateway.websocket.pacing import WritePacer
 from relay.gateway.websocket.upgrade import (
     NotAnUpgrade,
@@ -58,6 +59,9 @@ class Handshake:
         self._transport: asyncio.Transport | None = None  # None once the request is answered
         self._accept = b""  # for the response that accepts
         self._connection: Connection | None = None  # set when the request is accepted
+        self.invalid_status = (
+            0  # the HTTP status, if the request was refused because it is no valid handshake
+        )
 
     def begin(
         self,
@@ -80,6 +84,7 @@ class Handshake:
         try:
             self._accept = accept_key(method, http_version, headers)
         except NotAnUpgrade as refused:
+            self.invalid_status = refused.status
             self._refuse(refused.answer)
             return
         offered = b",".join(value for name, value in headers if name == b"sec-websocket-protocol").decode(

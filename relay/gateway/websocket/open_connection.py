@@ -20,14 +20,15 @@ class OpenConnection:
     """An open WebSocket connection, from the moment its handshake is accepted.
 
     `path` is the path of its address, without the query, as `kept_path` returns it. `opened_at` is the time of the
-    handshake in seconds since 1970. `address` is the client address whose connection cap the connection counts for.
+    handshake in seconds since 1970. `address` is the client address whose connection cap the connection counts for; it
+    is empty if the client came through a Unix socket.
     """
 
     connection: Connection | None  # None, like `session`, after the connection has ended
     path: str
     opened_at: float
+    address: str
     session: Session | None = None  # None until the checks that need no token are passed
-    address: str | None = None  # None until the caps have admitted the client
     due: int = 0  # the number of the tick at which the timers visit the connection next
 
     @property

@@ -84,7 +84,7 @@ class Timers:
         self.waiting_bytes = waiting_bytes
         for user, size in waiting.items():
             if size > self.max_bytes * USER_FACTOR:
-                largest[user].abort(Close.TIMEOUT)
+                largest[user].abort(Close.TIMEOUT, "user_overflow")
 
     def _take_due(self, number: int) -> Iterator[tuple[OpenConnection, Connection]]:
         woken, self._woken = self._woken, set()

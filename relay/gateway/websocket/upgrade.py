@@ -41,11 +41,13 @@ _LOOKED_AT = frozenset(
 
 
 class NotAnUpgrade(Exception):
-    """The request is not a valid handshake. `answer` has the bytes of the response that refuses it."""
+    """The request is not a valid handshake. `answer` has the bytes of the response that refuses it, with the HTTP
+    status `status`."""
 
-    def __init__(self, answer: bytes) -> None:
+    def __init__(self, answer: bytes, status: int) -> None:
         super().__init__()
         self.answer = answer
+        self.status = status
 
 
 def path_and_query(target: bytes) -> tuple[str, bytes]:
@@ -164,5 +166,5 @@ def _examined(method: str, http_version: str, headers: RawHeaders) -> bytes:
             failure.__traceback__ = None
             failure = failure.__cause__ or failure.__context__
     if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-        raise NotAnUpgrade(response.serialize())
+        raise NotAnUpgrade(response.serialize(), int(response.status_code))
     return response.headers["Sec-WebSocket-Accept"].encode("ascii")

@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from relay.auth.origins import MAX_REMEMBERED, MAX_SHOWN_CHARS, WARN_EVERY_S, Origins
+from relay.auth.origins import MAX_REMEMBERED, WARN_EVERY_S, Origins
+from relay.auth.shown import MAX_SHOWN_CHARS
 from relay.metrics import Metrics
 
 

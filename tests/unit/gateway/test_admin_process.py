@@ -31,7 +31,7 @@ def _connection(user: str | None, number: int) -> OpenConnection:
     its: Any = SimpleNamespace(id=f"{number:016x}", messages_in=1, messages_out=2, waiting_bytes=7)
     listener = SimpleNamespace(user=user, list=None, lagging=True) if user is not None else None
     session: Any = SimpleNamespace(user=user, listener=listener)
-    return OpenConnection(its, "/ws", float(number), session, "10.0.0.1")
+    return OpenConnection(its, "/ws", float(number), "10.0.0.1", session)
 
 
 @pytest.mark.parametrize("count", [100, 1000])

@@ -153,6 +153,8 @@ class Wired:
 
     def wake(self) -> None: ...
 
+    def admitted(self) -> None: ...
+
     def close(self, code: int, reason: str) -> None:
         raise AssertionError("a session is closed by what it raises")
 

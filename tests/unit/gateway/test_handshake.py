@@ -17,6 +17,7 @@ from uvicorn.server import Server, ServerState
 
 from relay.gateway.websocket.connection import Connection
 from relay.gateway.websocket.handshake import Handshake
+from relay.gateway.websocket.owner import End
 
 TEXT = 0x1
 
@@ -80,6 +81,8 @@ def test_a_connection_that_is_accepted_and_not_served_is_cut_off() -> None:
 class Owner:
     def lost(self, _: Connection) -> None: ...
     def wake(self, _: Connection) -> None: ...
+    def admitted(self, _: Connection) -> None: ...
+    def ending(self, _: Connection, __: End) -> None: ...
 
 
 OWNER = Owner()

@@ -62,6 +62,9 @@ class Clocked:
     def send(self, batch: Batch) -> None:
         raise AssertionError("no live message is expected")
 
+    def admitted(self) -> None:
+        raise AssertionError("the token did not come in a message")
+
     def wake(self) -> None:
         self.woken += 1
 

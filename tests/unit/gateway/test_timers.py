@@ -46,7 +46,7 @@ class TimedConnections:
         conversation = CountingConversation(every_s)
         conversation.harness = harness = Harness(conversation)
         session: Any = SimpleNamespace(user=user)
-        self.entries[harness.connection] = OpenConnection(harness.connection, "/ws", 0.0, session)
+        self.entries[harness.connection] = OpenConnection(harness.connection, "/ws", 0.0, "", session)
         harness.connection._owner = self
         self.all.append(harness)
         harness.loop.now = self.now
@@ -55,6 +55,8 @@ class TimedConnections:
 
     def wake(self, connection: Any) -> None:
         self.timers.wake(self.entries[connection])
+
+    def ending(self, connection: Any, end: Any) -> None: ...
 
     def lost(self, connection: Any) -> None:
         self.entries.pop(connection).release()

@@ -142,7 +142,7 @@ def test_dropped_messages_are_counted_when_the_connection_lags_and_when_it_no_lo
     for _ in range(2):
         harness.connection.send(batch(b"x" * 101))
         harness.loop.settle()
-    harness.connection.abort(Close.TIMEOUT)
+    harness.connection.abort(Close.TIMEOUT, "stalled")
     harness.loop.settle()
     assert counted("relay_messages_dropped_total") == before + 7
 
@@ -336,7 +336,7 @@ def test_an_ended_connection_frees_its_outbox_and_its_conversation() -> None:
     harness = Harness()
     harness.stop_reading()
     harness.connection.answer(frame(b"x" * 1_000))
-    harness.connection.abort(Close.TIMEOUT)
+    harness.connection.abort(Close.TIMEOUT, "stalled")
     harness.loop.settle()
     assert harness.losses == 1
     assert len(harness.connection._outbox) == 0
