@@ -71,6 +71,8 @@ def run() -> int:
     On return, everything is printed, or standard error says that it could not be.
     """
     output.prepare()
+    if next((one for one in sys.argv[1:] if not one.startswith("-")), "") == "serve":
+        logs.begin(os.environ)
     try:
         code = _command()
         sys.stdout.flush()
@@ -79,7 +81,10 @@ def run() -> int:
     except KeyboardInterrupt:
         return process.EXIT_INTERRUPTED
     except BaseException:
-        traceback.print_exc()
+        if logs.is_json():
+            log.critical("the relay failed", exc_info=True)
+        else:
+            traceback.print_exc()
         return 1
     return code
 
@@ -104,7 +109,10 @@ def _explain(failure: Exception) -> int:
         return 0
     if isinstance(failure, output.Unwritable):
         failure = StartupError(f"Standard output cannot be written: {failure.strerror}.")
-    typer.echo(f"relay: {failure}", err=True)
+    if logs.is_json():
+        logs.say("the relay cannot start", logging.CRITICAL, reason=str(failure))
+    else:
+        typer.echo(f"relay: {failure}", err=True)
     return EXIT_CANNOT_START
 
 
@@ -158,8 +166,15 @@ def serve(
     logs.configure(settings.relay_log_format, settings.relay_log_level)
     for warning in config.warnings(settings):
         log.warning(warning)
-    work = serving.run(settings, read, lambda url: typer.echo(f"relay: listening on {url}", err=True))
-    raise typer.Exit(loop.run(work))
+    raise typer.Exit(loop.run(serving.run(settings, read, _say_listening)))
+
+
+def _say_listening(url: str) -> None:
+    # Scripts and process managers wait for the text, so it does not change.
+    if logs.is_json():
+        logs.say("listening", url=url)
+    else:
+        typer.echo(f"relay: listening on {url}", err=True)
 
 
 @cli.command()

@@ -1,18 +1,21 @@
-"""The format and the level of log lines.
+"""The format and the level of log lines, and what else a relay writes to standard error.
 
-Rule of this file: a record is one line, with a constant phrase and its fields. A token or a document is never logged.
+Rules of this file: a record is one line, with a constant phrase and its fields. A token or a document is never logged.
+With the format `json` every line of standard error is a record, whoever writes it.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
-from relay.cli.output import StandardError
+from relay.cli.output import Lines, standard_error
 from relay.protocol.types import rfc3339
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -25,10 +28,17 @@ def configure(format: Literal["console", "json"], level: str, *, worker: str = "
     Below WARNING, libraries would log secrets: uvicorn the query of a URL, and websockets headers and frames.
     """
     formatter = _Json(worker) if format == "json" else _Console(worker)
-    handler = _Handler(sys.stderr)
+    stream = standard_error()
+    handler = _Handler(stream or sys.stderr)
     handler.setFormatter(formatter)
-    if isinstance(sys.stderr, StandardError):
-        sys.stderr.describe_loss = lambda count: formatter.format(_loss(count)) + "\n"
+    if stream is not None:
+        stream.describe_loss = lambda count: formatter.format(_loss(count)) + "\n"
+        if format != "json":
+            sys.stderr = stream
+        elif not is_json():
+            sys.stderr = lines = Lines(stream, _foreign)
+            atexit.register(lines.finish)
+    logging.captureWarnings(format == "json")
     # No line names a thread or a process, and to ask for their names takes as long as to make the line.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
@@ -37,6 +47,32 @@ def configure(format: Literal["console", "json"], level: str, *, worker: str = "
     logging.getLogger("relay").setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "websockets", "pymongo"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def begin(environment: Mapping[str, str]) -> None:
+    """Write the log as JSON from now on if this environment asks for that, before the settings can be read: what is
+    wrong with them shall be a line of JSON, too."""
+    given = [value.strip() for name, value in environment.items() if name.upper() == "RELAY_LOG_FORMAT"]
+    if given == ["json"]:
+        configure("json", "INFO")
+
+
+def is_json() -> bool:
+    """Return whether standard error is a log of JSON objects. Then nothing else should be written to it."""
+    return isinstance(sys.stderr, Lines)
+
+
+def say(event: str, level: int = logging.INFO, **fields: object) -> None:
+    """Log this event whatever the lowest level to log is, because operators and programs wait for it."""
+    record = logging.LogRecord("relay", level, "", 0, event, (), None)
+    vars(record).update(fields)
+    for handler in logging.getLogger().handlers:
+        handler.handle(record)
+
+
+def _foreign(line: str) -> None:
+    """Log a line that was written to standard error by other code than the log."""
+    say("text was written to standard error", logging.WARNING, text=line)
 
 
 def _loss(count: int) -> logging.LogRecord:
@@ -59,7 +95,7 @@ def _second(second: int) -> str:
     return rfc3339(datetime.fromtimestamp(second, UTC)).partition(".")[0]
 
 
-class _Handler(logging.StreamHandler[TextIO]):
+class _Handler(logging.StreamHandler[Any]):
     """Writes records to a stream. Of a record that cannot be formatted it writes a line that says where it was made.
 
     Python would print a traceback and the arguments of the record, which may hold a document.

@@ -81,7 +81,15 @@ class _StandardOutput(io.FileIO):
 
 def dropped() -> int:
     """Return how many strings for standard error this process has dropped, because they could not be written."""
-    return sys.stderr.dropped if isinstance(sys.stderr, StandardError) else 0
+    stream = standard_error()
+    return stream.dropped if stream is not None else 0
+
+
+def standard_error() -> StandardError | None:
+    """Return the stream that writes to standard error, also if `Lines` takes what is written to it. None if `prepare`
+    was not called."""
+    stream = sys.stderr.below if isinstance(sys.stderr, Lines) else sys.stderr
+    return stream if isinstance(stream, StandardError) else None
 
 
 def reader_left(failure: BaseException) -> ReaderLeft | None:
@@ -274,6 +282,45 @@ class StandardError(io.TextIOBase):
 def _whole(texts: list[bytes], written: int) -> int:
     """Return how many of these strings are whole in their first `written` bytes."""
     return sum(end <= written for end in accumulate(map(len, texts)))
+
+
+class Lines(io.TextIOBase):
+    """A stream that gives each line that is written to it to `on_line`, without its end. `below` is the stream that it
+    stands for; empty lines are left out."""
+
+    def __init__(self, below: StandardError, on_line: Callable[[str], None]) -> None:
+        self.below = below
+        self._on_line = on_line
+        self._begun = ""  # the beginning of a line that has no end yet
+        self._lock = threading.Lock()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self.below.encoding
+
+    @property
+    def errors(self) -> str:  # type: ignore[override]
+        return READABLE
+
+    def fileno(self) -> int:
+        return self.below.fileno()
+
+    def isatty(self) -> bool:
+        return False  # nobody should colour what becomes a part of something else
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            *lines, self._begun = (self._begun + text).split("\n")
+        for line in filter(None, lines):
+            self._on_line(line)
+        return len(text)
+
+    def finish(self) -> None:
+        """End the line that has no end yet."""
+        self.write("\n")
 
 
 def _size(data: bytes) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -65,6 +66,7 @@ def main(work: Work, *, heeds_signals: bool = True) -> NoReturn:
     for number in (signal.SIGUSR1, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     output.prepare()
+    logs.begin(os.environ)
     try:
         code = loop.run(_run(work, int(sys.argv[1]), heeds_signals))
     except BaseException:

@@ -52,7 +52,9 @@ class Workers:
     @property
     def url(self) -> str:
         """The address of the clients' port."""
-        found = re.search(r"^relay: listening on (http\S+)", self.said(), re.MULTILINE)
+        # The second form is that of RELAY_LOG_FORMAT=json.
+        wanted = r'^relay: listening on (?=http)|"event": "listening", "url": "'
+        found = re.search(rf'(?:{wanted})(http[^\s"]+)', self.said(), re.MULTILINE)
         assert found is not None, self.said()
         return found[1]
 
@@ -79,12 +81,15 @@ class Workers:
 async def workers(
     tmp_path: Path,
     *arguments: str,
-    until: str = "relay: listening on",
+    until: str = "",
     patches: Mapping[str, float] = {},
     **given: str,
 ) -> AsyncIterator[Workers]:
-    """Start a relay with workers, and wait until this was logged. In the end, no process of it is left. `patches` are
-    for the parent, as for `command`."""
+    """Start a relay with workers, and wait until this was logged: by default, that it listens. In the end, no process
+    of it is left. `patches` are for the parent, as for `command`."""
+    if not until:
+        as_json = given.get("RELAY_LOG_FORMAT") == "json"
+        until = '"event": "listening"' if as_json else "relay: listening on"
     started = Workers(tmp_path / "relay.log", *arguments, patches=patches, **given)
     children: list[int] = []
     try:
