@@ -26,6 +26,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from relay import jwt_secrets
 from relay.config import Settings
 from relay.errors import StartupError
+from relay.file_content import content_of
 from relay.protocol.nesting import is_nested_deeper
 
 if TYPE_CHECKING:
@@ -299,8 +300,7 @@ def _pem(given: str) -> list[str]:
     texts = []
     for ordinal, path in zip((*jwt_secrets.ORDINALS, "next"), paths, strict=False):
         try:
-            with Path(path).open("rb") as file:
-                texts.append(file.read(MAX_PEM_BYTES).decode())
+            texts.append(content_of(Path(path), MAX_PEM_BYTES).decode())
         except (OSError, ValueError) as failure:
             reason = getattr(failure, "strerror", None) or "it is not text"
             which = f"the {ordinal} of several: " if len(paths) > 1 else ""

@@ -5,7 +5,9 @@ Rule of this file: no sentence contains a key or its password.
 
 from __future__ import annotations
 
+import errno
 import ssl
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -118,6 +120,9 @@ def _first(chain: Path) -> x509.Certificate:
 
 def _read(name: str, path: Path) -> bytes:
     try:
+        # OpenSSL reads the file, too, and a pipe can be read only once.
+        if stat.S_ISFIFO(path.stat().st_mode):
+            raise OSError(errno.ESPIPE, "it is a pipe")
         return path.read_bytes()
     except (OSError, ValueError) as failure:
         reason = getattr(failure, "strerror", None) or "that is no path"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,13 @@ def test_files_that_cannot_be_used_are_named_in_one_sentence(authority: Authorit
     assert refusal(settings(chain, foreign)) == (
         f"RELAY_TLS_KEY: the key in {foreign} is not that of the certificate in {chain}."
     )
+
+
+def test_a_pipe_is_refused_and_not_waited_for(authority: Authority, tmp_path: Path) -> None:
+    chain, _ = divided(authority.issue("relay"))
+    os.mkfifo(pipe := tmp_path / "pipe")
+    assert refusal(settings(pipe)) == f"RELAY_TLS_CERT: {pipe} cannot be read (it is a pipe)."
+    assert refusal(settings(chain, pipe)) == f"RELAY_TLS_KEY: {pipe} cannot be read (it is a pipe)."
 
 
 @pytest.mark.parametrize(("days", "verb"), [(-1, "expired at"), (3, "expires at"), (8, None)])
