@@ -38,11 +38,12 @@ from relay.gateway.websocket.pacing import WritePacer
 from relay.health import Health
 from relay.hub.hub import Hub
 from relay.metrics import Metrics
-from relay.parts import Parts, origins_of
+from relay.parts import SIZES, Parts, origins_of
 from relay.pipeline import Pipeline, bus_of, mapping_of
 from relay.reload import Reloaded, Reloads, in_force, result
 from relay.source.client import hosts_of, names_of, warning_of
 from relay.source.shared.feed import Feed
+from relay.tasks.visibility import Audience
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +132,7 @@ class Relay:
         """Raise StartupError if `use` could not use these settings."""
         new = in_force(self._settings, settings)
         await self._keys.read(new)
-        mapping_of(settings)
+        mapping_of(new)
         if self.certificate is not None:
             self.certificate.check(new)
 
@@ -142,17 +143,29 @@ class Relay:
         if parts is None:
             raise StartupError("The relay has not opened its ports yet.")
         new = in_force(old, settings)
-        mapping_of(settings)
+        mapping = mapping_of(new)
         keys = await self._keys.read(new)
-        is_other_certificate = self.certificate is not None and self.certificate.reload(new)
-        # From here on nothing can fail, and nothing is awaited: no client is served by a half.
-        are_other_keys = self._keys.use(keys, new)
-        self._settings = new
-        parts.use(new, self._keys)
+        if self.certificate is not None:
+            self.certificate.check(new)
+        also: list[str] = []
+
+        def use(audience: Audience) -> None:
+            if self.certificate is not None and self.certificate.reload(new):
+                also.append("relay_tls_cert")
+            # From here on nothing can fail, and nothing is awaited: no client is served by a half.
+            if self._keys.use(keys, new) and new.relay_jwt_public_key is not None:
+                also.append("relay_jwt_public_key")  # also where only the file has changed that it names
+            self._settings = new
+            parts.use(new, self._keys, audience)
+
+        if mapping != self._mapping or any(getattr(old, name) != getattr(new, name) for name in SIZES):
+            await parts.use_mapping(mapping, new, use)
+            also += ["relay_mapping"] if mapping != self._mapping else []
+            self._mapping = mapping
+        else:
+            use(parts.services.audience)
         self._on_reloaded(new)
         self._warn_of_certificate()
-        also = ["relay_jwt_public_key"] if are_other_keys and new.relay_jwt_public_key is not None else []
-        also += ["relay_tls_cert"] if is_other_certificate else []
         return result(old, settings, also=also)
 
     def _warn_of_certificate(self) -> None:
@@ -246,7 +259,7 @@ class Relay:
                 app = operating_application([*operating, *admin.routes()])
                 # The caps of the admin port are always those of one process: operators keep places of their own.
                 servers.append((Server(settings, app, most, tls=tls), [ports.admin]))
-            self._parts = Parts(ports, services, connections, polls, clients, admin)
+            self._parts = Parts(ports, services, connections, polls, clients, admin, pipeline, pump)
             if self._place.speaks:
                 ports.capacity.warn_if_below(share)
             async with asyncio.TaskGroup() as group:

@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -89,6 +90,17 @@ def bus_of(settings: Settings) -> RedisBus | None:
     return RedisBus(settings)
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentReading:
+    """How the documents of a collection are read by one mapping."""
+
+    mapping: Mapping
+    audience: Audience
+    translator: Translator
+    decoder: Decoder
+    reader: Reader
+
+
 class Pipeline:
     """Reads the change stream and the documents of one collection, and translates them into messages.
 
@@ -121,24 +133,13 @@ class Pipeline:
         database, collection = names_of(settings)
         self._settings = settings
         self._metrics = metrics
-        self.mapping = mapping
-        self.audience = Audience(mapping.visibility)
-        self.translator = Translator(
-            mapping,
-            self.audience.keys_of,
-            max_text=settings.relay_max_text_length,
-            max_event_bytes=settings.relay_max_event_bytes,
-        )
         # There are two clients, because the getMore with which the tail waits for changes occupies a connection of its
         # client's pool. A read of a document must not wait for that connection (tests/FAULTS.md, F15).
         self.client, self._following = client_of(settings), client_of(settings)
-        decoder = Decoder(
-            mapping.events,
-            names=mapping.names(),
-            noticed=metrics.undecodable.inc,
-            kept=None if reads_whole else self.translator.keep_of,
-        )
-        where, members = (database, collection, decoder), Members(self.client.read_preference)
+        self._read_ms, self._reads_whole = read_ms, reads_whole
+        self._members = members = Members(self.client.read_preference)
+        self.reading = self.reading_by(mapping, settings)
+        where = (database, collection, self.reading.decoder)
         tail = Tail(
             self._following,
             *where,
@@ -160,17 +161,59 @@ class Pipeline:
             waits = settings.relay_bus_fallback == "wait"
             self.tail = shared = SharedTail(tail, feed, pace=pace, waits=waits, jitter=random.random)
             metrics.show(lambda: self._figures(shared))
-        self.reader = Reader(
-            self.client,
-            *where,
-            members=members,
-            max_time_ms=read_ms,
-            left_out=metrics.left_out.inc,
-            failed=self._note_failure,
-            kept=whole if reads_whole else self.translator.keep,
-        )
         self.opening = Opening(settings, self.client, self.tail, self.reader, self._note_failure)
         self.watch = Watch(settings, self.client, self.reader, self.tail, self._note_failure)
+
+    @property
+    def mapping(self) -> Mapping:
+        return self.reading.mapping
+
+    @property
+    def audience(self) -> Audience:
+        return self.reading.audience
+
+    @property
+    def translator(self) -> Translator:
+        return self.reading.translator
+
+    @property
+    def reader(self) -> Reader:
+        return self.reading.reader
+
+    def reading_by(self, mapping: Mapping, settings: Settings) -> DocumentReading:
+        """Return what reads the documents of the collection by this mapping, with the sizes in the settings."""
+        database, collection = names_of(self._settings)
+        audience = Audience(mapping.visibility)
+        translator = Translator(
+            mapping,
+            audience.keys_of,
+            max_text=settings.relay_max_text_length,
+            max_event_bytes=settings.relay_max_event_bytes,
+        )
+        decoder = Decoder(
+            mapping.events,
+            names=mapping.names(),
+            noticed=self._metrics.undecodable.inc,
+            kept=None if self._reads_whole else translator.keep_of,
+        )
+        reader = Reader(
+            self.client,
+            database,
+            collection,
+            decoder,
+            members=self._members,
+            max_time_ms=self._read_ms,
+            left_out=self._metrics.left_out.inc,
+            failed=self._note_failure,
+            kept=whole if self._reads_whole else translator.keep,
+        )
+        return DocumentReading(mapping, audience, translator, decoder, reader)
+
+    def use(self, reading: DocumentReading) -> None:
+        """Read documents and changes in this way from now on. To be called while the stream is not asked for changes
+        (`Pump.between_batches`); the pump and its publisher have to be given the reading, too."""
+        self.reading = reading
+        self.tail.use(reading.decoder)
 
     async def __aenter__(self) -> Self:
         return self

@@ -23,7 +23,6 @@ NEED_RESTART = frozenset(
         *("relay_bus_fallback", "relay_host", "relay_port", "relay_public_url", "relay_admin_port"),
         *("relay_listen", "relay_workers", "relay_worker_ports"),
         *("relay_max_message_bytes", "relay_max_connections", "relay_known_tasks_max"),
-        *("relay_mapping", "relay_max_text_length", "relay_max_event_bytes"),
     }
 )
 _OF_TLS = frozenset({"relay_tls_cert", "relay_tls_key", "relay_tls_key_password"})

@@ -106,14 +106,14 @@ class Verifier:
         keep: Collection[str],
         count: Callable[[Verified], None] = lambda _: None,
     ) -> Self:
-        """Return a verifier of tokens as the settings demand them, with the keys of `source`. `count` is called with
-        the result of each verification."""
+        """Return a verifier of tokens as the settings demand them, with the keys of `source`. It also keeps the claim
+        `sub`, so that a rule of a new mapping may read it. `count` is called with the result of each verification."""
         return cls(
             source,
             issuer=settings.relay_jwt_issuer,
             audience=settings.relay_jwt_audience,
             max_age_s=settings.relay_jwt_max_age_s,
-            keep=keep,
+            keep={*keep, "sub"},
             count=count,
         )
 

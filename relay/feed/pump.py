@@ -22,8 +22,9 @@ Rules of this file:
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from time import monotonic, time
 from typing import Protocol
 
@@ -97,6 +98,7 @@ class Pump:
         self._metrics = metrics
         self._wall, self._published = wall, published
         self._stored = StoredTasks(reads, translator, self._slices, metrics)
+        self._waiting: list[tuple[Callable[[], Awaitable[None]], asyncio.Future[None]]] = []
         # What listeners were sent first was read at this position or later. None before the first batch.
         self._floor: Timestamp | None = None
 
@@ -111,28 +113,68 @@ class Pump:
         If a batch cannot be translated, the stream is reopened, and every listener is then brought up to date.
         """
         async for item in self._source.batches():
-            if isinstance(item, Reopened):
-                self._cache.clear()
-                self._floor = item.position
-                self._publisher.resync(item.position)
-                self._metrics.reopened.inc()
-                self._metrics.resyncs.labels(item.cause).inc()
-                continue
-            self._floor = self._floor or item.start
-            if not item.changes:
-                self._publisher.publish((), item.position)
-                continue
-            try:
-                await self._work_off(item)
-            except PositionLost as lost:
-                # Reading at the same position again would fail forever.
-                self._source.reopen(str(lost))
-                continue
-            except Exception:
-                # One change that cannot be translated must not stop the delivery of all others.
-                log.exception("a batch could not be translated")
-                self._source.reopen(UNTRANSLATED)
-                continue
+            await self._handle(item)
+            # A `Reopened` is followed by a batch that has been decoded already.
+            while self._waiting and isinstance(item, Batch):
+                await self._act(*self._waiting.pop(0))
+
+    async def between_batches(self, act: Callable[[], Awaitable[None]], *, within_s: float) -> None:
+        """Wait for the next moment at which no batch is being worked off, and call `act` then: nothing is published
+        until it has returned. Raises what it raises, and TimeoutError if there is no such moment within `within_s`
+        seconds, because the database sends nothing."""
+        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def begin() -> None:
+            if not begun.done():
+                begun.set_result(None)
+                await act()
+
+        self._waiting.append((begin, done))
+        try:
+            async with asyncio.timeout(within_s):
+                await begun
+        finally:
+            begun.cancel()
+        await done
+
+    async def _act(self, act: Callable[[], Awaitable[None]], done: asyncio.Future[None]) -> None:
+        try:
+            await act()
+        except Exception as failure:
+            if not done.done():
+                done.set_exception(failure)
+        else:
+            if not done.done():
+                done.set_result(None)
+
+    def use(self, reads: Reads, translator: Translator) -> None:
+        """Read and translate with these from now on. To be called by an `act` of `between_batches`."""
+        self._translator = translator
+        self._stored = StoredTasks(reads, translator, self._slices, self._metrics)
+        self._cache.clear()
+
+    async def _handle(self, item: Batch | Reopened) -> None:
+        if isinstance(item, Reopened):
+            self._cache.clear()
+            self._floor = item.position
+            self._publisher.resync(item.position)
+            self._metrics.reopened.inc()
+            self._metrics.resyncs.labels(item.cause).inc()
+            return
+        self._floor = self._floor or item.start
+        if not item.changes:
+            self._publisher.publish((), item.position)
+            return
+        try:
+            await self._work_off(item)
+        except PositionLost as lost:
+            # Reading at the same position again would fail forever.
+            self._source.reopen(str(lost))
+        except Exception:
+            # One change that cannot be translated must not stop the delivery of all others.
+            log.exception("a batch could not be translated")
+            self._source.reopen(UNTRANSLATED)
 
     async def _work_off(self, batch: Batch) -> None:
         """Translate and publish the changes of a batch, in parts.

@@ -23,6 +23,7 @@ from relay.errors import BadRequest, Refused
 from relay.gateway.resync import ResyncAnswer
 from relay.gateway.services import Services
 from relay.hub.listener import Listener, Receiver
+from relay.hub.mapping_switch import Rights
 from relay.protocol.frames import Frame, encode, error
 from relay.protocol.messages import (
     Auth,
@@ -45,7 +46,7 @@ from relay.protocol.types import (
     Request,
     rfc3339,
 )
-from relay.tasks.visibility import Principal
+from relay.tasks.visibility import Audience, Principal
 
 EXPIRY_NOTICE_S = 30  # `auth:expiring` is sent this long before the token expires
 # A connection that its user's rate refuses comes back this much later than the rate permits. A handshake costs more
@@ -243,6 +244,21 @@ class Session:
         the key of its token is gone, 4502 if the rollout excludes its user."""
         if self._principal is not None:
             self._services.admission.recheck(self._principal)
+
+    def rights_by(self, audience: Audience, unchanged: Audience) -> tuple[Listener, Rights] | None:
+        """Return the listener of the client with its rights under a new mapping, whose rules are those of `audience`;
+        None before the client is authenticated. `unchanged` has the rules that are also those of the old mapping.
+
+        Raises Refused (1001) if a rule reads a claim that was not kept of the client's token: the client comes back at
+        once, and brings the token again."""
+        if self._principal is None or self._listener is None:
+            return None
+        if not audience.claims <= self._principal.claims.keys():
+            raise Refused(Close.GOING_AWAY, "restart")
+        keys = audience.keys_for(self._principal)
+        is_same = keys == self._listener.keys == unchanged.keys_for(self._principal)
+        rights = Rights(keys, audience.later_filter_for(self._principal), changed=not is_same)
+        return self._listener, rights
 
     def tick(self) -> float:
         """Send the heartbeat, and the notice that the token expires soon, if they are due.

@@ -23,7 +23,7 @@ from relay.hub.list_reads import ListReading, ListReads
 from relay.hub.list_subscription import ListRequest, ListSubscription
 from relay.hub.listener import serving
 from relay.hub.messages import StepFrames, replay
-from relay.hub.reads import FairReads
+from relay.hub.reads import FairReads, Reader
 from relay.hub.refusals import Refusal, Refusals, wait_s
 from relay.hub.registry import Group, Registry, Room
 from relay.hub.request import Waiting
@@ -127,6 +127,32 @@ class Driver:
         self.task_reads.restart(position)
         self.list_reads.restart(position)
         self._refusals.note_lost()
+
+    def reread(self, reader: Reader, translator: Translator, position: Timestamp) -> list[Requested]:
+        """Read with these from now on. Return the requests that wait for reads in flight, which the caller has to pass
+        to `read_again`: these reads use the reader and the translator of before, and nobody may wait for them any more.
+
+        `position` is position S, up to which everything has been published.
+        """
+        tasks = dict.fromkeys(
+            self.task_reads.waiting()
+        )  # a taskId may stand for several `_id`s, and is found for each
+        waiting: list[Requested] = [*tasks, *self.list_reads.waiting()]
+        self._reads.use(reader)
+        self.task_reads = TaskReads(self._reads, translator, self._refuse)
+        self.list_reads = ListReads(self._reads, translator, self._refuse)
+        self.list_reads.fragments.forget(position)
+        self._refusals.note_lost()
+        return waiting
+
+    def read_again(self, requests: Iterable[Requested]) -> None:
+        """Make new reads for these requests, except those that were answered or withdrawn meanwhile."""
+        for request in requests:
+            if not request.active:
+                continue
+            if isinstance(request, TaskRequest) and request.subscription.member and not request.unasked:
+                request.forget_position()  # for the reason in `TaskSubscription._given`: nothing was buffered
+            self._read_each((request,))
 
     def buffer(self, frames: StepFrames) -> None:
         """Keep a step that is published, for everything that is being read or decided about its task."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -24,6 +24,7 @@ from relay.hub.list_changes import ListChanges
 from relay.hub.list_delivery import ListDelivery
 from relay.hub.list_subscription import ListRequest, ListSubscription
 from relay.hub.listener import Listener, serving
+from relay.hub.mapping_switch import MappingSwitch, NewMapping, Rights
 from relay.hub.messages import StepFrames
 from relay.hub.position import StreamPosition
 from relay.hub.reads import FairReads, Reader
@@ -158,6 +159,19 @@ class Hub:
         for room in self._registry.live_rooms():
             for subscription in self._subscribed(room):
                 self._driver.tell(subscription, StreamLost(self._driver.pin(subscription)))
+
+    def mapping_switch(self, new: NewMapping) -> MappingSwitch:
+        """Return what switches this hub to another mapping. The caller calls its `read`, and then `switch_mapping`
+        without awaiting anything in between, at a moment at which no step is being translated or published."""
+        return MappingSwitch(self._registry, self._driver, self._delivery, self._lists, new)
+
+    def switch_mapping(
+        self, switch: MappingSwitch, new: NewMapping, rights: Mapping[Listener, Rights]
+    ) -> None:
+        """Use another mapping from now on, and tell every listener what it changes: see `MappingSwitch.switch`."""
+        self._translator = new.translator
+        switch.switch(self._position.value, rights)
+        self.list_changes.outdate(self._position.value)
 
     def _resync_here(self) -> None:
         self._metrics.resyncs.labels("not_sent").inc()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 
 from relay.hub.delivery import Delivery
@@ -12,6 +13,7 @@ from relay.hub.messages import Made, StepFrames
 from relay.hub.registry import Group, Registry
 from relay.hub.throttle import ListThrottle
 from relay.tasks.step import Step
+from relay.tasks.task import Keys
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,14 @@ class ListDelivery:
     def change_interval(self, interval_s: float) -> None:
         """Send list updates of one task at most once in `interval_s` seconds from now on."""
         self._throttle.change_interval(interval_s)
+
+    def send_waiting(self) -> None:
+        """Send all list updates that wait for their time."""
+        self._send(self._throttle.take_due(math.inf))
+
+    def read_from(self, reads: ListReads) -> None:
+        """Buffer what is published for these reads from now on."""
+        self._reads = reads
 
     def waits_for(self, key: bytes) -> bool:
         """Whether a list update of the task with this key waits until it may be sent."""
@@ -116,14 +126,18 @@ class ListDelivery:
     def _send_due(self) -> None:
         self._timer = None
         try:
-            for frames, sent_to in self._throttle.take_due(asyncio.get_running_loop().time()):
-                after = frames.step.after
-                sees = self._registry.seeing(after.keys) if after is not None else set()
-                for group in sees:
-                    if group.keys not in sent_to:
-                        self._to_group(group, frames, [(frames.upserted(), False)])
+            self._send(self._throttle.take_due(asyncio.get_running_loop().time()))
             self._delivery.flush()
         except Exception:
             log.exception("list updates could not be sent")
             self._failed()
         self._wake_in_time()
+
+    def _send(self, updates: Sequence[tuple[StepFrames, set[Keys]]]) -> None:
+        """Send updates that the throttle gave: the frames of a step, and the rights of the groups that need none."""
+        for frames, sent_to in updates:
+            after = frames.step.after
+            sees = self._registry.seeing(after.keys) if after is not None else set()
+            for group in sees:
+                if group.keys not in sent_to:
+                    self._to_group(group, frames, [(frames.upserted(), False)])

@@ -135,6 +135,11 @@ class ListReads:
             for reading in readings:
                 reading.move_to(position)
 
+    def waiting(self) -> list[ListRequest]:
+        """Return all requests that wait for a read in flight. A read for which nobody waits any more is ended."""
+        readings = [one for readings in self._readings.values() for one in readings]
+        return [request for reading in readings for request in (*reading.requests, *reading.later)]
+
     def ask(self, request: ListRequest, group: Group) -> ListReading | None:
         """Let a read in flight answer this request, or a new one if none is current.
 

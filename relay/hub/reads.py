@@ -106,6 +106,10 @@ class FairReads:
         self._asked: asyncio.Task[Timestamp] | None = None  # the newest question for the database's time
         self._next: asyncio.Task[Timestamp] | None = None  # the next question, while it waits for `_asked`
 
+    def use(self, reader: Reader) -> None:
+        """Read with this reader from now on. Reads that have begun end with the one before."""
+        self._reader = reader
+
     @property
     def position(self) -> Timestamp:
         """Position S: the cluster time up to which every change has been published."""

@@ -239,6 +239,12 @@ class TaskReads:
         for batch in {one.batch for readings in self._readings.values() for one in readings}:
             batch.move_to(position)
 
+    def waiting(self) -> list[TaskRequest]:
+        """Return all requests that wait for a read in flight. A read for which nobody waits any more is ended."""
+        return [
+            one for readings in self._readings.values() for reading in readings for one in reading.requests
+        ]
+
     def ask(self, request: TaskRequest) -> TaskBatch | None:
         """Let a read in flight answer this request, or a new one if none is current.
 

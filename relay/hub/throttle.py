@@ -94,7 +94,8 @@ class ListThrottle:
             _, key = heapq.heappop(self._due)
             waiting = self._waiting.pop(key, None)
             if waiting is not None:
-                self._note_sent(key, now)
+                if now < math.inf:
+                    self._note_sent(key, now)
                 taken.append((waiting.frames, waiting.sent_to))
         return taken
 

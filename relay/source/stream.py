@@ -14,6 +14,7 @@ from bson import Timestamp
 
 from relay.metrics import ResyncCause
 from relay.source.change import Change
+from relay.source.decoder import Decoder
 
 # Why a stream is opened again: clauses for the log, which processes that share a stream also pass to each other.
 DROPPED = "the collection was dropped or renamed"
@@ -104,6 +105,10 @@ class Stream(Protocol):
 
         The iterator ends only by cancellation.
         """
+
+    def use(self, decoder: Decoder) -> None:
+        """Decode changes with this decoder from now on; nothing is missed or repeated. To be called while no batch is
+        asked for."""
 
     def reopen(self, reason: str) -> None:
         """Give up the position, because of `reason` (a clause for the log): `batches` then yields a `Reopened`."""

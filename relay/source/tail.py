@@ -113,6 +113,7 @@ class Tail:
         self._is_doubtful = (
             False  # before the next cursor is opened, see whether the database is still the same one
         )
+        self._decodes_anew = False  # the next cursor is to be opened, because this one has another decoder
         self._way = EXPANDED
         self.position = Timestamp(0, 0)
         self.current_at: float | None = None
@@ -175,7 +176,7 @@ class Tail:
                         yield replace(batch, is_complete=False) if self.is_lost else batch
                         if cursor.is_vague:
                             self._way = RAW_UPDATES
-                        if self._lost is not None or cursor.is_vague:
+                        if self._lost is not None or cursor.is_vague or self._decodes_anew:
                             break
             except (PyMongoError, StartupError, Unavailable, ValueError) as failure:
                 failures += 1
@@ -227,6 +228,12 @@ class Tail:
         self.position, self._token = position, token
         self.confirm(is_current)
         return Batch(changes, raws, start, position, token, is_current, is_complete=not self.is_lost)
+
+    def use(self, decoder: Decoder) -> None:
+        """Decode changes with this decoder from now on. To be called while no batch is asked for, so that what was read
+        ahead is read again."""
+        self._decoder = decoder
+        self._decodes_anew = True
 
     @property
     def may_lag(self) -> bool:
@@ -419,6 +426,7 @@ class Tail:
         # startAfter is like resumeAfter, but also continues after an invalidate event. Both ways of opening may repeat
         # changes at or before the position, so those are skipped.
         skip = self.position if start is None else start
+        self._decodes_anew = False
         cursor = await self._cursor(skip)
         self._way = await cursor.open(stage, self._way)
         if start is not None:

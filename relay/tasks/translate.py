@@ -124,6 +124,10 @@ class Translator:
         # The inside of a kept field may be an array or a sub-document, which only the document tells.
         return value if rest or first not in self._fields else self._fields[first].of(value)
 
+    def keys_of(self, document: Document) -> TaskKeys:
+        """Return the audience keys of a document that was read with any projection of this class, or with none."""
+        return self._visibility(document)
+
     def outline(self, projected: Document) -> Task | None:
         """Return the task in a document that was read with `outline_projection`, without the timeline's elements.
 

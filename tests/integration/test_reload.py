@@ -175,6 +175,7 @@ async def test_limits_hold_for_connections_from_then_on(with_: Callable[..., Set
     ("wrong", "why"),
     [
         ({"relay_jwt_secret": "short"}, "RELAY_JWT_SECRET: must be at least"),
+        ({"relay_mapping": "/nowhere.toml"}, "The mapping file /nowhere.toml cannot be read"),
         ({"relay_jwt_secret": None, "relay_jwt_public_key": "/nowhere.pem"}, "RELAY_JWT_PUBLIC_KEY: must be"),
         ({"relay_jwt_secret": None, "relay_jwks_url": "http://127.0.0.1:1/"}, "RELAY_JWKS_URL: no keys"),
     ],

@@ -21,6 +21,8 @@ from relay.protocol.requests import extra_cost, parse_poll
 from relay.protocol.types import Close, ErrorCode
 from relay.tasks.visibility import Principal
 
+AGAIN_MS = 1_000  # the longest time after which clients poll again once the mapping has changed
+
 
 class Polls:
     """The endpoint `POST /poll` of one relay process, with all polls that wait for an answer."""
@@ -63,6 +65,12 @@ class Polls:
                 self._services.admission.recheck(waiting.principal)
             except Refused as refused:
                 waiting.refuse(refused)
+
+    def poll_again(self) -> None:
+        """Answer every waiting poll with 503 and a short time after which to poll again, because documents are read by
+        another mapping now."""
+        for waiting in self._waiting:
+            waiting.answering.cancel()
 
     async def poll(self, request: Request) -> Response:
         """Serve `POST /poll`: answer with what is new for the client, or wait until something is new.
@@ -137,7 +145,10 @@ class Polls:
         if self._draining:
             return self._draining_response()
         services = self._services
-        services.admission.recheck(principal)  # the settings may have been reloaded while the body arrived
+        # The settings may have been reloaded while the body arrived.
+        services.admission.recheck(principal)
+        if not services.audience.claims <= principal.claims.keys():
+            return self._again_response()
         left_s = principal.expires_at - services.wall()
         wait_s = min(services.settings.relay_poll_wait_ms / 1000, max(0.0, left_s))
         poll = Poll(services, principal, polled)
@@ -159,7 +170,7 @@ class Polls:
             if waiting.refused is not None:
                 raise waiting.refused
             if answering.cancelled():
-                return self._draining_response()
+                return self._draining_response() if self._draining else self._again_response()
             if not answering.done():
                 raise ClientDisconnect
             if principal.expires_at <= services.wall():
@@ -174,6 +185,11 @@ class Polls:
             # The exceptions of these tasks refer to this stack frame, and its variables refer to the tasks: a reference
             # cycle, which would keep the request in memory.
             del answering, leaving, waiting, poll
+
+    def _again_response(self) -> Response:
+        retry_after_ms = round(AGAIN_MS * self._random())
+        message = "Tasks are read in another way from now on; poll again."
+        return error_response(503, ErrorCode.UNAVAILABLE, message, retry_after_ms=retry_after_ms)
 
     def _draining_response(self) -> Response:
         self._metrics.note_refusal("poll", "restart")

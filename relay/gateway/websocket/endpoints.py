@@ -26,9 +26,12 @@ from relay.gateway.websocket.handshake import Handshake
 from relay.gateway.websocket.open_connection import OpenConnection, kept_path
 from relay.gateway.websocket.owner import End
 from relay.gateway.websocket.timers import Timers
+from relay.hub.listener import Listener
+from relay.hub.mapping_switch import Rights
 from relay.metrics import Metrics
 from relay.protocol.requests import check_limit, check_position
 from relay.protocol.types import DASHBOARD_LIMIT_DEFAULT, SUBPROTOCOL, Close
+from relay.tasks.visibility import Audience
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +77,19 @@ class Connections:
                 except Refused as refused:
                     self._metrics.note_refusal("websocket", refused.reason)
                     connection.close(refused.code, refused.reason, refused)
+
+    def rights_by(self, audience: Audience, unchanged: Audience) -> dict[Listener, Rights]:
+        """Return the rights of all listeners under a new mapping, as `Session.rights_by` does. Close connections whose
+        tokens are needed again."""
+        found: dict[Listener, Rights] = {}
+        for connection, entry in list(self._open.items()):
+            try:
+                rights = entry.session.rights_by(audience, unchanged) if entry.session is not None else None
+            except Refused as refused:
+                connection.close(refused.code, refused.reason)
+            else:
+                found |= [rights] if rights is not None else []
+        return found
 
     async def drain(self) -> None:
         """Announce to every client that the relay will stop, and when to reconnect. Clients that connect later are sent

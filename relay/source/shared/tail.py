@@ -23,6 +23,7 @@ from pymongo.errors import PyMongoError
 from relay.errors import StartupError, Unavailable
 from relay.source.cancellation import raise_if_cancelled
 from relay.source.cluster import IDLE_SHARD_S
+from relay.source.decoder import Decoder
 from relay.source.members import BEHIND_S as LAGGING_S
 from relay.source.outage import Outage
 from relay.source.shared.entry import Entry
@@ -108,6 +109,10 @@ class SharedTail:
             return await self._tail.open()
         self._tail.take_over(top.end, top.token)
         return top.end
+
+    def use(self, decoder: Decoder) -> None:
+        """Decode changes with this decoder from now on. To be called while no batch is asked for."""
+        self._tail.use(decoder)
 
     def reopen(self, reason: str) -> None:
         """Give up the position, because of `reason` (a clause for the log): `batches` then yields a `Reopened`."""
