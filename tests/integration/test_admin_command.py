@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 from support.administrators import ADMIN, Administered, administered
+from support.certificates import Authority
 from support.command_process import run, started
-from support.relay_fixture import SOON_S, connected, token
+from support.relay_fixture import SOON_S, connected, running, token
 
 from relay.cli.demo import mongod as embedded
 
@@ -85,6 +86,25 @@ async def test_the_address_follows_from_the_settings_of_the_relay(
         for host in ("0.0.0.0", "127.0.0.1"):
             ended = await admin("stats", **given | {"RELAY_HOST": host})
             assert ended.returncode == 0, ended.stderr
+
+
+async def test_the_admin_port_of_a_relay_with_tls_is_asked_over_tls(
+    good: dict[str, str], with_: Any, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    certificate = authority.issue("relay")
+    async with running(with_(relay_admin_port=0, relay_tls_cert=certificate)) as relay:
+        port = relay.admin_url.rpartition(":")[2]
+        given = good | {"RELAY_ADMIN_PORT": port, "RELAY_TLS_CERT": str(certificate)}
+        trusting = await admin("stats", **given, SSL_CERT_FILE=str(authority.file))
+        assert trusting.returncode == 0, trusting.stderr
+        # Nothing is asked of somebody whose certificate is not trusted.
+        refused = await admin("stats", **given)
+        assert (refused.returncode, refused.stdout) == (3, "")
+        assert refused.stderr.startswith(
+            f"relay: Nobody answers administrators at https://127.0.0.1:{port}: "
+        )
+        assert "certificate verify failed" in refused.stderr
 
 
 async def test_a_tail_whose_user_is_disconnected_says_so_and_ends(asked: Administered) -> None:
