@@ -33,13 +33,21 @@ class RefusalLog:
         self._missing = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def say(self, event: str, address: str, user: str | None = None, **fields: object) -> None:
-        """Log this event at INFO, unless its bound is reached: then it is only counted.
+    def say(
+        self,
+        event: str,
+        address: str,
+        user: str | None = None,
+        *,
+        level: int = logging.INFO,
+        **fields: object,
+    ) -> None:
+        """Log this event at this level, unless its bound is reached: then it is only counted.
 
         `user` is the `sub` of a verified token, None for a stranger. Fields that are None or empty are left out; each
         string among them is made safe to show (`shown`).
         """
-        if not log.isEnabledFor(logging.INFO):
+        if not log.isEnabledFor(level):
             return
         if self._clock() >= self._ends_at:
             self.flush()
@@ -55,7 +63,7 @@ class RefusalLog:
             for name, value in given.items()
             if value is not None and value != ""
         }
-        log.info(event, extra=safe)
+        log.log(level, event, extra=safe)
 
     def flush(self) -> None:
         """Begin a new minute. If lines of the last one are missing, say how many."""

@@ -18,9 +18,16 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from relay.auth.admins import Admins
+from relay.auth.refusal_log import RefusalLog
+from relay.auth.shown import shown
 from relay.errors import BadRequest, Refused, StartupError, Unanswered
-from relay.gateway.admin.refusals import Refusals, shown
-from relay.gateway.http_errors import error_response, for_bad_request, for_foreign_origin, for_refused
+from relay.gateway.http_errors import (
+    ORIGIN_NOT_ALLOWED,
+    error_response,
+    for_bad_request,
+    for_foreign_origin,
+    for_refused,
+)
 from relay.gateway.paths import rest_of
 from relay.protocol.types import ErrorCode
 
@@ -64,7 +71,7 @@ class AdminApi:
         self._admins = admins
         self._administration = administration
         self._reload = reload
-        self._refusals = Refusals()
+        self._refusals = RefusalLog()
 
     def admit(self, admins: Admins) -> None:
         """Let these administrators in from now on, and no others."""
@@ -93,16 +100,14 @@ class AdminApi:
 
     async def _checked(self, request: Request, act: Act) -> Response:
         if not _is_own_page(request):
-            self._refusals.note(request, "foreign origin")
-            return for_foreign_origin()
+            return self._refused(request, for_foreign_origin(), ORIGIN_NOT_ALLOWED)
         try:
             principal = self._admins.identify(request)
         except Refused as refused:
-            self._refusals.note(request, refused.reason, refused.detail)
-            return for_refused(refused)
+            return self._refused(request, for_refused(refused), refused.reason, refused.user, refused.detail)
         if not self._admins.includes(principal):
-            self._refusals.note(request, "no administrator", user=principal.sub)
-            return error_response(403, ErrorCode.FORBIDDEN, LACKS_CLAIM)
+            response = error_response(403, ErrorCode.FORBIDDEN, LACKS_CLAIM)
+            return self._refused(request, response, "no administrator", principal.sub)
         try:
             answer = await act(request, principal.sub)
         except BadRequest as bad:
@@ -112,6 +117,25 @@ class AdminApi:
         except Unanswered as failure:
             return error_response(503, ErrorCode.UNAVAILABLE, f"{failure}.".capitalize())
         return Response(orjson.dumps(answer), media_type="application/json")
+
+    def _refused(
+        self, request: Request, response: Response, reason: str, user: str | None = None, detail: str = ""
+    ) -> Response:
+        """Log that this request is refused with this response, which is returned. `user` is the `sub` of its token if
+        that was verified."""
+        self._refusals.say(
+            "admin request refused",
+            request.client.host if request.client else "",
+            user,
+            level=logging.WARNING,
+            status=response.status_code,
+            reason=reason,
+            detail=detail,
+            method=request.method,
+            path=request.scope["path"],
+            origin=request.headers.get("origin"),
+        )
+        return response
 
     async def _connections(self, request: Request, by: str) -> Answer:
         user, limit = request.query_params.get("user") or None, _limit(request.query_params.get("limit"))
