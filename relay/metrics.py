@@ -120,7 +120,7 @@ class Metrics:
         )
         self.lag = Gauge(
             "relay_lag_seconds",
-            "Seconds since the relay was last known to have sent everything that the database holds.",
+            "Seconds since the database last answered that the change stream is up to date.",
             registry=registry,
         )
         self.queued = Histogram(
