@@ -62,12 +62,18 @@ class ProcessAdministration:
         }
 
     async def listeners(self, task_id: str) -> Answer:
-        found = [
-            {"connection": one.id, "user": listener.user, "state": state, "transport": transport}
-            for one, listener, transport in self._all_listeners()
-            if (state := self._hub.state_of(listener, task_id)) is not None
-        ]
-        return {"taskId": task_id, "listeners": list(_bounded(found[:MAX_LIMIT])), "total": len(found)}
+        listed: list[Row] = []
+        total = 0
+        for one, listener, transport in self._all_listeners():
+            state = self._hub.state_of(listener, task_id)
+            if state is not None:
+                total += 1
+                if total <= MAX_LIMIT:
+                    user = listener.user
+                    listed.append(
+                        {"connection": one.id, "user": user, "state": state, "transport": transport}
+                    )
+        return {"taskId": task_id, "listeners": list(_bounded(listed)), "total": total}
 
     async def disconnect(self, user: str) -> Answer:
         return {"disconnected": self._connections.disconnect(user) + self._polls.disconnect(user)}
