@@ -275,6 +275,7 @@ class Relay:
                 await self._stop.wait()
                 if not self._accepting:
                     clients.stop_accepting()
+                    metrics.connections_limit.set(0)  # its successor has this share of the limit now
                 # First answer all polls and send all clients a notice, so that they can reconnect to another instance
                 # while this one still serves. Then close the connections. The servers wait for requests that are being
                 # answered.

@@ -40,7 +40,7 @@ class AllWorkers:
         self._added.register(DroppedLines(output.dropped))
         self._added.register(ProcessFigures())
         self._sums = MetricSums(OF_ALL)
-        self._asking: asyncio.Task[dict[Slot, dict[str, Any]]] | None = None
+        self._asking: asyncio.Task[dict[Child, dict[str, Any]]] | None = None
 
     def answer_for(self, slots: Sequence[Slot], tailer: Slot) -> None:
         """Answer for the workers in these slots from now on. The metrics of the tailer are added to theirs."""
@@ -57,9 +57,10 @@ class AllWorkers:
         """
         return self._readiness(await self._figures())
 
-    def _readiness(self, answers: Mapping[Slot, dict[str, Any]]) -> dict[str, Any]:
+    def _readiness(self, answers: Mapping[Child, dict[str, Any]]) -> dict[str, Any]:
+        of_slot = {slot: answers.get(slot.current, {}) if slot.current else {} for slot in self._slots}
         workers = [
-            {"worker": number, "ready": False, **answers.get(slot, {}).get("readiness", {})}
+            {"worker": number, "ready": False, **of_slot[slot].get("readiness", {})}
             for number, slot in enumerate(self._slots, 1)
         ]
         running = [state for slot, state in zip(self._slots, workers, strict=True) if slot.is_running]
@@ -81,11 +82,12 @@ class AllWorkers:
         self._own.workers.set(sum(slot.is_running for slot in self._slots))
         self._own.connections.clear()
         for slot in self._slots:
-            if slot in answers:
-                connections = value_of(answers[slot]["metrics"], "relay_connections")
+            answered = [answers[child]["metrics"] for child in slot.serving if child in answers]
+            if answered:
+                connections = sum(value_of(families, "relay_connections") for families in answered)
                 self._own.connections.labels(slot.name).set(connections)
         self._sums.heard(PARENT, families_of(self._added))
-        return self._sums.text([PARENT, *(slot.current for slot in answers)]) + self._own.text()
+        return self._sums.text([PARENT, *answers]) + self._own.text()
 
     def restarts(self, slot: Slot) -> None:
         """Count that a worker, or the tailer, is started again."""
@@ -97,28 +99,25 @@ class AllWorkers:
             self._sums.heard(child, child.last_figures["metrics"])
         self._sums.ended(child)
 
-    async def _figures(self) -> dict[Slot, dict[str, Any]]:
-        """Ask the current process of every slot about itself, and return the answers. Requests that come together
-        share the answers, so that many of them do not keep the workers from their work."""
+    async def _figures(self) -> dict[Child, dict[str, Any]]:
+        """Ask all processes that may have clients, and the tailer, about themselves, and return the answers. Requests
+        that come together share the answers, so that many of them do not keep the workers from their work."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())
         return await asyncio.shield(self._asking)
 
-    async def _ask(self) -> dict[Slot, dict[str, Any]]:
-        async def ask(slot: Slot) -> None:
-            child = slot.current
-            if child is None:
-                return
+    async def _ask(self) -> dict[Child, dict[str, Any]]:
+        async def ask(slot: Slot, child: Child) -> None:
             try:
                 figures = await child.channel.ask("figures", within_s=ANSWER_WITHIN_S)
             except Unanswered:
                 if slot.is_running and slot.current is child:
                     log.warning("a worker does not answer", extra={"worker": slot.name})
                 return
-            if slot.current is child and not child.ended.is_set():
+            if not child.ended.is_set():
                 self._sums.heard(child, figures["metrics"])
-                answers[slot] = figures
+                answers[child] = figures
 
-        answers: dict[Slot, dict[str, Any]] = {}
-        await asyncio.gather(*map(ask, self._asked))
+        answers: dict[Child, dict[str, Any]] = {}
+        await asyncio.gather(*(ask(slot, child) for slot in self._asked for child in slot.serving))
         return answers

@@ -66,6 +66,12 @@ class Slot:
         replace it."""
         return [child for child in self._children if not child.ended.is_set()]
 
+    @property
+    def serving(self) -> list[Child]:
+        """The processes of this slot that may have clients: the current one, and those that it has replaced and that
+        have not ended. One that is only starting, to replace the current one, is left out."""
+        return [child for child in self.living if child is self.current or child.ready.is_set()]
+
     def change_drain(self, drain_s: float) -> None:
         """Give processes this time to say goodbye to their clients from now on."""
         self._end_within_s = drain_s + GRACE_S

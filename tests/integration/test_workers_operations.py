@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.relay_fixture import SOON_S
 from support.worker_clients import clients, spread
 from support.worker_processes import TAILER, WORKER, fetch, readiness, ready_in, runs, samples, until, workers
 
@@ -102,6 +103,28 @@ async def test_what_workers_counted_is_not_lost_when_they_end(
             after = await samples(at)
             assert after['relay_closed_total{code="1001"}'] == 20
             assert after["relay_connections"] == 0
+
+
+async def test_the_connections_of_a_worker_that_is_being_replaced_are_counted_until_it_has_ended(
+    operated: dict[str, str], tmp_path: Path
+) -> None:
+    given = operated | {"RELAY_DRAIN_MS": "60000"}
+    async with workers(tmp_path, **given) as relay, clients(relay.url, 10) as members:
+        at = operators(relay, operated)
+        await relay.ready(2, at)
+        # Given a worker that has told its clients that it will stop, and has a successor,
+        relay.process.send_signal(signal.SIGUSR1)
+        draining = [asyncio.create_task(one.until("server:draining")) for one in members]
+        await asyncio.wait(draining, return_when=asyncio.FIRST_COMPLETED, timeout=SOON_S)
+        # when operators ask,
+        said, processes = await samples(at), relay.children()
+        for waiting in draining:
+            waiting.cancel()
+        await asyncio.gather(*draining, return_exceptions=True)
+        # then its clients count, and so do the places of its successor in place of its own.
+        assert len(processes) == 3
+        assert said["relay_connections"] == sum(spread(said)) == 10
+        assert said["relay_connections_limit"] == 3000
 
 
 async def test_a_worker_that_hangs_is_not_ready_and_left_out(
