@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 from support.polling_client import post
 from support.relay_fixture import connected
@@ -70,3 +72,56 @@ async def test_no_worker_changes_if_one_of_them_cannot(two_workers: dict[str, st
         await relay.says("reloaded changed=['FEATURE_WEBSOCKET_ENABLED']")
         for _ in range(8):
             assert (await post(relay.url, LIST)).status == 403
+
+
+async def test_a_mapping_takes_rights_away_in_all_workers(
+    two_workers: dict[str, str], tmp_path: Path, tasks: Any
+) -> None:
+    rule = '[[visibility.rules]]\nname = "{0}"\nfield = "{1}"\nclaim = "{2}"\n'
+    creator, team = rule.format("creator", "createdBy", "sub"), rule.format("team", "teamId", "teams")
+    (mapping := tmp_path / "mapping.toml").write_text(creator + team)
+    tasks.insert_one({"_id": "t", "createdBy": "alice", "teamId": "red", "log": [{"type": "a"}]})
+    async with (
+        workers(tmp_path, RELAY_MAPPING=str(mapping), **two_workers) as relay,
+        AsyncExitStack() as stack,
+    ):
+        clients = {}
+        for sub in ("alice", "bob"):
+            clients[sub] = [
+                await stack.enter_async_context(connected(relay.url, sub=sub, teams=["red"]))
+                for _ in range(12)
+            ]
+            for client in clients[sub]:
+                await client.send("task:join", {"taskId": "t"})
+                await client.until("task:state")
+        assert min(spread(await samples(relay.url))) > 0
+        # When the team loses its rights while events arrive through the tailer,
+        mapping.write_text(creator)
+        relay.process.send_signal(signal.SIGHUP)
+        numbers = iter(range(10**6))
+        while "reloaded changed=['RELAY_MAPPING']" not in relay.said():
+            event = {"type": "note", "n": next(numbers)}
+            await asyncio.to_thread(tasks.update_one, {"_id": "t"}, {"$push": {"events": event}})
+        last = {"type": "over"}
+        await asyncio.to_thread(tasks.update_one, {"_id": "t"}, {"$push": {"events": last}})
+        # then its members are told by each worker, and the creator is sent every event once.
+        for client in clients["bob"]:
+            await client.until("task:revoked", taskId="t")
+            assert await client.quiet() == []
+        for client in clients["alice"]:
+            while (await client.next())["data"].get("event", {}).get("type") != "over":
+                pass
+            added = [one["data"] for one in client.frames if one["type"] == "task:event_added"]
+            assert [one["index"] for one in added] == [*range(next(numbers) + 1)][: len(added)]
+            assert len(added) == added[-1]["index"] + 1
+            assert {one["type"] for one in client.frames[2:]} <= {"task:event_added", "task:updated"}
+        # A mapping that reads another array sends it to everybody who looks at the task.
+        mapping.write_text('events = "log"\n' + creator)
+        relay.process.send_signal(signal.SIGHUP)
+        for client in clients["alice"]:
+            state = await client.until("task:state")
+            assert [one["type"] for one in state["data"]["events"]] == ["a"]
+        tasks.update_one({"_id": "t"}, {"$push": {"log": {"type": "b"}}})
+        for client in clients["alice"]:
+            added = (await client.until("task:event_added"))["data"]
+            assert (added["index"], added["event"]["type"]) == (1, "b")
