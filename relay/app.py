@@ -280,8 +280,11 @@ class Relay:
                 # while this one still serves. Then close the connections. The servers wait for requests that are being
                 # answered.
                 health.stopping = True
+                told = {"connections": len(connections), "polls": len(polls)}
+                log.info("relay draining", extra={**told, "graceMs": self._settings.relay_drain_ms})
                 polls.drain()
                 await connections.drain()
+                log.info("relay drained", extra={"closed": len(connections)})
                 connections.close_all()
                 for server, _ in servers:
                     server.should_exit = True

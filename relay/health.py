@@ -1,17 +1,21 @@
 """Finds out whether the relay is up to date with the database, for the answer of /readyz and for the notice that
-clients are sent when the database stops answering."""
+clients are sent when the database stops answering. Logs both."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from relay.auth.tokens import KeySource
 from relay.metrics import Metrics
-from relay.protocol.types import StreamState
+from relay.protocol.types import StreamState, rfc3339
 from relay.source.opening import Watch
 from relay.source.stream import Stream
+
+log = logging.getLogger(__name__)
 
 # After this many seconds without a reply of the database, what clients see may be out of date.
 STALE_AFTER_S = 5.0
@@ -42,6 +46,10 @@ class Health:
         self._watch = watch
         self._since = time.monotonic()
         self.stopping = False
+        self._was_ready = False
+        self._stale_since: float | None = (
+            None  # the time of the last reply, by the monotonic clock; None: not stale
+        )
 
     def show_in(self, metrics: Metrics) -> None:
         """Let these metrics say whether the relay is ready, whether it is stale, and how far it is behind."""
@@ -70,10 +78,26 @@ class Health:
         cancellation."""
         while True:
             await asyncio.sleep(LOOK_S)
+            if not self._was_ready and self.state()["ready"]:
+                self._was_ready = True
+                log.info("relay ready", extra={"seconds": round(time.monotonic() - self._since, 3)})
             silence = self._silence()
             if silence is not None:
                 status: StreamState = "stale" if silence > STALE_AFTER_S else "live"
+                self._log_change(status, silence)
                 self._announcer.announce(status, round(silence * 1000))
+
+    def _log_change(self, status: StreamState, silence: float) -> None:
+        """Log when the relay becomes stale, with the time of the last reply of the database, and when it is live
+        again."""
+        if status == "stale" and self._stale_since is None:
+            self._stale_since = time.monotonic() - silence
+            since = rfc3339(datetime.fromtimestamp(time.time() - silence, UTC))
+            log.warning("relay stale: the database does not answer", extra={"since": since})
+        elif status == "live" and self._stale_since is not None:
+            stale_s = round(time.monotonic() - self._stale_since, 3)
+            log.warning("relay live again", extra={"staleSeconds": stale_s})
+            self._stale_since = None
 
     def _lag(self) -> float:
         """Return the number of seconds since the change stream was last up to date, or since the start if it has never

@@ -166,7 +166,12 @@ def serve(
     logs.configure(settings.relay_log_format, settings.relay_log_level)
     for warning in config.warnings(settings):
         log.warning(warning)
-    raise typer.Exit(loop.run(serving.run(settings, read, _say_listening)))
+    work = serving.run(settings, read, _say_listening)
+    log.info("relay starting", extra=serving.description(settings))
+    began = time.monotonic()
+    code = loop.run(work)
+    log.info("relay stopped", extra={"seconds": round(time.monotonic() - began, 3), "exitCode": code})
+    raise typer.Exit(code)
 
 
 def _say_listening(url: str) -> None:

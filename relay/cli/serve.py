@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import platform
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from relay import config
@@ -43,6 +46,21 @@ def run(
     from relay.workers.supervisor import Supervisor
 
     return _run_workers(Supervisor(settings, read=read, on_reloaded=_reloaded), on_listening)
+
+
+def description(settings: Settings) -> dict[str, object]:
+    """Return what the first line of the log says: which program this is, where it listens, and what it uses."""
+    return {
+        "version": version("task-relay"),
+        "python": platform.python_version(),
+        "pid": os.getpid(),
+        "workers": settings.relay_workers,
+        "listen": settings.relay_listen or f"{settings.relay_host}:{settings.relay_port}",
+        "adminPort": settings.relay_admin_port,
+        "mapping": settings.relay_mapping is not None,
+        "redis": bool(settings.relay_redis_url.get_secret_value()),
+        "tls": settings.relay_tls_cert is not None,
+    }
 
 
 async def _run_one(relay: Relay, on_listening: Callable[[str], None]) -> None:

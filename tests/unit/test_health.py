@@ -103,3 +103,31 @@ async def test_listeners_are_sent_the_state_of_the_stream(
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
+
+
+async def test_the_log_says_once_when_the_relay_is_ready_when_it_is_stale_and_when_it_is_live_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    announced: asyncio.Queue[str] = asyncio.Queue()
+    monkeypatch.setattr(health, "LOOK_S", 0)
+    watched = health_of(announce=lambda status, lag_ms: announced.put_nowait(status))
+    tail: Any = watched._tail
+    with caplog.at_level("INFO", logger="relay.health"):
+        running = asyncio.create_task(watched.run())
+        for silence_s, status in ((0.0, "live"), (STALE_AFTER_S + 60, "stale"), (0.0, "live")):
+            tail.current_at = time.monotonic() - silence_s
+            for _ in range(3):
+                while await announced.get() != status:
+                    pass
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    events = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert events == [
+        ("INFO", "relay ready"),
+        ("WARNING", "relay stale: the database does not answer"),
+        ("WARNING", "relay live again"),
+    ]
+    _, stale, live = map(vars, caplog.records)
+    assert stale["since"].endswith("Z")
+    assert live["staleSeconds"] >= STALE_AFTER_S + 60
