@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from support.command_process import port_of, started
+from support.command_process import started
 from support.polling_client import post
 from support.relay_fixture import SOON_S, SocketClient, connected, running, token
 from support.token_forgery import pem
@@ -234,8 +234,10 @@ async def test_sighup_reloads_the_settings_file_of_a_process(good: dict[str, str
     del good["RELAY_JWT_SECRET"]
     (file := tmp_path / "relay.env").write_text(f"RELAY_JWT_SECRET={OLD}\nRELAY_LOG_FORMAT=json\n")
     given = good | {"RELAY_SETTINGS_FILE": str(file)}
-    with started("serve", until="listening on", **given) as (process, printed):
-        url = f"http://127.0.0.1:{port_of(printed)}"
+    with started("serve", until='"event": "listening"', **given) as (process, printed):
+        if "http://" not in printed:
+            printed += process.printed("\n")
+        url = json.loads(printed.splitlines()[-1])["url"]
         async with connected(url, secret=OLD) as client:
             file.write_text(f"RELAY_JWT_SECRET={NEW}\nRELAY_MAX_CONNECTIONS=7\nRELAY_FEE=2\n")
             process.send_signal(signal.SIGHUP)
