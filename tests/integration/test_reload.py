@@ -7,6 +7,7 @@ import asyncio
 import http.client
 import json
 import logging
+import os
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
@@ -21,6 +22,7 @@ from support.relay_fixture import SOON_S, SocketClient, connected, running, toke
 from support.token_forgery import pem
 from websockets.exceptions import ConnectionClosed
 
+from relay import file_content
 from relay.app import Relay
 from relay.config import Settings
 from relay.errors import StartupError
@@ -228,6 +230,28 @@ async def test_a_key_file_is_read_again_although_its_path_is_the_same(
         assert (await relay.reload()).changed == ()
         path.write_text(pem("P-256"))
         assert (await relay.reload()).changed == ("RELAY_JWT_PUBLIC_KEY",)
+
+
+@pytest.mark.parametrize("what", ["relay_mapping", "relay_jwt_public_key"])
+async def test_clients_are_served_while_a_reload_waits_for_a_file(
+    with_: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(file_content, "PIPE_WITHIN_S", SOON_S)
+    os.mkfifo(pipe := tmp_path / "pipe")
+    written = Written(with_)
+    async with running(written.read(), read=written.read) as relay, connected(relay) as alice:
+        # Given a file that keeps a reload waiting: here a pipe that nobody writes to,
+        written(**{what: str(pipe)} | ({"relay_jwt_secret": None} if what != "relay_mapping" else {}))
+        reloading = asyncio.create_task(relay.reload())
+        # when a client asks for something, then it is answered,
+        for _ in range(3):
+            await alice.send("ping")
+            await alice.until("pong")
+            assert not reloading.done()
+        # and when there is something to read, the reload goes on.
+        await asyncio.to_thread(pipe.write_text, "no mapping and no key")
+        with pytest.raises(StartupError, match=r"mapping|PEM"):
+            await reloading
 
 
 async def test_sighup_reloads_the_settings_file_of_a_process(good: dict[str, str], tmp_path: Path) -> None:
