@@ -157,7 +157,7 @@ def test_ctrl_c_does_not_reach_a_tail_in_the_background_of_a_script(
 # Signals while it ends
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])  # one that asks for a reload until then
 def test_repeated_signals_change_nothing_until_the_process_is_gone(
     good: dict[str, str], number: signal.Signals
 ) -> None:
@@ -170,7 +170,8 @@ def test_repeated_signals_change_nothing_until_the_process_is_gone(
     ):
         try:
             wait_until_alive(process, port)
-            # when the signal is sent repeatedly until the process is gone,
+            # when its end is asked for, and the signal is sent repeatedly until the process is gone,
+            process.terminate()
             for _ in range(round(SOON_S / 0.01)):
                 process.send_signal(number)
                 try:

@@ -184,3 +184,28 @@ async def test_a_mapping_that_cannot_be_used_changes_nothing(
         assert await alice.quiet() == []
         tasks.update_one({"_id": "t"}, {"$push": {"events": {"type": "note"}}})
         await alice.until("task:event_added")
+
+
+async def test_a_list_update_that_waits_for_its_time_is_sent_before_the_switch(
+    tmp_path: Path, with_: Callable[..., Settings], tasks: Any
+) -> None:
+    one = Switchable(
+        tmp_path / "mapping.toml", lambda **given: with_(relay_list_update_min_interval_ms=60_000, **given)
+    )
+    one.write("creator", "team")
+    tasks.insert_one({"_id": "t", "title": "1", "createdBy": "alice", "teamId": "red"})
+    async with (
+        running(one.read(), read=one.read) as one.relay,
+        looking(one.relay, sub="alice") as alice,
+        looking(one.relay, sub="bob", teams=["red"]) as bob,
+    ):
+        for title in ("2", "3"):
+            tasks.update_one({"_id": "t"}, {"$set": {"title": title}})
+        await alice.until("dashboard:task_list_updated", title="2")
+        await bob.until("dashboard:task_list_updated", title="2")
+        tasks.insert_one({"_id": "fence", "createdBy": "alice"})
+        await alice.until("dashboard:task_list_updated", taskId="fence")
+        await one.switch("creator")
+        await alice.until("dashboard:task_list_updated", title="3")
+        assert (await bob.until("dashboard:state"))["data"]["tasks"] == []
+        assert await alice.quiet() == []
