@@ -60,6 +60,9 @@ def checked(secret: SecretStr) -> SecretStr:
             )
     if not _is_long_enough(text):
         raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes long; {_ADVICE}")
+    if len(parts) > 1 and any(part.lstrip(" \t").startswith("#") for part in parts):
+        # It would be a secret, and its text is easily guessed.
+        raise ValueError("must have no comment (#) among its secrets")
     if len(parts) > MAX_SECRETS:
         raise ValueError(f"must be at most {MAX_SECRETS} secrets, but contains {len(parts)}")
     if any(len(secrets_in(part)) > 1 for part in parts if len(parts) > 1):

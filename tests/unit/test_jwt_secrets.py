@@ -20,6 +20,7 @@ from relay.jwt_secrets import MAX_SECRETS, MIN_SECRET_BYTES, secrets_in, verifyi
 NEW, OLD, OLDER, FOREIGN = ("new" * 11, "old" * 11, "older" * 7, "foreign" * 5)
 PHRASE = "my secret with spaces in it, long enough"
 OTHER_PHRASE = "an other secret with spaces, long enough"
+COMMENT = "# the one before, valid until the first of May"
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +76,17 @@ def test_each_line_of_a_file_is_a_secret_that_may_have_blanks(
     assert [accepts(made, one) for one in (PHRASE, f"{OTHER_PHRASE} ", OTHER_PHRASE)] == [True, True, False]
 
 
+def test_a_comment_in_a_file_of_secrets_is_refused_because_everybody_could_guess_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "jwt"
+    file.write_text(f"{NEW}\n{COMMENT}\n{OLD}\n")
+    monkeypatch.setenv("RELAY_JWT_SECRET_FILE", str(file))
+    with pytest.raises(StartupError) as failure:
+        config.load()
+    assert str(failure.value) == "RELAY_JWT_SECRET_FILE: must have no comment (#) among its secrets."
+
+
 def test_a_short_line_of_a_file_is_refused_and_not_taken_for_a_part_of_one_secret(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -90,13 +102,14 @@ def test_a_short_line_of_a_file_is_refused_and_not_taken_for_a_part_of_one_secre
 
 @pytest.mark.parametrize(
     "secret",
-    [PHRASE, f"{NEW} {PHRASE}", f"{NEW}\n{'x' * 24}", f"{NEW}\xa0{OLD}", f" {NEW} "],
+    [PHRASE, f"{NEW} {PHRASE}", f"{NEW}\n{'x' * 24}", f"{NEW}\xa0{OLD}", f" {NEW} ", f"#{NEW}"],
     ids=[
         "a phrase",
         "a phrase with a long word",
         "64 bytes in Base64",
         "a blank that is none",
         "blanks around",
+        "a number sign",
     ],
 )
 def test_one_secret_with_blanks_stays_one_secret(monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
@@ -129,6 +142,8 @@ def test_the_verifier_tries_every_secret_that_the_settings_accept() -> None:
             "must be at most 3 secrets, but contains 4",
         ),
         ({"RELAY_JWT_SECRET": f"{NEW} {OLD}\n{OLDER}"}, "either by lines or by blanks"),
+        ({"RELAY_JWT_SECRET": f"{NEW}\n {COMMENT}"}, "must have no comment (#) among its secrets"),
+        ({"RELAY_JWT_SECRET": f"{COMMENT.replace(' ', '-')} {NEW}"}, "must have no comment (#) among"),
         (
             {"RELAY_JWT_SECRET": f"{NEW * 2} {OLD}", "RELAY_JWT_ALGORITHMS": "HS512"},
             "must not name HS512 unless the second secret of RELAY_JWT_SECRET has 64 bytes or more",
