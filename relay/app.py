@@ -132,7 +132,7 @@ class Relay:
         """Raise StartupError if `use` could not use these settings."""
         new = in_force(self._settings, settings)
         await self._keys.read(new)
-        await asyncio.to_thread(mapping_of, new)
+        mapping_of(new)
         if self.certificate is not None:
             self.certificate.check(new)
 
@@ -143,8 +143,7 @@ class Relay:
         if parts is None:
             raise StartupError("The relay has not opened its ports yet.")
         new = in_force(old, settings)
-        # In a thread, because a file may be on a disk that does not answer, or a pipe.
-        mapping = await asyncio.to_thread(mapping_of, new)
+        mapping = mapping_of(new)
         keys = await self._keys.read(new)
         if self.certificate is not None:
             self.certificate.check(new)

@@ -23,7 +23,6 @@ from relay.config import Settings, secrets_of
 from relay.errors import StartupError, may_be_secret
 from relay.feed.cache import TaskCache
 from relay.feed.pump import Publisher, Pump
-from relay.file_content import content_of
 from relay.metrics import DatabaseError, Metrics, Role, SharedStream
 from relay.source.client import client_of, names_of
 from relay.source.decoder import Decoder
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 
 # For closing both MongoDB clients, in seconds: a database that does not answer must not delay the end for longer.
 FAREWELL_S = 1.0
-MAX_MAPPING_BYTES = 16 * 1024 * 1024  # whoever names another file by mistake has read no more of it
 
 
 def mapping_of(settings: Settings) -> Mapping:
@@ -60,7 +58,7 @@ def load_mapping(path: Path, secrets: Collection[str] = ()) -> Mapping:
     nothing of `secrets`, the secrets of the settings.
     """
     try:
-        text = content_of(path, MAX_MAPPING_BYTES).decode()
+        text = path.read_text("utf-8")
     except OSError as failure:
         named = path if _names_a_file(path, secrets) else "of RELAY_MAPPING"
         raise StartupError(

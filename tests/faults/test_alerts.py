@@ -4,8 +4,6 @@ faults fire their alerts and end them."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -13,10 +11,10 @@ from proxy import Proxy
 from pymongo import AsyncMongoClient
 from support.polling_client import post
 from support.prometheus import Prometheus, prometheus, quick, rules, selectors
-from support.relay_fixture import SECRET, SocketClient, connected
+from support.relay_fixture import SECRET, connected
 from support.slow_client import reading_slowly
+from support.trouble import LARGE, PAUSE_S, meanwhile, too_many_requests
 from support.worker_processes import workers
-from websockets.exceptions import ConnectionClosed
 
 from relay.cli.demo import mongod as embedded
 from scripts import generated_board
@@ -25,23 +23,6 @@ from scripts import generated_board
 OF_DATABASE = ("RelayNotReady", "RelayStale", "RelayBehind", "RelayDatabaseErrors")
 OF_CLIENTS = ("RelayReadersLag", "RelayFlooded")
 WRITES_PER_SECOND = 20
-LARGE = "x" * 30_000  # characters of an event that a slow reader cannot take many of
-PAUSE_S = 0.5  # between two floods
-
-
-@asynccontextmanager
-async def meanwhile(*stories: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Run these stories until the block ends. One that fails fails the test."""
-    running = [asyncio.ensure_future(story()) for story in stories]
-    try:
-        yield
-        for one in running:
-            if one.done():
-                one.result()
-    finally:
-        for one in running:
-            one.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
 
 
 @pytest.mark.timeout(300)
@@ -127,12 +108,3 @@ async def all_are_found(watching: Prometheus) -> None:
     series = {one for rule in rules() for one in selectors(rule["expr"])}
     recorded = [rule["record"] for rule in rules() if "record" in rule]
     await watching.finds(*board, *series, *recorded)
-
-
-async def too_many_requests(client: SocketClient) -> None:
-    """Send more requests than a connection may, until the relay ends it."""
-    with suppress(ConnectionClosed):
-        for _ in range(200):
-            await client.send("ping")
-        while True:
-            await client.next()

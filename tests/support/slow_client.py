@@ -10,18 +10,21 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import connect
 
 from relay.app import Relay
-from support.relay_fixture import SocketClient, token
+from support.relay_fixture import SECRET, SocketClient, token
 
 
 @asynccontextmanager
-async def reading_slowly(relay: Relay | str, path: str = "/ws/dashboard") -> AsyncIterator[SocketClient]:
-    """A WebSocket with the smallest possible buffers. It reads from its socket only when `next` is called."""
+async def reading_slowly(
+    relay: Relay | str, path: str = "/ws/dashboard", *, sub: str = "alice", secret: str = SECRET
+) -> AsyncIterator[SocketClient]:
+    """A WebSocket of this user with the smallest possible buffers. It reads from its socket only when `next` is
+    called."""
     url = relay if isinstance(relay, str) else relay.url
     at = urlsplit(url)
     with socket.socket() as bare:
         bare.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         bare.connect((at.hostname, at.port))
-        headers = {"Authorization": f"Bearer {token('alice')}"}
+        headers = {"Authorization": f"Bearer {token(sub, secret=secret)}"}
         address = url.replace("http", "ws", 1) + path
         async with connect(
             address, sock=bare, additional_headers=headers, proxy=None, max_queue=2, close_timeout=0.1
