@@ -102,7 +102,7 @@ def test_a_short_line_of_a_file_is_refused_and_not_taken_for_a_part_of_one_secre
 
 @pytest.mark.parametrize(
     "secret",
-    [PHRASE, f"{NEW} {PHRASE}", f"{NEW}\n{'x' * 24}", f"{NEW}\xa0{OLD}", f" {NEW} ", f"#{NEW}"],
+    [PHRASE, f"{NEW} {PHRASE}", f"{NEW}\n{'x' * 24}", f"{NEW}\xa0{OLD}", f" {NEW} ", f"# {PHRASE}"],
     ids=[
         "a phrase",
         "a phrase with a long word",
