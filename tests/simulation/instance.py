@@ -177,7 +177,11 @@ class Verifier:
         expires_at_s = int(expires_at) / 1000
         if expires_at_s <= asyncio.get_running_loop().time():
             raise Refused(Close.UNAUTHENTICATED, "token_expired")
-        return Principal(sub, {"sub": sub, "roles": [rights]}, expires_at_s)
+        claims = dict.fromkeys(AUDIENCE.claims) | {"sub": sub, "roles": [rights]}
+        return Principal(sub, claims, expires_at_s)
+
+    def still_trusts(self, principal: Principal) -> bool:
+        return True
 
 
 def token_of(sub: str, rights: str, expires_at_s: float, serial: int) -> str:
