@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -57,8 +56,8 @@ class Place:
     `ports` opens the ports that it serves, and closes them at the end; None: it opens those of its settings. `counts`
     are what it counts together with the others. `operations` answers operators who ask on the clients' port; None: the
     relay does, for itself. `feed` is what it receives the change stream from; None: it follows the stream itself.
-    `workers` is the number of processes. `speaks` says whether this one logs the warnings about settings and limits,
-    which are the same for all.
+    `workers` is the number of processes, and `number` that of this one among them, from 1 on. `speaks` says whether
+    this one logs the warnings about settings and limits, which are the same for all.
     """
 
     ports: AbstractContextManager[Ports] | None = None
@@ -66,6 +65,7 @@ class Place:
     operations: Operations | None = None
     feed: Feed | None = None
     workers: int = 1
+    number: int = 1
     speaks: bool = True
 
 
@@ -211,8 +211,10 @@ class Relay:
         interval_s = settings.relay_list_update_min_interval_ms / 1000
         hub = Hub(pipeline.reader, pipeline.translator, metrics, list_interval_s=interval_s)
         async with pipeline, hub:
-            # The limit is one of all workers together, and their metrics are added up.
-            share = math.ceil(settings.relay_max_connections / self._place.workers)
+            # The limit is one of all workers together, and their metrics are added up: so must these shares be. The
+            # first worker has the largest.
+            later = self._place.workers - self._place.number
+            share = (settings.relay_max_connections + later) // self._place.workers
             metrics.connections_limit.set(min(share, ports.capacity.connections))
             admission = Admission(
                 origins=Origins(origins_of(settings, ports), metrics),

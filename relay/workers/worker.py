@@ -54,6 +54,7 @@ class Worker:
             operations=ViaParent(channel),
             feed=SocketFeed(own.feed),
             workers=settings.relay_workers,
+            number=int(own.name),
             speaks=own.name == "1",
         )
         self._relay = Relay(settings, place)

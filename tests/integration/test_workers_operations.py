@@ -22,7 +22,7 @@ from relay.cli.demo import mongod as embedded
 def operated(request: pytest.FixtureRequest, two_workers: dict[str, str]) -> dict[str, str]:
     """Settings with a port for operators, or without."""
     admin = {"RELAY_ADMIN_PORT": str(embedded.free_port())} if request.param == "an admin port" else {}
-    return two_workers | admin | {"RELAY_MAX_CONNECTIONS": "3000"}
+    return two_workers | admin | {"RELAY_MAX_CONNECTIONS": "3001"}
 
 
 def operators(relay: Any, given: dict[str, str]) -> str:
@@ -59,7 +59,7 @@ async def test_operators_are_answered_for_all_workers(
         # Counts add up, and what is no sum is said of all together.
         assert said["relay_delivery_queued_seconds_count"] == 2
         assert said['relay_join_seconds_count{what="list"}'] == 20
-        assert said["relay_connections_limit"] == 3000
+        assert said["relay_connections_limit"] == 3001
         assert (said["relay_ready"], said["relay_stale"]) == (1, 0)
         assert 0 <= said["relay_lag_seconds"] < 30
         assert [said[one] for one in said if one.startswith("relay_build_info")] == [1]
@@ -124,7 +124,7 @@ async def test_the_connections_of_a_worker_that_is_being_replaced_are_counted_un
         # then its clients count, and so do the places of its successor in place of its own.
         assert len(processes) == 3
         assert said["relay_connections"] == sum(spread(said)) == 10
-        assert said["relay_connections_limit"] == 3000
+        assert said["relay_connections_limit"] == 3001
 
 
 async def test_a_worker_that_hangs_is_not_ready_and_left_out(
