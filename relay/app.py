@@ -226,6 +226,7 @@ class Relay:
             metrics.users.set_function(lambda: len(admission.users()))
             reads = Buckets.of_users(settings, counts.reads)
             services = Services(settings, admission, pipeline.audience, hub, reads, metrics=metrics)
+            services.shown_by = pipeline.reading.digest
             connections = Connections(services, metrics, random=random.random)
             polls = Polls(services, metrics, random=random.random)
             health = self._health = Health(pipeline.tail, hub, self._keys, pipeline.watch)

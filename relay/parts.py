@@ -82,6 +82,7 @@ class Parts:
         use(reading.audience)
         # From here on nothing can fail, and nothing is awaited.
         rights = self.connections.rights_by(reading.audience, _unchanged(old.mapping, reading.mapping))
+        services.shown_by = reading.digest
         self.polls.poll_again()
         self.pipeline.use(reading)
         self.pump.use(reading.reader, reading.translator)

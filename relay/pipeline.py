@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -92,13 +93,15 @@ def bus_of(settings: Settings) -> RedisBus | None:
 
 @dataclass(frozen=True, slots=True)
 class DocumentReading:
-    """How the documents of a collection are read by one mapping."""
+    """How the documents of a collection are read by one mapping. `digest` is equal for all processes that read them in
+    the same way, and others have another one."""
 
     mapping: Mapping
     audience: Audience
     translator: Translator
     decoder: Decoder
     reader: Reader
+    digest: str
 
 
 class Pipeline:
@@ -207,7 +210,9 @@ class Pipeline:
             failed=self._note_failure,
             kept=whole if self._reads_whole else translator.keep,
         )
-        return DocumentReading(mapping, audience, translator, decoder, reader)
+        described = repr((mapping, settings.relay_max_text_length, settings.relay_max_event_bytes))
+        digest = blake2b(described.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        return DocumentReading(mapping, audience, translator, decoder, reader, digest)
 
     def use(self, reading: DocumentReading) -> None:
         """Read documents and changes in this way from now on. To be called while the stream is not asked for changes

@@ -33,3 +33,4 @@ class Services:
     wall: Callable[[], float] = time.time  # seconds since 1970: decides when tokens expire
     monotonic: Callable[[], float] = time.monotonic  # seconds: measures all other times
     metrics: Metrics = field(default_factory=Metrics)
+    shown_by: str = ""  # `DocumentReading.digest`: names how documents are read now

@@ -171,7 +171,7 @@ class Hub:
         """Use another mapping from now on, and tell every listener what it changes: see `MappingSwitch.switch`."""
         self._translator = new.translator
         switch.switch(self._position.value, rights)
-        self.list_changes.outdate(self._position.value)
+        self.list_changes.forget()
 
     def _resync_here(self) -> None:
         self._metrics.resyncs.labels("not_sent").inc()

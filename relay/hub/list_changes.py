@@ -50,7 +50,6 @@ class ListChanges:
         self._bytes = 0
         self._since: Timestamp | None = None  # every change after it is kept; None: nothing is kept
         self._used_at = 0.0
-        self._outdated = _BEFORE_ALL  # lists of this position or an earlier one cannot be brought up to date
         self._waiting: dict[str, set[Notify]] = {}  # by audience key
 
     @property
@@ -107,22 +106,11 @@ class ListChanges:
         for notify in {one for waiting in self._waiting.values() for one in waiting}:
             notify()
 
-    def outdate(self, position: Timestamp) -> None:
-        """Forget all changes, and read every list anew that was read at `position`, which is position S, or before: it
-        is shown in another way now."""
-        self.forget()
-        self._outdated = position
-
     def after(self, position: Timestamp, keys: Keys, *, now: Timestamp) -> list[Frame] | None:
         """Return the list updates that bring a list of this position up to date, for a client that holds these audience
         keys: one for each task that has changed. Return None if changes after this position were forgotten, or if it is
         so far ahead of `now`, which is position S, that no other instance can have sent it."""
-        if (
-            self._since is None
-            or position < self._since
-            or position <= self._outdated
-            or position.time > now.time + AHEAD_S
-        ):
+        if self._since is None or position < self._since or position.time > now.time + AHEAD_S:
             return None
         newest: dict[bytes, Frame] = {}
         for change in reversed(self._changes):
@@ -166,4 +154,3 @@ def _may_lose(saw: TaskKeys, sees: TaskKeys) -> bool:
 
 
 _NO_KEYS: Keys = frozenset()
-_BEFORE_ALL = Timestamp(0, 0)

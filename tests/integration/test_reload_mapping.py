@@ -173,6 +173,45 @@ async def test_a_poll_that_waits_is_asked_to_poll_again(switchable: Switchable, 
     assert "red" not in str(again)
 
 
+async def test_a_list_that_was_polled_is_read_again_also_by_an_instance_that_has_the_mapping_already(
+    tmp_path: Path, with_: Callable[..., Settings], tasks: Any
+) -> None:
+    tasks.insert_many(
+        [
+            {"_id": "mine", "title": "Mine", "createdBy": "alice"},
+            {"_id": "theirs", "title": "Theirs", "createdBy": "bob", "teamId": "red"},
+        ]
+    )
+    early, late = Switchable(tmp_path / "early.toml", with_), Switchable(tmp_path / "late.toml", with_)
+
+    async def switch(one: Switchable) -> None:
+        one._path.write_text(RULES["creator"] + RULES["team"].replace("teamId", "squadId"))
+        await one.relay.reload()
+
+    async def polled(one: Switchable, **held: Any) -> Any:
+        body = {"dashboard": {"updates": True, **({"etag": held["dashboard"]["etag"]} if held else {})}}
+        return (await post(one.relay, body, sub="alice", teams=["red"])).body
+
+    for one in (early, late):
+        one.write("creator", "team")
+    async with (
+        running(early.read(), read=early.read) as early.relay,
+        running(late.read(), read=late.read) as late.relay,
+    ):
+        # Given two instances, one of which has a new mapping already, in which a rule has kept its name,
+        await switch(early)
+        assert "theirs" not in str(await polled(early))
+        # when a client polls the other one, after a change that both have published, and then the first one,
+        tasks.update_one({"_id": "mine"}, {"$set": {"title": "Mine again"}})
+        held = await polled(late)
+        assert "Mine again" in str(held)
+        assert "theirs" in str(held)
+        answer = await polled(early, **held)
+        # then it is sent the list as the new mapping shows it.
+        assert [one["type"] for one in answer["messages"]] == ["dashboard:state"]
+        assert "theirs" not in str(answer)
+
+
 @pytest.mark.parametrize("bad", ["[fields]\ntitle = 7\n", "no toml"])
 async def test_a_mapping_that_cannot_be_used_changes_nothing(
     switchable: Switchable, tasks: Any, bad: str

@@ -32,9 +32,10 @@ def digest_of(shown: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def rights_of(keys: Keys, limit: int) -> str:
-    """Return a digest of the audience keys and of the length with which a list was asked for."""
-    names = "\0".join([str(limit), *sorted(keys)])
+def rights_of(keys: Keys, limit: int, shown_by: str) -> str:
+    """Return a digest of the audience keys and of the length with which a list was asked for, and of what names the way
+    in which documents are read (`Services.shown_by`): the same keys open other tasks under another mapping."""
+    names = "\0".join([str(limit), shown_by, *sorted(keys)])
     return blake2b(names.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
@@ -44,7 +45,8 @@ class ListEtag:
 
     `digest` is that of the list as it was read; it is empty once updates were sent, because no instance can compute the
     digest of what the client holds then. `position` is the cluster time up to which the client was sent every change.
-    `rights` is `rights_of` of the list: a list of other rights or of another length is not continued.
+    `rights` is `rights_of` of the list: a list of other rights, of another length or of another mapping is not
+    continued. An instance of the relay may have another mapping than the one before it, until both are reloaded.
     """
 
     digest: str

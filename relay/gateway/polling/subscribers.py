@@ -219,7 +219,7 @@ class UpdatedList(ListSubscriber):
         super().__init__(services, principal, notify, polled)
         self._keys = self._listener.keys
         self._hub, self._changes = services.hub, services.hub.list_changes
-        self._rights = rights_of(self._keys, polled.limit)
+        self._rights = rights_of(self._keys, polled.limit, services.shown_by)
         # The list that the client holds: its digest, and the position after which every change is news. `_current`:
         # there was no such change until now.
         held = ListEtag.parse(polled.etag)

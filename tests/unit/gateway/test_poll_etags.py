@@ -8,7 +8,7 @@ from bson import Timestamp
 from relay.gateway.polling.etags import ListEtag, digest_of, etag_of, rights_of
 from relay.protocol.polls import MAX_ETAG
 
-RIGHTS = rights_of(frozenset({"team:s:red", "creator:s:alice"}), 500)
+RIGHTS = rights_of(frozenset({"team:s:red", "creator:s:alice"}), 500, "m")
 
 
 @pytest.mark.parametrize("digest", ["", digest_of([b"x"])])
@@ -36,11 +36,12 @@ def test_other_text_is_no_etag_of_a_list_with_a_position(text: str | None) -> No
     assert ListEtag.parse(text) is None
 
 
-def test_other_rights_and_another_length_make_another_etag() -> None:
+def test_other_rights_another_length_and_another_mapping_make_another_etag() -> None:
     rights = {
-        rights_of(keys, limit)
+        rights_of(keys, limit, shown_by)
         for keys in (frozenset("a"), frozenset("b"), frozenset("ab"))
         for limit in (1, 2)
+        for shown_by in ("", "m")
     }
 
-    assert len(rights) == 6
+    assert len(rights) == 12
