@@ -42,6 +42,7 @@ from relay.pipeline import Pipeline, bus_of, mapping_of
 from relay.reload import Reloaded, Reloads, in_force, result
 from relay.source.client import hosts_of, names_of, warning_of
 from relay.source.shared.feed import Feed
+from relay.tasks.mapping import Mapping
 from relay.tasks.visibility import Audience
 
 log = logging.getLogger(__name__)
@@ -132,9 +133,11 @@ class Relay:
         """Raise StartupError if `use` could not use these settings."""
         new = in_force(self._settings, settings)
         await self._keys.read(new)
-        mapping_of(new)
+        mapping = mapping_of(new)
         if self.certificate is not None:
             self.certificate.check(new)
+        if self._parts is not None and self._reads_otherwise(mapping, new):
+            await self._parts.check_database()
 
     async def use(self, settings: Settings) -> Reloaded:
         """Use these settings from now on, except those that need a restart, and return what has changed. Raises
@@ -158,7 +161,7 @@ class Relay:
             self._settings = new
             parts.use(new, self._keys, audience)
 
-        if mapping != self._mapping or any(getattr(old, name) != getattr(new, name) for name in SIZES):
+        if self._reads_otherwise(mapping, new):
             await parts.use_mapping(mapping, new, use)
             also += ["relay_mapping"] if mapping != self._mapping else []
             self._mapping = mapping
@@ -167,6 +170,12 @@ class Relay:
         self._on_reloaded(new)
         self._warn_of_certificate()
         return result(old, settings, also=also)
+
+    def _reads_otherwise(self, mapping: Mapping, settings: Settings) -> bool:
+        """Return whether documents look different, or are seen by others, with this mapping and these settings."""
+        return mapping != self._mapping or any(
+            getattr(self._settings, name) != getattr(settings, name) for name in SIZES
+        )
 
     def _warn_of_certificate(self) -> None:
         warning = self.certificate.warning() if self.certificate is not None else None

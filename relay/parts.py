@@ -28,6 +28,8 @@ from relay.tasks.visibility import Audience
 # ten times a second, but an update of many events may be worked off for seconds.
 MOMENT_WITHIN_S = 20.0
 
+AWAY = "The mapping cannot be changed while the database does not answer."
+
 SIZES = ("relay_max_text_length", "relay_max_event_bytes")  # settings that decide how documents are shown
 
 
@@ -70,7 +72,14 @@ class Parts:
                 lambda: self._use_reading(reading, settings, use), within_s=MOMENT_WITHIN_S
             )
         except (SourceError, TimeoutError):
-            raise StartupError("The mapping cannot be changed while the database does not answer.") from None
+            raise StartupError(AWAY) from None
+
+    async def check_database(self) -> None:
+        """Raise StartupError if the database does not answer now, because `use_mapping` would fail then."""
+        try:
+            await self.pipeline.reader.now()
+        except SourceError:
+            raise StartupError(AWAY) from None
 
     async def _use_reading(self, reading: DocumentReading, settings: Settings, use: Use) -> None:
         services, hub, old = self.services, self.services.hub, self.pipeline.reading

@@ -1,14 +1,24 @@
-"""A relay that follows through Redis and cannot reach MongoDB itself."""
+"""Relays that are cut off from MongoDB: one that follows through Redis, and workers that are given another mapping."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from checker import fetch, ready, until
 from fleet import Instance
 from proxy import Proxy
+from pymongo import MongoClient
+from support.relay_fixture import SECRET, SOON_S, connected
 from support.valkey import Valkey
+from support.worker_processes import workers
+
+from relay.cli.demo import mongod as embedded
 
 
 async def test_a_follower_that_cannot_reach_mongodb_itself_is_not_ready(
@@ -47,3 +57,46 @@ async def test_a_follower_that_cannot_reach_mongodb_itself_is_not_ready(
             finally:
                 follower.kill()
                 leader.kill()
+
+
+async def test_workers_keep_their_clients_if_the_mapping_cannot_be_changed_without_the_database(
+    mongo_url: str, database_name: str, tmp_path: Path
+) -> None:
+    rule = '[[visibility.rules]]\nname = "{0}"\nfield = "{0}"\nclaim = "sub"\n'
+    (mapping := tmp_path / "mapping.toml").write_text(rule.format("createdBy"))
+    with MongoClient[dict[str, Any]](mongo_url) as client:
+        client[database_name]["tasks"].insert_one({"_id": "t", "createdBy": "alice"})
+    async with Proxy(urlsplit(mongo_url).port or 0) as proxy:
+        given = {
+            "RELAY_MONGO_URL": f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true",
+            "RELAY_MONGO_DATABASE": database_name,
+            "RELAY_JWT_SECRET": SECRET,
+            "RELAY_PORT": str(embedded.free_port()),
+            "RELAY_WORKERS": "2",
+            "RELAY_MAPPING": str(mapping),
+        }
+        async with workers(tmp_path, **given) as relay, AsyncExitStack() as stack:
+            # Given clients of both workers,
+            clients = [await stack.enter_async_context(connected(relay.url)) for _ in range(12)]
+            for one in clients:
+                await one.send("task:join", {"taskId": "t"})
+                await one.until("task:state")
+            # when the mapping changes while the database is away,
+            proxy.black_hole()
+            mapping.write_text(rule.format("owner"))
+            relay.process.send_signal(signal.SIGHUP)
+            await relay.says(
+                "not reloaded: The mapping cannot be changed while the database does not answer."
+            )
+            # then no worker ends, and nobody is told anything of it;
+            assert "is started again" not in relay.said()
+            for one in clients:
+                assert {frame["type"] for frame in await one.quiet()} <= {"stream:status"}
+            # when the database is back, it changes.
+            await proxy.heal()
+            async with asyncio.timeout(SOON_S):
+                while "reloaded changed=['RELAY_MAPPING']" not in relay.said():
+                    relay.process.send_signal(signal.SIGHUP)
+                    await asyncio.sleep(1)
+            for one in clients:
+                await one.until("task:revoked", taskId="t")
