@@ -133,9 +133,9 @@ class Relay:
         """Raise StartupError if `use` could not use these settings."""
         new = in_force(self._settings, settings)
         await self._keys.read(new)
-        mapping = mapping_of(new)
+        mapping = await asyncio.to_thread(mapping_of, new)
         if self.certificate is not None:
-            self.certificate.check(new)
+            await asyncio.to_thread(self.certificate.check, new)
         if self._parts is not None and self._reads_otherwise(mapping, new):
             await self._parts.check_database()
 
@@ -146,10 +146,10 @@ class Relay:
         if parts is None:
             raise StartupError("The relay has not opened its ports yet.")
         new = in_force(old, settings)
-        mapping = mapping_of(new)
+        mapping = await asyncio.to_thread(mapping_of, new)
         keys = await self._keys.read(new)
         if self.certificate is not None:
-            self.certificate.check(new)
+            await asyncio.to_thread(self.certificate.check, new)
         also: list[str] = []
 
         def use(audience: Audience) -> None:

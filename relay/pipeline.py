@@ -8,6 +8,7 @@ what `tail` and `check` report about a database is what a relay would do with th
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import time
 from collections.abc import Awaitable, Callable, Collection
@@ -24,6 +25,7 @@ from relay.config import Settings, secrets_of
 from relay.errors import StartupError, may_be_secret
 from relay.feed.cache import TaskCache
 from relay.feed.pump import Publisher, Pump
+from relay.file_content import content_of
 from relay.metrics import DatabaseError, Metrics, Role, SharedStream
 from relay.source.client import client_of, names_of
 from relay.source.decoder import Decoder
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 # For closing both MongoDB clients, in seconds: a database that does not answer must not delay the end for longer.
 FAREWELL_S = 1.0
+MAX_MAPPING_BYTES = 1024 * 1024
 
 
 def mapping_of(settings: Settings) -> Mapping:
@@ -59,7 +62,10 @@ def load_mapping(path: Path, secrets: Collection[str] = ()) -> Mapping:
     nothing of `secrets`, the secrets of the settings.
     """
     try:
-        text = path.read_text("utf-8")
+        raw = content_of(path, MAX_MAPPING_BYTES + 1)
+        if len(raw) > MAX_MAPPING_BYTES:
+            raise OSError(errno.EFBIG, f"it is larger than {MAX_MAPPING_BYTES // 1024} KiB")
+        text = raw.decode().replace("\r\n", "\n").replace("\r", "\n")
     except OSError as failure:
         named = path if _names_a_file(path, secrets) else "of RELAY_MAPPING"
         raise StartupError(

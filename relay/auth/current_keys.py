@@ -60,7 +60,7 @@ class CurrentKeys:
         is_same = settings.relay_jwks_url is not None and all(
             getattr(settings, name) == getattr(self._settings, name) for name in _OF_KEYS
         )
-        source = self._source if is_same else key_source(settings)
+        source = self._source if is_same else await asyncio.to_thread(key_source, settings)
         await source.refresh()
         if source.current() is None and not is_same:
             raise StartupError("RELAY_JWKS_URL: no keys can be fetched from there; the log has the reason.")

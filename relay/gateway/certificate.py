@@ -121,8 +121,9 @@ def _first(chain: Path) -> x509.Certificate:
 def _read(name: str, path: Path) -> bytes:
     try:
         # OpenSSL reads the file, too, and a pipe can be read only once.
-        if stat.S_ISFIFO(path.stat().st_mode):
-            raise OSError(errno.ESPIPE, "it is a pipe")
+        kind = path.stat().st_mode
+        if stat.S_ISFIFO(kind) or stat.S_ISCHR(kind):  # a device may have no end
+            raise OSError(errno.ESPIPE, "it is a pipe" if stat.S_ISFIFO(kind) else "it is a device")
         return path.read_bytes()
     except (OSError, ValueError) as failure:
         reason = getattr(failure, "strerror", None) or "that is no path"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -210,6 +211,24 @@ async def test_a_list_that_was_polled_is_read_again_also_by_an_instance_that_has
         # then it is sent the list as the new mapping shows it.
         assert [one["type"] for one in answer["messages"]] == ["dashboard:state"]
         assert "theirs" not in str(answer)
+
+
+async def test_a_mapping_in_a_pipe_holds_up_no_client(
+    switchable: Switchable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.file_content.PIPE_WITHIN_S", 1.0)
+    async with looking(switchable.relay, sub="alice") as alice:
+        switchable._path.unlink()
+        os.mkfifo(switchable._path)
+        reloading = asyncio.create_task(switchable.relay.reload())
+        assert await alice.quiet() == []
+        assert not reloading.done()
+        with pytest.raises(StartupError, match="it is a pipe that was not written"):
+            await reloading
+        # A pipe that is written is read like a file.
+        reloading = asyncio.create_task(switchable.relay.reload())
+        await asyncio.to_thread(switchable._path.write_text, RULES["creator"])
+        assert (await reloading).changed == ("RELAY_MAPPING",)
 
 
 @pytest.mark.parametrize("bad", ["[fields]\ntitle = 7\n", "no toml"])

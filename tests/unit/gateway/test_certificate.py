@@ -105,6 +105,13 @@ def test_a_pipe_is_refused_and_not_waited_for(authority: Authority, tmp_path: Pa
     assert refusal(settings(chain, pipe)) == f"RELAY_TLS_KEY: {pipe} cannot be read (it is a pipe)."
 
 
+def test_a_device_without_an_end_is_refused(authority: Authority) -> None:
+    zeros = Path("/dev/zero")
+    chain, _ = divided(authority.issue("relay"))
+    assert refusal(settings(zeros)) == "RELAY_TLS_CERT: /dev/zero cannot be read (it is a device)."
+    assert refusal(settings(chain, zeros)) == "RELAY_TLS_KEY: /dev/zero cannot be read (it is a device)."
+
+
 @pytest.mark.parametrize(("days", "verb"), [(-1, "expired at"), (3, "expires at"), (8, None)])
 def test_a_certificate_that_has_expired_or_will_soon_is_warned_about(
     authority: Authority, days: int, verb: str | None

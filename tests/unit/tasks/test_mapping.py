@@ -163,6 +163,20 @@ def test_a_mapping_file_that_cannot_be_read_stops_the_start(tmp_path: Path) -> N
             load_mapping(tmp_path / name)
 
 
+def test_a_mapping_file_without_an_end_is_refused() -> None:
+    with pytest.raises(
+        StartupError, match=r"^The mapping file /dev/zero cannot be read: it is larger than 1024 KiB\.$"
+    ):
+        load_mapping(Path("/dev/zero"))
+
+
+def test_a_mapping_file_may_end_its_lines_as_any_system_does(tmp_path: Path) -> None:
+    file = tmp_path / "mapping.toml"
+    for end in (b"\n", b"\r\n", b"\r"):
+        file.write_bytes(end.join([b'events = "log"', b'list_order = "at"', b""]))
+        assert load_mapping(file) == Mapping(events="log", list_order="at")
+
+
 def test_the_kept_paths_of_a_mapping_do_not_overlap() -> None:
     roots = Mapping().roots()
     assert "github.prUrl" in roots
