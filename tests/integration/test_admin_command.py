@@ -21,6 +21,7 @@ from support.relay_fixture import SOON_S, connected, running, token
 from relay.cli.demo import mongod as embedded
 
 PROCESSES = {"one process": "1", "two workers": "2"}
+NOBODY = "http://127.0.0.1:1"  # an address at which nothing listens
 
 
 @pytest.fixture(params=PROCESSES)
@@ -186,18 +187,20 @@ async def test_there_is_one_sentence_for_each_failure(asked: Administered) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "given"),
+    ("arguments", "given", "says"),
     [
-        (["ls"], {"RELAY_TOKEN": ""}),
-        (["ls", "--url", "ftp://x"], {}),
-        (["ls", "--limit", "0"], {}),
-        (["kick", ""], {}),
-        (["kick"], {}),
+        (["ls"], {"RELAY_TOKEN": ""}, "A token is needed"),
+        (["ls", "--url", "ftp://x"], {}, "must begin with https:// or http://"),
+        (["ls", "--limit", "0"], {}, "greater than or equal to 1"),
+        (["kick", ""], {}, "SUB must not be empty"),
+        (["ls", "--user", ""], {}, "--user must not be empty"),
+        (["kick"], {}, "Missing argument 'SUB'"),
     ],
 )
-async def test_wrong_arguments_are_refused(arguments: list[str], given: dict[str, str]) -> None:
-    ended = await admin(*arguments, **given)
+async def test_wrong_arguments_are_refused(arguments: list[str], given: dict[str, str], says: str) -> None:
+    ended = await admin(*arguments, **{"RELAY_TOKEN": token("root"), "RELAY_ADMIN_URL": NOBODY} | given)
     assert (ended.returncode, ended.stdout) == (2, "")
+    assert says in " ".join(re.sub("[│╭╮╰╯─]", "", ended.stderr).split())
 
 
 async def test_an_answer_that_is_not_the_relays_is_no_traceback() -> None:

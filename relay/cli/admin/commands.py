@@ -60,6 +60,8 @@ def ls(
 
     from relay.cli.admin import tables
 
+    if user == "":  # most likely of a script whose variable is empty, which would be told of everybody
+        raise typer.BadParameter("A user is needed: --user must not be empty.")
     query = {"limit": str(limit)} | ({} if user is None else {"user": _utf8(user)})
     _ask(url, token, "GET", f"/admin/connections?{urlencode(query)}", tables.connections, json)
 
