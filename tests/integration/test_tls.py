@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ import pytest
 from cryptography import x509
 from support.certificates import Authority
 from support.command_process import run
+from support.key_updates import RawTls
 from support.relay_fixture import SOON_S, SocketClient, connected, running, token
 from support.relay_metrics import becomes
 from support.worker_clients import free_ports
@@ -298,3 +299,32 @@ def relay_at(relay: Relay) -> Any:
         url = relay.admin_url
 
     return At
+
+
+@pytest.mark.parametrize(("times", "is_served"), [(50, True), (5_000, False)])
+async def test_a_client_that_asks_for_new_keys_without_end_is_cut_off(
+    secure: Callable[..., Any], authority: Authority, times: int, is_served: bool
+) -> None:
+    """To make keys takes much longer than to ask for them, and meanwhile nobody else is served."""
+    request = b"GET /healthz HTTP/1.1\r\nHost: relay\r\n\r\n"
+    context = ssl.create_default_context(cafile=str(authority.file))
+
+    def answer(at: tuple[str, int]) -> bytes:
+        client = RawTls(at, context)
+        with client.socket:
+            client.ask_for_keys(times)
+            client.write(request)
+            with suppress(ConnectionError):
+                client.flush()
+            return client.received()
+
+    async with running(secure()) as relay:
+        found = await asyncio.to_thread(answer, address_of(relay))
+        assert found.startswith(b"HTTP/1.1 200") == is_served
+        # One record may be as large as TLS permits, and arrive in small pieces.
+        at = address_of(relay)
+        client = await asyncio.to_thread(RawTls, at, context)
+        with client.socket:
+            client.write(request[:-2] + b"X-Filler: " + b"x" * (16_384 - len(request) - 14) + b"\r\n\r\n")
+            await asyncio.to_thread(client.flush)
+            assert (await asyncio.to_thread(client.received))[:12] == b"HTTP/1.1 200"
