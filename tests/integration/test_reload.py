@@ -7,6 +7,7 @@ import asyncio
 import http.client
 import json
 import logging
+import os
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
@@ -15,12 +16,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from support.command_process import port_of, started
+from support.command_process import started
 from support.polling_client import post
 from support.relay_fixture import SOON_S, SocketClient, connected, running, token
 from support.token_forgery import pem
 from websockets.exceptions import ConnectionClosed
 
+from relay import file_content
 from relay.app import Relay
 from relay.config import Settings
 from relay.errors import StartupError
@@ -230,12 +232,36 @@ async def test_a_key_file_is_read_again_although_its_path_is_the_same(
         assert (await relay.reload()).changed == ("RELAY_JWT_PUBLIC_KEY",)
 
 
+@pytest.mark.parametrize("what", ["relay_mapping", "relay_jwt_public_key"])
+async def test_clients_are_served_while_a_reload_waits_for_a_file(
+    with_: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(file_content, "PIPE_WITHIN_S", SOON_S)
+    os.mkfifo(pipe := tmp_path / "pipe")
+    written = Written(with_)
+    async with running(written.read(), read=written.read) as relay, connected(relay) as alice:
+        # Given a file that keeps a reload waiting: here a pipe that nobody writes to,
+        written(**{what: str(pipe)} | ({"relay_jwt_secret": None} if what != "relay_mapping" else {}))
+        reloading = asyncio.create_task(relay.reload())
+        # when a client asks for something, then it is answered,
+        for _ in range(3):
+            await alice.send("ping")
+            await alice.until("pong")
+            assert not reloading.done()
+        # and when there is something to read, the reload goes on.
+        await asyncio.to_thread(pipe.write_text, "no mapping and no key")
+        with pytest.raises(StartupError, match=r"mapping|PEM"):
+            await reloading
+
+
 async def test_sighup_reloads_the_settings_file_of_a_process(good: dict[str, str], tmp_path: Path) -> None:
     del good["RELAY_JWT_SECRET"]
     (file := tmp_path / "relay.env").write_text(f"RELAY_JWT_SECRET={OLD}\nRELAY_LOG_FORMAT=json\n")
     given = good | {"RELAY_SETTINGS_FILE": str(file)}
-    with started("serve", until="listening on", **given) as (process, printed):
-        url = f"http://127.0.0.1:{port_of(printed)}"
+    with started("serve", until='"event": "listening"', **given) as (process, printed):
+        if "http://" not in printed:
+            printed += process.printed("\n")
+        url = json.loads(printed.splitlines()[-1])["url"]
         async with connected(url, secret=OLD) as client:
             file.write_text(f"RELAY_JWT_SECRET={NEW}\nRELAY_MAX_CONNECTIONS=7\nRELAY_FEE=2\n")
             process.send_signal(signal.SIGHUP)
