@@ -149,6 +149,9 @@ def test_a_folded_section_stays_folded_after_a_reload(page: Page, site: Any) -> 
     site.open()
     page.locator("[data-section=completed] summary").click()
     expect(row(page, task_id)).to_be_hidden()
+    page.wait_for_function(
+        "localStorage.length > 0"
+    )  # the browser tells the page a moment after it has folded it
     page.reload()
     expect(page.locator("[data-section=completed] .count")).to_have_text("1")
     expect(row(page, task_id)).to_be_hidden()
