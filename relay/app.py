@@ -98,6 +98,7 @@ class Relay:
         self._reloads = Reloads(read or (lambda: self._settings), self.use)
         self._on_reloaded = on_reloaded
         self._parts: Parts | None = None  # those that a reload changes; None until they are built
+        self.built = asyncio.Event()  # set once they are there, and `use` may be called
         self._health: Health | None = None
         self.administration: ProcessAdministration | None = None  # set once the relay serves clients
         self._accepting = True
@@ -272,6 +273,7 @@ class Relay:
                 # The caps of the admin port are always those of one process: operators keep places of their own.
                 servers.append((Server(settings, app, most, tls=tls), [ports.admin]))
             self._parts = Parts(ports, services, connections, polls, clients, admin, pipeline, pump)
+            self.built.set()
             if self._place.speaks:
                 ports.capacity.warn_if_below(share)
             async with asyncio.TaskGroup() as group:

@@ -15,13 +15,16 @@ from typing import Any
 from relay.config import Settings
 from relay.errors import StartupError, Unanswered
 from relay.workers.assignment import plain
-from relay.workers.child import Child
+from relay.workers.child import Child, first_of
 from relay.workers.slot import Slot
 
 log = logging.getLogger(__name__)
 
 CHECKED_WITHIN_S = 20.0  # keys may have to be fetched
-USED_WITHIN_S = 60.0  # a new mapping waits for the database
+USED_WITHIN_S = (
+    60.0  # a new mapping waits for the database, and a process that is starting has to start first
+)
+GONE_WITHIN_S = 1.0
 
 
 async def check(slots: Sequence[Slot], settings: Settings) -> None:
@@ -62,5 +65,7 @@ async def _ask(child: Child, what: str, settings: Settings) -> dict[str, Any] | 
     try:
         answer: dict[str, Any] = await child.channel.ask(what, plain(settings), within_s=within_s)
     except Unanswered:
+        # One that is gone is known to have ended a moment later.
+        await first_of(child.ended, seconds=GONE_WITHIN_S)
         return None
     return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,6 @@ from relay.app import Place, Relay
 from relay.auth.shared_counts import SharedCounts
 from relay.cli import output
 from relay.config import Settings
-from relay.errors import StartupError
 from relay.gateway.admin.process import ProcessAdministration
 from relay.gateway.listening import inherited_ports
 from relay.metrics import DroppedLines
@@ -43,6 +43,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._relay: Relay | None = None
+        self._begun = asyncio.Event()  # set once there is a relay
         self._stopped = False
         self._accepting = True
 
@@ -58,6 +59,7 @@ class Worker:
             speaks=own.name == "1",
         )
         self._relay = Relay(settings, place)
+        self._begun.set()
         self._relay.metrics.registry.register(DroppedLines(output.dropped))
         if self._stopped:
             self._relay.stop(accepting=self._accepting)
@@ -77,8 +79,10 @@ class Worker:
             await self._relay.check(settings)
 
     async def reload(self, settings: Settings) -> list[str]:
-        if self._relay is None:
-            raise StartupError("The worker has not begun its work yet.")
+        # A worker that has only just been started may have been given the settings of before.
+        await self._begun.wait()
+        assert self._relay is not None
+        await self._relay.built.wait()
         return [*(await self._relay.use(settings)).changed]
 
     def figures(self) -> dict[str, Any]:

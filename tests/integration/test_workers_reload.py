@@ -125,3 +125,26 @@ async def test_a_mapping_takes_rights_away_in_all_workers(
         for client in clients["alice"]:
             added = (await client.until("task:event_added"))["data"]
             assert (added["index"], added["event"]["type"]) == (1, "b")
+
+
+async def test_a_reload_disturbs_no_worker_that_is_only_starting(
+    two_workers: dict[str, str], tmp_path: Path
+) -> None:
+    (file := tmp_path / "relay.env").write_text("")
+    async with workers(tmp_path, RELAY_SETTINGS_FILE=str(file), **two_workers) as relay:
+        # Given workers that are being replaced, when the settings change meanwhile, again and again,
+        relay.process.send_signal(signal.SIGUSR1)
+        numbers = iter(range(1, 10**6))
+        while relay.said().count("a process of the relay was replaced") < 3:
+            assert "was not replaced" not in relay.said()
+            file.write_text(f"RELAY_MAX_TASKS_PER_CONNECTION={next(numbers)}\n")
+            relay.process.send_signal(signal.SIGHUP)
+            await asyncio.sleep(0.1)
+        # then all are replaced, no process has to be started again,
+        assert "is started again" not in relay.said()
+        # and all have the settings of the last reload.
+        file.write_text("FEATURE_WEBSOCKET_ENABLED=false\n")
+        relay.process.send_signal(signal.SIGHUP)
+        await relay.says("'FEATURE_WEBSOCKET_ENABLED'")
+        for _ in range(8):
+            assert (await post(relay.url, LIST)).status == 403
