@@ -8,6 +8,7 @@ one file means the same to all three; no message contains a value, because it ma
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from relay.errors import StartupError
@@ -43,6 +44,20 @@ def read(path: Path) -> dict[str, str]:
     except (OSError, ValueError) as failure:  # ValueError: a path with a NUL
         reason = getattr(failure, "strerror", None) or "its path is not valid"
         raise StartupError(f"{VARIABLE}: the file cannot be read: {reason}.") from None
+
+
+def beneath(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return this environment, and of the settings file that it names the values that the environment does not have.
+
+    It is for what has to be known before the settings are read, so it raises nothing: without a file that can be read,
+    it returns the environment alone. It does not read a pipe, whose content can be read only once.
+    """
+    file, names = Path(environment.get(VARIABLE, "")), {name.upper() for name in environment}
+    try:
+        written = read(file) if file.is_file() else {}
+    except (StartupError, OSError, ValueError):  # ValueError: a path with a NUL
+        written = {}
+    return {name: value for name, value in written.items() if name not in names} | dict(environment)
 
 
 def parse(text: str) -> dict[str, str]:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relay import config
+from relay import config, settings_file
 from relay.cli import failures, logs, loop, output, process
 from relay.cli.admin.commands import admin
 from relay.cli.answering import answering
@@ -72,7 +72,7 @@ def run() -> int:
     """
     output.prepare()
     if next((one for one in sys.argv[1:] if not one.startswith("-")), "") == "serve":
-        logs.begin(os.environ)
+        logs.begin(settings_file.beneath(os.environ))
     try:
         code = _command()
         sys.stdout.flush()

@@ -50,7 +50,7 @@ def configure(format: Literal["console", "json"], level: str, *, worker: str = "
 
 
 def begin(environment: Mapping[str, str]) -> None:
-    """Write the log as JSON from now on if this environment asks for that, before the settings can be read: what is
+    """Write the log as JSON from now on if these variables ask for that, before the settings can be read: what is
     wrong with them shall be a line of JSON, too."""
     given = [value.strip() for name, value in environment.items() if name.upper() == "RELAY_LOG_FORMAT"]
     if given == ["json"]:

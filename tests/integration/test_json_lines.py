@@ -55,6 +55,24 @@ def test_a_relay_that_cannot_start_says_why_in_one_line(
     assert line["level"] == "critical"
 
 
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("RELAY_PORT=no\n", "RELAY_PORT: must be a valid integer"),
+        ("RELAY_MAPPING=/nowhere.toml\n", "/nowhere.toml"),
+    ],
+)
+def test_the_settings_file_names_the_format_also_of_the_line_about_what_is_wrong_in_it(
+    good: dict[str, str], tmp_path: Path, more: str, says: str
+) -> None:
+    (file := tmp_path / "relay.env").write_text(f"RELAY_LOG_FORMAT=json\n{more}")
+    given = {name: value for name, value in good.items() if name != "RELAY_PORT"}
+    ended = run("serve", **given, RELAY_SETTINGS_FILE=str(file))
+    assert ended.returncode == 3
+    (line,) = matching(lines_of(ended.stderr), "the relay cannot start")
+    assert says in line["reason"]
+
+
 @pytest.mark.parametrize("format", [" json\n", "json"])
 def test_wrong_arguments_are_reported_in_lines_of_json(good: dict[str, str], format: str) -> None:
     ended = run("serve", "--bogus", **good | {"RELAY_LOG_FORMAT": format})
