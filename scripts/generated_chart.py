@@ -12,7 +12,7 @@ PANELS = {  # how a row of the table begins: the heading of its panel
     "one listener, `w: majority`": "Latency: median, in ms",
     "5,000 idle connections": "Memory: KB per idle connection",
 }
-WIDTH, HEIGHT, PANEL, LEFT, BAR, TOP = 960, 176, 320, 100, 22, 46
+WIDTH, HEIGHT, PANEL, LEFT, BAR, TOP = 960, 204, 320, 100, 22, 46
 LONGEST = PANEL - LEFT - 84  # leaves room for the number behind the bar
 STYLE = """
     text { font: 13px system-ui, sans-serif; fill: #24292f; }
