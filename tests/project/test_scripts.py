@@ -217,7 +217,7 @@ def test_ci_runs_everything_on_the_oldest_python_and_the_unit_tests_on_each_othe
     python_of(checkout.path / "python3.14", "3.14")
     old = python_of(checkout.root / ".pyenv" / "versions" / "3.11.7" / "bin" / "python3", "3.11")
     first, second, *others = run_ci(checkout)
-    beside = ["tests/faults", "tests/browser", "tests/project"]
+    beside = ["tests/faults", "tests/browser", "tests/project", "tests/deploy"]
     all_others = " ".join(f"--ignore={one}" for one in beside)
     assert [first, second] == [f".venv {old} {all_others}", f".venv {old} {' '.join(beside)}"]
     assert [one.split()[:2] for one in others] == [[".venv-3.12", "python3"], [".venv-3.14", "python3.14"]]
