@@ -71,7 +71,7 @@ class Verifier:
     """Verifies tokens with the keys of `source`, and returns the principal (the user) of each valid token.
 
     If `issuer` is given, the claim `iss` must be equal to it. If `audience` is given, the claim `aud` must contain it.
-    If `max_age_s` is given, the claim `iat` is required, and `exp` must be at most so many seconds later.
+    If `max_age_s` is given, the claim `iat` is required, and `exp` must be at most `max_age_s` seconds after it.
     `keep` names the claims that a principal contains (default: all). A nested claim is named by its path, such as
     `realm_access.roles`; a claim that the token does not have is None. `clock` returns seconds since 1970. `count` is
     called with the result of each verification.
