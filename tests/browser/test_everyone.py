@@ -12,7 +12,7 @@ from support.relay_fixture import token
 
 from relay.gateway.http import WEB
 
-PAGE_BYTES_MAX = 104_000
+PAGE_BYTES_MAX = 180_000  # with comments, and with the texts of two languages
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -46,7 +46,7 @@ def test_a_row_moves_to_the_section_of_its_status(page: Page, site: Any) -> None
     ):
         site.tasks.update_one({}, {"$set": {"status": status}})
         expect(row(page, task_id, section).locator(f'[data-status="{status}"]')).to_be_visible()
-        expect(page.locator(f'[data-section="{section}"] .count')).to_have_text("1")
+        expect(page.locator(f'[data-section="{section}"][data-count="1"] .count')).to_have_text("1")
     assert row(page, task_id).evaluate("row => row.sameElement")
 
 
@@ -149,9 +149,8 @@ def test_a_folded_section_stays_folded_after_a_reload(page: Page, site: Any) -> 
     site.open()
     page.locator("[data-section=completed] summary").click()
     expect(row(page, task_id)).to_be_hidden()
-    page.wait_for_function(
-        "localStorage.length > 0"
-    )  # the browser tells the page a moment after it has folded it
+    # The browser tells the page a moment after it has folded it.
+    page.wait_for_function("localStorage.getItem('relay.v1.alice.folded') === '[\"completed\"]'")
     page.reload()
     expect(page.locator("[data-section=completed] .count")).to_have_text("1")
     expect(row(page, task_id)).to_be_hidden()

@@ -8,6 +8,7 @@ import { FilterView } from "./filter.js";
 import { FreshnessView, isBlocked, refusal } from "./freshness.js";
 import { listenToKeys } from "./keys.js";
 import { ListView } from "./list.js";
+import { memory } from "./memory.js";
 import { Announcer } from "./announcer.js";
 import { addressOf } from "./row.js";
 import { onRenewal, signIn, token } from "./session.js";
@@ -72,6 +73,7 @@ function start() {
   status = relay.status;
   relay.onStatus(follow);
   relay.onMessage((message) => {
+    memory.open(relay.stats.sub);
     announcer.take(message);
     if (message.type.startsWith("auth:")) invalidate();
   });

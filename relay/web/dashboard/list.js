@@ -7,7 +7,8 @@
 
 import { matches, readable, SECTIONS, stageOf } from "/view/index.js";
 import { Chunks, isInSight, takeOut } from "./chunks.js";
-import { find, isRemembered, remember, setText, stamp } from "./dom.js";
+import { find, setAttribute, setText, stamp } from "./dom.js";
+import { memory } from "./memory.js";
 import { PointerGuard } from "./pointer-guard.js";
 import { Pace, moves, slideIn, travel } from "./motion.js";
 import { Row } from "./row.js";
@@ -22,6 +23,7 @@ import { Row } from "./row.js";
 
 const PLACED_AT_ONCE = 200; // rows; the others follow in the next frames
 const CROWD = 24; // a section with more rows animates no icons, because each one needs a layer of its own
+const FOLDED = "folded"; // in the memory of the browser: the sections that are folded
 const MOVING_MAX = 12; // if more rows move at once, they are not animated
 
 export class ListView {
@@ -56,6 +58,7 @@ export class ListView {
     this.#guard = new PointerGuard(this.#scroller, invalidate);
     this.#places = new Map(SECTIONS.map((key) => [key, this.#place(key)]));
     this.#pill.addEventListener("click", () => this.#arrange());
+    memory.onChange(FOLDED, () => this.#fold());
     this.#scroller.addEventListener("focusin", (/** @type {FocusEvent} */ { target }) => this.#stopAt(target));
   }
 
@@ -319,6 +322,7 @@ export class ListView {
     for (const [key, { section }] of this.#places) {
       const count = counts.get(key) ?? 0;
       setText(find(".count", section), String(count));
+      setAttribute(section, "data-count", String(count));
       section.classList.toggle("empty", count === 0);
       section.classList.toggle("crowd", count > CROWD);
       section.hidden = Boolean(this.#filter?.section && this.#filter.section !== key);
@@ -358,6 +362,15 @@ export class ListView {
     for (const element of chunk.children) this.#byElement.get(element)?.tick(now);
   }
 
+  #fold() {
+    const folded = memory.get(FOLDED);
+    for (const [key, { section }] of this.#places) section.open = !(Array.isArray(folded) && folded.includes(key));
+  }
+
+  #rememberFolds() {
+    memory.set(FOLDED, SECTIONS.filter((key) => !this.#places.get(key)?.section.open));
+  }
+
   /**
    * @param {Section} key
    * @returns {Place}
@@ -367,8 +380,7 @@ export class ListView {
     section.dataset.section = key;
     setText(find("h2", section), readable(key));
     find("#sections").append(section);
-    section.open = !isRemembered(`relay.folded.${key}`);
-    section.addEventListener("toggle", () => remember(`relay.folded.${key}`, !section.open));
+    section.addEventListener("toggle", () => this.#rememberFolds());
     const chunks = new Chunks(find(".rows", section), (chunk) => this.#tickChunk(chunk, Date.now()));
     return { section, chunks, rows: [] };
   }

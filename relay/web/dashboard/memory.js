@@ -1,0 +1,105 @@
+// @ts-check
+// What this browser remembers for a user: one JSON value for each name, in localStorage under
+// `relay.v1.<sub>.<name>`, where all tabs of the user find it. Nothing of it is ever sent.
+//
+//   const sort = memory.get("orders") ?? {};
+//   memory.set("orders", { failed: "newest" });
+//   memory.onChange("orders", show);
+//
+// What a value holds is its owner's choice: read it as untrusted, because an earlier version of the page, or the
+// reader, may have written it. Keep no text of a task in it: what is here outlives the right to see the task.
+
+const PREFIX = "relay.v1.";
+const CHARACTERS_MAX = 200_000; // of one value: browsers allow about 5 million for everything of an origin
+
+export class Memory {
+  /** @type {string | null} The beginning of this user's keys; null until the user is known. */
+  #prefix = null;
+  /** @type {Map<string, Set<() => void>>} By name. */
+  #listeners = new Map();
+
+  constructor() {
+    addEventListener("storage", ({ key }) => this.#changedElsewhere(key));
+  }
+
+  /**
+   * Turns to the values of a user, and calls every listener if it is another user than before.
+   * @param {string} sub the user; "" for nobody
+   */
+  open(sub) {
+    const prefix = sub === "" ? null : `${PREFIX}${sub}.`;
+    if (prefix === this.#prefix) return;
+    this.#prefix = prefix;
+    this.#callAll();
+  }
+
+  /**
+   * The value under a name. Undefined if there is none, if it cannot be read, or before the user is known.
+   * @param {string} name
+   * @returns {any} untrusted
+   */
+  get(name) {
+    if (this.#prefix === null) return undefined;
+    try {
+      return JSON.parse(localStorage.getItem(this.#prefix + name) ?? "null") ?? undefined;
+    } catch {
+      return undefined; // no JSON, or the browser refuses the storage
+    }
+  }
+
+  /**
+   * Keeps a value. It is dropped silently if it is too long, before the user is known, or where the browser refuses
+   * the storage: then the page works, and forgets with the next reload.
+   * @param {string} name without a dot
+   * @param {unknown} value undefined removes it
+   */
+  set(name, value) {
+    if (this.#prefix === null) return;
+    const text = JSON.stringify(value);
+    try {
+      if (text === undefined) localStorage.removeItem(this.#prefix + name);
+      else if (text.length <= CHARACTERS_MAX) localStorage.setItem(this.#prefix + name, text);
+    } catch {
+      // Full or refused.
+    }
+  }
+
+  /**
+   * Calls back when the value under a name may be another one: another tab has set it, or the user changed. A call of
+   * `set` here does not call back.
+   * @param {string} name
+   * @param {() => void} listener
+   */
+  onChange(name, listener) {
+    const listeners = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, listeners.add(listener));
+  }
+
+  /** Removes everything of this user, as on sign-out. */
+  forget() {
+    const prefix = this.#prefix;
+    if (prefix === null) return;
+    try {
+      // The name of a user may contain dots, so `relay.v1.ann.` also begins keys of a user "ann.smith".
+      const own = Object.keys(localStorage).filter((key) => key.startsWith(prefix) && !key.includes(".", prefix.length));
+      for (const key of own) localStorage.removeItem(key);
+    } catch {
+      return; // refused: so there is nothing to forget
+    }
+    this.#callAll();
+  }
+
+  /** @param {string | null} key null if all keys were removed */
+  #changedElsewhere(key) {
+    if (key === null) return this.#callAll();
+    if (this.#prefix === null || !key.startsWith(this.#prefix)) return;
+    for (const listener of this.#listeners.get(key.slice(this.#prefix.length)) ?? []) listener();
+  }
+
+  #callAll() {
+    for (const listeners of this.#listeners.values()) for (const listener of listeners) listener();
+  }
+}
+
+/** The memory of this page. */
+export const memory = new Memory();
