@@ -7,6 +7,7 @@ import { find, setText } from "./dom.js";
 import { FilterView } from "./filter.js";
 import { FreshnessView, isBlocked, refusal } from "./freshness.js";
 import { listenToKeys } from "./keys.js";
+import { sayStaticTexts } from "./language.js";
 import { ListView } from "./list.js";
 import { memory } from "./memory.js";
 import { Announcer } from "./announcer.js";
@@ -20,6 +21,8 @@ const TICK_MS = 1000;
 const TASK_ROUTE = "#/tasks/";
 const LIST_LIMIT = 5000; // the largest limit of a list (PROTOCOL.md section 4)
 const BESIDE = matchMedia("(min-width: 1000px)");
+
+sayStaticTexts(); // before the views copy templates
 
 const notice = find("#notice");
 const sections = find("#sections");

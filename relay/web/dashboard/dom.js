@@ -1,6 +1,8 @@
 // @ts-check
 // Helpers that change the document only where something differs.
 
+import { say } from "./language.js";
+
 const REDACTED = "[redacted]"; // PROTOCOL.md section 5
 
 /**
@@ -45,7 +47,7 @@ export function setDocumentText(element, text) {
 function redacted() {
   const mark = document.createElement("mark");
   mark.className = "redacted";
-  mark.title = "A secret, taken out before it was sent";
+  mark.title = say("task.redacted");
   mark.textContent = REDACTED;
   return mark;
 }

@@ -1,12 +1,14 @@
 // @ts-check
 // Writes times for people, in the reader's locale and time zone.
 
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+import { locale } from "./language.js";
+
+const exact = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
 // 24 hours, as in logs: then all times have the same width.
-const clock = new Intl.DateTimeFormat(undefined, {
+const clock = new Intl.DateTimeFormat(locale, {
   hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
 });
-const dayAndClock = new Intl.DateTimeFormat(undefined, {
+const dayAndClock = new Intl.DateTimeFormat(locale, {
   day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
 });
 
