@@ -243,7 +243,14 @@ class Relay:
             health.show_in(metrics)
             operating = operating_routes(self._place.operations or _Own(health, metrics))
             here = operating if settings.relay_admin_port is None else []
-            app = application(admission, polls, here, metrics, url=self.url)
+            app = application(
+                admission,
+                polls,
+                here,
+                metrics,
+                url=self.url,
+                links=lambda: pipeline.mapping.links.named(),
+            )
             most = ports.capacity.connections
             tls = self.certificate.context if self.certificate is not None else None
             clients = Server(

@@ -122,7 +122,8 @@ def _shows_the_same(
     old: DocumentReading, new: DocumentReading, services: Services, settings: Settings
 ) -> bool:
     """Return whether documents look the same by both mappings, and only the rights to them may differ."""
-    return replace(new.mapping, visibility=old.mapping.visibility) == old.mapping and all(
+    like_old = replace(new.mapping, visibility=old.mapping.visibility, links=old.mapping.links)
+    return like_old == old.mapping and all(
         getattr(services.settings, name) == getattr(settings, name) for name in SIZES
     )
 

@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +36,7 @@ from relay.source.shared.feed import Feed
 from relay.source.shared.tail import SharedTail
 from relay.source.stream import Stream
 from relay.source.tail import Tail
+from relay.tasks.links import Links
 from relay.tasks.mapping import Mapping, parse
 from relay.tasks.translate import Translator
 from relay.tasks.visibility import Audience
@@ -216,7 +217,9 @@ class Pipeline:
             failed=self._note_failure,
             kept=whole if self._reads_whole else translator.keep,
         )
-        described = repr((mapping, settings.relay_max_text_length, settings.relay_max_event_bytes))
+        described = repr(
+            (replace(mapping, links=Links()), settings.relay_max_text_length, settings.relay_max_event_bytes)
+        )
         digest = blake2b(described.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         return DocumentReading(mapping, audience, translator, decoder, reader, digest)
 

@@ -3,7 +3,7 @@ WebSocket are answered by `relay/gateway/websocket/endpoints.py`.)"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,7 +25,7 @@ from relay.gateway.polling.endpoint import Polls
 from relay.gateway.request_log import RequestLog
 from relay.gateway.websocket.endpoints import PATHS
 from relay.metrics import CONTENT_TYPE, Metrics
-from relay.protocol.polls import ConfigAnswer
+from relay.protocol.polls import ConfigAnswer, LinkTemplates
 from relay.protocol.schema import json_schema
 from relay.protocol.types import VERSION
 
@@ -80,12 +80,13 @@ def application(
     metrics: Metrics,
     *,
     url: str,
+    links: Callable[[], LinkTemplates],
 ) -> ASGIApp:
     """Return the ASGI application for the port that clients connect to.
 
     `operating` contains the routes for operators if they are served on the same port, else nothing. `url` is the public
-    URL of the relay, which `/config` sends to clients. Pages of allowed origins may import the client modules and read
-    responses (CORS).
+    URL of the relay, and `links` returns the links of the mapping that is in force: `/config` sends both to clients.
+    Pages of allowed origins may import the client modules and read responses (CORS).
     """
 
     async def page(_: Request) -> Response:
@@ -105,14 +106,15 @@ def application(
         except Refused as refused:
             metrics.note_refusal("config", refused.reason)
             return requests.refusal(request, refused)
-        return JSONResponse(
-            ConfigAnswer(
-                enabled=admission.is_switched_on(principal),
-                websocketUrl=url.replace("http", "ws", 1) + "/ws",
-                pollUrl=url + "/poll",
-                protocol=VERSION,
-            )
+        answer = ConfigAnswer(
+            enabled=admission.is_switched_on(principal),
+            websocketUrl=url.replace("http", "ws", 1) + "/ws",
+            pollUrl=url + "/poll",
+            protocol=VERSION,
         )
+        if templates := links():
+            answer["links"] = templates
+        return JSONResponse(answer)
 
     routes: list[BaseRoute] = [
         *(Route(path, _upgrade_required) for path in PATHS),

@@ -107,11 +107,21 @@ class PollAnswer(TypedDict):
     more: NotRequired[Literal[True]]
 
 
+class LinkTemplates(TypedDict):
+    """Where a page leads from a task: addresses with fields of its summary in braces, as in
+    `https://tracker.example/tasks/{taskId}`. `answer` is for one with questions, `retry` for one that failed."""
+
+    task: NotRequired[str]
+    answer: NotRequired[str]
+    retry: NotRequired[str]
+
+
 class ConfigAnswer(TypedDict):
     """Whether live delivery is switched on for the user of the token, the public addresses at which this relay serves
-    WebSockets and polls, and the version of the protocol."""
+    WebSockets and polls, the version of the protocol, and the links of the mapping if it has any."""
 
     enabled: bool
     websocketUrl: str
     pollUrl: str
     protocol: int
+    links: NotRequired[LinkTemplates]

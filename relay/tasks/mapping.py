@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, PlainValidator
 from relay.errors import StartupError, but_is, first_problem, may_be_secret
 from relay.protocol.types import LIFECYCLE_FIELDS, Kind
 from relay.tasks.ids import whole
+from relay.tasks.links import Links
 from relay.tasks.redact import Redaction
 from relay.tasks.scalars import snake
 
@@ -229,7 +230,10 @@ def _over(defaults: Map[Kind, tuple[str, ...]]) -> PlainValidator:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """How the relay reads the documents of one deployment: where their fields and events are, and who may see them."""
+    """How the relay reads the documents of one deployment: where their fields and events are, and who may see them.
+
+    `links` changes nothing of what is read: it says where pages lead from a task.
+    """
 
     __pydantic_config__ = _STRICT
     fields: Fields = field(default_factory=Fields)
@@ -245,6 +249,7 @@ class Mapping:
     lifecycle_from: LifecycleFrom = "both"
     list_order: DottedPath = "_id"
     redact: Redaction = field(default_factory=Redaction)
+    links: Links = field(default_factory=Links)
 
     def names(self) -> frozenset[str]:
         """Return every field name that occurs in a dotted path that the relay reads, outside the array of events."""
@@ -305,6 +310,7 @@ _TABLES: dict[str, type] = {
     "visibility.rules": Rule,
     "visibility.sees_all": RoleRule,
     "redact": Redaction,
+    "links": Links,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.hostile_client import get
 from support.polling_client import post
-from support.relay_fixture import SOON_S, SocketClient, connected, running
+from support.relay_fixture import SOON_S, SocketClient, connected, running, token
 from websockets.exceptions import ConnectionClosed
 
 from relay.app import Relay
@@ -267,3 +269,24 @@ async def test_a_list_update_that_waits_for_its_time_is_sent_before_the_switch(
         await alice.until("dashboard:task_list_updated", title="3")
         assert (await bob.until("dashboard:state"))["data"]["tasks"] == []
         assert await alice.quiet() == []
+
+
+async def test_other_links_are_sent_to_who_asks_and_nobody_is_sent_tasks_anew(
+    switchable: Switchable, tasks: Any
+) -> None:
+    async def links() -> Any:
+        _, _, body = await get(f"{switchable.relay.url}/config", Authorization=f"Bearer {token('alice')}")
+        return json.loads(body).get("links")
+
+    tasks.insert_one({"_id": "t", "createdBy": "alice", "teamId": "red"})
+    async with looking(switchable.relay, "t", sub="alice") as alice:
+        assert await links() is None
+        template = "https://tracker.example/{taskId}"
+        assert await switchable.switch("creator", "team", more=f"[links]\ntask = '{template}'\n") == (
+            "RELAY_MAPPING",
+        )
+        assert await links() == {"task": template}
+        assert await alice.quiet() == []
+        with pytest.raises(StartupError, match=r"links\.task must be an address"):
+            await switchable.switch("creator", "team", more="[links]\ntask = 'javascript:alert(1)'\n")
+        assert await links() == {"task": template}

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,13 +142,17 @@ async def test_a_poll_and_its_answer_are_valid_by_the_schema(mongo_url: str, dat
     assert answer.body["messages"] == []
 
 
-async def test_the_answer_of_config_is_valid_by_the_schema(mongo_url: str, database_name: str) -> None:
-    for enabled in (True, False):
-        given = settings_for(mongo_url, database_name, feature_websocket_enabled=enabled)
+async def test_the_answer_of_config_is_valid_by_the_schema(
+    mongo_url: str, database_name: str, tmp_path: Path
+) -> None:
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text('[links]\ntask = "https://tracker.example/{taskId}"\n')
+    for enabled, links in ((True, {"relay_mapping": str(mapping)}), (False, {})):
+        given = settings_for(mongo_url, database_name, feature_websocket_enabled=enabled, **links)
         async with running(given) as relay:
             status, _, body = await get(f"{relay.url}/config", Authorization=f"Bearer {token('alice')}")
         answer = json.loads(body)
-        assert (status, answer["enabled"]) == (200, enabled)
+        assert (status, answer["enabled"], "links" in answer) == (200, enabled, bool(links))
         validator("ConfigAnswer").validate(answer)
 
 

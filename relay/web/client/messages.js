@@ -38,12 +38,13 @@
 
 /**
  * Whether live delivery is switched on for the user of the token, the public addresses at which this relay
- * serves WebSockets and polls, and the version of the protocol.
+ * serves WebSockets and polls, the version of the protocol, and the links of the mapping if it has any.
  * @typedef {object} ConfigAnswer
  * @property {boolean} enabled
  * @property {string} websocketUrl
  * @property {string} pollUrl
  * @property {number} protocol
+ * @property {LinkTemplates} [links]
  */
 
 /**
@@ -171,6 +172,15 @@
  * @property {number} maxMessageBytes
  * @property {number} messagesPerSecond
  * @property {number} maxTasks
+ */
+
+/**
+ * Where a page leads from a task: addresses with fields of its summary in braces, as in
+ * `https://tracker.example/tasks/{taskId}`. `answer` is for one with questions, `retry` for one that failed.
+ * @typedef {object} LinkTemplates
+ * @property {string} [task]
+ * @property {string} [answer]
+ * @property {string} [retry]
  */
 
 /**

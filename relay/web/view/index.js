@@ -14,6 +14,7 @@
 /** @typedef {import("./steps.js").Reached} Reached */
 /** @typedef {import("./steps.js").StepTaken} StepTaken */
 
+export { filled } from "./link-templates.js";
 export { contentOf } from "./payload.js";
 export { matches } from "./search.js";
 export { readable, SECTIONS, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";

@@ -134,7 +134,7 @@ async def serving(case: Case) -> AsyncIterator[str]:
         url = "http://127.0.0.1:{1}".format(*listening.getsockname())
         server = Server(
             settings,
-            application(admission, polls, [], metrics, url=url),
+            application(admission, polls, [], metrics, url=url, links=dict),
             9,
             websockets=websocket_protocol(WritePacer(), connections.open),
         )

@@ -9,7 +9,8 @@ from support.doc_snippets import REDACTION, blocks
 
 from relay.errors import StartupError
 from relay.pipeline import load_mapping
-from relay.protocol.types import Kind
+from relay.protocol.types import Kind, TaskSummary
+from relay.tasks.links import FIELDS
 from relay.tasks.mapping import Mapping, RoleRule, Rule, parse
 from relay.tasks.redact import Redaction
 
@@ -186,3 +187,65 @@ def test_the_kept_paths_of_a_mapping_do_not_overlap() -> None:
 def test_the_mapping_file_of_the_redaction_page_is_read_as_the_page_says() -> None:
     (file,) = blocks(REDACTION, "toml")
     assert mapping(file).redact == Redaction(("ticketPin",), (r"ACME-\d{4}-\w+",), ("token",))
+
+
+def test_the_links_of_a_mapping_are_kept_as_they_are_written() -> None:
+    read = mapping(
+        """
+        [links]
+        task = "https://tracker.example/t/{taskId}?by={creator}#{prNumber}"
+        retry = "HTTP://[::1]:8080/retry/{taskId}"
+        """
+    )
+    assert read.links.named() == {
+        "task": "https://tracker.example/t/{taskId}?by={creator}#{prNumber}",
+        "retry": "HTTP://[::1]:8080/retry/{taskId}",
+    }
+    assert mapping("").links.named() == {}
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ("javascript:alert({taskId})", "must be an address that begins with https:// or http://"),
+        ("/tasks/{taskId}", "must be an address that begins with https:// or http://"),
+        ("ftp://tracker.example/{taskId}", "must be an address that begins with https:// or http://"),
+        ("https://{creator}/", "must name its host itself"),
+        ("https://{creator}.example/", "must name its host itself"),
+        ("https:///tasks", "must name a host"),
+        ("https://ann:pw@tracker.example/", "must not carry a user or a password"),
+        ("https://tracker.example:port/", "with a host and a port that exist"),
+        ("https://tracker.example/a b", "without spaces and backslashes"),
+        ("https://tracker.example\\\\@evil.example/", "without spaces and backslashes"),
+        ("https://tracker.example/\\u202e", "without spaces and backslashes"),
+        (
+            "https://tracker.example/{id}",
+            "has {id}, which is no field of a task; known here are taskId, title",
+        ),
+        ("https://tracker.example/{questions}", "has {questions}, which is no field of a task"),
+        ("https://tracker.example/{}", "has {}, which is no field of a task"),
+        ("https://tracker.example/{taskId", "must write each field in a pair of braces"),
+        ("https://tracker.example/taskId}", "must write each field in a pair of braces"),
+        ("https://tracker.example/{{taskId}}", "must write each field in a pair of braces"),
+        ("https://tracker.example/" + "x" * 2000, "must have at most 2000 characters"),
+    ],
+)
+def test_a_mistake_in_a_link_is_reported_in_a_sentence(template: str, problem: str) -> None:
+    with pytest.raises(StartupError, match=r"^The mapping file mapping\.toml: links\.answer ") as failure:
+        mapping(f'[links]\nanswer = "{template}"')
+    assert problem in str(failure.value)
+    assert "\\" not in str(failure.value)
+
+
+def test_the_links_of_a_mapping_are_a_table_of_three() -> None:
+    with pytest.raises(
+        StartupError, match=r"links\.open is not a key of the mapping; known here are answer, retry, task\."
+    ):
+        mapping("[links]\nopen = 'https://tracker.example/'")
+    with pytest.raises(StartupError, match=r"links\.task must be an address"):
+        mapping("[links]\ntask = 5")
+
+
+def test_a_link_may_hold_every_field_of_a_summary_that_is_one_short_value() -> None:
+    assert {*TaskSummary.__annotations__} - {*FIELDS} == {"eventCount", "error", "questions"}
+    assert mapping("[links]\ntask = 'https://t.example/" + "".join(f"{{{name}}}" for name in FIELDS) + "'")

@@ -34,13 +34,14 @@ export type ClarificationNeeded = {
 };
 /**
  * Whether live delivery is switched on for the user of the token, the public addresses at which this relay
- * serves WebSockets and polls, and the version of the protocol.
+ * serves WebSockets and polls, the version of the protocol, and the links of the mapping if it has any.
  */
 export type ConfigAnswer = {
     enabled: boolean;
     websocketUrl: string;
     pollUrl: string;
     protocol: number;
+    links?: LinkTemplates | undefined;
 };
 /**
  * A task was inserted.
@@ -157,6 +158,15 @@ export type Limits = {
     maxMessageBytes: number;
     messagesPerSecond: number;
     maxTasks: number;
+};
+/**
+ * Where a page leads from a task: addresses with fields of its summary in braces, as in
+ * `https://tracker.example/tasks/{taskId}`. `answer` is for one with questions, `retry` for one that failed.
+ */
+export type LinkTemplates = {
+    task?: string | undefined;
+    answer?: string | undefined;
+    retry?: string | undefined;
 };
 /**
  * `deleted`, `revoked`: the task was deleted, or it is no longer visible to you. This message never waits, and

@@ -1,3 +1,4 @@
+export { filled } from "./link-templates.js";
 export { contentOf } from "./payload.js";
 export { matches } from "./search.js";
 export type Content = import("./payload.js").Content;
