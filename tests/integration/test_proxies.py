@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -18,7 +17,8 @@ from urllib.parse import urlsplit
 import jwt
 import pytest
 from pymongo import AsyncMongoClient
-from support.doc_snippets import GUIDES, blocks
+from support.doc_snippets import blocks
+from support.guide_proxies import EMBEDDING, PATHS, caddy, nginx
 from support.raw_client import tcp_connection
 from support.relay_fixture import SECRET, SOON_S, running, settings_for, token
 from websockets.asyncio.client import connect
@@ -28,9 +28,7 @@ from websockets.typing import Origin, Subprotocol
 from relay.client import Connected, Message
 from relay.client import connect as connect_client
 
-EMBEDDING = GUIDES / "embedding.md"
 ORIGIN = "https://app.example.com"
-RELAY = "127.0.0.1:8080"  # as in the guide
 UNIX_UPSTREAM = {
     "nginx": "unix:{}",
     "caddy": "unix/{}",
@@ -43,35 +41,10 @@ def free_port() -> int:
         return port
 
 
-def nginx(directory: Path, port: int, relay: str) -> list[str]:
-    """The command that runs the nginx of the guide in this directory, without its certificate."""
-    (text,) = blocks(EMBEDDING, "nginx")
-    text = "\n".join(line for line in text.splitlines() if "ssl_certificate" not in line)
-    assert "listen 443 ssl;" in text
-    text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};").replace(RELAY, relay)
-    places = "".join(f"{name}_temp_path {directory}/{name};\n" for name in
-                     ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))  # fmt: skip
-    user = "user root;\n" if os.geteuid() == 0 else ""  # so that its workers may write into this directory
-    (directory / "nginx.conf").write_text(
-        f"{user}daemon off;\npid {directory}/pid;\nerror_log stderr;\nevents {{}}\n"
-        f"http {{\naccess_log off;\n{places}{text}\n}}\n"
-    )
-    return ["nginx", "-p", str(directory), "-c", str(directory / "nginx.conf")]
-
-
-def caddy(directory: Path, port: int, relay: str) -> list[str]:
-    """The command that runs the Caddy of the guide in this directory."""
-    (text,) = [block for block in blocks(EMBEDDING, "text") if "reverse_proxy" in block]
-    assert text.startswith("app.example.com {")
-    text = text.replace("app.example.com {", f"http://127.0.0.1:{port} {{", 1).replace(RELAY, relay)
-    (directory / "Caddyfile").write_text("{\n    admin off\n    auto_https off\n}\n" + text)
-    return ["caddy", "run", "--adapter", "caddyfile", "--config", str(directory / "Caddyfile")]
-
-
 @asynccontextmanager
 async def behind(command: list[str], port: int, directory: Path) -> AsyncIterator[str]:
     """Run a proxy. Gives its address once it listens."""
-    environment = {"HOME": str(directory), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin"}
+    environment = {"HOME": str(directory), "PATH": PATHS}
     process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=subprocess.PIPE)
     try:
         async with asyncio.timeout(SOON_S):
@@ -96,7 +69,7 @@ async def behind(command: list[str], port: int, directory: Path) -> AsyncIterato
 @pytest.fixture(params=[nginx, caddy], ids=["nginx", "caddy"])
 def proxy(request: pytest.FixtureRequest) -> Callable[[Path, int, str], list[str]]:
     made: Callable[[Path, int, str], list[str]] = request.param
-    if shutil.which(made.__name__, path="/usr/sbin:/usr/bin:/usr/local/bin") is None:
+    if shutil.which(made.__name__, path=PATHS) is None:
         pytest.skip(f"{made.__name__} is not installed (Debian: apt-get install {made.__name__})")
     return made
 

@@ -144,17 +144,31 @@ def test_the_view_part_is_pure_and_imports_only_types_of_the_client() -> None:
 
 
 def test_the_dashboard_imports_only_what_the_package_exports() -> None:
-    exported = {"/client/index.js", "/view/index.js"}
+    exported = {"../client/index.js", "../view/index.js"}
     for path in DASHBOARD_MODULES:
         foreign = {name for name in imports(path.read_text("utf-8")) if not name.startswith("./")}
         assert foreign <= exported, path
 
 
-def test_the_page_of_operators_is_typed_strictly(tsc: tuple[str, str]) -> None:
+def test_the_dashboard_finds_everything_relative_to_its_own_address() -> None:
+    """A proxy may serve it under any path."""
+    page = (WEB / "dashboard" / "index.html").read_text("utf-8")
+    addresses = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert "dashboard/app.js" in addresses
+    assert not [address for address in addresses if address.startswith("/") or "://" in address]
+    for path in [*DASHBOARD_MODULES, *(WEB / "dashboard").glob("*.css")]:
+        text = code_of(path.read_text("utf-8"))
+        assert not re.search(r"""["'`(]/(ws|poll|config|client|view|dashboard)\b""", text), path
+
+
+@pytest.mark.parametrize(
+    "modules", [DASHBOARD_MODULES, ADMIN_MODULES], ids=["dashboard", "page of operators"]
+)
+def test_the_pages_are_typed_strictly(tsc: tuple[str, str], modules: list[Path]) -> None:
     options = ("--noEmit", "--allowJs", "--checkJs", "--strict", "--ignoreConfig")
     environment = ("--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom,dom.iterable")
-    run(*tsc, *options, *environment, *map(str, ADMIN_MODULES), cwd=WEB)
-    assert all(path.read_text("utf-8").startswith("// @ts-check\n") for path in ADMIN_MODULES)
+    run(*tsc, *options, *environment, *map(str, modules), cwd=WEB)
+    assert all(path.read_text("utf-8").startswith("// @ts-check\n") for path in modules)
 
 
 def test_the_page_of_operators_imports_by_relative_addresses_only() -> None:

@@ -1,11 +1,11 @@
 // @ts-check
 // Reaches a reader who does not look at the page: screen reader messages, the count in the title, notifications.
 
-import { stageOf } from "/view/index.js";
+import { stageOf } from "../view/index.js";
 import { find, isRemembered, remember, setText } from "./dom.js";
 import { addressOf } from "./row.js";
 
-/** @import { ServerMessage, TaskList, TaskSummary } from "/client/index.js" */
+/** @import { ServerMessage, TaskList, TaskSummary } from "../client/index.js" */
 
 const TITLE = "Tasks";
 const SPEAK_EVERY_MS = 5_000;
@@ -124,7 +124,7 @@ function canNotify() {
  * @param {string} label
  */
 function notify(taskId, title, label) {
-  const notification = new Notification(title, { body: label, tag: taskId, icon: "/dashboard/icon.svg" });
+  const notification = new Notification(title, { body: label, tag: taskId, icon: "dashboard/icon.svg" });
   notification.addEventListener("click", () => {
     window.focus();
     location.hash = addressOf(taskId);

@@ -1,8 +1,8 @@
 // @ts-check
 // The dashboard: turns the session, the route and the filter into one render per frame.
 
-import { connect } from "/client/index.js";
-import { isDisconnected, isSignedOut } from "/view/index.js";
+import { connect } from "../client/index.js";
+import { isDisconnected, isSignedOut } from "../view/index.js";
 import { find, setText } from "./dom.js";
 import { FilterView } from "./filter.js";
 import { FreshnessView, isBlocked, refusal } from "./freshness.js";
@@ -32,14 +32,14 @@ const taskView = new TaskView();
 const freshnessView = new FreshnessView(() => relay.retry());
 const announcer = new Announcer(() => list);
 
-/** @type {import("/client/index.js").Relay} */
+/** @type {import("../client/index.js").Relay} */
 let relay;
-/** @type {import("/client/index.js").TaskList} */
+/** @type {import("../client/index.js").TaskList} */
 let list;
-/** @type {import("/client/index.js").Timeline | null} */
+/** @type {import("../client/index.js").Timeline | null} */
 let open = null;
 let frame = 0;
-/** @type {import("/client/index.js").Status} The status that is shown. */
+/** @type {import("../client/index.js").Status} The status that is shown. */
 let status = { state: "connecting" };
 
 signIn();
@@ -72,7 +72,7 @@ setInterval(() => {
 function start() {
   relay?.close();
   listView.clear();
-  relay = connect({ url: "/ws", token, measureDelay: true });
+  relay = connect({ url: "ws", token, measureDelay: true });
   status = relay.status;
   relay.onStatus(follow);
   relay.onMessage((message) => {
@@ -87,7 +87,7 @@ function start() {
   route();
 }
 
-/** @param {import("/client/index.js").Status} now */
+/** @param {import("../client/index.js").Status} now */
 function follow(now) {
   // Keep showing "Signed out" while the same token is tried again, and "Disconnected" while another one is asked for.
   if (now.state === "connecting" && (isSignedOut(status) || isDisconnected(status))) return;

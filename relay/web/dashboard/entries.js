@@ -1,13 +1,13 @@
 // @ts-check
 // The timeline of the open task. At its end it follows new events; elsewhere it shows how many are new.
 
-import { parseTime } from "/view/index.js";
+import { parseTime } from "../view/index.js";
 import { Chunks, settle, takeOut } from "./chunks.js";
 import { find, setText } from "./dom.js";
 import { entryElement, toggleData } from "./entry.js";
 import { Pace, slideIn } from "./motion.js";
 
-/** @import { Event } from "/client/index.js" */
+/** @import { Event } from "../client/index.js" */
 /** @typedef {{element: HTMLElement, event: Event | null}} Entry */
 
 const AT_END_PX = 16; // a position this close to the end counts as the end

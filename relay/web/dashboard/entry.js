@@ -1,12 +1,12 @@
 // @ts-check
 // One event of a timeline: its line, and its data as JSON when the reader asks for it.
 
-import { contentOf, parseTime, readable, stageOfEvent } from "/view/index.js";
+import { contentOf, parseTime, readable, stageOfEvent } from "../view/index.js";
 import { find, setDocumentText, setText, stamp } from "./dom.js";
 import { showExactTime } from "./facts.js";
 import { shortTime } from "./time.js";
 
-/** @import { Event } from "/client/index.js" */
+/** @import { Event } from "../client/index.js" */
 
 const COPIED_MS = 1_500;
 

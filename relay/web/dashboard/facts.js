@@ -1,11 +1,11 @@
 // @ts-check
 // What a row of the list and the open task both show: badge, references, times.
 
-import { stageOf } from "/view/index.js";
+import { stageOf } from "../view/index.js";
 import { outwardLink, setAttribute, setText } from "./dom.js";
 import { exactTime } from "./time.js";
 
-/** @import { TaskSummary } from "/client/index.js" */
+/** @import { TaskSummary } from "../client/index.js" */
 
 /**
  * Shows the stage of a task.

@@ -1,10 +1,10 @@
 // @ts-check
 // The filter of the list: words in the field, and one section or all.
 
-import { readable, SECTIONS } from "/view/index.js";
+import { readable, SECTIONS } from "../view/index.js";
 import { find, setAttribute, setText, stamp } from "./dom.js";
 
-/** @import { Section } from "/view/index.js" */
+/** @import { Section } from "../view/index.js" */
 /** @typedef {{words: string, section: Section | null}} Filter `words` in lower case */
 
 export class FilterView {

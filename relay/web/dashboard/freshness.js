@@ -1,10 +1,10 @@
 // @ts-check
 // Shows how current the page is: the chip in the header, the dialog it opens, and the banner while it is not live.
 
-import { duration, isDisconnected, isSignedOut, reasonWords, sentence, stateWord, whatNext } from "/view/index.js";
+import { duration, isDisconnected, isSignedOut, reasonWords, sentence, stateWord, whatNext } from "../view/index.js";
 import { find, setText } from "./dom.js";
 
-/** @import { Relay, Status } from "/client/index.js" */
+/** @import { Relay, Status } from "../client/index.js" */
 
 const MARKING_MS = 3_000; // changes this soon after a reconnect happened while the page was not connected
 

@@ -5,7 +5,7 @@
 // - The content of a row is updated at once. Its position may wait while the reader points at the list.
 // - A row whose task is gone is emptied at once. Its empty place may wait.
 
-import { matches, readable, SECTIONS, stageOf } from "/view/index.js";
+import { matches, readable, SECTIONS, stageOf } from "../view/index.js";
 import { Chunks, isInSight, takeOut } from "./chunks.js";
 import { find, setAttribute, setText, stamp } from "./dom.js";
 import { memory } from "./memory.js";
@@ -13,8 +13,8 @@ import { PointerGuard } from "./pointer-guard.js";
 import { Pace, moves, slideIn, travel } from "./motion.js";
 import { Row } from "./row.js";
 
-/** @import { TaskSummary } from "/client/index.js" */
-/** @import { Section } from "/view/index.js" */
+/** @import { TaskSummary } from "../client/index.js" */
+/** @import { Section } from "../view/index.js" */
 /** @import { Filter } from "./filter.js" */
 /**
  * A section, and its rows in their order.

@@ -1,13 +1,13 @@
 // @ts-check
 // The row of one task in the list. Its element is made when the row is first shown, and updated afterwards.
 
-import { duration, parseTime, stageOf } from "/view/index.js";
+import { duration, parseTime, stageOf } from "../view/index.js";
 import { isInSight } from "./chunks.js";
 import { setAttribute, setDocumentText, setText, stamp } from "./dom.js";
 import { showBadge, showExactTime, showReferences } from "./facts.js";
 import { moves, pulse } from "./motion.js";
 
-/** @import { TaskSummary } from "/client/index.js" */
+/** @import { TaskSummary } from "../client/index.js" */
 
 const MARK_MS = 6_000;
 

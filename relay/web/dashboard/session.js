@@ -1,7 +1,7 @@
 // @ts-check
 // The sign-in of this tab: its token, and fresh tokens that arrive in any tab of the same user.
 
-import { isSameUser } from "/client/index.js";
+import { isSameUser } from "../client/index.js";
 
 const KEY = "relay.token";
 const FRAGMENT = "#token=";

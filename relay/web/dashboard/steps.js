@@ -1,11 +1,11 @@
 // @ts-check
 // Shows the steps of a task as a line, with the time each took.
 
-import { duration, readable, STEPS, stepsOf } from "/view/index.js";
+import { duration, readable, STEPS, stepsOf } from "../view/index.js";
 import { setAttribute, setText } from "./dom.js";
 
-/** @import { TaskSummary } from "/client/index.js" */
-/** @import { Reached, Step } from "/view/index.js" */
+/** @import { TaskSummary } from "../client/index.js" */
+/** @import { Reached, Step } from "../view/index.js" */
 
 /**
  * @param {Element} line

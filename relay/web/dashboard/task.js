@@ -1,14 +1,14 @@
 // @ts-check
 // Shows the open task: title, facts, steps, callouts and timeline.
 
-import { duration, parseTime, reachedAt, stageOf } from "/view/index.js";
+import { duration, parseTime, reachedAt, stageOf } from "../view/index.js";
 import { find, setAttribute, setDocumentText, setText } from "./dom.js";
 import { EntriesView } from "./entries.js";
 import { showBadge, showExactTime, showReferences } from "./facts.js";
 import { pulse } from "./motion.js";
 import { showSteps } from "./steps.js";
 
-/** @import { TaskSummary, Timeline } from "/client/index.js" */
+/** @import { TaskSummary, Timeline } from "../client/index.js" */
 
 const PARTS = ".task-title, .creator, .refs, .callout p, .callout ol";
 const NOT_OPEN = new Map([
@@ -29,7 +29,7 @@ export class TaskView {
   /** @type {TaskSummary | null} The summary that is shown. */
   #shown = null;
   #renderedVersion = -1;
-  /** @type {import("/view/index.js").Reached} */
+  /** @type {import("../view/index.js").Reached} */
   #reached = new Map();
 
   /** @param {Timeline | null} timeline */
