@@ -8,6 +8,8 @@
 // It imports only types of the client, so a page may use it with another client as well.
 
 /** @typedef {import("./payload.js").Content} Content */
+/** @typedef {import("./search.js").Predicate} Predicate */
+/** @typedef {import("./search.js").SearchOptions} SearchOptions */
 /** @typedef {import("./stages.js").Section} Section */
 /** @typedef {import("./stages.js").ShownStage} ShownStage */
 /** @typedef {import("./stages.js").Step} Step */
@@ -16,7 +18,7 @@
 
 export { filled } from "./link-templates.js";
 export { contentOf } from "./payload.js";
-export { matches } from "./search.js";
+export { fold, matches, searching } from "./search.js";
 export { readable, SECTIONS, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";
 export { reachedAt, stepsOf } from "./steps.js";
 export { duration, parseTime } from "./time.js";

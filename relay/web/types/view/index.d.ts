@@ -1,12 +1,14 @@
 export { filled } from "./link-templates.js";
 export { contentOf } from "./payload.js";
-export { matches } from "./search.js";
 export type Content = import("./payload.js").Content;
+export type Predicate = import("./search.js").Predicate;
+export type SearchOptions = import("./search.js").SearchOptions;
 export type Section = import("./stages.js").Section;
 export type ShownStage = import("./stages.js").ShownStage;
 export type Step = import("./stages.js").Step;
 export type Reached = import("./steps.js").Reached;
 export type StepTaken = import("./steps.js").StepTaken;
+export { fold, matches, searching } from "./search.js";
 export { readable, SECTIONS, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";
 export { reachedAt, stepsOf } from "./steps.js";
 export { duration, parseTime } from "./time.js";
