@@ -7,6 +7,7 @@
 //
 // It imports only types of the client, so a page may use it with another client as well.
 
+/** @typedef {import("./links.js").Part} Part */
 /** @typedef {import("./payload.js").Content} Content */
 /** @typedef {import("./search.js").Predicate} Predicate */
 /** @typedef {import("./search.js").SearchOptions} SearchOptions */
@@ -17,6 +18,7 @@
 /** @typedef {import("./steps.js").StepTaken} StepTaken */
 
 export { filled } from "./link-templates.js";
+export { partsOf } from "./links.js";
 export { contentOf } from "./payload.js";
 export { fold, matches, searching } from "./search.js";
 export { readable, SECTIONS, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";

@@ -1,5 +1,7 @@
 export { filled } from "./link-templates.js";
+export { partsOf } from "./links.js";
 export { contentOf } from "./payload.js";
+export type Part = import("./links.js").Part;
 export type Content = import("./payload.js").Content;
 export type Predicate = import("./search.js").Predicate;
 export type SearchOptions = import("./search.js").SearchOptions;
