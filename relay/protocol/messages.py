@@ -28,6 +28,7 @@ from relay.protocol.types import (
     MAX_BATCH,
     MAX_REQUEST_ID,
     VERSION,
+    Claims,
     ErrorCode,
     Event,
     Kind,
@@ -51,7 +52,7 @@ ListLength = Annotated[int, Field(strict=True, ge=1, le=DASHBOARD_LIMIT_MAX)]
 
 
 class Welcome(TypedDict):
-    """Always the first frame."""
+    """Always the first frame. `claims`: what the user has of the claims that `waitsFor` names."""
 
     connectionId: str
     sub: str
@@ -59,6 +60,7 @@ class Welcome(TypedDict):
     heartbeatMs: Count
     expiresAt: Time
     limits: Limits
+    claims: NotRequired[Claims]
 
 
 class Heartbeat(TypedDict):
@@ -241,9 +243,10 @@ class AuthExpiring(TypedDict):
 
 
 class AuthOk(TypedDict):
-    """A fresh token was accepted. It expires at `expiresAt`."""
+    """A fresh token was accepted. It expires at `expiresAt`. `claims` is that of `welcome`, for the fresh token."""
 
     expiresAt: Time
+    claims: NotRequired[Claims]
 
 
 class Draining(TypedDict):

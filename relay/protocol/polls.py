@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from relay.protocol.messages import RULE, ListLength, TaskPosition
-from relay.protocol.types import DASHBOARD_LIMIT_DEFAULT, MAX_BATCH
+from relay.protocol.types import DASHBOARD_LIMIT_DEFAULT, MAX_BATCH, Claims
 
 MAX_ETAG = 128  # characters
 
@@ -98,13 +98,14 @@ class Etag(TypedDict):
 
 class PollAnswer(TypedDict):
     """What is newer, as messages of the server, and what to send with the next poll: the etags and the moment.
-    `more`: the answer is full, and the next poll fetches the rest."""
+    `more`: the answer is full, and the next poll fetches the rest. `claims` is that of `welcome`."""
 
     messages: list[dict[str, Any]]  # each is one of messages.SERVER in its envelope; schema.py says so
     dashboard: NotRequired[Etag]
     tasks: NotRequired[dict[str, Etag]]
     moment: _ShownMoment
     more: NotRequired[Literal[True]]
+    claims: NotRequired[Claims]
 
 
 class LinkTemplates(TypedDict):

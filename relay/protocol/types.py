@@ -121,9 +121,14 @@ Time = Annotated[
 Stage = Literal["analyzing", "clarification_needed", "dispatched", "pr_opened", "pr_merged", "failed"]
 
 
+# Values of claims by the name of the claim: whom a task waits for, or what a user has.
+Claims = dict[str, list[str]]
+
+
 class TaskSummary(TypedDict):
     """What a list shows of a task. A field is absent if the document has no value for it, and `stage` if the mapping
-    does not list the status."""
+    does not list the status. `waitsFor` says whom the task waits for: every user for whom at least one of these claims
+    has at least one of its values."""
 
     taskId: str
     eventCount: int
@@ -140,6 +145,7 @@ class TaskSummary(TypedDict):
     mergeCommitSha: NotRequired[str]
     error: NotRequired[str]
     questions: NotRequired[list[str]]
+    waitsFor: NotRequired[Claims]
 
 
 class Event(TypedDict):

@@ -38,9 +38,9 @@ def test_a_row_moves_to_the_section_of_its_status(page: Page, site: Any) -> None
     site.open()
     row(page, task_id, "in-progress").evaluate("row => { row.sameElement = true }")
     for status, section in (
-        ("clarification_needed", "needs-you"),
+        ("clarification_needed", "needs-me"),
         ("dispatched", "in-progress"),
-        ("pr_opened", "needs-you"),
+        ("pr_opened", "needs-me"),
         ("failed", "failed"),
         ("merged", "completed"),
     ):
@@ -54,7 +54,7 @@ def test_a_task_with_an_open_pull_request_is_review_ready(page: Page, site: Any)
     task_id = write_task(site, status="dispatched")
     site.open()
     site.tasks.update_one({}, {"$set": {"prUrl": "https://example.com/pull/7", "prNumber": 7}})
-    expect(row(page, task_id, "needs-you")).to_contain_text("Review ready")
+    expect(row(page, task_id, "needs-me")).to_contain_text("Review ready")
     expect(row(page, task_id).get_by_role("link", name="Pull request 7")).to_be_visible()
 
 
@@ -122,7 +122,7 @@ def test_the_list_is_filtered_by_section_and_counts_each(page: Page, site: Any) 
     site.open()
     button = page.locator('[data-filter="failed"]')
     expect(page.locator(".filter-button")).to_have_text(
-        ["Needs you 1", "In progress 0", "Failed 1", "Completed 2"]
+        ["Needs me 1", "Needs others 0", "In progress 0", "Failed 1", "Completed 2"]
     )
     button.click()
     expect(page.locator(".row")).to_have_count(1)

@@ -94,9 +94,9 @@ def test_an_application_in_typescript_finds_the_types(
     (tmp_path / "row.ts").write_text(
         """
         import { connect } from "task-relay-client";
-        import { stageOf, stateWord, type Section } from "task-relay-client/view";
+        import { sectionOf, stateWord, type Section } from "task-relay-client/view";
         const relay = connect({ url: "/ws", token: () => "token" });
-        const sections: Section[] = relay.joinDashboard().tasks.map((task) => stageOf(task).section);
+        const sections: Section[] = relay.joinDashboard().tasks.map((task) => sectionOf(task, relay.me));
         document.title = `${stateWord(relay.status)} ${sections.length}`;
         // @ts-expect-error there is no such section
         sections.push("elsewhere");

@@ -7,6 +7,7 @@ import { connect } from "../../relay/web/client/index.js";
 import { contentOf } from "../../relay/web/view/payload.js";
 import { verdict } from "../../relay/web/client/protocol.js";
 import { matches } from "../../relay/web/view/search.js";
+import { sectionOf, waitsForMe } from "../../relay/web/view/sections.js";
 import { readable, stageOfEvent, stageOf, stepOfEvent } from "../../relay/web/view/stages.js";
 import { reachedAt, stepsOf } from "../../relay/web/view/steps.js";
 import { duration, parseTime } from "../../relay/web/view/time.js";
@@ -27,8 +28,9 @@ const NOW = Date.parse("2026-05-01T12:00:00Z");
 
 /** A task whose every text is this word. */
 function taskOf(word) {
+  const waitsFor = JSON.parse(`{${JSON.stringify(word)}: [${JSON.stringify(word)}]}`);
   const texts = { title: word, creator: word, status: word, stage: word, createdAt: word, updatedAt: word, issueUrl: word };
-  return { taskId: word, eventCount: 1, ...texts, error: word, questions: [word] };
+  return { taskId: word, eventCount: 1, ...texts, error: word, questions: [word], waitsFor };
 }
 
 /** Events as parsed from JSON, where `__proto__` is a field like any other. */
@@ -50,6 +52,7 @@ function pureResults(word) {
   const reached = reachedAt(task, events);
   const status = { state: "refused", reason: word };
   return [
+    sectionOf(task, {}), waitsForMe(task, {}), waitsForMe(task, task.waitsFor), sectionOf({ ...task, waitsFor: undefined }, { sub: [word] }),
     stageOf(task), stageOf({ ...task, prUrl: word, mergeCommitSha: word }), stepOfEvent(word), stageOfEvent(word), [...reached], stepsOf(task, reached, NOW), parseTime(word),
     duration(NOW), matches(task, ORDINARY.repeat(2)), matches(task, word.toLowerCase()), subjectOf(word), events.map((event) => contentOf(event?.data)),
     verdict(4000, word), endingOf(400, { code: word }), endingOf(403, { code: word }), reasonWords(status), stateWord(status),
@@ -118,14 +121,14 @@ function shownOf(word) {
   page.forget();
   const task = taskOf(word);
   const list = { tasks: [task], get: () => task };
-  const row = new Row(task);
+  const row = new Row(task, sectionOf(task, {}));
   row.build();
   row.task = { ...task, status: "failed" };
   row.patch();
   const view = new TaskView();
   view.show({ taskId: word, state: "ready", task, events: eventsOf(word), version: 1 });
   view.render(task);
-  const announcer = new Announcer(() => list);
+  const announcer = new Announcer(() => list, () => task.waitsFor);
   for (const hidden of [false, true]) {
     page.hidden = hidden;
     announcer.take({ type: word, data: { taskId: word } });
@@ -153,8 +156,8 @@ const tokenOf = (sub) => `e30.${btoa(`{"sub":${sub},"exp":1}`).replaceAll("+", "
 
 test("a task is shown in the stage that the relay names, whatever its status is called", () => {
   const shown = (/** @type {object} */ task) => {
-    const { stage, section, label } = stageOf({ taskId: "t", eventCount: 0, ...task });
-    return [stage, section, label];
+    const { stage, label } = stageOf({ taskId: "t", eventCount: 0, ...task });
+    return [stage, sectionOf({ taskId: "t", eventCount: 0, ...task }, {}), label];
   };
   assert.deepEqual(shown({ status: "with the bot", stage: "analyzing" }), ["analyzing", "in-progress", "Analyzing"]);
   assert.deepEqual(shown({ status: "shipped", stage: "pr_merged" }), ["done", "completed", "Merged"]);
@@ -162,8 +165,9 @@ test("a task is shown in the stage that the relay names, whatever its status is 
 });
 
 test("a task of an older relay, which names no stage, is shown with the word of its status", () => {
-  const { stage, section, label } = stageOf({ taskId: "t", eventCount: 0, status: "pr_opened" });
-  assert.deepEqual([stage, section, label], ["created", "in-progress", "PR opened"]);
+  const task = { taskId: "t", eventCount: 0, status: "pr_opened" };
+  const { stage, label } = stageOf(task);
+  assert.deepEqual([stage, sectionOf(task, {}), label], ["created", "in-progress", "PR opened"]);
 });
 
 test("a user whose id is a number is named by its digits, as the relay names them", () => {

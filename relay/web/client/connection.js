@@ -21,6 +21,7 @@ import { ABNORMAL } from "./transports/transport.js";
 
 /** @typedef {import("./host.js").Host} Host */
 /** @typedef {import("./messages.js").ServerMessage} ServerMessage */
+/** @typedef {import("./transports/transport.js").Claims} Claims */
 /** @typedef {import("./transports/transport.js").Ending} Ending */
 /** @typedef {import("./transports/transport.js").Transport} Transport */
 
@@ -56,6 +57,12 @@ export class Connection {
   /** @type {Listeners<Status>} */
   statusListeners = new Listeners();
   isClosed = false;
+  /**
+   * What the user has of the claims that tasks may wait for; an empty object until the relay has said so. The same
+   * object until it changes.
+   * @type {Claims}
+   */
+  claims = Object.freeze({});
 
   #opener;
   #isMixed;
@@ -97,6 +104,7 @@ export class Connection {
     this.#isMixed = endpoints.isMixed;
     this.#opener = new TransportOpener(endpoints, host, {
       opened: (transport, openedWith) => this.#opened(transport, openedWith),
+      claimed: (transport, claims) => this.#learn(transport, claims),
       received: (transport, message) => this.#receive(transport, message),
       ended: (transport, ending) => this.#ended(transport, ending),
     });
@@ -260,6 +268,15 @@ export class Connection {
   #poll() {
     this.#blockage.confirm();
     this.#begin();
+  }
+
+  /**
+   * @param {Transport} transport
+   * @param {Claims} claims
+   */
+  #learn(transport, claims) {
+    if (transport !== this.#transport) return;
+    if (JSON.stringify(claims) !== JSON.stringify(this.claims)) this.claims = claims;
   }
 
   /**

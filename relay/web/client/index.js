@@ -29,6 +29,7 @@ const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/; // a secure
 /** @typedef {import("./selection.js").SelectOptions} SelectOptions */
 /** @typedef {import("./task-list.js").TaskList} TaskList */
 /** @typedef {import("./timeline.js").Timeline} Timeline */
+/** @typedef {import("./transports/transport.js").Claims} Claims */
 
 export { isSameUser } from "./token.js";
 
@@ -81,6 +82,14 @@ export class Relay {
       },
       retries,
     });
+  }
+
+  /**
+   * What this user has of the claims that tasks wait for, as `{sub: ["alice"]}`: compare them with the `waitsFor` of a
+   * task, as `sectionOf` of the view does. An empty object until it is known; the same object until it changes.
+   */
+  get me() {
+    return this.#connection.claims;
   }
 
   /** The current status of the connection. */

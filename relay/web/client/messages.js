@@ -23,9 +23,10 @@
  */
 
 /**
- * A fresh token was accepted. It expires at `expiresAt`.
+ * A fresh token was accepted. It expires at `expiresAt`. `claims` is that of `welcome`, for the fresh token.
  * @typedef {object} AuthOk
  * @property {string} expiresAt
+ * @property {Record<string, string[]>} [claims]
  */
 
 /**
@@ -211,6 +212,7 @@
  * @property {string} [mergeCommitSha]
  * @property {string} [error]
  * @property {string[]} [questions]
+ * @property {Record<string, string[]>} [waitsFor]
  * @property {"upserted"} change
  */
 
@@ -230,13 +232,14 @@
 
 /**
  * What is newer, as messages of the server, and what to send with the next poll: the etags and the moment.
- * `more`: the answer is full, and the next poll fetches the rest.
+ * `more`: the answer is full, and the next poll fetches the rest. `claims` is that of `welcome`.
  * @typedef {object} PollAnswer
  * @property {ServerMessage[]} messages
  * @property {Etag} [dashboard]
  * @property {Record<string, Etag>} [tasks]
  * @property {string} moment
  * @property {true} [more]
+ * @property {Record<string, string[]>} [claims]
  */
 
 /**
@@ -352,7 +355,8 @@
 
 /**
  * What a list shows of a task. A field is absent if the document has no value for it, and `stage` if the mapping
- * does not list the status.
+ * does not list the status. `waitsFor` says whom the task waits for: every user for whom at least one of these
+ * claims has at least one of its values.
  * @typedef {object} TaskSummary
  * @property {string} taskId
  * @property {number} eventCount
@@ -369,6 +373,7 @@
  * @property {string} [mergeCommitSha]
  * @property {string} [error]
  * @property {string[]} [questions]
+ * @property {Record<string, string[]>} [waitsFor]
  */
 
 /**
@@ -380,7 +385,7 @@
  */
 
 /**
- * Always the first frame.
+ * Always the first frame. `claims`: what the user has of the claims that `waitsFor` names.
  * @typedef {object} Welcome
  * @property {string} connectionId
  * @property {string} sub
@@ -388,6 +393,7 @@
  * @property {number} heartbeatMs
  * @property {string} expiresAt
  * @property {Limits} limits
+ * @property {Record<string, string[]>} [claims]
  */
 
 /** @typedef {{type: "welcome", data: Welcome, at?: string, replyTo?: string}} WelcomeMessage */

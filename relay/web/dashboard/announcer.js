@@ -1,11 +1,12 @@
 // @ts-check
 // Reaches a reader who does not look at the page: screen reader messages, the count in the title, notifications.
 
-import { stageOf } from "../view/index.js";
+import { sectionOf, stageOf } from "../view/index.js";
 import { find, isRemembered, remember, setText } from "./dom.js";
 import { addressOf } from "./row.js";
 
 /** @import { ServerMessage, TaskList, TaskSummary } from "../client/index.js" */
+/** @import { Me } from "../view/index.js" */
 
 const TITLE = "Tasks";
 const SPEAK_EVERY_MS = 5_000;
@@ -24,6 +25,7 @@ const PHRASES = new Map([
 
 export class Announcer {
   #list;
+  #me;
   /** @type {Map<string, string>} What to announce next: the newest change of each task. */
   #pending = new Map();
   #spokeAt = -Infinity;
@@ -35,9 +37,13 @@ export class Announcer {
   #missed = new Set();
   #switch = find("#notify");
 
-  /** @param {() => TaskList} list */
-  constructor(list) {
+  /**
+   * @param {() => TaskList} list
+   * @param {() => Me} me
+   */
+  constructor(list, me) {
     this.#list = list;
+    this.#me = me;
     this.#switch.checked = isRemembered(NOTIFY) && canNotify();
     this.#switch.addEventListener("change", () => this.#switched());
     document.addEventListener("visibilitychange", () => this.#visibilityChanged());
@@ -65,8 +71,8 @@ export class Announcer {
   /** @param {TaskSummary} task as it is now, while the page is hidden */
   #consider(task) {
     const { taskId } = task;
-    const { section, label } = stageOf(task);
-    if (section !== "needs-you") {
+    const { label } = stageOf(task);
+    if (!this.#needsMe(task)) {
       this.#known.delete(taskId);
       this.#missed.delete(taskId);
     } else if (!this.#known.has(taskId) && !this.#missed.has(taskId)) {
@@ -74,6 +80,11 @@ export class Announcer {
       if (this.#switch.checked && canNotify()) notify(taskId, task.title ?? "Untitled", label);
     }
     this.#showCount();
+  }
+
+  /** @param {TaskSummary} task */
+  #needsMe(task) {
+    return sectionOf(task, this.#me()) === "needs-me";
   }
 
   #speakSoon() {
@@ -94,7 +105,7 @@ export class Announcer {
     this.#missed.clear();
     this.#known.clear();
     if (document.hidden) {
-      for (const task of this.#list().tasks) if (stageOf(task).section === "needs-you") this.#known.add(task.taskId);
+      for (const task of this.#list().tasks) if (this.#needsMe(task)) this.#known.add(task.taskId);
     }
     this.#showCount();
   }

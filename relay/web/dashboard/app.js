@@ -30,7 +30,7 @@ const filter = new FilterView(invalidate);
 const listView = new ListView(invalidate);
 const taskView = new TaskView();
 const freshnessView = new FreshnessView(() => relay.retry());
-const announcer = new Announcer(() => list);
+const announcer = new Announcer(() => list, () => relay.me);
 
 /** @type {import("../client/index.js").Relay} */
 let relay;
@@ -78,7 +78,7 @@ function start() {
   relay.onMessage((message) => {
     memory.open(relay.stats.sub);
     announcer.take(message);
-    if (message.type.startsWith("auth:")) invalidate();
+    if (message.type.startsWith("auth:") || message.type === "welcome") invalidate(); // `relay.me` may differ
   });
   freshnessView.follow(relay);
   list = relay.joinDashboard({ limit: LIST_LIMIT });
@@ -137,7 +137,7 @@ function render() {
   freshnessView.render(status, hasList);
   let matching = 0;
   if (hasList) {
-    const how = { openTaskId: open?.taskId ?? null, marking: freshnessView.isReturning };
+    const how = { me: relay.me, openTaskId: open?.taskId ?? null, marking: freshnessView.isReturning };
     const counts = listView.render(list.tasks, filter.current, how);
     filter.render(counts);
     for (const [section, count] of counts) {

@@ -5,7 +5,7 @@
 // - The content of a row is updated at once. Its position may wait while the reader points at the list.
 // - A row whose task is gone is emptied at once. Its empty place may wait.
 
-import { matches, readable, SECTIONS, stageOf } from "../view/index.js";
+import { matches, readable, sectionOf, SECTIONS } from "../view/index.js";
 import { Chunks, isInSight, takeOut } from "./chunks.js";
 import { find, setAttribute, setText, stamp } from "./dom.js";
 import { memory } from "./memory.js";
@@ -14,7 +14,7 @@ import { Pace, moves, slideIn, travel } from "./motion.js";
 import { Row } from "./row.js";
 
 /** @import { TaskSummary } from "../client/index.js" */
-/** @import { Section } from "../view/index.js" */
+/** @import { Me, Section } from "../view/index.js" */
 /** @import { Filter } from "./filter.js" */
 /**
  * A section, and its rows in their order.
@@ -39,6 +39,8 @@ export class ListView {
   #tasks = null;
   /** @type {Filter | null} */
   #filter = null;
+  /** @type {Me} */
+  #me = {};
   #round = 0;
   #pace = new Pace();
   #disordered = false;
@@ -65,11 +67,12 @@ export class ListView {
   /**
    * @param {readonly TaskSummary[]} tasks newest first; the same array while nothing changed
    * @param {Filter} filter
-   * @param {{openTaskId: string | null, marking: boolean}} how `marking`: highlight what changes
+   * @param {{me: Me, openTaskId: string | null, marking: boolean}} how `marking`: highlight what changes
    * @returns {Map<Section, number>} how many tasks match the words of the filter
    */
-  render(tasks, filter, { openTaskId, marking }) {
+  render(tasks, filter, { me, openTaskId, marking }) {
     const filtered = filter !== this.#filter;
+    if (me !== this.#me) this.#divideFor(me);
     if (tasks !== this.#tasks || filtered) this.#take(tasks, filter, marking);
     if (this.#disordered) {
       if (filtered || this.#filling) this.#arrange({ atOnce: true });
@@ -134,6 +137,19 @@ export class ListView {
   }
 
   /**
+   * Moves the tasks that wait for other people now: those of another user, or of one whose claims changed.
+   * @param {Me} me
+   */
+  #divideFor(me) {
+    this.#me = me;
+    for (const row of this.#rows.values()) {
+      const section = sectionOf(row.task, me);
+      if (section !== row.section) this.#disordered = true;
+      row.section = section;
+    }
+  }
+
+  /**
    * @param {readonly TaskSummary[]} tasks
    * @param {Filter} filter
    * @param {boolean} marking
@@ -155,7 +171,7 @@ export class ListView {
 
   /** @param {TaskSummary} task */
   #arrival(task) {
-    const row = new Row(task);
+    const row = new Row(task, sectionOf(task, this.#me));
     this.#rows.set(task.taskId, row);
     row.isNews = !this.#filling;
     row.matches = this.#passes(task);
@@ -169,7 +185,7 @@ export class ListView {
    * @param {boolean} marking
    */
   #update(row, task, marking) {
-    const { section } = stageOf(task);
+    const section = sectionOf(task, this.#me);
     const passes = this.#passes(task);
     const isMoved = section !== row.section || passes !== row.matches || task.createdAt !== row.task.createdAt;
     if (isMoved) this.#disordered = true;

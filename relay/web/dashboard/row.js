@@ -1,13 +1,14 @@
 // @ts-check
 // The row of one task in the list. Its element is made when the row is first shown, and updated afterwards.
 
-import { duration, parseTime, stageOf } from "../view/index.js";
+import { duration, parseTime } from "../view/index.js";
 import { isInSight } from "./chunks.js";
 import { setAttribute, setDocumentText, setText, stamp } from "./dom.js";
 import { showBadge, showExactTime, showReferences } from "./facts.js";
 import { moves, pulse } from "./motion.js";
 
 /** @import { TaskSummary } from "../client/index.js" */
+/** @import { Section } from "../view/index.js" */
 
 const MARK_MS = 6_000;
 
@@ -27,11 +28,14 @@ export class Row {
   #parts = [];
   #markedUntil = 0;
 
-  /** @param {TaskSummary} task */
-  constructor(task) {
+  /**
+   * @param {TaskSummary} task
+   * @param {Section} section
+   */
+  constructor(task, section) {
     this.taskId = task.taskId;
     this.task = task;
-    this.section = stageOf(task).section;
+    this.section = section;
   }
 
   /** Returns the element, and makes it if there is none yet. */

@@ -11,7 +11,8 @@
 /** @typedef {import("./payload.js").Content} Content */
 /** @typedef {import("./search.js").Predicate} Predicate */
 /** @typedef {import("./search.js").SearchOptions} SearchOptions */
-/** @typedef {import("./stages.js").Section} Section */
+/** @typedef {import("./sections.js").Me} Me */
+/** @typedef {import("./sections.js").Section} Section */
 /** @typedef {import("./stages.js").ShownStage} ShownStage */
 /** @typedef {import("./stages.js").Step} Step */
 /** @typedef {import("./steps.js").Reached} Reached */
@@ -21,7 +22,8 @@ export { filled } from "./link-templates.js";
 export { partsOf } from "./links.js";
 export { contentOf } from "./payload.js";
 export { fold, matches, searching } from "./search.js";
-export { readable, SECTIONS, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";
+export { SECTIONS, sectionOf, waitsForMe } from "./sections.js";
+export { readable, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";
 export { reachedAt, stepsOf } from "./steps.js";
 export { duration, parseTime } from "./time.js";
 export {

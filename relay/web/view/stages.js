@@ -1,5 +1,5 @@
 // @ts-check
-// How the stage of a task and the types of its events are shown: sections, steps, labels. Pure.
+// How the stage of a task and the types of its events are shown: steps, labels. Pure.
 //
 // The relay sends the stage that a status stands for, because each deployment maps statuses of its own. An event has
 // only its type, so the event types of the default mapping decide colours and steps.
@@ -9,20 +9,16 @@
  * A stage as a page shows it: the name of a colour and of an icon.
  * @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} ShownStage
  */
-/** @typedef {"needs-you" | "in-progress" | "failed" | "completed"} Section */
 
-/** @type {Section[]} In the order of the page. */
-export const SECTIONS = ["needs-you", "in-progress", "failed", "completed"];
-
-/** @type {Record<ShownStage, {label: string, section: Section}>} An object is safe here: every key is a constant. */
-const STAGES = {
-  created: { label: "Created", section: "in-progress" },
-  analyzing: { label: "Analyzing", section: "in-progress" },
-  questions: { label: "Questions", section: "needs-you" },
-  dispatched: { label: "Dispatched", section: "in-progress" },
-  review: { label: "Review ready", section: "needs-you" },
-  done: { label: "Merged", section: "completed" },
-  failed: { label: "Failed", section: "failed" },
+/** @type {Record<ShownStage, string>} An object is safe here: every key is a constant. */
+const LABELS = {
+  created: "Created",
+  analyzing: "Analyzing",
+  questions: "Questions",
+  dispatched: "Dispatched",
+  review: "Review ready",
+  done: "Merged",
+  failed: "Failed",
 };
 
 // Words that come from the relay or from documents are looked up in Maps. In an object, "constructor" would be found.
@@ -80,18 +76,17 @@ const STEP_OF_EVENT = new Map([
 const ACRONYMS = /\b(pr|ci|llm|api|url|id)\b/g;
 
 /**
- * How to show where a task is: its stage, the label of that stage, and the section of the list it belongs to.
+ * How to show where a task is: its stage, and the label of that stage.
  *
  * Without a stage, as for a status that the mapping does not list, the label is the status itself.
  * @param {TaskSummary} task
- * @returns {{stage: ShownStage, label: string, section: Section}}
+ * @returns {{stage: ShownStage, label: string}}
  */
 export function stageOf(task) {
   const known = SHOWN_AS.get(task.stage);
   const stage = further(task, known ?? STAGE_OF_OTHER_STATUS.get(snake(task.status ?? "")) ?? "created");
-  const { label, section } = STAGES[stage];
   const ownWord = !known && task.status && stage !== "review";
-  return { stage, section, label: ownWord ? readable(task.status ?? "") : label };
+  return { stage, label: ownWord ? readable(task.status ?? "") : LABELS[stage] };
 }
 
 /**

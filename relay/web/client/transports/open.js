@@ -6,6 +6,7 @@ import { PollingTransport } from "./polling.js";
 import { WebSocketTransport } from "./websocket.js";
 
 /** @typedef {import("../messages.js").ServerMessage} ServerMessage */
+/** @typedef {import("./transport.js").Claims} Claims */
 /** @typedef {import("./transport.js").Ending} Ending */
 /** @typedef {import("./transport.js").Transport} Transport */
 
@@ -18,6 +19,7 @@ import { WebSocketTransport } from "./websocket.js";
  * What a transport reports, and which one did.
  * @typedef {object} Reports
  * @property {(transport: Transport, token: string) => void} opened
+ * @property {(transport: Transport, claims: Claims) => void} claimed
  * @property {(transport: Transport, message: ServerMessage) => void} received
  * @property {(transport: Transport, ending: Ending) => void} ended
  */
@@ -80,11 +82,12 @@ export class TransportOpener {
    * @returns {import("./transport.js").TransportOptions}
    */
   #options(token, transport) {
-    const { opened, received, ended } = this.#reports;
+    const { opened, claimed, received, ended } = this.#reports;
     return {
       token,
       host: this.#host,
       onOpen: () => opened(transport(), token),
+      onClaims: (claims) => claimed(transport(), claims),
       onMessage: (message) => received(transport(), message),
       onEnd: (ending) => ended(transport(), ending),
     };

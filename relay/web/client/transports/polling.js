@@ -8,6 +8,7 @@
 
 import { Pace, costOfTasks } from "../pace.js";
 import { DISCONNECTED, RATE_LIMITED } from "../protocol.js";
+import { subjectOf } from "../token.js";
 import { PollState } from "./poll-state.js";
 import { ABNORMAL, OPENING_TIMEOUT_MS } from "./transport.js";
 
@@ -39,6 +40,7 @@ export class PollingTransport {
   #configUrl;
   #token;
   #host;
+  #onClaims;
   #onMessage;
   #onEnd;
   #over = false;
@@ -51,12 +53,13 @@ export class PollingTransport {
   #pace = new Pace();
 
   /** @param {TransportOptions & {url: string | URL, configUrl: string | URL, moments?: Moments}} options */
-  constructor({ url, configUrl, token, host, onOpen, onMessage, onEnd, moments }) {
+  constructor({ url, configUrl, token, host, onOpen, onClaims, onMessage, onEnd, moments }) {
     this.#state = new PollState(moments);
     this.#url = url;
     this.#configUrl = configUrl;
     this.#token = token;
     this.#host = host;
+    this.#onClaims = onClaims;
     this.#onMessage = onMessage;
     this.#onEnd = onEnd;
     this.#open(onOpen);
@@ -158,6 +161,7 @@ export class PollingTransport {
       if (ending) return this.#end(ending);
       if (!Array.isArray(body.messages)) return this.#end(UNREADABLE);
       refusals = 0;
+      this.#onClaims(body.claims ?? this.#claimsOfToken());
       this.#state.prove(entries);
       for (const message of this.#state.messagesOf(body)) {
         this.#onMessage(message);
@@ -178,6 +182,12 @@ export class PollingTransport {
     if (entries.length === 1) this.#onMessage(this.#state.refuse(entries[0], refusal));
     else for (const part of this.#state.divide(entries, refusal)) this.#poll(part, signal);
     this.#rejoin();
+  }
+
+  /** The user alone, as of a relay that says nothing of claims. */
+  #claimsOfToken() {
+    const sub = subjectOf(this.#token);
+    return sub === undefined ? {} : { sub: [sub] };
   }
 
   /** Joins divided polls again once the entry at fault was found. */

@@ -2,6 +2,10 @@
 // What a connection runs over. Every transport carries the same messages.
 
 /** @typedef {import("../messages.js").ServerMessage} ServerMessage */
+/**
+ * The values that claims of a user have, by the name of the claim.
+ * @typedef {{readonly [claim: string]: readonly string[]}} Claims
+ */
 
 /**
  * - `send` returns the id that the answers carry as `replyTo`, or undefined where no answer follows. It may be called
@@ -26,6 +30,7 @@
  * @property {string} token
  * @property {import("../host.js").Host} host
  * @property {() => void} onOpen the relay accepted the token; nothing is joined yet
+ * @property {(claims: Claims) => void} onClaims what the user has of the claims that tasks may wait for
  * @property {(message: ServerMessage) => void} onMessage
  * @property {(ending: Ending) => void} onEnd called once, and nothing is called after it
  */

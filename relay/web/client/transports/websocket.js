@@ -20,6 +20,7 @@ export class WebSocketTransport {
   #socket;
   #host;
   #onOpen;
+  #onClaims;
   #onMessage;
   #onEnd;
   #over = false;
@@ -35,9 +36,10 @@ export class WebSocketTransport {
    * Throws as `new WebSocket` does. Do not log that error: its text may contain the token.
    * @param {TransportOptions & {url: string | URL}} options
    */
-  constructor({ url, token, host, onOpen, onMessage, onEnd }) {
+  constructor({ url, token, host, onOpen, onClaims, onMessage, onEnd }) {
     this.#host = host;
     this.#onOpen = onOpen;
+    this.#onClaims = onClaims;
     this.#onMessage = onMessage;
     this.#onEnd = onEnd;
     this.#heardAt = host.now();
@@ -93,6 +95,8 @@ export class WebSocketTransport {
       this.#watchSilence();
       this.#onOpen();
     }
+    if (message.type === "welcome") this.#onClaims(message.data.claims ?? { sub: [message.data.sub] });
+    else if (message.type === "auth:ok" && message.data.claims) this.#onClaims(message.data.claims);
     this.#onMessage(message);
   }
 

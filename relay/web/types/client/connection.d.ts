@@ -21,6 +21,12 @@ export class Connection {
     /** @type {Listeners<Status>} */
     statusListeners: Listeners<Status>;
     isClosed: boolean;
+    /**
+     * What the user has of the claims that tasks may wait for; an empty object until the relay has said so. The same
+     * object until it changes.
+     * @type {Claims}
+     */
+    claims: Claims;
     /** The token of this connection or of the last attempt; null before the first one. */
     get token(): string | null;
     /**
@@ -41,6 +47,7 @@ export class Connection {
 }
 export type Host = import("./host.js").Host;
 export type ServerMessage = import("./messages.js").ServerMessage;
+export type Claims = import("./transports/transport.js").Claims;
 export type Ending = import("./transports/transport.js").Ending;
 export type Transport = import("./transports/transport.js").Transport;
 /**

@@ -23,6 +23,11 @@ export class Relay {
     constructor({ url, token, measureDelay, host: replaced }: ConnectOptions, retries?: import("./retries.js").Retries);
     /** The user, the age of the last message, the delay of changes. */
     stats: ConnectionStats;
+    /**
+     * What this user has of the claims that tasks wait for, as `{sub: ["alice"]}`: compare them with the `waitsFor` of a
+     * task, as `sectionOf` of the view does. An empty object until it is known; the same object until it changes.
+     */
+    get me(): import("./transports/transport.js").Claims;
     /** The current status of the connection. */
     get status(): import("./connection.js").Status;
     /**
@@ -102,4 +107,5 @@ export type SelectionChange = import("./selection.js").SelectionChange;
 export type SelectOptions = import("./selection.js").SelectOptions;
 export type TaskList = import("./task-list.js").TaskList;
 export type Timeline = import("./timeline.js").Timeline;
+export type Claims = import("./transports/transport.js").Claims;
 import { ConnectionStats } from "./connection-stats.js";

@@ -19,10 +19,11 @@ export type AuthExpiring = {
     expiresAt: string;
 };
 /**
- * A fresh token was accepted. It expires at `expiresAt`.
+ * A fresh token was accepted. It expires at `expiresAt`. `claims` is that of `welcome`, for the fresh token.
  */
 export type AuthOk = {
     expiresAt: string;
+    claims?: Record<string, string[]> | undefined;
 };
 /**
  * The task waits for answers.
@@ -197,6 +198,7 @@ export type ListUpserted = {
     mergeCommitSha?: string | undefined;
     error?: string | undefined;
     questions?: string[] | undefined;
+    waitsFor?: Record<string, string[]> | undefined;
     change: "upserted";
 };
 /**
@@ -214,7 +216,7 @@ export type Poll = {
 };
 /**
  * What is newer, as messages of the server, and what to send with the next poll: the etags and the moment.
- * `more`: the answer is full, and the next poll fetches the rest.
+ * `more`: the answer is full, and the next poll fetches the rest. `claims` is that of `welcome`.
  */
 export type PollAnswer = {
     messages: ServerMessage[];
@@ -222,6 +224,7 @@ export type PollAnswer = {
     tasks?: Record<string, Etag> | undefined;
     moment: string;
     more?: true | undefined;
+    claims?: Record<string, string[]> | undefined;
 };
 /**
  * The list, unless it is still the one that has this etag. `updates: true` says that you apply
@@ -336,7 +339,8 @@ export type TaskState = {
 };
 /**
  * What a list shows of a task. A field is absent if the document has no value for it, and `stage` if the mapping
- * does not list the status.
+ * does not list the status. `waitsFor` says whom the task waits for: every user for whom at least one of these
+ * claims has at least one of its values.
  */
 export type TaskSummary = {
     taskId: string;
@@ -354,6 +358,7 @@ export type TaskSummary = {
     mergeCommitSha?: string | undefined;
     error?: string | undefined;
     questions?: string[] | undefined;
+    waitsFor?: Record<string, string[]> | undefined;
 };
 /**
  * Something in the summary other than `eventCount` and `updatedAt` changed. Only those who joined the task get
@@ -364,7 +369,7 @@ export type Updated = {
     task: TaskSummary;
 };
 /**
- * Always the first frame.
+ * Always the first frame. `claims`: what the user has of the claims that `waitsFor` names.
  */
 export type Welcome = {
     connectionId: string;
@@ -373,6 +378,7 @@ export type Welcome = {
     heartbeatMs: number;
     expiresAt: string;
     limits: Limits;
+    claims?: Record<string, string[]> | undefined;
 };
 export type WelcomeMessage = {
     type: "welcome";

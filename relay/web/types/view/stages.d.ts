@@ -1,14 +1,13 @@
 /**
- * How to show where a task is: its stage, the label of that stage, and the section of the list it belongs to.
+ * How to show where a task is: its stage, and the label of that stage.
  *
  * Without a stage, as for a status that the mapping does not list, the label is the status itself.
  * @param {TaskSummary} task
- * @returns {{stage: ShownStage, label: string, section: Section}}
+ * @returns {{stage: ShownStage, label: string}}
  */
 export function stageOf(task: TaskSummary): {
     stage: ShownStage;
     label: string;
-    section: Section;
 };
 /**
  * The step that a type of event means.
@@ -27,14 +26,6 @@ export function stageOfEvent(eventType: string | null | undefined): ShownStage |
  * @param {string} name
  */
 export function readable(name: string): string;
-/** @typedef {import("../client/messages.js").TaskSummary} TaskSummary */
-/**
- * A stage as a page shows it: the name of a colour and of an icon.
- * @typedef {"created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed"} ShownStage
- */
-/** @typedef {"needs-you" | "in-progress" | "failed" | "completed"} Section */
-/** @type {Section[]} In the order of the page. */
-export const SECTIONS: Section[];
 /** The steps of a task, in order. */
 export const STEPS: readonly ["created", "analyzing", "dispatched", "review", "merged"];
 export type TaskSummary = import("../client/messages.js").TaskSummary;
@@ -42,5 +33,4 @@ export type TaskSummary = import("../client/messages.js").TaskSummary;
  * A stage as a page shows it: the name of a colour and of an icon.
  */
 export type ShownStage = "created" | "analyzing" | "questions" | "dispatched" | "review" | "done" | "failed";
-export type Section = "needs-you" | "in-progress" | "failed" | "completed";
 export type Step = (typeof STEPS)[number];

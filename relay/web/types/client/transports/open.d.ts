@@ -1,4 +1,5 @@
 /** @typedef {import("../messages.js").ServerMessage} ServerMessage */
+/** @typedef {import("./transport.js").Claims} Claims */
 /** @typedef {import("./transport.js").Ending} Ending */
 /** @typedef {import("./transport.js").Transport} Transport */
 /**
@@ -9,6 +10,7 @@
  * What a transport reports, and which one did.
  * @typedef {object} Reports
  * @property {(transport: Transport, token: string) => void} opened
+ * @property {(transport: Transport, claims: Claims) => void} claimed
  * @property {(transport: Transport, message: ServerMessage) => void} received
  * @property {(transport: Transport, ending: Ending) => void} ended
  */
@@ -34,6 +36,7 @@ export class TransportOpener {
     #private;
 }
 export type ServerMessage = import("../messages.js").ServerMessage;
+export type Claims = import("./transport.js").Claims;
 export type Ending = import("./transport.js").Ending;
 export type Transport = import("./transport.js").Transport;
 /**
@@ -50,6 +53,7 @@ export type Endpoints = {
  */
 export type Reports = {
     opened: (transport: Transport, token: string) => void;
+    claimed: (transport: Transport, claims: Claims) => void;
     received: (transport: Transport, message: ServerMessage) => void;
     ended: (transport: Transport, ending: Ending) => void;
 };

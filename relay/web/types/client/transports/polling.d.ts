@@ -13,7 +13,7 @@ export function endingOf(status: number, { code, message, retryAfterMs }: Partia
 /** @implements {Transport} */
 export class PollingTransport implements Transport {
     /** @param {TransportOptions & {url: string | URL, configUrl: string | URL, moments?: Moments}} options */
-    constructor({ url, configUrl, token, host, onOpen, onMessage, onEnd, moments }: TransportOptions & {
+    constructor({ url, configUrl, token, host, onOpen, onClaims, onMessage, onEnd, moments }: TransportOptions & {
         url: string | URL;
         configUrl: string | URL;
         moments?: Moments;

@@ -1,5 +1,9 @@
 /** @typedef {import("../messages.js").ServerMessage} ServerMessage */
 /**
+ * The values that claims of a user have, by the name of the claim.
+ * @typedef {{readonly [claim: string]: readonly string[]}} Claims
+ */
+/**
  * - `send` returns the id that the answers carry as `replyTo`, or undefined where no answer follows. It may be called
  *   after `onOpen` only.
  * - `checkAlive`: the network may have changed, so check that the transport still works.
@@ -20,12 +24,19 @@
  * @property {string} token
  * @property {import("../host.js").Host} host
  * @property {() => void} onOpen the relay accepted the token; nothing is joined yet
+ * @property {(claims: Claims) => void} onClaims what the user has of the claims that tasks may wait for
  * @property {(message: ServerMessage) => void} onMessage
  * @property {(ending: Ending) => void} onEnd called once, and nothing is called after it
  */
 export const OPENING_TIMEOUT_MS: 10000;
 export const ABNORMAL: 1006;
 export type ServerMessage = import("../messages.js").ServerMessage;
+/**
+ * The values that claims of a user have, by the name of the claim.
+ */
+export type Claims = {
+    readonly [claim: string]: readonly string[];
+};
 /**
  * - `send` returns the id that the answers carry as `replyTo`, or undefined where no answer follows. It may be called
  *   after `onOpen` only.
@@ -54,6 +65,10 @@ export type TransportOptions = {
      * the relay accepted the token; nothing is joined yet
      */
     onOpen: () => void;
+    /**
+     * what the user has of the claims that tasks may wait for
+     */
+    onClaims: (claims: Claims) => void;
     onMessage: (message: ServerMessage) => void;
     /**
      * called once, and nothing is called after it

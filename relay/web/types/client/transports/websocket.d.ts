@@ -4,7 +4,7 @@ export class WebSocketTransport implements Transport {
      * Throws as `new WebSocket` does. Do not log that error: its text may contain the token.
      * @param {TransportOptions & {url: string | URL}} options
      */
-    constructor({ url, token, host, onOpen, onMessage, onEnd }: TransportOptions & {
+    constructor({ url, token, host, onOpen, onClaims, onMessage, onEnd }: TransportOptions & {
         url: string | URL;
     });
     name: "websocket";
