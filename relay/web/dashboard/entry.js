@@ -2,13 +2,14 @@
 // One event of a timeline: its line, and its data as JSON when the reader asks for it.
 
 import { contentOf, parseTime, readable, stageOfEvent } from "../view/index.js";
-import { find, setDocumentText, setText, stamp } from "./dom.js";
+import { blockElement } from "./block.js";
+import { setDocumentText, setText, stamp } from "./dom.js";
 import { showExactTime } from "./facts.js";
+import { say } from "./language.js";
+import { setRichText } from "./rich-text.js";
 import { shortTime } from "./time.js";
 
 /** @import { Event } from "../client/index.js" */
-
-const COPIED_MS = 1_500;
 
 /**
  * Makes the element of an event.
@@ -27,7 +28,7 @@ export function entryElement(event, index) {
   const stage = stageOfEvent(event?.type);
   if (stage) element.dataset.stage = stage;
   const { text, glance, more } = contentOf(event?.data);
-  setDocumentText(line, text || glance);
+  setRichText(line, text || glance);
   line.classList.toggle("glance", text === "");
   if (more) element.append(stamp("more-template"));
   return element;
@@ -48,30 +49,9 @@ export function toggleData(element, event) {
 
 /** @param {string} json */
 function dataElement(json) {
-  const element = stamp("data-template");
-  const label = find(".copy span:last-child", element);
-  setDocumentText(find("pre", element), json);
-  find(".copy", element).addEventListener("click", async () => {
-    setText(label, await write(json, find("pre", element)));
-    setTimeout(() => setText(label, "Copy"), COPIED_MS);
-  });
+  const element = blockElement(json, { label: say("timeline.data"), folds: false });
+  element.classList.add("entry-data");
   return element;
-}
-
-/**
- * Copies a text to the clipboard. A browser allows that on secure pages only; elsewhere the text is selected instead,
- * so that the reader can copy it.
- * @param {string} text
- * @param {Element} element that shows the text
- */
-async function write(text, element) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return "Copied";
-  } catch {
-    getSelection()?.selectAllChildren(element);
-    return "Selected";
-  }
 }
 
 /** @param {Event | null} event */

@@ -22,11 +22,19 @@ export const de = {
   "task.what-failed": "Was fehlgeschlagen ist",
   "task.redacted": "Ein Geheimnis, das vor dem Senden entfernt wurde",
 
+  // Texts of documents
+  "copy": "Kopieren",
+  "copied": "Kopiert",
+  "copy.selected": "Markiert",
+  "copy.digest": "{digest} vollständig kopieren",
+  "block": "Technischer Text",
+  "block.unfold": { one: "Die eine Zeile anzeigen", other: "Alle {count} Zeilen anzeigen" },
+  "block.fold": "12 Zeilen anzeigen",
+
   // Timeline
   "timeline": "Verlauf",
   "timeline.empty": "Noch keine Ereignisse. Sie erscheinen hier, sobald sie geschrieben werden.",
   "timeline.data": "Daten",
-  "timeline.copy": "Kopieren",
 
   // Connection
   "connection": "Verbindung",

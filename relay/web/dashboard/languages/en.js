@@ -22,11 +22,19 @@ export const en = {
   "task.what-failed": "What failed",
   "task.redacted": "A secret, taken out before it was sent",
 
+  // Texts of documents
+  "copy": "Copy",
+  "copied": "Copied",
+  "copy.selected": "Selected",
+  "copy.digest": "Copy {digest} as a whole",
+  "block": "Technical text",
+  "block.unfold": { one: "Show the one line", other: "Show all {count} lines" },
+  "block.fold": "Show 12 lines",
+
   // Timeline
   "timeline": "Timeline",
   "timeline.empty": "No events yet. They appear here as they are written.",
   "timeline.data": "Data",
-  "timeline.copy": "Copy",
 
   // Connection
   "connection": "Connection",
