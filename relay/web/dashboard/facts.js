@@ -3,9 +3,19 @@
 
 import { stageOf } from "../view/index.js";
 import { outwardLink, setAttribute, setText } from "./dom.js";
+import { say } from "./language.js";
 import { exactTime } from "./time.js";
 
 /** @import { TaskSummary } from "../client/index.js" */
+
+/**
+ * The stage of a task in the language of the page. A status that the mapping does not list is its own label.
+ * @param {TaskSummary} task
+ */
+export function stageLabel(task) {
+  const { stage, label, hasOwnLabel } = stageOf(task);
+  return hasOwnLabel ? label : say(`stage.${stage}`);
+}
 
 /**
  * Shows the stage of a task.
@@ -14,7 +24,8 @@ import { exactTime } from "./time.js";
  * @returns {boolean} whether the badge changed
  */
 export function showBadge(badge, task) {
-  const { stage, label } = stageOf(task);
+  const { stage } = stageOf(task);
+  const label = stageLabel(task);
   const { dataset } = badge;
   if (dataset.stage === stage && dataset.status === task.status && badge.textContent === label) return false;
   badge.dataset.stage = stage;
@@ -33,8 +44,8 @@ export function showReferences(refs, { issueUrl, issueNumber, prUrl, prNumber },
   if (before && issueUrl === before.issueUrl && issueNumber === before.issueNumber
     && prUrl === before.prUrl && prNumber === before.prNumber) return;
   refs.replaceChildren(
-    ...reference("issue", "Issue", issueUrl, issueNumber),
-    ...reference("pull-request", "Pull request", prUrl, prNumber),
+    ...reference("issue", say("task.issue"), issueUrl, issueNumber),
+    ...reference("pull-request", say("task.pull-request"), prUrl, prNumber),
   );
 }
 

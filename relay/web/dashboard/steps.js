@@ -1,8 +1,10 @@
 // @ts-check
 // Shows the steps of a task as a line, with the time each took.
 
-import { duration, readable, STEPS, stepsOf } from "../view/index.js";
+import { STEPS, stepsOf } from "../view/index.js";
 import { setAttribute, setText } from "./dom.js";
+import { say } from "./language.js";
+import { shortDuration } from "./time.js";
 
 /** @import { TaskSummary } from "../client/index.js" */
 /** @import { Reached, Step } from "../view/index.js" */
@@ -20,9 +22,9 @@ export function showSteps(line, task, reached) {
     const leaves = state === "questions" || state === "failed";
     setAttribute(element, "data-state", state);
     setAttribute(element, "aria-current", leaves || state === "current" ? "step" : undefined);
-    setText(time, tookMs === undefined ? "" : duration(tookMs));
+    setText(time, tookMs === undefined ? "" : shortDuration(tookMs));
     setAttribute(branch, "data-stage", leaves ? state : undefined);
-    setText(branch, leaves ? readable(state) : "");
+    setText(branch, leaves ? say(`stage.${state}`) : "");
   });
 }
 
@@ -35,6 +37,6 @@ function stepElement(step) {
     part.className = name;
     return part;
   }));
-  setText(element.children[0], readable(step));
+  setText(element.children[0], say(`step.${step}`));
   return element;
 }

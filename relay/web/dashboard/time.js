@@ -1,7 +1,8 @@
 // @ts-check
 // Writes times for people, in the reader's locale and time zone.
 
-import { locale } from "./language.js";
+import { inLargestUnit } from "../view/index.js";
+import { language, locale, say } from "./language.js";
 
 const exact = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
 // 24 hours, as in logs: then all times have the same width.
@@ -11,6 +12,26 @@ const clock = new Intl.DateTimeFormat(locale, {
 const dayAndClock = new Intl.DateTimeFormat(locale, {
   day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
 });
+
+const relative = new Intl.RelativeTimeFormat(language);
+
+/**
+ * A duration in its largest whole unit, as in "5 min".
+ * @param {number} ms
+ */
+export function shortDuration(ms) {
+  const { count, unit } = inLargestUnit(ms);
+  return say(`duration.${unit}`, { count });
+}
+
+/**
+ * How long ago something was, as in "5 minutes ago".
+ * @param {number} ms since then
+ */
+export function ago(ms) {
+  const { count, unit } = inLargestUnit(ms);
+  return relative.format(-count, unit);
+}
 
 /**
  * The date and the time.

@@ -78,15 +78,15 @@ const ACRONYMS = /\b(pr|ci|llm|api|url|id)\b/g;
 /**
  * How to show where a task is: its stage, and the label of that stage.
  *
- * Without a stage, as for a status that the mapping does not list, the label is the status itself.
+ * Without a stage, as for a status that the mapping does not list, the label is the status itself: `hasOwnLabel`.
  * @param {TaskSummary} task
- * @returns {{stage: ShownStage, label: string}}
+ * @returns {{stage: ShownStage, label: string, hasOwnLabel: boolean}}
  */
 export function stageOf(task) {
   const known = SHOWN_AS.get(task.stage);
   const stage = further(task, known ?? STAGE_OF_OTHER_STATUS.get(snake(task.status ?? "")) ?? "created");
-  const ownWord = !known && task.status && stage !== "review";
-  return { stage, label: ownWord ? readable(task.status ?? "") : LABELS[stage] };
+  const hasOwnLabel = !known && Boolean(task.status) && stage !== "review";
+  return { stage, label: hasOwnLabel ? readable(task.status ?? "") : LABELS[stage], hasOwnLabel };
 }
 
 /**

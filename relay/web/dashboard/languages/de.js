@@ -21,6 +21,31 @@ export const de = {
   "task.created": "erstellt",
   "task.what-failed": "Was fehlgeschlagen ist",
   "task.redacted": "Ein Geheimnis, das vor dem Senden entfernt wurde",
+  "task.issue": "Issue",
+  "task.pull-request": "Pull Request",
+  "copy.copied": "Kopiert",
+  "copy.failed": "Nicht kopiert",
+  "copy.selected": "Markiert",
+
+  // Stages and steps
+  "stage.created": "Erstellt",
+  "stage.analyzing": "In Analyse",
+  "stage.questions": "Rückfragen",
+  "stage.dispatched": "Übergeben",
+  "stage.review": "Zur Prüfung",
+  "stage.done": "Übernommen",
+  "stage.failed": "Fehlgeschlagen",
+  "step.created": "Erstellt",
+  "step.analyzing": "Analyse",
+  "step.dispatched": "Übergeben",
+  "step.review": "Prüfung",
+  "step.merged": "Übernommen",
+
+  // Durations
+  "duration.second": "{count} s",
+  "duration.minute": "{count} min",
+  "duration.hour": "{count} h",
+  "duration.day": "{count} Tg.",
 
   // Texts of documents
   "copy": "Kopieren",

@@ -21,6 +21,31 @@ export const en = {
   "task.created": "created",
   "task.what-failed": "What failed",
   "task.redacted": "A secret, taken out before it was sent",
+  "task.issue": "Issue",
+  "task.pull-request": "Pull request",
+  "copy.copied": "Copied",
+  "copy.failed": "Not copied",
+  "copy.selected": "Selected",
+
+  // Stages and steps
+  "stage.created": "Created",
+  "stage.analyzing": "Analyzing",
+  "stage.questions": "Questions",
+  "stage.dispatched": "Dispatched",
+  "stage.review": "Review ready",
+  "stage.done": "Merged",
+  "stage.failed": "Failed",
+  "step.created": "Created",
+  "step.analyzing": "Analyzing",
+  "step.dispatched": "Dispatched",
+  "step.review": "Review",
+  "step.merged": "Merged",
+
+  // Durations
+  "duration.second": "{count} s",
+  "duration.minute": "{count} min",
+  "duration.hour": "{count} h",
+  "duration.day": "{count} d",
 
   // Texts of documents
   "copy": "Copy",

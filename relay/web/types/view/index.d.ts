@@ -15,5 +15,5 @@ export { fold, matches, searching } from "./search.js";
 export { SECTIONS, sectionOf, waitsForMe } from "./sections.js";
 export { readable, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";
 export { reachedAt, stepsOf } from "./steps.js";
-export { duration, parseTime } from "./time.js";
+export { duration, inLargestUnit, parseTime } from "./time.js";
 export { bannerWords, countdownWords, isDisconnected, isSignedOut, reasonWords, sentence, stateWord, whatNext } from "./words.js";

@@ -1,13 +1,14 @@
 /**
  * How to show where a task is: its stage, and the label of that stage.
  *
- * Without a stage, as for a status that the mapping does not list, the label is the status itself.
+ * Without a stage, as for a status that the mapping does not list, the label is the status itself: `hasOwnLabel`.
  * @param {TaskSummary} task
- * @returns {{stage: ShownStage, label: string}}
+ * @returns {{stage: ShownStage, label: string, hasOwnLabel: boolean}}
  */
 export function stageOf(task: TaskSummary): {
     stage: ShownStage;
     label: string;
+    hasOwnLabel: boolean;
 };
 /**
  * The step that a type of event means.

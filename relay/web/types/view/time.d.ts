@@ -5,6 +5,15 @@
  */
 export function parseTime(time: string | null | undefined): number | undefined;
 /**
+ * A duration in its largest whole unit, for a page that has words of its own.
+ * @param {number} ms
+ * @returns {{count: number, unit: "second" | "minute" | "hour" | "day"}}
+ */
+export function inLargestUnit(ms: number): {
+    count: number;
+    unit: "second" | "minute" | "hour" | "day";
+};
+/**
  * A duration in its largest whole unit, as in "5 min".
  * @param {number} ms
  */
