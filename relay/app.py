@@ -28,6 +28,7 @@ from relay.gateway.admin.process import ProcessAdministration
 from relay.gateway.certificate import certificate_of
 from relay.gateway.http import Operations, application, operating_application, operating_routes
 from relay.gateway.listening import Ports, ignore_out_of_descriptors, open_ports
+from relay.gateway.page import Page
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.server import Server
 from relay.gateway.services import Services
@@ -243,11 +244,13 @@ class Relay:
             health.show_in(metrics)
             operating = operating_routes(self._place.operations or _Own(health, metrics))
             here = operating if settings.relay_admin_port is None else []
+            page = Page(settings)
             app = application(
                 admission,
                 polls,
                 here,
                 metrics,
+                page=page,
                 url=self.url,
                 links=lambda: pipeline.mapping.links.named(),
             )
@@ -279,7 +282,7 @@ class Relay:
                 app = operating_application([*operating, *admin.routes()])
                 # The caps of the admin port are always those of one process: operators keep places of their own.
                 servers.append((Server(settings, app, most, tls=tls), [ports.admin]))
-            self._parts = Parts(ports, services, connections, polls, clients, admin, pipeline, pump)
+            self._parts = Parts(ports, services, connections, polls, page, clients, admin, pipeline, pump)
             self.built.set()
             if self._place.speaks:
                 ports.capacity.warn_if_below(share)

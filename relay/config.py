@@ -147,6 +147,17 @@ class Settings(BaseSettings):
     """Further origins whose pages may connect, such as `https://app.example.com`, separated by commas. There is no
     wildcard."""
 
+    relay_token_url: Annotated[str, AfterValidator(setting_values.address)] = ""
+    """Where the dashboard asks your application for a token, with its cookies: a path such as `/live-token`, or a URL
+    of the origin of `RELAY_PUBLIC_URL`. See [embedding](../guides/embedding.md#the-dashboard). Without it, users need a
+    link with `#token=`."""
+    relay_sign_in_url: Annotated[str, AfterValidator(setting_values.address)] = ""
+    """Where the dashboard leads somebody who is signed out: a path, or a URL of any origin. The dashboard adds its own
+    address as `return_to`."""
+    relay_help_url: Annotated[str, AfterValidator(setting_values.help_address)] = ""
+    """Where the dashboard leads somebody who sees no tasks or may not use it: a path, a URL, or an address such as
+    `mailto:help@example.com`."""
+
     relay_max_message_bytes: Bytes = Field(65_536, ge=1024)
     """The largest frame a client may send. A larger one closes the connection with 1009."""
     relay_max_connections: Count = Field(20_000, ge=1)
@@ -243,6 +254,17 @@ class Settings(BaseSettings):
                 "needs RELAY_PUBLIC_URL, the address of the proxy: browsers cannot reach a Unix socket"
             )
         return text
+
+    @field_validator("relay_token_url")
+    @classmethod
+    def _of_the_same_origin(cls, text: str, info: ValidationInfo) -> str:
+        """Return the path of a URL whose origin is that of RELAY_PUBLIC_URL. Any other one would be sent no cookies."""
+        if not text or text.startswith("/"):
+            return text
+        origin = setting_values.origin(info.data.get("relay_public_url", ""))
+        if not text.startswith(f"{origin}/") or not origin:
+            raise ValueError("must be a path such as /live-token, or a URL of the origin of RELAY_PUBLIC_URL")
+        return text.removeprefix(origin)
 
     @field_validator("relay_tls_cert")
     @classmethod

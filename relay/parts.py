@@ -15,6 +15,7 @@ from relay.errors import SourceError, StartupError
 from relay.feed.pump import Pump
 from relay.gateway.admin.api import AdminApi
 from relay.gateway.listening import Ports
+from relay.gateway.page import Page
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.server import Server
 from relay.gateway.services import Services
@@ -56,6 +57,7 @@ class Parts:
     services: Services
     connections: Connections
     polls: Polls
+    page: Page
     clients: Server
     admin: AdminApi | None
     pipeline: Pipeline
@@ -113,6 +115,7 @@ class Parts:
         admission.change_caps(settings)
         services.reads.change(settings)
         services.hub.change_list_interval(settings.relay_list_update_min_interval_ms / 1000)
+        self.page.use(settings)
         self.clients.reload(settings)
         self.connections.reload()
         self.polls.reload()

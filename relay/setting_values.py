@@ -8,6 +8,7 @@ that continues a sentence that begins with the name of the setting.
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from pydantic_settings import NoDecode
 
 from relay.cores import cores
 from relay.jwt_secrets import SHARED_SECRET_ALGORITHMS
-from relay.urls import origin_of, public_url
+from relay.urls import linked, origin_of, public_url
 
 PUBLIC_KEY_ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -27,6 +28,7 @@ MAX_PORT = 65_535
 # RELAY_LISTEN and RELAY_WORKER_PORTS begin with this if they name a path; in RELAY_TRUSTED_PROXIES it stands for all
 # Unix sockets.
 UNIX_SOCKETS = "unix:"
+_MAILTO = re.compile(r"mailto:[^\s@<>\"'\\]+@[^\s@<>\"'\\]+", re.IGNORECASE)
 
 
 def one_family(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -78,6 +80,26 @@ def origins(names: tuple[str, ...]) -> tuple[str, ...]:
 def public(url: str) -> str:
     """Return the relay's public URL in one form for all spellings. An empty one stays empty: it is not set."""
     return public_url(url) if url else ""
+
+
+def origin(url: str) -> str:
+    """Return the origin of a public URL, and nothing for an empty one."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if url else ""
+
+
+def address(text: str) -> str:
+    """Accept a path of this origin, the URL of a page, or nothing."""
+    return linked(text) if text else ""
+
+
+def help_address(text: str) -> str:
+    """Accept what `address` accepts, and an email address behind `mailto:`."""
+    if text.lower().startswith("mailto:"):
+        if not _MAILTO.fullmatch(text):
+            raise ValueError("must name an email address behind mailto:, as in mailto:help@example.com")
+        return text
+    return address(text)
 
 
 def claim(text: str) -> str:

@@ -50,6 +50,22 @@ def public_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
+def linked(text: str) -> str:
+    """An address that a page may lead to: a path of the page's own origin, from / on, as it was written, or a URL with
+    its host as browsers write it. Raises ValueError with what is wrong."""
+    if text.startswith("/"):
+        # Browsers read //host as another host, read a backslash as a slash, and remove tabs and line ends.
+        if text.startswith("//") or any(
+            char.isspace() or not char.isprintable() or char == "\\" for char in text
+        ):
+            raise ValueError("must be a path such as /login, without spaces, or a URL")
+        return text
+    parts = _split(text, "https://app.example.com/login")
+    if parts.scheme not in DEFAULT_PORTS:
+        raise ValueError("must begin with https:// or http://, or be a path from / on")
+    return parts._replace(path=parts.path or "/").geturl()
+
+
 def _split(text: str, example: str) -> SplitResult:
     """Split an address, and write its host and port as browsers do."""
     # `urlsplit` silently removes some of these characters, and a browser reads a backslash as a slash.

@@ -21,6 +21,7 @@ from relay.auth.admission import Admission
 from relay.auth.origins import Origins
 from relay.errors import Refused, Unanswered
 from relay.gateway.http_errors import ORIGIN_NOT_ALLOWED
+from relay.gateway.page import Page
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.request_log import RequestLog
 from relay.gateway.websocket.endpoints import PATHS
@@ -79,19 +80,16 @@ def application(
     operating: Sequence[BaseRoute],
     metrics: Metrics,
     *,
+    page: Page,
     url: str,
     links: Callable[[], LinkTemplates],
 ) -> ASGIApp:
     """Return the ASGI application for the port that clients connect to.
 
-    `operating` contains the routes for operators if they are served on the same port, else nothing. `url` is the public
-    URL of the relay, and `links` returns the links of the mapping that is in force: `/config` sends both to clients.
-    Pages of allowed origins may import the client modules and read responses (CORS).
+    `operating` contains the routes for operators if they are served on the same port, else nothing. `page` is the
+    dashboard. `url` is the public URL of the relay, and `links` returns the links of the mapping that is in force:
+    `/config` sends both to clients. Pages of allowed origins may import the client modules and read responses (CORS).
     """
-
-    async def page(_: Request) -> Response:
-        return FileResponse(WEB / "dashboard" / "index.html")
-
     described, requests = orjson.dumps(json_schema()), RequestLog(admission)
 
     async def schema(_: Request) -> Response:
@@ -123,7 +121,7 @@ def application(
         Route("/schema.json", schema),
         Route("/healthz", healthz),
         *operating,
-        Route("/", page),
+        Route("/", page.answer),
         _folder("/client", "client"),
         _folder("/view", "view"),
         _folder("/react", "react"),

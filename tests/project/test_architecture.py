@@ -21,7 +21,7 @@ GATEWAY = (
     ("listening", "resync", "request_log", "tls_transport"),
     ("session",),
     ("websocket", "polling"),
-    ("http_protocol", "admin"),
+    ("http_protocol", "admin", "page"),
     ("http", "server"),
 )
 # What the processes of several workers use of the commands: how a process starts, logs, and ends.

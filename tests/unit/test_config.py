@@ -224,6 +224,9 @@ TEXTS = {
     "relay_jwt_issuer": "https://id.example.com/",
     "relay_jwt_audience": "relay",
     "relay_allowed_origins": "https://a.example.com,https://b.example.com",
+    "relay_token_url": "/live-token",
+    "relay_sign_in_url": "https://id.example.com/login",
+    "relay_help_url": "mailto:help@example.com",
     "feature_websocket_enabled": "false",
     "feature_websocket_percent": "10",
     "feature_websocket_users": "ada,ben",
@@ -231,6 +234,46 @@ TEXTS = {
     "relay_log_level": "DEBUG",
 }
 KEYS_INSTEAD = {"relay_jwt_public_key": "/etc/relay/key.pem", "relay_jwks_url": "https://id.example.com/jwks"}
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("/live-token", "/live-token"),
+        ("/api/token?for=live", "/api/token?for=live"),
+        ("https://App.example.com:443/live-token", "/live-token"),
+        ("https://app.example.com", "/"),
+    ],
+)
+def test_the_address_of_tokens_is_a_path_of_the_public_origin(given: str, path: str) -> None:
+    settings = config.load(relay_public_url="https://app.example.com/live", relay_token_url=given)
+    assert settings.relay_token_url == path
+
+
+@pytest.mark.parametrize(
+    ("public", "given"),
+    [
+        ("", "https://app.example.com/live-token"),
+        ("https://app.example.com/live", "https://evil.example/live-token"),
+        ("https://app.example.com/live", "https://app.example.com.evil.example/live-token"),
+        ("https://app.example.com/live", "http://app.example.com/live-token"),
+        ("https://app.example.com/live", "https://app.example.com:8443/live-token"),
+        ("https://app.example.com/live", "//app.example.com/live-token"),
+        ("https://app.example.com/live", "live-token"),
+    ],
+)
+def test_the_address_of_tokens_is_of_no_other_origin(public: str, given: str) -> None:
+    with pytest.raises(StartupError, match=r"^RELAY_TOKEN_URL: must "):
+        config.load(relay_public_url=public, relay_token_url=given)
+
+
+@pytest.mark.parametrize(
+    "text", ["mailto:", "mailto:help", "mailto:a@b c", 'MAILTO:a@b?x"y', "javascript:alert(1)", "help"]
+)
+def test_help_is_asked_for_at_an_address_that_cannot_run_a_script(text: str) -> None:
+    assert config.load(relay_help_url="mailto:help@example.com").relay_help_url == "mailto:help@example.com"
+    with pytest.raises(StartupError, match=r"^RELAY_HELP_URL: must "):
+        config.load(relay_help_url=text)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])

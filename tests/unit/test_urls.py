@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.urls import origin_of, public_url
+from relay.urls import linked, origin_of, public_url
 
 
 @pytest.mark.parametrize(
@@ -129,3 +129,53 @@ def test_any_string_gives_an_origin_or_a_reason(text: str) -> None:
         else:
             assert made.isascii()
             assert read(made) == made
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        *((path, path) for path in ("/", "/login", "/login?next=a#b", "/über/uns")),
+        ("https://ID.example.com:443", "https://id.example.com/"),
+        (
+            "https://id.example.com/authorize?client=live&x=1",
+            "https://id.example.com/authorize?client=live&x=1",
+        ),
+        ("https://app.example.com/#/login", "https://app.example.com/#/login"),
+        ("http://bücher.example/a", "http://xn--bcher-kva.example/a"),
+    ],
+)
+def test_a_page_may_lead_to_a_path_and_to_a_url(text: str, meant: str) -> None:
+    assert linked(text) == meant
+    assert linked(meant) == meant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "//evil.example",
+            "/\\evil.example",
+            "\\/evil.example",
+            "/a b",
+            "/\t/evil.example",
+            "/a\u200bb",
+            "login",
+        ),
+        *(
+            "javascript:alert(1)",
+            "JavaScript://app.example.com/%0aalert(1)",
+            "data:text/html,x",
+            "ftp://a.example/",
+        ),
+        *(
+            "https://user:x@app.example.com/",
+            "https://",
+            "https:/login",
+            "app.example.com/login",
+            "ws://a.example/",
+        ),
+    ],
+)
+def test_a_page_leads_nowhere_else(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^must "):
+        linked(text)

@@ -26,6 +26,7 @@ GIVEN: list[dict[str, Any]] = [
         "relay_workers": "3",
         "relay_worker_ports": "unix:/run/relay",
         "relay_allowed_origins": "https://a.example.com,https://b.example.com",
+        "relay_token_url": "https://bücher.example/live-token",
         "relay_trusted_proxies": "10.0.0.0/8,unix:",
         "feature_websocket_enabled": "false",
         "feature_websocket_users": "ada, ben",
