@@ -8,6 +8,9 @@
 // It imports only types of the client, so a page may use it with another client as well.
 
 /** @typedef {import("./links.js").Part} Part */
+/** @typedef {import("./outline.js").Kind} Kind */
+/** @typedef {import("./outline.js").Line} Line */
+/** @typedef {import("./outline.js").Run} Run */
 /** @typedef {import("./payload.js").Content} Content */
 /** @typedef {import("./search.js").Predicate} Predicate */
 /** @typedef {import("./search.js").SearchOptions} SearchOptions */
@@ -20,6 +23,7 @@
 
 export { filled } from "./link-templates.js";
 export { partsOf } from "./links.js";
+export { isNotable, kindOf, Outline } from "./outline.js";
 export { contentOf } from "./payload.js";
 export { fold, matches, searching } from "./search.js";
 export { SECTIONS, sectionOf, waitsForMe } from "./sections.js";

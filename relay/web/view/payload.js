@@ -5,37 +5,131 @@ import { readable } from "./stages.js";
 
 /**
  * `text`: the text of the event. `glance`: without a text, its first fields. `more`: the data has more than these show.
- * @typedef {{text: string, glance: string, more: boolean}} Content
+ * `questions`: the questions it asks. `block`: a traceback, or an error of several lines; then `text` is what failed.
+ * `bytes`: the size of data that the relay left out because it is too large, otherwise 0.
+ * @typedef {{text: string, glance: string, more: boolean, questions: string[], block: string, bytes: number}} Content
  */
 
 const TEXT_FIELDS = ["message", "text", "summary", "title", "error"];
 const PAYLOAD_FIELDS = ["data", "payload", "metadata", "details"];
+const QUESTIONS_FIELDS = ["questions", "clarificationQuestions"];
+const QUESTION_FIELDS = ["question", "text", "title", "message"];
+const TRACE_FIELDS = ["traceback", "stack", "stackTrace", "stack_trace", "stacktrace", "backtrace"];
 const TYPE_AND_TIME_FIELDS = new Set(["type", "eventType", "event", "kind", "at", "timestamp", "createdAt", "time"]);
+const ERROR_LEVELS = new Set(["error", "critical", "fatal"]);
+// The beginning of a traceback in Python, and lines of one in JavaScript, Java and Go.
+const PYTHON_TRACEBACK = "Traceback (most recent call last):";
+const TRACE_LINE = /^[ \t]+at \S.*(:\d+|\))\r?$|^goroutine \d+ \[/m;
 const LONG_TEXT_CHARACTERS = 240; // a longer text does not fit into its line
 const GLANCE_FIELDS = 4;
 const GLANCE_VALUE_CHARACTERS = 60;
 const KB = 1000;
 
 /**
- * What to show of an event in one line.
+ * What to show of an event.
  * @param {any} data of an event
+ * @param {{isError?: boolean}} [event] `isError`: whether the type of the event means an error, so that a text of
+ *   several lines is shown as a block
  * @returns {Content}
  */
-export function contentOf(data) {
-  if (data === null || data === undefined) return { text: "", glance: "", more: false };
-  if (typeof data !== "object") return { text: String(data), glance: "", more: isLong(String(data)) };
+export function contentOf(data, { isError = false } = {}) {
+  const content = { text: "", glance: "", more: false, questions: questionsOf(data), block: "", bytes: 0 };
+  if (data === null || data === undefined) return content;
+  if (typeof data !== "object") return divided({ ...content, text: String(data), more: isLong(String(data)) }, isError);
   if (data.truncated === true && typeof data.bytes === "number" && Object.keys(data).length === 2) {
-    return { text: `Too large to send (${size(data.bytes)})`, glance: "", more: false };
+    return { ...content, text: `Too large to send (${size(data.bytes)})`, bytes: data.bytes };
   }
-  for (const holder of [data, ...PAYLOAD_FIELDS.map((field) => data[field])]) {
-    const field = TEXT_FIELDS.find((name) => typeof holder?.[name] === "string" && holder[name] !== "");
-    if (!field) continue;
-    const own = holder === data ? [field] : [];
-    const more = isLong(holder[field]) || holder !== data || fieldsOf(data, own).length > 0;
-    return { text: holder[field], glance: "", more };
+  const { text, holder, field } = textIn(data);
+  const trace = traceIn(data);
+  const shown = [...(holder === data ? [field] : []), ...(data[trace.field] === trace.text ? [trace.field] : [])];
+  if (content.questions.length > 0) shown.push(...QUESTIONS_FIELDS);
+  const rest = fieldsOf(data, shown);
+  if (text !== "") {
+    const isWhole = holder === data && rest.length === 0;
+    return divided({ ...content, text, more: isLong(text) || !isWhole, block: trace.text }, isError || trace.text !== "");
   }
-  const inner = PAYLOAD_FIELDS.map((field) => data[field]).find((value) => value && typeof value === "object") ?? data;
-  return { text: "", glance: glanceAt(inner, fieldsOf(inner, [])), more: fieldsOf(data, []).length > 0 };
+  if (trace.text !== "") return divided({ ...content, text: trace.text, more: rest.length > 0 }, true);
+  const inner = PAYLOAD_FIELDS.map((name) => data[name]).find((value) => value && typeof value === "object") ?? data;
+  const glance = content.questions.length > 0 ? "" : glanceAt(inner, fieldsOf(inner, []));
+  return { ...content, glance, more: rest.length > 0 };
+}
+
+/**
+ * The error that the data of an event has, whatever the type of the event; "" without one.
+ * @param {any} data
+ * @returns {string}
+ */
+export function faultOf(data) {
+  for (const holder of holdersIn(data)) {
+    const { error } = holder;
+    if (typeof error === "string" && error !== "") return error;
+    if (typeof error?.message === "string" && error.message !== "") return error.message;
+    if (typeof holder.level === "string" && ERROR_LEVELS.has(holder.level.toLowerCase())) return holder.level;
+  }
+  return traceIn(data).text;
+}
+
+/**
+ * The questions in the data of an event.
+ * @param {any} data
+ * @returns {string[]}
+ */
+export function questionsOf(data) {
+  for (const holder of holdersIn(data)) {
+    const list = QUESTIONS_FIELDS.map((name) => holder[name]).find(Array.isArray);
+    const questions = list?.map(questionIn).filter((/** @type {string} */ question) => question !== "") ?? [];
+    if (questions.length > 0) return questions;
+  }
+  return [];
+}
+
+/** @param {any} value */
+function questionIn(value) {
+  if (typeof value === "string") return value;
+  return QUESTION_FIELDS.map((name) => value?.[name]).find((text) => typeof text === "string") ?? "";
+}
+
+/**
+ * The objects whose fields count as those of the event: its data, and what is nested in it as a payload.
+ * @param {any} data
+ * @returns {any[]}
+ */
+function holdersIn(data) {
+  if (typeof data !== "object" || data === null) return [];
+  return [data, ...PAYLOAD_FIELDS.map((name) => data[name])].filter((holder) => typeof holder === "object" && holder);
+}
+
+/** @param {any} data */
+function textIn(data) {
+  for (const holder of holdersIn(data)) {
+    const field = TEXT_FIELDS.find((name) => typeof holder[name] === "string" && holder[name] !== "");
+    if (field) return { text: String(holder[field]), holder, field };
+    if (typeof holder.error?.message === "string") return { text: String(holder.error.message), holder: null, field: "" };
+  }
+  return { text: "", holder: null, field: "" };
+}
+
+/** @param {any} data */
+function traceIn(data) {
+  for (const holder of holdersIn(data).flatMap((each) => [each, each.error ?? {}])) {
+    const field = TRACE_FIELDS.find((name) => typeof holder[name] === "string" && holder[name] !== "");
+    if (field) return { text: String(holder[field]), field };
+  }
+  return { text: "", field: "" };
+}
+
+/**
+ * Makes a block of a text that is a traceback, or an error of several lines.
+ * @param {Content} content
+ * @param {boolean} isError
+ */
+function divided(content, isError) {
+  const { text } = content;
+  if (content.block !== "" || !text.includes("\n")) return content;
+  if (!isError && !text.includes(PYTHON_TRACEBACK) && !TRACE_LINE.test(text)) return content;
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  const ends = lines[0]?.startsWith(PYTHON_TRACEBACK); // Python says what failed in the last line
+  return { ...content, block: text, text: (ends ? lines.at(-1) : lines[0])?.trim() ?? "" };
 }
 
 /** @param {string} text */

@@ -1,14 +1,35 @@
 /**
- * What to show of an event in one line.
+ * What to show of an event.
  * @param {any} data of an event
+ * @param {{isError?: boolean}} [event] `isError`: whether the type of the event means an error, so that a text of
+ *   several lines is shown as a block
  * @returns {Content}
  */
-export function contentOf(data: any): Content;
+export function contentOf(data: any, { isError }?: {
+    isError?: boolean;
+}): Content;
+/**
+ * The error that the data of an event has, whatever the type of the event; "" without one.
+ * @param {any} data
+ * @returns {string}
+ */
+export function faultOf(data: any): string;
+/**
+ * The questions in the data of an event.
+ * @param {any} data
+ * @returns {string[]}
+ */
+export function questionsOf(data: any): string[];
 /**
  * `text`: the text of the event. `glance`: without a text, its first fields. `more`: the data has more than these show.
+ * `questions`: the questions it asks. `block`: a traceback, or an error of several lines; then `text` is what failed.
+ * `bytes`: the size of data that the relay left out because it is too large, otherwise 0.
  */
 export type Content = {
     text: string;
     glance: string;
     more: boolean;
+    questions: string[];
+    block: string;
+    bytes: number;
 };

@@ -1,0 +1,51 @@
+// What a timeline shows of the data of an event.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { contentOf, questionsOf } from "../../relay/web/view/payload.js";
+
+const PYTHON = 'Traceback (most recent call last):\n  File "a.py", line 3, in <module>\n    run()\nValueError: no\n';
+const NODE = "Error: no\n    at run (a.js:3:1)\n    at a.js:9:2";
+
+function content(data, event) {
+  const { text, glance, more, questions, block } = contentOf(data, event);
+  return [text || glance, more, questions.length, block];
+}
+
+for (const [name, data, expected, isError = false] of [
+  ["a text and nothing else", { type: "log", at: "x", message: "hi" }, ["hi", false, 0, ""]],
+  ["a text in a payload", { data: { text: "hi" } }, ["hi", true, 0, ""]],
+  ["first fields", { data: { region: "eu", n: [1, 2] } }, ["Region eu · N [2]", true, 0, ""]],
+  ["several lines that are no error", { message: "a\n  b" }, ["a\n  b", true, 0, ""]],
+  ["an error of one line", { error: "no" }, ["no", false, 0, ""], true],
+  ["an error of several lines", { error: "no:\n  a\n  b" }, ["no:", true, 0, "no:\n  a\n  b"], true],
+  ["a traceback of Python in a text", { message: PYTHON }, ["ValueError: no", true, 0, PYTHON]],
+  ["a stack of JavaScript in a text", { text: NODE }, ["Error: no", true, 0, NODE]],
+  ["a traceback in its own field", { message: "It broke", traceback: PYTHON }, ["It broke", false, 0, PYTHON]],
+  ["a traceback and nothing else", { traceback: PYTHON }, ["ValueError: no", false, 0, PYTHON]],
+  ["an error object", { error: { message: "no", stack: NODE } }, ["no", true, 0, NODE]],
+  ["questions", { questions: ["Up?", "Down?"] }, ["", false, 2, ""]],
+  ["questions with a text", { message: "Please", questions: [{ question: "Up?" }, {}, 3] }, ["Please", false, 1, ""]],
+  ["questions in a payload", { payload: { clarificationQuestions: ["Up?"] } }, ["", true, 1, ""]],
+  ["nothing", null, ["", false, 0, ""]],
+  ["a plain text", "hi", ["hi", false, 0, ""]],
+]) {
+  test(`an event with ${name}`, () => assert.deepEqual(content(data, { isError }), expected));
+}
+
+test("data that was left out says how large it is", () => {
+  const { text, bytes } = contentOf({ truncated: true, bytes: 1_200_000 });
+  assert.deepEqual([text, bytes], ["Too large to send (1.2 MB)", 1_200_000]);
+});
+
+test("questions are found in a list only", () => {
+  for (const questions of ["Which?", {}, 3, [null, [], ""]]) assert.deepEqual(questionsOf({ questions }), []);
+});
+
+test("the time for a text grows with its length only", () => {
+  for (const piece of ["\n", "  at x\n", " ", "  at ", ":1", "goroutine 1"]) {
+    const started = process.cpuUsage().user;
+    contentOf({ message: piece.repeat(256_000 / piece.length) }, { isError: true });
+    assert.ok(process.cpuUsage().user - started < 2_000_000, piece);
+  }
+});
