@@ -4,7 +4,6 @@ WebSocket are answered by `relay/gateway/websocket/endpoints.py`.)"""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
@@ -12,9 +11,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relay.auth.admission import Admission
@@ -22,6 +20,7 @@ from relay.auth.origins import Origins
 from relay.errors import Refused, Unanswered
 from relay.gateway.http_errors import ORIGIN_NOT_ALLOWED
 from relay.gateway.page import Page
+from relay.gateway.pages import served
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.request_log import RequestLog
 from relay.gateway.websocket.endpoints import PATHS
@@ -29,8 +28,6 @@ from relay.metrics import CONTENT_TYPE, Metrics
 from relay.protocol.polls import ConfigAnswer, LinkTemplates
 from relay.protocol.schema import json_schema
 from relay.protocol.types import VERSION
-
-WEB = Path(__file__).parent.parent / "web"
 
 # Pages of the relay load only their own modules and connect only to the relay.
 CONTENT_SECURITY_POLICY = (
@@ -54,11 +51,6 @@ class Operations(Protocol):
 
     async def metrics(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""
-
-
-def _folder(path: str, folder: str) -> Mount:
-    """Return a route to the static files of one folder."""
-    return Mount(path, StaticFiles(directory=WEB / folder))
 
 
 async def healthz(_: Request) -> Response:
@@ -122,10 +114,8 @@ def application(
         Route("/healthz", healthz),
         *operating,
         Route("/", page.answer),
-        _folder("/client", "client"),
-        _folder("/view", "view"),
-        _folder("/react", "react"),
-        _folder("/dashboard", "dashboard"),
+        served.DASHBOARD.route(),
+        *(served.FILES.route(f"/{folder}", folder) for folder in ("client", "view", "react", "dashboard")),
     ]
     return _hardened(Starlette(routes=routes, middleware=[Middleware(_Cors, admission.origins)]))
 
@@ -173,8 +163,11 @@ def _admin_page() -> list[BaseRoute]:
     """Return the routes of the page of operators, `/admin/`. It refers to everything by relative addresses, so that a
     proxy may serve it under any path. Its modules lie as in the source tree, because they import one another."""
 
-    async def page(_: Request) -> Response:
-        return FileResponse(WEB / "admin" / "index.html")
+    async def page(request: Request) -> Response:
+        served.FILES.look()
+        content = served.FILES.get("admin/index.html")
+        assert content is not None
+        return content.response(request)
 
     async def to_page(request: Request) -> Response:
         # Relative addresses need the slash at the end. The target is relative, too: the Host header is the client's,
@@ -185,7 +178,7 @@ def _admin_page() -> list[BaseRoute]:
     return [
         Route("/admin", to_page),
         Route("/admin/", page),
-        *(_folder(f"/admin/static/{folder}", folder) for folder in ("admin", "dashboard", "view")),
+        *(served.FILES.route(f"/admin/static/{folder}", folder) for folder in ("admin", "dashboard", "view")),
     ]
 
 

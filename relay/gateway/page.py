@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import orjson
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from relay.config import Settings
+from relay.gateway.pages import served
+from relay.gateway.pages.web_files import Content
 
-FILE = Path(__file__).parent.parent / "web" / "dashboard" / "index.html"
 # The element of the file that the settings go into. Browsers do not execute it, so the content security policy, which
 # allows no inline script, allows it.
 OPENING, CLOSING = b'<script type="application/json" id="page-settings">', b"</script>"
@@ -20,6 +19,7 @@ class Page:
     """Answers with the page. It contains the newest settings given to `use`."""
 
     def __init__(self, settings: Settings) -> None:
+        self._html = served.DASHBOARD.current().html  # built now, and not while somebody waits
         self.use(settings)
 
     def use(self, settings: Settings) -> None:
@@ -32,9 +32,14 @@ class Page:
         block = orjson.dumps({name: value for name, value in given.items() if value})
         # In a script element, only these characters can begin what ends it. JSON has them only in strings.
         self._block = block.replace(b"<", b"\\u003c")
+        self._content: Content | None = None
 
-    async def answer(self, _: Request) -> Response:
-        """Return the page. The file is read each time, so that whoever edits it sees the change with a reload."""
-        before, opening, rest = FILE.read_bytes().partition(OPENING)
-        _default, closing, after = rest.partition(CLOSING)
-        return HTMLResponse(b"".join((before, opening, self._block, closing, after)))
+    async def answer(self, request: Request) -> Response:
+        """Return the page, made of the files as they are now."""
+        html = served.DASHBOARD.current().html
+        if self._content is None or self._html != html:
+            before, opening, rest = html.encode().partition(OPENING)
+            _default, closing, after = rest.partition(CLOSING)
+            body = b"".join((before, opening, self._block, closing, after))
+            self._html, self._content = html, Content(body, "text/html")
+        return self._content.response(request)

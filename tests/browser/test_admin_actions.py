@@ -20,7 +20,7 @@ from support.compose import PATHS
 from support.relay_fixture import token
 
 from relay.cli.demo import mongod as embedded
-from relay.gateway.http import WEB
+from relay.gateway.pages.served import WEB
 
 PAGE_BYTES_MAX = 60_000
 NO_WEBSOCKET = "delete globalThis.WebSocket;"

@@ -10,7 +10,7 @@ from dashboard import connection, detail, entry, open_row, row, set_status, unti
 from playwright.sync_api import Page, expect
 from support.relay_fixture import token
 
-from relay.gateway.http import WEB
+from relay.gateway.pages.served import WEB
 
 PAGE_BYTES_MAX = 180_000  # with comments, and with the texts of two languages
 

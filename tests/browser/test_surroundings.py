@@ -13,7 +13,7 @@ from playwright.sync_api import Page, Route, expect
 from support.browser_site import Site
 from support.relay_fixture import token
 
-from relay.gateway.http import WEB
+from relay.gateway.pages.served import WEB
 
 # What Chromium writes about an answer that an origin may not read, an address that a page may not connect to, and a
 # page without an icon.

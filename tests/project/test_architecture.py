@@ -18,7 +18,7 @@ CLIENT = {"client", "protocol", "errors"}  # the Python client runs without the 
 # Modules and packages of relay/gateway. Each imports only entries of earlier lines and itself.
 GATEWAY = (
     ("transports", "certificate", "descriptors", "http_errors", "paths", "services", "unix_socket"),
-    ("listening", "resync", "request_log", "tls_transport"),
+    ("listening", "pages", "resync", "request_log", "tls_transport"),
     ("session",),
     ("websocket", "polling"),
     ("http_protocol", "admin", "page"),
