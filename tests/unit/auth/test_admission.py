@@ -27,6 +27,7 @@ from relay.config import Settings
 from relay.errors import Refused
 from relay.gateway.http import application
 from relay.gateway.listening import bind
+from relay.gateway.page import Page
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.server import Server
 from relay.gateway.services import Services
@@ -134,7 +135,7 @@ async def serving(case: Case) -> AsyncIterator[str]:
         url = "http://127.0.0.1:{1}".format(*listening.getsockname())
         server = Server(
             settings,
-            application(admission, polls, [], metrics, url=url, links=dict),
+            application(admission, polls, [], metrics, page=Page(settings), url=url, links=dict),
             9,
             websockets=websocket_protocol(WritePacer(), connections.open),
         )
