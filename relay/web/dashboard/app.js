@@ -1,17 +1,17 @@
 // @ts-check
-// The dashboard: turns the session, the route and the filter into one render per frame.
+// The dashboard: turns the session, the route and the search into one render per frame.
 
 import { connect } from "../client/index.js";
-import { isDisconnected, isSignedOut } from "../view/index.js";
+import { isDisconnected, isSignedOut, waitsForMe } from "../view/index.js";
 import { find, setText } from "./dom.js";
-import { FilterView } from "./filter.js";
 import { FreshnessView, isBlocked, refusal } from "./freshness.js";
 import { listenToKeys } from "./keys.js";
-import { sayStaticTexts } from "./language.js";
+import { say, sayStaticTexts } from "./language.js";
 import { ListView } from "./list.js";
 import { memory } from "./memory.js";
 import { Announcer } from "./announcer.js";
 import { addressOf } from "./row.js";
+import { SearchView } from "./search.js";
 import { onRenewal, signIn, token } from "./session.js";
 import { TaskView } from "./task.js";
 
@@ -26,7 +26,7 @@ sayStaticTexts(); // before the views copy templates
 
 const notice = find("#notice");
 const sections = find("#sections");
-const filter = new FilterView(invalidate);
+const search = new SearchView(invalidate, { is: new Map([["mine", isMine]]) });
 const listView = new ListView(invalidate);
 const taskView = new TaskView();
 const freshnessView = new FreshnessView(() => relay.retry());
@@ -53,11 +53,11 @@ addEventListener("hashchange", () => {
 });
 onRenewal(renew);
 for (const type of ["online", "offline"]) addEventListener(type, invalidate);
-find(".clear-filter", notice).addEventListener("click", () => filter.clear());
+find(".clear-filter", notice).addEventListener("click", () => search.clear());
 find(".reconnect", notice).addEventListener("click", () => relay.retry());
 listenToKeys({
   step: (by) => listView.step(listView.focused ?? open?.taskId ?? null, by),
-  filter: () => filter.focus(),
+  search: () => search.focus(),
   leave,
   end: () => taskView.goToEnd(),
 });
@@ -138,10 +138,10 @@ function render() {
   let matching = 0;
   if (hasList) {
     const how = { me: relay.me, openTaskId: open?.taskId ?? null, marking: freshnessView.isReturning };
-    const counts = listView.render(list.tasks, filter.current, how);
-    filter.render(counts);
+    const counts = listView.render(list.tasks, search.current, how);
+    search.render(counts);
     for (const [section, count] of counts) {
-      if (!filter.current.section || filter.current.section === section) matching += count;
+      if (!search.current.section || search.current.section === section) matching += count;
     }
   }
   taskView.render(open ? list.get(open.taskId) : undefined);
@@ -160,7 +160,7 @@ function showNotice(shown) {
   setText(find("p", notice), shown.text);
   find(".icon", notice).dataset.icon = shown.icon;
   notice.classList.toggle("late", shown.title === "Loading…");
-  find(".clear-filter", notice).hidden = !filter.isOn || list.tasks.length === 0;
+  find(".clear-filter", notice).hidden = !search.isOn || list.tasks.length === 0;
   find(".reconnect", notice).hidden = !isDisconnected(status) || list.state !== "loading";
 }
 
@@ -178,17 +178,21 @@ function noticeOf(matching) {
     return { title: "No tasks yet", text: "They appear here the moment a writer creates one.", icon: "relay" };
   }
   if (matching > 0) return null;
-  const text = filter.text === "" ? "No task is there now." : `No task matches “${filter.text}”.`;
-  return { title: "Nothing found", text, icon: "search" };
+  const text = search.text === "" ? say("search.empty-section") : say("search.no-match", { text: search.text });
+  return { title: say("search.nothing-found"), text, icon: "search" };
 }
 
-/** The key Esc: clears the filter if it has the focus, otherwise closes the open task. */
+/** The key Esc: leaves the search if it has the focus, else closes the open task, else shows all tasks again. */
 function leave() {
-  const field = find("#filter");
-  if (document.activeElement === field) {
-    filter.clear();
-    field.blur();
-  } else if (open) {
-    location.hash = "#/";
-  }
+  if (search.leave()) return;
+  if (open) location.hash = "#/";
+  else if (search.isOn) search.clear();
+}
+
+/**
+ * What `is:mine` asks: whether a task waits for the reader, or is theirs.
+ * @param {import("../client/index.js").TaskSummary} task
+ */
+function isMine(task) {
+  return waitsForMe(task, relay.me) || (task.creator !== undefined && task.creator === relay.stats.sub);
 }

@@ -3,8 +3,8 @@
 
 import { find } from "./dom.js";
 
-/** @param {Record<"filter" | "leave" | "end", () => void> & {step: (by: number) => void}} page */
-export function listenToKeys({ step, filter, leave, end }) {
+/** @param {Record<"search" | "leave" | "end", () => void> & {step: (by: number) => void}} page */
+export function listenToKeys({ step, search, leave, end }) {
   const help = find("#help");
   find("#help-button").addEventListener("click", () => help.showModal());
   const actions = new Map([
@@ -13,7 +13,7 @@ export function listenToKeys({ step, filter, leave, end }) {
     ["ArrowUp", () => step(-1)],
     ["k", () => step(-1)],
     ["End", end],
-    ["/", filter],
+    ["/", search],
     ["?", () => help.showModal()],
   ]);
   addEventListener("keydown", (event) => {

@@ -5,7 +5,7 @@
 // - The content of a row is updated at once. Its position may wait while the reader points at the list.
 // - A row whose task is gone is emptied at once. Its empty place may wait.
 
-import { matches, readable, sectionOf, SECTIONS } from "../view/index.js";
+import { readable, sectionOf, SECTIONS } from "../view/index.js";
 import { Chunks, isInSight, takeOut } from "./chunks.js";
 import { find, setAttribute, setText, stamp } from "./dom.js";
 import { memory } from "./memory.js";
@@ -15,7 +15,7 @@ import { Row } from "./row.js";
 
 /** @import { TaskSummary } from "../client/index.js" */
 /** @import { Me, Section } from "../view/index.js" */
-/** @import { Filter } from "./filter.js" */
+/** @import { Filter } from "./search.js" */
 /**
  * A section, and its rows in their order.
  * @typedef {{section: HTMLDetailsElement, chunks: Chunks, rows: Row[]}} Place
@@ -68,7 +68,7 @@ export class ListView {
    * @param {readonly TaskSummary[]} tasks newest first; the same array while nothing changed
    * @param {Filter} filter
    * @param {{me: Me, openTaskId: string | null, marking: boolean}} how `marking`: highlight what changes
-   * @returns {Map<Section, number>} how many tasks match the words of the filter
+   * @returns {Map<Section, number>} how many tasks match the search
    */
   render(tasks, filter, { me, openTaskId, marking }) {
     const filtered = filter !== this.#filter;
@@ -322,7 +322,7 @@ export class ListView {
 
   /** @param {TaskSummary} task */
   #passes(task) {
-    return matches(task, this.#filter?.words ?? "");
+    return this.#filter?.passes(task) ?? true;
   }
 
   /** @param {Row} row */

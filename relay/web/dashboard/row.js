@@ -15,7 +15,7 @@ const MARK_MS = 6_000;
 export class Row {
   /** @type {HTMLElement | null} Null until the row is first shown. */
   element = null;
-  /** Whether the task matches the words of the filter. */
+  /** Whether the task matches the search. */
   matches = true;
   /** Whether the task is new since the list was shown: then its row slides in. */
   isNews = false;

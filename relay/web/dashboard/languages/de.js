@@ -5,13 +5,35 @@
 export const de = {
   // Header
   "title": "Aufgaben",
-  "filter": "Aufgaben filtern",
   "filters": "Nur anzeigen",
+  "search": "Aufgaben suchen",
+  "search.clear": "Alle Aufgaben anzeigen",
+  "search.close": "Suche leeren",
+  "search.nothing-found": "Nichts gefunden",
+  "search.no-match": "Zu „{text}“ gibt es keine Aufgabe.",
+  "search.empty-section": "Hier ist zurzeit keine Aufgabe.",
+  "search.help": "Alle Wörter müssen vorkommen: in Titel, Stand, Personen, Nummern, Adressen.",
+  "search.help.phrase": "diese Wörter zusammen",
+  "search.help.without": "ohne dieses Wort",
+  "search.help.number": "ein Issue oder ein Pull Request",
+  "search.help.creator": "wer sie erstellt hat",
+  "search.help.status": "wie weit sie ist",
+  "search.help.mine": "von mir, oder wartet auf mich",
+  "search.help.unread": "geändert, seit ich sie geöffnet hatte",
+  "search.section.needs-me": "Braucht mich",
+  "search.section.needs-others": "Braucht andere",
+  "search.section.in-progress": "In Arbeit",
+  "search.section.failed": "Fehlgeschlagen",
+  "search.section.completed": "Erledigt",
+  "search.short.needs-me": "Für mich",
+  "search.short.needs-others": "Andere",
+  "search.short.in-progress": "Aktiv",
+  "search.short.failed": "Fehler",
+  "search.short.completed": "Fertig",
   "keys": "Tasten",
 
   // List
   "list": "Aufgaben",
-  "list.clear-filter": "Filter löschen",
   "list.reconnect": "Neu verbinden",
 
   // Open task
@@ -79,8 +101,8 @@ export const de = {
   "keys.previous": "Vorige Aufgabe",
   "keys.open": "Aufgabe öffnen",
   "keys.end": "Neuestes Ereignis der geöffneten Aufgabe",
-  "keys.filter": "Filtern",
-  "keys.leave": "Filter löschen, Aufgabe schließen",
+  "keys.search": "Suchen",
+  "keys.leave": "Suche leeren, Aufgabe schließen, alle Aufgaben zeigen",
   "keys.help": "Diese Tasten",
   "keys.close": "Schließen",
 };

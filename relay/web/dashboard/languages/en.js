@@ -5,13 +5,35 @@
 export const en = {
   // Header
   "title": "Tasks",
-  "filter": "Filter tasks",
   "filters": "Show only",
+  "search": "Search tasks",
+  "search.clear": "Show all tasks",
+  "search.close": "Clear the search",
+  "search.nothing-found": "Nothing found",
+  "search.no-match": "No task matches “{text}”.",
+  "search.empty-section": "No task is there now.",
+  "search.help": "All words have to match: title, stage, people, numbers, addresses.",
+  "search.help.phrase": "these words together",
+  "search.help.without": "without this word",
+  "search.help.number": "an issue or a pull request",
+  "search.help.creator": "who created it",
+  "search.help.status": "where it stands",
+  "search.help.mine": "mine, or waiting for me",
+  "search.help.unread": "changed since I opened it",
+  "search.section.needs-me": "Needs me",
+  "search.section.needs-others": "Needs others",
+  "search.section.in-progress": "In progress",
+  "search.section.failed": "Failed",
+  "search.section.completed": "Completed",
+  "search.short.needs-me": "For me",
+  "search.short.needs-others": "Others",
+  "search.short.in-progress": "Active",
+  "search.short.failed": "Failed",
+  "search.short.completed": "Done",
   "keys": "Keys",
 
   // List
   "list": "Tasks",
-  "list.clear-filter": "Clear the filter",
   "list.reconnect": "Reconnect",
 
   // Open task
@@ -79,8 +101,8 @@ export const en = {
   "keys.previous": "Previous task",
   "keys.open": "Open the task",
   "keys.end": "Newest event of the open task",
-  "keys.filter": "Filter",
-  "keys.leave": "Clear the filter, close the task",
+  "keys.search": "Search",
+  "keys.leave": "Clear the search, close the task, show all tasks",
   "keys.help": "These keys",
   "keys.close": "Close",
 };
