@@ -193,7 +193,7 @@ class Pipeline:
     def reading_by(self, mapping: Mapping, settings: Settings) -> DocumentReading:
         """Return what reads the documents of the collection by this mapping, with the sizes in the settings."""
         database, collection = names_of(self._settings)
-        audience = Audience(mapping.visibility)
+        audience = Audience(mapping.visibility, mapping.announced())
         translator = Translator(
             mapping,
             audience.keys_of,

@@ -46,7 +46,7 @@ from relay.protocol.types import (
     Request,
     rfc3339,
 )
-from relay.tasks.visibility import Audience, Principal
+from relay.tasks.visibility import Audience, Keys, Principal
 
 EXPIRY_NOTICE_S = 30  # `auth:expiring` is sent this long before the token expires
 # A connection that its user's rate refuses comes back this much later than the rate permits. A handshake costs more
@@ -108,6 +108,7 @@ class Session:
 
     __slots__ = (
         "_abuse",
+        "_announced",
         "_bucket",
         "_carrier",
         "_deadline",
@@ -127,6 +128,9 @@ class Session:
         self._carrier = carrier
         self._opening = opening
         self._principal: Principal | None = None
+        self._announced: Keys = (
+            frozenset()
+        )  # the names of the claims of which the client was told what it has
         self._listener: Listener | None = None
         self._deadline = now + self._settings.relay_auth_timeout_ms / 1000
         self._heartbeat_at = now + self._settings.relay_heartbeat_ms / 1000
@@ -158,6 +162,7 @@ class Session:
             receiver=self._carrier,
         )
         self._listener = listener
+        self._announced = services.audience.announced
         settings = self._settings
         limits: Limits = {
             "maxMessageBytes": settings.relay_max_message_bytes,
@@ -174,6 +179,7 @@ class Session:
                     "heartbeatMs": settings.relay_heartbeat_ms,
                     "expiresAt": _moment(principal.expires_at),
                     "limits": limits,
+                    **services.audience.announced_to(principal),
                 },
                 reply_to=reply_to,
             )
@@ -249,11 +255,12 @@ class Session:
         """Return the listener of the client with its rights under a new mapping, whose rules are those of `audience`;
         None before the client is authenticated. `unchanged` has the rules that are also those of the old mapping.
 
-        Raises Refused (1001) if a rule reads a claim that was not kept of the client's token: the client comes back at
-        once, and brings the token again."""
+        Raises Refused (1001) if a rule reads a claim that was not kept of the client's token, or if the client has to
+        know other claims of its user: the client comes back at once, and brings the token again."""
         if self._principal is None or self._listener is None:
             return None
-        if not audience.claims <= self._principal.claims.keys():
+        is_kept = audience.claims <= self._principal.claims.keys()
+        if not is_kept or audience.announced != self._announced:
             raise Refused(Close.GOING_AWAY, "restart")
         keys = audience.keys_for(self._principal)
         is_same = keys == self._listener.keys == unchanged.keys_for(self._principal)
@@ -420,7 +427,8 @@ class Session:
         # within 30 s would be answered with a notice at once, and so would every token after it.
         self._notice_s = min(EXPIRY_NOTICE_S, (principal.expires_at - self._services.wall()) / 2)
         self._carrier.wake()
-        data = {"expiresAt": _moment(principal.expires_at)}
+        self._announced = audience.announced
+        data = {"expiresAt": _moment(principal.expires_at), **audience.announced_to(principal)}
         self._carrier.answer(encode(Kind.AUTH_OK, data, reply_to=request_id))
         self._services.hub.change_rights(listener, keys, audience.later_filter_for(principal))
 

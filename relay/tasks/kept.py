@@ -21,6 +21,7 @@ from uuid import UUID
 from bson import Binary, DatetimeMS, Decimal128, Int64, ObjectId
 
 from relay.tasks.mapping import Fields, Rule
+from relay.tasks.needs import MAX_CHARACTERS, MAX_ELEMENTS
 from relay.tasks.packed_ids import LONG, MAX_ID, PackedIds
 from relay.tasks.paths import array_index, fields_of
 from relay.tasks.summary import ERROR_TEXTS, MAX_QUESTIONS, PARTS, QUESTION_TEXTS
@@ -100,7 +101,7 @@ class _Place:
 
     def __init__(self) -> None:
         self.inner: dict[str, _Place] = {}
-        self.text = self.questions = self.ids = self.order = self.reference = False
+        self.text = self.questions = self.ids = self.need = self.order = self.reference = False
 
     def at(self, path: str) -> _Place:
         place = self
@@ -120,6 +121,8 @@ class _Place:
             limit = max_text
         if self.ids:
             limit = max(limit, MAX_ID + 1)
+        if self.need:
+            limit = max(limit, MAX_CHARACTERS + 1)
         if self.order:
             return Kept(max_text=max(limit, max_text), whole=True, beyond=True)
         made = Kept(limit, {name: place.kept(max_text) for name, place in self.inner.items()})
@@ -135,16 +138,21 @@ class _Place:
                 return Kept(None, whole=True)
             made.items, made.max_items = Kept(limit, made.inner), None
             made.packs = self.ids and not made.inner
+        elif self._any("need") and made.items is None:
+            made.items, made.max_items = Kept(limit, made.inner), MAX_ELEMENTS
         if self._any("order"):  # the elements of a list decide about the order, too
             made.items, made.max_items, made.packs = Kept(None, whole=True), None, False
         return made
 
 
-def kept_of(fields: Fields, rules: Iterable[Rule], order: str | None, max_text: int) -> dict[str, Kept]:
+def kept_of(
+    fields: Fields, rules: Iterable[Rule], needs: Iterable[str], order: str | None, max_text: int
+) -> dict[str, Kept]:
     """Return what is kept of a document: for each top-level field that is read, what is kept of its value.
 
-    `fields` are the paths of the summary, `rules` those of the visibility rules, and `order` is the one by which the
-    list is ordered; None if it is not needed. `max_text` is the number of characters that are kept of a text.
+    `fields` are the paths of the summary, `rules` those of the visibility rules, `needs` those that say whom a task
+    waits for, and `order` is the one by which the list is ordered; None if it is not needed. `max_text` is the number
+    of characters that are kept of a text.
     """
     root = _Place()
     for part in PARTS:
@@ -161,6 +169,8 @@ def kept_of(fields: Fields, rules: Iterable[Rule], order: str | None, max_text: 
             names = path.split(".")
             for count in range(1, len(names)):
                 root.at(".".join([*names[:count], "$ref"])).reference = True
+    for path in needs:
+        root.at(path).need = True
     if order is not None and order != "_id":
         root.at(order).order = True
     return {name: place.kept(max_text) for name, place in root.inner.items()}

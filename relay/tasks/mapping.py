@@ -15,34 +15,18 @@ from collections.abc import Collection, Iterable
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, PlainValidator, TypeAdapter, ValidationError
 
 from relay.errors import StartupError, but_is, first_problem, may_be_secret
-from relay.protocol.types import LIFECYCLE_FIELDS, Kind
+from relay.protocol.types import LIFECYCLE_FIELDS, Kind, Stage
 from relay.tasks.ids import whole
 from relay.tasks.links import Links
+from relay.tasks.mapped_paths import DottedPath, Paths, filled
+from relay.tasks.needs import Need, Needs, NeedsTable, defaults
 from relay.tasks.redact import Redaction
 from relay.tasks.scalars import snake
-
-
-def _as_list(value: Any) -> list[Any]:
-    if isinstance(value, str):
-        return [value]
-    if not isinstance(value, list) or not value:
-        raise ValueError("must be a path or a list of paths")
-    return value
-
-
-def _valid_path(path: Any) -> str:
-    if not isinstance(path, str) or any(not name for name in path.split(".")):
-        raise ValueError('must be a dotted path, such as "github.prUrl"')
-    if path.startswith("$") or ".$" in path:
-        raise ValueError("must not have a name that begins with $")
-    if "\0" in path or "\ufffd" in path:
-        raise ValueError("must not have a name with NUL or U+FFFD")
-    return path
 
 
 def _digits(value: Any) -> str:
@@ -64,20 +48,12 @@ def _named(value: str) -> str:
     return value
 
 
-def _filled(value: str) -> str:
-    if not value:
-        raise ValueError("must not be empty")
-    return value
-
-
 def _rule_name(value: str) -> str:
     if not value or ":" in value:
         raise ValueError("must be a word without a colon")
     return value
 
 
-DottedPath = Annotated[str, BeforeValidator(_valid_path)]
-Paths = Annotated[tuple[DottedPath, ...], BeforeValidator(_as_list)]
 LifecycleFrom = Literal["events", "status", "both"]
 _STRICT = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -130,7 +106,7 @@ class Rule:
     __pydantic_config__ = _STRICT
     name: Annotated[str, AfterValidator(_rule_name)]
     field: Paths
-    claim: Annotated[str, AfterValidator(_filled)]
+    claim: Annotated[str, AfterValidator(filled)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +114,8 @@ class RoleRule:
     """A rule for users who may see every task: those whose token has this value in this claim."""
 
     __pydantic_config__ = _STRICT
-    claim: Annotated[str, AfterValidator(_filled)]
-    value: Annotated[str, BeforeValidator(_digits), AfterValidator(_filled)]
+    claim: Annotated[str, AfterValidator(filled)]
+    value: Annotated[str, BeforeValidator(_digits), AfterValidator(filled)]
 
 
 def _shown(name: str) -> str:
@@ -232,7 +208,8 @@ def _over(defaults: Map[Kind, tuple[str, ...]]) -> PlainValidator:
 class Mapping:
     """How the relay reads the documents of one deployment: where their fields and events are, and who may see them.
 
-    `links` changes nothing of what is read: it says where pages lead from a task.
+    `needs` is what the file says of whom a task waits for; `waiting` is what counts. `links` changes nothing of what is
+    read: it says where pages lead from a task.
     """
 
     __pydantic_config__ = _STRICT
@@ -249,7 +226,20 @@ class Mapping:
     lifecycle_from: LifecycleFrom = "both"
     list_order: DottedPath = "_id"
     redact: Redaction = field(default_factory=Redaction)
+    needs: NeedsTable = field(default_factory=dict)
     links: Links = field(default_factory=Links)
+
+    def waiting(self) -> Needs:
+        """Return the rules that say whom a task waits for, by its stage."""
+        return {} if self.needs is None else {**defaults(self.fields.creator), **self.needs}
+
+    def announced(self) -> frozenset[str]:
+        """Return the names of the claims that those rules compare, of which each user is sent what it has."""
+        return frozenset(rule.claim for rules in self.waiting().values() for rule in rules)
+
+    def need_paths(self) -> frozenset[str]:
+        """Return the dotted paths that those rules read."""
+        return frozenset(path for rules in self.waiting().values() for rule in rules for path in rule.field)
 
     def names(self) -> frozenset[str]:
         """Return every field name that occurs in a dotted path that the relay reads, outside the array of events."""
@@ -263,8 +253,8 @@ class Mapping:
         return _outermost(self._paths())
 
     def _paths(self) -> set[str]:
-        """Return all dotted paths that the summary, the visibility rules and the order of the list read."""
-        paths = {self.list_order} - {"_id"}
+        """Return all dotted paths that the summary, the rules and the order of the list read."""
+        paths = {self.list_order, *self.need_paths()} - {"_id"}
         for part in fields(Fields):
             paths.update(getattr(self.fields, part.name))
         for rule in self.visibility.rules:
@@ -310,6 +300,7 @@ _TABLES: dict[str, type] = {
     "visibility.rules": Rule,
     "visibility.sees_all": RoleRule,
     "redact": Redaction,
+    **{f"needs.{stage}": Need for stage in get_args(Stage)},
     "links": Links,
 }
 
@@ -360,6 +351,9 @@ def _inside_events(mapping: Mapping) -> str | None:
     candidates = {f"fields.{part.name}": getattr(mapping.fields, part.name) for part in fields(Fields)}
     for index, rule in enumerate(mapping.visibility.rules):
         candidates[f"visibility.rules[{index}].field"] = rule.field
+    for stage, rules in (mapping.needs or {}).items():
+        for index, need in enumerate(rules):
+            candidates[f"needs.{stage}[{index}].field"] = need.field
     candidates["list_order"] = (mapping.list_order,)
     for key, paths in candidates.items():
         for path in paths:

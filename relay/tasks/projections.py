@@ -26,7 +26,7 @@ class Projections:
 
     def __init__(self, mapping: Mapping, max_text: int) -> None:
         self._events = mapping.events
-        shown = kept_of(mapping.fields, (), None, max_text)
+        shown = kept_of(mapping.fields, (), mapping.need_paths(), None, max_text)
         shown.pop("_id", None)  # it is always sent, and whole, because the taskId is made from it
         length = {LENGTH_FIELD: self._of_array({"$size": [f"${self._events}"]})}
         texts = {name: _cut(kept, f"${name}") for name, kept in shown.items()}

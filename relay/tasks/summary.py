@@ -7,6 +7,7 @@ from typing import Any
 
 from relay.protocol.types import KINDS, STAGES, Kind
 from relay.tasks.mapping import Mapping
+from relay.tasks.needs import waits_for
 from relay.tasks.paths import Document, fields_of, first_present
 from relay.tasks.redact import CUT_MARGIN, Redactor
 from relay.tasks.scalars import bounded, moment, number, snake, text
@@ -45,6 +46,8 @@ class Summaries:
         self._paths = {name: getattr(mapping.fields, name) for name in PARTS}
         self._roots = {name: roots(paths) for name, paths in self._paths.items()}
         self._stages = {status: STAGES[kind] for status, kind in mapping.statuses.items()}
+        self._waiting = mapping.waiting()
+        self._waiting_roots = roots(mapping.need_paths())
         self._redactor = redactor
         self._max_text = max_text
 
@@ -53,6 +56,7 @@ class Summaries:
         summary: Summary = {"taskId": task_id, "eventCount": length}
         for name, paths in self._paths.items():
             self._put(summary, name, self.part(name, first_present((document,), paths)))
+        self._put_waits(summary, document)
         return summary
 
     def after(self, before: Summary, differing: set[str], document: Document, length: int) -> Summary:
@@ -68,7 +72,18 @@ class Summaries:
             else:
                 value = self.part(name, first_present((document,), paths))
             self._put(summary, name, value)
+        if before.get("stage") == summary.get("stage") and self._waiting_roots.isdisjoint(differing):
+            if "waitsFor" in before:
+                summary["waitsFor"] = before["waitsFor"]
+        else:
+            self._put_waits(summary, document)
         return summary
+
+    def _put_waits(self, summary: Summary, document: Document) -> None:
+        """Add whom the task waits for, in place, if it is in a stage in which the mapping says that it waits."""
+        rules = self._waiting.get(summary.get("stage", ""))
+        if rules is not None:
+            summary["waitsFor"] = waits_for(rules, document, self._redactor.text)
 
     def _put(self, summary: Summary, name: str, value: Any) -> None:
         """Add one part to the summary, in place; add nothing if `value` is None.

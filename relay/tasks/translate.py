@@ -67,7 +67,9 @@ class Translator:
         self._summaries = Summaries(mapping, self.view.redactor, max_text)
         self._lifecycle = LifecycleRules(mapping, self.view, self._summaries)
         characters = max_text + CUT_MARGIN + 1
-        self._fields = kept_of(mapping.fields, mapping.visibility.rules, mapping.list_order, characters)
+        self._fields = kept_of(
+            mapping.fields, mapping.visibility.rules, mapping.need_paths(), mapping.list_order, characters
+        )
         self._kept = Kept(inner=self._fields)
         self._rights = roots(path for rule in mapping.visibility.rules for path in rule.field)
         self._first_name = mapping.events.split(".")[0]

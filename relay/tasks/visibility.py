@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from relay.protocol.types import Claims
 from relay.tasks.claims import claim_at, texts_of
 from relay.tasks.ids import MARKS, identity, values_of
 from relay.tasks.mapping import RoleRule, Rule, Visibility
+from relay.tasks.needs import claims_of
 from relay.tasks.packed_ids import PackedIds
 from relay.tasks.packed_keys import PackedKeys, TaskKeys
 from relay.tasks.paths import Document, array_index, fields_of
@@ -73,16 +75,25 @@ class Comparison:
 
 
 class Audience:
-    """The visibility rules of one deployment, applied to documents and to principals (users of a token)."""
+    """The visibility rules of one deployment, applied to documents and to principals (users of a token).
 
-    def __init__(self, visibility: Visibility) -> None:
+    `announced` are the names of the claims of which a user is sent what it has. They give nobody a right.
+    """
+
+    def __init__(self, visibility: Visibility, announced: Keys = frozenset()) -> None:
         self._visibility = visibility
+        self.announced = announced
 
     @property
     def claims(self) -> Keys:
-        """Return the names of the claims that the rules read; all other claims of a token can be dropped."""
+        """Return the names of the claims that are read; all other claims of a token can be dropped."""
         rules, roles = self._visibility.rules, self._visibility.sees_all
-        return frozenset([rule.claim for rule in rules] + [role.claim for role in roles])
+        return self.announced.union([rule.claim for rule in rules], [role.claim for role in roles])
+
+    def announced_to(self, principal: Principal) -> dict[str, Claims]:
+        """Return what is sent to a principal about its claims, as fields of `welcome`: none if no task waits for
+        anybody in this deployment."""
+        return {"claims": claims_of(self.announced, principal.claims)} if self.announced else {}
 
     def keys_of(self, document: Document) -> TaskKeys:
         """Return the audience keys of a document: a principal who holds at least one of them may see the document."""

@@ -50,6 +50,7 @@ class Poll:
 
     def __init__(self, services: Services, principal: Principal, request: polls.Poll) -> None:
         self._services = services
+        self._principal = principal
         self._moment = request.moment
         self._reads = TokenBucket(REJOINS_PER_SECOND, REJOIN_BURST, services.monotonic())
         self._changed = asyncio.Event()  # set when a subscriber has received something
@@ -155,7 +156,10 @@ class Poll:
         parts."""
         hub = self._services.hub
         messages: list[bytes] = []
-        body: dict[str, Any] = {"moment": shown_moment(hub.position)}
+        body: dict[str, Any] = {
+            "moment": shown_moment(hub.position),
+            **self._services.audience.announced_to(self._principal),
+        }
         # The list is as the client holds it. The next poll brings its new position, so that it can be answered without
         # a read also if this position is soon too long ago.
         if (

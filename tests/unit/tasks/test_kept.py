@@ -19,9 +19,10 @@ from relay.source.change import SPLIT, Change, Updated, key_of
 from relay.source.decoder import Decoder
 from relay.source.events import read_changes
 from relay.tasks import kept as kept_module
-from relay.tasks import packed_ids
+from relay.tasks import needs, packed_ids
 from relay.tasks.document import apply
 from relay.tasks.mapping import Fields, Mapping, Rule, Visibility
+from relay.tasks.needs import Need
 from relay.tasks.packed_ids import CHUNK, LONG, MAX_ID, PackedIds, encoded
 from relay.tasks.packed_keys import PackedKeys, matching
 from relay.tasks.redact import CUT_MARGIN
@@ -45,6 +46,13 @@ ODD = Mapping(
         )
     ),
     list_order="meta.rank",
+    needs={
+        "failed": (
+            Need(("people", "meta.members.id", "owner"), "sub"),
+            Need(("teams.id", "meta.id"), "teams"),
+        ),
+        "pr_opened": (Need(("questions.id", "members", "error.id", "reviewers.id.id"), "sub"),),
+    },
 )
 MAPPINGS = [Mapping(), ODD]
 TEXT_LIMIT = 30
@@ -61,6 +69,8 @@ def long_from_three() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (packed_ids, kept_module):
             patch.setattr(module, "LONG", 2)
+        for module in (needs, kept_module):
+            patch.setattr(module, "MAX_ELEMENTS", 3)
         patch.setattr(packed_ids, "CHUNK", 2)
         yield
 
@@ -89,8 +99,15 @@ TOPS = (
     "teams",
     "meta",
     "createdBy",
+    "reviewers",
+    "assignee",
 )
-DOCUMENTS = st.dictionaries(st.sampled_from(TOPS), VALUES, max_size=6)
+STATUSES = st.fixed_dictionaries({}, optional={"status": st.sampled_from(["failed", "pr_opened", "a"])})
+DOCUMENTS = st.builds(
+    lambda fields, status: {**fields, **status},
+    st.dictionaries(st.sampled_from(TOPS), VALUES, max_size=6),
+    STATUSES,
+)
 PATHS = st.one_of(
     st.sampled_from(TOPS),
     st.builds(lambda *names: ".".join(names), st.sampled_from(TOPS), INNER | st.sampled_from("1234")),

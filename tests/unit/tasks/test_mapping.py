@@ -247,5 +247,5 @@ def test_the_links_of_a_mapping_are_a_table_of_three() -> None:
 
 
 def test_a_link_may_hold_every_field_of_a_summary_that_is_one_short_value() -> None:
-    assert {*TaskSummary.__annotations__} - {*FIELDS} == {"eventCount", "error", "questions"}
+    assert {*TaskSummary.__annotations__} - {*FIELDS} == {"eventCount", "error", "questions", "waitsFor"}
     assert mapping("[links]\ntask = 'https://t.example/" + "".join(f"{{{name}}}" for name in FIELDS) + "'")
