@@ -204,6 +204,8 @@ def _flattened(mapping: Mapping) -> Iterator[tuple[str, Any]]:
             for name, kind in value.items():
                 names[kind.removeprefix("task:")].append(name)
             yield from ((f"{part.name}.{kind}", listed) for kind, listed in names.items())
+        elif part.name == "needs":
+            yield from _needs(mapping)
         elif dataclasses.is_dataclass(value):
             for inner in dataclasses.fields(value):
                 key, shown = f"{part.name}.{inner.name}", _plain(getattr(value, inner.name))
@@ -211,6 +213,12 @@ def _flattened(mapping: Mapping) -> Iterator[tuple[str, Any]]:
                 yield key, [HIDDEN] * len(shown) if key == "redact.patterns" and shown else shown
         else:
             yield part.name, _plain(value)
+
+
+def _needs(mapping: Mapping) -> Iterator[tuple[str, Any]]:
+    if mapping.needs is None:
+        yield "needs", False
+    yield from ((f"needs.{stage}", _plain(rules)) for stage, rules in mapping.waiting().items())
 
 
 def _plain(value: Any) -> Any:

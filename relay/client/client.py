@@ -16,7 +16,7 @@ from relay.client.reconnector import Reconnector
 from relay.client.subscriptions import Outcome, Wanted, WantedList, WantedTask
 from relay.client.tokens import TokenSource
 from relay.client.views import TaskList, Timeline
-from relay.protocol.types import DASHBOARD_LIMIT_DEFAULT
+from relay.protocol.types import DASHBOARD_LIMIT_DEFAULT, Claims, Kind
 
 # At this many items the client stops reading, so TCP back-pressure shows the relay a slow reader.
 QUEUE_MAX_ITEMS = 256
@@ -62,6 +62,7 @@ class Client:
         self._reconnector = Reconnector(
             websocket_url(url), token, self._wanted, self._queue, clock=clock, sleep=sleep, random=random
         )
+        self._me: Claims = {}
         self._views: dict[Room, TaskList | Timeline] = {}  # neither left nor ended, as far as iterated
         self._runner: asyncio.Task[None] | None = None
 
@@ -69,6 +70,12 @@ class Client:
     def url(self) -> str:
         """The relay's WebSocket address."""
         return self._reconnector.url
+
+    @property
+    def me(self) -> Claims:
+        """What the user has of the claims that tasks wait for, as `{"sub": ["alice"]}`, as far as iterated over; empty
+        before the first `welcome`. A task waits for the user if one of these values is in its `waitsFor`."""
+        return self._me
 
     def join_dashboard(self, limit: int = DASHBOARD_LIMIT_DEFAULT) -> TaskList:
         """Join the list of tasks. A second call requests a new `dashboard:state` and returns the same view."""
@@ -147,6 +154,11 @@ class Client:
     def _show(self, message: Message, outcome: Outcome) -> None:
         """Apply a message to the view it belongs to. The view was determined when the message arrived, because the
         task may have been left and joined again before the message is iterated over."""
+        match message.type, message.data:
+            case Kind.WELCOME | Kind.AUTH_OK, {"claims": dict(claims)}:
+                self._me = claims
+            case Kind.WELCOME, {"sub": str(sub)}:  # of a relay that says nothing of claims
+                self._me = {"sub": [sub]}
         view = outcome.view
         if view is None:
             return

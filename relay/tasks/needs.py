@@ -116,6 +116,11 @@ def claims_of(names: Iterable[str], claims: Mapping[str, Any]) -> Claims:
     return found
 
 
+def is_one_of(waiting: Claims, mine: Claims) -> bool:
+    """Whether a user who has these values is one of those whom a task waits for, as a client finds it out."""
+    return any(not set(values).isdisjoint(mine.get(claim, ())) for claim, values in waiting.items())
+
+
 def _ids(document: Document, path: Sequence[str], shown: Callable[[str], str]) -> Iterator[str]:
     for value in _values(document, path):
         found = identity(value)

@@ -57,6 +57,15 @@ def rule(answer: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
+def test_a_user_is_told_whether_the_task_waits_for_them(tasks: Any, explain: Explain) -> None:
+    tasks.insert_one(
+        {"_id": "t", "createdBy": "bob", "members": ["ann"], "status": "in_review", "reviewer": "ann"}
+    )
+    for sub, expected in (("ann", True), ("bob", False)):
+        answer = explain("--task", "t", "--sub", sub, code=0)
+        assert (answer["waitsFor"], answer["waitsForUser"]) == ({"sub": ["ann"]}, expected)
+
+
 def test_a_user_who_may_see_the_task_is_told_by_which_rule(task: None, tasks: Any, explain: Explain) -> None:
     before = [*tasks.find()]
     answer = explain("--task", "t", "--token", token("bob", teams=["blue"]), code=0)

@@ -70,6 +70,8 @@ def judge(found: Survey, mapping: TaskMapping) -> Iterator[Finding]:
     yield _visibility(found, mapping)
     if mapping.visibility.rules:
         yield _ids(found, mapping)
+    if found.waiting:
+        yield _needs(found)
 
 
 def _parts(found: Survey) -> Finding:
@@ -154,6 +156,18 @@ def _ids(found: Survey, mapping: TaskMapping) -> Finding:
     )
 
 
+def _needs(found: Survey) -> Finding:
+    text = f"{found.waiting} of {found.documents} wait for somebody"
+    if not found.waiting_for_nobody:
+        return Finding("needs", "ok", text)
+    return Finding(
+        "needs",
+        "warning" if found.waiting_for_nobody == found.waiting else "note",
+        f"{text}, {found.waiting_for_nobody} of them for nobody who is named",
+        "Say which field names those whom a task waits for, under [needs] in the mapping.",
+    )
+
+
 def _types(ids: Ids) -> str:
     matched = ", ".join(counted(number, kind) for kind, number in ids.matched.most_common())
     unmatched = ", ".join(counted(number, kind) for kind, number in ids.unmatched.most_common())
@@ -176,6 +190,8 @@ def sample_json(found: Survey, mapping: TaskMapping) -> dict[str, Any]:
             {"value": named(name), "count": count, "message": message_of_event(mapping, name)}
             for name, count in found.event_types.most_common(NAMES_SHOWN)
         ],
+        "waiting": found.waiting,
+        "waitingForNobody": found.waiting_for_nobody,
         "rules": {rule.name: found.rules[rule.name] for rule in mapping.visibility.rules},
         "ids": {
             rule.name: {

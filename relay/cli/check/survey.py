@@ -58,6 +58,8 @@ class Survey:
         default_factory=Counter
     )  # documents with a value that each visibility rule can match
     administrators_only: int = 0  # documents in which no rule has a value to match
+    waiting: int = 0  # documents in a stage in which the mapping says whom they wait for
+    waiting_for_nobody: int = 0  # of those, documents in which it finds nobody
     present: Counter[str] = field(
         default_factory=Counter
     )  # documents that have each field the visibility rules look at
@@ -101,6 +103,9 @@ def _count(found: Survey, document: Document, task: Task, translator: Translator
             found.event_types[name] += 1
         else:
             found.untyped_events += 1
+    waits_for = task.summary.get("waitsFor")
+    found.waiting += waits_for is not None
+    found.waiting_for_nobody += waits_for == {}
     rules = rules_of(task.keys)
     matching = [rule.name for rule in mapping.visibility.rules if rule.name in rules]
     found.rules.update(matching)

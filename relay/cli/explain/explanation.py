@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from relay.cli.explain.user import User
 from relay.config import Settings
+from relay.protocol.types import Claims
 from relay.tasks.mapping import Mapping, RoleRule
 from relay.tasks.visibility import Comparison
 
@@ -30,14 +31,17 @@ class Found:
 
     `comparisons` has every rule, and `roles` the rules for users who may see every task that hold for this user.
     `live` is the decision by audience keys, as it is made for live messages; `listed` is the decision of the database
-    by the filter with which lists and joins are read. `others` is the number of further documents for which the taskId
-    may stand.
+    by the filter with which lists and joins are read. `waits_for` is whom the task waits for; None if it does not wait.
+    `waits_for_user` says whether the user is one of them. `others` is the number of further documents for which the
+    taskId may stand.
     """
 
     comparisons: Sequence[Comparison]
     roles: Sequence[RoleRule]
     live: bool
     listed: bool
+    waits_for: Claims | None = None
+    waits_for_user: bool = False
     others: int = 0
 
 

@@ -16,7 +16,7 @@ from relay.cli.explain import rules
 from relay.cli.explain.explanation import Explanation, Found, Verdict
 from relay.cli.explain.user import Token
 from relay.cli.printable import visible
-from relay.protocol.types import rfc3339
+from relay.protocol.types import Claims, rfc3339
 from relay.source.client import hosts_of
 from relay.tasks.claims import claim_at, texts_of
 from relay.tasks.visibility import Principal
@@ -78,6 +78,9 @@ def to_json(explanation: Explanation) -> str:
                 for role in explanation.mapping.visibility.sees_all
             ]
             shown |= {"live": found.live, "list": found.listed}
+            if found.waits_for is not None:
+                shown["waitsFor"] = found.waits_for
+                shown["waitsForUser"] = found.waits_for_user
     return json.dumps(shown) + "\n"
 
 
@@ -164,9 +167,18 @@ def _lines(explanation: Explanation) -> list[Line]:
     for role in explanation.mapping.visibility.sees_all:
         mark = "yes" if role in found.roles else "no"
         lines.append(Line(mark, "sees all", rules.of_role(role, user.principal)))
+    if found.waits_for is not None:
+        lines.append(Line("yes" if found.waits_for_user else "no", "waits for", _of_waiting(found.waits_for)))
     live, listed = (("shown" if one else "not shown") for one in (found.live, found.listed))
     agreement = f"live messages: {live}; lists and joins, asked of the database: {listed}"
     return [*lines, Line("ok" if live == listed else "problem", "agreement", agreement)]
+
+
+def _of_waiting(waits_for: Claims) -> str:
+    named_ones = (
+        f"{named(claim)} {', '.join(visible(one) for one in values)}" for claim, values in waits_for.items()
+    )
+    return "; ".join(named_ones) or "nobody who is named"
 
 
 def _of_task(found: Found) -> str:

@@ -29,6 +29,7 @@ from relay.source.client import hosts_of
 from relay.source.identity import among
 from relay.source.reach import kinds_of
 from relay.tasks.ids import values_of
+from relay.tasks.needs import is_one_of
 from relay.tasks.task_ids import candidate_ids, wire_id
 from relay.tasks.visibility import Principal
 
@@ -109,7 +110,9 @@ async def _found_at(
     audience, candidates = pipeline.audience, candidate_ids(task_id)
     # Only whole fields of the document: a projection of a path inside a field changes arrays on the way.
     rules = pipeline.mapping.visibility.rules
-    fields = {path.partition(".")[0]: 1 for rule in rules for path in rule.field}
+    paths = {*pipeline.mapping.need_paths(), *pipeline.mapping.fields.status}
+    paths.update(path for rule in rules for path in rule.field)
+    fields = {path.partition(".")[0]: 1 for path in paths}
     read = pipeline.reader.read_at
     documents = await read(position, among(candidates), projection={"_id": 1, **fields})
     stored = {key_of(document["_id"]): document for document in documents}
@@ -125,6 +128,8 @@ async def _found_at(
             roles=audience.roles_of(principal),
             live=not audience.keys_of(document).isdisjoint(held),
             listed=key_of(document["_id"]) in listed,
+            waits_for=(waits := pipeline.translator.read(document).summary.get("waitsFor")),
+            waits_for_user=is_one_of(waits or {}, audience.announced_to(principal).get("claims", {})),
             others=len(existing) - 1,
         )
         for document in existing

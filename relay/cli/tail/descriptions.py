@@ -62,10 +62,20 @@ def _summary(task: dict[str, Any]) -> str:
         _quoted(task),
         f"by {visible(string(task['creator']))}" if "creator" in task else "",
         asked,
+        _waits_for(task),
         f"error: {_one_line(error)}" if error else "",
         _links(task),
         f"merged as {visible(sha[:SHA_CHARS])}" if sha else "",
     )
+
+
+def _waits_for(task: dict[str, Any]) -> str:
+    """Name those whom a task waits for, unless that is its creator alone, whom the line names already."""
+    found = task.get("waitsFor")
+    if not isinstance(found, dict) or found in ({}, {"sub": [task.get("creator")]}):
+        return ""
+    ids = [string(one) for values in found.values() if isinstance(values, list) for one in values]
+    return f"waits for {', '.join(map(visible, ids))}" if ids else ""
 
 
 def _state_text(state: dict[str, Any]) -> str:

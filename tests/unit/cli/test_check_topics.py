@@ -101,6 +101,30 @@ def test_documents_that_only_administrators_see_are_counted() -> None:
     assert finding.text.startswith("2 of 3 can be seen by nobody but an administrator")
 
 
+@pytest.mark.parametrize(
+    ("documents", "mark", "text"),
+    [
+        (({"createdBy": "ada"}, {"reviewer": "ben"}, {"status": "merged"}), "ok", "2 of 3 wait for somebody"),
+        (
+            ({"createdBy": "ada"}, {}),
+            "note",
+            "2 of 2 wait for somebody, 1 of them for nobody who is named",
+        ),
+        (
+            ({"createdBy": 5.5}, {"owner": "ada"}),
+            "warning",
+            "2 of 2 wait for somebody, 2 of them for nobody who is named",
+        ),
+    ],
+)
+def test_tasks_that_wait_and_those_that_wait_for_nobody_are_counted(
+    documents: tuple[dict[str, Any], ...], mark: str, text: str
+) -> None:
+    finding = surveyed(*({"status": "pr_opened", **one} for one in documents))["needs"]
+    assert (finding.mark, finding.text) == (mark, text)
+    assert ("[needs]" in finding.remedy) == (mark != "ok")
+
+
 def test_the_types_of_ids_are_counted_for_each_rule() -> None:
     person = Binary(b"a" * 16, 4)
     documents: list[dict[str, Any]] = [

@@ -74,6 +74,12 @@ def test_a_line_shows_the_time_the_delay_the_type_and_the_task() -> None:
         ("task:pr_merged", {"status": "s", "mergeCommitSha": "abc"}, "s  merged as abc"),
         ("task:failed", {"status": "failed", "error": "no\nluck"}, "failed  error: no"),
         ("task:updated", {"task": {"status": "s", "title": "T"}}, "s  “T”"),
+        ("task:updated", {"task": {"creator": "ada", "waitsFor": {"sub": ["ada"]}}}, "by ada"),
+        (
+            "task:updated",
+            {"task": {"creator": "ada", "waitsFor": {"sub": ["ben"], "teams": ["red"]}}},
+            "by ada  waits for ben, red",
+        ),
         ("dashboard:task_list_updated", {"change": "upserted", "status": "s", "title": "T"}, "s  “T”"),
         ("dashboard:task_list_updated", {"change": "revoked"}, "revoked"),
         ("stream:status", {"state": "stale", "lagMs": 5300}, "stale, 5300 ms behind"),

@@ -12,6 +12,7 @@ from support.polling_client import post
 from support.relay_fixture import SocketClient, connected, running, token
 from websockets.exceptions import ConnectionClosed
 
+from relay.client import connect
 from relay.config import Settings
 
 TEAMS = """
@@ -102,6 +103,25 @@ async def test_who_waits_is_named_through_arrays_and_in_claims_of_a_mapping(
         tasks.update_one({"_id": "t"}, {"$set": {"people.reviewers.1.id": "cy"}})
         expected["sub"][1] = "cy"
         await alice.until("dashboard:task_list_updated", waitsFor=expected)
+
+
+async def test_the_python_client_knows_what_its_user_has_of_the_claims_that_tasks_wait_for(
+    with_: Callable[..., Settings], tasks: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "mapping.toml"
+    path.write_text(TEAMS)
+    tasks.insert_one({"_id": "t", "status": "pr_opened", "createdBy": "alice", "teamId": "red"})
+    async with (
+        running(with_(relay_mapping=str(path))) as relay,
+        connect(relay.url, token("alice", teams=["red"])) as client,
+    ):
+        assert client.me == {}
+        board = client.join_dashboard()
+        async for _ in client:
+            if board.tasks:
+                break
+        assert client.me == {"sub": ["alice"], "teams": ["red"]}
+        assert board.tasks[0]["waitsFor"] == {"teams": ["red"]}
 
 
 async def test_a_reload_of_the_mapping_brings_the_lists_and_the_claims_up_to_date(
