@@ -332,3 +332,55 @@ test("a page whose polls alone are refused for its origin learns so", async () =
   await relay.world.pass(31_000);
   assert.equal(client_.status.state, "live");
 });
+
+for (const awayMs of [0, 5_000, 3_600_000]) {
+  test(`a client whose page was set aside for ${awayMs} ms is closed meanwhile, and connects at once afterwards`, async () => {
+    const relay = new FakeRelay("t");
+    const { client_, statuses } = client(relay.host);
+    const timeline = client_.joinTask("t");
+    await relay.world.pass(1_000);
+    assert.equal(timeline.state, "ready");
+    const before = relay.world.sockets.length;
+    await relay.world.dispatch("suspended");
+    await relay.world.dispatch("suspended"); // first as it is left, then as it is frozen
+    assert.ok(relay.world.sockets.every(({ closed }) => closed));
+    client_.renew(); // a token of another tab
+    await relay.world.pass(awayMs);
+    assert.deepEqual([client_.status.state, relay.world.sockets.length], ["connecting", before]);
+    await relay.world.dispatch("resumed");
+    await relay.world.dispatch("resumed");
+    await relay.world.dispatch("visible");
+    assert.deepEqual([client_.status.state, relay.world.sockets.length], ["live", before + 1]);
+    assert.ok(statuses.every(({ state }) => state !== "offline" && state !== "polling"));
+    await relay.world.pass(100);
+    assert.equal(timeline.state, "ready");
+    client_.close();
+  });
+}
+
+test("a client that becomes visible before its page is said to be back connects once", async () => {
+  const relay = new FakeRelay("t");
+  const { client_ } = client(relay.host);
+  await relay.world.pass(1_000);
+  await relay.world.dispatch("suspended");
+  await relay.world.dispatch("visible");
+  await relay.world.dispatch("resumed");
+  assert.deepEqual([client_.status.state, relay.world.sockets.length], ["live", 2]);
+  client_.close();
+});
+
+test("a client that waits before its next attempt goes on waiting while its page is set aside", async () => {
+  const relay = new FakeRelay("t");
+  const { client_ } = client(relay.host);
+  await relay.world.pass(1_000);
+  relay.down = true;
+  await relay.cut();
+  await relay.world.pass(100);
+  assert.equal(client_.status.state, "offline");
+  await relay.world.dispatch("suspended");
+  assert.equal(client_.status.state, "offline");
+  relay.down = false;
+  await relay.world.dispatch("visible");
+  assert.equal(client_.status.state, "live");
+  client_.close();
+});

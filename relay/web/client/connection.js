@@ -87,6 +87,7 @@ export class Connection {
   #notBefore = 0; // ms since the epoch: the relay asked for this wait, and only retry() ignores it
   /** @type {any} */
   #nextTry;
+  #isSuspended = false; // the browser has set the page aside, and the connection was closed
   #probe;
   /** @type {(() => void)[]} */
   #unlisten;
@@ -119,6 +120,8 @@ export class Connection {
     this.#unlisten = [
       host.on("online", () => this.#wake()),
       host.on("visible", () => this.#wake()),
+      host.on("suspended", () => this.#suspend()),
+      host.on("resumed", () => this.#continue()),
       host.on("offline", () => {
         this.#blockage.networkLost();
         this.#transport?.checkAlive();
@@ -156,7 +159,7 @@ export class Connection {
    * token; while connected, a token that differs is offered to the relay.
    */
   async renew() {
-    if (this.isClosed) return;
+    if (this.isClosed || this.#isSuspended) return;
     if (this.#openedAt !== null) return this.#offers.renew();
     if (this.#isAsking()) return this.#ask();
     if (!isWaitingForToken(this.status) || !this.#retries.mayConnectNow) return;
@@ -180,6 +183,7 @@ export class Connection {
    */
   #try(reason = this.status.reason, isFirst = false) {
     this.#host.clearTimeout(this.#nextTry);
+    this.#isSuspended = false;
     const attempt = ++this.#attempt;
     this.#questions = 0;
     this.#isFirst = isFirst;
@@ -385,8 +389,26 @@ export class Connection {
     this.#try();
   }
 
+  /**
+   * Closes the connection while the browser sets the page aside: a page with an open connection is not kept for the way
+   * back, and one that is frozen reads nothing, so that the relay would collect messages for it.
+   */
+  #suspend() {
+    if (this.status.state === "offline" || this.status.state === "refused") return; // there is no connection
+    this.#attempt += 1;
+    this.#dropTransport();
+    this.#isSuspended = true;
+    this.#become({ state: "connecting" });
+  }
+
+  /** The page is there again: connects at once. */
+  #continue() {
+    if (this.#isSuspended) this.#resume();
+  }
+
   /** The machine came online, or the page became visible. */
   #wake() {
+    if (this.#isSuspended) return this.#continue();
     if (this.status.state === "offline") {
       if (this.#host.now() >= this.#notBefore) this.#resume();
       return;

@@ -2,8 +2,9 @@
 // What the client needs from its environment: clock, timers, sockets, requests, events. Tests replace it.
 
 /**
- * `on` calls back when the machine comes `online` or goes `offline`, or the page becomes `visible`. The function it
- * returns ends that. Times are in ms, `now` since the epoch; `random` is in [0, 1).
+ * `on` calls back when the machine comes `online` or goes `offline`, when the page becomes `visible`, and when the
+ * browser sets the page aside (`suspended`: it was left and may come back, or its tab is frozen) and continues it
+ * (`resumed`). The function it returns ends that. Times are in ms, `now` since the epoch; `random` is in [0, 1).
  * @typedef {object} Host
  * @property {() => number} now
  * @property {() => number} random
@@ -14,7 +15,7 @@
  * @property {(event: HostEvent, call: () => void) => () => void} on
  */
 
-/** @typedef {"online" | "offline" | "visible"} HostEvent */
+/** @typedef {"online" | "offline" | "visible" | "suspended" | "resumed"} HostEvent */
 
 /**
  * The host of a browser. Without a page, as in a worker or on a server, the events of a page do not occur.
@@ -29,10 +30,16 @@ export const browser = {
   fetch: (url, init) => fetch(url, init),
   on(event, call) {
     const page = globalThis.document;
-    if (event !== "visible") return listen(globalThis, event, call);
-    return listen(page, "visibilitychange", () => {
-      if (page.visibilityState === "visible") call();
-    });
+    switch (event) {
+      case "visible":
+        return listen(page, "visibilitychange", () => page.visibilityState === "visible" && call());
+      case "suspended":
+        return both(listen(globalThis, "pagehide", call), listen(page, "freeze", call));
+      case "resumed":
+        return both(listen(globalThis, "pageshow", call), listen(page, "resume", call));
+      default:
+        return listen(globalThis, event, call);
+    }
   },
 };
 
@@ -44,4 +51,15 @@ export const browser = {
 function listen(target, event, call) {
   target?.addEventListener?.(event, call);
   return () => target?.removeEventListener?.(event, call);
+}
+
+/**
+ * @param {() => void} one
+ * @param {() => void} other
+ */
+function both(one, other) {
+  return () => {
+    one();
+    other();
+  };
 }

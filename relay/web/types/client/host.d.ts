@@ -1,6 +1,7 @@
 /**
- * `on` calls back when the machine comes `online` or goes `offline`, or the page becomes `visible`. The function it
- * returns ends that. Times are in ms, `now` since the epoch; `random` is in [0, 1).
+ * `on` calls back when the machine comes `online` or goes `offline`, when the page becomes `visible`, and when the
+ * browser sets the page aside (`suspended`: it was left and may come back, or its tab is frozen) and continues it
+ * (`resumed`). The function it returns ends that. Times are in ms, `now` since the epoch; `random` is in [0, 1).
  * @typedef {object} Host
  * @property {() => number} now
  * @property {() => number} random
@@ -10,15 +11,16 @@
  * @property {(url: string | URL, init: RequestInit) => Promise<Response>} fetch
  * @property {(event: HostEvent, call: () => void) => () => void} on
  */
-/** @typedef {"online" | "offline" | "visible"} HostEvent */
+/** @typedef {"online" | "offline" | "visible" | "suspended" | "resumed"} HostEvent */
 /**
  * The host of a browser. Without a page, as in a worker or on a server, the events of a page do not occur.
  * @type {Host}
  */
 export const browser: Host;
 /**
- * `on` calls back when the machine comes `online` or goes `offline`, or the page becomes `visible`. The function it
- * returns ends that. Times are in ms, `now` since the epoch; `random` is in [0, 1).
+ * `on` calls back when the machine comes `online` or goes `offline`, when the page becomes `visible`, and when the
+ * browser sets the page aside (`suspended`: it was left and may come back, or its tab is frozen) and continues it
+ * (`resumed`). The function it returns ends that. Times are in ms, `now` since the epoch; `random` is in [0, 1).
  */
 export type Host = {
     now: () => number;
@@ -32,4 +34,4 @@ export type Host = {
     fetch: (url: string | URL, init: RequestInit) => Promise<Response>;
     on: (event: HostEvent, call: () => void) => () => void;
 };
-export type HostEvent = "online" | "offline" | "visible";
+export type HostEvent = "online" | "offline" | "visible" | "suspended" | "resumed";
