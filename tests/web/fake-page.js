@@ -17,6 +17,7 @@ export function openPage() {
     return next(["/client/", "/view/"].some((root) => specifier.startsWith(root)) ? ${JSON.stringify(WEB.href)} + specifier.slice(1) : specifier, context);
   }`;
   register(`data:text/javascript,${encodeURIComponent(resolve)}`, pathToFileURL("./"));
+  if (!("navigator" in globalThis)) Object.assign(globalThis, { navigator: {} }); // Node 20
   const page = new FakeElement("body");
   const stays = { observe() {} };
   Object.assign(globalThis, {
@@ -34,6 +35,7 @@ export function openPage() {
     BroadcastChannel: class {
       addEventListener() {}
     },
+    addEventListener: () => {},
     matchMedia: () => ({ matches: true }), // no motion
     requestAnimationFrame: () => 1,
     cancelAnimationFrame: () => {},

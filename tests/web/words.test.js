@@ -113,6 +113,7 @@ test("no word in a document makes a function of the view throw", () => {
 const page = openPage();
 const { Row } = await dashboard("row.js");
 const { Announcer } = await dashboard("announcer.js");
+const { Attention } = await dashboard("attention.js");
 const { TaskView } = await dashboard("task.js");
 const { refusal } = await dashboard("freshness.js");
 
@@ -128,17 +129,19 @@ function shownOf(word) {
   const view = new TaskView();
   view.show({ taskId: word, state: "ready", task, events: eventsOf(word), version: 1 });
   view.render(task);
-  const announcer = new Announcer(() => list, () => task.waitsFor);
+  const announcer = new Announcer(() => list);
+  const attention = new Attention(() => list, () => task.waitsFor);
   for (const hidden of [false, true]) {
     page.hidden = hidden;
-    announcer.take({ type: word, data: { taskId: word } });
-    announcer.take({ type: "dashboard:task_list_updated", data: { change: "upserted", ...task } });
-    announcer.take({ type: "dashboard:state", data: { tasks: [task], more: false } });
+    for (const type of [word, `task:${word}`]) announcer.take({ type, data: { taskId: word } });
+    attention.take({ type: "dashboard:state", data: { tasks: [task], more: false } }, "");
+    attention.take({ type: "dashboard:task_list_updated", data: { change: "upserted", ...task, stage: "pr_opened" } }, "");
+    attention.take({ type: "task:updated", data: { taskId: word, task: { ...task, stage: "failed" } } }, "");
   }
   const shown = page.given;
   view.show({ taskId: word, state: word, task: null, events: [], version: 2 });
   view.render(undefined);
-  return [row.section, row.element.given, shown, page.given, refusal({ state: "refused", reason: word })];
+  return [row.section, row.element.given, document.title, shown, page.given, refusal({ state: "refused", reason: word })];
 }
 
 for (const word of WORDS) {

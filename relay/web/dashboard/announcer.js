@@ -1,90 +1,36 @@
 // @ts-check
-// Reaches a reader who does not look at the page: screen reader messages, the count in the title, notifications.
+// Says to users of screen readers what happens to tasks.
 
-import { sectionOf, stageOf } from "../view/index.js";
-import { find, isRemembered, remember, setText } from "./dom.js";
-import { addressOf } from "./row.js";
+import { canSay, say } from "./language.js";
+import { find, setText } from "./dom.js";
 
-/** @import { ServerMessage, TaskList, TaskSummary } from "../client/index.js" */
-/** @import { Me } from "../view/index.js" */
+/** @import { ServerMessage, TaskList } from "../client/index.js" */
 
-const TITLE = "Tasks";
 const SPEAK_EVERY_MS = 5_000;
 const SPOKEN_MAX = 3; // of more changes at once, only the number is announced
-const NOTIFY = "relay.notify";
-
-const PHRASES = new Map([
-  ["task:created", "was created"],
-  ["task:analyzing", "is being analyzed"],
-  ["task:clarification_needed", "asks questions"],
-  ["task:dispatched", "was dispatched"],
-  ["task:pr_opened", "is ready for review"],
-  ["task:pr_merged", "was merged"],
-  ["task:failed", "failed"],
-]);
+const TASK = "task:";
 
 export class Announcer {
   #list;
-  #me;
   /** @type {Map<string, string>} What to announce next: the newest change of each task. */
   #pending = new Map();
   #spokeAt = -Infinity;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #speaking;
-  /** @type {Set<string>} Tasks that needed the reader already when the page was hidden. */
-  #known = new Set();
-  /** @type {Set<string>} Tasks that began to need the reader since then. */
-  #missed = new Set();
-  #switch = find("#notify");
 
-  /**
-   * @param {() => TaskList} list
-   * @param {() => Me} me
-   */
-  constructor(list, me) {
+  /** @param {() => TaskList} list */
+  constructor(list) {
     this.#list = list;
-    this.#me = me;
-    this.#switch.checked = isRemembered(NOTIFY) && canNotify();
-    this.#switch.addEventListener("change", () => this.#switched());
-    document.addEventListener("visibilitychange", () => this.#visibilityChanged());
   }
 
   /** @param {ServerMessage} message called after the list has applied it */
   take({ type, data }) {
-    const phrase = PHRASES.get(type);
-    if (phrase) this.#announce(phrase, /** @type {any} */ (data));
-    if (!document.hidden) return;
-    if (type === "dashboard:task_list_updated" && data.change === "upserted") this.#consider(data);
-    if (type === "dashboard:state" && !data.more) this.#list().tasks.forEach((task) => this.#consider(task));
-  }
-
-  /**
-   * @param {string} phrase what happened to the task
-   * @param {{taskId: string, title?: string}} data
-   */
-  #announce(phrase, { taskId, title }) {
+    if (!type.startsWith(TASK) || !canSay(`said.${type.slice(TASK.length)}`)) return;
+    const { taskId, title } = /** @type {{taskId: string, title?: string}} */ (data);
+    const shown = title ?? this.#list().get(taskId)?.title ?? say("notify.untitled");
     this.#pending.delete(taskId);
-    this.#pending.set(taskId, `“${title ?? this.#list().get(taskId)?.title ?? "Untitled"}” ${phrase}.`);
+    this.#pending.set(taskId, say(`said.${type.slice(TASK.length)}`, { title: shown }));
     this.#speakSoon();
-  }
-
-  /** @param {TaskSummary} task as it is now, while the page is hidden */
-  #consider(task) {
-    const { taskId } = task;
-    const { label } = stageOf(task);
-    if (!this.#needsMe(task)) {
-      this.#known.delete(taskId);
-      this.#missed.delete(taskId);
-    } else if (!this.#known.has(taskId) && !this.#missed.has(taskId)) {
-      this.#missed.add(taskId);
-      if (this.#switch.checked && canNotify()) notify(taskId, task.title ?? "Untitled", label);
-    }
-    this.#showCount();
-  }
-
-  /** @param {TaskSummary} task */
-  #needsMe(task) {
-    return sectionOf(task, this.#me()) === "needs-me";
   }
 
   #speakSoon() {
@@ -98,47 +44,7 @@ export class Announcer {
     this.#spokeAt = performance.now();
     const lines = [...this.#pending.values()];
     this.#pending.clear();
-    setText(find("#said"), lines.length > SPOKEN_MAX ? `${lines.length} tasks changed.` : lines.join(" "));
+    const spoken = lines.length > SPOKEN_MAX ? say("said-many", { count: lines.length }) : lines.join(" ");
+    setText(find("#said"), spoken);
   }
-
-  #visibilityChanged() {
-    this.#missed.clear();
-    this.#known.clear();
-    if (document.hidden) {
-      for (const task of this.#list().tasks) if (this.#needsMe(task)) this.#known.add(task.taskId);
-    }
-    this.#showCount();
-  }
-
-  #showCount() {
-    const title = this.#missed.size > 0 ? `(${this.#missed.size}) ${TITLE}` : TITLE;
-    if (document.title !== title) document.title = title;
-  }
-
-  async #switched() {
-    const wanted = this.#switch.checked;
-    const mayAsk = "Notification" in globalThis && Notification.permission === "default";
-    if (wanted && mayAsk) await Notification.requestPermission();
-    this.#switch.checked = wanted && canNotify();
-    remember(NOTIFY, this.#switch.checked);
-    find(".notify-denied").hidden = !wanted || canNotify();
-  }
-}
-
-function canNotify() {
-  return "Notification" in globalThis && Notification.permission === "granted";
-}
-
-/**
- * @param {string} taskId
- * @param {string} title
- * @param {string} label
- */
-function notify(taskId, title, label) {
-  const notification = new Notification(title, { body: label, tag: taskId, icon: "dashboard/icon.svg" });
-  notification.addEventListener("click", () => {
-    window.focus();
-    location.hash = addressOf(taskId);
-    notification.close();
-  });
 }

@@ -10,6 +10,7 @@ import { say, sayStaticTexts } from "./language.js";
 import { ListView } from "./list.js";
 import { memory } from "./memory.js";
 import { Announcer } from "./announcer.js";
+import { Attention } from "./attention.js";
 import { addressOf } from "./row.js";
 import { SearchView } from "./search.js";
 import { onRenewal, signIn, token } from "./session.js";
@@ -30,7 +31,8 @@ const search = new SearchView(invalidate, { is: new Map([["mine", isMine]]) });
 const listView = new ListView(invalidate);
 const taskView = new TaskView();
 const freshnessView = new FreshnessView(() => relay.retry());
-const announcer = new Announcer(() => list, () => relay.me);
+const announcer = new Announcer(() => list);
+const attention = new Attention(() => list, () => relay.me);
 
 /** @type {import("../client/index.js").Relay} */
 let relay;
@@ -72,12 +74,14 @@ setInterval(() => {
 function start() {
   relay?.close();
   listView.clear();
+  attention.clear();
   relay = connect({ url: "ws", token, measureDelay: true });
   status = relay.status;
   relay.onStatus(follow);
   relay.onMessage((message) => {
     memory.open(relay.stats.sub);
     announcer.take(message);
+    attention.take(message, relay.stats.sub || (relay.me.sub?.[0] ?? "")); // polls name the user only so
     if (message.type.startsWith("auth:") || message.type === "welcome") invalidate(); // `relay.me` may differ
   });
   freshnessView.follow(relay);

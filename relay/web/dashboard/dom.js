@@ -75,17 +75,3 @@ export function outwardLink(url) {
   link.rel = "noopener noreferrer";
   return link;
 }
-
-/** @param {string} key */
-export function isRemembered(key) {
-  return localStorage.getItem(key) !== null;
-}
-
-/**
- * @param {string} key
- * @param {boolean} yes
- */
-export function remember(key, yes) {
-  if (yes) localStorage.setItem(key, "yes");
-  else localStorage.removeItem(key);
-}

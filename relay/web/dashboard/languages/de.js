@@ -72,7 +72,6 @@ export const de = {
   // Texts of documents
   "copy": "Kopieren",
   "copied": "Kopiert",
-  "copy.selected": "Markiert",
   "copy.digest": "{digest} vollständig kopieren",
   "block": "Technischer Text",
   "block.unfold": { one: "Die eine Zeile anzeigen", other: "Alle {count} Zeilen anzeigen" },
@@ -95,6 +94,25 @@ export const de = {
   "connection.signed-in-as": "Angemeldet als",
   "notify": "Mich benachrichtigen, wenn eine Aufgabe mich braucht",
   "notify.denied": "Dieser Browser erlaubt keine Benachrichtigungen von dieser Seite.",
+
+  // Notifications
+  "notify.untitled": "Ohne Titel",
+  "notify.questions": "Hat Fragen an Sie.",
+  "notify.review": "Wartet auf Ihre Prüfung.",
+  "notify.review-of": "Pull Request {number} wartet auf Ihre Prüfung.",
+  "notify.waits": "Wartet auf Sie.",
+  "notify.failed": "Fehlgeschlagen.",
+  "notify.many": { one: "{count} Aufgabe braucht Sie.", other: "{count} Aufgaben brauchen Sie." },
+
+  // Screen readers
+  "said.created": "„{title}“ wurde erstellt.",
+  "said.analyzing": "„{title}“ wird analysiert.",
+  "said.clarification_needed": "„{title}“ stellt Fragen.",
+  "said.dispatched": "„{title}“ wurde übergeben.",
+  "said.pr_opened": "„{title}“ kann geprüft werden.",
+  "said.pr_merged": "„{title}“ wurde übernommen.",
+  "said.failed": "„{title}“ ist fehlgeschlagen.",
+  "said-many": { one: "{count} Aufgabe hat sich geändert.", other: "{count} Aufgaben haben sich geändert." },
 
   // Keys
   "keys.next": "Nächste Aufgabe",

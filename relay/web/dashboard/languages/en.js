@@ -72,7 +72,6 @@ export const en = {
   // Texts of documents
   "copy": "Copy",
   "copied": "Copied",
-  "copy.selected": "Selected",
   "copy.digest": "Copy {digest} as a whole",
   "block": "Technical text",
   "block.unfold": { one: "Show the one line", other: "Show all {count} lines" },
@@ -95,6 +94,25 @@ export const en = {
   "connection.signed-in-as": "Signed in as",
   "notify": "Notify me when a task needs me",
   "notify.denied": "This browser does not allow notifications from this page.",
+
+  // Notifications
+  "notify.untitled": "Untitled",
+  "notify.questions": "Has questions for you.",
+  "notify.review": "Waits for your review.",
+  "notify.review-of": "Pull request {number} waits for your review.",
+  "notify.waits": "Waits for you.",
+  "notify.failed": "Failed.",
+  "notify.many": { one: "{count} task needs you.", other: "{count} tasks need you." },
+
+  // Screen readers
+  "said.created": "“{title}” was created.",
+  "said.analyzing": "“{title}” is being analyzed.",
+  "said.clarification_needed": "“{title}” asks questions.",
+  "said.dispatched": "“{title}” was dispatched.",
+  "said.pr_opened": "“{title}” is ready for review.",
+  "said.pr_merged": "“{title}” was merged.",
+  "said.failed": "“{title}” failed.",
+  "said-many": { one: "{count} task changed.", other: "{count} tasks changed." },
 
   // Keys
   "keys.next": "Next task",

@@ -1,0 +1,92 @@
+// @ts-check
+// The tabs in which one user has this page open: whether the reader looks at any of them, and which one speaks for all.
+//
+// Both are Web Locks: a tab that crashes or is closed holds none, so nothing has to be cleaned up. Where a browser has
+// no locks, as on a page without https, each tab speaks for itself; there are no notifications there anyway.
+
+export class Tabs {
+  /** Whether this tab speaks for all tabs of the user. */
+  isSpeaker = false;
+
+  /** The user; "" for nobody. */
+  #sub = "";
+  #channel = new BroadcastChannel("relay.looked");
+  #stopSpeaking = () => {};
+  #stopLooking = () => {};
+
+  /** @param {() => void} onLooked called when the reader looks at this or another tab of the user */
+  constructor(onLooked) {
+    document.addEventListener("visibilitychange", () => {
+      this.#look();
+      if (!document.hidden) onLooked();
+    });
+    this.#channel.addEventListener("message", ({ data }) => {
+      if (data === this.#sub) onLooked();
+    });
+    // A page that holds a lock cannot be kept for the way back.
+    addEventListener("pagehide", () => this.#release());
+    addEventListener("pageshow", ({ persisted }) => persisted && this.#take());
+  }
+
+  /**
+   * Joins the tabs of a user, and leaves those of the user before.
+   * @param {string} sub "" for nobody
+   */
+  open(sub) {
+    if (sub === this.#sub) return;
+    this.#release();
+    this.#sub = sub;
+    this.#take();
+  }
+
+  /** Whether the reader looks at a tab of this user. */
+  async isLookedAt() {
+    if (!navigator.locks) return !document.hidden;
+    const { held = [] } = await navigator.locks.query();
+    return held.some(({ name }) => name === this.#nameOf("looking"));
+  }
+
+  #take() {
+    if (this.#sub === "") return;
+    this.isSpeaker = !navigator.locks;
+    this.#stopSpeaking = hold(this.#nameOf("speaking"), "exclusive", () => (this.isSpeaker = true));
+    this.#look();
+  }
+
+  #release() {
+    this.isSpeaker = false;
+    this.#stopSpeaking();
+    this.#stopLooking();
+  }
+
+  #look() {
+    this.#stopLooking();
+    if (document.hidden || this.#sub === "") return;
+    this.#stopLooking = hold(this.#nameOf("looking"), "shared");
+    this.#channel.postMessage(this.#sub);
+  }
+
+  /** @param {string} what */
+  #nameOf(what) {
+    return `relay.v1.${this.#sub}.${what}`;
+  }
+}
+
+/**
+ * Holds a lock as soon as it can be had.
+ * @param {string} name
+ * @param {LockMode} mode
+ * @param {() => void} [granted]
+ * @returns {() => void} gives it back, or stops asking for it
+ */
+function hold(name, mode, granted = () => {}) {
+  if (!navigator.locks) return () => {};
+  const asked = new AbortController();
+  const ended = new Promise((end) => asked.signal.addEventListener("abort", end));
+  const held = navigator.locks.request(name, { mode, signal: asked.signal }, () => {
+    granted();
+    return ended;
+  });
+  held.catch(() => {}); // aborted, or refused by the browser
+  return () => asked.abort();
+}
