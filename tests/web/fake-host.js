@@ -128,11 +128,12 @@ export class FakeSocket {
    * What the relay says.
    * @param {number} [heartbeatMs]
    * @param {object} [limits]
+   * @param {object} [claims]
    */
-  welcome(heartbeatMs = 25_000, limits) {
+  welcome(heartbeatMs = 25_000, limits, claims) {
     this.readyState = 1;
     this.onopen?.();
-    this.receive("welcome", { heartbeatMs, limits });
+    this.receive("welcome", { heartbeatMs, limits, claims });
   }
 
   /**

@@ -15,6 +15,8 @@ export class FakeRelay {
   maxTasks = Infinity; // of a connection, or of a poll
   /** @type {object | undefined} */
   limits; // of the welcome
+  /** @type {object | undefined} */
+  claims; // of the user, that tasks may wait for
   pageSize = Infinity; // events of a page
   /** @type {(request: {type: string, id: string, data: any}) => object | undefined} an error in place of an answer */
   refuse = () => undefined;
@@ -109,12 +111,12 @@ export class FakeRelay {
           return socket.receive("task:left", data, id);
         case "auth":
           this.authenticated += 1;
-          return socket.receive("auth:ok", { expiresAt: "" }, id);
+          return socket.receive("auth:ok", { expiresAt: "", claims: this.claims }, id);
         case "ping":
           socket.receive("pong", { serverTime: "" }, id);
       }
     };
-    socket.welcome(25_000, this.limits);
+    socket.welcome(25_000, this.limits, this.claims);
   }
 
   /** @param {FakeRequest} request */
@@ -147,7 +149,7 @@ export class FakeRelay {
       if (answer.type === "task:state") etags.tasks[asked.taskId] = { etag };
     }
     const more = messages.some(({ type, data }) => type === "task:state" && data.more) || undefined;
-    if (messages.length) request.answers(200, { messages, ...etags, moment: "1.1", more });
+    if (messages.length) request.answers(200, { messages, ...etags, moment: "1.1", more, claims: this.claims });
     else this.#wait(request);
   }
 

@@ -183,6 +183,25 @@ test("a message listener that is added before the connection receives every mess
   assert.deepEqual(types, ["welcome", "task:state", "task:event_added"]);
 });
 
+test("what the user has of the claims that tasks wait for is known with the connection, and gone with it", async () => {
+  const { relay, store } = given("t");
+  relay.claims = { sub: ["alice"] };
+  const seen = [];
+  store.watchConnection(() => seen.push(store.me));
+  assert.deepEqual(store.me, {});
+  const close = store.open(URL);
+  await relay.world.pass(1_000);
+  const { me } = store;
+  assert.deepEqual(me, { sub: ["alice"] });
+  assert.ok(seen.includes(me));
+  await relay.cut();
+  await relay.world.pass(60_000);
+  assert.equal(store.me, me); // another connection says the same
+  close();
+  await relay.world.pass(LINGER_MS);
+  assert.deepEqual(store.me, {});
+});
+
 test("a token that is set later is used at once", async () => {
   for (const none of ["", null, undefined]) {
     const { relay, store } = given("t");

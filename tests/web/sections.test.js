@@ -2,7 +2,11 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
+import { connect } from "../../relay/web/client/index.js";
 import { sectionOf, waitsForMe } from "../../relay/web/view/index.js";
+import { settled } from "./fake-host.js";
+import { FakeRelay } from "./fake-relay.js";
+import { tokenOf } from "./fake-token.js";
 
 const ALICE = { sub: ["alice"], teams: ["red", "blue"] };
 
@@ -43,4 +47,40 @@ test("nothing needs a user who is not known yet", () => {
   const task = { taskId: "t", eventCount: 0, stage: /** @type {const} */ ("pr_opened") };
   assert.equal(sectionOf({ ...task, creator: "alice" }, {}), "needs-others");
   assert.equal(sectionOf({ ...task, waitsFor: { sub: ["alice"] } }, {}), "needs-others");
+});
+
+for (const blocked of [false, true]) {
+  test(`a client knows its claims, over ${blocked ? "long polling" : "WebSocket"}`, async () => {
+    const relay = new FakeRelay("t");
+    relay.blocked = blocked;
+    relay.claims = { sub: ["alice"], teams: ["red"] };
+    let token = tokenOf("alice");
+    const client = connect({ url: "ws://relay.test/ws", token: () => token, host: relay.host });
+    assert.deepEqual(client.me, {});
+    client.joinDashboard();
+    await relay.world.pass(2_000);
+    const { me } = client;
+    assert.deepEqual(me, relay.claims);
+    await relay.append("t", 1);
+    await relay.world.pass(2_000);
+    assert.equal(client.me, me, "the same object until it changes");
+    relay.claims = { sub: ["alice"], teams: ["red", "blue"] };
+    token = tokenOf("alice", 1);
+    client.renew();
+    await settled();
+    await relay.append("t", 2);
+    await relay.world.pass(2_000);
+    assert.deepEqual(client.me, relay.claims);
+    client.close();
+  });
+}
+
+test("a client of a relay that says nothing of claims knows its user, over long polling", async () => {
+  const relay = new FakeRelay("t");
+  relay.blocked = true;
+  const client = connect({ url: "ws://relay.test/ws", token: () => tokenOf("alice"), host: relay.host });
+  client.joinDashboard();
+  await relay.world.pass(2_000);
+  assert.deepEqual(client.me, { sub: ["alice"] });
+  client.close();
 });

@@ -4,7 +4,7 @@
 import { useCallback, useMemo, useSyncExternalStore } from "react";
 import { everyTick, isOnline, onOnlineChange, secondsUntil } from "./machine.js";
 import { useStore } from "./provider.js";
-import { LOADING_DASHBOARD, LOADING_TASK, NO_TASK, NOT_YET_CONNECTED } from "./snapshots.js";
+import { LOADING_DASHBOARD, LOADING_TASK, NO_TASK, NOBODY, NOT_YET_CONNECTED } from "./snapshots.js";
 
 /** @typedef {import("./snapshots.js").Connection} Connection */
 /** @typedef {import("./snapshots.js").DashboardSnapshot} DashboardSnapshot */
@@ -75,6 +75,16 @@ export function useTaskSubscription(taskId) {
   );
   const snapshot = () => (taskId ? store.task(taskId) : NO_TASK);
   return useSyncExternalStore(watch, snapshot, () => (taskId ? LOADING_TASK : NO_TASK));
+}
+
+/**
+ * What this user has of the claims that tasks wait for, as `{sub: ["alice"]}`, for `sectionOf(task, me)` of the view.
+ * An empty object until the relay has said so; the same object until it changes.
+ * @returns {import("../client/index.js").Claims}
+ */
+export function useMe() {
+  const store = useStore();
+  return useSyncExternalStore(store.watchConnection, () => store.me, () => NOBODY);
 }
 
 /**

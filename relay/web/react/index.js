@@ -17,5 +17,5 @@
 /** @typedef {import("./hooks.js").Offline} Offline */
 
 export { ConnectionStatus, OfflineBanner } from "./components.js";
-export { useDashboardSubscription, useOfflineDetection, useTaskSubscription, useWebSocket } from "./hooks.js";
+export { useDashboardSubscription, useMe, useOfflineDetection, useTaskSubscription, useWebSocket } from "./hooks.js";
 export { RelayProvider } from "./provider.js";

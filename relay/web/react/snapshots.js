@@ -34,6 +34,8 @@
 const EMPTY = Object.freeze([]);
 /** @type {Connection} */
 export const NOT_YET_CONNECTED = Object.freeze({ state: "connecting" });
+/** @type {import("../client/index.js").Claims} */
+export const NOBODY = Object.freeze({});
 /** @type {DashboardSnapshot} */
 export const LOADING_DASHBOARD = Object.freeze({ state: "loading", tasks: EMPTY });
 /** @type {TaskSnapshot} */

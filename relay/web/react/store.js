@@ -13,7 +13,7 @@ import { Retries } from "../client/retries.js";
 import { subjectOf } from "../client/token.js";
 import { nextFrame } from "./machine.js";
 import {
-  connectionAfter, dashboardSource, LOADING_DASHBOARD, LOADING_TASK, NOT_YET_CONNECTED, taskSource,
+  connectionAfter, dashboardSource, LOADING_DASHBOARD, LOADING_TASK, NOBODY, NOT_YET_CONNECTED, taskSource,
 } from "./snapshots.js";
 import { LINGER_MS, Subscription } from "./subscription.js";
 import { RENEW_MS, TokenSource } from "./token-source.js";
@@ -32,6 +32,8 @@ import { RENEW_MS, TokenSource } from "./token-source.js";
 export class Store {
   /** The connection as components read it. */
   connection = NOT_YET_CONNECTED;
+  /** What the user has of the claims that tasks wait for. It changes with a notification of the connection. */
+  me = NOBODY;
 
   #host;
   #frame;
@@ -208,7 +210,10 @@ export class Store {
     this.#url = url;
     this.#relay = relay;
     relay.onStatus((status) => this.#become(status));
-    relay.onMessage((message) => this.#messageListeners.emit(message));
+    relay.onMessage((message) => {
+      this.#learn(relay);
+      this.#messageListeners.emit(message);
+    });
     this.#become(relay.status);
     if (relay !== this.#relay) return; // a listener has changed the token meanwhile
     for (const subscription of this.#subscriptions()) subscription.join(relay);
@@ -222,6 +227,14 @@ export class Store {
     this.#relay.close();
     this.#relay = null;
     this.connection = NOT_YET_CONNECTED;
+    this.me = NOBODY;
+    this.#connectionListeners.emit();
+  }
+
+  /** @param {Relay} relay */
+  #learn(relay) {
+    if (relay !== this.#relay || relay.me === this.me) return;
+    this.me = relay.me;
     this.#connectionListeners.emit();
   }
 

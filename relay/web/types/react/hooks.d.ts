@@ -19,6 +19,12 @@ export function useDashboardSubscription({ limit }?: {
  */
 export function useTaskSubscription(taskId: string | null | undefined): TaskSnapshot;
 /**
+ * What this user has of the claims that tasks wait for, as `{sub: ["alice"]}`, for `sectionOf(task, me)` of the view.
+ * An empty object until the relay has said so; the same object until it changes.
+ * @returns {import("../client/index.js").Claims}
+ */
+export function useMe(): import("../client/index.js").Claims;
+/**
  * Whether the page may be out of date, and what happens next. Renders once a second while the connection waits for its
  * next attempt, and otherwise only when something changes.
  * @returns {Offline}

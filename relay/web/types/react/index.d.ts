@@ -6,4 +6,4 @@ export type RelayProviderProps = import("./provider.js").RelayProviderProps;
 export type WebSocketState = import("./hooks.js").WebSocketState;
 export type Offline = import("./hooks.js").Offline;
 export { ConnectionStatus, OfflineBanner } from "./components.js";
-export { useDashboardSubscription, useOfflineDetection, useTaskSubscription, useWebSocket } from "./hooks.js";
+export { useDashboardSubscription, useMe, useOfflineDetection, useTaskSubscription, useWebSocket } from "./hooks.js";

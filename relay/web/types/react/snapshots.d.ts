@@ -18,6 +18,8 @@ export function dashboardSource(limit?: number): Source<TaskList, DashboardSnaps
 export function taskSource(taskId: string): Source<Timeline, TaskSnapshot>;
 /** @type {Connection} */
 export const NOT_YET_CONNECTED: Connection;
+/** @type {import("../client/index.js").Claims} */
+export const NOBODY: import("../client/index.js").Claims;
 /** @type {DashboardSnapshot} */
 export const LOADING_DASHBOARD: DashboardSnapshot;
 /** @type {TaskSnapshot} */

@@ -22,6 +22,8 @@ export class Store {
     connection: Readonly<import("../client/connection.js").Status & {
         since?: number;
     }>;
+    /** What the user has of the claims that tasks wait for. It changes with a notification of the connection. */
+    me: import("../client/transports/transport.js").Claims;
     /**
      * A token, none, or a function that returns one.
      *
