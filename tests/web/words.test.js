@@ -42,7 +42,8 @@ function eventsOf(word) {
 
 /** The result as JSON, with a mark in place of the word in any of its spellings. */
 function unworded(shown, word) {
-  const spelled = [word, readable(word), encodeURIComponent(word)].map((one) => JSON.stringify(one).slice(1, -1));
+  const shortId = `${word.slice(0, 4)}…${word.slice(-4)}`; // how the head of a task shows a long id
+  const spelled = [word, readable(word), encodeURIComponent(word), shortId].map((one) => JSON.stringify(one).slice(1, -1));
   return spelled.reduce((text, one) => text.replaceAll(one, "•"), JSON.stringify(shown, (_, value) => value ?? "none"));
 }
 
@@ -126,9 +127,9 @@ function shownOf(word) {
   row.build();
   row.task = { ...task, status: "failed" };
   row.patch();
-  const view = new TaskView();
+  const view = new TaskView(() => undefined);
   view.show({ taskId: word, state: "ready", task, events: eventsOf(word), version: 1 });
-  view.render(task);
+  view.render({ listed: task, me: task.waitsFor, links: {} });
   const announcer = new Announcer(() => list);
   const attention = new Attention(() => list, () => task.waitsFor);
   for (const hidden of [false, true]) {
@@ -140,7 +141,7 @@ function shownOf(word) {
   }
   const shown = page.given;
   view.show({ taskId: word, state: word, task: null, events: [], version: 2 });
-  view.render(undefined);
+  view.render({ me: {}, links: {} });
   return [row.section, row.element.given, document.title, shown, page.given, refusal({ state: "refused", reason: word })];
 }
 

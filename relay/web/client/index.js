@@ -21,7 +21,9 @@ const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/; // a secure
 /** @typedef {import("./connection.js").Status} Status */
 /** @typedef {import("./host.js").Host} Host */
 /** @typedef {import("./listeners.js").Unsubscribe} Unsubscribe */
+/** @typedef {import("./messages.js").ConfigAnswer} ConfigAnswer */
 /** @typedef {import("./messages.js").Event} Event */
+/** @typedef {import("./messages.js").LinkTemplates} LinkTemplates */
 /** @typedef {import("./messages.js").ServerMessage} ServerMessage */
 /** @typedef {import("./messages.js").TaskSummary} TaskSummary */
 /** @typedef {import("./selection.js").Selection} Selection */

@@ -3,6 +3,7 @@
 
 import { connect } from "../client/index.js";
 import { isDisconnected, isSignedOut, waitsForMe } from "../view/index.js";
+import { Deployment } from "./deployment.js";
 import { find, setText } from "./dom.js";
 import { FreshnessView, isBlocked, refusal } from "./freshness.js";
 import { listenToKeys } from "./keys.js";
@@ -29,7 +30,8 @@ const notice = find("#notice");
 const sections = find("#sections");
 const search = new SearchView(invalidate, { is: new Map([["mine", isMine]]) });
 const listView = new ListView(invalidate);
-const taskView = new TaskView();
+const taskView = new TaskView(reopen);
+const deployment = new Deployment(invalidate);
 const freshnessView = new FreshnessView(() => relay.retry());
 const announcer = new Announcer(() => list);
 const attention = new Attention(() => list, () => relay.me);
@@ -96,6 +98,7 @@ function follow(now) {
   // Keep showing "Signed out" while the same token is tried again, and "Disconnected" while another one is asked for.
   if (now.state === "connecting" && (isSignedOut(status) || isDisconnected(status))) return;
   status = now;
+  if (now.state === "live" || now.state === "polling") deployment.refresh(token);
   invalidate();
 }
 
@@ -113,10 +116,21 @@ function route() {
   if (open) relay.leaveTask(open.taskId);
   open = taskId === null ? null : relay.joinTask(taskId);
   open?.onChange(invalidate);
+  if (open) deployment.refresh(token);
   listView.keepInPlace(taskId ?? before, () => taskView.show(open));
   render();
   if (taskId !== null && !BESIDE.matches) taskView.focus();
   else if (taskId === null && before !== null) listView.focus(before);
+}
+
+/** Opens the task once more that could not be opened. */
+function reopen() {
+  if (!open) return;
+  relay.leaveTask(open.taskId);
+  open = relay.joinTask(open.taskId);
+  open.onChange(invalidate);
+  taskView.show(open);
+  render();
 }
 
 function routedTaskId() {
@@ -148,7 +162,8 @@ function render() {
       if (!search.current.section || search.current.section === section) matching += count;
     }
   }
-  taskView.render(open ? list.get(open.taskId) : undefined);
+  const listed = open ? list.get(open.taskId) : undefined;
+  taskView.render({ listed, me: relay.me, links: deployment.links });
   showNotice(noticeOf(matching));
 }
 

@@ -2,8 +2,8 @@
 // A long technical text, as an error with its traceback or the data of an event: monospaced, as it was written.
 
 import { copyButton } from "./clipboard.js";
-import { setDocumentText } from "./dom.js";
 import { say } from "./language.js";
+import { setLinkedText } from "./rich-text.js";
 
 const FOLDED_LINES = 12;
 
@@ -21,7 +21,7 @@ export function blockElement(text, { label = say("block"), folds = true } = {}) 
   pre.tabIndex = 0; // it scrolls, so the keyboard has to reach it
   pre.setAttribute("role", "group");
   pre.setAttribute("aria-label", label);
-  setDocumentText(pre, text);
+  setLinkedText(pre, text);
   block.append(pre, copyButton(() => text, () => pre));
   const lines = text.split("\n").length;
   if (folds && lines > FOLDED_LINES) block.append(unfoldButton(block, lines));

@@ -32,10 +32,10 @@ export function copyIcon() {
 }
 
 /**
- * Copies a text to the clipboard. A browser allows that on secure pages only; elsewhere the text is selected instead,
- * so that the reader can copy it.
+ * Copies a text to the clipboard. Where the browser does not let the page do that, the text is selected instead, so
+ * that the reader can copy it.
  * @param {string} text
- * @param {Element} element that shows the text
+ * @param {Element} [element] that shows the text
  * @returns {Promise<boolean>} whether it was copied
  */
 export async function copy(text, element) {
@@ -43,7 +43,25 @@ export async function copy(text, element) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    getSelection()?.selectAllChildren(element);
+    if (copiedInTheOldWay(text)) return true;
+    if (element) getSelection()?.selectAllChildren(element);
     return false;
   }
+}
+
+/**
+ * Copies a text on a page that is not secure (http), which has no `navigator.clipboard`.
+ * @param {string} text
+ */
+function copiedInTheOldWay(text) {
+  const focused = document.activeElement;
+  const field = document.createElement("textarea");
+  field.className = "unseen";
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  const isCopied = document.execCommand("copy");
+  field.remove();
+  if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
+  return isCopied;
 }

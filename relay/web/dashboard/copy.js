@@ -1,86 +1,37 @@
 // @ts-check
-// Copies texts to the clipboard, and says whether that worked.
+// Copies the link and the id of the open task.
 
+import { copy } from "./clipboard.js";
 import { find, setText } from "./dom.js";
 import { say } from "./language.js";
 import { addressOf } from "./row.js";
 
 const SHOWN_MS = 1_500;
 
-/** @type {Map<HTMLElement, ReturnType<typeof setTimeout>>} Buttons that say now what came of their last press. */
-const saying = new Map();
-
-/**
- * Copies a text, and shows in the pressed button for a moment what came of it.
- *
- * Of the button, a `.icon` becomes a tick, and an element with `data-say` says the outcome.
- * @param {HTMLElement} button
- * @param {string} text
- * @param {Element} [shown] shows this text: it is selected where the browser lets nothing be copied
- */
-export async function copyFrom(button, text, shown) {
-  const outcome = await copied(text, shown);
-  clearTimeout(saying.get(button));
-  show(button, outcome);
-  saying.set(button, setTimeout(() => show(button, undefined), SHOWN_MS));
-}
-
-/** Copies the link to the open task, if one is open. The link is absolute and holds no token. */
+/** Copies the link to the open task, if one is open. The link is absolute, and holds no token. */
 export async function copyLink() {
   const { taskId } = find("article.task").dataset;
-  if (taskId !== undefined) await copyFrom(find(".copy-link"), linkTo(taskId));
+  if (taskId === undefined) return;
+  // Nothing else of the address: a search and a language are the reader's own.
+  const link = `${location.origin}${location.pathname}${addressOf(taskId)}`;
+  await copyFrom(find(".copy-link"), link, say("task.link-copied"));
+}
+
+/** Copies the whole id of the open task. */
+export async function copyId() {
+  const { taskId } = find("article.task").dataset;
+  if (taskId !== undefined) await copyFrom(find(".copy-id"), taskId, say("task.id-copied"));
 }
 
 /**
- * The link to a task in this page, without what else the address may hold: a search, a language.
- * @param {string} taskId
- */
-function linkTo(taskId) {
-  return `${location.origin}${location.pathname}${addressOf(taskId)}`;
-}
-
-/**
- * @param {string} text
- * @param {Element} [shown]
- * @returns {Promise<"copied" | "selected" | "failed">}
- */
-async function copied(text, shown) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return "copied";
-  } catch {
-    if (copiedInTheOldWay(text)) return "copied";
-    if (shown) getSelection()?.selectAllChildren(shown);
-    return shown ? "selected" : "failed";
-  }
-}
-
-/**
- * Copies a text where the browser has no clipboard for a page, because the page is not secure (http).
- * @param {string} text
- * @returns {boolean} whether it was copied
- */
-function copiedInTheOldWay(text) {
-  const focused = document.activeElement;
-  const field = document.createElement("textarea");
-  field.className = "unseen";
-  field.value = text;
-  document.body.append(field);
-  field.select();
-  const done = document.execCommand("copy");
-  field.remove();
-  if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
-  return done;
-}
-
-/**
+ * Copies a text. The icon of the button is a tick for a moment, and a screen reader says what was copied.
  * @param {HTMLElement} button
- * @param {"copied" | "selected" | "failed" | undefined} outcome undefined for what the button says otherwise
+ * @param {string} text
+ * @param {string} done what is said then
  */
-function show(button, outcome) {
-  const icon = button.querySelector(".icon");
-  if (icon instanceof HTMLElement) icon.dataset.icon = outcome === "copied" ? "done" : "copy";
-  const label = button.querySelector("[data-say]");
-  if (label) setText(label, say(outcome ? `copy.${outcome}` : (label.getAttribute("data-say") ?? "")));
-  if (outcome) setText(find("#said"), say(`copy.${outcome}`));
+async function copyFrom(button, text, done) {
+  if (!(await copy(text))) return setText(find("#said"), say("copy.failed"));
+  button.classList.add("copied");
+  setText(find("#said"), done);
+  setTimeout(() => button.classList.remove("copied"), SHOWN_MS);
 }

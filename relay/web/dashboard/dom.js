@@ -1,6 +1,7 @@
 // @ts-check
 // Helpers that change the document only where something differs.
 
+import { webAddress } from "../view/index.js";
 import { say } from "./language.js";
 
 const REDACTED = "[redacted]"; // PROTOCOL.md section 5
@@ -67,10 +68,10 @@ export function setAttribute(element, name, value) {
  * @param {string | undefined} url untrusted
  */
 export function outwardLink(url) {
-  const href = url !== undefined && URL.canParse(url) ? new URL(url) : undefined;
-  if (href?.protocol !== "https:" && href?.protocol !== "http:") return document.createElement("span");
+  const address = webAddress(url);
+  if (address === undefined) return document.createElement("span");
   const link = document.createElement("a");
-  link.href = href.href;
+  link.href = address;
   link.target = "_blank";
   link.rel = "noopener noreferrer";
   return link;

@@ -16,8 +16,25 @@ import { say } from "./language.js";
  * @param {string} text
  */
 export function setRichText(element, text) {
+  if (element.textContent !== text) setParts(element, text, partsOf(text));
+}
+
+/**
+ * Sets a technical text of a document: with links for its web addresses, and its digests as they are.
+ * @param {Element} element
+ * @param {string} text
+ */
+export function setLinkedText(element, text) {
   if (element.textContent === text) return;
-  const parts = partsOf(text);
+  setParts(element, text, partsOf(text).map(({ text, href }) => ({ text, href })));
+}
+
+/**
+ * @param {Element} element
+ * @param {string} text
+ * @param {Part[]} parts of the text
+ */
+function setParts(element, text, parts) {
   if (parts.length <= 1 && parts.every((part) => part.href === undefined && part.short === undefined)) {
     return setDocumentText(element, text);
   }

@@ -1,36 +1,47 @@
 // @ts-check
-// Shows the open task: title, facts, steps, callouts and timeline.
+// Shows the open task: its head, steps, callouts and timeline, or why there is nothing to show.
 
-import { duration, parseTime, reachedAt, stageOf } from "../view/index.js";
-import { find, setAttribute, setDocumentText, setText } from "./dom.js";
+import { enteredAt, reachedAt } from "../view/index.js";
+import { Callouts } from "./callouts.js";
+import { find, setText } from "./dom.js";
 import { EntriesView } from "./entries.js";
-import { showBadge, showExactTime, showReferences } from "./facts.js";
-import { pulse } from "./motion.js";
+import { Head } from "./head.js";
+import { canSay, say } from "./language.js";
 import { showSteps } from "./steps.js";
 
-/** @import { TaskSummary, Timeline } from "../client/index.js" */
+/** @import { LinkTemplates, TaskSummary, Timeline } from "../client/index.js" */
+/** @import { Me } from "../view/index.js" */
+/**
+ * What a task is shown with. `listed`: its summary in the list, shown until its own state arrives. `me`: the claims of
+ * the user. `links`: where the deployment leads to.
+ * @typedef {{listed?: TaskSummary, me: Me, links: LinkTemplates}} Surroundings
+ */
 
-const PARTS = ".task-title, .creator, .refs, .callout p, .callout ol";
-const NOT_OPEN = new Map([
-  ["loading", "Loading…"],
-  ["deleted", "This task has been deleted."],
-  ["revoked", "This task is no longer visible to you."],
-  ["forbidden", "There is no such task, or it is not visible to you."],
-  ["too_many_tasks", "Too many tasks are open on this connection."],
-]);
+const FINAL = new Set(["loading", "deleted", "revoked"]); // in these states, opening the task again changes nothing
 
 export class TaskView {
   #article = find("article.task");
   #empty = find(".detail-empty");
   #steps = find(".steps");
   #entries = new EntriesView();
+  #callouts = new Callouts();
+  #head = new Head(() => this.#callouts.focusError() || this.#entries.goToEnd());
   /** @type {Timeline | null} */
   #timeline = null;
   /** @type {TaskSummary | null} The summary that is shown. */
   #shown = null;
+  /** @type {Omit<Surroundings, "listed"> | null} With what it is shown. */
+  #shownWith = null;
   #renderedVersion = -1;
   /** @type {import("../view/index.js").Reached} */
   #reached = new Map();
+  /** @type {number | undefined} */
+  #enteredAt;
+
+  /** @param {() => void} reopen opens the task that could not be opened once more */
+  constructor(reopen) {
+    find(".try-again", this.#empty).addEventListener("click", reopen);
+  }
 
   /** @param {Timeline | null} timeline */
   show(timeline) {
@@ -43,27 +54,33 @@ export class TaskView {
 
   /** Moves the focus to the task, where it covers the list. */
   focus() {
-    find(this.#article.hidden ? ".detail-empty p" : ".task-title").focus({ preventScroll: true });
+    find(this.#article.hidden ? ".detail-empty h2" : ".task-title").focus({ preventScroll: true });
   }
 
   goToEnd() {
     if (!this.#article.hidden) this.#entries.goToEnd();
   }
 
-  /** @param {TaskSummary | undefined} listed the summary in the list, shown until the task's own state arrives */
-  render(listed) {
+  /** @param {Surroundings} surroundings */
+  render({ listed, me, links }) {
     const timeline = this.#timeline;
     if (!timeline) return;
     const loading = timeline.state === "loading";
     const task = timeline.task ?? (loading ? listed : undefined);
     if (!task) return this.#showReason(timeline.state);
-    if (timeline.version === this.#renderedVersion && task === this.#shown) return;
+    const isSameTask = task === this.#shown && me === this.#shownWith?.me && links === this.#shownWith.links;
+    if (timeline.version === this.#renderedVersion && isSameTask) return;
     this.#empty.hidden = true;
     this.#article.hidden = false;
     this.#article.dataset.taskId = timeline.taskId;
     this.#reached = reachedAt(task, timeline.events);
-    if (task !== this.#shown) showHead(this.#article, task, this.#shown);
+    this.#enteredAt = enteredAt(task, timeline.events);
+    if (!isSameTask) {
+      this.#head.show(task, me, links);
+      this.#callouts.show(task);
+    }
     this.#shown = task;
+    this.#shownWith = { me, links };
     this.#entries.render(timeline.events);
     find(".timeline-empty").hidden = loading || timeline.events.length > 0;
     this.#renderedVersion = timeline.version;
@@ -73,8 +90,7 @@ export class TaskView {
   /** Updates the ages. */
   tick() {
     if (!this.#shown || this.#article.hidden) return;
-    const created = parseTime(this.#shown.createdAt);
-    if (created !== undefined) setText(find(".task-created time"), `${duration(Date.now() - created)} ago`);
+    this.#head.tick(this.#enteredAt);
     showSteps(this.#steps, this.#shown, this.#reached);
   }
 
@@ -82,74 +98,23 @@ export class TaskView {
   #forget() {
     this.#article.hidden = true;
     this.#article.removeAttribute("data-task-id");
-    for (const part of this.#article.querySelectorAll(PARTS)) part.replaceChildren();
-    find(".task-title").removeAttribute("title");
+    this.#head.clear();
+    this.#callouts.clear();
     this.#shown = null;
     this.#entries.clear();
   }
 
-  /** @param {string} state */
+  /** @param {string} state of the timeline */
   #showReason(state) {
     this.#forget();
     this.#empty.hidden = false;
+    this.#empty.dataset.state = state;
     this.#empty.classList.toggle("late", state === "loading");
-    find("a", this.#empty).hidden = state === "loading";
-    setText(find("p", this.#empty), whyNotOpen(state));
+    const key = canSay(`task.not-open.${state}`) ? state : "other";
+    setText(find("h2", this.#empty), say(`task.not-open.${key}`));
+    const why = canSay(`task.why.${key}`) ? say(`task.why.${key}`, { reason: state }) : "";
+    setText(find("p", this.#empty), why);
+    find(".ways-on", this.#empty).hidden = state === "loading";
+    find(".try-again", this.#empty).hidden = FINAL.has(state);
   }
-}
-
-/** @param {string} state */
-function whyNotOpen(state) {
-  return NOT_OPEN.get(state) ?? `This task could not be opened (${state}).`;
-}
-
-/**
- * @param {HTMLElement} article
- * @param {TaskSummary} task
- * @param {TaskSummary | null} before
- */
-function showHead(article, task, before) {
-  const title = find(".task-title", article);
-  setDocumentText(title, task.title ?? "Untitled");
-  title.classList.toggle("untitled", task.title === undefined);
-  setAttribute(title, "title", task.title);
-  const badge = find(".badge", article);
-  if (showBadge(badge, task) && before) pulse(badge);
-  const creator = find(".creator", article);
-  setDocumentText(creator, task.creator ?? "");
-  creator.hidden = task.creator === undefined;
-  showReferences(find(".refs", article), task, before);
-  const created = parseTime(task.createdAt);
-  find(".task-created", article).hidden = created === undefined;
-  showExactTime(find(".task-created time", article), created);
-  showQuestions(find(".callout.questions", article), task);
-  showError(find(".callout.error", article), task);
-}
-
-/**
- * @param {HTMLElement} callout
- * @param {TaskSummary} task
- */
-function showQuestions(callout, task) {
-  const questions = stageOf(task).stage === "questions" ? (task.questions ?? []) : [];
-  callout.hidden = questions.length === 0;
-  const count = questions.length;
-  const heading = count === 1 ? "One question waits for an answer" : `${count} questions wait for an answer`;
-  setText(find("h3", callout), heading);
-  find("ol", callout).replaceChildren(...questions.map((question) => {
-    const item = document.createElement("li");
-    item.dir = "auto";
-    setDocumentText(item, question);
-    return item;
-  }));
-}
-
-/**
- * @param {HTMLElement} callout
- * @param {TaskSummary} task
- */
-function showError(callout, task) {
-  const { error } = task;
-  callout.hidden = error === undefined || stageOf(task).stage !== "failed";
-  setDocumentText(find("p", callout), error ?? "");
 }

@@ -7,6 +7,7 @@
 //
 // It imports only types of the client, so a page may use it with another client as well.
 
+/** @typedef {import("./actions.js").Action} Action */
 /** @typedef {import("./links.js").Part} Part */
 /** @typedef {import("./outline.js").Kind} Kind */
 /** @typedef {import("./outline.js").Line} Line */
@@ -21,6 +22,7 @@
 /** @typedef {import("./steps.js").Reached} Reached */
 /** @typedef {import("./steps.js").StepTaken} StepTaken */
 
+export { actionOf } from "./actions.js";
 export { filled } from "./link-templates.js";
 export { partsOf } from "./links.js";
 export { isNotable, kindOf, Outline } from "./outline.js";
@@ -28,8 +30,9 @@ export { contentOf } from "./payload.js";
 export { fold, matches, searching } from "./search.js";
 export { SECTIONS, sectionOf, waitsForMe } from "./sections.js";
 export { readable, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";
-export { reachedAt, stepsOf } from "./steps.js";
+export { enteredAt, reachedAt, stepsOf } from "./steps.js";
 export { duration, inLargestUnit, parseTime } from "./time.js";
+export { webAddress } from "./web-address.js";
 export {
   bannerWords, countdownWords, isDisconnected, isSignedOut, reasonWords, sentence, stateWord, whatNext,
 } from "./words.js";

@@ -1,7 +1,7 @@
 // @ts-check
 // The steps of a task: which are done, which is current, and how long each took. Pure.
 
-import { STEPS, stageOf, stepOfEvent } from "./stages.js";
+import { STEPS, stageOf, stageOfEvent, stepOfEvent } from "./stages.js";
 import { parseTime } from "./time.js";
 
 /** @import { Event, TaskSummary } from "../client/messages.js" */
@@ -28,6 +28,25 @@ export function reachedAt(task, events) {
     if (step && reached.get(step) === undefined) reached.set(step, parseTime(event?.at));
   }
   return reached;
+}
+
+/**
+ * When the task came into the stage that it is in, in ms since the epoch: the first event of the last run of events that
+ * mean this stage. Where the events say nothing of it, the last change of the task is the best that is known.
+ * @param {TaskSummary} task
+ * @param {readonly (Event | null)[]} events
+ * @returns {number | undefined}
+ */
+export function enteredAt(task, events) {
+  const { stage } = stageOf(task);
+  let entered;
+  for (let index = events.length - 1; index >= 0; index -= 1) {
+    const event = events[index];
+    const meant = stageOfEvent(event?.type);
+    if (meant !== undefined && meant !== stage) break;
+    if (meant === stage) entered = parseTime(event?.at) ?? entered;
+  }
+  return entered ?? parseTime(task.updatedAt) ?? parseTime(task.createdAt);
 }
 
 /**

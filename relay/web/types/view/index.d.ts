@@ -1,6 +1,9 @@
+export { actionOf } from "./actions.js";
 export { filled } from "./link-templates.js";
 export { partsOf } from "./links.js";
 export { contentOf } from "./payload.js";
+export { webAddress } from "./web-address.js";
+export type Action = import("./actions.js").Action;
 export type Part = import("./links.js").Part;
 export type Kind = import("./outline.js").Kind;
 export type Line = import("./outline.js").Line;
@@ -18,6 +21,6 @@ export { isNotable, kindOf, Outline } from "./outline.js";
 export { fold, matches, searching } from "./search.js";
 export { SECTIONS, sectionOf, waitsForMe } from "./sections.js";
 export { readable, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";
-export { reachedAt, stepsOf } from "./steps.js";
+export { enteredAt, reachedAt, stepsOf } from "./steps.js";
 export { duration, inLargestUnit, parseTime } from "./time.js";
 export { bannerWords, countdownWords, isDisconnected, isSignedOut, reasonWords, sentence, stateWord, whatNext } from "./words.js";
