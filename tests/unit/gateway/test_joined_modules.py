@@ -150,5 +150,7 @@ def test_the_source_map_leads_each_line_to_its_place() -> None:
 def test_comments_are_left_out_and_lines_stay() -> None:
     text = "// One\n/**\n * Two\n */\nconst a = `// ${3}`; // four\n  /* five */\n"
     assert without_comments(text) == "\n\n\n\nconst a = `// ${3}`; // four\n\n"
+    cast = "/** @type {Row} */ (row).focus();\n/** Five */\nconst b = 1;\n"
+    assert without_comments(cast) == "/** @type {Row} */ (row).focus();\n\nconst b = 1;\n"
     long = "const a = `\n// a text\n`;\n// a comment\n"
     assert without_comments(long) == long
