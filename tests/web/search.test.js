@@ -33,6 +33,10 @@ test("a search finds a task by every part that is seen", () => {
   );
 });
 
+test("a search finds a task by whom it waits for", () => {
+  finds({ taskId: "1", eventCount: 0, waitsFor: { sub: ["erin", "Zoë"], teams: ["red"] } }, ["erin", "zoe", "red"], ["sub", "teams", "blue"]);
+});
+
 test("a search needs all of its words, in any order and any part", () => {
   finds(TASK, ["prices round", "bob round 12", "ques bob"], ["round alice", "bob rounded"]);
 });

@@ -3,6 +3,7 @@
 
 import { connect } from "../client/index.js";
 import { isDisconnected, isSignedOut, waitsForMe } from "../view/index.js";
+import { copyLink } from "./copy.js";
 import { Deployment } from "./deployment.js";
 import { find, setText } from "./dom.js";
 import { FreshnessView, isBlocked, refusal } from "./freshness.js";
@@ -12,7 +13,9 @@ import { ListView } from "./list.js";
 import { memory } from "./memory.js";
 import { Announcer } from "./announcer.js";
 import { Attention } from "./attention.js";
+import { neighbour, nextIn } from "./neighbours.js";
 import { addressOf } from "./row.js";
+import { SavedViews } from "./saved-views.js";
 import { SearchView } from "./search.js";
 import { onRenewal, signIn, token } from "./session.js";
 import { TaskView } from "./task.js";
@@ -28,7 +31,8 @@ sayStaticTexts(); // before the views copy templates
 
 const notice = find("#notice");
 const sections = find("#sections");
-const search = new SearchView(invalidate, { is: new Map([["mine", isMine]]) });
+const search = new SearchView(invalidate, { me: () => relay.me, chosen: showList, is: new Map([["mine", isMine]]) });
+const savedViews = new SavedViews({ open: (view) => search.open(view), count: countOf });
 const listView = new ListView(invalidate);
 const taskView = new TaskView(reopen);
 const deployment = new Deployment(invalidate);
@@ -61,6 +65,9 @@ find(".clear-filter", notice).addEventListener("click", () => search.clear());
 find(".reconnect", notice).addEventListener("click", () => relay.retry());
 listenToKeys({
   step: (by) => listView.step(listView.focused ?? open?.taskId ?? null, by),
+  move,
+  next: openNextThatNeedsMe,
+  copy: copyLink,
   search: () => search.focus(),
   leave,
   end: () => taskView.goToEnd(),
@@ -70,6 +77,7 @@ setInterval(() => {
   listView.tick();
   taskView.tick();
   freshnessView.tick();
+  savedViews.tick();
 }, TICK_MS);
 
 /** Connects for the user who is signed in now, and removes everything that an earlier connection showed. */
@@ -153,6 +161,7 @@ function render() {
   const hasList = list.state === "ready";
   document.body.classList.toggle("has-list", hasList);
   freshnessView.render(status, hasList);
+  savedViews.render(search.view);
   let matching = 0;
   if (hasList) {
     const how = { me: relay.me, openTaskId: open?.taskId ?? null, marking: freshnessView.isReturning };
@@ -206,6 +215,40 @@ function leave() {
   if (search.leave()) return;
   if (open) location.hash = "#/";
   else if (search.isOn) search.clear();
+}
+
+/** Closes a task that covers the list. */
+function showList() {
+  if (open && !BESIDE.matches) location.replace("#/"); // the entry of the history is the one of the view
+}
+
+/**
+ * The keys j and k: open the task above or below, where one lies beside the list, and otherwise move the focus.
+ * @param {number} by
+ */
+function move(by) {
+  if (!open || !BESIDE.matches) return listView.step(listView.focused ?? open?.taskId ?? null, by);
+  const taskId = neighbour(sections, open.taskId, by);
+  if (taskId === undefined) return;
+  if (listView.focused !== null) listView.focus(taskId);
+  location.replace(addressOf(taskId)); // Back leads to where the reader was before leafing through the tasks
+}
+
+/** The key n. */
+function openNextThatNeedsMe() {
+  const taskId = nextIn(sections, "needs-me", open?.taskId ?? listView.focused);
+  if (taskId === undefined) setText(find("#said"), say("keys.nothing-needs-me"));
+  else location.hash = addressOf(taskId);
+}
+
+/**
+ * How many tasks a saved view has.
+ * @param {import("./view-address.js").View} view
+ */
+function countOf(view) {
+  if (list?.state !== "ready") return undefined;
+  const passes = search.predicate(view);
+  return list.tasks.reduce((count, task) => count + Number(passes(task)), 0);
 }
 
 /**

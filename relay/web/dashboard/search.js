@@ -1,12 +1,12 @@
 // @ts-check
 // The search of the list: words in the field, and one section or all. Both are part of the page's address.
 
-import { searching, SECTIONS } from "../view/index.js";
+import { searching, sectionOf, SECTIONS } from "../view/index.js";
 import { find, setAttribute, setText, stamp } from "./dom.js";
 import { say } from "./language.js";
 import { ViewAddress } from "./view-address.js";
 
-/** @import { Predicate, SearchOptions, Section } from "../view/index.js" */
+/** @import { Me, Predicate, SearchOptions, Section } from "../view/index.js" */
 /** @import { View } from "./view-address.js" */
 /** @typedef {{passes: Predicate, section: Section | null}} Filter `passes`: whether a task matches the text */
 
@@ -19,13 +19,18 @@ export class SearchView {
   #buttons = SECTIONS.map(sectionButton);
   #address = new ViewAddress((view) => this.#show(view));
   #read;
+  #me;
+  #chosen;
   #changed = () => {}; // until the page begins to render
 
   /**
    * @param {() => void} changed
-   * @param {SearchOptions} options
+   * @param {SearchOptions & {me: () => Me, chosen: () => void}} options `me`: the claims of the reader; `chosen`:
+   *   called when the reader has searched or chosen a view, so that they now want to see the list
    */
-  constructor(changed, options) {
+  constructor(changed, { me, chosen, ...options }) {
+    this.#me = me;
+    this.#chosen = chosen;
     this.#read = searching(options);
     this.#field.addEventListener("input", () => this.#set({ text: this.#field.value }, { isTyping: true }));
     this.#field.addEventListener("change", () => this.#address.settle()); // it lost the focus, or Enter was pressed
@@ -86,6 +91,17 @@ export class SearchView {
     this.#open(view.text !== "");
   }
 
+  /**
+   * Whether a task belongs to a view.
+   * @param {View} view
+   * @returns {Predicate}
+   */
+  predicate({ text, section }) {
+    const passes = this.#read(text);
+    const me = this.#me();
+    return (task) => passes(task) && (section === null || sectionOf(task, me) === section);
+  }
+
   /** What `is:…` asks has changed: the tasks have to be searched again. */
   refresh() {
     if (!/\bis:/i.test(this.text)) return;
@@ -112,6 +128,7 @@ export class SearchView {
     const view = { text: this.#field.value, section: this.current.section, ...change };
     this.#address.write(view, how);
     this.#apply(view);
+    this.#chosen();
   }
 
   /** @param {View} view */

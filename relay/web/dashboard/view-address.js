@@ -93,6 +93,14 @@ export function queryOf({ text, section }, query) {
   return written === "" ? "" : `?${written}`;
 }
 
+/**
+ * The address of a view, without a task.
+ * @param {View} view
+ */
+export function withView(view) {
+  return `${location.pathname}${queryOf(view, location.search)}#/`;
+}
+
 /** @param {string} query */
 function withQuery(query) {
   return location.pathname + query + location.hash;

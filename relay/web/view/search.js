@@ -168,7 +168,8 @@ function folded(task, label) {
   const numbers = [issueNumber, prNumber].map((number) => (number ? `#${number}` : ""));
   const ownId = OPAQUE_ID.test(id) ? "" : id;
   const by = once(JSON.stringify(creator), () => line(creator));
-  const text = [line(title), by, line(issueUrl), line(prUrl), ...numbers, ownId, status].join("\n");
+  const waitsFor = task.waitsFor ? Object.values(task.waitsFor).flat().map(line) : [];
+  const text = [line(title), by, line(issueUrl), line(prUrl), ...numbers, ownId, ...waitsFor, status].join("\n");
   return { text, status, creator: by, id };
 }
 

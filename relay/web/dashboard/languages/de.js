@@ -30,6 +30,17 @@ export const de = {
   "search.short.in-progress": "Aktiv",
   "search.short.failed": "Fehler",
   "search.short.completed": "Fertig",
+  "views": "Ansichten",
+  "views.title": "Gespeicherte Ansichten",
+  "views.all": "Alle Aufgaben",
+  "views.none": "Suchen Sie, oder wählen Sie einen Abschnitt: Dann können Sie das hier für diesen Browser speichern.",
+  "views.save-as": "Diese Ansicht speichern als",
+  "views.save": "Speichern",
+  "views.name": "Name der Ansicht",
+  "views.rename": "{name} umbenennen",
+  "views.rename-short": "Umbenennen",
+  "views.delete": "{name} löschen",
+  "views.delete-short": "Löschen",
   "keys": "Tasten",
 
   // List
@@ -146,12 +157,16 @@ export const de = {
   "said-many": { one: "{count} Aufgabe hat sich geändert.", other: "{count} Aufgaben haben sich geändert." },
 
   // Keys
-  "keys.next": "Nächste Aufgabe",
-  "keys.previous": "Vorige Aufgabe",
+  "keys.move": "Nächste oder vorige Aufgabe öffnen",
+  "keys.step": "Durch die Liste gehen",
   "keys.open": "Aufgabe öffnen",
+  "keys.next": "Nächste Aufgabe, die mich braucht",
+  "keys.nothing-needs-me": "Nichts braucht Sie.",
+  "keys.copy": "Link zur geöffneten Aufgabe kopieren",
+  "keys.find": "Im Verlauf der geöffneten Aufgabe suchen",
   "keys.end": "Neuestes Ereignis der geöffneten Aufgabe",
   "keys.search": "Suchen",
-  "keys.leave": "Suche leeren, Aufgabe schließen, alle Aufgaben zeigen",
+  "keys.leave": "Ein Schritt zurück: aus der Suche, aus der Aufgabe, zu allen Aufgaben",
   "keys.help": "Diese Tasten",
   "keys.close": "Schließen",
 };

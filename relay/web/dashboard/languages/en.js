@@ -30,6 +30,17 @@ export const en = {
   "search.short.in-progress": "Active",
   "search.short.failed": "Failed",
   "search.short.completed": "Done",
+  "views": "Views",
+  "views.title": "Saved views",
+  "views.all": "All tasks",
+  "views.none": "Search or choose a section: then you can save it here, for this browser.",
+  "views.save-as": "Save this view as",
+  "views.save": "Save",
+  "views.name": "Name of the view",
+  "views.rename": "Rename {name}",
+  "views.rename-short": "Rename",
+  "views.delete": "Delete {name}",
+  "views.delete-short": "Delete",
   "keys": "Keys",
 
   // List
@@ -146,12 +157,16 @@ export const en = {
   "said-many": { one: "{count} task changed.", other: "{count} tasks changed." },
 
   // Keys
-  "keys.next": "Next task",
-  "keys.previous": "Previous task",
+  "keys.move": "Open the next or the previous task",
+  "keys.step": "Move through the list",
   "keys.open": "Open the task",
+  "keys.next": "Next task that needs me",
+  "keys.nothing-needs-me": "Nothing needs you.",
+  "keys.copy": "Copy the link to the open task",
+  "keys.find": "Find in the timeline of the open task",
   "keys.end": "Newest event of the open task",
   "keys.search": "Search",
-  "keys.leave": "Clear the search, close the task, show all tasks",
+  "keys.leave": "One step back: out of the search, out of the task, to all tasks",
   "keys.help": "These keys",
   "keys.close": "Close",
 };
