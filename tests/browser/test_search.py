@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from accessibility import complaints
 from dashboard import detail, open_row, row, write_task
 from playwright.sync_api import Page, expect
 from support.relay_fixture import token
@@ -185,6 +186,41 @@ def test_the_help_under_the_field_shows_what_can_be_typed_and_types_it(page: Pag
     expect(page.locator(".row")).to_have_count(1)
     page.get_by_role("button", name="Clear the search").click()
     expect(page.locator("#search")).to_have_value("")
+
+
+def test_a_stage_is_found_by_its_name_in_the_language_of_the_page(page: Page, site: Any) -> None:
+    asked = write_task(site, status="clarification_needed")
+    merged = write_task(site, status="merged")
+    page.goto(f"{site.url}/?lang=de#token={token('alice')}")
+    expect_rows(page, asked, merged)
+    type_search(page, row(page, asked).locator(".badge").inner_text().upper())
+    expect_rows(page, asked)
+    type_search(page, "nichts dergleichen")
+    expect(page.locator("#notice")).to_contain_text("Nichts gefunden")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_header_and_what_it_opens(
+    site: Any, axe: str, width: int, scheme: str
+) -> None:
+    size = {"width": width, "height": 800}
+    page = site.another(viewport=size, color_scheme=scheme, reduced_motion="reduce", bypass_csp=True)
+    write_task(site, title="Dark theme", status="failed")
+    write_task(site, title="Rate limits", status="pr_opened")
+    site.open(page=page)
+    expect(page.locator(".row")).to_have_count(2)
+    page.keyboard.press("/")
+    expect(page.locator(".search-help")).to_be_visible()
+    assert complaints(page, axe) == []
+    page.keyboard.type("dark")
+    expect(page.locator(".row")).to_have_count(1)
+    assert complaints(page, axe) == []
+    page.locator("#views-button").click()
+    page.get_by_role("button", name="Save", exact=True).click()
+    assert complaints(page, axe) == []
+    page.get_by_role("button", name="Rename dark").click()
+    assert complaints(page, axe) == []
 
 
 def test_a_search_is_typed_smoothly_over_thousands_of_tasks(page: Page, site: Any, capsys: Any) -> None:

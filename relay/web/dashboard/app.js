@@ -6,6 +6,7 @@ import { isDisconnected, isSignedOut, waitsForMe } from "../view/index.js";
 import { copyLink } from "./copy.js";
 import { Deployment } from "./deployment.js";
 import { find, setText } from "./dom.js";
+import { stageLabel } from "./facts.js";
 import { FreshnessView, isBlocked, refusal } from "./freshness.js";
 import { listenToKeys } from "./keys.js";
 import { say, sayStaticTexts } from "./language.js";
@@ -31,7 +32,13 @@ sayStaticTexts(); // before the views copy templates
 
 const notice = find("#notice");
 const sections = find("#sections");
-const search = new SearchView(invalidate, { me: () => relay.me, chosen: showList, is: new Map([["mine", isMine]]) });
+const search = new SearchView(invalidate, {
+  me: () => relay.me,
+  tasks: () => list.tasks,
+  chosen: showList,
+  labelOf: stageLabel,
+  is: new Map([["mine", isMine]]),
+});
 const savedViews = new SavedViews({ open: (view) => search.open(view), count: countOf });
 const listView = new ListView(invalidate);
 const taskView = new TaskView(reopen);

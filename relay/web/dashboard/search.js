@@ -8,7 +8,10 @@ import { ViewAddress } from "./view-address.js";
 
 /** @import { Me, Predicate, SearchOptions, Section } from "../view/index.js" */
 /** @import { View } from "./view-address.js" */
+/** @import { TaskSummary } from "../client/index.js" */
 /** @typedef {{passes: Predicate, section: Section | null}} Filter `passes`: whether a task matches the text */
+
+const PREPARED_AT_ONCE = 500; // tasks: some ms
 
 export class SearchView {
   /** @type {Filter} A new object whenever it changes. */
@@ -25,14 +28,15 @@ export class SearchView {
 
   /**
    * @param {() => void} changed
-   * @param {SearchOptions & {me: () => Me, chosen: () => void}} options `me`: the claims of the reader; `chosen`:
-   *   called when the reader has searched or chosen a view, so that they now want to see the list
+   * @param {SearchOptions & {me: () => Me, tasks: () => readonly TaskSummary[], chosen: () => void}} options `me`: the
+   *   claims of the reader; `chosen`: called when the reader has searched or chosen a view, and so wants to see the list
    */
-  constructor(changed, { me, chosen, ...options }) {
+  constructor(changed, { me, tasks, chosen, ...options }) {
     this.#me = me;
     this.#chosen = chosen;
     this.#read = searching(options);
     this.#field.addEventListener("input", () => this.#set({ text: this.#field.value }, { isTyping: true }));
+    this.#field.addEventListener("focus", () => this.#prepare(tasks()));
     this.#field.addEventListener("change", () => this.#address.settle()); // it lost the focus, or Enter was pressed
     this.#opener.addEventListener("click", () => this.focus());
     find("#search-close").addEventListener("click", () => this.#cancel());
@@ -129,6 +133,16 @@ export class SearchView {
     this.#address.write(view, how);
     this.#apply(view);
     this.#chosen();
+  }
+
+  /**
+   * Folds the texts of all tasks before the first letter is typed, a part at a time.
+   * @param {readonly TaskSummary[]} tasks
+   */
+  #prepare(tasks) {
+    const passes = this.#read("…"); // any text: each task that is tried stays folded
+    tasks.slice(0, PREPARED_AT_ONCE).forEach(passes);
+    if (tasks.length > PREPARED_AT_ONCE) setTimeout(() => this.#prepare(tasks.slice(PREPARED_AT_ONCE)));
   }
 
   /** @param {View} view */
