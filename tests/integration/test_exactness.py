@@ -72,6 +72,9 @@ UPDATES: dict[str, Callable[[int], Any]] = {
     ),
     "give away": lambda n: {"$set": {"createdBy": ("alice", "bob", "nobody")[n % 3]}},
     "give away and push": lambda n: append(n) | {"$set": {"createdBy": ("alice", "bob")[n % 2]}},
+    "ask": lambda n: {
+        "$set": {"status": "pr_opened", "reviewers": [["alice"], [{"id": 1}, "bob"], []][n % 3]}
+    },
     "share": lambda n: {"$set": {"members": [["alice", "bob"], ["bob"], []][n % 3]}},
 }
 # Most of real life is appends, and a position can only be resumed where nothing was rewritten.
@@ -265,6 +268,7 @@ class Play:
                 await self._until(number, partial(_is_at, member.timelines, task_id, expected))
                 assert member.timelines[task_id] == expected
                 assert member.summaries[task_id].get("status") == visible[task_id].get("status")
+                assert member.summaries[task_id].get("waitsFor") == _waits_for(visible[task_id])
                 SEEN["timelines compared"] += 1
             if member.dashboard is not None:
                 assert set(member.dashboard) == set(visible)
@@ -272,7 +276,17 @@ class Play:
                     events = visible[task_id].get("events")
                     assert summary["eventCount"] == (len(events) if isinstance(events, list) else 0)
                     assert summary.get("status") == visible[task_id].get("status")
+                    assert summary.get("waitsFor") == _waits_for(visible[task_id])
                 SEEN["dashboards compared"] += 1
+
+
+def _waits_for(document: dict[str, Any]) -> dict[str, list[str]] | None:
+    """Those for whom a task waits, as the default mapping says of these statuses."""
+    if document.get("status") != "pr_opened":
+        return None
+    reviewers = [one for one in document["reviewers"] if isinstance(one, str)]
+    named = reviewers or [document["createdBy"]]
+    return {"sub": named}
 
 
 @pytest.mark.timeout(600)
