@@ -20,7 +20,7 @@ from relay.gateway.pages.web_files import WebFiles
 
 ONE_WAY_S = 0.075
 REQUESTS_MAX = 25
-BYTES_MAX = 100_000  # of a first visit, without the tasks
+BYTES_MAX = 150_000  # of a first visit, without the tasks
 
 # Notes when the first row was painted, in ms since the navigation began.
 NOTE_FIRST_ROW = """
@@ -63,8 +63,9 @@ def test_the_page_arrives_in_few_requests(site: Any, opening_s: float) -> None:
         line.reset()
         page.reload()
         report(line, page, "reload")
-        # The page, which has not changed, and a WebSocket.
-        assert sorted(request.partition("?")[0] for request in line.requests) == ["/", "/ws"]
+        # The page, which has not changed, and the connection. Nothing is loaded that was loaded before.
+        paths = {request.partition("?")[0] for request in line.requests}
+        assert paths <= {"/", "/ws/dashboard", "/config"}
         assert line.received < BYTES_MAX / 20
         page.close()
 

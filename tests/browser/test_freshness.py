@@ -34,7 +34,7 @@ def test_the_page_continues_from_its_position_after_a_lost_connection(page: Page
 
         socket.on_message(forward)
 
-    page.route_web_socket(re.compile("/ws$"), through)
+    page.route_web_socket("**/ws**", through)
     task_id = write_task(site, title="Resumed", events=[{"type": f"step_{n}"} for n in range(3)])
     site.open()
     row(page, task_id).click()
@@ -72,7 +72,7 @@ def test_the_banner_says_that_the_page_is_not_connected(page: Page, site: Any) -
         else:
             socket.close(code=1011, reason="internal")
 
-    page.route_web_socket(re.compile("/ws$"), once)
+    page.route_web_socket("**/ws**", once)
     task_id = write_task(site)
     site.open()
     expect(row(page, task_id)).to_be_visible()
@@ -208,7 +208,7 @@ def test_the_page_says_that_the_relay_is_stale(page: Page, site: Any) -> None:
 
         server.on_message(forward)
 
-    page.route_web_socket(re.compile("/ws$"), relay_that_lost_the_database)
+    page.route_web_socket("**/ws**", relay_that_lost_the_database)
     task_id = write_task(site)
     page.goto(f"{site.url}/#token={token('alice')}")
     expect(connection(page, "stale")).to_have_text("Stale")

@@ -250,7 +250,7 @@ def test_the_countdown_to_the_next_attempt_can_be_skipped(page: Page, site: Site
         else:
             socket.close(code=4429, reason="rate_limited:60000")
 
-    page.route_web_socket("**/ws", refuse_the_first)
+    page.route_web_socket("**/ws**", refuse_the_first)
     page.goto(f"{app.origin}/#token={token('alice')}")
     countdown = status(page).locator(".relay-connection-countdown")
     expect(countdown).to_have_text(re.compile(r"Next try in (60|5\d) s"))

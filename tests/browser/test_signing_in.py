@@ -104,7 +104,7 @@ def test_only_a_tab_of_the_same_user_renews_the_sign_in(page: Page, site: Any) -
 
 
 def test_the_page_says_that_the_feature_is_off_and_stops_trying(page: Page, site: Any) -> None:
-    page.route_web_socket("**/ws", lambda socket: socket.close(code=4502, reason="feature_disabled"))
+    page.route_web_socket("**/ws**", lambda socket: socket.close(code=4502, reason="feature_disabled"))
     page.goto(f"{site.url}/#token={token('alice')}")
     expect(connection(page, "refused")).to_have_text("Switched off")
     expect(page.locator("#notice")).to_contain_text("not switched on for you")
@@ -129,7 +129,7 @@ def test_a_disconnected_user_sees_who_did_it_and_comes_back_with_a_button(page: 
 def test_a_disconnected_user_without_a_list_sees_the_notice_in_its_place(page: Page, site: Any) -> None:
     ends = [True]
     page.route_web_socket(
-        "**/ws",
+        "**/ws**",
         lambda socket: (
             socket.close(code=4403, reason="disconnected") if ends.pop() else socket.connect_to_server()
         ),
@@ -168,5 +168,5 @@ def forwarded_sockets(page: Page) -> list[WebSocketRoute]:
         socket.connect_to_server()
         sockets.append(socket)
 
-    page.route_web_socket("**/ws", forward)
+    page.route_web_socket("**/ws**", forward)
     return sockets

@@ -117,6 +117,11 @@ export class FakeRelay {
       }
     };
     socket.welcome(25_000, this.limits, this.claims);
+    if (new URL(socket.url).pathname.endsWith("/dashboard")) {
+      const error = this.refuse({ type: "dashboard:join", id: "", data: {} });
+      peer.list = !error;
+      socket.receive(error ? "error" : "dashboard:state", error ?? this.#list());
+    }
   }
 
   /** @param {FakeRequest} request */

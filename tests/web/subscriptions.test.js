@@ -375,3 +375,69 @@ function random(seed) {
     return seed / 2 ** 31;
   };
 }
+
+test("a list that is joined with the connection takes one round trip, and is joined by a request ever after", async () => {
+  const relay = new FakeRelay("a");
+  const client_ = connect({ url: "ws://relay.test/live/ws", token: () => "token", host: relay.host, joinEarly: true });
+  const list = client_.joinDashboard({ limit: 5000 });
+  client_.joinTask("a");
+  await relay.world.pass(10);
+  const [first] = relay.world.sockets;
+  assert.equal(first.url, "ws://relay.test/live/ws/dashboard?limit=5000");
+  assert.deepEqual(first.sent.map(({ type }) => type), ["task:join"]);
+  assert.deepEqual([list.state, list.size], ["ready", 1]);
+  await relay.append("b", 1);
+  assert.equal(list.size, 2);
+  await relay.cut();
+  await relay.world.pass(5_000);
+  const last = relay.world.sockets.at(-1);
+  assert.equal(last.url, "ws://relay.test/live/ws");
+  assert.deepEqual(last.sent.map(({ type }) => type), ["dashboard:join", "task:join"]);
+  assert.equal(list.size, 2);
+  client_.close();
+});
+
+test("a client whose list is left, or wanted with another limit, before the connection is there, asks for what it wants", async () => {
+  for (const limit of [undefined, 7]) {
+    const relay = new FakeRelay("a");
+    const client_ = connect({ url: "ws://relay.test/ws", token: () => "token", host: relay.host, joinEarly: true });
+    client_.joinDashboard({ limit: 5 });
+    relay.world.onSocket = () => {};
+    await settled();
+    const [socket] = relay.world.sockets;
+    client_.leaveDashboard();
+    const list = limit === undefined ? null : client_.joinDashboard({ limit });
+    socket.welcome();
+    socket.receive("dashboard:state", { tasks: [], reset: true, more: false });
+    await settled();
+    const wanted = limit === undefined ? ["dashboard:leave"] : ["dashboard:join"];
+    assert.deepEqual(socket.sent.map(({ type }) => type), wanted);
+    if (list) assert.equal(list.state, "loading");
+    client_.close();
+  }
+});
+
+test("a list that could not be read for the connection is asked for again", async () => {
+  const relay = new FakeRelay("a");
+  let refusals = 1;
+  relay.refuse = ({ type }) => (type === "dashboard:join" && refusals-- > 0
+    ? { code: "unavailable", message: "Later.", temporary: true, retryAfterMs: 50 } : undefined);
+  const client_ = connect({ url: "ws://relay.test/ws", token: () => "token", host: relay.host, joinEarly: true });
+  const list = client_.joinDashboard();
+  await relay.world.pass(10);
+  assert.equal(list.state, "loading");
+  await relay.world.pass(100);
+  assert.equal(list.state, "ready");
+  client_.close();
+});
+
+test("a client behind a proxy that does not forward the address of the list is live with the next attempt", async () => {
+  const relay = new FakeRelay("a");
+  const greet = relay.world.onSocket;
+  relay.world.onSocket = (socket) => (socket.url.includes("dashboard") ? socket.ends() : greet(socket));
+  const client_ = connect({ url: "ws://relay.test/ws", token: () => "token", host: relay.host, joinEarly: true });
+  const list = client_.joinDashboard();
+  await relay.world.pass(3_000);
+  assert.deepEqual([client_.status.state, list.state], ["live", "ready"]);
+  client_.close();
+});

@@ -70,6 +70,9 @@ export class Connection {
   #offers;
   #retries;
   #host;
+  #early;
+  /** @type {{transport: Transport, limit: number} | null} The WebSocket whose request joined the list of this limit. */
+  #joined = null;
   #onOpen;
   #onMessage;
   /** @type {Transport | null} */
@@ -97,11 +100,13 @@ export class Connection {
    * @param {import("./transports/open.js").Endpoints} options.endpoints
    * @param {import("./tokens.js").GetToken} options.token
    * @param {Host} options.host
-   * @param {() => void} options.onOpen called for every new connection, before its first message
+   * @param {() => number | undefined} [options.early] the limit of a list to join with the first WebSocket, if any
+   * @param {(joined?: number) => void} options.onOpen called for every new connection, before its first message, with
+   *   the limit of the list if its request has joined one
    * @param {(message: ServerMessage) => void} options.onMessage
    * @param {Retries} [options.retries] of the connection that this one replaces, so that its backoff continues
    */
-  constructor({ endpoints, token, host, onOpen, onMessage, retries = new Retries() }) {
+  constructor({ endpoints, token, host, early, onOpen, onMessage, retries = new Retries() }) {
     this.#isMixed = endpoints.isMixed;
     this.#opener = new TransportOpener(endpoints, host, {
       opened: (transport, openedWith) => this.#opened(transport, openedWith),
@@ -115,6 +120,7 @@ export class Connection {
     this.#probe = new Probe(() => this.#openSocket(this.#offers.token ?? ""), host);
     this.#retries = retries;
     this.#host = host;
+    this.#early = early;
     this.#onOpen = onOpen;
     this.#onMessage = onMessage;
     this.#unlisten = [
@@ -226,8 +232,11 @@ export class Connection {
    * @returns {Transport | null} null where no WebSocket can be made: then polls need no further proof
    */
   #openSocket(token) {
-    const transport = this.#opener.openSocket(token);
+    const limit = this.#early?.();
+    this.#early = undefined; // where a proxy does not forward that address, the next attempt has to get through
+    const transport = this.#opener.openSocket(token, limit);
     if (transport === null) this.#blockage.confirm();
+    else if (limit !== undefined) this.#joined = { transport, limit };
     return transport;
   }
 
@@ -259,7 +268,8 @@ export class Connection {
       this.#probe.lookLater();
     }
     this.#become(this.#current());
-    if (transport === this.#transport) this.#onOpen();
+    if (transport !== this.#transport) return;
+    this.#onOpen(this.#joined?.transport === transport ? this.#joined.limit : undefined);
   }
 
   /** HTTP gets through. Only the network may have been away, so try a WebSocket once more before polling starts. */

@@ -43,6 +43,8 @@ export { isSameUser } from "./token.js";
  *   returns a token, or a promise of one. It is called for each connection, again before a token expires, and with
  *   growing pauses where it returns none, throws, or does not answer within 15 s.
  * @property {boolean} [measureDelay] ask for the relay's time with every heartbeat, so that `stats.delayMs` is known
+ * @property {boolean} [joinEarly] join the list already with the request for the first WebSocket, which saves a round trip.
+ *   A proxy then has to forward the address of `url` with `/dashboard` behind it, too.
  * @property {Partial<Host>} [host] parts of the environment to replace, as in tests
  */
 
@@ -55,7 +57,9 @@ export function connect(options) {
 }
 
 export class Relay {
+  /** @type {Connection} */
   #connection;
+  /** @type {Subscriptions} */
   #subscriptions;
   /** The user, the age of the last message, the delay of changes. */
   stats;
@@ -67,7 +71,7 @@ export class Relay {
    * @param {import("./retries.js").Retries} [retries] of the connection that this one replaces, so that its backoff
    *   continues
    */
-  constructor({ url, token, measureDelay = false, host: replaced }, retries) {
+  constructor({ url, token, measureDelay = false, joinEarly = false, host: replaced }, retries) {
     const host = { ...browser, ...replaced };
     const send = (/** @type {string} */ type, /** @type {object} */ data) => this.#connection.send(type, data);
     this.#subscriptions = new Subscriptions(send, host);
@@ -76,7 +80,8 @@ export class Relay {
       endpoints: endpoints(url),
       token,
       host,
-      onOpen: () => this.#subscriptions.joinAll(),
+      early: joinEarly ? () => this.#subscriptions.wantedLimit : undefined,
+      onOpen: (joined) => this.#subscriptions.joinAll(joined),
       onMessage: (message) => {
         this.#subscriptions.receive(message);
         this.stats.take(message);

@@ -31,6 +31,7 @@ const ENVELOPE_BYTES = 128; // of a frame, around the tasks it names
 // With one bad or surplus task, the relay refuses a whole request without naming the task (PROTOCOL.md section 3).
 const OF_THE_WHOLE = new Set(["bad_request", "bad_message", "too_many_tasks"]);
 const LONE_SURROGATE = /\p{Surrogate}/u;
+const EARLY = "early"; // stands for the id of a join that was sent with the request for the connection
 const UNKNOWN_LIMITS = { maxTasks: Infinity, maxMessageBytes: MAX_MESSAGE_BYTES_DEFAULT };
 
 export class Subscriptions {
@@ -90,12 +91,22 @@ export class Subscriptions {
     this.#leave(taskId, task);
   }
 
-  /** Joins everything on a new connection, which knows nothing of earlier joins. */
-  joinAll() {
+  /** The limit of the list that is to be joined; undefined if none is. */
+  get wantedLimit() {
+    return this.#list?.phase === "wanted" ? (this.#list.limit ?? DASHBOARD_LIMIT_DEFAULT) : undefined;
+  }
+
+  /**
+   * Joins everything on a new connection, which knows nothing of earlier joins.
+   * @param {number} [joined] the limit of the list, if the request for the connection has joined it
+   */
+  joinAll(joined) {
     this.#leaves.clear();
     this.#limits = UNKNOWN_LIMITS;
     this.#pace.begin();
     for (const one of this.#all()) one.reset();
+    if (joined !== undefined && this.wantedLimit === joined) this.#list?.ask(EARLY);
+    if (joined !== undefined && this.#list === null) this.#leaves.add(null); // it was left meanwhile
     this.#schedule();
   }
 
@@ -106,7 +117,9 @@ export class Subscriptions {
   }
 
   /** @param {ServerMessage} message */
-  receive({ type, data, replyTo }) {
+  receive({ type, data, replyTo: named }) {
+    const isEarly = this.#list?.phase === "asked" && this.#list.request === EARLY;
+    const replyTo = isEarly && (type === "dashboard:state" || type === "error") ? (named ?? EARLY) : named;
     switch (type) {
       case "welcome":
         this.#learn(data.limits);
@@ -156,6 +169,7 @@ export class Subscriptions {
   #learn({ maxTasks = Infinity, maxMessageBytes = MAX_MESSAGE_BYTES_DEFAULT, messagesPerSecond = 0 } = {}) {
     this.#limits = { maxTasks, maxMessageBytes };
     this.#pace.learn(messagesPerSecond, this.#host.now());
+    if (this.#list?.request === EARLY) this.#pace.spend(costOfList(this.#list.limit));
   }
 
   /**

@@ -92,7 +92,7 @@ function start() {
   relay?.close();
   listView.clear();
   attention.clear();
-  relay = connect({ url: "ws", token, measureDelay: true });
+  relay = connect({ url: "ws", token, measureDelay: true, joinEarly: true });
   status = relay.status;
   relay.onStatus(follow);
   relay.onMessage((message) => {

@@ -47,13 +47,14 @@ export class TransportOpener {
 
   /**
    * @param {string} token
+   * @param {number} [limit] of the list that the request joins, if it joins one
    * @returns {Transport | null} null where no WebSocket can be made, as in Node before 22 or in a sandbox
    */
-  openSocket(token) {
+  openSocket(token, limit) {
     try {
       /** @type {Transport} */
       const transport = new WebSocketTransport({
-        ...this.#options(token, () => transport), url: this.#endpoints.socket,
+        ...this.#options(token, () => transport), url: limit === undefined ? this.#endpoints.socket : joining(this.#endpoints.socket, limit),
       });
       this.hasSockets = true;
       return transport;
@@ -92,4 +93,16 @@ export class TransportOpener {
       onEnd: (ending) => ended(transport(), ending),
     };
   }
+}
+
+/**
+ * The address of a WebSocket whose request joins the list (PROTOCOL.md section 1).
+ * @param {URL} socket
+ * @param {number} limit
+ */
+function joining(socket, limit) {
+  const url = new URL(socket);
+  url.pathname += "/dashboard";
+  url.searchParams.set("limit", String(limit));
+  return url;
 }

@@ -4,15 +4,18 @@ export class Connection {
      * @param {import("./transports/open.js").Endpoints} options.endpoints
      * @param {import("./tokens.js").GetToken} options.token
      * @param {Host} options.host
-     * @param {() => void} options.onOpen called for every new connection, before its first message
+     * @param {() => number | undefined} [options.early] the limit of a list to join with the first WebSocket, if any
+     * @param {(joined?: number) => void} options.onOpen called for every new connection, before its first message, with
+     *   the limit of the list if its request has joined one
      * @param {(message: ServerMessage) => void} options.onMessage
      * @param {Retries} [options.retries] of the connection that this one replaces, so that its backoff continues
      */
-    constructor({ endpoints, token, host, onOpen, onMessage, retries }: {
+    constructor({ endpoints, token, host, early, onOpen, onMessage, retries }: {
         endpoints: import("./transports/open.js").Endpoints;
         token: import("./tokens.js").GetToken;
         host: Host;
-        onOpen: () => void;
+        early?: (() => number | undefined) | undefined;
+        onOpen: (joined?: number) => void;
         onMessage: (message: ServerMessage) => void;
         retries?: Retries | undefined;
     });

@@ -6,6 +6,8 @@
  *   returns a token, or a promise of one. It is called for each connection, again before a token expires, and with
  *   growing pauses where it returns none, throws, or does not answer within 15 s.
  * @property {boolean} [measureDelay] ask for the relay's time with every heartbeat, so that `stats.delayMs` is known
+ * @property {boolean} [joinEarly] join the list already with the request for the first WebSocket, which saves a round trip.
+ *   A proxy then has to forward the address of `url` with `/dashboard` behind it, too.
  * @property {Partial<Host>} [host] parts of the environment to replace, as in tests
  */
 /**
@@ -20,7 +22,7 @@ export class Relay {
      * @param {import("./retries.js").Retries} [retries] of the connection that this one replaces, so that its backoff
      *   continues
      */
-    constructor({ url, token, measureDelay, host: replaced }: ConnectOptions, retries?: import("./retries.js").Retries);
+    constructor({ url, token, measureDelay, joinEarly, host: replaced }: ConnectOptions, retries?: import("./retries.js").Retries);
     /** The user, the age of the last message, the delay of changes. */
     stats: ConnectionStats;
     /**
@@ -90,6 +92,11 @@ export type ConnectOptions = {
      * ask for the relay's time with every heartbeat, so that `stats.delayMs` is known
      */
     measureDelay?: boolean | undefined;
+    /**
+     * join the list already with the request for the first WebSocket, which saves a round trip.
+     * A proxy then has to forward the address of `url` with `/dashboard` behind it, too.
+     */
+    joinEarly?: boolean | undefined;
     /**
      * parts of the environment to replace, as in tests
      */

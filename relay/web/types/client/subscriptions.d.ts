@@ -12,12 +12,17 @@ export class Subscriptions {
     joinTask(taskId: string): Timeline;
     /** @param {string} taskId */
     leaveTask(taskId: string): void;
-    /** Joins everything on a new connection, which knows nothing of earlier joins. */
-    joinAll(): void;
+    /** The limit of the list that is to be joined; undefined if none is. */
+    get wantedLimit(): number | undefined;
+    /**
+     * Joins everything on a new connection, which knows nothing of earlier joins.
+     * @param {number} [joined] the limit of the list, if the request for the connection has joined it
+     */
+    joinAll(joined?: number): void;
     /** Sends nothing any more. */
     close(): void;
     /** @param {ServerMessage} message */
-    receive({ type, data, replyTo }: ServerMessage): void;
+    receive({ type, data, replyTo: named }: ServerMessage): void;
     #private;
 }
 export type ServerMessage = import("./messages.js").ServerMessage;

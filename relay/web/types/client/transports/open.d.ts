@@ -25,9 +25,10 @@ export class TransportOpener {
     hasSockets: boolean;
     /**
      * @param {string} token
+     * @param {number} [limit] of the list that the request joins, if it joins one
      * @returns {Transport | null} null where no WebSocket can be made, as in Node before 22 or in a sandbox
      */
-    openSocket(token: string): Transport | null;
+    openSocket(token: string, limit?: number): Transport | null;
     /**
      * @param {string} token
      * @returns {Transport}
