@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from socket import socket
 from typing import Any
+
+from starlette.routing import BaseRoute
 
 from relay.auth.addresses import networks
 from relay.auth.admins import Admins
@@ -76,7 +78,7 @@ class Relay:
 
     `place` is its place among several processes; by default it is the only one. `read` returns the settings anew for
     `reload`; by default they stay as they are, and only files that they name are read again. `on_reloaded` is called
-    with the settings that are in force after each reload.
+    with the settings that are in force after each reload. `pages` are further routes on the port of clients.
 
     The constructor raises StartupError if the settings, the keys, the mapping (the description of how documents are
     read) or the certificate cannot be used. It opens no connection and no port.
@@ -89,6 +91,7 @@ class Relay:
         *,
         read: Callable[[], Settings] | None = None,
         on_reloaded: Callable[[Settings], None] = lambda _: None,
+        pages: Sequence[BaseRoute] = (),
     ) -> None:
         names_of(settings)  # raises StartupError if they name no database, before anything is opened
         self._place = place or Place()
@@ -98,6 +101,7 @@ class Relay:
         self._settings = settings
         self._reloads = Reloads(read or (lambda: self._settings), self.use)
         self._on_reloaded = on_reloaded
+        self._pages = pages
         self._parts: Parts | None = None  # those that a reload changes; None until they are built
         self.built = asyncio.Event()  # set once they are there, and `use` may be called
         self._health: Health | None = None
@@ -243,7 +247,7 @@ class Relay:
             health = self._health = Health(pipeline.tail, hub, self._keys, pipeline.watch)
             health.show_in(metrics)
             operating = operating_routes(self._place.operations or _Own(health, metrics))
-            here = operating if settings.relay_admin_port is None else []
+            here = [*(operating if settings.relay_admin_port is None else []), *self._pages]
             page = Page(settings)
             app = application(
                 admission,

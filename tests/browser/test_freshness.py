@@ -224,7 +224,7 @@ def test_the_connection_dialog_shows_delay_transport_and_user(page: Page, site: 
     page.locator("#connection").click()
     about = page.get_by_role("dialog", name="Connection")
     expect(about).to_contain_text(re.compile(r"Database to page\s*\d+ ms"))
-    expect(about).to_contain_text(re.compile(r"Last message\s*\d+ s ago"))
+    expect(about).to_contain_text(re.compile(r"Last message\s*(\d+ seconds? ago|now)"))
     expect(about).to_contain_text("WebSocket")
     expect(about).to_contain_text(re.compile(r"Reconnects\s*0"))
     expect(about).to_contain_text("alice")

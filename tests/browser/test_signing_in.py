@@ -103,12 +103,71 @@ def test_only_a_tab_of_the_same_user_renews_the_sign_in(page: Page, site: Any) -
     expect(connection(page, "live")).to_be_visible()
 
 
+def test_a_new_tab_is_signed_in_by_the_tab_that_was_used_last(page: Page, site: Any) -> None:
+    """As for a link to a task that is opened in a new tab."""
+    of_alice, of_bob = write_task(site), write_task(site, createdBy="bob")
+    bob = page.context.new_page()
+    site.open("bob", page=bob)
+    site.open("alice")
+    for used, task_id in ((bob, of_bob), (page, of_alice)):
+        used.bring_to_front()
+        used.locator("h1").click()
+        tab = page.context.new_page()
+        tab.goto(f"{site.url}/#/tasks/{task_id}")
+        expect(detail(tab, task_id)).to_be_visible()
+        tab.close()
+
+
+def test_a_tab_takes_no_token_of_another_user_from_another_tab(page: Page, site: Any) -> None:
+    site.open("alice", ttl_s=4)
+    expect(connection(page, "offline")).to_have_text("Signed out")
+    tab = page.context.new_page()
+    site.open("bob", page=tab)
+    page.reload()
+    expect(connection(page, "offline")).to_have_text("Signed out")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(connection(page, "offline")).to_have_text("Signed out")
+
+
+def test_a_browser_that_refuses_storage_and_channels_still_signs_in(page: Page, site: Any) -> None:
+    task_id = write_task(site)
+    page.add_init_script(REFUSING)
+    page.goto(f"{site.url}/#token={token('alice')}")
+    expect(row(page, task_id)).to_be_visible()
+    open_row(page, task_id)
+
+
+# What a browser does to pages that may store nothing, as in a frame of another site.
+REFUSING = """(() => {
+  const refuse = () => { throw new DOMException("Access is denied for this document.", "SecurityError"); };
+  for (const name of ["localStorage", "sessionStorage"]) {
+    Object.defineProperty(window, name, { get: refuse });
+  }
+  window.BroadcastChannel = refuse;
+})()"""
+
+
 def test_the_page_says_that_the_feature_is_off_and_stops_trying(page: Page, site: Any) -> None:
     page.route_web_socket("**/ws**", lambda socket: socket.close(code=4502, reason="feature_disabled"))
     page.goto(f"{site.url}/#token={token('alice')}")
     expect(connection(page, "refused")).to_have_text("Switched off")
     expect(page.locator("#notice")).to_contain_text("not switched on for you")
     expect(page.locator("#banner")).to_be_hidden()
+
+
+def test_a_user_outside_of_the_rollout_is_told_so_and_gets_the_list_once_inside(
+    page: Page, site: Any
+) -> None:
+    task_id = write_task(site)
+    site.restart(feature_websocket_percent=0, relay_help_url="/help")
+    page.goto(f"{site.url}/#token={token('alice')}")
+    expect(connection(page, "refused")).to_have_text("Switched off")
+    notice = page.locator("#notice")
+    expect(notice).to_contain_text("not switched on for you")
+    expect(notice.get_by_role("link", name="Ask for access")).to_have_attribute("href", "/help")
+    site.restart(feature_websocket_percent=100)
+    notice.get_by_role("button", name="Try now").click()
+    expect(row(page, task_id)).to_be_visible()
 
 
 def test_a_disconnected_user_sees_who_did_it_and_comes_back_with_a_button(page: Page, site: Any) -> None:

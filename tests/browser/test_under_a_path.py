@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +11,8 @@ import pytest
 from dashboard import connection, detail, push, row, write_task
 from playwright.sync_api import Page, expect
 from support.certificates import Authority
-from support.guide_proxies import PATHS, caddy, nginx
-from support.relay_fixture import SOON_S, token
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextmanager
-def behind(command: list[str], port: int, directory: Path) -> Iterator[None]:
-    """Run a proxy that listens on this port."""
-    environment = {"HOME": str(directory), "PATH": PATHS}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + SOON_S
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
-            assert process.poll() is None, "the proxy ended"
-            assert time.monotonic() < deadline, "the proxy does not listen"
-            time.sleep(0.02)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
+from support.guide_proxies import PATHS, caddy, free_port, nginx, running_proxy
+from support.relay_fixture import token
 
 
 @pytest.fixture(params=[nginx, caddy], ids=["nginx", "caddy"])
@@ -55,7 +26,7 @@ def proxied(request: pytest.FixtureRequest, site: Any, tmp_path: Path) -> Iterat
     relay = site.url.removeprefix("http://")
     site.restart(relay_public_url=url, relay_trusted_proxies=("127.0.0.1",))
     command = made(tmp_path, port, relay, Authority(tmp_path).issue("proxy"))
-    with behind(command, port, tmp_path):
+    with running_proxy(command, port, tmp_path):
         yield url
 
 

@@ -59,7 +59,11 @@ def test_the_commands_of_the_readme_work_one_after_another(tmp_path: Path, brows
     # The demo, and from another folder the line it prints for a terminal.
     demo = ("relay", "demo", "--port", "0", "--pace", "0.05")
     with started(*demo, cwd=tmp_path, PATH=path) as playing:
-        (line,) = playing.read_until(r"on a terminal:\n\n(.*)\n").groups()
+        address, line = playing.read_until(r"(http://\S+/as/alice)[\s\S]*on a terminal:\n\n(.*)\n").groups()
+        shown = browser.new_page()
+        shown.goto(address)
+        shown.wait_for_selector('[data-connection="live"]')
+        shown.close()
         assert "dashboard:state" in ran(f"{line} --count 3", page_folder)
 
     # A MongoDB with a document of another team, and the mapping for it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from pymongo import MongoClient
@@ -422,10 +424,26 @@ def test_the_demo_is_not_disturbed_by_the_settings_of_another_relay(
     assert "task:pr_merged" in ended.stdout
 
 
+def leads_to(url: str) -> str:
+    """Return where a redirect leads, which is not followed; nothing if the address does not exist."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=SOON_S)
+    try:
+        connection.request("GET", parts.path)
+        answer = connection.getresponse()
+        assert answer.status in (302, 404)
+        return answer.getheader("location", "")
+    finally:
+        connection.close()
+
+
 def test_ctrl_c_ends_the_demo_its_mongod_and_its_directory(temporary: dict[str, str]) -> None:
     arguments = ("demo", "--port", "0", "--pace", "0.05")
     with started(*arguments, until="Ctrl-C ends it all", **temporary) as (process, printed):
-        assert len(re.findall(r"http://\S+/#token=\S+", printed)) >= 3
+        pages = re.findall(r"http://\S+/as/\w+", printed)
+        assert [page.rpartition("/")[2] for page in pages] == ["alice", "bob", "carol", "admin"]
+        assert all(re.fullmatch(r"\.\./#token=\S+", leads_to(page)) for page in pages)
+        assert leads_to(pages[0] + "x") == ""
         assert re.search(r"RELAY_URL=\S+ RELAY_TOKEN=\S+ /\S+ tail\n", printed)
         assert len(os.listdir(temporary["TMPDIR"])) == 1
         process.send_signal(signal.SIGINT)

@@ -116,7 +116,7 @@ const { Row } = await dashboard("row.js");
 const { Announcer } = await dashboard("announcer.js");
 const { Attention } = await dashboard("attention.js");
 const { TaskView } = await dashboard("task.js");
-const { refusal } = await dashboard("freshness.js");
+const { stateText, troubleOf } = await dashboard("freshness.js");
 
 /** What the dashboard shows of this word: a row, the open task, the announcements, and the reason of a refusal. */
 function shownOf(word) {
@@ -142,7 +142,8 @@ function shownOf(word) {
   const shown = page.given;
   view.show({ taskId: word, state: word, task: null, events: [], version: 2 });
   view.render({ me: {}, links: {} });
-  return [row.section, row.element.given, document.title, shown, page.given, refusal({ state: "refused", reason: word })];
+  const status = { state: "refused", reason: word };
+  return [row.section, row.element.given, document.title, shown, page.given, stateText(status), troubleOf(status)];
 }
 
 for (const word of WORDS) {

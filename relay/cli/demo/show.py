@@ -21,6 +21,9 @@ from typing import Any
 
 import typer
 from pymongo import MongoClient
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from relay import config
 from relay.app import Relay
@@ -51,7 +54,25 @@ class _Stage:
 
     def token(self, user: User) -> str:
         """Return a token for one of the demo's users."""
-        return issue(self.secret, "HS256", user.claims, ttl_s=TOKEN_TTL_S, now=time.time())
+        return _token(self.secret, user)
+
+
+def _token(secret: str, user: User) -> str:
+    return issue(secret, "HS256", user.claims, ttl_s=TOKEN_TTL_S, now=time.time())
+
+
+def _signing_in(secret: str) -> BaseRoute:
+    """Return the route `/as/NAME`, which signs in to the dashboard as one of the demo's users."""
+    users = {user.name: user for user in USERS}
+
+    async def sign_in(request: Request) -> Response:
+        user = users.get(request.path_params["name"])
+        if user is None:
+            return PlainTextResponse(f"The users of the demo are {', '.join(users)}.\n", 404)
+        location = f"../#token={_token(secret, user)}"
+        return Response(status_code=302, headers={"location": location, "cache-control": "no-store"})
+
+    return Route("/as/{name}", sign_in)
 
 
 async def forever(*, port: int, data: Path | None, pace: float) -> int:
@@ -149,7 +170,7 @@ async def _stage(*, port: int, data: Path | None) -> AsyncIterator[tuple[_Stage,
             relay_jwt_algorithms=("HS256",),
             relay_port=port,
         )
-        relay = Relay(settings)
+        relay = Relay(settings, pages=[_signing_in(secret)])
         stopping = asyncio.create_task(asked.wait())
         stopping.add_done_callback(lambda _: relay.stop())
         ready = asyncio.Event()
@@ -195,9 +216,10 @@ def _drop(url: str, database: str) -> None:
 
 def _introduce(stage: _Stage) -> None:
     url = stage.relay.url
-    typer.echo(f"\nThe relay is listening at {url}. Open it as one of these, each in its own window:\n")
+    typer.echo(f"\nThe relay is listening at {url}. Open it as one of these, each in its own tab:\n")
     for user in USERS:
-        typer.echo(f"  {user.name}: {user.sees}\n    {url}/#token={stage.token(user)}\n")
+        typer.echo(f"  {url}/as/{user.name}: {user.sees}")
+    typer.echo()
     line = f"RELAY_URL={url} RELAY_TOKEN={shlex.quote(stage.token(USERS[-1]))} {_relay()} tail"
     typer.echo(f"Or follow everything on a terminal:\n\n  {line}\n\nCtrl-C ends it all.")
 

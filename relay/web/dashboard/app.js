@@ -7,7 +7,7 @@ import { copyLink } from "./copy.js";
 import { Deployment } from "./deployment.js";
 import { find, setText } from "./dom.js";
 import { stageLabel } from "./facts.js";
-import { FreshnessView, isBlocked, refusal } from "./freshness.js";
+import { FreshnessView } from "./freshness.js";
 import { listenToKeys } from "./keys.js";
 import { say, sayStaticTexts } from "./language.js";
 import { ListView } from "./list.js";
@@ -15,23 +15,24 @@ import { memory } from "./memory.js";
 import { Announcer } from "./announcer.js";
 import { Attention } from "./attention.js";
 import { neighbour, nextIn } from "./neighbours.js";
+import { NoticeView } from "./notice.js";
+import { pageSettings } from "./page-settings.js";
 import { addressOf } from "./row.js";
 import { SavedViews } from "./saved-views.js";
 import { SearchView } from "./search.js";
-import { onRenewal, signIn, token } from "./session.js";
+import { Session } from "./session.js";
 import { TaskView } from "./task.js";
-
-/** @typedef {{title: string, text: string, icon: string}} Notice */
 
 const TICK_MS = 1000;
 const TASK_ROUTE = "#/tasks/";
 const LIST_LIMIT = 5000; // the largest limit of a list (PROTOCOL.md section 4)
+const LOOK_AGAIN_MS = 5 * 60_000; // after the relay said not to come back: it may have been switched on for the user
 const BESIDE = matchMedia("(min-width: 1000px)");
 
 sayStaticTexts(); // before the views copy templates
 
-const notice = find("#notice");
 const sections = find("#sections");
+const session = new Session({ tokenUrl: pageSettings.tokenUrl, onOther, onNews: renew });
 const search = new SearchView(invalidate, {
   me: () => relay.me,
   tasks: () => list.tasks,
@@ -43,7 +44,8 @@ const savedViews = new SavedViews({ open: (view) => search.open(view), count: co
 const listView = new ListView(invalidate);
 const taskView = new TaskView(reopen);
 const deployment = new Deployment(invalidate);
-const freshnessView = new FreshnessView(() => relay.retry());
+const freshnessView = new FreshnessView(() => relay.retry(), () => session.lacksSuccessor);
+const noticeView = new NoticeView({ onClear: () => search.clear(), onReconnect: () => relay.retry() });
 const announcer = new Announcer(() => list);
 const attention = new Attention(() => list, () => relay.me);
 
@@ -54,22 +56,21 @@ let list;
 /** @type {import("../client/index.js").Timeline | null} */
 let open = null;
 let frame = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let lookingAgain;
 /** @type {import("../client/index.js").Status} The status that is shown. */
 let status = { state: "connecting" };
 
-signIn();
+session.signIn();
 start();
 addEventListener("hashchange", () => {
-  const signed = signIn();
+  const signed = session.signIn();
   if (signed === "signed in") return start();
   if (signed === "renewed" && open) history.replaceState(null, "", addressOf(open.taskId));
   if (signed === "renewed") renew();
   route();
 });
-onRenewal(renew);
 for (const type of ["online", "offline"]) addEventListener(type, invalidate);
-find(".clear-filter", notice).addEventListener("click", () => search.clear());
-find(".reconnect", notice).addEventListener("click", () => relay.retry());
 listenToKeys({
   step: (by) => listView.step(listView.focused ?? open?.taskId ?? null, by),
   move,
@@ -92,13 +93,15 @@ function start() {
   relay?.close();
   listView.clear();
   attention.clear();
-  relay = connect({ url: "ws", token, measureDelay: true, joinEarly: true });
+  relay = connect({ url: "ws", token: () => session.token(), measureDelay: true, joinEarly: true });
   status = relay.status;
   relay.onStatus(follow);
   relay.onMessage((message) => {
-    memory.open(relay.stats.sub);
+    memory.open(sub());
+    if (message.type === "auth:expiring") session.expiring();
+    if (message.type === "welcome" || message.type === "auth:ok") session.accepted();
     announcer.take(message);
-    attention.take(message, relay.stats.sub || (relay.me.sub?.[0] ?? "")); // polls name the user only so
+    attention.take(message, sub());
     if (message.type.startsWith("auth:") || message.type === "welcome") invalidate(); // `relay.me` may differ
   });
   freshnessView.follow(relay);
@@ -108,19 +111,34 @@ function start() {
   route();
 }
 
+/** The user; "" while it is not known. */
+function sub() {
+  return relay.stats.sub || (relay.me.sub?.[0] ?? ""); // polls name the user only so
+}
+
+/** Another user is signed in now, or nobody: what is there of the user before is removed, and forgotten. */
+function onOther() {
+  memory.forget();
+  memory.open("");
+  start();
+}
+
 /** @param {import("../client/index.js").Status} now */
 function follow(now) {
   // Keep showing "Signed out" while the same token is tried again, and "Disconnected" while another one is asked for.
   if (now.state === "connecting" && (isSignedOut(status) || isDisconnected(status))) return;
   status = now;
-  if (now.state === "live" || now.state === "polling") deployment.refresh(token);
+  if (now.state === "live" || now.state === "polling") deployment.refresh(session.current);
+  if (isSignedOut(now) && now.reason !== "no_token" && session.refused()) relay.renew();
+  clearTimeout(lookingAgain);
+  if (now.state === "refused") lookingAgain = setTimeout(() => relay.retry(), LOOK_AGAIN_MS);
   invalidate();
 }
 
-/** There is a fresh token of the same user: connect with it now if the old one was refused. */
+/** There may be another token: connect with it now if the old one was refused. */
 function renew() {
   if (isSignedOut(status)) relay.retry();
-  else if (isDisconnected(status)) relay.renew(); // not with the token of before, which another tab may have brought
+  else relay.renew(); // not with the token of before, which another tab may have brought
 }
 
 /** Opens the task that the address names, as in `#/tasks/<id>`. */
@@ -131,7 +149,7 @@ function route() {
   if (open) relay.leaveTask(open.taskId);
   open = taskId === null ? null : relay.joinTask(taskId);
   open?.onChange(invalidate);
-  if (open) deployment.refresh(token);
+  if (open) deployment.refresh(session.current);
   listView.keepInPlace(taskId ?? before, () => taskView.show(open));
   render();
   if (taskId !== null && !BESIDE.matches) taskView.focus();
@@ -180,41 +198,7 @@ function render() {
   }
   const listed = open ? list.get(open.taskId) : undefined;
   taskView.render({ listed, me: relay.me, links: deployment.links });
-  showNotice(noticeOf(matching));
-}
-
-/**
- * Shows a notice in place of the list, or the list.
- * @param {Notice | null} shown
- */
-function showNotice(shown) {
-  notice.hidden = shown === null;
-  sections.hidden = shown !== null;
-  if (shown === null) return;
-  setText(find("h2", notice), shown.title);
-  setText(find("p", notice), shown.text);
-  find(".icon", notice).dataset.icon = shown.icon;
-  notice.classList.toggle("late", shown.title === "Loading…");
-  find(".clear-filter", notice).hidden = !search.isOn || list.tasks.length === 0;
-  find(".reconnect", notice).hidden = !isDisconnected(status) || list.state !== "loading";
-}
-
-/**
- * @param {number} matching
- * @returns {Notice | null}
- */
-function noticeOf(matching) {
-  if (list.state === "loading" && isBlocked(status)) return { ...refusal(status), icon: "failed" };
-  if (list.state === "loading") return { title: "Loading…", text: "", icon: "relay" };
-  if (list.state !== "ready") {
-    return { title: "No list", text: `The relay refused it (${list.state}).`, icon: "failed" };
-  }
-  if (list.tasks.length === 0) {
-    return { title: "No tasks yet", text: "They appear here the moment a writer creates one.", icon: "relay" };
-  }
-  if (matching > 0) return null;
-  const text = search.text === "" ? say("search.empty-section") : say("search.no-match", { text: search.text });
-  return { title: say("search.nothing-found"), text, icon: "search" };
+  noticeView.render({ status, list, sub: sub(), matching, searched: search.text }, { isFiltered: search.isOn });
 }
 
 /** The key Esc: leaves the search if it has the focus, else closes the open task, else shows all tasks again. */
@@ -263,5 +247,5 @@ function countOf(view) {
  * @param {import("../client/index.js").TaskSummary} task
  */
 function isMine(task) {
-  return waitsForMe(task, relay.me) || (task.creator !== undefined && task.creator === relay.stats.sub);
+  return waitsForMe(task, relay.me) || (task.creator !== undefined && task.creator === sub());
 }

@@ -18,16 +18,14 @@ export class Deployment {
 
   /**
    * Asks the relay, unless it was asked within the last minute. Without an answer, what is known stays.
-   * @param {() => string | null | undefined | Promise<string | null | undefined>} token
+   * @param {string | null} token that of the connection; null while there is none
    */
   async refresh(token) {
     const now = performance.now();
-    if (now - this.#askedAt < FRESH_MS) return;
+    if (token === null || now - this.#askedAt < FRESH_MS) return;
     this.#askedAt = now;
     try {
-      const bearer = await token();
-      if (!bearer) return;
-      const answer = await fetch("config", { headers: { authorization: `Bearer ${bearer}` } });
+      const answer = await fetch("config", { headers: { authorization: `Bearer ${token}` } });
       if (!answer.ok) return;
       const { links = {} } = /** @type {ConfigAnswer} */ (await answer.json());
       if (JSON.stringify(links) === JSON.stringify(this.links)) return;

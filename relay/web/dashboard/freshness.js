@@ -1,8 +1,12 @@
 // @ts-check
 // Shows how current the page is: the chip in the header, the dialog it opens, and the banner while it is not live.
 
-import { duration, isDisconnected, isSignedOut, reasonWords, sentence, stateWord, whatNext } from "../view/index.js";
+import { isDisconnected, isSignedOut, stateName } from "../view/index.js";
 import { find, setText } from "./dom.js";
+import { canSay, say } from "./language.js";
+import { pageSettings } from "./page-settings.js";
+import { SignInLink } from "./sign-in-link.js";
+import { ago } from "./time.js";
 
 /** @import { Relay, Status } from "../client/index.js" */
 
@@ -11,7 +15,9 @@ const MARKING_MS = 3_000; // changes this soon after a reconnect happened while 
 export class FreshnessView {
   #chip = find("#connection");
   #banner = find("#banner");
+  #signIn = new SignInLink(find(".sign-in", this.#banner));
   #about = find("#about-connection");
+  #lacksSuccessor;
   /** @type {Relay["stats"] | undefined} */
   #stats;
   /** @type {Status} */
@@ -19,8 +25,12 @@ export class FreshnessView {
   #wasAway = false;
   #backAt = -Infinity;
 
-  /** @param {() => void} tryNow */
-  constructor(tryNow) {
+  /**
+   * @param {() => void} tryNow
+   * @param {() => boolean} lacksSuccessor whether the sign-in ends soon, and none that follows it can be had now
+   */
+  constructor(tryNow, lacksSuccessor) {
+    this.#lacksSuccessor = lacksSuccessor;
     find("button", this.#banner).addEventListener("click", tryNow);
     find(".try-now").addEventListener("click", tryNow);
     this.#about.addEventListener("toggle", () => this.tick());
@@ -49,11 +59,12 @@ export class FreshnessView {
     // Keep the banner during an attempt: it would only flicker.
     if (state !== "connecting") {
       const trouble = troubleOf(status) || this.#expiry();
-      this.#banner.hidden = trouble === "" || (isBlocked(status) && !hasList);
+      this.#banner.hidden = trouble === "" || !hasList;
       setText(find("p", this.#banner), trouble);
       const button = find("button", this.#banner);
       button.hidden = state !== "offline" || isSignedOut(status);
-      setText(button, isDisconnected(status) ? "Reconnect" : "Try now");
+      setText(button, isDisconnected(status) ? say("connection.reconnect") : say("connection.try-now"));
+      this.#signIn.show(isSignedOut(status));
       document.body.classList.toggle("not-live", !isCurrent(status) && hasList);
     }
     this.tick();
@@ -67,11 +78,11 @@ export class FreshnessView {
     setText(find(".about-words"), aboutOf(this.#status));
     find(".try-now").hidden = state !== "offline" && state !== "refused";
     const { heardAt = 0, delayMs, reconnects = 0, sub } = this.#stats ?? {};
-    this.#show("heard", heardAt ? `${duration(Date.now() - heardAt)} ago` : "none yet");
-    this.#show("delay", delayMs === undefined ? "not measured yet" : `${Math.round(delayMs)} ms`);
-    this.#show("transport", state === "polling" ? "Long polling" : "WebSocket");
+    this.#show("heard", heardAt ? ago(Date.now() - heardAt) : say("connection.no-message"));
+    this.#show("delay", delayMs === undefined ? say("connection.no-delay") : say("connection.ms", { count: Math.round(delayMs) }));
+    this.#show("transport", transportOf(this.#status));
     this.#show("reconnects", String(Math.max(0, reconnects)));
-    this.#show("sub", sub || "nobody yet");
+    this.#show("sub", sub || say("connection.nobody"));
   }
 
   /**
@@ -86,8 +97,8 @@ export class FreshnessView {
   }
 
   #expiry() {
-    if ((this.#stats?.endsAt ?? 0) < Date.now()) return "";
-    return "This sign-in ends in a moment. With a fresh sign-in link, here or in another tab, the page goes on.";
+    if (!this.#lacksSuccessor()) return "";
+    return pageSettings.tokenUrl ? say("trouble.ends.application") : say("trouble.ends");
   }
 
   /**
@@ -104,29 +115,17 @@ function isCurrent({ state }) {
   return state === "live" || state === "polling";
 }
 
-/**
- * Whether the connection rests until its user does something.
- * @param {Status} status
- */
-export function isBlocked(status) {
-  return status.state === "refused" || isSignedOut(status) || isDisconnected(status);
-}
-
-/**
- * Why there is no list at all.
- * @param {Status} status
- * @returns {{title: string, text: string}}
- */
-export function refusal(status) {
-  return { title: stateWord(status), text: troubleOf(status) };
+/** @param {Status} status */
+export function stateText(status) {
+  return say(`state.${stateName(status)}`);
 }
 
 /** @param {Status} status */
 function chipWord(status) {
-  const { state, nextTryAt = 0 } = status;
-  if (state !== "offline" || isBlocked(status) || !navigator.onLine) return stateWord(status);
+  const { nextTryAt = 0 } = status;
+  if (stateName(status) !== "offline" || !navigator.onLine) return stateText(status);
   const seconds = Math.ceil((nextTryAt - Date.now()) / 1000);
-  return seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting";
+  return seconds > 0 ? say("state.reconnecting-in", { seconds }) : say("state.reconnecting");
 }
 
 /**
@@ -134,30 +133,42 @@ function chipWord(status) {
  * @param {Status} status
  * @returns {string} "" while all is well
  */
-function troubleOf(status) {
+export function troubleOf(status) {
   const { state, reason } = status;
-  if (state === "stale") return `${sentence(reasonWords(status))} What you see may be old. ${whatNext(status, true)}`;
-  if (state === "refused") {
-    if (reason === "feature_disabled") return sentence(reasonWords(status));
-    return `The relay does not accept this connection: ${reasonWords(status)}.`;
-  }
+  if (state === "stale") return say("trouble.stale");
+  if (state === "refused" && reason === "feature_disabled") return say("trouble.switched-off");
+  if (state === "refused") return say("trouble.refused", { reason: reasonOf(status) });
   if (state !== "offline") return "";
-  if (isDisconnected(status)) return sentence(reasonWords(status));
-  if (reason === "no_token") return "Open this page with a sign-in link: its address ends in #token=…";
-  if (isSignedOut(status)) {
-    return "This sign-in has ended or is not accepted. "
-      + "With a fresh sign-in link, here or in another tab, the page goes on.";
-  }
-  if (reason === "origin_not_allowed") {
-    return `The relay does not know the origin ${location.origin}: `
-      + "RELAY_PUBLIC_URL or RELAY_ALLOWED_ORIGINS has to name it.";
-  }
-  return `Not connected: ${reasonWords(status)}. You see what was known last. ${whatNext(status, navigator.onLine)}`;
+  if (isDisconnected(status)) return say("trouble.disconnected");
+  if (isSignedOut(status)) return signedOut(status);
+  if (reason === "origin_not_allowed") return say("trouble.origin", { origin: location.origin });
+  if (reason === "mixed_content") return say("trouble.mixed-content");
+  if (!navigator.onLine) return say("trouble.no-network");
+  return say("trouble.offline", { reason: reasonOf(status) });
+}
+
+/** @param {Status} status */
+function signedOut({ reason }) {
+  if (pageSettings.signInUrl) return say("trouble.signed-out");
+  if (pageSettings.tokenUrl) return say("trouble.signed-out.application");
+  return reason === "no_token" ? say("trouble.no-link") : say("trouble.link-ended");
+}
+
+/** @param {Status} status */
+function reasonOf({ reason = "" }) {
+  const word = reason.split(":")[0];
+  return canSay(`reason.${word}`) ? say(`reason.${word}`) : reason;
+}
+
+/** @param {Status} status */
+function transportOf({ state }) {
+  if (state === "polling") return say("connection.long-polling");
+  return state === "live" || state === "stale" ? "WebSocket" : say("connection.no-transport");
 }
 
 /** @param {Status} status */
 function aboutOf(status) {
-  if (status.state === "live") return "Every change comes the moment the database has it.";
-  if (status.state === "polling") return "WebSocket does not get through from here; changes come by long polling.";
-  return troubleOf(status) || "Connecting to the relay.";
+  if (status.state === "live") return say("connection.about.live");
+  if (status.state === "polling") return say("connection.about.polling");
+  return troubleOf(status) || say("connection.about.connecting");
 }

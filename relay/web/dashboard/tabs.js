@@ -10,7 +10,7 @@ export class Tabs {
 
   /** The user; "" for nobody. */
   #sub = "";
-  #channel = new BroadcastChannel("relay.looked");
+  #channel = channel("relay.looked");
   #stopSpeaking = () => {};
   #stopLooking = () => {};
 
@@ -20,7 +20,7 @@ export class Tabs {
       this.#look();
       if (!document.hidden) onLooked();
     });
-    this.#channel.addEventListener("message", ({ data }) => {
+    this.#channel?.addEventListener("message", ({ data }) => {
       if (data === this.#sub) onLooked();
     });
     // A page that holds a lock cannot be kept for the way back.
@@ -42,7 +42,7 @@ export class Tabs {
   /** Whether the reader looks at a tab of this user. */
   async isLookedAt() {
     if (!navigator.locks) return !document.hidden;
-    const { held = [] } = await navigator.locks.query();
+    const { held = [] } = await navigator.locks.query().catch(() => ({ held: [] })); // refused, as in some frames
     return held.some(({ name }) => name === this.#nameOf("looking"));
   }
 
@@ -63,12 +63,21 @@ export class Tabs {
     this.#stopLooking();
     if (document.hidden || this.#sub === "") return;
     this.#stopLooking = hold(this.#nameOf("looking"), "shared");
-    this.#channel.postMessage(this.#sub);
+    this.#channel?.postMessage(this.#sub);
   }
 
   /** @param {string} what */
   #nameOf(what) {
     return `relay.v1.${this.#sub}.${what}`;
+  }
+}
+
+/** @param {string} name */
+function channel(name) {
+  try {
+    return new BroadcastChannel(name);
+  } catch {
+    return null; // refused, as in some frames
   }
 }
 

@@ -34,5 +34,5 @@ export { enteredAt, reachedAt, stepsOf } from "./steps.js";
 export { duration, inLargestUnit, parseTime } from "./time.js";
 export { webAddress } from "./web-address.js";
 export {
-  bannerWords, countdownWords, isDisconnected, isSignedOut, reasonWords, sentence, stateWord, whatNext,
+  bannerWords, countdownWords, isDisconnected, isSignedOut, reasonWords, sentence, stateName, stateWord, whatNext,
 } from "./words.js";

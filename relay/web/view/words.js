@@ -59,25 +59,44 @@ export function isDisconnected({ state, reason }) {
 }
 
 /**
+ * A name for what a page says of the connection: its state, divided where people need other words.
+ * @typedef {import("../client/connection.js").State | "reconnecting" | "disconnected" | "signed-out" | "switched-off"}
+ *   StateName
+ */
+
+/** @type {Readonly<Record<StateName, string>>} */
+const STATE_WORDS = {
+  connecting: "Connecting",
+  reconnecting: "Reconnecting",
+  live: "Live",
+  polling: "Polling",
+  stale: "Stale",
+  offline: "Offline",
+  disconnected: "Disconnected",
+  "signed-out": "Signed out",
+  "switched-off": "Switched off",
+  refused: "Refused",
+};
+
+/**
+ * The name of the state, for pages that have words of their own.
+ * @param {Status} status
+ * @returns {StateName}
+ */
+export function stateName(status) {
+  const { state, reason } = status;
+  if (state === "connecting" && reason !== undefined) return "reconnecting";
+  if (state === "refused" && reason === "feature_disabled") return "switched-off";
+  if (isDisconnected(status)) return "disconnected";
+  return isSignedOut(status) ? "signed-out" : state;
+}
+
+/**
  * The state in a word or two, as for a chip.
  * @param {Status} status
  */
 export function stateWord(status) {
-  switch (status.state) {
-    case "connecting":
-      return status.reason === undefined ? "Connecting" : "Reconnecting";
-    case "live":
-      return "Live";
-    case "polling":
-      return "Polling";
-    case "stale":
-      return "Stale";
-    case "offline":
-      if (isDisconnected(status)) return "Disconnected";
-      return isSignedOut(status) ? "Signed out" : "Offline";
-    case "refused":
-      return status.reason === "feature_disabled" ? "Switched off" : "Refused";
-  }
+  return STATE_WORDS[stateName(status)];
 }
 
 /**

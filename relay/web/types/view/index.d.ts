@@ -23,4 +23,4 @@ export { SECTIONS, sectionOf, waitsForMe } from "./sections.js";
 export { readable, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";
 export { enteredAt, reachedAt, stepsOf } from "./steps.js";
 export { duration, inLargestUnit, parseTime } from "./time.js";
-export { bannerWords, countdownWords, isDisconnected, isSignedOut, reasonWords, sentence, stateWord, whatNext } from "./words.js";
+export { bannerWords, countdownWords, isDisconnected, isSignedOut, reasonWords, sentence, stateName, stateWord, whatNext } from "./words.js";

@@ -9,10 +9,16 @@ export function isSignedOut({ state, reason }: Status): boolean;
  */
 export function isDisconnected({ state, reason }: Status): boolean;
 /**
+ * The name of the state, for pages that have words of their own.
+ * @param {Status} status
+ * @returns {StateName}
+ */
+export function stateName(status: Status): StateName;
+/**
  * The state in a word or two, as for a chip.
  * @param {Status} status
  */
-export function stateWord(status: Status): "Connecting" | "Reconnecting" | "Live" | "Polling" | "Stale" | "Disconnected" | "Signed out" | "Offline" | "Switched off" | "Refused";
+export function stateWord(status: Status): string;
 /**
  * Why the connection is in its state, as part of a sentence.
  * @param {Status} status
@@ -41,3 +47,7 @@ export function countdownWords(seconds: number): string;
  */
 export function sentence(words: string): string;
 export type Status = import("../client/connection.js").Status;
+/**
+ * A name for what a page says of the connection: its state, divided where people need other words.
+ */
+export type StateName = import("../client/connection.js").State | "reconnecting" | "disconnected" | "signed-out" | "switched-off";

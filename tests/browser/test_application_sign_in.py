@@ -1,0 +1,200 @@
+"""The dashboard gets its tokens from an application: renewal, sign-out, another user, and answers without a token."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dashboard import SOON_MS, connection, detail, row, until, write_task
+from office import Office, noted, working_office
+from playwright.sync_api import expect
+from support.office_application import Mode
+from support.relay_fixture import token
+
+# Tokens of this life are renewed every four seconds. The client counts a connection of ten seconds as one that works,
+# so with shorter ones it would take the end of a token for a failure.
+SHORT_S = 8
+
+
+@pytest.fixture
+def office(site: Any, tmp_path: Path) -> Iterator[Office]:
+    with working_office(site, tmp_path) as office:
+        yield office
+
+
+@pytest.mark.parametrize("mode", ["text", "json", "string"])
+def test_a_user_of_the_application_is_signed_in_and_stays_so_without_noticing(
+    office: Office, site: Any, mode: Mode
+) -> None:
+    task_id = write_task(site)
+    office.app.ttl_s, office.app.mode = SHORT_S, mode
+    office.sign_in()
+    office.page.goto(office.url)
+    expect(row(office.page, task_id)).to_be_visible()
+    until(lambda: len(office.app.asked) >= 5, "tokens are renewed")
+    expect(connection(office.page, "live")).to_be_visible()
+    assert noted(office.page) == {"connecting", "live"}
+    assert set(office.app.asked) == {"alice"}
+    assert office.page.evaluate("sessionStorage.length") == 0
+
+
+def test_the_page_renews_while_it_polls(office: Office, site: Any) -> None:
+    task_id = write_task(site)
+    office.app.ttl_s = (
+        12  # each poll has the token of its beginning: the next one is asked for when it has ended
+    )
+    office.page.add_init_script("delete window.WebSocket")
+    office.sign_in()
+    office.page.goto(office.url)
+    expect(row(office.page, task_id)).to_be_visible()
+    until(lambda: len(office.app.asked) >= 3, "tokens are renewed", within_s=60)
+    expect(connection(office.page, "polling")).to_be_visible()
+    assert noted(office.page) <= {"connecting", "polling"}
+
+
+@pytest.mark.parametrize("refusal", [401, 403, 302])
+def test_signed_out_leads_to_the_sign_in_and_back_to_the_same_task(
+    office: Office, site: Any, refusal: Any
+) -> None:
+    task_id = write_task(site)
+    office.app.refusal = refusal
+    address = f"{office.url}?lang=en#/tasks/{task_id}"
+    office.page.goto(address)
+    expect(connection(office.page, "offline")).to_have_text("Signed out")
+    expect(office.page.locator("#banner")).to_be_hidden()
+    office.page.locator("#notice").get_by_role("link", name="Sign in").click()
+    expect(detail(office.page, task_id)).to_be_visible()
+    assert office.page.url == address
+    assert office.app.returned_to == [address]
+
+
+def test_a_sign_out_in_the_application_signs_all_tabs_out_and_a_sign_in_brings_them_back(
+    office: Office, site: Any
+) -> None:
+    task_id = write_task(site)
+    office.sign_in()
+    office.app.ttl_s = 600
+    other = office.another_tab()
+    other.goto(office.url)
+    expect(row(other, task_id)).to_be_visible()
+    office.app.ttl_s = SHORT_S
+    office.page.goto(office.url)
+    expect(row(office.page, task_id)).to_be_visible()
+    office.page.evaluate("localStorage.setItem('relay.v1.alice.marks', '1')")
+    office.page.evaluate("localStorage.setItem('relay.v1.bob.marks', '1')")
+    # When she signs out in the application,
+    office.app.sign_out()
+    # then all tabs say so once one of them asks, show nothing of hers, and forget what they remembered of her.
+    for page in (office.page, other):
+        expect(connection(page, "offline")).to_have_text("Signed out")
+        expect(page.locator("#notice").get_by_role("link", name="Sign in")).to_be_visible()
+        assert row(page, task_id).count() == 0
+    until(lambda: not marks(office), "her marks are forgotten")
+    assert office.page.evaluate("localStorage.getItem('relay.v1.bob.marks')") == "1"
+    # When she signs in again in one tab,
+    other.get_by_role("link", name="Sign in").click()
+    # then both go on.
+    for page in (other, office.page):
+        expect(row(page, task_id)).to_be_visible()
+
+
+def marks(office: Office) -> str | None:
+    found: str | None = office.page.evaluate("localStorage.getItem('relay.v1.alice.marks')")
+    return found
+
+
+def test_another_user_sees_nothing_of_the_one_before(office: Office, site: Any) -> None:
+    of_alice, of_bob = write_task(site), write_task(site, createdBy="bob")
+    office.app.ttl_s = SHORT_S
+    office.sign_in("alice")
+    office.page.goto(f"{office.url}#/tasks/{of_alice}")
+    expect(detail(office.page, of_alice)).to_be_visible()
+    office.page.evaluate(
+        """([hers, his]) => {
+            window.mixed = false;
+            new MutationObserver(() => {
+              const shown = (id) => document.querySelector(`li[data-task-id="${id}"]`) !== null;
+              if (shown(hers) && shown(his)) window.mixed = true;
+            }).observe(document.body, { childList: true, subtree: true });
+        }""",
+        [of_alice, of_bob],
+    )
+    tab = office.another_tab()
+    office.sign_in("bob", tab)
+    expect(row(office.page, of_bob)).to_be_visible()
+    assert row(office.page, of_alice).count() == 0
+    assert office.page.evaluate("window.mixed") is False
+    expect(detail(office.page, of_alice)).to_have_count(0)
+
+
+@pytest.mark.parametrize("mode", ["unavailable", "page"])
+def test_an_application_that_has_no_token_for_a_while_signs_nobody_out(
+    office: Office, site: Any, mode: Mode
+) -> None:
+    task_id = write_task(site)
+    office.app.ttl_s = SHORT_S
+    office.sign_in()
+    office.page.goto(office.url)
+    expect(row(office.page, task_id)).to_be_visible()
+    office.app.mode = mode
+    expect(connection(office.page, "offline")).to_be_visible()
+    expect(office.page.locator("#banner")).to_contain_text("your application does not answer with a sign-in")
+    expect(row(office.page, task_id)).to_be_visible()
+    office.app.mode = "text"
+    expect(connection(office.page, "live")).to_be_visible(timeout=3 * SOON_MS)
+    assert "sign-in" not in noted(office.page)
+
+
+@pytest.mark.parametrize("mode", ["redirect", "nothing"])
+def test_an_answer_that_is_no_sign_in_signs_out(office: Office, mode: Mode) -> None:
+    office.sign_in()
+    office.app.mode = mode
+    office.page.goto(office.url)
+    expect(connection(office.page, "offline")).to_have_text("Signed out")
+
+
+def test_a_sign_in_link_counts_in_its_tab_until_it_ends(office: Office, site: Any) -> None:
+    of_alice, of_bob = write_task(site), write_task(site, createdBy="bob")
+    office.sign_in("bob")
+    office.page.goto(f"{office.url}#token={token('alice', ttl_s=20)}")
+    expect(row(office.page, of_alice)).to_be_visible()
+    office.page.reload()
+    expect(row(office.page, of_alice)).to_be_visible()
+    expect(row(office.page, of_bob)).to_be_visible()
+    assert row(office.page, of_alice).count() == 0
+
+
+def test_a_sign_in_link_is_renewed_by_the_application_for_the_same_user(office: Office, site: Any) -> None:
+    task_id = write_task(site)
+    office.app.ttl_s = SHORT_S
+    office.sign_in("alice")
+    office.page.goto(f"{office.url}#token={token('alice', ttl_s=9)}")
+    expect(row(office.page, task_id)).to_be_visible()
+    until(lambda: len(office.app.asked) >= 3, "the application is asked again and again", within_s=60)
+    expect(connection(office.page, "live")).to_be_visible()
+    assert noted(office.page) == {"connecting", "live"}
+
+
+def test_a_deployment_without_a_sign_in_page_says_where_to_sign_in(site: Any, tmp_path: Path) -> None:
+    with working_office(site, tmp_path, relay_sign_in_url="") as office:
+        office.page.goto(office.url)
+        expect(office.page.locator("#notice")).to_contain_text("Sign in to your application")
+        expect(office.page.locator(".sign-in")).to_have_count(2)
+        assert office.page.locator(".sign-in:visible").count() == 0
+        office.sign_in(page=office.another_tab())
+        office.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(connection(office.page, "live")).to_be_visible()
+
+
+def test_a_user_without_tasks_learns_who_he_is_and_whom_to_ask(site: Any, tmp_path: Path) -> None:
+    with working_office(site, tmp_path, relay_help_url="mailto:help@example.com") as office:
+        write_task(site, createdBy="bob")
+        office.sign_in("alice")
+        office.page.goto(office.url)
+        notice = office.page.locator("#notice")
+        expect(notice).to_contain_text(re.compile("signed in as alice"))
+        link = notice.get_by_role("link", name="Ask for access")
+        expect(link).to_have_attribute("href", "mailto:help@example.com")
