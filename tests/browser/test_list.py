@@ -139,9 +139,26 @@ def test_every_completed_task_has_a_row_to_click(page: Page, site: Any) -> None:
     for _ in range(120):
         write_task(site, status="merged")
     site.open()
-    expect(page.locator("[data-section=completed] .row")).to_have_count(121)
+    completed = page.locator("[data-section=completed]")
+    expect(completed.locator(".row")).to_have_count(50)
+    expect(completed).to_have_attribute("data-count", "121")
+    completed.get_by_role("button", name="Show all 121").click()
+    expect(completed.locator(".row")).to_have_count(121)
+    expect(completed.locator(".show-all")).to_be_hidden()
     row(page, oldest).click()
     expect(detail(page, oldest)).to_contain_text("The oldest")
+
+
+def test_a_search_finds_completed_tasks_that_are_not_shown(page: Page, site: Any) -> None:
+    oldest = write_task(site, title="The oldest", status="merged")
+    for _ in range(60):
+        write_task(site, status="merged")
+    site.open()
+    expect(page.locator(".row")).to_have_count(50)
+    expect(row(page, oldest)).to_have_count(0)
+    page.keyboard.press("/")
+    page.keyboard.type("oldest")
+    expect(row(page, oldest)).to_be_visible()
 
 
 def test_a_folded_section_stays_folded_after_a_reload(page: Page, site: Any) -> None:

@@ -199,7 +199,7 @@ def test_the_layout_holds_for_any_title(page: Page, site: Any, title: str) -> No
 
 
 def test_the_clicked_row_stays_in_place_when_its_task_opens(page: Page, site: Any) -> None:
-    task_ids = [write_task(site, status="merged") for _ in range(60)]
+    task_ids = [write_task(site, status="failed") for _ in range(60)]
     site.open()
     expect(page.locator(".row")).to_have_count(60)
     row(page, task_ids[20]).scroll_into_view_if_needed()

@@ -105,7 +105,7 @@ export class FakeElement {
   /** Copies a template. The copy has as many parts as the largest template. */
   cloneNode() {
     const copy = new FakeElement(this.name);
-    copy.append(...Array.from({ length: 6 }, () => new FakeElement("span")));
+    copy.append(...Array.from({ length: 8 }, () => new FakeElement("span")));
     return copy;
   }
 

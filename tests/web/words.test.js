@@ -123,7 +123,8 @@ function shownOf(word) {
   page.forget();
   const task = taskOf(word);
   const list = { tasks: [task], get: () => task };
-  const row = new Row(task, sectionOf(task, {}));
+  const row = new Row(task);
+  row.locate(task, sectionOf(task, {}), { stage: word, stageAt: 0, section: word, sectionAt: 0 }, false);
   row.build();
   row.task = { ...task, status: "failed" };
   row.patch();

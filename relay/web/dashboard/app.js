@@ -5,12 +5,14 @@ import { connect } from "../client/index.js";
 import { isDisconnected, isSignedOut, waitsForMe } from "../view/index.js";
 import { copyLink } from "./copy.js";
 import { Deployment } from "./deployment.js";
+import { Divider } from "./divider.js";
 import { find, setText } from "./dom.js";
 import { stageLabel } from "./facts.js";
 import { FreshnessView } from "./freshness.js";
 import { listenToKeys } from "./keys.js";
 import { say, sayStaticTexts } from "./language.js";
 import { ListView } from "./list.js";
+import { marks } from "./marks.js";
 import { memory } from "./memory.js";
 import { Announcer } from "./announcer.js";
 import { Attention } from "./attention.js";
@@ -21,13 +23,16 @@ import { addressOf } from "./row.js";
 import { SavedViews } from "./saved-views.js";
 import { SearchView } from "./search.js";
 import { Session } from "./session.js";
+import { SinceView } from "./since.js";
 import { TaskView } from "./task.js";
+
+/** @import { TaskSummary } from "../client/index.js" */
 
 const TICK_MS = 1000;
 const TASK_ROUTE = "#/tasks/";
 const LIST_LIMIT = 5000; // the largest limit of a list (PROTOCOL.md section 4)
 const LOOK_AGAIN_MS = 5 * 60_000; // after the relay said not to come back: it may have been switched on for the user
-const BESIDE = matchMedia("(min-width: 1000px)");
+const BESIDE = matchMedia("(min-width: 1100px)");
 
 sayStaticTexts(); // before the views copy templates
 
@@ -38,12 +43,14 @@ const search = new SearchView(invalidate, {
   tasks: () => list.tasks,
   chosen: showList,
   labelOf: stageLabel,
-  is: new Map([["mine", isMine]]),
+  is: new Map([["mine", isMine], ["unread", (/** @type {TaskSummary} */ task) => marks.isUnread(task)]]),
 });
 const savedViews = new SavedViews({ open: (view) => search.open(view), count: countOf });
 const listView = new ListView(invalidate);
 const taskView = new TaskView(reopen);
 const deployment = new Deployment(invalidate);
+new Divider();
+const sinceView = new SinceView(invalidate);
 const freshnessView = new FreshnessView(() => relay.retry(), () => session.lacksSuccessor);
 const noticeView = new NoticeView({ onClear: () => search.clear(), onReconnect: () => relay.retry() });
 const announcer = new Announcer(() => list);
@@ -71,6 +78,7 @@ addEventListener("hashchange", () => {
   route();
 });
 for (const type of ["online", "offline"]) addEventListener(type, invalidate);
+document.addEventListener("visibilitychange", invalidate); // what is open before the reader's eyes is read
 listenToKeys({
   step: (by) => listView.step(listView.focused ?? open?.taskId ?? null, by),
   move,
@@ -84,6 +92,7 @@ setInterval(() => {
   if (document.hidden) return;
   listView.tick();
   taskView.tick();
+  sinceView.tick();
   freshnessView.tick();
   savedViews.tick();
 }, TICK_MS);
@@ -93,6 +102,7 @@ function start() {
   relay?.close();
   listView.clear();
   attention.clear();
+  sinceView.clear();
   relay = connect({ url: "ws", token: () => session.token(), measureDelay: true, joinEarly: true });
   status = relay.status;
   relay.onStatus(follow);
@@ -196,6 +206,7 @@ function render() {
       if (!search.current.section || search.current.section === section) matching += count;
     }
   }
+  sinceView.render(hasList ? listView.rows : null);
   const listed = open ? list.get(open.taskId) : undefined;
   taskView.render({ listed, me: relay.me, links: deployment.links });
   noticeView.render({ status, list, sub: sub(), matching, searched: search.text }, { isFiltered: search.isOn });

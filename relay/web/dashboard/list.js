@@ -5,32 +5,34 @@
 // - The content of a row is updated at once. Its position may wait while the reader points at the list.
 // - A row whose task is gone is emptied at once. Its empty place may wait.
 
-import { readable, sectionOf, SECTIONS } from "../view/index.js";
-import { Chunks, isInSight, takeOut } from "./chunks.js";
-import { find, setAttribute, setText, stamp } from "./dom.js";
+import { sectionOf, SECTIONS, stageOf, waitsForMe } from "../view/index.js";
+import { AboveView } from "./above.js";
+import { takeOut } from "./chunks.js";
+import { find, setText } from "./dom.js";
+import { say } from "./language.js";
+import { marks } from "./marks.js";
 import { memory } from "./memory.js";
+import { moves } from "./motion.js";
+import { orders } from "./orders.js";
 import { PointerGuard } from "./pointer-guard.js";
-import { Pace, moves, slideIn, travel } from "./motion.js";
+import { RowFocus } from "./row-focus.js";
+import { RowMotion } from "./row-motion.js";
 import { Row } from "./row.js";
+import { SectionView } from "./section.js";
+import { Stays } from "./stays.js";
 
 /** @import { TaskSummary } from "../client/index.js" */
 /** @import { Me, Section } from "../view/index.js" */
 /** @import { Filter } from "./search.js" */
-/**
- * A section, and its rows in their order.
- * @typedef {{section: HTMLDetailsElement, chunks: Chunks, rows: Row[]}} Place
- */
 
 const PLACED_AT_ONCE = 200; // rows; the others follow in the next frames
-const CROWD = 24; // a section with more rows animates no icons, because each one needs a layer of its own
 const FOLDED = "folded"; // in the memory of the browser: the sections that are folded
-const MOVING_MAX = 12; // if more rows move at once, they are not animated
 
 export class ListView {
   /** @type {Map<string, Row>} */
   #rows = new Map();
-  /** @type {Map<Section, Place>} */
-  #places;
+  /** @type {Map<Section, SectionView>} */
+  #sections;
   /** @type {Map<Element, Row>} */
   #byElement = new Map();
   /** @type {HTMLElement[]} Empty places of rows whose tasks are gone. */
@@ -42,15 +44,18 @@ export class ListView {
   /** @type {Me} */
   #me = {};
   #round = 0;
-  #pace = new Pace();
-  #disordered = false;
+  #roundAt = 0; // when the round began, in ms since the epoch
+  #disordered = true;
+  #wished = false; // the reader has asked for other rows, so they do not wait
   #filling = true; // the list is new: some rows are still to be placed in the next frames
   /** @type {Element | null} */
   #current = null;
-  /** @type {HTMLElement | null} The one row that Tab stops at. The arrow keys lead to the others. */
-  #tabStop = null;
+  #stays = new Stays();
   #scroller = find("#list");
   #pill = find("#waiting");
+  #focus = new RowFocus(this.#scroller);
+  #above = new AboveView(this.#scroller);
+  #motion = new RowMotion(this.#scroller, (element) => this.#byElement.get(element));
   #guard;
   #invalidate;
 
@@ -58,10 +63,12 @@ export class ListView {
   constructor(invalidate) {
     this.#invalidate = invalidate;
     this.#guard = new PointerGuard(this.#scroller, invalidate);
-    this.#places = new Map(SECTIONS.map((key) => [key, this.#place(key)]));
+    this.#sections = new Map(SECTIONS.map((key) => [key, this.#section(key)]));
+    find("#sections").append(...[...this.#sections.values()].map(({ element }) => element));
     this.#pill.addEventListener("click", () => this.#arrange());
     memory.onChange(FOLDED, () => this.#fold());
-    this.#scroller.addEventListener("focusin", (/** @type {FocusEvent} */ { target }) => this.#stopAt(target));
+    marks.onChange(() => this.#showMarks());
+    orders.onChange(() => this.#showOrders());
   }
 
   /**
@@ -72,10 +79,12 @@ export class ListView {
    */
   render(tasks, filter, { me, openTaskId, marking }) {
     const filtered = filter !== this.#filter;
+    marks.begin(tasks);
     if (me !== this.#me) this.#divideFor(me);
     if (tasks !== this.#tasks || filtered) this.#take(tasks, filter, marking);
+    this.#read(openTaskId);
     if (this.#disordered) {
-      if (filtered || this.#filling) this.#arrange({ atOnce: true });
+      if (filtered || this.#filling || this.#wished) this.#arrange({ atOnce: true });
       else if (this.#guard.holds()) this.#offer();
       else this.#arrange();
     }
@@ -86,12 +95,21 @@ export class ListView {
   /** Removes everything, for the list of another user. */
   clear() {
     for (const row of this.#rows.values()) if (row.element) takeOut(row.element);
-    for (const place of this.#places.values()) place.rows = [];
+    for (const section of this.#sections.values()) section.clear();
     this.#rows.clear();
     this.#byElement.clear();
     for (const element of this.#vacant.splice(0)) takeOut(element);
+    this.#above.clear();
+    this.#stays.clear();
+    marks.clear();
     this.#tasks = null;
+    this.#disordered = true;
     this.#filling = true;
+  }
+
+  /** The rows of all tasks, in no order: for what else shows where tasks are. */
+  get rows() {
+    return this.#rows.values();
   }
 
   /** Updates the ages of the visible rows. */
@@ -106,21 +124,18 @@ export class ListView {
    * @param {number} by how many rows further, negative for back
    */
   step(from, by) {
-    const elements = [...this.#scroller.querySelectorAll(".section[open]:not([hidden]) .row:not(.vacant)")];
-    const at = elements.indexOf(/** @type {Element} */ (this.#rows.get(from ?? "")?.element));
-    const next = elements[at < 0 ? 0 : Math.min(elements.length - 1, Math.max(0, at + by))];
-    if (next) this.#focus(next);
+    this.#focus.step(this.#rows.get(from ?? "")?.element, by);
   }
 
   /** @param {string} taskId */
   focus(taskId) {
     const element = this.#rows.get(taskId)?.element;
-    if (element) this.#focus(element);
+    if (element) this.#focus.moveTo(element);
   }
 
   /** The task whose row has the focus. */
   get focused() {
-    return document.activeElement?.closest(".row")?.getAttribute("data-task-id") ?? null;
+    return this.#focus.taskId;
   }
 
   /**
@@ -142,11 +157,8 @@ export class ListView {
    */
   #divideFor(me) {
     this.#me = me;
-    for (const row of this.#rows.values()) {
-      const section = sectionOf(row.task, me);
-      if (section !== row.section) this.#disordered = true;
-      row.section = section;
-    }
+    this.#roundAt = Date.now();
+    for (const row of this.#rows.values()) this.#locate(row, row.task, "returning");
   }
 
   /**
@@ -159,8 +171,9 @@ export class ListView {
     this.#tasks = tasks;
     this.#filter = filter;
     this.#round += 1;
+    this.#roundAt = Date.now();
     for (const task of tasks) {
-      const row = this.#rows.get(task.taskId) ?? this.#arrival(task);
+      const row = this.#rows.get(task.taskId) ?? this.#arrival(task, marking);
       row.round = this.#round;
       if (row.task !== task) this.#update(row, task, marking);
       else if (filtered) row.matches = this.#passes(task);
@@ -169,12 +182,18 @@ export class ListView {
     if (this.#rows.size > tasks.length) this.#dropOthers();
   }
 
-  /** @param {TaskSummary} task */
-  #arrival(task) {
-    const row = new Row(task, sectionOf(task, this.#me));
+  /**
+   * @param {TaskSummary} task
+   * @param {boolean} marking
+   */
+  #arrival(task, marking) {
+    const row = new Row(task);
     this.#rows.set(task.taskId, row);
     row.isNews = !this.#filling;
     row.matches = this.#passes(task);
+    if (row.isNews && !marking) marks.arrived(task);
+    row.isUnread = marks.isUnread(task);
+    this.#locate(row, task, this.#filling ? "first" : marking ? "returning" : "live");
     this.#disordered = true;
     return row;
   }
@@ -185,21 +204,35 @@ export class ListView {
    * @param {boolean} marking
    */
   #update(row, task, marking) {
-    const section = sectionOf(task, this.#me);
     const passes = this.#passes(task);
-    const isMoved = section !== row.section || passes !== row.matches || task.createdAt !== row.task.createdAt;
-    if (isMoved) this.#disordered = true;
-    row.section = section;
+    if (passes !== row.matches) this.#disordered = true;
     row.matches = passes;
+    marks.changed(row.task, task);
+    this.#locate(row, task, marking ? "returning" : "live");
     row.task = task;
+    row.isUnread = marks.isUnread(task);
     row.patch();
     if (marking) row.mark();
+  }
+
+  /**
+   * Finds out where a row belongs.
+   * @param {Row} row
+   * @param {TaskSummary} task as it is now
+   * @param {import("./stays.js").Met} met
+   */
+  #locate(row, task, met) {
+    const section = sectionOf(task, this.#me);
+    const stay = this.#stays.take(task, stageOf(task).stage, section, met, this.#roundAt);
+    const isMine = waitsForMe(task, this.#me);
+    if (row.locate(task, section, stay, isMine) || orders.of(section) === "changed") this.#disordered = true;
   }
 
   #dropOthers() {
     for (const [taskId, row] of this.#rows) {
       if (row.round === this.#round) continue;
       this.#rows.delete(taskId);
+      this.#stays.drop(taskId);
       if (!row.element) continue;
       row.vacate();
       this.#byElement.delete(row.element);
@@ -215,109 +248,54 @@ export class ListView {
   #arrange({ atOnce = false } = {}) {
     this.#guard.beforeMoving();
     this.#pill.hidden = true;
-    this.#disordered = false;
     const wanted = this.#wanted();
-    const before = this.#pace.allows() && !atOnce ? this.#positions() : null;
+    const shown = new Set([...wanted.values()].flat());
+    this.#motion.before(atOnce);
     for (const element of this.#vacant.splice(0)) takeOut(element);
-    for (const { rows } of this.#places.values()) {
-      for (const row of rows) if (row.element && !this.#isShown(row)) takeOut(row.element);
+    for (const { rows } of this.#sections.values()) {
+      for (const row of rows) if (row.element && !shown.has(row)) takeOut(row.element);
     }
     /** @type {Row[]} */
-    const arrived = [];
-    for (const key of SECTIONS) this.#fill(key, wanted.get(key) ?? [], arrived);
-    this.#filling = this.#disordered;
-    if (this.#filling) this.#invalidate();
-    if (before && arrived.length <= MOVING_MAX) this.#animate(before, arrived);
-    if (!this.#tabStop?.isConnected) this.#stopAt(this.#scroller.querySelector(".row-title"));
-    for (const row of arrived) {
+    const moved = [];
+    let isComplete = true;
+    for (const [section, rows] of wanted) isComplete = section.fill(rows, moved, PLACED_AT_ONCE) && isComplete;
+    for (const row of moved) if (row.element) this.#byElement.set(row.element, row);
+    this.#disordered = !isComplete;
+    this.#wished &&= !isComplete;
+    if (!isComplete) this.#invalidate();
+    this.#motion.after(moved);
+    if (!this.#filling && !atOnce) this.#above.add(moved.filter((row) => row.hasCome));
+    this.#filling &&= !isComplete;
+    this.#focus.keep();
+    for (const row of moved) {
       if (row.isNews && !moves()) row.mark();
       row.isNews = false;
+      row.hasCome = false;
     }
   }
 
+  /** The rows to show in each section, in their order. */
   #wanted() {
     /** @type {Map<Section, Row[]>} */
-    const wanted = new Map(SECTIONS.map((key) => [key, []]));
-    for (const { taskId } of this.#tasks ?? []) {
-      const row = this.#rows.get(taskId);
-      if (row && this.#isShown(row)) wanted.get(row.section)?.push(row);
+    const rows = new Map(SECTIONS.map((key) => [key, []]));
+    for (const row of this.#rows.values()) {
+      if (row.matches && this.#isShown(row.section)) rows.get(row.section)?.push(row);
     }
-    return wanted;
-  }
-
-  /**
-   * @param {Section} key
-   * @param {Row[]} rows
-   * @param {Row[]} arrived receives the rows that are new in this section
-   */
-  #fill(key, rows, arrived) {
-    const place = /** @type {Place} */ (this.#places.get(key));
-    const staying = new Set(rows);
-    const have = place.rows.filter((row) => row.section === key && staying.has(row));
-    place.rows = [];
-    let next = 0;
-    for (const row of rows) {
-      if (row === have[next]) {
-        place.rows.push(row);
-        next += 1;
-        continue;
-      }
-      if (arrived.length === PLACED_AT_ONCE) {
-        this.#disordered = true;
-        place.rows.push(...have.slice(next));
-        break;
-      }
-      place.rows.push(row);
-      const at = have.indexOf(row, next);
-      if (at >= 0) have.splice(at, 1);
-      const element = row.build();
-      this.#byElement.set(element, row);
-      place.chunks.insert(element, have[next]?.element ?? null);
-      arrived.push(row);
-    }
-  }
-
-  /** The positions of the visible rows, before they move. */
-  #positions() {
-    /** @type {Map<Row, number>} */
-    const tops = new Map();
-    const { top, bottom } = this.#scroller.getBoundingClientRect();
-    for (const chunk of this.#scroller.querySelectorAll(".chunk.in-sight")) {
-      for (const element of chunk.children) {
-        const at = element.getBoundingClientRect();
-        const row = this.#byElement.get(element);
-        if (row && at.bottom > top && at.top < bottom) tops.set(row, at.top);
-      }
-    }
-    return tops;
-  }
-
-  /**
-   * @param {Map<Row, number>} before
-   * @param {Row[]} arrived
-   */
-  #animate(before, arrived) {
-    for (const [row, top] of before) {
-      // Do not measure a row out of sight: the browser would have to lay out its whole chunk.
-      const measured = row.element?.isConnected && isInSight(row.element.parentElement);
-      const by = measured ? top - /** @type {Element} */ (row.element).getBoundingClientRect().top : 0;
-      if (row.element && by !== 0) travel(row.element, by);
-    }
-    for (const { element } of arrived.filter((row) => !before.has(row))) {
-      if (element && isInSight(element.parentElement)) slideIn(element);
-    }
+    const isSearching = Boolean(this.#filter?.text);
+    return new Map([...this.#sections].map(([key, section]) => {
+      return [section, section.wanted(rows.get(key) ?? [], isSearching)];
+    }));
   }
 
   /** Shows how many changes wait, with a button to apply them now. */
   #offer() {
     let count = this.#vacant.length;
-    for (const [key, rows] of this.#wanted()) {
-      const placed = new Set(this.#places.get(key)?.rows);
+    for (const [section, rows] of this.#wanted()) {
+      const placed = new Set(section.rows);
       for (const row of rows) if (!placed.has(row)) count += 1;
     }
-    this.#disordered = count > 0;
     this.#pill.hidden = count === 0;
-    setText(find("span:last-child", this.#pill), `${count} ${count === 1 ? "change" : "changes"}`);
+    if (count > 0) setText(find("span:last-child", this.#pill), say("list.waiting", { count }));
   }
 
   /** @param {TaskSummary} task */
@@ -325,25 +303,55 @@ export class ListView {
     return this.#filter?.passes(task) ?? true;
   }
 
-  /** @param {Row} row */
-  #isShown(row) {
-    return row.matches && (!this.#filter?.section || this.#filter.section === row.section);
+  /** @param {Section} section */
+  #isShown(section) {
+    return !this.#filter?.section || this.#filter.section === section;
   }
 
+  /** Counts the tasks of each section that match the search. */
   #count() {
-    const counts = new Map(SECTIONS.map((key) => [key, 0]));
-    for (const { matches: passes, section } of this.#rows.values()) {
-      if (passes) counts.set(section, (counts.get(section) ?? 0) + 1);
+    const counts = new Map(SECTIONS.map((key) => [key, { count: 0, unread: 0, mine: 0 }]));
+    for (const row of this.#rows.values()) {
+      const inSection = row.matches ? counts.get(row.section) : undefined;
+      if (!inSection) continue;
+      inSection.count += 1;
+      if (row.isUnread) inSection.unread += 1;
+      if (row.isMine && row.section === "failed") inSection.mine += 1;
     }
-    for (const [key, { section }] of this.#places) {
-      const count = counts.get(key) ?? 0;
-      setText(find(".count", section), String(count));
-      setAttribute(section, "data-count", String(count));
-      section.classList.toggle("empty", count === 0);
-      section.classList.toggle("crowd", count > CROWD);
-      section.hidden = Boolean(this.#filter?.section && this.#filter.section !== key);
-    }
-    return counts;
+    for (const [key, inSection] of counts) this.#sections.get(key)?.showCounts(inSection, this.#isShown(key));
+    return new Map([...counts].map(([key, { count }]) => [key, count]));
+  }
+
+  /**
+   * What is open before the reader's eyes is read.
+   * @param {string | null} openTaskId
+   */
+  #read(openTaskId) {
+    const row = this.#rows.get(openTaskId ?? "");
+    if (row?.isUnread && !document.hidden) this.#readRows([row]);
+  }
+
+  /** @param {Row[]} rows */
+  #readRows(rows) {
+    marks.read(rows.map(({ task }) => task));
+    for (const row of rows) row.isUnread = false;
+  }
+
+  /** Shows marks that another tab has set. */
+  #showMarks() {
+    for (const row of this.#rows.values()) row.isUnread = marks.isUnread(row.task);
+    this.#invalidate();
+  }
+
+  /** Shows orders that were chosen, here, in another tab or by an address. */
+  #showOrders() {
+    for (const section of this.#sections.values()) section.showOrder();
+    this.#showOthers();
+  }
+
+  #showOthers() {
+    this.#disordered = this.#wished = true;
+    this.#invalidate();
   }
 
   /** @param {string | null} openTaskId */
@@ -356,20 +364,6 @@ export class ListView {
     this.#current = element;
   }
 
-  /** @param {EventTarget | null} link */
-  #stopAt(link) {
-    if (!(link instanceof HTMLElement) || !link.matches(".row-title")) return;
-    if (this.#tabStop) this.#tabStop.tabIndex = -1;
-    this.#tabStop = link;
-    link.tabIndex = 0;
-  }
-
-  /** @param {Element} element a row */
-  #focus(element) {
-    find(".row-title", element).focus({ preventScroll: true });
-    element.scrollIntoView({ block: "nearest" });
-  }
-
   /**
    * @param {Element} chunk
    * @param {number} now
@@ -380,24 +374,23 @@ export class ListView {
 
   #fold() {
     const folded = memory.get(FOLDED);
-    for (const [key, { section }] of this.#places) section.open = !(Array.isArray(folded) && folded.includes(key));
+    for (const [key, { element }] of this.#sections) element.open = !(Array.isArray(folded) && folded.includes(key));
   }
 
   #rememberFolds() {
-    memory.set(FOLDED, SECTIONS.filter((key) => !this.#places.get(key)?.section.open));
+    memory.set(FOLDED, SECTIONS.filter((key) => !this.#sections.get(key)?.element.open));
   }
 
-  /**
-   * @param {Section} key
-   * @returns {Place}
-   */
-  #place(key) {
-    const section = /** @type {HTMLDetailsElement} */ (stamp("section-template"));
-    section.dataset.section = key;
-    setText(find("h2", section), readable(key));
-    find("#sections").append(section);
-    section.addEventListener("toggle", () => this.#rememberFolds());
-    const chunks = new Chunks(find(".rows", section), (chunk) => this.#tickChunk(chunk, Date.now()));
-    return { section, chunks, rows: [] };
+  /** @param {Section} key */
+  #section(key) {
+    return new SectionView(key, {
+      onSeen: (chunk) => this.#tickChunk(chunk, Date.now()),
+      onFold: () => this.#rememberFolds(),
+      onReadAll: () => {
+        this.#readRows([...this.#rows.values()].filter((row) => row.matches && row.section === key));
+        this.#invalidate();
+      },
+      showOthers: () => this.#showOthers(),
+    });
   }
 }

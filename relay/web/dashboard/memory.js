@@ -101,5 +101,20 @@ export class Memory {
   }
 }
 
+/**
+ * As many entries as one value may hold, so that it is not dropped as a whole.
+ * @template Entry
+ * @param {Entry[]} entries the most important first
+ * @param {number} countMax
+ * @returns {Entry[]} the first of them
+ */
+export function fitting(entries, countMax) {
+  let left = CHARACTERS_MAX - 100; // what else the value may hold
+  const fits = (/** @type {Entry} */ entry) => (left -= JSON.stringify(entry).length + 1) >= 0;
+  const first = entries.slice(0, countMax);
+  const end = first.findIndex((entry) => !fits(entry));
+  return end < 0 ? first : first.slice(0, end);
+}
+
 /** The memory of this page. */
 export const memory = new Memory();

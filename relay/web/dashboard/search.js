@@ -9,13 +9,16 @@ import { ViewAddress } from "./view-address.js";
 /** @import { Me, Predicate, SearchOptions, Section } from "../view/index.js" */
 /** @import { View } from "./view-address.js" */
 /** @import { TaskSummary } from "../client/index.js" */
-/** @typedef {{passes: Predicate, section: Section | null}} Filter `passes`: whether a task matches the text */
+/**
+ * `passes`: whether a task matches the text.
+ * @typedef {{text: string, passes: Predicate, section: Section | null}} Filter
+ */
 
 const PREPARED_AT_ONCE = 500; // tasks: some ms
 
 export class SearchView {
   /** @type {Filter} A new object whenever it changes. */
-  current = { passes: () => true, section: null };
+  current = { text: "", passes: () => true, section: null };
   #top = find(".top");
   #field = find("#search");
   #opener = find("#search-button");
@@ -155,7 +158,7 @@ export class SearchView {
   /** @param {View} view */
   #apply({ text, section }) {
     if (this.#field.value !== text) this.#field.value = text;
-    this.current = { passes: this.#read(text), section };
+    this.current = { text: text.trim(), passes: this.#read(text), section };
     SECTIONS.forEach((key, index) => setAttribute(this.#buttons[index], "aria-pressed", String(section === key)));
     this.#changed();
   }

@@ -9,6 +9,7 @@ const exact = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: 
 const clock = new Intl.DateTimeFormat(locale, {
   hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
 });
+const minutes = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const dayAndClock = new Intl.DateTimeFormat(locale, {
   day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
 });
@@ -48,4 +49,22 @@ export function exactTime(ms) {
 export function shortTime(ms) {
   const today = new Date(ms).toDateString() === new Date().toDateString();
   return today ? clock.format(ms) : dayAndClock.format(ms);
+}
+
+/**
+ * A duration in its largest whole unit, in words, as in "5 minutes".
+ * @param {number} ms
+ */
+export function longDuration(ms) {
+  const { count, unit } = inLargestUnit(ms);
+  return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(count);
+}
+
+/**
+ * The time of day to the minute, with the day where it is not today.
+ * @param {number} ms
+ */
+export function hourAndMinute(ms) {
+  const today = new Date(ms).toDateString() === new Date().toDateString();
+  return today ? minutes.format(ms) : dayAndClock.format(ms);
 }

@@ -1,0 +1,165 @@
+// What counts as read, and since when tasks are where they are: what is remembered of it, and its bounds.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+
+class FakeStorage {
+  getItem(key) {
+    return Object.hasOwn(this, key) ? this[key] : null;
+  }
+
+  setItem(key, value) {
+    this[key] = String(value);
+  }
+
+  removeItem(key) {
+    delete this[key];
+  }
+}
+
+const heard = new EventTarget();
+globalThis.addEventListener = (type, listener) => heard.addEventListener(type, listener);
+globalThis.localStorage = new FakeStorage();
+const { memory } = await import("../../relay/web/dashboard/memory.js");
+const { Marks } = await import("../../relay/web/dashboard/marks.js");
+const { Stays } = await import("../../relay/web/dashboard/stays.js");
+
+const LONG_AGO = "2026-01-01T00:00:00.000Z";
+
+function task(taskId, change = {}) {
+  return { taskId, eventCount: 1, status: "analyzing", stage: "analyzing", createdAt: LONG_AGO, ...change };
+}
+
+function tasksOf(count, idOf = (number) => `task-${number}`) {
+  return Array.from({ length: count }, (_, number) => task(idOf(number)));
+}
+
+function forUser(sub) {
+  globalThis.localStorage = new FakeStorage();
+  memory.open("");
+  memory.open(sub);
+}
+
+/** Leaves the page: everything is remembered. */
+function leave() {
+  heard.dispatchEvent(new Event("pagehide"));
+}
+
+function marksOf(tasks) {
+  const marks = new Marks();
+  marks.begin(tasks);
+  return marks;
+}
+
+test("on the first visit everything is read, and afterwards what differs from its mark", () => {
+  forUser("alice");
+  const tasks = tasksOf(3);
+  const marks = marksOf(tasks);
+  assert.deepEqual(tasks.filter((each) => marks.isUnread(each)), []);
+  assert.ok(marks.isUnread(task("task-0", { eventCount: 2 })));
+  assert.ok(marks.isUnread(task("task-0", { stage: "failed", status: "failed" })));
+  assert.ok(!marks.isUnread(task("task-0", { title: "Another" })));
+  assert.ok(marks.isUnread(task("new")));
+  leave();
+  const later = marksOf([]);
+  assert.ok(!later.isUnread(task("task-0")));
+  assert.ok(later.isUnread(task("new")));
+});
+
+test("a first visit without a task is remembered as well", () => {
+  forUser("alice");
+  marksOf([]);
+  leave();
+  assert.ok(marksOf([task("new")]).isUnread(task("new")));
+});
+
+test("the newest 2,000 marks are remembered, and of other tasks the time of the last change decides", () => {
+  forUser("alice");
+  const tasks = tasksOf(2_100);
+  const marks = marksOf(tasks);
+  const opened = task("task-2099", { eventCount: 5 });
+  marks.read([opened]);
+  leave();
+  const { read } = memory.get("marks");
+  assert.equal(read.length, 2_000);
+  const later = marksOf(tasks);
+  assert.ok(!later.isUnread(opened));
+  assert.ok(!later.isUnread(task("task-2050")));
+  assert.ok(later.isUnread(task("task-2050", { updatedAt: new Date(Date.now() + 1000).toISOString() })));
+  assert.ok(later.isUnread(task("task-3", { eventCount: 2 })));
+});
+
+test("with ids of unusual length less is remembered, and never nothing", () => {
+  forUser("alice");
+  const tasks = tasksOf(2_000, (number) => `${number}`.padStart(300, "x"));
+  const stays = new Stays();
+  for (const each of tasks) stays.take(each, "analyzing", "in-progress", "first");
+  marksOf(tasks);
+  leave();
+  for (const { length } of [memory.get("marks").read, memory.get("stays")]) {
+    assert.ok(length > 400 && length < 2_000, String(length));
+  }
+});
+
+test("two tabs that set marks at once keep those of both", () => {
+  forUser("alice");
+  const tasks = tasksOf(3);
+  const [one, other] = [marksOf(tasks), marksOf(tasks)];
+  leave();
+  const changed = tasks.map((each) => ({ ...each, eventCount: 9 }));
+  one.read([changed[0]]);
+  other.read([changed[1]]);
+  leave();
+  const later = marksOf([]);
+  assert.deepEqual(changed.map((each) => later.isUnread(each)), [false, false, true]);
+});
+
+test("what somebody else wrote into the storage harms nothing", () => {
+  for (const value of ["null", "7", '"x"', "[1, null, [2]]", '{"since": 1, "read": [null, 7, ["a"], ["b", 2]]}']) {
+    forUser("alice");
+    for (const name of ["marks", "stays"]) localStorage.setItem(`relay.v1.alice.${name}`, value);
+    assert.equal(typeof marksOf(tasksOf(2)).isUnread(task("task-0")), "boolean");
+    assert.ok(new Stays().take(task("task-0"), "analyzing", "in-progress", "first").stageAt > 0);
+  }
+});
+
+test("a task has been in its stage since its last change at the latest, and later changes do not move that", () => {
+  forUser("alice");
+  const stays = new Stays();
+  const met = stays.take(task("a", { updatedAt: "2026-02-01T00:00:00.000Z" }), "review", "needs-me", "first");
+  assert.equal(met.stageAt, Date.parse("2026-02-01T00:00:00.000Z"));
+  const logged = stays.take(task("a", { updatedAt: "2026-03-01T00:00:00.000Z" }), "review", "needs-me", "live");
+  assert.deepEqual(logged, met);
+  leave();
+  const later = new Stays();
+  assert.deepEqual(later.take(task("a", { updatedAt: "2026-04-01T00:00:00.000Z" }), "review", "needs-me", "first"), met);
+  // Moved to somebody else: another section, and the same stage.
+  const moved = later.take(task("a", { updatedAt: "2026-05-01T00:00:00.000Z" }), "review", "needs-others", "returning");
+  assert.equal(moved.stageAt, met.stageAt);
+  assert.equal(moved.sectionAt, Date.parse("2026-05-01T00:00:00.000Z"));
+});
+
+test("a change that a page sees counts from now, whatever the clock of the writer says", () => {
+  forUser("alice");
+  const stays = new Stays();
+  stays.take(task("a", { updatedAt: LONG_AGO }), "analyzing", "in-progress", "first");
+  const before = Date.now();
+  const { stageAt } = stays.take(task("a", { updatedAt: "2099-01-01T00:00:00.000Z" }), "failed", "failed", "live");
+  assert.ok(stageAt >= before && stageAt <= Date.now());
+  const future = stays.take(task("b", { updatedAt: "2099-01-01T00:00:00.000Z" }), "failed", "failed", "first");
+  assert.ok(future.stageAt <= Date.now());
+});
+
+test("of 5,000 tasks the 2,000 that changed their stage last are remembered, and none that is gone", () => {
+  forUser("alice");
+  const stays = new Stays();
+  for (let number = 0; number < 5_000; number += 1) {
+    const updatedAt = new Date(Date.parse(LONG_AGO) + number).toISOString();
+    stays.take(task(`task-${number}`, { updatedAt }), "analyzing", "in-progress", "first");
+  }
+  stays.drop("task-4999");
+  leave();
+  const kept = memory.get("stays").map(([taskId]) => taskId);
+  assert.equal(kept.length, 2_000);
+  assert.equal(kept[0], "task-4998");
+});
