@@ -227,7 +227,7 @@ export const de = {
   "reason.stalled": "diese Seite war zu langsam für das Relay",
   "reason.token_unavailable": "Ihre Anwendung antwortet nicht mit einer Anmeldung",
   "reason.unavailable": "das Relay ist beschäftigt",
-  "notify": "Mich benachrichtigen, wenn eine Aufgabe mich braucht",
+  "notify": "Mich benachrichtigen, wenn eine Aufgabe mich braucht oder eine von mir fehlschlägt",
   "notify.denied": "Dieser Browser erlaubt keine Benachrichtigungen von dieser Seite.",
 
   // Notifications

@@ -227,7 +227,7 @@ export const en = {
   "reason.stalled": "this page was too slow for the relay",
   "reason.token_unavailable": "your application does not answer with a sign-in",
   "reason.unavailable": "the relay is busy",
-  "notify": "Notify me when a task needs me",
+  "notify": "Notify me when a task needs me, or one of mine fails",
   "notify.denied": "This browser does not allow notifications from this page.",
 
   // Notifications
