@@ -19,36 +19,6 @@ def test_an_open_task_appends_its_events(page: Page, site: Any) -> None:
     expect(entry(page, 2)).to_contain_text("PR opened")
 
 
-def test_the_timeline_shows_a_rewrite(page: Page, site: Any) -> None:
-    task_id = write_task(site, title="Rewritten", events=[{"type": f"old_{n}"} for n in range(5)])
-    site.open()
-    row(page, task_id).click()
-    expect(entry(page, 4)).to_be_visible()
-    site.tasks.update_one({}, {"$set": {"events": [{"type": "new"}, None, "plain"]}})
-    expect(page.locator("[data-event-index]")).to_have_count(3)
-    expect(entry(page, 2)).to_contain_text("plain")
-    push(site, "Rewritten", "later")
-    expect(entry(page, 3)).to_contain_text("Later")
-
-
-def test_the_timeline_follows_its_end_and_elsewhere_counts_new_events(page: Page, site: Any) -> None:
-    task_id = write_task(site, title="Long", events=[{"type": f"step_{n}"} for n in range(60)])
-    site.open()
-    row(page, task_id).click()
-    expect(entry(page, 59)).to_be_in_viewport()
-    push(site, "Long", "followed")
-    expect(entry(page, 60)).to_be_in_viewport()
-    page.locator(".timeline").hover()
-    page.mouse.wheel(0, -500)
-    expect(entry(page, 60)).not_to_be_in_viewport()
-    push(site, "Long", "missed", "missed")
-    expect(page.locator(".newer")).to_have_text("2 new events")
-    expect(entry(page, 62)).not_to_be_in_viewport()
-    page.locator(".newer").click()
-    expect(entry(page, 62)).to_be_in_viewport()
-    expect(page.locator(".newer")).to_be_hidden()
-
-
 def test_the_address_names_the_open_task(page: Page, site: Any) -> None:
     task_id = write_task(site)
     site.open()
@@ -109,18 +79,6 @@ def test_content_of_documents_is_shown_as_text(page: Page, site: Any) -> None:
     assert page.locator("#list img, #detail img").count() == 0
 
 
-def test_the_timeline_has_exactly_the_events_of_a_burst(page: Page, site: Any) -> None:
-    task_id = write_task(site, title="Burst")
-    site.open()
-    row(page, task_id).click()
-    expect(detail(page, task_id)).to_be_visible()
-    for n in range(200):
-        push(site, "Burst", f"step {n}")
-    expect(page.locator("[data-event-index]")).to_have_count(200)
-    texts = page.locator(".entry-text").all_text_contents()
-    assert texts == [f"about step {n}" for n in range(200)]
-
-
 def test_a_task_without_events_says_so(page: Page, site: Any) -> None:
     task_id = write_task(site)
     site.open()
@@ -128,59 +86,6 @@ def test_a_task_without_events_says_so(page: Page, site: Any) -> None:
     expect(page.locator(".timeline-empty")).to_be_visible()
     push(site, "A task", "first")
     expect(page.locator(".timeline-empty")).to_be_hidden()
-
-
-def test_truncated_and_redacted_data_is_marked(page: Page, site: Any) -> None:
-    events = [
-        {"type": "huge", "blob": "x" * 1_200_000},
-        {"type": "config", "message": "ready", "password": "hunter2"},
-    ]
-    task_id = write_task(site, events=events)
-    site.open()
-    open_row(page, task_id)
-    expect(entry(page, 0)).to_contain_text("Too large to send (1.2 MB)")
-    expect(entry(page, 0).locator(".entry-more")).to_have_count(0)
-    entry(page, 1).locator(".entry-more").click()
-    expect(entry(page, 1).locator("pre .redacted")).to_have_text("[redacted]")
-    expect(entry(page, 1).locator("pre")).to_contain_text('"password": "[redacted]"')
-
-
-def test_the_data_of_an_event_unfolds_and_is_copied(page: Page, site: Any) -> None:
-    task_id = write_task(site, events=[{"type": "deploy", "data": {"region": "eu", "n": 3}}])
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    site.open()
-    open_row(page, task_id)
-    expect(entry(page, 0).locator(".entry-text")).to_have_text("N 3 · Region eu")
-    more = entry(page, 0).locator(".entry-more")
-    more.click()
-    expect(more).to_have_attribute("aria-expanded", "true")
-    entry(page, 0).get_by_role("button", name="Copy").click()
-    expect(entry(page, 0).get_by_role("button", name="Copied")).to_be_visible()
-    assert '"region": "eu"' in page.evaluate("navigator.clipboard.readText()")
-    more.click()
-    expect(entry(page, 0).locator("pre")).to_have_count(0)
-
-
-def test_a_timeline_of_thousands_of_events_starts_at_its_end(page: Page, site: Any) -> None:
-    events = [{"type": "log", "message": f"line {n}"} for n in range(5000)]
-    task_id = write_task(site, title="Long", events=events)
-    site.open()
-    open_row(page, task_id)
-    expect(entry(page, 4999)).to_be_in_viewport()
-    expect(page.locator("[data-event-index]")).to_have_count(5000)
-    expect(entry(page, 4999)).to_be_in_viewport()
-    push(site, "Long", "one_more")
-    expect(entry(page, 5000)).to_be_in_viewport()
-    entry(page, 0).scroll_into_view_if_needed()
-    expect(entry(page, 0)).to_contain_text("line 0")
-    push(site, "Long", "out_of_sight")
-    expect(page.locator(".newer")).to_have_text("1 new event")
-    page.keyboard.press("End")
-    expect(entry(page, 5001)).to_be_in_viewport()
-    indices = page.evaluate(
-        "[...document.querySelectorAll('[data-event-index]')].map((e) => +e.dataset.eventIndex)"
-    )
-    assert indices == list(range(5002))
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ export function openPage() {
     },
     addEventListener: () => {},
     matchMedia: () => ({ matches: true }), // no motion
+    addEventListener: () => {},
     requestAnimationFrame: () => 1,
     cancelAnimationFrame: () => {},
     localStorage: new Map(),
@@ -161,6 +162,8 @@ export class FakeElement {
     this.#classes.clear();
   }
 
+  after() {}
+  before() {}
   remove() {}
   replaceWith() {}
   addEventListener() {}

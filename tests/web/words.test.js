@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import test from "node:test";
 import { connect } from "../../relay/web/client/index.js";
-import { contentOf } from "../../relay/web/view/payload.js";
+import { partsOf } from "../../relay/web/view/links.js";
+import { isNotable, Outline } from "../../relay/web/view/outline.js";
+import { contentOf, textsIn } from "../../relay/web/view/payload.js";
 import { verdict } from "../../relay/web/client/protocol.js";
 import { matches } from "../../relay/web/view/search.js";
 import { sectionOf, waitsForMe } from "../../relay/web/view/sections.js";
@@ -47,6 +49,12 @@ function unworded(shown, word) {
   return spelled.reduce((text, one) => text.replaceAll(one, "•"), JSON.stringify(shown, (_, value) => value ?? "none"));
 }
 
+function outlineOf(events) {
+  const outline = new Outline();
+  outline.update(events);
+  return [events.map((_, index) => outline.line(index)), [...outline.counts]];
+}
+
 function pureResults(word) {
   const task = taskOf(word);
   const events = eventsOf(word);
@@ -55,7 +63,7 @@ function pureResults(word) {
   return [
     sectionOf(task, {}), waitsForMe(task, {}), waitsForMe(task, task.waitsFor), sectionOf({ ...task, waitsFor: undefined }, { sub: [word] }),
     stageOf(task), stageOf({ ...task, prUrl: word, mergeCommitSha: word }), stepOfEvent(word), stageOfEvent(word), [...reached], stepsOf(task, reached, NOW), parseTime(word),
-    duration(NOW), matches(task, ORDINARY.repeat(2)), matches(task, word.toLowerCase()), subjectOf(word), events.map((event) => contentOf(event?.data)),
+    duration(NOW), matches(task, ORDINARY.repeat(2)), matches(task, word.toLowerCase()), subjectOf(word), events.map((event) => [contentOf(event?.data), textsIn(event?.data), isNotable(event)]), partsOf(word), outlineOf(events),
     verdict(4000, word), endingOf(400, { code: word }), endingOf(403, { code: word }), reasonWords(status), stateWord(status),
   ];
 }

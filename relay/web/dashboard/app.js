@@ -87,6 +87,7 @@ listenToKeys({
   search: () => search.focus(),
   leave,
   end: () => taskView.goToEnd(),
+  find: () => taskView.find(),
 });
 setInterval(() => {
   if (document.hidden) return;

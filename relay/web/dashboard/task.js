@@ -61,6 +61,11 @@ export class TaskView {
     if (!this.#article.hidden) this.#entries.goToEnd();
   }
 
+  /** Opens the field that finds texts in the timeline. */
+  find() {
+    if (!this.#article.hidden) this.#entries.find();
+  }
+
   /** @param {Surroundings} surroundings */
   render({ listed, me, links }) {
     const timeline = this.#timeline;
@@ -90,6 +95,7 @@ export class TaskView {
   /** Updates the ages. */
   tick() {
     if (!this.#shown || this.#article.hidden) return;
+    this.#entries.tick();
     this.#head.tick(this.#enteredAt);
     showSteps(this.#steps, this.#shown, this.#reached);
   }

@@ -13,7 +13,9 @@ const minutes = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-di
 const dayAndClock = new Intl.DateTimeFormat(locale, {
   day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
 });
-
+const day = new Intl.DateTimeFormat(locale, { weekday: "long", day: "numeric", month: "long" });
+const dayOfYear = new Intl.DateTimeFormat(locale, { dateStyle: "full" });
+const inMegabytes = new Intl.NumberFormat(locale, { style: "unit", unit: "megabyte", maximumFractionDigits: 1 });
 const relative = new Intl.RelativeTimeFormat(language);
 
 /**
@@ -43,12 +45,38 @@ export function exactTime(ms) {
 }
 
 /**
- * The time of day, with the day where it is not today.
+ * The time of day.
  * @param {number} ms
  */
-export function shortTime(ms) {
-  const today = new Date(ms).toDateString() === new Date().toDateString();
-  return today ? clock.format(ms) : dayAndClock.format(ms);
+export function clockTime(ms) {
+  return clock.format(ms);
+}
+
+/**
+ * The day, as in "Yesterday" or "Friday, May 1".
+ * @param {number} ms
+ */
+export function dayText(ms) {
+  const [date, now] = [new Date(ms), new Date()];
+  if (isSameDay(date, now)) return say("day.today");
+  if (isSameDay(date, new Date(now.getFullYear(), now.getMonth(), now.getDate() - 1))) return say("day.yesterday");
+  return (date.getFullYear() === now.getFullYear() ? day : dayOfYear).format(date);
+}
+
+/**
+ * @param {Date} a
+ * @param {Date} b
+ */
+function isSameDay(a, b) {
+  return a.toDateString() === b.toDateString();
+}
+
+/**
+ * A size, as in "1.2 MB".
+ * @param {number} bytes
+ */
+export function megabytes(bytes) {
+  return inMegabytes.format(bytes / 1_000_000);
 }
 
 /**

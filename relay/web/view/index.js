@@ -25,8 +25,9 @@
 export { actionOf } from "./actions.js";
 export { filled } from "./link-templates.js";
 export { partsOf } from "./links.js";
+export { occurrencesIn } from "./occurrences.js";
 export { isNotable, kindOf, Outline } from "./outline.js";
-export { contentOf } from "./payload.js";
+export { contentOf, textsIn } from "./payload.js";
 export { fold, matches, searching } from "./search.js";
 export { SECTIONS, sectionOf, waitsForMe } from "./sections.js";
 export { readable, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";

@@ -70,6 +70,13 @@ export class Outline {
     return from;
   }
 
+  /** Forgets everything, also what was unfolded. */
+  clear() {
+    this.update([]);
+    this.#unfolded.clear();
+    this.#held.clear();
+  }
+
   /**
    * The line of an event; undefined if the filter hides it.
    * @param {number} index

@@ -83,6 +83,27 @@ export function questionsOf(data) {
   return [];
 }
 
+/**
+ * All texts and numbers in the data of an event, in the order of its fields, without its type and time.
+ * @param {any} data
+ * @returns {string[]}
+ */
+export function textsIn(data) {
+  if (data === null || data === undefined) return [];
+  if (typeof data !== "object") return [String(data)];
+  const isList = Array.isArray(data);
+  return Object.keys(data).flatMap((key) => (isList || !TYPE_AND_TIME_FIELDS.has(key) ? leavesOf(data[key]) : []));
+}
+
+/**
+ * @param {any} value
+ * @returns {string[]}
+ */
+function leavesOf(value) {
+  if (value === null || value === undefined) return [];
+  return typeof value === "object" ? Object.values(value).flatMap(leavesOf) : [String(value)];
+}
+
 /** @param {any} value */
 function questionIn(value) {
   if (typeof value === "string") return value;
@@ -151,7 +172,9 @@ function fieldsOf(data, shown) {
  * @param {string[]} fields
  */
 function glanceAt(data, fields) {
-  return fields.slice(0, GLANCE_FIELDS).map((field) => {
+  const isNested = (/** @type {string} */ field) => typeof data[field] === "object" && data[field] !== null;
+  const plainFirst = [...fields.filter((field) => !isNested(field)), ...fields.filter(isNested)];
+  return plainFirst.slice(0, GLANCE_FIELDS).map((field) => {
     const value = typeof data[field] === "string" ? data[field] : briefly(data[field]);
     const cut = value.length > GLANCE_VALUE_CHARACTERS ? `${value.slice(0, GLANCE_VALUE_CHARACTERS)}…` : value;
     return `${readable(field)} ${cut}`;

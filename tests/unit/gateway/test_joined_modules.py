@@ -154,3 +154,8 @@ def test_comments_are_left_out_and_lines_stay() -> None:
     assert without_comments(cast) == "/** @type {Row} */ (row).focus();\n\nconst b = 1;\n"
     long = "const a = `\n// a text\n`;\n// a comment\n"
     assert without_comments(long) == long
+
+
+def test_code_behind_a_comment_and_before_the_next_stays() -> None:
+    text = "/** @type {A} */ (a).b();\nc(); /* d */\n/* e */\n"
+    assert without_comments(text) == "/** @type {A} */ (a).b();\nc(); /* d */\n\n"

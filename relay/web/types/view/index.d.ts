@@ -1,7 +1,7 @@
 export { actionOf } from "./actions.js";
 export { filled } from "./link-templates.js";
 export { partsOf } from "./links.js";
-export { contentOf } from "./payload.js";
+export { occurrencesIn } from "./occurrences.js";
 export { webAddress } from "./web-address.js";
 export type Action = import("./actions.js").Action;
 export type Part = import("./links.js").Part;
@@ -18,6 +18,7 @@ export type Step = import("./stages.js").Step;
 export type Reached = import("./steps.js").Reached;
 export type StepTaken = import("./steps.js").StepTaken;
 export { isNotable, kindOf, Outline } from "./outline.js";
+export { contentOf, textsIn } from "./payload.js";
 export { fold, matches, searching } from "./search.js";
 export { SECTIONS, sectionOf, waitsForMe } from "./sections.js";
 export { readable, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";

@@ -28,6 +28,8 @@ export class Outline {
         only?: Kind;
         cut?: number;
     }): number;
+    /** Forgets everything, also what was unfolded. */
+    clear(): void;
     /**
      * The line of an event; undefined if the filter hides it.
      * @param {number} index

@@ -21,6 +21,12 @@ export function faultOf(data: any): string;
  */
 export function questionsOf(data: any): string[];
 /**
+ * All texts and numbers in the data of an event, in the order of its fields, without its type and time.
+ * @param {any} data
+ * @returns {string[]}
+ */
+export function textsIn(data: any): string[];
+/**
  * `text`: the text of the event. `glance`: without a text, its first fields. `more`: the data has more than these show.
  * `questions`: the questions it asks. `block`: a traceback, or an error of several lines; then `text` is what failed.
  * `bytes`: the size of data that the relay left out because it is too large, otherwise 0.

@@ -1,0 +1,83 @@
+// @ts-check
+// The buttons above the timeline that show only events of one kind, each with how many there are.
+
+import { find, setAttribute, setDocumentText, setText, stamp } from "./dom.js";
+import { kindText } from "./entry.js";
+import { locale, say } from "./language.js";
+
+/** @import { Kind } from "../view/index.js" */
+
+const KINDS_MAX = 30; // those with the fewest events have no button
+const numbers = new Intl.NumberFormat(locale);
+
+export class KindsView {
+  #box = find(".kinds");
+  /** @type {Map<Kind | undefined, HTMLElement>} undefined for all kinds */
+  #buttons = new Map();
+  /** @type {Kind[]} */
+  #order = [];
+  #sortedAt = 0; // how many events there were when the buttons were put in order
+
+  /** @param {(kind: Kind | undefined) => void} choose called with undefined for all kinds */
+  constructor(choose) {
+    this.#box.addEventListener("wheel", (/** @type {WheelEvent} */ { deltaY }) => (this.#box.scrollLeft += deltaY), { passive: true });
+    this.#box.addEventListener("click", (/** @type {MouseEvent} */ { target }) => {
+      const button = /** @type {Element} */ (target).closest("button");
+      for (const [kind, each] of this.#buttons) {
+        if (each === button) choose(button.getAttribute("aria-pressed") === "true" ? undefined : kind);
+      }
+    });
+  }
+
+  /**
+   * @param {ReadonlyMap<Kind, number>} counts
+   * @param {number} total
+   * @param {Kind | undefined} only the kind that is shown
+   */
+  render(counts, total, only) {
+    this.#box.hidden = total === 0;
+    this.#sort(counts, total);
+    const kinds = this.#order.filter((kind, place) => (place < KINDS_MAX && counts.has(kind)) || kind === only);
+    /** @type {[Kind | undefined, number][]} */
+    const shown = [[undefined, total], ...kinds.map((kind) => /** @type {[Kind, number]} */ ([kind, counts.get(kind) ?? 0]))];
+    for (const [kind, button] of this.#buttons) {
+      if (shown.some(([each]) => each === kind)) continue;
+      button.remove();
+      this.#buttons.delete(kind);
+    }
+    shown.forEach(([kind, count], place) => {
+      const button = this.#button(kind);
+      setText(find(".count", button), numbers.format(count));
+      setAttribute(button, "aria-pressed", String(kind === only));
+      if (this.#box.children[place] !== button) this.#box.insertBefore(button, this.#box.children[place] ?? null);
+    });
+  }
+
+  /**
+   * Sorts the kinds by how many events they have. Kinds that are new come last, and only when the timeline has doubled
+   * all of them are sorted again: the buttons stay where a pointer is about to press them.
+   * @param {ReadonlyMap<Kind, number>} counts
+   * @param {number} total
+   */
+  #sort(counts, total) {
+    const isSorted = total >= this.#sortedAt && total < 2 * this.#sortedAt;
+    if (!isSorted) {
+      this.#sortedAt = total;
+      this.#order = [...counts].sort(([, a], [, b]) => b - a).map(([kind]) => kind);
+      return;
+    }
+    const known = new Set(this.#order);
+    for (const kind of counts.keys()) if (!known.has(kind)) this.#order.push(kind);
+  }
+
+  /** @param {Kind | undefined} kind */
+  #button(kind) {
+    let button = this.#buttons.get(kind);
+    if (!button) {
+      button = stamp("kind-template");
+      setDocumentText(find(".kind-name", button), kind === undefined ? say("timeline.all") : kindText(kind));
+      this.#buttons.set(kind, button);
+    }
+    return button;
+  }
+}
