@@ -157,6 +157,9 @@ class Settings(BaseSettings):
     relay_help_url: Annotated[str, AfterValidator(setting_values.help_address)] = ""
     """Where the dashboard leads somebody who sees no tasks or may not use it: a path, a URL, or an address such as
     `mailto:help@example.com`."""
+    relay_frame_ancestors: Annotated[CommaSeparated, AfterValidator(setting_values.origins)] = ()
+    """Origins whose pages may show the dashboard in a frame, such as `https://app.example.com`, separated by commas.
+    Without it none may, not even those of the dashboard's own origin."""
 
     relay_max_message_bytes: Bytes = Field(65_536, ge=1024)
     """The largest frame a client may send. A larger one closes the connection with 1009."""

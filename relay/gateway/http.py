@@ -19,7 +19,7 @@ from relay.auth.admission import Admission
 from relay.auth.origins import Origins
 from relay.errors import Refused, Unanswered
 from relay.gateway.http_errors import ORIGIN_NOT_ALLOWED
-from relay.gateway.page import Page
+from relay.gateway.page import Page, content_security_policy
 from relay.gateway.pages import served
 from relay.gateway.polling.endpoint import Polls
 from relay.gateway.request_log import RequestLog
@@ -29,17 +29,16 @@ from relay.protocol.polls import ConfigAnswer, LinkTemplates
 from relay.protocol.schema import json_schema
 from relay.protocol.types import VERSION
 
-# Pages of the relay load only their own modules and connect only to the relay.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+CONTENT_SECURITY_POLICY = content_security_policy().decode()
 HEADERS = (
-    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
-CACHE_CONTROL = (b"cache-control", b"no-cache")  # of a response that says nothing else
+# Of a response that says nothing else.
+DEFAULT_HEADERS = (
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"cache-control", b"no-cache"),
+)
 
 
 class Operations(Protocol):
@@ -203,10 +202,9 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [*message["headers"], *HEADERS]
-                if not any(name == CACHE_CONTROL[0] for name, _ in headers):
-                    headers.append(CACHE_CONTROL)
-                message["headers"] = headers
+                given = {name for name, _ in message["headers"]}
+                missing = [(name, value) for name, value in DEFAULT_HEADERS if name not in given]
+                message["headers"] = [*message["headers"], *HEADERS, *missing]
             await bare_send(message)
 
         bare_send = send

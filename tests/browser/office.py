@@ -28,6 +28,15 @@ NOTED = """() => {
   new MutationObserver(note).observe(document, everything);
 }"""
 
+# What a browser does to pages that may store nothing, as in a frame of another site.
+REFUSING = """(() => {
+  const refuse = () => { throw new DOMException("Access is denied for this document.", "SecurityError"); };
+  for (const name of ["localStorage", "sessionStorage"]) {
+    Object.defineProperty(window, name, { get: refuse });
+  }
+  window.BroadcastChannel = refuse;
+})()"""
+
 
 @dataclass
 class Office:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from dashboard import SOON_MS, connection, detail, row, until, write_task
-from office import Office, noted, working_office
-from playwright.sync_api import expect
-from support.office_application import Mode
+from office import REFUSING, Office, noted, working_office
+from playwright.sync_api import Page, expect
+from support.office_application import Application, Mode, running_application
 from support.relay_fixture import token
 
 # Tokens of this life are renewed every four seconds. The client counts a connection of ten seconds as one that works,
@@ -198,3 +198,50 @@ def test_a_user_without_tasks_learns_who_he_is_and_whom_to_ask(site: Any, tmp_pa
         expect(notice).to_contain_text(re.compile("signed in as alice"))
         link = notice.get_by_role("link", name="Ask for access")
         expect(link).to_have_attribute("href", "mailto:help@example.com")
+
+
+def framed(office: Office, portal: Application) -> Page:
+    """Open a page of another origin that shows the dashboard in a frame."""
+    portal.page = f'<iframe src="{office.url}" width="900" height="600"></iframe>'
+    page = office.another_tab()
+    page.goto(f"http://{portal.address}/")
+    return page
+
+
+def test_the_dashboard_lives_in_a_frame_of_a_named_origin_without_storage(site: Any, tmp_path: Path) -> None:
+    with (
+        running_application() as portal,
+        working_office(site, tmp_path, relay_frame_ancestors=f"http://{portal.address}") as office,
+    ):
+        task_id = write_task(site)
+        # A browser that refuses storage in frames of other sites, and an application whose cookies arrive there.
+        office.page.context.add_init_script(f"if (top !== self) {REFUSING}")
+        office.page.context.route("**/live-token", lambda route: route.fulfill(body=token("alice")))
+        frame = framed(office, portal).frame_locator("iframe")
+        expect(frame.locator(f'li[data-task-id="{task_id}"]')).to_be_visible()
+        frame.locator(f'li[data-task-id="{task_id}"]').click()
+        expect(frame.locator(f'article[data-task-id="{task_id}"]')).to_be_visible()
+
+
+def test_sign_in_in_a_frame_opens_a_tab(site: Any, tmp_path: Path) -> None:
+    with (
+        running_application() as portal,
+        working_office(site, tmp_path, relay_frame_ancestors=f"http://{portal.address}") as office,
+    ):
+        frame = framed(office, portal).frame_locator("iframe")
+        link = frame.locator("#notice .sign-in")
+        expect(link).to_have_attribute("target", "_blank")
+        expect(link).to_be_visible()
+
+
+def test_the_dashboard_lives_in_no_other_frame(site: Any, tmp_path: Path) -> None:
+    with running_application() as portal, working_office(site, tmp_path) as office:
+        page = framed(office, portal)
+        until(lambda: is_refused(page), "it is refused")
+        site.console[:] = [line for line in site.console if "frame-ancestors" not in line]
+
+
+def is_refused(page: Page) -> bool:
+    """Whether the frame shows the browser's own page of an error."""
+    page.evaluate("0")  # Playwright processes events of frames only during a call
+    return any(frame.url.startswith("chrome-error:") for frame in page.frames)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashboard import SOON_MS, connection, detail, open_row, row, until, write_task
+from office import REFUSING
 from playwright.sync_api import Page, WebSocketRoute, expect
 from support.relay_fixture import token
 
@@ -135,16 +136,6 @@ def test_a_browser_that_refuses_storage_and_channels_still_signs_in(page: Page, 
     page.goto(f"{site.url}/#token={token('alice')}")
     expect(row(page, task_id)).to_be_visible()
     open_row(page, task_id)
-
-
-# What a browser does to pages that may store nothing, as in a frame of another site.
-REFUSING = """(() => {
-  const refuse = () => { throw new DOMException("Access is denied for this document.", "SecurityError"); };
-  for (const name of ["localStorage", "sessionStorage"]) {
-    Object.defineProperty(window, name, { get: refuse });
-  }
-  window.BroadcastChannel = refuse;
-})()"""
 
 
 def test_the_page_says_that_the_feature_is_off_and_stops_trying(page: Page, site: Any) -> None:

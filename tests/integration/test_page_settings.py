@@ -62,3 +62,20 @@ async def test_a_setting_cannot_end_the_block_it_is_in(with_: Callable[..., Sett
         page, _ = await page_of(relay)
         assert settings_in(page) == {"signInUrl": odd}
         assert "alert(1)</script>" not in page
+
+
+async def test_the_page_may_be_framed_by_the_origins_of_the_moment(with_: Callable[..., Settings]) -> None:
+    given: dict[str, Any] = {}
+
+    def read() -> Settings:
+        return with_(**given)
+
+    async def ancestors(relay: Relay) -> str:
+        _, headers = await page_of(relay)
+        return headers["content-security-policy"].partition("frame-ancestors ")[2]
+
+    async with running(read(), read=read) as relay:
+        assert await ancestors(relay) == "'none'"
+        given["relay_frame_ancestors"] = "https://app.example.com,https://B.example:8443"
+        await relay.reload()
+        assert await ancestors(relay) == "https://app.example.com https://b.example:8443"

@@ -26,6 +26,7 @@ class Application:
     user: str = "alice"  # who signs in next
     ttl_s: float = 600
     mode: Mode = "text"  # how the address of tokens answers to a user who is signed in
+    page: str = "An application"  # the content of every other address
     refusal: Literal[401, 403, 302] = 401  # to one who is not
     asked: list[str] = field(default_factory=list)  # the users of the requests for a token; "" for nobody
     returned_to: list[str] = field(default_factory=list)
@@ -47,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "/live-token":
                 self._token()
             case _:
-                self._answer(200, "An application")
+                self._answer(200, self.application.page)
 
     def _sign_in(self, address: str) -> None:
         app = self.application
