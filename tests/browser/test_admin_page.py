@@ -96,7 +96,7 @@ def test_the_table_follows_who_connects_and_who_leaves(page: Page, site: Site) -
     cells = rows(page, "alice").first
     expect(cells.locator("[data-column=transport]")).to_have_text("websocket")
     expect(cells.locator("[data-column=address]")).to_have_text("127.0.0.1")
-    expect(cells.locator("[data-column=path]")).to_have_text("/ws")
+    expect(cells.locator("[data-column=path]")).to_have_text("/ws/dashboard")
     expect(cells.locator("[data-column=list]")).to_have_text("yes")
     expect(cells.locator("[data-column=tasks]")).to_have_text("0")
     task_id = write_task(site)

@@ -206,6 +206,12 @@ def test_the_lock_names_no_registry() -> None:
     assert "dependencies" not in package
 
 
+def pages() -> set[str]:
+    """What the relay serves as pages."""
+    paths = [path for part in ("dashboard", "admin") for path in (WEB / part).rglob("*") if path.is_file()]
+    return {path.relative_to(WEB).as_posix() for path in paths}
+
+
 def test_the_wheel_contains_the_client_and_none_of_its_tools(tsc: tuple[str, str], tmp_path: Path) -> None:
     # When the tools of the client are installed,
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path))
@@ -213,5 +219,6 @@ def test_the_wheel_contains_the_client_and_none_of_its_tools(tsc: tuple[str, str
     (wheel,) = tmp_path.glob("*.whl")
     names = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("relay/web/")]
     assert {f"relay/web/{part}/index.js" for part in ("client", "view", "react")} <= set(names)
+    assert {f"relay/web/{part}" for part in pages()} <= set(names)
     assert {f"relay/web/types/{part}/index.d.ts" for part in ("client", "view", "react")} <= set(names)
     assert not [name for name in names if "node_modules" in name or name.endswith((".json", ".npmrc"))]
