@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from accessibility import complaints
-from dashboard import detail, open_row, row, write_task
-from playwright.sync_api import Page, expect
+from dashboard import detail, open_row, push, row, write_task
+from playwright.sync_api import Locator, Page, expect
 from support.relay_fixture import token
 
 
@@ -91,6 +91,35 @@ def test_a_view_is_in_the_address_and_survives_a_reload_and_another_sign_in(page
     expect_rows(other, wanted)
 
 
+def test_the_orders_of_the_sections_are_in_the_address_and_those_of_a_link_are_not_remembered(
+    page: Page, site: Any
+) -> None:
+    for status in ("failed", "failed", "merged", "merged"):
+        write_task(site, status=status)
+    page.goto(f"{site.url}/?order=completed:changed,failed:constructor,x:newest#token={token('alice')}")
+
+    def order(section: str) -> Locator:
+        return page.locator(f'[data-section="{section}"] .order select')
+
+    expect(order("completed")).to_have_value("changed")
+    expect(order("failed")).to_have_value("latest")
+    expect_query(page, order="completed:changed")
+    page.goto(f"{site.url}/?q=task")  # a link without orders has the reader's own
+    expect(order("completed")).to_have_value("latest")
+    expect_query(page, q="task")
+
+    order("failed").select_option("newest")
+    expect_query(page, q="task", order="failed:newest")
+    page.reload()
+    expect(order("failed")).to_have_value("newest")
+    page.locator('[data-filter="failed"]').click()
+    expect_query(page, q="task", section="failed", order="failed:newest")
+    order("failed").select_option("latest")
+    expect_query(page, q="task", section="failed")
+    page.go_back()
+    expect_query(page, q="task")
+
+
 def test_back_leads_to_the_view_before_and_letters_fill_no_history(page: Page, site: Any) -> None:
     dark, rate = write_task(site, title="Dark theme"), write_task(site, title="Rate limits")
     site.open()
@@ -169,6 +198,18 @@ def test_escape_empties_the_search_then_leaves_it_then_closes_the_task(page: Pag
     expect_query(page, section="in-progress")
     page.keyboard.press("Escape")
     expect_query(page)
+
+
+def test_is_unread_finds_what_changed_since_it_was_last_open(page: Page, site: Any) -> None:
+    quiet, changed = write_task(site, title="Quiet"), write_task(site, title="Changed")
+    site.open()
+    expect_rows(page, quiet, changed)
+    push(site, "Changed", "log")
+    expect(page.locator(f'[data-unread][data-task-id="{changed}"]')).to_be_visible()
+    type_search(page, "is:unread")
+    expect_rows(page, changed)
+    type_search(page, "-is:unread")
+    expect_rows(page, quiet)
 
 
 def test_the_help_under_the_field_shows_what_can_be_typed_and_types_it(page: Page, site: Any) -> None:

@@ -1,6 +1,7 @@
 // @ts-check
 // The orders that the rows of a section can have, and the reader's choice for each section, which is remembered.
 
+import { SECTIONS } from "../view/index.js";
 import { memory } from "./memory.js";
 
 /** @import { Section } from "../view/index.js" */
@@ -23,7 +24,8 @@ const COMPARE = {
 export class Orders {
   /** @type {Map<Section, Order>} Only what is not the default. */
   #chosen = new Map();
-  #changed = () => {};
+  /** @type {(() => void)[]} */
+  #listeners = [];
 
   constructor() {
     memory.onChange(NAME, () => this.#read());
@@ -31,7 +33,7 @@ export class Orders {
 
   /** @param {() => void} listener called after every change, here or in another tab */
   onChange(listener) {
-    this.#changed = listener;
+    this.#listeners.push(listener);
   }
 
   /** @param {Section} section */
@@ -39,9 +41,25 @@ export class Orders {
     return this.#chosen.get(section) ?? ORDERS[0];
   }
 
+  /** All orders that are not the default, for an address: `failed:newest,completed:changed`. */
+  get text() {
+    return [...this.#chosen].filter(([, order]) => order !== ORDERS[0]).map((pair) => pair.join(":")).join(",");
+  }
+
+  /**
+   * Takes the orders of an address. They are not remembered: who opens the link of somebody else keeps their own.
+   * @param {string} text untrusted; what is not in it has the default
+   */
+  take(text) {
+    const wanted = new Map(text.split(",").map((pair) => /** @type {[string, string]} */ (pair.split(":", 2))));
+    const known = SECTIONS.filter((section) => ORDERS.some((order) => order === wanted.get(section)));
+    this.#chosen = new Map(known.map((section) => [section, orderOf(wanted.get(section))]));
+    this.#changed();
+  }
+
   /**
    * @param {Section} section
-   * @param {string} order untrusted, as from an address; anything but an order means the default
+   * @param {string} order untrusted; anything but an order means the default
    */
   choose(section, order) {
     const known = orderOf(order);
@@ -61,6 +79,10 @@ export class Orders {
     const compare = COMPARE[this.of(section)];
     if (section !== "failed") return compare;
     return (a, b) => Number(b.isMine) - Number(a.isMine) || compare(a, b);
+  }
+
+  #changed() {
+    for (const listener of this.#listeners) listener();
   }
 
   #read() {

@@ -1,10 +1,12 @@
 // @ts-check
-// What the list shows, as part of the page's address: `?q=rounding&section=failed` before `#/tasks/<id>`. So a view can
-// be shared, survives a reload, and comes back with the browser's Back. Other parameters, as `?lang=`, stay.
+// What the list shows, as part of the page's address: `?q=rounding&section=failed&order=failed:newest` before
+// `#/tasks/<id>`. So a view can be shared, survives a reload, and comes back with the browser's Back. Other parameters,
+// as `?lang=`, stay. The orders of the sections are read once, when the page opens; from then on the address follows.
 //
 // It lies in the query and not behind the `#`: links to tasks then keep it without knowing of it.
 
 import { SECTIONS } from "../view/index.js";
+import { orders } from "./orders.js";
 
 /** @import { Section } from "../view/index.js" */
 /** `text` is the search. @typedef {{text: string, section: Section | null}} View */
@@ -18,6 +20,8 @@ export class ViewAddress {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #writing;
   #isTyping = false;
+  /** The orders that the address named when the page was opened; "" once they are taken. */
+  #givenOrders = new URLSearchParams(location.search).get("order") ?? "";
 
   /** @param {(view: View) => void} show called after the reader has gone back or forward */
   constructor(show) {
@@ -25,8 +29,11 @@ export class ViewAddress {
       // A link to a task came before the last letters were written: they belong to where it leads, too.
       const isWritten = this.#pending === null;
       this.settle();
-      if (isWritten) show(viewIn(location.search));
+      if (!isWritten) return;
+      show(viewIn(location.search));
+      this.#writeOrders();
     });
+    orders.onChange(() => this.#followOrders());
     addEventListener("pagehide", () => this.settle());
   }
 
@@ -59,6 +66,20 @@ export class ViewAddress {
     this.#isTyping = false;
   }
 
+  /** Called first when the reader's own orders are known. */
+  #followOrders() {
+    const given = this.#givenOrders;
+    this.#givenOrders = "";
+    if (given === "") this.#writeOrders();
+    else orders.take(given); // which calls back
+  }
+
+  #writeOrders() {
+    this.settle();
+    this.#pending = queryOf(viewIn(location.search), location.search);
+    this.#write();
+  }
+
   #write() {
     clearTimeout(this.#writing);
     this.#writing = undefined;
@@ -80,16 +101,17 @@ export function viewIn(query) {
 }
 
 /**
+ * The query of a view, with the orders of now.
  * @param {View} view
  * @param {string} query what it was before, for the parameters that stay
  */
 export function queryOf({ text, section }, query) {
   const given = new URLSearchParams(query);
-  for (const [name, value] of [["q", text.trim()], ["section", section ?? ""]]) {
+  for (const [name, value] of [["q", text.trim()], ["section", section ?? ""], ["order", orders.text]]) {
     if (value === "") given.delete(name);
     else given.set(name, value);
   }
-  const written = String(given).replaceAll("%3A", ":"); // as in `creator:bob`, which a query may contain as it is
+  const written = String(given).replaceAll("%3A", ":").replaceAll("%2C", ","); // which a query may contain as they are
   return written === "" ? "" : `?${written}`;
 }
 
