@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +74,84 @@ def test_each_text_that_the_page_says_exists_and_each_is_said(texts: dict[str, T
     assert {start for start in beginnings if not any(key.startswith(start) for key in known)} == set()
     unused = {key for key in known - whole if not any(key.startswith(start) for start in beginnings)}
     assert unused == set(), "in languages/en.js, but never said"
+
+
+# Modules whose texts have not moved to the language files yet. This set should be empty.
+NOT_YET = {"entries.js", "entry.js"}
+
+LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`')
+# Two words in a row, or one word that begins like a sentence. A place in a template is `$`.
+PROSE = re.compile(r"[^\W\d_]{2,}[,;:.]? (?:[^\W\d_]+|\$)|\$ [^\W\d_]{2,}|^[A-Z][a-z]+$")
+CODE = re.compile(r"^relay\.|^[.#:*\[(]|, \.|> |\[[a-z]")
+# What stands before a literal that nobody reads: selectors, class names, errors for programmers, comparisons.
+NOT_SHOWN = re.compile(
+    r"(?:(?:find|querySelector|querySelectorAll|closest|matches|matchMedia|Error|startsWith|getElementById)\("
+    r"|(?:className|rel|cssText|authorization|accept)(?: =|:)|[=!]==) *$"
+)
+NAMES = {
+    *("ArrowDown", "ArrowLeft", "ArrowRight", "ArrowUp", "End", "Enter", "Escape", "Home", "Notification"),
+    *("WebSocket", "signed in", "chunk in-sight"),
+}
+
+
+class WrittenTexts(HTMLParser):
+    """Finds the texts that are written in HTML itself: between its elements, and in attributes that people read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._open: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        read = dict(attrs)
+        for name in ("title", "aria-label", "placeholder", "alt"):
+            self._note(read.get(name) or "")
+        if tag not in ("meta", "link", "input", "br", "img"):
+            self._open.append((tag, read))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        tag, attributes = self._open[-1] if self._open else ("", {})
+        # The title is replaced at once; keys and examples of a search are the same in all languages.
+        if tag not in ("title", "kbd", "script") and "data-example" not in attributes:
+            self._note(data)
+
+    def _note(self, text: str) -> None:
+        if re.search(r"[^\W\d_]", text):
+            self.found.append(text.strip())
+
+
+def texts_in(module: str) -> list[str]:
+    """The literals of a module that people may read."""
+    code = re.sub(r"(?m)^\s*(?://|/?\*).*$|\s//.*$", "", module)
+    found = []
+    for literal in LITERAL.finditer(code):
+        text = re.sub(r"\$\{[^}]*\}", "$", literal[0][1:-1])
+        is_shown = PROSE.search(text) and not CODE.search(text) and text not in NAMES
+        if is_shown and not NOT_SHOWN.search(code[max(0, literal.start() - 60) : literal.start()]):
+            found.append(text)
+    return found
+
+
+def test_the_search_for_texts_in_a_module_finds_those_that_people_read() -> None:
+    assert texts_in(
+        """
+        import { find } from "./dom.js"; // "not this one"
+        find(".task-title, .creator h2").className = "button copy";
+        if (!found) throw new Error("the page has no such thing");
+        setText(element, count === 1 ? "One event" : `${count} new events`);
+        button.title = "Copy"; label = `Next try in ${seconds} s`; key = `duration.${unit}`;
+        say("timeline.new", { count }); matchMedia("(prefers-reduced-motion: reduce)");
+        """
+    ) == ["One event", "$ new events", "Copy", "Next try in $ s"]
+
+
+def test_no_text_of_the_page_lies_outside_of_the_language_files() -> None:
+    page = WrittenTexts()
+    page.feed((DASHBOARD / "index.html").read_text("utf-8"))
+    assert page.found == []
+    found = {path.name: texts_in(path.read_text("utf-8")) for path in sorted(DASHBOARD.glob("*.js"))}
+    assert {name: texts for name, texts in found.items() if texts and name not in NOT_YET} == {}

@@ -139,11 +139,16 @@ function follow(now) {
   // Keep showing "Signed out" while the same token is tried again, and "Disconnected" while another one is asked for.
   if (now.state === "connecting" && (isSignedOut(status) || isDisconnected(status))) return;
   status = now;
-  if (now.state === "live" || now.state === "polling") deployment.refresh(session.current);
+  if (isCurrent()) deployment.refresh(session.current);
   if (isSignedOut(now) && now.reason !== "no_token" && session.refused()) relay.renew();
   clearTimeout(lookingAgain);
   if (now.state === "refused") lookingAgain = setTimeout(() => relay.retry(), LOOK_AGAIN_MS);
   invalidate();
+}
+
+/** Whether the relay has accepted the token. */
+function isCurrent() {
+  return status.state === "live" || status.state === "polling";
 }
 
 /** There may be another token: connect with it now if the old one was refused. */
@@ -160,7 +165,7 @@ function route() {
   if (open) relay.leaveTask(open.taskId);
   open = taskId === null ? null : relay.joinTask(taskId);
   open?.onChange(invalidate);
-  if (open) deployment.refresh(session.current);
+  if (open && isCurrent()) deployment.refresh(session.current);
   listView.keepInPlace(taskId ?? before, () => taskView.show(open));
   render();
   if (taskId !== null && !BESIDE.matches) taskView.focus();
