@@ -82,6 +82,14 @@ def test_in_a_small_window_nothing_of_an_error_is_cut(site: Any, width: int, hei
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
+def test_who_may_not_see_a_task_is_led_to_whom_to_ask(page: Page, site: Any) -> None:
+    site.restart(relay_help_url="https://help.example/rights")
+    site.open()
+    page.goto(f"{site.url}/#/tasks/nowhere")
+    expect(page.locator(".task-help")).to_have_attribute("href", "https://help.example/rights")
+    expect(page.locator(".task-help")).to_be_visible()
+
+
 def test_an_unknown_task_leaves_a_way_on_and_opens_by_itself_once_it_may_be_seen(
     page: Page, site: Any
 ) -> None:

@@ -7,6 +7,7 @@ import { find, setText } from "./dom.js";
 import { EntriesView } from "./entries.js";
 import { Head } from "./head.js";
 import { canSay, say } from "./language.js";
+import { pageSettings } from "./page-settings.js";
 import { showSteps } from "./steps.js";
 
 /** @import { LinkTemplates, TaskSummary, Timeline } from "../client/index.js" */
@@ -41,6 +42,7 @@ export class TaskView {
   /** @param {() => void} reopen opens the task that could not be opened once more */
   constructor(reopen) {
     find(".try-again", this.#empty).addEventListener("click", reopen);
+    find(".task-help", this.#empty).href = pageSettings.helpUrl ?? "";
   }
 
   /** @param {Timeline | null} timeline */
@@ -122,5 +124,7 @@ export class TaskView {
     setText(find("p", this.#empty), why);
     find(".ways-on", this.#empty).hidden = state === "loading";
     find(".try-again", this.#empty).hidden = FINAL.has(state);
+    const missesRights = state === "forbidden" || state === "revoked";
+    find(".task-help", this.#empty).hidden = !missesRights || pageSettings.helpUrl === undefined;
   }
 }
