@@ -95,9 +95,9 @@ test("is: asks the predicates of the page, and an unknown key is a text", () => 
   finds({ taskId: "1", eventCount: 0, title: "Set foo:bar and is:other" }, ["foo:bar", "is:other", "FOO:Bar", 'foo:"bar and"'], ["foo:baz"]);
 });
 
-test("the stage is found by the label that the page shows", () => {
+test("the stage is found by the label that the page shows, and by the English one that a link may name", () => {
   const search = searching({ labelOf: () => "Rückfragen" });
-  finds(TASK, ["rückfragen", "ruckfragen", "status:rück", "clarification"], ["questions"], (task, text) => search(text)(task));
+  finds(TASK, ["rückfragen", "ruckfragen", "status:rück", "clarification", "status:questions"], ["review"], (task, text) => search(text)(task));
 });
 
 test("any text is a search, and none throws", () => {

@@ -164,7 +164,9 @@ function isPart(id, word) {
 function folded(task, label) {
   const { taskId, title = "", creator = "", issueUrl = "", issueNumber, prUrl = "", prNumber } = task;
   const id = line(taskId);
-  const status = statusLines(task.status ?? "", task.stage ?? "", label);
+  // In English, too: a search is passed on as a link, also to readers of another language.
+  const shown = stageOf(task);
+  const status = statusLines([task.status ?? "", task.stage ?? "", label, shown.label, shown.stage]);
   const numbers = [issueNumber, prNumber].map((number) => (number ? `#${number}` : ""));
   const ownId = OPAQUE_ID.test(id) ? "" : id;
   const by = once(JSON.stringify(creator), () => line(creator));
@@ -173,13 +175,9 @@ function folded(task, label) {
   return { text, status, creator: by, id };
 }
 
-/**
- * @param {string} status
- * @param {string} stage
- * @param {string} label
- */
-function statusLines(status, stage, label) {
-  return once(JSON.stringify([status, stage, label]), () => [status, readable(status), stage, label].map(line).join("\n"));
+/** @param {string[]} names of where a task is, the status first */
+function statusLines(names) {
+  return once(JSON.stringify(names), () => [readable(names[0]), ...names].map(line).join("\n"));
 }
 
 /** @type {Map<string, string>} Of what many tasks have in common: creators, and statuses with their labels. */
