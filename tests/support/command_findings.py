@@ -6,6 +6,7 @@ import asyncio
 import io
 import logging
 from dataclasses import dataclass
+from unittest.mock import patch
 
 from relay.app import Relay
 from relay.cli.check.report import to_json
@@ -13,7 +14,10 @@ from relay.cli.check.run import examine
 from relay.cli.tail import Selection, direct
 from relay.config import Settings
 from relay.errors import StartupError
+from relay.source import interview
 from support.relay_fixture import SOON_S, settings_for
+
+PATIENT_MS = 3_000  # for a server that answers at once, on a busy machine
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ def sentences_about(url: str, database: str = "app", collection: str = "tasks") 
     settings = settings_for(
         url, database, relay_tasks_collection=collection, relay_host="127.0.0.1", relay_admin_port=0
     )
-    found = asyncio.run(_sentences(settings))
+    with patch.object(interview, "ASK_MS", PATIENT_MS):
+        found = asyncio.run(_sentences(settings))
     assert "hunter2" not in repr(found)
     return found
 
