@@ -86,7 +86,7 @@ def test_no_button_leads_to_an_address_that_is_none_of_the_web(page: Page, site:
     site.tasks.update_one({}, {"$set": {"prUrl": "https://bank.example@evil.example/"}})
     set_status(site, "A task", "clarification_needed")
     expect(detail(page, task_id).locator('.badge[data-stage="questions"]')).to_be_visible()
-    expect(page.locator("#detail a[target]")).to_have_count(0)
+    expect(page.locator("article a[target]")).to_have_count(0)
 
 
 def test_the_link_and_the_id_of_a_task_are_copied(page: Page, site: Any) -> None:
