@@ -76,7 +76,7 @@ CLIENTS: dict[str, Mutation] = {
                 'if (task?.phase !== "joined") return;',
             )
         ],
-        seed=4,
+        seed=8,
     ),
     "18-listed-stays-forbidden": Mutation(
         "18: a task that comes into view by a state of the list stays forbidden in the browser",
