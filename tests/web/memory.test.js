@@ -2,21 +2,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-
-/** A storage as browsers have it: its keys are properties, and what it holds are strings. */
-class FakeStorage {
-  getItem(key) {
-    return Object.hasOwn(this, key) ? this[key] : null;
-  }
-
-  setItem(key, value) {
-    this[key] = String(value);
-  }
-
-  removeItem(key) {
-    delete this[key];
-  }
-}
+import { FakeStorage } from "./fake-storage.js";
 
 const heard = new EventTarget();
 globalThis.addEventListener = (type, listener) => heard.addEventListener(type, listener);
