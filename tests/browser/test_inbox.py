@@ -128,6 +128,8 @@ def test_a_reader_who_has_scrolled_stays_there_and_is_led_to_what_came_above(pag
     site.open()
     seen = row(page, task_ids[10])
     seen.scroll_into_view_if_needed()
+    # The browser tells the page with the next frame what is in sight now.
+    expect(page.locator(".chunk.in-sight").filter(has=seen)).to_have_count(1)
     before = seen.bounding_box()
     new = [write_task(site, title=f"New {number}") for number in range(2)]
     expect(page.locator("#above")).to_have_text("2 new above")
