@@ -44,7 +44,7 @@ export class Attention {
     this.#showSwitch();
   }
 
-  /** Begins anew, for the list of another user. */
+  /** Forgets the tasks of this user, before the list of the next one. */
   clear() {
     this.#asking.clear();
     this.#hasList = false;

@@ -65,7 +65,7 @@ export class LastLook {
     this.#changed();
   }
 
-  /** Turns to whoever signs in next. */
+  /** Saves the last look of this user, and is as at the start afterwards, for the next user. */
   clear() {
     this.#look(true);
     this.since = this.backAt = this.#last = null;

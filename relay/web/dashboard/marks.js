@@ -95,7 +95,7 @@ export class Marks {
     this.#set([[now.taskId, stateOf(before)]]);
   }
 
-  /** Remembers everything now, and turns to whoever signs in next. */
+  /** Saves what there is of this user, and is empty afterwards, for the next user. */
   clear() {
     this.#saveNow();
     this.#marks.clear();

@@ -67,7 +67,7 @@ export class Stays {
     this.#earlier?.delete(taskId);
   }
 
-  /** Remembers everything now, and turns to whoever signs in next. */
+  /** Saves what there is of this user, and is empty afterwards, for the next user. */
   clear() {
     this.#saveNow();
     this.#stays.clear();
