@@ -42,8 +42,9 @@ log = logging.getLogger(__name__)
 EXIT_CANNOT_START = 3
 TAIL_EXIT_CODES = (
     "Exit codes: 0 after --count, --duration or Ctrl-C, when the reader of standard output leaves, or when nothing is "
-    "left to follow; 2 for bad arguments; 3 if nobody answers, or the relay refuses. Messages go to standard output, "
-    "notices to standard error."
+    "left to follow; with --until, 0 after its message and 1 if one of these came before; 2 for bad arguments; 3 if "
+    "nobody answers, or the relay refuses. Messages go to standard output, notices to standard error. "
+    "Example: relay tail --json --type task:pr_opened | jq -r '[.data.taskId, .data.prUrl] | @tsv'"
 )
 
 cli = typer.Typer(
@@ -311,10 +312,23 @@ def tail(
         bool, typer.Option("--dashboard", help="Follow the list of tasks; the default when no task is named.")
     ] = False,
     since: Annotated[int | None, typer.Option(min=0, help="Print the timeline from this index on.")] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="Print only messages of this type, such as task:pr_opened, or with event:TYPE those that bring an "
+            "event of this type; may be repeated.",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE", help="Print the first message of this type (as in --type), and end."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One message a line, as received.")] = False,
     duration: Annotated[float | None, typer.Option(min=0.001, help="End after this many seconds.")] = None,
     count: Annotated[
-        int | None, typer.Option(min=1, help="End after this many messages; with --direct, changes.")
+        int | None, typer.Option(min=1, help="End after this many lines of messages; with --direct, changes.")
     ] = None,
     direct: Annotated[
         bool,
@@ -335,6 +349,8 @@ def tail(
         json=json,
         duration=duration,
         count=count,
+        types=tuple(kind or ()),
+        until=until,
     )
     if direct:
         if url is not None or token is not None:

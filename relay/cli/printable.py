@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 TEXT_MAX_CHARS = 200  # of one untrusted text in a line; an ellipsis replaces the rest
+_JSON_SPACE = str.maketrans("\t\n\r", "   ")
 
 
 def visible(text: str, limit: int = TEXT_MAX_CHARS) -> str:
@@ -27,8 +28,20 @@ def escaped(text: str, escape: Callable[[str], str]) -> str:
 
 def json_escape(character: str) -> str:
     r"""Return the character as JSON escapes it: \uXXXX for each of its UTF-16 code units."""
-    units = character.encode("utf-16-be").hex()
+    units = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
+
+
+def json_line(text: str, *, ascii_only: bool) -> str:
+    """Return this JSON on one line, with no character that a terminal obeys or a reader of lines takes for an end of
+    a line. `ascii_only` escapes all others that are not ASCII, too. It parses to the same value as before."""
+    if text.isprintable() and (text.isascii() or not ascii_only):
+        return text
+    # Raw tabs and line endings can only stand between the tokens of JSON, where a space means the same.
+    text = text.translate(_JSON_SPACE)
+    if ascii_only:
+        return "".join(c if " " <= c <= "~" else json_escape(c) for c in text)
+    return escaped(text, json_escape)
 
 
 def counted(number: int, noun: str) -> str:

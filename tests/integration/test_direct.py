@@ -87,6 +87,17 @@ async def test_a_change_is_printed_with_what_its_writer_did_and_its_messages(
     assert "no user's rights are asked" in tail.err.lines[0]
 
 
+async def test_types_select_changes_and_until_ends_after_the_first_with_its_message(
+    settings: Any, tasks: Any
+) -> None:
+    async with following(settings, types=("task:created",), until="event:pr_opened") as tail:
+        await written(tasks.insert_one, {"_id": "t1", "events": []})
+        await written(tasks.update_one, {"_id": "t1"}, {"$set": {"title": "Fix"}})
+        await written(tasks.update_one, {"_id": "t1"}, {"$push": {"events": {"type": "pr_opened"}}})
+        assert await tail.ending == 0
+    assert [line.split()[0] for line in tail.printed if "→" not in line[:1]] == ["insert", "update"]
+
+
 async def test_names_are_printed_without_control_characters(settings: Any) -> None:
     odd = settings.model_copy(update={"relay_tasks_collection": "a\x1b[31m\nb"})
     async with following(odd) as tail:

@@ -13,11 +13,11 @@ from typing import TextIO
 
 from bson import Timestamp
 
-from relay.cli.printable import escaped, json_escape, visible
+from relay.cli.printable import json_line, visible
 from relay.cli.tail.changes import done_by, message_of, messages_of, to_json, to_lines
 from relay.cli.tail.options import EXIT_BAD_ARGUMENTS, EXIT_DONE, EXIT_REFUSED, Selection, check
 from relay.cli.tail.render import Renderer
-from relay.cli.tail.terminal import discard, is_terminal, prepare, say, until_an_end, wants_color
+from relay.cli.tail.terminal import discard, is_ascii_only, prepare, say, until_an_end, wants_color
 from relay.config import Settings
 from relay.errors import SourceError, Unavailable
 from relay.feed.pump import Pump
@@ -45,7 +45,8 @@ async def run(
 ) -> int:
     """Follow the database until the count, the duration or Ctrl-C ends it, or the reader of `out` leaves.
 
-    Return the exit code: 0 after a normal end, 2 for wrong arguments, 3 if MongoDB does not answer. Raises StartupError
+    Return the exit code: 0 after a normal end, 1 after one before a message of the type of `until`, 2 for wrong
+    arguments, 3 if MongoDB does not answer. Raises StartupError
     for a database that cannot be followed, or settings or a mapping that cannot be used.
     """
     try:
@@ -53,7 +54,7 @@ async def run(
     except ValueError as error:
         say(err, f"relay tail: {error}")
         return EXIT_BAD_ARGUMENTS
-    prepare(out, json=wanted.json)
+    prepare(out)
     where = names_of(settings)
     warning = warning_of(settings)
     if warning is not None:
@@ -73,7 +74,7 @@ async def run(
             f"following {visible('.'.join(where))} at {hosts_of(settings)}; no user's rights are asked here",
         )
         await journal.begin(pipeline.reader, position)
-        return await until_an_end(_follow(pipeline.pump(journal), journal), wanted.duration, sleep)
+        return await until_an_end(_follow(pipeline.pump(journal), journal), wanted, out, sleep)
 
 
 async def _follow(pump: Pump, journal: Journal) -> int:
@@ -81,7 +82,7 @@ async def _follow(pump: Pump, journal: Journal) -> int:
         pumping = group.create_task(pump.run())
         await journal.over.wait()
         pumping.cancel()
-    return EXIT_DONE
+    return journal.code
 
 
 class Journal:
@@ -110,6 +111,7 @@ class Journal:
         self._lists = wanted.dashboard or not wanted.tasks
         self._everything = not wanted.dashboard and not wanted.tasks
         self._shown = 0
+        self.code = wanted.ended_early
         self.over = asyncio.Event()
 
     async def begin(self, reader: Reader, position: Timestamp) -> None:
@@ -118,7 +120,7 @@ class Journal:
             json=self._wanted.json,
             since=self._wanted.since,
             color=self._color,
-            escape_json=is_terminal(self._out),
+            ascii_only=is_ascii_only(self._out),
             now=self._now,
         )
         for task_id in self._wanted.tasks:
@@ -163,12 +165,17 @@ class Journal:
     def _show(self, step: Step, room: bool) -> None:
         done = done_by(step.change, self._translator.view.redactor)
         messages = messages_of(step, self._translator.view, room=room, dashboard=self._lists)
+        if self._wanted.types and not any(map(self._wanted.prints, messages)):
+            return
         if self._wanted.json:
             line = to_json(done, step, messages)
-            self._write([escaped(line, json_escape) if is_terminal(self._out) else line])
+            self._write([json_line(line, ascii_only=is_ascii_only(self._out))])
         else:
             self._write(to_lines(done, step, messages, self._now(), color=self._color))
         self._shown += 1
+        if any(map(self._wanted.ends_with, messages)):
+            self.code = EXIT_DONE
+            self.over.set()
         if self._shown == self._wanted.count:
             self.over.set()
 

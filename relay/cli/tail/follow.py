@@ -13,8 +13,8 @@ from typing import TextIO
 from relay.cli.printable import visible
 from relay.cli.tail.descriptions import string
 from relay.cli.tail.options import EXIT_BAD_ARGUMENTS, EXIT_DONE, EXIT_REFUSED, Selection, check
-from relay.cli.tail.render import CONVERSATION, Renderer
-from relay.cli.tail.terminal import discard, is_terminal, prepare, say, until_an_end, wants_color
+from relay.cli.tail.render import Renderer
+from relay.cli.tail.terminal import discard, is_ascii_only, prepare, say, until_an_end, wants_color
 from relay.client import (
     ABNORMAL,
     Client,
@@ -53,8 +53,8 @@ async def run(
 ) -> int:
     """Follow the relay until the count, the duration or Ctrl-C ends it, or the reader of `out` leaves.
 
-    Return the exit code: 0 after a normal end, 2 for wrong arguments, 3 if no relay answered the first try or the relay
-    refused.
+    Return the exit code: 0 after a normal end, 1 after one before the message of `until`, 2 for wrong arguments, 3 if
+    no relay answered the first try or the relay refused.
     """
     try:
         check(wanted)
@@ -65,8 +65,8 @@ async def run(
         return EXIT_BAD_ARGUMENTS
     if wanted.dashboard or not wanted.tasks:
         client.join_dashboard()
-    prepare(out, json=wanted.json)
-    return await until_an_end(_connected(client, views, wanted, out, err, now), wanted.duration, sleep)
+    prepare(out)
+    return await until_an_end(_connected(client, views, wanted, out, err, now), wanted, out, sleep)
 
 
 async def _connected(
@@ -93,7 +93,7 @@ async def _follow(
         json=wanted.json,
         since=wanted.since,
         color=wants_color(out, wanted.color),
-        escape_json=is_terminal(out),
+        ascii_only=is_ascii_only(out),
         now=now,
     )
     dashboard = wanted.dashboard or not wanted.tasks
@@ -111,29 +111,33 @@ async def _follow(
                         return EXIT_REFUSED
                     say(err, _lost(item))
                 case Message():
-                    for line in renderer.lines(item):
+                    lines = list(renderer.lines(item))  # made in any case: the renderer counts the events
+                    for line in lines if wanted.prints(item) else ():
                         out.write(line + "\n")
-                        printed += item.type not in CONVERSATION
+                        printed += 1
                         if printed == wanted.count:
-                            out.flush()
-                            return EXIT_DONE
+                            break
                     out.flush()
+                    if lines and wanted.ends_with(item):
+                        return EXIT_DONE
+                    if printed == wanted.count:
+                        return wanted.ended_early
                     if item.type == Kind.DRAINING:
                         say(err, "the relay is about to stop")
                     if not dashboard and all(view.has_ended for view in views):
-                        return _nothing_left(item, err)
+                        return _nothing_left(item, wanted, err)
     except ConnectionRefused as refusal:
         say(err, f"relay tail: {_refusal(refusal)}")
         return EXIT_REFUSED
     except BrokenPipeError:
         discard(out)
-    return EXIT_DONE
+    return wanted.ended_early
 
 
-def _nothing_left(last: Message, err: TextIO) -> int:
+def _nothing_left(last: Message, wanted: Selection, err: TextIO) -> int:
     if last.type != Kind.ERROR:
         say(err, "nothing left to follow")
-        return EXIT_DONE
+        return wanted.ended_early
     code = visible(string(last.data.get("code")))
     say(err, f"relay tail: the relay does not show what was asked for ({code})")
     return EXIT_REFUSED

@@ -9,20 +9,12 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from relay.cli.printable import escaped, json_escape
+from relay.cli.printable import json_line
 from relay.cli.tail.descriptions import describe, event_text, integer, string
 from relay.cli.tail.lines import Entry, line, moment
 from relay.cli.tail.printed import PrintedEvents
 from relay.client import Message
 from relay.protocol.types import Kind
-
-# Messages that only keep the connection alive, or answer a request. They say nothing about tasks.
-CONVERSATION = frozenset(
-    {
-        Kind.WELCOME, Kind.HEARTBEAT, Kind.PONG, Kind.AUTH_OK, Kind.AUTH_EXPIRING, Kind.DRAINING,
-        Kind.TASK_LEFT, Kind.DASHBOARD_LEFT, Kind.RESYNC_DONE,
-    }
-)  # fmt: skip
 
 
 class Renderer:
@@ -37,29 +29,25 @@ class Renderer:
         json: bool = False,
         since: int | None = None,
         color: bool = False,
-        escape_json: bool = False,
+        ascii_only: bool = False,
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
-        """`since`: print events from this index on. `escape_json`: escape the control characters that JSON allows in
-        strings, because a terminal would obey them."""
+        """`since`: print events from this index on. `ascii_only`: escape in JSON what is not ASCII, because the
+        encoding of the output has no such characters."""
         self._json = json
         self._since = since
         self._color = color
-        self._escape_json = escape_json
+        self._ascii_only = ascii_only
         self._now = now
         self._timelines: dict[str, PrintedEvents] = {}
         self._listed: list[Any] = []
 
     def lines(self, message: Message) -> Iterator[str]:
-        """Yield the lines of one message, without line endings. Messages of CONVERSATION have none for people."""
-        if message.type in CONVERSATION:
-            if self._json:
-                yield self._frame(message)
-            return
+        """Yield the lines of one message, without line endings: with `json` one at most."""
         entries = list(self._entries(message))
         if self._json:
             if entries:
-                yield self._frame(message)
+                yield json_line(message.raw, ascii_only=self._ascii_only)
             return
         for entry in entries:
             yield line(entry, self._now(), color=self._color)
@@ -125,12 +113,6 @@ class Renderer:
 
     def _timeline(self, task_id: str) -> PrintedEvents:
         return self._timelines.setdefault(task_id, PrintedEvents())
-
-    def _frame(self, message: Message) -> str:
-        # In JSON, line endings can only stand between tokens, where a space means the same: this keeps a frame on one
-        # line.
-        raw = message.raw.replace("\n", " ").replace("\r", " ")
-        return escaped(raw, json_escape) if self._escape_json and not raw.isprintable() else raw
 
 
 def _event_time(event: object) -> datetime | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import io
 import os
 import signal
+import stat
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -13,34 +15,66 @@ from typing import Any, TextIO
 
 from relay.cli.output import READABLE
 from relay.cli.process import is_ignored
-from relay.cli.tail.options import EXIT_DONE
+from relay.cli.tail.options import EXIT_DONE, Selection
 
 
 async def until_an_end(
-    follow: Coroutine[Any, Any, int], duration: float | None, sleep: Callable[[float], Awaitable[None]]
+    follow: Coroutine[Any, Any, int],
+    wanted: Selection,
+    out: TextIO,
+    sleep: Callable[[float], Awaitable[None]],
 ) -> int:
-    """Run `follow` until it ends, for `duration` seconds, or until Ctrl-C. Return the exit code."""
+    """Run `follow` until it ends, for as long as it is wanted, or until Ctrl-C or the reader of `out` leaves.
+
+    Return the exit code.
+    """
     interrupted = asyncio.Event()
     with _interrupt_sets(interrupted):
         async with asyncio.TaskGroup() as group:
             following = group.create_task(follow)
             ends = [following, group.create_task(_until(interrupted.wait()))]
-            if duration is not None:
-                ends.append(group.create_task(_until(sleep(duration))))
+            ends.append(group.create_task(_until(reader_left(out))))
+            if wanted.duration is not None:
+                ends.append(group.create_task(_until(sleep(wanted.duration))))
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for end in ends:
                 end.cancel()
-    return EXIT_DONE if following.cancelled() else following.result()
+    return wanted.ended_early if following.cancelled() else following.result()
 
 
-def prepare(out: TextIO, *, json: bool) -> None:
-    """Set the encoding of the output: UTF-8 for JSON, which is defined so. For people it stays that of the terminal,
-    and characters that this cannot show are replaced by ASCII."""
+async def reader_left(out: TextIO) -> None:
+    """Return when the program that reads `out` closes it. Without a pipe, wait forever.
+
+    A write would say so too, but the next message may come hours later, and `| head -1` has to end now.
+    """
+    left = asyncio.Event()
+    try:
+        descriptor = out.fileno()
+        if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            await left.wait()
+        # Of the writing end of a pipe, only this is reported as an event.
+        asyncio.get_running_loop().add_reader(descriptor, left.set)
+    except (OSError, ValueError, NotImplementedError):
+        await left.wait()
+    try:
+        await left.wait()
+    finally:
+        asyncio.get_running_loop().remove_reader(descriptor)
+    discard(out)
+
+
+def prepare(out: TextIO) -> None:
+    """Have characters that the encoding of the output does not have replaced by ASCII."""
     if isinstance(out, io.TextIOWrapper):
-        if json:
-            out.reconfigure(encoding="utf-8")
-        else:
-            out.reconfigure(errors=READABLE)
+        out.reconfigure(errors=READABLE)
+
+
+def is_ascii_only(out: TextIO) -> bool:
+    """Does JSON have to be ASCII for this output, because its encoding has not every character?"""
+    try:
+        return not codecs.lookup(getattr(out, "encoding", None) or "utf-8").name.startswith("utf")
+    except LookupError:
+        return True
 
 
 def wants_color(out: TextIO, color: bool | None) -> bool:
