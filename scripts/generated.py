@@ -25,6 +25,7 @@ from scripts import (
     generated_board,
     generated_chart,
     generated_deployment,
+    generated_javascript,
     generated_states,
     generated_wire,
 )
@@ -133,7 +134,7 @@ GENERATORS: dict[str, Callable[[str], str]] = {
     "transitions": generated_states.transitions,
 }
 WHOLE: dict[Path, Callable[[], str]] = {
-    ROOT / "relay" / "web" / "client" / "messages.js": generated_wire.javascript,
+    **generated_javascript.FILES,
     ROOT / ".github" / "figures.svg": generated_chart.svg,
     **generated_deployment.WHOLE,
     **generated_board.WHOLE,

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
-import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ from playwright.sync_api import Browser, Locator, Page, WebSocket, WebSocketRout
 from pymongo import MongoClient
 from support.browser_site import NETWORK_ERRORS, Site
 from support.doc_snippets import README, ROOT, blocks
-from support.node_packages import node_packages
+from support.node_packages import install_client, node_packages
 from support.relay_fixture import settings_for, token
 
 EXAMPLE = ROOT / "examples" / "react"
@@ -84,15 +82,8 @@ def install(folder: Path) -> None:
     folder.mkdir()
     for name in ("react", "react-dom"):
         (folder / name).symlink_to(packages / name)
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed")
     assert "`npm pack ./relay/web`" in README.read_text("utf-8")
-    pack = [npm, "pack", "--silent", "--pack-destination", str(folder), "./relay/web"]
-    packed = subprocess.run(pack, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
-    with tarfile.open(folder / packed) as archive:
-        archive.extractall(folder, filter="data")
-    (folder / "package").rename(folder / "task-relay-client")
+    install_client(folder)
 
 
 # React's development build, because StrictMode mounts twice there, and React warns.

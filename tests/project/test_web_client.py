@@ -11,12 +11,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support.node_packages import node_packages
+from support.doc_snippets import GUIDES, blocks
+from support.node_packages import install_client, node_packages
 
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "relay" / "web"
 TESTS = sorted((ROOT / "tests" / "web").glob("*.test.js"))
 REACT_TESTS = sorted((ROOT / "tests" / "web" / "react").glob("*.test.js"))
+TYPED_PROGRAMS = sorted((ROOT / "tests" / "web" / "typescript").glob("*.ts*"))
 CLIENT_MODULES = sorted((WEB / "client").rglob("*.js"))
 VIEW_MODULES = sorted((WEB / "view").rglob("*.js"))
 REACT_MODULES = sorted((WEB / "react").rglob("*.js"))
@@ -76,52 +78,21 @@ def test_the_shipped_types_match_the_sources(tsc: tuple[str, str], tmp_path: Pat
 def test_an_application_in_typescript_finds_the_types(
     tsc: tuple[str, str], packages: Path, tmp_path: Path
 ) -> None:
-    installed = tmp_path / "node_modules" / json.loads((WEB / "package.json").read_text())["name"]
-    installed.parent.mkdir()
-    installed.symlink_to(WEB)
+    """Each line after `@ts-expect-error` is one that must not compile: tsc reports one that does."""
     (tmp_path / "package.json").write_text('{"type": "module"}')
-    (tmp_path / "app.ts").write_text(
-        """
-        import { connect, type SelectionChange, type Status } from "task-relay-client";
-        const relay = connect({ url: "/ws", token: async () => "token" });
-        const off: () => void = relay.onStatus(({ state, nextTryAt }: Status) => [state, nextTryAt]);
-        relay.joinDashboard().select({ where: (task) => task.status === "failed" })
-            .onChange(({ tasks, added }: SelectionChange) => [tasks.length, added[0].title?.length, off()]);
-        // @ts-expect-error there is no such state
-        if (relay.status.state === "closed") relay.close();
-        """
-    )
-    (tmp_path / "row.ts").write_text(
-        """
-        import { connect } from "task-relay-client";
-        import { sectionOf, stateWord, type Section } from "task-relay-client/view";
-        const relay = connect({ url: "/ws", token: () => "token" });
-        const sections: Section[] = relay.joinDashboard().tasks.map((task) => sectionOf(task, relay.me));
-        document.title = `${stateWord(relay.status)} ${sections.length}`;
-        // @ts-expect-error there is no such section
-        sections.push("elsewhere");
-        """
-    )
-    (tmp_path / "task.ts").write_text(
-        """
-        import { createElement } from "react";
-        import { ConnectionStatus, RelayProvider, useTaskSubscription } from "task-relay-client/react";
-        function Title({ taskId }: { taskId: string | null }) {
-            const { state, task, events } = useTaskSubscription(taskId);
-            // @ts-expect-error what is shown is not to be modified
-            events.push(null);
-            return `${state} ${task?.title?.length} ${events[0]?.type}`;
-        }
-        createElement(RelayProvider, { url: "/ws", token: async () => "token" },
-            createElement(ConnectionStatus, { className: "mine" }), createElement(Title, { taskId: null }));
-        // @ts-expect-error there has to be a token
-        createElement(RelayProvider, { url: "/ws" });
-        """
-    )
+    installed = tmp_path / "node_modules"
+    installed.mkdir()
+    install_client(installed)
     for name in ("react", "@types"):
-        (tmp_path / "node_modules" / name).symlink_to(packages / name)
-    options = ("--noEmit", "--strict", "--module", "nodenext", "--target", "es2022")
-    run(*tsc, *options, "app.ts", "row.ts", "task.ts", cwd=tmp_path)
+        (installed / name).symlink_to(packages / name)
+    programs = [Path(shutil.copy(program, tmp_path)).name for program in TYPED_PROGRAMS]
+    for guide in ("browser", "react"):
+        for number, program in enumerate(blocks(GUIDES / f"{guide}.md", "ts")):
+            programs.append(f"{guide}-{number}.ts")
+            (tmp_path / programs[-1]).write_text(program)
+    options = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess")
+    environment = ("--module", "nodenext", "--target", "es2022", "--jsx", "react-jsx")
+    run(*tsc, *options, *environment, *programs, cwd=tmp_path)
 
 
 def test_the_client_writes_nothing_to_the_console_and_has_no_dependency() -> None:

@@ -5,9 +5,27 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def install_client(folder: Path) -> None:
+    """Install the package that `npm pack` makes of the client into this `node_modules`.
+
+    Skips the test if npm is missing.
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    pack = [npm, "pack", "--silent", "--pack-destination", str(folder), "./relay/web"]
+    packed = subprocess.run(pack, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+    with tarfile.open(folder / packed) as archive:
+        archive.extractall(folder, filter="data")
+    (folder / "package").rename(folder / "task-relay-client")
 
 
 def node_packages(folder: Path) -> Path:

@@ -17,21 +17,50 @@ import { isSameUser } from "./token.js";
 const SCHEMES = new Set(["http:", "https:", "ws:", "wss:"]);
 const LOOPBACK = /^(localhost|.*\.localhost|127\.[0-9.]+|\[::1\])$/; // a secure page may connect to its own machine
 
+/** @typedef {import("./application-types.js").ApplicationTypes} ApplicationTypes */
 /** @typedef {import("./connection.js").State} State */
 /** @typedef {import("./connection.js").Status} Status */
 /** @typedef {import("./host.js").Host} Host */
 /** @typedef {import("./listeners.js").Unsubscribe} Unsubscribe */
-/** @typedef {import("./messages.js").ConfigAnswer} ConfigAnswer */
-/** @typedef {import("./messages.js").Event} Event */
-/** @typedef {import("./messages.js").LinkTemplates} LinkTemplates */
-/** @typedef {import("./messages.js").ServerMessage} ServerMessage */
+/** @typedef {import("./polls.js").ConfigAnswer} ConfigAnswer */
+/** @typedef {import("./messages.js").AnyEvents} AnyEvents */
+/** @typedef {import("./messages.js").ErrorCode} ErrorCode */
+/** @typedef {import("./messages.js").MessageType} MessageType */
+/** @typedef {import("./polls.js").LinkTemplates} LinkTemplates */
 /** @typedef {import("./messages.js").TaskSummary} TaskSummary */
 /** @typedef {import("./selection.js").Selection} Selection */
 /** @typedef {import("./selection.js").SelectionChange} SelectionChange */
 /** @typedef {import("./selection.js").SelectOptions} SelectOptions */
+/** @typedef {import("./task-list.js").ListState} ListState */
 /** @typedef {import("./task-list.js").TaskList} TaskList */
-/** @typedef {import("./timeline.js").Timeline} Timeline */
+/** @typedef {import("./timeline.js").TimelineState} TimelineState */
 /** @typedef {import("./transports/transport.js").Claims} Claims */
+/**
+ * @template {ApplicationTypes} T
+ * @typedef {import("./application-types.js").EventsOf<T>} EventsOf
+ */
+/**
+ * @template [E=AnyEvents]
+ * @typedef {import("./messages.js").Event<E>} Event
+ */
+/**
+ * @template {MessageType} K
+ * @template [E=AnyEvents]
+ * @typedef {import("./messages.js").MessageData<K, E>} MessageData
+ */
+/**
+ * @template {MessageType} K
+ * @template [E=AnyEvents]
+ * @typedef {import("./messages.js").MessageOf<K, E>} MessageOf
+ */
+/**
+ * @template [E=AnyEvents]
+ * @typedef {import("./messages.js").ServerMessage<E>} ServerMessage
+ */
+/**
+ * @template [E=AnyEvents]
+ * @typedef {import("./timeline.js").Timeline<E>} Timeline
+ */
 
 export { isSameUser } from "./token.js";
 
@@ -49,13 +78,17 @@ export { isSameUser } from "./token.js";
  */
 
 /**
- * Connects to a relay, and stays connected until `close()`.
+ * Connects to a relay, and stays connected until `close()`. In TypeScript, `connect<{ events: MyEvents }>(…)` types what
+ * events hold: the data by the type of the event.
+ * @template {ApplicationTypes} [T=ApplicationTypes]
  * @param {ConnectOptions} options
+ * @returns {Relay<T>}
  */
 export function connect(options) {
   return new Relay(options);
 }
 
+/** @template {ApplicationTypes} [T=ApplicationTypes] */
 export class Relay {
   /** @type {Connection} */
   #connection;
@@ -63,7 +96,7 @@ export class Relay {
   #subscriptions;
   /** The user, the age of the last message, the delay of changes. */
   stats;
-  /** @type {Listeners<ServerMessage>} */
+  /** @type {Listeners<ServerMessage<EventsOf<T>>>} */
   #messageListeners = new Listeners();
 
   /**
@@ -85,7 +118,7 @@ export class Relay {
       onMessage: (message) => {
         this.#subscriptions.receive(message);
         this.stats.take(message);
-        if (!this.#connection.isClosed) this.#messageListeners.emit(message);
+        if (!this.#connection.isClosed) this.#messageListeners.emit(/** @type {any} */ (message));
       },
       retries,
     });
@@ -114,7 +147,7 @@ export class Relay {
 
   /**
    * Calls back for every message, after lists and timelines have applied it: for toasts and animations.
-   * @param {(message: ServerMessage) => void} listener
+   * @param {(message: ServerMessage<EventsOf<T>>) => void} listener
    * @returns {Unsubscribe}
    */
   onMessage(listener) {
@@ -122,8 +155,24 @@ export class Relay {
   }
 
   /**
+   * Calls back for every message of one type, as in `relay.on("task:failed", ({ taskId, error }) => …)`, after lists and
+   * timelines have applied it. Messages are not repeated after a break: they are hints for toasts and sounds.
+   * @template {MessageType} K
+   * @param {K} type
+   * @param {(data: MessageData<K, EventsOf<T>>, message: MessageOf<K, EventsOf<T>>) => void} listener
+   * @returns {Unsubscribe}
+   */
+  on(type, listener) {
+    return this.#messageListeners.add((message) => {
+      if (message.type !== type) return;
+      const known = /** @type {MessageOf<K, EventsOf<T>>} */ (message);
+      listener(known.data, known);
+    });
+  }
+
+  /**
    * Joins the list of all visible tasks. Every call returns the same list, until `leaveDashboard` was called as often.
-   * @param {{limit?: number}} [options] how many of the newest tasks a state contains; the first call decides
+   * @param {{limit?: number | undefined}} [options] how many of the newest tasks a state contains; the first call decides
    * @returns {TaskList}
    */
   joinDashboard({ limit } = {}) {
@@ -137,10 +186,10 @@ export class Relay {
   /**
    * Joins one task with its events. Every call returns the same timeline, until `leaveTask` was called as often.
    * @param {string} taskId
-   * @returns {Timeline}
+   * @returns {Timeline<EventsOf<T>>}
    */
   joinTask(taskId) {
-    return this.#subscriptions.joinTask(taskId);
+    return /** @type {Timeline<any>} */ (this.#subscriptions.joinTask(taskId));
   }
 
   /** @param {string} taskId */

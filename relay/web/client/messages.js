@@ -1,19 +1,18 @@
 // @ts-check
-// The messages and requests of the wire as types. scripts/generate writes this file from the declaration in
+// The messages of the server as types. scripts/generate writes this file from the declaration in
 // relay/protocol/messages.py and polls.py: change that one.
+
+/**
+ * Events of any type with any data. An application that knows its events names them in a type of its own, as in
+ * `{note: {text: string}}`: the data by the type of the event.
+ * @typedef {Record<string, any>} AnyEvents
+ */
 
 /**
  * Work on the task began.
  * @typedef {object} Analyzing
  * @property {string} taskId
  * @property {string} [status]
- */
-
-/**
- * Says who you are. Answered with `welcome` when it is the first frame, with `auth:ok` when it replaces the
- * token of a connection.
- * @typedef {object} Auth
- * @property {string} token
  */
 
 /**
@@ -38,17 +37,6 @@
  */
 
 /**
- * Whether live delivery is switched on for the user of the token, the public addresses at which this relay
- * serves WebSockets and polls, the version of the protocol, and the links of the mapping if it has any.
- * @typedef {object} ConfigAnswer
- * @property {boolean} enabled
- * @property {string} websocketUrl
- * @property {string} pollUrl
- * @property {number} protocol
- * @property {LinkTemplates} [links]
- */
-
-/**
  * A task was inserted.
  * @typedef {object} Created
  * @property {string} taskId
@@ -56,18 +44,6 @@
  * @property {string} [creator]
  * @property {string} [status]
  * @property {string} [createdAt]
- */
-
-/**
- * Joins the list. Answered with `dashboard:state`, then live messages. `limit` bounds the state, not what is
- * live.
- * @typedef {object} DashboardJoin
- * @property {number} [limit]
- */
-
-/**
- * Leaves the list. Answered with `dashboard:left`.
- * @typedef {{}} DashboardLeave
  */
 
 /**
@@ -130,25 +106,20 @@
  */
 
 /**
- * Identifies a summary or a list as it was sent.
- * @typedef {object} Etag
- * @property {string} etag
- */
-
-/**
  * One element of a timeline. `data` is the whole sub-document as plain JSON.
- * @typedef {object} Event
- * @property {string | null} type
- * @property {string | null} at
- * @property {any} data
+ * @template [E=AnyEvents]
+ * @typedef {string extends keyof E
+ *   ? {type: string | null, at: string | null, data: any}
+ *   : {[K in keyof E & string]: {type: K, at: string | null, data: E[K]}}[keyof E & string]} Event
  */
 
 /**
  * The next element of a task's timeline. `next` and `head` are the position after it.
+ * @template [E=AnyEvents]
  * @typedef {object} EventAdded
  * @property {string} taskId
  * @property {number} index
- * @property {Event | null} event
+ * @property {Event<E> | null} event
  * @property {number} next
  * @property {string} head
  */
@@ -173,15 +144,6 @@
  * @property {number} maxMessageBytes
  * @property {number} messagesPerSecond
  * @property {number} maxTasks
- */
-
-/**
- * Where a page leads from a task: addresses with fields of its summary in braces, as in
- * `https://tracker.example/tasks/{taskId}`. `answer` is for one with questions, `retry` for one that failed.
- * @typedef {object} LinkTemplates
- * @property {string} [task]
- * @property {string} [answer]
- * @property {string} [retry]
  */
 
 /**
@@ -217,52 +179,6 @@
  */
 
 /**
- * Asks whether the connection works. Answered with `pong`.
- * @typedef {{}} Ping
- */
-
-/**
- * What a client without a WebSocket asks again and again: the list, tasks (each once), or both. `moment` is the
- * greatest one of all answers.
- * @typedef {object} Poll
- * @property {PolledList} [dashboard]
- * @property {PolledTask[]} [tasks]
- * @property {string} [moment]
- */
-
-/**
- * What is newer, as messages of the server, and what to send with the next poll: the etags and the moment.
- * `more`: the answer is full, and the next poll fetches the rest. `claims` is that of `welcome`.
- * @typedef {object} PollAnswer
- * @property {ServerMessage[]} messages
- * @property {Etag} [dashboard]
- * @property {Record<string, Etag>} [tasks]
- * @property {string} moment
- * @property {true} [more]
- * @property {Record<string, string[]>} [claims]
- */
-
-/**
- * The list, unless it is still the one that has this etag. `updates: true` says that you apply
- * `dashboard:task_list_updated` to the list that you hold, so the answer may have only what changed.
- * @typedef {object} PolledList
- * @property {number} [limit]
- * @property {string | null} [etag]
- * @property {boolean} [updates]
- */
-
-/**
- * A task, unless you hold it as it is: no event after this position, and the summary that has this etag.
- * `forbidden: true` says that you know you may not see the task: only its becoming visible is news.
- * @typedef {object} PolledTask
- * @property {string} taskId
- * @property {number | null} [since]
- * @property {string | null} [head]
- * @property {string | null} [etag]
- * @property {boolean} [forbidden]
- */
-
-/**
  * The answer to `ping`.
  * @typedef {object} Pong
  * @property {string} serverTime
@@ -283,13 +199,6 @@
  * @property {string} [status]
  * @property {string} [prUrl]
  * @property {number} [prNumber]
- */
-
-/**
- * Asks for the states of tasks without joining them. Answered with a `task:state` for each task that you may
- * see, then `resync:done`. For a joined task the state is part of the live order.
- * @typedef {object} Resync
- * @property {(string | TaskPosition)[]} taskIds
  */
 
 /**
@@ -314,39 +223,20 @@
  */
 
 /**
- * Leaves a task. Answered with `task:left`.
- * @typedef {object} TaskLeave
- * @property {string} taskId
- */
-
-/**
  * The answer to `task:leave`.
  * @typedef {object} TaskLeft
  * @property {string} taskId
  */
 
 /**
- * A task, and the position up to which you hold its events. `since` counts only together with `head`.
- * @typedef {object} TaskPosition
- * @property {string} taskId
- * @property {number | null} [since]
- * @property {string | null} [head]
- */
-
-/**
- * Several tasks in one request.
- * @typedef {object} TaskPositions
- * @property {TaskPosition[]} tasks
- */
-
-/**
  * One page of a task, of at most 256 KiB: keep your first `from` events and replace everything after them
  * (section 6). `more` says that another page follows.
+ * @template [E=AnyEvents]
  * @typedef {object} TaskState
  * @property {number} from
  * @property {string} taskId
  * @property {TaskSummary} task
- * @property {(Event | null)[]} events
+ * @property {(Event<E> | null)[]} events
  * @property {number} next
  * @property {string} head
  * @property {boolean} reset
@@ -411,7 +301,10 @@
 
 /** @typedef {{type: "dashboard:left", data: DashboardLeft, at?: string, replyTo?: string}} DashboardLeftMessage */
 
-/** @typedef {{type: "task:state", data: TaskState, at?: string, replyTo?: string}} TaskStateMessage */
+/**
+ * @template [E=AnyEvents]
+ * @typedef {{type: "task:state", data: TaskState<E>, at?: string, replyTo?: string}} TaskStateMessage
+ */
 
 /** @typedef {{type: "task:left", data: TaskLeft, at?: string, replyTo?: string}} TaskLeftMessage */
 
@@ -436,7 +329,10 @@
 
 /** @typedef {{type: "task:failed", data: Failed, at?: string, replyTo?: string}} FailedMessage */
 
-/** @typedef {{type: "task:event_added", data: EventAdded, at?: string, replyTo?: string}} EventAddedMessage */
+/**
+ * @template [E=AnyEvents]
+ * @typedef {{type: "task:event_added", data: EventAdded<E>, at?: string, replyTo?: string}} EventAddedMessage
+ */
 
 /** @typedef {{type: "task:updated", data: Updated, at?: string, replyTo?: string}} UpdatedMessage */
 
@@ -461,58 +357,54 @@
 
 /** @typedef {{type: "error", data: Error, at?: string, replyTo?: string}} ErrorMessage */
 
-/** @typedef {{type: "auth", data: Auth, id?: string | null}} AuthRequest */
+/**
+ * Every message of the server, by its type.
+ * @template [E=AnyEvents]
+ * @typedef {{"welcome": WelcomeMessage,
+ *   "heartbeat": HeartbeatMessage,
+ *   "pong": PongMessage,
+ *   "dashboard:state": DashboardStateMessage,
+ *   "dashboard:left": DashboardLeftMessage,
+ *   "task:state": TaskStateMessage<E>,
+ *   "task:left": TaskLeftMessage,
+ *   "resync:done": ResyncDoneMessage,
+ *   "task:created": CreatedMessage,
+ *   "task:analyzing": AnalyzingMessage,
+ *   "task:clarification_needed": ClarificationNeededMessage,
+ *   "task:dispatched": DispatchedMessage,
+ *   "task:pr_opened": PrOpenedMessage,
+ *   "task:pr_merged": PrMergedMessage,
+ *   "task:failed": FailedMessage,
+ *   "task:event_added": EventAddedMessage<E>,
+ *   "task:updated": UpdatedMessage,
+ *   "dashboard:task_list_updated": ListUpdatedMessage,
+ *   "task:deleted": DeletedMessage,
+ *   "task:revoked": RevokedMessage,
+ *   "stream:status": StreamStatusMessage,
+ *   "auth:expiring": AuthExpiringMessage,
+ *   "auth:ok": AuthOkMessage,
+ *   "server:draining": DrainingMessage,
+ *   "error": ErrorMessage}} ServerMessages
+ */
 
-/** @typedef {{type: "dashboard:join", data?: DashboardJoin, id?: string | null}} DashboardJoinRequest */
-
-/** @typedef {{type: "dashboard:leave", data?: DashboardLeave, id?: string | null}} DashboardLeaveRequest */
-
-/** @typedef {{type: "task:join", data: TaskPosition | TaskPositions, id?: string | null}} TaskJoinRequest */
-
-/** @typedef {{type: "task:leave", data: TaskLeave, id?: string | null}} TaskLeaveRequest */
-
-/** @typedef {{type: "resync_requested", data: Resync, id?: string | null}} ResyncRequest */
-
-/** @typedef {{type: "ping", data?: Ping, id?: string | null}} PingRequest */
+/** @typedef {keyof ServerMessages} MessageType */
 
 /**
- * Everything that the server sends.
- * @typedef {WelcomeMessage
- *   | HeartbeatMessage
- *   | PongMessage
- *   | DashboardStateMessage
- *   | DashboardLeftMessage
- *   | TaskStateMessage
- *   | TaskLeftMessage
- *   | ResyncDoneMessage
- *   | CreatedMessage
- *   | AnalyzingMessage
- *   | ClarificationNeededMessage
- *   | DispatchedMessage
- *   | PrOpenedMessage
- *   | PrMergedMessage
- *   | FailedMessage
- *   | EventAddedMessage
- *   | UpdatedMessage
- *   | ListUpdatedMessage
- *   | DeletedMessage
- *   | RevokedMessage
- *   | StreamStatusMessage
- *   | AuthExpiringMessage
- *   | AuthOkMessage
- *   | DrainingMessage
- *   | ErrorMessage} ServerMessage
+ * Everything that the server sends. A newer relay may send more: ignore a type that is not here.
+ * @template [E=AnyEvents]
+ * @typedef {ServerMessages<E>[MessageType]} ServerMessage
  */
 
 /**
- * Everything that a client may send.
- * @typedef {AuthRequest
- *   | DashboardJoinRequest
- *   | DashboardLeaveRequest
- *   | TaskJoinRequest
- *   | TaskLeaveRequest
- *   | ResyncRequest
- *   | PingRequest} ClientMessage
+ * @template {MessageType} K
+ * @template [E=AnyEvents]
+ * @typedef {ServerMessages<E>[K]} MessageOf
+ */
+
+/**
+ * @template {MessageType} K
+ * @template [E=AnyEvents]
+ * @typedef {ServerMessages<E>[K]["data"]} MessageData
  */
 
 export {};

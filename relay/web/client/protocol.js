@@ -1,6 +1,7 @@
 // @ts-check
 // Constants of the wire, and what a close code asks of a client. Pure.
-// PROTOCOL.md is the contract. The types of messages and requests are in messages.js, which is generated.
+// PROTOCOL.md is the contract. The types of messages are in messages.js, those of requests in requests.js and polls.js;
+// all three are generated.
 
 /** @typedef {{enabled: boolean, websocketUrl: string, pollUrl: string, protocol: number}} Config */
 

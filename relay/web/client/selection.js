@@ -9,9 +9,9 @@ import { Listeners } from "./listeners.js";
  * `where` keeps a task; without it all are kept. `orderBy` compares two tasks as for `Array.sort`; without it the order
  * is newest first. `limit` keeps only the first ones.
  * @typedef {object} SelectOptions
- * @property {(task: TaskSummary) => boolean} [where]
- * @property {(a: TaskSummary, b: TaskSummary) => number} [orderBy]
- * @property {number} [limit]
+ * @property {((task: TaskSummary) => boolean) | undefined} [where]
+ * @property {((a: TaskSummary, b: TaskSummary) => number) | undefined} [orderBy]
+ * @property {number | undefined} [limit]
  */
 
 /**

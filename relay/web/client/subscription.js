@@ -3,6 +3,7 @@
 
 /** @typedef {import("./task-list.js").TaskList} TaskList */
 /** @typedef {import("./timeline.js").Timeline} Timeline */
+/** @typedef {import("./messages.js").ErrorCode | "deleted" | "revoked"} EndState `deleted` and `revoked` of a task only */
 
 /**
  * - `wanted`: a join is to be sent.
@@ -87,12 +88,12 @@ export class Subscription {
   /**
    * The relay ended or refused it.
    * @param {Phase} phase
-   * @param {string} state of the view
+   * @param {EndState} state of the view
    */
   end(phase, state) {
     this.phase = phase;
     this.share = undefined;
     this.isPartial = this.wasListed = false;
-    this.view.end(state);
+    /** @type {{end: (state: EndState) => void}} */ (this.view).end(state); // a list ends by an error only
   }
 }

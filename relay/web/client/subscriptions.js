@@ -189,7 +189,7 @@ export class Subscriptions {
   /**
    * The relay says that a task was deleted, or that this user may no longer see it.
    * @param {string} taskId
-   * @param {string} state
+   * @param {"deleted" | "revoked"} state
    */
   #ended(taskId, state) {
     const task = this.#tasks.get(taskId);
@@ -230,7 +230,7 @@ export class Subscriptions {
   /**
    * The relay answered a join with a final error.
    * @param {ListSubscription | TaskSubscription} one
-   * @param {string} code
+   * @param {import("./messages.js").ErrorCode} code
    */
   #refuse(one, code) {
     // The task became visible after the relay looked at it and before its answer arrived.
@@ -242,7 +242,7 @@ export class Subscriptions {
   /**
    * @param {ListSubscription | TaskSubscription} one
    * @param {import("./subscription.js").Phase} phase
-   * @param {string} state of its view
+   * @param {import("./subscription.js").EndState} state of its view
    */
   #end(one, phase, state) {
     one.end(phase, state);

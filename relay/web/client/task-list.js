@@ -4,18 +4,22 @@
 import { Listeners } from "./listeners.js";
 import { Selection } from "./selection.js";
 
+/** @typedef {import("./messages.js").ErrorCode} ErrorCode */
 /** @typedef {import("./messages.js").TaskSummary} TaskSummary */
 /** @typedef {import("./messages.js").DashboardState} DashboardState */
 /** @typedef {import("./messages.js").ListUpserted} ListUpserted */
 /** @typedef {import("./messages.js").ListRemoved} ListRemoved */
 
+/**
+ * `loading` until the first state is complete, then `ready`; or the code of the error that refused the join. A newer
+ * relay may have other codes.
+ * @typedef {"loading" | "ready" | ErrorCode} ListState
+ */
+
 const OBJECT_ID = /^[0-9a-f]{24}$/;
 
 export class TaskList {
-  /**
-   * `loading` until the first state is complete, then `ready`; or the code of the error that refused the join.
-   * @type {string}
-   */
+  /** @type {ListState} */
   state = "loading";
   /** Grows with every change: while it is the same, so is the content. */
   version = 0;
@@ -100,7 +104,7 @@ export class TaskList {
 
   /**
    * Ends the list, because the relay refused the join for good.
-   * @param {string} code
+   * @param {ErrorCode} code
    */
   end(code) {
     this.#byId.clear();

@@ -3,17 +3,24 @@
 
 import { Listeners } from "./listeners.js";
 
+/** @typedef {import("./messages.js").AnyEvents} AnyEvents */
+/** @typedef {import("./messages.js").ErrorCode} ErrorCode */
 /** @typedef {import("./messages.js").TaskSummary} TaskSummary */
-/** @typedef {import("./messages.js").Event} Event */
-/** @typedef {import("./messages.js").TaskState} TaskState */
-/** @typedef {import("./messages.js").EventAdded} EventAdded */
+/**
+ * @template [E=AnyEvents]
+ * @typedef {import("./messages.js").Event<E>} Event
+ */
 
+/**
+ * `loading` until the first state is complete, then `ready`. Afterwards `deleted`, or `revoked` when the user may no
+ * longer see the task; or the code of the error that refused the join, such as `forbidden`. A newer relay may have other
+ * codes.
+ * @typedef {"loading" | "ready" | "deleted" | "revoked" | ErrorCode} TimelineState
+ */
+
+/** @template [E=AnyEvents] */
 export class Timeline {
-  /**
-   * `loading` until the first state is complete, then `ready`. Afterwards `deleted`, or `revoked` when the user may no
-   * longer see the task; or the code of the error that refused the join, such as `forbidden`.
-   * @type {string}
-   */
+  /** @type {TimelineState} */
   state = "loading";
   /** Grows with every change: while it is the same, so is the content. */
   version = 0;
@@ -21,13 +28,13 @@ export class Timeline {
   task = null;
   /**
    * The events by their index. Read only. An element that changes becomes another object.
-   * @type {(Event | null)[]}
+   * @type {(Event<E> | null)[]}
    */
   events = [];
 
   /** @type {string | null} */
   #head = null;
-  /** @type {Listeners<Timeline>} */
+  /** @type {Listeners<Timeline<E>>} */
   #listeners = new Listeners();
 
   /** @param {string} taskId */
@@ -46,7 +53,7 @@ export class Timeline {
   }
 
   /**
-   * @param {(timeline: Timeline) => void} listener
+   * @param {(timeline: Timeline<E>) => void} listener
    * @returns {import("./listeners.js").Unsubscribe}
    */
   onChange(listener) {
@@ -55,7 +62,7 @@ export class Timeline {
 
   /**
    * Applies a page of a state.
-   * @param {TaskState} page
+   * @param {import("./messages.js").TaskState<E>} page
    * @returns {boolean} false if it continues from events that are not here
    */
   replace({ task, events, from, head, more }) {
@@ -71,7 +78,7 @@ export class Timeline {
 
   /**
    * Adds an event.
-   * @param {EventAdded} added
+   * @param {import("./messages.js").EventAdded<E>} added
    * @returns {boolean} false if it is not the next one
    */
   append({ index, event, head }) {
@@ -98,7 +105,7 @@ export class Timeline {
 
   /**
    * Ends the timeline, because the user may not see the task. Everything of it is dropped.
-   * @param {string} state
+   * @param {Exclude<TimelineState, "loading" | "ready">} state
    */
   end(state) {
     // A later join of a deleted task is answered with "forbidden": keep "deleted", which says more.

@@ -50,7 +50,7 @@ export function useWebSocket() {
 /**
  * All visible tasks, newest first, while this component is mounted. Arrays and objects keep their identity until they
  * change, so filter and sort in `useMemo`, and show a task in a component made with `memo`.
- * @param {{limit?: number}} [options] how many of the newest tasks a state contains; the first component decides
+ * @param {{limit?: number | undefined}} [options] how many of the newest tasks a state contains; the first component decides
  * @returns {DashboardSnapshot}
  */
 export function useDashboardSubscription({ limit } = {}) {

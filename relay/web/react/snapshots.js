@@ -1,11 +1,17 @@
 // @ts-check
 // The values that components read: immutable, and the same objects until their content changes. Pure.
 
-/** @typedef {import("../client/index.js").Event} Event */
+/** @typedef {import("../client/index.js").AnyEvents} AnyEvents */
+/** @typedef {import("../client/index.js").ListState} ListState */
 /** @typedef {import("../client/index.js").Status} Status */
 /** @typedef {import("../client/index.js").TaskList} TaskList */
 /** @typedef {import("../client/index.js").TaskSummary} TaskSummary */
 /** @typedef {import("../client/index.js").Timeline} Timeline */
+/** @typedef {import("../client/index.js").TimelineState} TimelineState */
+/**
+ * @template [E=AnyEvents]
+ * @typedef {import("../client/index.js").Event<E>} Event
+ */
 
 /**
  * @template {import("./subscription.js").View} V
@@ -20,14 +26,15 @@
 
 /**
  * `state` as in the client's `TaskList`: `loading`, `ready`, or the code of a refusal.
- * @typedef {{readonly state: string, readonly tasks: readonly TaskSummary[]}} DashboardSnapshot
+ * @typedef {{readonly state: ListState, readonly tasks: readonly TaskSummary[]}} DashboardSnapshot
  */
 
 /**
  * `state` as in the client's `Timeline` (`loading`, `ready`, `deleted`, `revoked`, or the code of a refusal), or `none`
  * without a task id.
- * @typedef {{readonly state: string, readonly task: TaskSummary | null,
- *   readonly events: readonly (Event | null)[]}} TaskSnapshot
+ * @template [E=AnyEvents]
+ * @typedef {{readonly state: TimelineState | "none", readonly task: TaskSummary | null,
+ *   readonly events: readonly (Event<E> | null)[]}} TaskSnapshot
  */
 
 /** @type {readonly never[]} */

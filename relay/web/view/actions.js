@@ -5,7 +5,8 @@ import { filled } from "./link-templates.js";
 import { stageOf } from "./stages.js";
 import { webAddress } from "./web-address.js";
 
-/** @import { LinkTemplates, TaskSummary } from "../client/messages.js" */
+/** @import { TaskSummary } from "../client/messages.js" */
+/** @import { LinkTemplates } from "../client/polls.js" */
 /**
  * `review`: look at the pull request. `answer`: answer the questions. `retry`: start a failed task again. `failure`: see
  * what failed, which the page shows itself. `task`: open the task where it is looked after, which is not urgent.

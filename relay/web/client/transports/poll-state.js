@@ -6,9 +6,9 @@ import { MAX_BATCH, MAX_MESSAGE_BYTES_DEFAULT } from "../protocol.js";
 import { Moments } from "./moments.js";
 
 /** @typedef {import("../messages.js").ServerMessage} ServerMessage */
-/** @typedef {import("../messages.js").PollAnswer} PollAnswer */
-/** @typedef {import("../messages.js").Poll} PollBody */
-/** @typedef {import("../messages.js").PolledTask} PolledTask */
+/** @typedef {import("../polls.js").PollAnswer} PollAnswer */
+/** @typedef {import("../polls.js").Poll} PollBody */
+/** @typedef {import("../polls.js").PolledTask} PolledTask */
 
 /**
  * One thing that is polled. `request`: the id of the join that its states answer. `proven`: the relay answered a poll

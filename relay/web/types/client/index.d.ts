@@ -11,12 +11,16 @@
  * @property {Partial<Host>} [host] parts of the environment to replace, as in tests
  */
 /**
- * Connects to a relay, and stays connected until `close()`.
+ * Connects to a relay, and stays connected until `close()`. In TypeScript, `connect<{ events: MyEvents }>(…)` types what
+ * events hold: the data by the type of the event.
+ * @template {ApplicationTypes} [T=ApplicationTypes]
  * @param {ConnectOptions} options
+ * @returns {Relay<T>}
  */
-export function connect(options: ConnectOptions): Relay;
+export function connect<T extends ApplicationTypes = import("./application-types.js").ApplicationTypes>(options: ConnectOptions): Relay<T>;
 export { isSameUser } from "./token.js";
-export class Relay {
+/** @template {ApplicationTypes} [T=ApplicationTypes] */
+export class Relay<T extends ApplicationTypes = import("./application-types.js").ApplicationTypes> {
     /**
      * @param {ConnectOptions} options
      * @param {import("./retries.js").Retries} [retries] of the connection that this one replaces, so that its backoff
@@ -39,25 +43,34 @@ export class Relay {
     onStatus(listener: (status: Status) => void): Unsubscribe;
     /**
      * Calls back for every message, after lists and timelines have applied it: for toasts and animations.
-     * @param {(message: ServerMessage) => void} listener
+     * @param {(message: ServerMessage<EventsOf<T>>) => void} listener
      * @returns {Unsubscribe}
      */
-    onMessage(listener: (message: ServerMessage) => void): Unsubscribe;
+    onMessage(listener: (message: ServerMessage<EventsOf<T>>) => void): Unsubscribe;
+    /**
+     * Calls back for every message of one type, as in `relay.on("task:failed", ({ taskId, error }) => …)`, after lists and
+     * timelines have applied it. Messages are not repeated after a break: they are hints for toasts and sounds.
+     * @template {MessageType} K
+     * @param {K} type
+     * @param {(data: MessageData<K, EventsOf<T>>, message: MessageOf<K, EventsOf<T>>) => void} listener
+     * @returns {Unsubscribe}
+     */
+    on<K extends MessageType>(type: K, listener: (data: MessageData<K, EventsOf<T>>, message: MessageOf<K, EventsOf<T>>) => void): Unsubscribe;
     /**
      * Joins the list of all visible tasks. Every call returns the same list, until `leaveDashboard` was called as often.
-     * @param {{limit?: number}} [options] how many of the newest tasks a state contains; the first call decides
+     * @param {{limit?: number | undefined}} [options] how many of the newest tasks a state contains; the first call decides
      * @returns {TaskList}
      */
     joinDashboard({ limit }?: {
-        limit?: number;
+        limit?: number | undefined;
     }): TaskList;
     leaveDashboard(): void;
     /**
      * Joins one task with its events. Every call returns the same timeline, until `leaveTask` was called as often.
      * @param {string} taskId
-     * @returns {Timeline}
+     * @returns {Timeline<EventsOf<T>>}
      */
-    joinTask(taskId: string): Timeline;
+    joinTask(taskId: string): Timeline<EventsOf<T>>;
     /** @param {string} taskId */
     leaveTask(taskId: string): void;
     /** Connects now instead of waiting, also after a refusal. */
@@ -102,19 +115,28 @@ export type ConnectOptions = {
      */
     host?: Partial<import("./host.js").Host> | undefined;
 };
+export type ApplicationTypes = import("./application-types.js").ApplicationTypes;
 export type State = import("./connection.js").State;
 export type Status = import("./connection.js").Status;
 export type Host = import("./host.js").Host;
 export type Unsubscribe = import("./listeners.js").Unsubscribe;
-export type ConfigAnswer = import("./messages.js").ConfigAnswer;
-export type Event = import("./messages.js").Event;
-export type LinkTemplates = import("./messages.js").LinkTemplates;
-export type ServerMessage = import("./messages.js").ServerMessage;
+export type ConfigAnswer = import("./polls.js").ConfigAnswer;
+export type AnyEvents = import("./messages.js").AnyEvents;
+export type ErrorCode = import("./messages.js").ErrorCode;
+export type MessageType = import("./messages.js").MessageType;
+export type LinkTemplates = import("./polls.js").LinkTemplates;
 export type TaskSummary = import("./messages.js").TaskSummary;
 export type Selection = import("./selection.js").Selection;
 export type SelectionChange = import("./selection.js").SelectionChange;
 export type SelectOptions = import("./selection.js").SelectOptions;
+export type ListState = import("./task-list.js").ListState;
 export type TaskList = import("./task-list.js").TaskList;
-export type Timeline = import("./timeline.js").Timeline;
+export type TimelineState = import("./timeline.js").TimelineState;
 export type Claims = import("./transports/transport.js").Claims;
+export type EventsOf<T extends ApplicationTypes> = import("./application-types.js").EventsOf<T>;
+export type Event<E = import("./messages.js").AnyEvents> = import("./messages.js").Event<E>;
+export type MessageData<K extends MessageType, E = import("./messages.js").AnyEvents> = import("./messages.js").MessageData<K, E>;
+export type MessageOf<K extends MessageType, E = import("./messages.js").AnyEvents> = import("./messages.js").MessageOf<K, E>;
+export type ServerMessage<E = import("./messages.js").AnyEvents> = import("./messages.js").ServerMessage<E>;
+export type Timeline<E = import("./messages.js").AnyEvents> = import("./timeline.js").Timeline<E>;
 import { ConnectionStats } from "./connection-stats.js";

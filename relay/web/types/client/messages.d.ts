@@ -1,16 +1,14 @@
 /**
+ * Events of any type with any data. An application that knows its events names them in a type of its own, as in
+ * `{note: {text: string}}`: the data by the type of the event.
+ */
+export type AnyEvents = Record<string, any>;
+/**
  * Work on the task began.
  */
 export type Analyzing = {
     taskId: string;
     status?: string | undefined;
-};
-/**
- * Says who you are. Answered with `welcome` when it is the first frame, with `auth:ok` when it replaces the
- * token of a connection.
- */
-export type Auth = {
-    token: string;
 };
 /**
  * Your token expires soon: send a fresh one with `auth` before `expiresAt`.
@@ -34,17 +32,6 @@ export type ClarificationNeeded = {
     questions?: string[] | undefined;
 };
 /**
- * Whether live delivery is switched on for the user of the token, the public addresses at which this relay
- * serves WebSockets and polls, the version of the protocol, and the links of the mapping if it has any.
- */
-export type ConfigAnswer = {
-    enabled: boolean;
-    websocketUrl: string;
-    pollUrl: string;
-    protocol: number;
-    links?: LinkTemplates | undefined;
-};
-/**
  * A task was inserted.
  */
 export type Created = {
@@ -54,17 +41,6 @@ export type Created = {
     status?: string | undefined;
     createdAt?: string | undefined;
 };
-/**
- * Joins the list. Answered with `dashboard:state`, then live messages. `limit` bounds the state, not what is
- * live.
- */
-export type DashboardJoin = {
-    limit?: number | undefined;
-};
-/**
- * Leaves the list. Answered with `dashboard:left`.
- */
-export type DashboardLeave = {};
 /**
  * The answer to `dashboard:leave`.
  */
@@ -115,26 +91,24 @@ export type Error = {
  */
 export type ErrorCode = "bad_message" | "unknown_type" | "bad_request" | "forbidden" | "rate_limited" | "too_many_tasks" | "feature_disabled" | "unavailable" | "internal";
 /**
- * Identifies a summary or a list as it was sent.
- */
-export type Etag = {
-    etag: string;
-};
-/**
  * One element of a timeline. `data` is the whole sub-document as plain JSON.
  */
-export type Event = {
+export type Event<E = AnyEvents> = string extends keyof E ? {
     type: string | null;
     at: string | null;
     data: any;
-};
+} : { [K in keyof E & string]: {
+    type: K;
+    at: string | null;
+    data: E[K];
+}; }[keyof E & string];
 /**
  * The next element of a task's timeline. `next` and `head` are the position after it.
  */
-export type EventAdded = {
+export type EventAdded<E = AnyEvents> = {
     taskId: string;
     index: number;
-    event: Event | null;
+    event: Event<E> | null;
     next: number;
     head: string;
 };
@@ -159,15 +133,6 @@ export type Limits = {
     maxMessageBytes: number;
     messagesPerSecond: number;
     maxTasks: number;
-};
-/**
- * Where a page leads from a task: addresses with fields of its summary in braces, as in
- * `https://tracker.example/tasks/{taskId}`. `answer` is for one with questions, `retry` for one that failed.
- */
-export type LinkTemplates = {
-    task?: string | undefined;
-    answer?: string | undefined;
-    retry?: string | undefined;
 };
 /**
  * `deleted`, `revoked`: the task was deleted, or it is no longer visible to you. This message never waits, and
@@ -202,51 +167,6 @@ export type ListUpserted = {
     change: "upserted";
 };
 /**
- * Asks whether the connection works. Answered with `pong`.
- */
-export type Ping = {};
-/**
- * What a client without a WebSocket asks again and again: the list, tasks (each once), or both. `moment` is the
- * greatest one of all answers.
- */
-export type Poll = {
-    dashboard?: PolledList | undefined;
-    tasks?: PolledTask[] | undefined;
-    moment?: string | undefined;
-};
-/**
- * What is newer, as messages of the server, and what to send with the next poll: the etags and the moment.
- * `more`: the answer is full, and the next poll fetches the rest. `claims` is that of `welcome`.
- */
-export type PollAnswer = {
-    messages: ServerMessage[];
-    dashboard?: Etag | undefined;
-    tasks?: Record<string, Etag> | undefined;
-    moment: string;
-    more?: true | undefined;
-    claims?: Record<string, string[]> | undefined;
-};
-/**
- * The list, unless it is still the one that has this etag. `updates: true` says that you apply
- * `dashboard:task_list_updated` to the list that you hold, so the answer may have only what changed.
- */
-export type PolledList = {
-    limit?: number | undefined;
-    etag?: string | null | undefined;
-    updates?: boolean | undefined;
-};
-/**
- * A task, unless you hold it as it is: no event after this position, and the summary that has this etag.
- * `forbidden: true` says that you know you may not see the task: only its becoming visible is news.
- */
-export type PolledTask = {
-    taskId: string;
-    since?: number | null | undefined;
-    head?: string | null | undefined;
-    etag?: string | null | undefined;
-    forbidden?: boolean | undefined;
-};
-/**
  * The answer to `ping`.
  */
 export type Pong = {
@@ -270,13 +190,6 @@ export type PrOpened = {
     prNumber?: number | undefined;
 };
 /**
- * Asks for the states of tasks without joining them. Answered with a `task:state` for each task that you may
- * see, then `resync:done`. For a joined task the state is part of the live order.
- */
-export type Resync = {
-    taskIds: (string | TaskPosition)[];
-};
-/**
  * The end of the answer to `resync_requested`: the tasks whose states were sent, and those that you may not see.
  */
 export type ResyncDone = {
@@ -298,40 +211,20 @@ export type StreamStatus = {
     lagMs: number;
 };
 /**
- * Leaves a task. Answered with `task:left`.
- */
-export type TaskLeave = {
-    taskId: string;
-};
-/**
  * The answer to `task:leave`.
  */
 export type TaskLeft = {
     taskId: string;
 };
 /**
- * A task, and the position up to which you hold its events. `since` counts only together with `head`.
- */
-export type TaskPosition = {
-    taskId: string;
-    since?: number | null | undefined;
-    head?: string | null | undefined;
-};
-/**
- * Several tasks in one request.
- */
-export type TaskPositions = {
-    tasks: TaskPosition[];
-};
-/**
  * One page of a task, of at most 256 KiB: keep your first `from` events and replace everything after them
  * (section 6). `more` says that another page follows.
  */
-export type TaskState = {
+export type TaskState<E = AnyEvents> = {
     from: number;
     taskId: string;
     task: TaskSummary;
-    events: (Event | null)[];
+    events: (Event<E> | null)[];
     next: number;
     head: string;
     reset: boolean;
@@ -410,9 +303,9 @@ export type DashboardLeftMessage = {
     at?: string;
     replyTo?: string;
 };
-export type TaskStateMessage = {
+export type TaskStateMessage<E = AnyEvents> = {
     type: "task:state";
-    data: TaskState;
+    data: TaskState<E>;
     at?: string;
     replyTo?: string;
 };
@@ -470,9 +363,9 @@ export type FailedMessage = {
     at?: string;
     replyTo?: string;
 };
-export type EventAddedMessage = {
+export type EventAddedMessage<E = AnyEvents> = {
     type: "task:event_added";
-    data: EventAdded;
+    data: EventAdded<E>;
     at?: string;
     replyTo?: string;
 };
@@ -530,46 +423,40 @@ export type ErrorMessage = {
     at?: string;
     replyTo?: string;
 };
-export type AuthRequest = {
-    type: "auth";
-    data: Auth;
-    id?: string | null;
-};
-export type DashboardJoinRequest = {
-    type: "dashboard:join";
-    data?: DashboardJoin;
-    id?: string | null;
-};
-export type DashboardLeaveRequest = {
-    type: "dashboard:leave";
-    data?: DashboardLeave;
-    id?: string | null;
-};
-export type TaskJoinRequest = {
-    type: "task:join";
-    data: TaskPosition | TaskPositions;
-    id?: string | null;
-};
-export type TaskLeaveRequest = {
-    type: "task:leave";
-    data: TaskLeave;
-    id?: string | null;
-};
-export type ResyncRequest = {
-    type: "resync_requested";
-    data: Resync;
-    id?: string | null;
-};
-export type PingRequest = {
-    type: "ping";
-    data?: Ping;
-    id?: string | null;
-};
 /**
- * Everything that the server sends.
+ * Every message of the server, by its type.
  */
-export type ServerMessage = WelcomeMessage | HeartbeatMessage | PongMessage | DashboardStateMessage | DashboardLeftMessage | TaskStateMessage | TaskLeftMessage | ResyncDoneMessage | CreatedMessage | AnalyzingMessage | ClarificationNeededMessage | DispatchedMessage | PrOpenedMessage | PrMergedMessage | FailedMessage | EventAddedMessage | UpdatedMessage | ListUpdatedMessage | DeletedMessage | RevokedMessage | StreamStatusMessage | AuthExpiringMessage | AuthOkMessage | DrainingMessage | ErrorMessage;
+export type ServerMessages<E = AnyEvents> = {
+    "welcome": WelcomeMessage;
+    "heartbeat": HeartbeatMessage;
+    "pong": PongMessage;
+    "dashboard:state": DashboardStateMessage;
+    "dashboard:left": DashboardLeftMessage;
+    "task:state": TaskStateMessage<E>;
+    "task:left": TaskLeftMessage;
+    "resync:done": ResyncDoneMessage;
+    "task:created": CreatedMessage;
+    "task:analyzing": AnalyzingMessage;
+    "task:clarification_needed": ClarificationNeededMessage;
+    "task:dispatched": DispatchedMessage;
+    "task:pr_opened": PrOpenedMessage;
+    "task:pr_merged": PrMergedMessage;
+    "task:failed": FailedMessage;
+    "task:event_added": EventAddedMessage<E>;
+    "task:updated": UpdatedMessage;
+    "dashboard:task_list_updated": ListUpdatedMessage;
+    "task:deleted": DeletedMessage;
+    "task:revoked": RevokedMessage;
+    "stream:status": StreamStatusMessage;
+    "auth:expiring": AuthExpiringMessage;
+    "auth:ok": AuthOkMessage;
+    "server:draining": DrainingMessage;
+    "error": ErrorMessage;
+};
+export type MessageType = keyof ServerMessages;
 /**
- * Everything that a client may send.
+ * Everything that the server sends. A newer relay may send more: ignore a type that is not here.
  */
-export type ClientMessage = AuthRequest | DashboardJoinRequest | DashboardLeaveRequest | TaskJoinRequest | TaskLeaveRequest | ResyncRequest | PingRequest;
+export type ServerMessage<E = AnyEvents> = ServerMessages<E>[MessageType];
+export type MessageOf<K extends MessageType, E = AnyEvents> = ServerMessages<E>[K];
+export type MessageData<K extends MessageType, E = AnyEvents> = ServerMessages<E>[K]["data"];

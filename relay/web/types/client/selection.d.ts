@@ -3,9 +3,9 @@
  * `where` keeps a task; without it all are kept. `orderBy` compares two tasks as for `Array.sort`; without it the order
  * is newest first. `limit` keeps only the first ones.
  * @typedef {object} SelectOptions
- * @property {(task: TaskSummary) => boolean} [where]
- * @property {(a: TaskSummary, b: TaskSummary) => number} [orderBy]
- * @property {number} [limit]
+ * @property {((task: TaskSummary) => boolean) | undefined} [where]
+ * @property {((a: TaskSummary, b: TaskSummary) => number) | undefined} [orderBy]
+ * @property {number | undefined} [limit]
  */
 /**
  * A change of a selection: its tasks now, and the difference to its tasks before. `moved`: tasks that were in it before

@@ -1,5 +1,6 @@
 /** @typedef {import("./task-list.js").TaskList} TaskList */
 /** @typedef {import("./timeline.js").Timeline} Timeline */
+/** @typedef {import("./messages.js").ErrorCode | "deleted" | "revoked"} EndState `deleted` and `revoked` of a task only */
 /**
  * - `wanted`: a join is to be sent.
  * - `asked`: a join was sent, and its answer is awaited.
@@ -52,12 +53,16 @@ export class Subscription<V extends TaskList | Timeline> {
     /**
      * The relay ended or refused it.
      * @param {Phase} phase
-     * @param {string} state of the view
+     * @param {EndState} state of the view
      */
-    end(phase: Phase, state: string): void;
+    end(phase: Phase, state: EndState): void;
 }
 export type TaskList = import("./task-list.js").TaskList;
 export type Timeline = import("./timeline.js").Timeline;
+/**
+ * `deleted` and `revoked` of a task only
+ */
+export type EndState = import("./messages.js").ErrorCode | "deleted" | "revoked";
 /**
  * - `wanted`: a join is to be sent.
  * - `asked`: a join was sent, and its answer is awaited.

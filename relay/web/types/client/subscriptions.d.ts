@@ -9,7 +9,7 @@ export class Subscriptions {
     joinDashboard(limit?: number): TaskList;
     leaveDashboard(): void;
     /** @param {string} taskId */
-    joinTask(taskId: string): Timeline;
+    joinTask(taskId: string): Timeline<import("./messages.js").AnyEvents>;
     /** @param {string} taskId */
     leaveTask(taskId: string): void;
     /** The limit of the list that is to be joined; undefined if none is. */

@@ -1,9 +1,6 @@
 export class TaskList {
-    /**
-     * `loading` until the first state is complete, then `ready`; or the code of the error that refused the join.
-     * @type {string}
-     */
-    state: string;
+    /** @type {ListState} */
+    state: ListState;
     /** Grows with every change: while it is the same, so is the content. */
     version: number;
     /**
@@ -37,13 +34,19 @@ export class TaskList {
     update(update: ListUpserted | ListRemoved): void;
     /**
      * Ends the list, because the relay refused the join for good.
-     * @param {string} code
+     * @param {ErrorCode} code
      */
-    end(code: string): void;
+    end(code: ErrorCode): void;
     #private;
 }
+export type ErrorCode = import("./messages.js").ErrorCode;
 export type TaskSummary = import("./messages.js").TaskSummary;
 export type DashboardState = import("./messages.js").DashboardState;
 export type ListUpserted = import("./messages.js").ListUpserted;
 export type ListRemoved = import("./messages.js").ListRemoved;
+/**
+ * `loading` until the first state is complete, then `ready`; or the code of the error that refused the join. A newer
+ * relay may have other codes.
+ */
+export type ListState = "loading" | "ready" | ErrorCode;
 import { Selection } from "./selection.js";

@@ -6,11 +6,11 @@ export function useWebSocket(): WebSocketState;
 /**
  * All visible tasks, newest first, while this component is mounted. Arrays and objects keep their identity until they
  * change, so filter and sort in `useMemo`, and show a task in a component made with `memo`.
- * @param {{limit?: number}} [options] how many of the newest tasks a state contains; the first component decides
+ * @param {{limit?: number | undefined}} [options] how many of the newest tasks a state contains; the first component decides
  * @returns {DashboardSnapshot}
  */
 export function useDashboardSubscription({ limit }?: {
-    limit?: number;
+    limit?: number | undefined;
 }): DashboardSnapshot;
 /**
  * One task with its events, while this component is mounted. Without an id, its state is `none`.

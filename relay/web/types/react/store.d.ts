@@ -61,7 +61,7 @@ export class Store {
      */
     watchDashboard(watcher: () => void, limit?: number): Unsubscribe;
     /** @param {string} taskId */
-    task(taskId: string): import("./snapshots.js").TaskSnapshot;
+    task(taskId: string): import("./snapshots.js").TaskSnapshot<import("../client/messages.js").AnyEvents>;
     /**
      * @param {string} taskId
      * @param {() => void} watcher

@@ -1,4 +1,5 @@
-/** @import { LinkTemplates, TaskSummary } from "../client/messages.js" */
+/** @import { TaskSummary } from "../client/messages.js" */
+/** @import { LinkTemplates } from "../client/polls.js" */
 /**
  * `review`: look at the pull request. `answer`: answer the questions. `retry`: start a failed task again. `failure`: see
  * what failed, which the page shows itself. `task`: open the task where it is looked after, which is not urgent.
@@ -22,4 +23,4 @@ export type Action = {
     name: "failure";
 };
 import type { TaskSummary } from "../client/messages.js";
-import type { LinkTemplates } from "../client/messages.js";
+import type { LinkTemplates } from "../client/polls.js";

@@ -54,9 +54,9 @@ export class PollState {
     #private;
 }
 export type ServerMessage = import("../messages.js").ServerMessage;
-export type PollAnswer = import("../messages.js").PollAnswer;
-export type PollBody = import("../messages.js").Poll;
-export type PolledTask = import("../messages.js").PolledTask;
+export type PollAnswer = import("../polls.js").PollAnswer;
+export type PollBody = import("../polls.js").Poll;
+export type PolledTask = import("../polls.js").PolledTask;
 /**
  * One thing that is polled. `request`: the id of the join that its states answer. `proven`: the relay answered a poll
  * with it, so it is not at fault. `share`: see batches.js.
