@@ -26,6 +26,7 @@ from scripts import (
     generated_chart,
     generated_deployment,
     generated_javascript,
+    generated_overloads,
     generated_states,
     generated_wire,
 )
@@ -135,6 +136,7 @@ GENERATORS: dict[str, Callable[[str], str]] = {
 }
 WHOLE: dict[Path, Callable[[], str]] = {
     **generated_javascript.FILES,
+    ROOT / "relay" / "client" / "typed_messages.py": generated_overloads.typed_messages,
     ROOT / ".github" / "figures.svg": generated_chart.svg,
     **generated_deployment.WHOLE,
     **generated_board.WHOLE,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from relay.client.address import websocket_url
 from relay.client.events import Item, Message, Position, Room
 from relay.client.reconnector import Reconnector
 from relay.client.subscriptions import Outcome, Wanted, WantedList, WantedTask
 from relay.client.tokens import TokenSource
+from relay.client.typed_messages import Callback, TypedMessages, Unsubscribe
 from relay.client.views import TaskList, Timeline
 from relay.protocol.types import DASHBOARD_LIMIT_DEFAULT, Claims, Kind
 
@@ -32,12 +34,13 @@ def connect(url: str, token: TokenSource) -> Client:
     return Client(url, token)
 
 
-class Client:
+class Client(TypedMessages):
     """A connection that is reopened whenever it is lost, with the list and the tasks joined on it.
 
     Iterating yields `Message`, `Connected` and `Disconnected` in the order they happened. The iteration ends when
     the relay closes with 1000 or the context is left. It raises ConnectionRefused when reconnecting cannot help.
-    The `TaskList` and each `Timeline` that a join returns show what has been iterated over so far.
+    The `TaskList` and each `Timeline` that a join returns show what has been iterated over so far. One task iterates
+    at a time: a second one raises RuntimeError, because each would get only some of the items.
 
     A token callable that raises, returns nothing or takes longer than 15 s counts as a lost connection: the iteration
     yields `Disconnected` and the callable is called again. A token from a callable that the relay refuses is sent
@@ -65,6 +68,10 @@ class Client:
         self._me: Claims = {}
         self._views: dict[Room, TaskList | Timeline] = {}  # neither left nor ended, as far as iterated
         self._runner: asyncio.Task[None] | None = None
+        self._callbacks: dict[
+            str, dict[object, Callback[Any]]
+        ] = {}  # by the type of the message, in their order
+        self._iterator: asyncio.Task[Any] | None = None  # waits for an item
 
     @property
     def url(self) -> str:
@@ -146,10 +153,41 @@ class Client:
     async def __anext__(self) -> Item:
         if self._runner is None:
             raise RuntimeError("iterate inside `async with client`")
-        item, outcome = await self._queue.take()
+        iterator = asyncio.current_task()
+        if self._iterator is not None and not self._iterator.cancelling():
+            raise RuntimeError("another task iterates over this client")
+        self._iterator = iterator
+        try:
+            item, outcome = await self._queue.take()
+        finally:
+            if self._iterator is iterator:
+                self._iterator = None
         if isinstance(item, Message):
             self._show(item, outcome)
+            for callback in [*self._callbacks.get(item.type, {}).values()]:
+                callback(item.data, item)
         return item
+
+    async def run(self) -> None:
+        """Iterate to the end, for a program that needs only callbacks and views. Raises as the iteration does."""
+        async for _ in self:
+            pass
+
+    def _listen(self, type: str, callback: Callback[Any]) -> Unsubscribe:
+        if inspect.iscoroutinefunction(callback):
+            raise TypeError("a callback is called and not awaited, so it cannot be a coroutine function")
+        of_type, key = self._callbacks.setdefault(type, {}), object()  # a callback may be added twice
+        of_type[key] = callback
+
+        def remove() -> None:
+            of_type.pop(key, None)
+
+        return remove
+
+    async def _select(self, type: str) -> AsyncIterator[Message[Any]]:
+        async for item in self:
+            if isinstance(item, Message) and item.type == type:
+                yield item
 
     def _show(self, message: Message, outcome: Outcome) -> None:
         """Apply a message to the view it belongs to. The view was determined when the message arrived, because the

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic
 
 import orjson
+from typing_extensions import TypeVar  # the one of `typing` has no default before Python 3.13
 
 from relay.errors import Refused
+
+D = TypeVar("D", default=dict[str, Any])
 
 Room = str | None  # what a client can join: a task by its id, or None for the dashboard (the list of tasks)
 
@@ -18,11 +21,15 @@ class ConnectionRefused(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """A message from the relay (PROTOCOL.md 5). `raw` is the frame's JSON text as received."""
+class Message(Generic[D]):
+    """A message from the relay (PROTOCOL.md 5). `raw` is the frame's JSON text as received.
+
+    `data` has the type that `relay.protocol.messages` declares for the type of the message, where `Client.on` and
+    `Client.messages` name that; otherwise it is a dictionary. Nothing is checked when a message arrives.
+    """
 
     type: str
-    data: dict[str, Any]
+    data: D
     at: str | None = None
     reply_to: str | None = None
     raw: str = field(default="", repr=False, compare=False)
