@@ -95,6 +95,14 @@ def failure_reason(error: BaseException) -> str:
     return str(error) or (str(cause) if cause is not None else type(error).__name__)
 
 
+def status_reason(status: int) -> str:
+    """Return a short reason for a refused upgrade with this HTTP status: "not_found" where what answers is not the
+    relay, "blocked" where a proxy does not forward the upgrade, else the status."""
+    if status == 426:
+        return "blocked"
+    return "not_found" if 200 <= status < 400 or status in (404, 405, 410) else f"HTTP {status}"
+
+
 def announced_delay(code: int, reason: str) -> float | None:
     """Return the delay in seconds from the reason `rate_limited:<retryAfterMs>` of a close 4429, else None."""
     return seconds(reason.partition(":")[2]) if code == Close.RATE_LIMITED else None

@@ -28,11 +28,12 @@ from relay.client.close_codes import (
     refused_token_delay,
     retry_delay,
     seconds,
+    status_reason,
 )
 from relay.client.events import Connected, ConnectionRefused, Disconnected, Item, Message, decode
 from relay.client.pace import Pace
 from relay.client.subscriptions import NO_EFFECT, Outcome, Retry, Subscriptions, Wanted
-from relay.client.tokens import NoToken, Tokens, TokenSource
+from relay.client.tokens import NoToken, Tokens, TokenSource, is_long
 from relay.protocol.types import ABNORMAL, SUBPROTOCOL, Close, Kind, Request
 
 HEALTHY_AFTER_S = 10.0  # a connection that lasted this long resets the backoff
@@ -127,7 +128,7 @@ class Reconnector:
         except InvalidStatus as refusal:
             status = refusal.response.status_code
             wait_s = seconds(refusal.response.headers.get("Retry-After"), unit_s=1.0)
-            return Ending(f"HTTP {status}", status, wait_s)
+            return Ending(status_reason(status), status, wait_s)
         except ImportError:
             return Ending("the SOCKS proxy of the environment needs the package python-socks", None)
         except (OSError, WebSocketException) as error:
@@ -137,6 +138,8 @@ class Reconnector:
             async with asyncio.TaskGroup() as connection.group:
                 connection.start(self._watch_silence(connection, WELCOME_TIMEOUT_S))
                 try:
+                    if is_long(token):
+                        await _send_token(connection)
                     code, reason = await self._listen(connection, tries)
                 finally:
                     connection.stop()
@@ -154,7 +157,7 @@ class Reconnector:
     async def _open(self, token: str) -> ClientConnection:
         return await connect(
             self.url,
-            additional_headers={"Authorization": f"Bearer {token}"},
+            additional_headers={} if is_long(token) else {"Authorization": f"Bearer {token}"},
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             compression=None,  # the relay encodes a frame once for all clients, so it never compresses
             proxy=None if is_loopback(self.url) else True,
@@ -356,6 +359,13 @@ class Connection:
 # It is not in the logger tree, because a logging configuration would enable it again there.
 _SILENT_LOGGER = logging.Logger("relay.client")  # noqa: LOG001
 _SILENT_LOGGER.disabled = True
+
+
+async def _send_token(connection: Connection) -> None:
+    """Send the token in the first frame (PROTOCOL.md 2)."""
+    request = {"type": Request.AUTH, "data": {"token": connection.token}}
+    with suppress(ConnectionClosed):  # `_listen` sees it too and handles it
+        await connection.ws.send(orjson.dumps(request).decode())
 
 
 async def _close(ws: ClientConnection) -> None:

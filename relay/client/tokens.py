@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+# A proxy may refuse a longer header: nginx and Apache allow 8 KiB, with what else is in it.
+HEADER_MAX_LENGTH = 4_096
 ANSWER_WITHIN_S = 15.0  # after this the call counts as failed, and the callable is called again
 
 TokenSource = str | Callable[[], str | Awaitable[str | None] | None]
@@ -85,6 +87,12 @@ def checked(token: str) -> str:
     if not token or not all("!" <= character <= "~" for character in token):
         raise ValueError("the token is empty or has invalid characters")
     return token
+
+
+def is_long(token: str) -> bool:
+    """Whether a proxy may refuse a request for the length of this token, so that it has to be sent in the first frame
+    (PROTOCOL.md 2)."""
+    return len(token) > HEADER_MAX_LENGTH
 
 
 @contextmanager

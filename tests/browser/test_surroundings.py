@@ -104,6 +104,12 @@ def test_a_browser_without_websocket_polls(page: Page, site: Site) -> None:
     page.evaluate(CONNECT, ["/ws", token("alice")])
     becomes(page, "polling", "no_websocket")
     until(lambda: page.evaluate("list.state") == "ready", "the list is there")
+    # Where the relay is not, it says so, also where a browser hides a redirect.
+    page.route("**/moved/**", lambda route: route.fulfill(status=302, headers={"location": "/"}))
+    for url in ("/live/ws", "/moved/ws"):
+        page.evaluate("relay.close()")
+        page.evaluate(CONNECT, [url, token("alice")])
+        becomes(page, "offline", "not_found")
 
 
 def test_an_http_relay_under_an_https_page_is_reported_as_mixed_content(page: Page, site: Site) -> None:

@@ -14,7 +14,7 @@ from support.relay_fixture import relay_in_thread, token
 
 PAGE_TIMEOUT_MS = 30_000  # usually milliseconds; this is the limit on a busy machine
 # Messages that the browser itself logs about failed connections and an emulated network loss.
-NETWORK_ERRORS = ("WebSocket connection to", "net::ERR_")
+NETWORK_ERRORS = ("WebSocket connection to", "net::ERR_", "status of 426")
 
 
 class Site:

@@ -34,7 +34,8 @@ test("the client polls beside the address of the WebSocket, relative to any path
   world.requests[0].answers(200, { enabled: true });
   relay.joinDashboard();
   await settled();
-  assert.equal(world.requests[1].url, "https://relay.test/live/poll");
+  const later = world.requests.slice(1).map(({ url, token }) => [url, token]);
+  assert.deepEqual(later, [["https://relay.test/live/ws", undefined], ["https://relay.test/live/poll", "t"]]);
 });
 
 test("the client polls after two WebSockets in a row failed, if the relay answers over HTTP", async () => {

@@ -167,7 +167,7 @@ export class FakeRequest {
   constructor(url, init) {
     this.url = url;
     this.path = new URL(url).pathname;
-    this.token = /** @type {any} */ (init.headers).authorization?.slice("Bearer ".length);
+    this.token = /** @type {any} */ (init.headers)?.authorization?.slice("Bearer ".length);
     this.body = init.body === undefined ? null : JSON.parse(String(init.body));
     this.response = new Promise((answer, fail) => {
       this.#answer = answer;

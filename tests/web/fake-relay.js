@@ -128,6 +128,7 @@ export class FakeRelay {
   #serve(request) {
     if (this.down) return request.fails();
     if (request.path === "/config") return request.answers(200, { enabled: this.enabled });
+    if (request.path === "/ws") return request.answers(426, "This address accepts only WebSockets.");
     this.polls += 1;
     const error = this.#refusal(request.body.tasks ?? [request.body.dashboard], new Set());
     if (error) request.answers(400, { type: "error", data: error });

@@ -315,6 +315,69 @@ for (const [what, answer] of [
   });
 }
 
+/** What answers every request in place of the relay. */
+const OTHERS = [
+  ["a page", (request) => request.answers(200, "<!doctype html><title>Please sign in</title>")],
+  ["other JSON", (request) => request.answers(200, {})],
+  ["404", (request) => request.answers(404, "Not Found")],
+  ["a redirect", (request) => request.answers(302, "")],
+  ["403 of a proxy", (request) => request.answers(403, "Forbidden")],
+  ["400 of a proxy", (request) => request.answers(400, "Bad Request")],
+];
+
+for (const [what, answer] of OTHERS) {
+  test(`a client to whom ${what} answers says that the relay is not there, and connects once it is`, async () => {
+    const relay = new FakeRelay("t");
+    const { onSocket } = relay.world;
+    relay.world.onSocket = (socket) => socket.ends();
+    relay.world.onRequest = answer;
+    const { client_, statuses } = client(relay.host);
+    await relay.world.pass(3_000);
+    assert.deepEqual([client_.status.state, client_.status.reason], ["offline", "not_found"]);
+    // It stays so while WebSockets and polls are tried in turn,
+    statuses.length = 0;
+    await relay.world.pass(120_000);
+    assert.deepEqual([...new Set(statuses.map(({ reason }) => reason))], ["not_found"]);
+    // until the network is away;
+    relay.world.onRequest = (request) => request.fails();
+    await relay.world.pass(45_000);
+    assert.equal(client_.status.reason, "network");
+    // and where a proxy forwards nothing but /ws, a WebSocket is enough.
+    relay.world.onRequest = answer;
+    await relay.world.pass(45_000);
+    assert.equal(client_.status.reason, "not_found");
+    relay.world.onSocket = onSocket;
+    await relay.world.pass(45_000);
+    assert.deepEqual(client_.status, { state: "live" });
+    client_.close();
+  });
+}
+
+for (const [what, answer, reason] of /** @type {const} */ ([
+  ["426, as the relay does", (request) => request.answers(426, ""), "blocked"],
+  ["502", (request) => request.answers(502, ""), "blocked"],
+  ["nothing", () => {}, "blocked"],
+  ["with an error", (request) => request.fails(), "blocked"],
+  ["404", (request) => request.answers(404, ""), "not_found"],
+  ["another page", (request) => request.answers(200, "<!doctype html>"), "not_found"],
+])) {
+  test(`a client that polls says ${reason} where the address of the WebSocket answers ${what}`, async () => {
+    const relay = new FakeRelay("t");
+    relay.blocked = true;
+    const serve = relay.world.onRequest;
+    relay.world.onRequest = (request) => (request.path === "/ws" ? answer(request) : serve(request));
+    const { client_ } = client(relay.host);
+    client_.joinTask("t");
+    await relay.world.pass(10_000);
+    assert.deepEqual(client_.status, { state: "polling", reason });
+    const asked = relay.world.requests.filter(({ path }) => path === "/ws");
+    assert.deepEqual(asked.map(({ token, body }) => [token, body]), [[undefined, null]]); // once, and without the token
+    client_.close();
+    await settled();
+    assert.ok(asked.every(({ over }) => over));
+  });
+}
+
 test("a page whose polls alone are refused for its origin learns so", async () => {
   // As behind a proxy with https that the relay does not know of: a GET of its own page has no Origin, and succeeds.
   const relay = new FakeRelay("t");

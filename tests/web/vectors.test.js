@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 import { connect } from "../../relay/web/client/index.js";
 import { verdict } from "../../relay/web/client/protocol.js";
+import { answerOf } from "../../relay/web/client/transports/http.js";
 import { PollState } from "../../relay/web/client/transports/poll-state.js";
 import { FakeHost, settled } from "./fake-host.js";
 
@@ -35,6 +36,14 @@ test("a recorded conversation is applied as it is written", async () => {
 for (const [code, reason, then, afterMs] of vectors("closes")) {
   test(`a close ${code} ${reason} means ${then}`, () => {
     assert.deepEqual(verdict(code, reason), afterMs === undefined ? { then } : { then, afterMs });
+  });
+}
+
+for (const { from, status, body, isTokenLong, ending: [code, reason, afterMs] } of vectors("answers")) {
+  test(`${status} of ${from}${body ? ` (${body.message})` : ""} means ${code} ${reason}`, () => {
+    const text = body ? JSON.stringify({ type: "error", data: body }) : "<!doctype html><title>Another page</title>";
+    assert.deepEqual({ afterMs: undefined, ...answerOf(status, text, isTokenLong).ending }, { code, reason, afterMs });
+    if (!body) assert.notEqual(verdict(code, reason).then, "give_up"); // only the relay ends the attempts
   });
 }
 

@@ -14,7 +14,7 @@ import { readable, stageOfEvent, stageOf, stepOfEvent } from "../../relay/web/vi
 import { reachedAt, stepsOf } from "../../relay/web/view/steps.js";
 import { duration, parseTime } from "../../relay/web/view/time.js";
 import { subjectOf } from "../../relay/web/client/token.js";
-import { endingOf } from "../../relay/web/client/transports/polling.js";
+import { answerOf } from "../../relay/web/client/transports/http.js";
 import { reasonWords, stateWord } from "../../relay/web/view/words.js";
 import { FakeRelay } from "./fake-relay.js";
 import { FakeHost, settled } from "./fake-host.js";
@@ -64,7 +64,7 @@ function pureResults(word) {
     sectionOf(task, {}), waitsForMe(task, {}), waitsForMe(task, task.waitsFor), sectionOf({ ...task, waitsFor: undefined }, { sub: [word] }),
     stageOf(task), stageOf({ ...task, prUrl: word, mergeCommitSha: word }), stepOfEvent(word), stageOfEvent(word), [...reached], stepsOf(task, reached, NOW), parseTime(word),
     duration(NOW), matches(task, ORDINARY.repeat(2)), matches(task, word.toLowerCase()), subjectOf(word), events.map((event) => [contentOf(event?.data), textsIn(event?.data), isNotable(event)]), partsOf(word), outlineOf(events),
-    verdict(4000, word), endingOf(400, { code: word }), endingOf(403, { code: word }), reasonWords(status), stateWord(status),
+    verdict(4000, word), ...[400, 403].map((status) => answerOf(status, JSON.stringify({ data: { code: word, message: "No." } }))), reasonWords(status), stateWord(status),
   ];
 }
 

@@ -28,6 +28,7 @@ from relay.client import (
 from relay.protocol.types import Close, Kind
 
 _REFUSALS: dict[int, str] = {
+    200: "another server answers at this address",
     401: "the token is not accepted",
     403: "the relay does not let this client in",
     404: "there is no WebSocket at this path",

@@ -17,6 +17,7 @@ import { verdict } from "./protocol.js";
 import { Retries, waitMs } from "./retries.js";
 import { isEnding, isWaitingForToken, Tokens } from "./tokens.js";
 import { TransportOpener } from "./transports/open.js";
+import { SocketAddress } from "./transports/socket-address.js";
 import { ABNORMAL } from "./transports/transport.js";
 
 /** @typedef {import("./host.js").Host} Host */
@@ -38,9 +39,11 @@ import { ABNORMAL } from "./transports/transport.js";
 /**
  * `reason` is a short stable word:
  * - a close reason of PROTOCOL.md section 7;
- * - from the network: `network`, `silent`, `unreadable`;
+ * - from the network: `network`, `silent`, `unreadable`; `not_found` where something answers that is not the relay;
  * - from the token function: `no_token`, `bad_token`, `token_unavailable`;
- * - from the page: `origin_not_allowed`, `mixed_content`, and while polling `no_websocket`.
+ * - from the page: `origin_not_allowed`, `mixed_content`;
+ * - while polling: `no_websocket` where none can be made, `not_found` where the relay is not at the address of the
+ *   WebSocket, `blocked` where HTTP gets through to it and WebSocket does not.
  *
  * `nextTryAt` is in ms since the epoch.
  * @typedef {{state: State, reason?: string, nextTryAt?: number}} Status
@@ -50,6 +53,9 @@ const HEALTHY_MS = 10_000; // after a connection that lived this long, the backo
 // When HTTP gets through, a WebSocket has this long to open before polling starts. A handshake after an outage takes
 // some seconds. Where a proxy swallows handshakes, this adds to the ten seconds the first one was given.
 const PROOF_MS = 5_000;
+
+// These hold for the WebSockets that are tried afterwards, too, until HTTP says something else or one opens.
+const EXPLAINED_BY_HTTP = new Set(["not_found", "bad_token"]);
 
 export class Connection {
   /** @type {Status} */
@@ -66,6 +72,8 @@ export class Connection {
 
   #opener;
   #isMixed;
+  #socketAddress;
+  #explanation = ""; // what HTTP said last of why nothing connects: a WebSocket that fails does not say why
   #tokens;
   #offers;
   #retries;
@@ -108,6 +116,7 @@ export class Connection {
    */
   constructor({ endpoints, token, host, early, onOpen, onMessage, retries = new Retries() }) {
     this.#isMixed = endpoints.isMixed;
+    this.#socketAddress = new SocketAddress(endpoints.socketOverHttp, host);
     this.#opener = new TransportOpener(endpoints, host, {
       opened: (transport, openedWith) => this.#opened(transport, openedWith),
       claimed: (transport, claims) => this.#learn(transport, claims),
@@ -162,13 +171,15 @@ export class Connection {
 
   /**
    * Says that the token function may now return another token. It is called at once if the connection waits for a
-   * token; while connected, a token that differs is offered to the relay.
+   * token or was refused; while connected, a token that differs is offered to the relay.
    */
   async renew() {
     if (this.isClosed || this.#isSuspended) return;
     if (this.#openedAt !== null) return this.#offers.renew();
     if (this.#isAsking()) return this.#ask();
-    if (!isWaitingForToken(this.status) || !this.#retries.mayConnectNow) return;
+    const isRefused = this.status.state === "refused"; // no timer ends the pause then
+    if (isRefused && this.#host.now() >= (this.#retries.pause?.until ?? 0)) this.#retries.resume();
+    if (!(isRefused || isWaitingForToken(this.status)) || !this.#retries.mayConnectNow) return;
     const attempt = this.#attempt;
     const { token } = await this.#tokens.ask();
     if (attempt === this.#attempt && token !== undefined && token !== this.#refused?.token) this.#connect(token);
@@ -261,6 +272,7 @@ export class Connection {
     if (transport === null) return;
     this.#openedAt = this.#host.now();
     this.#refused = null;
+    this.#explanation = "";
     this.#retries.open();
     this.#offers.begin(transport);
     if (this.#isPolling()) {
@@ -275,6 +287,9 @@ export class Connection {
   /** HTTP gets through. Only the network may have been away, so try a WebSocket once more before polling starts. */
   #tryOnceMore() {
     this.#blockage.watch();
+    this.#socketAddress.look(() => {
+      if (this.status.state === "polling") this.#become(this.#current());
+    });
     if (!this.#probe.start()) return this.#begin();
     this.#probe.expireIn(PROOF_MS, () => this.#poll());
   }
@@ -332,8 +347,10 @@ export class Connection {
     }
     const opened = this.#openedAt !== null;
     const healthy = this.#openedAt !== null && this.#host.now() - this.#openedAt >= HEALTHY_MS;
-    if (transport.name === "polling") this.#blockage.pollingEnded(ending, opened);
-    else this.#blockage.socketEnded(ending, { opened, healthy });
+    if (transport.name === "polling") {
+      this.#blockage.pollingEnded(ending, opened);
+      this.#explanation = ending.code === ABNORMAL && EXPLAINED_BY_HTTP.has(ending.reason) ? ending.reason : "";
+    } else this.#blockage.socketEnded(ending, { opened, healthy });
     const drainMs = this.#drainMs;
     this.#drainMs = undefined;
     this.#dropTransport();
@@ -343,6 +360,7 @@ export class Connection {
     const next = verdict(ending.code, ending.reason);
     switch (next.then) {
       case "give_up":
+        this.#refused = { token: this.#offers.token, reason };
         this.#retries.refuse(reason, this.#host);
         return this.#become({ state: "refused", reason });
       case "other_token":
@@ -363,8 +381,8 @@ export class Connection {
   #reasonOf({ code, reason }) {
     if (code !== ABNORMAL) return reason || String(code);
     // A browser reports a request that it blocked just like one without a network.
-    if (this.#isMixed && reason !== "unreadable") return "mixed_content";
-    return reason || "network";
+    if (this.#isMixed && (reason === "" || reason === "network" || reason === "silent")) return "mixed_content";
+    return reason || this.#explanation || "network";
   }
 
   /**
@@ -433,6 +451,7 @@ export class Connection {
 
   #dropTransport() {
     this.#offers.end();
+    this.#socketAddress.stop();
     this.#probe.stop();
     this.#transport?.close();
     this.#transport = null;
@@ -454,7 +473,8 @@ export class Connection {
    */
   #current() {
     if (this.#transport?.name !== "polling") return { state: "live" };
-    return this.#opener.hasSockets ? { state: "polling" } : { state: "polling", reason: "no_websocket" };
+    if (!this.#opener.hasSockets) return { state: "polling", reason: "no_websocket" };
+    return { state: "polling", reason: this.#socketAddress.isWrong ? "not_found" : "blocked" };
   }
 
   /** @param {Status} status */

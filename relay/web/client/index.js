@@ -204,7 +204,7 @@ export class Relay {
 
   /**
    * Says that the token function would now return another token. It is called at once if the connection waits for a
-   * token; an open connection continues with the new token if it is for the same user.
+   * token or was refused; an open connection continues with the new token if it is for the same user.
    */
   renew() {
     this.#connection.renew();
@@ -242,7 +242,7 @@ function endpoints(url) {
   socket.protocol = http.protocol.replace("http", "ws");
   const isPageSecure = globalThis.location?.protocol === "https:";
   const isMixed = isPageSecure && http.protocol === "http:" && !LOOPBACK.test(http.hostname);
-  return { socket, poll: new URL("poll", http), config: new URL("config", http), isMixed };
+  return { socket, socketOverHttp: http, poll: new URL("poll", http), config: new URL("config", http), isMixed };
 }
 
 /** @param {string | URL} url */

@@ -24,6 +24,8 @@ const TOKEN_REASONS = new Set([
 const ENDINGS = new Set(["token_expired", "disconnected"]);
 // Printable ASCII without spaces: no header and no frame to the relay can hold anything else.
 const PRINTABLE = /^[!-~]+$/;
+// A proxy may refuse a longer header: nginx and Apache allow 8 KiB, with what else is in it.
+const HEADER_MAX_LENGTH = 4_096;
 const HTTP_TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110, 5.6.2: the characters of a subprotocol
 
 export class Tokens {
@@ -89,11 +91,19 @@ export function isEnding(reason = "") {
 }
 
 /**
+ * Whether a proxy may refuse a request for the length of this token.
+ * @param {string} token
+ */
+export function isLong(token) {
+  return token.length > HEADER_MAX_LENGTH;
+}
+
+/**
  * Whether this token can be sent as a subprotocol.
  * @param {string} token
  */
-export function isHttpToken(token) {
-  return HTTP_TOKEN.test(token);
+export function isOfferable(token) {
+  return HTTP_TOKEN.test(token) && !isLong(token);
 }
 
 /**

@@ -169,6 +169,6 @@ function transportOf({ state }) {
 /** @param {Status} status */
 function aboutOf(status) {
   if (status.state === "live") return say("connection.about.live");
-  if (status.state === "polling") return say("connection.about.polling");
+  if (status.state === "polling") return say(`connection.about.${status.reason ?? "blocked"}`);
   return troubleOf(status) || say("connection.about.connecting");
 }

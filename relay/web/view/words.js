@@ -11,6 +11,7 @@ const REASONS = new Map([
   ["at_capacity", "the relay is full"],
   ["auth_timeout", "signing in took too long"],
   ["bad_token", "this sign-in cannot be used"],
+  ["blocked", "something in between lets no WebSocket through"],
   ["disconnected", "an administrator disconnected you"],
   ["feature_disabled", "live updates are not switched on for you"],
   ["keys_unavailable", "the relay cannot check sign-ins at the moment"],
@@ -18,6 +19,7 @@ const REASONS = new Map([
   ["network", "the relay cannot be reached"],
   ["no_token", "nobody is signed in"],
   ["no_websocket", "there is no WebSocket here"],
+  ["not_found", "there is no relay at this address"],
   ["origin_not_allowed", "the relay does not know this page's origin"],
   ["rate_limited", "there were too many requests"],
   ["restart", "the relay is restarting"],
@@ -27,6 +29,7 @@ const REASONS = new Map([
   ["token_unavailable", "no sign-in could be had"],
   ["unauthenticated", "the sign-in is not accepted"],
   ["unavailable", "the relay is busy"],
+  ["unreadable", "what came cannot be read"],
 ]);
 
 /** @type {ReadonlyMap<string, string>} What has to happen before a next try can succeed. */
@@ -35,6 +38,7 @@ const REMEDIES = new Map([
   ["disconnected", "a new sign-in"],
   ["mixed_content", "a secure address of the relay"],
   ["no_token", "a sign-in"],
+  ["not_found", "a relay at this address"],
   ["origin_not_allowed", "the relay to allow it"],
   ["token_expired", "a new sign-in"],
   ["unauthenticated", "a new sign-in"],

@@ -381,9 +381,10 @@ async def test_an_address_where_no_relay_answers_is_code_3_and_one_sentence() ->
     ("fault", "sentence"),
     [
         (drop(after=0), "/ws: connection lost"),
+        (refuse(200), "another server answers at this address (200 not_found)"),
         (refuse(403), "the relay does not let this client in (403 HTTP 403)"),
-        (refuse(404), "there is no WebSocket at this path (404 HTTP 404)"),
-        (refuse(426), "a proxy in between does not pass the upgrade to a WebSocket on (426 HTTP 426)"),
+        (refuse(404), "there is no WebSocket at this path (404 not_found)"),
+        (refuse(426), "a proxy in between does not pass the upgrade to a WebSocket on (426 blocked)"),
         (refuse(431), "the head of the request, with the token in it, is too large (431 HTTP 431)"),
         (refuse(503), "HTTP 503"),
         (close(4401, "unauthenticated"), "the token is not accepted or has expired (4401 unauthenticated)"),

@@ -11,10 +11,12 @@ import pytest
 from support.reference_client import ReferenceClient
 
 from relay.client import judge
+from relay.errors import BadRequest, Refused
+from relay.gateway.http_errors import for_bad_request, for_foreign_origin, for_refused
 from relay.protocol.frames import encode
 from relay.protocol.polls import shown_moment
 from relay.protocol.requests import parse_poll
-from relay.protocol.types import Close, Kind
+from relay.protocol.types import Close, ErrorCode, Kind
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 THEN = {"again": "reconnect", "fresh_token": "refresh", "other_token": "other_token", "refused": "give_up"}
@@ -48,6 +50,28 @@ def test_a_close_code_means_what_the_vector_says(vector: list[Any]) -> None:
 
 def test_the_vectors_have_every_close_code_of_the_relay() -> None:
     assert {code for code, *_ in vectors("closes")} >= {int(code) for code in Close} - {Close.DONE}
+
+
+def test_the_relay_refuses_over_http_as_in_the_vectors() -> None:
+    refusals = [
+        for_foreign_origin(),
+        for_bad_request(BadRequest(ErrorCode.BAD_REQUEST, "No.")),
+        for_refused(Refused(Close.UNAUTHENTICATED, "unauthenticated")),
+        for_refused(Refused(Close.UNAUTHENTICATED, "token_expired")),
+        for_refused(Refused(Close.DISCONNECTED, "disconnected")),
+        for_refused(Refused(Close.FEATURE_DISABLED, "feature_disabled")),
+        for_refused(Refused(Close.AT_CAPACITY, "at_capacity")),
+        for_refused(Refused(Close.GOING_AWAY, "restart")),
+    ]
+    of_relay = {
+        (vector["status"], vector["body"]["message"]): vector["body"]
+        for vector in vectors("answers")
+        if vector["from"] == "the relay"
+    }
+    for refusal in refusals:
+        data = orjson.loads(refusal.body)["data"]
+        del data["temporary"]
+        assert of_relay[refusal.status_code, data["message"]] == data
 
 
 @pytest.mark.parametrize("vector", vectors("polls"), ids=lambda vector: vector["name"])

@@ -12,7 +12,7 @@ import { WebSocketTransport } from "./websocket.js";
 
 /**
  * `isMixed`: the page came over https and the relay's address is http, so the browser blocks every request.
- * @typedef {{socket: URL, poll: URL, config: URL, isMixed: boolean}} Endpoints
+ * @typedef {{socket: URL, socketOverHttp: URL, poll: URL, config: URL, isMixed: boolean}} Endpoints
  */
 
 /**

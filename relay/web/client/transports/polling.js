@@ -7,8 +7,10 @@
 // - A poll that is refused as a whole is divided, until the entry at fault is alone. Only that entry ends.
 
 import { Pace, costOfTasks } from "../pace.js";
-import { DISCONNECTED, RATE_LIMITED } from "../protocol.js";
+import { RATE_LIMITED } from "../protocol.js";
 import { subjectOf } from "../token.js";
+import { isLong } from "../tokens.js";
+import { NOT_FOUND, answerOf, request } from "./http.js";
 import { PollState } from "./poll-state.js";
 import { ABNORMAL, OPENING_TIMEOUT_MS } from "./transport.js";
 
@@ -23,14 +25,6 @@ import { ABNORMAL, OPENING_TIMEOUT_MS } from "./transport.js";
 const POLL_TIMEOUT_MS = 35_000; // the relay answers within 25 s
 const PACE_MS = 500; // between two polls while each one has content
 const MAX_REFUSALS = 3; // in a row because a poll came too fast; fewer only delay the next poll
-/** @type {Ending} */
-const UNREADABLE = { code: ABNORMAL, reason: "unreadable" }; // a proxy may have answered
-
-/**
- * A body, or why there is none. `refusal`: the relay refused the content of the request.
- * @typedef {{body: any, ending?: undefined, refusal?: undefined}
- *   | {body?: undefined, ending: Ending, refusal?: Refusal}} Answer
- */
 
 /** @implements {Transport} */
 export class PollingTransport {
@@ -97,7 +91,7 @@ export class PollingTransport {
     if (this.#over) return;
     if (config.ending?.reason === "network") this.#end(await this.#unexplained(config.ending));
     else if (config.ending) this.#end(config.ending);
-    else if (typeof config.body.enabled !== "boolean") this.#end(UNREADABLE);
+    else if (typeof config.body.enabled !== "boolean") this.#end(NOT_FOUND);
     else if (!config.body.enabled) this.#end({ code: 4502, reason: "feature_disabled" });
     else {
       this.#isScheduled = false;
@@ -159,7 +153,7 @@ export class PollingTransport {
         if (refusals < MAX_REFUSALS) continue;
       }
       if (ending) return this.#end(ending);
-      if (!Array.isArray(body.messages)) return this.#end(UNREADABLE);
+      if (!Array.isArray(body.messages)) return this.#end(NOT_FOUND);
       refusals = 0;
       this.#onClaims(body.claims ?? this.#claimsOfToken());
       this.#state.prove(entries);
@@ -202,34 +196,14 @@ export class PollingTransport {
    * @param {RequestInit} init
    * @param {number} timeoutMs
    * @param {AbortSignal} signal
-   * @returns {Promise<Answer>}
+   * @returns {Promise<import("./http.js").Answer>}
    */
   async #fetch(url, init, timeoutMs, signal) {
-    const request = new AbortController();
-    const abort = () => request.abort();
-    signal.addEventListener("abort", abort);
-    let silent = false;
-    const timer = this.#host.setTimeout(() => {
-      silent = true;
-      abort();
-    }, timeoutMs);
-    try {
-      const response = await this.#host.fetch(url, {
-        headers: { authorization: `Bearer ${this.#token}`, "content-type": "application/json" },
-        ...init,
-        cache: "no-store",
-        credentials: "omit",
-        redirect: "error",
-        signal: request.signal,
-      });
-      const text = await response.text();
-      return answerOf(response.status, text);
-    } catch {
-      return { ending: { code: ABNORMAL, reason: silent ? "silent" : "network" } };
-    } finally {
-      this.#host.clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
-    }
+    const headers = { authorization: `Bearer ${this.#token}`, "content-type": "application/json" };
+    const token = this.#token;
+    const answer = await request(this.#host, url, { headers, ...init, signal, timeoutMs });
+    if ("failed" in answer) return { ending: { code: ABNORMAL, reason: answer.failed } };
+    return answerOf(answer.status, answer.text, isLong(token));
   }
 
   /**
@@ -255,52 +229,5 @@ export class PollingTransport {
     if (this.#over) return;
     this.close();
     this.#onEnd(ending);
-  }
-}
-
-/**
- * @param {number} status
- * @param {string} text
- * @returns {Answer}
- */
-function answerOf(status, text) {
-  /** @type {any} */
-  let body = null;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    // Not the parse error: it quotes the content.
-  }
-  if (status === 200) return body === null ? { ending: UNREADABLE } : { body };
-  const error = body?.data ?? {};
-  const ending = endingOf(status, error);
-  if ((status !== 400 && status !== 413) || typeof error.code !== "string") return { ending };
-  return { ending, refusal: { code: error.code, message: String(error.message), tooLarge: status === 413 } };
-}
-
-/**
- * The ending that a WebSocket would have had: a close code for an HTTP status.
- * @param {number} status
- * @param {Partial<import("../messages.js").Error>} error
- * @returns {Ending}
- */
-export function endingOf(status, { code, message, retryAfterMs }) {
-  switch (status) {
-    case 401:
-      return { code: 4401, reason: message === "token_expired" ? message : "unauthenticated" };
-    case 403:
-      // Not final: the operator may allow the origin later.
-      if (message === "origin_not_allowed") return { code: ABNORMAL, reason: message };
-      if (message === "disconnected") return { code: DISCONNECTED, reason: message };
-      return code === "feature_disabled" ? { code: 4502, reason: code } : { code: 4500, reason: "forbidden" };
-    case 400:
-    case 413:
-      return { code: 1008, reason: code ?? String(status) };
-    case 429:
-      return { code: RATE_LIMITED, reason: "rate_limited", afterMs: retryAfterMs };
-    case 503:
-      return { code: 1001, reason: code ?? "unavailable", afterMs: retryAfterMs };
-    default: // from a proxy, not from the relay
-      return { code: ABNORMAL, reason: "network" };
   }
 }

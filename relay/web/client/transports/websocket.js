@@ -2,7 +2,7 @@
 // The transport over a WebSocket: handshake, messages, and the detection of a connection that has gone silent.
 
 import { BEARER_PREFIX, SUBPROTOCOL } from "../protocol.js";
-import { isHttpToken } from "../tokens.js";
+import { isOfferable } from "../tokens.js";
 import { ABNORMAL, OPENING_TIMEOUT_MS } from "./transport.js";
 
 /** @typedef {import("./transport.js").Ending} Ending */
@@ -43,8 +43,8 @@ export class WebSocketTransport {
     this.#onMessage = onMessage;
     this.#onEnd = onEnd;
     this.#heardAt = host.now();
-    // A token with characters that no subprotocol may have is sent in the first frame (PROTOCOL.md section 2).
-    const isOffered = isHttpToken(token);
+    // A token that no subprotocol can have is sent in the first frame (PROTOCOL.md section 2).
+    const isOffered = isOfferable(token);
     this.#socket = host.openSocket(url, isOffered ? [SUBPROTOCOL, BEARER_PREFIX + token] : [SUBPROTOCOL]);
     if (!isOffered) this.#socket.onopen = () => void this.send("auth", { token });
     this.#socket.onmessage = ({ data }) => this.#receive(data);

@@ -209,7 +209,9 @@ export const de = {
   "connection.no-transport": "im Moment keine",
   "connection.nobody": "noch niemand",
   "connection.about.live": "Jede Änderung kommt in dem Moment, in dem die Datenbank sie hat.",
-  "connection.about.polling": "WebSocket kommt von hier aus nicht durch; Änderungen kommen über Long Polling.",
+  "connection.about.blocked": "WebSocket kommt von hier aus nicht durch; Änderungen kommen über Long Polling.",
+  "connection.about.no_websocket": "In diesem Browser gibt es keinen WebSocket; Änderungen kommen über Long Polling.",
+  "connection.about.not_found": "Unter der Adresse, die diese Seite verwendet, gibt es keinen WebSocket; Änderungen kommen über Long Polling.",
   "connection.about.connecting": "Die Seite verbindet sich mit dem Relay.",
 
   // States of the connection, and what is wrong with it
@@ -242,12 +244,14 @@ export const de = {
   "reason.auth_timeout": "die Anmeldung hat zu lange gedauert",
   "reason.keys_unavailable": "das Relay kann Anmeldungen im Moment nicht prüfen",
   "reason.network": "das Relay ist nicht erreichbar",
+  "reason.not_found": "unter der Adresse des Relays antwortet etwas anderes",
   "reason.rate_limited": "es waren zu viele Anfragen",
   "reason.restart": "das Relay startet neu",
   "reason.silent": "das Relay ist verstummt",
   "reason.stalled": "diese Seite war zu langsam für das Relay",
   "reason.token_unavailable": "Ihre Anwendung antwortet nicht mit einer Anmeldung",
   "reason.unavailable": "das Relay ist beschäftigt",
+  "reason.unreadable": "was ankam, ist nicht lesbar",
   "notify": "Mich benachrichtigen, wenn eine Aufgabe mich braucht oder eine von mir fehlschlägt",
   "notify.denied": "Dieser Browser erlaubt keine Benachrichtigungen von dieser Seite.",
 

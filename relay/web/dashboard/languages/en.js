@@ -209,7 +209,9 @@ export const en = {
   "connection.no-transport": "none at the moment",
   "connection.nobody": "nobody yet",
   "connection.about.live": "Every change comes the moment the database has it.",
-  "connection.about.polling": "WebSocket does not get through from here; changes come by long polling.",
+  "connection.about.blocked": "WebSocket does not get through from here; changes come by long polling.",
+  "connection.about.no_websocket": "There is no WebSocket in this browser; changes come by long polling.",
+  "connection.about.not_found": "There is no WebSocket at the address that this page uses; changes come by long polling.",
   "connection.about.connecting": "Connecting to the relay.",
 
   // States of the connection, and what is wrong with it
@@ -242,12 +244,14 @@ export const en = {
   "reason.auth_timeout": "signing in took too long",
   "reason.keys_unavailable": "the relay cannot check sign-ins at the moment",
   "reason.network": "the relay cannot be reached",
+  "reason.not_found": "something else answers at the relay's address",
   "reason.rate_limited": "there were too many requests",
   "reason.restart": "the relay is restarting",
   "reason.silent": "the relay has gone silent",
   "reason.stalled": "this page was too slow for the relay",
   "reason.token_unavailable": "your application does not answer with a sign-in",
   "reason.unavailable": "the relay is busy",
+  "reason.unreadable": "what came cannot be read",
   "notify": "Notify me when a task needs me, or one of mine fails",
   "notify.denied": "This browser does not allow notifications from this page.",
 

@@ -42,7 +42,7 @@ export class Connection {
     retry(): void;
     /**
      * Says that the token function may now return another token. It is called at once if the connection waits for a
-     * token; while connected, a token that differs is offered to the relay.
+     * token or was refused; while connected, a token that differs is offered to the relay.
      */
     renew(): Promise<void>;
     close(): void;
@@ -65,9 +65,11 @@ export type State = "connecting" | "live" | "stale" | "polling" | "offline" | "r
 /**
  * `reason` is a short stable word:
  * - a close reason of PROTOCOL.md section 7;
- * - from the network: `network`, `silent`, `unreadable`;
+ * - from the network: `network`, `silent`, `unreadable`; `not_found` where something answers that is not the relay;
  * - from the token function: `no_token`, `bad_token`, `token_unavailable`;
- * - from the page: `origin_not_allowed`, `mixed_content`, and while polling `no_websocket`.
+ * - from the page: `origin_not_allowed`, `mixed_content`;
+ * - while polling: `no_websocket` where none can be made, `not_found` where the relay is not at the address of the
+ *   WebSocket, `blocked` where HTTP gets through to it and WebSocket does not.
  *
  * `nextTryAt` is in ms since the epoch.
  */

@@ -77,7 +77,7 @@ export class Relay<T extends ApplicationTypes = import("./application-types.js")
     retry(): void;
     /**
      * Says that the token function would now return another token. It is called at once if the connection waits for a
-     * token; an open connection continues with the new token if it is for the same user.
+     * token or was refused; an open connection continues with the new token if it is for the same user.
      */
     renew(): void;
     /**

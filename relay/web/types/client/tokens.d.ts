@@ -9,10 +9,15 @@ export function isWaitingForToken({ state, reason }: import("./connection.js").S
  */
 export function isEnding(reason?: string): boolean;
 /**
+ * Whether a proxy may refuse a request for the length of this token.
+ * @param {string} token
+ */
+export function isLong(token: string): boolean;
+/**
  * Whether this token can be sent as a subprotocol.
  * @param {string} token
  */
-export function isHttpToken(token: string): boolean;
+export function isOfferable(token: string): boolean;
 export class Tokens {
     /**
      * @param {GetToken} get

@@ -4,7 +4,7 @@
 /** @typedef {import("./transport.js").Transport} Transport */
 /**
  * `isMixed`: the page came over https and the relay's address is http, so the browser blocks every request.
- * @typedef {{socket: URL, poll: URL, config: URL, isMixed: boolean}} Endpoints
+ * @typedef {{socket: URL, socketOverHttp: URL, poll: URL, config: URL, isMixed: boolean}} Endpoints
  */
 /**
  * What a transport reports, and which one did.
@@ -45,6 +45,7 @@ export type Transport = import("./transport.js").Transport;
  */
 export type Endpoints = {
     socket: URL;
+    socketOverHttp: URL;
     poll: URL;
     config: URL;
     isMixed: boolean;

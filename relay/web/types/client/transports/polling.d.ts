@@ -1,15 +1,3 @@
-/**
- * The ending that a WebSocket would have had: a close code for an HTTP status.
- * @param {number} status
- * @param {Partial<import("../messages.js").Error>} error
- * @returns {Ending}
- */
-export function endingOf(status: number, { code, message, retryAfterMs }: Partial<import("../messages.js").Error>): Ending;
-/**
- * A body, or why there is none. `refusal`: the relay refused the content of the request.
- * @typedef {{body: any, ending?: undefined, refusal?: undefined}
- *   | {body?: undefined, ending: Ending, refusal?: Refusal}} Answer
- */
 /** @implements {Transport} */
 export class PollingTransport implements Transport {
     /** @param {TransportOptions & {url: string | URL, configUrl: string | URL, moments?: Moments}} options */
@@ -36,15 +24,3 @@ export type Moments = import("./moments.js").Moments;
 export type ListEntry = import("./poll-state.js").ListEntry;
 export type Refusal = import("./poll-state.js").Refusal;
 export type TaskEntry = import("./poll-state.js").TaskEntry;
-/**
- * A body, or why there is none. `refusal`: the relay refused the content of the request.
- */
-export type Answer = {
-    body: any;
-    ending?: undefined;
-    refusal?: undefined;
-} | {
-    body?: undefined;
-    ending: Ending;
-    refusal?: Refusal;
-};
