@@ -70,7 +70,7 @@ def checkout(tmp_path: Path) -> Checkout:
     shutil.copytree(ROOT / "scripts", root / "scripts", ignore=shutil.ignore_patterns("benchmarks"))
     (root / "pyproject.toml").write_text("[project]\n")
     (root / "requirements").mkdir()
-    for lock in ("demo", "dev", "docs"):
+    for lock in ("demo", "dev", "docs", "release"):
         (root / "requirements" / f"{lock}.txt").write_text(f"# {lock}\n")
     path.mkdir()
     for command in COMMANDS:
@@ -83,7 +83,20 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 @pytest.mark.parametrize(
-    "name", ["bench", "capacity", "demo", "docs", "generate", "lint", "lock", "tail", "test", "../.ci/run"]
+    "name",
+    [
+        "bench",
+        "capacity",
+        "demo",
+        "docs",
+        "generate",
+        "lint",
+        "lock",
+        "release",
+        "tail",
+        "test",
+        "../.ci/run",
+    ],
 )
 def test_every_script_parses_and_can_be_run(name: str) -> None:
     script = ROOT / "scripts" / name
@@ -100,6 +113,13 @@ def test_the_first_run_installs_by_hash_and_the_second_nothing(checkout: Checkou
     assert checkout.installs() == first
 
 
+def test_the_tests_do_not_lint_what_was_linted(checkout: Checkout) -> None:
+    (checkout.root / "scripts" / "lint").write_text("#!/bin/sh\necho linted >> lint.log\n")
+    for environment in ({"LINTED": "yes"}, {}, {"LINTED": ""}):
+        assert checkout.run("test", **environment).returncode == 0
+    assert (checkout.root / "lint.log").read_text() == "linted\n" * 2
+
+
 def test_a_changed_lock_is_installed(checkout: Checkout) -> None:
     checkout.run("tail")
     (checkout.root / "requirements" / "demo.txt").write_text("# newer\n")
@@ -113,12 +133,15 @@ def test_the_environment_of_development_serves_the_demo_too(checkout: Checkout) 
     assert len(checkout.installs()) == 2
 
 
-def test_the_site_is_built_in_an_environment_without_the_relay(checkout: Checkout) -> None:
+@pytest.mark.parametrize("name", ["docs", "release"])
+def test_the_site_and_a_release_are_built_in_an_environment_without_the_relay(
+    checkout: Checkout, name: str
+) -> None:
     assert checkout.run("lint").returncode == 0
-    assert checkout.run("docs").returncode == 0
+    assert checkout.run(name).returncode == 0
     (built,) = checkout.installs()[2:]
-    assert "-r requirements/docs.txt" in built
-    assert (checkout.root / ".venv-docs").exists()
+    assert f"-r requirements/{name}.txt" in built
+    assert (checkout.root / f".venv-{name}").exists()
 
 
 def test_a_checkout_that_was_moved_installs_its_commands_again(checkout: Checkout) -> None:
