@@ -137,6 +137,47 @@ test("a change that a page sees counts from now, whatever the clock of the write
   assert.ok(future.stageAt <= Date.now());
 });
 
+test("the events of an open task say since when it is in its stage, for its row and its order too", () => {
+  const asked = task("a", { stage: "clarification_needed", status: "questions", updatedAt: "2026-02-01T10:00:00Z" });
+  const events = ["analyzing", "questions_asked", "log"].map((type, hour) => ({ type, at: `2026-02-01T0${hour}:00:00Z` }));
+  const at = (time) => Date.parse(`2026-02-01T${time}:00:00Z`);
+  const meet = (stays, met) => stays.take(asked, "questions", "needs-me", met);
+  forUser("alice");
+
+  // Met in its stage: its last change was a guess, which a reload does not bring back.
+  const stays = new Stays();
+  const learned = [];
+  stays.onLearned((taskId) => learned.push(taskId));
+  assert.equal(meet(stays, "first").stageAt, at("10"));
+  assert.equal(stays.enteredAt(asked, []), at("10"));
+  assert.equal(stays.enteredAt(asked, events), at("01"));
+  assert.equal(stays.enteredAt(asked, events.slice(2)), at("01"));
+  assert.deepEqual(learned, ["a"]);
+  leave();
+  for (const later of [stays, new Stays()]) {
+    const { stageAt, sectionAt } = meet(later, "first");
+    assert.deepEqual([stageAt, sectionAt], [at("01"), at("01")]);
+  }
+
+  // Seen as it happened: the clock of the writer does not move it.
+  forUser("bob");
+  stays.clear();
+  stays.take(asked, "analyzing", "in-progress", "first");
+  const seen = meet(stays, "live");
+  assert.equal(stays.enteredAt(asked, events), seen.stageAt);
+
+  // It only became visible now: it is new in its section, and old in its stage.
+  stays.drop("a");
+  const shown = meet(stays, "live");
+  assert.equal(stays.enteredAt(asked, events), at("01"));
+  assert.deepEqual([meet(stays, "live").stageAt, meet(stays, "live").sectionAt], [at("01"), shown.sectionAt]);
+  // Not in the list, or not there yet as it is now, or with events of the future.
+  assert.equal(stays.enteredAt({ ...asked, taskId: "other" }, events), at("01"));
+  assert.equal(stays.enteredAt({ ...asked, stage: "failed" }, events), at("10"));
+  stays.take({ ...asked, taskId: "b" }, "questions", "needs-me", "first");
+  assert.equal(stays.enteredAt({ ...asked, taskId: "b" }, events, at("00")), at("00"));
+});
+
 test("of 5,000 tasks the 2,000 that changed their stage last are remembered, and none that is gone", () => {
   forUser("alice");
   const stays = new Stays();

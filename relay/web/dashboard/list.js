@@ -9,9 +9,9 @@ import { sectionOf, SECTIONS, stageOf, waitsForMe } from "../view/index.js";
 import { AboveView } from "./above.js";
 import { takeOut } from "./chunks.js";
 import { find, setText } from "./dom.js";
+import { Folds } from "./folds.js";
 import { say } from "./language.js";
 import { marks } from "./marks.js";
-import { memory } from "./memory.js";
 import { moves } from "./motion.js";
 import { orders } from "./orders.js";
 import { PointerGuard } from "./pointer-guard.js";
@@ -19,14 +19,13 @@ import { RowFocus } from "./row-focus.js";
 import { RowMotion } from "./row-motion.js";
 import { Row } from "./row.js";
 import { SectionView } from "./section.js";
-import { Stays } from "./stays.js";
+import { stays } from "./stays.js";
 
 /** @import { TaskSummary } from "../client/index.js" */
 /** @import { Me, Section } from "../view/index.js" */
 /** @import { Filter } from "./search.js" */
 
 const PLACED_AT_ONCE = 200; // rows; the others follow in the next frames
-const FOLDED = "folded"; // in the memory of the browser: the sections that are folded
 
 export class ListView {
   /** @type {Map<string, Row>} */
@@ -50,13 +49,13 @@ export class ListView {
   #filling = true; // the list is new: some rows are still to be placed in the next frames
   /** @type {Element | null} */
   #current = null;
-  #stays = new Stays();
   #scroller = find("#list");
   #pill = find("#waiting");
   #focus = new RowFocus(this.#scroller);
   #above = new AboveView(this.#scroller);
   #motion = new RowMotion(this.#scroller, (element) => this.#byElement.get(element));
   #guard;
+  #folds;
   #invalidate;
 
   /** @param {() => void} invalidate requests another render */
@@ -64,11 +63,12 @@ export class ListView {
     this.#invalidate = invalidate;
     this.#guard = new PointerGuard(this.#scroller, invalidate);
     this.#sections = new Map(SECTIONS.map((key) => [key, this.#section(key)]));
+    this.#folds = new Folds(this.#sections);
     find("#sections").append(...[...this.#sections.values()].map(({ element }) => element));
     this.#pill.addEventListener("click", () => this.#arrange());
-    memory.onChange(FOLDED, () => this.#fold());
     marks.onChange(() => this.#showMarks());
     orders.onChange(() => this.#showOrders());
+    stays.onLearned((taskId) => this.#locateAgain(taskId));
   }
 
   /**
@@ -100,7 +100,7 @@ export class ListView {
     this.#byElement.clear();
     for (const element of this.#vacant.splice(0)) takeOut(element);
     this.#above.clear();
-    this.#stays.clear();
+    stays.clear();
     marks.clear();
     this.#tasks = null;
     this.#disordered = true;
@@ -223,16 +223,25 @@ export class ListView {
    */
   #locate(row, task, met) {
     const section = sectionOf(task, this.#me);
-    const stay = this.#stays.take(task, stageOf(task).stage, section, met, this.#roundAt);
+    const stay = stays.take(task, stageOf(task).stage, section, met, this.#roundAt);
     const isMine = waitsForMe(task, this.#me);
     if (row.locate(task, section, stay, isMine) || orders.of(section) === "changed") this.#disordered = true;
+  }
+
+  /** @param {string} taskId of a task whose events have said since when it is in its stage */
+  #locateAgain(taskId) {
+    const row = this.#rows.get(taskId);
+    if (!row) return;
+    this.#locate(row, row.task, "first");
+    row.tick();
+    this.#invalidate();
   }
 
   #dropOthers() {
     for (const [taskId, row] of this.#rows) {
       if (row.round === this.#round) continue;
       this.#rows.delete(taskId);
-      this.#stays.drop(taskId);
+      stays.drop(taskId);
       if (!row.element) continue;
       row.vacate();
       this.#byElement.delete(row.element);
@@ -372,20 +381,11 @@ export class ListView {
     for (const element of chunk.children) this.#byElement.get(element)?.tick(now);
   }
 
-  #fold() {
-    const folded = memory.get(FOLDED);
-    for (const [key, { element }] of this.#sections) element.open = !(Array.isArray(folded) && folded.includes(key));
-  }
-
-  #rememberFolds() {
-    memory.set(FOLDED, SECTIONS.filter((key) => !this.#sections.get(key)?.element.open));
-  }
-
   /** @param {Section} key */
   #section(key) {
     return new SectionView(key, {
       onSeen: (chunk) => this.#tickChunk(chunk, Date.now()),
-      onFold: () => this.#rememberFolds(),
+      onFold: () => this.#folds.remember(),
       onReadAll: () => {
         this.#readRows([...this.#rows.values()].filter((row) => row.matches && row.section === key));
         this.#invalidate();

@@ -34,7 +34,7 @@ export class Row {
   /** @type {Section} The section that the task belongs to. */
   section = "in-progress";
   /** @type {Stay} Since when the task is in its stage and section. */
-  stay = { stage: "", stageAt: 0, section: "", sectionAt: 0 };
+  stay = { stage: "", stageAt: 0, isStageKnown: false, section: "", sectionAt: 0, isSectionKnown: false };
   /** When the task last changed and when it was created, in ms since the epoch; 0 if nothing says it. */
   changedAt = 0;
   bornAt = 0;
@@ -125,6 +125,7 @@ export class Row {
 
   /** Updates the time in this stage, and removes the highlight after its time. */
   tick(now = Date.now()) {
+    if (!this.element) return;
     const age = this.#parts[2];
     const { stageAt } = this.stay;
     setText(age, shortDuration(now - stageAt));
@@ -135,7 +136,7 @@ export class Row {
     }
     if (this.#markedUntil && now > this.#markedUntil) {
       this.#markedUntil = 0;
-      this.element?.classList.remove("marked");
+      this.element.classList.remove("marked");
     }
   }
 

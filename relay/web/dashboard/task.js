@@ -1,13 +1,14 @@
 // @ts-check
 // Shows the open task: its head, steps, callouts and timeline, or why there is nothing to show.
 
-import { enteredAt, reachedAt } from "../view/index.js";
+import { reachedAt } from "../view/index.js";
 import { Callouts } from "./callouts.js";
 import { find, setText } from "./dom.js";
 import { EntriesView } from "./entries.js";
 import { Head } from "./head.js";
 import { canSay, say } from "./language.js";
 import { pageSettings } from "./page-settings.js";
+import { stays } from "./stays.js";
 import { showSteps } from "./steps.js";
 
 /** @import { LinkTemplates, TaskSummary, Timeline } from "../client/index.js" */
@@ -36,8 +37,6 @@ export class TaskView {
   #renderedVersion = -1;
   /** @type {import("../view/index.js").Reached} */
   #reached = new Map();
-  /** @type {number | undefined} */
-  #enteredAt;
 
   /** @param {() => void} reopen opens the task that could not be opened once more */
   constructor(reopen) {
@@ -81,7 +80,6 @@ export class TaskView {
     this.#article.hidden = false;
     this.#article.dataset.taskId = timeline.taskId;
     this.#reached = reachedAt(task, timeline.events);
-    this.#enteredAt = enteredAt(task, timeline.events);
     if (!isSameTask) {
       this.#head.show(task, me, links);
       this.#callouts.show(task);
@@ -98,7 +96,7 @@ export class TaskView {
   tick() {
     if (!this.#shown || this.#article.hidden) return;
     this.#entries.tick();
-    this.#head.tick(this.#enteredAt);
+    this.#head.tick(stays.enteredAt(this.#shown, this.#timeline?.events ?? []));
     showSteps(this.#steps, this.#shown, this.#reached);
   }
 

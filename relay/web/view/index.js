@@ -31,7 +31,7 @@ export { contentOf, textsIn } from "./payload.js";
 export { fold, matches, searching } from "./search.js";
 export { SECTIONS, sectionOf, waitsForMe } from "./sections.js";
 export { readable, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";
-export { enteredAt, reachedAt, stepsOf } from "./steps.js";
+export { enteredAt, enteredByEvents, reachedAt, stepsOf } from "./steps.js";
 export { duration, inLargestUnit, parseTime } from "./time.js";
 export { webAddress } from "./web-address.js";
 export {

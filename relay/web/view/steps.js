@@ -31,13 +31,24 @@ export function reachedAt(task, events) {
 }
 
 /**
- * When the task came into the stage that it is in, in ms since the epoch: the first event of the last run of events that
- * mean this stage. Where the events say nothing of it, the last change of the task is the best that is known.
+ * When the task came into the stage that it is in, in ms since the epoch. Where the events say nothing of it, the last
+ * change of the task is the best that is known.
  * @param {TaskSummary} task
  * @param {readonly (Event | null)[]} events
  * @returns {number | undefined}
  */
 export function enteredAt(task, events) {
+  return enteredByEvents(task, events) ?? parseTime(task.updatedAt) ?? parseTime(task.createdAt);
+}
+
+/**
+ * When the task came into the stage that it is in, as its events say it, in ms since the epoch: the first event of the
+ * last run of events that mean this stage. Undefined where the events say nothing of it.
+ * @param {TaskSummary} task
+ * @param {readonly (Event | null)[]} events
+ * @returns {number | undefined}
+ */
+export function enteredByEvents(task, events) {
   const { stage } = stageOf(task);
   let entered;
   for (let index = events.length - 1; index >= 0; index -= 1) {
@@ -46,7 +57,7 @@ export function enteredAt(task, events) {
     if (meant !== undefined && meant !== stage) break;
     if (meant === stage) entered = parseTime(event?.at) ?? entered;
   }
-  return entered ?? parseTime(task.updatedAt) ?? parseTime(task.createdAt);
+  return entered;
 }
 
 /**
