@@ -171,6 +171,30 @@ def test_what_changed_since_a_task_was_open_is_unread(page: Page, site: Any) -> 
     expect(row(page, other).get_by_role("img", name="New")).to_be_visible()
 
 
+def test_a_search_for_what_is_unread_follows_the_marks(page: Page, site: Any) -> None:
+    ids = [write_task(site, title=title) for title in ("A", "B", "C")]
+    site.open()
+    expect(page.locator(".row")).to_have_count(3)
+    for title in ("A", "B", "C"):
+        push(site, title, "log")
+    expect(unread(page)).to_have_count(3)
+    page.locator("#search").fill("is:unread")
+    # A task that is read stays while it is open, and leaves once another is.
+    open_row(page, ids[0])
+    expect(unread(page)).to_have_text(["C", "B"])
+    expect(page.locator(".row-title")).to_have_text(["C", "B", "A"])
+    open_row(page, ids[1])
+    expect(page.locator(".row-title")).to_have_text(["C", "B"])
+    section(page, "in-progress").get_by_role("button", name="as read").click()
+    page.mouse.move(900, 10)
+    expect(page.locator(".row-title")).to_have_text(["B"])
+    # What changes is there again.
+    push(site, "A", "log")
+    expect(page.locator(".row-title")).to_have_text(["B", "A"])
+    page.keyboard.press("Escape")
+    expect(page.locator(".row-title")).to_have_text(["A"])
+
+
 def test_what_is_unread_survives_a_reload_and_what_came_in_between_is_added(page: Page, site: Any) -> None:
     read = write_task(site, title="Read")
     for title in ("Changed", "Untouched"):

@@ -1,10 +1,12 @@
 // What counts as read, and since when tasks are where they are: what is remembered of it, and its bounds.
 
 import assert from "node:assert/strict";
+import { setMaxListeners } from "node:events";
 import test from "node:test";
 import { FakeStorage } from "./fake-storage.js";
 
 const heard = new EventTarget();
+setMaxListeners(0, heard); // every test has marks of its own
 globalThis.addEventListener = (type, listener) => heard.addEventListener(type, listener);
 globalThis.localStorage = new FakeStorage();
 const { memory } = await import("../../relay/web/dashboard/memory.js");

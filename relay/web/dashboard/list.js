@@ -15,6 +15,7 @@ import { marks } from "./marks.js";
 import { moves } from "./motion.js";
 import { orders } from "./orders.js";
 import { PointerGuard } from "./pointer-guard.js";
+import { Result } from "./result.js";
 import { RowFocus } from "./row-focus.js";
 import { RowMotion } from "./row-motion.js";
 import { Row } from "./row.js";
@@ -38,8 +39,7 @@ export class ListView {
   #vacant = [];
   /** @type {readonly TaskSummary[] | null} */
   #tasks = null;
-  /** @type {Filter | null} */
-  #filter = null;
+  #result = new Result();
   /** @type {Me} */
   #me = {};
   #round = 0;
@@ -78,11 +78,12 @@ export class ListView {
    * @returns {Map<Section, number>} how many tasks match the search
    */
   render(tasks, filter, { me, openTaskId, marking }) {
-    const filtered = filter !== this.#filter;
+    const filtered = this.#result.begin(filter, openTaskId);
     marks.begin(tasks);
     if (me !== this.#me) this.#divideFor(me);
-    if (tasks !== this.#tasks || filtered) this.#take(tasks, filter, marking);
+    if (tasks !== this.#tasks || filtered) this.#take(tasks, filtered, marking);
     this.#read(openTaskId);
+    if (this.#result.judgeAgain(this.#rows.values())) this.#disordered = true;
     if (this.#disordered) {
       if (filtered || this.#filling || this.#wished) this.#arrange({ atOnce: true });
       else if (this.#guard.holds()) this.#offer();
@@ -157,26 +158,25 @@ export class ListView {
    */
   #divideFor(me) {
     this.#me = me;
+    this.#result.ask();
     this.#roundAt = Date.now();
     for (const row of this.#rows.values()) this.#locate(row, row.task, "returning");
   }
 
   /**
    * @param {readonly TaskSummary[]} tasks
-   * @param {Filter} filter
+   * @param {boolean} filtered whether the search is another one than before
    * @param {boolean} marking
    */
-  #take(tasks, filter, marking) {
-    const filtered = filter !== this.#filter;
+  #take(tasks, filtered, marking) {
     this.#tasks = tasks;
-    this.#filter = filter;
     this.#round += 1;
     this.#roundAt = Date.now();
     for (const task of tasks) {
       const row = this.#rows.get(task.taskId) ?? this.#arrival(task, marking);
       row.round = this.#round;
       if (row.task !== task) this.#update(row, task, marking);
-      else if (filtered) row.matches = this.#passes(task);
+      else if (filtered) this.#result.judge(row, task);
     }
     if (filtered) this.#disordered = true;
     if (this.#rows.size > tasks.length) this.#dropOthers();
@@ -190,8 +190,8 @@ export class ListView {
     const row = new Row(task);
     this.#rows.set(task.taskId, row);
     row.isNews = !this.#filling;
-    row.matches = this.#passes(task);
     if (row.isNews && !marking) marks.arrived(task);
+    this.#result.judge(row, task);
     row.isUnread = marks.isUnread(task);
     this.#locate(row, task, this.#filling ? "first" : marking ? "returning" : "live");
     this.#disordered = true;
@@ -204,10 +204,8 @@ export class ListView {
    * @param {boolean} marking
    */
   #update(row, task, marking) {
-    const passes = this.#passes(task);
-    if (passes !== row.matches) this.#disordered = true;
-    row.matches = passes;
     marks.changed(row.task, task);
+    if (this.#result.judge(row, task)) this.#disordered = true;
     this.#locate(row, task, marking ? "returning" : "live");
     row.task = task;
     row.isUnread = marks.isUnread(task);
@@ -290,9 +288,8 @@ export class ListView {
     for (const row of this.#rows.values()) {
       if (row.matches && this.#isShown(row.section)) rows.get(row.section)?.push(row);
     }
-    const isSearching = Boolean(this.#filter?.text);
-    return new Map([...this.#sections].map(([key, section]) => {
-      return [section, section.wanted(rows.get(key) ?? [], isSearching)];
+        return new Map([...this.#sections].map(([key, section]) => {
+      return [section, section.wanted(rows.get(key) ?? [], this.#result.isOfText)];
     }));
   }
 
@@ -307,14 +304,9 @@ export class ListView {
     if (count > 0) setText(find("span:last-child", this.#pill), say("list.waiting", { count }));
   }
 
-  /** @param {TaskSummary} task */
-  #passes(task) {
-    return this.#filter?.passes(task) ?? true;
-  }
-
   /** @param {Section} section */
   #isShown(section) {
-    return !this.#filter?.section || this.#filter.section === section;
+    return this.#result.section === null || this.#result.section === section;
   }
 
   /** Counts the tasks of each section that match the search. */
@@ -344,11 +336,13 @@ export class ListView {
   #readRows(rows) {
     marks.read(rows.map(({ task }) => task));
     for (const row of rows) row.isUnread = false;
+    this.#result.ask();
   }
 
   /** Shows marks that another tab has set. */
   #showMarks() {
     for (const row of this.#rows.values()) row.isUnread = marks.isUnread(row.task);
+    this.#result.ask();
     this.#invalidate();
   }
 

@@ -10,15 +10,16 @@ import { ViewAddress } from "./view-address.js";
 /** @import { View } from "./view-address.js" */
 /** @import { TaskSummary } from "../client/index.js" */
 /**
- * `passes`: whether a task matches the text.
- * @typedef {{text: string, passes: Predicate, section: Section | null}} Filter
+ * `passes`: whether a task matches the text. `asksIs`: whether that depends on more than the task, as `is:unread` does.
+ * @typedef {{text: string, passes: Predicate, asksIs: boolean, section: Section | null}} Filter
  */
 
 const PREPARED_AT_ONCE = 500; // tasks: some ms
+const IS = /\bis:/i;
 
 export class SearchView {
   /** @type {Filter} A new object whenever it changes. */
-  current = { text: "", passes: () => true, section: null };
+  current = { text: "", passes: () => true, asksIs: false, section: null };
   #top = find(".top");
   #field = find("#search");
   #opener = find("#search-button");
@@ -109,13 +110,6 @@ export class SearchView {
     return (task) => passes(task) && (section === null || sectionOf(task, me) === section);
   }
 
-  /** What `is:…` asks has changed: the tasks have to be searched again. */
-  refresh() {
-    if (!/\bis:/i.test(this.text)) return;
-    this.current = { ...this.current };
-    this.#changed();
-  }
-
   /** @param {Map<Section, number>} counts */
   render(counts) {
     SECTIONS.forEach((key, index) => {
@@ -158,7 +152,7 @@ export class SearchView {
   /** @param {View} view */
   #apply({ text, section }) {
     if (this.#field.value !== text) this.#field.value = text;
-    this.current = { text: text.trim(), passes: this.#read(text), section };
+    this.current = { text: text.trim(), passes: this.#read(text), asksIs: IS.test(text), section };
     SECTIONS.forEach((key, index) => setAttribute(this.#buttons[index], "aria-pressed", String(section === key)));
     this.#changed();
   }
