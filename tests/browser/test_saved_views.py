@@ -63,8 +63,21 @@ def test_a_view_is_saved_opened_counted_renamed_and_deleted(page: Page, site: An
     page.keyboard.type("not this")
     page.keyboard.press("Escape")
     assert names(page) == ["All tasks", "Broken", "rate"]
+    for _ in range(2):  # the second time after it came back to its place
+        page.get_by_role("button", name="Delete Broken").click()
+        assert names(page) == ["All tasks", "rate"]
+        expect(page.locator("#views")).to_contain_text("“Broken” is deleted.")
+        expect(page.get_by_role("button", name="Undo")).to_be_focused()
+        page.keyboard.press("Enter")
+        assert names(page) == ["All tasks", "Broken", "rate"]
+        expect(page.get_by_role("link", name="Broken")).to_be_focused()
     page.get_by_role("button", name="Delete Broken").click()
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_role("link", name="All tasks")).to_be_focused()
+    page.keyboard.press("Escape")
+    menu(page)
     assert names(page) == ["All tasks", "rate"]
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
     page.get_by_role("link", name="All tasks").click()
     expect(page.locator(".row")).to_have_count(3)
 

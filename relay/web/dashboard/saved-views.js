@@ -27,6 +27,8 @@ export class SavedViews {
   #current = { text: "", section: null };
   /** @type {string | null} The name of the view that is being renamed. */
   #renamed = null;
+  /** @type {{view: SavedView, at: number} | null} What was deleted last, and where it was, until the menu is closed. */
+  #deleted = null;
   #button = find("#views-button");
   #menu = find("#views");
   #rows = find(".views-list");
@@ -38,7 +40,7 @@ export class SavedViews {
     this.#actions = actions;
     memory.onChange(NAME, () => this.#read());
     this.#menu.addEventListener("beforetoggle", (/** @type {ToggleEvent} */ { newState }) => {
-      this.#renamed = null;
+      this.#renamed = this.#deleted = null;
       if (newState === "open") this.#build();
     });
     this.#menu.addEventListener("toggle", (/** @type {ToggleEvent} */ { newState }) => {
@@ -90,12 +92,13 @@ export class SavedViews {
     const named = this.#named();
     const isAll = this.#current.text === "" && this.#current.section === null;
     const rows = this.#views.map((view) => (view.name === this.#renamed ? this.#renaming(view) : this.#row(view)));
+    if (this.#deleted) rows.splice(this.#deleted.at, 0, this.#wayBack(this.#deleted.view.name));
     this.#rows.replaceChildren(this.#row({ ...ALL, name: say("views.all") }, true), ...rows);
     const current = isAll ? 0 : named ? 1 + this.#views.indexOf(named) : -1;
-    this.#rows.children[current]?.querySelector("a")?.setAttribute("aria-current", "true");
+    this.#links[current]?.setAttribute("aria-current", "true");
     this.#form.hidden = isAll || named !== undefined || this.#views.length >= VIEWS_MAX;
     find("input", this.#form).value = suggestion(this.#current);
-    find(".views-none", this.#menu).hidden = this.#views.length > 0 || !this.#form.hidden;
+    find(".views-none", this.#menu).hidden = rows.length > 0 || !this.#form.hidden;
     this.tick(); // if the menu is open: otherwise once it is
   }
 
@@ -162,12 +165,34 @@ export class SavedViews {
   /** @param {string} name */
   #remove(name) {
     const at = this.#views.findIndex((view) => view.name === name);
+    this.#deleted = { view: this.#views[at], at };
     this.#keep(this.#views.filter((view) => view.name !== name));
-    this.#focus(Math.min(at, this.#views.length - 1));
+    find(".views-undo", this.#rows).focus();
+  }
+
+  #restore() {
+    if (!this.#deleted) return;
+    const { view, at } = this.#deleted;
+    this.#deleted = null;
+    const name = this.#free(view.name); // another tab may have given it to another one
+    this.#keep(this.#views.toSpliced(at, 0, { ...view, name }));
+    this.#focus(this.#views.findIndex((each) => each.name === name));
+  }
+
+  /**
+   * What takes the place of a deleted view.
+   * @param {string} name
+   */
+  #wayBack(name) {
+    const row = stamp("deleted-template");
+    setText(find(".views-deleted", row), say("views.deleted", { name }));
+    find(".views-undo", row).addEventListener("click", () => this.#restore());
+    return row;
   }
 
   /** @param {string} wanted */
   #save(wanted) {
+    this.#deleted = null; // there may be no room for it any more
     const name = this.#free(tidy(wanted) || suggestion(this.#current));
     this.#keep([...this.#views, { ...this.#current, name }]);
     this.#focus(this.#views.length - 1);
@@ -202,7 +227,12 @@ export class SavedViews {
 
   /** @param {number} index of a saved view, -1 for all tasks */
   #focus(index) {
-    /** @type {HTMLElement} */ (this.#rows.children[index + 1].querySelector("a")).focus();
+    this.#links[index + 1].focus();
+  }
+
+  /** The links to all views, that to all tasks first. */
+  get #links() {
+    return /** @type {HTMLElement[]} */ ([...this.#rows.querySelectorAll("a")]);
   }
 
   /** @param {KeyboardEvent} event the arrow keys move through the views */
@@ -210,10 +240,9 @@ export class SavedViews {
     const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     if (by === 0) return;
     event.preventDefault();
-    /** @type {HTMLElement[]} */
-    const links = [...this.#rows.querySelectorAll("a")];
-    const at = links.findIndex((link) => link.parentElement?.contains(document.activeElement));
-    links[(at + by + links.length) % links.length]?.focus();
+    const stops = /** @type {HTMLElement[]} */ ([...this.#rows.querySelectorAll("a, .views-undo")]);
+    const at = stops.findIndex((stop) => stop.parentElement?.contains(document.activeElement));
+    stops[(at + by + stops.length) % stops.length]?.focus();
   }
 }
 

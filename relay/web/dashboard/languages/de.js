@@ -41,6 +41,8 @@ export const de = {
   "views.rename-short": "Umbenennen",
   "views.delete": "{name} löschen",
   "views.delete-short": "Löschen",
+  "views.deleted": "„{name}“ ist gelöscht.",
+  "views.undo": "Rückgängig",
   "keys": "Tasten",
 
   // List

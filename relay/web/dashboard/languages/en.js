@@ -41,6 +41,8 @@ export const en = {
   "views.rename-short": "Rename",
   "views.delete": "Delete {name}",
   "views.delete-short": "Delete",
+  "views.deleted": "“{name}” is deleted.",
+  "views.undo": "Undo",
   "keys": "Keys",
 
   // List
