@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Protocol, assert_never
 
 from relay.auth.limits import BURST_S, TokenBucket
 from relay.errors import BadRequest, Refused
+from relay.gateway.expiry import NOTICE_S, expiry_notice, moment
 from relay.gateway.resync import ResyncAnswer
 from relay.gateway.services import Services
 from relay.hub.listener import Listener, Receiver
@@ -44,11 +44,9 @@ from relay.protocol.types import (
     Kind,
     Limits,
     Request,
-    rfc3339,
 )
 from relay.tasks.visibility import Audience, Keys, Principal
 
-EXPIRY_NOTICE_S = 30  # `auth:expiring` is sent this long before the token expires
 # A connection that its user's rate refuses comes back this much later than the rate permits. A handshake costs more
 # than a request, so several connections of the user should be admitted when they come back together.
 REOPEN_S = 1.0
@@ -134,7 +132,7 @@ class Session:
         self._listener: Listener | None = None
         self._deadline = now + self._settings.relay_auth_timeout_ms / 1000
         self._heartbeat_at = now + self._settings.relay_heartbeat_ms / 1000
-        self._notice_s: float | None = EXPIRY_NOTICE_S  # sent this long before the expiry; None once sent
+        self._notice_s: float | None = NOTICE_S  # sent this long before the expiry; None once sent
         self._bucket: TokenBucket | None = (
             None  # the rate limit of this connection; None until the first request
         )
@@ -177,7 +175,7 @@ class Session:
                     "sub": principal.sub,
                     "protocol": VERSION,
                     "heartbeatMs": settings.relay_heartbeat_ms,
-                    "expiresAt": _moment(principal.expires_at),
+                    "expiresAt": moment(principal.expires_at),
                     "limits": limits,
                     **services.audience.announced_to(principal),
                 },
@@ -284,11 +282,10 @@ class Session:
             raise Refused(Close.UNAUTHENTICATED, "token_expired")
         if self._notice_s is not None and left <= self._notice_s:
             self._notice_s = None
-            data = {"expiresAt": _moment(principal.expires_at)}
-            self._carrier.answer(encode(Kind.AUTH_EXPIRING, data))
+            self._carrier.answer(expiry_notice(principal.expires_at))
         if now >= self._heartbeat_at:
             self._heartbeat_at = now + self._settings.relay_heartbeat_ms / 1000
-            self._carrier.answer(encode(Kind.HEARTBEAT, {"serverTime": _moment(services.wall())}))
+            self._carrier.answer(encode(Kind.HEARTBEAT, {"serverTime": moment(services.wall())}))
         return min(self._heartbeat_at, now + left - (self._notice_s or 0))
 
     def paused(self) -> None:
@@ -365,7 +362,7 @@ class Session:
         carrier, hub, request_id = self._carrier, self._services.hub, envelope.id
         match parse_data(envelope):
             case Ping():
-                server_time = _moment(self._services.wall())
+                server_time = moment(self._services.wall())
                 carrier.answer(encode(Kind.PONG, {"serverTime": server_time}, reply_to=request_id))
             case Auth(token):
                 self._refresh(listener, token, request_id)
@@ -425,10 +422,10 @@ class Session:
         self._principal = principal
         # Send the notice when half of the remaining time is left, at the earliest. Otherwise a new token that expires
         # within 30 s would be answered with a notice at once, and so would every token after it.
-        self._notice_s = min(EXPIRY_NOTICE_S, (principal.expires_at - self._services.wall()) / 2)
+        self._notice_s = min(NOTICE_S, (principal.expires_at - self._services.wall()) / 2)
         self._carrier.wake()
         self._announced = audience.announced
-        data = {"expiresAt": _moment(principal.expires_at), **audience.announced_to(principal)}
+        data = {"expiresAt": moment(principal.expires_at), **audience.announced_to(principal)}
         self._carrier.answer(encode(Kind.AUTH_OK, data, reply_to=request_id))
         self._services.hub.change_rights(listener, keys, audience.later_filter_for(principal))
 
@@ -450,10 +447,3 @@ def _too_many(wait_s: float) -> BadRequest:
 
 def _ms(seconds: float) -> int:
     return max(1, round(seconds * 1000))
-
-
-def _moment(seconds: float) -> str:
-    try:
-        return rfc3339(datetime.fromtimestamp(seconds, UTC))
-    except (ValueError, OverflowError, OSError):
-        return rfc3339(datetime.max)  # `exp` may be beyond what a datetime can hold

@@ -22,7 +22,8 @@ from relay import health
 from relay.app import Relay
 from relay.auth.keys import FixedKeys
 from relay.errors import Unavailable
-from relay.gateway.polling import poll
+from relay.gateway.expiry import NOTICE_S
+from relay.gateway.polling import endpoint, poll
 from relay.gateway.polling.poll import (
     MAX_ANSWER_BYTES,
     REJOIN_BURST,
@@ -547,6 +548,23 @@ async def test_the_end_of_a_token_ends_the_wait(tasks: Any, with_: Any) -> None:
         await alice.poll(relay)
         ended = await post(relay, alice.body(), ttl_s=1.5)
         assert (ended.status, ended.body["data"]["message"]) == (401, "token_expired")
+
+
+async def test_the_answers_of_the_last_half_minute_say_that_the_token_ends(
+    tasks: Any, with_: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks.insert_one({"_id": "t", "createdBy": "alice"})
+    async with running(with_()) as relay:
+        alice = Poller("alice", ["t"])
+        fresh = alice.body()
+        assert (await alice.poll(relay)).types == ["task:state"]
+        assert (await post(relay, fresh, ttl_s=20)).types == ["task:state", "auth:expiring"]
+        assert (await post(relay, fresh, ttl_s=NOTICE_S + 60)).types == ["task:state"]
+        # Without news, a wait ends when the notice is due.
+        monkeypatch.setattr(endpoint, "seconds_to_notice", lambda left_s: left_s / 1000)
+        waited = await post(relay, alice.body(), ttl_s=20)
+        assert waited.types == ["auth:expiring"]
+        assert waited.body["messages"][0]["data"].keys() == {"expiresAt"}
 
 
 async def test_a_poll_gets_503_while_the_database_cannot_be_read(

@@ -17,7 +17,7 @@ SHARED = {
 CLIENT = {"client", "protocol", "errors"}  # the Python client runs without the server
 # Modules and packages of relay/gateway. Each imports only entries of earlier lines and itself.
 GATEWAY = (
-    ("transports", "certificate", "descriptors", "http_errors", "paths", "services", "unix_socket"),
+    ("transports", "certificate", "descriptors", "expiry", "http_errors", "paths", "services", "unix_socket"),
     ("listening", "pages", "resync", "request_log", "tls_transport"),
     ("session",),
     ("websocket", "polling"),

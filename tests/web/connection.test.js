@@ -5,6 +5,7 @@ import test from "node:test";
 import { connect } from "../../relay/web/client/index.js";
 import { FakeRelay } from "./fake-relay.js";
 import { FakeHost, settled } from "./fake-host.js";
+import { tokenOf } from "./fake-token.js";
 
 const SOCKET = "ws://relay.test/ws";
 
@@ -311,6 +312,97 @@ test("the client polls with a fresh token when the old one has expired, and repo
   await relay.world.pass(1_000);
   assert.equal(timeline.events.length, 1);
   assert.deepEqual(states, ["connecting", "polling"]);
+});
+
+test("a client that polls renews its token before it ends, each time once, and reports that it was accepted", async () => {
+  const relay = new FakeRelay("t");
+  relay.blocked = true;
+  const { world } = relay;
+  const ends = new Map([[tokenOf("bob", 1), world.time + 60_000]]);
+  const endOf = ({ token }) => (ends.get(token) ?? 0) - world.time;
+  const serve = world.onRequest;
+  world.onRequest = (request) => {
+    if (request.path === "/config") return serve(request);
+    if (endOf(request) <= 0) return request.answers(401, { data: { code: "forbidden", message: "token_expired" } });
+    // As the relay does: the notice comes with every answer of the last 30 s.
+    const answers = request.answers.bind(request);
+    request.answers = (status, body) => {
+      const notice = { type: "auth:expiring", data: { expiresAt: "2026-05-01T12:00:00.000Z" } };
+      if (status === 200 && endOf(request) <= 30_000) body.messages.push(notice);
+      answers(status, body);
+    };
+    serve(request);
+  };
+  let asked = 0;
+  let give = () => [...ends.keys()].at(-1);
+  const { relay: client_, states } = client(relay, () => {
+    asked += 1;
+    return give();
+  });
+  const renewed = [];
+  client_.onMessage(({ type }) => type.startsWith("auth:") && renewed.push(type));
+  client_.joinTask("t");
+  /** Polls are answered once a second. */
+  const live = async (seconds) => {
+    for (let second = 0; second < seconds; second += 1) {
+      await relay.append("t", second);
+      await world.pass(1_000);
+    }
+  };
+  await live(2);
+  states.length = 0;
+
+  // In its last 30 s there is no fresh token yet: many answers, and a question every five seconds.
+  await live(30);
+  [asked, renewed.length] = [0, 0];
+  await live(10);
+  assert.ok(renewed.length >= 9 && renewed.every((type) => type === "auth:expiring"), String(renewed));
+  assert.equal(asked, 2);
+  ends.set(tokenOf("bob", 2), world.time + 100_000);
+  await live(6);
+  assert.equal(renewed.at(-1), "auth:ok");
+  assert.equal(client_.stats.endsAt, 0);
+  await live(30);
+
+  // Where every token is short, each one is used for some seconds.
+  give = () => {
+    const token = tokenOf("bob", ends.size + 1);
+    ends.set(token, world.time + 20_000);
+    return token;
+  };
+  await live(50);
+  asked = 0;
+  await live(20);
+  assert.ok(asked >= 3 && asked <= 4, String(asked));
+  assert.deepEqual(states, []);
+  client_.close();
+});
+
+test("tokens of a few seconds that end are replaced at once, and no interruption but a connecting is reported", async () => {
+  const world = new FakeHost();
+  let serial = 1;
+  const { relay: client_, states } = client(world, () => tokenOf("bob", serial));
+  world.onSocket = (socket) => socket.welcome();
+  await settled();
+  for (serial = 2; serial < 6; serial += 1) {
+    await world.pass(4_000);
+    world.sockets.at(-1).ends(4401, "token_expired");
+    await settled();
+    assert.equal(client_.status.state, "live");
+  }
+  assert.ok(!states.includes("offline"), String(states));
+  // One that is refused at once is not brought again and again.
+  world.onSocket = (socket) => socket.ends(4401, "token_expired");
+  serial = 7;
+  await world.pass(4_000);
+  world.sockets.at(-1).ends(4401, "token_expired");
+  await settled();
+  const tried = world.sockets.length;
+  serial = 8;
+  await world.pass(500);
+  assert.equal(client_.status.state, "offline");
+  assert.equal(world.sockets.length, tried);
+  client_.close();
 });
 
 /**

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from relay.errors import BadRequest, Refused, Unavailable
+from relay.gateway.expiry import seconds_to_notice
 from relay.gateway.http_errors import ORIGIN_NOT_ALLOWED, error_response, for_bad_request
 from relay.gateway.polling.poll import Poll
 from relay.gateway.polling.waiting import WaitingPoll
@@ -150,7 +151,7 @@ class Polls:
         if not services.audience.claims <= principal.claims.keys():
             return self._again_response()
         left_s = principal.expires_at - services.wall()
-        wait_s = min(services.settings.relay_poll_wait_ms / 1000, max(0.0, left_s))
+        wait_s = min(services.settings.relay_poll_wait_ms / 1000, seconds_to_notice(left_s))
         poll = Poll(services, principal, polled)
         answering = asyncio.create_task(poll.answer(wait_s))
         leaving = asyncio.create_task(_disconnected(request))

@@ -19,6 +19,7 @@ import orjson
 
 from relay.auth.limits import TokenBucket
 from relay.errors import Unavailable
+from relay.gateway.expiry import NOTICE_S, expiry_notice
 from relay.gateway.polling.subscribers import (
     ListSubscriber,
     News,
@@ -185,4 +186,7 @@ class Poll:
                     body.setdefault("tasks", {})[item.task_id] = {"etag": item.etag}
         if hub.status == "stale":
             messages.append(hub.status_frame().body)
+        expires_at = self._principal.expires_at
+        if expires_at - self._services.wall() <= NOTICE_S:
+            messages.append(expiry_notice(expires_at).body)
         return orjson.dumps({"messages": orjson.Fragment(b"[" + b",".join(messages) + b"]"), **body})

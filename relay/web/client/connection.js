@@ -15,7 +15,7 @@ import { Offers } from "./offers.js";
 import { Probe } from "./probe.js";
 import { verdict } from "./protocol.js";
 import { Retries, waitMs } from "./retries.js";
-import { isEnding, isWaitingForToken, Tokens } from "./tokens.js";
+import { isEnded, isEnding, isWaitingForToken, Tokens } from "./tokens.js";
 import { TransportOpener } from "./transports/open.js";
 import { SocketAddress } from "./transports/socket-address.js";
 import { ABNORMAL } from "./transports/transport.js";
@@ -50,6 +50,7 @@ import { ABNORMAL } from "./transports/transport.js";
  */
 
 const HEALTHY_MS = 10_000; // after a connection that lived this long, the backoff starts again
+const SERVED_MS = 3_000; // a token that ends after this time was no bad one: another one is asked for at once
 // When HTTP gets through, a WebSocket has this long to open before polling starts. A handshake after an outage takes
 // some seconds. Where a proxy swallows handshakes, this adds to the ten seconds the first one was given.
 const PROOF_MS = 5_000;
@@ -346,7 +347,8 @@ export class Connection {
       this.#transport = transport;
     }
     const opened = this.#openedAt !== null;
-    const healthy = this.#openedAt !== null && this.#host.now() - this.#openedAt >= HEALTHY_MS;
+    const livedMs = this.#openedAt === null ? -1 : this.#host.now() - this.#openedAt;
+    const healthy = livedMs >= HEALTHY_MS;
     if (transport.name === "polling") {
       this.#blockage.pollingEnded(ending, opened);
       this.#explanation = ending.code === ABNORMAL && EXPLAINED_BY_HTTP.has(ending.reason) ? ending.reason : "";
@@ -369,7 +371,8 @@ export class Connection {
       case "refresh":
         this.#refused = { token: this.#offers.token, reason };
         // The first time, try at once. Where fresh tokens are refused as well, wait longer to spare the relay.
-        if (this.#retries.failures > 0) return this.#tryLater(reason);
+        // A short token that served its time and ended is no failure, however often that happens.
+        if (this.#retries.failures > 0 && !(isEnded(reason) && livedMs >= SERVED_MS)) return this.#tryLater(reason);
         this.#retries.failures = 1;
         return this.#try(reason, true);
       case "reconnect":

@@ -27,6 +27,7 @@ export class Offers {
   #refused = new Set();
   #isEnding = false;
   #notBefore = 0; // ms since the epoch
+  #heedAfter = 0; // ms since the epoch: an earlier notice that the token ends is one of the token before
   /** @type {any} */
   #next;
 
@@ -51,11 +52,13 @@ export class Offers {
     this.#transport = this.#offer = null;
     this.#refused.clear();
     this.#isEnding = false;
-    this.#notBefore = 0;
+    this.#notBefore = this.#heedAfter = 0;
   }
 
   /** The relay warned that the token expires. Ask for a fresh one until there is one. */
   expiring() {
+    // While polling, every answer warns.
+    if (this.#isEnding || this.#host.now() < this.#heedAfter) return;
     this.#isEnding = true;
     const waitMs = this.#notBefore - this.#host.now();
     if (waitMs > 0) this.#askIn(waitMs);
@@ -94,6 +97,8 @@ export class Offers {
       // The relay checks each poll by itself, so over long polling this client has to keep the user.
       if (!isSameUser(token, this.token)) return;
       this.token = token;
+      // Each answer to a poll warns of a token that is short in itself: that must not ask for the next one each time.
+      this.#heedAfter = this.#host.now() + AGAIN_MS;
     }
     this.#offer = { token, request: transport.send("auth", { token }) };
   }

@@ -1,5 +1,5 @@
 // @ts-check
-// Reads the user of a token. Pure.
+// Reads the user of a token, and when it expires. Pure.
 
 /**
  * The user (`sub`) that a token names. It is not verified here, because only the relay can do that.
@@ -10,15 +10,18 @@
  * @returns {string | undefined}
  */
 export function subjectOf(jwt) {
-  try {
-    const payload = jwt.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-    const text = new TextDecoder().decode(Uint8Array.from(atob(payload), (c) => c.charCodeAt(0)));
-    const { sub } = JSON.parse(text);
-    if (Number.isSafeInteger(sub)) return String(sub);
-    return typeof sub === "string" ? sub : undefined;
-  } catch {
-    return undefined;
-  }
+  const { sub } = claimsOf(jwt);
+  if (Number.isSafeInteger(sub)) return String(sub);
+  return typeof sub === "string" ? sub : undefined;
+}
+
+/**
+ * When a token expires, as an RFC 3339 time; "" if that cannot be read.
+ * @param {string} jwt
+ */
+export function expiryOf(jwt) {
+  const time = new Date(Number(claimsOf(jwt).exp ?? NaN) * 1000);
+  return Number.isNaN(time.getTime()) ? "" : time.toISOString();
 }
 
 /**
@@ -31,4 +34,19 @@ export function isSameUser(one, other) {
   if (one === other) return true;
   const subject = subjectOf(one);
   return subject !== undefined && subject === subjectOf(other);
+}
+
+/**
+ * The claims of a token; none where they cannot be read.
+ * @param {string} jwt
+ * @returns {{sub?: unknown, exp?: unknown}}
+ */
+function claimsOf(jwt) {
+  try {
+    const payload = jwt.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+    const text = new TextDecoder().decode(Uint8Array.from(atob(payload), (c) => c.charCodeAt(0)));
+    return JSON.parse(text) ?? {};
+  } catch {
+    return {};
+  }
 }

@@ -99,6 +99,14 @@ export function isLong(token) {
 }
 
 /**
+ * Whether a token was valid until its time was over.
+ * @param {string} reason why a connection ended
+ */
+export function isEnded(reason) {
+  return reason === "token_expired";
+}
+
+/**
  * Whether this token can be sent as a subprotocol.
  * @param {string} token
  */

@@ -19,6 +19,7 @@ import { Attention } from "./attention.js";
 import { neighbour, nextIn } from "./neighbours.js";
 import { NoticeView } from "./notice.js";
 import { pageSettings } from "./page-settings.js";
+import { Renewal } from "./renewal.js";
 import { addressOf } from "./row.js";
 import { SavedViews } from "./saved-views.js";
 import { SearchView } from "./search.js";
@@ -38,6 +39,7 @@ sayStaticTexts(); // before the views copy templates
 
 const sections = find("#sections");
 const session = new Session({ tokenUrl: pageSettings.tokenUrl, onOther, onNews: renew });
+const renewal = new Renewal(() => follow(relay.status));
 const search = new SearchView(invalidate, {
   me: () => relay.me,
   tasks: () => list.tasks,
@@ -104,6 +106,7 @@ function start() {
   listView.clear();
   attention.clear();
   sinceView.clear();
+  renewal.clear();
   relay = connect({ url: "ws", token: () => session.token(), measureDelay: true, joinEarly: true });
   status = relay.status;
   relay.onStatus(follow);
@@ -138,7 +141,7 @@ function onOther() {
 function follow(now) {
   // Keep showing "Signed out" while the same token is tried again, and "Disconnected" while another one is asked for.
   if (now.state === "connecting" && (isSignedOut(status) || isDisconnected(status))) return;
-  status = now;
+  status = renewal.shown(now, session.isRenewed);
   if (isCurrent()) deployment.refresh(session.current);
   if (isSignedOut(now) && now.reason !== "no_token" && session.refused()) relay.renew();
   clearTimeout(lookingAgain);

@@ -50,6 +50,11 @@ export class Session {
     return this.#shown;
   }
 
+  /** Whether the application renews the sign-in: it has not said that nobody is signed in. */
+  get isRenewed() {
+    return this.#asksApplication && this.#shown !== null;
+  }
+
   /** Whether the sign-in ends soon and none that follows it can be had now. */
   get lacksSuccessor() {
     return this.#isEnding && (this.#tokenUrl === undefined || this.#isUnanswered);

@@ -176,6 +176,9 @@ export class PollState {
         case "dashboard:task_list_updated":
           if (this.#dashboard) yield message;
           break;
+        case "auth:expiring":
+          yield message;
+          break;
         case "task:state": {
           const entry = this.#tasks.get(message.data.taskId);
           if (!entry) break;

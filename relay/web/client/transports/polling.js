@@ -8,7 +8,7 @@
 
 import { Pace, costOfTasks } from "../pace.js";
 import { RATE_LIMITED } from "../protocol.js";
-import { subjectOf } from "../token.js";
+import { expiryOf, subjectOf } from "../token.js";
 import { isLong } from "../tokens.js";
 import { NOT_FOUND, answerOf, request } from "./http.js";
 import { PollState } from "./poll-state.js";
@@ -39,6 +39,7 @@ export class PollingTransport {
   #onEnd;
   #over = false;
   #requests = 0;
+  #offered = ""; // the id of the request with a token that no poll has proven yet; "" for none
   #state;
   #isScheduled = true; // true until the relay accepts the token, so that nothing is polled before
   #round = new AbortController(); // aborts the polls under way
@@ -64,12 +65,12 @@ export class PollingTransport {
    * @param {object} data
    */
   send(type, data) {
+    const id = `p${++this.#requests}`;
     if (type === "auth") {
       this.#token = /** @type {{token: string}} */ (data).token;
       this.#pollAgain();
-      return undefined;
+      return (this.#offered = id);
     }
-    const id = `p${++this.#requests}`;
     const isAnswered = this.#state.ask(type, data, id);
     this.#pollAgain();
     return isAnswered ? id : undefined;
@@ -156,6 +157,8 @@ export class PollingTransport {
       if (!Array.isArray(body.messages)) return this.#end(NOT_FOUND);
       refusals = 0;
       this.#onClaims(body.claims ?? this.#claimsOfToken());
+      this.#accept();
+      if (signal.aborted) return;
       this.#state.prove(entries);
       for (const message of this.#state.messagesOf(body)) {
         this.#onMessage(message);
@@ -164,6 +167,14 @@ export class PollingTransport {
       if (this.#rejoin()) return;
       if (!body.more) await this.#sleep(startedAt + PACE_MS - this.#host.now(), signal);
     }
+  }
+
+  /** A poll was answered, so its token is accepted. A WebSocket says that by a message. */
+  #accept() {
+    if (this.#offered === "") return;
+    const replyTo = this.#offered;
+    this.#offered = "";
+    this.#onMessage({ type: "auth:ok", data: { expiresAt: expiryOf(this.#token) }, replyTo });
   }
 
   /**

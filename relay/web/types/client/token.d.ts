@@ -8,6 +8,11 @@
  */
 export function subjectOf(jwt: string): string | undefined;
 /**
+ * When a token expires, as an RFC 3339 time; "" if that cannot be read.
+ * @param {string} jwt
+ */
+export function expiryOf(jwt: string): string;
+/**
  * Whether two tokens certainly name the same user; false where either user cannot be read.
  * @param {string | null} one
  * @param {string | null} other

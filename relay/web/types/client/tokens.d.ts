@@ -14,6 +14,11 @@ export function isEnding(reason?: string): boolean;
  */
 export function isLong(token: string): boolean;
 /**
+ * Whether a token was valid until its time was over.
+ * @param {string} reason why a connection ended
+ */
+export function isEnded(reason: string): reason is "token_expired";
+/**
  * Whether this token can be sent as a subprotocol.
  * @param {string} token
  */

@@ -22,6 +22,6 @@ export { contentOf, textsIn } from "./payload.js";
 export { fold, matches, searching } from "./search.js";
 export { SECTIONS, sectionOf, waitsForMe } from "./sections.js";
 export { readable, stageOf, stageOfEvent, stepOfEvent, STEPS } from "./stages.js";
-export { enteredAt, reachedAt, stepsOf } from "./steps.js";
+export { enteredAt, enteredByEvents, reachedAt, stepsOf } from "./steps.js";
 export { duration, inLargestUnit, parseTime } from "./time.js";
 export { bannerWords, countdownWords, isDisconnected, isSignedOut, reasonWords, sentence, stateName, stateWord, whatNext } from "./words.js";

@@ -15,13 +15,21 @@
  */
 export function reachedAt(task: TaskSummary, events: readonly (Event | null)[]): Reached;
 /**
- * When the task came into the stage that it is in, in ms since the epoch: the first event of the last run of events that
- * mean this stage. Where the events say nothing of it, the last change of the task is the best that is known.
+ * When the task came into the stage that it is in, in ms since the epoch. Where the events say nothing of it, the last
+ * change of the task is the best that is known.
  * @param {TaskSummary} task
  * @param {readonly (Event | null)[]} events
  * @returns {number | undefined}
  */
 export function enteredAt(task: TaskSummary, events: readonly (Event | null)[]): number | undefined;
+/**
+ * When the task came into the stage that it is in, as its events say it, in ms since the epoch: the first event of the
+ * last run of events that mean this stage. Undefined where the events say nothing of it.
+ * @param {TaskSummary} task
+ * @param {readonly (Event | null)[]} events
+ * @returns {number | undefined}
+ */
+export function enteredByEvents(task: TaskSummary, events: readonly (Event | null)[]): number | undefined;
 /**
  * All steps of a task, in order.
  * @param {TaskSummary} task
